@@ -1,0 +1,63 @@
+"""The clock port: wall time for people, boot time for deadlines. Decisions take these values as arguments."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What code that observes or acts may ask; pure code gets the answers, never the clock."""
+
+    def now(self) -> float:
+        """Seconds since 1970 in UTC; may jump, so it dates things and never orders or expires them."""
+        ...
+
+    def boottime(self) -> float:
+        """Seconds since the machine started, suspend included (CLOCK_BOOTTIME); never goes back before a reboot."""
+        ...
+
+
+class SystemClock:
+    def now(self) -> float:
+        return time.time()
+
+    def boottime(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class SimulatedClock:
+    """A clock that moves only when told; wall time can be set apart, as a wrong NTP answer would."""
+
+    def __init__(self, now: float = 1_800_000_000.0, boottime: float = 1000.0) -> None:
+        self._now = now
+        self._boottime = boottime
+
+    def now(self) -> float:
+        return self._now
+
+    def boottime(self) -> float:
+        return self._boottime
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass for both clocks."""
+        self._now += seconds
+        self._boottime += seconds
+
+    def jump_wall(self, seconds: float) -> None:
+        """Set the wall clock off by `seconds`, forward or back."""
+        self._now += seconds
+
+    def reboot(self) -> None:
+        self._boottime = 0.0
+
+
+def utc_text(seconds: float) -> str:
+    """`seconds` since 1970 as stored everywhere: 2026-11-25T08:00:00Z."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def utc_seconds(text: str) -> float:
+    """The inverse of `utc_text`; raise ValueError when `text` has another form."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()

@@ -1,0 +1,167 @@
+"""Run a command: argv tuples, a timeout, secrets by file descriptor, a typed result.
+
+No shell ever, no secret in argv or in the environment (both can be read in /proc by the same user, and are logged).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from appliance.errors import ApplianceError, NotFound
+from appliance.secret import Secret
+
+SAFE_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended; `exit_code` is negative for a signal."""
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+
+    def tail(self, lines: int = 3) -> str:
+        """The last lines of standard error, for an error sentence."""
+        text = self.stderr.decode(errors="replace").strip().splitlines()
+        return " / ".join(line.strip() for line in text[-lines:])
+
+
+class CommandFailed(ApplianceError):
+    """A command ended otherwise than it should; adapters turn it into a named error."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(f"{result.argv[0]} ended with {result.exit_code}: {result.tail() or 'no message'}")
+        self.result = result
+
+
+class CommandTimeout(ApplianceError):
+    exit_code = 7
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout_seconds: float,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    stdin: bytes | None = None,
+    secret_fds: Mapping[str, Secret] | None = None,
+    on_stderr_line: Callable[[str], None] | None = None,
+    check: bool = False,
+) -> Result:
+    """Run `argv` to its end and return its Result.
+
+    `env` is added to a small safe environment. `secret_fds` maps an environment variable (BORG_PASSPHRASE_FD) or
+    an argv placeholder "{NAME}" to a secret, which the child reads from an inherited pipe.
+    `on_stderr_line` gets each line of standard error while the command runs (progress); the lines are kept too.
+    Raise NotFound when the program is missing, CommandTimeout past `timeout_seconds`, CommandFailed when `check`.
+    """
+    started = time.monotonic()
+    with _secret_pipes(secret_fds or {}) as fds:
+        numbers = {name: str(fd) for name, fd in fds.items()}
+        words = tuple(_fill(word, numbers) for word in argv)
+        environment = {name: os.environ[name] for name in SAFE_ENVIRONMENT if name in os.environ}
+        environment.update({name: fd for name, fd in numbers.items() if name.endswith("_FD")}, **(env or {}))
+        try:
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=cwd,
+                env=environment,
+                pass_fds=tuple(fds.values()),
+            )
+        except FileNotFoundError as error:
+            raise _missing(words[0], cwd, error) from error
+        stdout, stderr = _communicate(process, stdin, timeout_seconds, on_stderr_line)
+    result = Result(words, process.returncode, stdout, stderr, time.monotonic() - started)
+    if check and result.exit_code != 0:
+        raise CommandFailed(result)
+    return result
+
+
+def _missing(program: str, cwd: str | os.PathLike[str] | None, error: FileNotFoundError) -> NotFound:
+    if cwd is not None and not os.path.isdir(cwd):
+        return NotFound(f"the folder {os.fspath(cwd)!r} does not exist.")
+    return NotFound(f"the program {program!r} is not installed.", remedy="Run `make setup`.")
+
+
+def _fill(word: str, numbers: Mapping[str, str]) -> str:
+    for name, number in numbers.items():
+        word = word.replace("{" + name + "}", number)
+    return word
+
+
+@contextlib.contextmanager
+def _secret_pipes(secrets: Mapping[str, Secret]) -> Iterator[dict[str, int]]:
+    """A readable descriptor per secret. A pipe holds 64 KiB, far more than any key or passphrase of ours."""
+    fds: dict[str, int] = {}
+    try:
+        for name, secret in secrets.items():
+            reader, writer = os.pipe()
+            fds[name] = reader
+            with os.fdopen(writer, "wb") as pipe:
+                pipe.write(secret.reveal())
+        yield fds
+    finally:
+        for reader in fds.values():
+            os.close(reader)
+
+
+def _communicate(
+    process: subprocess.Popen[bytes],
+    stdin: bytes | None,
+    timeout_seconds: float,
+    on_stderr_line: Callable[[str], None] | None,
+) -> tuple[bytes, bytes]:
+    try:
+        if on_stderr_line is None:
+            return process.communicate(stdin, timeout=timeout_seconds)
+        return _follow(process, timeout_seconds, on_stderr_line)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
+        raise CommandTimeout(f"{process.args!r} did not end within {timeout_seconds:.0f} s.") from error  # type: ignore[str-bytes-safe]
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+def _follow(
+    process: subprocess.Popen[bytes], timeout_seconds: float, on_stderr_line: Callable[[str], None]
+) -> tuple[bytes, bytes]:
+    """Read both pipes as they come, so that neither can fill and stop the child."""
+    assert process.stdout is not None and process.stderr is not None
+    deadline = time.monotonic() + timeout_seconds
+    chunks: dict[str, list[bytes]] = {"out": [], "err": []}
+    pending = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ, "out")
+        selector.register(process.stderr, selectors.EVENT_READ, "err")
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(process.args, timeout_seconds)
+            for key, _ in selector.select(left):
+                data = os.read(key.fd, 65536)
+                if not data:
+                    selector.unregister(key.fileobj)
+                    continue
+                chunks[key.data].append(data)
+                if key.data == "err":
+                    *lines, pending = (pending + data).split(b"\n")
+                    for line in lines:
+                        on_stderr_line(line.decode(errors="replace"))
+    process.wait(max(0.1, deadline - time.monotonic()))
+    return b"".join(chunks["out"]), b"".join(chunks["err"])

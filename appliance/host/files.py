@@ -1,0 +1,76 @@
+"""Durable files: whole or not at all, known to be on the disk before we say so."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance.errors import Busy, NoSpace
+from appliance.units import MIB
+
+READ_SIZE = MIB
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable: a rename is lost in a power cut until its folder is synced."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write `data` to `path`: fsync, rename, fsync of the folder. After a cut the old or the new content is there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        with os.fdopen(fd, "wb") as file:
+            os.fchmod(fd, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.rename(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace("the disk is full.", where=str(path)) from error
+        raise
+    fsync_folder(path.parent)
+
+
+def make_private_folder(path: Path) -> Path:
+    """Create `path` and its parents, readable by their owner only; return it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of the content of `path` in lower-case hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, what: str, shared: bool = False, wait: bool = False) -> Iterator[None]:
+    """Hold the lock file `path`; the kernel frees it when the process dies, so no stale lock is ever left.
+
+    Raise Busy with `what` in its sentence when somebody holds it and `wait` is false.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(fd, kind if wait else kind | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(f"{what} is in use by another process.", remedy="Try again when it has ended.") from error
+        yield
+    finally:
+        os.close(fd)

@@ -1,0 +1,106 @@
+"""Where a node keeps what: one state folder, the same in process mode and on real hosts.
+
+    STATE/
+      node.json                 who this node is; pins the territory key; made once by `appliance node init`
+      bundle                    the newest accepted territory bundle, a signed document
+      keys/                     born here, never leave: sign_ed25519, ssh_ed25519, host_ed25519, age (and .pub of each)
+      services/SERVICE/         a service this node writes, or may open as a trusted standby
+        repository/             the borg repository of the present writer
+        borg/                   its BORG_BASE_DIR (keyfile, cache, security); one per opened copy
+        key/                    keyfile and passphrase, owner only
+        grant                   the grant this node writes under
+        sealed/EPOCH-SEQUENCE/  the newest generation's files, hard-linked
+        chain/                  headers, lists and receipts of the generations this node sealed
+        opened/EPOCH-SEQUENCE/  a holding laid out as a repository, for reading (standby)
+        catalogue.db            every name in every version
+        restores/               restore jobs, what they replaced, undo
+      vault/SERVICE/            what this node holds for others: pool/, partial/, generations/
+      journal.jsonl             what happened, one event a line
+      run/                      sshd.pid, agent lock
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ServiceLayout:
+    root: Path
+
+    @property
+    def repository(self) -> Path:
+        return self.root / "repository"
+
+    @property
+    def borg_base(self) -> Path:
+        return self.root / "borg"
+
+    @property
+    def keyfile(self) -> Path:
+        return self.root / "key" / "keyfile"
+
+    @property
+    def passphrase(self) -> Path:
+        return self.root / "key" / "passphrase"
+
+    @property
+    def grant(self) -> Path:
+        return self.root / "grant"
+
+    @property
+    def sealed(self) -> Path:
+        return self.root / "sealed"
+
+    @property
+    def chain(self) -> Path:
+        return self.root / "chain"
+
+    @property
+    def opened(self) -> Path:
+        return self.root / "opened"
+
+    @property
+    def catalogue(self) -> Path:
+        return self.root / "catalogue.db"
+
+    @property
+    def restores(self) -> Path:
+        return self.root / "restores"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+
+@dataclass(frozen=True)
+class NodeLayout:
+    root: Path
+
+    @property
+    def identity(self) -> Path:
+        return self.root / "node.json"
+
+    @property
+    def bundle(self) -> Path:
+        return self.root / "bundle"
+
+    @property
+    def keys(self) -> Path:
+        return self.root / "keys"
+
+    @property
+    def vault(self) -> Path:
+        return self.root / "vault"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal.jsonl"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    def service(self, name: str) -> ServiceLayout:
+        return ServiceLayout(self.root / "services" / name)

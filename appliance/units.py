@@ -1,0 +1,55 @@
+"""Quantities as people write them: "200M", "1.5G", "30d", "15s". Bytes are powers of 1024, durations are seconds."""
+
+from __future__ import annotations
+
+import re
+
+from appliance.errors import UsageError
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+_BYTE_UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1024 * GIB}
+_TIME_UNITS = {"": 1, "s": 1, "m": MINUTE, "min": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes in `text`, such as "200M", "1.5 GiB" or "4096"; raise UsageError when it is none."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    if not match:
+        raise UsageError(f'"{text}" is not a size.', remedy="Write a number and a unit, for example 200M or 1.5G.")
+    return int(float(match[1]) * _BYTE_UNITS[match[2].upper()])
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in `text`, such as "30d", "12h", "15 min" or "90"; raise UsageError when it is none."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text)
+    if not match or match[2] not in _TIME_UNITS:
+        raise UsageError(f'"{text}" is not a duration.', remedy="Write a number and s, m, h, d or w, for example 30d.")
+    return float(match[1]) * _TIME_UNITS[match[2]]
+
+
+def format_bytes(size: float) -> str:
+    """`size` in bytes for a person, three significant digits: "1.21 GiB"."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(size) < 1024 or unit == "TiB":
+            return f"{size:.0f} B" if unit == "B" else f"{size:.3g} {unit}"
+        size /= 1024
+    raise AssertionError("unreachable")
+
+
+def format_duration(seconds: float) -> str:
+    """`seconds` for a person, its two largest units: "3 d 4 h", "12 min 5 s", "0.4 s"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    rest = round(seconds)
+    parts = []
+    for unit, size in (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
