@@ -1,0 +1,232 @@
+"""What a territory is made of, as signed in its bundle. Values only: no file, no clock, nothing but the standard library.
+
+Sizes are bytes, durations seconds, coordinates millionths of a degree: whole numbers throughout, because a signed
+document holds no floats.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from appliance.errors import NotFound
+from appliance.units import DAY, HOUR
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+ZONE_KINDS = ("flood", "industrial", "power", "fibre", "building", "supplier", "region")
+NODE_ROLES = ("control", "standby", "voter", "monitor", "mirror")
+SERVICE_KINDS = ("files", "postgresql", "sqlite")
+KEY_ACCESS = ("hot", "sealed")
+POLICIES = ("local-first", "exclusive", "mirror")
+MICRODEGREES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A failure domain: what it holds may be lost together. Sites and nodes lie in many.
+
+    A `tolerated` zone (one power region, one fibre network for all) does not forbid two copies in it: placement only
+    prefers to avoid that, and the survivability table shows what its loss costs.
+    """
+
+    name: str
+    kind: str
+    title: str
+    warning_seconds: int = 0
+    tolerated: bool = False
+
+
+@dataclass(frozen=True)
+class Link:
+    """A kind of line a node can have; rates are what the provider sells, not what was measured."""
+
+    name: str
+    title: str
+    up_bits_per_second: int
+    down_bits_per_second: int
+    metered: bool = False
+
+
+@dataclass(frozen=True)
+class Site:
+    """A building with nodes; two nodes of one site always share a failure domain, declared or not."""
+
+    name: str
+    title: str
+    zones: tuple[str, ...] = ()
+    insee: str = ""
+    population: int = 0
+    latitude_microdegrees: int = 0
+    longitude_microdegrees: int = 0
+
+    @property
+    def latitude(self) -> float:
+        """Degrees north."""
+        return self.latitude_microdegrees / MICRODEGREES
+
+    @property
+    def longitude(self) -> float:
+        """Degrees east."""
+        return self.longitude_microdegrees / MICRODEGREES
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of ours; `offered_bytes` is what it lends to others' copies, `zones` come on top of its site's."""
+
+    name: str
+    site: str
+    address: str
+    port: int
+    disk_bytes: int
+    offered_bytes: int
+    uplink: str
+    fallback: str = ""
+    roles: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When a backup runs: each day at `daily_at` ("HH:MM" in the territory's time zone) or `every_hours` hours."""
+
+    daily_at: str = ""
+    every_hours: int = 0
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How many archives the writer's own repository keeps; what peers keep is theirs to decide."""
+
+    hourly: int = 24
+    daily: int = 14
+    weekly: int = 8
+    monthly: int = 12
+    yearly: int = 0
+
+
+@dataclass(frozen=True)
+class Service:
+    """What one node backs up as one repository.
+
+    `paths` are folders for files, database files for sqlite; `database` is the name for postgresql. `standbys` are
+    trusted with the key and hold the first copies; `copies` counts them too, never the origin.
+    """
+
+    name: str
+    node: str
+    kind: str
+    title: str = ""
+    paths: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    database: str = ""
+    copies: int = 2
+    standbys: tuple[str, ...] = ()
+    key_access: str = "hot"
+    policy: str = "local-first"
+    external: tuple[str, ...] = ()
+    offline: tuple[str, ...] = ()
+    size_bytes: int = 0
+    change_bytes_per_day: int = 0
+    quota_bytes: int = 0
+    rpo_seconds: int = DAY
+    rto_seconds: int = 4 * HOUR
+    schedule: Schedule = Schedule(daily_at="21:00")
+    lock_seconds: int = 30 * DAY
+    retention: Retention = Retention()
+
+
+@dataclass(frozen=True)
+class Person:
+    """`keys` are SSH public keys without comment; `may` the acts this person may sign, at `sites` (none named: at all)."""
+
+    name: str
+    title: str
+    keys: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExternalPeer:
+    """A peer outside the territory. With `territory_can_log_in` it falls with the control machine."""
+
+    name: str
+    title: str
+    country: str
+    address: str
+    port: int
+    territory_can_log_in: bool = False
+
+
+@dataclass(frozen=True)
+class OfflineDisk:
+    """A disk plugged in at most every `every_seconds` and otherwise kept at `kept_at`; "" is outside the territory."""
+
+    name: str
+    title: str
+    kept_at: str
+    every_seconds: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something declared that takes whole zones and single nodes away together."""
+
+    name: str
+    title: str
+    zones: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Territory:
+    name: str
+    title: str
+    timezone: str = "Europe/Paris"
+    zones: Mapping[str, Zone] = field(default_factory=dict)
+    links: Mapping[str, Link] = field(default_factory=dict)
+    sites: Mapping[str, Site] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
+    people: Mapping[str, Person] = field(default_factory=dict)
+    external: Mapping[str, ExternalPeer] = field(default_factory=dict)
+    offline: Mapping[str, OfflineDisk] = field(default_factory=dict)
+    events: Mapping[str, Event] = field(default_factory=dict)
+
+    def node(self, name: str) -> Node:
+        """The node `name`; raise NotFound with the known ones."""
+        return _named(self.nodes, name, "node")
+
+    def service(self, name: str) -> Service:
+        """The service `name`; raise NotFound with the known ones."""
+        return _named(self.services, name, "service")
+
+    def zones_of(self, node: str) -> frozenset[str]:
+        """Names of every zone of `node`: its site's and its own."""
+        return self._zones_by_node[node]
+
+    def services_of(self, node: str) -> tuple[Service, ...]:
+        """The services whose origin is `node`."""
+        return tuple(service for service in self.services.values() if service.node == node)
+
+    def nodes_in(self, zones: Collection[str]) -> frozenset[str]:
+        """Names of the nodes in any of `zones`."""
+        return frozenset(name for name, of_node in self._zones_by_node.items() if not of_node.isdisjoint(zones))
+
+    def trusted(self, service: str) -> tuple[str, ...]:
+        """The nodes that may know the key of `service`: its origin and its standbys."""
+        found = self.service(service)
+        return (found.node, *found.standbys)
+
+    @cached_property
+    def _zones_by_node(self) -> dict[str, frozenset[str]]:
+        return {node.name: frozenset((*self.sites[node.site].zones, *node.zones)) for node in self.nodes.values()}
+
+
+def _named[Thing](things: Mapping[str, Thing], name: str, what: str) -> Thing:
+    if name not in things:
+        raise NotFound(f'there is no {what} "{name}" in this territory; known: {", ".join(sorted(things))}.')
+    return things[name]
