@@ -1,4 +1,4 @@
-"""What a territory is made of, as signed in its bundle. Values only: no file, no clock, nothing but the standard library.
+"""What a territory is made of, as signed in its bundle. Values only: no file, no clock, only the standard library.
 
 Sizes are bytes, durations seconds, coordinates millionths of a degree: whole numbers throughout, because a signed
 document holds no floats.
@@ -140,7 +140,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Person:
-    """`keys` are SSH public keys without comment; `may` the acts this person may sign, at `sites` (none named: at all)."""
+    """`keys`: SSH public keys without comment; `may`: the acts this person may sign, at `sites` (none named: at all)."""
 
     name: str
     title: str

@@ -1,0 +1,73 @@
+"""The holders of one service, chosen among the nodes that may hold it; `placement` says which rules and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from appliance.territory.domains import conflict, first_conflict, shared_zones
+from appliance.territory.model import Service, Territory
+from appliance.territory.room import Room, copies_wanted
+
+
+def choose_holders(
+    territory: Territory, service: Service, room: Room, *, held: tuple[str, ...], spares: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Standbys, then as many of `held` as a whole set allows, then the best of the rest; too few when none is whole.
+
+    The room of the standbys is already set aside.
+    """
+    wanted = copies_wanted(service)
+    valid = [node for node in held if node not in service.standbys and allowed(territory, service, node, room)]
+    best: tuple[str, ...] = service.standbys
+    for kept in _subsets(valid, wanted - len(service.standbys)):
+        chosen = (*service.standbys, *kept)
+        if any(conflict(territory, one, other) for one, other in combinations(chosen, 2)):
+            continue
+        best = max(best, complete(territory, service, room, chosen, spares), key=len)
+        if len(best) >= wanted:
+            break
+    return best
+
+
+def complete(
+    territory: Territory, service: Service, room: Room, chosen: tuple[str, ...], spares: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """`chosen` and the best nodes that make it whole, named `spares` before others; the longest set when none does."""
+    if len(chosen) >= copies_wanted(service):
+        return chosen
+    able = [
+        node
+        for node in territory.nodes
+        if allowed(territory, service, node, room) and not first_conflict(territory, node, chosen)
+    ]
+
+    def order(node: str) -> tuple[int, tuple[int, float, str]]:
+        named = spares.index(node) if node in spares else len(spares)
+        return named, rank(territory, service, room, node, chosen)
+
+    best = chosen
+    for node in sorted(able, key=order):
+        best = max(best, complete(territory, service, room, (*chosen, node), spares), key=len)
+        if len(best) >= copies_wanted(service):
+            break
+    return best
+
+
+def allowed(territory: Territory, service: Service, node: str, room: Room) -> bool:
+    """Whether `node` exists, is distinct from the origin and has the room."""
+    known = node in territory.nodes
+    return known and not conflict(territory, node, service.node) and not room.lack(node, service.quota_bytes)
+
+
+def rank(
+    territory: Territory, service: Service, room: Room, node: str, chosen: tuple[str, ...]
+) -> tuple[int, float, str]:
+    """The sort key of a valid node, best first: tolerated zones shared, part of its offer it would use, name."""
+    near = sum(len(shared_zones(territory, node, other, tolerated=True)) for other in (service.node, *chosen))
+    return near, room.load(node, service.quota_bytes), node
+
+
+def _subsets(nodes: list[str], most: int) -> Iterator[tuple[str, ...]]:
+    for count in range(min(len(nodes), most), -1, -1):
+        yield from combinations(nodes, count)

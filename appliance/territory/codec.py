@@ -1,0 +1,117 @@
+"""A territory and its placements as plain JSON values and back: what the signed bundle embeds.
+
+Only the standard library, so that a vault of a few megabytes can read a bundle. Fields are named as in `model`; what has
+a name is in lists sorted by name; there are no floats. A field that is missing has its default (an older bundle), one that
+is unknown is refused (a newer one may mean something that this version would neglect).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import Any, get_args, get_origin, get_type_hints
+
+from appliance.errors import IntegrityError
+from appliance.territory.model import NAME, Territory
+from appliance.territory.placement import Placement
+
+
+def to_json(territory: Territory) -> dict[str, Any]:
+    """`territory` as values that json.dumps writes the same way each time."""
+    plain: dict[str, Any] = _plain(territory)
+    return plain
+
+
+def from_json(values: Mapping[str, Any]) -> Territory:
+    """The inverse of `to_json`; raise IntegrityError for anything else, broken references included."""
+    territory: Territory = _thing(Territory, values, "territory")
+    _check_references(territory)
+    return territory
+
+
+def placements_to_json(placements: Mapping[str, Placement]) -> list[dict[str, Any]]:
+    """Holders and spares of each service; reasons are for the person who plans and are not kept."""
+    return [
+        {"service": name, "holders": list(placement.holders), "spares": list(placement.spares)}
+        for name, placement in sorted(placements.items())
+    ]
+
+
+def placements_from_json(values: Iterable[Any]) -> dict[str, Placement]:
+    """The inverse of `placements_to_json`; raise IntegrityError for anything else."""
+    placements = [_thing(Placement, value, "placements") for value in values]
+    return {placement.service: placement for placement in placements}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return [_plain(value[name]) for name in sorted(value)]
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _thing(kind: Any, values: Any, where: str) -> Any:
+    """The dataclass `kind` from the mapping `values`."""
+    if not isinstance(values, Mapping):
+        raise IntegrityError(f"{where} is not an object.")
+    hints = _hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise IntegrityError(f'{where} has a field "{unknown[0]}" that this version does not know. Upgrade this node.')
+    for field in fields(kind):
+        if field.name not in values and field.default is MISSING and field.default_factory is MISSING:
+            raise IntegrityError(f'{where} lacks its field "{field.name}".')
+    return kind(**{name: _value(hints[name], value, f"{where} > {name}") for name, value in values.items()})
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if kind in (str, int, bool):
+        if type(value) is not kind:
+            raise IntegrityError(f"{where} is not of type {kind.__name__}.")
+        return value
+    if is_dataclass(kind):
+        return _thing(kind, value, where)
+    if not isinstance(value, list):
+        raise IntegrityError(f"{where} is not a list.")
+    items = [_value(get_args(kind)[-1 if get_origin(kind) is Mapping else 0], item, where) for item in value]
+    return _by_name(items, where) if get_origin(kind) is Mapping else tuple(items)
+
+
+def _by_name(things: list[Any], where: str) -> dict[str, Any]:
+    named = {thing.name: thing for thing in things}
+    if len(named) != len(things):
+        raise IntegrityError(f"{where} names something twice.")
+    return named
+
+
+def _check_references(territory: Territory) -> None:
+    """What the code looks up without asking must be there; the planner's file is checked in far more detail."""
+    named = (territory.zones, territory.sites, territory.nodes, territory.services, territory.people)
+    if bad := [name for things in named for name in things if not NAME.fullmatch(name)]:
+        raise IntegrityError(f'territory: "{bad[0]}" is not a name.')
+    for thing, known in _references(territory):
+        if thing not in known:
+            raise IntegrityError(f'territory: "{thing}" is named but not described.')
+
+
+def _references(territory: Territory) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    for site in territory.sites.values():
+        yield from ((zone, territory.zones) for zone in site.zones)
+    for node in territory.nodes.values():
+        yield node.site, territory.sites
+        yield node.uplink, territory.links
+        yield from ((zone, territory.zones) for zone in node.zones)
+    for service in territory.services.values():
+        yield from ((node, territory.nodes) for node in (service.node, *service.standbys))
+        yield from ((peer, territory.external) for peer in service.external)
+        yield from ((disk, territory.offline) for disk in service.offline)
+    for event in territory.events.values():
+        yield from ((zone, territory.zones) for zone in event.zones)
+        yield from ((node, territory.nodes) for node in event.nodes)

@@ -1,0 +1,77 @@
+"""Why each node holds a service, may step in for a holder, or is refused: one sentence for each, never none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.territory.choice import rank
+from appliance.territory.domains import conflict
+from appliance.territory.model import Service, Territory
+from appliance.territory.room import Room, asked_of_others, takes_more_than_it_gives
+from appliance.units import format_bytes
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why `node` was taken (as holder or spare) or refused for a service; said of the node, without full stop."""
+
+    node: str
+    accepted: bool
+    why: str
+
+
+def explain(
+    territory: Territory, service: Service, room: Room, *, holders: tuple[str, ...], held: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
+    """The spares in the order in which they step in, and a reason for every node: holders, spares, refused.
+
+    `room` is what is left once everything is placed, `held` the holders of the last plan.
+    """
+    taken = [Reason(node, True, _why_holder(service, node, held, room)) for node in holders]
+    spares, refused = [], []
+    for node in sorted(set(territory.nodes) - set(holders)):
+        why = refusal(territory, service, room, node, holders)
+        if why:
+            refused.append(Reason(node, False, why))
+        else:
+            conflicts = _conflicts(territory, node, holders)
+            order = (len(conflicts), rank(territory, service, room, node, holders))
+            spares.append((order, Reason(node, True, _why_spare(conflicts))))
+    ordered = [reason for _, reason in sorted(spares, key=lambda spare: spare[0])]
+    return tuple(reason.node for reason in ordered), (*taken, *ordered, *refused)
+
+
+def refusal(territory: Territory, service: Service, room: Room, node: str, holders: tuple[str, ...]) -> str:
+    """Why `node` cannot be a spare; "" when it can. One that conflicts with a single holder may replace that one."""
+    if node == service.node:
+        return _why_not_origin(territory, service)
+    conflicts = _conflicts(territory, node, holders)
+    shared = ", ".join(conflicts) if conflicts[1:] else ""
+    return conflict(territory, node, service.node) or room.lack(node, service.quota_bytes) or shared
+
+
+def _conflicts(territory: Territory, node: str, holders: tuple[str, ...]) -> list[str]:
+    return [why for holder in holders if (why := conflict(territory, node, holder))]
+
+
+def _why_not_origin(territory: Territory, service: Service) -> str:
+    never = "is the origin, which never counts"
+    if not takes_more_than_it_gives(territory, service.node):
+        return never
+    asked, offered = asked_of_others(territory, service.node), territory.nodes[service.node].offered_bytes
+    return (
+        f"{never}; it asks {format_bytes(asked)} of others and offers {format_bytes(offered)}, "
+        "so its services are placed after those of nodes that offer what they ask"
+    )
+
+
+def _why_holder(service: Service, node: str, held: tuple[str, ...], room: Room) -> str:
+    if node in service.standbys:
+        return "is a standby named for the service"
+    if node in held:
+        return "holds it already"
+    return f"shares no failure domain and uses {room.load(node):.0%} of what it offers"
+
+
+def _why_spare(conflicts: list[str]) -> str:
+    return f"is a spare for one holder only: {conflicts[0]}" if conflicts else "is a spare"
