@@ -10,7 +10,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.errors import ApplianceError, NotFound
@@ -66,15 +66,57 @@ def run(
     Raise NotFound when the program is missing, CommandTimeout past `timeout_seconds`, CommandFailed when `check`.
     """
     started = time.monotonic()
+    process = _start(argv, env, cwd, stdin is not None, secret_fds)
+    stdout, stderr = _communicate(process, stdin, timeout_seconds, on_stderr_line)
+    result = Result(_words(process), process.returncode, stdout, stderr, time.monotonic() - started)
+    if check and result.exit_code != 0:
+        raise CommandFailed(result)
+    return result
+
+
+def stream(
+    argv: Sequence[str],
+    *,
+    timeout_seconds: float,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    secret_fds: Mapping[str, Secret] | None = None,
+    on_stderr_line: Callable[[str], None] | None = None,
+) -> Generator[bytes, None, Result]:
+    """Run `argv`, yield its standard output in pieces of at most 64 KiB as they come, return its Result (stdout empty).
+
+    For outputs that may be larger than memory. Arguments and errors are those of `run`; the timeout includes the time
+    the caller takes. The process is killed when the caller stops early and closes the generator.
+    """
+    started = time.monotonic()
+    process = _start(argv, env, cwd, False, secret_fds)
+    stderr: list[bytes] = []
+    try:
+        yield from _pump(process, timeout_seconds, stderr, on_stderr_line)
+    except subprocess.TimeoutExpired as error:
+        raise _too_long(process, timeout_seconds) from error
+    finally:
+        _end(process)
+    return Result(_words(process), process.returncode, b"", b"".join(stderr), time.monotonic() - started)
+
+
+def _start(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None,
+    cwd: str | os.PathLike[str] | None,
+    with_stdin: bool,
+    secret_fds: Mapping[str, Secret] | None,
+) -> subprocess.Popen[bytes]:
+    """Start `argv`. Our ends of the secret pipes are closed at once: the child has inherited its own."""
     with _secret_pipes(secret_fds or {}) as fds:
         numbers = {name: str(fd) for name, fd in fds.items()}
         words = tuple(_fill(word, numbers) for word in argv)
         environment = {name: os.environ[name] for name in SAFE_ENVIRONMENT if name in os.environ}
         environment.update({name: fd for name, fd in numbers.items() if name.endswith("_FD")}, **(env or {}))
         try:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 words,
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if with_stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=cwd,
@@ -83,11 +125,24 @@ def run(
             )
         except FileNotFoundError as error:
             raise _missing(words[0], cwd, error) from error
-        stdout, stderr = _communicate(process, stdin, timeout_seconds, on_stderr_line)
-    result = Result(words, process.returncode, stdout, stderr, time.monotonic() - started)
-    if check and result.exit_code != 0:
-        raise CommandFailed(result)
-    return result
+
+
+def _words(process: subprocess.Popen[bytes]) -> tuple[str, ...]:
+    return tuple(str(word) for word in process.args)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Leave nothing behind: no process, no pipe."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _too_long(process: subprocess.Popen[bytes], timeout_seconds: float) -> CommandTimeout:
+    return CommandTimeout(f"{process.args!r} did not end within {timeout_seconds:.0f} s.")  # type: ignore[str-bytes-safe]
 
 
 def _missing(program: str, cwd: str | os.PathLike[str] | None, error: FileNotFoundError) -> NotFound:
@@ -131,7 +186,7 @@ def _communicate(
     except subprocess.TimeoutExpired as error:
         process.kill()
         process.communicate()
-        raise CommandTimeout(f"{process.args!r} did not end within {timeout_seconds:.0f} s.") from error  # type: ignore[str-bytes-safe]
+        raise _too_long(process, timeout_seconds) from error
     except BaseException:
         process.kill()
         process.wait()
@@ -141,10 +196,20 @@ def _communicate(
 def _follow(
     process: subprocess.Popen[bytes], timeout_seconds: float, on_stderr_line: Callable[[str], None]
 ) -> tuple[bytes, bytes]:
-    """Read both pipes as they come, so that neither can fill and stop the child."""
+    stderr: list[bytes] = []
+    stdout = b"".join(_pump(process, timeout_seconds, stderr, on_stderr_line))
+    return stdout, b"".join(stderr)
+
+
+def _pump(
+    process: subprocess.Popen[bytes],
+    timeout_seconds: float,
+    stderr: list[bytes],
+    on_stderr_line: Callable[[str], None] | None,
+) -> Iterator[bytes]:
+    """Read both pipes as they come, so that neither can fill and stop the child: yield stdout, collect `stderr`."""
     assert process.stdout is not None and process.stderr is not None
     deadline = time.monotonic() + timeout_seconds
-    chunks: dict[str, list[bytes]] = {"out": [], "err": []}
     pending = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ, "out")
@@ -157,11 +222,12 @@ def _follow(
                 data = os.read(key.fd, 65536)
                 if not data:
                     selector.unregister(key.fileobj)
-                    continue
-                chunks[key.data].append(data)
-                if key.data == "err":
+                elif key.data == "out":
+                    yield data
+                else:
+                    stderr.append(data)
                     *lines, pending = (pending + data).split(b"\n")
-                    for line in lines:
-                        on_stderr_line(line.decode(errors="replace"))
+                    if on_stderr_line is not None:
+                        for line in lines:
+                            on_stderr_line(line.decode(errors="replace"))
     process.wait(max(0.1, deadline - time.monotonic()))
-    return b"".join(chunks["out"]), b"".join(chunks["err"])
