@@ -128,7 +128,8 @@ def _start(
 
 
 def _words(process: subprocess.Popen[bytes]) -> tuple[str, ...]:
-    return tuple(str(word) for word in process.args)
+    assert isinstance(process.args, tuple)
+    return process.args
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -142,7 +143,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _too_long(process: subprocess.Popen[bytes], timeout_seconds: float) -> CommandTimeout:
-    return CommandTimeout(f"{process.args!r} did not end within {timeout_seconds:.0f} s.")  # type: ignore[str-bytes-safe]
+    return CommandTimeout(f"{_words(process)!r} did not end within {timeout_seconds:.0f} s.")
 
 
 def _missing(program: str, cwd: str | os.PathLike[str] | None, error: FileNotFoundError) -> NotFound:
