@@ -18,6 +18,10 @@ class Clock(Protocol):
         """Seconds since the machine started, suspend included (CLOCK_BOOTTIME); never goes back before a reboot."""
         ...
 
+    def boot_id(self) -> str:
+        """What changes at each start of the machine."""
+        ...
+
 
 class SystemClock:
     def now(self) -> float:
@@ -26,6 +30,10 @@ class SystemClock:
     def boottime(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
+    def boot_id(self) -> str:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+
 
 class SimulatedClock:
     """A clock that moves only when told; wall time can be set apart, as a wrong NTP answer would."""
@@ -33,6 +41,7 @@ class SimulatedClock:
     def __init__(self, now: float = 1_800_000_000.0, boottime: float = 1000.0) -> None:
         self._now = now
         self._boottime = boottime
+        self._boots = 1
 
     def now(self) -> float:
         return self._now
@@ -49,8 +58,12 @@ class SimulatedClock:
         """Set the wall clock off by `seconds`, forward or back."""
         self._now += seconds
 
+    def boot_id(self) -> str:
+        return f"boot-{self._boots}"
+
     def reboot(self) -> None:
         self._boottime = 0.0
+        self._boots += 1
 
 
 def utc_text(seconds: float) -> str:

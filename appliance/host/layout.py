@@ -1,22 +1,22 @@
 """Where a node keeps what: one state folder, the same in process mode and on real hosts.
 
-    STATE/
-      node.json                 who this node is; pins the territory key; made once by `appliance node init`
-      bundle                    the newest accepted territory bundle, a signed document
-      keys/                     born here, never leave: sign_ed25519, ssh_ed25519, host_ed25519, age (and .pub of each)
-      services/SERVICE/         a service this node writes, or may open as a trusted standby
-        repository/             the borg repository of the present writer
-        borg/                   its BORG_BASE_DIR (keyfile, cache, security); one per opened copy
-        key/                    keyfile and passphrase, owner only
-        grant                   the grant this node writes under
-        sealed/EPOCH-SEQUENCE/  the newest generation's files, hard-linked
-        chain/                  headers, lists and receipts of the generations this node sealed
-        opened/EPOCH-SEQUENCE/  a holding laid out as a repository, for reading (standby)
-        catalogue.db            every name in every version
-        restores/               restore jobs, what they replaced, undo
-      vault/SERVICE/            what this node holds for others: pool/, partial/, generations/
-      journal.jsonl             what happened, one event a line
-      run/                      sshd.pid, agent lock
+STATE/
+  node.json                 who this node is; pins the territory key; made once by `appliance node init`
+  bundle                    the newest accepted territory bundle, a signed document
+  keys/                     born here, never leave: sign_ed25519, ssh_ed25519, host_ed25519, age (and .pub of each)
+  services/SERVICE/         a service this node writes, or may open as a trusted standby
+    repository/             the borg repository of the present writer
+    borg/                   its BORG_BASE_DIR (keyfile, cache, security); one per opened copy
+    key/                    keyfile and passphrase, owner only
+    grant                   the grant this node writes under
+    sealed/EPOCH-SEQUENCE/  the newest generation's files, hard-linked
+    chain/                  headers, lists and receipts of the generations this node sealed
+    opened/EPOCH-SEQUENCE/  a holding laid out as a repository, for reading (standby)
+    catalogue.db            every name in every version
+    restores/               restore jobs, what they replaced, undo
+  vault/SERVICE/            what this node holds for others: pool/, partial/, generations/
+  journal.jsonl             what happened, one event a line
+  run/                      sshd.pid, agent lock
 """
 
 from __future__ import annotations

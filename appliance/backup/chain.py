@@ -1,0 +1,116 @@
+"""The writer's own memory of what it sealed: every header, the newest list, the receipts that came back.
+
+    chain/00002.0000000007.HHHH/  header, list (newest only), receipt-PEER
+    chain/grants/00002            the grant of each epoch
+
+It is written before the first byte leaves, so a crash in mid-push finds the same generation again instead of making another.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import NotFound
+from appliance.host.files import fsync_folder, make_private_folder, write_atomic
+from appliance.trust.generation import TYPE as GENERATION
+from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, parse_list, read_header
+from appliance.trust.grant import Grant, read_grant
+from appliance.trust.receipt import Receipt, read_receipt
+from appliance.trust.signed import parse
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """One generation as its writer keeps it."""
+
+    header: Header
+    listing: bytes
+    entries: tuple[Entry, ...]
+
+
+class Chain:
+    def __init__(self, root: Path, territory_key: str) -> None:
+        self.root = root
+        self._territory_key = territory_key
+
+    def names(self) -> tuple[str, ...]:
+        """Names of all generations, oldest first."""
+        if not self.root.exists():
+            return ()
+        return tuple(sorted(name for name in os.listdir(self.root) if name.count(".") == 2 and name[0] != "."))
+
+    def newest(self) -> Sealed | None:
+        """The newest generation that was sealed whole; a header without list is history taken over from a peer."""
+        for name in reversed(self.names()):
+            if (self.root / name / "list").exists():
+                header = self.header(name)
+                listing = (self.root / name / "list").read_bytes()
+                return Sealed(header, listing, parse_list(listing, header))
+        return None
+
+    def header(self, name: str) -> Header:
+        raw = (self.root / name / "header").read_bytes()
+        return read_header(raw, self.grants()[epoch_of(raw)].writer_key)
+
+    def headers_after(self, known: Container[str]) -> tuple[str, ...]:
+        """The stored headers, oldest first and up to the newest generation, that who knows the digests `known` lacks."""
+        newest = self.newest()
+        names = {name[-16:]: name for name in self.names()}
+        raws: list[str] = []
+        digest = newest.header.id.digest if newest else ""
+        while digest[:16] in names and digest not in known:
+            raw = (self.root / names[digest[:16]] / "header").read_bytes()
+            raws.append(raw.decode())
+            digest = parse(raw[: raw.index(b"\n") + 1], GENERATION)["previous"]
+        return tuple(reversed(raws))
+
+    def add(self, header: Header, listing: bytes) -> None:
+        """Keep a sealed generation; lists of older ones are dropped, their headers never."""
+        older = self.names()
+        folder = make_private_folder(self.root / header.id.name)
+        write_atomic(folder / "header", header.document.raw)
+        write_atomic(folder / "list", listing)
+        fsync_folder(self.root)
+        for name in older:
+            if name != header.id.name:
+                (self.root / name / "list").unlink(missing_ok=True)
+
+    def add_header(self, header: Header) -> None:
+        """Keep a header of before this node wrote, so that it can hand the whole chain to a new peer."""
+        folder = make_private_folder(self.root / header.id.name)
+        write_atomic(folder / "header", header.document.raw)
+
+    def add_receipt(self, receipt: Receipt) -> None:
+        write_atomic(self.root / receipt.generation.name / f"receipt-{receipt.holder}", receipt.document.raw)
+
+    def receipts(self, generation: GenerationId, keys: Mapping[str, str]) -> tuple[Receipt, ...]:
+        """The receipts for `generation` of the holders in `keys` (name -> public key), each checked again."""
+        found = []
+        for holder, key in keys.items():
+            path = self.root / generation.name / f"receipt-{holder}"
+            if path.exists():
+                found.append(read_receipt(path.read_bytes(), key))
+        return tuple(receipt for receipt in found if receipt.generation == generation)
+
+    def add_grant(self, grant: Grant) -> None:
+        folder = make_private_folder(self.root / "grants")
+        write_atomic(folder / f"{grant.epoch:05d}", grant.document.raw)
+
+    def grants(self) -> dict[int, Grant]:
+        """Every grant known here, by epoch."""
+        folder = self.root / "grants"
+        names = sorted(os.listdir(folder)) if folder.exists() else []
+        read = [read_grant((folder / name).read_bytes(), self._territory_key) for name in names if name.isdigit()]
+        return {grant.epoch: grant for grant in read}
+
+    def grant(self) -> Grant:
+        """The newest grant; raise NotFound, with what to do, when there is none yet."""
+        grants = self.grants()
+        if not grants:
+            raise NotFound(
+                "this service has no grant yet.", remedy="Send the request to the key holder: `appliance backup request`."
+            )
+        return grants[max(grants)]

@@ -1,0 +1,168 @@
+"""Bring a generation from a peer's vault: to restore, to open, to adopt or to hold. Every byte is checked by its hash.
+
+The bytes land in a staging folder under their list's paths; a cut is resumed by the byte, and a finished file is not asked
+for again. What a peer offers is believed only as far as the chain of signatures from the territory key reaches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.chain import Chain, Sealed
+from appliance.backup.node import Node
+from appliance.backup.peers import Conversation, Head, connect
+from appliance.backup.vault.wire import Channel
+from appliance.errors import ApplianceError, IntegrityError, NotFound, Unreachable
+from appliance.host.files import make_private_folder, sha256_file
+from appliance.trust.generation import Entry, GenerationId, epoch_of, parse_list, read_header
+from appliance.trust.grant import read_grant
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What all reachable peers say of a service; `silent` names those who gave no usable answer, with the reason."""
+
+    heads: tuple[Head, ...]
+    silent: Mapping[str, str]
+
+    def newest(self) -> GenerationId:
+        """The newest generation anybody attests; raise NotFound when nobody holds one."""
+        known = [tip.id for head in self.heads for tip in head.tips if tip.id.name in head.held]
+        if not known:
+            raise NotFound("no peer that answered holds a generation.", remedy=self.told())
+        return max(known)
+
+    def behind(self) -> tuple[str, ...]:
+        """Peers that offer less than the newest; a restore names them."""
+        newest = self.newest()
+        return tuple(head.peer for head in self.heads if newest.name not in head.held)
+
+    def told(self) -> str:
+        """Who did not answer, as a sentence; and a warning when fewer than two did."""
+        parts = [f"{peer}: {reason}" for peer, reason in self.silent.items()]
+        if len(self.heads) < 2:
+            parts.append("Fewer than two peers answered, so an older state cannot be told from the newest.")
+        return " ".join(parts)
+
+
+def survey(node: Node, service: str, peers: tuple[str, ...]) -> Survey:
+    """Ask every peer for its head."""
+    heads: list[Head] = []
+    silent: dict[str, str] = {}
+    for peer in peers:
+        try:
+            with connect(node, peer) as conversation:
+                heads.append(conversation.head(service))
+        except ApplianceError as error:
+            silent[peer] = error.what
+    return Survey(tuple(heads), silent)
+
+
+def fetch(node: Node, service: str, peer: str, name: str | None, folder: Path, chain: Chain | None = None) -> Sealed:
+    """Bring generation `name` (None: the newest held) of `service` from `peer` into `folder`; return it, checked.
+
+    With `chain`, the grants and headers of the whole history are kept in it.
+    """
+    verb = "get-own" if node.bundle.terms(service).origin == node.name else "get"
+    with connect(node, peer) as conversation:
+        conversation.ask(verb, service, generation=name)
+        sealed = _read_generation(conversation, service, chain)
+        make_private_folder(folder)
+        _receive_files(conversation.channel, sealed.entries, folder)
+        conversation.channel.write_frame({"done": True})
+    return sealed
+
+
+def _read_generation(conversation: Conversation, service: str, chain: Chain | None) -> Sealed:
+    answer = conversation.channel.read_frame()
+    try:
+        name, size = str(answer["generation"]), int(answer["list_bytes"])
+        headers, grants = list(answer["headers"]), list(answer["grants"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"{conversation.peer.name} did not answer with a generation.") from error
+    listing = conversation.channel.read(size)
+    read = [read_grant(raw.encode(), conversation.node.bundle.territory_key) for raw in grants]
+    by_epoch = {grant.epoch: grant for grant in read if grant.service == service}
+    checked = [read_header(raw.encode(), by_epoch[epoch_of(raw.encode())].writer_key) for raw in headers]
+    header = next((header for header in checked if header.id.name == name and header.service == service), None)
+    if header is None:
+        raise IntegrityError(f"{conversation.peer.name} offers a generation without its header.")
+    sealed = Sealed(header, listing, parse_list(listing, header))
+    if chain:
+        for grant in by_epoch.values():
+            chain.add_grant(grant)
+        for other in checked:
+            chain.add_header(other)
+    return sealed
+
+
+def _receive_files(channel: Channel, entries: tuple[Entry, ...], folder: Path) -> None:
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        first.setdefault(entry.sha256, entry)
+    wanted = [(entry, _offset(folder / entry.path, entry)) for entry in first.values()]
+    wanted = [(entry, offset) for entry, offset in wanted if offset is not None]
+    if wanted:
+        channel.write_frame({"want": [[entry.sha256, offset] for entry, offset in wanted]})
+    for entry, offset in wanted:
+        assert offset is not None
+        _receive_file(channel, entry, offset, folder)
+    for entry in entries:
+        if not (folder / entry.path).exists():
+            (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
+            os.link(folder / first[entry.sha256].path, folder / entry.path)
+
+
+def _offset(path: Path, entry: Entry) -> int | None:
+    """From which byte a file is still wanted; None when it is whole."""
+    partial = path.with_name(path.name + ".part")
+    if path.exists():
+        if sha256_file(path) == entry.sha256:
+            return None
+        path.unlink()
+    return min(partial.stat().st_size, entry.size) if partial.exists() else 0
+
+
+def _receive_file(channel: Channel, entry: Entry, offset: int, folder: Path) -> None:
+    path = folder / entry.path
+    partial = path.with_name(path.name + ".part")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with open(partial, "r+b" if partial.exists() else "w+b") as file:
+        file.truncate(offset)
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+        left = entry.size - offset
+        while left:
+            piece = channel.read_some(left)
+            file.write(piece)
+            digest.update(piece)
+            left -= len(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    if digest.hexdigest() != entry.sha256:
+        partial.unlink()
+        raise IntegrityError(f"what came as {entry.path} does not have the hash its list gives.")
+    os.rename(partial, path)
+
+
+def fetch_newest(node: Node, service: str, folder: Path, chain: Chain | None = None) -> tuple[Sealed, Survey]:
+    """Bring the newest attested generation from whichever holder has it; try the next holder when one fails."""
+    terms = node.bundle.terms(service)
+    peers = tuple(peer for peer in (*terms.holders, *terms.spares) if peer != node.name)
+    survey_ = survey(node, service, peers)
+    newest = survey_.newest()
+    errors = []
+    for head in survey_.heads:
+        if newest.name in head.held:
+            try:
+                return fetch(node, service, head.peer, newest.name, folder, chain), survey_
+            except ApplianceError as error:
+                errors.append(f"{head.peer}: {error.what}")
+    raise Unreachable(f"nobody could send generation {newest}.", remedy=" ".join(errors))
+
+

@@ -1,0 +1,119 @@
+"""Talk to a peer's vault: one ssh, several requests, each answer checked before it is believed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.backup.node import Node
+from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
+from appliance.errors import IntegrityError, Unreachable
+from appliance.host.files import write_atomic
+from appliance.host.ssh import Destination, client_argv, known_hosts_line, start_client
+from appliance.trust.bundle import Member
+from appliance.trust.generation import GenerationId, Header, epoch_of, read_header
+from appliance.trust.grant import Grant, read_grant
+from appliance.trust.receipt import Receipt, read_receipt
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a peer says it knows (`tips`, newest header of each epoch, checked) and holds (`held`, names, oldest first)."""
+
+    peer: str
+    age_seconds: int
+    grants: tuple[Grant, ...]
+    tips: tuple[Header, ...]
+    held: tuple[str, ...]
+    known: int
+    forks: tuple[str, ...]
+    receipt: Receipt | None
+
+    @property
+    def newest(self) -> GenerationId | None:
+        """The newest generation known there, whether or not its files are."""
+        return max(tip.id for tip in self.tips) if self.tips else None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """An open session with one peer about any service."""
+
+    node: Node
+    peer: Member
+    channel: Channel
+
+    def ask(self, verb: str, service: str, **details: Any) -> None:
+        self.channel.write_frame({"appliance": PROTOCOL, "verb": verb, "service": service, **details})
+
+    def head(self, service: str) -> Head:
+        """What the peer knows and holds of `service`; raise IntegrityError when a signature in it does not hold."""
+        self.ask("head", service)
+        return read_head(self.channel.read_frame(), self.peer, service, self.node.bundle.territory_key)
+
+
+def read_head(frame: dict[str, Any], peer: Member, service: str, territory_key: str) -> Head:
+    """The checked head in a vault's answer."""
+    try:
+        grants = [read_grant(raw.encode(), territory_key) for raw in frame["grants"]]
+        writers = {grant.epoch: grant.writer_key for grant in grants if grant.service == service}
+        tips = [read_header(raw.encode(), writers[epoch_of(raw.encode())]) for raw in frame["tips"]]
+        receipt = read_receipt(frame["receipt"].encode(), peer.keys.sign) if frame["receipt"] else None
+        if any(tip.service != service for tip in tips) or (receipt and receipt.service != service):
+            raise IntegrityError(f"{peer.name} answered for another service than {service}.")
+        return Head(
+            peer=peer.name,
+            age_seconds=int(frame["age_seconds"]),
+            grants=tuple(grants),
+            tips=tuple(tips),
+            held=tuple(sorted(str(name) for name in frame["held"])),
+            known=int(frame["known"]),
+            forks=tuple(str(name) for name in frame["forks"]),
+            receipt=receipt,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"{peer.name} gave an answer that is not a head ({error}).") from error
+
+
+@contextlib.contextmanager
+def connect(node: Node, peer_name: str) -> Iterator[Conversation]:
+    """A conversation with the vault of `peer_name`; raise Unreachable, with what ssh said, when there is none."""
+    peer = node.bundle.member(peer_name)
+    argv = client_argv(
+        _destination(peer),
+        identity=node.layout.keys / "ssh_ed25519",
+        known_hosts=_known_hosts(node),
+        command=COMMAND,
+    )
+    process = start_client(argv)
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    try:
+        yield Conversation(node, peer, Channel(process.stdout.fileno(), process.stdin.fileno()))
+    except Closed as error:
+        process.terminate()
+        said = process.stderr.read(2000).decode(errors="replace").strip().splitlines()
+        raise Unreachable(f"{peer.name} does not answer: {said[-1] if said else error}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        process.stdout.close()
+        process.stderr.close()
+        process.wait(timeout=60)
+
+
+def _destination(peer: Member) -> Destination:
+    return Destination(peer.name, peer.node.address, peer.node.port, peer.user, peer.keys.host)
+
+
+def _known_hosts(node: Node) -> Path:
+    """The peers' host keys from the bundle, in the file ssh wants."""
+    path = node.layout.run / "known_hosts"
+    text = "".join(known_hosts_line(_destination(member)) for member in node.bundle.members.values())
+    if not path.exists() or path.read_text() != text:
+        os.makedirs(path.parent, mode=0o700, exist_ok=True)
+        write_atomic(path, text.encode(), mode=0o600)
+    return path

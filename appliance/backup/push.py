@@ -1,0 +1,122 @@
+"""Bring the newest sealed generation to the peers that shall hold it, and keep their receipts.
+
+A push first asks what the peer knows. A peer that knows a later generation than we do proves that this node was rolled
+back, cloned or replaced: nothing is sent, and the node has to resynchronise and ask for a new grant.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.chain import Chain, Sealed
+from appliance.backup.node import Node
+from appliance.backup.peers import Conversation, Head, connect
+from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused
+from appliance.trust.receipt import Receipt, read_receipt
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """How one push ended: `receipt`, or `error` with the reason. Bytes are those put on the wire for it."""
+
+    peer: str
+    receipt: Receipt | None
+    bytes_sent: int
+    seconds: float
+    error: ApplianceError | None = None
+
+
+def push_all(node: Node, chain: Chain, sealed: Sealed, folder: Path, peers: Sequence[str]) -> tuple[Pushed, ...]:
+    """Push to all `peers` at once; one that fails does not disturb the others."""
+    with ThreadPoolExecutor(max_workers=max(1, len(peers))) as pool:
+        return tuple(pool.map(lambda peer: push(node, chain, sealed, folder, peer), peers))
+
+
+def push(node: Node, chain: Chain, sealed: Sealed, folder: Path, peer: str) -> Pushed:
+    """Push `sealed`, whose files lie in `folder`, to `peer`; the outcome, errors included, as a value."""
+    started = time.monotonic()
+    sent = 0
+    try:
+        with connect(node, peer) as conversation:
+            try:
+                receipt = _push(conversation, chain, sealed, folder)
+            finally:
+                sent = conversation.channel.bytes_sent
+        chain.add_receipt(receipt)
+        return Pushed(peer, receipt, sent, time.monotonic() - started)
+    except ApplianceError as error:
+        return Pushed(peer, None, sent, time.monotonic() - started, error)
+
+
+def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path) -> Receipt:
+    header = sealed.header
+    head = conversation.head(header.service)
+    check_lineage(chain, sealed, head)
+    conversation.ask(
+        "put",
+        header.service,
+        grants=[grant.document.raw.decode() for grant in chain.grants().values()],
+        headers=chain.headers_after({tip.id.digest for tip in head.tips}) or [header.document.raw.decode()],
+        list_bytes=len(sealed.listing),
+    )
+    conversation.channel.write(sealed.listing)
+    raw = send_needed(conversation, sealed, folder)
+    return _checked_receipt(conversation, raw, sealed)
+
+
+def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
+    """Raise Refused when `head` knows more of this service than we do: a newer epoch, or a later or other generation."""
+    own_epoch = chain.grant().epoch
+    newest = max((grant for grant in head.grants), key=lambda grant: grant.epoch, default=None)
+    if newest and newest.epoch > own_epoch:
+        raise Refused(
+            f"{head.peer} knows epoch {newest.epoch} of {newest.service}, written by {newest.writer}; ours is {own_epoch}.",
+            remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
+        )
+    own = sealed.header.id if sealed else None
+    for tip in head.tips:
+        if tip.epoch == own_epoch and (own is None or tip.id > own or _replaced(chain, tip.id.name)):
+            raise Refused(
+                f"{head.peer} knows generation {tip.id} of {tip.service}, which this node does not: "
+                "it was restored from an older image, or it was cloned.",
+                remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
+            )
+
+
+def _replaced(chain: Chain, name: str) -> bool:
+    return name not in chain.names()
+
+
+def send_needed(conversation: Conversation, sealed: Sealed, folder: Path) -> str:
+    """Send what the vault says it lacks until it answers a receipt; the receipt's text."""
+    paths: Mapping[str, Path] = {entry.sha256: folder / entry.path for entry in sealed.entries}
+    sizes = {entry.sha256: entry.size for entry in sealed.entries}
+    while True:
+        answer = conversation.channel.read_frame()
+        if "receipt" in answer:
+            return str(answer["receipt"])
+        for digest, offset in answer.get("need", ()):
+            if digest not in paths or not isinstance(offset, int) or not 0 <= offset <= sizes[digest]:
+                raise IntegrityError(f"{conversation.peer.name} asks for something that was not offered.")
+            _send(conversation, paths[digest], offset, sizes[digest])
+
+
+def _send(conversation: Conversation, path: Path, offset: int, size: int) -> None:
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            conversation.channel.send_file(file, size - offset)
+    except FileNotFoundError as error:
+        raise NotFound("a newer generation was sealed while this one was sent.", remedy="The next push sends it.") from error
+
+
+def _checked_receipt(conversation: Conversation, raw: str, sealed: Sealed) -> Receipt:
+    peer = conversation.peer
+    receipt = read_receipt(raw.encode(), peer.keys.sign)
+    if receipt.holder != peer.name or receipt.generation != sealed.header.id:
+        raise IntegrityError(f"the receipt of {peer.name} is not for generation {sealed.header.id}.")
+    return receipt

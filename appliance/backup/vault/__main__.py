@@ -1,0 +1,30 @@
+"""The forced command: `python3 -m appliance.backup.vault STATE CALLER`. The caller only chooses to talk to it or not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from appliance.backup.node import open_node
+from appliance.backup.vault.session import serve
+from appliance.backup.vault.wire import COMMAND, Channel
+from appliance.errors import ApplianceError, Forbidden
+
+
+def main() -> int:
+    state, caller = sys.argv[1:]
+    if os.environ.get("SSH_ORIGINAL_COMMAND") != COMMAND:
+        print("This key opens nothing but the vault of this node: no shell, no files.", file=sys.stderr)
+        return Forbidden.exit_code
+    channel = Channel(0, 1)
+    try:
+        node = open_node(Path(state))
+    except ApplianceError as error:
+        channel.refuse(error)
+        return error.exit_code
+    return serve(node, caller, channel)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

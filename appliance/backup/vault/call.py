@@ -1,0 +1,32 @@
+"""One request to a vault, and all that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from appliance.backup.node import Node
+from appliance.backup.vault.store import Holding
+from appliance.backup.vault.wire import Channel
+from appliance.errors import IntegrityError
+from appliance.trust.bundle import Terms
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of a session and all that answers it."""
+
+    node: Node
+    caller: str
+    channel: Channel
+    terms: Terms
+    holding: Holding
+    request: Mapping[str, Any]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """The list of strings `name` of the request; raise IntegrityError for anything else."""
+        value = self.request.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise IntegrityError(f'the request\'s "{name}" is not a list of texts.')
+        return tuple(value)

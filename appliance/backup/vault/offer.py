@@ -1,0 +1,126 @@
+"""Check what a push offers, before a byte of it is kept: grants, headers, their place in the chain, the list.
+
+A chain is a tree of headers: within an epoch each names the one before it; the first of an epoch names any header of an earlier
+epoch. Later siblings of that parent stay as a branch. Two headers with one epoch and one sequence are a fork: both are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from appliance.backup.vault.store import HEADER, Holding
+from appliance.errors import IntegrityError, NotFound, Refused
+from appliance.trust.bundle import Bundle
+from appliance.trust.generation import (
+    NO_PARENT,
+    Entry,
+    GenerationId,
+    Header,
+    epoch_of,
+    parse_list,
+    read_header,
+)
+from appliance.trust.grant import Grant, read_grant
+from appliance.trust.signed import digest_of
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A checked push: `headers` oldest first, all new or known; the last one is to be published with `entries`."""
+
+    grants: Mapping[int, Grant]
+    headers: tuple[Header, ...]
+    listing: bytes
+    entries: tuple[Entry, ...]
+
+    @property
+    def header(self) -> Header:
+        return self.headers[-1]
+
+
+def newest_grant(holding: Holding, bundle: Bundle) -> Grant | None:
+    epochs = holding.epochs()
+    return read_grant(holding.grant(epochs[-1]), bundle.territory_key) if epochs else None
+
+
+def read_offer(
+    holding: Holding, bundle: Bundle, service: str, *, grants: Sequence[str], headers: Sequence[str], listing: bytes
+) -> Offer:
+    """The checked offer; raise IntegrityError or Refused for anything that is not proven."""
+    if not headers:
+        raise IntegrityError("the push names no generation.")
+    known = _grants(holding, bundle, service, grants)
+    read = tuple(_read_header(raw.encode(), known, service) for raw in headers)
+    _check_chain(holding, known, read)
+    return Offer(known, read, listing, parse_list(listing, read[-1]))
+
+
+def check_writer(offer: Offer, bundle: Bundle, caller: str) -> None:
+    """The fence: only the holder of the newest grant publishes, with the key it has in the bundle, under its epoch."""
+    newest = offer.grants[max(offer.grants)]
+    if offer.header.epoch != newest.epoch:
+        raise Refused(
+            f"epoch {offer.header.epoch} of {offer.header.service} ended: epoch {newest.epoch} belongs to {newest.writer}.",
+            remedy="This node keeps what it has as a branch and asks for a new grant.",
+        )
+    if newest.writer != caller or newest.writer_key != bundle.member(caller).keys.sign:
+        raise Refused(f"the grant of epoch {newest.epoch} is not this node's.", remedy="Ask for a new grant.")
+
+
+def _grants(holding: Holding, bundle: Bundle, service: str, offered: Sequence[str]) -> dict[int, Grant]:
+    stored = [holding.grant(epoch) for epoch in holding.epochs()]
+    grants: dict[int, Grant] = {}
+    for raw in (*stored, *(text.encode() for text in offered)):
+        grant = read_grant(raw, bundle.territory_key)
+        if grant.service != service:
+            raise Refused(f"the grant is for {grant.service}, not {service}.")
+        if grants.setdefault(grant.epoch, grant).document.raw != raw:
+            raise Refused(f"there already is another grant of epoch {grant.epoch}.")
+    if not grants:
+        raise Refused(f"there is no grant for {service}.", remedy="Ask the key holder: `appliance territory grant`.")
+    return grants
+
+
+def _read_header(raw: bytes, grants: Mapping[int, Grant], service: str) -> Header:
+    epoch = epoch_of(raw)
+    if epoch not in grants:
+        raise Refused(f"there is no grant of epoch {epoch}.", remedy="Ask the key holder: `appliance territory grant`.")
+    header = read_header(raw, grants[epoch].writer_key)
+    if header.service != service:
+        raise Refused(f"the generation is of {header.service}, not {service}.")
+    return header
+
+
+def _check_chain(holding: Holding, grants: Mapping[int, Grant], headers: Sequence[Header]) -> None:
+    here = {header.id.digest: header.id for header in headers}
+    for header in headers:
+        if holding.knows(header.id):
+            continue
+        if header.previous == NO_PARENT:
+            _check_root(header, grants)
+            continue
+        parent = here.get(header.previous) or find(holding, header.previous)
+        if parent is None:
+            raise NotFound(f"the header before {header.id} is missing.", remedy="Push again with the missing headers.")
+        _check_step(header, parent)
+
+
+def _check_root(header: Header, grants: Mapping[int, Grant]) -> None:
+    if header.sequence != 1 or grants[header.epoch].previous != 0:
+        raise IntegrityError(f"generation {header.id} names no generation before it.")
+
+
+def _check_step(header: Header, parent: GenerationId) -> None:
+    follows = parent.epoch == header.epoch and header.sequence == parent.sequence + 1
+    opens = parent.epoch < header.epoch and header.sequence == 1
+    if not (follows or opens):
+        raise IntegrityError(f"generation {header.id} cannot come after {parent}.")
+
+
+def find(holding: Holding, digest: str) -> GenerationId | None:
+    """The generation known here whose header has `digest`."""
+    for stored in holding.stored():
+        if stored.name.endswith(digest[:16]) and digest_of(holding.read(stored.name, HEADER)) == digest:
+            return GenerationId(stored.epoch, stored.sequence, digest)
+    return None

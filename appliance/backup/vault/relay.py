@@ -1,0 +1,57 @@
+"""A generation handed on by another holder, still blind: whether it may be, and how old it counts.
+
+A holder always takes what it lacks from another holder. A spare only takes anything once a signed act says that a holder of
+the service or its origin is lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.backup.vault.call import Call
+from appliance.backup.vault.offer import Offer
+from appliance.backup.vault.store import BUCKET, RELAY
+from appliance.errors import IntegrityError, Refused
+from appliance.host.files import write_atomic
+from appliance.trust.act import read_act
+from appliance.trust.generation import GenerationId
+from appliance.trust.receipt import read_receipt
+
+
+@dataclass(frozen=True)
+class Relay:
+    """`raw` is the relaying holder's receipt; `held_seconds` how long it has held the generation, by its own ageing."""
+
+    raw: bytes
+    held_seconds: int
+
+
+def read_relay(call: Call, offer: Offer) -> Relay:
+    """The relay of a put-relayed request; raise Refused when this node is a spare and nobody is lost."""
+    if call.node.name not in call.terms.holders:
+        _check_loss(call)
+    raw, age = call.request.get("receipt"), call.request.get("age_seconds")
+    if not isinstance(raw, str) or not isinstance(age, int):
+        raise IntegrityError("a relayed push comes with the relaying holder's receipt and age.")
+    receipt = read_receipt(raw.encode(), call.node.bundle.member(call.caller).keys.sign)
+    if receipt.holder != call.caller or receipt.generation != offer.header.id or age < receipt.age_seconds:
+        raise IntegrityError(f"the receipt is not {call.caller}'s for generation {offer.header.id}.")
+    return Relay(raw.encode(), age - receipt.age_seconds)
+
+
+def _check_loss(call: Call) -> None:
+    now = call.node.clock.now()
+    acts = [read_act(raw.encode(), call.node.bundle.operators) for raw in call.texts("acts")]
+    others = {*call.terms.holders, call.terms.origin} - {call.caller}
+    if not any(act.concerns("lost", node, call.terms.name, now) for act in acts for node in others):
+        raise Refused(
+            f"{call.node.name} is only a spare for {call.terms.name}.",
+            remedy="It takes copies once a signed act says that a holder or the origin is lost (`appliance act lost`).",
+        )
+
+
+def keep_relay(call: Call, generation: GenerationId, relay: Relay) -> None:
+    """Keep what buckets a relayed generation: the age it has there, set in our own ageing clock."""
+    folder = call.holding.generations / generation.name
+    write_atomic(folder / RELAY, relay.raw, mode=0o440)
+    write_atomic(folder / BUCKET, str(call.node.ageing.now() - relay.held_seconds).encode(), mode=0o440)

@@ -1,0 +1,106 @@
+"""OpenSSH as a client and, in process mode, as a server of our own; host keys come from the bundle, never from first sight."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.host.command import SAFE_ENVIRONMENT
+from appliance.host.files import write_atomic
+
+CIPHERS = "aes128-gcm@openssh.com,chacha20-poly1305@openssh.com"
+CONNECT_TIMEOUT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a peer's sshd listens; `host_key` is its public key line from the bundle."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+    host_key: str
+
+
+def known_hosts_line(destination: Destination) -> str:
+    return f"{destination.name} {destination.host_key}\n"
+
+
+def client_argv(destination: Destination, *, identity: Path, known_hosts: Path, command: str) -> tuple[str, ...]:
+    """The ssh command line to `destination`: no configuration file, no agent, no password, no unknown host."""
+    options = {
+        "BatchMode": "yes",
+        "Ciphers": CIPHERS,
+        "ConnectTimeout": str(CONNECT_TIMEOUT_SECONDS),
+        "HostKeyAlias": destination.name,
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "IdentityFile": str(identity),
+        "LogLevel": "ERROR",
+        "Port": str(destination.port),
+        "ServerAliveInterval": "30",
+        "StrictHostKeyChecking": "yes",
+        "GlobalKnownHostsFile": "none",
+        "UpdateHostKeys": "no",
+        "UserKnownHostsFile": str(known_hosts),
+    }
+    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    return ("ssh", "-F", "none", "-T", *words, f"{destination.user}@{destination.address}", command)
+
+
+def start_client(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start an ssh whose pipes carry a conversation; the caller closes them and waits for it."""
+    environment = {name: os.environ[name] for name in SAFE_ENVIRONMENT if name in os.environ}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, env=environment)
+
+
+def server_config(folder: Path, *, address: str, port: int, host_key: Path) -> str:
+    """sshd_config of a node in process mode: one port on one address, keys only, nothing but forced commands."""
+    settings: Mapping[str, str] = {
+        "ListenAddress": f"{address}:{port}",
+        "HostKey": str(host_key),
+        "PidFile": str(folder / "sshd.pid"),
+        "AuthorizedKeysFile": str(folder / "authorized_keys"),
+        "UsePAM": "no",
+        "PasswordAuthentication": "no",
+        "KbdInteractiveAuthentication": "no",
+        "PubkeyAuthentication": "yes",
+        "PermitRootLogin": "prohibit-password",
+        "StrictModes": "no",  # the state folder is 0700; StrictModes would also refuse a group-writable home above it
+        "DisableForwarding": "yes",
+        "PermitTTY": "no",
+        "PermitUserRC": "no",
+        "PermitUserEnvironment": "no",
+        "AllowStreamLocalForwarding": "no",
+        "X11Forwarding": "no",
+        "PrintMotd": "no",
+        "ClientAliveInterval": "30",
+        "ClientAliveCountMax": "4",
+        "MaxStartups": "20:30:60",
+        "MaxSessions": "4",
+        "Ciphers": CIPHERS,
+        "LogLevel": "VERBOSE",
+    }
+    return "".join(f"{name} {value}\n" for name, value in settings.items())
+
+
+def authorized_keys_line(public_key: str, command: Sequence[str], comment: str) -> str:
+    """A key that gets exactly `command`, whatever it asks for."""
+    quoted = " ".join(_quote(word) for word in command).replace("\\", "\\\\").replace('"', '\\"')
+    return f'restrict,command="{quoted}" {public_key} {comment}\n'
+
+
+def write_server_config(folder: Path, *, address: str, port: int, host_key: Path) -> Path:
+    path = folder / "sshd_config"
+    write_atomic(path, server_config(folder, address=address, port=port, host_key=host_key).encode(), mode=0o600)
+    return path
+
+
+def _quote(word: str) -> str:
+    """sshd hands the command to the account's shell; single quotes keep a folder with a space whole."""
+    return "'" + word.replace("'", "'\\''") + "'"

@@ -1,0 +1,1 @@
+"""The formats that are signed, and their checks: bundle, grant, generation header and list, receipt, act."""

@@ -1,0 +1,120 @@
+"""A human act: an operator's signed statement (lost, hold, unfreeze, ...) that nodes obey while it is in force.
+
+Signed with `ssh-keygen -Y sign -n appliance/act`, so any SSH key type and hardware keys serve; checked by ssh-keygen too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.clock import utc_seconds
+from appliance.errors import IntegrityError, Refused, UsageError
+from appliance.host.command import run
+from appliance.trust import signed
+from appliance.trust.signed import NAME, Document
+
+TYPE = "appliance/act"
+ACTS = ("lost", "quarantine", "hold", "freeze", "unfreeze", "quota", "promote", "continue")
+ANY_SERVICE = "any"
+BYTES_MAX = 16384
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who may sign which acts; `keys` are public key lines."""
+
+    name: str
+    keys: tuple[str, ...]
+    may: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Act:
+    """`subject` is a node or a service; `service` narrows it; in force between `start` and `end`, seconds UTC."""
+
+    act: str
+    subject: str
+    service: str
+    operator: str
+    reason: str
+    start: float
+    end: float
+    document: Document
+
+    def in_force(self, now: float) -> bool:
+        return self.start <= now < self.end
+
+    def concerns(self, act: str, subject: str, service: str, now: float) -> bool:
+        """Whether this act says `act` of `subject` for `service` at `now`."""
+        return (
+            self.act == act
+            and self.subject == subject
+            and self.service in (ANY_SERVICE, service)
+            and self.in_force(now)
+        )
+
+
+def make_act(fields: Mapping[str, str], key: Path) -> bytes:
+    """The signed act of `fields` (act, subject, service, operator, reason, start, end), signed by the SSH key at `key`."""
+    if fields.get("act") not in ACTS:
+        raise UsageError(f'"{fields.get("act")}" is not an act; known: {", ".join(ACTS)}.')
+    line = signed.body(TYPE, fields)
+    signature = run(
+        ("ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", TYPE), timeout_seconds=120, stdin=line, check=True
+    )
+    return line + signature.stdout
+
+
+def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
+    """The act in `raw`, signed by an operator who may; raise IntegrityError or Refused otherwise."""
+    line, signature = signed.split(raw, TYPE, bytes_max=BYTES_MAX)
+    fields = signed.parse(line, TYPE)
+    document = Document(TYPE, fields, "", raw)
+    act, operator = document.text("act"), document.text("operator", NAME)
+    signer = next((candidate for candidate in operators if candidate.name == operator), None)
+    if signer is None or act not in signer.may:
+        raise Refused(f'"{operator}" may not sign "{act}" in this territory.', remedy="Ask who may: `territory show`.")
+    _verify(line, signature, signer)
+    return Act(
+        act=act,
+        subject=document.text("subject", NAME),
+        service=document.text("service", NAME),
+        operator=operator,
+        reason=document.text("reason"),
+        start=_seconds(document, "start"),
+        end=_seconds(document, "end"),
+        document=document,
+    )
+
+
+def _verify(line: bytes, signature: bytes, signer: Operator) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        allowed = Path(folder) / "allowed_signers"
+        allowed.write_text("".join(f"{signer.name} {key}\n" for key in signer.keys))
+        signature_file = Path(folder) / "act.sig"
+        signature_file.write_bytes(signature)
+        argv = (
+            "ssh-keygen",
+            "-Y",
+            "verify",
+            "-f",
+            str(allowed),
+            "-I",
+            signer.name,
+            "-n",
+            TYPE,
+            "-s",
+            str(signature_file),
+        )
+        if run(argv, timeout_seconds=30, stdin=line).exit_code != 0:
+            raise IntegrityError(f"the act is not signed by a key of {signer.name}.")
+
+
+def _seconds(document: Document, name: str) -> float:
+    try:
+        return utc_seconds(document.text(name))
+    except ValueError as error:
+        raise IntegrityError(f'{TYPE}: field "{name}" is not a time such as 2026-11-25T08:00:00Z.') from error

@@ -1,0 +1,188 @@
+"""The territory bundle: all that a node needs to know of the territory, signed by the territory key.
+
+It is small, whole and ordered by a serial; a node refuses a lower serial and another signer, so nobody can roll the
+territory back or replace it. It holds the territory as planned, where copies are placed and every node's public keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from appliance.errors import IntegrityError, NotFound, Refused
+from appliance.host.files import write_atomic
+from appliance.territory import codec
+from appliance.territory.domains import counting_holders
+from appliance.territory.model import Node, Service, Territory
+from appliance.territory.placement import Placement
+from appliance.trust import signed
+from appliance.trust.act import Operator
+from appliance.trust.keys import PublicKeys
+from appliance.trust.signed import Document
+from appliance.units import GIB
+
+TYPE = "appliance/bundle"
+BYTES_MAX = 8 * 1024 * 1024
+DAILY_FACTOR = 5
+QUOTA_FACTOR = 3
+FREE_FLOOR_BYTES = GIB
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node as its peers reach and recognise it; `user` is the account behind its sshd."""
+
+    node: Node
+    user: str
+    keys: PublicKeys
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holders agreed to for one service: who holds it in which order, and how much they take, in bytes."""
+
+    service: Service
+    holders: tuple[str, ...]
+    spares: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.service.name
+
+    @property
+    def origin(self) -> str:
+        return self.service.node
+
+    @property
+    def standbys(self) -> tuple[str, ...]:
+        return self.service.standbys
+
+    @property
+    def quota_bytes(self) -> int:
+        """What all generations of the service may fill at one peer."""
+        return self.service.quota_bytes or QUOTA_FACTOR * self.service.size_bytes
+
+    @property
+    def daily_bytes(self) -> int:
+        """What a peer takes in a day: five times the usual change, and never less than 1 GiB."""
+        return max(GIB, DAILY_FACTOR * self.service.change_bytes_per_day)
+
+    @property
+    def seed_bytes(self) -> int:
+        """What the first seeding may bring in a day: all of the declared size, with a third of margin."""
+        return max(self.daily_bytes, self.service.size_bytes * 4 // 3)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    serial: int
+    issued: str
+    territory_key: str
+    territory: Territory
+    placements: Mapping[str, Placement]
+    members: Mapping[str, Member]
+    recovery: str
+    document: Document
+
+    def member(self, name: str) -> Member:
+        """The node `name` with its keys; raise NotFound for a stranger."""
+        if name not in self.members:
+            known = ", ".join(sorted(self.members))
+            raise NotFound(f'"{name}" has no keys in the territory bundle.', remedy=f"Known: {known}.")
+        return self.members[name]
+
+    def terms(self, service: str) -> Terms:
+        """What was agreed for `service`; raise NotFound, naming the known ones, for another."""
+        placement = self.placements.get(service)
+        found = self.territory.service(service)
+        return Terms(found, placement.holders if placement else (), placement.spares if placement else ())
+
+    @cached_property
+    def operators(self) -> tuple[Operator, ...]:
+        return tuple(Operator(person.name, person.keys, person.may) for person in self.territory.people.values())
+
+    def counted(self, writer: str, holders: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of `holders` that count as copies while `writer` writes; a node that left the territory does not."""
+        known = [holder for holder in holders if holder in self.territory.nodes]
+        return counting_holders(self.territory, writer, known) if writer in self.territory.nodes else ()
+
+
+def make_bundle(
+    key: Ed25519PrivateKey,
+    *,
+    serial: int,
+    issued: str,
+    territory: Territory,
+    placements: Mapping[str, Placement],
+    members: Mapping[str, Member],
+    recovery: str,
+) -> bytes:
+    """The signed bundle; `recovery` is the public half of the recovery key, `issued` a UTC time."""
+    fields = {
+        "serial": serial,
+        "issued": issued,
+        "recovery": recovery,
+        "territory": codec.to_json(territory),
+        "placements": codec.placements_to_json(placements),
+        "nodes": {name: {"user": member.user, "keys": asdict(member.keys)} for name, member in sorted(members.items())},
+    }
+    return signed.make(TYPE, fields, key)
+
+
+def read_bundle(raw: bytes, territory_key: str) -> Bundle:
+    """The bundle in `raw`, signed by the territory key."""
+    document = signed.read(raw, TYPE, (territory_key,), bytes_max=BYTES_MAX)
+    try:
+        territory = codec.from_json(document.fields["territory"])
+        return Bundle(
+            serial=document.number("serial", least=1),
+            issued=document.text("issued"),
+            territory_key=territory_key,
+            territory=territory,
+            placements=codec.placements_from_json(document.fields["placements"]),
+            members=_members(territory, document.fields["nodes"]),
+            recovery=str(document.fields["recovery"]),
+            document=document,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"{TYPE}: a field is missing or malformed ({error}).") from error
+
+
+def _members(territory: Territory, values: Mapping[str, Any]) -> dict[str, Member]:
+    return {
+        name: Member(territory.node(name), str(value["user"]), PublicKeys(**value["keys"]))
+        for name, value in values.items()
+    }
+
+
+def accept_bundle(path: Path, raw: bytes, territory_key: str) -> Bundle:
+    """Take `raw` as this node's bundle at `path`; refuse a lower serial, and another content for the same one."""
+    bundle = read_bundle(raw, territory_key)
+    if path.exists():
+        present = load_bundle(path, territory_key)
+        if bundle.serial < present.serial or (bundle.serial == present.serial and raw != present.document.raw):
+            raise Refused(
+                f"bundle {bundle.serial} would replace bundle {present.serial}.",
+                remedy="Sign the territory again with a higher serial (`appliance territory sign`).",
+            )
+    write_atomic(path, raw)
+    return bundle
+
+
+def load_bundle(path: Path, territory_key: str) -> Bundle:
+    """This node's bundle, its signature checked again at each load."""
+    try:
+        return read_bundle(path.read_bytes(), territory_key)
+    except FileNotFoundError as error:
+        raise NotFound(
+            "this node has no territory bundle yet.", where=str(path), remedy="Run `appliance node accept BUNDLE`."
+        ) from error

@@ -1,0 +1,118 @@
+"""A grant: the right to write one service, as its epoch, from one range of nonces.
+
+Epoch numbers are the index of the service's grants: even ones from the territory key, odd ones from the voters' brokers
+(the failover part brings those). Each index owns the 2^48 nonces from its floor, so two writers can never use the same
+keystream whatever their clocks, images or clones say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from appliance.errors import IntegrityError, Refused
+from appliance.trust import signed
+from appliance.trust.generation import EPOCH_MAX
+from appliance.trust.signed import NAME, SHA256, Document
+
+TYPE = "appliance/grant"
+REQUEST_TYPE = "appliance/grant-request"
+NONCES_PER_GRANT = 2**48
+
+
+@dataclass(frozen=True)
+class Grant:
+    service: str
+    epoch: int
+    repository: str
+    writer: str
+    writer_key: str
+    previous: int
+    nonce_floor: int
+    reason: str
+    document: Document
+
+
+@dataclass(frozen=True)
+class GrantRequest:
+    """What a node asks: `known_epoch` is the highest one that it or any vault it reached knows; 0 for the first."""
+
+    service: str
+    repository: str
+    writer: str
+    writer_key: str
+    known_epoch: int
+    reason: str
+    document: Document
+
+
+def make_request(
+    key: Ed25519PrivateKey, *, service: str, repository: str, writer: str, known_epoch: int, reason: str
+) -> bytes:
+    fields = {
+        "service": service,
+        "repository": repository,
+        "writer": writer,
+        "known_epoch": known_epoch,
+        "reason": reason,
+    }
+    return signed.make(REQUEST_TYPE, fields, key)
+
+
+def read_request(raw: bytes, writer_key: str) -> GrantRequest:
+    """The request in `raw`, signed by the asking node's own key."""
+    document = signed.read(raw, REQUEST_TYPE, (writer_key,))
+    return GrantRequest(
+        service=document.text("service", NAME),
+        repository=document.text("repository", SHA256),
+        writer=document.text("writer", NAME),
+        writer_key=writer_key,
+        known_epoch=document.number("known_epoch", most=EPOCH_MAX),
+        reason=document.text("reason"),
+        document=document,
+    )
+
+
+def make_grant(territory_key: Ed25519PrivateKey, request: GrantRequest) -> bytes:
+    """The territory key's answer to `request`: the next even epoch above every known one."""
+    epoch = request.known_epoch // 2 * 2 + 2
+    if epoch > EPOCH_MAX:
+        raise Refused(
+            f"{request.service} has used all its {EPOCH_MAX} epochs.", remedy="Start a new repository with a new key."
+        )
+    fields = {
+        "service": request.service,
+        "epoch": epoch,
+        "repository": request.repository,
+        "writer": request.writer,
+        "writer_key": request.writer_key,
+        "previous": request.known_epoch,
+        "nonce_floor": floor_of(epoch),
+        "reason": request.reason,
+    }
+    return signed.make(TYPE, fields, territory_key)
+
+
+def floor_of(epoch: int) -> int:
+    """The first nonce of the range that `epoch` owns."""
+    return epoch * NONCES_PER_GRANT
+
+
+def read_grant(raw: bytes, territory_key: str) -> Grant:
+    """The grant in `raw`, signed by the territory key."""
+    document = signed.read(raw, TYPE, (territory_key,))
+    grant = Grant(
+        service=document.text("service", NAME),
+        epoch=document.number("epoch", least=1, most=EPOCH_MAX),
+        repository=document.text("repository", SHA256),
+        writer=document.text("writer", NAME),
+        writer_key=document.text("writer_key"),
+        previous=document.number("previous", most=EPOCH_MAX),
+        nonce_floor=document.number("nonce_floor", most=2**64 - 1),
+        reason=document.text("reason"),
+        document=document,
+    )
+    if grant.epoch % 2 or grant.epoch <= grant.previous or grant.nonce_floor != floor_of(grant.epoch):
+        raise IntegrityError(f"the grant of epoch {grant.epoch} contradicts itself.")
+    return grant
