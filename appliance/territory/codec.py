@@ -1,8 +1,8 @@
 """A territory and its placements as plain JSON values and back: what the signed bundle embeds.
 
-Only the standard library, so that a vault of a few megabytes can read a bundle. Fields are named as in `model`; what has
-a name is in lists sorted by name; there are no floats. A field that is missing has its default (an older bundle), one that
-is unknown is refused (a newer one may mean something that this version would neglect).
+Only the standard library, so that a vault of a few megabytes can read a bundle. Fields are named as in `model`; what
+has a name is in lists sorted by name; there are no floats. A field that is missing has its default (an older bundle),
+one that is unknown is refused (a newer one may mean something that this version would neglect).
 """
 
 from __future__ import annotations

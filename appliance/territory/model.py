@@ -140,7 +140,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Person:
-    """`keys`: SSH public keys without comment; `may`: the acts this person may sign, at `sites` (none named: at all)."""
+    """`keys`: SSH public keys without comment; `may`: the acts this person may sign; `sites`: where, all when empty."""
 
     name: str
     title: str

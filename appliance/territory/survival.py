@@ -31,7 +31,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `event` leaves of `service`: `where` names each copy left beside the origin, `opened_by` who can read them."""
+    """What `event` leaves of `service`: `where` names each copy left beside the origin, `opened_by` who can read it."""
 
     event: str
     kind: str

@@ -1,0 +1,185 @@
+"""A territory, its plan and its survivability as text and as JSON values; pure, the command only prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from appliance.territory.change import Move
+from appliance.territory.model import Node, Schedule, Service, Territory
+from appliance.territory.placement import Placement
+from appliance.territory.room import asked_of_others
+from appliance.territory.survival import Verdict
+from appliance.units import format_bytes, format_duration
+
+SPARES_SHOWN = 3
+# A row each would be hundreds of lines that all say the same; those that fail are always named.
+SUMMED = {"node": "each node lost", "pair": "each pair of nodes lost"}
+
+
+def checked_text(name: str, territory: Territory, verdicts: Sequence[Verdict]) -> str:
+    """What `check` says of a file without mistakes."""
+    things = ((territory.sites, "site"), (territory.nodes, "node"), (territory.services, "service"))
+    counts = ", ".join(f"{len(found)} {thing}{'s' if len(found) != 1 else ''}" for found, thing in things)
+    lines = [f"{name}: {counts}; no mistake, and every copy has its place."]
+    events = {verdict.event for verdict in verdicts}
+    lost = [verdict for verdict in verdicts if not verdict.survives]
+    if not lost:
+        return "\n".join([*lines, f"Every service survives each of the {len(events)} events."])
+    lines.append(f"Not everything survives each of the {len(events)} events:")
+    return "\n".join([*lines, *(f"  {it.event}: {it.service} is gone. {it.why}" for it in lost)])
+
+
+def checked_json(name: str, territory: Territory, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    return {
+        "file": name,
+        "sites": len(territory.sites),
+        "nodes": len(territory.nodes),
+        "services": len(territory.services),
+        "events": len({verdict.event for verdict in verdicts}),
+        "lost": [asdict(verdict) for verdict in verdicts if not verdict.survives],
+    }
+
+
+def territory_text(territory: Territory) -> str:
+    """What `show` says: nodes with their zones, services, and who may sign which acts."""
+    nodes = [_node_row(territory, node) for node in territory.nodes.values()]
+    services = [_service_row(service) for service in territory.services.values()]
+    people = [
+        (
+            person.title,
+            ", ".join(person.may) or "nothing",
+            f"{len(person.keys)} keys",
+            ", ".join(person.sites) or "everywhere",
+        )
+        for person in territory.people.values()
+    ]
+    return "\n\n".join(
+        (
+            f"{territory.title} ({territory.name}, {territory.timezone})",
+            table(("NODE", "SITE", "ADDRESS", "OFFERS", "OF", "ROLES", "ZONES"), nodes),
+            table(("SERVICE", "AT", "KIND", "SIZE", "QUOTA", "COPIES", "RUNS", "STANDBYS"), services),
+            table(("PERSON", "MAY SIGN", "WITH", "AT"), people),
+        )
+    )
+
+
+def plan_text(territory: Territory, placements: Mapping[str, Placement], *, every_reason: bool) -> str:
+    """Where each service goes and why, then what each node lends, holds and asks."""
+    rows = []
+    for placement in placements.values():
+        rows.append((placement.service, ", ".join(placement.holders), _first(placement.spares)))
+    shown = table(("SERVICE", "HOLDERS", "SPARES"), rows).splitlines()
+    lines = shown[:1]
+    for row, placement in zip(shown[1:], placements.values(), strict=True):
+        lines.append(row)
+        lines += [
+            f"    {reason.node} {reason.why}"
+            for reason in placement.reasons
+            if every_reason or reason.node in placement.holders
+        ]
+    return "\n".join(lines) + "\n\n" + balance_text(territory, placements)
+
+
+def balance_text(territory: Territory, placements: Mapping[str, Placement]) -> str:
+    """What each node lends to others, what of that is taken, and what it asks of others."""
+    rows = []
+    for name, node in sorted(territory.nodes.items()):
+        held = sum(territory.services[it.service].quota_bytes for it in placements.values() if name in it.holders)
+        rows.append(
+            (name, *(format_bytes(size) for size in (node.offered_bytes, held, asked_of_others(territory, name))))
+        )
+    return table(("NODE", "OFFERS", "HOLDS", "ASKS OF OTHERS"), rows)
+
+
+def moves_text(moves: Sequence[Move]) -> str:
+    """What the new plan would move."""
+    if not moves:
+        return "Nothing moves."
+    return "\n".join(["Before anything moves, this is the change:", *(f"  {_move(move)}" for move in moves)])
+
+
+def survival_text(verdicts: Sequence[Verdict]) -> str:
+    """One row for each event, nodes and pairs summed up; `LEAST` is the fewest copies that any service is left with."""
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        summed = verdict.survives and verdict.kind in SUMMED
+        groups.setdefault(SUMMED[verdict.kind] if summed else verdict.event, []).append(verdict)
+    rows = [_survival_row(event, group) for event, group in groups.items()]
+    return table(("EVENT", "SURVIVE", "LEAST", "GONE"), rows)
+
+
+def plan_json(
+    placements: Mapping[str, Placement], verdicts: Iterable[Verdict], moves: Iterable[Move]
+) -> dict[str, Any]:
+    """The whole plan; `placements` can be given back to `plan --from`."""
+    return {
+        "placements": [asdict(placement) for placement in placements.values()],
+        "verdicts": [asdict(verdict) for verdict in verdicts],
+        "moves": [asdict(move) for move in moves],
+    }
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, the last one free."""
+    lines = [tuple(header), *(tuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _node_row(territory: Territory, node: Node) -> tuple[str, ...]:
+    return (
+        node.name,
+        node.site,
+        f"{node.address}:{node.port}",
+        format_bytes(node.offered_bytes),
+        format_bytes(node.disk_bytes),
+        ", ".join(node.roles) or "-",
+        ", ".join(sorted(territory.zones_of(node.name))),
+    )
+
+
+def _service_row(service: Service) -> tuple[str, ...]:
+    return (
+        service.name,
+        service.node,
+        service.kind,
+        format_bytes(service.size_bytes),
+        format_bytes(service.quota_bytes),
+        str(service.copies),
+        _schedule(service.schedule),
+        ", ".join(service.standbys) or "-",
+    )
+
+
+def _schedule(schedule: Schedule) -> str:
+    return f"every {schedule.every_hours} h" if schedule.every_hours else f"at {schedule.daily_at}"
+
+
+def _first(spares: Sequence[str]) -> str:
+    more = len(spares) - SPARES_SHOWN
+    shown = ", ".join(spares[:SPARES_SHOWN]) or "none"
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _move(move: Move) -> str:
+    if not move.seeds:
+        return f"{move.service}: {move.node} takes no new generation; what it holds stays until its lock ends"
+    return (
+        f"{move.service}: seed {move.node} with {format_bytes(move.size_bytes)}, "
+        f"{format_duration(move.seconds)} at the full rate of the origin's line"
+    )
+
+
+def _survival_row(event: str, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    gone = sorted({verdict.service for verdict in verdicts if not verdict.survives})
+    survive = sum(verdict.survives for verdict in verdicts)
+    return (
+        event,
+        f"{survive} of {len(verdicts)}",
+        str(min(verdict.copies_left for verdict in verdicts)),
+        ", ".join(gone) or "-",
+    )

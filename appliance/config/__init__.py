@@ -1,0 +1,1 @@
+"""`territory.yml` as people write it: read with line numbers, checked whole, turned into `territory.model`."""

@@ -1,0 +1,67 @@
+"""A part of the file against its schema; pydantic's findings become sentences with the line they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from appliance.config.explain import Path, Problems, unknown
+from appliance.config.tree import Tree, line_of, plain
+
+# Anything that is not here has a sentence of our own already, or keeps pydantic's.
+_SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "int_parsing": lambda error: f'"{error["input"]}" is not a whole number.',
+    "int_from_float": lambda error: f'"{error["input"]}" is not a whole number.',
+    "float_parsing": lambda error: f'"{error["input"]}" is not a number.',
+    "bool_parsing": lambda error: f'"{error["input"]}" is neither yes nor no.',
+    "greater_than": lambda error: f"{error['input']} is too small; it must be above {error['ctx']['gt']:g}.",
+    "greater_than_equal": lambda error: f"{error['input']} is too small; the least is {error['ctx']['ge']:g}.",
+    "less_than_equal": lambda error: f"{error['input']} is too large; the most is {error['ctx']['le']:g}.",
+    "string_too_long": lambda error: f"is longer than {error['ctx']['max_length']} characters.",
+    "string_too_short": lambda _error: "is empty.",
+    "list_type": lambda error: f"must be a list, such as [{_shown(error['input'])}].",
+    "string_type": lambda _error: "must be one value, not a list or a mapping.",
+    "model_type": lambda _error: "must be a mapping of names to values.",
+}
+
+
+def check_part[Part: BaseModel](
+    schema: type[Part], tree: Tree, path: Path, problems: Problems, *, root: Tree
+) -> Part | None:
+    """`tree`, which stands at `path` of `root`, as a `schema`; None with the reasons in `problems`."""
+    try:
+        return schema.model_validate(plain(tree))
+    except ValidationError as error:
+        for finding in error.errors():
+            _explain(schema, dict(finding), path, problems, root)
+        return None
+
+
+def _explain(schema: type[BaseModel], finding: Mapping[str, Any], path: Path, problems: Problems, root: Tree) -> None:
+    found_at: Path = (*path, *finding["loc"])
+    line = line_of(root, found_at)
+    if finding["type"] == "extra_forbidden":
+        sentence = unknown(str(finding["loc"][-1]), _known_fields(schema, finding["loc"][:-1]))
+        problems.add_line(line, found_at[:-1], sentence)
+    elif finding["type"] == "missing":
+        problems.add_line(line, found_at[:-1], f'lacks "{finding["loc"][-1]}".')
+    elif finding["input"] is None:
+        problems.add_line(line, found_at, "has no value; give one or remove the line.")
+    else:
+        say = _SENTENCES.get(finding["type"], lambda error: str(error["msg"]))
+        problems.add_line(line, found_at, say(finding))
+
+
+def _known_fields(schema: type[BaseModel], steps: Path) -> list[str]:
+    """The fields that may stand where `steps` lead, following nested schemas only as deep as ours go."""
+    for step in steps:
+        annotation = schema.model_fields[str(step)].annotation
+        inner = annotation if isinstance(annotation, type) else get_args(annotation)[0]
+        schema = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else schema
+    return list(schema.model_fields)
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else "..."

@@ -1,0 +1,146 @@
+"""The kinds of value that `territory.yml` is written in, each refusing with one sentence of its own."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+import struct
+import zoneinfo
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from appliance.config.explain import unknown
+from appliance.errors import UsageError
+from appliance.territory.model import NAME, Schedule
+from appliance.units import parse_bytes, parse_duration
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
+_SSH_KEYS = (
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "ssh-rsa",
+)
+HOURS_MAX = 168
+# Signed documents hold 63-bit numbers; sums of sizes must stay within.
+NUMBER_MAX = 2**56
+
+
+def refuse(sentence: str) -> PydanticCustomError:
+    """The error whose text is `sentence`, braces included."""
+    return PydanticCustomError("sentence", "{sentence}", {"sentence": sentence})
+
+
+def one_of(*known: str) -> AfterValidator:
+    """A word among `known`."""
+
+    def check(value: str) -> str:
+        if value not in known:
+            raise refuse(unknown(value, known))
+        return value
+
+    return AfterValidator(check)
+
+
+def is_name(value: str) -> str:
+    """Names are used in paths, in user names and on command lines, hence so few characters."""
+    if not NAME.fullmatch(value):
+        raise refuse(f'"{value}" is not a name; use small letters, digits and hyphens, a letter first, 63 at most.')
+    return value
+
+
+def _matching(pattern: str, sentence: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise refuse(f'"{value}" {sentence}')
+        return value
+
+    return AfterValidator(check)
+
+
+def _from_units(parse: Callable[[str], float]) -> BeforeValidator:
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return int(parse(value))
+        except UsageError as error:
+            raise refuse(str(error)) from error
+        except OverflowError as error:
+            raise refuse(f'"{value}" is beyond any disk or age.') from error
+
+    return BeforeValidator(read)
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        # Digits and dots alone are a mistyped address, never a host name.
+        if not _HOST.fullmatch(value) or re.fullmatch(r"[\d.]+", value):
+            raise refuse(f'"{value}" is neither an IP address nor a host name.') from None
+        return value
+
+
+def _schedule(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        return Schedule(daily_at=value)
+    every = re.fullmatch(r"every (\d{1,3}) ?h", value)
+    if every and 1 <= int(every[1]) <= HOURS_MAX:
+        return Schedule(every_hours=int(every[1]))
+    raise refuse(
+        f'"{value}" is not a schedule; write a local time such as 21:30, or every 4 h ({HOURS_MAX} h at most).'
+    )
+
+
+def _ssh_key(value: str) -> str:
+    """`value` without its comment. One that ssh-keygen cannot read would silently void every act of this person."""
+    words = value.split()
+    if words[:1] and words[0] not in _SSH_KEYS:
+        raise refuse(f"this is not an SSH public key of a known type ({', '.join(_SSH_KEYS)}).")
+    try:
+        blob = base64.b64decode(words[1], validate=True)
+        (length,) = struct.unpack(">I", blob[:4])
+    except (IndexError, binascii.Error, struct.error):
+        raise refuse("this SSH public key is cut short or garbled; paste the whole line of the .pub file.") from None
+    if blob[4 : 4 + length].decode(errors="replace") != words[0] or len(blob) <= 4 + length:
+        raise refuse(f"this SSH public key does not contain the {words[0]} that it announces.")
+    return " ".join(words[:2])
+
+
+def _timezone(value: str) -> str:
+    if value not in zoneinfo.available_timezones():
+        raise refuse(f'"{value}" is not a time zone, such as Europe/Paris.')
+    return value
+
+
+def _without_repeats(values: list[str]) -> list[str]:
+    repeated = next((value for index, value in enumerate(values) if value in values[:index]), None)
+    if repeated is not None:
+        raise refuse(f'names "{repeated}" twice.')
+    return values
+
+
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, AfterValidator(is_name)]
+Size = Annotated[int, _from_units(parse_bytes), Field(ge=0, le=NUMBER_MAX)]
+Duration = Annotated[int, _from_units(parse_duration), Field(ge=1, le=NUMBER_MAX)]
+Address = Annotated[str, AfterValidator(_address)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+FolderOrFile = Annotated[str, _matching(r"/(?!.*(^|/)\.\.(/|$))[^\x00-\x1f]*", "is not an absolute path.")]
+Database = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}", "is not the name of a database.")]
+Insee = Annotated[str, _matching(r"\d[\dAB]\d{3}", "is not the INSEE code of a commune: five signs such as 60025.")]
+Country = Annotated[str, _matching(r"[A-Z]{2}", "is not a country: two capital letters, such as FR.")]
+LocalSchedule = Annotated[Schedule, BeforeValidator(_schedule)]
+SshKey = Annotated[str, AfterValidator(_ssh_key)]
+Timezone = Annotated[str, AfterValidator(_timezone)]
+Distinct = AfterValidator(_without_repeats)
+Names = Annotated[list[str], Distinct]

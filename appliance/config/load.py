@@ -1,0 +1,87 @@
+"""`territory.yml` to a `Territory`, or every mistake in it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from appliance.config.build import build
+from appliance.config.domains import check_domains
+from appliance.config.explain import Problems
+from appliance.config.parts import read_parts, with_defaults
+from appliance.config.references import Finding, check_references
+from appliance.config.tree import Mapping, Tree, line_of, read_tree
+from appliance.errors import Forbidden, NotFound
+from appliance.territory.model import Territory
+from appliance.units import MIB, format_bytes
+
+FILE_NAME = "territory.yml"
+BYTES_MAX = MIB
+
+
+def load(place: Path) -> Territory:
+    """The territory in the file `place`, or in `territory.yml` of the folder `place`.
+
+    Raise InvalidFile with all mistakes, one a line; NotFound or Forbidden when the file cannot be read.
+    """
+    file = territory_file(place)
+    try:
+        with open(file, "rb") as stream:
+            raw = stream.read(BYTES_MAX + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(
+            "there is no such file.", where=str(file), remedy=f"Name a folder with a {FILE_NAME}."
+        ) from error
+    except PermissionError as error:
+        raise Forbidden("this account may not read it.", where=str(file)) from error
+    return parse(raw, name=str(file))
+
+
+def territory_file(place: Path) -> Path:
+    """The file that `load` reads for `place`."""
+    return place / FILE_NAME if place.is_dir() else place
+
+
+def parse(raw: bytes, *, name: str) -> Territory:
+    """The territory in `raw`, called `name` in messages; raise InvalidFile with all mistakes.
+
+    What is asked of failure domains is only checked in a file that has no other mistake: it needs the whole territory.
+    """
+    problems = Problems(name)
+    root = _root(raw, problems)
+    parts = read_parts(root, problems)
+    _note(check_references(parts), root, problems)
+    if problems.any_found or parts.territory is None:
+        raise problems.failure()
+    territory = build(parts, parts.territory)
+    _note(check_domains(parts, territory), root, problems)
+    if problems.any_found:
+        raise problems.failure()
+    return territory
+
+
+def _root(raw: bytes, problems: Problems) -> Mapping:
+    """The file as a tree with its defaults filled in; raise InvalidFile when it is none."""
+    root = read_tree(_text(raw, problems), problems)
+    if isinstance(root, Mapping):
+        return with_defaults(root)
+    if not problems.any_found:
+        problems.add_line(1, (), "is empty." if root is None else "must be a mapping, beginning with territory:")
+    raise problems.failure()
+
+
+def _text(raw: bytes, problems: Problems) -> str:
+    if len(raw) > BYTES_MAX:
+        problems.add_line(1, (), f"is larger than {format_bytes(BYTES_MAX)}; this cannot be a territory.")
+        raise problems.failure()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        problems.add_line(line, (), f"is not UTF-8 (byte {error.object[error.start]:#04x}); save the file as UTF-8.")
+        raise problems.failure() from error
+
+
+def _note(findings: Iterable[Finding], root: Tree, problems: Problems) -> None:
+    for path, sentence in findings:
+        problems.add_line(line_of(root, path), path, sentence)

@@ -1,0 +1,149 @@
+"""The parts of `territory.yml`, each against its own schema, with the path at which each stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from pydantic import BaseModel
+
+from appliance.config import schema
+from appliance.config.check import check_part
+from appliance.config.explain import Path, Problems
+from appliance.config.fields import is_name
+from appliance.config.tree import Listing, Mapping, Scalar, Tree, line_of
+from appliance.territory.model import NAME
+
+
+@dataclass(frozen=True)
+class Placed[Part: BaseModel]:
+    """A part that passed its schema, `name`d and standing at `path`."""
+
+    name: str
+    path: Path
+    part: Part
+
+
+@dataclass
+class Parts:
+    """What passed. `names` has for each section every name in the file, so that a mistake in one part is no mistake
+    of those that refer to it."""
+
+    territory: schema.TerritoryPart | None = None
+    zones: list[Placed[schema.ZonePart]] = field(default_factory=list)
+    links: list[Placed[schema.LinkPart]] = field(default_factory=list)
+    sites: list[Placed[schema.SitePart]] = field(default_factory=list)
+    nodes: list[Placed[schema.NodePart]] = field(default_factory=list)
+    services: list[Placed[schema.ServicePart]] = field(default_factory=list)
+    people: list[Placed[schema.PersonPart]] = field(default_factory=list)
+    external: list[Placed[schema.ExternalPart]] = field(default_factory=list)
+    offline: list[Placed[schema.OfflinePart]] = field(default_factory=list)
+    events: list[Placed[schema.EventPart]] = field(default_factory=list)
+    names: dict[str, list[str]] = field(default_factory=dict)
+
+
+def with_defaults(root: Mapping) -> Mapping:
+    """`root` with `defaults` filled in for each node and each service; filled values keep the lines of `defaults`."""
+    defaults = root.entries.get("defaults")
+    node, service = (_entries(defaults, key) for key in ("node", "service"))
+    entries = dict(root.entries)
+    if isinstance(services := entries.get("services"), Mapping):
+        entries["services"] = _fill_each(services, service)
+    if isinstance(sites := entries.get("sites"), Mapping):
+        filled = {name: _fill_nodes(site, node) for name, site in sites.entries.items()}
+        entries["sites"] = replace(sites, entries=filled)
+    return replace(root, entries=entries)
+
+
+def read_parts(root: Mapping, problems: Problems) -> Parts:
+    """Every part of `root` that passes its schema; the reasons why others do not are in `problems`."""
+    parts = Parts()
+    if check_part(schema.Document, root, (), problems, root=root) and "territory" in root.entries:
+        tree = root.entries["territory"]
+        parts.territory = check_part(schema.TerritoryPart, tree, ("territory",), problems, root=root)
+    if (defaults := root.entries.get("defaults")) is not None:
+        check_part(schema.DefaultsPart, defaults, ("defaults",), problems, root=root)
+    parts.zones = _section(parts, "zones", schema.ZonePart, root, problems)
+    parts.links = _section(parts, "links", schema.LinkPart, root, problems)
+    parts.sites = _section(parts, "sites", schema.SitePart, root, problems)
+    parts.nodes = list(_nodes(parts, root, problems))
+    parts.services = _section(parts, "services", schema.ServicePart, root, problems)
+    parts.people = _section(parts, "people", schema.PersonPart, root, problems)
+    parts.external = _section(parts, "external", schema.ExternalPart, root, problems)
+    parts.offline = _section(parts, "offline", schema.OfflinePart, root, problems)
+    parts.events = _section(parts, "events", schema.EventPart, root, problems)
+    return parts
+
+
+def _entries(tree: Tree | None, key: str) -> dict[str, Tree]:
+    inner = tree.entries.get(key) if isinstance(tree, Mapping) else None
+    return inner.entries if isinstance(inner, Mapping) else {}
+
+
+def _fill_each(things: Mapping, defaults: dict[str, Tree]) -> Mapping:
+    return replace(things, entries={name: _fill(thing, defaults) for name, thing in things.entries.items()})
+
+
+def _fill(thing: Tree, defaults: dict[str, Tree]) -> Tree:
+    return replace(thing, entries={**defaults, **thing.entries}) if isinstance(thing, Mapping) else thing
+
+
+def _fill_nodes(site: Tree, defaults: dict[str, Tree]) -> Tree:
+    if not isinstance(site, Mapping) or not isinstance(nodes := site.entries.get("nodes"), Listing):
+        return site
+    filled = replace(nodes, items=tuple(_fill(node, defaults) for node in nodes.items))
+    return replace(site, entries={**site.entries, "nodes": filled})
+
+
+def _section[Part: BaseModel](
+    parts: Parts, section: str, kind: type[Part], root: Mapping, problems: Problems
+) -> list[Placed[Part]]:
+    placed: list[Placed[Part]] = []
+    entries = _section_entries(section, root, problems)
+    parts.names[section] = list(entries)
+    for name, tree in entries.items():
+        path: Path = (section, name)
+        _check_name(name, path, problems, root)
+        part = check_part(kind, tree, path, problems, root=root)
+        if part is not None:
+            placed.append(Placed(name, path, part))
+    return placed
+
+
+def _section_entries(section: str, root: Mapping, problems: Problems) -> dict[str, Tree]:
+    tree = root.entries.get(section)
+    if isinstance(tree, Mapping):
+        return tree.entries
+    if tree is not None and not (isinstance(tree, Scalar) and tree.text is None):
+        problems.add_line(tree.line, (section,), "must be a mapping of names to values.")
+    return {}
+
+
+def _check_name(name: str, path: Path, problems: Problems, root: Tree) -> None:
+    # Lines are called by what people call them, and "4g" is no name for a user or a folder anyway.
+    able = name if path[0] != "links" else f"x{name}"
+    if not NAME.fullmatch(able):
+        try:
+            is_name(name)
+        except ValueError as error:
+            problems.add_line(line_of(root, path), path[:-1], str(error))
+
+
+def _nodes(parts: Parts, root: Mapping, problems: Problems) -> Iterator[Placed[schema.NodePart]]:
+    parts.names["nodes"] = []
+    for site, tree in _section_entries("sites", root, Problems("")).items():
+        nodes = tree.entries.get("nodes") if isinstance(tree, Mapping) else None
+        if nodes is None:
+            continue
+        if not isinstance(nodes, Listing):
+            problems.add_line(
+                nodes.line, ("sites", site, "nodes"), "must be a list of nodes, each beginning with a hyphen."
+            )
+            continue
+        for index, node in enumerate(nodes.items):
+            path: Path = ("sites", site, "nodes", index)
+            if isinstance(node, Mapping) and isinstance(name := node.entries.get("name"), Scalar) and name.text:
+                parts.names["nodes"].append(name.text)
+            part = check_part(schema.NodePart, node, path, problems, root=root)
+            if part is not None:
+                yield Placed(part.name, path, part)

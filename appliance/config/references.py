@@ -1,0 +1,137 @@
+"""What the parts of `territory.yml` say about each other: unknown names, things named twice, contradictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from appliance.config.explain import Path, unknown
+from appliance.config.parts import Parts, Placed
+from appliance.config.schema import NodePart, ServicePart
+from appliance.trust.act import ANY_SERVICE
+from appliance.units import format_bytes
+
+Finding = tuple[Path, str]
+OUTSIDE = "outside"
+# Each node backs itself up as its own `appliance` service; an act about ANY_SERVICE means all of them.
+RESERVED = ("appliance", ANY_SERVICE)
+
+
+def check_references(parts: Parts) -> Iterator[Finding]:
+    """A path and a sentence for each mistake."""
+    yield from _sites(parts)
+    yield from _nodes(parts)
+    for service in parts.services:
+        yield from _service_references(parts, service)
+        yield from _service_sense(service)
+    yield from _people(parts)
+    yield from _outside(parts)
+    yield from _events(parts)
+
+
+def _names(values: Collection[str], known: Collection[str], path: Path) -> Iterator[Finding]:
+    for index, value in enumerate(values):
+        if value not in known:
+            yield (*path, index), unknown(value, known)
+
+
+def _name(value: str, known: Collection[str], path: Path) -> Iterator[Finding]:
+    if value not in known:
+        yield path, unknown(value, known)
+
+
+def _twice[Thing](things: Iterable[tuple[Thing, Path]], sentence: Callable[[Thing, Path], str]) -> Iterator[Finding]:
+    """A finding for each thing that stood at an earlier path already."""
+    first: dict[Thing, Path] = {}
+    for thing, path in things:
+        if thing in first:
+            yield path, sentence(thing, first[thing])
+        first.setdefault(thing, path)
+
+
+def _sites(parts: Parts) -> Iterator[Finding]:
+    for site in parts.sites:
+        yield from _names(site.part.zones, parts.names["zones"], (*site.path, "zones"))
+
+
+def _nodes(parts: Parts) -> Iterator[Finding]:
+    for node in parts.nodes:
+        yield from _names(node.part.zones, parts.names["zones"], (*node.path, "zones"))
+        yield from _name(node.part.uplink, parts.names["links"], (*node.path, "uplink"))
+        if node.part.fallback:
+            yield from _name(node.part.fallback, parts.names["links"], (*node.path, "fallback"))
+        yield from _offer(node)
+    yield from _twice(
+        ((node.name, (*node.path, "name")) for node in parts.nodes),
+        lambda name, first: f'"{name}" is already the name of a node at {first[1]}.',
+    )
+    yield from _twice(
+        (((node.part.address, node.part.port), (*node.path, "address")) for node in parts.nodes),
+        lambda at, first: f"{at[0]} port {at[1]} is already the address of a node at {first[1]}.",
+    )
+
+
+def _offer(node: Placed[NodePart]) -> Iterator[Finding]:
+    offered, disk = node.part.offered, node.part.disk
+    if offered > disk:
+        yield (*node.path, "offered"), f"offers {format_bytes(offered)} of a disk of {format_bytes(disk)}."
+
+
+def _service_references(parts: Parts, service: Placed[ServicePart]) -> Iterator[Finding]:
+    part, path = service.part, service.path
+    yield from _name(part.node, parts.names["nodes"], (*path, "node"))
+    yield from _names(part.standbys, parts.names["nodes"], (*path, "standbys"))
+    yield from _names(part.external, parts.names["external"], (*path, "external"))
+    yield from _names(part.offline, parts.names["offline"], (*path, "offline"))
+
+
+def _service_sense(service: Placed[ServicePart]) -> Iterator[Finding]:
+    part, path = service.part, service.path
+    if service.name in RESERVED or service.name.startswith("appliance-"):
+        yield path, "is a name that the appliance keeps for itself; choose another."
+    if part.kind == "postgresql" and not part.database:
+        yield path, 'lacks "database", the name of the database to dump.'
+    if part.kind != "postgresql" and not part.paths:
+        yield path, 'lacks "paths", what to back up.'
+    if part.kind == "postgresql" and part.paths:
+        yield (*path, "paths"), "is for files; a database is dumped by its name."
+    if part.kind != "postgresql" and part.database:
+        yield (*path, "database"), f"is for postgresql, and the kind is {part.kind}."
+    if part.node in part.standbys:
+        index = part.standbys.index(part.node)
+        yield (*path, "standbys", index), f"{part.node} is the origin; a standby is another node."
+    if part.copies < len(part.standbys):
+        yield (
+            (*path, "copies"),
+            f"is {part.copies}, fewer than the {len(part.standbys)} standbys, which all hold a copy.",
+        )
+    if part.quota and part.quota < part.size:
+        yield (*path, "quota"), f"is {format_bytes(part.quota)}, less than the size, {format_bytes(part.size)}."
+
+
+def _people(parts: Parts) -> Iterator[Finding]:
+    for person in parts.people:
+        yield from _names(person.part.sites, parts.names["sites"], (*person.path, "sites"))
+    keys = (
+        (key, (*person.path, "keys", index)) for person in parts.people for index, key in enumerate(person.part.keys)
+    )
+    yield from _twice(keys, lambda _key, first: f"is already a key of {first[1]}; each person has keys of their own.")
+
+
+def _outside(parts: Parts) -> Iterator[Finding]:
+    for disk in parts.offline:
+        yield from _name(disk.part.kept_at, (OUTSIDE, *parts.names["sites"]), (*disk.path, "kept_at"))
+    named = (("external", parts.external), ("offline", parts.offline))
+    taken = set(parts.names["nodes"])
+    for section, things in named:
+        for thing in things:
+            if thing.name in taken:
+                yield (section, thing.name), "is already the name of something else that holds copies."
+            taken.add(thing.name)
+
+
+def _events(parts: Parts) -> Iterator[Finding]:
+    for event in parts.events:
+        yield from _names(event.part.zones, parts.names["zones"], (*event.path, "zones"))
+        yield from _names(event.part.nodes, parts.names["nodes"], (*event.path, "nodes"))
+        if not event.part.zones and not event.part.nodes:
+            yield event.path, "takes nothing away; name zones or nodes."
