@@ -1,0 +1,186 @@
+"""What borg prints, as values of ours; pure.
+
+`borg list --json-lines` 1.4 writes "?" for each byte of a name that is not UTF-8 (and `{bpath}` is no better: standard
+output replaces it again), so two files can look like one. `borg debug dump-archive` has the exact bytes but costs
+several times more. The listing is therefore used as it is, and the dump is read beside it, entry by entry, only as far
+as entries with a "?" need it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from appliance.borg.errors import Message
+from appliance.borg.model import Archive, Created, FileWarning, Item, Kind, Progress
+from appliance.host.command import Result
+
+_KINDS: dict[str, Kind] = {
+    "-": "file",
+    "d": "folder",
+    "l": "symlink",
+    "h": "hardlink",
+    "p": "fifo",
+    "c": "char",
+    "b": "block",
+}
+
+_FILE_WARNING = re.compile(
+    r"(?s)(?P<path>.+?): (?P<reason>(?:\w+: )?\[Errno .*|file changed while .*|file type or inode .*|backup error"
+    r"|Size inconsistency .*|File has damaged .*|when setting extended attribute .*)"
+)
+
+
+def created(stdout: bytes, warnings: tuple[FileWarning, ...]) -> Created:
+    """The answer of `borg create --json`."""
+    archive = json.loads(stdout)["archive"]
+    stats = archive["stats"]
+    return Created(
+        archive["name"],
+        archive["id"],
+        stats["nfiles"],
+        stats["original_size"],
+        stats["compressed_size"],
+        stats["deduplicated_size"],
+        warnings,
+    )
+
+
+def archives(stdout: bytes) -> tuple[Archive, ...]:
+    """The answer of `borg list --json`, oldest first; borg leaves checkpoints out by itself."""
+    found = (Archive(a["name"], a["id"], _utc_seconds(a["start"])) for a in json.loads(stdout)["archives"])
+    return tuple(sorted(found, key=lambda archive: archive.start_utc_seconds))
+
+
+def item(line: bytes) -> Item:
+    """One line of `borg list --json-lines`."""
+    data: dict[str, Any] = json.loads(line)
+    mode: str = data["mode"]
+    return Item(
+        path=data["path"],
+        kind=_KINDS[mode[0]],
+        mode=_permission_bits(mode),
+        user=str(data["user"]),
+        group=str(data["group"]),
+        uid=int(data["uid"]),
+        gid=int(data["gid"]),
+        mtime_seconds=_utc_seconds(data["mtime"]),
+        size=int(data["size"]),
+        link_target=data["source"],
+        healthy=bool(data["healthy"]),
+    )
+
+
+def _utc_seconds(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def _permission_bits(mode: str) -> int:
+    """The inverse of stat.filemode: "-rwsr-xr-t" gives 0o5755."""
+    bits = 0
+    for index, letter in enumerate(mode[1:10]):
+        if letter not in "-ST":
+            bits |= 0o400 >> index
+        if letter in "sS":
+            bits |= stat.S_ISUID if index == 2 else stat.S_ISGID
+        if letter in "tT":
+            bits |= stat.S_ISVTX
+    return bits
+
+
+@dataclass(frozen=True)
+class Names:
+    """The exact names of one entry, as os.fsdecode gives them."""
+
+    path: str
+    link_target: str
+
+
+def exact_names(lines: Iterator[bytes]) -> Iterator[Names]:
+    """The entries of `borg debug dump-archive` in the order of the archive, which is the order of `borg list`.
+
+    The dump is one indented JSON object; an entry is what stands between a line "    {" and a line "    }".
+    """
+    for line in lines:
+        if line.rstrip() == b'    "_items": [':
+            break
+    entry: list[bytes] = []
+    for line in lines:
+        if line.startswith(b"    }"):
+            data = json.loads(b"".join((*entry, b"}")))
+            entry = []
+            if "part" not in data:  # parts of files of an aborted run; borg list leaves them out too
+                yield Names(_name(data["path"]), _name(data.get("source", "")))
+        else:
+            entry.append(line)
+
+
+def _name(text: str) -> str:
+    """borg writes a name that is not UTF-8 as DEL and hexadecimal digits."""
+    return bytes.fromhex(text[1:]).decode(errors="surrogateescape") if text.startswith("\x7f") else text
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether borg's "pp:" pattern of `folder` matches `path`."""
+    return f"{path}/".startswith(folder.strip("/") + "/")
+
+
+def lines(chunks: Generator[bytes, None, Result]) -> Generator[bytes, None, Result]:
+    """Cut a stream into lines, each with its end."""
+    pending = b""
+    try:
+        while True:
+            *whole, pending = (pending + next(chunks)).split(b"\n")
+            for line in whole:
+                yield line + b"\n"
+    except StopIteration as end:
+        if pending:
+            yield pending
+        result: Result = end.value
+        return result
+    finally:
+        chunks.close()
+
+
+def file_warnings(log: Iterator[Message]) -> tuple[FileWarning, ...]:
+    """The files that borg names in its warnings; a warning of another kind has an empty path."""
+    found = []
+    for message in log:
+        if message.level != "WARNING" or message.id == "IncludePatternNeverMatchedWarning":
+            continue
+        match = _FILE_WARNING.fullmatch(message.text)
+        if match:
+            found.append(FileWarning(match["path"], match["reason"]))
+        elif message.id or not _HOUSEKEEPING.search(message.text):
+            found.append(FileWarning("", message.text))
+    return tuple(found)
+
+
+# What borg says about its own expendable files, which are rebuilt: no file of anybody's is concerned.
+_HOUSEKEEPING = re.compile(
+    r"index missing or corrupted|hints file missing|files cache|chunks? (index|cache)|stale lock"
+)
+
+
+def never_matched(log: Iterator[Message]) -> tuple[str, ...]:
+    """The paths asked for that are not in the archive."""
+    texts = (message.text for message in log if message.id == "IncludePatternNeverMatchedWarning")
+    return tuple(text.removeprefix("Include pattern '").removesuffix("' never matched.") for text in texts)
+
+
+def progress(line: str) -> Progress | None:
+    """How far a borg with --progress is; None for other lines."""
+    if not line.startswith("{") or not any(kind in line for kind in ("archive_progress", "progress_percent")):
+        return None
+    data: dict[str, Any] = json.loads(line)
+    if data.get("finished"):
+        return None
+    if data.get("type") == "archive_progress":
+        return Progress(data.get("path", ""), int(data.get("nfiles", 0)), int(data.get("original_size", 0)))
+    info = data.get("info") or [""]
+    return Progress(str(info[-1]), 0, int(data.get("current", 0)), int(data.get("total", 0)))

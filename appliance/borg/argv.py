@@ -1,0 +1,160 @@
+"""The words of each borg command and its environment; pure.
+
+Paths inside archives always go as "pp:" or "pf:" patterns: a folder named "sh:x" or "re:x" would be read as a pattern.
+Braces in the repository's path are doubled: borg replaces {now}, {hostname} and the like in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from appliance.borg.model import Repository, Retention
+from appliance.errors import UsageError
+
+COMPRESSION = "zstd,3"
+ARCHIVE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,199}")
+
+
+def environment(repository: Repository, host_id: str, *, local_time: bool = False) -> dict[str, str]:
+    """What borg reads from its environment; the passphrase is not here, it comes by file descriptor.
+
+    Times are UTC unless `local_time`, which only the days and weeks of prune need. With no passphrase an empty one is
+    set, so that a key that is there after all ends in an error and never in a prompt on somebody's terminal.
+    """
+    words = {
+        "BORG_BASE_DIR": str(repository.base),
+        "BORG_EXIT_CODES": "modern",
+        "BORG_HOST_ID": host_id,
+        "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
+        "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "no",
+        "BORG_DISPLAY_PASSPHRASE": "no",
+        "BORG_SELFTEST": "disabled",
+        "BORG_SHOW_SYSINFO": "no",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+    }
+    if not local_time:
+        words["TZ"] = "UTC"
+    if repository.passphrase is None:
+        words["BORG_PASSPHRASE"] = ""
+    return words
+
+
+def location(path: Path, archive: str = "") -> str:
+    """PATH or PATH::ARCHIVE as borg reads it; raise UsageError for names that borg would understand otherwise."""
+    text = str(path)
+    if not path.is_absolute() or "::" in text:
+        raise UsageError(f'"{text}" cannot be a repository: write an absolute path without "::".')
+    escaped = text.replace("{", "{{").replace("}", "}}")
+    if not archive:
+        return escaped
+    if not ARCHIVE_NAME.fullmatch(archive) or re.search(r"\.checkpoint(\.\d+)?$", archive):
+        raise UsageError(f'"{archive}" cannot name an archive.', remedy="Use letters, digits and . _ : @ + - only.")
+    return f"{escaped}::{archive}"
+
+
+def start(repository: Repository, *, lock_wait_seconds: int, progress: bool = False) -> tuple[str, ...]:
+    """What every command begins with."""
+    words = ["borg", "--log-json", "--lock-wait", str(lock_wait_seconds)]
+    if repository.bypass_lock:
+        words.append("--bypass-lock")
+    if progress:
+        words.append("--progress")
+    return tuple(words)
+
+
+def init(path: Path) -> tuple[str, ...]:
+    return ("init", "--encryption", "keyfile-blake2", location(path))
+
+
+def create(
+    path: Path,
+    archive: str,
+    paths: Sequence[str],
+    *,
+    exclude: Sequence[str],
+    rate_limit_kib: int | None,
+    checkpoint_seconds: int,
+    timestamp: str | None,
+) -> tuple[str, ...]:
+    """`exclude` holds borg patterns ("pp:", "sh:", "re:", or a glob)."""
+    words = ["create", "--json", "--compression", COMPRESSION, "--checkpoint-interval", str(checkpoint_seconds)]
+    for pattern in exclude:
+        words += ["--exclude", pattern]
+    if rate_limit_kib is not None:
+        words += ["--upload-ratelimit", str(rate_limit_kib)]
+    if timestamp is not None:
+        words += ["--timestamp", timestamp]
+    return (*words, "--", location(path, archive), *paths)
+
+
+def list_archives(path: Path) -> tuple[str, ...]:
+    return ("list", "--json", location(path))
+
+
+def list_items(path: Path, archive: str, pattern: str | None) -> tuple[str, ...]:
+    words = ("list", "--json-lines", "--format", "{size}{mtime}", "--", location(path, archive))
+    return (*words, pattern) if pattern else words
+
+
+def dump_archive(path: Path, archive: str) -> tuple[str, ...]:
+    return ("debug", "dump-archive", location(path, archive), "-")
+
+
+def extract(
+    path: Path, archive: str, patterns: Sequence[str], *, numeric_ids: bool, exclude_from: Path | None
+) -> tuple[str, ...]:
+    words = ["extract", "--sparse"]
+    if numeric_ids:
+        words.append("--numeric-ids")
+    if exclude_from is not None:
+        words += ["--exclude-from", str(exclude_from)]
+    return (*words, "--", location(path, archive), *patterns)
+
+
+def extract_to_stdout(path: Path, archive: str, member: str) -> tuple[str, ...]:
+    return ("extract", "--stdout", "--", location(path, archive), full(member))
+
+
+def prune(path: Path, keep: Retention, glob: str | None) -> tuple[str, ...]:
+    """Raise UsageError when `keep` keeps nothing: no mistake of a configuration may empty a repository."""
+    words = ["prune"]
+    for period in ("hourly", "daily", "weekly", "monthly", "yearly"):
+        count = getattr(keep, period)
+        if count:
+            words += [f"--keep-{period}", str(count)]
+    if keep.within:
+        words += ["--keep-within", keep.within]
+    if len(words) == 1:
+        raise UsageError("a retention that keeps nothing.", remedy="Keep at least one archive per day.")
+    if glob is not None:
+        words += ["--glob-archives", glob]
+    return (*words, location(path))
+
+
+def compact(path: Path, threshold_percent: int) -> tuple[str, ...]:
+    return ("compact", "--threshold", str(threshold_percent), location(path))
+
+
+def check_repository(path: Path) -> tuple[str, ...]:
+    return ("check", "--repository-only", location(path))
+
+
+def check_archives(path: Path, verify_data: bool) -> tuple[str, ...]:
+    return ("check", "--archives-only", *(("--verify-data",) if verify_data else ()), location(path))
+
+
+def recover(path: Path) -> tuple[str, ...]:
+    return ("list", "--short", "--last", "1", location(path))
+
+
+def prefix(member: str) -> str:
+    """The pattern of `member` and everything below it."""
+    return f"pp:{member}"
+
+
+def full(member: str) -> str:
+    """The pattern of `member` alone."""
+    return f"pf:{member}"

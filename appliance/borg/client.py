@@ -1,0 +1,312 @@
+"""Run borg 1.4 on one repository of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from appliance.borg import answers, argv, errors, locks
+from appliance.borg.folder import set_sizes
+from appliance.borg.model import Archive, Created, FileWarning, Item, Progress, Repository, Retention
+from appliance.borg.resume import batches, exclude_file, is_complete
+from appliance.errors import Refused, UsageError
+from appliance.host.command import Result, run, stream
+from appliance.host.files import fsync_folder, make_private_folder
+from appliance.secret import Secret
+from appliance.units import DAY, HOUR
+
+READ_TIMEOUT_SECONDS = 12 * HOUR
+WRITE_TIMEOUT_SECONDS = 7 * DAY
+
+
+class Borg:
+    """borg on one repository. Writing verbs must run under a grant whose counters were checked (`borg.nonce`).
+
+    Every verb raises the named errors of `borg.errors`. Locks of borgs proven dead are removed first; when a living
+    process holds the lock for more than `lock_wait_seconds`, RepositoryLocked names it.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        on_progress: Callable[[Progress], None] | None = None,
+        *,
+        lock_wait_seconds: int = 20,
+    ) -> None:
+        self.repository = repository
+        self._on_progress = on_progress
+        self._lock_wait_seconds = lock_wait_seconds
+
+    def init(self) -> None:
+        """Make the repository and its key; whole or not at all.
+
+        It is made beside its place and renamed, so a cut leaves no half of one (at most a keyfile that opens nothing).
+        """
+        path = self.repository.path
+        if self.repository.passphrase is None:
+            raise Refused("a repository needs a passphrase beside its key.", where=str(path))
+        if path.exists():
+            raise errors.RepositoryExists("there is something here already.", where=str(path))
+        make_private_folder(path.parent)
+        make_private_folder(self.repository.base)
+        aside = path.with_name(f".{path.name}.init")
+        if aside.exists():
+            shutil.rmtree(aside)
+        self._write(argv.init(aside))
+        set_sizes(aside / "config")
+        os.rename(aside, path)
+        fsync_folder(path.parent)
+
+    def create(
+        self,
+        archive: str,
+        paths: Sequence[str],
+        *,
+        cwd: Path,
+        exclude: Sequence[str] = (),
+        rate_limit_kib: int | None = None,
+        checkpoint_seconds: int = 60,
+        timestamp: str | None = None,
+    ) -> Created:
+        """Save `paths` (relative to `cwd`) as `archive`, with ACLs, xattrs and flags; what fails is in `warnings`.
+
+        Sockets are never saved, and borg says nothing of it. After a cut, the next create reuses what the last
+        checkpoint (every `checkpoint_seconds`) had stored. `exclude` holds borg patterns. `rate_limit_kib` limits what
+        borg sends to a repository elsewhere; for one on this machine borg 1.4 ignores it.
+        """
+        words = argv.create(
+            self.repository.path,
+            archive,
+            paths,
+            exclude=exclude,
+            rate_limit_kib=rate_limit_kib,
+            checkpoint_seconds=checkpoint_seconds,
+            timestamp=timestamp,
+        )
+        result = self._write(words, cwd=cwd, warnings_allowed=True)
+        return answers.created(result.stdout, answers.file_warnings(errors.messages(result)))
+
+    def archives(self) -> tuple[Archive, ...]:
+        """All archives, oldest first, checkpoints excluded."""
+        return answers.archives(self._read(argv.list_archives(self.repository.path)).stdout)
+
+    def items(self, archive: str, under: str | None = None) -> Iterator[Item]:
+        """Every entry of `archive`, or `under` with all below it, in the archive's order, without holding them all.
+
+        Names are exact, bytes that are not UTF-8 included (see `borg.answers`).
+        """
+        listing = self._items(archive, argv.prefix(under) if under is not None else None)
+        names = self._names(archive, under)
+        with contextlib.closing(listing), contextlib.closing(names):
+            read = 0
+            for index, item in enumerate(listing):
+                if "?" not in item.path and "?" not in item.link_target:
+                    yield item
+                    continue
+                exact = next(itertools.islice(names, index - read, None))
+                read = index + 1
+                yield replace(item, path=exact.path, link_target=exact.link_target)
+
+    def item(self, archive: str, path: str) -> Item:
+        """The entry of exactly this path; raise PathMissing when there is none."""
+        for item in self._items(archive, argv.full(path)):
+            return replace(item, path=path)
+        raise errors.PathMissing(f'"{path}" is not in the archive {archive}.')
+
+    def extract(
+        self, archive: str, paths: Sequence[str], into: Path, *, numeric_ids: bool = False
+    ) -> tuple[FileWarning, ...]:
+        """Restore `paths` with all below them (none: everything) below the folder `into`; sparse.
+
+        Resumable: a file that is there with the same size and time is left (borg sets the time last). `into` must be a
+        folder of ours: borg follows a symlink that it finds there. Raise PathMissing for a path that is not in the
+        archive. Owners are restored by name, or by number with `numeric_ids`, as root only.
+        """
+        into.mkdir(mode=0o700, parents=True, exist_ok=True)
+        complete = self._complete(archive, paths, into) if any(into.iterdir()) else frozenset()
+        warnings: list[FileWarning] = []
+        with exclude_file(complete) as exclude_from:
+            for batch in batches([argv.prefix(path) for path in paths]):
+                words = argv.extract(
+                    self.repository.path, archive, batch, numeric_ids=numeric_ids, exclude_from=exclude_from
+                )
+                result = self._read(words, cwd=into, warnings_allowed=True)
+                missing = [path for path in answers.never_matched(errors.messages(result)) if path not in complete]
+                if missing:
+                    raise errors.PathMissing(f'"{missing[0]}" is not in the archive {archive}.')
+                warnings += answers.file_warnings(errors.messages(result))
+        return tuple(warnings)
+
+    def extract_to(self, archive: str, path: str, sink: BinaryIO) -> int:
+        """Write the content of the file `path` to `sink` and return its bytes.
+
+        borg writes nothing, and says nothing, for a second hard link, a folder or a path that is not there; so an
+        empty answer is looked up. Raise PathMissing, or UsageError when it is no file.
+        """
+        written = self._copy(argv.extract_to_stdout(self.repository.path, archive, path), sink)
+        if written:
+            return written
+        item = self.item(archive, path)
+        if item.kind == "hardlink":
+            return self._copy(argv.extract_to_stdout(self.repository.path, archive, item.link_target), sink)
+        if item.kind != "file":
+            raise UsageError(f'"{path}" is a {item.kind}, not a file.', remedy="Restore it to a folder.")
+        return 0
+
+    def prune(self, *, keep: Retention, glob: str | None = None) -> tuple[str, ...]:
+        """Forget the archives matching `glob` that `keep` does not keep, and return their names, oldest first."""
+        before = self.archives()
+        self._write(argv.prune(self.repository.path, keep, glob), local_time=True)
+        kept = {archive.id for archive in self.archives()}
+        return tuple(archive.name for archive in before if archive.id not in kept)
+
+    def compact(self, threshold_percent: int = 50) -> None:
+        """Free the space of forgotten data in segments of which more than `threshold_percent` is free; needs no key."""
+        self._write(argv.compact(self.repository.path, threshold_percent))
+
+    def check_repository(self) -> None:
+        """Verify the CRC of every stored object; needs no key. Raise RepositoryDamaged."""
+        self._check(argv.check_repository(self.repository.path))
+
+    def check_archives(self, verify_data: bool = False) -> None:
+        """Verify the metadata of every archive, and with `verify_data` decrypt everything. Raise RepositoryDamaged.
+
+        A fresh copy gets its index first (`recover`): a check that rebuilds it by itself crashes in borg 1.4.
+        """
+        self.recover()
+        self._check(argv.check_archives(self.repository.path, verify_data))
+
+    def recover(self) -> None:
+        """Bring a transaction that was cut to rest: keep what was committed, forget the rest (`borg.segments`)."""
+        self._read(argv.recover(self.repository.path))
+
+    def _items(self, archive: str, pattern: str | None) -> Generator[Item]:
+        chunks = self._stream(argv.list_items(self.repository.path, archive, pattern))
+        with contextlib.closing(answers.lines(chunks)) as lines:
+            for line in lines:
+                yield answers.item(line)
+
+    def _names(self, archive: str, under: str | None) -> Generator[answers.Names]:
+        chunks = self._stream(argv.dump_archive(self.repository.path, archive))
+        with contextlib.closing(answers.lines(chunks)) as lines:
+            for names in answers.exact_names(lines):
+                if under is None or answers.is_below(names.path, under):
+                    yield names
+
+    def _complete(self, archive: str, paths: Sequence[str], into: Path) -> frozenset[str]:
+        """The files under `into` that need no second extraction.
+
+        Never one of several hard links: borg would make the others files of their own.
+        """
+        complete: set[str] = set()
+        linked: set[str] = set()
+        for path in paths or (None,):
+            for item in self.items(archive, path):
+                if item.kind == "hardlink":
+                    linked.add(item.link_target)
+                elif item.kind == "file" and is_complete(item, into / item.path):
+                    complete.add(item.path)
+        return frozenset(complete - linked)
+
+    def _copy(self, words: tuple[str, ...], sink: BinaryIO) -> int:
+        written = 0
+        with contextlib.closing(self._stream(words)) as chunks:
+            for chunk in chunks:
+                written += sink.write(chunk)
+        return written
+
+    def _check(self, words: tuple[str, ...]) -> None:
+        result = self._run(words, READ_TIMEOUT_SECONDS)
+        if result.exit_code == 1:
+            found = [message.text for message in errors.messages(result) if message.level == "ERROR"]
+            raise errors.RepositoryDamaged(
+                f"borg check found damage: {found[0] if found else result.tail()}",
+                where=str(self.repository.path),
+                remedy="Do not repair it: adopt the newest generation that verifies.",
+            )
+        self._raise_on_failure(result, warnings_allowed=False)
+
+    def _read(self, words: tuple[str, ...], *, cwd: Path | None = None, warnings_allowed: bool = False) -> Result:
+        result = self._run(words, READ_TIMEOUT_SECONDS, cwd=cwd)
+        self._raise_on_failure(result, warnings_allowed)
+        return result
+
+    def _write(
+        self,
+        words: tuple[str, ...],
+        *,
+        cwd: Path | None = None,
+        warnings_allowed: bool = False,
+        local_time: bool = False,
+    ) -> Result:
+        if self.repository.bypass_lock:
+            raise Refused("this copy is opened for reading only.", where=str(self.repository.path))
+        result = self._run(words, WRITE_TIMEOUT_SECONDS, cwd=cwd, local_time=local_time)
+        self._raise_on_failure(result, warnings_allowed)
+        return result
+
+    def _run(
+        self, words: tuple[str, ...], timeout_seconds: float, *, cwd: Path | None = None, local_time: bool = False
+    ) -> Result:
+        return run(
+            (*self._start(), *words),
+            timeout_seconds=timeout_seconds,
+            env=self._environment(local_time),
+            cwd=cwd,
+            secret_fds=self._secrets(),
+            on_stderr_line=self._report if self._on_progress else None,
+        )
+
+    def _stream(self, words: tuple[str, ...]) -> Generator[bytes, None, Result]:
+        """Standard output in pieces; a failure is raised at its end."""
+        result = yield from stream(
+            (*self._start(), *words),
+            timeout_seconds=READ_TIMEOUT_SECONDS,
+            env=self._environment(),
+            secret_fds=self._secrets(),
+        )
+        self._raise_on_failure(result, warnings_allowed=False)
+        return result
+
+    def _start(self) -> tuple[str, ...]:
+        if not self.repository.bypass_lock:
+            locks.clear_dead(self.repository)
+        return argv.start(
+            self.repository, lock_wait_seconds=self._lock_wait_seconds, progress=self._on_progress is not None
+        )
+
+    def _environment(self, local_time: bool = False) -> dict[str, str]:
+        make_private_folder(self.repository.base)
+        return argv.environment(self.repository, locks.new_host_id(), local_time=local_time)
+
+    def _secrets(self) -> Mapping[str, Secret]:
+        passphrase = self.repository.passphrase
+        return {} if passphrase is None else {"BORG_PASSPHRASE_FD": passphrase}
+
+    def _report(self, line: str) -> None:
+        progress = answers.progress(line)
+        if progress is not None and self._on_progress is not None:
+            self._on_progress(progress)
+
+    def _raise_on_failure(self, result: Result, warnings_allowed: bool) -> None:
+        code = result.exit_code
+        if code == 0 or (warnings_allowed and code in errors.WARNING_CODES):
+            return
+        error = errors.error_of(result, str(self.repository.path))
+        if isinstance(error, errors.RepositoryLocked):
+            error.what = _name_holders(self.repository) or error.what
+        raise error
+
+
+def _name_holders(repository: Repository) -> str:
+    found = [
+        f"process {holder.pid}" if holder.where else f"{holder.host}, process {holder.pid} (not started by us)"
+        for holder, _ in locks.holders(repository)
+    ]
+    return f"the repository is locked by {', '.join(found)}." if found else ""

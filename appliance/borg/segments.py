@@ -1,0 +1,60 @@
+"""Read a repository's folder without borg: which segments belong to the last committed transaction.
+
+Hazard (E1 in the backup notes): a borg that was killed leaves segments numbered above the last committed transaction.
+The next writing borg deletes them and *reuses their numbers* with other content. Whoever copied one by name keeps a
+stale file for ever. So only `Committed.segments` may ever be sealed, and when `Committed.beyond` is not empty
+`Borg.recover()` runs first: a transaction whose commit is written but not yet indexed (possibly a compaction that
+already removed older segments) then becomes the last one, and what still lies beyond is aborted and left alone.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import IntegrityError
+
+
+@dataclass(frozen=True)
+class Committed:
+    """`transaction` is N of the newest non-empty `index.N`; paths are absolute, in order of their number."""
+
+    transaction: int
+    segments: tuple[Path, ...]
+    beyond: tuple[Path, ...]
+
+
+def committed(path: Path) -> Committed:
+    """The committed and the aborted segments of the repository at `path`, which nobody may be writing to.
+
+    Raise IntegrityError when there is no index at all: a fresh copy, which `Borg.recover()` gives one.
+    """
+    transaction = _newest_index(path)
+    numbered = sorted((int(file.name), file) for file in path.glob("data/*/*") if _is_number(file.name))
+    return Committed(
+        transaction,
+        tuple(file for number, file in numbered if number <= transaction),
+        tuple(file for number, file in numbered if number > transaction),
+    )
+
+
+def _newest_index(path: Path) -> int:
+    """borg ignores an empty index file (a crash while it was written), and so do we."""
+    with os.scandir(path) as entries:
+        numbers = [
+            int(entry.name.removeprefix("index."))
+            for entry in entries
+            if entry.name.startswith("index.") and _is_number(entry.name[6:]) and entry.stat().st_size > 0
+        ]
+    if not numbers:
+        raise IntegrityError(
+            "the repository has no index, so its last transaction is unknown.",
+            where=str(path),
+            remedy="Open it once with its key (recover), then try again.",
+        )
+    return max(numbers)
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
