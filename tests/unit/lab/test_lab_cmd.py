@@ -1,0 +1,44 @@
+"""`appliance lab corpus` says what it did, to people and to programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from appliance.cli.lab_cmd import lab, parse_share
+from appliance.errors import UsageError
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(lab, ["corpus", *words])
+
+
+def test_a_corpus_is_made_then_changed(tmp_path: Path) -> None:
+    folder = str(tmp_path / "mairie")
+    made = run(folder, "--size", "2M", "--files", "200", "--seed", "5", "--json")
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["files"] == 200
+    changed = run(folder, "--change", "2%")
+    assert changed.exit_code == 0, changed.output
+    assert "are new" in changed.stdout
+    assert "deleted" in changed.stdout
+
+
+def test_a_foreign_folder_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = run(str(tmp_path))
+    assert isinstance(refused.exception, UsageError)
+    assert "--change" in str(refused.exception)
+
+
+@pytest.mark.parametrize(("text", "share"), [("1%", 0.01), ("0.5%", 0.005), ("0.25", 0.25)])
+def test_a_share_is_a_percentage_or_a_number(text: str, share: float) -> None:
+    assert parse_share(text) == pytest.approx(share)
+
+
+def test_a_share_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="not a share"):
+        parse_share("beaucoup")
