@@ -1,0 +1,54 @@
+# `make` alone lists the commands. Each does the set-up it needs.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Debian's own packages (the default, what nodes run) or the lock file: make test PYTHON=lock
+PYTHON ?= debian
+PY := $(if $(filter lock,$(PYTHON)),.venv-lock/bin/python,/usr/bin/python3)
+# A new seed each day; print it, and give it again to repeat a day's run: make test SEED=20261125
+SEED ?= $(shell date -u +%Y%m%d)
+# Two workers suit the two cores that we plan for.
+WORKERS ?= 2
+PYTEST := APPLIANCE_TEST_SEED=$(SEED) $(PY) -m pytest --hypothesis-seed=$(SEED)
+
+help: ## list these commands
+	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+setup: ## install what tests and linters need (Debian packages, two linters in .venv)
+	@scripts/setup develop
+
+lint: setup ## style, types and import directions
+	@scripts/lint
+
+test: setup-tests ## every test that this machine can run, and what was skipped and why [PYTHON=lock] [SEED=] [ARGS=]
+	@$(PYTEST) -n $(WORKERS) --dist loadgroup -rs $(ARGS)
+
+unit: setup-tests ## the fast tests only
+	@$(PYTEST) -n $(WORKERS) -q tests/unit $(ARGS)
+
+demo: ## a small territory on this machine loses nodes and gets everything back [DATA=/some/tree] [KEEP=1]
+	@scripts/setup run
+	@bin/appliance demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
+
+bench: setup ## measure the figures of docs/results, interleaved, medians of five
+	@bin/appliance lab bench $(ARGS)
+
+soak: setup-tests ## the full count of one long suite: make soak SUITE=faults N=200
+	@test -n "$(SUITE)" || { echo 'make soak SUITE=name N=count' >&2; exit 2; }
+	@APPLIANCE_SOAK_RUNS=$(N) $(PYTEST) --slow --timeout 0 -m slow -k "$(SUITE)" $(ARGS)
+
+story-%: setup ## one promise shown end to end, for example make story-lab
+	@bin/appliance lab story $*
+
+lock: setup ## choose the newest allowed versions for packages/*.lock (needs a package index)
+	@scripts/lock
+
+clean: ## remove what was built, keep the Python environments
+	@rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+	@find . -name __pycache__ -not -path './.venv*' -exec rm -rf {} +
+
+setup-tests: setup
+	@$(if $(filter lock,$(PYTHON)),scripts/setup lock,:)
+
+.PHONY: help setup setup-tests lint test unit demo bench soak lock clean
