@@ -149,9 +149,9 @@ def error_of(result: Result, where: str) -> ApplianceError:
     """The named error of a borg that failed; `where` names the repository."""
     log = [message for message in messages(result) if message.level in ("ERROR", "CRITICAL")]
     kind = _kind(result.exit_code, log)
-    said = next((message.text for message in log if message.id and message.id != "Exception"), "")
-    said = said or (log[-1].text.strip().splitlines()[-1] if log else "")
-    return kind(_sentence(result.exit_code, said, kind), where=where, remedy=_REMEDIES.get(kind, ""))
+    named = [message.text for message in log if message.id not in ("", "Exception")]
+    lines = "\n".join(named[:1] or [message.text for message in log]).split("\n")
+    return kind(_sentence(result.exit_code, lines[-1].strip(), kind), where=where, remedy=_REMEDIES.get(kind, ""))
 
 
 def _kind(exit_code: int, log: list[Message]) -> type[ApplianceError]:

@@ -209,7 +209,8 @@ def _pump(
     on_stderr_line: Callable[[str], None] | None,
 ) -> Iterator[bytes]:
     """Read both pipes as they come, so that neither can fill and stop the child: yield stdout, collect `stderr`."""
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     deadline = time.monotonic() + timeout_seconds
     pending = b""
     with selectors.DefaultSelector() as selector:
