@@ -1,0 +1,5 @@
+"""`python3 -m appliance` is the command `appliance`."""
+
+from appliance.cli.main import main
+
+main()

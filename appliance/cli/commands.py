@@ -1,0 +1,32 @@
+"""The table of commands. A command's module is imported when it is called: `appliance --help` stays under 150 ms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PROGRAM = "appliance"
+COMPLETION_VARIABLE = "_APPLIANCE_COMPLETE"  # click's name for it; the scripts of `appliance completion` set it
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command lives, and its one line in `appliance --help`."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS = {
+    "status": Entry("status_cmd", "status", "How safe each service is, the worst first."),
+    "backup": Entry("backup_cmd", "backup", "Back services up, look at their generations and receipts."),
+    "restore": Entry("restore_cmd", "restore", "Find a file by name and bring it, a folder, a service or a node back."),
+    "territory": Entry("territory_cmd", "territory", "Check, show, plan and sign the territory; grant epochs."),
+    "node": Entry("node_cmd", "node", "Make a node's identity, give it its bundle, revoke it."),
+    "agent": Entry("agent_cmd", "agent", "Run this node's agent."),
+    "vault": Entry("vault_cmd", "vault", "What this node holds for others: list, scrub, thin, limits."),
+    "escrow": Entry("escrow_cmd", "escrow", "The recovery key on paper and the envelopes that it opens."),
+    "lab": Entry("lab_cmd", "lab", "Tools for tests and benchmarks."),
+    "demo": Entry("demo_cmd", "demo", "Show the whole promise on this machine in a minute and a half."),
+    "completion": Entry("completion_cmd", "completion", "Print the completion script of a shell."),
+}

@@ -1,0 +1,108 @@
+"""The one place where an exception becomes a sentence on standard error and a documented exit code.
+
+Never a traceback: what nobody expected goes to a file, which names neither files nor secrets beyond what was typed.
+APPLIANCE_DEBUG=1 shows the traceback as well.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import select
+import shlex
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from appliance import __version__
+from appliance.clock import utc_text
+from appliance.errors import INTERRUPTED, OK, ApplianceError, Forbidden, NoSpace, UsageError
+
+CRASHED = 70  # EX_SOFTWARE of sysexits.h: a bug of ours
+OUTPUT_CLOSED = 141  # what a shell shows for a program ended by SIGPIPE, as in `appliance status | head -1`
+DEBUG_VARIABLE = "APPLIANCE_DEBUG"
+# click 8.2 raises its help for a group called alone; 8.1 prints it. Both end the same way here.
+_HELP_ASKED = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
+
+def report(error: BaseException, argv: Sequence[str]) -> int:
+    """Tell the user about `error`, raised by `appliance ARGV`; return the exit code."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.UsageError) and isinstance(error, _HELP_ASKED):
+        click.echo(error.format_message())
+        return OK
+    if isinstance(error, BrokenPipeError) and _output_is_closed():
+        return OUTPUT_CLOSED
+    if os.environ.get(DEBUG_VARIABLE) == "1":
+        traceback.print_exception(error)
+    sentence, code = _explain(error, argv)
+    click.echo(f"appliance: {sentence}", err=True)
+    return code
+
+
+def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
+    match error:
+        case ApplianceError():
+            return str(error), error.exit_code
+        case click.ClickException():
+            return _usage(error), UsageError.exit_code
+        case EOFError():
+            return "an answer was expected on standard input, which has ended.", UsageError.exit_code
+        case KeyboardInterrupt() | click.Abort():
+            again = shlex.join(["appliance", *argv])
+            return f"interrupted. What was acknowledged is kept. To go on, type: {again}", INTERRUPTED
+        case PermissionError(filename=name):
+            return f"{name}: permission denied to this account.", Forbidden.exit_code
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT, filename=name):
+            return f"{name or 'output'}: the disk is full.", NoSpace.exit_code
+        case _:
+            path = _write_crash(error, argv)
+            return f"a bug of ours stopped this command; please send {path} to whoever maintains it.", CRASHED
+
+
+def _usage(error: click.ClickException) -> str:
+    """click's message, then where to read more: as one sentence, without its usage lines."""
+    context = getattr(error, "ctx", None)
+    help_line = f" See: {context.command_path} --help" if context else ""
+    return error.format_message() + help_line
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads our standard output any more; a pipe to ssh or borg may break as well, and that is a bug."""
+    poller = select.poll()
+    try:
+        poller.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):
+        return False
+    return any(events & select.POLLERR for _, events in poller.poll(0))
+
+
+def _write_crash(error: BaseException, argv: Sequence[str]) -> Path:
+    lines = [
+        f"appliance {__version__}, Python {platform.python_version()}, {platform.platform()}",
+        f"time: {utc_text(time.time())}",
+        f"command: {shlex.join(['appliance', *argv])}",
+        "",
+        *traceback.format_exception(error),
+    ]
+    fd, name = tempfile.mkstemp(prefix="appliance-crash-", suffix=".txt", dir=_crash_folder())
+    with os.fdopen(fd, "w") as file:
+        file.write("\n".join(lines))
+    return Path(name)
+
+
+def _crash_folder() -> Path | None:
+    """The user's state folder; None, for the temporary folder, where there is none (a service account without home)."""
+    base = Path(os.environ.get("XDG_STATE_HOME") or Path(os.environ.get("HOME", "/nonexistent"), ".local/state"))
+    try:
+        (base / "appliance").mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return base / "appliance"
