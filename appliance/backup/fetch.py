@@ -15,6 +15,7 @@ from pathlib import Path
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, connect
+from appliance.backup.vault.store import HEADER, LIST
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Unreachable
 from appliance.host.files import make_private_folder, sha256_file
@@ -166,3 +167,16 @@ def fetch_newest(node: Node, service: str, folder: Path, chain: Chain | None = N
     raise Unreachable(f"nobody could send generation {newest}.", remedy=" ".join(errors))
 
 
+
+
+def read_held(node: Node, service: str, name: str | None = None) -> Sealed:
+    """A generation that this node holds itself, checked as if it came from a peer; None: the newest one held."""
+    holding = node.holding(service)
+    held = [item.name for item in holding.stored() if item.held]
+    if not held or (name and name not in held):
+        raise NotFound(f"{service} has no such generation here.", remedy=f"{len(held)} are held.")
+    name = name or held[-1]
+    raw, listing = holding.read(name, HEADER), holding.read(name, LIST)
+    grant = read_grant(holding.grant(epoch_of(raw)), node.bundle.territory_key)
+    header = read_header(raw, grant.writer_key)
+    return Sealed(header, listing, parse_list(listing, header))

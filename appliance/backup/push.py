@@ -64,7 +64,7 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
         list_bytes=len(sealed.listing),
     )
     conversation.channel.write(sealed.listing)
-    raw = send_needed(conversation, sealed, folder)
+    raw = send_needed(conversation, sealed, {entry.sha256: folder / entry.path for entry in sealed.entries})
     return _checked_receipt(conversation, raw, sealed)
 
 
@@ -91,9 +91,8 @@ def _replaced(chain: Chain, name: str) -> bool:
     return name not in chain.names()
 
 
-def send_needed(conversation: Conversation, sealed: Sealed, folder: Path) -> str:
-    """Send what the vault says it lacks until it answers a receipt; the receipt's text."""
-    paths: Mapping[str, Path] = {entry.sha256: folder / entry.path for entry in sealed.entries}
+def send_needed(conversation: Conversation, sealed: Sealed, paths: Mapping[str, Path]) -> str:
+    """Send what the vault says it lacks, from where `paths` (by hash) says it lies, until it answers; the receipt."""
     sizes = {entry.sha256: entry.size for entry in sealed.entries}
     while True:
         answer = conversation.channel.read_frame()

@@ -8,12 +8,13 @@ STATE/
     repository/             the borg repository of the present writer
     borg/                   its BORG_BASE_DIR (keyfile, cache, security); one per opened copy
     key/                    keyfile and passphrase, owner only
-    grant                   the grant this node writes under
+    envelopes/              its key, sealed to each standby and to the recovery key
     sealed/EPOCH-SEQUENCE/  the newest generation's files, hard-linked
-    chain/                  headers, lists and receipts of the generations this node sealed
-    opened/EPOCH-SEQUENCE/  a holding laid out as a repository, for reading (standby)
+    chain/                  grants, headers, list and receipts of the generations this node sealed
+    opened/                 the newest holding laid out as a repository, for reading (standby)
     catalogue.db            every name in every version
     restores/               restore jobs, what they replaced, undo
+  acts/                     signed acts of operators in force here
   vault/SERVICE/            what this node holds for others: pool/, partial/, generations/
   journal.jsonl             what happened, one event a line
   run/                      sshd.pid, agent lock
@@ -38,16 +39,12 @@ class ServiceLayout:
         return self.root / "borg"
 
     @property
-    def keyfile(self) -> Path:
-        return self.root / "key" / "keyfile"
+    def key(self) -> Path:
+        return self.root / "key"
 
     @property
-    def passphrase(self) -> Path:
-        return self.root / "key" / "passphrase"
-
-    @property
-    def grant(self) -> Path:
-        return self.root / "grant"
+    def envelopes(self) -> Path:
+        return self.root / "envelopes"
 
     @property
     def sealed(self) -> Path:
@@ -93,6 +90,10 @@ class NodeLayout:
     @property
     def vault(self) -> Path:
         return self.root / "vault"
+
+    @property
+    def acts(self) -> Path:
+        return self.root / "acts"
 
     @property
     def journal(self) -> Path:

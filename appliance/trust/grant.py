@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from appliance.borg.nonce import floor_of
 from appliance.errors import IntegrityError, Refused
 from appliance.trust import signed
 from appliance.trust.generation import EPOCH_MAX
@@ -18,7 +19,6 @@ from appliance.trust.signed import NAME, SHA256, Document
 
 TYPE = "appliance/grant"
 REQUEST_TYPE = "appliance/grant-request"
-NONCES_PER_GRANT = 2**48
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,6 @@ def make_grant(territory_key: Ed25519PrivateKey, request: GrantRequest) -> bytes
         "reason": request.reason,
     }
     return signed.make(TYPE, fields, territory_key)
-
-
-def floor_of(epoch: int) -> int:
-    """The first nonce of the range that `epoch` owns."""
-    return epoch * NONCES_PER_GRANT
 
 
 def read_grant(raw: bytes, territory_key: str) -> Grant:

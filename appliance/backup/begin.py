@@ -1,0 +1,105 @@
+"""Start a service: its repository and key, its envelopes, the request for its first grant; then take the grant."""
+
+from __future__ import annotations
+
+import secrets
+
+from appliance.backup.chain import Chain
+from appliance.backup.node import Node
+from appliance.backup.adopt import install_key, own_repository
+from appliance.borg.client import Borg
+from appliance.borg.folder import repository_id
+from appliance.borg.model import Repository
+from appliance.borg.nonce import write_nonce
+from appliance.errors import NotFound, Refused
+from appliance.escrow.envelopes import ServiceKey, ensure, read_key
+from appliance.host.files import locked, write_atomic, make_private_folder
+from appliance.host.layout import ServiceLayout
+from appliance.secret import Secret
+from appliance.trust.grant import Grant, make_request, read_grant
+from appliance.trust.keys import load_key
+
+RECOVERY = "recovery"
+
+
+def chain_of(node: Node, service: str) -> Chain:
+    return Chain(node.service(service).chain, node.bundle.territory_key)
+
+
+def begin(node: Node, service: str) -> bytes:
+    """Make the repository of `service` if there is none; return the request for its first grant, to be signed.
+
+    Raise Refused when this node is not its origin. Calling again gives the same repository.
+    """
+    origin = node.bundle.terms(service).origin
+    if origin != node.name:
+        raise Refused(f"{service} begins at {origin}, not here.", remedy=f"Run this on {origin}.")
+    layout = node.service(service)
+    with locked(layout.lock, what=f"the service {service}"):
+        if not layout.repository.exists():
+            _create(layout)
+        seal_envelopes(node, service)
+    return request(node, service, known_epoch=0, reason="first writer of the service")
+
+
+def _create(layout: ServiceLayout) -> None:
+    """The passphrase is on the disk before borg uses it; a cut in between leaves a passphrase that opens nothing."""
+    passphrase = make_private_folder(layout.key) / "passphrase"
+    if not passphrase.exists():
+        write_atomic(passphrase, secrets.token_urlsafe(32).encode(), mode=0o600)
+    secret = Secret(passphrase.read_bytes())
+    Borg(Repository(layout.repository, layout.borg_base, secret)).init()
+    keyfiles = sorted((layout.borg_base / ".config" / "borg" / "keys").iterdir())
+    install_key(layout, ServiceKey(secret, Secret(keyfiles[-1].read_bytes())))
+
+
+def seal_envelopes(node: Node, service: str) -> None:
+    """One envelope per trusted node and one for the recovery key; made once, then reused byte for byte."""
+    layout = node.service(service)
+    key = read_key(layout.key)
+    terms = node.bundle.terms(service)
+    for name in sorted({terms.origin, *terms.standbys}):
+        ensure(layout.envelopes, name, node.bundle.member(name).keys.age, key)
+    if node.bundle.recovery:
+        ensure(layout.envelopes, RECOVERY, node.bundle.recovery, key)
+
+
+def request(node: Node, service: str, *, known_epoch: int, reason: str, repository: str = "") -> bytes:
+    """A signed request for a grant of `service` to this node."""
+    layout = node.service(service)
+    if not repository and not layout.repository.exists():
+        raise NotFound(f"{service} has no repository here.", remedy="Run `appliance backup begin` or `backup resync`.")
+    return make_request(
+        load_key(node.signing_key),
+        service=service,
+        repository=repository or repository_id(layout.repository),
+        writer=node.name,
+        known_epoch=known_epoch,
+        reason=reason,
+    )
+
+
+def check_grant(node: Node, service: str, raw: bytes) -> Grant:
+    """The grant in `raw`, which must be this node's for `service`."""
+    grant = read_grant(raw, node.bundle.territory_key)
+    if grant.service != service or grant.writer != node.name:
+        raise Refused(f"this grant is for {grant.writer} to write {grant.service}.")
+    if grant.writer_key != node.bundle.member(node.name).keys.sign:
+        raise Refused("this grant is for a key this node no longer has.", remedy="Ask for a new grant.")
+    return grant
+
+
+def take_first_grant(node: Node, service: str, raw: bytes) -> Grant:
+    """Take the first grant: the nonce floor is durable in the repository before the grant counts."""
+    grant = check_grant(node, service, raw)
+    layout, chain = node.service(service), chain_of(node, service)
+    if grant.previous or chain.grants().keys() - {grant.epoch}:
+        raise Refused("a later grant continues the newest generation.", remedy="Use `appliance backup resync`.")
+    if grant.repository != repository_id(own_repository(layout).path):
+        raise Refused("this grant is for another repository than the one here.")
+    with locked(layout.lock, what=f"the service {service}"):
+        if grant.epoch not in chain.grants():
+            write_nonce(layout.repository, grant.nonce_floor)
+            chain.add_grant(grant)
+    node.journal.write("grant-taken", service=service, epoch=grant.epoch)
+    return grant

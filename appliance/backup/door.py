@@ -1,0 +1,40 @@
+"""The door to this node's vault: which key gets which forced command, from the bundle alone.
+
+On real hosts one Unix user per origin stands behind it (role `vault`); in process mode the one account of the demo does.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import appliance
+from appliance.backup.node import Node
+from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.ssh import authorized_keys_line
+
+
+def write_door(node: Node) -> Path:
+    """Write `run/authorized_keys`: every other node of the bundle may talk to the vault under its own name, none else."""
+    lines = [
+        authorized_keys_line(member.keys.ssh, vault_command(node.layout.root, name), name)
+        for name, member in sorted(node.bundle.members.items())
+        if name != node.name
+    ]
+    path = make_private_folder(node.layout.run) / "authorized_keys"
+    write_atomic(path, "".join(lines).encode(), mode=0o600)
+    return path
+
+
+def vault_command(state: Path, caller: str) -> tuple[str, ...]:
+    """The forced command for `caller`; the same code as this process, wherever it lies."""
+    code = Path(appliance.__file__).parent.parent
+    return (
+        "/usr/bin/env",
+        f"PYTHONPATH={code}",
+        sys.executable,
+        "-m",
+        "appliance.backup.vault",
+        str(state.resolve()),
+        caller,
+    )

@@ -1,0 +1,75 @@
+"""Continue a service from the newest generation its peers attest: after a loss, a rollback, a replacement or a takeover."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from appliance.backup.adopt import adopt
+from appliance.backup.begin import chain_of, check_grant, request
+from appliance.backup.chain import Sealed
+from appliance.backup.fetch import Survey, fetch_newest
+from appliance.backup.node import Node
+from appliance.borg.folder import repository_id
+from appliance.errors import NotFound, Refused
+from appliance.escrow.envelopes import ServiceKey, open_envelope, read_key
+from appliance.host.files import locked
+from appliance.secret import Secret
+from appliance.trust.grant import Grant
+
+
+def staging(node: Node, service: str) -> Path:
+    return node.service(service).root / "fetched"
+
+
+def fetch_for_resync(node: Node, service: str) -> tuple[Sealed, Survey]:
+    """Bring the newest attested generation and the whole chain here; resumable, nothing of ours is touched."""
+    layout = node.service(service)
+    with locked(layout.lock, what=f"the service {service}"):
+        return fetch_newest(node, service, staging(node, service), chain_of(node, service))
+
+
+def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -> bytes:
+    """The request for a grant above every epoch that any peer or this node knows."""
+    known = {grant.epoch for head in survey.heads for grant in head.grants}
+    known |= chain_of(node, service).grants().keys()
+    return request(
+        node,
+        service,
+        known_epoch=max(known),
+        reason=reason,
+        repository=repository_id(staging(node, service)),
+    )
+
+
+def open_key(node: Node, service: str, folder: Path, identity: Secret | None = None) -> ServiceKey:
+    """The key of the generation in `folder`, from the envelope for this node or, with `identity`, the recovery key's."""
+    own = folder / "envelopes" / f"{node.name}.age"
+    paper = folder / "envelopes" / "recovery.age"
+    if identity is not None:
+        return open_envelope(paper.read_bytes(), identity)
+    if node.service(service).key.exists():
+        return read_key(node.service(service).key)
+    if not own.exists():
+        raise NotFound(
+            f"no envelope of {service} is for {node.name}.", remedy="Open it with the paper: `appliance backup resync --paper`."
+        )
+    return open_envelope(own.read_bytes(), Secret((node.layout.keys / "age").read_bytes()))
+
+
+def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, key: ServiceKey) -> Grant:
+    """Adopt the fetched generation and write on under the grant. The grant counts only once the repository stands."""
+    grant = check_grant(node, service, raw_grant)
+    layout, chain = node.service(service), chain_of(node, service)
+    folder = staging(node, service)
+    if grant.epoch <= max(chain.grants(), default=0):
+        raise Refused(f"epoch {grant.epoch} was granted before.", remedy="Ask for a new grant.")
+    if grant.repository != repository_id(folder):
+        raise Refused("this grant is for another repository than the one fetched.")
+    with locked(layout.lock, what=f"the service {service}"):
+        adopt(layout, sealed, lambda entry: folder / entry.path, key, grant)
+        chain.add(sealed.header, sealed.listing)
+        chain.add_grant(grant)
+        shutil.rmtree(folder)
+    node.journal.write("adopted", service=service, generation=str(sealed.header.id), epoch=grant.epoch)
+    return grant

@@ -1,0 +1,111 @@
+"""The values that the sources speak in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.errors import ApplianceError
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """Where a database server answers. What is empty is left to libpq: its local socket, the present user.
+
+    A password is never here: libpq takes it from `password_file` (`~/.pgpass` when None) or from the service's entry.
+    """
+
+    host: str = ""
+    """A host name, an address, or the folder of its Unix socket."""
+    port: int = 0
+    user: str = ""
+    service: str = ""
+    """A name in `service_file` (`~/.pg_service.conf` when None)."""
+    service_file: Path | None = None
+    password_file: Path | None = None
+    lock_wait_seconds: int = 600
+    """How long a dump waits for a table that somebody alters, before it fails."""
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """What one service saves. `kind` is "files", "sqlite" or "postgresql".
+
+    `paths` are absolute: folders or files for "files", database files for "sqlite", files that belong to the
+    application for "postgresql". `exclude`: see `excludes.py`. `database` and `server` are for "postgresql".
+    """
+
+    service: str
+    kind: str
+    paths: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    database: str = ""
+    server: PostgresServer = PostgresServer()
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something that this backup cannot hold. `path` is absolute; undecodable bytes in it are surrogates (PEP 383)."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A part of the service that should have been saved and was not: the run has failed, however much of it is safe."""
+
+    what: str
+    error: ApplianceError
+
+
+@dataclass(frozen=True)
+class ReadFrom:
+    """What was read for `path`: its state of one moment ("snapshot"), or the tree in use ("live") and why."""
+
+    path: str
+    how: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the walk met and did not exclude. borg stores devices and FIFOs as such, never what can be read from them."""
+
+    files: int = 0
+    folders: int = 0
+    symlinks: int = 0
+    devices: int = 0
+    fifos: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What to hand to `borg create`, as it is: `paths` with `cwd`, and the `exclude` patterns.
+
+    In the archive every file has its absolute name without the first "/", wherever it was read from (borg cuts what
+    stands before "/./"): `srv/partages/...`, `srv/app/courrier.sqlite`, `postgresql/DATABASE.dump`.
+    `paths` is empty when nothing at all could be read.
+    """
+
+    paths: tuple[str, ...] = ()
+    cwd: Path = field(default=Path("/"))
+    exclude: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    read_from: tuple[ReadFrom, ...] = ()
+    counts: Counts = Counts()
+
+    def __add__(self, other: Prepared) -> Prepared:
+        return Prepared(
+            self.paths + other.paths,
+            self.cwd,
+            self.exclude + other.exclude,
+            self.left_out + other.left_out,
+            self.failures + other.failures,
+            self.read_from + other.read_from,
+            self.counts + other.counts,
+        )

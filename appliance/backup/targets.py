@@ -1,0 +1,60 @@
+"""Who shall hold a service now: its holders, and spares in their order for those that are lost or write it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import ApplianceError
+from appliance.host.files import make_private_folder, write_atomic
+from appliance.trust.act import Act, read_act
+from appliance.trust.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Target:
+    """A node that shall hold copies, and why."""
+
+    node: str
+    reason: str
+
+
+def targets(bundle: Bundle, service: str, writer: str, lost: Collection[str]) -> tuple[Target, ...]:
+    """Those to push to while `writer` writes and the nodes `lost` are gone, best first.
+
+    Spares step in one by one until the promised number of distinct domains is reached.
+    """
+    terms = bundle.terms(service)
+    gone = {writer, *lost}
+    chosen = [Target(holder, "holder") for holder in terms.holders if holder not in gone]
+    for spare in terms.spares:
+        counted = bundle.counted(writer, tuple(target.node for target in chosen))
+        if len(counted) >= terms.service.copies:
+            break
+        if spare not in gone:
+            chosen.append(Target(spare, f"spare, for {', '.join(sorted(gone & {*terms.holders, terms.origin}))}"))
+    return tuple(chosen)
+
+
+def lost_nodes(acts: Iterable[Act], service: str, now: float) -> frozenset[str]:
+    """The nodes that an act in force says are lost for `service`."""
+    return frozenset(act.subject for act in acts if act.concerns("lost", act.subject, service, now))
+
+
+def keep_act(folder: Path, raw: bytes, bundle: Bundle) -> Act:
+    """Check an act and keep it in `folder`, where the agent and the vault find it."""
+    act = read_act(raw, bundle.operators)
+    write_atomic(make_private_folder(folder) / act.document.digest, raw)
+    return act
+
+
+def load_acts(folder: Path, bundle: Bundle) -> tuple[Act, ...]:
+    """The acts kept in `folder` that still hold; one whose signer left the territory no longer does."""
+    acts = []
+    for path in sorted(folder.glob("*")) if folder.exists() else ():
+        try:
+            acts.append(read_act(path.read_bytes(), bundle.operators))
+        except ApplianceError:
+            continue
+    return tuple(acts)

@@ -1,0 +1,162 @@
+"""One backup run of a service at its writer: look, save, seal, push, judge.
+
+Order matters: the lineage is compared with the peers before borg writes (a rolled-back node must not), counters are checked
+before each writing borg, the header is durable here before its first byte leaves, and only receipts make a backup safe.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.adopt import own_repository
+from appliance.backup.begin import chain_of
+from appliance.backup.chain import Chain, Sealed
+from appliance.backup.fetch import Survey, survey
+from appliance.backup.node import Node
+from appliance.backup.push import Pushed, check_lineage, push_all
+from appliance.backup.safety import Safety, judge
+from appliance.backup.seal import seal
+from appliance.backup.sources import prepare, spec_of
+from appliance.backup.targets import Target, load_acts, lost_nodes, targets
+from appliance.borg.client import Borg
+from appliance.borg.model import Created, FileWarning, Progress, Retention
+from appliance.borg.nonce import check_nonce, next_nonce
+from appliance.borg.segments import committed
+from appliance.clock import utc_text
+from appliance.errors import NotFound, Refused
+from appliance.host.files import locked
+from appliance.trust.grant import Grant
+
+COMPACT_THRESHOLD_PERCENT = 50
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ended. `left_out` are files that could not be read or stored, by name and reason."""
+
+    service: str
+    created: Created
+    sealed: Sealed
+    pushed: tuple[Pushed, ...]
+    safety: Safety
+    left_out: tuple[FileWarning, ...]
+    seconds: float
+
+
+def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None = None) -> Run:
+    """Back up `service` now and bring it to its peers; raise the named error that stopped it.
+
+    A peer that fails is in `pushed` and in `safety`, and stops nobody else.
+    """
+    started = time.monotonic()
+    layout = node.service(service)
+    with locked(layout.lock, what=f"the service {service}"):
+        chain = chain_of(node, service)
+        grant = own_grant(node, chain)
+        aims = current_targets(node, service)
+        _compare(chain, survey(node, service, tuple(aim.node for aim in aims)))
+        created, left_out = _save(node, service, grant, on_progress)
+        sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
+    node.journal.write(
+        "sealed", service=service, generation=str(sealed.header.id), bytes=sealed.header.bytes, left_out=len(left_out)
+    )
+    pushed = push_newest(node, service)
+    safety = safety_of(node, service)
+    node.journal.write("backup", service=service, generation=str(sealed.header.id), state=str(safety))
+    return Run(service, created, sealed, pushed, safety, left_out, time.monotonic() - started)
+
+
+def own_grant(node: Node, chain: Chain) -> Grant:
+    """The newest grant, which must be this node's and its present key's."""
+    grant = chain.grant()
+    if grant.writer != node.name or grant.writer_key != node.bundle.member(node.name).keys.sign:
+        raise Refused(
+            f"{grant.service} is written by {grant.writer} in epoch {grant.epoch}, not by this node.",
+            remedy="Ask for a new grant (`appliance backup resync`).",
+        )
+    return grant
+
+
+def current_targets(node: Node, service: str) -> tuple[Target, ...]:
+    """Who shall hold what this node writes of `service`, by the bundle and the acts in force."""
+    lost = lost_nodes(load_acts(node.layout.acts, node.bundle), service, node.clock.now())
+    return targets(node.bundle, service, node.name, lost)
+
+
+def _compare(chain: Chain, found: Survey) -> None:
+    newest = chain.newest()
+    for head in found.heads:
+        check_lineage(chain, newest, head)
+
+
+def _save(
+    node: Node, service: str, grant: Grant, on_progress: Callable[[Progress], None] | None
+) -> tuple[Created, tuple[FileWarning, ...]]:
+    layout = node.service(service)
+    repository = own_repository(layout)
+    borg = Borg(repository, on_progress)
+    check_nonce(next_nonce(repository), grant.epoch)
+    if committed(repository.path).beyond:
+        borg.recover()
+    terms = node.bundle.terms(service)
+    with prepare(spec_of(terms.service), layout.root / "dumps") as source:
+        archive = f"{service}-{utc_text(node.clock.now())}-{time.monotonic_ns() % 10**6:06d}"
+        created = borg.create(archive, source.paths, cwd=source.cwd, exclude=source.exclude)
+        left_out = tuple(FileWarning(item.path, item.reason) for item in source.left_out)
+    named = {warning.path for warning in created.warnings}
+    return created, (*created.warnings, *(item for item in left_out if item.path not in named))
+
+
+def tidy(node: Node, service: str) -> tuple[str, ...]:
+    """Prune and compact this node's own repository; the names of the archives forgotten. Peers keep what they keep."""
+    layout = node.service(service)
+    with locked(layout.lock, what=f"the service {service}"):
+        grant = own_grant(node, chain_of(node, service))
+        repository = own_repository(layout)
+        keep = node.bundle.terms(service).service.retention
+        check_nonce(next_nonce(repository), grant.epoch)
+        forgotten = Borg(repository).prune(
+            keep=Retention(
+                hourly=keep.hourly, daily=keep.daily, weekly=keep.weekly, monthly=keep.monthly, yearly=keep.yearly
+            )
+        )
+        Borg(repository).compact(COMPACT_THRESHOLD_PERCENT)
+    return forgotten
+
+
+def push_newest(node: Node, service: str) -> tuple[Pushed, ...]:
+    """Bring the newest sealed generation to every target that has not acknowledged it."""
+    chain = chain_of(node, service)
+    sealed = chain.newest()
+    if sealed is None:
+        raise NotFound(f"{service} has no sealed generation yet.", remedy="Run `appliance backup run`.")
+    folder = node.service(service).sealed / sealed.header.id.name
+    receipts = {receipt.holder for receipt in chain.receipts(sealed.header.id, _keys(node))}
+    peers = [aim.node for aim in current_targets(node, service) if aim.node not in receipts]
+    pushed = push_all(node, chain, sealed, Path(folder), peers)
+    for outcome in pushed:
+        details = {"error": str(outcome.error)} if outcome.error else {}
+        node.journal.write(
+            "pushed",
+            service=service,
+            peer=outcome.peer,
+            generation=str(sealed.header.id),
+            bytes=outcome.bytes_sent,
+            **details,
+        )
+    return pushed
+
+
+def safety_of(node: Node, service: str) -> Safety:
+    """The state of the newest generation, from its receipts."""
+    chain = chain_of(node, service)
+    sealed = chain.newest()
+    receipts = chain.receipts(sealed.header.id, _keys(node)) if sealed else ()
+    return judge(node.bundle, service, node.name, (receipt.holder for receipt in receipts))
+
+
+def _keys(node: Node) -> dict[str, str]:
+    return {name: member.keys.sign for name, member in node.bundle.members.items()}

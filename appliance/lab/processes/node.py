@@ -1,0 +1,141 @@
+"""One node in process mode: its folder, its sshd, its agent. Only processes started here are ever ended here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import appliance
+from appliance.errors import ApplianceError, NotFound
+from appliance.host.command import Result, run
+from appliance.host.layout import NodeLayout
+from appliance.host.ssh import write_server_config
+
+SSHD = Path("/usr/sbin/sshd")
+START_SECONDS_MAX = 10.0
+STOP_SECONDS_MAX = 10.0
+
+
+@dataclass
+class ProcessNode:
+    """A node `name` under `state`, reachable at `address`:`port` while its sshd runs."""
+
+    name: str
+    state: Path
+    address: str
+    port: int
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def layout(self) -> NodeLayout:
+        return NodeLayout(self.state)
+
+    def cli(self, *words: str, timeout_seconds: float = 300, stdin: bytes | None = None, check: bool = True) -> Result:
+        """Run `appliance --state STATE WORDS` as a person would; raise with its sentence when it fails and `check`."""
+        result = run(
+            (*appliance_argv(), "--state", str(self.state), *words),
+            timeout_seconds=timeout_seconds,
+            stdin=stdin,
+            env={"PYTHONPATH": str(code_folder())},
+        )
+        if check and result.exit_code not in (0, 1):
+            raise ApplianceError(f"{self.name}: appliance {' '.join(words)}: {result.tail()}")
+        return result
+
+    def start_sshd(self) -> None:
+        """Start this node's sshd and return once it listens."""
+        if not SSHD.exists():
+            raise NotFound("sshd is not installed.", remedy="Run `make setup`.")
+        config = write_server_config(
+            self.layout.run.resolve(),
+            address=self.address,
+            port=self.port,
+            host_key=(self.layout.keys / "host_ed25519").resolve(),
+        )
+        log = self.layout.run / "sshd.log"
+        self._start((str(SSHD), "-D", "-f", str(config), "-E", str(log)), log)
+        self._wait_for_port(log)
+
+    def start_agent(self) -> None:
+        """Start this node's agent as its own process."""
+        log = self.layout.run / "agent.log"
+        self._start((*appliance_argv(), "--state", str(self.state), "agent"), log)
+
+    def _start(self, argv: Sequence[str], log: Path) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(code_folder())}
+        with open(log, "ab") as output:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+
+    def _wait_for_port(self, log: Path) -> None:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), timeout=1):
+                return
+            if self.processes[-1].poll() is not None:
+                break
+            time.sleep(0.02)
+        raise ApplianceError(f"sshd of {self.name} does not listen on {self.address}:{self.port}.", where=str(log))
+
+    def stop(self) -> None:
+        """End this node's processes and what they started: first politely, then for good."""
+        self._signal(signal.SIGTERM)
+        for process in self.processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS_MAX)
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut: nothing gets to say goodbye."""
+        self._signal(signal.SIGKILL)
+        for process in self.processes:
+            process.wait()
+        self.processes.clear()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self.processes:
+            # Each was started as the leader of a session of its own, so its group holds only what it started.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+
+    def wipe(self) -> None:
+        """Lose the machine: its processes and its whole state folder, keys included."""
+        self.kill()
+        shutil.rmtree(self.state)
+
+
+def appliance_argv() -> tuple[str, ...]:
+    """How to start our own command line with the interpreter and the code that run now."""
+    return (sys.executable, "-m", "appliance")
+
+
+def code_folder() -> Path:
+    return Path(appliance.__file__).parent.parent
+
+
+def free_ports(address: str, count: int) -> tuple[int, ...]:
+    """Ports that nobody listens on now; all are held until the last is found, so they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((address, 0))
+        return tuple(each.getsockname()[1] for each in sockets)
+    finally:
+        for each in sockets:
+            each.close()

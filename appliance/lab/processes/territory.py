@@ -1,0 +1,103 @@
+"""Build a territory in process mode: keys on each node, the territory key, the signed bundle on every node, the doors."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from appliance.backup.begin import begin, take_first_grant
+from appliance.backup.door import write_door
+from appliance.backup.node import Node, open_node
+from appliance.clock import SystemClock, utc_text
+from appliance.host.files import make_private_folder
+from appliance.lab.processes.node import ProcessNode
+from appliance.territory.model import Territory
+from appliance.territory.placement import place
+from appliance.trust.bundle import Member, accept_bundle, make_bundle
+from appliance.trust.grant import make_grant, read_request
+from appliance.trust.identity import create_identity, load_identity
+from appliance.trust.keys import create_key, load_key
+
+
+@dataclass
+class ProcessTerritory:
+    """The nodes of `territory` under `root`; the folder `offline` stands for what lies in a safe (the territory key)."""
+
+    root: Path
+    territory: Territory
+    nodes: dict[str, ProcessNode] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
+    serial: int = 0
+    recovery: str = ""
+
+    @property
+    def offline(self) -> Path:
+        return self.root / "offline"
+
+    @property
+    def territory_key(self) -> Path:
+        return self.offline / "territory_ed25519"
+
+    def create(self) -> None:
+        """Make the territory key and every node with its own keys."""
+        make_private_folder(self.offline)
+        create_key(self.territory_key)
+        for name in self.territory.nodes:
+            self.add_node(name)
+
+    def add_node(self, name: str) -> ProcessNode:
+        """Make the node `name` with fresh keys: first contact happens at its console, here in its folder."""
+        plan = self.territory.node(name)
+        node = ProcessNode(name, self.root / "nodes" / name, plan.address, plan.port)
+        public = self.territory_key.with_suffix(".pub").read_text().strip()
+        keys = create_identity(node.layout, name, public)
+        self.nodes[name] = node
+        self.members[name] = Member(plan, getpass.getuser(), keys)
+        return node
+
+    def sign(self) -> None:
+        """Sign the bundle with the next serial and hand it to every node that is there."""
+        self.serial += 1
+        raw = make_bundle(
+            load_key(self.territory_key),
+            serial=self.serial,
+            issued=utc_text(SystemClock().now()),
+            territory=self.territory,
+            placements=place(self.territory),
+            members=self.members,
+            recovery=self.recovery,
+        )
+        for node in self.nodes.values():
+            if node.layout.identity.exists():
+                identity = load_identity(node.layout)
+                accept_bundle(node.layout.bundle, raw, identity.territory_key)
+                write_door(open_node(node.state))
+
+    def open(self, name: str) -> Node:
+        return open_node(self.nodes[name].state)
+
+    def grant(self, request: bytes, node: str) -> bytes:
+        """What the key holder does with a request: sign the next epoch."""
+        return make_grant(load_key(self.territory_key), read_request(request, self.members[node].keys.sign))
+
+    def begin_services(self) -> None:
+        """Start every service at its origin under its first grant."""
+        for service in self.territory.services.values():
+            node = self.open(service.node)
+            take_first_grant(node, service.name, self.grant(begin(node, service.name), service.node))
+
+    def start(self) -> None:
+        for node in self.nodes.values():
+            node.start_sshd()
+
+    def stop(self) -> None:
+        for node in self.nodes.values():
+            node.stop()
+
+
+def on_ports(territory: Territory, ports: Mapping[str, int], address: str = "127.0.0.1") -> Territory:
+    """`territory` with its nodes at these ports of a loopback address."""
+    nodes = {name: replace(node, address=address, port=ports[name]) for name, node in territory.nodes.items()}
+    return replace(territory, nodes=nodes)
