@@ -6,9 +6,11 @@ APPLIANCE_DEBUG=1 shows the traceback as well.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
 import platform
+import re
 import select
 import shlex
 import sys
@@ -68,10 +70,19 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
 
 
 def _usage(error: click.ClickException) -> str:
-    """click's message, then where to read more: as one sentence, without its usage lines."""
+    """click's message, what was probably meant and where to read more: one sentence instead of its usage lines."""
+    message = error.format_message()
     context = getattr(error, "ctx", None)
-    help_line = f" See: {context.command_path} --help" if context else ""
-    return error.format_message() + help_line
+    return f"{message}{_meant(message, context)} See: {context.command_path} --help" if context else message
+
+
+def _meant(message: str, context: click.Context) -> str:
+    """What click says for options and not for commands."""
+    unknown = re.fullmatch(r"No such command '(.+)'\.", message)
+    if unknown is None or not isinstance(context.command, click.Group):
+        return ""
+    near = difflib.get_close_matches(unknown[1], context.command.list_commands(context), n=2)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
 def _output_is_closed() -> bool:

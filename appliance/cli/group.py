@@ -1,11 +1,11 @@
-"""Groups of commands: the root loads them late, and all of them answer a typing mistake with what was meant."""
+"""The root of the command line: it knows its commands from a table and imports one when it is called."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -14,27 +14,9 @@ from appliance.cli.commands import Entry
 from appliance.cli.options import accept_everywhere
 
 
-def likely(word: str, known: list[str]) -> str:
-    """ " Did you mean ...?" with the nearest of `known`, or nothing."""
-    near = difflib.get_close_matches(word, known, n=2)
-    return f" Did you mean {' or '.join(near)}?" if near else ""
-
-
-class SuggestingGroup(click.Group):
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        known = self.list_commands(ctx)
-        if args and args[0] not in known and not args[0].startswith("-"):
-            ctx.fail(f'"{ctx.command_path}" has no command "{args[0]}".{likely(args[0], known)}')
-        return super().resolve_command(ctx, args)
-
-
-class LazyGroup(SuggestingGroup):
-    """A group that knows its commands from a table and imports one when it is called."""
-
-    def __init__(self, *args: object, entries: Mapping[str, Entry], **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed on to click as they came
+class LazyGroup(click.Group):
+    def __init__(self, name: str, *, entries: Mapping[str, Entry], **attributes: Any) -> None:
+        super().__init__(name, **attributes)
         # A command that is announced but not written yet stays out of sight.
         self.entries = {name: entry for name, entry in entries.items() if _exists(entry)}
 

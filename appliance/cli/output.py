@@ -68,7 +68,7 @@ def _lines(label: str, clock: Callable[[], float]) -> Advance:
         now = clock()
         if done >= total or now - last >= LINE_EVERY_SECONDS:
             last = now
-            click.echo(f"{label}: {100 * done // max(total, 1)} %", err=True)
+            click.echo(f"{label}: {100 * done // total if total else 100} %", err=True)
 
     return advance
 

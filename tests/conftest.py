@@ -1,0 +1,49 @@
+"""What every suite shares: which tests this machine can run, the seed of the day, how many runs a soak makes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import hypothesis
+import pytest
+
+SEED_VARIABLE = "APPLIANCE_TEST_SEED"
+SOAK_VARIABLE = "APPLIANCE_SOAK_RUNS"
+
+# Two busy cores stretch any deadline; a property that fails prints the line that repeats it.
+hypothesis.settings.register_profile("appliance", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("appliance")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run what takes minutes (make soak)")
+
+
+def pytest_report_header() -> str:
+    return f"seed of the day: {_seed()} (repeat it with make test SEED={_seed()})"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root: sudo make test"))
+        if item.get_closest_marker("slow") and not config.getoption("--slow"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: make soak SUITE=..."))
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    """The seed of the day, for tests that draw their own cases."""
+    return _seed()
+
+
+@pytest.fixture(scope="session")
+def soak_runs() -> int | None:
+    """How many runs `make soak N=...` asks for; None for the small sample of `make test`."""
+    text = os.environ.get(SOAK_VARIABLE, "")
+    return int(text) if text else None
+
+
+def _seed() -> int:
+    return int(os.environ.get(SEED_VARIABLE, "1"))

@@ -1,0 +1,108 @@
+"""One sentence and one documented exit code for everything that can go wrong."""
+
+from __future__ import annotations
+
+import errno
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from appliance import errors
+from appliance.cli import failure
+from appliance.cli.failure import CRASHED, OUTPUT_CLOSED, report
+
+ROOT = Path(__file__).parents[3]
+
+CASES = [
+    (errors.UsageError("no such zone.", remedy="Known: flood."), 2, "appliance: no such zone. Known: flood."),
+    (errors.NotFound("no file of that name."), 3, "appliance: no file of that name."),
+    (errors.Busy("the repository is in use.", where="documents"), 4, "appliance: documents: the repository is in use."),
+    (errors.IntegrityError("a hash differs."), 5, "appliance: a hash differs."),
+    (errors.Refused("epoch 3 is older than 4."), 8, "appliance: epoch 3 is older than 4."),
+    (click.UsageError("No such option: --al"), 2, "appliance: No such option: --al"),
+    (click.FileError("a.yml", "gone"), 2, "appliance: Could not open file 'a.yml': gone"),
+    (EOFError(), 2, "appliance: an answer was expected on standard input, which has ended."),
+    (PermissionError(errno.EACCES, "denied", "/etc/shadow"), 6, "appliance: /etc/shadow: permission denied"),
+    (OSError(errno.ENOSPC, "full", "/srv/a"), 4, "appliance: /srv/a: the disk is full."),
+    (OSError(errno.EDQUOT, "quota"), 4, "appliance: output: the disk is full."),
+    (click.Abort(), 130, "appliance: interrupted."),
+]
+
+
+@pytest.fixture(autouse=True)
+def _crashes_go_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv(failure.DEBUG_VARIABLE, raising=False)
+
+
+@pytest.mark.parametrize(("error", "code", "sentence"), CASES, ids=lambda case: type(case).__name__)
+def test_each_error_is_one_line_with_its_code(
+    error: BaseException, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(error, ["backup", "run"]) == code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(sentence)
+    assert told.err.count("\n") == 1
+
+
+def test_an_interruption_says_what_to_type_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    report(KeyboardInterrupt(), ["restore", "file", "budget 2026.ods"])
+    assert capsys.readouterr().err.endswith("To go on, type: appliance restore file 'budget 2026.ods'\n")
+
+
+def test_a_bug_leaves_a_private_file_and_no_traceback_on_the_screen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(_raised(ZeroDivisionError("division by zero")), ["status"]) == CRASHED
+    (crash,) = tmp_path.glob("appliance/appliance-crash-*.txt")
+    told = capsys.readouterr().err
+    assert str(crash) in told
+    assert "Traceback" not in told
+    assert "ZeroDivisionError" in crash.read_text()
+    assert "command: appliance status" in crash.read_text()
+    assert crash.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_bug_is_still_told_where_the_account_has_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    monkeypatch.setattr(failure.tempfile, "tempdir", str(tmp_path))
+    assert report(_raised(KeyError("x")), []) == CRASHED
+    (crash,) = tmp_path.glob("appliance-crash-*.txt")
+    assert str(crash) in capsys.readouterr().err
+
+
+def test_a_missing_file_that_no_command_foresaw_is_a_bug_not_an_answer() -> None:
+    assert report(_raised(FileNotFoundError(errno.ENOENT, "gone", "x")), []) == CRASHED
+
+
+def test_a_broken_pipe_to_a_program_of_ours_is_a_bug_since_our_output_still_stands() -> None:
+    assert report(_raised(BrokenPipeError(errno.EPIPE, "to ssh")), []) == CRASHED
+
+
+def test_debugging_adds_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv(failure.DEBUG_VARIABLE, "1")
+    report(_raised(errors.NotFound("no such node.")), [])
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_exit_codes_page_lists_exactly_the_codes_that_exist() -> None:
+    page = (ROOT / "docs/reference/exit-codes.md").read_text()
+    listed = {int(code) for code in re.findall(r"^\|\s*(\d+) \|", page, re.MULTILINE)}
+    classes = {kind.exit_code for kind in _subclasses(errors.ApplianceError)}
+    assert listed == classes | {errors.OK, errors.WARNINGS, errors.INTERRUPTED, CRASHED, OUTPUT_CLOSED}
+
+
+def _raised(error: Exception) -> Exception:
+    try:
+        raise error
+    except type(error) as caught:
+        return caught
+
+
+def _subclasses(kind: type[errors.ApplianceError]) -> list[type[errors.ApplianceError]]:
+    return [kind, *(deeper for child in kind.__subclasses__() for deeper in _subclasses(child))]
