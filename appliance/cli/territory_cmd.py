@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from appliance.cli import territory_text as text
+from appliance.cli.output import emit
 from appliance.config.load import load, territory_file
 from appliance.errors import IntegrityError, NotFound, UsageError
 from appliance.territory.change import changes
@@ -18,7 +18,6 @@ from appliance.territory.placement import Placement, place
 from appliance.territory.survival import prove
 
 FILE = click.argument("file", metavar="[FILE|DIR]", default=".", type=click.Path(path_type=Path))
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 @click.group("territory")
@@ -28,28 +27,20 @@ def territory() -> None:
 
 @territory.command()
 @FILE
-@AS_JSON
-def check(file: Path, as_json: bool) -> None:
+def check(file: Path) -> None:
     """Name every mistake in FILE, or in territory.yml of DIR, with its line; then what no copy survives."""
     found = load(file)
     verdicts = prove(found, place(found))
     name = str(territory_file(file))
-    if as_json:
-        _print_json(text.checked_json(name, found, verdicts))
-    else:
-        click.echo(text.checked_text(name, found, verdicts))
+    emit(text.checked_json(name, found, verdicts), text.checked_text(name, found, verdicts))
 
 
 @territory.command()
 @FILE
-@AS_JSON
-def show(file: Path, as_json: bool) -> None:
+def show(file: Path) -> None:
     """Show nodes with their zones, services, and who may sign which acts."""
     found = load(file)
-    if as_json:
-        _print_json(to_json(found))
-    else:
-        click.echo(text.territory_text(found))
+    emit(to_json(found), text.territory_text(found))
 
 
 @territory.command()
@@ -62,21 +53,16 @@ def show(file: Path, as_json: bool) -> None:
     help="Keep copies where they are: OLD is the JSON of an earlier plan, the earlier territory.yml, or its folder.",
 )
 @click.option("--why", is_flag=True, help="Give the reason for every node, refused ones included.")
-@AS_JSON
-def plan(file: Path, old: Path | None, why: bool, as_json: bool) -> None:
+def plan(file: Path, old: Path | None, why: bool) -> None:
     """Show where each service's copies go and why, what that would move, and which events each service survives."""
     found = load(file)
     before = _read_plan(old) if old else None
     placements = place(found, before)
-    moves = changes(found, before, placements) if before is not None else ()
+    moves = None if before is None else changes(found, before, placements)
     verdicts = prove(found, placements)
-    if as_json:
-        _print_json(text.plan_json(placements, verdicts, moves))
-        return
-    if before is not None:
-        click.echo(text.moves_text(moves) + "\n")
-    click.echo(text.plan_text(found, placements, every_reason=why) + "\n")
-    click.echo(text.survival_text(verdicts))
+    told = [] if moves is None else [text.moves_text(moves)]
+    told += [text.plan_text(found, placements, every_reason=why), text.survival_text(verdicts)]
+    emit(text.plan_json(placements, verdicts, moves or ()), "\n\n".join(told))
 
 
 def _read_plan(old: Path) -> Mapping[str, Placement]:
@@ -90,7 +76,3 @@ def _read_plan(old: Path) -> Mapping[str, Placement]:
     except (ValueError, KeyError, TypeError, IntegrityError) as error:
         remedy = "Make one with `appliance territory plan --json`."
         raise UsageError("this is not a plan.", where=str(old), remedy=remedy) from error
-
-
-def _print_json(value: Mapping[str, Any]) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

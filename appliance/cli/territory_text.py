@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from appliance.cli.output import table
 from appliance.territory.change import Move
 from appliance.territory.model import Node, Schedule, Service, Territory
 from appliance.territory.placement import Placement
@@ -119,15 +120,6 @@ def plan_json(
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "moves": [asdict(move) for move in moves],
     }
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, the last one free."""
-    lines = [tuple(header), *(tuple(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
 
 
 def _node_row(territory: Territory, node: Node) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from appliance.config.explain import Path, Problems, unknown
-from appliance.config.tree import Tree, line_of, plain
+from appliance.config.tree import Tree, place_of, plain
 
 # Anything that is not here has a sentence of our own already, or keeps pydantic's.
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
@@ -16,9 +16,9 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "int_from_float": lambda error: f'"{error["input"]}" is not a whole number.',
     "float_parsing": lambda error: f'"{error["input"]}" is not a number.',
     "bool_parsing": lambda error: f'"{error["input"]}" is neither yes nor no.',
-    "greater_than": lambda error: f"{error['input']} is too small; it must be above {error['ctx']['gt']:g}.",
-    "greater_than_equal": lambda error: f"{error['input']} is too small; the least is {error['ctx']['ge']:g}.",
-    "less_than_equal": lambda error: f"{error['input']} is too large; the most is {error['ctx']['le']:g}.",
+    "greater_than": lambda error: f"{error['input']} is too small; it must be above {error['ctx']['gt']:.0f}.",
+    "greater_than_equal": lambda error: f"{error['input']} is too small; the least is {error['ctx']['ge']:.0f}.",
+    "less_than_equal": lambda error: f"{error['input']} is too large; the most is {error['ctx']['le']:.0f}.",
     "string_too_long": lambda error: f"is longer than {error['ctx']['max_length']} characters.",
     "string_too_short": lambda _error: "is empty.",
     "list_type": lambda error: f"must be a list, such as [{_shown(error['input'])}].",
@@ -40,18 +40,17 @@ def check_part[Part: BaseModel](
 
 
 def _explain(schema: type[BaseModel], finding: Mapping[str, Any], path: Path, problems: Problems, root: Tree) -> None:
-    found_at: Path = (*path, *finding["loc"])
-    line = line_of(root, found_at)
+    place = place_of(root, (*path, *finding["loc"]))
     if finding["type"] == "extra_forbidden":
         sentence = unknown(str(finding["loc"][-1]), _known_fields(schema, finding["loc"][:-1]))
-        problems.add_line(line, found_at[:-1], sentence)
+        problems.add_line(place.line, place.path[:-1], sentence)
     elif finding["type"] == "missing":
-        problems.add_line(line, found_at[:-1], f'lacks "{finding["loc"][-1]}".')
+        problems.add_line(place.line, place.path[:-1], f'lacks "{finding["loc"][-1]}".')
     elif finding["input"] is None:
-        problems.add_line(line, found_at, "has no value; give one or remove the line.")
+        problems.add_line(place.line, place.path, "has no value; give one or remove the line.")
     else:
         say = _SENTENCES.get(finding["type"], lambda error: str(error["msg"]))
-        problems.add_line(line, found_at, say(finding))
+        problems.add_line(place.line, place.path, say(finding))
 
 
 def _known_fields(schema: type[BaseModel], steps: Path) -> list[str]:

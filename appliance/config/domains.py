@@ -28,7 +28,7 @@ def _standbys(territory: Territory, name: str, path: Path) -> Iterator[Finding]:
     for index, standby in enumerate(service.standbys):
         why = first_conflict(territory, standby, (service.node, *service.standbys[:index]))
         if why:
-            yield (*path, "standbys", index), f"{standby} {why}, so one event may take both; name another."
+            yield path, f"its standby {standby} {why}, so one event may take both; name another."
 
 
 def _copies(territory: Territory, name: str, path: Path) -> Iterator[Finding]:
@@ -36,19 +36,17 @@ def _copies(territory: Territory, name: str, path: Path) -> Iterator[Finding]:
     possible = possible_copies(territory, service)
     if possible < service.copies:
         yield (
-            (*path, "copies"),
-            f"is {service.copies}, but only {possible} can be in failure domains distinct from that of {service.node} "
-            "and from each other; the zones allow no more.",
+            path,
+            f"asks for {service.copies} copies, but the zones allow only {possible} in failure domains distinct from "
+            f"that of {service.node} and from each other.",
         )
 
 
 def _voters(parts: Parts, territory: Territory) -> Iterator[Finding]:
     voters = [node for node in parts.nodes if "voter" in node.part.roles]
     if len(voters) not in VOTERS:
-        yield (
-            (*voters[-1].path, "roles"),
-            f"makes {len(voters)} voters; have 3 or 5, or none in a territory without failover.",
-        )
+        sentence = f"brings the voters to {len(voters)}; have 3 or 5, or none in a territory without failover."
+        yield (*voters[-1].path, "roles"), sentence
     for one, other in combinations(voters, 2):
         why = conflict(territory, other.name, one.name)
         if why:

@@ -22,11 +22,13 @@ class Problem:
 
 
 class InvalidFile(UsageError):
-    """A file with mistakes; prints one line for each of `problems`, in the order of the file."""
+    """A file with mistakes; prints one line for each of `problems`, in the order of the file, under their number."""
 
     def __init__(self, name: str, problems: Collection[Problem]) -> None:
         self.problems = tuple(sorted(problems))
-        super().__init__("\n".join(_shown(name, problem) for problem in self.problems))
+        lines = [_shown(name, problem) for problem in self.problems]
+        many = [f"{len(lines)} mistakes in {name}:"] if lines[1:] else []
+        super().__init__("\n".join(many + lines))
 
 
 class Problems:

@@ -10,7 +10,7 @@ from appliance.config.domains import check_domains
 from appliance.config.explain import Problems
 from appliance.config.parts import read_parts, with_defaults
 from appliance.config.references import Finding, check_references
-from appliance.config.tree import Mapping, Tree, line_of, read_tree
+from appliance.config.tree import Mapping, Tree, place_of, read_tree
 from appliance.errors import Forbidden, NotFound
 from appliance.territory.model import Territory
 from appliance.units import MIB, format_bytes
@@ -84,4 +84,5 @@ def _text(raw: bytes, problems: Problems) -> str:
 
 def _note(findings: Iterable[Finding], root: Tree, problems: Problems) -> None:
     for path, sentence in findings:
-        problems.add_line(line_of(root, path), path, sentence)
+        place = place_of(root, path)
+        problems.add_line(place.line, place.path, sentence)

@@ -11,7 +11,7 @@ from appliance.config import schema
 from appliance.config.check import check_part
 from appliance.config.explain import Path, Problems
 from appliance.config.fields import is_name
-from appliance.config.tree import Listing, Mapping, Scalar, Tree, line_of
+from appliance.config.tree import Listing, Mapping, Scalar, Tree
 from appliance.territory.model import NAME
 
 
@@ -103,7 +103,7 @@ def _section[Part: BaseModel](
     parts.names[section] = list(entries)
     for name, tree in entries.items():
         path: Path = (section, name)
-        _check_name(name, path, problems, root)
+        _check_name(name, tree, path, problems)
         part = check_part(kind, tree, path, problems, root=root)
         if part is not None:
             placed.append(Placed(name, path, part))
@@ -115,18 +115,18 @@ def _section_entries(section: str, root: Mapping, problems: Problems) -> dict[st
     if isinstance(tree, Mapping):
         return tree.entries
     if tree is not None and not (isinstance(tree, Scalar) and tree.text is None):
-        problems.add_line(tree.line, (section,), "must be a mapping of names to values.")
+        problems.add_line(tree.place.line, (section,), "must be a mapping of names to values.")
     return {}
 
 
-def _check_name(name: str, path: Path, problems: Problems, root: Tree) -> None:
+def _check_name(name: str, tree: Tree, path: Path, problems: Problems) -> None:
     # Lines are called by what people call them, and "4g" is no name for a user or a folder anyway.
     able = name if path[0] != "links" else f"x{name}"
     if not NAME.fullmatch(able):
         try:
             is_name(name)
         except ValueError as error:
-            problems.add_line(line_of(root, path), path[:-1], str(error))
+            problems.add_line(tree.place.line, path[:-1], str(error))
 
 
 def _nodes(parts: Parts, root: Mapping, problems: Problems) -> Iterator[Placed[schema.NodePart]]:
@@ -137,7 +137,7 @@ def _nodes(parts: Parts, root: Mapping, problems: Problems) -> Iterator[Placed[s
             continue
         if not isinstance(nodes, Listing):
             problems.add_line(
-                nodes.line, ("sites", site, "nodes"), "must be a list of nodes, each beginning with a hyphen."
+                nodes.place.line, ("sites", site, "nodes"), "must be a list of nodes, each beginning with a hyphen."
             )
             continue
         for index, node in enumerate(nodes.items):

@@ -18,6 +18,8 @@ RESERVED = ("appliance", ANY_SERVICE)
 
 def check_references(parts: Parts) -> Iterator[Finding]:
     """A path and a sentence for each mistake."""
+    if not parts.names["nodes"]:
+        yield ("sites",), "describes no node."
     yield from _sites(parts)
     yield from _nodes(parts)
     for service in parts.services:

@@ -6,7 +6,7 @@ few lines make gigabytes. So only its parser is used, and aliases, tags and deep
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,24 +20,32 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where something stands in the file; of a value that is the line of its key."""
+
+    line: int
+    path: Path
+
+
+@dataclass(frozen=True)
 class Scalar:
     """`text` is None when there is no value."""
 
-    line: int
+    place: Place
     text: str | None
 
 
 @dataclass(frozen=True)
 class Listing:
-    line: int
+    place: Place
     items: tuple[Tree, ...]
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """`line` is where the key of this mapping stands in its parent, `entries` keep the order of the file."""
+    """`entries` keep the order of the file."""
 
-    line: int
+    place: Place
     entries: dict[str, Tree]
 
 
@@ -45,10 +53,11 @@ Tree = Scalar | Listing | Mapping
 
 
 def read_tree(text: str, problems: Problems) -> Tree | None:
-    """The tree of `text`; None when it is empty or not YAML, with the reason in `problems`."""
+    """The tree of `text`; None when it is empty, or not YAML as we take it, with the reason in `problems`."""
     reader = _Reader(text, problems)
     try:
-        return reader.document()
+        tree = reader.document()
+        return None if reader.met_alias else tree
     except yaml.MarkedYAMLError as error:
         _explain_syntax(text, error, problems)
     except _Abandoned:
@@ -65,16 +74,16 @@ def plain(tree: Tree) -> Any:
     return [plain(item) for item in tree.items] if isinstance(tree, Listing) else tree.text
 
 
-def line_of(tree: Tree, path: Sequence[str | int]) -> int:
-    """The line of what `path` leads to, or of its nearest ancestor in the file."""
-    for step in path:
+def place_of(tree: Tree, path: Path) -> Place:
+    """Where what `path` leads to was written, which may be under `defaults`; of what is missing, its parent's line."""
+    for index, step in enumerate(path):
         if isinstance(tree, Mapping) and isinstance(step, str) and step in tree.entries:
             tree = tree.entries[step]
         elif isinstance(tree, Listing) and isinstance(step, int) and step < len(tree.items):
             tree = tree.items[step]
         else:
-            break
-    return tree.line
+            return Place(tree.place.line, (*tree.place.path, *path[index:]))
+    return tree.place
 
 
 class _Abandoned(Exception):
@@ -85,6 +94,7 @@ class _Reader:
     def __init__(self, text: str, problems: Problems) -> None:
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
         self._problems = problems
+        self.met_alias = False
 
     def document(self) -> Tree | None:
         tree = None
@@ -93,36 +103,35 @@ class _Reader:
                 if tree is not None:
                     self._problems.add_line(_line(event), (), "begins a second document; one file holds one territory.")
                     raise _Abandoned
-                tree = self._tree(next(self._events), _line(event), ())
+                tree = self._tree(next(self._events), Place(_line(event), ()))
         return tree
 
-    def _tree(self, event: Any, line: int, path: Path) -> Tree:
-        self._refuse_tricks(event, path)
+    def _tree(self, event: Any, place: Place) -> Tree:
+        self._refuse_tricks(event, place.path)
         if isinstance(event, yaml.MappingStartEvent):
-            return self._mapping(line, path)
+            return self._mapping(place)
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._listing(line, path)
+            return self._listing(place)
         text = getattr(event, "value", None)
         bare = getattr(event, "style", None) in (None, "")
-        return Scalar(line, None if bare and text in _NULLS else text)
+        return Scalar(place, None if bare and text in _NULLS else text)
 
-    def _mapping(self, line: int, path: Path) -> Mapping:
+    def _mapping(self, place: Place) -> Mapping:
         entries: dict[str, Tree] = {}
-        lines: dict[str, int] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            key = self._key(event, path)
-            value = self._tree(next(self._events), _line(event), (*path, key))
-            if key in lines:
-                self._problems.add_line(_line(event), path, f'"{key}" stands here again; first on line {lines[key]}.')
-            else:
-                entries[key], lines[key] = value, _line(event)
-        return Mapping(line, entries)
+            key = self._key(event, place.path)
+            value = self._tree(next(self._events), Place(_line(event), (*place.path, key)))
+            if key in entries:
+                first = entries[key].place.line
+                self._problems.add_line(_line(event), place.path, f'"{key}" stands here again; first on line {first}.')
+            entries.setdefault(key, value)
+        return Mapping(place, entries)
 
-    def _listing(self, line: int, path: Path) -> Listing:
+    def _listing(self, place: Place) -> Listing:
         items: list[Tree] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            items.append(self._tree(event, _line(event), (*path, len(items))))
-        return Listing(line, tuple(items))
+            items.append(self._tree(event, Place(_line(event), (*place.path, len(items)))))
+        return Listing(place, tuple(items))
 
     def _key(self, event: Any, path: Path) -> str:
         self._refuse_tricks(event, path)
@@ -136,6 +145,7 @@ class _Reader:
             self._problems.add_line(_line(event), path[:2], f"is nested deeper than {DEPTH_MAX} levels.")
             raise _Abandoned
         if isinstance(event, yaml.AliasEvent):
+            self.met_alias = True
             sentence = f"uses an alias (*{event.anchor}); write the value out, or put it under defaults."
             self._problems.add_line(_line(event), path, sentence)
         if getattr(event, "tag", None):
@@ -158,5 +168,6 @@ def _explain_syntax(text: str, error: yaml.MarkedYAMLError, problems: Problems) 
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 1
     if not tabs:
-        context = f" ({error.context})" if error.context else ""
-        problems.add_line(line, (), f"is not YAML: {error.problem}{context}.")
+        context = f" {error.context}" if error.context else ""
+        hint = " Quote a text that holds a colon." if error.problem and "mapping values" in error.problem else ""
+        problems.add_line(line, (), f"is not YAML: {error.problem}{context}.{hint}")

@@ -53,16 +53,19 @@ def place(territory: Territory, previous: Mapping[str, Placement] | None = None)
     """
     before = previous or {}
     order = _order(territory, before)
+    failures = []
     for _ in range(len(order) + 1):
         room = Room(territory)
         _reserve_standbys(territory, room)
         holders, stuck = _assign(territory, order, before, room)
         if not stuck:
             return _explained(territory, holders, before, room)
+        failures.append(_infeasible(territory, territory.services[stuck], len(holders[stuck]), room))
         if stuck == order[0]:
-            break
+            raise failures[-1]
         order = [stuck, *(name for name in order if name != stuck)]
-    raise _infeasible(territory, territory.services[stuck], len(holders[stuck]), room)
+    # Together they do not fit: the first attempt was in the order of reciprocity, and so is the blame.
+    raise failures[0]
 
 
 def replacements(territory: Territory, placement: Placement, lost: Collection[str]) -> tuple[str, ...]:

@@ -1,0 +1,117 @@
+"""`appliance territory` as a user types it: one sentence per mistake, plans that can be compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from appliance.cli import main
+
+ROOT = Path(__file__).parents[3]
+DEMO = ROOT / "inventory" / "demo"
+EXAMPLE = ROOT / "inventory" / "example"
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
+    code = main.run(["territory", *map(str, words)])
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def changed(tmp_path: Path, old: str, new: str) -> Path:
+    text = (DEMO / "territory.yml").read_text("utf-8")
+    assert text.count(old) == 1
+    file = tmp_path / "territory.yml"
+    file.write_text(text.replace(old, new), "utf-8")
+    return file
+
+
+def test_check_says_that_the_example_holds_and_survives(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "check", EXAMPLE)
+    assert (code, err) == (0, "")
+    assert "21 sites, 21 nodes, 26 services; no mistake, and every copy has its place." in out
+    assert "Every service survives each of the 251 events." in out
+
+
+def test_check_tells_what_the_demo_does_not_survive(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "check", DEMO)
+    assert code == 0
+    assert "4 nodes, 1 service;" in out
+    assert "control machine compromised: docs-a is gone." in out
+
+
+def test_check_as_json_lists_what_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "check", DEMO, "--json")
+    found = json.loads(out)
+    assert [it["event"] for it in found["lost"]] == ["the whole territory lost", "control machine compromised"]
+
+
+def test_a_mistake_names_its_line_and_ends_with_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = changed(tmp_path, "offered: 8G", "offered: 8G, uplink: fibre2")
+    code, out, err = run(capsys, "check", file)
+    assert (code, out) == (2, "")
+    assert err == f'appliance: {file}:35  sites > commune-b > nodes[0] > uplink: unknown "fibre2"; known: fibre\n'
+
+
+def test_a_plan_without_room_gives_the_reason_of_every_node_and_ends_with_8(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, err = run(capsys, "plan", changed(tmp_path, "quota: 2G", "quota: 9G"))
+    assert code == 8
+    assert "docs-a: 2 copies are asked for, only 1 can be placed." in err
+    assert "commune-b: offers 8 GiB, needs 9 GiB" in err
+
+
+def test_show_names_nodes_services_and_who_may_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "show", DEMO)
+    assert code == 0
+    for expected in ("127.0.0.1:22011", "every 1 h", "Régie (démonstration)  lost, quarantine, hold"):
+        assert expected in out
+
+
+def test_plan_shows_holders_spares_reasons_and_events(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "plan", DEMO)
+    assert code == 0
+    for expected in (
+        "hermitage, commune-b",
+        "commune-c",
+        "is a standby named for the service",
+        "each pair of nodes lost",
+    ):
+        assert expected in out
+    assert "which never counts" not in out
+
+
+def test_plan_with_why_gives_the_reason_of_every_node(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "plan", DEMO, "--why")
+    assert "commune-a is the origin, which never counts" in out
+    assert "commune-c is a spare" in out
+
+
+def test_a_plan_from_its_own_json_moves_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    _, out, _ = run(capsys, "plan", EXAMPLE, "--json")
+    old = tmp_path / "plan.json"
+    old.write_text(out, "utf-8")
+    _, out, _ = run(capsys, "plan", EXAMPLE, "--from", old)
+    assert out.startswith("Nothing moves.")
+
+
+def test_a_change_is_shown_before_anything_moves(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    without_b = changed(tmp_path, "offered: 8G", "offered: 0G")
+    _, out, _ = run(capsys, "plan", without_b, "--from", DEMO)
+    assert out.splitlines()[:3] == [
+        "Before anything moves, this is the change:",
+        "  docs-a: seed commune-c with 200 MiB, 8.4 s at the full rate of the origin's line",
+        "  docs-a: commune-b takes no new generation; what it holds stays until its lock ends",
+    ]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"placements": [{"service": 1}]}'])
+def test_what_is_no_plan_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str) -> None:
+    old = tmp_path / "plan.json"
+    old.write_text(content, "utf-8")
+    code, _, err = run(capsys, "plan", DEMO, "--from", old)
+    assert code == 2
+    assert "this is not a plan. Make one with" in err

@@ -1,0 +1,114 @@
+"""What a file without mistakes means."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.config.load import load, parse
+from appliance.territory.codec import from_json, to_json
+from appliance.territory.domains import conflict
+from appliance.territory.model import Schedule, Territory
+from appliance.territory.placement import place
+from appliance.territory.survival import prove
+from appliance.units import DAY, GIB, HOUR
+
+REPOSITORY = Path(__file__).parents[3]
+GOOD = REPOSITORY / "tests" / "cases" / "territory" / "good.yml"
+EXAMPLE = REPOSITORY / "inventory" / "example"
+DEMO = REPOSITORY / "inventory" / "demo"
+
+
+@pytest.fixture(scope="module")
+def good() -> Territory:
+    return load(GOOD)
+
+
+@pytest.fixture(scope="module")
+def example() -> Territory:
+    return load(EXAMPLE)
+
+
+def test_a_time_of_day_is_no_sexagesimal_number(good: Territory) -> None:
+    assert good.services["docs-attichy"].schedule == Schedule(daily_at="21:30")
+    assert good.services["civil-attichy"].schedule == Schedule(every_hours=4)
+
+
+def test_quantities_become_bytes_and_seconds(good: Territory) -> None:
+    service = good.services["docs-attichy"]
+    assert (service.size_bytes, service.change_bytes_per_day) == (80 * GIB, GIB)
+    assert (service.rpo_seconds, service.rto_seconds, service.lock_seconds) == (DAY, 4 * HOUR, 30 * DAY)
+    assert good.zones["flood-aisne"].warning_seconds == 3 * DAY
+    assert good.links["4g"].metered
+
+
+def test_a_quota_that_is_not_given_has_room_for_the_lock_and_the_reserve_of_a_newer_epoch(good: Territory) -> None:
+    assert good.services["docs-attichy"].quota_bytes == (80 + 30) * GIB * 100 // 70
+
+
+def test_what_a_part_says_itself_overrides_the_defaults() -> None:
+    text = GOOD.read_text("utf-8").replace("address: 10.0.0.2,", "address: 10.0.0.2, disk: 2T,")
+    territory = parse(text.encode(), name="territory.yml")
+    assert territory.nodes["tracy"].disk_bytes == 2 * territory.nodes["attichy"].disk_bytes
+
+
+def test_a_key_loses_its_comment_as_signers_are_compared_without(good: Territory) -> None:
+    (key,) = good.people["maintenance"].keys
+    assert re.fullmatch(r"ssh-ed25519 \S+", key)
+
+
+def test_coordinates_survive_as_whole_numbers(good: Territory) -> None:
+    assert (good.sites["attichy"].latitude, good.sites["attichy"].longitude) == (49.406, 3.049)
+
+
+def test_a_byte_order_mark_of_a_windows_editor_is_no_mistake() -> None:
+    assert parse(b"\xef\xbb\xbf" + GOOD.read_bytes(), name="territory.yml") == load(GOOD)
+
+
+def test_the_demo_places_a_copy_at_the_standby_and_at_b_with_c_in_reserve() -> None:
+    placement = place(load(DEMO))["docs-a"]
+    assert placement.holders == ("hermitage", "commune-b")
+    assert placement.spares == ("commune-c",)
+
+
+def test_the_example_has_the_twenty_communes_and_the_hermitage(example: Territory) -> None:
+    communes = [site for site in example.sites.values() if site.insee]
+    assert len(communes) == 20
+    assert sum(site.population for site in communes) == 16_457
+    assert set(example.sites) - {site.name for site in communes} == {"hermitage"}
+
+
+def test_the_example_outlives_every_zone_and_node_on_copies_that_peers_hold(example: Territory) -> None:
+    placements = place(example)
+    for verdict in prove(example, placements):
+        assert verdict.survives, verdict
+        if verdict.kind in ("declared", "zone", "node") and verdict.event != "zone power-oise lost":
+            service = example.services[verdict.service]
+            alive = set(verdict.where) & set(example.nodes) or verdict.opened_by[0] == service.node
+            assert alive, verdict
+
+
+def test_the_example_names_five_voters_in_distinct_failure_domains(example: Territory) -> None:
+    voters = [node.name for node in example.nodes.values() if "voter" in node.roles]
+    assert len(voters) == 5
+    assert not any(conflict(example, one, other) for one in voters for other in voters if one != other)
+
+
+@pytest.mark.parametrize("place_", [GOOD, EXAMPLE, DEMO], ids=["good", "example", "demo"])
+def test_a_territory_comes_back_from_its_json_unchanged(place_: Path) -> None:
+    territory = load(place_)
+    assert from_json(to_json(territory)) == territory
+
+
+def test_the_model_and_its_json_load_neither_pydantic_nor_yaml() -> None:
+    program = (
+        "import sys, appliance.territory.codec, appliance.territory.survival, appliance.territory.change;"
+        "print([name for name in ('pydantic', 'yaml', 'click') if name in sys.modules])"
+    )
+    argv = (sys.executable, "-c", program)
+    done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
