@@ -17,7 +17,7 @@ from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, connect
 from appliance.backup.vault.store import HEADER, LIST
 from appliance.backup.vault.wire import Channel
-from appliance.errors import ApplianceError, IntegrityError, NotFound, Unreachable
+from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
 from appliance.host.files import make_private_folder, sha256_file
 from appliance.trust.generation import Entry, GenerationId, epoch_of, parse_list, read_header
 from appliance.trust.grant import read_grant
@@ -151,20 +151,42 @@ def _receive_file(channel: Channel, entry: Entry, offset: int, folder: Path) -> 
     os.rename(partial, path)
 
 
-def fetch_newest(node: Node, service: str, folder: Path, chain: Chain | None = None) -> tuple[Sealed, Survey]:
-    """Bring the newest attested generation from whichever holder has it; try the next holder when one fails."""
+def fetch_newest(
+    node: Node, service: str, folder: Path, chain: Chain | None = None, wanted: str | None = None
+) -> tuple[Sealed, Survey]:
+    """Bring the newest attested generation from whichever holder has it; try the next holder when one fails.
+
+    `wanted` names an older one, as "2.7" or by its full name: the last good one before an attack.
+    """
     terms = node.bundle.terms(service)
     peers = tuple(peer for peer in (*terms.holders, *terms.spares) if peer != node.name)
     survey_ = survey(node, service, peers)
-    newest = survey_.newest()
+    name = _held_name(survey_, wanted) if wanted else survey_.newest().name
     errors = []
     for head in survey_.heads:
-        if newest.name in head.held:
+        if name in head.held:
             try:
-                return fetch(node, service, head.peer, newest.name, folder, chain), survey_
+                return fetch(node, service, head.peer, name, folder, chain), survey_
             except ApplianceError as error:
                 errors.append(f"{head.peer}: {error.what}")
-    raise Unreachable(f"nobody could send generation {newest}.", remedy=" ".join(errors))
+    raise Unreachable(f"nobody could send generation {name}.", remedy=" ".join(errors))
+
+
+def _held_name(found: Survey, wanted: str) -> str:
+    """The full name of the generation that somebody calls "2.7"; raise NotFound, or Refused for one that forked."""
+    names = {name for head in found.heads for name in head.held}
+    matching = {name for name in names if name == wanted or short_name(name) == wanted}
+    if not matching:
+        raise NotFound(f"nobody holds generation {wanted}.", remedy=f"Held: {', '.join(map(short_name, sorted(names)))}.")
+    if len(matching) > 1:
+        raise Refused(f"generation {wanted} has two sides: {', '.join(sorted(matching))}.", remedy="Name one in full.")
+    return matching.pop()
+
+
+def short_name(name: str) -> str:
+    """ "2.7" for the folder name 00002.0000000007.HHHH."""
+    epoch, sequence, _ = name.split(".")
+    return f"{int(epoch)}.{int(sequence)}"
 
 
 

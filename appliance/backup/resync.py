@@ -22,11 +22,14 @@ def staging(node: Node, service: str) -> Path:
     return node.service(service).root / "fetched"
 
 
-def fetch_for_resync(node: Node, service: str) -> tuple[Sealed, Survey]:
-    """Bring the newest attested generation and the whole chain here; resumable, nothing of ours is touched."""
+def fetch_for_resync(node: Node, service: str, wanted: str | None = None) -> tuple[Sealed, Survey]:
+    """Bring the newest attested generation (or the one `wanted`) and the whole chain here.
+
+    Resumable; nothing of ours is touched.
+    """
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
-        return fetch_newest(node, service, staging(node, service), chain_of(node, service))
+        return fetch_newest(node, service, staging(node, service), chain_of(node, service), wanted)
 
 
 def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -> bytes:

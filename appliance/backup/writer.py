@@ -19,10 +19,10 @@ from appliance.backup.node import Node
 from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import Safety, judge
 from appliance.backup.seal import seal
-from appliance.backup.sources import prepare, spec_of
+from appliance.backup.sources import Failure, LeftOut, Prepared, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
 from appliance.borg.client import Borg
-from appliance.borg.model import Created, FileWarning, Progress, Retention
+from appliance.borg.model import Created, Progress, Retention
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
@@ -35,14 +35,18 @@ COMPACT_THRESHOLD_PERCENT = 50
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended. `left_out` are files that could not be read or stored, by name and reason."""
+    """How a run ended. `left_out` are files that could not be read or stored, by name and reason.
+
+    With `failures` (a database that could not be dumped) the run has failed, however much of the rest is safe.
+    """
 
     service: str
     created: Created
     sealed: Sealed
     pushed: tuple[Pushed, ...]
     safety: Safety
-    left_out: tuple[FileWarning, ...]
+    left_out: tuple[LeftOut, ...]
+    failures: tuple[Failure, ...]
     seconds: float
 
 
@@ -58,15 +62,18 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
         grant = own_grant(node, chain)
         aims = current_targets(node, service)
         _compare(chain, survey(node, service, tuple(aim.node for aim in aims)))
-        created, left_out = _save(node, service, grant, on_progress)
+        created, source = _save(node, service, grant, on_progress)
         sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
+    left_out = _left_out(created, source)
     node.journal.write(
         "sealed", service=service, generation=str(sealed.header.id), bytes=sealed.header.bytes, left_out=len(left_out)
     )
+    for failure in source.failures:
+        node.journal.write("source-failed", service=service, what=failure.what, error=str(failure.error))
     pushed = push_newest(node, service)
     safety = safety_of(node, service)
     node.journal.write("backup", service=service, generation=str(sealed.header.id), state=str(safety))
-    return Run(service, created, sealed, pushed, safety, left_out, time.monotonic() - started)
+    return Run(service, created, sealed, pushed, safety, left_out, source.failures, time.monotonic() - started)
 
 
 def own_grant(node: Node, chain: Chain) -> Grant:
@@ -94,20 +101,34 @@ def _compare(chain: Chain, found: Survey) -> None:
 
 def _save(
     node: Node, service: str, grant: Grant, on_progress: Callable[[Progress], None] | None
-) -> tuple[Created, tuple[FileWarning, ...]]:
+) -> tuple[Created, Prepared]:
     layout = node.service(service)
     repository = own_repository(layout)
     borg = Borg(repository, on_progress)
     check_nonce(next_nonce(repository), grant.epoch)
     if committed(repository.path).beyond:
         borg.recover()
-    terms = node.bundle.terms(service)
-    with prepare(spec_of(terms.service), layout.root / "dumps") as source:
+    with prepare(source_spec(node, service), layout.root / "reading") as source:
+        if not source.paths:
+            raise NotFound(
+                f"nothing of {service} could be read: {'; '.join(str(failure.error) for failure in source.failures)}"
+            )
+        # Names say when; the last digits tell two runs of one second apart.
         archive = f"{service}-{utc_text(node.clock.now())}-{time.monotonic_ns() % 10**6:06d}"
-        created = borg.create(archive, source.paths, cwd=source.cwd, exclude=source.exclude)
-        left_out = tuple(FileWarning(item.path, item.reason) for item in source.left_out)
-    named = {warning.path for warning in created.warnings}
-    return created, (*created.warnings, *(item for item in left_out if item.path not in named))
+        return borg.create(archive, source.paths, cwd=source.cwd, exclude=source.exclude), source
+
+
+def source_spec(node: Node, service: str) -> SourceSpec:
+    """What this node reads for `service`, by the bundle."""
+    found = node.bundle.terms(service).service
+    return SourceSpec(found.name, found.kind, found.paths, found.exclude, found.database)
+
+
+def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:
+    """What borg warned of and what the walk found before, each path once."""
+    warned = tuple(LeftOut(warning.path, warning.reason) for warning in created.warnings)
+    named = {item.path.lstrip("/") for item in warned}
+    return (*warned, *(item for item in source.left_out if item.path.lstrip("/") not in named))
 
 
 def tidy(node: Node, service: str) -> tuple[str, ...]:

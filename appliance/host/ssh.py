@@ -82,6 +82,7 @@ def server_config(folder: Path, *, address: str, port: int, host_key: Path) -> s
         "ClientAliveInterval": "30",
         "ClientAliveCountMax": "4",
         "MaxStartups": "20:30:60",
+        "PerSourcePenalties": "no",  # in process mode friend and foe share one address
         "MaxSessions": "4",
         "Ciphers": CIPHERS,
         "LogLevel": "VERBOSE",
