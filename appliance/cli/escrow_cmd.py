@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import sys
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.options import options
+from appliance.cli.output import emit, say
 from appliance.clock import SystemClock, utc_text
 from appliance.config.load import load, territory_file
 from appliance.errors import NotFound, Refused, UsageError
@@ -34,7 +35,6 @@ identity_option = click.option(
 )
 repository_option = click.option("--repository", default="", metavar="ID", help="Accept only the key of this one.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 @click.group()
@@ -52,7 +52,6 @@ def escrow() -> None:
 @click.option("--typed-back-fd", type=int, metavar="N", help="Read what is typed back from file descriptor N.")
 @click.option("--replace", is_flag=True, help="Make a new key although the territory has one.")
 @dry_run_option
-@json_option
 def export(
     place: Path,
     out: str,
@@ -61,9 +60,10 @@ def export(
     typed_back_fd: int | None,
     replace: bool,
     dry_run: bool,
-    as_json: bool,
 ) -> None:
     """Make the recovery key in memory, print it, have it typed back, prove it, and keep its public half only."""
+    if out == STANDARD_OUTPUT and options().json:
+        raise UsageError("standard output is for the sheet.", remedy="Name a file with --out to have JSON.")
     territory = load(place)
     public_file = public_out or territory_file(place).with_name(PUBLIC_NAME)
     signer = _public_key(territory_key) if territory_key else ""
@@ -77,16 +77,17 @@ def export(
 
         result["public"] = _hold_ceremony(show, out, typed_back_fd)
         write_atomic(public_file, result["public"].encode() + b"\n")
-    # The sheet has standard output for itself: it may be a printer's pipe.
-    click.echo(json.dumps(result) if as_json else _exported(result), err=out == STANDARD_OUTPUT)
+    if out == STANDARD_OUTPUT:
+        say(_exported(result))
+    else:
+        emit(result, _exported(result))
 
 
 @escrow.command()
 @envelope_option
 @identity_option
 @repository_option
-@json_option
-def verify(envelope: Path, identity_fd: int | None, repository: str, as_json: bool) -> None:
+def verify(envelope: Path, identity_fd: int | None, repository: str) -> None:
     """Test the key on paper with an envelope; nothing secret is printed or written."""
     key = _open(envelope, identity_fd, repository)
     today = _today()
@@ -96,7 +97,7 @@ def verify(envelope: Path, identity_fd: int | None, repository: str, as_json: bo
         f"Clé testée le {today} : elle ouvre {envelope}. Notez-le sur la feuille ; à retester avant le {again}.\n"
         f"Key tested on {today}: it opens {envelope}. Note it on the sheet; test it again before {again}."
     )
-    click.echo(json.dumps(result) if as_json else words)
+    emit(result, words)
 
 
 @escrow.command("open")
@@ -105,8 +106,7 @@ def verify(envelope: Path, identity_fd: int | None, repository: str, as_json: bo
 @identity_option
 @repository_option
 @dry_run_option
-@json_option
-def open_(envelope: Path, folder: Path, identity_fd: int | None, repository: str, dry_run: bool, as_json: bool) -> None:
+def open_(envelope: Path, folder: Path, identity_fd: int | None, repository: str, dry_run: bool) -> None:
     """Open an envelope and write the borg keyfile and passphrase to a private folder, for a recovery."""
     key = _open(envelope, identity_fd, repository)
     if not dry_run:
@@ -116,7 +116,7 @@ def open_(envelope: Path, folder: Path, identity_fd: int | None, repository: str
         f"L'enveloppe s'ouvre ; keyfile et passphrase vont dans {folder}. Effacez-les ensuite.\n"
         f"The envelope opens; keyfile and passphrase go to {folder}. Erase them afterwards: shred -u {folder}/*"
     )
-    click.echo(json.dumps(result) if as_json else words)
+    emit(result, words)
 
 
 def _hold_ceremony(show: Show, out: str, typed_back_fd: int | None) -> str:
@@ -140,7 +140,7 @@ def _print_sheet(sheet: paper.Sheet, out: str, *, interactive: bool) -> None:
     """Put the sheet where the user asked: only there may the key leave this process."""
     if out != STANDARD_OUTPUT:
         write_atomic(Path(out), _rendered(sheet, Path(out)), mode=0o600)
-        click.echo(f"Imprimez {out} maintenant. / Print {out} now.", err=True)
+        say(f"Imprimez {out} maintenant. / Print {out} now.")
         return
     terminal = sys.stdout.isatty()
     click.echo(paper.text(sheet, terminal=terminal))

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from appliance.cli.escrow_cmd import escrow
+from appliance.cli.main import root
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, UsageError
 from appliance.escrow import age, envelopes, paper_key
 from appliance.escrow.envelopes import ServiceKey
@@ -26,10 +27,12 @@ from appliance.secret import Secret
 
 ROOT = Path(__file__).parents[3]
 TERRITORY = ROOT / "inventory" / "example" / "territory.yml"
-COMMAND = (sys.executable, "-c", "from appliance.cli.escrow_cmd import escrow; escrow()")
+COMMAND = (sys.executable, "-P", "-m", "appliance", "escrow")
 TERRITORY_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
 REPOSITORY = "20ee" * 16
-KEY = ServiceKey(Secret(b"correct horse battery staple"), Secret(f"BORG_KEY {REPOSITORY}\nabcdef\n".encode()))
+# Not a constant: the same words in another test that runs meanwhile would look like a leak.
+PASSPHRASE = secrets.token_hex(16)
+KEY = ServiceKey(Secret(PASSPHRASE.encode()), Secret(f"BORG_KEY {REPOSITORY}\nabcdef\n".encode()))
 WAIT_SECONDS = 20.0
 
 needs_pdf_reader = pytest.mark.skipif(not shutil.which("pdftotext"), reason="needs poppler-utils")
@@ -209,10 +212,11 @@ def holding(secret: tuple[bytes, ...], folder: Path) -> set[Path]:
 
 
 def test_on_a_terminal_the_sheet_is_cleared_and_typing_has_no_echo(place: Path) -> None:
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ["PYTHONPATH"] = str(ROOT)
-        os.execv(COMMAND[0], (*COMMAND, "export", "--territory", str(place)))
+    terminal, end = pty.openpty()
+    argv = ("setsid", "--ctty", *COMMAND, "export", "--territory", str(place))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(argv, stdin=end, stdout=end, stderr=end, env=environment)
+    os.close(end)
     seen = ""
 
     def until(words: str) -> str:
@@ -233,8 +237,7 @@ def test_on_a_terminal_the_sheet_is_cleared_and_typing_has_no_echo(place: Path) 
         while piece := os.read(terminal, 65536):
             seen += piece.decode("utf-8", "replace")
     os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, seen[typed_from:]
+    assert process.wait(WAIT_SECONDS) == 0, seen[typed_from:]
     assert "\x1b[3J" in seen[typed_from:]
     assert not any(line in seen[typed_from:].upper() for line in lines)
     assert (place / "recovery.pub").read_text().startswith("age1")
@@ -242,14 +245,14 @@ def test_on_a_terminal_the_sheet_is_cleared_and_typing_has_no_echo(place: Path) 
 
 def invoke(*words: str | Path, typed: str | None = None) -> Result:
     """Run a command here, with `typed` on a file descriptor."""
-    argv = [str(word) for word in words]
+    argv = ["escrow", *(str(word) for word in words)]
     if typed is None:
-        return CliRunner().invoke(escrow, argv)
+        return CliRunner().invoke(root, argv)
     reader, writer = os.pipe()
     os.write(writer, typed.encode() + b"\n")
     os.close(writer)
     try:
-        return CliRunner().invoke(escrow, [*argv, "--identity-fd", str(reader)])
+        return CliRunner().invoke(root, [*argv, "--identity-fd", str(reader)])
     finally:
         os.close(reader)
 
@@ -291,7 +294,7 @@ def test_verify_says_until_when_and_nothing_secret(envelope: Path, sheet_key: ag
     assert result.exit_code == 0
     assert re.search(r"Clé testée le \d{4}-\d\d-\d\d .* à retester avant le \d{4}-\d\d-\d\d", result.output)
     assert result.output.index("Clé testée") < result.output.index("Key tested")
-    assert "correct horse" not in result.output
+    assert PASSPHRASE not in result.output
     fields = json.loads(invoke("verify", "--json", "--envelope", envelope, typed=text_of(sheet_key)).output)
     assert (fields["repository"], fields["envelope"]) == (REPOSITORY, str(envelope))
     assert fields["test_again"] > fields["tested"]
@@ -302,7 +305,7 @@ def test_open_writes_the_key_to_a_private_folder(envelope: Path, sheet_key: age.
     result = invoke("open", "--envelope", envelope, "--to", tmp_path / "key", "--repository", REPOSITORY, typed=lines)
     assert result.exit_code == 0, result.exception
     assert envelopes.read_key(tmp_path / "key") == KEY
-    assert "correct horse" not in result.output
+    assert PASSPHRASE not in result.output
 
 
 def test_open_takes_a_nodes_key_file(envelope: Path, sheet_key: age.RecoveryKey, tmp_path: Path) -> None:
@@ -368,6 +371,7 @@ def test_an_existing_file_is_never_taken_for_the_sheet(place: Path, tmp_path: Pa
 def test_a_dry_run_of_export_makes_no_key_and_says_where_it_would_go(place: Path, tmp_path: Path) -> None:
     result = invoke("export", "--territory", place, "--out", tmp_path / "paper.pdf", "--dry-run", "--json")
     assert json.loads(result.output) == {
+        "schema": 1,
         "sheet": str(tmp_path / "paper.pdf"),
         "public_file": str(place / "recovery.pub"),
         "public": "",
@@ -379,6 +383,7 @@ def test_a_dry_run_of_export_makes_no_key_and_says_where_it_would_go(place: Path
     ("more", "error"),
     [
         pytest.param(("--out", "/nonexistent/paper.pdf"), NotFound, id="no folder"),
+        pytest.param(("--json",), UsageError, id="JSON where the sheet goes"),
         pytest.param(("--territory-key", "/nonexistent"), NotFound, id="no territory key"),
         pytest.param(("--territory-key", "/proc/version"), UsageError, id="no SSH key"),
     ],
