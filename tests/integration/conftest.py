@@ -1,0 +1,72 @@
+"""A small corpus and the demo's territory of four nodes, each with a real sshd: what most integration tests stand on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.config.load import load
+from appliance.host.command import run
+from appliance.lab.corpus import generate
+from appliance.lab.processes.node import free_ports
+from appliance.lab.processes.territory import ProcessTerritory, on_ports
+from appliance.trust.keys import create_key
+from appliance.units import MIB
+
+INVENTORY = Path(__file__).parents[2] / "inventory/demo"
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """About 8 MB in 150 files of a town hall, for reading only; `documents` is a copy to change."""
+    folder = tmp_path_factory.mktemp("corpus") / "documents"
+    generate(folder, 8 * MIB, 150, seed=1)
+    return folder
+
+
+@pytest.fixture
+def documents(corpus: Path, tmp_path: Path) -> Path:
+    """This test's own copy of the corpus: what the service docs-a of `territory` saves."""
+    folder = tmp_path / "documents"
+    run(("cp", "-a", str(corpus), str(folder)), timeout_seconds=60, check=True)
+    return folder
+
+
+@pytest.fixture
+def operator_key(tmp_path: Path) -> Path:
+    """The SSH key with which `maintenance` signs acts in `territory`."""
+    path = tmp_path / "maintenance_ed25519"
+    create_key(path)
+    return path
+
+
+@pytest.fixture
+def territory(tmp_path: Path, documents: Path, operator_key: Path) -> Iterator[ProcessTerritory]:
+    """The territory of inventory/demo: keys, signed bundle, docs-a begun under its first grant, four sshds running.
+
+    Nothing is backed up yet: `writer.run(territory.open("commune-a"), "docs-a")` does that.
+    """
+    if os.geteuid() == 0:
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd started by root separates privileges there
+    plan = load(INVENTORY)
+    plan = on_ports(plan, dict(zip(plan.nodes, free_ports(LOOPBACK, len(plan.nodes)), strict=True)), LOOPBACK)
+    service = replace(plan.services["docs-a"], paths=(str(documents),))
+    public = operator_key.with_name(operator_key.name + ".pub").read_text().strip()
+    person = replace(plan.people["maintenance"], keys=(public,))
+    plan = replace(plan, services={"docs-a": service}, people={"maintenance": person})
+    made = ProcessTerritory(tmp_path / "territory", plan)
+    try:
+        made.create()
+        made.sign()
+        made.begin_services()
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(made.root, ignore_errors=True)
