@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from appliance.config.explain import Path, Problems, unknown
 from appliance.config.tree import Tree, place_of, plain
 
+MAPPING_EXPECTED = "must be a mapping of names to values."
 # Anything that is not here has a sentence of our own already, or keeps pydantic's.
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "int_parsing": lambda error: f'"{error["input"]}" is not a whole number.',
@@ -23,24 +24,23 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "string_too_short": lambda _error: "is empty.",
     "list_type": lambda error: f"must be a list, such as [{_shown(error['input'])}].",
     "string_type": lambda _error: "must be one value, not a list or a mapping.",
-    "model_type": lambda _error: "must be a mapping of names to values.",
+    "model_type": lambda _error: MAPPING_EXPECTED,
+    "dict_type": lambda _error: MAPPING_EXPECTED,
 }
 
 
-def check_part[Part: BaseModel](
-    schema: type[Part], tree: Tree, path: Path, problems: Problems, *, root: Tree
-) -> Part | None:
-    """`tree`, which stands at `path` of `root`, as a `schema`; None with the reasons in `problems`."""
+def check_part[Part: BaseModel](schema: type[Part], tree: Tree, problems: Problems) -> Part | None:
+    """`tree` as a `schema`; None with the reasons in `problems`."""
     try:
         return schema.model_validate(plain(tree))
     except ValidationError as error:
         for finding in error.errors():
-            _explain(schema, dict(finding), path, problems, root)
+            _explain(schema, dict(finding), tree, problems)
         return None
 
 
-def _explain(schema: type[BaseModel], finding: Mapping[str, Any], path: Path, problems: Problems, root: Tree) -> None:
-    place = place_of(root, (*path, *finding["loc"]))
+def _explain(schema: type[BaseModel], finding: Mapping[str, Any], tree: Tree, problems: Problems) -> None:
+    place = place_of(tree, finding["loc"])
     if finding["type"] == "extra_forbidden":
         sentence = unknown(str(finding["loc"][-1]), _known_fields(schema, finding["loc"][:-1]))
         problems.add_line(place.line, place.path[:-1], sentence)

@@ -48,10 +48,16 @@ def one_of(*known: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def is_name(value: str) -> str:
-    """Names are used in paths, in user names and on command lines, hence so few characters."""
-    if not NAME.fullmatch(value):
-        raise refuse(f'"{value}" is not a name; use small letters, digits and hyphens, a letter first, 63 at most.')
+def name_problem(value: str) -> str:
+    """Why `value` is not a name; "" when it is. Names stand in paths, user names and commands, hence so few signs."""
+    if NAME.fullmatch(value):
+        return ""
+    return f'"{value}" is not a name; use small letters, digits and hyphens, a letter first, 63 at most.'
+
+
+def _name(value: str) -> str:
+    if problem := name_problem(value):
+        raise refuse(problem)
     return value
 
 
@@ -130,7 +136,7 @@ def _without_repeats(values: list[str]) -> list[str]:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-Name = Annotated[str, AfterValidator(is_name)]
+Name = Annotated[str, AfterValidator(_name)]
 Size = Annotated[int, _from_units(parse_bytes), Field(ge=0, le=NUMBER_MAX)]
 Duration = Annotated[int, _from_units(parse_duration), Field(ge=1, le=NUMBER_MAX)]
 Address = Annotated[str, AfterValidator(_address)]

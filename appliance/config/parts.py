@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pydantic import BaseModel
 
 from appliance.config import schema
-from appliance.config.check import check_part
+from appliance.config.check import MAPPING_EXPECTED, check_part
 from appliance.config.explain import Path, Problems
-from appliance.config.fields import is_name
+from appliance.config.fields import name_problem
 from appliance.config.tree import Listing, Mapping, Scalar, Tree
 from appliance.territory.model import NAME
 
@@ -58,11 +58,11 @@ def with_defaults(root: Mapping) -> Mapping:
 def read_parts(root: Mapping, problems: Problems) -> Parts:
     """Every part of `root` that passes its schema; the reasons why others do not are in `problems`."""
     parts = Parts()
-    if check_part(schema.Document, root, (), problems, root=root) and "territory" in root.entries:
-        tree = root.entries["territory"]
-        parts.territory = check_part(schema.TerritoryPart, tree, ("territory",), problems, root=root)
+    check_part(schema.Document, root, problems)
+    if (head := root.entries.get("territory")) is not None:
+        parts.territory = check_part(schema.TerritoryPart, head, problems)
     if (defaults := root.entries.get("defaults")) is not None:
-        check_part(schema.DefaultsPart, defaults, ("defaults",), problems, root=root)
+        check_part(schema.DefaultsPart, defaults, problems)
     parts.zones = _section(parts, "zones", schema.ZonePart, root, problems)
     parts.links = _section(parts, "links", schema.LinkPart, root, problems)
     parts.sites = _section(parts, "sites", schema.SitePart, root, problems)
@@ -102,11 +102,12 @@ def _section[Part: BaseModel](
     entries = _section_entries(section, root, problems)
     parts.names[section] = list(entries)
     for name, tree in entries.items():
-        path: Path = (section, name)
-        _check_name(name, tree, path, problems)
-        part = check_part(kind, tree, path, problems, root=root)
+        # Lines are called what people call them: "4g" becomes neither a user nor a folder.
+        if (problem := name_problem(name)) and not (section == "links" and NAME.fullmatch(f"x{name}")):
+            problems.add_line(tree.place.line, (section,), problem)
+        part = check_part(kind, tree, problems)
         if part is not None:
-            placed.append(Placed(name, path, part))
+            placed.append(Placed(name, tree.place.path, part))
     return placed
 
 
@@ -115,35 +116,25 @@ def _section_entries(section: str, root: Mapping, problems: Problems) -> dict[st
     if isinstance(tree, Mapping):
         return tree.entries
     if tree is not None and not (isinstance(tree, Scalar) and tree.text is None):
-        problems.add_line(tree.place.line, (section,), "must be a mapping of names to values.")
+        problems.add_line(tree.place.line, tree.place.path, MAPPING_EXPECTED)
     return {}
-
-
-def _check_name(name: str, tree: Tree, path: Path, problems: Problems) -> None:
-    # Lines are called by what people call them, and "4g" is no name for a user or a folder anyway.
-    able = name if path[0] != "links" else f"x{name}"
-    if not NAME.fullmatch(able):
-        try:
-            is_name(name)
-        except ValueError as error:
-            problems.add_line(tree.place.line, path[:-1], str(error))
 
 
 def _nodes(parts: Parts, root: Mapping, problems: Problems) -> Iterator[Placed[schema.NodePart]]:
     parts.names["nodes"] = []
-    for site, tree in _section_entries("sites", root, Problems("")).items():
-        nodes = tree.entries.get("nodes") if isinstance(tree, Mapping) else None
-        if nodes is None:
-            continue
-        if not isinstance(nodes, Listing):
-            problems.add_line(
-                nodes.place.line, ("sites", site, "nodes"), "must be a list of nodes, each beginning with a hyphen."
-            )
-            continue
-        for index, node in enumerate(nodes.items):
-            path: Path = ("sites", site, "nodes", index)
-            if isinstance(node, Mapping) and isinstance(name := node.entries.get("name"), Scalar) and name.text:
-                parts.names["nodes"].append(name.text)
-            part = check_part(schema.NodePart, node, path, problems, root=root)
-            if part is not None:
-                yield Placed(part.name, path, part)
+    for node in _node_trees(root, problems):
+        if isinstance(node, Mapping) and isinstance(name := node.entries.get("name"), Scalar) and name.text:
+            parts.names["nodes"].append(name.text)
+        part = check_part(schema.NodePart, node, problems)
+        if part is not None:
+            yield Placed(part.name, node.place.path, part)
+
+
+def _node_trees(root: Mapping, problems: Problems) -> Iterator[Tree]:
+    for site in _entries(root, "sites").values():
+        nodes = site.entries.get("nodes") if isinstance(site, Mapping) else None
+        if isinstance(nodes, Listing):
+            yield from nodes.items
+        elif nodes is not None:
+            sentence = "must be a list of nodes, each beginning with a hyphen."
+            problems.add_line(nodes.place.line, nodes.place.path, sentence)

@@ -59,8 +59,8 @@ class TerritoryPart(Strict):
 class DefaultsPart(Strict):
     """What every node and every service has unless it says otherwise."""
 
-    node: Any = None
-    service: Any = None
+    node: dict[str, Any] = {}
+    service: dict[str, Any] = {}
 
 
 class ZonePart(Strict):

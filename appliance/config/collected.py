@@ -1,0 +1,94 @@
+"""The public keys collected from nodes, as `appliance node keys` prints them, checked before anybody signs them.
+
+What is signed is believed by every node: a key with a line break would open a door of its own in authorized_keys, and
+an account that begins with "-" would be an option of ssh. One file holds one node as printed, or several by name:
+
+    {"node": "commune-a", "user": "appliance", "keys": {"sign": "ssh-ed25519 ...", "ssh": ..., "host": ..., "age": "age1..."}}
+    {"commune-a": {"user": "appliance", "keys": {...}}, "commune-b": {...}}
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from appliance.errors import UsageError
+from appliance.escrow.age import check_recipient
+from appliance.trust.keys import PublicKeys
+from appliance.trust.signed import NAME
+from appliance.trust.sshsig import public_text
+
+USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+KEYS = tuple(field.name for field in fields(PublicKeys))
+REMEDY = "It is what `appliance node keys` prints."
+RAW_BYTES = 32  # of an Ed25519 public key
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What one node showed; `user` is the account behind its sshd."""
+
+    user: str
+    keys: PublicKeys
+
+
+def read_collected(raw: bytes, *, name: str) -> dict[str, Collected]:
+    """The nodes in one file, called `name` in messages; raise UsageError, with the node and the key, for anything else."""
+    try:
+        values = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise UsageError("this is not readable JSON.", where=name, remedy=REMEDY) from error
+    if not isinstance(values, dict):
+        raise UsageError("this is not a file of collected keys.", where=name, remedy=REMEDY)
+    values.pop("schema", None)
+    nodes = {values["node"]: values} if isinstance(values.get("node"), str) else values
+    return {node: _one(value, f"{name}: {node}") for node, value in nodes.items()}
+
+
+def merge(files: Iterable[Mapping[str, Collected]]) -> dict[str, Collected]:
+    """All of them together; raise UsageError when two contradict each other, or two nodes show one key."""
+    merged: dict[str, Collected] = {}
+    for found in files:
+        for node, value in found.items():
+            if merged.setdefault(node, value) != value:
+                raise UsageError(f"{node} has different keys in two files.", remedy="Keep the file it printed last.")
+    owners: dict[str, str] = {}
+    for node, value in merged.items():
+        for line in asdict(value.keys).values():
+            if owners.setdefault(line, node) != node:
+                raise UsageError(f"{owners[line]} and {node} show the same key.", remedy="Collect both again.")
+    return merged
+
+
+def _one(value: Any, where: str) -> Collected:
+    node = where.rsplit(": ", 1)[1]
+    keys = value.get("keys") if isinstance(value, dict) else None
+    if not NAME.fullmatch(node) or not isinstance(keys, dict) or set(keys) != set(KEYS):
+        raise UsageError(f"a node has a user and the keys {', '.join(KEYS)}.", where=where, remedy=REMEDY)
+    if not USER.fullmatch(str(value.get("user"))):
+        raise UsageError(f'"{value.get("user")}" is not the name of an account.', where=where, remedy=REMEDY)
+    try:
+        lines = {name: ssh_line(str(keys[name])) for name in KEYS if name != "age"}
+        check_recipient(str(keys["age"]))
+    except UsageError as error:
+        raise UsageError(error.what, where=where, remedy=REMEDY) from error
+    return Collected(str(value["user"]), PublicKeys(**lines, age=str(keys["age"])))
+
+
+def ssh_line(text: str) -> str:
+    """An Ed25519 public key line without its comment; raise UsageError for anything else."""
+    words = text.split(" ")
+    try:
+        blob = base64.b64decode(words[1], validate=True)
+    except (IndexError, binascii.Error):
+        blob = b""
+    line = " ".join(words[:2])
+    # Made again from its 32 bytes, the line cannot hold anything else.
+    if "\n" in text or len(blob) < RAW_BYTES or public_text(blob[-RAW_BYTES:]) != line:
+        raise UsageError(f'"{text[:60]}" is not a public key line: ssh-ed25519 AAAA...')
+    return line

@@ -1,0 +1,76 @@
+"""The next bundle before anybody signs it: what it says, and what it changes against the one in force. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from appliance.config.collected import Collected
+from appliance.errors import UsageError
+from appliance.territory.change import Move, changes
+from appliance.territory.model import Territory
+from appliance.territory.placement import Placement, place
+from appliance.trust.bundle import Bundle, Member
+
+
+@dataclass(frozen=True)
+class Draft:
+    """`new`, `replaced` and `gone` are nodes by what happens to their keys; who is `without_keys` cannot take part yet."""
+
+    serial: int
+    territory: Territory
+    placements: Mapping[str, Placement]
+    members: Mapping[str, Member]
+    recovery: str
+    moves: tuple[Move, ...]
+    new: tuple[str, ...]
+    replaced: tuple[str, ...]
+    gone: tuple[str, ...]
+    without_keys: tuple[str, ...]
+
+
+def draft(
+    territory: Territory,
+    collected: Mapping[str, Collected],
+    *,
+    previous: Bundle | None = None,
+    serial: int | None = None,
+    recovery: str | None = None,
+) -> Draft:
+    """The bundle of `territory` with the keys `collected`; what is not given anew is taken over from `previous`.
+
+    Copies stay where `previous` placed them. Raise UsageError for keys of a stranger and for a serial that every node
+    would refuse, Infeasible when the copies find no place.
+    """
+    for node in sorted(collected.keys() - territory.nodes.keys()):
+        raise UsageError(f'"{node}" showed keys and is no node of {territory.name}.', remedy="Is its name well spelt?")
+    before = previous.serial if previous else 0
+    if serial is not None and serial <= before:
+        raise UsageError(f"serial {serial} does not follow {before}, the one in force.", remedy="Leave --serial out.")
+    old = dict(previous.members) if previous else {}
+    members = _members(territory, collected, old)
+    placements = place(territory, previous.placements if previous else None)
+    return Draft(
+        serial=serial or before + 1,
+        territory=territory,
+        placements=placements,
+        members=members,
+        recovery=recovery if recovery is not None else previous.recovery if previous else "",
+        moves=changes(territory, previous.placements if previous else {}, placements),
+        new=tuple(name for name in sorted(members) if name not in old),
+        replaced=tuple(name for name in sorted(members) if name in old and members[name].keys != old[name].keys),
+        gone=tuple(name for name in sorted(old) if name not in members),
+        without_keys=tuple(name for name in sorted(territory.nodes) if name not in members),
+    )
+
+
+def _members(
+    territory: Territory, collected: Mapping[str, Collected], old: Mapping[str, Member]
+) -> dict[str, Member]:
+    """Every node of the territory whose keys are known, by its present plan."""
+    known = {name: Collected(member.user, member.keys) for name, member in old.items()} | dict(collected)
+    return {
+        name: Member(node, known[name].user, known[name].keys)
+        for name, node in territory.nodes.items()
+        if name in known
+    }
