@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from appliance.borg.model import Repository, Retention
 from appliance.errors import UsageError
@@ -158,3 +158,9 @@ def prefix(member: str) -> str:
 def full(member: str) -> str:
     """The pattern of `member` alone."""
     return f"pf:{member}"
+
+
+def members(paths: Sequence[str]) -> list[str]:
+    """The patterns of `paths`, all below them, and the folders above them (without what else these hold)."""
+    above = {str(folder) for path in paths for folder in PurePosixPath(path).parents} - {".", "/"}
+    return [prefix(path) for path in paths] + [full(folder) for folder in sorted(above)]

@@ -124,6 +124,8 @@ class Borg:
     ) -> tuple[FileWarning, ...]:
         """Restore `paths` with all below them (none: everything) below the folder `into`; sparse.
 
+        The folders above a path come with their own attributes.
+
         Resumable: a file that is there with the same size and time is left (borg sets the time last). `into` must be a
         folder of ours: borg follows a symlink that it finds there. Raise PathMissing for a path that is not in the
         archive. Owners are restored by name, or by number with `numeric_ids`, as root only.
@@ -132,7 +134,7 @@ class Borg:
         complete = self._complete(archive, paths, into) if any(into.iterdir()) else frozenset()
         warnings: list[FileWarning] = []
         with exclude_file(complete) as exclude_from:
-            for batch in batches([argv.prefix(path) for path in paths]):
+            for batch in batches(argv.members(paths)):
                 words = argv.extract(
                     self.repository.path, archive, batch, numeric_ids=numeric_ids, exclude_from=exclude_from
                 )

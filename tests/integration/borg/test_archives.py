@@ -116,6 +116,19 @@ def test_one_file_of_any_name_comes_out(borg: Borg, source: Path, tmp_path: Path
     assert set(os.listdir(tmp_path / "out")) == set(NAMES[1:])
 
 
+def test_a_deep_file_comes_out_with_the_attributes_of_its_folders(borg: Borg, source: Path, tmp_path: Path) -> None:
+    (source / "a/b").mkdir(parents=True)
+    (source / "a/b/file").write_text("x")
+    (source / "a/other").write_text("x")
+    os.chmod(source / "a/b", 0o2751)
+    os.utime(source / "a", ns=(1, 1_000_000_000_000_000_001))
+    borg.create("first", ["."], cwd=source)
+    borg.extract("first", ["a/b/file"], tmp_path / "out")
+    assert os.listdir(tmp_path / "out/a") == ["b"]
+    assert stat.S_IMODE((tmp_path / "out/a/b").stat().st_mode) == 0o2751
+    assert (tmp_path / "out/a").stat().st_mtime_ns == 1_000_000_000_000_000_001
+
+
 def test_every_name_of_a_hard_link_gives_the_content(borg: Borg, source: Path) -> None:
     (source / "a").write_bytes(b"content")
     os.link(source / "a", source / "b")

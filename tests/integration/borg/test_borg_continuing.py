@@ -96,22 +96,18 @@ def sealed(repository: Repository, folder: Path) -> Path:
 def adopt(generation: Path, folder: Path, key: Path, giver: Repository, index: int) -> Repository:
     """The recipe: a new folder with exactly the generation, its own config, the floor, and a base with only the key."""
     folder.mkdir()
-    sealed(Repository(generation, giver.base), folder) if (generation / "nonce").exists() else _link(generation, folder)
-    write_nonce(folder, floor_of(index))
-    base = folder.with_name(f"{folder.name}-base")
-    keys = base / ".config/borg/keys"
-    keys.mkdir(parents=True)
-    shutil.copy(key, keys / "key")
-    return Repository(folder, base, giver.passphrase)
-
-
-def _link(generation: Path, folder: Path) -> None:
     for file in generation.glob("data/*/*"):
         target = folder / file.relative_to(generation)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.link(file, target)
     for name in ("config", "README"):
         shutil.copy(generation / name, folder / name)
+    write_nonce(folder, floor_of(index))
+    base = folder.with_name(f"{folder.name}-base")
+    keys = base / ".config/borg/keys"
+    keys.mkdir(parents=True)
+    shutil.copy(key, keys / "key")
+    return Repository(folder, base, giver.passphrase)
 
 
 def hashes(folder: Path) -> dict[str, str]:
