@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,16 +52,22 @@ class Survey:
 
 
 def survey(node: Node, service: str, peers: tuple[str, ...]) -> Survey:
-    """Ask every peer for its head."""
-    heads: list[Head] = []
-    silent: dict[str, str] = {}
-    for peer in peers:
-        try:
-            with connect(node, peer) as conversation:
-                heads.append(conversation.head(service))
-        except ApplianceError as error:
-            silent[peer] = error.what
-    return Survey(tuple(heads), silent)
+    """Ask every peer for its head, all at once."""
+    with ThreadPoolExecutor(max_workers=max(1, len(peers))) as pool:
+        answers = tuple(pool.map(lambda peer: _ask_head(node, service, peer), peers))
+    heads = tuple(answer for answer in answers if isinstance(answer, Head))
+    silent = {
+        peer: answer.what for peer, answer in zip(peers, answers, strict=True) if isinstance(answer, ApplianceError)
+    }
+    return Survey(heads, silent)
+
+
+def _ask_head(node: Node, service: str, peer: str) -> Head | ApplianceError:
+    try:
+        with connect(node, peer) as conversation:
+            return conversation.head(service)
+    except ApplianceError as error:
+        return error
 
 
 def fetch(node: Node, service: str, peer: str, name: str | None, folder: Path, chain: Chain | None = None) -> Sealed:

@@ -84,9 +84,9 @@ def connect(node: Node, peer_name: str) -> Iterator[Conversation]:
     """A conversation with the vault of `peer_name`; raise Unreachable, with what ssh said, when there is none."""
     peer = node.bundle.member(peer_name)
     argv = client_argv(
-        _destination(peer),
+        destination_of(peer),
         identity=node.layout.keys / "ssh_ed25519",
-        known_hosts=_known_hosts(node),
+        known_hosts=known_hosts_of(node),
         command=COMMAND,
     )
     process = start_client(argv)
@@ -105,14 +105,15 @@ def connect(node: Node, peer_name: str) -> Iterator[Conversation]:
         process.wait(timeout=60)
 
 
-def _destination(peer: Member) -> Destination:
+def destination_of(peer: Member) -> Destination:
+    """Where ssh finds a node of the bundle."""
     return Destination(peer.name, peer.node.address, peer.node.port, peer.user, peer.keys.host)
 
 
-def _known_hosts(node: Node) -> Path:
+def known_hosts_of(node: Node) -> Path:
     """The peers' host keys from the bundle, in the file ssh wants."""
     path = node.layout.run / "known_hosts"
-    text = "".join(known_hosts_line(_destination(member)) for member in node.bundle.members.values())
+    text = "".join(known_hosts_line(destination_of(member)) for member in node.bundle.members.values())
     if not path.exists() or path.read_text() != text:
         os.makedirs(path.parent, mode=0o700, exist_ok=True)
         write_atomic(path, text.encode(), mode=0o600)

@@ -9,6 +9,7 @@ from appliance.backup.adopt import adopt
 from appliance.backup.begin import chain_of, check_grant, request
 from appliance.backup.chain import Sealed
 from appliance.backup.fetch import Survey, fetch_newest
+from appliance.backup.lineage import remember
 from appliance.backup.node import Node
 from appliance.borg.folder import repository_id
 from appliance.errors import NotFound, Refused
@@ -73,6 +74,7 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
         adopt(layout, sealed, lambda entry: folder / entry.path, key, grant)
         chain.add(sealed.header, sealed.listing)
         chain.add_grant(grant)
+        remember(node, service, sealed)
         shutil.rmtree(folder)
     node.journal.write("adopted", service=service, generation=str(sealed.header.id), epoch=grant.epoch)
     return grant

@@ -15,6 +15,7 @@ from appliance.backup.adopt import own_repository
 from appliance.backup.begin import chain_of
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.fetch import Survey, survey
+from appliance.backup.lineage import prove_alone, remember
 from appliance.backup.node import Node
 from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import Safety, judge
@@ -61,9 +62,10 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
         chain = chain_of(node, service)
         grant = own_grant(node, chain)
         aims = current_targets(node, service)
-        _compare(chain, survey(node, service, tuple(aim.node for aim in aims)))
+        _compare(node, service, chain, survey(node, service, tuple(aim.node for aim in aims)))
         created, source = _save(node, service, grant, on_progress)
         sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
+        remember(node, service, sealed)
     left_out = _left_out(created, source)
     node.journal.write(
         "sealed", service=service, generation=str(sealed.header.id), bytes=sealed.header.bytes, left_out=len(left_out)
@@ -93,8 +95,10 @@ def current_targets(node: Node, service: str) -> tuple[Target, ...]:
     return targets(node.bundle, service, node.name, lost)
 
 
-def _compare(chain: Chain, found: Survey) -> None:
+def _compare(node: Node, service: str, chain: Chain, found: Survey) -> None:
     newest = chain.newest()
+    if not found.heads:
+        prove_alone(node, service, newest)
     for head in found.heads:
         check_lineage(chain, newest, head)
 

@@ -92,6 +92,11 @@ class NodeLayout:
         return self.root / "vault"
 
     @property
+    def lineage(self) -> Path:
+        """Beside the folder, so that an older image of the folder does not bring it along."""
+        return self.root.with_name(f".{self.root.name}.lineage")
+
+    @property
     def acts(self) -> Path:
         return self.root / "acts"
 

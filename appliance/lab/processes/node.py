@@ -118,6 +118,7 @@ class ProcessNode:
         """Lose the machine: its processes and its whole state folder, keys included."""
         self.kill()
         shutil.rmtree(self.state)
+        self.layout.lineage.unlink(missing_ok=True)
 
 
 def appliance_argv() -> tuple[str, ...]:
