@@ -73,4 +73,8 @@ def utc_text(seconds: float) -> str:
 
 def utc_seconds(text: str) -> float:
     """The inverse of `utc_text`; raise ValueError when `text` has another form."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    seconds = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    # strptime also takes 2026-1-5T8:0:0Z; a moment in a signed document is written in one way only.
+    if utc_text(seconds) != text:
+        raise ValueError(f"time {text!r} is not written as 2026-01-05T08:00:00Z")
+    return seconds

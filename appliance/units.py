@@ -37,7 +37,8 @@ def format_bytes(size: float) -> str:
     """`size` in bytes for a person, three significant digits: "1.21 GiB"."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if abs(size) < 1024 or unit == "TiB":
-            return f"{size:.0f} B" if unit == "B" else f"{size:.3g} {unit}"
+            # From 100 on, three digits would turn 1000 into 1e+03.
+            return f"{size:.0f} {unit}" if unit == "B" or abs(size) >= 99.95 else f"{size:.3g} {unit}"
         size /= 1024
     raise AssertionError("unreachable")
 

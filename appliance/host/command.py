@@ -8,14 +8,18 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
 
 from appliance.errors import ApplianceError, NotFound
 from appliance.secret import Secret
 
+READ_SIZE = 65536
 SAFE_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
 
 
@@ -67,8 +71,9 @@ def run(
     """
     started = time.monotonic()
     process = _start(argv, env, cwd, stdin is not None, secret_fds)
-    stdout, stderr = _communicate(process, stdin, timeout_seconds, on_stderr_line)
-    result = Result(_words(process), process.returncode, stdout, stderr, time.monotonic() - started)
+    stderr: list[bytes] = []
+    stdout = b"".join(_talk(process, stdin or b"", timeout_seconds, stderr, on_stderr_line))
+    result = Result(_words(process), process.returncode, stdout, b"".join(stderr), time.monotonic() - started)
     if check and result.exit_code != 0:
         raise CommandFailed(result)
     return result
@@ -91,12 +96,7 @@ def stream(
     started = time.monotonic()
     process = _start(argv, env, cwd, False, secret_fds)
     stderr: list[bytes] = []
-    try:
-        yield from _pump(process, timeout_seconds, stderr, on_stderr_line)
-    except subprocess.TimeoutExpired as error:
-        raise _too_long(process, timeout_seconds) from error
-    finally:
-        _end(process)
+    yield from _talk(process, b"", timeout_seconds, stderr, on_stderr_line)
     return Result(_words(process), process.returncode, b"", b"".join(stderr), time.monotonic() - started)
 
 
@@ -135,9 +135,12 @@ def _words(process: subprocess.Popen[bytes]) -> tuple[str, ...]:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Leave nothing behind: no process, no pipe."""
     if process.poll() is None:
-        process.kill()
+        # Not a group of their own: whoever ends this process's group, Ctrl-C or a service manager, must reach them too.
+        for pid in [process.pid, *_descendants(process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
-    for pipe in (process.stdout, process.stderr):
+    for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
 
@@ -174,62 +177,78 @@ def _secret_pipes(secrets: Mapping[str, Secret]) -> Iterator[dict[str, int]]:
             os.close(reader)
 
 
-def _communicate(
+def _descendants(pid: int) -> list[int]:
+    """The children of `pid`, theirs and so on: borg's ssh or a shell's program would go on holding our pipes."""
+    children: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            children += map(int, task.read_text().split())
+    return [descendant for child in children for descendant in (child, *_descendants(child))]
+
+
+def _talk(
     process: subprocess.Popen[bytes],
-    stdin: bytes | None,
-    timeout_seconds: float,
-    on_stderr_line: Callable[[str], None] | None,
-) -> tuple[bytes, bytes]:
-    try:
-        if on_stderr_line is None:
-            return process.communicate(stdin, timeout=timeout_seconds)
-        return _follow(process, timeout_seconds, on_stderr_line)
-    except subprocess.TimeoutExpired as error:
-        process.kill()
-        process.communicate()
-        raise _too_long(process, timeout_seconds) from error
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-
-
-def _follow(
-    process: subprocess.Popen[bytes], timeout_seconds: float, on_stderr_line: Callable[[str], None]
-) -> tuple[bytes, bytes]:
-    stderr: list[bytes] = []
-    stdout = b"".join(_pump(process, timeout_seconds, stderr, on_stderr_line))
-    return stdout, b"".join(stderr)
-
-
-def _pump(
-    process: subprocess.Popen[bytes],
+    stdin: bytes,
     timeout_seconds: float,
     stderr: list[bytes],
     on_stderr_line: Callable[[str], None] | None,
 ) -> Iterator[bytes]:
-    """Read both pipes as they come, so that neither can fill and stop the child: yield stdout, collect `stderr`."""
-    assert process.stdout is not None
-    assert process.stderr is not None
+    """Give `stdin`, yield stdout as it comes, collect `stderr`; however it ends, the process has ended too."""
     deadline = time.monotonic() + timeout_seconds
     pending = b""
+    try:
+        for source, data in _pump(process, stdin, deadline):
+            if source is process.stdout:
+                yield data
+                continue
+            stderr.append(data)
+            if on_stderr_line is not None:
+                *lines, pending = (pending + data).split(b"\n")
+                for line in lines:
+                    on_stderr_line(line.decode(errors="replace"))
+        process.wait(max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired as error:
+        raise _too_long(process, timeout_seconds) from error
+    finally:
+        _end(process)
+    if pending and on_stderr_line is not None:
+        on_stderr_line(pending.decode(errors="replace"))
+
+
+def _pump(process: subprocess.Popen[bytes], stdin: bytes, deadline: float) -> Iterator[tuple[IO[bytes], bytes]]:
+    """Serve the pipes as they are ready, so that none can fill and stop the child; yield what comes and from where."""
     with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ, "out")
-        selector.register(process.stderr, selectors.EVENT_READ, "err")
+        for source in (process.stdout, process.stderr):
+            assert source is not None
+            selector.register(source, selectors.EVENT_READ)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+        rest = memoryview(stdin)
         while selector.get_map():
             left = deadline - time.monotonic()
             if left <= 0:
-                raise subprocess.TimeoutExpired(process.args, timeout_seconds)
+                raise subprocess.TimeoutExpired(process.args, left)
             for key, _ in selector.select(left):
-                data = os.read(key.fd, 65536)
-                if not data:
-                    selector.unregister(key.fileobj)
-                elif key.data == "out":
-                    yield data
+                pipe = cast("IO[bytes]", key.fileobj)
+                if pipe is process.stdin:
+                    rest = rest[_give(key.fd, rest) :]
+                    finished = not rest
                 else:
-                    stderr.append(data)
-                    *lines, pending = (pending + data).split(b"\n")
-                    if on_stderr_line is not None:
-                        for line in lines:
-                            on_stderr_line(line.decode(errors="replace"))
-    process.wait(max(0.1, deadline - time.monotonic()))
+                    data = os.read(key.fd, READ_SIZE)
+                    finished = not data
+                    if data:
+                        yield pipe, data
+                if finished:
+                    selector.unregister(pipe)
+                    pipe.close()
+
+
+def _give(fd: int, data: memoryview) -> int:
+    """How many bytes of `data` need no more care: written, or not wanted by a program that closed its input."""
+    try:
+        return os.write(fd, data[:READ_SIZE])
+    except BlockingIOError:
+        return 0
+    except BrokenPipeError:
+        return len(data)

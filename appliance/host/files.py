@@ -48,7 +48,10 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 def make_private_folder(path: Path) -> Path:
     """Create `path` and its parents, readable by their owner only; return it."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # mkdir(parents=True) would give only the last one its mode.
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
     return path
 
 

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.errors import UsageError
+from appliance.units import DAY, GIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("4096", 4096),
+        ("200M", 200 * MIB),
+        ("200 MiB", 200 * MIB),
+        ("200mb", 200 * MIB),
+        ("1.5G", 3 * GIB // 2),
+        (" 2 t ", 2048 * GIB),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1G", "1,5G", "1.G", "1e3", "1 PB", "1 G G", "nan"])
+def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(UsageError, match=r"is not a size\. Write a number"):
+        parse_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("15s", 15), ("2 min", 120), ("2m", 120), ("1.5h", 5400), ("30d", 30 * DAY), ("2w", 14 * DAY)],
+)
+def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "d", "-1d", "1,5h", "3 months", "1M", "5 days"])
+def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(UsageError, match=r"is not a duration\. Write a number"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        (1000 * 1024, "1000 KiB"),
+        (1023 * MIB, "1023 MiB"),
+        (1.21 * GIB, "1.21 GiB"),
+        (123.4 * GIB, "123 GiB"),
+        (5000 * 1024 * GIB, "5000 TiB"),
+        (-1536, "-1.5 KiB"),
+    ],
+)
+def test_sizes_are_told_with_three_digits_and_never_as_powers_of_ten(size: float, text: str) -> None:
+    assert format_bytes(size) == text
+
+
+@given(st.integers(0, 2**50))
+def test_a_size_that_was_told_reads_back_to_within_half_a_percent(size: int) -> None:
+    assert parse_bytes(format_bytes(size)) == pytest.approx(size, rel=0.005, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (0.44, "0.4 s"),
+        (59.7, "1 min"),
+        (725, "12 min 5 s"),
+        (3600, "1 h"),
+        (3 * DAY + 4 * 3600 + 59, "3 d 4 h"),
+    ],
+)
+def test_durations_are_told_by_their_two_largest_units(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
