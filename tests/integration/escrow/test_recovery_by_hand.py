@@ -13,9 +13,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from appliance.backup import writer
+from appliance.backup.begin import seal_envelopes
 from appliance.escrow import age, envelopes, paper_key
 from appliance.escrow.age import RecoveryKey
+from appliance.escrow.ceremony import ceremony
 from appliance.escrow.envelopes import ServiceKey
+from appliance.lab.processes.territory import ProcessTerritory
 from appliance.secret import Secret
 from appliance.trust import grant, signed
 from appliance.trust.generation import NO_PARENT, Entry, GenerationId, make_header, render_list
@@ -273,4 +277,20 @@ def _fingerprints(folder: Path) -> dict[str, tuple[str, int]]:
         str(path.relative_to(folder)): (signed.digest_of(path.read_bytes()), path.stat().st_mtime_ns)
         for path in folder.rglob("*")
         if path.is_file()
+    }
+
+
+def test_a_real_blind_peers_folder_is_enough(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> None:
+    papers: list[RecoveryKey] = []
+    territory.recovery = ceremony(papers.append, lambda wrong: papers[0].secret)
+    territory.sign()
+    origin = territory.open("commune-a")
+    seal_envelopes(origin, "docs-a")
+    blind = next(pushed.peer for pushed in writer.run(origin, "docs-a").pushed if pushed.peer != "hermitage")
+    vault = territory.nodes[blind].layout.vault / "docs-a"
+    done = follow(Town(vault, papers[0], territory.territory_key.with_suffix(".pub").read_text()), tmp_path)
+    assert done.returncode == 0, done.stderr
+    restored = tmp_path / "travail" / "restored" / documents.relative_to("/")
+    assert {name: digest for name, (digest, _) in _fingerprints(restored).items()} == {
+        name: digest for name, (digest, _) in _fingerprints(documents).items()
     }
