@@ -1,0 +1,156 @@
+"""House rules that a machine can check (after TigerBeetle's tidy): one look at every file of the repository."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINES_MAX = 400
+NAMES_THAT_HIDE_A_MISSING_IDEA = re.compile(r"(^|_)(utils?|helpers?|misc|common|managers?)(_|$)", re.IGNORECASE)
+# Imported where they are used because starting a command must not pay for them; never to break a cycle.
+LATE_IMPORTS = {
+    ("appliance/cli/output.py", "rich.console.Console"),
+    ("appliance/cli/output.py", "rich.progress.Progress"),
+    ("appliance/cli/escrow_cmd.py", "appliance.escrow.paper_pdf"),
+}
+# Paths of somebody's machine and the hosts of package indexes; [brackets] keep this file clean itself.
+FORBIDDEN = re.compile(
+    r"(?<![\w}])/(wo[r]k|fa[r]m|ro[o]t|tmp/bash[_]jobs)/|\.li[b]rary"
+    r"|pypi[.]org|files[.]pythonhosted|deb[.]debian[.]org|registry[.]npmjs"
+)
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """What the repository holds: tracked files, and new ones that are not ignored."""
+    argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    return tuple(path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file())
+
+
+def modules(*folders: str) -> Iterator[Path]:
+    return (path for path in files() if path.suffix == ".py" and name(path).split("/")[0] in folders)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_no_module_has_grown_a_second_idea() -> None:
+    long = {name(path): count for path in modules("appliance", "tests") if (count := _lines(path)) > LINES_MAX}
+    assert long == {}
+
+
+def test_no_module_is_called_after_what_it_is_not() -> None:
+    assert [name(path) for path in modules("appliance") if NAMES_THAT_HIDE_A_MISSING_IDEA.search(path.stem)] == []
+
+
+def test_no_class_is_a_manager() -> None:
+    classes = [
+        f"{name(path)}: {node.name}"
+        for path in modules("appliance")
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.ClassDef) and "manager" in node.name.lower()
+    ]
+    assert classes == []
+
+
+def test_imports_name_what_they_bring() -> None:
+    stars = [
+        f"{name(path)}:{node.lineno}"
+        for path in modules("appliance", "tests")
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+    ]
+    assert stars == []
+
+
+def test_imports_stand_at_the_top() -> None:
+    found = {
+        (name(path), imported)
+        for path in modules("appliance")
+        for function in ast.walk(_tree(path))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for imported in _imported(node)
+    }
+    assert found - LATE_IMPORTS == set()
+    assert LATE_IMPORTS - found == set(), "allowed, but no longer there"
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [name(path) for path in modules("appliance") if _lines(path) and not ast.get_docstring(_tree(path))]
+    assert silent == []
+
+
+def test_every_package_has_its_init() -> None:
+    folders = {path.parent for path in modules("appliance")}
+    assert [name(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    broken = [
+        f"{name(page)}: {target}"
+        for page in files()
+        if page.suffix == ".md"
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+        if "://" not in target and not target.startswith("mailto:") and not (page.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_every_decision_record_names_problem_choice_price_and_objections() -> None:
+    for page in sorted((ROOT / "docs/decisions").glob("[0-9]*.md")):
+        headings = re.findall(r"^## (\w+)", page.read_text(), re.MULTILINE)
+        assert headings == ["Problem", "Choice", "Price", "Objections"], page.name
+
+
+def test_nothing_names_a_machine_or_a_package_index() -> None:
+    named = [
+        f"{name(path)}:{number}: {line.strip()[:80]}"
+        for path in files()
+        if path.suffix != ".lock" and not _is_binary(path)
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if FORBIDDEN.search(line)
+    ]
+    assert named == []
+
+
+def test_the_locks_name_no_index_so_that_any_mirror_can_serve_them() -> None:
+    for lock in (ROOT / "packages").glob("*.lock"):
+        assert not re.search(r"https?://|--index|--find-links", lock.read_text()), lock.name
+
+
+def test_every_package_to_install_has_its_reason() -> None:
+    lines = (ROOT / "packages/debian.txt").read_text().splitlines()
+    packages = [line for line in lines if line and line[0] not in "#["]
+    assert [line for line in packages if not re.fullmatch(r"[a-z0-9.+-]+ +# \S.*", line)] == []
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), filename=name(path))
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+    return [module + alias.name for alias in node.names]
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def _is_binary(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"\0" in file.read(8192)
