@@ -13,12 +13,19 @@ import glob
 import re
 from collections.abc import Sequence
 
-_END = r"\z"  # how glob.translate of Python 3.14 ends; 3.13 writes \Z
-
 
 def expressions(patterns: Sequence[str], root: str) -> tuple[str, ...]:
-    """The regular expressions, to be searched in absolute paths without their first "/", for a folder read at `root`."""
-    return tuple(_expression(pattern, root) for pattern in patterns)
+    """The regular expressions, to be searched in absolute paths without their first "/", for a folder read at `root`.
+
+    `root` itself never matches: a pattern that happens to name it must not empty the backup.
+    """
+    inside = "^" + re.escape(root.strip("/") + "/").removeprefix("/")
+    return tuple(inside + _expression(pattern.removesuffix("/")) for pattern in patterns)
+
+
+def only(path: str) -> str:
+    """The expression that matches `path`, absolute, and nothing else."""
+    return "^" + re.escape(path.strip("/")) + r"\Z"
 
 
 def borg_patterns(found: Sequence[str]) -> tuple[str, ...]:
@@ -30,15 +37,7 @@ def matcher(found: Sequence[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(found)) if found else None
 
 
-def _expression(pattern: str, root: str) -> str:
-    pattern = pattern.removesuffix("/")
-    if "/" not in pattern:
-        return rf"(?:^|/)(?:{_translated(pattern)})$"
-    return rf"^{re.escape(root.strip('/'))}/(?:{_translated(pattern.lstrip('/'))})$"
-
-
-def _translated(pattern: str) -> str:
-    expression = glob.translate(pattern, recursive=True, include_hidden=True, seps="/")
-    for end in (r"\Z", _END):
-        expression = expression.removesuffix(end)
-    return expression
+def _expression(pattern: str) -> str:
+    at_any_depth = "" if "/" in pattern else "(?s:.*/)?"
+    # Anchored at the end of the name, even of one that ends with a new line.
+    return at_any_depth + glob.translate(pattern.lstrip("/"), recursive=True, include_hidden=True, seps="/")

@@ -61,7 +61,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class ReadFrom:
-    """What was read for `path`: its state of one moment ("snapshot"), or the tree in use ("live") and why."""
+    """What was read for `path`: its state of one moment ("snapshot", "dump"), or the tree in use ("live") and why."""
 
     path: str
     how: str
@@ -70,7 +70,7 @@ class ReadFrom:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the walk met and did not exclude. borg stores devices and FIFOs as such, never what can be read from them."""
+    """What the walk met and did not exclude. borg stores devices and FIFOs as such, unread."""
 
     files: int = 0
     folders: int = 0

@@ -1,0 +1,152 @@
+"""Make a service ready to be read: snapshots taken, databases dumped, what cannot be saved listed by name.
+
+A part that fails never takes the others with it, and never passes in silence: the rest is backed up, and the failure is
+in the answer. Dumps and snapshots lie in a private folder and are gone afterwards; what a killed run left is removed by
+the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from appliance.backup.sources import postgresql, snapshot, sqlite
+from appliance.backup.sources.excludes import borg_patterns, expressions, matcher, only
+from appliance.backup.sources.files import Walked, walk
+from appliance.backup.sources.model import Failure, LeftOut, Prepared, ReadFrom, SourceSpec
+from appliance.errors import ApplianceError, NotFound, UsageError
+from appliance.host.files import locked, make_private_folder
+
+
+@contextlib.contextmanager
+def prepare(spec: SourceSpec, workdir: Path) -> Iterator[Prepared]:
+    """What to hand to borg for `spec`, valid inside the `with`.
+
+    `workdir` is a folder of this service alone, on the volume of its data (a snapshot cannot be made elsewhere, and
+    dumps need room); it is made private. Raise UsageError when `spec` makes no sense and Busy when another run uses
+    `workdir`; whatever else goes wrong is in `failures`.
+    """
+    _refuse_nonsense(spec)
+    workdir = workdir.absolute()
+    os.chmod(make_private_folder(workdir), 0o700)
+    with locked(workdir / "lock", what=f"the preparation of {spec.service}"):
+        _clear(workdir)
+        try:
+            yield _KINDS[spec.kind](spec, workdir)
+        finally:
+            _clear(workdir)
+
+
+def _refuse_nonsense(spec: SourceSpec) -> None:
+    if spec.kind not in _KINDS:
+        raise UsageError(
+            f'"{spec.kind}" is no kind of source; known: {", ".join(_KINDS)}.', where=f"service {spec.service}"
+        )
+    for path in spec.paths:
+        if not os.path.isabs(path):
+            raise UsageError(f'"{path}" is not an absolute path.', where=f"service {spec.service}")
+    if spec.kind == "postgresql" and (not spec.database or "/" in spec.database):
+        raise UsageError(f'"{spec.database}" is not the name of a database.', where=f"service {spec.service}")
+
+
+def _clear(workdir: Path) -> None:
+    """Remove what was made for a run, this one or one that was killed."""
+    snapshot.delete_below(workdir / "snapshots")
+    for folder in (workdir / "snapshots", workdir / "dumps"):
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def _files(spec: SourceSpec, workdir: Path) -> Prepared:
+    prepared = Prepared()
+    for number, path in enumerate(spec.paths):
+        try:
+            prepared += _tree(spec, path, workdir, workdir / "snapshots" / str(number))
+        except (ApplianceError, OSError) as error:
+            prepared += Prepared(failures=(_failure(path, error),))
+    return prepared
+
+
+def _tree(spec: SourceSpec, path: str, workdir: Path, place: Path) -> Prepared:
+    """One path of the service: from a snapshot below `place` if one can be had that lacks nothing, else as it is."""
+    # Of a link borg would store the link, and not a byte of what it leads to.
+    source = os.path.realpath(path) if os.path.islink(path) else os.path.normpath(path)
+    if not os.path.exists(source):
+        raise NotFound("it does not exist.", remedy="Is its disk mounted?")
+    at = place / source.lstrip("/")
+    make_private_folder(at.parent)
+    reason = snapshot.take(source, at)
+    if not reason:
+        walked, found = _walk(spec, str(at), str(at / os.path.relpath(workdir, source)))
+        if not walked.nested:
+            return _read(f"{place}/.{source}", walked, found, ReadFrom(path, "snapshot"), seen_below=str(place))
+        reason = f"a subvolume is nested at {walked.nested[0].removeprefix(str(place))}"
+        snapshot.delete_below(place)
+    walked, found = _walk(spec, source, str(workdir))
+    return _read(source.lstrip("/") or ".", walked, found, ReadFrom(path, "live", reason))
+
+
+def _walk(spec: SourceSpec, root: str, ours: str) -> tuple[Walked, tuple[str, ...]]:
+    """Walk `root` and return the expressions of what was passed over: what `spec` excludes, and our own folder."""
+    found = (*expressions(spec.exclude, root), only(os.path.normpath(ours)))
+    return walk(root, matcher(found)), found
+
+
+def _read(
+    borg_path: str, walked: Walked, found: tuple[str, ...], read_from: ReadFrom, seen_below: str = ""
+) -> Prepared:
+    """`seen_below` is cut from the names of what was left out: people know a file by its name in their tree."""
+    return Prepared(
+        paths=(borg_path,),
+        exclude=borg_patterns(found),
+        left_out=tuple(LeftOut(left.path.removeprefix(seen_below), left.reason) for left in walked.left_out),
+        read_from=(read_from,),
+        counts=walked.counts,
+    )
+
+
+def _sqlite(spec: SourceSpec, workdir: Path) -> Prepared:
+    prepared = Prepared()
+    for path in spec.paths:
+        prepared += _sqlite_database(os.path.realpath(path), workdir / "dumps")
+    return prepared
+
+
+def _sqlite_database(database: str, dumps: Path) -> Prepared:
+    """The copy under the database's own name; when none can be made, the files as they are: an expert may mend them."""
+    try:
+        sqlite.copy(database, dumps / database.lstrip("/"))
+    except (ApplianceError, OSError) as error:
+        raw = (database, *(database + ending for ending in sqlite.COMPANIONS))
+        present = tuple(path.lstrip("/") for path in raw if os.path.isfile(path) and os.access(path, os.R_OK))
+        return Prepared(paths=present, failures=(_failure(database, error),))
+    return Prepared(paths=(f"{dumps}/.{database}",), read_from=(ReadFrom(database, "dump"),))
+
+
+def _postgresql(spec: SourceSpec, workdir: Path) -> Prepared:
+    files = _files(spec, workdir)
+    what = f"database {spec.database}"
+    folder = workdir / "dumps" / "postgresql"
+    try:
+        left_out = postgresql.dump(spec.server, spec.database, folder)
+    except (ApplianceError, OSError) as error:
+        return files + Prepared(failures=(_failure(what, error),))
+    names = (postgresql.dump_file(folder, spec.database).name, postgresql.ROLES)
+    paths = tuple(f"{workdir}/dumps/./postgresql/{name}" for name in names)
+    return files + Prepared(paths=paths, left_out=left_out, read_from=(ReadFrom(what, "dump"),))
+
+
+def _failure(what: str, error: ApplianceError | OSError) -> Failure:
+    if isinstance(error, ApplianceError):
+        return Failure(what, error)
+    return Failure(what, ApplianceError(f"{error.strerror or error}.", where=what))
+
+
+_KINDS: Mapping[str, Callable[[SourceSpec, Path], Prepared]] = {
+    "files": _files,
+    "sqlite": _sqlite,
+    "postgresql": _postgresql,
+}

@@ -1,0 +1,54 @@
+"""A read-only btrfs snapshot as the source, so that a backup is of one moment while people go on writing.
+
+It is taken only when nothing is lost by it: a snapshot shows neither a subvolume nested in the source nor another file
+system mounted in it, so then the tree in use is read, and the reason told.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from appliance.errors import ApplianceError
+from appliance.host.command import run
+from appliance.units import MINUTE
+
+_SUBVOLUME_INODE = (
+    256  # the root of every btrfs subvolume; other file systems have such an inode too, and are refused later
+)
+_TIMEOUT_SECONDS = 5 * MINUTE
+
+
+def take(source: str, at: Path) -> str:
+    """Make `at`, a new folder on the same file system, a snapshot of `source`; return why not, "" when it was made."""
+    if os.stat(source).st_ino != _SUBVOLUME_INODE:
+        return "it is not a btrfs subvolume"
+    if os.geteuid() != 0:
+        # A plain user can make one where he owns the subvolume, but by default never delete it again.
+        return "only root may make and delete snapshots"
+    if mounted := mounts_below(source, Path("/proc/self/mountinfo").read_text()):
+        return f"another file system is mounted at {mounted[0]}"
+    try:
+        run(("btrfs", "subvolume", "snapshot", "-r", source, str(at)), timeout_seconds=_TIMEOUT_SECONDS, check=True)
+    except ApplianceError as error:
+        return f"no snapshot could be made: {error}"
+    return ""
+
+
+def delete_below(folder: Path) -> None:
+    """Delete every snapshot that lies in `folder`; raise CommandFailed when one cannot be."""
+    for place, names, _ in os.walk(folder):
+        status = os.stat(place)
+        # A subvolume is told from a folder by its inode together with a device of its own.
+        if status.st_ino == _SUBVOLUME_INODE and status.st_dev != os.stat(Path(place).parent).st_dev:
+            names.clear()
+            run(("btrfs", "subvolume", "delete", place), timeout_seconds=_TIMEOUT_SECONDS, check=True)
+
+
+def mounts_below(folder: str, mountinfo: str) -> tuple[str, ...]:
+    """The mount points inside `folder`, itself not counted; `mountinfo` as in proc_pid_mountinfo(5)."""
+    points = (line.split(" ")[4] for line in mountinfo.splitlines())
+    plain = (
+        point.encode().decode("unicode_escape").encode("latin-1").decode(errors="surrogateescape") for point in points
+    )
+    return tuple(sorted(point for point in plain if point.startswith(folder.rstrip("/") + "/")))
