@@ -1,0 +1,1 @@
+"""Find a file by name over all versions, and put it back without ever destroying what is there."""

@@ -1,0 +1,91 @@
+"""The catalogue's file: names are personal data, so only its owner reads it; it can always be made again.
+
+    archive   one row per archive seen, numbered in the order of arrival; a pruned one keeps its number
+    path      every path of a kept version; `path` holds its exact bytes, `norm` what is looked for
+    ver       one row per version: the same size, time and kind in the archives numbered `first` to `last`
+    name      the index of `norm`
+
+A version that the newest archive still has is open: its `last` is OPEN, so that an archive in which nothing changed
+changes no row. One row per version and archive would be 365 million rows for a year of a million files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+from appliance.host.files import make_private_folder
+
+FORMAT = 1
+OPEN = 2**62
+
+_SCHEMA = (
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE archive(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, start REAL NOT NULL,"
+    " kept INTEGER NOT NULL DEFAULT 1)",
+    "CREATE TABLE path(id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, norm TEXT NOT NULL)",
+    "CREATE TABLE ver(path_id INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, mtime INTEGER NOT NULL,"
+    " size INTEGER NOT NULL, kind TEXT NOT NULL, PRIMARY KEY(path_id, first)) WITHOUT ROWID",
+    f"CREATE INDEX ver_closed ON ver(last) WHERE last < {OPEN}",
+    "CREATE VIRTUAL TABLE name USING fts5(norm, content='path', content_rowid='id', tokenize='trigram', detail=none)",
+    f"PRAGMA user_version = {FORMAT}",
+)
+
+
+def open_catalogue(path: Path) -> sqlite3.Connection:
+    """Open the catalogue at `path`, making an empty one when there is none, or one that cannot be read or is older.
+
+    The connection is in autocommit; close it when done.
+    """
+    make_private_folder(path.parent)
+    try:
+        return _open(path)
+    except sqlite3.DatabaseError:
+        remove_catalogue(path)
+        return _open(path)
+
+
+def remove_catalogue(path: Path) -> None:
+    """Remove the catalogue; the next catch-up reads every archive again."""
+    for ending in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    """Empty the catalogue, within the transaction of the caller."""
+    for statement in (
+        "DELETE FROM meta",
+        "DELETE FROM archive",
+        "DELETE FROM path",
+        "DELETE FROM ver",
+        "INSERT INTO name(name) VALUES('delete-all')",
+    ):
+        connection.execute(statement)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("BEGIN IMMEDIATE")  # two processes may open a new catalogue at once
+        found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found == 0:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+        elif found != FORMAT:
+            raise sqlite3.DatabaseError(f"format {found}")
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+        raise sqlite3.DatabaseError(str(error)) from error
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.close()
+        raise
+    return connection
