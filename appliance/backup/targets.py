@@ -23,16 +23,18 @@ class Target:
 def targets(bundle: Bundle, service: str, writer: str, lost: Collection[str]) -> tuple[Target, ...]:
     """Those to push to while `writer` writes and the nodes `lost` are gone, best first.
 
-    Spares step in one by one until the promised number of distinct domains is reached.
+    Spares step in, in their order, until the promised number of distinct domains is reached; one that would share a
+    domain with those there, or with the writer, is passed over.
     """
     terms = bundle.terms(service)
     gone = {writer, *lost}
     chosen = [Target(holder, "holder") for holder in terms.holders if holder not in gone]
     for spare in terms.spares:
-        counted = bundle.counted(writer, tuple(target.node for target in chosen))
-        if len(counted) >= terms.service.copies:
+        present = tuple(target.node for target in chosen)
+        counted = len(bundle.counted(writer, present))
+        if counted >= terms.service.copies:
             break
-        if spare not in gone:
+        if spare not in gone and len(bundle.counted(writer, (*present, spare))) > counted:
             chosen.append(Target(spare, f"spare, for {', '.join(sorted(gone & {*terms.holders, terms.origin}))}"))
     return tuple(chosen)
 

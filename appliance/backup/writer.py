@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.adopt import own_repository
-from appliance.backup.begin import chain_of
+from appliance.backup.begin import chain_of, seal_envelopes
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.fetch import Survey, survey
 from appliance.backup.lineage import prove_alone, remember
@@ -63,6 +63,7 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
         grant = own_grant(node, chain)
         aims = current_targets(node, service)
         _compare(node, service, chain, survey(node, service, tuple(aim.node for aim in aims)))
+        seal_envelopes(node, service)
         created, source = _save(node, service, grant, on_progress)
         sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
         remember(node, service, sealed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from appliance.backup.vault import ledger
 from appliance.backup.vault.call import Call
@@ -61,7 +62,7 @@ def _receive(call: Call, check: Callable[[Offer], Relay | None]) -> None:
         # A push of nothing new must still fit: list and headers are bytes and inodes too.
         check_room(_limits(call.terms), usage, incoming + len(listing) + 4096 * len(missing))
         _keep_chain(call, offer)
-        with _counted(call, book):
+        with _counted(call, book, seeding=not usage.held_generations):
             receipt = _take_and_publish(call, offer, relay)
     call.channel.write_frame({"receipt": receipt.decode()})
     call.node.journal.write(
@@ -70,11 +71,17 @@ def _receive(call: Call, check: Callable[[Offer], Relay | None]) -> None:
 
 
 @contextlib.contextmanager
-def _counted(call: Call, book: ledger.Ledger) -> Iterator[None]:
-    """Write down what really came, also when the push is cut: a cut and resumed one counts once."""
+def _counted(call: Call, book: ledger.Ledger, *, seeding: bool) -> Iterator[None]:
+    """Write down what really came, also when the push is cut: a cut and resumed one counts once.
+
+    A first seeding that ended well leaves the day's ordinary allowance whole: it was declared apart.
+    """
     before = call.channel.bytes_received
     try:
         yield
+        if seeding:
+            before = call.channel.bytes_received
+            book = replace(book, ingested=0)
     finally:
         taken = call.channel.bytes_received - before
         ledger.save(call.holding.root / "ledger.json", book.with_ingested(taken))
