@@ -1,4 +1,4 @@
-"""`appliance territory`: check, show and plan `territory.yml`. Nothing here changes anything."""
+"""`appliance territory`: check, show and plan `territory.yml`, and sign it. Only `sign` and `grant` write anything."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from appliance.cli import territory_text as text
 from appliance.cli.output import emit
+from appliance.cli.territory_sign_cmd import grant, sign
 from appliance.config.load import load, territory_file
 from appliance.errors import IntegrityError, NotFound, UsageError
 from appliance.territory.change import changes
@@ -23,6 +24,10 @@ FILE = click.argument("file", metavar="[FILE|DIR]", default=".", type=click.Path
 @click.group("territory")
 def territory() -> None:
     """Sites, services and failure domains; where copies go, and what survives which event."""
+
+
+territory.add_command(sign)
+territory.add_command(grant)
 
 
 @territory.command()

@@ -3,7 +3,7 @@
 What is signed is believed by every node: a key with a line break would open a door of its own in authorized_keys, and
 an account that begins with "-" would be an option of ssh. One file holds one node as printed, or several by name:
 
-    {"node": "commune-a", "user": "appliance", "keys": {"sign": "ssh-ed25519 ...", "ssh": ..., "host": ..., "age": "age1..."}}
+    {"node": "commune-a", "user": "appliance", "keys": {"sign": "ssh-ed25519 ...", "ssh": ..., "age": "age1..."}}
     {"commune-a": {"user": "appliance", "keys": {...}}, "commune-b": {...}}
 """
 
@@ -38,7 +38,7 @@ class Collected:
 
 
 def read_collected(raw: bytes, *, name: str) -> dict[str, Collected]:
-    """The nodes in one file, called `name` in messages; raise UsageError, with the node and the key, for anything else."""
+    """The nodes in one file, called `name` in messages; raise UsageError, naming the node, for anything else."""
     try:
         values = json.loads(raw)
     except (ValueError, RecursionError) as error:

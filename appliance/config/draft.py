@@ -15,7 +15,7 @@ from appliance.trust.bundle import Bundle, Member
 
 @dataclass(frozen=True)
 class Draft:
-    """`new`, `replaced` and `gone` are nodes by what happens to their keys; who is `without_keys` cannot take part yet."""
+    """`new`, `replaced`, `gone`: nodes by what happens to their keys; who is `without_keys` cannot take part yet."""
 
     serial: int
     territory: Territory
@@ -64,9 +64,7 @@ def draft(
     )
 
 
-def _members(
-    territory: Territory, collected: Mapping[str, Collected], old: Mapping[str, Member]
-) -> dict[str, Member]:
+def _members(territory: Territory, collected: Mapping[str, Collected], old: Mapping[str, Member]) -> dict[str, Member]:
     """Every node of the territory whose keys are known, by its present plan."""
     known = {name: Collected(member.user, member.keys) for name, member in old.items()} | dict(collected)
     return {

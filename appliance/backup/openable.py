@@ -1,0 +1,158 @@
+"""Open a service for reading from the best place there is: the repository written here, a standby's holding, any peer.
+
+A standby's holding may be older than a peer's, and a peer may withhold the newest: so everybody is asked, the newest
+attested generation wins, and who offers less is named. Plaintext only ever appears on a node that the service trusts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.adopt import Locate, open_copy, own_repository
+from appliance.backup.begin import chain_of
+from appliance.backup.chain import Sealed
+from appliance.backup.fetch import Survey, fetch, fetch_newest, read_held, short_name, survey
+from appliance.backup.node import Node
+from appliance.backup.resync import open_key, staging
+from appliance.borg.model import Repository
+from appliance.errors import NotFound, Refused, UsageError
+from appliance.escrow.envelopes import ServiceKey
+from appliance.host.files import locked, make_private_folder
+from appliance.secret import Secret
+
+AUTO, LOCAL, STANDBY, PEER = "auto", "local", "standby", "peer:"
+
+
+@dataclass(frozen=True)
+class OpenedSource:
+    """A repository to read from. `generation` is "" for the one written here; `told`: who offers less or is silent."""
+
+    repository: Repository
+    place: str
+    generation: str
+    told: str
+
+
+@dataclass(frozen=True)
+class _Choice:
+    sealed: Sealed
+    locate: Locate
+    place: str
+    told: str
+
+
+def open_best(
+    node: Node, service: str, source: str = AUTO, type_paper: Callable[[], Secret] | None = None
+) -> OpenedSource:
+    """Open `service` from `source`: "local", "standby", "peer:NAME", or "auto" for the best of them.
+
+    With `type_paper`, what is not written here is opened with the recovery key that it returns, not with this node's
+    own envelope. Raise Refused on a node that the service does not trust, NotFound when there is nothing to open.
+    """
+    trusted = node.bundle.territory.trusted(service)
+    if node.name not in trusted:
+        raise Refused(
+            f"{service} does not trust {node.name} with its data.", remedy=f"Run this on {' or '.join(trusted)}."
+        )
+    layout = node.service(service)
+    if source == LOCAL or (source == AUTO and _is_written_here(node, service)):
+        if not layout.repository.exists():
+            raise NotFound(f"{service} has no repository here.", remedy="Say --from auto to open what a peer holds.")
+        return OpenedSource(own_repository(layout), node.name, "", "")
+    choice = _choose(node, service, source)
+    with locked(layout.root / "opened.lock", what=f"the opened copy of {service}", wait=True):
+        _lay_envelopes(choice, layout.opened)
+        key = key_of(node, service, layout.opened, type_paper() if type_paper else None)
+        repository = open_copy(layout, choice.sealed, choice.locate, key)
+    return OpenedSource(repository, choice.place, str(choice.sealed.header.id), choice.told)
+
+
+def key_of(node: Node, service: str, folder: Path, paper: Secret | None) -> ServiceKey:
+    """The key in the envelopes of `folder`: with `paper` from the recovery key's, else from this node's own.
+
+    Raise NotFound or Refused, saying how to go on, when that one is missing or was sealed to other keys.
+    """
+    if paper is not None and not (folder / "envelopes" / "recovery.age").exists():
+        raise NotFound(f"{service} has no envelope for the recovery key.", remedy="Open it on its origin or a standby.")
+    try:
+        return open_key(node, service, folder, paper)
+    except Refused as error:
+        if paper is not None:
+            raise
+        what = f"the envelope of {service} for {node.name} was sealed to keys that this node does not have."
+        raise Refused(what, remedy="Open it with the recovery key on paper: add --paper.") from error
+
+
+def offer_less(node: Node, service: str, found: Survey, newest: str) -> tuple[str, ...]:
+    """Who answered and does not hold `newest`; a spare that holds nothing yet owes nothing."""
+    holders = node.bundle.terms(service).holders
+    return tuple(head.peer for head in found.heads if newest not in head.held and (head.held or head.peer in holders))
+
+
+def _is_written_here(node: Node, service: str) -> bool:
+    grants = chain_of(node, service).grants()
+    if not grants or not node.service(service).repository.exists():
+        return False
+    return grants[max(grants)].writer_key == node.bundle.member(node.name).keys.sign
+
+
+def _choose(node: Node, service: str, source: str) -> _Choice:
+    if source == AUTO:
+        return _newest(node, service)
+    if source == STANDBY:
+        return _held_here(node, service, None, "Nobody else was asked whether this is the newest.")
+    if not source.startswith(PEER):
+        raise UsageError(f'"{source}" is no source.', remedy="Known: auto, local, standby, peer:NAME.")
+    peer = source.removeprefix(PEER)
+    sealed = fetch(node, service, peer, None, _staging(node, service))
+    return _fetched(node, service, sealed, peer, f"Only {peer} was asked whether this is the newest.")
+
+
+def _newest(node: Node, service: str) -> _Choice:
+    """What is held here when nobody attests anything newer; else the newest, fetched from a peer that has it."""
+    own = max((item.name for item in node.holding(service).stored() if item.held), default="")
+    if own:
+        terms = node.bundle.terms(service)
+        found = survey(node, service, tuple(peer for peer in (*terms.holders, *terms.spares) if peer != node.name))
+        if _attested(found) <= own:
+            return _held_here(node, service, own, _told(node, service, found, own))
+    sealed, found = fetch_newest(node, service, _staging(node, service))
+    return _fetched(node, service, sealed, "its peers", _told(node, service, found, sealed.header.id.name))
+
+
+def _held_here(node: Node, service: str, name: str | None, told: str) -> _Choice:
+    holding = node.holding(service)
+    return _Choice(read_held(node, service, name), lambda entry: holding.blob(entry.sha256), node.name, told)
+
+
+def _fetched(node: Node, service: str, sealed: Sealed, place: str, told: str) -> _Choice:
+    folder = staging(node, service)
+    return _Choice(sealed, lambda entry: folder / entry.path, place, told)
+
+
+def _staging(node: Node, service: str) -> Path:
+    return make_private_folder(staging(node, service))
+
+
+def _attested(found: Survey) -> str:
+    """The name of the newest generation that a peer attests; "" when none holds one."""
+    names = [tip.id.name for head in found.heads for tip in head.tips if tip.id.name in head.held]
+    return max(names, default="")
+
+
+def _told(node: Node, service: str, found: Survey, newest: str) -> str:
+    less = offer_less(node, service, found, newest)
+    sentences = [f"Less than generation {short_name(newest)} is offered by {', '.join(less)}."] if less else []
+    return " ".join((*sentences, found.told())).strip()
+
+
+def _lay_envelopes(choice: _Choice, opened: Path) -> None:
+    """Put this generation's envelopes, and no others, where the key is looked for."""
+    shutil.rmtree(opened / "envelopes", ignore_errors=True)
+    make_private_folder(opened / "envelopes")
+    for entry in choice.sealed.entries:
+        if entry.path.startswith("envelopes/"):
+            shutil.copyfile(choice.locate(entry), opened / entry.path)

@@ -1,0 +1,136 @@
+"""`appliance act`: what operators state under their own SSH key, and nodes obey while it is in force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.backup.targets import keep_act, load_acts
+from appliance.cli.arguments import (
+    FILE_TYPE,
+    NAME_TYPE,
+    check_writable,
+    command,
+    dry_run_option,
+    printable,
+    read_file,
+    write_file,
+)
+from appliance.cli.output import emit, say, table
+from appliance.cli.this_node import this_node
+from appliance.clock import SystemClock, utc_text
+from appliance.errors import NotFound
+from appliance.trust.act import ACTS, ANY_SERVICE, Act, make_act, read_act
+from appliance.units import DAY
+
+
+@click.group()
+def act() -> None:
+    """Acts of operators: a node is lost, a service is on hold, a freeze ends. Signed, with a reason and an end."""
+
+
+@act.command()
+@click.argument("what", metavar="ACT", type=click.Choice(ACTS))
+@click.argument("subject", type=NAME_TYPE)
+@click.option("--service", type=NAME_TYPE, default=ANY_SERVICE, show_default=True, help="Only for this service.")
+@click.option("--reason", required=True, help="Why: it stays in the journals of all who obey.")
+@click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help="How long it is in force.")
+@click.option("--operator", required=True, type=NAME_TYPE, help="Who signs, as named in territory.yml.")
+@click.option(
+    "--key", required=True, metavar="FILE", type=FILE_TYPE, help="The operator's SSH key; hardware keys serve."
+)
+@click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where the signed act goes.")
+@dry_run_option
+def sign(
+    what: str, subject: str, service: str, reason: str, days: int, operator: str, key: Path, out: Path, dry_run: bool
+) -> None:
+    """Sign that ACT holds for SUBJECT, a node or a service: for example `act sign lost commune-a`.
+
+    It works anywhere; whoever obeys checks that this operator may sign this act.
+    """
+    check_writable(out)
+    if not key.is_file():
+        raise NotFound("there is no such key.", where=str(key))
+    now = SystemClock().now()
+    fields = {
+        "act": what,
+        "subject": subject,
+        "service": service,
+        "operator": operator,
+        "reason": reason,
+        "start": utc_text(now),
+        "end": utc_text(now + days * DAY),
+    }
+    if not dry_run:
+        write_file(out, make_act(fields, key))
+    emit(
+        {**fields, "out": str(out), "written": not dry_run},
+        f'{operator} {"would sign" if dry_run else "signs"} "{what}" of {subject} until {fields["end"]}: {out}',
+    )
+    if not dry_run:
+        say(f"Next, on every node that shall obey: appliance act accept {out}")
+
+
+@act.command()
+@click.argument("file", metavar="FILE", type=FILE_TYPE)
+@dry_run_option
+def accept(file: Path, dry_run: bool) -> None:
+    """Check a signed act and keep it here, where the agent and the vault obey it while it is in force."""
+    node = this_node()
+    raw = read_file(file)
+    found = read_act(raw, node.bundle.operators) if dry_run else keep_act(node.layout.acts, raw, node.bundle)
+    if not dry_run:
+        node.journal.write("act", act=found.act, subject=found.subject, service=found.service, operator=found.operator)
+    emit(_json(found, node.clock.now()), _sentence(found, node.clock.now()))
+    if not dry_run:
+        say(f"Next: {command('act', 'list')}")
+
+
+@act.command("list")
+def list_() -> None:
+    """List the acts kept here, and whether each is in force."""
+    node = this_node()
+    now = node.clock.now()
+    found = load_acts(node.layout.acts, node.bundle)
+    rows = [
+        (
+            it.act,
+            it.subject,
+            it.service,
+            it.operator,
+            utc_text(it.end),
+            "yes" if it.in_force(now) else "no",
+            _reason(it),
+        )
+        for it in found
+    ]
+    headings = ("ACT", "SUBJECT", "SERVICE", "OPERATOR", "UNTIL", "IN FORCE", "REASON")
+    emit({"acts": [_json(it, now) for it in found]}, table(headings, rows))
+
+
+def _json(found: Act, now: float) -> dict[str, Any]:
+    return {
+        "act": found.act,
+        "subject": found.subject,
+        "service": found.service,
+        "operator": found.operator,
+        "reason": found.reason,
+        "start": utc_text(found.start),
+        "end": utc_text(found.end),
+        "in_force": found.in_force(now),
+    }
+
+
+def _sentence(found: Act, now: float) -> str:
+    state = "in force" if found.in_force(now) else "NOT in force now"
+    narrowed = "" if found.service == ANY_SERVICE else f" for {found.service}"
+    return (
+        f'{found.operator} says "{found.act}" of {found.subject}{narrowed}, {state} until {utc_text(found.end)}: '
+        f"{_reason(found)}"
+    )
+
+
+def _reason(found: Act) -> str:
+    return printable(found.reason)

@@ -1,0 +1,80 @@
+"""Arguments that many verbs share; the files that a person names, read or written whole, or one sentence why not."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.cli.options import STATE_VARIABLE, options
+from appliance.errors import NotFound, UsageError
+from appliance.host.files import write_atomic
+from appliance.trust.signed import NAME
+from appliance.units import MIB, format_bytes
+
+READ_BYTES_MAX = 16 * MIB  # twice the largest document there is
+
+
+class NameType(click.ParamType):
+    """The name of a node, a service or a person; such a name can never reach outside a folder or be an option."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not NAME.fullmatch(str(value)):
+            self.fail(f'"{value}" is not a name: small letters, digits and hyphens, a letter first.', param, ctx)
+        return str(value)
+
+
+NAME_TYPE = NameType()
+FILE_TYPE = click.Path(path_type=Path)
+
+service_argument = click.argument("service", type=NAME_TYPE)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file that somebody named; raise NotFound or UsageError for what is none."""
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(READ_BYTES_MAX + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound("there is no such file.", where=str(path)) from error
+    except IsADirectoryError as error:
+        raise UsageError("this is a folder, not a file.", where=str(path)) from error
+    if len(raw) > READ_BYTES_MAX:
+        raise UsageError(
+            f"this file has more than {format_bytes(READ_BYTES_MAX)}; it cannot be meant.", where=str(path)
+        )
+    return raw
+
+
+def check_writable(path: Path) -> None:
+    """Raise UsageError, or NotFound for its folder, unless `path` can become a file: before long work, not after."""
+    if path.is_dir():
+        raise UsageError("this is a folder; name a file in it.", where=str(path))
+    if not path.parent.is_dir():
+        raise NotFound("there is no such folder.", where=str(path.parent))
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(13, "not writable", str(path.parent))
+
+
+def write_file(path: Path, data: bytes) -> None:
+    check_writable(path)
+    write_atomic(path, data)
+
+
+def command(*words: str) -> str:
+    """What to type next, about the same node as now."""
+    state = options().state
+    about = () if state is None or os.environ.get(STATE_VARIABLE) == str(state) else ("--state", str(state))
+    return shlex.join(("appliance", *about, *words))
+
+
+def printable(path: str) -> str:
+    """A file name for a terminal: what is not UTF-8 or would move the cursor is escaped."""
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

@@ -1,0 +1,127 @@
+"""A backup run, a push and a survey as JSON values and as text; pure, the commands only print them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from appliance.backup.fetch import Survey, short_name
+from appliance.backup.push import Pushed
+from appliance.backup.safety import Safety
+from appliance.backup.writer import Run
+from appliance.borg.model import Archive
+from appliance.cli.arguments import printable
+from appliance.cli.output import table
+from appliance.clock import utc_text
+from appliance.units import format_bytes, format_duration
+
+_OFFERS = ("PEER", "OFFERS")
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    header = run.sealed.header
+    return {
+        "service": run.service,
+        "generation": str(header.id),
+        "archive": run.created.archive,
+        "files": run.created.files,
+        "original_bytes": run.created.original_bytes,
+        "new_bytes": run.created.deduplicated_bytes,
+        "generation_bytes": header.bytes,
+        "left_out": [{"path": item.path, "reason": item.reason} for item in run.left_out],
+        "failures": [{"what": failure.what, "error": str(failure.error)} for failure in run.failures],
+        "peers": peers_json(run.pushed),
+        "safety": safety_json(run.safety),
+        "seconds": round(run.seconds, 3),
+    }
+
+
+def run_text(run: Run) -> str:
+    created, header = run.created, run.sealed.header
+    lines = [
+        f"{run.service}: generation {header.id} in {format_duration(run.seconds)}: {created.files} files, "
+        f"{format_bytes(created.original_bytes)}, {format_bytes(created.deduplicated_bytes)} of them new.",
+        *_pushed_lines(run.pushed),
+        f"{run.safety}",
+    ]
+    lines += [f"Failed: {failure.what}: {failure.error}" for failure in run.failures]
+    if run.left_out:
+        lines.append(f"Left out, {len(run.left_out)}:")
+        lines += [f"  {printable(item.path)}: {printable(item.reason)}" for item in run.left_out]
+    return "\n".join(lines)
+
+
+def push_json(service: str, generation: str, pushed: Sequence[Pushed], safety: Safety) -> dict[str, Any]:
+    return {
+        "service": service,
+        "generation": generation,
+        "peers": peers_json(pushed),
+        "safety": safety_json(safety),
+    }
+
+
+def push_text(service: str, generation: str, pushed: Sequence[Pushed], safety: Safety) -> str:
+    done = _pushed_lines(pushed) or ["Every peer has it already."]
+    return "\n".join((f"{service}: generation {generation}", *done, f"{safety}"))
+
+
+def peers_json(pushed: Iterable[Pushed]) -> list[dict[str, Any]]:
+    return [
+        {
+            "peer": it.peer,
+            "receipt": it.receipt is not None,
+            "bytes_sent": it.bytes_sent,
+            "seconds": round(it.seconds, 3),
+            "error": str(it.error) if it.error else None,
+        }
+        for it in pushed
+    ]
+
+
+def safety_json(safety: Safety) -> dict[str, Any]:
+    return {
+        "safe": safety.safe,
+        "counted": list(safety.counted),
+        "acknowledged": list(safety.acknowledged),
+        "promised": safety.promised,
+    }
+
+
+def archives_json(service: str, archives: Iterable[Archive]) -> dict[str, Any]:
+    found = [{"name": it.name, "time": utc_text(it.start_utc_seconds), "id": it.id} for it in archives]
+    return {"service": service, "archives": found}
+
+
+def archives_text(archives: Iterable[Archive]) -> str:
+    return table(("ARCHIVE", "TIME"), [(it.name, utc_text(it.start_utc_seconds)) for it in archives])
+
+
+def survey_json(found: Survey, newest: str, less: Sequence[str]) -> dict[str, Any]:
+    """Who answered, who offers less than `newest`, who said nothing and why."""
+    return {
+        "newest": short_name(newest),
+        "answered": [head.peer for head in found.heads],
+        "behind": list(less),
+        "silent": dict(found.silent),
+        "warning": found.told() or None,
+    }
+
+
+def survey_text(found: Survey, newest: str) -> str:
+    rows = [(head.peer, short_name(head.held[-1]) if head.held else "nothing") for head in found.heads]
+    rows += [(peer, f"no answer: {why}") for peer, why in sorted(found.silent.items())]
+    return "\n".join((f"The newest generation that anybody attests is {short_name(newest)}.", table(_OFFERS, rows)))
+
+
+def _pushed_lines(pushed: Sequence[Pushed]) -> list[str]:
+    rows = [
+        (
+            it.peer,
+            "receipt" if it.receipt else "no receipt",
+            format_bytes(it.bytes_sent),
+            format_duration(it.seconds),
+            printable(str(it.error)) if it.error else "",
+        )
+        for it in pushed
+    ]
+    return [table(("PEER", "STATE", "SENT", "TOOK", "WHY"), rows)] if rows else []

@@ -1,0 +1,156 @@
+"""`appliance node`: make this node, show it, give it the territory bundle it lives by."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from appliance.backup.door import write_door
+from appliance.backup.node import Node, open_node
+from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, read_file
+from appliance.cli.output import SCHEMA, emit, say
+from appliance.cli.this_node import this_layout
+from appliance.config.collected import ssh_line
+from appliance.errors import UsageError
+from appliance.host.layout import NodeLayout
+from appliance.trust.bundle import accept_bundle, load_bundle, read_bundle
+from appliance.trust.identity import Identity, create_identity, load_identity
+from appliance.trust.keys import PublicKeys, read_public_keys
+from appliance.trust.signed import fingerprint
+
+
+@click.group()
+def node() -> None:
+    """This node: its keys, which are born here and never leave, and the territory it belongs to."""
+
+
+@node.command()
+@click.argument("name", type=NAME_TYPE)
+@click.option("--territory-key", required=True, metavar="FILE|LINE", help="The territory's public key: ssh-ed25519 ...")
+@dry_run_option
+def init(name: str, territory_key: str, dry_run: bool) -> None:
+    """Make this machine the node NAME: its keys, and the territory key that it will believe for ever.
+
+    Compare the fingerprint that is told with the one on the paper of the territory: nothing else protects the first
+    contact. Calling again with the same words changes nothing.
+    """
+    layout = this_layout()
+    pinned = _public_line(territory_key)
+    if dry_run:
+        emit({"node": name, "keys": None}, f"{name} would be made in {layout.root}, for {fingerprint(pinned)}.")
+        return
+    keys = create_identity(layout, name, pinned)
+    text = f"{layout.root} is the node {name} of the territory with the key {fingerprint(pinned)}."
+    emit({"node": name, "keys": asdict(keys)}, text)
+    say(f"Next: collect its public keys: {command('node', 'keys')} > {name}.json")
+    say(f"Then, once the territory is signed with them: {command('node', 'accept', 'BUNDLE')}")
+
+
+@node.command()
+@click.option("--user", metavar="ACCOUNT", help="The account behind this node's sshd; by default the present one.")
+def keys(user: str | None) -> None:
+    """Print this node's public keys as JSON, to be collected for `appliance territory sign --keys`."""
+    layout = this_layout()
+    shown = {
+        "schema": SCHEMA,
+        "node": load_identity(layout).name,
+        "user": user or getpass.getuser(),
+        "keys": asdict(read_public_keys(layout.keys)),
+    }
+    click.echo(json.dumps(shown))
+
+
+@node.command()
+@click.argument("bundle", metavar="BUNDLE", type=FILE_TYPE)
+@dry_run_option
+def accept(bundle: Path, dry_run: bool) -> None:
+    """Live by the signed territory in the file BUNDLE from now on, and let its nodes talk to our vault.
+
+    A bundle with a lower serial or of another signer is refused.
+    """
+    layout = this_layout()
+    identity = load_identity(layout)
+    raw = read_file(bundle)
+    if dry_run:
+        offered = read_bundle(raw, identity.territory_key)
+        present = load_bundle(layout.bundle, identity.territory_key).serial if layout.bundle.exists() else 0
+        emit({"serial": offered.serial, "present": present}, f"Bundle {offered.serial} would follow bundle {present}.")
+        return
+    accepted = accept_bundle(layout.bundle, raw, identity.territory_key)
+    opened = open_node(layout.root)
+    write_door(opened)
+    emit(
+        {"serial": accepted.serial}, f"{identity.name} lives by bundle {accepted.serial} of {accepted.territory.name}."
+    )
+    _say_next(opened)
+
+
+@node.command()
+def show() -> None:
+    """Show who this node is, its bundle, and what it writes, may open and holds."""
+    layout = this_layout()
+    identity = load_identity(layout)
+    shown = read_public_keys(layout.keys)
+    opened = open_node(layout.root) if layout.bundle.exists() else None
+    part = _part(opened) if opened else {"origin_of": [], "standby_of": [], "holds": [], "spare_for": []}
+    serial = opened.bundle.serial if opened else None
+    data = {
+        "node": identity.name,
+        "state": str(layout.root),
+        "territory": opened.bundle.territory.name if opened else None,
+        "territory_key": fingerprint(identity.territory_key),
+        "serial": serial,
+        "in_bundle": bool(opened and identity.name in opened.bundle.members),
+        "keys": asdict(shown),
+        **part,
+    }
+    emit(data, _shown(layout, identity, shown, serial, part))
+
+
+def _shown(
+    layout: NodeLayout, identity: Identity, shown: PublicKeys, serial: int | None, part: dict[str, list[str]]
+) -> str:
+    rows = [
+        ("node", identity.name),
+        ("state", str(layout.root)),
+        ("territory key", fingerprint(identity.territory_key)),
+        ("signing key", fingerprint(shown.sign)),
+        ("bundle", str(serial or f"none yet: {command('node', 'accept', 'BUNDLE')}")),
+        *((what.replace("_", " "), ", ".join(names) or "-") for what, names in part.items()),
+    ]
+    return "\n".join(f"{what:15}{value}" for what, value in rows)
+
+
+def _part(opened: Node) -> dict[str, list[str]]:
+    """The services by the part that this node has in them."""
+    terms = [opened.bundle.terms(name) for name in sorted(opened.bundle.territory.services)]
+    return {
+        "origin_of": [it.name for it in terms if it.origin == opened.name],
+        "standby_of": [it.name for it in terms if opened.name in it.standbys],
+        "holds": [it.name for it in terms if opened.name in it.holders],
+        "spare_for": [it.name for it in terms if opened.name in it.spares],
+    }
+
+
+def _say_next(opened: Node) -> None:
+    if opened.name not in opened.bundle.members:
+        say(f"This bundle has no keys of {opened.name}: peers will not let it in.")
+        say(f"Next: collect them: {command('node', 'keys')}")
+        return
+    for name in _part(opened)["origin_of"]:
+        if not opened.service(name).chain.exists():
+            say(f"Next: {command('backup', 'begin', name, '--out', f'{name}.request')}")
+
+
+def _public_line(text: str) -> str:
+    """The key line that somebody gave, or that is in the file they named."""
+    if text.startswith("ssh-"):
+        return ssh_line(text)
+    try:
+        return ssh_line(read_file(Path(text)).decode("utf-8").strip())
+    except (UnicodeDecodeError, UsageError) as error:
+        raise UsageError("this is no Ed25519 public key.", where=text, remedy="Name the .pub file.") from error

@@ -1,0 +1,207 @@
+"""`appliance territory sign` and `grant`: what only the holder of the territory key can do, away from any node."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.cli import territory_text
+from appliance.cli.arguments import FILE_TYPE, check_writable, dry_run_option, printable, read_file, write_file
+from appliance.cli.output import emit, say
+from appliance.clock import SystemClock, utc_text
+from appliance.config.collected import merge, read_collected
+from appliance.config.draft import Draft, draft
+from appliance.config.load import load, territory_file
+from appliance.errors import WARNINGS, Refused, UsageError
+from appliance.escrow.age import check_recipient
+from appliance.trust import signed
+from appliance.trust.bundle import Bundle, make_bundle, read_bundle
+from appliance.trust.grant import REQUEST_TYPE, Grant, GrantRequest, make_grant, read_grant, read_request
+from appliance.trust.keys import load_key, public_line
+from appliance.trust.signed import fingerprint
+
+RECOVERY_NAME = "recovery.pub"  # where `appliance escrow export` puts it, beside territory.yml
+key_option = click.option("--key", required=True, metavar="FILE", type=FILE_TYPE, help="The territory's private key.")
+
+
+@click.command()
+@click.argument("plan", metavar="PLAN", type=FILE_TYPE)
+@click.option(
+    "--keys",
+    "key_files",
+    multiple=True,
+    metavar="FILE",
+    type=FILE_TYPE,
+    help="Keys of one node, as `appliance node keys` printed them, or {NODE: {user, keys}} of several. Again for more.",
+)
+@key_option
+@click.option("--serial", type=click.IntRange(min=1), help="By default the one after --previous, or 1.")
+@click.option(
+    "--recovery",
+    metavar="age1...|FILE",
+    help=f"The recovery key's public half; by default {RECOVERY_NAME} beside PLAN.",
+)
+@click.option(
+    "--previous",
+    metavar="BUNDLE",
+    type=FILE_TYPE,
+    help="The bundle in force: copies stay where they are, and nodes without new keys keep theirs.",
+)
+@click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where the signed bundle goes.")
+@dry_run_option
+def sign(
+    plan: Path,
+    key_files: tuple[Path, ...],
+    key: Path,
+    serial: int | None,
+    recovery: str | None,
+    previous: Path | None,
+    out: Path,
+    dry_run: bool,
+) -> int | None:
+    """Sign PLAN (territory.yml or its folder) with the keys collected from its nodes: the bundle they will live by.
+
+    Ends with 1 when a node has no keys yet or there is no recovery key; the bundle is good, but say so.
+    """
+    check_writable(out)
+    territory_key = load_key(key)
+    before = read_bundle(read_file(previous), public_line(territory_key)) if previous else None
+    collected = merge(read_collected(read_file(file), name=str(file)) for file in key_files)
+    new = draft(load(plan), collected, previous=before, serial=serial, recovery=_recovery(recovery, plan))
+    if not dry_run:
+        raw = make_bundle(
+            territory_key,
+            serial=new.serial,
+            issued=utc_text(SystemClock().now()),
+            territory=new.territory,
+            placements=new.placements,
+            members=new.members,
+            recovery=new.recovery,
+        )
+        write_file(out, raw)
+    emit({**_json(new), "out": str(out), "written": not dry_run}, _text(new, out, dry_run))
+    if not dry_run:
+        say(f"Next, on every node: appliance node accept {out}")
+    return WARNINGS if new.without_keys or not new.recovery else None
+
+
+@click.command()
+@click.argument("request", metavar="REQUEST", type=FILE_TYPE)
+@click.option("--bundle", required=True, metavar="FILE", type=FILE_TYPE, help="The bundle in force.")
+@key_option
+@click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where the signed grant goes.")
+@click.option("--yes", is_flag=True, help="Sign without asking.")
+@dry_run_option
+def grant(request: Path, bundle: Path, key: Path, out: Path, yes: bool, dry_run: bool) -> None:
+    """Grant the next epoch to the node that signed REQUEST, after showing who asks, for what and why.
+
+    From then on only that node can write the service. Be sure that the present writer is gone or has stopped.
+    """
+    check_writable(out)
+    territory_key = load_key(key)
+    in_force = read_bundle(read_file(bundle), public_line(territory_key))
+    asked = _read_request(read_file(request), in_force)
+    answer = read_grant(make_grant(territory_key, asked), public_line(territory_key))
+    if not dry_run:
+        _confirm(_asked(asked, answer, in_force), yes=yes)
+        write_file(out, answer.document.raw)
+    emit(
+        {
+            "service": answer.service,
+            "writer": answer.writer,
+            "epoch": answer.epoch,
+            "previous": answer.previous,
+            "repository": answer.repository,
+            "reason": answer.reason,
+            "out": str(out),
+            "written": not dry_run,
+        },
+        _asked(asked, answer, in_force) if dry_run else f"{out}: {answer.writer} may write {answer.service}.",
+    )
+    if not dry_run:
+        verb = f"backup resync {answer.service} --grant" if answer.previous else f"backup accept {answer.service}"
+        say(f"Next, on {answer.writer}: appliance {verb} {out}")
+
+
+def _recovery(given: str | None, plan: Path) -> str | None:
+    """The public half of the recovery key; None when nothing names one."""
+    if given and given.startswith("age1"):
+        check_recipient(given)
+        return given
+    beside = territory_file(plan).with_name(RECOVERY_NAME)
+    file = Path(given) if given else beside if beside.exists() else None
+    if file is None:
+        return None
+    line = read_file(file).decode("utf-8", "replace").strip()
+    try:
+        check_recipient(line)
+    except UsageError as error:
+        remedy = "It is one line that starts with age1; `appliance escrow export` writes it."
+        raise UsageError("this is not the recovery key's public half.", where=str(file), remedy=remedy) from error
+    return line
+
+
+def _json(new: Draft) -> dict[str, Any]:
+    return {
+        "serial": new.serial,
+        "territory": new.territory.name,
+        "nodes": sorted(new.members),
+        "new": list(new.new),
+        "replaced": list(new.replaced),
+        "gone": list(new.gone),
+        "without_keys": list(new.without_keys),
+        "recovery": new.recovery,
+        "moves": [asdict(move) for move in new.moves],
+        "placements": {name: list(placement.holders) for name, placement in sorted(new.placements.items())},
+    }
+
+
+def _text(new: Draft, out: Path, dry_run: bool) -> str:
+    what = "would be signed into" if dry_run else "is signed:"
+    lines = [f"Bundle {new.serial} of {new.territory.name} {what} {out}", territory_text.moves_text(new.moves)]
+    keys: Mapping[str, tuple[str, ...]] = {"New": new.new, "Replaced": new.replaced, "Gone": new.gone}
+    lines += [f"{what} keys: {', '.join(names)}." for what, names in keys.items() if names]
+    if new.without_keys:
+        lines.append(f"Without keys, so not taking part yet: {', '.join(new.without_keys)}.")
+    if not new.recovery:
+        lines.append("There is no recovery key: data whose trusted nodes are all lost could not be read any more.")
+    return "\n".join(lines)
+
+
+def _read_request(raw: bytes, in_force: Bundle) -> GrantRequest:
+    """The request, signed by the key that the bundle has for who it says asks."""
+    line, _ = signed.split(raw, REQUEST_TYPE)
+    claimed = str(signed.parse(line, REQUEST_TYPE).get("writer"))
+    asked = read_request(raw, in_force.member(claimed).keys.sign)
+    in_force.terms(asked.service)
+    return asked
+
+
+def _asked(asked: GrantRequest, answer: Grant, in_force: Bundle) -> str:
+    terms = in_force.terms(asked.service)
+    parts = {terms.origin: "its origin", **dict.fromkeys(terms.standbys, "a standby of it")}
+    return "\n".join(
+        (
+            f"service     {asked.service} ({terms.service.title or terms.service.kind})",
+            f"writer      {asked.writer}, {parts.get(asked.writer, 'NEITHER its origin NOR a standby of it')}",
+            f"key         {fingerprint(asked.writer_key)}",
+            f"epoch       {answer.epoch}, after {asked.known_epoch or 'none'}",
+            f"repository  {asked.repository[:16]}...",
+            f"reason      {printable(asked.reason)}",
+        )
+    )
+
+
+def _confirm(shown: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("a grant is confirmed on a terminal, and there is none.", remedy="Say --yes.")
+    click.echo(shown, err=True)
+    if not click.confirm("Sign this grant?", err=True):
+        raise Refused("nothing was signed.")
