@@ -1,0 +1,191 @@
+"""A peer keeps what its own rules say, whatever the origin, the wall clock or the order of the question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.backup.retention import MONTH, TIERS, YEAR, Drop, Generation, Keep, prune_counts, thin
+from appliance.errors import UsageError
+from appliance.territory.model import Retention
+from appliance.trust.generation import NO_PARENT, GenerationId
+from appliance.units import DAY, HOUR
+
+LOCK = 30 * DAY
+
+
+def digest(epoch: int, sequence: int, side: int = 0) -> str:
+    return f"{epoch:06x}{sequence:010x}{side:048x}"
+
+
+def generation(epoch: int, sequence: int, received: int, previous: str, side: int = 0) -> Generation:
+    return Generation(GenerationId(epoch, sequence, digest(epoch, sequence, side)), previous, received)
+
+
+def line(ages: Iterable[int], epoch: int = 2, parent: str = NO_PARENT) -> list[Generation]:
+    """One epoch's generations, received at `ages`."""
+    found = []
+    for sequence, age in enumerate(ages, 1):
+        found.append(generation(epoch, sequence, age, parent))
+        parent = found[-1].id.digest
+    return found
+
+
+def kept(decisions: Iterable[Keep | Drop]) -> list[GenerationId]:
+    return [decision.id for decision in decisions if isinstance(decision, Keep)]
+
+
+def after(generations: list[Generation], now: int, lock: int = LOCK) -> list[Generation]:
+    """The same generations once the decisions are carried out: headers stay."""
+    left = set(kept(thin(generations, now, lock)))
+    return [replace(item, held=item.held and item.id in left) for item in generations]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Generation]:
+    """Two or three epochs, each with a parent in an earlier one; some ends of an epoch are forks."""
+    found: list[Generation] = []
+    age = 0
+    for epoch in draw(st.sampled_from([(2,), (2, 4), (2, 3, 8)])):
+        gaps = draw(st.lists(st.integers(0, 40 * DAY), min_size=1, max_size=25))
+        ages = []
+        for gap in gaps:
+            age += gap
+            ages.append(age)
+        parent = draw(st.sampled_from([item.id.digest for item in found])) if found else NO_PARENT
+        found += line(ages, epoch, parent)
+        if draw(st.booleans()):
+            last = found[-1]
+            found.append(generation(epoch, last.id.sequence, age, last.previous, side=1))
+    return draw(st.permutations(found))
+
+
+nows = st.integers(0, 12 * YEAR)
+locks = st.integers(0, 90 * DAY)
+
+
+@given(histories(), nows, locks)
+def test_nothing_younger_than_the_lock_is_dropped(history: list[Generation], now: int, lock: int) -> None:
+    left = set(kept(thin(history, now, lock)))
+    assert {item.id for item in history if now - item.received_age_seconds < lock} <= left
+
+
+@given(histories(), nows, locks)
+def test_thinning_again_at_once_drops_nothing_more(history: list[Generation], now: int, lock: int) -> None:
+    once = after(history, now, lock)
+    assert after(once, now, lock) == once
+
+
+@given(histories(), nows, locks)
+def test_the_newest_of_each_branch_and_epoch_is_kept(history: list[Generation], now: int, lock: int) -> None:
+    left = set(kept(thin(history, now, lock)))
+    parents = {item.previous for item in history}
+    assert {item.id for item in history if item.id.digest not in parents} <= left
+    assert max(item.id for item in history) in left
+    for epoch in {item.id.epoch for item in history}:
+        assert max((item.id for item in history if item.id.epoch == epoch), key=lambda name: name.sequence) in left
+
+
+@given(histories(), nows, locks)
+def test_everything_is_kept_while_frozen(history: list[Generation], now: int, lock: int) -> None:
+    assert set(kept(thin(history, now, lock, frozen=True))) == {item.id for item in history}
+
+
+@given(histories(), nows, locks, st.integers(1, 300))
+def test_only_ages_count_and_never_when_the_ageing_clock_began(
+    history: list[Generation], now: int, lock: int, months: int
+) -> None:
+    shift = months * MONTH
+    shifted = [replace(item, received_age_seconds=item.received_age_seconds + shift) for item in history]
+    assert kept(thin(shifted, now + shift, lock)) == kept(thin(history, now, lock))
+
+
+@given(histories(), nows, locks)
+def test_the_order_of_the_question_does_not_count(history: list[Generation], now: int, lock: int) -> None:
+    assert thin(history, now, lock) == thin(sorted(history, key=lambda item: item.id), now, lock)
+
+
+@given(histories(), st.lists(st.integers(0, 200 * DAY), max_size=12), locks)
+def test_thinning_often_keeps_no_less_than_thinning_once(
+    history: list[Generation], spans: list[int], lock: int
+) -> None:
+    """A holder that thins each night must not end with fewer points in time than one that wakes after a year."""
+    often, now = history, 0
+    for span in spans:
+        now += span
+        often = after(often, now, lock)
+    assert kept(thin(often, now, lock)) == kept(thin(history, now, lock))
+
+
+@given(histories(), nows, st.integers(0, 3 * YEAR), locks)
+def test_time_alone_never_brings_a_dropped_generation_back(
+    history: list[Generation], now: int, later: int, lock: int
+) -> None:
+    assert set(kept(thin(history, now + later, lock))) <= set(kept(thin(history, now, lock)))
+
+
+def test_a_generation_received_later_than_now_is_young() -> None:
+    history = line([400 * DAY, 401 * DAY, 402 * DAY])
+    assert len(kept(thin(history, 5 * DAY, LOCK))) == 3
+
+
+def test_three_years_of_a_backup_each_four_hours() -> None:
+    history = line(range(0, 3 * YEAR, 4 * HOUR))
+    now = 3 * YEAR
+    ages = {item.id: now - item.received_age_seconds for item in history}
+    decisions = thin(history, now, LOCK)
+    left = [ages[name] for name in kept(decisions)]
+    days = [sum(since * DAY < age <= until * DAY for age in left) for since, until in pairwise((0, 30, 90, 212, 1096))]
+    # The edges of a period may lie on the other side of a limit, hence two more or less.
+    assert days == pytest.approx([30 * 6, 60 * 2, 2 * (212 - 90) / 7, 2 * (1095 - 212) / 28], abs=2)
+    assert decisions[0] == Keep(history[0].id, "the first of its month")
+
+
+def test_what_an_intruder_adds_in_a_day_never_takes_the_place_of_what_was_there_before() -> None:
+    flooded = line([100 * DAY + HOUR, *range(100 * DAY + 2 * HOUR, 100 * DAY + 9 * HOUR, 60)])
+    decisions = thin(flooded, 160 * DAY, LOCK)
+    assert decisions[0] == Keep(flooded[0].id, "the first of its day")
+    assert kept(decisions) == [flooded[0].id, flooded[-1].id]
+
+
+def test_a_branch_keeps_its_newest_even_when_the_middle_of_another_is_gone() -> None:
+    main = line(range(0, 40 * MONTH, DAY))
+    branch = line([10 * MONTH + 15 * DAY + HOUR], epoch=4, parent=main[10 * 28].id.digest)
+    history = after(main + branch, 41 * MONTH)
+    left = [item for item in history if item.held]
+    assert branch[0].id in [item.id for item in left]
+    assert len(left) < 200, "a generation whose child is dropped is not taken for a branch's newest"
+
+
+def test_both_sides_of_a_fork_are_kept() -> None:
+    start = line([0])
+    sides = [generation(2, 2, HOUR * side, start[0].id.digest, side) for side in (1, 2, 3)]
+    assert {item.id for item in sides} <= set(kept(thin(start + sides, 20 * YEAR, LOCK)))
+
+
+def test_after_ten_years_only_the_newest_is_left() -> None:
+    history = line(range(0, 100 * DAY, DAY))
+    decisions = thin(history, 12 * YEAR, LOCK)
+    assert kept(decisions) == [history[-1].id]
+    assert isinstance(decisions[0], Drop)
+    assert "older than all that is kept" in decisions[0].reason
+
+
+def test_every_period_is_made_of_whole_shorter_ones() -> None:
+    """Otherwise the first of a month could be dropped while weeks count, before months do."""
+    for shorter, longer in pairwise(TIERS):
+        assert longer.period_seconds % shorter.period_seconds == 0
+        assert longer.seconds > shorter.seconds
+
+
+def test_the_origin_prunes_by_its_counts_and_never_to_nothing() -> None:
+    counts = prune_counts(Retention())
+    assert (counts.hourly, counts.daily, counts.weekly, counts.monthly, counts.yearly) == (24, 14, 8, 12, 0)
+    assert counts.within == ""
+    with pytest.raises(UsageError, match="keeps no archive"):
+        prune_counts(Retention(0, 0, 0, 0, 0))
