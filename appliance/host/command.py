@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -123,8 +124,11 @@ def _start(
                 env=environment,
                 pass_fds=tuple(fds.values()),
             )
-        except FileNotFoundError as error:
-            raise _missing(words[0], cwd, error) from error
+        except (FileNotFoundError, PermissionError) as error:
+            # A folder of PATH that we may not enter turns "not there" into "permission denied".
+            if isinstance(error, PermissionError) and ("/" in words[0] or shutil.which(words[0])):
+                raise
+            raise _missing(words[0], cwd) from error
 
 
 def _words(process: subprocess.Popen[bytes]) -> tuple[str, ...]:
@@ -137,7 +141,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         # Not a group of their own: whoever ends this process's group, Ctrl-C or a service manager, must reach them too.
         for pid in [process.pid, *_descendants(process.pid)]:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
@@ -149,7 +153,7 @@ def _too_long(process: subprocess.Popen[bytes], timeout_seconds: float) -> Comma
     return CommandTimeout(f"{_words(process)!r} did not end within {timeout_seconds:.0f} s.")
 
 
-def _missing(program: str, cwd: str | os.PathLike[str] | None, error: FileNotFoundError) -> NotFound:
+def _missing(program: str, cwd: str | os.PathLike[str] | None) -> NotFound:
     if cwd is not None and not os.path.isdir(cwd):
         return NotFound(f"the folder {os.fspath(cwd)!r} does not exist.")
     return NotFound(f"the program {program!r} is not installed.", remedy="Run `make setup`.")

@@ -47,6 +47,22 @@ def test_a_missing_program_is_named() -> None:
         run(("no-such-program",), timeout_seconds=1)
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter any folder")
+def test_a_missing_program_is_named_even_when_path_holds_a_closed_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(NotFound, match="no-such-program"):
+        run(("no-such-program",), timeout_seconds=1)
+
+
+def test_a_file_that_may_not_be_run_is_not_taken_for_a_missing_program(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_text("#!/bin/sh\n")
+    with pytest.raises(PermissionError):
+        run((str(tmp_path / "tool"),), timeout_seconds=1)
+
+
 def test_a_missing_folder_is_not_taken_for_a_missing_program(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="gone"):
         run(("true",), timeout_seconds=1, cwd=tmp_path / "gone")
