@@ -1,0 +1,129 @@
+"""A restore job as it is kept on disk: whoever runs it again goes on where it stopped.
+
+restores/JOB/
+  job.json    this file: what, where to, how far
+  files/      what came out of the archive, until it is put in place; the default target of a job that is not in place
+  changes     each path that is put in place, and whether it is new or replaces something
+  replaced/   what stood there before, kept for 30 days
+  undone/     what stood there when the job was undone
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from appliance.errors import IntegrityError, NotFound
+from appliance.host.files import write_atomic
+from appliance.restore.place import Change
+
+FORMAT = 1
+
+State = Literal["planned", "extracted", "kept", "done", "undoing", "returning", "undone"]
+"""planned → extracted → (in place: kept) → done → undoing (what is new goes) → returning (what was there) → undone."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One restore of `paths` (none: everything) of `archive`.
+
+    With `in_place`, what the archive has at "a/b" is put at `target`/a/b; without, it is extracted to `target`.
+    `ended_age_seconds` is when it ended by the ageing clock, None until then.
+    """
+
+    id: str
+    archive: str
+    paths: tuple[str, ...]
+    target: Path
+    in_place: bool
+    state: State
+    entries: int
+    size: int
+    created_utc_seconds: float
+    warnings: tuple[tuple[str, str], ...] = ()
+    """(path, reason) of what could not be restored as it was."""
+    ended_age_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """Where a job keeps what."""
+
+    root: Path
+
+    @property
+    def file(self) -> Path:
+        return self.root / "job.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def files(self) -> Path:
+        return self.root / "files"
+
+    @property
+    def changes(self) -> Path:
+        return self.root / "changes"
+
+    @property
+    def replaced(self) -> Path:
+        return self.root / "replaced"
+
+    @property
+    def undone(self) -> Path:
+        return self.root / "undone"
+
+
+def folder_of(restores: Path, job_id: str) -> JobFolder:
+    """The folder of a job; raise NotFound for a name that is no job's."""
+    folder = JobFolder(restores / job_id)
+    if "/" in job_id or job_id.startswith(".") or not folder.file.is_file():
+        raise NotFound(f'there is no restore "{job_id}".', remedy="List the restores to see their names.")
+    return folder
+
+
+def save(folder: JobFolder, job: Job) -> Job:
+    """Keep `job` durably and return it."""
+    data = {**dataclasses.asdict(job), "target": str(job.target), "format": FORMAT}
+    write_atomic(folder.file, json.dumps(data, indent=1).encode(), mode=0o600)
+    return job
+
+
+def load(folder: JobFolder) -> Job:
+    """Raise IntegrityError when the file is not a job of a format we know."""
+    try:
+        data = json.loads(folder.file.read_bytes())
+        if data.pop("format") != FORMAT:
+            raise ValueError("unknown format")
+        return Job(**{**data, "paths": tuple(data["paths"]), "target": Path(data["target"]), "warnings": _pairs(data)})
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"this restore cannot be read: {error}.", where=str(folder.file)) from error
+
+
+def _pairs(data: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(path), str(reason)) for path, reason in data["warnings"])
+
+
+def load_changes(folder: JobFolder) -> dict[str, Change]:
+    """What the job changes in place; nothing before it was surveyed."""
+    try:
+        changes: dict[str, Change] = json.loads(folder.changes.read_bytes())
+    except FileNotFoundError:
+        return {}
+    return changes
+
+
+def save_changes(folder: JobFolder, changes: dict[str, Change]) -> None:
+    write_atomic(folder.changes, json.dumps(changes).encode(), mode=0o600)
+
+
+def jobs(restores: Path) -> Iterator[Job]:
+    """Every job, oldest first."""
+    for file in sorted(restores.glob("[!.]*/job.json")):
+        yield load(JobFolder(file.parent))

@@ -1,0 +1,207 @@
+"""Restore a file, a folder or everything, to a folder or in place; a restore that is cut goes on when it is run again.
+
+The order is the safety. Nothing is written before the archive's paths were examined and the room counted. What comes
+out of the archive is durable before anything in place is touched; what it replaces is kept, and that is durable, before
+the first rename; `changes` is written before the first file is kept, so undo always knows everything. Each step is
+repeated whole when it was cut, and repeating changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from appliance.borg.client import Borg
+from appliance.borg.errors import PathMissing
+from appliance.borg.model import Item
+from appliance.clock import utc_text
+from appliance.errors import Forbidden, NoSpace, NotFound, UsageError
+from appliance.host.command import run as run_command
+from appliance.host.files import fsync_folder, locked, make_private_folder
+from appliance.restore.contents import Contents, examine
+from appliance.restore.job import Job, JobFolder, folder_of, load, load_changes, save, save_changes
+from appliance.restore.place import Change, TargetChanged, keep_all, place_all, survey
+from appliance.units import DAY, MIB, format_bytes
+
+SPARE_BYTES = 64 * MIB
+"""What must remain free on a disk after a restore."""
+
+
+def plan(
+    restores: Path,
+    borg: Borg,
+    archive: str,
+    paths: Sequence[str],
+    *,
+    now: float,
+    into: Path | None = None,
+    in_place: Path | None = None,
+) -> Job:
+    """Prepare the restore of `paths` (none: everything) of `archive` and keep it as a job, without restoring yet.
+
+    `into` is a folder that is empty or not there; by default it is the job's own. `in_place` is the folder to which
+    the paths of the archive are relative; folders that exist there keep their own attributes. `now` is in UTC seconds.
+    Raise PathMissing, NoSpace (saying how much is missing), IntegrityError for an archive whose paths would leave
+    their folder, UsageError for a target that cannot be one.
+    """
+    _check_target(into, in_place)
+    paths = _normal(paths)
+    contents = examine(_wanted(borg, archive, paths))
+    folder = _new_folder(restores, now)
+    target = in_place or into or folder.files
+    _check_room(folder.root if in_place else target, contents.size)
+    if in_place is not None and not _on_one_disk(in_place, folder.root):
+        _check_room(in_place, contents.size)
+    return save(folder, _job(folder, archive, paths, target, in_place is not None, contents, now))
+
+
+def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int) -> Job:
+    """Carry the job out from where it stands, and return it done; a job that is done is left.
+
+    `age_seconds` is the ageing clock's: what the job replaced is kept for 30 days from then. Raise Refused when a
+    folder to restore is a symlink in place, TargetChanged when somebody changes the target at that very time.
+    """
+    folder = folder_of(restores, job_id)
+    with locked(folder.lock, what=f"the restore {job_id}"):
+        job = load(folder)
+        try:
+            if job.state == "planned":
+                job = _extract(folder, job, borg)
+            if job.state == "extracted" and job.in_place:
+                job = _keep(folder, job)
+            if job.state == "kept":
+                job = _place(folder, job)
+        except PermissionError as error:
+            raise Forbidden(
+                f"{error.filename or job.target} may not be changed by this account.",
+                remedy="Run the restore again as the owner of the share or as root.",
+            ) from error
+        if job.state in ("extracted", "kept"):
+            job = save(folder, dataclasses.replace(job, state="done", ended_age_seconds=age_seconds))
+        return job
+
+
+def changes_of(restores: Path, job_id: str) -> dict[str, Change]:
+    """What the job makes or replaces in place, by path."""
+    return load_changes(folder_of(restores, job_id))
+
+
+def sync(folder: Path) -> None:
+    """Make everything written to the disk of `folder` durable, file contents included."""
+    run_command(("sync", "--file-system", str(folder)), timeout_seconds=DAY, check=True)
+
+
+def _extract(folder: JobFolder, job: Job, borg: Borg) -> Job:
+    stage = folder.files if job.in_place else job.target
+    warnings = borg.extract(job.archive, job.paths, stage)
+    sync(stage)
+    kept = tuple((warning.path, warning.reason) for warning in warnings)
+    return save(folder, dataclasses.replace(job, state="extracted", warnings=kept))
+
+
+def _keep(folder: JobFolder, job: Job) -> Job:
+    changes = _merged(load_changes(folder), survey(folder.files, job.target))
+    if not _on_one_disk(job.target, folder.root):
+        _check_room(
+            folder.root, sum(_size(job.target / path) for path, change in changes.items() if change == "replace")
+        )
+    save_changes(folder, changes)
+    keep_all(job.target, changes, folder.replaced)
+    sync(folder.root)
+    return save(folder, dataclasses.replace(job, state="kept"))
+
+
+def _place(folder: JobFolder, job: Job) -> Job:
+    try:
+        place_all(folder.files, job.target, folder.replaced, load_changes(folder))
+    except TargetChanged:
+        save(folder, dataclasses.replace(job, state="extracted"))  # the next run surveys and keeps again
+        raise
+    sync(job.target)
+    return job
+
+
+def _merged(before: dict[str, Change], after: dict[str, Change]) -> dict[str, Change]:
+    """Once something was kept for a path it stays "replace": what the first survey saw may be moved aside by now."""
+    return {**after, **{path: change for path, change in before.items() if change == "replace" or path not in after}}
+
+
+def _wanted(borg: Borg, archive: str, paths: Sequence[str]) -> Iterator[Item]:
+    if not paths:
+        yield from borg.items(archive)
+    for path in paths:
+        found = False
+        for item in borg.items(archive, under=path):
+            found = True
+            yield item
+        if not found:
+            raise PathMissing(f'"{path}" is not in the archive {archive}.')
+
+
+def _normal(paths: Sequence[str]) -> tuple[str, ...]:
+    """As the archive names them: without slashes at the ends. "." is everything."""
+    stripped = tuple(path.strip("/") for path in paths)
+    return () if any(path in ("", ".") for path in stripped) else stripped
+
+
+def _check_target(into: Path | None, in_place: Path | None) -> None:
+    if into is not None and in_place is not None:
+        raise UsageError("a restore goes to a folder or in place, not both.")
+    if in_place is not None and not in_place.is_dir():
+        raise NotFound(f"the folder {in_place} does not exist.", remedy="Make it, or restore to another folder.")
+    if into is not None and into.exists() and (not into.is_dir() or any(into.iterdir())):
+        raise UsageError(f"{into} is not empty.", remedy="Name a folder that does not exist yet.")
+
+
+def _new_folder(restores: Path, now: float) -> JobFolder:
+    """Jobs are named after the second they were asked in, and a number when it was the same second."""
+    make_private_folder(restores)
+    stamp = utc_text(now).replace(":", "").replace("-", "")
+    for number in range(1_000_000):
+        folder = JobFolder(restores / (f"{stamp}-{number}" if number else stamp))
+        try:
+            folder.root.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        fsync_folder(restores)
+        return folder
+    raise AssertionError("unreachable")
+
+
+def _job(
+    folder: JobFolder,
+    archive: str,
+    paths: tuple[str, ...],
+    target: Path,
+    in_place: bool,
+    contents: Contents,
+    now: float,
+) -> Job:
+    return Job(
+        folder.root.name, archive, paths, target.absolute(), in_place, "planned", contents.entries, contents.size, now
+    )
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    while not folder.exists():
+        folder = folder.parent
+    disk = os.statvfs(folder)
+    missing = needed + SPARE_BYTES - disk.f_bavail * disk.f_frsize
+    if missing > 0:
+        raise NoSpace(
+            f"{format_bytes(missing)} more must be free on the disk of {folder} to restore {format_bytes(needed)}.",
+            remedy="Free that much, or restore to another disk.",
+        )
+
+
+def _on_one_disk(one: Path, other: Path) -> bool:
+    return one.stat().st_dev == other.stat().st_dev
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0

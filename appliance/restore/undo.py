@@ -1,0 +1,97 @@
+"""Undo a restore, and forget what restores replaced when its time is over.
+
+Undoing destroys nothing either: what stands in place now, perhaps edited since, is kept in `undone`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import Forbidden, Refused, UsageError
+from appliance.host.files import locked
+from appliance.restore.job import Job, JobFolder, folder_of, jobs, load, load_changes, save
+from appliance.restore.jobs import sync
+from appliance.restore.place import keep_all, move_away, place_all, survey
+from appliance.units import DAY
+
+KEPT_SECONDS = 30 * DAY
+
+
+def undo(restores: Path, job_id: str) -> Job:
+    """Put back what the job replaced and take away what it made; return the job, undone. Safe to cut and to repeat.
+
+    Raise Refused when the job has not ended, UsageError when it was not in place.
+    """
+    folder = folder_of(restores, job_id)
+    with locked(folder.lock, what=f"the restore {job_id}"):
+        job = load(folder)
+        if not job.in_place:
+            raise UsageError("this restore replaced nothing.", remedy=f"Its files are in {job.target}.")
+        if job.state in ("planned", "extracted", "kept"):
+            raise Refused("this restore has not ended.", remedy="Run it again to its end, then undo it.")
+        try:
+            if job.state in ("done", "undoing"):
+                job = _take_away(folder, job)
+            if job.state == "returning":
+                job = _put_back(folder, job)
+        except PermissionError as error:
+            raise Forbidden(f"{error.filename or job.target} may not be changed by this account.") from error
+        return job
+
+
+def expire(restores: Path, *, age_seconds: int, kept_seconds: float = KEPT_SECONDS) -> tuple[str, ...]:
+    """Remove the jobs that ended `kept_seconds` ago or more, by the ageing clock, with all they kept; their names.
+
+    A job that has not ended is never removed. Files that were restored to a folder outside the job stay.
+    """
+    for aside in restores.glob(".*.expired"):
+        _remove(aside)  # a removal that was cut
+    gone = []
+    for job in jobs(restores):
+        if job.ended_age_seconds is not None and age_seconds - job.ended_age_seconds >= kept_seconds:
+            folder = folder_of(restores, job.id)
+            with locked(folder.lock, what=f"the restore {job.id}"):
+                aside = folder.root.with_name(f".{job.id}.expired")
+                os.rename(folder.root, aside)
+            _remove(aside)
+            gone.append(job.id)
+    return tuple(gone)
+
+
+def _take_away(folder: JobFolder, job: Job) -> Job:
+    save(folder, dataclasses.replace(job, state="undoing"))
+    for path, change in load_changes(folder).items():
+        if change == "new":
+            move_away(job.target, path, folder.undone)
+    return save(folder, dataclasses.replace(job, state="returning"))
+
+
+def _put_back(folder: JobFolder, job: Job) -> Job:
+    if folder.replaced.exists():
+        changes = survey(folder.replaced, job.target)
+        keep_all(job.target, changes, folder.undone)
+        sync(folder.root)
+        place_all(folder.replaced, job.target, folder.undone, changes)
+        sync(job.target)
+    return save(folder, dataclasses.replace(job, state="undone"))
+
+
+def _remove(folder: Path) -> None:
+    """Remove `folder` with all in it, read-only folders included."""
+    shutil.rmtree(folder, onexc=_open_and_retry)
+
+
+def _open_and_retry(function: Callable[..., Any], path: str, _: BaseException) -> None:
+    for folder in (os.path.dirname(path), path):
+        if stat.S_ISDIR(os.lstat(folder).st_mode):
+            os.chmod(folder, 0o700)
+    if function in (os.rmdir, os.unlink):
+        function(path)
+    else:
+        shutil.rmtree(path)

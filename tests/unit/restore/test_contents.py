@@ -1,0 +1,45 @@
+"""Nothing of an archive may be written outside the folder it is restored to."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.borg.model import Item, Kind
+from appliance.errors import IntegrityError
+from appliance.restore.contents import Contents, examine
+
+
+def item(path: str, kind: Kind = "file", target: str = "", size: int = 0) -> Item:
+    return Item(path, kind, 0o644, "u", "g", 1, 1, 0.0, size, target, True)
+
+
+HOSTILE = [
+    [item("/etc/passwd")],
+    [item("../up")],
+    [item("a/../../up")],
+    [item("a//b")],
+    [item("")],
+    [item("a", "symlink", "/etc"), item("a/passwd")],
+    [item("a/b/passwd"), item("a/b", "symlink", "/etc")],
+    [item("a", "symlink", "/etc"), item("a/x/y/passwd")],
+    [item("steal", "hardlink", "../../etc/shadow")],
+    [item("steal", "hardlink", "/etc/shadow")],
+]
+
+
+@pytest.mark.parametrize("items", HOSTILE)
+def test_an_archive_that_reaches_outside_is_refused(items: list[Item]) -> None:
+    with pytest.raises(IntegrityError, match="nothing was restored"):
+        examine(items)
+
+
+def test_a_usual_archive_is_counted() -> None:
+    items = [
+        item(".", "folder"),
+        item("a", "folder"),
+        item("a/b", size=10),
+        item("a/c", "hardlink", "a/b"),
+        item("ab", "symlink", "/etc"),
+        item("a/..b", size=5),
+    ]
+    assert examine(items) == Contents(entries=6, size=15)
