@@ -15,7 +15,7 @@ from pathlib import Path
 
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.node import Node
-from appliance.backup.peers import Conversation, Head, connect
+from appliance.backup.peers import Conversation, Head, Lines, connect
 from appliance.backup.vault.store import HEADER, LIST
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
@@ -51,10 +51,10 @@ class Survey:
         return " ".join(parts)
 
 
-def survey(node: Node, service: str, peers: tuple[str, ...]) -> Survey:
-    """Ask every peer for its head, all at once."""
-    with ThreadPoolExecutor(max_workers=max(1, len(peers))) as pool:
-        answers = tuple(pool.map(lambda peer: _ask_head(node, service, peer), peers))
+def survey(node: Node, service: str, peers: tuple[str, ...], lines: Lines | None = None) -> Survey:
+    """Ask every peer for its head, all at once; on `lines`, when given, which stay open."""
+    with Lines(node) as own, ThreadPoolExecutor(max_workers=max(1, len(peers))) as pool:
+        answers = tuple(pool.map(lambda peer: _ask_head(lines or own, service, peer), peers))
     heads = tuple(answer for answer in answers if isinstance(answer, Head))
     silent = {
         peer: answer.what for peer, answer in zip(peers, answers, strict=True) if isinstance(answer, ApplianceError)
@@ -62,9 +62,9 @@ def survey(node: Node, service: str, peers: tuple[str, ...]) -> Survey:
     return Survey(heads, silent)
 
 
-def _ask_head(node: Node, service: str, peer: str) -> Head | ApplianceError:
+def _ask_head(lines: Lines, service: str, peer: str) -> Head | ApplianceError:
     try:
-        with connect(node, peer) as conversation:
+        with lines.to(peer) as conversation:
             return conversation.head(service)
     except ApplianceError as error:
         return error

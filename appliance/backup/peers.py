@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +15,14 @@ from appliance.backup.node import Node
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.files import write_atomic
-from appliance.host.ssh import Destination, client_argv, known_hosts_line, start_client
+from appliance.host.ssh import Destination, client_argv, known_hosts_line, pipes_of, start_client
 from appliance.trust.bundle import Member
 from appliance.trust.generation import GenerationId, Header, epoch_of, read_header
 from appliance.trust.grant import Grant, read_grant
 from appliance.trust.receipt import Receipt, read_receipt
+
+
+CLOSE_SECONDS_MAX = 30
 
 
 @dataclass(frozen=True)
@@ -79,30 +84,85 @@ def read_head(frame: dict[str, Any], peer: Member, service: str, territory_key: 
         raise IntegrityError(f"{peer.name} gave an answer that is not a head ({error}).") from error
 
 
+class Line:
+    """An ssh to one peer's vault, kept open over several requests: a start of ssh costs more than most answers."""
+
+    def __init__(self, node: Node, peer_name: str) -> None:
+        self.peer = node.bundle.member(peer_name)
+        argv = client_argv(
+            destination_of(self.peer),
+            identity=node.layout.keys / "ssh_ed25519",
+            known_hosts=known_hosts_of(node),
+            command=COMMAND,
+        )
+        self._process = start_client(argv)
+        self._to, self._from, self._said = pipes_of(self._process)
+        self.conversation = Conversation(node, self.peer, Channel(self._from.fileno(), self._to.fileno()))
+
+    def is_alive(self) -> bool:
+        """Whether the other side still listens: a vault says nothing unasked, so anything to read is its end."""
+        ended, _, _ = select.select([self._from], [], [], 0)
+        return self._process.poll() is None and not ended
+
+    def explain(self, error: Closed) -> Unreachable:
+        """`error` with what ssh said, which tells a wrong key from a dead machine."""
+        self._process.terminate()
+        said = self._said.read(2000).decode(errors="replace").strip().splitlines()
+        return Unreachable(f"{self.peer.name} does not answer: {said[-1] if said else error}.")
+
+    def close(self) -> None:
+        for pipe in (self._to, self._from, self._said):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        try:
+            self._process.wait(timeout=CLOSE_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Lines:
+    """Open lines to several peers, each used by one thread at a time; closed together at the end of the `with`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._open: dict[str, Line] = {}
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for peer in tuple(self._open):
+            self._open.pop(peer).close()
+
+    @contextlib.contextmanager
+    def to(self, peer: str) -> Iterator[Conversation]:
+        """A conversation with `peer`, on its open line if that still lives; raise Unreachable when there is none.
+
+        A refusal or a fault ends the line, as it ends the vault's session.
+        """
+        line = self._open.pop(peer, None)
+        if line is not None and not line.is_alive():
+            line.close()
+            line = None
+        line = line or Line(self._node, peer)
+        try:
+            yield line.conversation
+        except Closed as error:
+            explained = line.explain(error)
+            line.close()
+            raise explained from error
+        except BaseException:
+            line.close()
+            raise
+        self._open[peer] = line
+
+
 @contextlib.contextmanager
 def connect(node: Node, peer_name: str) -> Iterator[Conversation]:
-    """A conversation with the vault of `peer_name`; raise Unreachable, with what ssh said, when there is none."""
-    peer = node.bundle.member(peer_name)
-    argv = client_argv(
-        destination_of(peer),
-        identity=node.layout.keys / "ssh_ed25519",
-        known_hosts=known_hosts_of(node),
-        command=COMMAND,
-    )
-    process = start_client(argv)
-    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-    try:
-        yield Conversation(node, peer, Channel(process.stdout.fileno(), process.stdin.fileno()))
-    except Closed as error:
-        process.terminate()
-        said = process.stderr.read(2000).decode(errors="replace").strip().splitlines()
-        raise Unreachable(f"{peer.name} does not answer: {said[-1] if said else error}.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        process.stdout.close()
-        process.stderr.close()
-        process.wait(timeout=60)
+    """One conversation with the vault of `peer_name`; raise Unreachable, with what ssh said, when there is none."""
+    with Lines(node) as lines, lines.to(peer_name) as conversation:
+        yield conversation
 
 
 def destination_of(peer: Member) -> Destination:

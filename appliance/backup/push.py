@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.chain import Chain, Sealed
-from appliance.backup.node import Node
-from appliance.backup.peers import Conversation, Head, connect
+from appliance.backup.peers import Conversation, Head, Lines
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused
 from appliance.trust.receipt import Receipt, read_receipt
 
@@ -30,22 +29,23 @@ class Pushed:
     error: ApplianceError | None = None
 
 
-def push_all(node: Node, chain: Chain, sealed: Sealed, folder: Path, peers: Sequence[str]) -> tuple[Pushed, ...]:
+def push_all(lines: Lines, chain: Chain, sealed: Sealed, folder: Path, peers: Sequence[str]) -> tuple[Pushed, ...]:
     """Push to all `peers` at once; one that fails does not disturb the others."""
     with ThreadPoolExecutor(max_workers=max(1, len(peers))) as pool:
-        return tuple(pool.map(lambda peer: push(node, chain, sealed, folder, peer), peers))
+        return tuple(pool.map(lambda peer: push(lines, chain, sealed, folder, peer), peers))
 
 
-def push(node: Node, chain: Chain, sealed: Sealed, folder: Path, peer: str) -> Pushed:
+def push(lines: Lines, chain: Chain, sealed: Sealed, folder: Path, peer: str) -> Pushed:
     """Push `sealed`, whose files lie in `folder`, to `peer`; the outcome, errors included, as a value."""
     started = time.monotonic()
     sent = 0
     try:
-        with connect(node, peer) as conversation:
+        with lines.to(peer) as conversation:
+            before = conversation.channel.bytes_sent
             try:
                 receipt = _push(conversation, chain, sealed, folder)
             finally:
-                sent = conversation.channel.bytes_sent
+                sent = conversation.channel.bytes_sent - before
         chain.add_receipt(receipt)
         return Pushed(peer, receipt, sent, time.monotonic() - started)
     except ApplianceError as error:

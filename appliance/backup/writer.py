@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from appliance.backup.adopt import own_repository
 from appliance.backup.begin import chain_of, seal_envelopes
@@ -17,6 +16,7 @@ from appliance.backup.chain import Chain, Sealed
 from appliance.backup.fetch import Survey, survey
 from appliance.backup.lineage import prove_alone, remember
 from appliance.backup.node import Node
+from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import Safety, judge
 from appliance.backup.seal import seal
@@ -57,26 +57,34 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
     A peer that fails is in `pushed` and in `safety`, and stops nobody else.
     """
     started = time.monotonic()
-    layout = node.service(service)
-    with locked(layout.lock, what=f"the service {service}"):
-        chain = chain_of(node, service)
-        grant = own_grant(node, chain)
-        aims = current_targets(node, service)
-        _compare(node, service, chain, survey(node, service, tuple(aim.node for aim in aims)))
-        seal_envelopes(node, service)
-        created, source = _save(node, service, grant, on_progress)
-        sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
-        remember(node, service, sealed)
+    with Lines(node) as lines:
+        sealed, created, source = _save_and_seal(node, service, lines, on_progress)
+        pushed = push_newest(node, service, lines)
     left_out = _left_out(created, source)
     node.journal.write(
         "sealed", service=service, generation=str(sealed.header.id), bytes=sealed.header.bytes, left_out=len(left_out)
     )
     for failure in source.failures:
         node.journal.write("source-failed", service=service, what=failure.what, error=str(failure.error))
-    pushed = push_newest(node, service)
     safety = safety_of(node, service)
     node.journal.write("backup", service=service, generation=str(sealed.header.id), state=str(safety))
     return Run(service, created, sealed, pushed, safety, left_out, source.failures, time.monotonic() - started)
+
+
+def _save_and_seal(
+    node: Node, service: str, lines: Lines, on_progress: Callable[[Progress], None] | None
+) -> tuple[Sealed, Created, Prepared]:
+    layout = node.service(service)
+    with locked(layout.lock, what=f"the service {service}"):
+        chain = chain_of(node, service)
+        grant = own_grant(node, chain)
+        peers = tuple(target.node for target in current_targets(node, service))
+        _compare(node, service, chain, survey(node, service, peers, lines))
+        seal_envelopes(node, service)
+        created, source = _save(node, service, grant, on_progress)
+        sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
+        remember(node, service, sealed)
+    return sealed, created, source
 
 
 def own_grant(node: Node, chain: Chain) -> Grant:
@@ -153,8 +161,8 @@ def tidy(node: Node, service: str) -> tuple[str, ...]:
     return forgotten
 
 
-def push_newest(node: Node, service: str) -> tuple[Pushed, ...]:
-    """Bring the newest sealed generation to every target that has not acknowledged it."""
+def push_newest(node: Node, service: str, lines: Lines | None = None) -> tuple[Pushed, ...]:
+    """Bring the newest sealed generation to every target that has not acknowledged it; on `lines` when given."""
     chain = chain_of(node, service)
     sealed = chain.newest()
     if sealed is None:
@@ -162,7 +170,8 @@ def push_newest(node: Node, service: str) -> tuple[Pushed, ...]:
     folder = node.service(service).sealed / sealed.header.id.name
     receipts = {receipt.holder for receipt in chain.receipts(sealed.header.id, _keys(node))}
     peers = [aim.node for aim in current_targets(node, service) if aim.node not in receipts]
-    pushed = push_all(node, chain, sealed, Path(folder), peers)
+    with Lines(node) as own:
+        pushed = push_all(lines or own, chain, sealed, folder, peers)
     for outcome in pushed:
         details = {"error": str(outcome.error)} if outcome.error else {}
         node.journal.write(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from appliance.host.command import SAFE_ENVIRONMENT
 from appliance.host.files import write_atomic
 
 CIPHERS = "aes128-gcm@openssh.com,chacha20-poly1305@openssh.com"
 CONNECT_TIMEOUT_SECONDS = 10
+PIPE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,17 @@ def start_client(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in SAFE_ENVIRONMENT if name in os.environ}
     pipe = subprocess.PIPE
     return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, env=environment)
+
+
+def pipes_of(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+    """The pipes to its standard input and from its standard output and error, each as wide as the kernel lets it be."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):  # a limit per user; narrow pipes only cost wake-ups
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    return process.stdin, process.stdout, process.stderr
 
 
 def server_config(folder: Path, *, address: str, port: int, host_key: Path) -> str:
