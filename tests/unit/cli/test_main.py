@@ -93,13 +93,13 @@ def test_the_version_is_told() -> None:
         (("teritory",), "Did you mean territory?"),
         (("lab", "corpsu"), "Did you mean corpus?"),
         (("completion", "--jsno"), "Did you mean --json?"),
-        (("completion", "tcsh"), "'bash', 'zsh', 'fish'"),
+        (("completion", "tcsh"), "bash, zsh, fish"),
     ],
 )
 def test_a_typing_mistake_ends_with_2_and_what_was_meant(words: tuple[str, ...], hint: str) -> None:
     told = start(*words)
     assert told.returncode == 2
-    assert hint in told.stderr
+    assert hint in told.stderr.replace("'", "")  # click's newer versions quote what is meant
     assert told.stderr.count("\n") == 1
 
 
