@@ -15,6 +15,7 @@ from appliance.errors import UsageError
 
 COMPRESSION = "zstd,3"
 ARCHIVE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,199}")
+BYPASSABLE = frozenset({"check", "config", "diff", "export-tar", "extract", "info", "list", "mount", "umount"})
 
 
 def environment(repository: Repository, host_id: str, *, local_time: bool = False) -> dict[str, str]:
@@ -55,10 +56,15 @@ def location(path: Path, archive: str = "") -> str:
     return f"{escaped}::{archive}"
 
 
-def start(repository: Repository, *, lock_wait_seconds: int, progress: bool = False) -> tuple[str, ...]:
-    """What every command begins with."""
+def takes_lock(repository: Repository, verb: str) -> bool:
+    """Whether borg locks: it does for some verbs (`debug`) even where a copy is opened without."""
+    return not (repository.bypass_lock and verb in BYPASSABLE)
+
+
+def start(repository: Repository, verb: str, *, lock_wait_seconds: int, progress: bool = False) -> tuple[str, ...]:
+    """What every command begins with, before its `verb`."""
     words = ["borg", "--log-json", "--lock-wait", str(lock_wait_seconds)]
-    if repository.bypass_lock:
+    if not takes_lock(repository, verb):
         words.append("--bypass-lock")
     if progress:
         words.append("--progress")

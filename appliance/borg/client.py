@@ -134,15 +134,17 @@ class Borg:
         complete = self._complete(archive, paths, into) if any(into.iterdir()) else frozenset()
         warnings: list[FileWarning] = []
         with exclude_file(complete) as exclude_from:
-            for batch in batches(argv.members(paths)):
+            for patterns in batches(argv.members(paths)):
                 words = argv.extract(
-                    self.repository.path, archive, batch, numeric_ids=numeric_ids, exclude_from=exclude_from
+                    self.repository.path, archive, patterns, numeric_ids=numeric_ids, exclude_from=exclude_from
                 )
                 result = self._read(words, cwd=into, warnings_allowed=True)
                 missing = [path for path in answers.never_matched(errors.messages(result)) if path not in complete]
                 if missing:
                     raise errors.PathMissing(f'"{missing[0]}" is not in the archive {archive}.')
                 warnings += answers.file_warnings(errors.messages(result))
+        if not paths:
+            self._finish_root(archive, into, numeric_ids)
         return tuple(warnings)
 
     def extract_to(self, archive: str, path: str, sink: BinaryIO) -> int:
@@ -216,6 +218,15 @@ class Borg:
                     complete.add(item.path)
         return frozenset(complete - linked)
 
+    def _finish_root(self, archive: str, into: Path, numeric_ids: bool) -> None:
+        """borg sets the time of "." before it writes what is in it; extracted once more alone, it is right."""
+        with contextlib.closing(self._items(archive, None)) as items:
+            first = next(items, None)
+        if first is not None and first.path == ".":
+            root = [argv.full(".")]
+            words = argv.extract(self.repository.path, archive, root, numeric_ids=numeric_ids, exclude_from=None)
+            Borg(self.repository)._read(words, cwd=into, warnings_allowed=True)
+
     def _copy(self, words: tuple[str, ...], sink: BinaryIO) -> int:
         written = 0
         with contextlib.closing(self._stream(words)) as chunks:
@@ -257,7 +268,7 @@ class Borg:
         self, words: tuple[str, ...], timeout_seconds: float, *, cwd: Path | None = None, local_time: bool = False
     ) -> Result:
         return run(
-            (*self._start(), *words),
+            (*self._start(words[0]), *words),
             timeout_seconds=timeout_seconds,
             env=self._environment(local_time),
             cwd=cwd,
@@ -268,7 +279,7 @@ class Borg:
     def _stream(self, words: tuple[str, ...]) -> Generator[bytes, None, Result]:
         """Standard output in pieces; a failure is raised at its end."""
         result = yield from stream(
-            (*self._start(), *words),
+            (*self._start(words[0]), *words),
             timeout_seconds=READ_TIMEOUT_SECONDS,
             env=self._environment(),
             secret_fds=self._secrets(),
@@ -276,11 +287,11 @@ class Borg:
         self._raise_on_failure(result, warnings_allowed=False)
         return result
 
-    def _start(self) -> tuple[str, ...]:
-        if not self.repository.bypass_lock:
+    def _start(self, verb: str) -> tuple[str, ...]:
+        if argv.takes_lock(self.repository, verb):
             locks.clear_dead(self.repository)
         return argv.start(
-            self.repository, lock_wait_seconds=self._lock_wait_seconds, progress=self._on_progress is not None
+            self.repository, verb, lock_wait_seconds=self._lock_wait_seconds, progress=self._on_progress is not None
         )
 
     def _environment(self, local_time: bool = False) -> dict[str, str]:

@@ -289,9 +289,11 @@ def test_listing_can_stop_early(borg: Borg, source: Path) -> None:
 
 
 def test_a_read_only_copy_writes_nothing(repository: Repository, borg: Borg, source: Path) -> None:
+    (source / "odd?\udcff").touch()
     borg.create("first", ["."], cwd=source)
     reader = Borg(Repository(repository.path, repository.base, repository.passphrase, bypass_lock=True))
     assert [archive.name for archive in reader.archives()] == ["first"]
+    assert "odd?\udcff" in [item.path for item in reader.items("first")], "needs a verb that borg always locks for"
     with pytest.raises(Refused, match="reading only"):
         reader.create("second", ["."], cwd=source)
 
