@@ -94,6 +94,18 @@ class Story:
         return page
 
 
+def load_story(report: Path, title: str, to: Path) -> Story:
+    """A story played by another account, to be ended here; its report will be written to `to`.
+
+    Raise Unknown when there is none: the other process ended before it could say anything.
+    """
+    try:
+        content = json.loads(report.read_bytes())
+    except (FileNotFoundError, ValueError) as error:
+        raise Unknown("the steps left no report.", where=str(report)) from error
+    return Story(content["story"], title, to, [Step(**step) for step in content["steps"]])
+
+
 def _outcome(act: Callable[[], str]) -> tuple[str, str]:
     try:
         return HELD, act()

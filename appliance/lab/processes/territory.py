@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -57,8 +57,8 @@ class ProcessTerritory:
         self.members[name] = Member(plan, getpass.getuser(), keys)
         return node
 
-    def sign(self) -> None:
-        """Sign the bundle with the next serial and hand it to every node that is there."""
+    def sign(self, to: Collection[str] | None = None) -> None:
+        """Sign the bundle with the next serial and hand it to the nodes `to`, all by default."""
         self.serial += 1
         raw = make_bundle(
             load_key(self.territory_key),
@@ -69,11 +69,10 @@ class ProcessTerritory:
             members=self.members,
             recovery=self.recovery,
         )
-        for node in self.nodes.values():
-            if node.layout.identity.exists():
-                identity = load_identity(node.layout)
-                accept_bundle(node.layout.bundle, raw, identity.territory_key)
-                write_door(open_node(node.state))
+        for name in self.nodes if to is None else to:
+            layout = self.nodes[name].layout
+            accept_bundle(layout.bundle, raw, load_identity(layout).territory_key)
+            write_door(open_node(layout.root))
 
     def open(self, name: str) -> Node:
         return open_node(self.nodes[name].state)

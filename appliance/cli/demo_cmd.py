@@ -1,0 +1,35 @@
+"""`appliance demo`: the whole promise on this machine in a minute and a half."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from appliance.errors import ApplianceError
+from appliance.lab.demo.play import play, play_steps
+from appliance.lab.story import UNUSABLE_INPUT
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--data", type=FOLDER, metavar="DIR", help="Documents to back up, instead of generated ones.")
+@click.option("--keep", is_flag=True, help="Leave the territory up at the end and say how to play with it.")
+@click.option("--work", type=FOLDER, metavar="DIR", default=Path("build/demo"), show_default=True)
+@click.option("--prepared", type=FOLDER, hidden=True, help="Documents that root made ready for this account.")
+@click.option("--generated", is_flag=True, hidden=True)
+def demo(data: Path | None, keep: bool, work: Path, prepared: Path | None, generated: bool) -> int:
+    """Four sites as plain processes: back up, lose nodes, get everything back; a report says what held.
+
+    Ends with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not begin.
+    """
+    try:
+        if prepared:
+            return play_steps(work, prepared, generated=generated, keep=keep).exit_code
+        story = play(work, data, keep=keep)
+    except ApplianceError as error:
+        click.echo(str(error), err=True)
+        return UNUSABLE_INPUT
+    click.echo(f"\n{story.verdict}. Report: {story.report}, page: {story.report.with_suffix('.html')}")
+    return story.exit_code

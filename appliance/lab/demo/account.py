@@ -1,0 +1,84 @@
+"""The demo's nodes never run as root. Started as root, the demo hands its steps to a plain account and keeps one for itself.
+
+The account needs a real shell, for sshd runs forced commands through it, and code that it may read: the checkout may lie in
+a folder closed to others, so the code is copied beside the stage. What root keeps is the comparison of owners and devices,
+which nobody else can restore.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+from appliance.errors import ApplianceError
+from appliance.host.command import run
+from appliance.lab.processes.node import code_folder
+
+ACCOUNT = "appliance-demo"
+PRIVILEGE_SEPARATION = Path("/run/sshd")
+OTHER_OWNERS = (1, 8, 65534)
+PLAY_SECONDS_MAX = 1800
+
+
+def make_account() -> pwd.struct_passwd:
+    """The account for the nodes, made when it is missing; and the folder that a root's sshd wants."""
+    PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
+    try:
+        return pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        words = ("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/bin/sh", ACCOUNT)
+        run(words, timeout_seconds=60, check=True)
+        return pwd.getpwnam(ACCOUNT)
+
+
+def make_stage_folder(account: pwd.struct_passwd) -> Path:
+    """A folder of the account's with a copy of the code, outside any closed home."""
+    folder = Path(tempfile.mkdtemp(prefix="appliance-demo-", dir="/var/tmp"))
+    for name in ("appliance", "inventory"):
+        shutil.copytree(code_folder() / name, folder / "code" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    give(folder, account)
+    return folder
+
+
+def give(folder: Path, account: pwd.struct_passwd) -> None:
+    """Make `folder` and all below it the account's."""
+    os.chown(folder, account.pw_uid, account.pw_gid)
+    for path, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            os.chown(os.path.join(path, name), account.pw_uid, account.pw_gid, follow_symlinks=False)
+
+
+def mix_owners(documents: Path) -> None:
+    """Give some documents other owners and add two devices, so that comparing owners compares something."""
+    for number, path in enumerate(sorted(documents.rglob("*"))):
+        if number % 50 == 0 and path.is_file() and not path.is_symlink() and path.stat().st_mode & stat.S_IROTH:
+            os.chown(path, OTHER_OWNERS[number % 3], OTHER_OWNERS[number % 3])
+    try:
+        os.mknod(documents / "null-device", stat.S_IFCHR | 0o644, os.makedev(1, 3))
+        os.mknod(documents / "loop-device", stat.S_IFBLK | 0o600, os.makedev(7, 0))
+    except PermissionError:
+        return  # a container without CAP_MKNOD has no devices to lose
+
+
+def play_as(account: pwd.struct_passwd, folder: Path, arguments: tuple[str, ...]) -> int:
+    """Play the steps in `folder` as the account; the exit code of `appliance demo`. What it prints goes through."""
+    become = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", "--no-new-privs")
+    environment = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME": str(folder),
+        "PYTHONPATH": str(folder / "code"),
+        "LANG": "C.UTF-8",
+    }
+    words = (*become, sys.executable, "-m", "appliance", "demo", "--work", str(folder), *arguments)
+    child = os.posix_spawn(shutil.which("setpriv") or "/usr/bin/setpriv", words, environment)
+    try:
+        _, status = os.waitpid(child, 0)
+    except KeyboardInterrupt as error:
+        os.waitpid(child, 0)
+        raise ApplianceError("the demo was interrupted.") from error
+    return os.waitstatus_to_exitcode(status)

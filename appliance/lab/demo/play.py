@@ -1,0 +1,119 @@
+"""Play the demo from its first step to its report."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+
+import click
+
+from appliance.errors import UsageError
+from appliance.host.command import run
+from appliance.host.files import make_private_folder
+from appliance.lab.corpus import generate
+from appliance.lab.demo import account, steps
+from appliance.lab.demo.stage import ORIGIN, SERVICE, Stage, set_stage
+from appliance.lab.processes.node import appliance_argv
+from appliance.lab.story import Story, load_story, require
+from appliance.restore.record import compare, take
+from appliance.units import MIB
+
+TITLE = "A small territory loses its nodes and gets everything back"
+CORPUS_BYTES = 200 * MIB
+CORPUS_FILES = 3000
+DOCUMENTS = "documents"
+
+STEPS = (
+    ("a territory of four sites", steps.found),
+    ("a first backup, safe at two peers", steps.first_backup),
+    ("a change and a second backup", steps.second_backup),
+    ("peers are blind", steps.peers_are_blind),
+    ("a stranger with all of A's keys", steps.stranger_with_all_keys),
+    ("A is lost: one file back by its name", steps.origin_lost),
+    ("the standby is lost too: blind peers re-replicate", steps.standby_lost),
+    ("a replacement gets everything back", steps.replacement),
+)
+
+
+def play(work: Path, data: Path | None, *, keep: bool) -> Story:
+    """The whole demo with its report in `work`; as root, the nodes are a plain account's."""
+    if data is not None and not (data.is_dir() and any(data.iterdir())):
+        raise UsageError("there are no documents to back up.", where=str(data), remedy="Name a folder with files in it.")
+    if os.geteuid() == 0:
+        return _play_as_root(work, data, keep=keep)
+    if data is None:
+        data = make_documents(work)
+        return play_steps(work, data, generated=True, keep=keep)
+    return play_steps(work, data.resolve(), generated=False, keep=keep)
+
+
+def make_documents(work: Path) -> Path:
+    """The default documents, made anew each time: the demo changes them."""
+    folder = (make_private_folder(work) / DOCUMENTS).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    click.echo("... making the documents of a town hall", err=True)
+    generate(folder, CORPUS_BYTES, CORPUS_FILES, steps.CORPUS_SEED)
+    return folder
+
+
+def play_steps(work: Path, data: Path, *, generated: bool, keep: bool) -> Story:
+    """Play every step that needs no root in the folder `work`; with `keep` the territory stays up."""
+    stage = set_stage(make_private_folder(work), data, generated=generated)
+    story = Story("demo", TITLE, work / "report.json")
+    try:
+        for name, step in STEPS:
+            story.step(name, partial(step, stage))
+        story.write()
+    finally:
+        if keep:
+            _tell_how_to_play(stage)
+        else:
+            stage.territory.stop()
+    return story
+
+
+def _play_as_root(work: Path, data: Path | None, *, keep: bool) -> Story:
+    plain = account.make_account()
+    folder = account.make_stage_folder(plain)
+    try:
+        documents = data.resolve() if data else make_documents(folder)
+        if data is None:
+            account.give(documents, plain)
+            account.mix_owners(documents)
+        arguments = ("--prepared", str(documents), *(() if data else ("--generated",)), *(("--keep",) if keep else ()))
+        account.play_as(plain, folder, arguments)
+        story = load_story(folder / "report.json", TITLE, work / "report.json")
+        story.step("owners and devices", partial(_owners, folder, documents))
+        story.write()
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    return story
+
+
+def _owners(folder: Path, documents: Path) -> str:
+    """Restored by root from the replacement's repository, owners and devices are the documents' own."""
+    to = folder / "with-owners"
+    state = folder / "territory" / "nodes" / ORIGIN
+    words = ("restore", "all", "--service", SERVICE, "--from", "local", "--to", str(to))
+    run((*appliance_argv(), "--state", str(state), *words), timeout_seconds=300, check=True)
+    before = take(documents, as_root=True)
+    differences = compare(before, take(to / str(documents).lstrip("/"), as_root=True))
+    require(not differences, f"{len(differences)} differences, the first: {differences[0] if differences else ''}")
+    owners = {(entry.uid, entry.gid) for entry in before.entries.values()}
+    devices = sum(entry.kind in ("char", "block") for entry in before.entries.values())
+    return f"{len(before.entries)} entries of {len(owners)} owners and {devices} devices are identical, restored by root"
+
+
+def _tell_how_to_play(stage: Stage) -> None:
+    click.echo("\nThe territory stays up. To play with it:")
+    for name, node in stage.territory.nodes.items():
+        if node.processes:
+            click.echo(f"  bin/appliance --state {node.state} status    # {name}")
+    origin = stage.node(ORIGIN).state
+    click.echo(f"  bin/appliance --state {origin} backup run {SERVICE}")
+    click.echo(f"  bin/appliance --state {origin} restore find budget --service {SERVICE}")
+    pids = " ".join(str(process.pid) for node in stage.territory.nodes.values() for process in node.processes)
+    click.echo(f"  kill {pids}    # to end it")

@@ -1,0 +1,118 @@
+"""The stage of the demo: four sites as plain processes, the documents of commune A, and what lies in a safe."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from appliance.config.load import load
+from appliance.escrow.age import RecoveryKey
+from appliance.escrow.ceremony import ceremony
+from appliance.host.command import run
+from appliance.host.files import make_private_folder
+from appliance.lab.processes.node import ProcessNode, code_folder, free_ports
+from appliance.lab.processes.territory import ProcessTerritory, on_ports
+from appliance.lab.story import Unknown, Violated
+from appliance.restore.record import Record
+from appliance.secret import Secret
+from appliance.trust.keys import public_line, load_key
+
+SERVICE = "docs-a"
+STANDBY, ORIGIN, BLIND, SPARE = "hermitage", "commune-a", "commune-b", "commune-c"
+OPERATOR = "maintenance"
+
+
+@dataclass
+class Paper:
+    """The printed recovery key. On a real territory it lies in a safe; here it is only in this process's memory."""
+
+    key: Secret | None = None
+
+    def show(self, key: RecoveryKey) -> None:
+        self.key = key.secret
+
+    def typed(self, _wrong: str = "") -> Secret:
+        assert self.key is not None
+        return self.key
+
+
+@dataclass
+class Stage:
+    """Where the demo plays: `work` is its own folder, `data` the documents of commune A."""
+
+    work: Path
+    data: Path
+    territory: ProcessTerritory
+    paper: Paper = field(default_factory=Paper)
+    generated: bool = True
+    taken: Record | None = None
+
+    def node(self, name: str) -> ProcessNode:
+        return self.territory.nodes[name]
+
+    def json(self, node: str, *words: str, stdin: bytes | None = None, timeout_seconds: float = 300) -> Mapping[str, Any]:
+        """What `appliance --json WORDS` answers on `node`; raise Violated when it fails."""
+        result = self.node(node).cli("--json", *words, stdin=stdin, timeout_seconds=timeout_seconds, check=False)
+        if result.exit_code not in (0, 1) or not result.stdout.strip():
+            raise Violated(f"{node}: appliance {' '.join(words)} ended with {result.exit_code}: {result.tail()}")
+        answer: Mapping[str, Any] = json.loads(result.stdout)
+        return answer
+
+    def refused(self, node: str, *words: str, exit_code: int) -> str:
+        """The sentence with which `appliance WORDS` is refused on `node`; raise Violated when it is not."""
+        result = self.node(node).cli(*words, check=False)
+        if result.exit_code != exit_code:
+            raise Violated(f"{node}: appliance {' '.join(words)} ended with {result.exit_code}, not {exit_code}.")
+        return result.tail()
+
+    @property
+    def record(self) -> Record:
+        """What the documents were at the second backup."""
+        if self.taken is None:
+            raise Unknown("the documents were not recorded.")
+        return self.taken
+
+    @property
+    def operator_key(self) -> Path:
+        return self.territory.offline / "operator_ed25519"
+
+
+def set_stage(work: Path, data: Path, *, generated: bool) -> Stage:
+    """A stage at `work`, emptied of an earlier demo's territory first."""
+    root = work / "territory"
+    shutil.rmtree(root, ignore_errors=True)
+    plan = load(code_folder() / "inventory" / "demo")
+    plan = on_ports(plan, dict(zip(plan.nodes, free_ports("127.0.0.1", len(plan.nodes)), strict=True)))
+    stage = Stage(work, data, ProcessTerritory(make_private_folder(root), plan), generated=generated)
+    _make_operator(stage)
+    size = _size_of(data)
+    service = replace(plan.service(SERVICE), paths=(str(data),), size_bytes=size, quota_bytes=4 * size)
+    people = {OPERATOR: replace(plan.people[OPERATOR], keys=(public_line(load_key(stage.operator_key)),))}
+    stage.territory.territory = replace(plan, services={SERVICE: service}, people=people)
+    return stage
+
+
+def _make_operator(stage: Stage) -> None:
+    make_private_folder(stage.territory.offline)
+    run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(stage.operator_key)), timeout_seconds=30, check=True)
+
+
+def _size_of(data: Path) -> int:
+    total = 0
+    for folder, _, names in os.walk(data):
+        total += sum(os.lstat(os.path.join(folder, name)).st_size for name in names)
+    return max(total, 1)
+
+
+def found_territory(stage: Stage) -> None:
+    """Territory key, keys on every node, recovery key on paper, signed bundle everywhere, doors open, agents awake."""
+    stage.territory.create()
+    stage.territory.recovery = ceremony(stage.paper.show, stage.paper.typed)
+    stage.territory.sign()
+    stage.territory.begin_services()
+    stage.territory.start()

@@ -1,0 +1,222 @@
+"""The steps of the demo. Each looks for its promise to be broken and returns one plain sentence with what it saw."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from appliance.backup.fetch import read_held
+from appliance.backup.node import open_node
+from appliance.errors import ApplianceError
+from appliance.escrow.envelopes import open_envelope
+from appliance.lab.corpus import canaries, change
+from appliance.lab.demo.search import files_with, needles_of, prove_search
+from appliance.lab.demo.stage import BLIND, OPERATOR, ORIGIN, SERVICE, SPARE, STANDBY, Stage, found_territory
+from appliance.lab.demo.stranger import attack, steal
+from appliance.lab.demo.whole import held_names, prove_whole
+from appliance.lab.story import Unknown, require, waiting
+from appliance.restore.record import Difference, compare, take
+from appliance.secret import Secret
+from appliance.units import format_bytes
+
+CORPUS_SEED = 1
+CHANGE_RATIO = 0.01
+LONG_NAME = 16
+
+
+def found(stage: Stage) -> str:
+    """Four nodes, their keys, the territory key, the bundle, the paper; agents and doors."""
+    found_territory(stage)
+    for node in stage.territory.nodes.values():
+        node.start_agent()
+    return (
+        f"{len(stage.territory.nodes)} nodes with keys of their own; bundle {stage.territory.serial} signed by the "
+        "territory key; the recovery key is on paper and was typed back"
+    )
+
+
+def first_backup(stage: Stage) -> str:
+    """A's agent makes the first backup by itself; it counts once both peers have signed for it."""
+    state = _wait_until_safe(stage)
+    require(
+        set(state["safety"]["counted"]) == {STANDBY, BLIND},
+        f"the copies are at {state['safety']['counted']}, not at {STANDBY} and {BLIND}.",
+    )
+    require(not held_names(open_node(stage.node(SPARE).state), SERVICE), f"{SPARE} holds something already.")
+    return (
+        f"generation {state['generation']}, {format_bytes(state['generation_bytes'])}, safe at {STANDBY} and {BLIND}, "
+        f"in distinct failure domains; {SPARE} is the spare and holds nothing"
+    )
+
+
+def _wait_until_safe(stage: Stage) -> Mapping[str, Any]:
+    with waiting("the first safe backup", 120) as done:
+        while True:
+            shown = stage.json(ORIGIN, "backup", "show", SERVICE)
+            if done(bool(shown.get("generation")) and bool(shown["safety"]["safe"])):
+                return shown
+
+
+def second_backup(stage: Stage) -> str:
+    """A day's work, then another backup: only what is new travels."""
+    if stage.generated:
+        change(stage.data, CHANGE_RATIO)
+    stage.taken = take(stage.data, as_root=False)
+    run = stage.json(ORIGIN, "backup", "run", SERVICE)
+    require(bool(run["safety"]["safe"]), f"the second backup is not safe: {run['peers']}")
+    sent = max(peer["bytes_sent"] for peer in run["peers"])
+    names = [item["path"] for item in run["left_out"]]
+    left = f"; {len(names)} left out: {', '.join(names)}" if names else ""
+    return (
+        f"generation {run['generation']} safe at {' and '.join(run['safety']['counted'])}; {format_bytes(sent)} sent to "
+        f"each for {run['files']} files of {format_bytes(run['original_bytes'])}{left}"
+    )
+
+
+def peers_are_blind(stage: Stage) -> str:
+    """I1: no plaintext, no file name, no usable key at the blind peers; the same search finds them at the origin."""
+    origin = stage.node(ORIGIN)
+    key = origin.layout.service(SERVICE).key
+    secrets = [
+        (key / "passphrase").read_bytes(),
+        (key / "keyfile").read_bytes().split(b"\n", 1)[1],
+        (origin.layout.keys / "age").read_bytes().splitlines()[-1],
+        (origin.layout.keys / "sign_ed25519").read_bytes().split(b"\n", 1)[1].rsplit(b"\n-", 1)[0],
+        stage.paper.typed().reveal(),
+    ]
+    extra = canaries(CORPUS_SEED) if stage.generated else ()
+    needles = needles_of(stage.data, secrets, extra)
+    prove_search(needles, stage.data, origin.state)
+    for peer in (BLIND, SPARE):
+        hits = files_with(needles.all, stage.node(peer).state)
+        require(not hits, f"{peer} can see something of A's: {', '.join(hits[:3])}")
+        _prove_no_key_opens(stage, peer)
+    return (
+        f"{len(needles.contents)} pieces of content, {len(needles.names)} names and {len(secrets)} secrets are found at "
+        f"commune A and nowhere at {BLIND} or {SPARE}; no envelope there opens with what they have"
+    )
+
+
+def _prove_no_key_opens(stage: Stage, peer: str) -> None:
+    node = open_node(stage.node(peer).state)
+    identity = Secret((node.layout.keys / "age").read_bytes())
+    for name in held_names(node, SERVICE):
+        for entry in read_held(node, SERVICE, name).entries:
+            if entry.path.startswith("envelopes/"):
+                try:
+                    open_envelope(node.holding(SERVICE).blob(entry.sha256).read_bytes(), identity)
+                except ApplianceError:
+                    continue
+                require(False, f"{peer} opens {entry.path}.")
+
+
+def stranger_with_all_keys(stage: Stage) -> str:
+    """Every generation sealed before is whole afterwards; then the town goes on from the last good one."""
+    peers = (STANDBY, BLIND)
+    before = {peer: held_names(open_node(stage.node(peer).state), SERVICE) for peer in peers}
+    stolen = steal(stage.node(ORIGIN).state, stage.work / "territory" / "stolen")
+    told = attack(stolen, SERVICE, peers)
+    hashed = 0
+    for peer in peers:
+        hashed += prove_whole(open_node(stage.node(peer).state), SERVICE, before[peer])
+    good = stage.json(ORIGIN, "backup", "show", SERVICE)["generation"]
+    sentence = stage.refused(ORIGIN, "backup", "run", SERVICE, exit_code=8)
+    _continue_from(stage, ORIGIN, str(good))
+    continued = stage.json(ORIGIN, "backup", "run", SERVICE)["generation"]
+    return (
+        f"{'; '.join(told)}; all {sum(map(len, before.values()))} generations sealed before are whole "
+        f"({format_bytes(hashed)} hashed); commune A noticed ({sentence}) and continues from {good} as {continued}"
+    )
+
+
+def _continue_from(stage: Stage, name: str, generation: str = "", paper: bytes | None = None) -> str:
+    """What a node and the key holder do together: fetch, request, sign, adopt; the name of what was fetched."""
+    request, grant = stage.territory.offline / "request", stage.territory.offline / "grant"
+    wanted = ("--generation", generation) if generation else ()
+    fetched = stage.json(name, "backup", "resync", SERVICE, "--request", str(request), "--reason", "demo", *wanted)
+    grant.write_bytes(stage.territory.grant(request.read_bytes(), name))
+    with_paper = ("--paper",) if paper else ()
+    stage.json(name, "backup", "resync", SERVICE, "--grant", str(grant), *with_paper, stdin=paper)
+    return str(fetched["generation"])
+
+
+def origin_lost(stage: Stage) -> str:
+    """The machine of A burns. One file is found by a part of its name and comes back through the standby."""
+    stage.node(ORIGIN).wipe()
+    wanted = _a_file(stage)
+    term = os.path.basename(wanted)[:12]
+    hits = stage.json(STANDBY, "restore", "find", term, "--service", SERVICE)["found"]
+    archived = str(stage.data / wanted).lstrip("/")
+    require(archived in [hit["path"] for hit in hits], f'searching "{term}" at {STANDBY} does not find {wanted}.')
+    to = stage.work / "territory" / "one-file"
+    stage.json(STANDBY, "restore", "file", archived, "--service", SERVICE, "--to", str(to))
+    back = take((to / archived).parent, as_root=False).entries.get(os.path.basename(wanted))
+    require(back is not None, f"{wanted} is not where it was restored to.")
+    require(back == stage.record.entries[wanted], f"{wanted} came back different.")
+    return f'"{term}" is found in {len(hits)} paths; {wanted} is back from {STANDBY} and identical'
+
+
+def _a_file(stage: Stage) -> str:
+    """A file in the middle of the record with a name long enough to search for, and one name only."""
+    names = sorted(
+        path
+        for path, entry in stage.record.entries.items()
+        if entry.kind == "file" and not entry.links and len(os.path.basename(path)) >= LONG_NAME and path.isprintable()
+    )
+    if not names:
+        raise Unknown("the documents have no file with a name to search for.")
+    return names[len(names) // 2]
+
+
+def standby_lost(stage: Stage) -> str:
+    """No keyholder lives; the blind peer hands its copies to the blind spare, and only after a signed act."""
+    spare = open_node(stage.node(SPARE).state)
+    require(not held_names(spare, SERVICE), f"{SPARE} holds something already.")
+    stage.node(STANDBY).wipe()
+    refusal = stage.refused(BLIND, "vault", "replicate", SERVICE, "--to", SPARE, exit_code=8)
+    act = stage.territory.offline / "lost"
+    words = ("act", "sign", "lost", STANDBY, "--reason", "demo", "--operator", OPERATOR, "--key", str(stage.operator_key))
+    stage.node(BLIND).cli(*words, "--out", str(act))
+    stage.node(BLIND).cli("act", "accept", str(act))
+    wanted = held_names(open_node(stage.node(BLIND).state), SERVICE)
+    with waiting(f"every generation at {SPARE}", 90) as done:
+        while not done(held_names(spare, SERVICE) == wanted):
+            stage.node(BLIND).cli("vault", "replicate", SERVICE, "--to", SPARE, check=False)
+    hashed = prove_whole(spare, SERVICE, wanted)
+    return (
+        f"before the act: {refusal}; after it {SPARE} holds all {len(wanted)} generations of {BLIND} "
+        f"({format_bytes(hashed)} hashed), and neither can read them"
+    )
+
+
+def replacement(stage: Stage) -> str:
+    """A new machine for A, one blind peer, the paper and the territory key: everything is back, and it goes on."""
+    stage.node(BLIND).stop()
+    stage.territory.add_node(ORIGIN)
+    stage.territory.sign(to=(ORIGIN, SPARE))
+    stage.node(ORIGIN).start_sshd()
+    stage.node(ORIGIN).cli("act", "accept", str(stage.territory.offline / "lost"))
+    paper = stage.paper.typed().reveal()
+    fetched = _continue_from(stage, ORIGIN, paper=paper)
+    differences, count = _restore_everything(stage)
+    require(not differences, f"{len(differences)} differences, the first: {differences[0] if differences else ''}")
+    run = stage.json(ORIGIN, "backup", "run", SERVICE)
+    sent = max(peer["bytes_sent"] for peer in run["peers"])
+    return (
+        f"generation {fetched} came from {SPARE} and opened with the paper; {count} entries are identical in bytes, modes, "
+        f"times, links, xattrs and ACLs; {_owners_told(stage)}; it continues the same repository as {run['generation']}, "
+        f"sends only {format_bytes(sent)} for it, and tells the truth: {len(run['safety']['counted'])} of "
+        f"{run['safety']['promised']} copies"
+    )
+
+
+def _restore_everything(stage: Stage) -> tuple[tuple[Difference, ...], int]:
+    to = stage.work / "territory" / "everything"
+    stage.json(ORIGIN, "restore", "all", "--service", SERVICE, "--to", str(to))
+    restored = to / str(stage.data).lstrip("/")
+    return compare(stage.record, take(restored, as_root=False)), len(stage.record.entries)
+
+
+def _owners_told(stage: Stage) -> str:
+    return "owners and devices were not compared (only root can restore them)"

@@ -1,0 +1,182 @@
+"""A stranger with everything that commune A's machine knows tries, over SSH, to destroy what its peers hold.
+
+Each attempt returns what came of it in a few words; whether the peers still hold everything is looked at afterwards.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from appliance.backup.begin import chain_of
+from appliance.backup.chain import Chain, Sealed
+from appliance.backup.node import Node, open_node
+from appliance.backup.peers import Lines, connect, destination_of, known_hosts_of
+from appliance.backup.push import push
+from appliance.backup.seal import seal
+from appliance.borg.folder import repository_id
+from appliance.errors import ApplianceError, Unreachable
+from appliance.host.command import run
+from appliance.host.ssh import client_argv
+from appliance.lab.story import Unknown, Violated
+from appliance.trust.generation import Entry, make_header, render_list
+from appliance.trust.grant import make_grant, make_request, read_request
+from appliance.trust.keys import load_key, public_line
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """The stolen state folder, opened as if it were the node; `peer` is under attack."""
+
+    node: Node
+    service: str
+    peer: str
+
+    @property
+    def chain(self) -> Chain:
+        return chain_of(self.node, self.service)
+
+    @property
+    def newest(self) -> Sealed:
+        sealed = self.chain.newest()
+        assert sealed is not None
+        return sealed
+
+
+def steal(state: Path, to: Path) -> Path:
+    """Copy a node's whole state folder, keys and repository included."""
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(state, to, symlinks=True, ignore=shutil.ignore_patterns("*.lock", "*.sock"))
+    return to
+
+
+def attack(stolen: Path, service: str, peers: tuple[str, ...]) -> tuple[str, ...]:
+    """Every attempt against every peer; the refusals, in words. Raise Violated when a forbidden thing was accepted."""
+    told = []
+    for peer in peers:
+        stranger = Stranger(open_node(stolen), service, peer)
+        told += [f"{attempt.__name__.replace('_', ' ')}: {attempt(stranger)}" for attempt in ATTEMPTS]
+    stranger = Stranger(open_node(stolen), service, peers[0])
+    return (*dict.fromkeys(told), _empty_and_push(stranger, peers))
+
+
+def shell(stranger: Stranger) -> str:
+    """Ask for a command, for file transfer, for borg."""
+    member = stranger.node.bundle.member(stranger.peer)
+    for command in ("rm -rf .", "internal-sftp", "borg serve", ""):
+        argv = client_argv(
+            destination_of(member),
+            identity=stranger.node.layout.keys / "ssh_ed25519",
+            known_hosts=known_hosts_of(stranger.node),
+            command=command,
+        )
+        if run(argv, timeout_seconds=30).exit_code == 0:
+            raise Violated(f"{member.name} ran {command!r} for a stranger.")
+    return "refused"
+
+
+def delete(stranger: Stranger) -> str:
+    """There is no such verb; try the words one would."""
+    for verb in ("delete", "prune", "thin", "replace", "discard"):
+        _must_refuse(stranger, partial(_ask, stranger, verb))
+    return "refused"
+
+
+def rewrite(stranger: Stranger) -> str:
+    """Send other bytes under the name of a blob that is held."""
+    entry = max(stranger.newest.entries, key=lambda entry: entry.size)
+    lie = replace(entry, size=entry.size + 1)
+    entries = tuple(lie if other == entry else other for other in stranger.newest.entries)
+    _must_refuse(stranger, lambda: _push_list(stranger, entries, filler=b"\0"))
+    return "refused"
+
+
+def grant_itself_an_epoch(stranger: Stranger) -> str:
+    """A later epoch would make what the town wrote a thing of the past; only the territory key grants one."""
+    own_key = load_key(stranger.node.signing_key)
+    request = make_request(
+        own_key,
+        service=stranger.service,
+        repository=repository_id(stranger.node.service(stranger.service).repository),
+        writer=stranger.node.name,
+        known_epoch=stranger.chain.grant().epoch,
+        reason="none",
+    )
+    forged = make_grant(own_key, read_request(request, public_line(own_key))).decode()
+    header = stranger.newest.header.document.raw.decode()
+    _must_refuse(stranger, lambda: _ask(stranger, "put", grants=[forged], headers=[header], list_bytes=1))
+    return "refused"
+
+
+def overfill(stranger: Stranger) -> str:
+    """Announce more than the quota: nothing is taken, for sizes are reserved before the first byte."""
+    big = tuple(Entry(f"data/0/{number}", f"{number:064x}", 2**33) for number in range(1, 500))
+    _must_refuse(stranger, lambda: _push_list(stranger, big, filler=b"\0"))
+    return "refused"
+
+
+ATTEMPTS: tuple[Callable[[Stranger], str], ...] = (shell, delete, rewrite, grant_itself_an_epoch, overfill)
+
+
+def _empty_and_push(stranger: Stranger, peers: tuple[str, ...]) -> str:
+    """What the keys do allow: forget every archive and push that as the next generation. It can only be added."""
+    layout = stranger.node.service(stranger.service)
+    env = {
+        "BORG_BASE_DIR": str(layout.borg_base),
+        "BORG_PASSPHRASE": (layout.key / "passphrase").read_text(),
+        "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
+        "BORG_EXIT_CODES": "modern",
+    }
+    for words in (("delete", "-a", "*", str(layout.repository)), ("compact", "--threshold", "0", str(layout.repository))):
+        run(("borg", *words), timeout_seconds=120, env=env, check=True)
+    chain = stranger.chain
+    sealed = seal(layout, chain, chain.grant(), layout.envelopes, stranger.node.signing_key, stranger.node.clock.now())
+    for peer in peers:
+        with Lines(stranger.node) as lines:
+            outcome = push(lines, chain, sealed, layout.sealed / sealed.header.id.name, peer)
+        if outcome.error:
+            raise Unknown(f"the emptied repository could not even be pushed to {peer}: {outcome.error}")
+    return f"an emptied repository was added as generation {sealed.header.id}"
+
+
+def _ask(stranger: Stranger, verb: str, **details: object) -> None:
+    with connect(stranger.node, stranger.peer) as conversation:
+        conversation.ask(verb, stranger.service, **details)
+        conversation.channel.write(b"x")
+        conversation.channel.read_frame()
+
+
+def _push_list(stranger: Stranger, entries: tuple[Entry, ...], *, filler: bytes) -> None:
+    """Push a properly signed next generation of `entries`, filling what is asked for with `filler`."""
+    previous, grant = stranger.newest.header, stranger.chain.grant()
+    listing = render_list(entries)
+    header = make_header(
+        load_key(stranger.node.signing_key),
+        service=stranger.service,
+        epoch=grant.epoch,
+        sequence=previous.sequence + 1,
+        previous=previous.id.digest,
+        time=previous.time,
+        listing=listing,
+        entries=entries,
+    )
+    sizes = {entry.sha256: entry.size for entry in entries}
+    with connect(stranger.node, stranger.peer) as conversation:
+        conversation.ask("put", stranger.service, headers=[header.decode()], list_bytes=len(listing))
+        conversation.channel.write(listing)
+        for digest, offset in conversation.channel.read_frame().get("need", ()):
+            conversation.channel.write(filler * (sizes[digest] - offset))
+        conversation.channel.read_frame()
+
+
+def _must_refuse(stranger: Stranger, act: Callable[[], None]) -> None:
+    try:
+        act()
+    except Unreachable as error:
+        raise Unknown(f"{stranger.peer} did not answer, so it refused nothing: {error}") from error
+    except ApplianceError:
+        return
+    raise Violated(f"{stranger.peer} accepted something from a stranger that it must refuse.")
