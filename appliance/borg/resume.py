@@ -42,7 +42,7 @@ def exclude_file(paths: frozenset[str]) -> Iterator[Path | None]:
 
 
 def batches(patterns: list[str]) -> Iterator[list[str]]:
-    """As many patterns as one command line surely takes; none at all is one batch, which means everything."""
+    """As many patterns at a time as one command line surely takes; none at all is one empty batch: everything."""
     batch: list[str] = []
     size = 0
     for pattern in patterns:

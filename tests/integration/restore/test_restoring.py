@@ -1,0 +1,282 @@
+"""What a secretary asks for comes back, what was there is kept, and undo brings it back, wherever it is cut."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.borg.client import Borg
+from appliance.borg.errors import PathMissing
+from appliance.errors import ApplianceError, Busy, NoSpace, NotFound, Refused, UsageError
+from appliance.host.files import locked
+from appliance.restore import jobs
+from appliance.restore.catalogue import catch_up
+from appliance.restore.job import Job, folder_of
+from appliance.restore.job import jobs as all_jobs
+from appliance.restore.record import Record, compare, take
+from appliance.restore.schema import open_catalogue
+from appliance.restore.search import deleted, search, versions
+from appliance.restore.undo import KEPT_SECONDS, expire, undo
+
+NOW = 1_795_600_000.0
+AS_ROOT = os.geteuid() == 0
+LOST = "Conseil/2026/Délibération 12.odt"
+
+
+def restore(restores: Path, borg: Borg, paths: list[str], **target: Path) -> Job:
+    planned = jobs.plan(restores, borg, "monday", paths, now=NOW, **target)
+    return jobs.run(restores, planned.id, borg, age_seconds=0)
+
+
+def same(before: Record, root: Path) -> list[str]:
+    return [str(difference) for difference in compare(before, take(root, AS_ROOT))]
+
+
+def contents(before: Record) -> dict[str, tuple[str, str]]:
+    """Paths with what they hold, folders and times aside."""
+    return {path: (entry.sha256, entry.target) for path, entry in before.entries.items() if entry.kind != "folder"}
+
+
+def test_a_lost_file_is_found_by_name_and_put_back(borg: Borg, share: Path, restores: Path, tmp_path: Path) -> None:
+    with closing(open_catalogue(tmp_path / "catalogue.db")) as catalogue:
+        assert catch_up(catalogue, borg).archives == 2
+        (found,) = search(catalogue, "deliberation")
+        assert found.deleted
+        assert {gone.path for gone in deleted(catalogue)} == {LOST, "Conseil/2026/facture\udcff.pdf"}
+        (version,) = versions(catalogue, found.path)
+        assert versions(catalogue, "budget.ods")[0].size == len("a wrong budget")
+    job = jobs.plan(restores, borg, version.archive, [version.path], now=NOW, in_place=share)
+    done = jobs.run(restores, job.id, borg, age_seconds=0)
+    assert (share / LOST).read_text() == "the deliberation"
+    assert (done.state, done.warnings) == ("done", ())
+    assert jobs.changes_of(restores, job.id) == {LOST: "new"}
+
+
+def test_everything_comes_back_identical_to_a_folder(borg: Borg, share: Path, restores: Path, tmp_path: Path) -> None:
+    before = take(share, AS_ROOT)
+    planned = jobs.plan(restores, borg, "tuesday", [], now=NOW, into=tmp_path / "out")
+    jobs.run(restores, planned.id, borg, age_seconds=0)
+    assert same(before, tmp_path / "out") == []
+
+
+def test_by_default_a_restore_goes_to_a_folder_of_its_own(borg: Borg, share: Path, restores: Path) -> None:
+    before = take(share, AS_ROOT)
+    job = restore(restores, borg, ["Conseil/2026/", "budget.ods"])
+    assert (job.target / LOST).read_text() == "the deliberation"
+    assert (job.target / "budget.ods").read_text() == "the budget"
+    assert {path.name for path in job.target.iterdir()} == {"Conseil", "budget.ods"}
+    assert same(before, share) == []
+    assert [found.id for found in all_jobs(restores)] == [job.id]
+
+
+def test_in_place_the_old_file_is_kept_and_undo_brings_it_back(borg: Borg, share: Path, restores: Path) -> None:
+    before = take(share, AS_ROOT)
+    job = restore(restores, borg, [], in_place=share)
+    assert (share / "budget.ods").read_text() == "the budget"
+    assert (share / "Conseil/2026/new.odt").read_text() == "written on tuesday"
+    assert os.getxattr(share / "budget.ods", "user.note") == b"kept"
+    assert (restores / job.id / "replaced/budget.ods").read_text() == "a wrong budget"
+    undone = undo(restores, job.id)
+    assert undone.state == "undone"
+    assert contents(take(share, AS_ROOT)) == contents(before)
+    assert (restores / job.id / "undone/budget.ods").read_text() == "the budget"
+    assert undo(restores, job.id) == undone
+
+
+def test_undo_keeps_what_was_edited_since(borg: Borg, share: Path, restores: Path) -> None:
+    job = restore(restores, borg, ["budget.ods", LOST], in_place=share)
+    (share / "budget.ods").write_text("corrected after the restore")
+    (share / LOST).write_text("amended")
+    undo(restores, job.id)
+    assert (share / "budget.ods").read_text() == "a wrong budget"
+    kept = restores / job.id / "undone"
+    assert (kept / "budget.ods").read_text() == "corrected after the restore"
+    assert (kept / LOST).read_text() == "amended"
+
+
+class Cut(BaseException):
+    """The machine stops here."""
+
+
+def cut_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    done = 0
+
+    def counted(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal done
+            if done >= number:
+                raise Cut
+            done += 1
+            return original(*args, **kwargs)
+
+        return call
+
+    for name in ("rename", "link", "unlink", "rmdir", "mkdir", "fsync"):
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+
+
+def until_it_ends(action: Callable[[], object], monkeypatch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
+    """Run `action` cut after `step` changes of the disk, then after `step` more, ... until one run ends."""
+    for number in range(step, 1000, step):
+        with monkeypatch.context() as patch:
+            cut_after(patch, number)
+            try:
+                action()
+            except Cut:
+                yield
+            else:
+                return
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_cut_anywhere_and_run_again_the_restore_and_its_undo_end(
+    borg: Borg, share: Path, restores: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    before = contents(take(share, AS_ROOT))
+    wanted = {"budget.ods", LOST, "link", "Conseil/budget lié.ods", "Conseil/2026/facture\udcff.pdf"}
+    job = jobs.plan(restores, borg, "monday", [], now=NOW, in_place=share)
+
+    def go_on() -> None:
+        jobs.run(restores, job.id, borg, age_seconds=0)
+
+    for _ in until_it_ends(go_on, monkeypatch, step):
+        now = contents(take(share, AS_ROOT))
+        assert set(before) <= set(now), "no name is ever without a file"
+    restored = contents(take(share, AS_ROOT))
+    assert wanted < set(restored)
+    assert (share / "budget.ods").read_text() == "the budget"
+    for _ in until_it_ends(lambda: undo(restores, job.id), monkeypatch, step):
+        everything = contents(take(share, AS_ROOT)).values(), contents(take(restores, AS_ROOT)).values()
+        assert set(before.values()) | set(restored.values()) <= {*everything[0], *everything[1]}
+    assert contents(take(share, AS_ROOT)) == before
+
+
+def test_an_extraction_that_was_cut_goes_on(borg: Borg, restores: Path, tmp_path: Path) -> None:
+    job = jobs.plan(restores, borg, "monday", [], now=NOW, into=tmp_path / "out")
+    borg.extract("monday", ["budget.ods"], tmp_path / "out")
+    done = jobs.run(restores, job.id, borg, age_seconds=0)
+    assert (tmp_path / "out" / LOST).read_text() == "the deliberation"
+    assert jobs.run(restores, job.id, borg, age_seconds=99) == done
+
+
+def test_one_job_is_run_by_one_process(borg: Borg, restores: Path) -> None:
+    job = jobs.plan(restores, borg, "monday", ["budget.ods"], now=NOW)
+    with locked(folder_of(restores, job.id).lock, what="it"), pytest.raises(Busy):
+        jobs.run(restores, job.id, borg, age_seconds=0)
+
+
+def test_two_jobs_of_one_second_have_two_names(borg: Borg, restores: Path) -> None:
+    names = {jobs.plan(restores, borg, "monday", ["link"], now=NOW).id for _ in range(2)}
+    assert len(names) == 2
+
+
+def test_what_was_replaced_is_kept_thirty_days_by_the_ageing_clock(borg: Borg, share: Path, restores: Path) -> None:
+    planned = jobs.plan(restores, borg, "monday", ["budget.ods"], now=NOW, in_place=share)
+    waiting = jobs.plan(restores, borg, "monday", ["budget.ods"], now=NOW + 1, in_place=share)
+    jobs.run(restores, planned.id, borg, age_seconds=1000)
+    os.chmod(restores / planned.id / "replaced", 0o500)
+    assert expire(restores, age_seconds=1000 + KEPT_SECONDS - 1) == ()
+    assert expire(restores, age_seconds=1000 + KEPT_SECONDS) == (planned.id,)
+    assert [job.id for job in all_jobs(restores)] == [waiting.id]
+    with pytest.raises(NotFound):
+        undo(restores, planned.id)
+
+
+REFUSED: list[tuple[str, dict[str, str], type[ApplianceError], str]] = [
+    ("absent.txt", {}, PathMissing, "absent.txt"),
+    ("budget.ods", {"into": "share"}, UsageError, "not empty"),
+    ("budget.ods", {"into": "share/budget.ods"}, UsageError, "not empty"),
+    ("budget.ods", {"in_place": "absent"}, NotFound, "does not exist"),
+    ("budget.ods", {"in_place": "share", "into": "out"}, UsageError, "not both"),
+]
+
+
+@pytest.mark.parametrize(("path", "target", "error", "words"), REFUSED)
+def test_a_restore_that_cannot_be_is_refused_at_once(
+    borg: Borg,
+    restores: Path,
+    tmp_path: Path,
+    path: str,
+    target: dict[str, str],
+    error: type[ApplianceError],
+    words: str,
+) -> None:
+    places = {name: tmp_path / place for name, place in target.items()}
+    with pytest.raises(error, match=words):
+        jobs.plan(restores, borg, "monday", [path], now=NOW, **places)
+    assert list(all_jobs(restores)) == []
+
+
+def test_undo_needs_a_restore_that_ended_in_place(borg: Borg, share: Path, restores: Path) -> None:
+    waiting = jobs.plan(restores, borg, "monday", ["link"], now=NOW, in_place=share)
+    with pytest.raises(Refused, match="not ended"):
+        undo(restores, waiting.id)
+    with pytest.raises(UsageError, match="replaced nothing"):
+        undo(restores, restore(restores, borg, ["link"]).id)
+    for name in ("absent", "../share", ""):
+        with pytest.raises(NotFound):
+            undo(restores, name)
+
+
+@pytest.mark.root
+def test_too_little_room_is_said_with_what_is_missing_before_anything_is_written(
+    borg: Borg, share: Path, restores: Path, tmp_path: Path
+) -> None:
+    (share / "big").write_bytes(os.urandom(20_000_000))
+    borg.create("wednesday", ["."], cwd=share)
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80M", "tmpfs", small], check=True)
+    try:
+        with pytest.raises(NoSpace, match=r"\d MiB more must be free"):
+            jobs.plan(restores, borg, "wednesday", [], now=NOW, into=small / "out")
+        assert not any(small.iterdir())
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+@pytest.mark.root
+def test_in_place_on_another_disk_everything_is_kept_and_undone(
+    borg: Borg, share: Path, restores: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200M", "tmpfs", other], check=True)
+    try:
+        subprocess.run(["cp", "-a", f"{share}/.", other], check=True)
+        before = contents(take(other, AS_ROOT))
+        job = restore(restores, borg, [], in_place=other)
+        assert (other / "budget.ods").read_text() == "the budget"
+        assert (restores / job.id / "replaced/budget.ods").read_text() == "a wrong budget"
+        undo(restores, job.id)
+        assert contents(take(other, AS_ROOT)) == before
+    finally:
+        subprocess.run(["umount", other], check=True)
+
+
+def test_an_archive_with_a_path_through_its_own_symlink_writes_nothing(
+    borg: Borg, share: Path, restores: Path, tmp_path: Path
+) -> None:
+    """An archive is as trustworthy as whoever held the key: this one was made to write outside."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (share / "trap").mkdir()
+    (share / "trap/file").write_text("written outside")
+    words = ["trap/file"]
+    borg.create("first-half", words, cwd=share)
+    (share / "trap/file").unlink()
+    (share / "trap").rmdir()
+    os.symlink(outside, share / "trap")
+    made = borg.create("hostile", ["trap", "trap/file", "link"], cwd=share)
+    assert [warning.path for warning in made.warnings] == ["trap/file"]
+    (outside / "file").write_text("x")
+    borg.create("hostile-2", ["trap", "trap/file"], cwd=share)
+    with pytest.raises(ApplianceError, match="its own symlink"):
+        jobs.plan(restores, borg, "hostile-2", [], now=NOW)
