@@ -9,8 +9,9 @@ import click
 from appliance.backup import writer
 from appliance.backup.adopt import own_repository
 from appliance.backup.begin import begin as begin_service
-from appliance.backup.begin import chain_of, check_grant, seal_envelopes, take_first_grant
+from appliance.backup.begin import chain_of, check_grant, take_first_grant
 from appliance.backup.fetch import Survey, short_name, survey
+from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.node import Node
 from appliance.backup.openable import key_of, offer_less
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch, staging
@@ -149,6 +150,27 @@ def tidy(service: str, dry_run: bool) -> None:
     say(f"Next: {command('backup', 'list', service)}")
 
 
+@backup.command()
+@service_argument
+def show(service: str) -> int | None:
+    """Show the newest generation of SERVICE sealed here, who holds it by a receipt, and how safe it is.
+
+    Ends with 1 while it is not safe. Nobody is asked: receipts are kept here.
+    """
+    node = this_node()
+    chain = chain_of(node, service)
+    safety = writer.safety_of(node, service)
+    newest = chain.newest()
+    keys = {name: member.keys.sign for name, member in node.bundle.members.items()}
+    receipts = chain.receipts(newest.header.id, keys) if newest else ()
+    grants = chain.grants()
+    emit(
+        text.shown_json(service, newest, grants.get(max(grants, default=0)), receipts, safety),
+        text.shown_text(service, newest, receipts, safety),
+    )
+    return None if safety.safe else WARNINGS
+
+
 @backup.command("list")
 @service_argument
 def list_(service: str) -> None:
@@ -163,7 +185,7 @@ def list_(service: str) -> None:
 @click.option("--reason", default="continued by this node", show_default=True, help="Why, for who grants it.")
 @click.option("--grant", "grant_file", metavar="GRANT", type=FILE_TYPE, help="Second step: adopt, and go on.")
 @click.option("--paper", is_flag=True, help="Open it with the recovery key, typed without echo (or on standard input).")
-@click.option("--generation", metavar="2.7", help="Continue from this one, the last good one, not from the newest.")
+@click.option("--generation", metavar="2.7", help="With --request: from this one, the last good one, not the newest.")
 @dry_run_option
 def resync(
     service: str,
@@ -177,8 +199,8 @@ def resync(
     """Continue SERVICE from what its peers hold: after a loss, a rollback, a replacement, or on a standby.
 
     In two steps: --request OUT fetches the newest generation that anybody attests and asks for a grant; --grant GRANT
-    adopts it and goes on writing. What was here before is kept beside it. Ends with 1 when a peer did not answer or
-    offers less than the newest.
+    adopts what was fetched and goes on writing. What was here before is kept beside it. Ends with 1 when a peer did
+    not answer or offers less than the newest.
     """
     if (request_file is None) == (grant_file is None):
         raise UsageError("resync is one of two steps.", remedy="Give --request OUT first, --grant GRANT afterwards.")
@@ -188,13 +210,14 @@ def resync(
     if request_file:
         return _ask_to_continue(node, service, request_file, reason, generation)
     assert grant_file is not None
-    _continue(node, service, read_file(grant_file), generation, paper=paper)
+    _continue(node, service, read_file(grant_file), paper=paper)
     return None
 
 
 def _ask_to_continue(node: Node, service: str, out: Path, reason: str, generation: str | None) -> int | None:
     check_writable(out)
     sealed, found = fetch_for_resync(node, service, generation)
+    remember_fetched(node, service, sealed)
     write_file(out, request_after_fetch(node, service, found, reason))
     newest = found.newest().name
     less = offer_less(node, service, found, newest)
@@ -213,14 +236,13 @@ def _ask_to_continue(node: Node, service: str, out: Path, reason: str, generatio
     return code
 
 
-def _continue(node: Node, service: str, raw_grant: bytes, generation: str | None, *, paper: bool) -> None:
-    # A wrong grant is refused before anybody types a key or waits for a download.
+def _continue(node: Node, service: str, raw_grant: bytes, *, paper: bool) -> None:
+    # A wrong grant is refused before anybody types a key.
     check_grant(node, service, raw_grant)
     secret = typed_paper() if paper else None
-    sealed, _ = fetch_for_resync(node, service, generation)
+    sealed = load_fetched(node, service)
     key = key_of(node, service, staging(node, service), secret)
     taken = continue_under(node, service, sealed, raw_grant, key)
-    seal_envelopes(node, service)
     shown = {"service": service, "generation": str(sealed.header.id), "epoch": taken.epoch, "writer": taken.writer}
     emit(shown, f"{taken.writer} continues {service} from generation {sealed.header.id} in epoch {taken.epoch}.")
     say(f"Next: {command('backup', 'run', service)}")

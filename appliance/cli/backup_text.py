@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from appliance.backup.chain import Sealed
 from appliance.backup.fetch import Survey, short_name
 from appliance.backup.push import Pushed
 from appliance.backup.safety import Safety
@@ -13,6 +14,8 @@ from appliance.borg.model import Archive
 from appliance.cli.arguments import printable
 from appliance.cli.output import table
 from appliance.clock import utc_text
+from appliance.trust.grant import Grant
+from appliance.trust.receipt import Receipt
 from appliance.units import format_bytes, format_duration
 
 _OFFERS = ("PEER", "OFFERS")
@@ -63,6 +66,35 @@ def push_json(service: str, generation: str, pushed: Sequence[Pushed], safety: S
 def push_text(service: str, generation: str, pushed: Sequence[Pushed], safety: Safety) -> str:
     done = _pushed_lines(pushed) or ["Every peer has it already."]
     return "\n".join((f"{service}: generation {generation}", *done, f"{safety}"))
+
+
+def shown_json(
+    service: str, newest: Sealed | None, grant: Grant | None, receipts: Iterable[Receipt], safety: Safety
+) -> dict[str, Any]:
+    header = newest.header if newest else None
+    return {
+        "service": service,
+        "writer": grant.writer if grant else None,
+        "epoch": grant.epoch if grant else None,
+        "generation": str(header.id) if header else None,
+        "generation_bytes": header.bytes if header else None,
+        "sealed": header.time if header else None,
+        "receipts": [{"peer": it.holder, "time": it.time} for it in receipts],
+        "safety": safety_json(safety),
+    }
+
+
+def shown_text(service: str, newest: Sealed | None, receipts: Iterable[Receipt], safety: Safety) -> str:
+    if newest is None:
+        return f"{service}: nothing was sealed here yet."
+    header = newest.header
+    return "\n".join(
+        (
+            f"{service}: generation {header.id} of {header.time}, {format_bytes(header.bytes)}.",
+            *(f"  {it.holder} holds it since {it.time}" for it in receipts),
+            f"{safety}",
+        )
+    )
 
 
 def peers_json(pushed: Iterable[Pushed]) -> list[dict[str, Any]]:

@@ -22,8 +22,18 @@ type Advance = Callable[[int, int], None]
 def emit(data: Mapping[str, object], text: str) -> None:
     """Print the result: `data` as one JSON object with its schema under --json, otherwise `text`."""
     if options().json:
-        text = json.dumps({"schema": SCHEMA, **data}, ensure_ascii=False, default=str)
+        text = _json({"schema": SCHEMA, **data})
     click.echo(text)
+
+
+def _json(data: Mapping[str, object]) -> str:
+    """One line. A file name that is not UTF-8 cannot be printed as it is; escaped, it comes back exact."""
+    text = json.dumps(data, ensure_ascii=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(data, default=str)
+    return text
 
 
 def say(sentence: str) -> None:

@@ -1,0 +1,45 @@
+"""The generation that was fetched and waits for its grant.
+
+What is adopted is what the request was made for, whatever the peers hold by then: after an attack the newest generation
+may be the attacker's. A restore may have used the same folder meanwhile, so every byte is checked again.
+"""
+
+from __future__ import annotations
+
+from appliance.backup.begin import chain_of
+from appliance.backup.chain import Sealed
+from appliance.backup.node import Node
+from appliance.backup.resync import staging
+from appliance.errors import IntegrityError, NotFound
+from appliance.host.files import sha256_file, write_atomic
+from appliance.trust.generation import epoch_of, parse_list, read_header
+
+HEADER, LIST = ".header", ".list"  # no path of a generation begins with a dot
+REMEDY = "Fetch it again: `appliance backup resync SERVICE --request OUT`."
+
+
+def remember_fetched(node: Node, service: str, sealed: Sealed) -> None:
+    """Write down which generation the folder of fetched files is; the header last, so that it is whole or not there."""
+    folder = staging(node, service)
+    write_atomic(folder / LIST, sealed.listing)
+    write_atomic(folder / HEADER, sealed.header.document.raw)
+
+
+def load_fetched(node: Node, service: str) -> Sealed:
+    """The fetched generation, every file of it checked by its hash.
+
+    Raise NotFound when nothing was fetched, IntegrityError when a file is not what the list says.
+    """
+    folder = staging(node, service)
+    try:
+        raw, listing = (folder / HEADER).read_bytes(), (folder / LIST).read_bytes()
+    except FileNotFoundError as error:
+        raise NotFound(f"no generation of {service} was fetched to be continued.", remedy=REMEDY) from error
+    grant = chain_of(node, service).grants()[epoch_of(raw)]
+    header = read_header(raw, grant.writer_key)
+    sealed = Sealed(header, listing, parse_list(listing, header))
+    for entry in sealed.entries:
+        path = folder / entry.path
+        if not path.exists() or sha256_file(path) != entry.sha256:
+            raise IntegrityError("a fetched file is not what its list says.", where=str(path), remedy=REMEDY)
+    return sealed
