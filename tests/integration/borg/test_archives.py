@@ -278,13 +278,14 @@ def test_progress_is_told_while_borg_runs(repository: Repository, borg: Borg, so
     assert seen[-1].done_bytes == seen[-1].total_bytes == 5_000_000
 
 
-def test_listing_can_stop_early(borg: Borg, source: Path) -> None:
+def test_listing_can_stop_early(repository: Repository, borg: Borg, source: Path) -> None:
     for number in range(300):
         (source / f"{number}?").touch()
     borg.create("first", ["."], cwd=source)
     items = borg.items("first")
     assert isinstance(next(items), Item)
     items.close()  # type: ignore[attr-defined]
+    assert not list(repository.path.glob("lock.*")), "a borg that is stopped gives its lock back"
     assert borg.create("second", ["."], cwd=source).files == 300
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,12 @@ def test_a_secret_reaches_the_child_by_descriptor_only() -> None:
 def test_a_missing_program_is_named() -> None:
     with pytest.raises(NotFound, match="no-such-program"):
         next(stream(("no-such-program",), timeout_seconds=1))
+
+
+def test_a_process_that_is_stopped_early_may_tidy_up(tmp_path: Path) -> None:
+    tidied = tmp_path / "tidied"
+    script = f"trap 'touch {tidied}; exit' TERM; echo ready; while :; do sleep 0.01; done"
+    chunks = stream(("sh", "-c", script), timeout_seconds=30)
+    assert next(chunks) == b"ready\n"
+    chunks.close()
+    assert tidied.exists()
