@@ -17,7 +17,7 @@ from tests.integration.cli.typed import Typed, write_plan
 
 @pytest.fixture
 def typed(tmp_path: Path, documents: Path, operator_key: Path) -> Iterator[Typed]:
-    """Nothing is made yet but a plan on free ports, the territory key and the paper; every sshd is stopped at the end."""
+    """Nothing is made yet but a plan on free ports, the territory key and the paper; sshds are stopped at the end."""
     if os.geteuid() == 0:
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
     desk = tmp_path / "desk"
