@@ -41,6 +41,9 @@ soak: setup-tests ## the full count of one long suite: make soak SUITE=faults N=
 story-%: setup ## one promise shown end to end, for example make story-lab
 	@bin/appliance lab story $*
 
+docs: setup ## write the pages that come from the code
+	@$(PY) -m appliance.cli.reference >docs/reference/commands.md
+
 lock: setup ## choose the newest allowed versions for packages/*.lock (needs a package index)
 	@scripts/lock
 
@@ -51,4 +54,4 @@ clean: ## remove what was built, keep the Python environments
 setup-tests: setup
 	@$(if $(filter lock,$(PYTHON)),scripts/setup lock,:)
 
-.PHONY: help setup setup-tests lint test unit demo bench soak lock clean
+.PHONY: help setup setup-tests lint test unit demo bench soak docs lock clean

@@ -24,6 +24,11 @@ def pytest_report_header() -> str:
     return f"seed of the day: {_seed()} (repeat it with make test SEED={_seed()})"
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    if exitstatus == pytest.ExitCode.TESTS_FAILED:
+        terminalreporter.write_line(f"repeat this day's run with: make test SEED={_seed()}")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:

@@ -8,7 +8,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -19,6 +18,7 @@ from appliance.cli.commands import COMMANDS, Entry
 from appliance.cli.group import LazyGroup
 from appliance.cli.options import options, state_folder
 from appliance.cli.output import emit
+from appliance.cli.reference import page, walk
 from appliance.errors import UsageError
 
 ROOT = Path(__file__).parents[3]
@@ -33,17 +33,7 @@ def start(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        yield (*path, name), command
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-
-
-EVERY_COMMAND = dict(commands(main.root))
+EVERY_COMMAND = dict(walk(main.root))
 
 
 @pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
@@ -53,6 +43,10 @@ def test_every_command_explains_itself(words: tuple[str, ...], capsys: pytest.Ca
     assert told.out.startswith(f"Usage: appliance {' '.join(words)}")
     assert EVERY_COMMAND[words].get_short_help_str(), "a command without a sentence"
     assert told.err == ""
+
+
+def test_the_commands_page_says_what_help_says() -> None:
+    assert (ROOT / "docs/reference/commands.md").read_text() == page(), "write it again: make docs"
 
 
 def test_help_lists_every_command_without_importing_any() -> None:
