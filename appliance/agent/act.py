@@ -1,0 +1,105 @@
+"""Do one decided work, in the worker's process, and say how it ended. Every expected failure becomes a sentence."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from typing import Any
+
+from appliance.agent.decisions import BackUp, Catalogue, Push, Replicate, Tidy, Work
+from appliance.agent.memory import LEFT_OUT_MAX, Outcome
+from appliance.backup import writer
+from appliance.backup.begin import chain_of
+from appliance.backup.node import Node
+from appliance.backup.openable import open_best
+from appliance.backup.push import Pushed
+from appliance.backup.replicate import replicate
+from appliance.backup.targets import load_acts
+from appliance.borg.client import Borg
+from appliance.errors import ApplianceError, Forbidden, NoSpace
+from appliance.restore.catalogue import catch_up
+from appliance.restore.schema import open_catalogue
+
+
+def perform(node: Node, work: Work) -> Outcome:
+    """Do `work` on `node`; an expected failure is in the outcome, with its remedy and exit code."""
+    try:
+        return _ACTIONS[type(work)](node, work)
+    except ApplianceError as error:
+        return failed(error)
+    except OSError as error:
+        return failed(_named(error))
+
+
+def failed(error: ApplianceError, **more: Any) -> Outcome:
+    """The outcome of a work that `error` ended, or spoiled in part; `more` are other fields of it."""
+    sentence = f"{error.where}: {error.what}" if error.where else error.what
+    return Outcome(error=sentence, remedy=error.remedy, exit_code=error.exit_code, **more)
+
+
+def _named(error: OSError) -> ApplianceError:
+    where = str(error.filename or "")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace("the disk is full.", where=where, remedy="Free space; the next try goes on.")
+    if isinstance(error, PermissionError):
+        return Forbidden("permission denied to this account.", where=where)
+    return ApplianceError(f"{error.strerror or error}.", where=where)
+
+
+def _back_up(node: Node, work: BackUp) -> Outcome:
+    """A peer that failed is a failed push, not a failed backup; a source that could not be read is one."""
+    run = writer.run(node, work.service)
+    left_out = tuple((item.path, item.reason) for item in run.left_out[:LEFT_OUT_MAX])
+    found: dict[str, Any] = {
+        "mark": run.sealed.header.id.name,
+        "peers": _by_peer(run.pushed),
+        "left_out": left_out,
+        "left_out_count": len(run.left_out),
+    }
+    if run.failures:
+        first = run.failures[0]
+        return failed(first.error, **found)
+    return Outcome(**found)
+
+
+def _push(node: Node, work: Push) -> Outcome:
+    pushed = writer.push_newest(node, work.service)
+    newest = chain_of(node, work.service).newest()
+    mark = newest.header.id.name if newest else ""
+    first = next((outcome.error for outcome in pushed if outcome.error), None)
+    peers = _by_peer(pushed)
+    return failed(first, mark=mark, peers=peers) if first else Outcome(mark=mark, peers=peers)
+
+
+def _by_peer(pushed: Iterable[Pushed]) -> dict[str, str]:
+    return {outcome.peer: str(outcome.error) if outcome.error else "" for outcome in pushed}
+
+
+def _replicate(node: Node, work: Replicate) -> Outcome:
+    """The acts go along: a spare takes copies only for a signed one that calls somebody lost."""
+    now = node.clock.now()
+    acts = [act for act in load_acts(node.layout.acts, node.bundle) if act.act == "lost" and act.in_force(now)]
+    done = replicate(node, work.service, work.to, acts)
+    held = [item.name for item in node.holding(work.service).stored() if item.held]
+    return Outcome(mark=held[-1], peers={work.to: ""}, figures={"generations": len(done.taken)})
+
+
+def _catalogue(node: Node, work: Catalogue) -> Outcome:
+    opened = open_best(node, work.service, work.source)
+    with closing(open_catalogue(node.service(work.service).catalogue)) as connection:
+        found = catch_up(connection, Borg(opened.repository))
+    return Outcome(mark=work.newest, figures={"archives": found.archives, "paths": found.paths})
+
+
+def _tidy(node: Node, work: Tidy) -> Outcome:
+    return Outcome(figures={"archives": len(writer.tidy(node, work.service))})
+
+
+_ACTIONS: Mapping[type[Work], Callable[[Node, Any], Outcome]] = {
+    BackUp: _back_up,
+    Push: _push,
+    Replicate: _replicate,
+    Catalogue: _catalogue,
+    Tidy: _tidy,
+}

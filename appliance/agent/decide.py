@@ -1,0 +1,190 @@
+"""What to begin now, and how long to wait otherwise. Pure: the same view and times give the same decisions.
+
+Each kind of work says when it is next wanted, from its schedule or interval; a failure moves that by a wait that
+doubles. What is wanted now is begun in the order of urgency, as far as its lane has room:
+
+    save   a backup until it has sealed, a tidying: reads and packs whole disks, so few at a time
+    send   pushes, replications: mostly wait for the line, so each service has its own
+    keep   exchange, scrub, thinning, catalogue: never urgent, so one at a time
+
+A backup that has sealed only sends; days of first seeding over a thin line therefore stop neither other services nor
+the next local backup of the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from appliance.agent.decisions import (
+    BackUp,
+    Catalogue,
+    Decision,
+    Push,
+    Replicate,
+    Tidy,
+    Wait,
+    Work,
+)
+from appliance.backup.schedule import Due, due
+from appliance.monitor.view import Attempt, Held, Now, Readable, Running, View, Written, last_backup
+from appliance.units import DAY, format_duration
+
+SAVING_MAX = 2
+KEEPING_MAX = 1
+TIDY_SECONDS = DAY
+TIDY_FROM_GENERATIONS = 24
+
+_SAVE, _SEND, _KEEP = "save", "send", "keep"
+_LANES = {BackUp.kind: _SAVE, Tidy.kind: _SAVE, Push.kind: _SEND, Replicate.kind: _SEND}
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often the agent looks, in seconds; waits after failures are multiples of it."""
+
+    look_seconds: float = 30.0
+
+    def retry_seconds(self, kind: str, failures: int) -> float:
+        """How long to wait after so many failures in a row: doubling and bounded, less for a peer that may return."""
+        first, most = 2 * self.look_seconds, (30 if kind == Push.kind else 120) * self.look_seconds
+        return float(min(most, first * 2 ** min(failures - 1, 16)))
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """Work that is wanted in `seconds`, now when they are 0 or fewer."""
+
+    seconds: float
+    work: Work
+
+
+def decide(view: View, now: Now, pace: Pace) -> tuple[Decision, ...]:
+    """What to begin at `now`, most urgent first; always ends with a Wait, which may be all of it."""
+    wishes = list(_wishes(view, now, pace))
+    begun = tuple(_with_room([wish.work for wish in wishes if wish.seconds <= 0], view))
+    later = min((wish for wish in wishes if wish.seconds > 0), key=lambda wish: wish.seconds, default=None)
+    return (*begun, _wait(later, begun, view, pace))
+
+
+def _wait(later: _Wish | None, begun: tuple[Work, ...], view: View, pace: Pace) -> Wait:
+    if later is not None and later.seconds <= pace.look_seconds:
+        return Wait(later.seconds, f"then {later.work.kind} {later.work.service}: {later.work.reason}")
+    if begun or view.running:
+        return Wait(pace.look_seconds, "until work ends")
+    if later is None:
+        return Wait(pace.look_seconds, "nothing to do")
+    in_words = format_duration(later.seconds)
+    return Wait(pace.look_seconds, f"nothing to do; next is {later.work.kind} {later.work.service} in {in_words}")
+
+
+def _with_room(wanted: Iterable[Work], view: View) -> Iterator[Work]:
+    """Those of `wanted` that their lane has room for, in their order; one at a time at each repository of this node."""
+    free = {_SAVE: SAVING_MAX, _KEEP: KEEPING_MAX}
+    in_use: set[str] = set()
+    for running in view.running:
+        if running.kind == BackUp.kind and has_sealed(running, view):
+            continue
+        _take(running.kind, running.service, free, in_use, view)
+    for work in wanted:
+        lane = _LANES.get(work.kind, _KEEP)
+        at_repository = _is_at_repository(work.kind, work.service, view)
+        if free.get(lane, 1) > 0 and not (at_repository and work.service in in_use):
+            _take(work.kind, work.service, free, in_use, view)
+            yield work
+
+
+def _take(kind: str, service: str, free: dict[str, int], in_use: set[str], view: View) -> None:
+    lane = _LANES.get(kind, _KEEP)
+    if lane in free:
+        free[lane] -= 1
+    if _is_at_repository(kind, service, view):
+        in_use.add(service)
+
+
+def _is_at_repository(kind: str, service: str, view: View) -> bool:
+    """Whether this work locks a repository that this node writes; a standby's catalogue reads a copy of its own."""
+    written_here = any(written.service == service and written.ours for written in view.written)
+    return written_here and kind in (BackUp.kind, Tidy.kind, Catalogue.kind)
+
+
+def has_sealed(running: Running, view: View) -> bool:
+    """Whether a backup in progress has sealed its generation, and only sends it now."""
+    newest = next((it.newest for it in view.written if it.service == running.service), None)
+    return newest is not None and newest.name > running.baseline
+
+
+def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    """Everything that is wanted some day, the most urgent kinds first."""
+    ours = [written for written in view.written if written.ours]
+    holding = [held for held in view.held if held.newest]
+    for written in sorted(ours, key=lambda it: it.newest.time if it.newest else 0.0):
+        yield from _back_up(written, view, now, pace)
+    for written in sorted(ours, key=lambda it: it.safety.safe):
+        yield from _push(written, view, now, pace)
+    for held in holding:
+        yield from _replicate(held, view, now, pace)
+    for readable in view.readable:
+        yield from _catalogue(readable, view, now, pace)
+    for written in ours:
+        if written.generations >= TIDY_FROM_GENERATIONS:
+            yield from _regularly(Tidy(written.service, "old archives go once a day"), TIDY_SECONDS, view, now, pace)
+
+
+def _back_up(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    if (running := view.runs(BackUp.kind, written.service)) and not has_sealed(running, view):
+        return
+    attempt = view.last(BackUp.kind, written.service)
+    answer = due(written.schedule, last_backup(written, attempt, now), now.wall, view.timezone)
+    wanted = 0.0 if isinstance(answer, Due) else answer.next_utc_seconds - now.wall
+    work = BackUp(written.service, answer.reason)
+    yield _Wish(max(wanted, _held_back(BackUp.kind, attempt, now, pace)), work)
+
+
+def _push(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    """A newest generation that somebody lacks, unless work in progress is bringing it."""
+    missing = written.missing
+    if not missing or view.runs(Push.kind, written.service) or view.runs(BackUp.kind, written.service):
+        return
+    waits = [_held_back(Push.kind, view.last(Push.kind, written.service, peer), now, pace) for peer in missing]
+    reason = f"generation {written.newest} is not yet at {', '.join(missing)}"
+    yield _Wish(min(waits), Push(written.service, reason, missing))
+
+
+def _replicate(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    """What is held here goes to the heirs of those that a signed act calls lost."""
+    assert held.newest is not None
+    for heir in held.heirs:
+        attempt = view.last(Replicate.kind, held.service, heir)
+        done = attempt is not None and not attempt.failures and attempt.mark == held.newest.name
+        if not done and not view.runs(Replicate.kind, held.service, heir):
+            reason = f"{', '.join(held.lost)} is lost, so {heir} shall hold it"
+            work = Replicate(held.service, reason, heir, held.lost)
+            yield _Wish(_held_back(Replicate.kind, attempt, now, pace), work)
+
+
+def _catalogue(readable: Readable, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    attempt = view.last(Catalogue.kind, readable.service)
+    done = attempt is not None and not attempt.failures and attempt.mark == readable.newest.name
+    if not done and not view.runs(Catalogue.kind, readable.service):
+        reason = f"the names of generation {readable.newest} are not in it"
+        work = Catalogue(readable.service, reason, readable.source, readable.newest.name)
+        yield _Wish(_held_back(Catalogue.kind, attempt, now, pace), work)
+
+
+def _regularly(work: Work, interval: float, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    """`work` when `interval` has passed since it last worked, by the ageing clock."""
+    if view.runs(work.kind, work.service):
+        return
+    attempt = view.last(work.kind, work.service)
+    wanted = 0.0
+    if attempt is not None and attempt.ok_age is not None and attempt.ok_age <= now.age:
+        wanted = attempt.ok_age + interval - now.age
+    yield _Wish(max(wanted, _held_back(work.kind, attempt, now, pace)), work)
+
+
+def _held_back(kind: str, attempt: Attempt | None, now: Now, pace: Pace) -> float:
+    """Seconds still to wait after a failure; an attempt from the future (the age was lost) holds nothing back."""
+    if attempt is None or not attempt.failures or attempt.age > now.age:
+        return 0.0
+    return attempt.age + pace.retry_seconds(kind, attempt.failures) - now.age

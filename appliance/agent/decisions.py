@@ -1,0 +1,105 @@
+"""What the agent can decide. Each value carries its reason; to do nothing for a while is a decision too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something to be done for one service, in a worker of its own."""
+
+    kind: ClassVar[str]
+    service: str
+    reason: str
+
+    @property
+    def concerned(self) -> tuple[str, ...]:
+        """The peers whom this is about."""
+        return ()
+
+
+@dataclass(frozen=True)
+class BackUp(Work):
+    kind = "backup"
+
+
+@dataclass(frozen=True)
+class Push(Work):
+    kind = "push"
+    peers: tuple[str, ...]
+
+    @property
+    def concerned(self) -> tuple[str, ...]:
+        return self.peers
+
+
+@dataclass(frozen=True)
+class Replicate(Work):
+    """Hand on to the node `to` what is held here; `lost` are those whose place it takes, by signed acts."""
+
+    kind = "replicate"
+    to: str
+    lost: tuple[str, ...]
+
+    @property
+    def concerned(self) -> tuple[str, ...]:
+        return (self.to,)
+
+
+@dataclass(frozen=True)
+class Catalogue(Work):
+    """Read the names of the archives up to generation `newest`; `source` is "local" or "standby"."""
+
+    kind = "catalogue"
+    source: str
+    newest: str
+
+
+@dataclass(frozen=True)
+class Exchange(Work):
+    kind = "exchange"
+
+
+@dataclass(frozen=True)
+class Scrub(Work):
+    kind = "scrub"
+
+
+@dataclass(frozen=True)
+class Thin(Work):
+    kind = "thin"
+
+
+@dataclass(frozen=True)
+class Tidy(Work):
+    kind = "tidy"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing to begin for `seconds`, unless something happens."""
+
+    seconds: float
+    reason: str
+
+
+Decision = Work | Wait
+
+_KINDS: Mapping[str, Callable[..., Work]] = {
+    kind.kind: kind for kind in (BackUp, Push, Replicate, Catalogue, Exchange, Scrub, Thin, Tidy)
+}
+
+
+def to_words(work: Work) -> tuple[str, str]:
+    """`work` for a command line: its kind, and all else as JSON."""
+    return work.kind, json.dumps(asdict(work))
+
+
+def from_words(kind: str, values: str) -> Work:
+    """The inverse of `to_words`."""
+    fields: dict[str, Any] = json.loads(values)
+    return _KINDS[kind](**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})

@@ -1,0 +1,125 @@
+"""The cycle: look, decide, begin what was decided, sleep until something happens. Nothing in it takes long.
+
+Work is done by workers, so the agent answers systemd's watchdog, a signal and a peer that returns while a push of days
+goes on. The bundle is read anew in each cycle: what the territory signed last is in force at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import Any
+
+from appliance.agent import memory as memories
+from appliance.agent.act import failed
+from appliance.agent.crew import Crew
+from appliance.agent.decide import Pace, decide
+from appliance.agent.decisions import Wait, Work
+from appliance.agent.memory import Memory, Outcome
+from appliance.agent.observe import Observer, agent_lock, now_of
+from appliance.backup.node import Node, open_node
+from appliance.errors import ApplianceError
+from appliance.host.notify import WATCHDOG, notify, watchdog_seconds
+from appliance.host.wake import Waiter, Woken
+from appliance.monitor.view import Now, Running, View
+
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+SIGNALS = STOP_SIGNALS | {signal.SIGHUP}
+"""SIGHUP only wakes the agent: it looks at once."""
+
+
+class Loop:
+    """One agent's life, from its first look to the signal that ends it."""
+
+    def __init__(self, node: Node, waiter: Waiter, pace: Pace) -> None:
+        self._node = node
+        self._waiter = waiter
+        self._pace = pace
+        self._observer = Observer()
+        self._crew = Crew(node.layout.root, waiter)
+        self._path = memories.path_of(node.layout)
+        self._trouble = ""
+        # What a killed agent was doing ended with it; what went wrong before still counts.
+        self._remember(Memory(memories.load(self._path).attempts))
+
+    def run(self) -> None:
+        """Cycle until a stop signal comes."""
+        woken = Woken()
+        while not STOP_SIGNALS.intersection(woken.signals):
+            self._settle(woken)
+            woken = self._waiter.wait(self._cycle().seconds)
+        self._settle(woken)
+
+    def finish(self, grace_seconds: float) -> tuple[Running, ...]:
+        """Begin nothing more; what runs may go on for `grace_seconds` or until another signal. Say what was cut."""
+        clock = self._node.clock
+        deadline = clock.boottime() + grace_seconds
+        while self._crew.running and (left := deadline - clock.boottime()) > 0:
+            woken = self._waiter.wait(left)
+            self._settle(woken)
+            if STOP_SIGNALS.intersection(woken.signals):
+                break
+        abandoned = self._crew.kill_all()
+        self._remember(Memory(self._memory.attempts))
+        return abandoned
+
+    def _cycle(self) -> Wait:
+        """Look, decide, begin; then how long to wait."""
+        notify(WATCHDOG)
+        try:
+            self._node = open_node(self._node.layout.root, self._node.clock)
+            now = now_of(self._node)
+            view = self._observer.look(self._node, now, self._memory)
+            os.utime(agent_lock(self._node.layout))  # tells `status` that the agent does not only hold its lock
+        except (ApplianceError, OSError) as error:
+            return self._cannot_look(str(error))
+        self._trouble = ""
+        self._crew.kill_hanging(now)
+        *works, wait = decide(view, now, self._pace)
+        for work in works:
+            assert isinstance(work, Work)
+            self._begin(work, view, now)
+        assert isinstance(wait, Wait)
+        often = watchdog_seconds()
+        return wait if often is None else Wait(min(wait.seconds, often / 2), wait.reason)
+
+    def _cannot_look(self, sentence: str) -> Wait:
+        """A bundle that cannot be read, a full disk: nothing can be decided, and it may pass."""
+        if sentence != self._trouble:
+            self._trouble = sentence
+            self._tell("agent-cannot-look", error=sentence)
+        return Wait(self._pace.look_seconds, sentence)
+
+    def _begin(self, work: Work, view: View, now: Now) -> None:
+        newest = next((it.newest.name for it in view.written if it.service == work.service and it.newest), "")
+        running = Running(work.kind, work.service, work.concerned, now, newest)
+        self._tell("work-begun", kind=work.kind, service=work.service, reason=work.reason)
+        self._remember(self._memory.began(running))
+        try:
+            self._crew.start(work, running)
+        except OSError as error:
+            self._ended(running, failed(ApplianceError(f"no worker could be started: {error}.")), now)
+
+    def _settle(self, woken: Woken) -> None:
+        """Remember how the workers that ended did."""
+        for running, outcome in self._crew.reap(woken.ended):
+            self._ended(running, outcome, now_of(self._node))
+
+    def _ended(self, running: Running, outcome: Outcome, now: Now) -> None:
+        told: dict[str, Any] = {"seconds": now.age - running.since.age, **outcome.figures}
+        if outcome.error:
+            told |= {"error": outcome.error, "remedy": outcome.remedy}
+        self._tell("work-ended", kind=running.kind, service=running.service, **told)
+        self._remember(self._memory.ended(running, outcome, now))
+
+    def _tell(self, event: str, **details: Any) -> None:
+        """Write to the journal; a disk too full for that must not end the agent, which tells of it by its state."""
+        with contextlib.suppress(OSError):
+            self._node.journal.write(event, **details)
+
+    def _remember(self, memory: Memory) -> None:
+        """Keep what is remembered, at least until the next start where the disk is full."""
+        self._memory = memory
+        with contextlib.suppress(OSError, ApplianceError):
+            memories.save(self._path, memory)

@@ -1,0 +1,118 @@
+"""What the agent remembers from one start to the next: how each kind of work went last, and what it is doing.
+
+One small file that only the agent writes and everybody may read. Losing it costs a run too many, never a backup.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from appliance.agent.decisions import BackUp, Push
+from appliance.host.files import write_atomic
+from appliance.host.layout import NodeLayout
+from appliance.monitor.view import Attempt, Now, Running, key
+
+FORMAT = 1
+LEFT_OUT_MAX = 100
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one piece of work ended; `error` is "" when it worked.
+
+    `peers` tells how it went with each peer it concerned ("" is well). `mark` is what it was about: a generation.
+    """
+
+    error: str = ""
+    remedy: str = ""
+    exit_code: int = 0
+    mark: str = ""
+    peers: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[tuple[str, str], ...] = ()
+    left_out_count: int = 0
+    figures: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Memory:
+    attempts: Mapping[str, Attempt] = field(default_factory=dict)
+    running: tuple[Running, ...] = ()
+
+    def began(self, work: Running) -> Memory:
+        return replace(self, running=(*self.running, work))
+
+    def ended(self, work: Running, outcome: Outcome, now: Now) -> Memory:
+        """What is known once `work` ended at `now`: one attempt for the work, one for each peer that it concerned.
+
+        A work that failed before it came to any peer has failed for all of them.
+        """
+        attempts = dict(self.attempts)
+        own = key(work.kind, work.service)
+        attempts[own] = _next(attempts.get(own), work.since, now, outcome)
+        for peer, error in (outcome.peers or dict.fromkeys(work.peers, outcome.error)).items():
+            name = key(Push.kind if work.kind == BackUp.kind else work.kind, work.service, peer)
+            told = Outcome(error=error, mark=outcome.mark)
+            attempts[name] = _next(attempts.get(name), work.since, now, told)
+        return Memory(attempts, tuple(it for it in self.running if it is not work))
+
+
+def _next(before: Attempt | None, since: Now, now: Now, outcome: Outcome) -> Attempt:
+    failed = bool(outcome.error)
+    return Attempt(
+        time=now.wall,
+        age=now.age,
+        failures=(before.failures if before else 0) + 1 if failed else 0,
+        error=outcome.error,
+        remedy=outcome.remedy,
+        mark=outcome.mark,
+        ok_time=(before.ok_time if before else None) if failed else since.wall,
+        ok_age=(before.ok_age if before else None) if failed else since.age,
+        left_out=outcome.left_out[:LEFT_OUT_MAX],
+        left_out_count=outcome.left_out_count,
+        figures=outcome.figures,
+    )
+
+
+def outcome_from_json(values: Mapping[str, Any]) -> Outcome:
+    return Outcome(**{**values, "left_out": _pairs(values["left_out"])})
+
+
+def path_of(layout: NodeLayout) -> Path:
+    return layout.root / "agent.json"
+
+
+def save(path: Path, memory: Memory) -> None:
+    state = {
+        "format": FORMAT,
+        "attempts": {name: asdict(attempt) for name, attempt in memory.attempts.items()},
+        "running": [asdict(work) for work in memory.running],
+    }
+    write_atomic(path, json.dumps(state).encode(), mode=0o600)
+
+
+def load(path: Path) -> Memory:
+    """What was remembered; nothing when the file is missing, damaged or of another version."""
+    try:
+        state = json.loads(path.read_bytes())
+        if state["format"] != FORMAT:
+            return Memory()
+        attempts = {name: _attempt(values) for name, values in state["attempts"].items()}
+        return Memory(attempts, tuple(_running(values) for values in state["running"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Memory()
+
+
+def _attempt(values: Mapping[str, Any]) -> Attempt:
+    return Attempt(**{**values, "left_out": _pairs(values["left_out"])})
+
+
+def _running(values: Mapping[str, Any]) -> Running:
+    return Running(**{**values, "peers": tuple(values["peers"]), "since": Now(**values["since"])})
+
+
+def _pairs(values: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((path, reason) for path, reason in values)

@@ -1,0 +1,257 @@
+"""Read the world once into one frozen view. Nothing here changes anything, and one unreadable service hides no other.
+
+An ordinary look is cheap, since the agent takes one every half minute for years: the newest of everything, no list of
+files, no pool walked. A thorough one, for status and metrics, counts bytes and looks for the newest safe generation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from pathlib import Path
+
+from appliance.agent.memory import Memory
+from appliance.backup.begin import chain_of
+from appliance.backup.chain import Chain
+from appliance.backup.node import Node
+from appliance.backup.safety import judge
+from appliance.backup.schedule import due
+from appliance.backup.targets import load_acts, lost_nodes, targets
+from appliance.backup.vault.store import HEADER, RECEIPT, Holding
+from appliance.clock import utc_seconds
+from appliance.errors import ApplianceError, Busy
+from appliance.host.files import locked
+from appliance.host.layout import NodeLayout
+from appliance.monitor.view import AgentSeen, Generation, Grant, Held, Now, Readable, View, Written
+from appliance.trust.act import Act
+from appliance.trust.bundle import Bundle, Terms
+from appliance.trust.generation import GenerationId, Header, epoch_of, read_header
+from appliance.trust.grant import read_grant
+from appliance.trust.receipt import Receipt, read_receipt
+
+SAFE_SEARCH_MAX = 60
+"""How many generations back a safe one is looked for: two months of nights, two and a half days of hours."""
+
+
+class Observer:
+    """Looks at a node again and again; keeps the acts it checked, since each check starts ssh-keygen."""
+
+    def __init__(self) -> None:
+        self._checked: tuple[object, tuple[Act, ...]] = ((), ())
+
+    def look(self, node: Node, now: Now, memory: Memory, *, thorough: bool = False) -> View:
+        """The view of `node` at `now`. Raise only what concerns all of it, such as a disk that cannot be read."""
+        acts = self._acts(node)
+        unread: dict[str, str] = {}
+        written: list[Written] = []
+        held: list[Held] = []
+        readable: list[Readable] = []
+        for service in node.bundle.territory.services:
+            lost = lost_nodes(acts, service, now.wall)
+            writing = _kept(unread, service, _written, node, service, lost, thorough=thorough)
+            ours = writing is not None and writing.ours
+            holding = _kept(unread, service, _held, node, service, lost, ours=ours, thorough=thorough)
+            written += [writing] if writing else []
+            held += [holding] if holding else []
+            readable += _readable(node.bundle.terms(service), node.name, writing, holding)
+        return View(
+            node=node.name,
+            timezone=node.bundle.territory.timezone,
+            serial=node.bundle.serial,
+            issued=utc_seconds(node.bundle.issued),
+            disk_free=_disk_free(node.layout.root),
+            written=tuple(written),
+            held=tuple(held),
+            readable=tuple(readable),
+            attempts=memory.attempts,
+            running=memory.running,
+            unread=unread,
+        )
+
+    def _acts(self, node: Node) -> tuple[Act, ...]:
+        names = sorted(os.listdir(node.layout.acts)) if node.layout.acts.exists() else []
+        basis = (names, node.bundle.document.digest)
+        if basis != self._checked[0]:
+            self._checked = (basis, load_acts(node.layout.acts, node.bundle))
+        return self._checked[1]
+
+
+def now_of(node: Node) -> Now:
+    return Now(node.clock.now(), node.ageing.now())
+
+
+def agent_lock(layout: NodeLayout) -> Path:
+    return layout.run / "agent.lock"
+
+
+def see_agent(layout: NodeLayout) -> AgentSeen:
+    """How the agent of this node is, told by its lock: it ends with the agent, and is touched at each look."""
+    path = agent_lock(layout)
+    if not path.exists():
+        return AgentSeen(runs=False)
+    try:
+        with locked(path, what="the agent", shared=True):
+            return AgentSeen(runs=False)
+    except Busy:
+        return AgentSeen(runs=True, looked=path.stat().st_mtime)
+
+
+def _kept[**Given, Found](
+    unread: dict[str, str], name: str, read: Callable[Given, Found], *words: Given.args, **options: Given.kwargs
+) -> Found | None:
+    """What `read` finds; None, with the sentence why in `unread`, when something of the service `name` is damaged."""
+    try:
+        return read(*words, **options)
+    except (ApplianceError, OSError, ValueError, KeyError) as error:
+        unread[name] = str(error) if isinstance(error, ApplianceError) else f"it cannot be read: {error!r}"
+        return None
+
+
+def _disk_free(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
+# Services written here
+
+
+def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) -> Written | None:
+    terms, chain = node.bundle.terms(service), chain_of(node, service)
+    grant = _grant(node, chain)
+    ours = grant is not None and grant.ours
+    if not ours and terms.origin != node.name:
+        return None
+    # A schedule that makes no sense is told here, so that deciding never meets one.
+    due(terms.service.schedule, 0.0, 0.0, node.bundle.territory.timezone)
+    names = chain.names()
+    newest = _newest_sealed(chain, names)
+    acknowledged = _holders(node.bundle, chain, newest)
+    safety = judge(node.bundle, service, node.name, acknowledged)
+    safe, unsafe_since = newest if safety.safe else None, 0.0
+    if thorough and newest and not safety.safe:
+        safe, unsafe_since = _safe_newest(node, service, chain, names)
+    aims = targets(node.bundle, service, node.name, lost) if ours else ()
+    return Written(
+        service=service,
+        schedule=terms.service.schedule,
+        rpo_seconds=terms.service.rpo_seconds,
+        origin=terms.origin == node.name,
+        begun=node.service(service).repository.exists(),
+        grant=grant,
+        targets=tuple(aim.node for aim in aims),
+        newest=_generation(newest) if newest else None,
+        generations=len(names),
+        acknowledged=acknowledged,
+        safety=safety,
+        safe_newest=_generation(safe) if safe else None,
+        unsafe_since=unsafe_since,
+    )
+
+
+def _grant(node: Node, chain: Chain) -> Grant | None:
+    grants = chain.grants()
+    if not grants:
+        return None
+    newest = grants[max(grants)]
+    own_key = node.bundle.member(node.name).keys.sign
+    return Grant(newest.epoch, newest.writer, newest.writer == node.name and newest.writer_key == own_key)
+
+
+def _newest_sealed(chain: Chain, names: Iterable[str]) -> Header | None:
+    """As `Chain.newest`, without its list of files."""
+    name = next((name for name in reversed(tuple(names)) if (chain.root / name / "list").exists()), None)
+    return chain.header(name) if name else None
+
+
+def _holders(bundle: Bundle, chain: Chain, header: Header | None) -> tuple[str, ...]:
+    if header is None:
+        return ()
+    keys = {name: member.keys.sign for name, member in bundle.members.items()}
+    return tuple(receipt.holder for receipt in chain.receipts(header.id, keys))
+
+
+def _safe_newest(node: Node, service: str, chain: Chain, names: tuple[str, ...]) -> tuple[Header | None, float]:
+    """The newest safe generation, and since when, as far as was looked, there are some that are not."""
+    since = 0.0
+    for name in reversed(names[-SAFE_SEARCH_MAX:]):
+        header = chain.header(name)
+        if judge(node.bundle, service, node.name, _holders(node.bundle, chain, header)).safe:
+            return header, since
+        since = utc_seconds(header.time)
+    return None, since
+
+
+def _generation(header: Header) -> Generation:
+    return Generation(header.id.name, utc_seconds(header.time))
+
+
+# Services held for others
+
+
+def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thorough: bool) -> Held | None:
+    terms, holding = node.bundle.terms(service), node.holding(service)
+    newest = _newest_held(holding)
+    holder = node.name in terms.holders
+    if not holder and newest is None:
+        return None
+    header, receipt = (_header(node, holding, newest), _own_receipt(node, holding, newest)) if newest else (None, None)
+    return Held(
+        service=service,
+        rpo_seconds=terms.service.rpo_seconds,
+        expected=holder and not ours,
+        newest=_generation(header) if header else None,
+        received=utc_seconds(receipt.time) if receipt else 0.0,
+        received_age=receipt.age_seconds if receipt else 0,
+        lost=tuple(sorted(lost & {*terms.holders, terms.origin})),
+        heirs=_heirs(node, terms, holding, lost),
+        quota_bytes=terms.quota_bytes,
+        used_bytes=holding.used_bytes() if thorough else None,
+        forks=_forks(holding) if thorough else (),
+        rotten=len(os.listdir(holding.root / "rotten")) if (holding.root / "rotten").exists() else 0,
+    )
+
+
+def _newest_held(holding: Holding) -> str | None:
+    """The newest generation whose files are here; looking from the newest on spares years of older folders."""
+    names = os.listdir(holding.generations) if holding.generations.exists() else []
+    for name in sorted((name for name in names if name.count(".") == 2), reverse=True):
+        epoch, sequence, digest = name.split(".")
+        if holding.holds(GenerationId(int(epoch), int(sequence), digest)):
+            return name
+    return None
+
+
+def _header(node: Node, holding: Holding, name: str) -> Header:
+    raw = holding.read(name, HEADER)
+    grant = read_grant(holding.grant(epoch_of(raw)), node.bundle.territory_key)
+    return read_header(raw, grant.writer_key)
+
+
+def _own_receipt(node: Node, holding: Holding, name: str) -> Receipt:
+    return read_receipt(holding.read(name, RECEIPT), node.bundle.member(node.name).keys.sign)
+
+
+def _heirs(node: Node, terms: Terms, holding: Holding, lost: frozenset[str]) -> tuple[str, ...]:
+    """Who shall hold the service now that `lost` are gone; nobody new while nobody is."""
+    epochs = holding.epochs()
+    if not epochs or not lost & {*terms.holders, terms.origin}:
+        return ()
+    writer = read_grant(holding.grant(epochs[-1]), node.bundle.territory_key).writer
+    return tuple(aim.node for aim in targets(node.bundle, terms.name, writer, lost) if aim.node != node.name)
+
+
+def _forks(holding: Holding) -> tuple[str, ...]:
+    """Epoch and sequence of every pair of generations that contradict each other."""
+    numbers = [f"{item.epoch}.{item.sequence}" for item in holding.stored()]
+    return tuple(sorted({one for one, other in pairwise(numbers) if one == other}))
+
+
+def _readable(terms: Terms, name: str, written: Written | None, held: Held | None) -> tuple[Readable, ...]:
+    """Where this node reads the names of a service; a sealed key opens only for a signed act, never by itself."""
+    rpo = terms.service.rpo_seconds
+    if written and written.newest and written.ours:
+        return (Readable(terms.name, "local", written.newest, rpo),)
+    if held and held.newest and name in terms.standbys and terms.service.key_access == "hot":
+        return (Readable(terms.name, "standby", held.newest, rpo),)
+    return ()

@@ -1,0 +1,55 @@
+"""The worker: `python3 -m appliance.agent.work PARENT STATE KIND WORK` does one work and prints its outcome.
+
+Work runs in processes of its own, not in threads of the agent: a borg or a push that takes days, hangs or eats memory
+then touches neither the other services nor the agent, can be ended at any moment, and gives all its memory back.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import appliance
+from appliance.agent.act import failed, perform
+from appliance.agent.decisions import Work, from_words, to_words
+from appliance.agent.memory import Outcome, outcome_from_json
+from appliance.backup.node import open_node
+from appliance.errors import ApplianceError
+from appliance.host.children import die_with_parent
+
+
+def command_line(parent: int, state: Path, work: Work) -> tuple[str, ...]:
+    """How the agent, process `parent`, starts the worker for `work`; a person reads it in `ps`."""
+    return (sys.executable, "-m", "appliance.agent.work", str(parent), str(state), *to_words(work))
+
+
+def environment() -> Mapping[str, str]:
+    """The worker runs the very code that this process runs."""
+    return {"PYTHONPATH": str(Path(appliance.__file__).parent.parent)}
+
+
+def read_outcome(exit_code: int, answer: bytes) -> Outcome:
+    """What a worker that has ended says; a sentence of ours when it ended without a word."""
+    try:
+        return outcome_from_json(json.loads(answer))
+    except (ValueError, KeyError, TypeError):
+        how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with {exit_code} and said nothing"
+        return failed(ApplianceError(f"the worker {how}.", remedy="It is tried again; the agent's log may say more."))
+
+
+def main() -> int:
+    parent, state, kind, values = sys.argv[1:]
+    die_with_parent(int(parent))
+    try:
+        outcome = perform(open_node(Path(state)), from_words(kind, values))
+    except ApplianceError as error:
+        outcome = failed(error)
+    print(json.dumps(asdict(outcome)), flush=True)
+    return outcome.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

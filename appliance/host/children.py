@@ -1,0 +1,80 @@
+"""Workers: child processes of ours that work on their own for minutes or days, and never outlive who started them.
+
+A worker leads a process group; borg, ssh and what else it starts are in it, so that one signal ends all of them. When
+the parent dies, by kill -9 too, the kernel tells the worker (PR_SET_PDEATHSIG), which then ends its group. What that
+cuts is cut as by a power failure, which every step of ours survives: there is one way to be interrupted, not two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+from appliance.errors import ApplianceError
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A running worker; `answer_fd` is a file in memory that takes its standard output, however long."""
+
+    process: subprocess.Popen[bytes]
+    answer_fd: int
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def reap(self) -> tuple[int, bytes]:
+        """The exit code (negative for a signal) and the answer of a worker; what still runs of its group ends first.
+
+        Call it once.
+        """
+        self.kill()
+        code = self.process.wait()
+        with os.fdopen(self.answer_fd, "rb") as answer:
+            answer.seek(0)
+            return code, answer.read()
+
+    def wait(self, seconds: float) -> None:
+        """Give it at most `seconds` to be gone; one that waits for a dead disk takes longer, and nobody can help it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """End the worker and all that it started, now. Until it is reaped its group keeps its number."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def start_worker(argv: Sequence[str], env: Mapping[str, str]) -> Worker:
+    """Start `argv`, which calls `die_with_parent` first; its standard error is ours."""
+    answer = os.memfd_create("answer")
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=answer,
+        env={**os.environ, **env},
+        process_group=0,
+    )
+    return Worker(process, answer)
+
+
+def die_with_parent(parent: int) -> None:
+    """In a worker: end this process group when the process `parent` dies, or at SIGTERM. For the main thread only."""
+    signal.signal(signal.SIGTERM, _end_group)
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
+        raise ApplianceError(f"prctl: {os.strerror(ctypes.get_errno())}")
+    if os.getppid() != parent:  # it died before we asked
+        _end_group(signal.SIGTERM, None)
+
+
+def _end_group(number: int, frame: FrameType | None) -> None:
+    os.killpg(0, signal.SIGKILL)

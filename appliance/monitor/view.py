@@ -1,0 +1,188 @@
+"""One frozen view of a node: what the agent decides from, and what status and metrics judge. Values only.
+
+Two times go with every view. `wall` is UTC seconds and may jump: it dates things and says when a schedule is due.
+`age` is the ageing clock (`host.ageing`), whole seconds that never go back: whatever must have waited counts in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from appliance.backup.safety import Safety
+from appliance.territory.model import Schedule
+
+
+@dataclass(frozen=True)
+class Now:
+    wall: float
+    age: int
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A generation by its full name; `time` is what its writer's clock said, UTC seconds."""
+
+    name: str
+    time: float
+
+    def __str__(self) -> str:
+        epoch, sequence, _ = self.name.split(".")
+        return f"{int(epoch)}.{int(sequence)}"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The newest grant known here of a service; `ours` when this node may write under it."""
+
+    epoch: int
+    writer: str
+    ours: bool
+
+
+@dataclass(frozen=True)
+class Written:
+    """A service that this node writes or that began here; `generations` is how many are known."""
+
+    service: str
+    schedule: Schedule
+    rpo_seconds: int
+    origin: bool
+    begun: bool
+    grant: Grant | None
+    targets: tuple[str, ...]
+    newest: Generation | None
+    generations: int
+    acknowledged: tuple[str, ...]
+    safety: Safety
+    safe_newest: Generation | None = None
+    """The newest that is safe. Where `newest` is not, an older one is looked for in a thorough view only."""
+    unsafe_since: float = 0.0
+    """When the first generation after `safe_newest` was sealed, as far back as was looked; 0 when there is none."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether this node may write it."""
+        return self.grant is not None and self.grant.ours
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Targets that have not acknowledged the newest generation."""
+        return tuple(target for target in self.targets if target not in self.acknowledged) if self.newest else ()
+
+
+@dataclass(frozen=True)
+class Held:
+    """A service that this node holds for others. `received_age` is our ageing clock's when the newest one came."""
+
+    service: str
+    rpo_seconds: int
+    expected: bool
+    """Whether new generations are due here: not at a spare, nor where this node itself writes the service now."""
+    newest: Generation | None
+    received: float = 0.0
+    received_age: int = 0
+    lost: tuple[str, ...] = ()
+    """Nodes of this service that a signed act in force says are lost."""
+    heirs: tuple[str, ...] = ()
+    """Who shall hold it in their stead, this node aside; best first."""
+    quota_bytes: int = 0
+    used_bytes: int | None = None
+    """None when it was not counted: that reads every file's size."""
+    forks: tuple[str, ...] = ()
+    rotten: int = 0
+
+
+@dataclass(frozen=True)
+class Readable:
+    """A service whose names this node may catalogue: `source` is "local" at its writer, "standby" at a standby."""
+
+    service: str
+    source: str
+    newest: Generation
+    rpo_seconds: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The last try of one kind of work; `failures` in a row, 0 when it worked. `mark` is what it was about."""
+
+    time: float
+    age: int
+    failures: int = 0
+    error: str = ""
+    remedy: str = ""
+    mark: str = ""
+    ok_time: float | None = None
+    ok_age: int | None = None
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Path and reason of what a backup could not hold; the first of them when they are many."""
+    left_out_count: int = 0
+    figures: Mapping[str, int] = field(default_factory=dict)
+    """What was counted: blobs read, rotten ones, generations thinned."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """Work in progress. `baseline` is the newest generation when it began."""
+
+    kind: str
+    service: str
+    peers: tuple[str, ...]
+    since: Now
+    baseline: str
+
+
+@dataclass(frozen=True)
+class AgentSeen:
+    """Whether the agent runs, and when it last looked, UTC seconds."""
+
+    runs: bool
+    looked: float = 0.0
+
+
+@dataclass(frozen=True)
+class View:
+    node: str
+    timezone: str
+    serial: int
+    issued: float
+    disk_free: int
+    written: tuple[Written, ...] = ()
+    held: tuple[Held, ...] = ()
+    readable: tuple[Readable, ...] = ()
+    attempts: Mapping[str, Attempt] = field(default_factory=dict)
+    """By `key`."""
+    running: tuple[Running, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Services of which something could not be read, and the sentence why."""
+
+    def last(self, kind: str, service: str, peer: str = "") -> Attempt | None:
+        return self.attempts.get(key(kind, service, peer))
+
+    def runs(self, kind: str, service: str, peer: str = "") -> Running | None:
+        """The work of this kind in progress, if any; with `peer`, only one that concerns it."""
+        for work in self.running:
+            if work.kind == kind and work.service == service and (not peer or peer in work.peers):
+                return work
+        return None
+
+
+def key(kind: str, service: str, peer: str = "") -> str:
+    """What an attempt is remembered by."""
+    return " ".join((kind, service, peer)).rstrip()
+
+
+def last_backup(written: Written, attempt: Attempt | None, now: Now) -> float | None:
+    """When this service was last backed up, UTC seconds; None when it never was.
+
+    The newest generation tells, unless the attempt that made it failed in part. After the wall clock was set back that
+    lies in the future; the ageing clock then says how long ago the run was at least.
+    """
+    times = [] if attempt is None or attempt.ok_time is None else [attempt.ok_time]
+    if written.newest and (attempt is None or not attempt.failures or written.newest.time > attempt.time):
+        times.append(written.newest.time)
+    last = max(times, default=None)
+    if last is None or last <= now.wall or attempt is None or attempt.ok_age is None:
+        return last
+    return now.wall - max(0, now.age - attempt.ok_age)
