@@ -1,4 +1,5 @@
-"""The forced command: `python3 -m appliance.backup.vault STATE CALLER`. The caller only chooses to talk to it or not."""
+"""The forced command: `python3 -m appliance.backup.vault STATE CALLER`. The caller only chooses to talk to it or
+not."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ import sys
 from pathlib import Path
 
 from appliance.backup.node import open_node
-from appliance.backup.vault.session import serve
-from appliance.backup.vault.wire import COMMAND, Channel
+from appliance.backup.vault.session import open_channel, serve
+from appliance.backup.vault.wire import COMMAND
 from appliance.errors import ApplianceError, Forbidden
 
 
@@ -17,7 +18,7 @@ def main() -> int:
     if os.environ.get("SSH_ORIGINAL_COMMAND") != COMMAND:
         print("This key opens nothing but the vault of this node: no shell, no files.", file=sys.stderr)
         return Forbidden.exit_code
-    channel = Channel(0, 1)
+    channel = open_channel(0, 1)
     try:
         node = open_node(Path(state))
     except ApplianceError as error:

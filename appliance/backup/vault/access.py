@@ -1,16 +1,20 @@
-"""Who may say what to a vault, by what the signed bundle says of the caller. Pure; what is not allowed here is refused."""
+"""Who may say what to a vault, by what the signed bundle says of the caller. Pure; what is not allowed here is
+refused."""
 
 from __future__ import annotations
 
-from appliance.errors import Forbidden
+from appliance.errors import Forbidden, Refused
 from appliance.trust.bundle import Bundle, Terms
 from appliance.trust.grant import Grant
 
 WRITER = frozenset({"head", "put", "prove", "get-own"})
-ORIGIN = frozenset({"head", "get-own"})
-STANDBY = frozenset({"head", "get"})
+# "put" brings the grant that names its writer along, and only that writer gets past it (`offer.check_writer`). So who
+# may ever be granted the service may say it: after a takeover the origin too, which comes back with a newer grant.
+ORIGIN = frozenset({"head", "put", "get-own"})
+STANDBY = frozenset({"head", "put", "get"})
 HOLDER = frozenset({"head", "get", "put-relayed"})
 MONITOR = frozenset({"head"})
+TAKING = frozenset({"put", "put-relayed"})
 
 
 def verbs(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None) -> frozenset[str]:
@@ -21,12 +25,11 @@ def verbs(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None) -> fro
         return allowed
     if caller == terms.origin:
         allowed |= ORIGIN
-    # The origin brings its first grant along; afterwards only the holder of the newest grant writes.
+    # The origin brings its first grant along; afterwards only the holder of the newest grant asks for proofs.
     if (grant is None and caller == terms.origin) or (grant is not None and grant.writer == caller):
         allowed |= WRITER
     if caller in terms.standbys:
-        # A standby may come to promote itself: it then brings the grant that names it.
-        allowed |= STANDBY | {"put"}
+        allowed |= STANDBY
     if caller in terms.holders or caller in terms.spares:
         allowed |= HOLDER
     if "monitor" in member.node.roles:
@@ -34,7 +37,13 @@ def verbs(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None) -> fro
     return allowed
 
 
-def check(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None, verb: str) -> None:
-    """Raise Forbidden unless `caller` may say `verb`."""
+def check(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None, verb: str, *, here: str) -> None:
+    """Raise Forbidden unless `caller` may say `verb`, Refused when the node `here` was not chosen to hold the
+    service."""
     if verb not in verbs(bundle, terms, caller, grant):
         raise Forbidden(f'"{caller}" may not "{verb}" {terms.name} here.', remedy="Ask the maintenance team.")
+    if verb in TAKING and here not in (*terms.holders, *terms.spares):
+        raise Refused(
+            f"{here} is neither a holder nor a spare of {terms.name}.",
+            remedy="Push to the holders that `appliance territory plan` names.",
+        )

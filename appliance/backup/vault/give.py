@@ -3,73 +3,89 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from appliance.backup.vault.call import Call
-from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Stored
+from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding, Stored, size_of
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.trust.signed import SHA256
 
-PROOFS_MAX = 256
+PROOFS_MAX = 64
+SIDES_MAX = 16
 
 
 def head(call: Call) -> None:
-    """What is known and held here: every grant, the tip of each epoch, and the names and receipts of what is held."""
+    """What is known and held here: every grant, the tips of each epoch, and the names and receipts of what is held.
+
+    `held` is whole as far as the scrub knows; `damaged` waits for repair; `thinned` was held until retention let it go.
+    """
     holding = call.holding
     stored = holding.stored()
-    tips = {item.epoch: item for item in stored}
     held = [item for item in stored if item.held]
-    forks = sorted({_id(a) for a, b in pairwise(stored) if _id(a) == _id(b)})
-    newest = held[-1] if held else None
     call.channel.write_frame(
         {
             "holder": call.node.name,
             "age_seconds": call.node.ageing.now(),
             "grants": [holding.grant(epoch).decode() for epoch in holding.epochs()],
-            "tips": [holding.read(item.name, HEADER).decode() for item in tips.values()],
+            "tips": _headers(holding, tips(stored)),
             "held": [item.name for item in held],
+            "damaged": [item.name for item in stored if item.damaged],
+            "thinned": [item.name for item in stored if item.thinned],
             "known": len(stored),
-            "forks": forks,
-            "receipt": holding.read(newest.name, RECEIPT).decode() if newest else None,
+            "forks": open_forks(stored),
+            "receipt": holding.read(held[-1].name, RECEIPT).decode() if held else None,
         }
     )
 
 
-def _id(item: Stored) -> str:
-    return f"{item.epoch}.{item.sequence}"
+def tips(stored: Sequence[Stored]) -> list[Stored]:
+    """The highest sequence of each epoch, both sides where it forked: a clone sees the side that is not its own."""
+    found: list[Stored] = []
+    for _, of_epoch in groupby(stored, key=lambda item: item.epoch):
+        items = list(of_epoch)
+        found += [item for item in items if item.sequence == items[-1].sequence][-SIDES_MAX:]
+    return found
+
+
+def open_forks(stored: Sequence[Stored]) -> list[str]:
+    """The numbers that two headers of the newest epoch share; a newer epoch names the side that continues and ends
+    it."""
+    newest = [item.sequence for item in stored if item.epoch == stored[-1].epoch]
+    return [f"{stored[-1].epoch}.{number}" for number in sorted(set(newest)) if newest.count(number) > 1]
 
 
 def prove(call: Call) -> None:
-    """Show that blobs are here and whole: SHA-256 over the caller's challenge and the blob, which cannot be kept ready."""
+    """Show that blobs are here and whole: SHA-256 over the caller's challenge and the blob, which cannot be kept
+    ready."""
     challenge = str(call.request.get("challenge", ""))
     digests = call.texts("blobs")
     if not SHA256.fullmatch(challenge) or len(digests) > PROOFS_MAX:
         raise IntegrityError(f"a proof takes a challenge of 64 hex digits and at most {PROOFS_MAX} blobs.")
-    proofs: list[str | None] = []
-    for digest in digests:
-        if not SHA256.fullmatch(digest) or not call.holding.blob(digest).exists():
-            proofs.append(None)
-            continue
-        proof = hashlib.sha256(bytes.fromhex(challenge))
-        with open(call.holding.blob(digest), "rb") as file:
-            while piece := file.read(1 << 20):
-                proof.update(piece)
-        proofs.append(proof.hexdigest())
-    call.channel.write_frame({"proofs": proofs})
+    call.channel.write_frame({"proofs": [_proof(call.holding, challenge, digest) for digest in digests]})
+
+
+def _proof(holding: Holding, challenge: str, digest: str) -> str | None:
+    if not SHA256.fullmatch(digest) or size_of(holding.blob(digest)) is None:
+        return None
+    proof = hashlib.sha256(bytes.fromhex(challenge))
+    with open(holding.blob(digest), "rb") as file:
+        while piece := file.read(1 << 18):
+            proof.update(piece)
+    return proof.hexdigest()
 
 
 def get(call: Call) -> None:
-    """One generation for somebody who may have it: its chain and list, then the blobs it asks for by hash and offset."""
+    """One generation for somebody who may have it: its chain and list, then the blobs it asks for by hash and
+    offset."""
     name = _wanted_generation(call)
     listing = call.holding.read(name, LIST)
-    stored = call.holding.stored()
     call.channel.write_frame(
         {
             "generation": name,
             "grants": [call.holding.grant(epoch).decode() for epoch in call.holding.epochs()],
-            "headers": [call.holding.read(item.name, HEADER).decode() for item in stored],
+            "headers": _headers(call.holding, call.holding.stored()),
             "receipt": call.holding.read(name, RECEIPT).decode(),
             "list_bytes": len(listing),
         }
@@ -77,23 +93,42 @@ def get(call: Call) -> None:
     call.channel.write(listing)
     sizes = {entry.sha256: entry.size for entry in call.holding.entries(name)}
     while wanted := call.channel.read_frame().get("want"):
-        for digest, offset in wanted:
-            _send_blob(call, digest, offset, sizes)
+        for digest, offset in _wanted_blobs(wanted, sizes):
+            _send_blob(call, digest, offset, sizes[digest])
+
+
+def _headers(holding: Holding, stored: Sequence[Stored]) -> list[str]:
+    return [holding.read(item.name, HEADER).decode() for item in stored if holding.path(item.name, HEADER).exists()]
 
 
 def _wanted_generation(call: Call) -> str:
-    held = {item.name for item in call.holding.stored() if item.held}
+    """The newest held one, or the one asked for by its full name: that may be damaged, for whoever repairs or
+    salvages."""
+    stored = call.holding.stored()
+    held = [item.name for item in stored if item.held]
     asked = call.request.get("generation")
     if asked is None and held:
-        return max(held)
-    if asked not in held:
+        return held[-1]
+    if asked not in [item.name for item in stored if item.listed]:
         raise NotFound(f"{call.terms.name} has no such generation here.", remedy=f"{len(held)} are held; ask `head`.")
     return str(asked)
 
 
-def _send_blob(call: Call, digest: Any, offset: Any, sizes: Mapping[str, int]) -> None:
-    if digest not in sizes or not isinstance(offset, int) or not 0 <= offset <= sizes[digest]:
+def _wanted_blobs(wanted: Any, sizes: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The blobs and offsets of a request; raise Refused for anything that is not of this generation."""
+    pairs = wanted if isinstance(wanted, list) else [wanted]
+    for pair in pairs:
+        match pair:
+            case [str(digest), int(offset)] if digest in sizes and 0 <= offset <= sizes[digest]:
+                continue
         raise Refused("that file is not of this generation.")
-    with open(call.holding.blob(digest), "rb") as file:
-        file.seek(offset)
-        call.channel.send_file(file, sizes[digest] - offset)
+    return [(digest, offset) for digest, offset in pairs]
+
+
+def _send_blob(call: Call, digest: str, offset: int, size: int) -> None:
+    try:
+        with open(call.holding.blob(digest), "rb") as file:
+            file.seek(offset)
+            call.channel.send_file(file, size - offset)
+    except FileNotFoundError as error:
+        raise NotFound("a file of this generation is not here any more.", remedy="Ask another holder.") from error

@@ -1,9 +1,12 @@
-"""What a holder lets one service take: pure decisions over what is used, asked and free. Full means refuse, never evict.
+"""What a holder lets one service take, decided from what is used, asked and free. Pure. Full means refuse, never evict.
 
-Somebody with all of an origin's credentials can at most fill its share. Part of it stays for the next epoch, so that the
-replacement of a ransomed node still finds room:
+Somebody with all of an origin's credentials can at most fill its share. Part of it stays for the next epoch, so that
+the replacement of a ransomed node still finds room:
 
-    ceiling(epoch) = base + 0.7 * (quota - base), base = bytes held when this epoch began
+    ceiling(epoch) = base + 0.7 * (limit - base), base = what was used when this epoch began
+
+That holds for bytes, for names (files and folders: inodes run out too) and for headers, which are never thinned. What
+another holder hands on already passed these limits there, so it may fill the whole limit and counts for no day.
 """
 
 from __future__ import annotations
@@ -11,62 +14,105 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.errors import NoSpace
-from appliance.units import DAY, format_bytes
+from appliance.units import DAY, MIB, format_bytes
 
 CURRENT_EPOCH_SHARE = 0.7
 HEADERS_PER_PUSH_MAX = 20_000
 HEADERS_MAX = 200_000
+NAMES_MIN = 100_000
+DISK_NAMES_FLOOR = 10_000
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Bytes, names (files and folders) and headers: what a holding uses, or what a push would add."""
+
+    bytes: int = 0
+    names: int = 0
+    headers: int = 0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Declared in the signed bundle, in bytes. `seed` is the first seeding, declared apart from the `daily` ingest."""
+    """Declared in the signed bundle, in bytes. `seed` is what the first seeding may bring in a day, apart from
+    `daily`."""
 
     quota: int
     daily: int
     seed: int
     free_floor: int
 
+    @property
+    def share(self) -> Amount:
+        return Amount(self.quota, NAMES_MIN + self.quota // MIB, HEADERS_MAX)
+
 
 @dataclass(frozen=True)
 class Usage:
-    """What is known before the first byte of a push is taken; bytes, `day` counted by the ageing clock."""
+    """What is known before the first byte of a push is taken. `taken_today` counts by the ageing clock: towards the
+    first seeding while nothing is held, towards the daily ingest afterwards. `disk_names_free` is None where names
+    are not limited."""
 
-    used: int
-    used_when_epoch_began: int
-    ingested_today: int
-    held_generations: int
-    headers: int
+    used: Amount
+    base: Amount
+    taken_today: int
+    seeding: bool
     disk_free: int
+    disk_names_free: int | None
 
 
-def check_room(limits: Limits, usage: Usage, incoming: int) -> None:
-    """Raise NoSpace, with what is missing and who can act, unless `incoming` more bytes fit every limit."""
-    ceiling = usage.used_when_epoch_began + CURRENT_EPOCH_SHARE * (limits.quota - usage.used_when_epoch_began)
-    if usage.used + incoming > ceiling:
+def check_room(limits: Limits, usage: Usage, incoming: Amount, *, relayed: bool = False) -> None:
+    """Raise NoSpace, with what is missing and who can act, unless `incoming` fits every limit on top of what is
+    used."""
+    _check_share(limits, usage, incoming, relayed)
+    if not relayed:
+        _check_day(limits, usage, incoming)
+    _check_disk(limits, usage, incoming)
+
+
+def _check_share(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) -> None:
+    share = limits.share
+    allowed = _ceiling(share.bytes, usage.base.bytes, relayed)
+    if usage.used.bytes + incoming.bytes > allowed:
         raise NoSpace(
-            f"the share at this peer is full: {format_bytes(usage.used)} used, {format_bytes(incoming)} asked, "
-            f"{format_bytes(ceiling)} allowed in this epoch of a quota of {format_bytes(limits.quota)}.",
+            f"the share at this peer is full: {format_bytes(usage.used.bytes)} used, "
+            f"{format_bytes(incoming.bytes)} asked, {format_bytes(allowed)} allowed in this epoch of a quota of {format_bytes(limits.quota)}.",
             remedy="Raise quota in territory.yml and sign a new bundle; nothing that is held is removed.",
         )
-    allowance = limits.daily if usage.held_generations else max(limits.seed, limits.daily)
-    if usage.ingested_today + incoming > allowance:
+    for what, used, base, asked, limit in (
+        ("files and folders", usage.used.names, usage.base.names, incoming.names, share.names),
+        ("headers", usage.used.headers, usage.base.headers, incoming.headers, share.headers),
+    ):
+        if used + asked > _ceiling(limit, base, relayed):
+            raise NoSpace(
+                f"{used} {what} are here and {asked} more were asked: more than an honest service makes.",
+                remedy="Look for ransomware at the origin; nothing that is held is removed.",
+            )
+
+
+def _ceiling(limit: int, base: int, relayed: bool) -> float:
+    return limit if relayed else base + CURRENT_EPOCH_SHARE * (limit - base)
+
+
+def _check_day(limits: Limits, usage: Usage, incoming: Amount) -> None:
+    allowance = max(limits.seed, limits.daily) if usage.seeding else limits.daily
+    asked = usage.taken_today + incoming.bytes
+    if asked > allowance:
         raise NoSpace(
-            f"{format_bytes(usage.ingested_today + incoming)} in one day is more than the {format_bytes(allowance)} expected.",
-            remedy="If this is wanted, raise change_per_day in territory.yml; if not, look for ransomware at the origin.",
+            f"{format_bytes(asked)} in one day is more than the {format_bytes(allowance)} expected.",
+            remedy="If it is wanted, raise change_per_day in territory.yml; if not, look for ransomware at the origin.",
         )
-    if usage.disk_free - incoming < limits.free_floor:
+
+
+def _check_disk(limits: Limits, usage: Usage, incoming: Amount) -> None:
+    short = usage.disk_free - incoming.bytes < limits.free_floor
+    names = usage.disk_names_free
+    if short or (names is not None and names - incoming.names < DISK_NAMES_FLOOR):
         raise NoSpace(
             f"the peer's disk has {format_bytes(usage.disk_free)} free and keeps {format_bytes(limits.free_floor)} "
-            "for its own services.",
+            f"and {DISK_NAMES_FLOOR} names for its own services.",
             remedy="Add a disk at the peer or move a service away (`appliance territory plan`).",
         )
-
-
-def check_headers(usage: Usage, incoming: int) -> None:
-    """Raise NoSpace when a push brings more headers than any honest history has."""
-    if incoming > HEADERS_PER_PUSH_MAX or usage.headers + incoming > HEADERS_MAX:
-        raise NoSpace(f"{incoming} headers in one push are more than this peer takes.", remedy="Push again in parts.")
 
 
 def day_of(age_seconds: int) -> int:

@@ -1,7 +1,8 @@
 """Check what a push offers, before a byte of it is kept: grants, headers, their place in the chain, the list.
 
-A chain is a tree of headers: within an epoch each names the one before it; the first of an epoch names any header of an earlier
-epoch. Later siblings of that parent stay as a branch. Two headers with one epoch and one sequence are a fork: both are kept.
+A chain is a tree of headers: within an epoch each names the one before it; the first of an epoch names any header of
+an earlier epoch. Later siblings of that parent stay as a branch. Two headers with one epoch and one sequence are a
+fork: both are kept.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from appliance.backup.vault.limits import HEADERS_PER_PUSH_MAX
 from appliance.backup.vault.store import HEADER, Holding
-from appliance.errors import IntegrityError, NotFound, Refused
+from appliance.errors import IntegrityError, NoSpace, NotFound, Refused
 from appliance.trust.bundle import Bundle
 from appliance.trust.generation import (
     NO_PARENT,
@@ -38,6 +40,10 @@ class Offer:
     def header(self) -> Header:
         return self.headers[-1]
 
+    @property
+    def newest_grant(self) -> Grant:
+        return self.grants[max(self.grants)]
+
 
 def newest_grant(holding: Holding, bundle: Bundle) -> Grant | None:
     epochs = holding.epochs()
@@ -50,6 +56,10 @@ def read_offer(
     """The checked offer; raise IntegrityError or Refused for anything that is not proven."""
     if not headers:
         raise IntegrityError("the push names no generation.")
+    if len(headers) > HEADERS_PER_PUSH_MAX:
+        raise NoSpace(
+            f"{len(headers)} headers in one push are more than this peer takes.", remedy="Push again in parts."
+        )
     known = _grants(holding, bundle, service, grants)
     read = tuple(_read_header(raw.encode(), known, service) for raw in headers)
     _check_chain(holding, known, read)
@@ -58,10 +68,11 @@ def read_offer(
 
 def check_writer(offer: Offer, bundle: Bundle, caller: str) -> None:
     """The fence: only the holder of the newest grant publishes, with the key it has in the bundle, under its epoch."""
-    newest = offer.grants[max(offer.grants)]
+    newest = offer.newest_grant
     if offer.header.epoch != newest.epoch:
         raise Refused(
-            f"epoch {offer.header.epoch} of {offer.header.service} ended: epoch {newest.epoch} belongs to {newest.writer}.",
+            f"epoch {offer.header.epoch} of {offer.header.service} ended: "
+            f"epoch {newest.epoch} belongs to {newest.writer}.",
             remedy="This node keeps what it has as a branch and asks for a new grant.",
         )
     if newest.writer != caller or newest.writer_key != bundle.member(caller).keys.sign:
@@ -93,17 +104,21 @@ def _read_header(raw: bytes, grants: Mapping[int, Grant], service: str) -> Heade
 
 
 def _check_chain(holding: Holding, grants: Mapping[int, Grant], headers: Sequence[Header]) -> None:
-    here = {header.id.digest: header.id for header in headers}
+    parents = Parents(holding)
     for header in headers:
         if holding.knows(header.id):
-            continue
-        if header.previous == NO_PARENT:
+            if holding.read(header.id.name, HEADER) != header.document.raw:
+                raise IntegrityError(f"another header has the name of generation {header.id}.")
+        elif header.previous == NO_PARENT:
             _check_root(header, grants)
-            continue
-        parent = here.get(header.previous) or find(holding, header.previous)
-        if parent is None:
-            raise NotFound(f"the header before {header.id} is missing.", remedy="Push again with the missing headers.")
-        _check_step(header, parent)
+        else:
+            parent = parents.find(header.previous)
+            if parent is None:
+                raise NotFound(
+                    f"the header before {header.id} is missing.", remedy="Push again with the missing headers."
+                )
+            _check_step(header, parent)
+        parents.add(header.id)
 
 
 def _check_root(header: Header, grants: Mapping[int, Grant]) -> None:
@@ -118,9 +133,22 @@ def _check_step(header: Header, parent: GenerationId) -> None:
         raise IntegrityError(f"generation {header.id} cannot come after {parent}.")
 
 
-def find(holding: Holding, digest: str) -> GenerationId | None:
-    """The generation known here whose header has `digest`."""
-    for stored in holding.stored():
-        if stored.name.endswith(digest[:16]) and digest_of(holding.read(stored.name, HEADER)) == digest:
-            return GenerationId(stored.epoch, stored.sequence, digest)
-    return None
+class Parents:
+    """The generations a header may name as the one before it: those known here, and those just checked."""
+
+    def __init__(self, holding: Holding) -> None:
+        self._holding = holding
+        self._names = {stored.name[-16:]: stored for stored in holding.stored()}
+        self._checked: dict[str, GenerationId] = {}
+
+    def add(self, generation: GenerationId) -> None:
+        self._checked[generation.digest] = generation
+
+    def find(self, digest: str) -> GenerationId | None:
+        """The generation whose header has `digest`; None when it is unknown."""
+        stored = self._names.get(digest[:16])
+        if digest in self._checked or stored is None:
+            return self._checked.get(digest)
+        if digest_of(self._holding.read(stored.name, HEADER)) != digest:
+            return None
+        return GenerationId(stored.epoch, stored.sequence, digest)

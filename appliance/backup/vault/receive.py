@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from appliance.backup.vault import ledger
+from appliance.backup.vault import damage, ledger
 from appliance.backup.vault.call import Call
-from appliance.backup.vault.limits import Limits, Usage, check_headers, check_room, day_of
+from appliance.backup.vault.limits import Amount, Limits, Usage, check_room, day_of
 from appliance.backup.vault.offer import Offer, check_writer, read_offer
-from appliance.backup.vault.relay import Relay, keep_relay, read_relay
-from appliance.backup.vault.store import RECEIPT
+from appliance.backup.vault.relay import Relay, forget_relay, keep_relay, read_relay
+from appliance.backup.vault.store import NAME_BYTES, RECEIPT
+from appliance.backup.vault.turn import Rank, announce, turn
 from appliance.clock import utc_text
-from appliance.errors import IntegrityError
+from appliance.errors import IntegrityError, NoSpace
 from appliance.host.files import locked
 from appliance.trust.bundle import FREE_FLOOR_BYTES, Terms
-from appliance.trust.generation import LIST_BYTES_MAX, Header
+from appliance.trust.generation import Header
 from appliance.trust.keys import load_key
 from appliance.trust.receipt import make_receipt
 from appliance.trust.signed import SHA256
+from appliance.units import MIB
 
-RECHECKS_MAX = 256
+LISTING_BYTES_MAX = 16 * MIB
+"""About 180,000 files. What a vault holds in memory at once must stay small on a small machine."""
+RECHECKS_MAX = 64
+SAVE_EVERY_BYTES = 64 * MIB
+NAMES_OF_A_PUBLICATION = 5
+NAMES_OF_A_HEADER = 2
+
+Check = Callable[[Offer], Relay | None]
 
 
 def put(call: Call) -> None:
@@ -31,94 +40,120 @@ def put(call: Call) -> None:
     def fence(offer: Offer) -> None:
         check_writer(offer, call.node.bundle, call.caller)
 
-    _receive(call, fence)
+    _receive(call, fence, is_writer=True)
 
 
 def put_relayed(call: Call) -> None:
     """A generation from another holder: its receipt says since when it is held there, our lock starts anew."""
-    _receive(call, lambda offer: read_relay(call, offer))
+    _receive(call, lambda offer: read_relay(call, offer), is_writer=False)
 
 
-def _receive(call: Call, check: Callable[[Offer], Relay | None]) -> None:
+def _receive(call: Call, check: Check, *, is_writer: bool) -> None:
     """Take a push. One at a time per service; every limit is checked before the first byte is taken."""
     listing = _read_listing(call)
     call.holding.create()
-    with locked(call.holding.root / "session.lock", what=f"the vault's share of {call.terms.name}"):
-        offer = read_offer(
-            call.holding,
-            call.node.bundle,
-            call.terms.name,
-            grants=call.texts("grants"),
-            headers=call.texts("headers"),
-            listing=listing,
-        )
-        relay = check(offer)
+
+    def checked() -> tuple[Offer, Relay | None, Rank]:
+        offer = _read_offer(call, listing)
+        return offer, check(offer), Rank(offer.newest_grant.epoch, is_writer)
+
+    with turn(call.holding, f"the vault's share of {call.terms.name}", lambda: checked()[2]):
+        offer, relay, rank = checked()
+        announce(call.holding, rank)
         _recheck(call)
-        book = _open_ledger(call, offer.header.epoch)
-        usage = _usage(call, book, offer.header.epoch)
-        check_headers(usage, len(offer.headers))
-        missing = call.holding.missing(offer.entries)
-        incoming = sum(entry.size - offset for entry, offset in missing)
-        # A push of nothing new must still fit: list and headers are bytes and inodes too.
-        check_room(_limits(call.terms), usage, incoming + len(listing) + 4096 * len(missing))
-        _keep_chain(call, offer)
-        with _counted(call, book, seeding=not usage.held_generations):
-            receipt = _take_and_publish(call, offer, relay)
+        receipt = _known_receipt(call, offer, is_writer) or _take(call, offer, relay)
     call.channel.write_frame({"receipt": receipt.decode()})
-    call.node.journal.write(
-        "vault-took", caller=call.caller, service=call.terms.name, generation=str(offer.header.id), bytes=incoming
-    )
-
-
-@contextlib.contextmanager
-def _counted(call: Call, book: ledger.Ledger, *, seeding: bool) -> Iterator[None]:
-    """Write down what really came, also when the push is cut: a cut and resumed one counts once.
-
-    A first seeding that ended well leaves the day's ordinary allowance whole: it was declared apart.
-    """
-    before = call.channel.bytes_received
-    try:
-        yield
-        if seeding:
-            before = call.channel.bytes_received
-            book = replace(book, ingested=0)
-    finally:
-        taken = call.channel.bytes_received - before
-        ledger.save(call.holding.root / "ledger.json", book.with_ingested(taken))
 
 
 def _read_listing(call: Call) -> bytes:
     size = call.request.get("list_bytes")
-    if not isinstance(size, int) or not 0 < size <= LIST_BYTES_MAX:
-        raise IntegrityError("the push has no list.")
+    if not isinstance(size, int) or not 0 < size <= LISTING_BYTES_MAX:
+        raise IntegrityError(f"a push comes with a list of at most {LISTING_BYTES_MAX} bytes.")
     return call.channel.read(size)
+
+
+def _read_offer(call: Call, listing: bytes) -> Offer:
+    return read_offer(
+        call.holding,
+        call.node.bundle,
+        call.terms.name,
+        grants=call.texts("grants"),
+        headers=call.texts("headers"),
+        listing=listing,
+    )
 
 
 def _recheck(call: Call) -> None:
     """Blobs the origin doubts: one that fails its own hash is set aside, so that it is asked for again."""
     for digest in call.texts("recheck")[:RECHECKS_MAX]:
-        if SHA256.fullmatch(digest) and call.holding.set_aside(digest):
-            call.node.journal.write("vault-rotten", service=call.terms.name, blob=digest, found="by the origin")
+        if not SHA256.fullmatch(digest):
+            continue
+        with locked(call.holding.lock, what=f"the pool of {call.terms.name}", wait=True):
+            if damage.set_rotten_aside(call.node, call.holding, digest):
+                call.node.journal.write("vault-rotten", service=call.terms.name, blob=digest, found="by the origin")
+
+
+def _known_receipt(call: Call, offer: Offer, is_writer: bool) -> bytes | None:
+    """Our receipt for what is held whole already; a relay does not bring back what retention has let go either."""
+    stored = call.holding.find(offer.header.id.name)
+    if stored is None or not (stored.held or (stored.thinned and not is_writer)):
+        return None
+    if stored.held and call.holding.missing(offer.entries):
+        return None
+    return call.holding.read(stored.name, RECEIPT)
+
+
+def _take(call: Call, offer: Offer, relay: Relay | None) -> bytes:
+    book = _open_ledger(call, offer.header.epoch)
+    usage = _usage(call, book, offer.header.epoch)
+    check_room(_limits(call.terms), usage, _incoming(call, offer), relayed=relay is not None)
+    _keep_chain(call, offer)
+    with _Counted(call, book, usage.seeding, counts=relay is None) as counted:
+        receipt = _take_and_publish(call, offer, relay, counted)
+    call.node.journal.write(
+        "vault-took",
+        caller=call.caller,
+        service=call.terms.name,
+        generation=str(offer.header.id),
+        bytes=counted.received,
+    )
+    return receipt
+
+
+def _incoming(call: Call, offer: Offer) -> Amount:
+    """What the push would add: blobs not here yet, the list, and each header that is new, with their names."""
+    missing = call.holding.missing(offer.entries)
+    headers = sum(not call.holding.knows(header.id) for header in offer.headers)
+    names = len(missing) + NAMES_OF_A_PUBLICATION + NAMES_OF_A_HEADER * headers
+    blobs = sum(entry.size - offset for entry, offset in missing)
+    return Amount(blobs + len(offer.listing) + NAME_BYTES * names, names, headers)
 
 
 def _open_ledger(call: Call, epoch: int) -> ledger.Ledger:
     book = ledger.load(call.holding.root / "ledger.json").on_day(day_of(call.node.ageing.now()))
-    if any(stored.held for stored in call.holding.stored()):
-        return book.with_epoch(epoch, call.holding.used_bytes())
-    return book.with_epoch(epoch, 0)
+    return book.with_epoch(epoch, _used(call) if _holds_any(call) else Amount())
 
 
 def _usage(call: Call, book: ledger.Ledger, epoch: int) -> Usage:
-    stored = call.holding.stored()
     disk = os.statvfs(call.holding.root)
+    seeding = not _holds_any(call)
     return Usage(
-        used=call.holding.used_bytes(),
-        used_when_epoch_began=book.base_of(epoch),
-        ingested_today=book.ingested,
-        held_generations=sum(item.held for item in stored),
-        headers=len(stored),
+        used=_used(call),
+        base=book.base_of(epoch),
+        taken_today=book.taken(seeding),
+        seeding=seeding,
         disk_free=disk.f_bavail * disk.f_frsize,
+        disk_names_free=disk.f_favail if disk.f_files else None,
     )
+
+
+def _used(call: Call) -> Amount:
+    total, names = call.holding.used()
+    return Amount(total, names, len(call.holding.stored()))
+
+
+def _holds_any(call: Call) -> bool:
+    return any(stored.held for stored in call.holding.stored())
 
 
 def _limits(terms: Terms) -> Limits:
@@ -137,27 +172,64 @@ def _keep_chain(call: Call, offer: Offer) -> None:
         call.holding.add_header(header.id, header.document.raw)
 
 
-def _take_and_publish(call: Call, offer: Offer, relay: Relay | None) -> bytes:
+@dataclass
+class _Counted(contextlib.AbstractContextManager["_Counted"]):
+    """Write down what really came, also when the push is cut: a cut and resumed one counts once."""
+
+    call: Call
+    book: ledger.Ledger
+    seeding: bool
+    counts: bool
+    received: int = 0
+    unsaved: int = 0
+
+    def add(self, size: int) -> None:
+        self.received += size
+        self.unsaved += max(NAME_BYTES, size)
+        if self.unsaved >= SAVE_EVERY_BYTES:
+            self._save()
+
+    def __exit__(self, *_: object) -> None:
+        self._save()
+
+    def _save(self) -> None:
+        if self.counts:
+            self.book = self.book.with_taken(self.unsaved, self.seeding)
+        self.unsaved = 0
+        with contextlib.suppress(NoSpace):  # a full disk already says no; the push must not fail twice
+            ledger.save(self.call.holding.root / "ledger.json", self.book)
+
+
+def _take_and_publish(call: Call, offer: Offer, relay: Relay | None, counted: _Counted) -> bytes:
     """Ask for what is missing until nothing is, then publish under the lock; thinning may have run in between."""
     while True:
         missing = call.holding.missing(offer.entries)
         if missing:
             call.channel.write_frame({"need": [[entry.sha256, offset] for entry, offset in missing]})
-            for entry, offset in missing:
+        for entry, offset in missing:
+            before = call.channel.bytes_received
+            try:
                 call.holding.receive(entry, offset, call.channel.read_some)
+            finally:
+                counted.add(call.channel.bytes_received - before)
         with locked(call.holding.lock, what=f"the pool of {call.terms.name}", wait=True):
             if not call.holding.missing(offer.entries):
                 return _publish(call, offer, relay)
 
 
 def _publish(call: Call, offer: Offer, relay: Relay | None) -> bytes:
+    """Make the generation held; one that was damaged and is whole again keeps the receipt and the age it had."""
     generation = offer.header.id
+    damage.settle(call.node, call.holding)
     if call.holding.holds(generation):
         return call.holding.read(generation.name, RECEIPT)
     receipt = _receipt(call, offer.header)
     if relay:
         keep_relay(call, generation, relay)
+    else:
+        forget_relay(call, generation)
     call.holding.publish(generation, offer.listing, offer.entries, receipt)
+    damage.settle(call.node, call.holding)
     return receipt
 
 

@@ -1,7 +1,7 @@
 """A generation handed on by another holder, still blind: whether it may be, and how old it counts.
 
-A holder always takes what it lacks from another holder. A spare only takes anything once a signed act says that a holder of
-the service or its origin is lost.
+A holder always takes what it lacks from another holder. A spare only takes anything once a signed act says that a
+holder of the service or its origin is lost.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from appliance.host.files import write_atomic
 from appliance.trust.act import read_act
 from appliance.trust.generation import GenerationId
 from appliance.trust.receipt import read_receipt
+from appliance.units import DAY
+
+AGE_SECONDS_MAX = 100 * 365 * DAY
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,11 @@ def read_relay(call: Call, offer: Offer) -> Relay:
     if call.node.name not in call.terms.holders:
         _check_loss(call)
     raw, age = call.request.get("receipt"), call.request.get("age_seconds")
-    if not isinstance(raw, str) or not isinstance(age, int):
+    if not isinstance(raw, str) or not isinstance(age, int) or age > AGE_SECONDS_MAX:
         raise IntegrityError("a relayed push comes with the relaying holder's receipt and age.")
     receipt = read_receipt(raw.encode(), call.node.bundle.member(call.caller).keys.sign)
-    if receipt.holder != call.caller or receipt.generation != offer.header.id or age < receipt.age_seconds:
+    told = (receipt.holder, receipt.service, receipt.generation)
+    if told != (call.caller, call.terms.name, offer.header.id) or age < receipt.age_seconds:
         raise IntegrityError(f"the receipt is not {call.caller}'s for generation {offer.header.id}.")
     return Relay(raw.encode(), age - receipt.age_seconds)
 
@@ -55,3 +59,9 @@ def keep_relay(call: Call, generation: GenerationId, relay: Relay) -> None:
     folder = call.holding.generations / generation.name
     write_atomic(folder / RELAY, relay.raw, mode=0o440)
     write_atomic(folder / BUCKET, str(call.node.ageing.now() - relay.held_seconds).encode(), mode=0o440)
+
+
+def forget_relay(call: Call, generation: GenerationId) -> None:
+    """The writer itself brings it now: what a cut relay left does not bucket it."""
+    for part in (BUCKET, RELAY):
+        call.holding.path(generation.name, part).unlink(missing_ok=True)

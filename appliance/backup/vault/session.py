@@ -1,8 +1,11 @@
-"""One conversation with one caller. The caller's name comes from the forced command, so from the key it logged in with."""
+"""One session of a caller: requests come, are checked against what this caller may do, and are answered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import errno
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from appliance.backup.node import Node
@@ -10,8 +13,13 @@ from appliance.backup.vault import access, give, receive
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.wire import PROTOCOL, Channel, Closed
-from appliance.errors import ApplianceError, Refused
+from appliance.errors import ApplianceError, Busy, NoSpace, Refused
+from appliance.host.files import locked
 from appliance.trust.signed import NAME
+
+SESSIONS_PER_CALLER_MAX = 6
+REQUEST_BYTES_MAX = 16 * 1024 * 1024
+QUIET_SECONDS = 120.0
 
 VERBS: Mapping[str, Callable[[Call], None]] = {
     "head": give.head,
@@ -23,17 +31,24 @@ VERBS: Mapping[str, Callable[[Call], None]] = {
 }
 
 
+def open_channel(reader: int, writer: int) -> Channel:
+    """The vault's end of a conversation: less patient, and less generous with its memory, than a writer's."""
+    return Channel(reader, writer, quiet_seconds=QUIET_SECONDS, frame_bytes_max=REQUEST_BYTES_MAX)
+
+
 def serve(node: Node, caller: str, channel: Channel) -> int:
     """Answer the caller until it closes; 0 at its end, else the exit code of the refusal that ended it."""
     try:
-        while True:
-            _answer(node, caller, channel, channel.read_frame())
+        with _seat(node.layout.run / "sessions", caller):
+            while True:
+                _answer(node, caller, channel, channel.read_frame())
     except Closed:
         return 0
     except ApplianceError as error:
-        node.journal.write("vault-refused", caller=caller, sentence=str(error))
-        channel.refuse(error)
-        return error.exit_code
+        return _refuse(node, caller, channel, error)
+    except Exception as error:  # the edge of the process: a caller gets a sentence, never a traceback
+        _note(node, "vault-failed", caller=caller, error=f"{type(error).__name__}: {error}")
+        return _refuse(node, caller, channel, _told(error))
 
 
 def _answer(node: Node, caller: str, channel: Channel, request: Mapping[str, Any]) -> None:
@@ -44,5 +59,36 @@ def _answer(node: Node, caller: str, channel: Channel, request: Mapping[str, Any
         raise Refused("this is not a request that a vault knows.", remedy="The verbs are: " + ", ".join(VERBS) + ".")
     terms = node.bundle.terms(service)
     holding = node.holding(service)
-    access.check(node.bundle, terms, caller, newest_grant(holding, node.bundle), verb)
+    access.check(node.bundle, terms, caller, newest_grant(holding, node.bundle), verb, here=node.name)
     VERBS[verb](Call(node, caller, channel, terms, holding, request))
+
+
+def _refuse(node: Node, caller: str, channel: Channel, error: ApplianceError) -> int:
+    _note(node, "vault-refused", caller=caller, sentence=str(error))
+    channel.refuse(error)
+    return error.exit_code
+
+
+def _note(node: Node, event: str, **details: str) -> None:
+    with contextlib.suppress(OSError):  # on a full disk the caller is told all the same
+        node.journal.write(event, **details)
+
+
+def _told(error: Exception) -> ApplianceError:
+    """What the caller may know of a failure of ours: its kind, not our paths."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return NoSpace("the peer's disk is full.", remedy="Push again when there is room; what came is kept.")
+    return ApplianceError("the vault failed at this request.", remedy="Its journal says why; try again later.")
+
+
+@contextlib.contextmanager
+def _seat(folder: Path, caller: str) -> Iterator[None]:
+    """One of the few sessions that a caller may have at once; a process that dies frees its own."""
+    with contextlib.ExitStack() as stack:
+        for number in range(SESSIONS_PER_CALLER_MAX):
+            with contextlib.suppress(Busy):
+                stack.enter_context(locked(folder / f"{caller}.{number}", what="a seat"))
+                break
+        else:
+            raise Busy(f"{caller} has {SESSIONS_PER_CALLER_MAX} sessions here already.", remedy="Try again later.")
+        yield

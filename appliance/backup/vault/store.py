@@ -1,20 +1,28 @@
 """What a peer holds of one service: blobs by their hash, and the generations that name them.
 
-    pool/ab/abcd...                     blobs, read-only, named by their SHA-256
-    partial/abcd...                     what arrived of a blob so far; resumed by the byte
-    grants/00002                        the grant of each epoch
-    generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying holder's receipt)
+    pool/ab/abcd...                     blobs, read-only, named by their SHA-256 partial/abcd...
+    what arrived of a blob so far; resumed by the byte rotten/abcd...                      a blob that failed its own
+    hash, kept 30 days to be looked at grants/00002                        the grant of each epoch
+    generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying holder's
+    receipt)
+                                        and bucket; `damaged` while a file of it is rotten or gone
+    ledger.json, damage, unreferenced, scrubbed, exchanged, alarm     small memories, each explained where it is written
     lock                                held exclusively while a session publishes or thinning removes
+    session.lock                        held by the one session that receives, by thinning and by repair
 
-Invariant: a generation is held when its `list` and `receipt` are there, and then every blob of the list is durable in the pool.
-So the order is: blob fsynced, renamed into the pool, its folder fsynced; list; receipt last. Nothing here removes a blob except
-`discard`, which only thinning calls, and `set_aside`, for a blob that failed its own hash.
+Invariant: a generation is held when its `list` and `receipt` are there without `damaged`, and then every blob of the
+list is durable in the pool. So the order is: blob fsynced, linked into the pool, the pool's folder fsynced, partial
+gone; list; receipt last. A blob counts as here only once its partial is gone, because until then its name may not
+outlive a power cut. Nothing here removes a blob except `discard`, which only thinning calls, and `set_aside`, for one
+that fails its own hash.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +31,27 @@ from appliance.errors import IntegrityError, NotFound
 from appliance.host.files import fsync_folder, make_private_folder, sha256_file, write_atomic
 from appliance.trust.generation import Entry, GenerationId, parse_list
 
-HEADER, LIST, RECEIPT, RELAY, BUCKET = "header", "list", "receipt", "relay", "bucket"
+HEADER, LIST, RECEIPT, RELAY, BUCKET, DAMAGED = "header", "list", "receipt", "relay", "bucket", "damaged"
+NAME_BYTES = 4096
+"""What each file and folder counts at least: an inode and its entry are room too."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A generation folder by its name; `held` when its files are here, else only its header is."""
+    """A generation folder by its name. `held`: its files are all here; `damaged`: some are rotten or gone; `thinned`:
+    they were here and retention let them go; with none of these only its header is known."""
 
     name: str
     epoch: int
     sequence: int
     held: bool
+    damaged: bool = False
+    thinned: bool = False
+
+    @property
+    def listed(self) -> bool:
+        """Its list is here and says what it is made of."""
+        return self.held or self.damaged
 
 
 class Holding:
@@ -43,6 +61,7 @@ class Holding:
         self.root = root
         self.pool = root / "pool"
         self.partial = root / "partial"
+        self.rotten = root / "rotten"
         self.grants = root / "grants"
         self.generations = root / "generations"
         self.lock = root / "lock"
@@ -58,21 +77,12 @@ class Holding:
 
     def has(self, entry: Entry) -> bool:
         """Whether a blob of that name and that size is here; a rotten one is found by the scrub, not here."""
-        try:
-            return self.blob(entry.sha256).stat().st_size == entry.size
-        except FileNotFoundError:
-            return False
+        return size_of(self.blob(entry.sha256)) == entry.size and size_of(self.partial / entry.sha256) is None
 
     def missing(self, entries: Iterable[Entry]) -> tuple[tuple[Entry, int], ...]:
         """Each blob the pool lacks, once, with the offset from which to resume it."""
         lacking = {entry.sha256: entry for entry in entries if not self.has(entry)}
-        return tuple((entry, min(self._partial_size(digest), entry.size)) for digest, entry in lacking.items())
-
-    def _partial_size(self, digest: str) -> int:
-        try:
-            return (self.partial / digest).stat().st_size
-        except FileNotFoundError:
-            return 0
+        return tuple((entry, min(size_of(self.partial / digest) or 0, entry.size)) for digest, entry in lacking.items())
 
     def receive(self, entry: Entry, offset: int, read_some: Callable[[int], bytes]) -> None:
         """Take the rest of a blob from `read_some(size_max)`, prove its hash and put it in the pool.
@@ -80,10 +90,10 @@ class Holding:
         A cut leaves the partial to be resumed; a wrong hash removes it and raises IntegrityError.
         """
         path = self.partial / entry.sha256
-        digest = hashlib.sha256()
-        with open(path, "r+b" if path.exists() else "w+b") as file:
+        with open(_open_partial(path), "r+b") as file:
             file.truncate(offset)
-            while piece := file.read(1 << 20):
+            digest = hashlib.sha256()
+            while piece := file.read(1 << 18):
                 digest.update(piece)
             left = entry.size - offset
             while left:
@@ -92,41 +102,41 @@ class Holding:
                 digest.update(piece)
                 left -= len(piece)
             file.flush()
+            if digest.hexdigest() != entry.sha256:
+                path.unlink()
+                raise IntegrityError(f"what was sent as {entry.path} does not have the hash the list gives.")
             os.fchmod(file.fileno(), 0o440)
             os.fsync(file.fileno())
-        if digest.hexdigest() != entry.sha256:
-            path.unlink()
-            raise IntegrityError(f"what was sent as {entry.path} does not have the hash the list gives.")
         self._enter_pool(path, entry.sha256)
 
     def _enter_pool(self, path: Path, digest: str) -> None:
-        folder = self.pool / digest[:2]
-        if not folder.exists():
-            make_private_folder(folder)
-            fsync_folder(self.pool)
-        os.rename(path, folder / digest)
-        fsync_folder(folder)
+        target = self.blob(digest)
+        make_private_folder(target.parent)
+        if target.exists():  # linked before a cut, or of another size: its own hash now decides
+            target.unlink()
+        os.link(path, target)
+        fsync_folder(target.parent)
+        path.unlink()
 
     def blobs(self) -> Iterator[Path]:
         """Every blob of the pool, in the order of names."""
-        for folder in sorted(self.pool.iterdir()):
+        for folder in sorted(self.pool.iterdir()) if self.pool.exists() else ():
             yield from sorted(folder.iterdir())
 
     def set_aside(self, digest: str) -> bool:
         """Take a blob that fails its own hash out of the pool, so that it can come again; say whether it was rotten."""
         path = self.blob(digest)
-        if not path.exists() or sha256_file(path) == digest:
+        if size_of(path) is None or sha256_file(path) == digest:
             return False
-        rotten = make_private_folder(self.root / "rotten")
-        os.rename(path, rotten / digest)
+        os.rename(path, make_private_folder(self.rotten) / digest)
         fsync_folder(path.parent)
         return True
 
     def discard(self, digest: str) -> int:
         """Remove an unreferenced blob, for thinning; return its size in bytes."""
         path = self.blob(digest)
-        size = path.stat().st_size
-        path.unlink()
+        size = size_of(path) or 0
+        path.unlink(missing_ok=True)
         return size
 
     # Generations
@@ -134,47 +144,66 @@ class Holding:
     def stored(self) -> tuple[Stored, ...]:
         """Every generation known here, oldest first by (epoch, sequence)."""
         names = sorted(os.listdir(self.generations)) if self.generations.exists() else []
-        return tuple(self._stored(name) for name in names if name.count(".") == 2)
+        found = (self._stored(name) for name in names if name.count(".") == 2)
+        return tuple(stored for stored in found if stored)
 
-    def _stored(self, name: str) -> Stored:
+    def _stored(self, name: str) -> Stored | None:
+        """None for a folder that a cut left empty."""
+        try:
+            parts = set(os.listdir(self.generations / name))
+        except FileNotFoundError:
+            return None
+        if not parts & {HEADER, LIST, RECEIPT}:
+            return None
         epoch, sequence, _ = name.split(".")
-        folder = self.generations / name
-        held = (folder / RECEIPT).exists() and (folder / LIST).exists()
-        return Stored(name, int(epoch), int(sequence), held)
+        listed = {LIST, RECEIPT} <= parts
+        held = listed and HEADER in parts and DAMAGED not in parts
+        thinned = RECEIPT in parts and LIST not in parts
+        return Stored(name, int(epoch), int(sequence), held, damaged=listed and not held, thinned=thinned)
+
+    def find(self, name: str) -> Stored | None:
+        """The generation of that folder name; None when it is not known here."""
+        return self._stored(name)
+
+    def path(self, name: str, part: str) -> Path:
+        return self.generations / name / part
 
     def read(self, name: str, part: str) -> bytes:
         """The file `part` of generation `name`; raise NotFound when it is not here."""
         try:
-            return (self.generations / name / part).read_bytes()
+            return self.path(name, part).read_bytes()
         except FileNotFoundError as error:
             raise NotFound(f"generation {name} has no {part} here.") from error
 
     def knows(self, generation: GenerationId) -> bool:
-        return (self.generations / generation.name / HEADER).exists()
+        return self.path(generation.name, HEADER).exists()
 
     def holds(self, generation: GenerationId) -> bool:
-        return self._stored(generation.name).held
+        stored = self._stored(generation.name)
+        return stored is not None and stored.held
 
     def add_header(self, generation: GenerationId, raw: bytes) -> None:
         """Keep a header whose signature and place in the chain were checked."""
-        folder = self.generations / generation.name
-        if not folder.exists():
-            make_private_folder(folder)
+        if not self.knows(generation):
+            make_private_folder(self.generations / generation.name)
+            write_atomic(self.path(generation.name, HEADER), raw, mode=0o440)
             fsync_folder(self.generations)
-        if not (folder / HEADER).exists():
-            write_atomic(folder / HEADER, raw, mode=0o440)
 
     def publish(self, generation: GenerationId, listing: bytes, entries: Iterable[Entry], receipt: bytes) -> None:
-        """Make a generation held; the caller holds the lock, so thinning cannot remove a blob between check and receipt."""
+        """Make a generation held; the caller holds the lock, so thinning cannot remove a blob between check and
+        receipt."""
         lacking = [entry.path for entry in entries if not self.has(entry)]
         if lacking:
             raise NotFound(f"{len(lacking)} files of generation {generation} are no longer here.", remedy="Push again.")
-        folder = self.generations / generation.name
-        write_atomic(folder / LIST, listing, mode=0o440)
-        write_atomic(folder / RECEIPT, receipt, mode=0o440)
+        # A folder that a cut session made may still be known to memory only.
+        for folder in (self.root.parent, self.root, self.pool, self.grants, self.generations):
+            fsync_folder(folder)
+        write_atomic(self.path(generation.name, LIST), listing, mode=0o440)
+        write_atomic(self.path(generation.name, RECEIPT), receipt, mode=0o440)
+        self.path(generation.name, DAMAGED).unlink(missing_ok=True)
 
     def entries(self, name: str) -> tuple[Entry, ...]:
-        """The list of a held generation; its hash was checked when it was published and is again by the scrub."""
+        """The list of a listed generation; its hash was checked when it was published and is again by the scrub."""
         return parse_list(self.read(name, LIST))
 
     def add_grant(self, epoch: int, raw: bytes) -> bool:
@@ -198,10 +227,34 @@ class Holding:
 
     # Room
 
+    def used(self) -> tuple[int, int]:
+        """Bytes of everything in this holding, and how many files and folders; each counts as at least NAME_BYTES."""
+        total = names = 0
+        for folder, _, files in os.walk(self.root):
+            names += 1 + len(files)
+            total += NAME_BYTES
+            for name in files:
+                total += max(NAME_BYTES, size_of(Path(folder, name)) or 0)
+        return total, names
+
     def used_bytes(self) -> int:
-        """Bytes of everything in this holding, each name counted as at least 4 KiB (an inode and its folder entry)."""
-        total = 0
-        for folder, _, names in os.walk(self.root):
-            for name in names:
-                total += max(4096, os.stat(os.path.join(folder, name)).st_size)
-        return total
+        return self.used()[0]
+
+
+def size_of(path: Path) -> int | None:
+    """Bytes of the regular file `path`; None when there is none, and for a link, which nothing here ever follows."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _open_partial(path: Path) -> int:
+    """A descriptor of our own partial, never of what a link there points to."""
+    with contextlib.suppress(FileNotFoundError):
+        if size_of(path) is None:
+            path.unlink()
+        else:
+            path.chmod(0o600)  # a cut after its last byte left it read-only
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

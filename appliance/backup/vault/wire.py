@@ -1,15 +1,18 @@
 """The conversation between a node and a vault: frames of JSON and counted raw bytes over one pair of pipes.
 
-A frame is a 4-byte big-endian length and that many bytes of JSON. Every answer is a frame; `{"refused": ...}` ends the
-session. Both sides give up after `quiet_seconds` without a byte, so a stalled peer never holds a lock for ever.
+A frame is a 4-byte big-endian length and that many bytes of JSON. Every answer is a frame; `{"refused": ...}` ends
+the session. Both sides give up on an other side that moves less than SLOWEST_BYTES_PER_SECOND for `quiet_seconds`, so
+neither a stalled peer nor one that sends a byte a minute holds a lock for ever.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import struct
+import time
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
@@ -28,10 +31,14 @@ from appliance.units import MIB
 PROTOCOL = 1
 COMMAND = "appliance-vault"
 FRAME_BYTES_MAX = 64 * MIB
-QUIET_SECONDS = 120.0
+BYTES_PER_PART_MIN = 16
+QUIET_SECONDS = 600.0
+"""A writer's patience: a vault makes every file durable before it answers, on whatever disk it has."""
+SLOWEST_BYTES_PER_SECOND = 1024
+SENTENCE_MAX = 500
 PIECE = 256 * 1024
 
-# The refusals a vault may send, by the name they have on the wire.
+# The refusals a vault may send, by the name they have on the wire; the last one stands for all others.
 REFUSALS: Mapping[str, type[ApplianceError]] = {
     "busy": Busy,
     "forbidden": Forbidden,
@@ -39,6 +46,7 @@ REFUSALS: Mapping[str, type[ApplianceError]] = {
     "not-found": NotFound,
     "no-space": NoSpace,
     "refused": Refused,
+    "failed": ApplianceError,
 }
 
 
@@ -49,10 +57,18 @@ class Closed(Unreachable):
 class Channel:
     """Frames and bytes over two file descriptors."""
 
-    def __init__(self, reader: int, writer: int, *, quiet_seconds: float = QUIET_SECONDS) -> None:
+    def __init__(
+        self,
+        reader: int,
+        writer: int,
+        *,
+        quiet_seconds: float = QUIET_SECONDS,
+        frame_bytes_max: int = FRAME_BYTES_MAX,
+    ) -> None:
         self._reader = reader
         self._writer = writer
-        self._quiet = quiet_seconds
+        self._quiet = self._patience = quiet_seconds
+        self._frame_bytes_max = frame_bytes_max
         self.bytes_sent = 0
         self.bytes_received = 0
         os.set_blocking(writer, False)  # a blocking write to a full pipe would outlast any bound of ours
@@ -68,42 +84,49 @@ class Channel:
 
     def read_some(self, size_max: int) -> bytes:
         """At least one byte and at most `size_max`, as they come."""
-        ready, _, _ = select.select([self._reader], [], [], self._quiet)
-        if not ready:
-            raise Closed(f"the other side sent nothing for {self._quiet:.0f} s.")
+        self._wait([self._reader], [])
         piece = os.read(self._reader, min(size_max, PIECE))
         if not piece:
             raise Closed("the connection ended.")
         self.bytes_received += len(piece)
+        self._moved(len(piece))
         return piece
 
     def write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         try:
             while view:
-                _, ready, _ = select.select([], [self._writer], [], self._quiet)
-                if not ready:
-                    raise Closed(f"the other side took nothing for {self._quiet:.0f} s.")
+                self._wait([], [self._writer])
                 written = os.write(self._writer, view[:PIECE])
                 self.bytes_sent += written
+                self._moved(written)
                 view = view[written:]
         except BrokenPipeError as error:
             raise Closed("the connection ended.") from error
 
+    def _wait(self, readers: list[int], writers: list[int]) -> None:
+        """Wait until one is ready; what is waited is taken from our patience, and only moving bytes give it back."""
+        started = time.monotonic()
+        readable, writable, _ = select.select(readers, writers, [], max(0.0, self._patience))
+        self._patience -= time.monotonic() - started
+        if self._patience <= 0 or not (readable or writable):
+            raise Closed(f"the other side was silent, or slower than 1 KiB/s, for {self._quiet:.0f} s.")
+
+    def _moved(self, size: int) -> None:
+        self._patience = min(self._quiet, self._patience + size / SLOWEST_BYTES_PER_SECOND)
+
     def read_frame(self) -> dict[str, Any]:
         """The next frame; a refusal in it is raised as the error it names."""
         (length,) = struct.unpack(">I", self.read(4))
-        if length > FRAME_BYTES_MAX:
-            raise IntegrityError(f"a frame of {length} bytes is more than the {FRAME_BYTES_MAX} allowed.")
-        try:
-            frame = json.loads(self.read(length))
-        except (ValueError, RecursionError) as error:
-            raise IntegrityError("a frame is not readable JSON.") from error
+        if length > self._frame_bytes_max:
+            raise IntegrityError(f"a frame of {length} bytes is more than the {self._frame_bytes_max} allowed.")
+        frame = _parse(self.read(length), parts_max=self._frame_bytes_max // BYTES_PER_PART_MIN)
         if not isinstance(frame, dict):
             raise IntegrityError("a frame is not an object.")
         if "refused" in frame:
             kind = REFUSALS.get(str(frame["refused"]), Refused)
-            raise kind(str(frame.get("sentence", "the peer refused.")), remedy=str(frame.get("remedy", "")))
+            sentence, remedy = (str(frame.get(name, ""))[:SENTENCE_MAX] for name in ("sentence", "remedy"))
+            raise kind(sentence or "the peer refused.", remedy=remedy)
         return frame
 
     def write_frame(self, frame: Mapping[str, Any]) -> None:
@@ -111,9 +134,10 @@ class Channel:
         self.write(struct.pack(">I", len(data)) + data)
 
     def refuse(self, error: ApplianceError) -> None:
-        """Tell the other side why, in its words."""
-        kind = next((name for name, cls in REFUSALS.items() if isinstance(error, cls)), "refused")
-        self.write_frame({"refused": kind, "sentence": error.what, "remedy": error.remedy})
+        """Tell the other side why, unless it has gone."""
+        kind = next(name for name, cls in REFUSALS.items() if isinstance(error, cls))
+        with contextlib.suppress(Closed):
+            self.write_frame({"refused": kind, "sentence": error.what, "remedy": error.remedy})
 
     def send_file(self, file: BinaryIO, size: int) -> None:
         """Exactly `size` bytes from `file`'s position; raise IntegrityError when it holds fewer."""
@@ -123,3 +147,13 @@ class Channel:
                 raise IntegrityError("a sealed file became shorter while it was sent.")
             self.write(piece)
             size -= len(piece)
+
+
+def _parse(data: bytes, *, parts_max: int) -> Any:
+    """JSON of at most `parts_max` parts: sixty-four megabytes of "[],[]," would fill the memory of a small machine."""
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > parts_max:
+        raise IntegrityError("a frame has more parts than any request or answer.")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError("a frame is not readable JSON.") from error

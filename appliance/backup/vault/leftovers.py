@@ -1,0 +1,55 @@
+"""What in a holding is of no use any more, and for how long, counted on the ageing clock: thinning removes it only
+then.
+
+The file `unreferenced` remembers for each such name (a path within the holding) its size and the age at which
+thinning first found it useless: blobs that no list names, partials, rotten blobs, what a cut left behind. What is
+used again or grows is forgotten and starts anew. Losing this memory makes all of it young again, never old.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from appliance.backup.vault.store import LIST, RECEIPT, Holding, size_of
+from appliance.host.files import write_atomic
+
+
+def unreferenced_blobs(holding: Holding, referenced: Collection[str]) -> Iterator[Path]:
+    """The blobs that no list names."""
+    return (path for path in holding.blobs() if path.name not in referenced)
+
+
+def remains(holding: Holding) -> Iterator[Path]:
+    """What cuts leave behind: partials, rotten blobs, a list whose receipt never came, temporary files."""
+    for folder in (holding.partial, holding.rotten):
+        yield from sorted(folder.iterdir()) if folder.exists() else ()
+    for folder in (holding.root, holding.grants, *sorted(holding.generations.iterdir())):
+        yield from sorted(folder.glob(".*.new"))
+        if not (folder / RECEIPT).exists() and (folder / LIST).exists():
+            yield folder / LIST
+
+
+def useless_seconds(holding: Holding, found: Collection[Path], age_seconds: int) -> Mapping[Path, int]:
+    """Remember `found`; for each of them, how long it has been of no use and of the same size."""
+    before = _load(holding)
+    now: dict[str, list[int]] = {}
+    for path in found:
+        name, size = str(path.relative_to(holding.root)), size_of(path) or 0
+        known = before.get(name)
+        now[name] = known if known and known[0] == size else [size, age_seconds]
+    write_atomic(_path(holding), json.dumps(now).encode(), mode=0o600)
+    return {holding.root / name: age_seconds - since for name, (_, since) in now.items()}
+
+
+def _load(holding: Holding) -> dict[str, list[int]]:
+    try:
+        entries = json.loads(_path(holding).read_bytes())
+        return {str(name): [int(size), int(since)] for name, (size, since) in entries.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _path(holding: Holding) -> Path:
+    return holding.root / "unreferenced"

@@ -1,0 +1,185 @@
+"""Let go of what retention no longer keeps. What is kept is decided by `backup/retention.py`, from this node's ageing
+clock.
+
+Invariant: at every moment, and after a cut between any two steps, each generation that is still listed has all its
+blobs. So lists go first and durably, then blobs that no list left names; headers, grants and receipts stay for ever.
+A blob must have been unnamed in a pass at least two days earlier, so that a push under way or just cut finds what it
+already sent; while the newest generation known here is still unfinished, for as long as a partial is kept.
+
+No session runs meanwhile: thinning takes the session lock, or says that it was skipped. A list that is not the one
+its header was signed for stops the removal of blobs, because nobody can then say which ones are still needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from appliance.backup.node import Node
+from appliance.backup.retention import Drop, Generation, thin
+from appliance.backup.vault import damage
+from appliance.backup.vault.evidence import read_own_receipt
+from appliance.backup.vault.freeze import why_frozen
+from appliance.backup.vault.leftovers import remains, unreferenced_blobs, useless_seconds
+from appliance.backup.vault.store import BUCKET, DAMAGED, HEADER, LIST, Holding, Stored
+from appliance.backup.vault.turn import turn
+from appliance.errors import ApplianceError, Busy, IntegrityError
+from appliance.host.files import fsync_folder, locked
+from appliance.trust.generation import TYPE, GenerationId, parse_list
+from appliance.trust.signed import digest_of, parse, split
+from appliance.units import DAY
+
+UNREFERENCED_SECONDS = 2 * DAY
+REMAINS_SECONDS = 30 * DAY
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """What one pass did: names of the generations whose files were let go, what was removed in all, and the reason why
+    nothing, or no blob, was."""
+
+    service: str
+    dropped: tuple[str, ...] = ()
+    files_removed: int = 0
+    bytes_removed: int = 0
+    skipped: str = ""
+
+
+def thin_holding(node: Node, service: str) -> Thinned:
+    """Thin what this node holds of `service`; safe to repeat and to interrupt."""
+    holding = node.holding(service)
+    if not holding.generations.exists():
+        return Thinned(service)
+    if reason := why_frozen(node, service):
+        return Thinned(service, skipped=f"frozen: {reason}")
+    try:
+        with (
+            turn(holding, f"the vault's share of {service}"),
+            locked(holding.lock, what=f"the pool of {service}", wait=True),
+        ):
+            outcome = _thin(node, service, holding)
+    except Busy:
+        return Thinned(service, skipped="a session is taking a push; the next pass thins.")
+    if outcome.dropped or outcome.files_removed:
+        node.journal.write(
+            "vault-thinned",
+            service=service,
+            generations=len(outcome.dropped),
+            files=outcome.files_removed,
+            bytes=outcome.bytes_removed,
+        )
+    return outcome
+
+
+def _thin(node: Node, service: str, holding: Holding) -> Thinned:
+    damage.settle(node, holding)
+    dropped = choose(node, service, holding)
+    for name in dropped:
+        holding.path(name, LIST).unlink()
+        holding.path(name, DAMAGED).unlink(missing_ok=True)
+        fsync_folder(holding.generations / name)
+    outcome = Thinned(service, dropped)
+    if dropped:
+        damage.settle(node, holding)
+    try:
+        referenced = _referenced(holding)
+    except ApplianceError as error:
+        return replace(outcome, skipped=f"no blob was removed: {error}")
+    return _remove(node, holding, outcome, referenced)
+
+
+def _remove(node: Node, holding: Holding, outcome: Thinned, referenced: frozenset[str]) -> Thinned:
+    blobs, rest = set(unreferenced_blobs(holding, referenced)), set(remains(holding))
+    ages = useless_seconds(holding, blobs | rest, node.ageing.now())
+    blobs_wait = REMAINS_SECONDS if _is_unfinished(holding) else UNREFERENCED_SECONDS
+    files = size = 0
+    for path, seconds in ages.items():
+        if seconds < (blobs_wait if path in blobs else REMAINS_SECONDS):
+            continue
+        if path in blobs:
+            size += holding.discard(path.name)
+        else:
+            size += path.lstat().st_size
+            path.unlink()
+        files += 1
+    return replace(outcome, files_removed=files, bytes_removed=size)
+
+
+def choose(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
+    """Names of the generations whose files may go now, oldest first. A generation is only let go when it would be
+    without the damaged ones too: the newest that is whole stays, whatever is newer."""
+    stored = holding.stored()
+    parents = {item.name: _parent(holding, item.name) for item in stored}
+    lock_seconds = node.bundle.terms(service).service.lock_seconds
+    listed = _decided(node, holding, [item for item in stored if item.listed], parents, lock_seconds)
+    whole = _decided(node, holding, [item for item in stored if item.held], parents, lock_seconds)
+    return tuple(item.name for item in stored if listed.get(item.name) and whole.get(item.name, True))
+
+
+def _decided(
+    node: Node, holding: Holding, kept: Iterable[Stored], parents: Mapping[str, tuple[GenerationId, str]], lock: int
+) -> Mapping[str, bool]:
+    """For each of `kept` by name: whether it may go."""
+    now = node.ageing.now()
+    received = {item.name: _received(node, holding, item.name, now) for item in kept}
+    known = _with_ancestors(received, parents)
+    generations = [
+        Generation(*parents[name], received.get(name, (now, now))[1], held=name in received) for name in known
+    ]
+    drops = {decision.id.name for decision in thin(generations, now, lock) if isinstance(decision, Drop)}
+    # A relayed generation is sorted into days by its age there; its lock counts from our own receipt.
+    return {name: name in drops and now - own >= lock for name, (own, _) in received.items()}
+
+
+def _received(node: Node, holding: Holding, name: str, now: int) -> tuple[int, int]:
+    """The ageing clock at our own receipt and for bucketing; what cannot be read counts as received now."""
+    try:
+        own = min(now, read_own_receipt(node, holding, name).age_seconds)
+    except ApplianceError:
+        return now, now
+    try:
+        return own, min(own, int(holding.path(name, BUCKET).read_bytes()))
+    except (FileNotFoundError, ValueError):
+        return own, own
+
+
+def _with_ancestors(kept: Iterable[str], parents: Mapping[str, tuple[GenerationId, str]]) -> frozenset[str]:
+    """`kept` and all before them. Headers known beyond them are left out: the end of a branch is what is here of it."""
+    by_digest = {generation.digest: name for name, (generation, _) in parents.items()}
+    found: set[str] = set()
+    for name in kept:
+        step: str | None = name
+        while step and step not in found:
+            found.add(step)
+            step = by_digest.get(parents[step][1])
+    return frozenset(found)
+
+
+def _parent(holding: Holding, name: str) -> tuple[GenerationId, str]:
+    """The id and the parent's digest that a stored header gives; a broken header names no parent."""
+    epoch, sequence, short = name.split(".")
+    try:
+        raw = holding.read(name, HEADER)
+        previous = str(parse(split(raw, TYPE)[0], TYPE)["previous"])
+        return GenerationId(int(epoch), int(sequence), digest_of(raw)), previous
+    except (ApplianceError, KeyError):
+        return GenerationId(int(epoch), int(sequence), short), ""
+
+
+def _referenced(holding: Holding) -> frozenset[str]:
+    """The hashes that any list here names, of generations held or being published; raise IntegrityError for a bad
+    list."""
+    found: set[str] = set()
+    for path in sorted(holding.generations.glob(f"*/{LIST}")):
+        raw = holding.read(path.parent.name, LIST)
+        header = parse(split(holding.read(path.parent.name, HEADER), TYPE)[0], TYPE)
+        if header.get("list") != digest_of(raw):
+            raise IntegrityError(f"the list of {path.parent.name} is not the one its header was signed for.")
+        found.update(entry.sha256 for entry in parse_list(raw))
+    return frozenset(found)
+
+
+def _is_unfinished(holding: Holding) -> bool:
+    """Whether a push of the newest generation known here was cut and is still to be finished."""
+    stored = holding.stored()
+    return bool(stored) and not stored[-1].listed
