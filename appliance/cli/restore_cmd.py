@@ -67,14 +67,15 @@ def restore() -> None:
 
 
 @restore.command()
-@click.argument("term", required=False)
+@click.argument("words", metavar="TERM...", nargs=-1)
 @service_option
 @click.option("--deleted", "only_deleted", is_flag=True, help="Only what the newest backup has no more.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most that many.")
 @source_option
 @paper_option
-def find(term: str | None, service: str | None, only_deleted: bool, limit: int, source: str, paper: bool) -> None:
+def find(words: tuple[str, ...], service: str | None, only_deleted: bool, limit: int, source: str, paper: bool) -> None:
     """Find every file whose path holds all words of TERM, in any version; accents and case do not matter."""
+    term = " ".join(words).strip()
     if not term and not only_deleted:
         raise UsageError("what shall be found?", remedy="Give a part of the name, or --deleted for what was deleted.")
     node = this_node()
