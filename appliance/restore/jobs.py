@@ -17,12 +17,12 @@ from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.borg.model import Item
 from appliance.clock import utc_text
-from appliance.errors import Forbidden, NoSpace, NotFound, UsageError
+from appliance.errors import NoSpace, NotFound, UsageError
 from appliance.host.command import run as run_command
 from appliance.host.files import fsync_folder, locked, make_private_folder
 from appliance.restore.contents import Contents, examine
 from appliance.restore.job import Job, JobFolder, folder_of, load, load_changes, save, save_changes
-from appliance.restore.place import Change, TargetChanged, keep_all, place_all, survey
+from appliance.restore.place import Change, TargetChanged, keep_all, named_errors, place_all, survey
 from appliance.units import DAY, MIB, format_bytes
 
 SPARE_BYTES = 64 * MIB
@@ -66,18 +66,13 @@ def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int) -> Job:
     folder = folder_of(restores, job_id)
     with locked(folder.lock, what=f"the restore {job_id}"):
         job = load(folder)
-        try:
+        with named_errors(job.target):
             if job.state == "planned":
                 job = _extract(folder, job, borg)
             if job.state == "extracted" and job.in_place:
                 job = _keep(folder, job)
             if job.state == "kept":
                 job = _place(folder, job)
-        except PermissionError as error:
-            raise Forbidden(
-                f"{error.filename or job.target} may not be changed by this account.",
-                remedy="Run the restore again as the owner of the share or as root.",
-            ) from error
         if job.state in ("extracted", "kept"):
             job = save(folder, dataclasses.replace(job, state="done", ended_age_seconds=age_seconds))
         return job

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from appliance.errors import ApplianceError, Refused
+from appliance.errors import ApplianceError, Forbidden, NoSpace, Refused
 from appliance.host.command import run
 from appliance.units import DAY
 
@@ -205,6 +205,22 @@ def _same(one: os.stat_result, other: os.stat_result) -> bool:
         return True
     alike = (one.st_mode, one.st_size, one.st_mtime_ns) == (other.st_mode, other.st_size, other.st_mtime_ns)
     return alike and not stat.S_ISDIR(one.st_mode)
+
+
+@contextlib.contextmanager
+def named_errors(target: Path) -> Iterator[None]:
+    """Turn what the operating system says while `target` is changed into Forbidden or NoSpace."""
+    try:
+        yield
+    except PermissionError as error:
+        raise Forbidden(
+            f"{error.filename or target} may not be changed by this account.",
+            remedy="Run it again as the owner of the share or as root.",
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace("the disk is full.", where=str(target), remedy="Free space, then run it again.") from error
+        raise
 
 
 @contextlib.contextmanager

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import Forbidden, Refused, UsageError
+from appliance.errors import Refused, UsageError
 from appliance.host.files import locked
 from appliance.restore.job import Job, JobFolder, folder_of, jobs, load, load_changes, save
 from appliance.restore.jobs import sync
-from appliance.restore.place import keep_all, move_away, place_all, survey
+from appliance.restore.place import keep_all, move_away, named_errors, place_all, survey
 from appliance.units import DAY
 
 KEPT_SECONDS = 30 * DAY
@@ -35,13 +35,11 @@ def undo(restores: Path, job_id: str) -> Job:
             raise UsageError("this restore replaced nothing.", remedy=f"Its files are in {job.target}.")
         if job.state in ("planned", "extracted", "kept"):
             raise Refused("this restore has not ended.", remedy="Run it again to its end, then undo it.")
-        try:
+        with named_errors(job.target):
             if job.state in ("done", "undoing"):
                 job = _take_away(folder, job)
             if job.state == "returning":
                 job = _put_back(folder, job)
-        except PermissionError as error:
-            raise Forbidden(f"{error.filename or job.target} may not be changed by this account.") from error
         return job
 
 
