@@ -200,9 +200,10 @@ def test_it_is_refused_in_one_sentence(
 ) -> None:
     monkeypatch.chdir(desk)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: SIM115
     state = ("--state", str(tmp_path / "new") if node == "new" else str(desk / "made/nodes" / node)) if node else ()
-    ended = main.run([*state, *words])
+    with open("/dev/null") as nothing, monkeypatch.context() as patch:
+        patch.setattr("sys.stdin", nothing)
+        ended = main.run([*state, *words])
     told = capfd.readouterr()
     assert (ended, told.out) == (code, ""), told.err
     assert sum(line.startswith("appliance: ") for line in told.err.splitlines()) == 1
