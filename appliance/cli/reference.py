@@ -13,7 +13,7 @@ from appliance.cli.options import common_options
 
 HEAD = f"""# Commands
 
-Written by `make docs` from what `{PROGRAM} COMMAND --help` says. Every command also takes these, before or after its name:
+Written by `make docs` from what `{PROGRAM} COMMAND --help` says. Each also takes these, before or after its name:
 
 """
 
