@@ -75,5 +75,5 @@ def test_a_stored_time_reads_back_as_it_was(seconds: int) -> None:
     ],
 )
 def test_another_form_of_time_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="time|second"):
+    with pytest.raises(ValueError, match=r"time|second"):
         utc_seconds(text)
