@@ -33,10 +33,10 @@ class Survey:
 
     def newest(self) -> GenerationId:
         """The newest generation anybody attests; raise NotFound when nobody holds one."""
-        known = [tip.id for head in self.heads for tip in head.tips if tip.id.name in head.held]
-        if not known:
+        held = [head.newest.id for head in self.heads if head.newest]
+        if not held:
             raise NotFound("no peer that answered holds a generation.", remedy=self.told())
-        return max(known)
+        return max(held)
 
     def behind(self) -> tuple[str, ...]:
         """Peers that offer less than the newest; a restore names them."""
@@ -176,7 +176,10 @@ def fetch_newest(
                 return fetch(node, service, head.peer, name, folder, chain), survey_
             except ApplianceError as error:
                 errors.append(f"{head.peer}: {error.what}")
-    raise Unreachable(f"nobody could send generation {name}.", remedy=" ".join(errors))
+    raise Unreachable(
+        f"nobody could send generation {short_name(name)}: {' '.join(errors)}",
+        remedy="Try again, or continue from an older one with --generation.",
+    )
 
 
 def _held_name(found: Survey, wanted: str) -> str:

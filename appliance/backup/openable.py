@@ -139,8 +139,7 @@ def _staging(node: Node, service: str) -> Path:
 
 def _attested(found: Survey) -> str:
     """The name of the newest generation that a peer attests; "" when none holds one."""
-    names = [tip.id.name for head in found.heads for tip in head.tips if tip.id.name in head.held]
-    return max(names, default="")
+    return max((head.newest.id.name for head in found.heads if head.newest), default="")
 
 
 def _told(node: Node, service: str, found: Survey, newest: str) -> str:

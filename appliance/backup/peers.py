@@ -6,7 +6,7 @@ import contextlib
 import os
 import select
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from appliance.errors import IntegrityError, Unreachable
 from appliance.host.files import write_atomic
 from appliance.host.ssh import Destination, client_argv, known_hosts_line, pipes_of, start_client
 from appliance.trust.bundle import Member
-from appliance.trust.generation import GenerationId, Header, epoch_of, read_header
+from appliance.trust.generation import Header, epoch_of, read_header
 from appliance.trust.grant import Grant, read_grant
 from appliance.trust.receipt import Receipt, read_receipt
 
@@ -27,7 +27,11 @@ CLOSE_SECONDS_MAX = 30
 
 @dataclass(frozen=True)
 class Head:
-    """What a peer says it knows (`tips`, newest header of each epoch, checked) and holds (`held`, names, oldest first)."""
+    """What a peer says it knows and holds; signatures were checked.
+
+    `tips` are the newest headers of each epoch it knows, held or not; `held` are names, oldest first; `newest` is the
+    header of the newest one held, which only the service's writer could sign.
+    """
 
     peer: str
     age_seconds: int
@@ -36,12 +40,8 @@ class Head:
     held: tuple[str, ...]
     known: int
     forks: tuple[str, ...]
+    newest: Header | None
     receipt: Receipt | None
-
-    @property
-    def newest(self) -> GenerationId | None:
-        """The newest generation known there, whether or not its files are."""
-        return max(tip.id for tip in self.tips) if self.tips else None
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,11 @@ def read_head(frame: dict[str, Any], peer: Member, service: str, territory_key: 
     try:
         grants = [read_grant(raw.encode(), territory_key) for raw in frame["grants"]]
         writers = {grant.epoch: grant.writer_key for grant in grants if grant.service == service}
-        tips = [read_header(raw.encode(), writers[epoch_of(raw.encode())]) for raw in frame["tips"]]
+        tips = [read_header(raw.encode(), _writer(writers, raw)) for raw in frame["tips"]]
+        newest = read_header(frame["newest"].encode(), _writer(writers, frame["newest"])) if frame["newest"] else None
         receipt = read_receipt(frame["receipt"].encode(), peer.keys.sign) if frame["receipt"] else None
-        if any(tip.service != service for tip in tips) or (receipt and receipt.service != service):
+        said_of = {thing.service for thing in (*tips, newest, receipt) if thing}
+        if said_of - {service}:
             raise IntegrityError(f"{peer.name} answered for another service than {service}.")
         return Head(
             peer=peer.name,
@@ -78,10 +80,16 @@ def read_head(frame: dict[str, Any], peer: Member, service: str, territory_key: 
             held=tuple(sorted(str(name) for name in frame["held"])),
             known=int(frame["known"]),
             forks=tuple(str(name) for name in frame["forks"]),
+            newest=newest,
             receipt=receipt,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{peer.name} gave an answer that is not a head ({error}).") from error
+
+
+def _writer(writers: Mapping[int, str], raw: str) -> str:
+    """The key that must have signed the header `raw`, by the grant of its epoch."""
+    return writers[epoch_of(raw.encode())]
 
 
 class Line:

@@ -27,11 +27,12 @@ from appliance.borg.model import Created, Progress, Retention
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
-from appliance.errors import NotFound, Refused
+from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import locked
 from appliance.trust.grant import Grant
 
 COMPACT_THRESHOLD_PERCENT = 50
+READERS_SECONDS_MAX = 600  # a catalogue of a million names reads for a minute
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,9 @@ def _save(
 ) -> tuple[Created, Prepared]:
     layout = node.service(service)
     repository = own_repository(layout)
-    borg = Borg(repository, on_progress)
+    borg = Borg(repository, on_progress, lock_wait_seconds=READERS_SECONDS_MAX)
     check_nonce(next_nonce(repository), grant.epoch)
-    if committed(repository.path).beyond:
-        borg.recover()
+    _bring_to_rest(borg)
     with prepare(source_spec(node, service), layout.root / "reading") as source:
         if not source.paths:
             raise NotFound(
@@ -129,6 +129,16 @@ def _save(
         # Names say when; the last digits tell two runs of one second apart.
         archive = f"{service}-{utc_text(node.clock.now())}-{time.monotonic_ns() % 10**6:06d}"
         return borg.create(archive, source.paths, cwd=source.cwd, exclude=source.exclude), source
+
+
+def _bring_to_rest(borg: Borg) -> None:
+    """An adopted repository has no index yet, and a killed run leaves segments that were never committed."""
+    try:
+        at_rest = not committed(borg.repository.path).beyond
+    except IntegrityError:
+        at_rest = False
+    if not at_rest:
+        borg.recover()
 
 
 def source_spec(node: Node, service: str) -> SourceSpec:

@@ -35,18 +35,23 @@ def head(call: Call) -> None:
             "thinned": [item.name for item in stored if item.thinned],
             "known": len(stored),
             "forks": open_forks(stored),
+            "newest": holding.read(held[-1].name, HEADER).decode() if held else None,
             "receipt": holding.read(held[-1].name, RECEIPT).decode() if held else None,
         }
     )
 
 
 def tips(stored: Sequence[Stored]) -> list[Stored]:
-    """The highest sequence of each epoch, both sides where it forked: a clone sees the side that is not its own."""
-    found: list[Stored] = []
+    """The highest sequence of each epoch, and the highest held when a push of a later one was cut.
+
+    Both sides where it forked: a clone sees the side that is not its own.
+    """
+    found: dict[str, Stored] = {}
     for _, of_epoch in groupby(stored, key=lambda item: item.epoch):
         items = list(of_epoch)
-        found += [item for item in items if item.sequence == items[-1].sequence][-SIDES_MAX:]
-    return found
+        tops = {items[-1].sequence, max((item.sequence for item in items if item.held), default=0)}
+        found |= {item.name: item for item in [item for item in items if item.sequence in tops][-SIDES_MAX:]}
+    return [found[name] for name in sorted(found)]
 
 
 def open_forks(stored: Sequence[Stored]) -> list[str]:

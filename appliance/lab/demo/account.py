@@ -53,14 +53,20 @@ def give(folder: Path, account: pwd.struct_passwd) -> None:
             os.chown(os.path.join(path, name), account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
-def mix_owners(documents: Path) -> None:
-    """Give some documents other owners and add two devices, so that comparing owners compares something."""
-    for number, path in enumerate(sorted(documents.rglob("*"))):
-        if number % 50 == 0 and path.is_file() and not path.is_symlink() and path.stat().st_mode & stat.S_IROTH:
-            os.chown(path, OTHER_OWNERS[number % 3], OTHER_OWNERS[number % 3])
+def add_other_owners(documents: Path) -> None:
+    """Add files of other accounts and two devices, so that comparing owners compares something.
+
+    In a folder of their own: the day's work of the second step is done by the plain account, which may not touch them.
+    """
+    folder = documents / "Autres comptes"
+    folder.mkdir()
+    for number in range(30):
+        path = folder / f"registre {number:02}.bin"
+        path.write_bytes(f"registre {number}\n".encode() * 100)
+        os.chown(path, OTHER_OWNERS[number % 3], OTHER_OWNERS[number % 2])
     try:
-        os.mknod(documents / "null-device", stat.S_IFCHR | 0o644, os.makedev(1, 3))
-        os.mknod(documents / "loop-device", stat.S_IFBLK | 0o600, os.makedev(7, 0))
+        os.mknod(folder / "null", stat.S_IFCHR | 0o644, os.makedev(1, 3))
+        os.mknod(folder / "loop0", stat.S_IFBLK | 0o600, os.makedev(7, 0))
     except PermissionError:
         return  # a container without CAP_MKNOD has no devices to lose
 

@@ -81,7 +81,7 @@ def _play_as_root(work: Path, data: Path | None, *, keep: bool) -> Story:
         documents = data.resolve() if data else make_documents(folder)
         if data is None:
             account.give(documents, plain)
-            account.mix_owners(documents)
+            account.add_other_owners(documents)
         arguments = ("--prepared", str(documents), *(() if data else ("--generated",)), *(("--keep",) if keep else ()))
         account.play_as(plain, folder, arguments)
         story = load_story(folder / "report.json", TITLE, work / "report.json")

@@ -68,7 +68,7 @@ class Stage:
         result = self.node(node).cli(*words, check=False)
         if result.exit_code != exit_code:
             raise Violated(f"{node}: appliance {' '.join(words)} ended with {result.exit_code}, not {exit_code}.")
-        return result.tail()
+        return result.tail().removeprefix("appliance: ")
 
     @property
     def record(self) -> Record:

@@ -55,12 +55,12 @@ def steal(state: Path, to: Path) -> Path:
 
 def attack(stolen: Path, service: str, peers: tuple[str, ...]) -> tuple[str, ...]:
     """Every attempt against every peer; the refusals, in words. Raise Violated when a forbidden thing was accepted."""
-    told = []
+    node = open_node(stolen)
+    told = [_empty_and_push(Stranger(node, service, peers[0]), peers)]
     for peer in peers:
-        stranger = Stranger(open_node(stolen), service, peer)
+        stranger = Stranger(node, service, peer)
         told += [f"{attempt.__name__.replace('_', ' ')}: {attempt(stranger)}" for attempt in ATTEMPTS]
-    stranger = Stranger(open_node(stolen), service, peers[0])
-    return (*dict.fromkeys(told), _empty_and_push(stranger, peers))
+    return tuple(dict.fromkeys(told))
 
 
 def shell(stranger: Stranger) -> str:
