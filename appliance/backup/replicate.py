@@ -1,19 +1,26 @@
-"""A holder hands on what it holds to another, still blind: after a loss, or where a holder lacks what another has."""
+"""A holder hands on what it holds to another, still blind: after a loss, or where a holder lacks what another has.
+
+It is always the one that has a generation who pushes it: the one that lacks it then checks the push with the same
+code, the same limits and the same fence as any other, and nothing has to be checked twice in two ways.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from appliance.backup.chain import Sealed
 from appliance.backup.fetch import read_held
 from appliance.backup.node import Node
-from appliance.backup.peers import Conversation, connect
+from appliance.backup.peers import Conversation, Head, connect, read_head
 from appliance.backup.push import send_needed
 from appliance.backup.vault.store import HEADER, RECEIPT, Holding
-from appliance.errors import IntegrityError
+from appliance.errors import ApplianceError, IntegrityError
 from appliance.trust.act import Act
+from appliance.trust.generation import TYPE
 from appliance.trust.receipt import read_receipt
+from appliance.trust.signed import digest_of, parse, split
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,32 @@ class Replicated:
     peer: str
     taken: tuple[str, ...]
     bytes_sent: int
+
+
+@dataclass(frozen=True)
+class HolderHead:
+    """A holder's head with what only another holder asks: what waits for repair there, what retention let go there."""
+
+    head: Head
+    damaged: frozenset[str]
+    thinned: frozenset[str]
+
+    def lacks(self, name: str) -> bool:
+        """Whether generation `name` should be brought there; what it let go by its own rules is not brought back."""
+        return name not in self.head.held and name not in self.thinned
+
+
+def ask_head(conversation: Conversation, service: str) -> HolderHead:
+    """What a holder knows, holds, mends and let go of `service`; raise IntegrityError for an answer that is none."""
+    conversation.ask("head", service)
+    frame = conversation.channel.read_frame()
+    head = read_head(frame, conversation.peer, service, conversation.node.bundle.territory_key)
+    return HolderHead(head, _names(frame, "damaged"), _names(frame, "thinned"))
+
+
+def _names(frame: Mapping[str, Any], key: str) -> frozenset[str]:
+    names = frame.get(key, [])
+    return frozenset(str(name) for name in names) if isinstance(names, list) else frozenset()
 
 
 def replicate(
@@ -35,25 +68,68 @@ def replicate(
     """Bring every generation of `service` held here to `peer`, newest first; what it holds already costs nothing."""
     holding = node.holding(service)
     with connect(node, peer) as conversation:
-        there = set(conversation.head(service).held)
-        names = [item.name for item in reversed(holding.stored()) if item.held and item.name not in there]
+        there = ask_head(conversation, service)
+        chain = _Headers(holding)
+        sent = chain.known_with({tip.id.digest for tip in there.head.tips})
+        names = [item.name for item in reversed(holding.stored()) if item.held and there.lacks(item.name)]
         for name in names:
-            _relay(conversation, holding, service, name, acts)
+            headers = chain.upto(name, sent)
+            _relay(conversation, holding, service, name, headers, acts)
+            sent |= {digest_of(raw) for raw in headers}
             on_generation(name)
-        sent = conversation.channel.bytes_sent
-    node.journal.write("replicated", service=service, peer=peer, generations=len(names), bytes=sent)
-    return Replicated(peer, tuple(names), sent)
+        wire_bytes = conversation.channel.bytes_sent
+    node.journal.write("replicated", service=service, peer=peer, generations=len(names), bytes=wire_bytes)
+    return Replicated(peer, tuple(names), wire_bytes)
 
 
-def _relay(conversation: Conversation, holding: Holding, service: str, name: str, acts: Sequence[Act]) -> None:
+class _Headers:
+    """The headers held here and the way each comes from; a peer is sent only those it does not know yet."""
+
+    def __init__(self, holding: Holding) -> None:
+        self._raw: dict[str, bytes] = {}
+        self._previous: dict[str, str] = {}
+        self._digest: dict[str, str] = {}
+        for item in holding.stored():
+            try:
+                raw = holding.read(item.name, HEADER)
+                previous = parse(split(raw, TYPE)[0], TYPE).get("previous")
+            except ApplianceError:
+                continue  # the scrub reports it; the peer will say what it misses
+            digest = digest_of(raw)
+            self._raw[digest], self._previous[digest], self._digest[item.name] = raw, str(previous), digest
+
+    def known_with(self, tips: Collection[str]) -> set[str]:
+        """The digests that who knows `tips` knows too: all before them."""
+        return {digest for tip in tips for digest in self._way(tip, ())}
+
+    def upto(self, name: str, known: Collection[str]) -> list[bytes]:
+        """The headers, oldest first, that lead to generation `name` from what is `known`; always itself."""
+        digest = self._digest[name]
+        return [self._raw[step] for step in reversed(self._way(digest, known))] or [self._raw[digest]]
+
+    def _way(self, digest: str, known: Collection[str]) -> list[str]:
+        way = []
+        while digest in self._raw and digest not in known:
+            way.append(digest)
+            digest = self._previous[digest]
+        return way
+
+
+def _relay(
+    conversation: Conversation,
+    holding: Holding,
+    service: str,
+    name: str,
+    headers: Sequence[bytes],
+    acts: Sequence[Act],
+) -> None:
     node = conversation.node
     sealed: Sealed = read_held(node, service, name)
-    upto = [item.name for item in holding.stored() if item.name <= name]
     conversation.ask(
         "put-relayed",
         service,
         grants=[holding.grant(epoch).decode() for epoch in holding.epochs()],
-        headers=[holding.read(item, HEADER).decode() for item in upto],
+        headers=[raw.decode() for raw in headers],
         acts=[act.document.raw.decode() for act in acts],
         receipt=holding.read(name, RECEIPT).decode(),
         age_seconds=node.ageing.now(),

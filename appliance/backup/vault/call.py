@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from appliance.backup.node import Node
 from appliance.backup.vault.store import Holding
@@ -27,6 +27,14 @@ class Call:
     def texts(self, name: str) -> tuple[str, ...]:
         """The list of strings `name` of the request; raise IntegrityError for anything else."""
         value = self.request.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, list) or not all(map(is_text, value)):
             raise IntegrityError(f'the request\'s "{name}" is not a list of texts.')
         return tuple(value)
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether `value` is a text that can be written as UTF-8: JSON can also hold half a character."""
+    try:
+        return isinstance(value, str) and bool(value.encode() or True)
+    except UnicodeEncodeError:
+        return False

@@ -76,7 +76,8 @@ def _check_share(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) 
     if usage.used.bytes + incoming.bytes > allowed:
         raise NoSpace(
             f"the share at this peer is full: {format_bytes(usage.used.bytes)} used, "
-            f"{format_bytes(incoming.bytes)} asked, {format_bytes(allowed)} allowed in this epoch of a quota of {format_bytes(limits.quota)}.",
+            f"{format_bytes(incoming.bytes)} asked, {format_bytes(allowed)} allowed in this epoch "
+            f"of a quota of {format_bytes(limits.quota)}.",
             remedy="Raise quota in territory.yml and sign a new bundle; nothing that is held is removed.",
         )
     for what, used, base, asked, limit in (

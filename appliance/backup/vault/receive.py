@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from appliance.backup.node import Node
 from appliance.backup.vault import damage, ledger
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.limits import Amount, Limits, Usage, check_room, day_of
@@ -223,7 +224,7 @@ def _publish(call: Call, offer: Offer, relay: Relay | None) -> bytes:
     damage.settle(call.node, call.holding)
     if call.holding.holds(generation):
         return call.holding.read(generation.name, RECEIPT)
-    receipt = _receipt(call, offer.header)
+    receipt = sign_receipt(call.node, offer.header)
     if relay:
         keep_relay(call, generation, relay)
     else:
@@ -233,8 +234,8 @@ def _publish(call: Call, offer: Offer, relay: Relay | None) -> bytes:
     return receipt
 
 
-def _receipt(call: Call, header: Header) -> bytes:
-    node = call.node
+def sign_receipt(node: Node, header: Header) -> bytes:
+    """This node's word that it holds the generation of `header` durably, from now on."""
     return make_receipt(
         load_key(node.signing_key),
         holder=node.name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.backup.vault.call import Call
+from appliance.backup.vault.call import Call, is_text
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.store import BUCKET, RELAY
 from appliance.errors import IntegrityError, Refused
@@ -34,7 +34,7 @@ def read_relay(call: Call, offer: Offer) -> Relay:
     if call.node.name not in call.terms.holders:
         _check_loss(call)
     raw, age = call.request.get("receipt"), call.request.get("age_seconds")
-    if not isinstance(raw, str) or not isinstance(age, int) or age > AGE_SECONDS_MAX:
+    if not is_text(raw) or not isinstance(age, int) or age > AGE_SECONDS_MAX:
         raise IntegrityError("a relayed push comes with the relaying holder's receipt and age.")
     receipt = read_receipt(raw.encode(), call.node.bundle.member(call.caller).keys.sign)
     told = (receipt.holder, receipt.service, receipt.generation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from appliance.backup.node import Node
 from appliance.backup.vault import access, give, receive
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.offer import newest_grant
+from appliance.backup.vault.store import FULL
 from appliance.backup.vault.wire import PROTOCOL, Channel, Closed
 from appliance.errors import ApplianceError, Busy, NoSpace, Refused
 from appliance.host.files import locked
@@ -76,8 +76,8 @@ def _note(node: Node, event: str, **details: str) -> None:
 
 def _told(error: Exception) -> ApplianceError:
     """What the caller may know of a failure of ours: its kind, not our paths."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return NoSpace("the peer's disk is full.", remedy="Push again when there is room; what came is kept.")
+    if isinstance(error, OSError) and error.errno in FULL:
+        return NoSpace("the peer's disk is full.", remedy="Push again when there is room: what came is kept.")
     return ApplianceError("the vault failed at this request.", remedy="Its journal says why; try again later.")
 
 

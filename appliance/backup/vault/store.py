@@ -20,6 +20,7 @@ that fails its own hash.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -27,11 +28,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import IntegrityError, NotFound
+from appliance.errors import IntegrityError, NoSpace, NotFound
 from appliance.host.files import fsync_folder, make_private_folder, sha256_file, write_atomic
 from appliance.trust.generation import Entry, GenerationId, parse_list
 
 HEADER, LIST, RECEIPT, RELAY, BUCKET, DAMAGED = "header", "list", "receipt", "relay", "bucket", "damaged"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NAME_BYTES = 4096
 """What each file and folder counts at least: an inode and its entry are room too."""
 
@@ -87,8 +89,19 @@ class Holding:
     def receive(self, entry: Entry, offset: int, read_some: Callable[[int], bytes]) -> None:
         """Take the rest of a blob from `read_some(size_max)`, prove its hash and put it in the pool.
 
-        A cut leaves the partial to be resumed; a wrong hash removes it and raises IntegrityError.
+        A cut leaves the partial to be resumed, and so does a full disk, with NoSpace; a wrong hash removes it and
+        raises IntegrityError.
         """
+        try:
+            self._receive(entry, offset, read_some)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise NoSpace(
+                "the peer's disk is full.", remedy="Push again when there is room: what came is kept."
+            ) from error
+
+    def _receive(self, entry: Entry, offset: int, read_some: Callable[[int], bytes]) -> None:
         path = self.partial / entry.sha256
         with open(_open_partial(path), "r+b") as file:
             file.truncate(offset)

@@ -116,7 +116,11 @@ class Channel:
         self._patience = min(self._quiet, self._patience + size / SLOWEST_BYTES_PER_SECOND)
 
     def read_frame(self) -> dict[str, Any]:
-        """The next frame; a refusal in it is raised as the error it names."""
+        """The next frame; a refusal in it is raised as the error it names.
+
+        Between a request and the next both sides may rest, so each frame is waited for with all our patience.
+        """
+        self._patience = self._quiet
         (length,) = struct.unpack(">I", self.read(4))
         if length > self._frame_bytes_max:
             raise IntegrityError(f"a frame of {length} bytes is more than the {self._frame_bytes_max} allowed.")

@@ -1,0 +1,225 @@
+"""Each hour a holder asks all others what they hold of a service, and compares: who is behind, withholds, or forked.
+
+What a holder lacks and we hold is then pushed there (`catch_up`). Nothing is pulled: who lacks something checks a push
+with the same code, limits and fence as any other, and when each holder pushes what it has, each gets what it lacks.
+
+A peer withholds when it once showed its signed receipt for a generation and now neither holds it, nor says that it is
+damaged, nor holds a newer one: the newest is never thinned. The last receipt of each peer is kept, in `exchanged`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.fetch import short_name
+from appliance.backup.node import Node
+from appliance.backup.peers import connect
+from appliance.backup.replicate import HolderHead, Replicated, ask_head, replicate
+from appliance.backup.vault.give import open_forks
+from appliance.backup.vault.offer import newest_grant
+from appliance.backup.vault.repair import other_holders
+from appliance.backup.vault.store import Holding, Stored
+from appliance.errors import ApplianceError
+from appliance.host.files import write_atomic
+from appliance.trust.generation import GenerationId
+from appliance.trust.grant import Grant
+from appliance.trust.receipt import read_receipt
+
+NOTHING = ""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the holders of one service said, compared. Generations are folder names, NOTHING stands for none."""
+
+    service: str
+    answered: tuple[str, ...]
+    silent: Mapping[str, str]
+    """Those who gave no usable answer, with the reason."""
+    newest: str
+    """The newest that anybody holds, this node included."""
+    behind: Mapping[str, str]
+    """Holders that hold less, this node included, with the newest that each holds."""
+    withheld: Mapping[str, str]
+    """Peers that had a generation by their own receipt and do not offer it, with the generation."""
+    lacking: Mapping[str, tuple[str, ...]]
+    """What others hold and this node lacks, by peer."""
+    to_bring: Mapping[str, tuple[str, ...]]
+    """What this node holds and another holder lacks, by peer; `catch_up` pushes it."""
+    forks: tuple[str, ...]
+    """Numbers such as "2.7" of the newest epoch that two different headers share."""
+    new_epochs: tuple[int, ...]
+    """Epochs whose grants were learned now."""
+    conflicts: tuple[int, ...]
+    """Epochs for which the territory key signed two grants."""
+
+
+def exchange(node: Node, service: str) -> Findings:
+    """Ask every other holder of `service` for its head, learn its grants, and say what is not as it should be.
+
+    A newer epoch learned here fences the older writer at this vault from now on.
+    """
+    holding = node.holding(service)
+    holding.create()
+    heads, silent = _ask(node, service, other_holders(node, service))
+    grants = [grant for there in heads.values() for grant in there.head.grants if grant.service == service]
+    new_epochs, conflicts = _learn(holding, grants)
+    stored = holding.stored()
+    holders = _holders(node, service, heads)
+    newest = {name: _newest(there) for name, there in heads.items()}
+    newest[node.name] = max((item.name for item in stored if item.held), default=NOTHING)
+    findings = Findings(
+        service=service,
+        answered=tuple(heads),
+        silent=silent,
+        newest=max(newest.values()),
+        behind={name: newest[name] for name in (*holders, node.name) if newest[name] < max(newest.values())},
+        withheld=_withheld(heads, _remember(node, holding, heads)),
+        lacking=_filled({name: _lacking_here(there, stored) for name, there in heads.items()}),
+        to_bring=_filled({name: _lacking_there(heads[name], stored) for name in holders}),
+        forks=_forks(heads.values(), stored),
+        new_epochs=new_epochs,
+        conflicts=conflicts,
+    )
+    _tell(node, findings)
+    return findings
+
+
+def catch_up(node: Node, service: str, findings: Findings) -> Mapping[str, Replicated | ApplianceError]:
+    """Push to each holder what it lacks and this node holds; how that ended, by peer."""
+    done: dict[str, Replicated | ApplianceError] = {}
+    for peer in findings.to_bring:
+        try:
+            done[peer] = replicate(node, service, peer)
+        except ApplianceError as error:
+            done[peer] = error
+    return done
+
+
+def _ask(node: Node, service: str, peers: Sequence[str]) -> tuple[dict[str, HolderHead], dict[str, str]]:
+    def ask(peer: str) -> HolderHead | ApplianceError:
+        try:
+            with connect(node, peer) as conversation:
+                return ask_head(conversation, service)
+        except ApplianceError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=max(1, len(peers))) as pool:
+        answers = dict(zip(peers, pool.map(ask, peers), strict=True))
+    heads = {peer: answer for peer, answer in answers.items() if isinstance(answer, HolderHead)}
+    return heads, {peer: answer.what for peer, answer in answers.items() if isinstance(answer, ApplianceError)}
+
+
+def _learn(holding: Holding, grants: Iterable[Grant]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Keep the grants not known here; the new epochs, and those for which ours and theirs differ."""
+    new, conflicts = set(), set()
+    for grant in grants:
+        if holding.add_grant(grant.epoch, grant.document.raw):
+            new.add(grant.epoch)
+        elif holding.grant(grant.epoch) != grant.document.raw:
+            conflicts.add(grant.epoch)
+    return tuple(sorted(new)), tuple(sorted(conflicts))
+
+
+def _holders(node: Node, service: str, heads: Mapping[str, HolderHead]) -> tuple[str, ...]:
+    """The peers that shall hold what the service's writer makes: holders, and spares that began to; never itself."""
+    grant = newest_grant(node.holding(service), node.bundle)
+    writer = grant.writer if grant else node.bundle.terms(service).origin
+    holders = node.bundle.terms(service).holders
+    return tuple(name for name, there in heads.items() if name != writer and (name in holders or there.head.held))
+
+
+def _lacking_here(there: HolderHead, stored: Collection[Stored]) -> tuple[str, ...]:
+    known = {item.name for item in stored if item.held or item.thinned}
+    return tuple(name for name in there.head.held if name not in known)
+
+
+def _lacking_there(there: HolderHead, stored: Collection[Stored]) -> tuple[str, ...]:
+    return tuple(item.name for item in stored if item.held and there.lacks(item.name))
+
+
+def _filled(by_peer: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {peer: names for peer, names in by_peer.items() if names}
+
+
+def _newest(there: HolderHead) -> str:
+    """The newest that a peer says it holds and whose signed header it shows."""
+    return max((tip.id.name for tip in there.head.tips if tip.id.name in there.head.held), default=NOTHING)
+
+
+def _withheld(heads: Mapping[str, HolderHead], shown: Mapping[str, str]) -> dict[str, str]:
+    """By peer, the generation it gave a receipt for earlier and now passes over."""
+    found = {}
+    for peer, there in heads.items():
+        once = shown.get(peer, NOTHING)
+        if _newest(there) < once and once not in there.damaged:
+            found[peer] = once
+    return found
+
+
+def _forks(heads: Iterable[HolderHead], stored: Sequence[Stored]) -> tuple[str, ...]:
+    """What peers report, and what only shows when their headers are laid beside ours; of the newest epoch known."""
+    names = {item.name for item in stored}
+    reported = set(open_forks(stored)) if stored else set()
+    for there in heads:
+        names |= {tip.id.name for tip in there.head.tips}
+        reported |= set(there.head.forks)
+    numbers = Counter(short_name(name) for name in names)
+    reported |= {number for number, count in numbers.items() if count > 1}
+    epoch = short_name(max(names)).split(".")[0] if names else NOTHING
+    return tuple(sorted(number for number in reported if number.startswith(f"{epoch}.")))
+
+
+def _remember(node: Node, holding: Holding, heads: Mapping[str, HolderHead]) -> dict[str, str]:
+    """Keep each peer's newest receipt; return, by peer, the generation that the one kept before was for.
+
+    A receipt that the peer's present key did not sign is another machine's, which owes us nothing.
+    """
+    before = _load(holding)
+    shown: dict[str, GenerationId] = {}
+    for peer, raw in before.items():
+        with contextlib.suppress(ApplianceError):
+            shown[peer] = read_receipt(raw.encode(), node.bundle.member(peer).keys.sign).generation
+    kept = {peer: before[peer] for peer in shown}
+    for peer, there in heads.items():
+        receipt = there.head.receipt
+        if receipt and (peer not in shown or receipt.generation > shown[peer]):
+            kept[peer] = receipt.document.raw.decode()
+    write_atomic(_path(holding), json.dumps(kept).encode(), mode=0o600)
+    return {peer: generation.name for peer, generation in shown.items()}
+
+
+def _load(holding: Holding) -> dict[str, str]:
+    try:
+        return {str(peer): str(raw) for peer, raw in json.loads(_path(holding).read_bytes()).items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _path(holding: Holding) -> Path:
+    return holding.root / "exchanged"
+
+
+def _tell(node: Node, findings: Findings) -> None:
+    """Write into the journal what is wrong, and that the exchange took place."""
+    for event, found in (
+        ("withheld", findings.withheld),
+        ("forked", findings.forks),
+        ("two-grants", findings.conflicts),
+    ):
+        if found:
+            node.journal.write(f"exchange-{event}", service=findings.service, found=found)
+    node.journal.write(
+        "exchanged",
+        service=findings.service,
+        newest=findings.newest,
+        answered=findings.answered,
+        silent=findings.silent,
+        behind=findings.behind,
+    )

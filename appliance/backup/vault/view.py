@@ -1,0 +1,66 @@
+"""Check a held generation with borg itself, without any key: the CRC of every stored object, and that they make a
+repository.
+
+borg writes into what it checks: it rewrites `config`, makes an index and takes locks. So it gets a view: a new folder
+in which only the `data/` files are links into the pool, `config` and `README` are copies, and there is no index (an
+old one gives false errors). Segments it only reads. The pool's files are read-only too, but that would not stop root.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.fetch import read_held
+from appliance.backup.node import Node
+from appliance.backup.vault.store import Holding
+from appliance.borg.client import Borg
+from appliance.borg.errors import RepositoryDamaged
+from appliance.borg.model import Repository
+from appliance.host.files import make_private_folder
+from appliance.trust.generation import Entry
+
+
+@dataclass(frozen=True)
+class ViewChecked:
+    """`generation` is the folder name of the one checked; `fault` what borg says of it, "" when it is whole."""
+
+    service: str
+    generation: str
+    fault: str
+
+
+def check_view(node: Node, service: str, name: str | None = None) -> ViewChecked:
+    """Run a keyless `borg check --repository-only` on generation `name` (None: the newest held here).
+
+    Raise NotFound when it is not held, and borg's own errors when it could not run. A fault with every hash in order
+    was sealed by the origin: older generations are not concerned by it.
+    """
+    sealed = read_held(node, service, name)
+    with tempfile.TemporaryDirectory(dir=make_private_folder(node.layout.run), prefix="view-") as folder:
+        repository = Path(folder).resolve() / "repository"
+        lay_out_view(node.holding(service), sealed.entries, repository)
+        try:
+            Borg(Repository(repository, Path(folder).resolve() / "borg")).check_repository()
+            fault = ""
+        except RepositoryDamaged as error:
+            fault = error.what
+    generation = sealed.header.id
+    node.journal.write("vault-checked", service=service, generation=str(generation), fault=fault)
+    return ViewChecked(service, generation.name, fault)
+
+
+def lay_out_view(holding: Holding, entries: tuple[Entry, ...], target: Path) -> None:
+    """Make `target` a repository of `entries`: links for data files, copies of what borg rewrites, and nothing else."""
+    make_private_folder(target)
+    for entry in entries:
+        path = target / entry.path
+        blob = holding.blob(entry.sha256).resolve()
+        if entry.path.startswith("data/"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(blob)
+        elif entry.path in ("config", "README"):
+            shutil.copyfile(blob, path)
+            path.chmod(0o600)
