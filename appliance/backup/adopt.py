@@ -1,9 +1,10 @@
 """Turn a generation into a repository: to write on (adopt) or only to read (open).
 
-Adopting continues the same repository under a new grant: no re-upload, no new key, deduplication kept. The order matters:
-a NEW folder holds exactly the generation's list (copying over an old repository gives check errors), the grant's nonce
-floor is durable in it before it gets its name (borg's counter can then never meet one that an earlier writer used), and borg
-starts with an empty base folder holding only the key file (one that saw a newer manifest refuses an older copy).
+Adopting continues the same repository under a new grant: no re-upload, no new key, deduplication kept. The order
+matters: a NEW folder holds exactly the generation's list (copying over an old repository gives check errors), the
+grant's nonce floor is durable in it before it gets its name (borg's counter can then never meet one that an earlier
+writer used), and borg starts with an empty base folder holding only the key file (one that saw a newer manifest
+refuses an older copy).
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def adopt(layout: ServiceLayout, sealed: Sealed, locate: Locate, key: ServiceKey
 def open_copy(layout: ServiceLayout, sealed: Sealed, locate: Locate, key: ServiceKey) -> Repository:
     """A read-only view of `sealed` under `opened/`: data files are links into the holding, config and README copies.
 
-    The view of an older generation is brought forward in place: the index that borg built for it stays, and borg replays
-    only the segments that came since.
+    The view of an older generation is brought forward in place: the index that borg built for it stays, and borg
+    replays only the segments that came since.
     """
     view = make_private_folder(layout.opened / "repository")
     base = layout.opened / "borg"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import secrets
 
+from appliance.backup.adopt import install_key, own_repository
 from appliance.backup.chain import Chain
 from appliance.backup.node import Node
-from appliance.backup.adopt import install_key, own_repository
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id
 from appliance.borg.model import Repository
 from appliance.borg.nonce import write_nonce
 from appliance.errors import NotFound, Refused
 from appliance.escrow.envelopes import ServiceKey, ensure, read_key
-from appliance.host.files import locked, write_atomic, make_private_folder
+from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
 from appliance.secret import Secret
 from appliance.trust.grant import Grant, make_request, read_grant

@@ -3,7 +3,8 @@
     chain/00002.0000000007.HHHH/  header, list (newest only), receipt-PEER
     chain/grants/00002            the grant of each epoch
 
-It is written before the first byte leaves, so a crash in mid-push finds the same generation again instead of making another.
+It is written before the first byte leaves, so a crash in mid-push finds the same generation again instead of making
+another.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Chain:
         return read_header(raw, self.grants()[epoch_of(raw)].writer_key)
 
     def headers_after(self, known: Container[str]) -> tuple[str, ...]:
-        """The stored headers, oldest first and up to the newest generation, that who knows the digests `known` lacks."""
+        """The headers up to the newest generation, oldest first, that somebody who knows the digests `known` lacks."""
         newest = self.newest()
         names = {name[-16:]: name for name in self.names()}
         raws: list[str] = []
@@ -111,6 +112,7 @@ class Chain:
         grants = self.grants()
         if not grants:
             raise NotFound(
-                "this service has no grant yet.", remedy="Send the request to the key holder: `appliance backup request`."
+                "this service has no grant yet.",
+                remedy="Send the request to the key holder: `appliance backup request`.",
             )
         return grants[max(grants)]

@@ -1,6 +1,7 @@
 """The door to this node's vault: which key gets which forced command, from the bundle alone.
 
-On real hosts one Unix user per origin stands behind it (role `vault`); in process mode the one account of the demo does.
+On real hosts one Unix user per origin stands behind it (role `vault`); in process mode the one account of the demo
+does.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from appliance.host.ssh import authorized_keys_line
 
 
 def write_door(node: Node) -> Path:
-    """Write `run/authorized_keys`: every other node of the bundle may talk to the vault under its own name, none else."""
+    """Write `run/authorized_keys`: every other node of the bundle may talk to the vault under its own name, none
+    else.
+    """
     lines = [
         authorized_keys_line(member.keys.ssh, vault_command(node.layout.root, name), name)
         for name, member in sorted(node.bundle.members.items())

@@ -1,7 +1,7 @@
 """Bring a generation from a peer's vault: to restore, to open, to adopt or to hold. Every byte is checked by its hash.
 
-The bytes land in a staging folder under their list's paths; a cut is resumed by the byte, and a finished file is not asked
-for again. What a peer offers is believed only as far as the chain of signatures from the territory key reaches.
+The bytes land in a staging folder under their list's paths; a cut is resumed by the byte, and a finished file is not
+asked for again. What a peer offers is believed only as far as the chain of signatures from the territory key reaches.
 """
 
 from __future__ import annotations
@@ -187,7 +187,9 @@ def _held_name(found: Survey, wanted: str) -> str:
     names = {name for head in found.heads for name in head.held}
     matching = {name for name in names if name == wanted or short_name(name) == wanted}
     if not matching:
-        raise NotFound(f"nobody holds generation {wanted}.", remedy=f"Held: {', '.join(map(short_name, sorted(names)))}.")
+        raise NotFound(
+            f"nobody holds generation {wanted}.", remedy=f"Held: {', '.join(map(short_name, sorted(names)))}."
+        )
     if len(matching) > 1:
         raise Refused(f"generation {wanted} has two sides: {', '.join(sorted(matching))}.", remedy="Name one in full.")
     return matching.pop()
@@ -197,8 +199,6 @@ def short_name(name: str) -> str:
     """ "2.7" for the folder name 00002.0000000007.HHHH."""
     epoch, sequence, _ = name.split(".")
     return f"{int(epoch)}.{int(sequence)}"
-
-
 
 
 def read_held(node: Node, service: str, name: str | None = None) -> Sealed:

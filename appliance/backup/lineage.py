@@ -1,8 +1,8 @@
 """Is this node the one that wrote last, or an older image of it? Its peers can tell; when none answers, this file must.
 
-It lies beside the state folder, not in it, so that restoring the folder from an image does not bring it back too; with the
-machine's id in it, a clone does not pass either. It names the newest sealed generation: what was never sealed never left
-the machine, so its counters can do no harm.
+It lies beside the state folder, not in it, so that restoring the folder from an image does not bring it back too;
+with the machine's id in it, a clone does not pass either. It names the newest sealed generation: what was never
+sealed never left the machine, so its counters can do no harm.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def remember(node: Node, service: str, sealed: Sealed) -> None:
 
 
 def prove_alone(node: Node, service: str, newest: Sealed | None) -> None:
-    """Raise Refused unless this machine itself can show that `newest` is the last it sealed. For when no peer answers."""
+    """Raise Refused unless this machine itself can show that `newest` is the last it sealed. For when no peer
+    answers.
+    """
     known = _load(node).get(service)
     if known != (newest.header.id.digest if newest else None):
         raise Refused(

@@ -21,7 +21,6 @@ from appliance.trust.generation import Header, epoch_of, read_header
 from appliance.trust.grant import Grant, read_grant
 from appliance.trust.receipt import Receipt, read_receipt
 
-
 CLOSE_SECONDS_MAX = 30
 
 

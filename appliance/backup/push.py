@@ -69,12 +69,13 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
 
 
 def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
-    """Raise Refused when `head` knows more of this service than we do: a newer epoch, or a later or other generation."""
+    """Raise Refused when `head` knows more of this service than we: a newer epoch, or a later or other generation."""
     own_epoch = chain.grant().epoch
     newest = max((grant for grant in head.grants), key=lambda grant: grant.epoch, default=None)
     if newest and newest.epoch > own_epoch:
         raise Refused(
-            f"{head.peer} knows epoch {newest.epoch} of {newest.service}, written by {newest.writer}; ours is {own_epoch}.",
+            f"{head.peer} knows epoch {newest.epoch} of {newest.service}, written by {newest.writer}; "
+            f"ours is {own_epoch}.",
             remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
         )
     own = sealed.header.id if sealed else None
@@ -110,7 +111,9 @@ def _send(conversation: Conversation, path: Path, offset: int, size: int) -> Non
             file.seek(offset)
             conversation.channel.send_file(file, size - offset)
     except FileNotFoundError as error:
-        raise NotFound("a newer generation was sealed while this one was sent.", remedy="The next push sends it.") from error
+        raise NotFound(
+            "a newer generation was sealed while this one was sent.", remedy="The next push sends it."
+        ) from error
 
 
 def _checked_receipt(conversation: Conversation, raw: str, sealed: Sealed) -> Receipt:

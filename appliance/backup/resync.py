@@ -1,4 +1,6 @@
-"""Continue a service from the newest generation its peers attest: after a loss, a rollback, a replacement or a takeover."""
+"""Continue a service from the newest generation its peers attest: after a loss, a rollback, a replacement or a
+takeover.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -
 
 
 def open_key(node: Node, service: str, folder: Path, identity: Secret | None = None) -> ServiceKey:
-    """The key of the generation in `folder`, from the envelope for this node or, with `identity`, the recovery key's."""
+    """The key of the generation in `folder`, from this node's envelope or, with `identity`, the recovery key's."""
     own = folder / "envelopes" / f"{node.name}.age"
     paper = folder / "envelopes" / "recovery.age"
     if identity is not None:
@@ -56,7 +58,8 @@ def open_key(node: Node, service: str, folder: Path, identity: Secret | None = N
         return read_key(node.service(service).key)
     if not own.exists():
         raise NotFound(
-            f"no envelope of {service} is for {node.name}.", remedy="Open it with the paper: `appliance backup resync --paper`."
+            f"no envelope of {service} is for {node.name}.",
+            remedy="Open it with the paper: `appliance backup resync --paper`.",
         )
     return open_envelope(own.read_bytes(), Secret((node.layout.keys / "age").read_bytes()))
 

@@ -1,10 +1,10 @@
 """Seal a generation: the repository's committed files, linked aside, hashed, listed and signed.
 
 borg only ever adds and unlinks segment files, so a hard link pins their content whatever borg does next; `config` and
-`README` it rewrites in place, so those are copied. The set is consistent because the last committed transaction is the same
-before and after the links are made and nobody held borg's lock; that costs nothing, where `borg with-lock` costs a start of
-borg. Left out are index, hints and integrity (rebuilt by who opens a copy), nonce and locks (never to be copied) and
-segments beyond the last committed transaction (their numbers are used again).
+`README` it rewrites in place, so those are copied. The set is consistent because the last committed transaction is
+the same before and after the links are made and nobody held borg's lock; that costs nothing, where `borg with-lock`
+costs a start of borg. Left out are index, hints and integrity (rebuilt by who opens a copy), nonce and locks (never
+to be copied) and segments beyond the last committed transaction (their numbers are used again).
 """
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ def _sign(chain: Chain, grant: Grant, listing: bytes, entries: list[Entry], key:
 
 
 def _drop_older(sealed: Path, keep: str) -> None:
-    """Older sealed folders only pin disk space. A push of one has its files open by name and starts anew when they vanish."""
+    """Older sealed folders only pin disk space. A push of one has its files open by name and starts anew when they
+    vanish.
+    """
     for name in os.listdir(sealed):
         if name != keep:
             shutil.rmtree(sealed / name, ignore_errors=True)

@@ -1,7 +1,8 @@
 """One backup run of a service at its writer: look, save, seal, push, judge.
 
-Order matters: the lineage is compared with the peers before borg writes (a rolled-back node must not), counters are checked
-before each writing borg, the header is durable here before its first byte leaves, and only receipts make a backup safe.
+Order matters: the lineage is compared with the peers before borg writes (a rolled-back node must not), counters are
+checked before each writing borg, the header is durable here before its first byte leaves, and only receipts make a
+backup safe.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The ageing clock: seconds this machine has been up, added over all its starts. It never goes back and nobody can set it.
+"""The ageing clock: seconds this machine has been up, added over all its starts. It never goes back and nobody can
+set it.
 
-Retention counts in it. A wrong or forged wall clock then neither expires a generation early nor keeps it for ever; a machine
-that was off for a week only thins a week later.
+Retention counts in it. A wrong or forged wall clock then neither expires a generation early nor keeps it for ever; a
+machine that was off for a week only thins a week later.
 """
 
 from __future__ import annotations

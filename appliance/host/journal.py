@@ -1,4 +1,6 @@
-"""The node's journal: one event a line, appended in one write, with names and numbers; never a secret, never a file name of a user's."""
+"""The node's journal: one event a line, appended in one write, with names and numbers; never a secret, never a file
+name of a user's.
+"""
 
 from __future__ import annotations
 

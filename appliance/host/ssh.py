@@ -1,4 +1,6 @@
-"""OpenSSH as a client and, in process mode, as a server of our own; host keys come from the bundle, never from first sight."""
+"""OpenSSH as a client and, in process mode, as a server of our own; host keys come from the bundle, never from first
+sight.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A story shows one promise end to end on real parts: named steps, each held, violated or unknown, and a report of it.
 
-A step is a function that looks for its promise to be broken: it returns one sentence with what it saw, raises Violated when
-the promise did not hold, or Unknown when the fault could not be made or the outcome not be seen. After a step that did not
-hold, the later ones are unknown: their ground is gone.
+A step is a function that looks for its promise to be broken: it returns one sentence with what it saw, raises
+Violated when the promise did not hold, or Unknown when the fault could not be made or the outcome not be seen. After
+a step that did not hold, the later ones are unknown: their ground is gone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A human act: an operator's signed statement (lost, hold, unfreeze, ...) that nodes obey while it is in force.
 
-Signed with `ssh-keygen -Y sign -n appliance/act`, so any SSH key type and hardware keys serve; checked by ssh-keygen too.
+Signed with `ssh-keygen -Y sign -n appliance/act`, so any SSH key type and hardware keys serve; checked by ssh-keygen
+too.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class Act:
 
 
 def make_act(fields: Mapping[str, str], key: Path) -> bytes:
-    """The signed act of `fields` (act, subject, service, operator, reason, start, end), signed by the SSH key at `key`."""
+    """The signed act of `fields` (act, subject, service, operator, reason, start, end), signed by the SSH key at
+    `key`.
+    """
     if fields.get("act") not in ACTS:
         raise UsageError(f'"{fields.get("act")}" is not an act; known: {", ".join(ACTS)}.')
     line = signed.body(TYPE, fields)

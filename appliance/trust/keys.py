@@ -18,7 +18,9 @@ PURPOSES = ("sign", "ssh", "host")
 
 @dataclass(frozen=True)
 class PublicKeys:
-    """What a node shows: `sign` checks its headers and receipts, `ssh` lets it in, `host` names its sshd, `age` seals to it."""
+    """What a node shows: `sign` checks its headers and receipts, `ssh` lets it in, `host` names its sshd, `age` seals
+    to it.
+    """
 
     sign: str
     ssh: str

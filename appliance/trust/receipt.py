@@ -1,4 +1,6 @@
-"""A receipt: a holder says under its signature that it holds a generation durably, and since when by its own ageing clock."""
+"""A receipt: a holder says under its signature that it holds a generation durably, and since when by its own ageing
+clock.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ TYPE = "appliance/receipt"
 
 @dataclass(frozen=True)
 class Receipt:
-    """`age_seconds` is the holder's ageing clock at receipt: what retention counts from; `time` is wall time, for people."""
+    """`age_seconds` is the holder's ageing clock at receipt: what retention counts from; `time` is wall time, for
+    people.
+    """
 
     holder: str
     service: str

@@ -1,4 +1,5 @@
-"""A signed document: one line of JSON that starts with its type and format, then an armoured SSHSIG over exactly that line.
+"""A signed document: one line of JSON that starts with its type and format, then an armoured SSHSIG over exactly that
+line.
 
 Two stock programs take it apart: `head -n 1 FILE` is what was signed, `tail -n +2 FILE` the signature, and the type is
 the namespace of `ssh-keygen -Y verify`. The signature covers the bytes as stored; nothing is serialised again to be

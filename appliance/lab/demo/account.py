@@ -1,8 +1,9 @@
-"""The demo's nodes never run as root. Started as root, the demo hands its steps to a plain account and keeps one for itself.
+"""The demo's nodes never run as root. Started as root, the demo hands its steps to a plain account and keeps one for
+itself.
 
-The account needs a real shell, for sshd runs forced commands through it, and code that it may read: the checkout may lie in
-a folder closed to others, so the code is copied beside the stage. What root keeps is the comparison of owners and devices,
-which nobody else can restore.
+The account needs a real shell, for sshd runs forced commands through it, and code that it may read: the checkout may
+lie in a folder closed to others, so the code is copied beside the stage. What root keeps is the comparison of owners
+and devices, which nobody else can restore.
 """
 
 from __future__ import annotations

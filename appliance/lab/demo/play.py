@@ -40,7 +40,9 @@ STEPS = (
 def play(work: Path, data: Path | None, *, keep: bool) -> Story:
     """The whole demo with its report in `work`; as root, the nodes are a plain account's."""
     if data is not None and not (data.is_dir() and any(data.iterdir())):
-        raise UsageError("there are no documents to back up.", where=str(data), remedy="Name a folder with files in it.")
+        raise UsageError(
+            "there are no documents to back up.", where=str(data), remedy="Name a folder with files in it."
+        )
     if os.geteuid() == 0:
         return _play_as_root(work, data, keep=keep)
     if data is None:
@@ -104,7 +106,9 @@ def _owners(folder: Path, documents: Path) -> str:
     require(not differences, f"{len(differences)} differences, the first: {differences[0] if differences else ''}")
     owners = {(entry.uid, entry.gid) for entry in before.entries.values()}
     devices = sum(entry.kind in ("char", "block") for entry in before.entries.values())
-    return f"{len(before.entries)} entries of {len(owners)} owners and {devices} devices are identical, restored by root"
+    return (
+        f"{len(before.entries)} entries of {len(owners)} owners and {devices} devices are identical, restored by root"
+    )
 
 
 def _tell_how_to_play(stage: Stage) -> None:

@@ -1,4 +1,6 @@
-"""Look for somebody's plaintext, file names and keys on a disk where they must not be; and prove that the search works."""
+"""Look for somebody's plaintext, file names and keys on a disk where they must not be; and prove that the search
+works.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from appliance.lab.processes.territory import ProcessTerritory, on_ports
 from appliance.lab.story import Unknown, Violated
 from appliance.restore.record import Record
 from appliance.secret import Secret
-from appliance.trust.keys import public_line, load_key
+from appliance.trust.keys import load_key, public_line
 
 SERVICE = "docs-a"
 STANDBY, ORIGIN, BLIND, SPARE = "hermitage", "commune-a", "commune-b", "commune-c"
@@ -55,7 +55,9 @@ class Stage:
     def node(self, name: str) -> ProcessNode:
         return self.territory.nodes[name]
 
-    def json(self, node: str, *words: str, stdin: bytes | None = None, timeout_seconds: float = 300) -> Mapping[str, Any]:
+    def json(
+        self, node: str, *words: str, stdin: bytes | None = None, timeout_seconds: float = 300
+    ) -> Mapping[str, Any]:
         """What `appliance --json WORDS` answers on `node`; raise Violated when it fails."""
         result = self.node(node).cli("--json", *words, stdin=stdin, timeout_seconds=timeout_seconds, check=False)
         if result.exit_code not in (0, 1) or not result.stdout.strip():

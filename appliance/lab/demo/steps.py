@@ -70,8 +70,8 @@ def second_backup(stage: Stage) -> str:
     names = [item["path"] for item in run["left_out"]]
     left = f"; {len(names)} left out: {', '.join(names)}" if names else ""
     return (
-        f"generation {run['generation']} safe at {' and '.join(run['safety']['counted'])}; {format_bytes(sent)} sent to "
-        f"each for {run['files']} files of {format_bytes(run['original_bytes'])}{left}"
+        f"generation {run['generation']} safe at {' and '.join(run['safety']['counted'])}; {format_bytes(sent)} sent "
+        f"to each for {run['files']} files of {format_bytes(run['original_bytes'])}{left}"
     )
 
 
@@ -95,8 +95,8 @@ def peers_are_blind(stage: Stage) -> str:
         require(not hits, f"{peer} can see something of A's: {', '.join(hits[:3])}")
         _prove_no_key_opens(stage, peer)
     return (
-        f"{len(needles.contents)} pieces of content, {len(needles.names)} names and {len(secrets)} secrets are found at "
-        f"commune A and nowhere at {BLIND} or {SPARE}; no envelope there opens with what they have"
+        f"{len(needles.contents)} pieces of content, {len(needles.names)} names and {len(secrets)} secrets are found "
+        f"at commune A and nowhere at {BLIND} or {SPARE}; no envelope there opens with what they have"
     )
 
 
@@ -178,7 +178,18 @@ def standby_lost(stage: Stage) -> str:
     stage.node(STANDBY).wipe()
     refusal = stage.refused(BLIND, "vault", "replicate", SERVICE, "--to", SPARE, exit_code=8)
     act = stage.territory.offline / "lost"
-    words = ("act", "sign", "lost", STANDBY, "--reason", "demo", "--operator", OPERATOR, "--key", str(stage.operator_key))
+    words = (
+        "act",
+        "sign",
+        "lost",
+        STANDBY,
+        "--reason",
+        "demo",
+        "--operator",
+        OPERATOR,
+        "--key",
+        str(stage.operator_key),
+    )
     stage.node(BLIND).cli(*words, "--out", str(act))
     stage.node(BLIND).cli("act", "accept", str(act))
     wanted = held_names(open_node(stage.node(BLIND).state), SERVICE)
@@ -206,8 +217,8 @@ def replacement(stage: Stage) -> str:
     run = stage.json(ORIGIN, "backup", "run", SERVICE)
     sent = max(peer["bytes_sent"] for peer in run["peers"])
     return (
-        f"generation {fetched} came from {SPARE} and opened with the paper; {count} entries are identical in bytes, modes, "
-        f"times, links, xattrs and ACLs; {OWNERS}; it continues the same repository as {run['generation']}, "
+        f"generation {fetched} came from {SPARE} and opened with the paper; {count} entries are identical in bytes, "
+        f"modes, times, links, xattrs and ACLs; {OWNERS}; it continues the same repository as {run['generation']}, "
         f"sends only {format_bytes(sent)} for it, and tells the truth: {len(run['safety']['counted'])} of "
         f"{run['safety']['promised']} copies"
     )

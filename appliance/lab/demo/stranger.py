@@ -130,7 +130,10 @@ def _empty_and_push(stranger: Stranger, peers: tuple[str, ...]) -> str:
         "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
         "BORG_EXIT_CODES": "modern",
     }
-    for words in (("delete", "-a", "*", str(layout.repository)), ("compact", "--threshold", "0", str(layout.repository))):
+    for words in (
+        ("delete", "-a", "*", str(layout.repository)),
+        ("compact", "--threshold", "0", str(layout.repository)),
+    ):
         run(("borg", *words), timeout_seconds=120, env=env, check=True)
     chain = stranger.chain
     sealed = seal(layout, chain, chain.grant(), layout.envelopes, stranger.node.signing_key, stranger.node.clock.now())

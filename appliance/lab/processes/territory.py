@@ -1,4 +1,6 @@
-"""Build a territory in process mode: keys on each node, the territory key, the signed bundle on every node, the doors."""
+"""Build a territory in process mode: keys on each node, the territory key, the signed bundle on every node, the
+doors.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from appliance.trust.keys import create_key, load_key
 
 @dataclass
 class ProcessTerritory:
-    """The nodes of `territory` under `root`; the folder `offline` stands for what lies in a safe (the territory key)."""
+    """The nodes of `territory` under `root`; the folder `offline` stands for a safe: the territory key lies there."""
 
     root: Path
     territory: Territory
