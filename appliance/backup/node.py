@@ -38,7 +38,7 @@ class Node:
 
 def open_node(state: Path, clock: Clock | None = None) -> Node:
     """The node whose state folder is `state`; raise NotFound when there is none or it has no bundle yet."""
-    layout = NodeLayout(state)
+    layout = NodeLayout(state.absolute())  # borg and ssh get these paths from other working folders
     clock = clock or SystemClock()
     identity, bundle = load_territory(layout)
     ageing = AgeingClock(layout.root / "age.json", clock)

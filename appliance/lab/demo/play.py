@@ -62,7 +62,7 @@ def make_documents(work: Path) -> Path:
 
 def play_steps(work: Path, data: Path, *, generated: bool, keep: bool) -> Story:
     """Play every step that needs no root in the folder `work`; with `keep` the territory stays up."""
-    stage = set_stage(make_private_folder(work), data, generated=generated)
+    stage = set_stage(make_private_folder(work.resolve()), data, generated=generated)
     story = Story("demo", TITLE, work / "report.json")
     try:
         for name, step in STEPS:
