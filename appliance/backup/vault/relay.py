@@ -50,7 +50,7 @@ def _check_loss(call: Call) -> None:
     if not any(act.concerns("lost", node, call.terms.name, now) for act in acts for node in others):
         raise Refused(
             f"{call.node.name} is only a spare for {call.terms.name}.",
-            remedy="It takes copies once a signed act says that a holder or the origin is lost (`appliance act lost`).",
+            remedy="It takes copies once a signed act says that a holder or the origin is lost (`appliance act sign lost`).",
         )
 
 

@@ -15,6 +15,7 @@ from appliance.escrow.age import RecoveryKey
 from appliance.escrow.ceremony import ceremony
 from appliance.host.command import run
 from appliance.host.files import make_private_folder
+from appliance.lab.demo.search import Needles
 from appliance.lab.processes.node import ProcessNode, code_folder, free_ports
 from appliance.lab.processes.territory import ProcessTerritory, on_ports
 from appliance.lab.story import Unknown, Violated
@@ -51,6 +52,7 @@ class Stage:
     paper: Paper = field(default_factory=Paper)
     generated: bool = True
     taken: Record | None = None
+    needles: Needles | None = None
 
     def node(self, name: str) -> ProcessNode:
         return self.territory.nodes[name]

@@ -90,14 +90,19 @@ def peers_are_blind(stage: Stage) -> str:
     extra = canaries(CORPUS_SEED) if stage.generated else ()
     needles = needles_of(stage.data, secrets, extra)
     prove_search(needles, stage.data, origin.state)
+    stage.needles = needles
     for peer in (BLIND, SPARE):
-        hits = files_with(needles.all, stage.node(peer).state)
-        require(not hits, f"{peer} can see something of A's: {', '.join(hits[:3])}")
-        _prove_no_key_opens(stage, peer)
+        _prove_blind(stage, peer)
     return (
         f"{len(needles.contents)} pieces of content, {len(needles.names)} names and {len(secrets)} secrets are found "
         f"at commune A and nowhere at {BLIND} or {SPARE}; no envelope there opens with what they have"
     )
+
+
+def _prove_blind(stage: Stage, peer: str) -> None:
+    hits = files_with(stage.needles.all, stage.node(peer).state) if stage.needles else ("nothing was looked for",)
+    require(not hits, f"{peer} can see something of A's: {', '.join(hits[:3])}")
+    _prove_no_key_opens(stage, peer)
 
 
 def _prove_no_key_opens(stage: Stage, peer: str) -> None:
@@ -156,7 +161,7 @@ def origin_lost(stage: Stage) -> str:
     back = take((to / archived).parent, as_root=False).entries.get(os.path.basename(wanted))
     require(back is not None, f"{wanted} is not where it was restored to.")
     require(back == stage.record.entries[wanted], f"{wanted} came back different.")
-    return f'"{term}" is found in {len(hits)} paths; {wanted} is back from {STANDBY} and identical'
+    return f'"{term}" finds {len(hits)} paths; {wanted} is back from {STANDBY} and identical'
 
 
 def _a_file(stage: Stage) -> str:
@@ -197,9 +202,10 @@ def standby_lost(stage: Stage) -> str:
         while not done(held_names(spare, SERVICE) == wanted):
             stage.node(BLIND).cli("vault", "replicate", SERVICE, "--to", SPARE, check=False)
     hashed = prove_whole(spare, SERVICE, wanted)
+    _prove_blind(stage, SPARE)
     return (
         f"before the act: {refusal}; after it {SPARE} holds all {len(wanted)} generations of {BLIND} "
-        f"({format_bytes(hashed)} hashed), and neither can read them"
+        f"({format_bytes(hashed)} hashed), and still can read none of them"
     )
 
 
