@@ -20,17 +20,24 @@ from appliance.backup.resync import open_key, staging
 from appliance.borg.model import Repository
 from appliance.errors import NotFound, Refused, UsageError
 from appliance.escrow.envelopes import ServiceKey
-from appliance.host.files import locked, make_private_folder
+from appliance.host.files import locked, make_private_folder, write_atomic
+from appliance.host.layout import ServiceLayout
+from appliance.restore.schema import remove_catalogue
 from appliance.secret import Secret
+from appliance.trust.generation import Entry, parse_list
 
 AUTO, LOCAL, STANDBY, PEER = "auto", "local", "standby", "peer:"
 
 
 @dataclass(frozen=True)
 class OpenedSource:
-    """A repository to read from. `generation` is "" for the one written here; `told`: who offers less or is silent."""
+    """A repository to read from, and where the catalogue of its names is kept.
+
+    `generation` is "" for the one written here; `told` says who offers less or is silent.
+    """
 
     repository: Repository
+    catalogue: Path
     place: str
     generation: str
     told: str
@@ -38,8 +45,11 @@ class OpenedSource:
 
 @dataclass(frozen=True)
 class _Choice:
+    """A generation, where its files are, and `home`: the folder in which it is opened."""
+
     sealed: Sealed
     locate: Locate
+    home: ServiceLayout
     place: str
     told: str
 
@@ -61,13 +71,15 @@ def open_best(
     if source == LOCAL or (source == AUTO and _is_written_here(node, service)):
         if not layout.repository.exists():
             raise NotFound(f"{service} has no repository here.", remedy="Say --from auto to open what a peer holds.")
-        return OpenedSource(own_repository(layout), node.name, "", "")
+        return OpenedSource(own_repository(layout), layout.catalogue, node.name, "", "")
     choice = _choose(node, service, source)
-    with locked(layout.root / "opened.lock", what=f"the opened copy of {service}", wait=True):
-        _lay_envelopes(choice, layout.opened)
-        key = key_of(node, service, layout.opened, type_paper() if type_paper else None)
-        repository = open_copy(layout, choice.sealed, choice.locate, key)
-    return OpenedSource(repository, choice.place, str(choice.sealed.header.id), choice.told)
+    home = choice.home
+    with locked(home.root / "opened.lock", what=f"the opened copy of {service}", wait=True):
+        _make_way(choice.sealed, home)
+        _lay_envelopes(choice)
+        key = key_of(node, service, home.opened, type_paper() if type_paper else None)
+        repository = open_copy(home, choice.sealed, choice.locate, key)
+    return OpenedSource(repository, home.catalogue, choice.place, str(choice.sealed.header.id), choice.told)
 
 
 def key_of(node: Node, service: str, folder: Path, paper: Secret | None) -> ServiceKey:
@@ -125,12 +137,18 @@ def _newest(node: Node, service: str) -> _Choice:
 
 def _held_here(node: Node, service: str, name: str | None, told: str) -> _Choice:
     holding = node.holding(service)
-    return _Choice(read_held(node, service, name), lambda entry: holding.blob(entry.sha256), node.name, told)
+    home = _elsewhere(node, service) if _is_written_here(node, service) else node.service(service)
+    return _Choice(read_held(node, service, name), lambda entry: holding.blob(entry.sha256), home, node.name, told)
 
 
 def _fetched(node: Node, service: str, sealed: Sealed, place: str, told: str) -> _Choice:
     folder = staging(node, service)
-    return _Choice(sealed, lambda entry: folder / entry.path, place, told)
+    return _Choice(sealed, lambda entry: folder / entry.path, _elsewhere(node, service), place, told)
+
+
+def _elsewhere(node: Node, service: str) -> ServiceLayout:
+    """Apart from what this node writes or holds, which an older generation of somebody else's must not disturb."""
+    return ServiceLayout(node.service(service).root / "elsewhere")
 
 
 def _staging(node: Node, service: str) -> Path:
@@ -148,8 +166,33 @@ def _told(node: Node, service: str, found: Survey, newest: str) -> str:
     return " ".join((*sentences, found.told())).strip()
 
 
-def _lay_envelopes(choice: _Choice, opened: Path) -> None:
+def _make_way(sealed: Sealed, home: ServiceLayout) -> None:
+    """Keep the view that is there, with the index that borg built, for a generation that goes on from it.
+
+    borg refuses a copy older than one it saw with the same base folder, and the index of another branch would be wrong.
+    The catalogue, too, only goes forward: an archive that it saw go, it takes for pruned. The record is written first:
+    a view that was only half brought forward counts as the newer one.
+    """
+    record = home.opened / "generation"
+    name, _, listing = record.read_bytes().partition(b"\n") if record.exists() else (b"", b"", b"")
+    is_older = sealed.header.id.name < name.decode()
+    if is_older:
+        remove_catalogue(home.catalogue)
+    if is_older or not _has_same_files(sealed, parse_list(listing)):
+        shutil.rmtree(home.opened, ignore_errors=True)
+    make_private_folder(home.opened)
+    write_atomic(record, f"{sealed.header.id.name}\n".encode() + sealed.listing)
+
+
+def _has_same_files(sealed: Sealed, before: tuple[Entry, ...]) -> bool:
+    """Whether no file of both differs: two branches write other files under the same numbers."""
+    known = {entry.path: entry.sha256 for entry in before if entry.path.startswith("data/")}
+    return all(known.get(entry.path, entry.sha256) == entry.sha256 for entry in sealed.entries)
+
+
+def _lay_envelopes(choice: _Choice) -> None:
     """Put this generation's envelopes, and no others, where the key is looked for."""
+    opened = choice.home.opened
     shutil.rmtree(opened / "envelopes", ignore_errors=True)
     make_private_folder(opened / "envelopes")
     for entry in choice.sealed.entries:

@@ -19,7 +19,6 @@ from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_optio
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_layout, this_node, typed_paper
 from appliance.errors import WARNINGS, NotFound, UsageError
-from appliance.host.layout import ServiceLayout
 from appliance.restore.catalogue import catch_up
 from appliance.restore.contents import examine
 from appliance.restore.job import Job, jobs
@@ -84,7 +83,7 @@ def find(words: tuple[str, ...], service: str | None, only_deleted: bool, limit:
     for name in [service] if service else _openable(node):
         opened = _open(node, name, source, paper=paper)
         sources[name] = text.source_json(opened)
-        with _catalogue(node.service(name), name, opened) as catalogue:
+        with _catalogue(name, opened) as catalogue:
             hits = search(catalogue, term, limit=limit * (100 if only_deleted else 1)) if term else ()
             hits = hits if term else deleted(catalogue, limit=limit)
             wanted = [hit for hit in hits if hit.deleted or not only_deleted]
@@ -106,7 +105,7 @@ def versions_(path: str, service: str | None, source: str, paper: bool) -> None:
     name = service or _only(node)
     opened = _open(node, name, source, paper=paper)
     path = path.strip("/")
-    with _catalogue(node.service(name), name, opened) as catalogue:
+    with _catalogue(name, opened) as catalogue:
         found = text.versions_json(versions(catalogue, path))
     emit(
         {"service": name, "path": path, "versions": found, "source": text.source_json(opened)},
@@ -212,7 +211,7 @@ def _restore_path(
     if archive:
         _check_kind(path, Borg(opened.repository).item(archive, path).kind, folder=folder)
     else:
-        with _catalogue(node.service(name), name, opened) as catalogue:
+        with _catalogue(name, opened) as catalogue:
             version = _version(versions(catalogue, path), number or 1)
         _check_kind(path, version.kind, folder=folder)
         archive = version.archive
@@ -278,9 +277,9 @@ def _open(node: Node, service: str, source: str, *, paper: bool) -> OpenedSource
 
 
 @contextlib.contextmanager
-def _catalogue(layout: ServiceLayout, service: str, opened: OpenedSource) -> Iterator[sqlite3.Connection]:
+def _catalogue(service: str, opened: OpenedSource) -> Iterator[sqlite3.Connection]:
     """The catalogue of `service`, caught up with the archives of the opened repository one by one."""
-    with contextlib.closing(open_catalogue(layout.catalogue)) as catalogue:
+    with contextlib.closing(open_catalogue(opened.catalogue)) as catalogue:
         borg = Borg(opened.repository)
         if catch_up(catalogue, borg, archives_max=1).archives:
             total = len(borg.archives())

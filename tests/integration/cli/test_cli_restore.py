@@ -1,0 +1,131 @@
+"""`appliance restore` where it matters: in place, undone, cut, at a standby that is behind, at a blind peer."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.backup import writer
+from appliance.backup.openable import open_best
+from appliance.borg.client import Borg
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.restore.jobs import plan
+
+SERVICE = "docs-a"
+ODD = "Conseil/facture \udcff\u202e.odt"
+
+
+def type_at(territory: ProcessTerritory, node: str, *words: str, code: int = 0) -> Any:
+    """What `appliance --json WORDS` answers on a node; it must end with `code`."""
+    result = territory.nodes[node].cli("--json", *words, check=False)
+    assert result.exit_code == code, (words, result.exit_code, result.stdout, result.stderr.decode())
+    return json.loads(result.stdout) if code in (0, 1) else result.tail()
+
+
+@pytest.fixture
+def saved(territory: ProcessTerritory, documents: Path) -> ProcessTerritory:
+    """Two days: a file of which the name is not UTF-8 is written, then another replaced and one deleted."""
+    (documents / "Conseil").mkdir(exist_ok=True)
+    (documents / ODD).write_text("the invoice")
+    (documents / "budget.ods").write_text("the budget")
+    (documents / "deleted.odt").write_text("deleted on tuesday")
+    writer.run(territory.open("commune-a"), SERVICE)
+    (documents / "deleted.odt").unlink()
+    (documents / "budget.ods").write_text("a wrong budget")
+    writer.run(territory.open("commune-a"), SERVICE)
+    return territory
+
+
+def archived(documents: Path, name: str) -> str:
+    return str(documents / name).lstrip("/")
+
+
+def test_a_file_is_put_back_in_place_and_the_restore_undone(saved: ProcessTerritory, documents: Path) -> None:
+    path = archived(documents, "budget.ods")
+    (found,) = type_at(saved, "commune-a", "restore", "find", "BUDGÉT", "ods")["found"]
+    assert (found["path"], found["versions"], found["deleted_since"]) == (path, 2, None)
+    versions = type_at(saved, "commune-a", "restore", "versions", f"/{path}")["versions"]
+    assert [(it["version"], it["size_bytes"], it["current"]) for it in versions] == [(1, 14, True), (2, 10, False)]
+    words = ("restore", "file", path, "--version", "2", "--in-place")
+    assert type_at(saved, "commune-a", *words, "--dry-run")["entries"] == 1
+    assert (documents / "budget.ods").read_text() == "a wrong budget"
+    done = type_at(saved, "commune-a", *words)
+    assert (documents / "budget.ods").read_text() == "the budget"
+    (job,) = type_at(saved, "commune-a", "restore", "jobs")["jobs"]
+    assert (job["job"], job["state"], job["in_place"]) == (done["job"], "done", True)
+    assert type_at(saved, "commune-a", "restore", "undo", done["job"], "--dry-run")["put_back"] == [path]
+    assert type_at(saved, "commune-a", "restore", "undo", done["job"])["state"] == "undone"
+    assert (documents / "budget.ods").read_text() == "a wrong budget"
+
+
+def test_what_was_deleted_is_listed_and_comes_back(saved: ProcessTerritory, documents: Path, tmp_path: Path) -> None:
+    (found,) = type_at(saved, "commune-a", "restore", "find", "--deleted")["found"]
+    assert found["path"] == archived(documents, "deleted.odt")
+    assert found["deleted_since"]
+    done = type_at(saved, "commune-a", "restore", "file", found["path"], "--to", str(tmp_path / "back"))
+    assert Path(done["restored"]).read_text() == "deleted on tuesday"
+
+
+def test_a_name_that_is_not_utf_8_is_exact_in_json_and_harmless_on_a_terminal(
+    saved: ProcessTerritory, documents: Path, tmp_path: Path
+) -> None:
+    (found,) = type_at(saved, "commune-a", "restore", "find", "facture", "conseil", ".odt")["found"]
+    assert found["path"] == archived(documents, ODD)
+    shown = saved.nodes["commune-a"].cli("restore", "find", "facture", "conseil", ".odt").stdout.decode()
+    assert "facture \\xff\\u202e.odt" in shown
+    done = type_at(saved, "commune-a", "restore", "file", found["path"], "--to", str(tmp_path / "back"))
+    assert Path(os.fsdecode(os.fsencode(done["restored"]))).read_text() == "the invoice"
+
+
+def test_a_folder_comes_back_and_a_file_is_no_folder(saved: ProcessTerritory, documents: Path, tmp_path: Path) -> None:
+    path = archived(documents, "Conseil")
+    refused = type_at(saved, "commune-a", "restore", "file", path, "--to", str(tmp_path / "back"), code=2)
+    assert "appliance restore folder" in refused
+    done = type_at(saved, "commune-a", "restore", "folder", path, "--to", str(tmp_path / "back"))
+    assert (Path(done["restored"]) / Path(ODD).name).read_text() == "the invoice"
+    again = type_at(saved, "commune-a", "restore", "folder", path, "--to", str(tmp_path / "back"), code=2)
+    assert "is not empty" in again
+
+
+def test_a_restore_that_was_cut_goes_on_when_it_is_typed_again(
+    saved: ProcessTerritory, documents: Path, tmp_path: Path
+) -> None:
+    node = saved.open("commune-a")
+    borg = Borg(open_best(node, SERVICE).repository)
+    path = archived(documents, "budget.ods")
+    restores = node.service(SERVICE).restores
+    cut = plan(restores, borg, borg.archives()[-1].name, (path,), now=node.clock.now(), into=tmp_path / "back")
+    done = type_at(saved, "commune-a", "restore", "file", path, "--to", str(tmp_path / "back"))
+    assert done["job"] == cut.id
+    assert Path(done["restored"]).read_text() == "a wrong budget"
+
+
+def test_a_standby_that_is_behind_opens_the_newest_of_its_peers_and_says_so(
+    saved: ProcessTerritory, documents: Path
+) -> None:
+    saved.nodes["hermitage"].stop()
+    (documents / "wednesday.odt").write_text("written while the standby was away")
+    writer.run(saved.open("commune-a"), SERVICE)
+    saved.nodes["hermitage"].start_sshd()
+    saved.nodes["commune-a"].wipe()
+    newest = type_at(saved, "hermitage", "restore", "find", "wednesday")
+    assert len(newest["found"]) == 1
+    assert newest["sources"][SERVICE]["generation"] == "2.3"
+    assert newest["sources"][SERVICE]["place"] == "its peers"
+    own = type_at(saved, "hermitage", "restore", "find", "wednesday", "--from", "standby")
+    assert own["sources"][SERVICE]["generation"] == "2.2"
+    assert own["sources"][SERVICE]["warning"]
+    peer = type_at(saved, "hermitage", "restore", "find", "wednesday", "--from", "peer:commune-b")
+    assert len(peer["found"]) == 1
+    assert "commune-b" in peer["sources"][SERVICE]["warning"]
+
+
+def test_a_blind_peer_opens_nothing_whatever_it_is_given(saved: ProcessTerritory) -> None:
+    words = ("restore", "find", "budget", "--service", SERVICE, "--paper", "--from", "standby")
+    refused = type_at(saved, "commune-b", *words, code=8)
+    assert "does not trust commune-b" in refused
+    assert not saved.open("commune-b").service(SERVICE).root.exists()
