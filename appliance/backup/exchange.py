@@ -150,7 +150,8 @@ def _filled(by_peer: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]
 
 def _newest(there: HolderHead) -> str:
     """The newest that a peer says it holds and whose signed header it shows."""
-    return max((tip.id.name for tip in there.head.tips if tip.id.name in there.head.held), default=NOTHING)
+    newest = there.head.newest
+    return newest.id.name if newest and newest.id.name in there.head.held else NOTHING
 
 
 def _withheld(heads: Mapping[str, HolderHead], shown: Mapping[str, str]) -> dict[str, str]:

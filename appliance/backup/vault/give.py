@@ -42,16 +42,12 @@ def head(call: Call) -> None:
 
 
 def tips(stored: Sequence[Stored]) -> list[Stored]:
-    """The highest sequence of each epoch, and the highest held when a push of a later one was cut.
-
-    Both sides where it forked: a clone sees the side that is not its own.
-    """
-    found: dict[str, Stored] = {}
+    """The highest sequence of each epoch, both sides where it forked: a clone sees the side that is not its own."""
+    found: list[Stored] = []
     for _, of_epoch in groupby(stored, key=lambda item: item.epoch):
         items = list(of_epoch)
-        tops = {items[-1].sequence, max((item.sequence for item in items if item.held), default=0)}
-        found |= {item.name: item for item in [item for item in items if item.sequence in tops][-SIDES_MAX:]}
-    return [found[name] for name in sorted(found)]
+        found += [item for item in items if item.sequence == items[-1].sequence][-SIDES_MAX:]
+    return found
 
 
 def open_forks(stored: Sequence[Stored]) -> list[str]:

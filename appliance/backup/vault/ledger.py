@@ -25,8 +25,8 @@ class Ledger:
     bases: Mapping[str, Amount] = field(default_factory=dict)
 
     def on_day(self, day: int) -> Ledger:
-        """The ledger as it stands on `day`: a new day starts at nothing."""
-        return self if day <= self.day else replace(self, day=day, ingested=0, seeded=0)
+        """The ledger as it stands on `day`: another day starts at nothing, also the first one of a lost ageing clock."""
+        return self if day == self.day else replace(self, day=day, ingested=0, seeded=0)
 
     def taken(self, seeding: bool) -> int:
         return self.seeded if seeding else self.ingested

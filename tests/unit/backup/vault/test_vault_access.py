@@ -1,0 +1,111 @@
+"""Every role and every verb: what a caller may say to a vault, before and after takeovers. Refusals are half of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.backup.vault import access
+from appliance.backup.vault.session import VERBS
+from appliance.errors import Forbidden, Refused
+from appliance.trust.bundle import Bundle
+from appliance.trust.grant import Grant
+from tests.unit.backup.vault.desk import HOLDER, MONITOR, NAMES, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, Desk
+
+UNKNOWN = "nobody"
+NOBODY_YET = ""
+ORIGINS = {"head", "put", "get-own"}
+ORIGIN_WRITES = {*ORIGINS, "prove"}
+HOLDERS = {"head", "get", "put-relayed"}
+
+# (caller, writer of the newest grant) -> verbs. Whoever may ever be granted the service may bring the grant along with
+# "put"; only the writer itself gets past the fence behind it (test_vault_offers).
+TABLE: dict[tuple[str, str], set[str]] = {
+    (ORIGIN, NOBODY_YET): ORIGIN_WRITES,
+    (ORIGIN, ORIGIN): ORIGIN_WRITES,
+    (ORIGIN, STANDBY): ORIGINS,
+    (ORIGIN, STRANGER): ORIGINS,
+    (STANDBY, NOBODY_YET): {*HOLDERS, "put"},
+    (STANDBY, ORIGIN): {*HOLDERS, "put"},
+    (STANDBY, STANDBY): {*HOLDERS, *ORIGIN_WRITES},
+    (STANDBY, STRANGER): {*HOLDERS, "put"},
+    (HOLDER, NOBODY_YET): HOLDERS,
+    (HOLDER, ORIGIN): HOLDERS,
+    (HOLDER, STANDBY): HOLDERS,
+    (HOLDER, STRANGER): HOLDERS,
+    (SPARE, NOBODY_YET): HOLDERS,
+    (SPARE, ORIGIN): HOLDERS,
+    (SPARE, STANDBY): HOLDERS,
+    (SPARE, STRANGER): HOLDERS,
+    (STRANGER, NOBODY_YET): set(),
+    (STRANGER, ORIGIN): set(),
+    (STRANGER, STANDBY): set(),
+    (STRANGER, STRANGER): {"head", "put", "prove", "get-own"},
+    (MONITOR, NOBODY_YET): {"head"},
+    (MONITOR, ORIGIN): {"head"},
+    (MONITOR, STANDBY): {"head"},
+    (MONITOR, STRANGER): {"head"},
+    (UNKNOWN, NOBODY_YET): set(),
+    (UNKNOWN, ORIGIN): set(),
+    (UNKNOWN, STANDBY): set(),
+    (UNKNOWN, STRANGER): set(),
+}
+
+
+@pytest.fixture(scope="module")
+def bundle(made_desk: Desk) -> Bundle:
+    return made_desk.open(HOLDER).bundle
+
+
+@pytest.fixture(scope="module")
+def grants(made_desk: Desk) -> dict[str, Grant | None]:
+    return {NOBODY_YET: None, **{writer: made_desk.grant(writer) for writer in (ORIGIN, STANDBY, STRANGER)}}
+
+
+@pytest.mark.parametrize(("caller", "writer"), TABLE)
+def test_a_caller_may_say_exactly_these_verbs(
+    bundle: Bundle, grants: dict[str, Grant | None], caller: str, writer: str
+) -> None:
+    assert access.verbs(bundle, bundle.terms(SERVICE), caller, grants[writer]) == TABLE[caller, writer]
+
+
+def test_the_table_knows_every_role_and_every_verb() -> None:
+    assert {caller for caller, _ in TABLE} == {*NAMES, UNKNOWN}
+    assert len(TABLE) == 7 * 4
+    assert set().union(*TABLE.values()) == set(VERBS)
+
+
+def test_no_verb_deletes_renames_or_overwrites() -> None:
+    assert set(VERBS) == {"head", "put", "put-relayed", "prove", "get", "get-own"}
+
+
+@pytest.mark.parametrize("caller", [ORIGIN, STANDBY, HOLDER, STRANGER, MONITOR, UNKNOWN])
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_is_not_allowed_is_denied_with_names(
+    bundle: Bundle, grants: dict[str, Grant | None], caller: str, verb: str
+) -> None:
+    terms, grant = bundle.terms(SERVICE), grants[ORIGIN]
+    if verb in TABLE[caller, ORIGIN]:
+        access.check(bundle, terms, caller, grant, verb, here=HOLDER)
+        return
+    with pytest.raises(Forbidden, match=f'"{caller}" may not "{verb}" docs-a here'):
+        access.check(bundle, terms, caller, grant, verb, here=HOLDER)
+
+
+@pytest.mark.parametrize(("here", "takes"), [(name, name in (STANDBY, HOLDER, SPARE)) for name in NAMES])
+def test_only_holders_and_spares_take_a_push(
+    bundle: Bundle, grants: dict[str, Grant | None], here: str, takes: bool
+) -> None:
+    terms = bundle.terms(SERVICE)
+    for caller, verb in ((ORIGIN, "put"), (STANDBY, "put-relayed")):
+        if takes:
+            access.check(bundle, terms, caller, grants[ORIGIN], verb, here=here)
+            continue
+        with pytest.raises(Refused, match=f"{here} is neither a holder nor a spare of docs-a"):
+            access.check(bundle, terms, caller, grants[ORIGIN], verb, here=here)
+    access.check(bundle, terms, ORIGIN, grants[ORIGIN], "head", here=here)
+
+
+def test_one_service_opens_no_other(bundle: Bundle, grants: dict[str, Grant | None]) -> None:
+    assert access.verbs(bundle, bundle.terms("docs-d"), ORIGIN, None) == set()
+    assert access.verbs(bundle, bundle.terms("docs-d"), STANDBY, None) == set()
+    assert access.verbs(bundle, bundle.terms("docs-d"), STRANGER, None) == ORIGIN_WRITES
