@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import click
@@ -9,16 +10,16 @@ import click
 from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
 from appliance.backup.peers import connect
+from appliance.backup.replicate import ask_head
 from appliance.backup.replicate import replicate as replicate_to
 from appliance.backup.targets import load_acts
-from appliance.backup.vault.store import HEADER, RECEIPT, Stored
-from appliance.cli.arguments import NAME_TYPE, command, dry_run_option, service_argument
+from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
+from appliance.backup.vault.store import Stored
+from appliance.cli.arguments import NAME_TYPE, dry_run_option, service_argument
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
-from appliance.errors import NotFound
-from appliance.trust.generation import epoch_of, read_header
-from appliance.trust.grant import read_grant
-from appliance.trust.receipt import read_receipt
+from appliance.cli.vault_care_cmd import held_services, repair, scrub, thin
+from appliance.errors import ApplianceError
 from appliance.units import format_bytes
 
 
@@ -27,15 +28,18 @@ def vault() -> None:
     """What this node holds for others, sealed and, unless it is a standby, unreadable here."""
 
 
+for verb in (scrub, repair, thin):
+    vault.add_command(verb)
+
+
 @vault.command("list")
 @click.argument("service", type=NAME_TYPE, required=False)
 def list_(service: str | None) -> None:
     """List the services held here, or SERVICE only: how many generations, the newest, the room they take."""
     node = this_node()
-    names = [_known(node, service)] if service else _services(node)
-    found = [_summary(node, name) for name in names]
+    found = [_summary(node, name) for name in held_services(node, service)]
     rows = [
-        (it["service"], it["generations"], it["newest"] or "-", *_room(it["used_bytes"], it["quota_bytes"]))
+        (it["service"], it["generations"], it["newest"] or "-", _size(it["used_bytes"]), _size(it["quota_bytes"]))
         for it in found
     ]
     emit({"services": found}, table(("SERVICE", "GENERATIONS", "NEWEST", "USED", "QUOTA"), rows))
@@ -46,21 +50,13 @@ def list_(service: str | None) -> None:
 def show(service: str) -> None:
     """Show every generation of SERVICE that this node knows, and whether its files are here."""
     node = this_node()
-    _known(node, service)
+    held_services(node, service)
     found = [_generation(node, service, item) for item in node.holding(service).stored()]
-    used, quota = node.holding(service).used_bytes(), node.bundle.terms(service).quota_bytes
-    rows = [
-        (
-            short_name(it["name"]),
-            "held" if it["held"] else "thinned out",
-            it["received"] or "-",
-            format_bytes(it["bytes"]),
-        )
-        for it in found
-    ]
+    used, quota = node.holding(service).used_bytes(), _quota(node, service)
+    rows = [(short_name(it["name"]), it["state"], it["received"] or "-", _size(it["bytes"])) for it in found]
     emit(
         {"service": service, "generations": found, "used_bytes": used, "quota_bytes": quota},
-        f"{table(('GENERATION', 'STATE', 'RECEIVED', 'SIZE'), rows)}\n\n{' used of '.join(_room(used, quota))}",
+        f"{table(('GENERATION', 'STATE', 'RECEIVED', 'SIZE'), rows)}\n\n{_size(used)} used of {_size(quota)}.",
     )
 
 
@@ -74,7 +70,7 @@ def replicate(service: str, peer: str, dry_run: bool) -> None:
     A spare takes copies only when a signed act says that a holder or the origin is lost.
     """
     node = this_node()
-    _known(node, service)
+    held_services(node, service)
     if dry_run:
         lacking = _lacking(node, service, peer)
         emit({"peer": peer, "taken": [], "lacking": lacking}, f"{peer} lacks {len(lacking)} generations of {service}.")
@@ -86,19 +82,7 @@ def replicate(service: str, peer: str, dry_run: bool) -> None:
         {"peer": done.peer, "taken": list(done.taken), "bytes_sent": done.bytes_sent},
         f"{peer} took {len(done.taken)} generations of {service}, {format_bytes(done.bytes_sent)} sent.",
     )
-    say(f"Next, on {peer}: {command('vault', 'show', service)}")
-
-
-def _services(node: Node) -> list[str]:
-    folder = node.layout.vault
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
-
-
-def _known(node: Node, service: str) -> str:
-    """`service`; raise NotFound when nothing of it was ever held here."""
-    if not node.holding(service).generations.exists():
-        raise NotFound(f"this node holds nothing of {service}.", remedy=f"See {command('vault', 'list')}.")
-    return service
+    say(f"Next, on {peer}: appliance vault show {service}")
 
 
 def _summary(node: Node, service: str) -> dict[str, Any]:
@@ -108,31 +92,45 @@ def _summary(node: Node, service: str) -> dict[str, Any]:
         "generations": len(held),
         "newest": short_name(held[-1]) if held else None,
         "used_bytes": node.holding(service).used_bytes(),
-        "quota_bytes": node.bundle.terms(service).quota_bytes,
+        "quota_bytes": _quota(node, service),
     }
 
 
 def _generation(node: Node, service: str, item: Stored) -> dict[str, Any]:
+    """A header or a receipt that is damaged leaves its field empty; `vault scrub` says what is wrong."""
     holding = node.holding(service)
-    raw = holding.read(item.name, HEADER)
-    grant = read_grant(holding.grant(epoch_of(raw)), node.bundle.territory_key)
-    own_key = node.bundle.member(node.name).keys.sign
-    received = read_receipt(holding.read(item.name, RECEIPT), own_key).time if item.held else None
+    size = received = None
+    with contextlib.suppress(ApplianceError):
+        size = read_stored_header(node, holding, item.name).bytes
+    with contextlib.suppress(ApplianceError):
+        received = read_own_receipt(node, holding, item.name).time
     return {
         "name": item.name,
         "epoch": item.epoch,
         "sequence": item.sequence,
         "held": item.held,
+        "state": _state(item),
         "received": received,
-        "bytes": read_header(raw, grant.writer_key).bytes,
+        "bytes": size,
     }
+
+
+def _state(item: Stored) -> str:
+    if item.held:
+        return "held"
+    return "damaged" if item.damaged else "thinned out" if item.thinned else "known only"
 
 
 def _lacking(node: Node, service: str, peer: str) -> list[str]:
     with connect(node, peer) as conversation:
-        there = set(conversation.head(service).held)
-    return [item.name for item in node.holding(service).stored() if item.held and item.name not in there]
+        there = ask_head(conversation, service)
+    return [item.name for item in node.holding(service).stored() if item.held and there.lacks(item.name)]
 
 
-def _room(used_bytes: int, quota_bytes: int) -> tuple[str, str]:
-    return format_bytes(used_bytes), format_bytes(quota_bytes)
+def _quota(node: Node, service: str) -> int | None:
+    """None for a service that left the territory: what is held of it stays until its lock ends."""
+    return node.bundle.terms(service).quota_bytes if service in node.bundle.territory.services else None
+
+
+def _size(size_bytes: int | None) -> str:
+    return "-" if size_bytes is None else format_bytes(size_bytes)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,16 +12,9 @@ from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.restore.jobs import plan
+from tests.integration.cli.typed import SERVICE, type_at
 
-SERVICE = "docs-a"
 ODD = "Conseil/facture \udcff\u202e.odt"
-
-
-def type_at(territory: ProcessTerritory, node: str, *words: str, code: int = 0) -> Any:
-    """What `appliance --json WORDS` answers on a node; it must end with `code`."""
-    result = territory.nodes[node].cli("--json", *words, check=False)
-    assert result.exit_code == code, (words, result.exit_code, result.stdout, result.stderr.decode())
-    return json.loads(result.stdout) if code in (0, 1) else result.tail()
 
 
 @pytest.fixture

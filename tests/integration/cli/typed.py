@@ -13,6 +13,7 @@ from appliance.config.load import load
 from appliance.escrow.age import RecoveryKey
 from appliance.host.command import Result, run
 from appliance.lab.processes.node import ProcessNode, appliance_argv, code_folder, free_ports
+from appliance.lab.processes.territory import ProcessTerritory
 
 ADDRESS = "127.0.0.1"
 SERVICE = "docs-a"
@@ -29,16 +30,13 @@ class Typed:
 
     def __call__(self, name: str, *words: str, code: int = 0, stdin: bytes | None = None) -> Any:
         """What `appliance --json WORDS` answers on the node `name`; it must end with `code`."""
-        result = self.nodes[name].cli("--json", *words, stdin=stdin, check=False)
-        assert result.exit_code == code, (words, result.exit_code, result.stdout, result.stderr.decode())
-        assert b"Traceback" not in result.stderr
-        return json.loads(result.stdout) if code in (0, 1) else result.tail()
+        return answer_of(self.nodes[name].cli("--json", *words, stdin=stdin, check=False), code)
 
     def at_desk(self, *words: str, code: int = 0) -> Any:
         """The same for who holds the territory key, on a machine that is no node."""
-        result = at_desk(self.desk, "--json", *words)
-        assert result.exit_code == code, (words, result.exit_code, result.stdout, result.stderr.decode())
-        return json.loads(result.stdout) if code in (0, 1) else result.tail()
+        environment = {"PYTHONPATH": str(code_folder())}
+        argv = (*appliance_argv(), "--json", *words)
+        return answer_of(run(argv, timeout_seconds=120, cwd=self.desk, env=environment), code)
 
     def join(self, *names: str) -> None:
         """Make the nodes, collect their keys and sign; what was signed before keeps its keys."""
@@ -58,9 +56,17 @@ class Typed:
         return out
 
 
-def at_desk(desk: Path, *words: str) -> Result:
-    environment = {"PYTHONPATH": str(code_folder())}
-    return run((*appliance_argv(), *words), timeout_seconds=120, cwd=desk, env=environment)
+def type_at(territory: ProcessTerritory, node: str, *words: str, code: int = 0) -> Any:
+    """What `appliance --json WORDS` answers on a node of a territory that is ready; it must end with `code`."""
+    return answer_of(territory.nodes[node].cli("--json", *words, check=False), code)
+
+
+def answer_of(result: Result, code: int) -> Any:
+    """The JSON of a command that did what was asked (0, 1), else the sentence of its refusal."""
+    told = result.stderr.decode()
+    assert result.exit_code == code, (result.argv, result.exit_code, result.stdout, told)
+    assert "Traceback" not in told
+    return json.loads(result.stdout) if code in (0, 1) else result.tail()
 
 
 def write_plan(desk: Path, documents: Path, operator_key: Path) -> Any:

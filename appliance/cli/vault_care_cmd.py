@@ -1,0 +1,129 @@
+"""`appliance vault scrub`, `repair` and `thin`: what the agent does by itself, typed to have it now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from appliance.backup.node import Node
+from appliance.backup.vault import damage
+from appliance.backup.vault.damage import Damage
+from appliance.backup.vault.freeze import why_frozen
+from appliance.backup.vault.repair import repair as repair_holding
+from appliance.backup.vault.scrub import Budget
+from appliance.backup.vault.scrub import scrub as scrub_holding
+from appliance.backup.vault.thinning import Thinned, choose, thin_holding
+from appliance.cli.arguments import NAME_TYPE, command, dry_run_option
+from appliance.cli.output import emit, progress, say, table
+from appliance.cli.this_node import this_node
+from appliance.errors import WARNINGS, NotFound
+from appliance.units import format_bytes
+
+SHOW_EVERY_SECONDS = 2.0
+
+optional_service = click.argument("service", type=NAME_TYPE, required=False)
+
+
+@click.command()
+@optional_service
+def scrub(service: str | None) -> int | None:
+    """Read what is held here again, of SERVICE or of all: signatures and chain, then every file against its hash.
+
+    It goes on where the last scrub stopped, to the end of its round. Ends with 1 when anything is damaged.
+    """
+    node = this_node()
+    found = [_scrub(node, name) for name in held_services(node, service)]
+    rows = [(it["service"], it["generations"], format_bytes(it["bytes"]), len(it["damage"])) for it in found]
+    emit({"services": found}, table(("SERVICE", "GENERATIONS", "READ", "DAMAGED"), rows))
+    broken = [it["service"] for it in found if it["damage"]]
+    for name in broken:
+        say(f"Next: {command('vault', 'repair', name)}")
+    return WARNINGS if broken else None
+
+
+@click.command()
+@optional_service
+@dry_run_option
+def repair(service: str | None, dry_run: bool) -> int | None:
+    """Bring back what is known to be rotten or gone, of SERVICE or of all, from whichever other holder has it.
+
+    Ends with 1 when something is still damaged.
+    """
+    node = this_node()
+    found: list[dict[str, Any]] = []
+    for name in held_services(node, service):
+        if dry_run:
+            left = damage.known(node.holding(name))
+            found.append({"service": name, "mended": [], "left": _json(left), "failed": {}})
+            continue
+        done = repair_holding(node, name)
+        left = done.left
+        found.append({"service": name, "mended": _json(done.mended), "left": _json(left), "failed": dict(done.failed)})
+    rows = [(it["service"], len(it["mended"]), len(it["left"]), _reasons(it["failed"])) for it in found]
+    emit({"services": found}, table(("SERVICE", "MENDED", "STILL DAMAGED", "WHO COULD NOT HELP"), rows))
+    return WARNINGS if any(it["left"] for it in found) else None
+
+
+@click.command()
+@optional_service
+@dry_run_option
+def thin(service: str | None, dry_run: bool) -> None:
+    """Let go of the generations, of SERVICE or of all, that retention no longer keeps; younger than its lock none.
+
+    What goes is decided here, by this node's own ageing clock; nobody else can ask for it.
+    """
+    node = this_node()
+    found = [_chosen(node, name) if dry_run else thin_holding(node, name) for name in held_services(node, service)]
+    rows = [(it.service, len(it.dropped), format_bytes(it.bytes_removed), it.skipped or "-") for it in found]
+    emit(
+        {"services": [{**vars(it), "dropped": list(it.dropped)} for it in found]},
+        table(("SERVICE", "WOULD GO" if dry_run else "LET GO", "FREED", "SKIPPED"), rows),
+    )
+
+
+def held_services(node: Node, service: str | None = None) -> list[str]:
+    """`service`, or all of which something is held here; raise NotFound when nothing of it was ever held."""
+    folder = node.layout.vault
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
+    known = [name for name in names if node.holding(name).generations.exists()]
+    if service is None:
+        return known
+    if service not in known:
+        raise NotFound(f"this node holds nothing of {service}.", remedy=f"See {command('vault', 'list')}.")
+    return [service]
+
+
+def _scrub(node: Node, service: str) -> dict[str, Any]:
+    total = node.holding(service).used_bytes()
+    generations = blobs = size = 0
+    with progress(f"Reading what is held of {service}") as advance:
+        while True:
+            part = scrub_holding(node, service, Budget(seconds_max=SHOW_EVERY_SECONDS))
+            generations, blobs, size = generations + part.generations, blobs + part.blobs, size + part.bytes
+            if part.finished:
+                break
+            advance(size, max(total, size + 1))
+    return {
+        "service": service,
+        "generations": generations,
+        "blobs": blobs,
+        "bytes": size,
+        "damage": _json(part.damage),
+    }
+
+
+def _chosen(node: Node, service: str) -> Thinned:
+    """What thinning would do now."""
+    if reason := why_frozen(node, service):
+        return Thinned(service, skipped=f"frozen: {reason}")
+    return Thinned(service, choose(node, service, node.holding(service)))
+
+
+def _json(found: Iterable[Damage]) -> list[dict[str, str]]:
+    return [{"kind": it.kind, "name": it.name} for it in found]
+
+
+def _reasons(failed: dict[str, str]) -> str:
+    return "; ".join(f"{peer}: {reason}" for peer, reason in failed.items()) or "-"
