@@ -1,0 +1,196 @@
+"""What another holder hands on: whether it may, how old it counts, and that what was let go is not brought back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from appliance.backup.vault.store import BUCKET, LIST, RECEIPT, RELAY
+from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused
+from appliance.trust.receipt import make_receipt, read_receipt
+from appliance.trust.keys import load_key
+from appliance.units import DAY
+from tests.unit.backup.vault.desk import (
+    HOLDER,
+    ORIGIN,
+    SERVICE,
+    SPARE,
+    STANDBY,
+    TIME,
+    Desk,
+    Generation,
+    assert_whole,
+    head,
+    push,
+)
+
+
+def _relay(
+    desk: Desk, generation: Generation, to: str, *acts: bytes, caller: str = HOLDER, **details: Any
+) -> str:
+    """Hand on what `caller` holds, as `replicate` does."""
+    node, holding = desk.open(caller), desk.holding(caller)
+    said: dict[str, Any] = {
+        "grants": [holding.grant(epoch).decode() for epoch in holding.epochs()],
+        "acts": [act.decode() for act in acts],
+        "receipt": holding.read(generation.name, RECEIPT).decode(),
+        "age_seconds": node.ageing.now(),
+    }
+    with desk.session(to, caller) as channel:
+        return push(channel, generation, verb="put-relayed", details={**said, **details})
+
+
+@pytest.fixture
+def held(desk: Desk) -> Generation:
+    """One generation at commune-b, which took it from the origin 40 days ago."""
+    grant = desk.grant()
+    made = desk.chain(grant, 1)[0]
+    desk.put(made, grant)
+    desk.advance(40 * DAY)
+    return made
+
+
+def test_a_holder_takes_what_it_lacks_and_its_lock_starts_anew(desk: Desk, held: Generation) -> None:
+    raw = _relay(desk, held, STANDBY)
+    node, holding = desk.open(STANDBY), desk.holding(STANDBY)
+    receipt = read_receipt(raw.encode(), node.bundle.member(STANDBY).keys.sign)
+    assert receipt.generation == held.header.id
+    assert node.ageing.now() - receipt.age_seconds == 0
+    assert int(holding.read(held.name, BUCKET)) == node.ageing.now() - 40 * DAY
+    relayed = read_receipt(holding.read(held.name, RELAY), node.bundle.member(HOLDER).keys.sign)
+    assert relayed.holder == HOLDER
+    assert assert_whole(desk, STANDBY) == [held.name]
+
+
+def test_a_spare_takes_nothing_while_nobody_is_lost(desk: Desk, held: Generation) -> None:
+    with pytest.raises(Refused, match="commune-c is only a spare for docs-a"):
+        _relay(desk, held, SPARE)
+    assert desk.holding(SPARE).stored() == ()
+
+
+@pytest.mark.parametrize("lost", [ORIGIN, STANDBY])
+def test_a_spare_takes_everything_once_a_signed_act_says_that_one_is_lost(
+    desk: Desk, held: Generation, lost: str
+) -> None:
+    _relay(desk, held, SPARE, desk.act("lost", lost))
+    assert assert_whole(desk, SPARE) == [held.name]
+
+
+BAD_ACTS: dict[str, dict[str, Any]] = {
+    "of the relaying holder itself": {"act": "lost", "subject": HOLDER},
+    "of a node that has no part in it": {"act": "lost", "subject": SPARE},
+    "for another service": {"act": "lost", "subject": ORIGIN, "service": "docs-d"},
+    "that ended": {"act": "lost", "subject": ORIGIN, "days": 1, "start": 1_800_000_000.0},
+    "that has not begun": {"act": "lost", "subject": ORIGIN, "start": 1_900_000_000.0},
+    "that says something else": {"act": "freeze", "subject": ORIGIN},
+}
+
+
+@pytest.mark.parametrize("name", BAD_ACTS)
+def test_a_spare_is_not_opened_by_an_act(desk: Desk, held: Generation, name: str) -> None:
+    fields = dict(BAD_ACTS[name])
+    act = desk.act(fields.pop("act"), fields.pop("subject"), **fields)
+    with pytest.raises(Refused, match="is only a spare"):
+        _relay(desk, held, SPARE, act)
+
+
+def test_a_spare_is_not_opened_by_an_act_that_nobody_signed(desk: Desk, held: Generation) -> None:
+    act = desk.act("lost", ORIGIN).replace(b'"commune-a"', b'"hermitage"')
+    with pytest.raises(IntegrityError, match="the act is not signed by a key of keeper"):
+        _relay(desk, held, SPARE, act)
+
+
+def _foreign_receipt(desk: Desk, held: Generation, **fields: Any) -> str:
+    key = load_key(desk.layout(HOLDER).keys / "sign_ed25519")
+    said = {"holder": HOLDER, "header": held.header, "time": TIME, "age_seconds": 5, **fields}
+    return make_receipt(key, **said).decode()
+
+
+BAD_RECEIPTS: dict[str, dict[str, Any]] = {
+    "none": {"receipt": None},
+    "no text": {"receipt": 5},
+    "half a character": {"receipt": "\ud800"},
+    "no age": {"age_seconds": None},
+    "an age in halves": {"age_seconds": 0.5},
+    "an age before its receipt": {"age_seconds": -1},
+    "an age beyond all time": {"age_seconds": 2**62},
+}
+
+
+@pytest.mark.parametrize("name", BAD_RECEIPTS)
+def test_a_relay_comes_with_a_receipt_and_an_age(desk: Desk, held: Generation, name: str) -> None:
+    with pytest.raises(IntegrityError, match=r"receipt"):
+        _relay(desk, held, STANDBY, **BAD_RECEIPTS[name])
+    assert desk.holding(STANDBY).stored() == ()
+
+
+def test_a_relay_comes_with_its_own_receipt_for_this_generation(desk: Desk, held: Generation) -> None:
+    other = desk.seal(desk.grant(), {"config": b"other"})
+    for raw in (
+        _foreign_receipt(desk, other),
+        _foreign_receipt(desk, held, holder=STANDBY),
+    ):
+        with pytest.raises(IntegrityError, match="the receipt is not commune-b's for generation 2.1"):
+            _relay(desk, held, STANDBY, receipt=raw)
+    stolen = desk.holding(HOLDER).read(held.name, RECEIPT).decode()
+    desk.put(held, desk.grant(), at=STANDBY)
+    with pytest.raises((IntegrityError, Refused)):
+        _relay(desk, held, HOLDER, caller=STANDBY, receipt=stolen)
+
+
+def test_the_origin_and_strangers_relay_nothing(desk: Desk, held: Generation) -> None:
+    for caller in (ORIGIN, "commune-d", "watch"):
+        with pytest.raises(Forbidden):
+            with desk.session(STANDBY, caller) as channel:
+                push(channel, held, verb="put-relayed")
+
+
+def test_a_relayed_generation_must_be_one_of_the_writers(desk: Desk, held: Generation) -> None:
+    """A holder cannot make one up: it has no key of the writer's."""
+    forged = held.text.replace("08:00:00", "08:00:01")
+    with pytest.raises(IntegrityError, match="the signature does not match"):
+        _relay(desk, held, STANDBY, headers=[forged])
+
+
+def test_what_retention_let_go_is_not_brought_back(desk: Desk, held: Generation) -> None:
+    _relay(desk, held, STANDBY)
+    holding = desk.holding(STANDBY)
+    receipt = holding.read(held.name, RECEIPT)
+    holding.path(held.name, LIST).unlink()
+    assert _relay(desk, held, STANDBY).encode() == receipt
+    assert assert_whole(desk, STANDBY) == []
+    with desk.session(STANDBY, HOLDER) as channel:
+        assert head(channel)["thinned"] == [held.name]
+
+
+def test_the_writer_itself_may_bring_it_back(desk: Desk, held: Generation) -> None:
+    """It pushes its newest only, which retention never lets go by itself; somebody's hand did."""
+    _relay(desk, held, STANDBY)
+    holding = desk.holding(STANDBY)
+    holding.path(held.name, LIST).unlink()
+    desk.put(held, at=STANDBY)
+    assert assert_whole(desk, STANDBY) == [held.name]
+    assert not holding.path(held.name, BUCKET).exists(), "its age is now our own receipt's"
+
+
+def test_a_relay_of_an_ended_epoch_is_taken_as_history(desk: Desk, held: Generation) -> None:
+    newer = desk.grant(STANDBY, known_epoch=2)
+    desk.put(desk.seal(newer, {"config": b"c"}, held), newer, caller=STANDBY)
+    _relay(desk, held, SPARE, desk.act("lost", ORIGIN))
+    assert assert_whole(desk, SPARE) == [held.name]
+    with pytest.raises(ApplianceError, match="epoch 2 of docs-a ended"):
+        desk.put(desk.seal(desk.grant(), {"config": b"d"}, held), at=SPARE)
+    assert desk.holding(SPARE).epochs() == (2, 4), "the newer grant came along and fences the older writer"
+
+
+def test_a_relay_fills_the_share_without_waiting_for_days(desk: Desk) -> None:
+    assert SERVICE == "docs-a"
+    grant = desk.grant()
+    chain = desk.chain(grant, 3)
+    for made in chain:
+        desk.put(made, grant)
+    act = desk.act("lost", ORIGIN)
+    for made in reversed(chain):
+        _relay(desk, made, SPARE, act, headers=[it.text for it in chain if it.name <= made.name])
+    assert assert_whole(desk, SPARE) == [made.name for made in chain]

@@ -1,0 +1,181 @@
+"""One session writes at a time; a stronger one ends exactly the weaker one's process, and no other, whatever its number."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from appliance.backup.vault import turn as turns
+from appliance.backup.vault.store import Holding
+from appliance.backup.vault.turn import Rank, announce, turn
+from appliance.errors import ApplianceError, Busy
+from tests.unit.backup.vault.desk import HOLDER, ORIGIN, STANDBY, Desk, assert_whole, offer, push
+
+WHAT = "the vault's share of docs-a"
+# Another process that takes the turn, says its rank if it is given one, tells that it has it and waits.
+OTHER = """
+import sys
+from pathlib import Path
+from appliance.backup.vault.store import Holding
+from appliance.backup.vault.turn import Rank, announce, turn
+holding = Holding(Path(sys.argv[1]))
+with turn(holding, "this"):
+    if len(sys.argv) > 2:
+        announce(holding, Rank(int(sys.argv[2]), sys.argv[3] == "writer"))
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holding(tmp_path: Path) -> Holding:
+    made = Holding(tmp_path / "docs-a")
+    made.create()
+    return made
+
+
+@pytest.fixture
+def others() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def _other(others: ExitStack, holding: Holding, *rank: str) -> subprocess.Popen[str]:
+    """A process that has the turn; ended at the end of the test if it still lives."""
+    process = subprocess.Popen(
+        (sys.executable, "-c", OTHER, str(holding.root), *rank),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(turns.__file__).parents[3])},
+    )
+
+    def end() -> None:
+        process.communicate()
+
+    others.callback(end)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "mine\n"
+    return process
+
+
+@pytest.mark.parametrize(
+    ("holds", "comes", "ends"),
+    [
+        (("2", "writer"), Rank(4, True), True),
+        (("2", "writer"), Rank(4, False), True),
+        (("2", "relay"), Rank(2, True), True),
+        (("2", "writer"), Rank(2, True), False),
+        (("2", "relay"), Rank(2, False), False),
+        (("4", "relay"), Rank(2, True), False),
+        (("4", "writer"), Rank(4, False), False),
+        ((), Rank(4, True), False),
+    ],
+)
+def test_a_stronger_session_ends_a_weaker_one(
+    others: ExitStack, holding: Holding, holds: tuple[str, ...], comes: Rank, ends: bool
+) -> None:
+    other = _other(others, holding, *holds)
+    if ends:
+        with turn(holding, WHAT, lambda: comes):
+            assert other.wait(10) == -9
+        return
+    with pytest.raises(Busy, match="the vault's share of docs-a is in use by another process"), turn(
+        holding, WHAT, lambda: comes
+    ):
+        pass
+    assert other.poll() is None
+
+
+def test_who_has_no_rank_ends_nobody(others: ExitStack, holding: Holding) -> None:
+    other = _other(others, holding, "2", "relay")
+    with pytest.raises(Busy), turn(holding, WHAT):
+        pass
+    assert other.poll() is None
+
+
+def test_the_rank_is_only_asked_when_somebody_has_the_turn(holding: Holding) -> None:
+    def never() -> Rank:
+        raise AssertionError
+
+    with turn(holding, WHAT, never):
+        pass
+
+
+def test_a_claim_that_is_not_proven_ends_nobody(others: ExitStack, holding: Holding) -> None:
+    def refuse() -> Rank:
+        raise ApplianceError("not proven.")
+
+    other = _other(others, holding, "2", "relay")
+    with pytest.raises(ApplianceError, match="not proven"), turn(holding, WHAT, refuse):
+        pass
+    assert other.poll() is None
+
+
+@pytest.mark.parametrize("changed", [{"started": 1}, {"pid": 2**22 + 5}, {"pid": "x"}, {"epoch": None}, {"pid": 0}])
+def test_a_number_that_is_another_process_by_now_is_left_alone(
+    others: ExitStack, holding: Holding, changed: dict[str, object]
+) -> None:
+    """The lock file names a process that started at another time: its number was given again."""
+    other = _other(others, holding, "2", "writer")
+    path = holding.root / "session.lock"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    with pytest.raises(Busy), turn(holding, WHAT, lambda: Rank(4, True)):
+        pass
+    assert other.poll() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}"])
+def test_a_lock_file_that_says_nothing_ends_nobody(others: ExitStack, holding: Holding, text: str) -> None:
+    other = _other(others, holding)
+    (holding.root / "session.lock").write_text(text)
+    with pytest.raises(Busy), turn(holding, WHAT, lambda: Rank(4, True)):
+        pass
+    assert other.poll() is None
+
+
+def test_nobody_ends_itself(holding: Holding) -> None:
+    with turn(holding, WHAT):
+        announce(holding, Rank(2, True))
+        with pytest.raises(Busy), turn(holding, WHAT, lambda: Rank(4, True)):
+            pass
+
+
+def test_what_an_ended_turn_said_is_not_believed_of_the_next(others: ExitStack, holding: Holding) -> None:
+    with turn(holding, WHAT):
+        announce(holding, Rank(2, True))
+    assert (holding.root / "session.lock").read_text() == ""
+
+
+def test_two_pushes_at_once_are_one_and_a_busy(desk: Desk) -> None:
+    grant = desk.grant()
+    first, second = desk.chain(grant, 2)
+    with desk.session(HOLDER, ORIGIN) as one:
+        offer(one, first, [grant])
+        one.read_frame()
+        with desk.session(HOLDER, ORIGIN) as other, pytest.raises(Busy, match="the vault's share of docs-a is in use"):
+            push(other, second, [grant], [first])
+        assert desk.exit_code == Busy.exit_code
+    desk.put(second, grant, before=[first])
+    assert assert_whole(desk) == [second.name]
+
+
+def test_a_stranger_to_the_newest_epoch_cannot_end_a_session(desk: Desk) -> None:
+    """The claim of a higher rank is checked like the push itself: with an old grant there is none."""
+    grant = desk.grant()
+    newer = desk.grant(STANDBY, known_epoch=2)
+    first = desk.chain(grant, 1)[0]
+    desk.put(first, grant)
+    with desk.session(HOLDER, STANDBY) as one:
+        offer(one, desk.seal(newer, {"data/0/5": b"five"}, first), [newer])
+        one.read_frame()
+        with desk.session(HOLDER, ORIGIN) as other, pytest.raises(ApplianceError) as caught:
+            push(other, desk.seal(grant, {"data/0/6": b"six"}, first))
+    assert "epoch 2 of docs-a ended" in caught.value.what

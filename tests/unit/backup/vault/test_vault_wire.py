@@ -1,0 +1,164 @@
+"""Frames and patience: what a hostile or a dead other side can do to a conversation, which is to end it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from appliance.backup.vault.wire import REFUSALS, SENTENCE_MAX, Channel, Closed
+from appliance.errors import ApplianceError, IntegrityError, NoSpace, Refused, UsageError
+
+
+@dataclass
+class Pair:
+    """Our channel and the raw ends of the other side."""
+
+    channel: Channel
+    reader: int
+    writer: int
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    (ours_in, theirs_out), (theirs_in, ours_out) = os.pipe(), os.pipe()
+    yield Pair(Channel(ours_in, ours_out, quiet_seconds=0.15, frame_bytes_max=4096), theirs_in, theirs_out)
+    for fd in (ours_in, theirs_out, theirs_in, ours_out):
+        os.close(fd)
+
+
+def _framed(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def test_a_frame_arrives_as_it_was_sent(pair: Pair) -> None:
+    os.write(pair.writer, _framed('{"é": [1, null]}'.encode()))
+    assert pair.channel.read_frame() == {"é": [1, None]}
+    pair.channel.write_frame({"é": 1})
+    assert os.read(pair.reader, 100) == _framed('{"é":1}'.encode())
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (struct.pack(">I", 4097), "a frame of 4097 bytes is more than the 4096 allowed"),
+        (struct.pack(">I", 2**32 - 1), "a frame of 4294967295 bytes"),
+        (_framed(b""), "a frame is not readable JSON"),
+        (_framed(b"{"), "a frame is not readable JSON"),
+        (_framed(b"\xff\xfe"), "a frame is not readable JSON"),
+        (_framed(b"[" * 200 + b"]" * 200), "a frame is not an object"),
+        (_framed(b"[" * 3000), "a frame has more parts"),
+        (_framed(b'{"a":[' + b"1," * 1000 + b"1]}"), "a frame has more parts than any request or answer"),
+        (_framed(b"[]"), "a frame is not an object"),
+        (_framed(b"5"), "a frame is not an object"),
+        (_framed(b"null"), "a frame is not an object"),
+    ],
+)
+def test_a_frame_that_is_none_ends_the_conversation(pair: Pair, data: bytes, sentence: str) -> None:
+    os.write(pair.writer, data)
+    with pytest.raises(IntegrityError, match=sentence):
+        pair.channel.read_frame()
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_is_raised_as_the_error_it_names(pair: Pair, name: str) -> None:
+    os.write(pair.writer, _framed(json.dumps({"refused": name, "sentence": "no.", "remedy": "Go."}).encode()))
+    with pytest.raises(ApplianceError, match=r"no\.") as caught:
+        pair.channel.read_frame()
+    assert type(caught.value) is REFUSALS[name]
+    assert caught.value.remedy == "Go."
+
+
+@pytest.mark.parametrize("refusal", [{"refused": "eaten"}, {"refused": 5}, {"refused": None, "sentence": ["x"]}])
+def test_a_refusal_of_no_known_kind_is_a_refusal(pair: Pair, refusal: object) -> None:
+    os.write(pair.writer, _framed(json.dumps(refusal).encode()))
+    with pytest.raises(Refused):
+        pair.channel.read_frame()
+
+
+def test_a_refusal_tells_no_endless_story(pair: Pair) -> None:
+    os.write(pair.writer, _framed(json.dumps({"refused": "busy", "sentence": "x" * 4000}).encode()))
+    with pytest.raises(ApplianceError) as caught:
+        pair.channel.read_frame()
+    assert len(str(caught.value)) <= SENTENCE_MAX
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [(NoSpace("full."), "no-space"), (UsageError("what?"), "failed"), (ApplianceError("oh."), "failed")],
+)
+def test_every_error_can_be_told(pair: Pair, error: ApplianceError, name: str) -> None:
+    pair.channel.refuse(error)
+    assert json.loads(os.read(pair.reader, 1000)[4:])["refused"] == name
+
+
+def test_a_refusal_to_nobody_is_no_failure() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    Channel(os.open(os.devnull, os.O_RDONLY), writer).refuse(Refused("no."))
+    os.close(writer)
+
+
+def test_silence_ends_the_conversation(pair: Pair) -> None:
+    with pytest.raises(Closed, match="the other side was silent"):
+        pair.channel.read_frame()
+
+
+def test_a_side_that_takes_nothing_ends_the_conversation(pair: Pair) -> None:
+    with pytest.raises(Closed, match="the other side was silent"):
+        pair.channel.write(bytes(1 << 20))
+
+
+def test_a_byte_now_and_then_is_silence_too(pair: Pair) -> None:
+    """Each byte buys a millisecond: who sends 20 of them a second is cut off all the same."""
+    stop = threading.Event()
+
+    def drip() -> None:
+        while not stop.wait(0.05):
+            os.write(pair.writer, b"x")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    started = time.monotonic()
+    try:
+        with pytest.raises(Closed, match="slower than 1 KiB/s"):
+            pair.channel.read(10**6)
+    finally:
+        stop.set()
+        thread.join()
+    assert time.monotonic() - started < 3
+
+
+def test_a_slow_but_honest_line_may_take_all_its_time(pair: Pair) -> None:
+    """Bytes buy patience back: the sum of the waits here is longer than what is allowed without a byte."""
+    stop = threading.Event()
+
+    def send() -> None:
+        for _ in range(5):
+            stop.wait(0.06)
+            os.write(pair.writer, bytes(500))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    assert len(pair.channel.read(2500)) == 2500
+    thread.join()
+
+
+def test_the_end_of_the_other_side_is_told_apart_from_silence() -> None:
+    reader, writer = os.pipe()
+    os.close(writer)
+    with pytest.raises(Closed, match="the connection ended"):
+        Channel(reader, os.open(os.devnull, os.O_WRONLY), quiet_seconds=5).read(1)
+    os.close(reader)
+
+
+def test_a_file_that_shrank_is_never_filled_up(pair: Pair) -> None:
+    with pytest.raises(IntegrityError, match="became shorter"):
+        pair.channel.send_file(io.BytesIO(b"short"), 100)
