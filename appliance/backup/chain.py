@@ -10,7 +10,7 @@ another.
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +59,24 @@ class Chain:
     def headers_after(self, known: Container[str]) -> tuple[str, ...]:
         """The headers up to the newest generation, oldest first, that somebody who knows the digests `known` lacks."""
         newest = self.newest()
-        names = {name[-16:]: name for name in self.names()}
         raws: list[str] = []
-        digest = newest.header.id.digest if newest else ""
-        while digest[:16] in names and digest not in known:
-            raw = (self.root / names[digest[:16]] / "header").read_bytes()
+        for digest, raw in self._back_from(newest.header.id.digest) if newest else ():
+            if digest in known:
+                break
             raws.append(raw.decode())
-            digest = parse(raw[: raw.index(b"\n") + 1], GENERATION)["previous"]
         return tuple(reversed(raws))
+
+    def leads_from(self, digest: str, to: GenerationId) -> bool:
+        """Whether the generation whose header has `digest` is `to`, or one that `to` continues."""
+        return any(step == digest for step, _ in self._back_from(to.digest))
+
+    def _back_from(self, digest: str) -> Iterator[tuple[str, bytes]]:
+        """The digest and the bytes of each header from this one back to the first, or to one that is not known here."""
+        names = {name[-16:]: name for name in self.names()}
+        while digest[:16] in names:
+            raw = (self.root / names[digest[:16]] / "header").read_bytes()
+            yield digest, raw
+            digest = parse(raw[: raw.index(b"\n") + 1], GENERATION)["previous"]
 
     def add(self, header: Header, listing: bytes) -> None:
         """Keep a sealed generation; lists of older ones are dropped, their headers never."""
@@ -113,6 +123,6 @@ class Chain:
         if not grants:
             raise NotFound(
                 "this service has no grant yet.",
-                remedy="Send the request to the key holder: `appliance backup request`.",
+                remedy="Make a request for one: `appliance backup begin`.",
             )
         return grants[max(grants)]

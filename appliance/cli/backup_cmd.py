@@ -88,7 +88,8 @@ def run(service: str, dry_run: bool) -> int | None:
     """
     node = this_node()
     if dry_run:
-        _show_plan(node, service)
+        source = writer.source_spec(node, service)
+        _show_plan(node, service, (*source.paths, *((f"database {source.database}",) if source.database else ())))
         return None
     expected = node.bundle.terms(service).service.size_bytes
     with progress(f"Backing up {service}") as advance:
@@ -112,7 +113,7 @@ def push(service: str, dry_run: bool) -> int | None:
     """Bring the newest sealed generation of SERVICE to every peer that has not acknowledged it."""
     node = this_node()
     if dry_run:
-        _show_plan(node, service)
+        _show_plan(node, service, ())
         return None
     pushed = writer.push_newest(node, service)
     safety = writer.safety_of(node, service)
@@ -266,29 +267,28 @@ def _warn(found: Survey, newest: str, less: tuple[str, ...]) -> int | None:
     return WARNINGS if less or found.silent or len(found.heads) < ANSWERS_MIN else None
 
 
-def _show_plan(node: Node, service: str) -> None:
-    """What a run or a push would do: nothing is read or sent."""
+def _show_plan(node: Node, service: str, reads: tuple[str, ...]) -> None:
+    """What a run, which reads something, or a push would do; nothing is read or sent now."""
     writer.own_grant(node, chain_of(node, service))
-    paths = node.bundle.terms(service).service.paths
-    aims = writer.current_targets(node, service)
+    safety = writer.safety_of(node, service)
+    aims = [aim for aim in writer.current_targets(node, service) if reads or aim.node not in safety.acknowledged]
     emit(
         {
             "service": service,
-            "paths": list(paths),
+            "reads": list(reads),
             "peers": [{"peer": aim.node, "reason": aim.reason} for aim in aims],
-            "safety": text.safety_json(writer.safety_of(node, service)),
+            "safety": text.safety_json(safety),
         },
-        "\n".join((*(f"reads   {path}" for path in paths), *(f"push to {aim.node} ({aim.reason})" for aim in aims))),
+        "\n".join((*(f"reads {what}" for what in reads), *(f"pushes to {aim.node} ({aim.reason})" for aim in aims)))
+        or "Every peer has it already.",
     )
 
 
 def _archives(node: Node, service: str) -> tuple[Archive, ...]:
-    node.bundle.terms(service)
+    origin = node.bundle.terms(service).origin
     layout = node.service(service)
     if not layout.repository.exists():
-        raise NotFound(
-            f"{service} has no repository here.", remedy=f"It is written by {node.bundle.terms(service).origin}."
-        )
+        raise NotFound(f"{service} has no repository here.", remedy=f"It begins at {origin}.")
     return Borg(own_repository(layout)).archives()
 
 

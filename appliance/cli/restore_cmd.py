@@ -13,9 +13,10 @@ import click
 from appliance.backup.node import Node
 from appliance.backup.openable import AUTO, OpenedSource, open_best
 from appliance.borg.client import Borg
+from appliance.borg.errors import PathMissing
 from appliance.borg.model import Kind, Progress
 from appliance.cli import restore_text as text
-from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option
+from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, printable
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_layout, this_node, typed_paper
 from appliance.errors import WARNINGS, NotFound, UsageError
@@ -24,13 +25,14 @@ from appliance.restore.contents import examine
 from appliance.restore.job import Job, jobs
 from appliance.restore.jobs import changes_of, plan
 from appliance.restore.jobs import run as run_job
-from appliance.restore.model import Version
+from appliance.restore.model import Found, Version
 from appliance.restore.schema import open_catalogue
 from appliance.restore.search import deleted, search, versions
 from appliance.restore.undo import undo as undo_job
 from appliance.units import format_bytes
 
 UNENDED = ("planned", "extracted", "kept")
+SEARCHED_FOR_DELETED = 100_000
 PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first slash
 
 service_option = click.option("--service", type=NAME_TYPE, help="Needed where this node may open more than one.")
@@ -84,10 +86,7 @@ def find(words: tuple[str, ...], service: str | None, only_deleted: bool, limit:
         opened = _open(node, name, source, paper=paper)
         sources[name] = text.source_json(opened)
         with _catalogue(name, opened) as catalogue:
-            hits = search(catalogue, term, limit=limit * (100 if only_deleted else 1)) if term else ()
-            hits = hits if term else deleted(catalogue, limit=limit)
-            wanted = [hit for hit in hits if hit.deleted or not only_deleted]
-        found += [text.found_json(name, hit) for hit in wanted[:limit]]
+            found += [text.found_json(name, hit) for hit in _hits(catalogue, term, limit, only_deleted=only_deleted)]
     emit({"found": found, "sources": sources}, text.found_text(found))
     if found:
         path, of = found[0]["path"], found[0]["service"]
@@ -208,9 +207,7 @@ def _restore_path(
     node = this_node()
     name = service or _only(node)
     opened = _open(node, name, source, paper=paper)
-    if archive:
-        _check_kind(path, Borg(opened.repository).item(archive, path).kind, folder=folder)
-    else:
+    if not archive:
         with _catalogue(name, opened) as catalogue:
             version = _version(versions(catalogue, path), number or 1)
         _check_kind(path, version.kind, folder=folder)
@@ -226,8 +223,13 @@ def _carry_out(
     restored = str(target / path)
     if dry_run:
         contents = examine(Borg(opened.repository).items(archive, path or None))
+        if path and not contents.entries:
+            raise PathMissing(f'"{path}" is not in the archive {archive}.')
         shown = {"archive": archive, "restored": restored, "entries": contents.entries, "size_bytes": contents.size}
-        emit(shown, f"{restored}: {contents.entries} entries, {format_bytes(contents.size)} would be restored.")
+        emit(
+            shown,
+            f"{printable(restored)}: {contents.entries} entries, {format_bytes(contents.size)} would be restored.",
+        )
         return None
     job = _restore(node, service, opened, archive, path, target=target, in_place=to is None)
     node.journal.write("restored", service=service, job=job.id, entries=job.entries, in_place=job.in_place)
@@ -289,6 +291,16 @@ def _catalogue(service: str, opened: OpenedSource) -> Iterator[sqlite3.Connectio
                     done += 1
                     advance(done, total)
         yield catalogue
+
+
+def _hits(catalogue: sqlite3.Connection, term: str, limit: int, *, only_deleted: bool) -> tuple[Found, ...]:
+    if not term:
+        return deleted(catalogue, limit=limit)
+    if not only_deleted:
+        return search(catalogue, term, limit=limit)
+    # A search knows nothing of deletion, so it has to look at more than it may show.
+    hits = search(catalogue, term, limit=SEARCHED_FOR_DELETED)
+    return tuple(hit for hit in hits if hit.deleted)[:limit]
 
 
 def _version(found: tuple[Version, ...], number: int) -> Version:

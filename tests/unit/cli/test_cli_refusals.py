@@ -152,7 +152,7 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("commune-a", ("backup", "resync", SERVICE, "--grant", "hermitage.grant"), 8, "this grant is for hermitage"),
     ("hermitage", ("backup", "resync", SERVICE, "--grant", "hermitage.grant"), 3, "was fetched to be continued"),
     ("hermitage", ("backup", "begin", SERVICE, "--out", "out"), 8, "begins at commune-a"),
-    ("hermitage", ("backup", "list", SERVICE), 3, "It is written by commune-a"),
+    ("hermitage", ("backup", "list", SERVICE), 3, "It begins at commune-a"),
     ("hermitage", ("vault", "show", SERVICE), 3, "this node holds nothing of docs-a"),
     ("hermitage", ("vault", "list", "no-such"), 3, "this node holds nothing of no-such"),
     ("hermitage", ("vault", "replicate", SERVICE, "--to", "commune-b"), 3, "this node holds nothing of docs-a"),
