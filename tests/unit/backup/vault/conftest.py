@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,5 +27,4 @@ def made_desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 @pytest.fixture
 def desk(made_desk: Desk, tmp_path: Path) -> Desk:
-    shutil.copytree(made_desk.root, tmp_path / "desk")
-    return Desk(tmp_path / "desk", serial=made_desk.serial)
+    return made_desk.copy(tmp_path / "desk")

@@ -6,8 +6,10 @@ the spare; commune-d has nothing to do with it and docs-d of its own; watch is t
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import shutil
 import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -80,6 +82,8 @@ class Desk:
     lock_seconds: int = 30 * DAY
     serial: int = 0
     clocks: dict[str, SimulatedClock] = field(default_factory=lambda: {name: SimulatedClock() for name in NAMES})
+    exit_code: int = -1
+    """How the last session ended."""
 
     @property
     def territory_key(self) -> Path:
@@ -97,6 +101,11 @@ class Desk:
             create_identity(self.layout(name), name, public)
         self.sign()
         return self
+
+    def copy(self, root: Path) -> Desk:
+        """The same desk once more, at the same moment, under `root`."""
+        shutil.copytree(self.root, root)
+        return replace(self, root=root, clocks=copy.deepcopy(self.clocks))
 
     def sign(self, **terms: Any) -> None:
         """Sign the bundle again, with other terms when given, and hand it to every node."""
@@ -209,8 +218,6 @@ class Desk:
             os.close(here_out)
             thread.join()
             os.close(here_in)
-
-    exit_code: int = -1
 
     def put(
         self, generation: Generation, *grants: Grant, at: str = HOLDER, caller: str = ORIGIN, before: Sequence[Generation] = ()
