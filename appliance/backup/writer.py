@@ -17,6 +17,7 @@ from appliance.backup.chain import Chain, Sealed
 from appliance.backup.fetch import Survey, survey
 from appliance.backup.lineage import prove_alone, remember
 from appliance.backup.node import Node
+from appliance.backup.own import own_paths
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import Safety, judge
@@ -30,6 +31,7 @@ from appliance.borg.segments import committed
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import locked
+from appliance.territory.implicit import is_implicit
 from appliance.trust.grant import Grant
 
 COMPACT_THRESHOLD_PERCENT = 50
@@ -145,7 +147,8 @@ def _bring_to_rest(borg: Borg) -> None:
 def source_spec(node: Node, service: str) -> SourceSpec:
     """What this node reads for `service`, by the bundle."""
     found = node.bundle.terms(service).service
-    return SourceSpec(found.name, found.kind, found.paths, found.exclude, found.database)
+    paths = own_paths(node, found) if is_implicit(found) else found.paths
+    return SourceSpec(found.name, found.kind, paths, found.exclude, found.database)
 
 
 def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:

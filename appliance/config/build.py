@@ -21,6 +21,7 @@ def build(parts: Parts, head: schema.TerritoryPart) -> model.Territory:
         name=head.name,
         title=head.title,
         timezone=head.timezone,
+        own_backup=head.own_backup,
         zones={it.name: _zone(it) for it in parts.zones},
         links={it.name: _link(it) for it in parts.links},
         sites={it.name: _site(it) for it in parts.sites},

@@ -12,6 +12,7 @@ from appliance.config.parts import read_parts, with_defaults
 from appliance.config.references import Finding, check_references
 from appliance.config.tree import Mapping, Tree, place_of, read_tree
 from appliance.errors import Forbidden, NotFound
+from appliance.territory.implicit import with_implicit
 from appliance.territory.model import Territory
 from appliance.units import MIB, format_bytes
 
@@ -43,8 +44,9 @@ def territory_file(place: Path) -> Path:
 
 
 def parse(raw: bytes, *, name: str) -> Territory:
-    """The territory in `raw`, called `name` in messages; raise InvalidFile with all mistakes.
+    """The territory in `raw`, called `name` in messages, each node's own service included.
 
+    Raise InvalidFile with all mistakes.
     What is asked of failure domains is only checked in a file that has no other mistake: it needs the whole territory.
     """
     problems = Problems(name)
@@ -57,7 +59,7 @@ def parse(raw: bytes, *, name: str) -> Territory:
     _note(check_domains(parts, territory), root, problems)
     if problems.any_found:
         raise problems.failure()
-    return territory
+    return with_implicit(territory)
 
 
 def _root(raw: bytes, problems: Problems) -> Mapping:

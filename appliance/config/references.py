@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from appliance.config.explain import Path, unknown
 from appliance.config.parts import Parts, Placed
 from appliance.config.schema import NodePart, ServicePart
+from appliance.territory.implicit import PREFIX, implicit_name
+from appliance.territory.model import NAME
 from appliance.trust.act import ANY_SERVICE
 from appliance.units import format_bytes
 
@@ -62,6 +64,8 @@ def _nodes(parts: Parts) -> Iterator[Finding]:
         if node.part.fallback:
             yield from _name(node.part.fallback, parts.names["links"], (*node.path, "fallback"))
         yield from _offer(node)
+        if not NAME.fullmatch(implicit_name(node.name)):
+            yield (*node.path, "name"), f"is too long: the node's own service is called {implicit_name(node.name)}."
     yield from _twice(
         ((node.name, (*node.path, "name")) for node in parts.nodes),
         lambda name, first: f'"{name}" is already the name of a node at {first[1]}.',
@@ -88,7 +92,7 @@ def _service_references(parts: Parts, service: Placed[ServicePart]) -> Iterator[
 
 def _service_sense(service: Placed[ServicePart]) -> Iterator[Finding]:
     part, path = service.part, service.path
-    if service.name in RESERVED or service.name.startswith("appliance-"):
+    if service.name in RESERVED or service.name.startswith(PREFIX):
         yield path, "is a name that the appliance keeps for itself; choose another."
     if part.kind == "postgresql" and not part.database:
         yield path, 'lacks "database", the name of the database to dump.'

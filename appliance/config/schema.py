@@ -54,6 +54,7 @@ class TerritoryPart(Strict):
     name: Name
     title: Text
     timezone: Timezone = "Europe/Paris"
+    own_backup: bool = True
 
 
 class DefaultsPart(Strict):

@@ -183,9 +183,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Territory:
+    """`own_backup`: whether each node also backs itself up (`implicit.with_implicit`)."""
+
     name: str
     title: str
     timezone: str = "Europe/Paris"
+    own_backup: bool = True
     zones: Mapping[str, Zone] = field(default_factory=dict)
     links: Mapping[str, Link] = field(default_factory=dict)
     sites: Mapping[str, Site] = field(default_factory=dict)

@@ -31,7 +31,7 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 def test_check_says_that_the_example_holds_and_survives(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "check", EXAMPLE)
     assert (code, err) == (0, "")
-    assert "21 sites, 21 nodes, 26 services; no mistake, and every copy has its place." in out
+    assert "21 sites, 21 nodes, 47 services; no mistake, and every copy has its place." in out
     assert "Every service survives each of the 251 events." in out
 
 
@@ -52,7 +52,7 @@ def test_a_mistake_names_its_line_and_ends_with_2(capsys: pytest.CaptureFixture[
     file = changed(tmp_path, "offered: 8G", "offered: 8G, uplink: fibre2")
     code, out, err = run(capsys, "check", file)
     assert (code, out) == (2, "")
-    assert err == f'appliance: {file}:35  sites > commune-b > nodes[0] > uplink: unknown "fibre2"; known: fibre\n'
+    assert err == f'appliance: {file}:37  sites > commune-b > nodes[0] > uplink: unknown "fibre2"; known: fibre\n'
 
 
 def test_a_plan_without_room_gives_the_reason_of_every_node_and_ends_with_8(

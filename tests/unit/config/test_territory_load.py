@@ -75,6 +75,12 @@ def test_the_demo_places_a_copy_at_the_standby_and_at_b_with_c_in_reserve() -> N
     assert placement.spares == ("commune-c",)
 
 
+def test_every_node_backs_itself_up_unless_the_territory_says_no(good: Territory) -> None:
+    assert set(good.services) - {"docs-attichy", "civil-attichy"} == {f"appliance-{node}" for node in good.nodes}
+    text = GOOD.read_text("utf-8").replace("  name: vallee", "  name: vallee\n  own_backup: no")
+    assert set(parse(text.encode(), name="territory.yml").services) == {"docs-attichy", "civil-attichy"}
+
+
 def test_the_example_has_the_twenty_communes_and_the_hermitage(example: Territory) -> None:
     communes = [site for site in example.sites.values() if site.insee]
     assert len(communes) == 20

@@ -1,0 +1,23 @@
+"""What a node's own service saves of its state folder: who it is, what happened, what it sealed and for whom.
+
+Everything is named, never "all but": whatever is new in the state folder stays out until somebody has shown that each
+standby of this service may read it. Keys stay out, identity and service keys alike: a replacement is a new identity,
+and keys are in envelopes. Restores and the agent's memory stay out because they name people's files, and the service
+whose files they are may trust other nodes than this one does.
+"""
+
+from __future__ import annotations
+
+from appliance.backup.node import Node
+from appliance.errors import Refused
+from appliance.territory.model import Service
+
+
+def own_paths(node: Node, service: Service) -> tuple[str, ...]:
+    """The absolute paths that `service`, the own one of `node`, saves now; raise Refused for another node's."""
+    if service.node != node.name:
+        raise Refused(f"{service.name} is about {service.node} itself; only {service.node} can write it.")
+    layout = node.layout
+    chains = sorted(layout.root.glob("services/*/chain"))
+    wanted = (layout.identity, layout.bundle, layout.journal, layout.acts, *chains)
+    return tuple(str(path.resolve()) for path in wanted if path.exists())

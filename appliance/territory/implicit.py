@@ -1,0 +1,71 @@
+"""The service that each node has without being asked: its own accounts, journals and settings. Pure.
+
+What of the node it saves is the node's to say (`backup/own.py`); here is only that it exists, where its copies may go
+and how small it is. It is placed, signed, granted and backed up like any other service.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from appliance.territory.model import Schedule, Service, Territory
+from appliance.territory.placement import possible_copies
+from appliance.units import MIB
+
+PREFIX = "appliance-"
+COPIES = 2
+SIZE_BYTES = 64 * MIB
+CHANGE_BYTES_PER_DAY = 4 * MIB
+QUOTA_BYTES = 512 * MIB
+AT = "04:10"
+"""Local time: after the night's backups, so that the journal that is saved tells of them."""
+
+
+def with_implicit(territory: Territory) -> Territory:
+    """`territory` with the own service of each node whose copies find a place; unchanged when it wants none."""
+    if not territory.own_backup:
+        return territory
+    own = (_own_service(territory, node) for node in territory.nodes)
+    return replace(territory, services={**territory.services, **{service.name: service for service in own if service}})
+
+
+def implicit_name(node: str) -> str:
+    """What the own service of `node` is called; `territory.yml` may not use such a name."""
+    return f"{PREFIX}{node}"
+
+
+def is_implicit(service: Service) -> bool:
+    """Whether `service` is its node's own."""
+    return service.name == implicit_name(service.node)
+
+
+def _own_service(territory: Territory, node: str) -> Service | None:
+    """None where no copy could be held anywhere."""
+    named = [service for service in territory.services.values() if not is_implicit(service)]
+    here = [service for service in named if service.node == node]
+    service = Service(
+        implicit_name(node),
+        node,
+        "files",
+        title=f"Réglages et journaux de {node}",
+        copies=COPIES,
+        standbys=_usual(service.standbys for service in here),
+        # Copies outside are the whole territory's: a node without services has its settings too.
+        external=_usual(service.external for service in named),
+        offline=_usual(service.offline for service in named),
+        size_bytes=SIZE_BYTES,
+        change_bytes_per_day=CHANGE_BYTES_PER_DAY,
+        quota_bytes=QUOTA_BYTES,
+        schedule=Schedule(daily_at=AT),
+    )
+    possible = possible_copies(territory, service)
+    return replace(service, copies=min(COPIES, possible)) if possible else None
+
+
+def _usual(choices: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """What more than half of `choices` name; any two of those stand together in one, so they do not conflict."""
+    every = list(choices)
+    counts = Counter(name for choice in every for name in choice)
+    return tuple(sorted(name for name, count in counts.items() if 2 * count > len(every)))

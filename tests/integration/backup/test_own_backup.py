@@ -1,0 +1,76 @@
+"""A node's own service: backed up like any other, without a single key of anybody's, and about nobody else."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import writer
+from appliance.backup.begin import begin, take_first_grant
+from appliance.backup.openable import open_best
+from appliance.borg.client import Borg
+from appliance.errors import Refused
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.restore.jobs import plan, run
+from appliance.territory.implicit import with_implicit
+
+OWN = "appliance-commune-a"
+
+
+def secret_lines(state: Path) -> dict[str, bytes]:
+    """What must never leave: the longest line of each private key, key file and passphrase, and of keys its bytes."""
+    files = [path for path in state.glob("keys/*") if path.suffix != ".pub"]
+    files += [*state.glob("services/*/key/*"), *state.glob("services/*/borg/.config/borg/keys/*")]
+    lines = {str(path): max(path.read_bytes().split(b"\n"), key=len) for path in files}
+    decoded = {
+        f"{path}, decoded": base64.b64decode(line + b"===")[:40] for path, line in lines.items() if len(line) == 70
+    }
+    return lines | decoded
+
+
+@pytest.fixture
+def own(territory: ProcessTerritory) -> ProcessTerritory:
+    """docs-a is backed up, then commune-a begins to back itself up."""
+    writer.run(territory.open("commune-a"), "docs-a")
+    territory.territory = with_implicit(replace(territory.territory, own_backup=True))
+    territory.sign()
+    node = territory.open("commune-a")
+    take_first_grant(node, OWN, territory.grant(begin(node, OWN), "commune-a"))
+    return territory
+
+
+def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerritory, tmp_path: Path) -> None:
+    node = own.open("commune-a")
+    done = writer.run(node, OWN)
+    assert done.safety.safe
+    assert (done.left_out, done.failures) == ((), ())
+    assert set(done.safety.acknowledged) == set(node.bundle.terms(OWN).holders)
+    assert node.bundle.terms(OWN).standbys == ("hermitage",)
+
+    standby = own.open("hermitage")
+    borg = Borg(open_best(standby, OWN, "standby").repository)
+    job = plan(tmp_path / "restores", borg, borg.archives()[-1].name, (), now=0.0, into=tmp_path / "back")
+    run(tmp_path / "restores", job.id, borg, age_seconds=0)
+    root = Path(f"{tmp_path / 'back'}{node.layout.root.resolve()}")
+    assert (root / "bundle").read_bytes() == node.layout.bundle.read_bytes()
+    assert (root / "node.json").read_bytes() == node.layout.identity.read_bytes()
+    assert b'"sealed"' in (root / "journal.jsonl").read_bytes()
+    assert list(root.glob("services/docs-a/chain/grants/00002"))
+    assert list(root.glob("services/docs-a/chain/*/receipt-hermitage"))
+    assert {path.name for path in root.iterdir()} <= {"bundle", "node.json", "journal.jsonl", "acts", "services"}
+    assert {path.name for path in root.glob("services/*/*")} == {"chain"}
+
+    restored = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    secret = secret_lines(node.layout.root)
+    assert len(secret) >= 4 + 2 * 3, "three keys and age; of two services a passphrase, and the key file twice"
+    assert [(name, path) for name, line in secret.items() for path, raw in restored.items() if line in raw] == []
+
+    # What happened since is in the next one, and nobody else can write what a node says of itself.
+    second = writer.run(node, OWN)
+    items = Borg(open_best(node, OWN).repository).items(second.created.archive)
+    assert any(f"services/{OWN}/chain/00002.0000000001" in item.path for item in items)
+    with pytest.raises(Refused, match="only commune-a can write it"):
+        writer.source_spec(standby, OWN)
