@@ -7,25 +7,34 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
-from appliance.agent.decisions import BackUp, Catalogue, Push, Replicate, Tidy, Work
+from appliance.agent.decisions import BackUp, Catalogue, Exchange, Push, Repair, Replicate, Scrub, Thin, Tidy, Work
 from appliance.agent.memory import LEFT_OUT_MAX, Outcome
 from appliance.backup import writer
 from appliance.backup.begin import chain_of
+from appliance.backup.exchange import exchange
+from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.backup.push import Pushed
 from appliance.backup.replicate import replicate
 from appliance.backup.targets import load_acts
+from appliance.backup.vault.repair import repair
+from appliance.backup.vault.scrub import Budget, scrub
+from appliance.backup.vault.thinning import thin_holding
 from appliance.borg.client import Borg
-from appliance.errors import ApplianceError, Forbidden, NoSpace
+from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace
 from appliance.restore.catalogue import catch_up
 from appliance.restore.schema import open_catalogue
+from appliance.units import MINUTE
+
+SCRUB_SECONDS_MAX = 10 * MINUTE
+"""The lane is for all that is held: the next scrub goes on from here."""
 
 
 def perform(node: Node, work: Work) -> Outcome:
     """Do `work` on `node`; an expected failure is in the outcome, with its remedy and exit code."""
     try:
-        return _ACTIONS[type(work)](node, work)
+        return ACTIONS[type(work)](node, work)
     except ApplianceError as error:
         return failed(error)
     except OSError as error:
@@ -77,7 +86,7 @@ def _by_peer(pushed: Iterable[Pushed]) -> dict[str, str]:
 
 
 def _replicate(node: Node, work: Replicate) -> Outcome:
-    """The acts go along: a spare takes copies only for a signed one that calls somebody lost."""
+    """A spare takes copies only for a signed act that calls somebody lost, so these go along."""
     now = node.clock.now()
     acts = [act for act in load_acts(node.layout.acts, node.bundle) if act.act == "lost" and act.in_force(now)]
     done = replicate(node, work.service, work.to, acts)
@@ -92,14 +101,58 @@ def _catalogue(node: Node, work: Catalogue) -> Outcome:
     return Outcome(mark=work.newest, figures={"archives": found.archives, "paths": found.paths})
 
 
+def _exchange(node: Node, work: Exchange) -> Outcome:
+    """Ask and compare; what a peer lacks is brought by a work of its own, which may take long."""
+    found = exchange(node, work.service)
+    withheld = (
+        f"{peer} signed for generation {short_name(name)} and withholds it now."
+        for peer, name in found.withheld.items()
+    )
+    conflicts = (f"the territory key signed two grants of epoch {epoch}." for epoch in found.conflicts)
+    return Outcome(
+        mark=found.newest,
+        peers={**dict.fromkeys(found.answered, ""), **found.silent},
+        alarms=(*withheld, *conflicts),
+        to_bring=tuple(found.to_bring),
+    )
+
+
+def _repair(node: Node, work: Repair) -> Outcome:
+    done = repair(node, work.service)
+    figures = {"mended": len(done.mended), "left": len(done.left)}
+    if not done.left:
+        return Outcome(figures=figures)
+    why = "; ".join(f"{peer}: {reason}" for peer, reason in done.failed.items())
+    error = IntegrityError(
+        f"{len(done.left)} of what is held could not be mended. {why}".strip(),
+        remedy="The next push of its writer brings what is still needed; the peers' status says who has the rest.",
+    )
+    return failed(error, figures=figures)
+
+
+def _scrub(node: Node, work: Scrub) -> Outcome:
+    done = scrub(node, work.service, Budget(work.budget, SCRUB_SECONDS_MAX))
+    figures = {"blobs": done.blobs, "bytes": done.bytes, "damage": len(done.damage), "finished": int(done.finished)}
+    return Outcome(figures=figures)
+
+
+def _thin(node: Node, work: Thin) -> Outcome:
+    done = thin_holding(node, work.service)
+    return Outcome(figures={"generations": len(done.dropped), "bytes": done.bytes_removed})
+
+
 def _tidy(node: Node, work: Tidy) -> Outcome:
     return Outcome(figures={"archives": len(writer.tidy(node, work.service))})
 
 
-_ACTIONS: Mapping[type[Work], Callable[[Node, Any], Outcome]] = {
+ACTIONS: Mapping[type[Work], Callable[[Node, Any], Outcome]] = {
     BackUp: _back_up,
     Push: _push,
     Replicate: _replicate,
     Catalogue: _catalogue,
+    Exchange: _exchange,
+    Repair: _repair,
+    Scrub: _scrub,
+    Thin: _thin,
     Tidy: _tidy,
 }

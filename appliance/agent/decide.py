@@ -5,7 +5,8 @@ doubles. What is wanted now is begun in the order of urgency, as far as its lane
 
     save   a backup until it has sealed, a tidying: reads and packs whole disks, so few at a time
     send   pushes, replications: mostly wait for the line, so each service has its own
-    keep   exchange, scrub, thinning, catalogue: never urgent, so one at a time
+    read   a catalogue: lists archives, one at a time
+    keep   repair, exchange, scrub, thinning of what is held for others: one at a time
 
 A backup that has sealed only sends; days of first seeding over a thin line therefore stop neither other services nor
 the next local backup of the same one.
@@ -20,23 +21,33 @@ from appliance.agent.decisions import (
     BackUp,
     Catalogue,
     Decision,
+    Exchange,
     Push,
+    Repair,
     Replicate,
+    Scrub,
+    Thin,
     Tidy,
     Wait,
     Work,
 )
 from appliance.backup.schedule import Due, due
 from appliance.monitor.view import Attempt, Held, Now, Readable, Running, View, Written, last_backup
-from appliance.units import DAY, format_duration
+from appliance.units import DAY, GIB, HOUR, format_duration
 
 SAVING_MAX = 2
+READING_MAX = 1
 KEEPING_MAX = 1
+EXCHANGE_SECONDS = HOUR
+SCRUB_SECONDS = DAY
+SCRUB_ROUND_DAYS = 28
+SCRUB_BYTES_MIN = GIB
+THIN_SECONDS = DAY
 TIDY_SECONDS = DAY
 TIDY_FROM_GENERATIONS = 24
 
-_SAVE, _SEND, _KEEP = "save", "send", "keep"
-_LANES = {BackUp.kind: _SAVE, Tidy.kind: _SAVE, Push.kind: _SEND, Replicate.kind: _SEND}
+_SAVE, _SEND, _READ, _KEEP = "save", "send", "read", "keep"
+_LANES = {BackUp.kind: _SAVE, Tidy.kind: _SAVE, Push.kind: _SEND, Replicate.kind: _SEND, Catalogue.kind: _READ}
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ def _wait(later: _Wish | None, begun: tuple[Work, ...], view: View, pace: Pace) 
 
 def _with_room(wanted: Iterable[Work], view: View) -> Iterator[Work]:
     """Those of `wanted` that their lane has room for, in their order; one at a time at each repository of this node."""
-    free = {_SAVE: SAVING_MAX, _KEEP: KEEPING_MAX}
+    free = {_SAVE: SAVING_MAX, _READ: READING_MAX, _KEEP: KEEPING_MAX}
     in_use: set[str] = set()
     for running in view.running:
         if running.kind == BackUp.kind and has_sealed(running, view):
@@ -126,6 +137,8 @@ def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
         yield from _replicate(held, view, now, pace)
     for readable in view.readable:
         yield from _catalogue(readable, view, now, pace)
+    for held in holding:
+        yield from _keep(held, view, now, pace)
     for written in ours:
         if written.generations >= TIDY_FROM_GENERATIONS:
             yield from _regularly(Tidy(written.service, "old archives go once a day"), TIDY_SECONDS, view, now, pace)
@@ -152,15 +165,24 @@ def _push(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]
 
 
 def _replicate(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
-    """What is held here goes to the heirs of those that a signed act calls lost."""
-    assert held.newest is not None
-    for heir in held.heirs:
-        attempt = view.last(Replicate.kind, held.service, heir)
-        done = attempt is not None and not attempt.failures and attempt.mark == held.newest.name
-        if not done and not view.runs(Replicate.kind, held.service, heir):
-            reason = f"{', '.join(held.lost)} is lost, so {heir} shall hold it"
-            work = Replicate(held.service, reason, heir, held.lost)
-            yield _Wish(_held_back(Replicate.kind, attempt, now, pace), work)
+    """What is held here goes to the heirs of those that a signed act calls lost, and to peers found to lack it."""
+    asked = view.last(Exchange.kind, held.service)
+    for peer in dict.fromkeys((*held.heirs, *(asked.to_bring if asked else ()))):
+        attempt = view.last(Replicate.kind, held.service, peer)
+        if _is_brought(held, peer, attempt, asked) or view.runs(Replicate.kind, held.service, peer):
+            continue
+        is_heir = f"{', '.join(held.lost)} is lost, so {peer} shall hold it"
+        work = Replicate(held.service, is_heir if peer in held.heirs else f"{peer} lacks some of what is here", peer)
+        yield _Wish(_held_back(Replicate.kind, attempt, now, pace), work)
+
+
+def _is_brought(held: Held, peer: str, attempt: Attempt | None, asked: Attempt | None) -> bool:
+    """Whether `peer` took all that it should: an heir the newest generation here, another since it was asked."""
+    if attempt is None or attempt.failures or held.newest is None:
+        return False
+    if peer in held.heirs and attempt.mark != held.newest.name:
+        return False
+    return asked is None or peer not in asked.to_bring or attempt.age >= asked.age
 
 
 def _catalogue(readable: Readable, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
@@ -170,6 +192,19 @@ def _catalogue(readable: Readable, view: View, now: Now, pace: Pace) -> Iterator
         reason = f"the names of generation {readable.newest} are not in it"
         work = Catalogue(readable.service, reason, readable.source, readable.newest.name)
         yield _Wish(_held_back(Catalogue.kind, attempt, now, pace), work)
+
+
+def _keep(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    """What a holder does for what it holds; a scrub reads as much as makes a round of the whole quota in four weeks."""
+    name = held.service
+    if held.damage and not view.runs(Repair.kind, name):
+        work = Repair(name, f"{len(held.damage)} of what is held is damaged")
+        yield _Wish(_held_back(Repair.kind, view.last(Repair.kind, name), now, pace), work)
+    compare = Exchange(name, "holders compare what they know every hour")
+    yield from _regularly(compare, EXCHANGE_SECONDS, view, now, pace)
+    budget = max(SCRUB_BYTES_MIN, held.quota_bytes // SCRUB_ROUND_DAYS)
+    yield from _regularly(Scrub(name, "a part is read again every day", budget), SCRUB_SECONDS, view, now, pace)
+    yield from _regularly(Thin(name, "retention is applied every day"), THIN_SECONDS, view, now, pace)
 
 
 def _regularly(work: Work, interval: float, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:

@@ -39,11 +39,10 @@ class Push(Work):
 
 @dataclass(frozen=True)
 class Replicate(Work):
-    """Hand on to the node `to` what is held here; `lost` are those whose place it takes, by signed acts."""
+    """Hand on to the node `to` what is held here; the acts in force go along."""
 
     kind = "replicate"
     to: str
-    lost: tuple[str, ...]
 
     @property
     def concerned(self) -> tuple[str, ...]:
@@ -65,8 +64,18 @@ class Exchange(Work):
 
 
 @dataclass(frozen=True)
+class Repair(Work):
+    """Bring back what is rotten or gone from another holder."""
+
+    kind = "repair"
+
+
+@dataclass(frozen=True)
 class Scrub(Work):
+    """Read on for `budget` bytes in what is held, from where the last scrub stopped."""
+
     kind = "scrub"
+    budget: int
 
 
 @dataclass(frozen=True)
@@ -89,8 +98,8 @@ class Wait:
 
 Decision = Work | Wait
 
-_KINDS: Mapping[str, Callable[..., Work]] = {
-    kind.kind: kind for kind in (BackUp, Push, Replicate, Catalogue, Exchange, Scrub, Thin, Tidy)
+KINDS: Mapping[str, Callable[..., Work]] = {
+    kind.kind: kind for kind in (BackUp, Push, Replicate, Catalogue, Repair, Exchange, Scrub, Thin, Tidy)
 }
 
 
@@ -102,4 +111,4 @@ def to_words(work: Work) -> tuple[str, str]:
 def from_words(kind: str, values: str) -> Work:
     """The inverse of `to_words`."""
     fields: dict[str, Any] = json.loads(values)
-    return _KINDS[kind](**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    return KINDS[kind](**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})

@@ -41,7 +41,7 @@ class Loop:
         self._path = memories.path_of(node.layout)
         self._trouble = ""
         # What a killed agent was doing ended with it; what went wrong before still counts.
-        self._remember(Memory(memories.load(self._path).attempts))
+        self._remember(memories.load(self._path))
 
     def run(self) -> None:
         """Cycle until a stop signal comes."""

@@ -6,7 +6,7 @@ One small file that only the agent writes and everybody may read. Losing it cost
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,10 @@ class Outcome:
     left_out: tuple[tuple[str, str], ...] = ()
     left_out_count: int = 0
     figures: Mapping[str, int] = field(default_factory=dict)
+    alarms: tuple[str, ...] = ()
+    """What was found wrong by work that itself went well."""
+    to_bring: tuple[str, ...] = ()
+    """Peers that lack something that is held here."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,13 @@ def _next(before: Attempt | None, since: Now, now: Now, outcome: Outcome) -> Att
         left_out=outcome.left_out[:LEFT_OUT_MAX],
         left_out_count=outcome.left_out_count,
         figures=outcome.figures,
+        alarms=outcome.alarms,
+        to_bring=outcome.to_bring,
     )
 
 
 def outcome_from_json(values: Mapping[str, Any]) -> Outcome:
-    return Outcome(**{**values, "left_out": _pairs(values["left_out"])})
+    return Outcome(**_with_tuples(values))
 
 
 def path_of(layout: NodeLayout) -> Path:
@@ -94,25 +100,30 @@ def save(path: Path, memory: Memory) -> None:
     write_atomic(path, json.dumps(state).encode(), mode=0o600)
 
 
-def load(path: Path) -> Memory:
-    """What was remembered; nothing when the file is missing, damaged or of another version."""
+def load(path: Path, *, running: bool = False) -> Memory:
+    """What was remembered; nothing when the file is missing, damaged or of another version.
+
+    What is at work only counts while the agent that wrote it runs.
+    """
     try:
         state = json.loads(path.read_bytes())
         if state["format"] != FORMAT:
             return Memory()
         attempts = {name: _attempt(values) for name, values in state["attempts"].items()}
-        return Memory(attempts, tuple(_running(values) for values in state["running"]))
+        return Memory(attempts, tuple(_running(values) for values in state["running"]) if running else ())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Memory()
 
 
 def _attempt(values: Mapping[str, Any]) -> Attempt:
-    return Attempt(**{**values, "left_out": _pairs(values["left_out"])})
+    return Attempt(**_with_tuples(values))
 
 
 def _running(values: Mapping[str, Any]) -> Running:
     return Running(**{**values, "peers": tuple(values["peers"]), "since": Now(**values["since"])})
 
 
-def _pairs(values: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((path, reason) for path, reason in values)
+def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only."""
+    pairs = tuple((path, reason) for path, reason in values["left_out"])
+    return {**values, "left_out": pairs, **{name: tuple(values[name]) for name in ("alarms", "to_bring")}}

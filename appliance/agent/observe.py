@@ -18,7 +18,10 @@ from appliance.backup.node import Node
 from appliance.backup.safety import judge
 from appliance.backup.schedule import due
 from appliance.backup.targets import load_acts, lost_nodes, targets
-from appliance.backup.vault.store import HEADER, RECEIPT, Holding
+from appliance.backup.vault import damage
+from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
+from appliance.backup.vault.freeze import why_frozen
+from appliance.backup.vault.store import Holding
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy
 from appliance.host.files import locked
@@ -26,9 +29,8 @@ from appliance.host.layout import NodeLayout
 from appliance.monitor.view import AgentSeen, Generation, Grant, Held, Now, Readable, View, Written
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle, Terms
-from appliance.trust.generation import GenerationId, Header, epoch_of, read_header
+from appliance.trust.generation import Header
 from appliance.trust.grant import read_grant
-from appliance.trust.receipt import Receipt, read_receipt
 
 SAFE_SEARCH_MAX = 60
 """How many generations back a safe one is looked for: two months of nights, two and a half days of hours."""
@@ -195,7 +197,8 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
     holder = node.name in terms.holders
     if not holder and newest is None:
         return None
-    header, receipt = (_header(node, holding, newest), _own_receipt(node, holding, newest)) if newest else (None, None)
+    header = read_stored_header(node, holding, newest) if newest else None
+    receipt = read_own_receipt(node, holding, newest) if newest else None
     return Held(
         service=service,
         rpo_seconds=terms.service.rpo_seconds,
@@ -208,7 +211,8 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         quota_bytes=terms.quota_bytes,
         used_bytes=holding.used_bytes() if thorough else None,
         forks=_forks(holding) if thorough else (),
-        rotten=len(os.listdir(holding.root / "rotten")) if (holding.root / "rotten").exists() else 0,
+        damage=tuple(f"{item.kind} {item.name}" for item in damage.known(holding)),
+        frozen=why_frozen(node, service) if thorough else "",
     )
 
 
@@ -216,20 +220,10 @@ def _newest_held(holding: Holding) -> str | None:
     """The newest generation whose files are here; looking from the newest on spares years of older folders."""
     names = os.listdir(holding.generations) if holding.generations.exists() else []
     for name in sorted((name for name in names if name.count(".") == 2), reverse=True):
-        epoch, sequence, digest = name.split(".")
-        if holding.holds(GenerationId(int(epoch), int(sequence), digest)):
+        stored = holding.find(name)
+        if stored and stored.held:
             return name
     return None
-
-
-def _header(node: Node, holding: Holding, name: str) -> Header:
-    raw = holding.read(name, HEADER)
-    grant = read_grant(holding.grant(epoch_of(raw)), node.bundle.territory_key)
-    return read_header(raw, grant.writer_key)
-
-
-def _own_receipt(node: Node, holding: Holding, name: str) -> Receipt:
-    return read_receipt(holding.read(name, RECEIPT), node.bundle.member(node.name).keys.sign)
 
 
 def _heirs(node: Node, terms: Terms, holding: Holding, lost: frozenset[str]) -> tuple[str, ...]:

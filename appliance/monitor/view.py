@@ -90,7 +90,10 @@ class Held:
     used_bytes: int | None = None
     """None when it was not counted: that reads every file's size."""
     forks: tuple[str, ...] = ()
-    rotten: int = 0
+    damage: tuple[str, ...] = ()
+    """What is known to be rotten or gone: kind and name of each."""
+    frozen: str = ""
+    """Why nothing of it is thinned now; looked for in a thorough view only."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,10 @@ class Attempt:
     left_out_count: int = 0
     figures: Mapping[str, int] = field(default_factory=dict)
     """What was counted: blobs read, rotten ones, generations thinned."""
+    alarms: tuple[str, ...] = ()
+    """What was found wrong by work that itself went well."""
+    to_bring: tuple[str, ...] = ()
+    """Peers that lacked something held here when an exchange asked them."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,12 @@ class View:
 
     def last(self, kind: str, service: str, peer: str = "") -> Attempt | None:
         return self.attempts.get(key(kind, service, peer))
+
+    def by_peer(self, kind: str, service: str) -> tuple[tuple[str, Attempt], ...]:
+        """The last attempt of this kind with each peer that it ever concerned."""
+        start = f"{key(kind, service)} "
+        found = ((name, attempt) for name, attempt in self.attempts.items() if name.startswith(start))
+        return tuple((name.removeprefix(start), attempt) for name, attempt in found)
 
     def runs(self, kind: str, service: str, peer: str = "") -> Running | None:
         """The work of this kind in progress, if any; with `peer`, only one that concerns it."""

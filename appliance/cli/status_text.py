@@ -1,0 +1,74 @@
+"""A node's status as JSON values and as text; pure, the command only prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from appliance.cli.arguments import printable
+from appliance.monitor.states import Judged
+from appliance.monitor.status import Status
+from appliance.units import format_duration
+
+_ROLES = {"written": "written here", "held": "held for others", "catalogue": "catalogue", "node": "this node"}
+_LEFT_OUT_SHOWN = 10
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    return {
+        "node": status.node,
+        "state": status.state,
+        "judged": [
+            {
+                "subject": it.subject,
+                "role": it.role,
+                "state": it.state,
+                "summary": it.summary,
+                "reasons": [vars(reason) for reason in it.reasons],
+                **it.facts,
+            }
+            for it in status.judged
+        ],
+    }
+
+
+def status_text(status: Status) -> str:
+    """One block for each thing judged; a catalogue that is well has nothing to say."""
+    shown = [it for it in status.judged if it.role != "catalogue" or it.state != "ok"]
+    width = max(len(it.subject) for it in shown)
+    return "\n".join(line for it in shown for line in _block(it, width))
+
+
+def _block(it: Judged, width: int) -> Iterator[str]:
+    yield f"{it.state:8} {it.subject:{width}}  {_ROLES.get(it.role, it.role)}: {it.summary}"
+    margin = " " * 9
+    for reason in it.reasons:
+        yield f"{margin}{reason.state}: {printable(reason.sentence)} {reason.remedy}".rstrip()
+    for line in _details(it):
+        yield f"{margin}{line}"
+
+
+def _details(it: Judged) -> Iterator[str]:
+    facts = it.facts
+    if facts.get("newest") and it.role == "written":
+        age, rpo = format_duration(_number(facts["newest_age_seconds"])), format_duration(_number(facts["rpo_seconds"]))
+        yield f"newest generation {facts['newest']}, {age} old (RPO {rpo}); {_next_run(facts['next_run_seconds'])}"
+    left_out = facts.get("left_out")
+    if isinstance(left_out, list) and left_out:
+        yield f"left out of the last backup, {facts['left_out_count']}:"
+        yield from (f"  {printable(item['path'])}: {printable(item['reason'])}" for item in left_out[:_LEFT_OUT_SHOWN])
+    if it.role == "held" and facts:
+        done = [(kind, facts[f"last_{kind}_seconds"]) for kind in ("exchange", "scrub", "thin")]
+        told = [f"{kind} {format_duration(_number(ago))} ago" for kind, ago in done if ago is not None]
+        yield f"last {', '.join(told)}" if told else "not yet exchanged, scrubbed or thinned"
+
+
+def _next_run(seconds: object) -> str:
+    if seconds is None:
+        return "no run is planned here"
+    return f"next run in {format_duration(_number(seconds))}" if seconds else "a run is due"
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, int | float)
+    return float(value)

@@ -1,0 +1,108 @@
+"""How a service is that this node holds for others, and whether its names are known where they may be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from appliance.monitor.states import Judged, Reason, State, failures, too_old, worst_first
+from appliance.monitor.view import Attempt, Held, Now, Readable, View
+from appliance.units import DAY, format_bytes, format_duration
+
+QUOTA_WARNING = 0.9
+UPKEEP = ("exchange", "scrub", "thin")
+NAMED_MAX = 3
+SILENT_SECONDS_MAX = DAY
+
+
+def judge_held(held: Held, view: View, now: Now) -> Judged:
+    if held.newest is None:
+        return Judged(held.service, "held", "NOTHING HELD YET", worst_first(_held_reasons(held, view, now)))
+    facts = {
+        "newest": str(held.newest),
+        "age_seconds": round(held_age(held, now)),
+        "expected": held.expected,
+        "rpo_seconds": held.rpo_seconds,
+        "used_bytes": held.used_bytes,
+        "quota_bytes": held.quota_bytes,
+        "forks": list(held.forks),
+        "damage": list(held.damage),
+        "frozen": held.frozen,
+        "lost": list(held.lost),
+        **{f"last_{kind}_seconds": _since(view.last(kind, held.service), now) for kind in UPKEEP},
+    }
+    room = f"{format_bytes(held.used_bytes)} of {format_bytes(held.quota_bytes)}" if held.used_bytes else "room unknown"
+    summary = f"generation {held.newest}, received {format_duration(held_age(held, now))} ago; {room}"
+    return Judged(held.service, "held", summary, worst_first(_held_reasons(held, view, now)), facts)
+
+
+def held_age(held: Held, now: Now) -> float:
+    """Seconds since the newest generation came, by whichever clock says more: hours spent switched off count too."""
+    return max(0.0, now.age - held.received_age, now.wall - held.received)
+
+
+def _since(attempt: Attempt | None, now: Now) -> int | None:
+    """Seconds of the ageing clock since this work last went well; None when it never did."""
+    return None if attempt is None or attempt.ok_age is None else max(0, now.age - attempt.ok_age)
+
+
+def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
+    if held.newest is None:
+        yield Reason("warning", "nothing of it has come yet.", "See `appliance status` at its origin.")
+        return
+    if held.expected:
+        what = f"the newest generation here, {held.newest},"
+        yield from too_old(held_age(held, now), held.rpo_seconds, what, "See `appliance status` at its origin.")
+    if held.lost:
+        yield Reason(
+            "warning", f"{', '.join(held.lost)} is lost, by a signed act.", "Replace it, then let the act end."
+        )
+    for fork in held.forks:
+        yield Reason(
+            "failed",
+            f"there are two generations {fork}: its writer was cloned or rolled back.",
+            "Find out which one is right, and sign the act `continue` for it.",
+        )
+    if held.damage:
+        named = ", ".join(held.damage[:NAMED_MAX])
+        yield Reason(
+            "failed",
+            f"{len(held.damage)} of what is held is damaged: {named}.",
+            "It comes again from its origin or another holder; look at this disk (smartctl).",
+        )
+    if held.frozen:
+        yield Reason("warning", f"nothing of it is thinned: {held.frozen}", "Find out why; an act `unfreeze` ends it.")
+    yield from _room_reasons(held)
+    yield from _exchange_reasons(held, view, now)
+    yield from failures(UPKEEP, held.service, view)
+    yield from (reason for heir in held.heirs for reason in failures(("replicate",), held.service, view, peer=heir))
+
+
+def _exchange_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
+    """What the last exchange found wrong, and other holders that have not answered for long."""
+    asked = view.last("exchange", held.service)
+    for alarm in asked.alarms if asked else ():
+        yield Reason("failed", alarm, "Tell the maintenance team: somebody may be removing copies.")
+    for peer, attempt in view.by_peer("exchange", held.service):
+        silent = None if attempt.ok_age is None else now.age - attempt.ok_age
+        if attempt.failures and (silent is None or silent > SILENT_SECONDS_MAX):
+            since = "never answered" if silent is None else f"has not answered for {format_duration(silent)}"
+            yield Reason(
+                "warning", f"{peer}, another holder, {since}: {attempt.error}", "See `appliance status` there."
+            )
+
+
+def _room_reasons(held: Held) -> Iterator[Reason]:
+    if held.used_bytes is None or not held.quota_bytes:
+        return
+    share = held.used_bytes / held.quota_bytes
+    if share >= QUOTA_WARNING:
+        state: State = "failed" if share >= 1 else "warning"
+        used = f"{format_bytes(held.used_bytes)} of {format_bytes(held.quota_bytes)}"
+        yield Reason(state, f"its share is nearly full: {used}.", "Raise quota in territory.yml and sign a new bundle.")
+
+
+def judge_catalogue(readable: Readable, view: View) -> Judged:
+    attempt = view.last("catalogue", readable.service)
+    known = attempt is not None and attempt.mark == readable.newest.name and not attempt.failures
+    summary = f"names known up to generation {readable.newest}" if known else "the newest names are not known yet"
+    return Judged(readable.service, "catalogue", summary, tuple(failures(("catalogue",), readable.service, view)))

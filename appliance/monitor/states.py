@@ -1,0 +1,63 @@
+"""The four states, a reason for each, and the reasons that every kind of thing can have. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from appliance.monitor.view import Attempt, View
+from appliance.units import format_duration
+
+State = Literal["failed", "unknown", "warning", "ok"]
+ORDER: tuple[State, ...] = ("failed", "unknown", "warning", "ok")
+"""Worst first."""
+
+LATE, TOO_LATE = 1.5, 3.0
+"""From how many times the RPO on a state is a warning, and a failure."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    state: State
+    sentence: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One thing and its state, which is that of its worst reason; no reason means ok. `facts` are for programs."""
+
+    subject: str
+    role: str
+    summary: str
+    reasons: tuple[Reason, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State:
+        return self.reasons[0].state if self.reasons else "ok"
+
+
+def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    return tuple(sorted(reasons, key=lambda reason: ORDER.index(reason.state)))
+
+
+def too_old(age: float, rpo_seconds: int, what: str, remedy: str) -> Iterator[Reason]:
+    state: State = "failed" if age > TOO_LATE * rpo_seconds else "warning"
+    if age > LATE * rpo_seconds:
+        promised = format_duration(rpo_seconds)
+        yield Reason(state, f"{what} is {format_duration(age)} old; at most {promised} were promised.", remedy)
+
+
+def failures(kinds: Iterable[str], service: str, view: View, peer: str = "") -> Iterator[Reason]:
+    """Work other than backups and pushes that fails: it harms nothing at once, and must not stay so."""
+    for kind in kinds:
+        attempt = view.last(kind, service, peer)
+        if attempt is not None and attempt.failures:
+            yield failed(attempt, f"{kind} {peer}".rstrip())
+
+
+def failed(attempt: Attempt, what: str) -> Reason:
+    times = f"{attempt.failures} times in a row" if attempt.failures > 1 else "once"
+    return Reason("warning", f"{what} failed {times}: {attempt.error}", attempt.remedy)

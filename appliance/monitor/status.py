@@ -1,0 +1,72 @@
+"""How a node is: what it writes, what it holds for others, and itself. Pure, over one thorough view.
+
+The origin reports failures, its peers report absence: a holder that has nothing new for one and a half times the
+promised RPO says so, whatever the origin claims. What could not be seen is "unknown", never ok.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from appliance.backup.schedule import SKEW_SECONDS_MAX
+from appliance.monitor.held import judge_catalogue, judge_held
+from appliance.monitor.states import ORDER, Judged, Reason, State, worst_first
+from appliance.monitor.view import AgentSeen, Now, View
+from appliance.monitor.written import judge_written
+from appliance.trust.bundle import FREE_FLOOR_BYTES
+from appliance.units import MINUTE, format_bytes, format_duration
+
+AGENT_LOOKS_WITHIN_SECONDS = 15 * MINUTE
+
+
+@dataclass(frozen=True)
+class Status:
+    """Everything judged of a node, worst first."""
+
+    node: str
+    judged: tuple[Judged, ...]
+
+    @property
+    def state(self) -> State:
+        return self.judged[0].state
+
+
+def judge(view: View, now: Now, agent: AgentSeen) -> Status:
+    """The state of a node. `view` must be a thorough one; `agent` as seen from outside, or by itself."""
+    judged = [
+        _node(view, now, agent),
+        *(judge_written(written, view, now) for written in view.written),
+        *(judge_held(held, view, now) for held in view.held),
+        *(judge_catalogue(readable, view) for readable in view.readable),
+        *(_unread(service, sentence) for service, sentence in view.unread.items()),
+    ]
+    return Status(view.node, tuple(sorted(judged, key=lambda it: ORDER.index(it.state))))
+
+
+def _unread(service: str, sentence: str) -> Judged:
+    reason = Reason("unknown", sentence, "Its other services go on. Bring the damaged file back, or resynchronise.")
+    return Judged(service, "service", "cannot be told", (reason,))
+
+
+def _node(view: View, now: Now, agent: AgentSeen) -> Judged:
+    runs = "agent running" if agent.runs else "AGENT NOT RUNNING"
+    summary = f"{runs}, bundle {view.serial}, {format_bytes(view.disk_free)} free"
+    facts = {"agent_running": agent.runs, "bundle_serial": view.serial, "disk_free_bytes": view.disk_free}
+    return Judged(view.node, "node", summary, worst_first(_node_reasons(view, now, agent)), facts)
+
+
+def _node_reasons(view: View, now: Now, agent: AgentSeen) -> Iterator[Reason]:
+    if not agent.runs:
+        yield Reason("failed", "its agent does not run: nothing is backed up.", "Type: systemctl start appliance-agent")
+    elif now.wall - agent.looked > AGENT_LOOKS_WITHIN_SECONDS:
+        ago = format_duration(now.wall - agent.looked)
+        yield Reason("failed", f"its agent has not looked for {ago}.", "Type: systemctl restart appliance-agent")
+    if view.disk_free < FREE_FLOOR_BYTES:
+        least = format_bytes(FREE_FLOOR_BYTES)
+        yield Reason("failed", f"the disk has less than {least} free.", "Free space, or add a disk.")
+    elif view.disk_free < 2 * FREE_FLOOR_BYTES:
+        yield Reason("warning", "the disk is nearly full.", "Free space, or add a disk.")
+    if now.wall < view.issued - SKEW_SECONDS_MAX:
+        behind = format_duration(view.issued - now.wall)
+        yield Reason("unknown", f"the clock is at least {behind} behind.", "Set it: timedatectl")

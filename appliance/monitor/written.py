@@ -1,0 +1,153 @@
+"""How a service is that this node writes: safe, how old, who lacks it and why, what the last run left out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from appliance.backup.schedule import SKEW_SECONDS_MAX, Due, due
+from appliance.monitor.states import Judged, Reason, State, failed, failures, too_old, worst_first
+from appliance.monitor.view import Attempt, Now, View, Written, last_backup
+from appliance.units import format_duration
+
+NAMED_MAX = 3
+"""How many of the files left out are named in a sentence."""
+
+
+def judge_written(written: Written, view: View, now: Now) -> Judged:
+    attempt = view.last("backup", written.service)
+    return Judged(
+        written.service,
+        "written",
+        _written_summary(written, view),
+        worst_first(_written_reasons(written, attempt, view, now)),
+        _written_facts(written, attempt, view, now),
+    )
+
+
+def _written_summary(written: Written, view: View) -> str:
+    if written.grant is None:
+        return "WAITING FOR A GRANT"
+    if not written.ours:
+        return f"written by {written.grant.writer} in epoch {written.grant.epoch}"
+    if written.newest is None:
+        return "NEVER BACKED UP" + (", the first backup is running" if view.runs("backup", written.service) else "")
+    safety = written.safety
+    by = ", ".join(safety.counted) or "nobody"
+    if safety.safe:
+        return f"safe: {len(safety.counted)} of {safety.promised} ({by})"
+    return f"NOT SAFE YET: {len(safety.counted)} of {safety.promised} ({by})"
+
+
+def _written_reasons(written: Written, attempt: Attempt | None, view: View, now: Now) -> Iterator[Reason]:
+    if not written.ours:
+        yield _without_grant(written)
+        return
+    running = view.runs("backup", written.service)
+    if written.newest is None:
+        state: State = "warning" if running else "failed"
+        yield Reason(
+            state, "there is no generation yet.", "" if running else f"Type: appliance backup run {written.service}"
+        )
+    else:
+        yield from _age_reasons(written, now)
+        yield from _missing_reasons(written, view)
+    if attempt is not None and attempt.failures and _still_counts(written, attempt):
+        yield failed(attempt, "the last backup")
+    if attempt is not None:
+        yield from _left_out_reasons(attempt)
+    yield from failures(("tidy",), written.service, view)
+
+
+def _without_grant(written: Written) -> Reason:
+    name = written.service
+    if written.grant is None:
+        return Reason(
+            "failed",
+            f"it is not backed up: it {'is waiting for a grant' if written.begun else 'has not begun'}.",
+            f"Type: appliance backup begin {name} --out {name}.request. Whoever holds the territory key types: "
+            f"appliance territory grant {name}.request --bundle BUNDLE --key KEY --out {name}.grant. "
+            f"Then here: appliance backup accept {name} {name}.grant",
+        )
+    what = f"{written.grant.writer} writes it in epoch {written.grant.epoch}"
+    return Reason(
+        "warning", f"{what}, so nothing is backed up here.", f"Type: appliance backup resync {name} --request FILE"
+    )
+
+
+def _age_reasons(written: Written, now: Now) -> Iterator[Reason]:
+    """How old the newest safe generation is, against the RPO; where none is, since when there are any."""
+    assert written.newest is not None
+    if written.newest.time > now.wall + SKEW_SECONDS_MAX:
+        ahead = format_duration(written.newest.time - now.wall)
+        yield Reason(
+            "unknown", f"the newest generation dates from {ahead} in the future.", "Set the clock: timedatectl"
+        )
+        return
+    safe = written.safe_newest
+    age = now.wall - (safe.time if safe else written.unsafe_since or written.newest.time)
+    what = f"the newest safe generation, {safe}," if safe else "no generation is safe, and the first"
+    yield from too_old(age, written.rpo_seconds, what, f"Type: appliance backup run {written.service}")
+
+
+def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
+    """Who lacks the newest generation and why; a warning, since how long it lasts is judged by the age."""
+    if not written.safety.safe and not written.missing:
+        yield Reason(
+            "warning",
+            "every peer has it, but they are not in enough failure domains to keep the promise.",
+            "Type: appliance territory plan --why",
+        )
+    for peer in written.missing:
+        attempt = view.last("push", written.service, peer)
+        if view.runs("push", written.service) or view.runs("backup", written.service):
+            yield Reason("warning", f"generation {written.newest} is on its way to {peer}.")
+        elif attempt is not None and attempt.failures:
+            yield failed(attempt, f"bringing generation {written.newest} to {peer}")
+        elif not written.safety.safe:
+            yield Reason("warning", f"generation {written.newest} is not at {peer} yet.")
+
+
+def _still_counts(written: Written, attempt: Attempt) -> bool:
+    """A run by hand after the agent's failure settles it."""
+    return written.newest is None or written.newest.time <= attempt.time
+
+
+def _left_out_reasons(attempt: Attempt) -> Iterator[Reason]:
+    """Sockets cannot be saved by anything and mean nothing, so they are told among the facts only."""
+    named = [(path, why) for path, why in attempt.left_out if why != "socket"]
+    if named:
+        first = ", ".join(f"{path} ({why})" for path, why in named[:NAMED_MAX])
+        more = attempt.left_out_count - min(NAMED_MAX, len(named))
+        also = f" and {more} more" if more > 0 else ""
+        yield Reason("warning", f"left out: {first}{also}.", "Let the agent's account read them, or exclude them.")
+
+
+def _written_facts(written: Written, attempt: Attempt | None, view: View, now: Now) -> dict[str, object]:
+    newest, safe = written.newest, written.safe_newest
+    return {
+        "epoch": written.grant.epoch if written.grant else None,
+        "writer": written.grant.writer if written.grant else None,
+        "newest": str(newest) if newest else None,
+        "newest_age_seconds": round(now.wall - newest.time) if newest else None,
+        "safe": written.safety.safe,
+        "counted": list(written.safety.counted),
+        "promised": written.safety.promised,
+        "missing": list(written.missing),
+        "safe_newest": str(safe) if safe else None,
+        "safe_age_seconds": round(now.wall - safe.time) if safe else None,
+        "rpo_seconds": written.rpo_seconds,
+        "next_run_seconds": _next_run(written, attempt, view, now),
+        "failures": attempt.failures if attempt else 0,
+        "last_error": attempt.error if attempt else "",
+        "left_out": [{"path": path, "reason": why} for path, why in attempt.left_out] if attempt else [],
+        "left_out_count": attempt.left_out_count if attempt else 0,
+        "running": [work.kind for work in view.running if work.service == written.service],
+    }
+
+
+def _next_run(written: Written, attempt: Attempt | None, view: View, now: Now) -> int | None:
+    """In how many seconds the schedule wants the next run, 0 for now; None where this node does not write it."""
+    if not written.ours:
+        return None
+    answer = due(written.schedule, last_backup(written, attempt, now), now.wall, view.timezone)
+    return 0 if isinstance(answer, Due) else round(answer.next_utc_seconds - now.wall)

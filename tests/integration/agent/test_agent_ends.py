@@ -1,0 +1,99 @@
+"""How an agent ends: killed in the middle of a backup, told to stop, told twice, refused because one runs already."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from appliance.cli.agent_cmd import EVERY_VARIABLE
+from appliance.lab.processes.node import ProcessNode
+from appliance.lab.processes.territory import ProcessTerritory
+from tests.integration.agent.watch import agent_of, is_safe, kill_agent, processes, status, stop_borg, wait_until
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(EVERY_VARIABLE, "0.3")
+
+
+@pytest.fixture
+def origin(territory: ProcessTerritory) -> ProcessNode:
+    return territory.nodes["commune-a"]
+
+
+def events(node: ProcessNode, name: str) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in node.layout.journal.read_text().splitlines()]
+    return [line for line in lines if line["event"] == name]
+
+
+def ended(node: ProcessNode, kind: str) -> list[dict[str, object]]:
+    return [event for event in events(node, "work-ended") if event["kind"] == kind]
+
+
+def test_kill_9_in_mid_backup_leaves_no_borg_and_the_next_agent_heals(
+    territory: ProcessTerritory, origin: ProcessNode
+) -> None:
+    origin.start_agent()
+    stop_borg(origin)
+    kill_agent(origin)
+    wait_until(lambda: not processes(origin), "nothing of this node runs")
+    assert "AGENT NOT RUNNING" in status(origin)[2]
+    origin.start_agent()
+    wait_until(lambda: is_safe(territory), "docs-a is safe")
+    assert status(origin)[0] == 0
+
+
+def test_kill_9_of_a_worker_is_a_failure_that_is_told_and_tried_again(
+    territory: ProcessTerritory, origin: ProcessNode
+) -> None:
+    origin.start_agent()
+    borg = stop_borg(origin)
+    (worker,) = processes(origin, "appliance.agent.work", "backup")
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: borg not in processes(origin), "its borg has ended with it")
+    wait_until(lambda: len(ended(origin, "backup")) == 2, "it was tried again")
+    assert ended(origin, "backup")[0]["error"] == "the worker was killed by signal 9."
+    assert "error" not in ended(origin, "backup")[1]
+    assert is_safe(territory)
+
+
+def test_a_second_agent_of_one_node_is_refused_with_a_sentence(origin: ProcessNode) -> None:
+    origin.start_agent()
+    wait_until(lambda: events(origin, "agent-started"), "the first one runs")
+    second = origin.cli("agent", check=False, timeout_seconds=30)
+    assert second.exit_code == 4
+    assert b"an agent of commune-a runs already." in second.stderr
+    assert agent_of(origin).poll() is None
+    assert len(events(origin, "agent-started")) == 1
+
+
+def test_sigterm_lets_short_work_end_and_begins_nothing_more(territory: ProcessTerritory, origin: ProcessNode) -> None:
+    origin.start_agent()
+    wait_until(lambda: events(origin, "work-begun"), "the backup has begun")
+    agent = origin.processes.pop()
+    agent.terminate()
+    assert agent.wait(30) == 0
+    (stopped,) = events(origin, "agent-stopped")
+    assert stopped["abandoned"] == []
+    assert len(events(origin, "work-ended")) == len(ended(origin, "backup")) == 1
+    assert is_safe(territory)
+    assert not processes(origin)
+
+
+def test_a_second_sigterm_cuts_what_is_at_work_and_says_so(territory: ProcessTerritory, origin: ProcessNode) -> None:
+    origin.start_agent()
+    stop_borg(origin)
+    agent = origin.processes.pop()
+    log = origin.layout.run / "agent.log"
+    agent.terminate()
+    wait_until(lambda: "stops" in log.read_text(), "it has heard the first one")
+    agent.terminate()
+    assert agent.wait(30) == 0
+    assert not processes(origin)
+    assert events(origin, "agent-stopped")[0]["abandoned"] == ["backup docs-a"]
+    assert "has stopped and cut: backup docs-a." in log.read_text()
+    origin.start_agent()
+    wait_until(lambda: is_safe(territory), "the next start heals")

@@ -1,0 +1,70 @@
+"""What the agent decides from a view: the table tests/cases/agent/decide.yml, and what no row can show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from appliance.agent.decide import Pace, decide
+from appliance.agent.decisions import Decision, Push, Scrub, Wait, Work, from_words, to_words
+from appliance.units import DAY, GIB
+from tests.unit.monitor.views import AGE, now, view
+
+CASES = yaml.safe_load((Path(__file__).parents[2] / "cases/agent/decide.yml").read_text("utf-8"))
+
+
+def told(decision: Decision) -> str:
+    assert isinstance(decision, Work)
+    assert decision.reason, "a decision without a reason"
+    return " ".join((decision.kind, decision.service, *decision.concerned))
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["name"].replace(" ", "_")) for case in CASES])
+def test_the_agent_decides(case: dict[str, Any]) -> None:
+    moment = now(case.get("now", ""))
+    seen = view(moment, case["given"])
+    if "age" in case:
+        moment = now(case.get("now", ""), AGE + case["age"])
+    *begun, wait = decide(seen, moment, Pace())
+    assert [told(decision) for decision in begun] == case["then"]
+    assert isinstance(wait, Wait)
+    assert wait.seconds == case.get("wait", 30)
+    assert wait.reason
+
+
+def test_names_of_cases_are_told_apart() -> None:
+    assert len({case["name"] for case in CASES}) == len(CASES)
+
+
+def test_the_same_view_gives_the_same_decisions() -> None:
+    seen = view(now(), {"written": [{"sequence": 3, "sealed": "2h", "at": []}], "held": [{}]})
+    assert decide(seen, now(), Pace()) == decide(seen, now(), Pace())
+
+
+def test_waits_after_failures_double_and_are_bounded_by_an_hour_and_a_quarter_for_pushes() -> None:
+    pace = Pace()
+    assert [pace.retry_seconds("backup", count) for count in range(1, 9)] == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert [pace.retry_seconds("push", count) for count in range(1, 7)] == [60, 120, 240, 480, 900, 900]
+    assert pace.retry_seconds("backup", 10**6) == 3600
+
+
+def test_a_scrub_reads_the_whole_quota_in_four_weeks() -> None:
+    seen = view(now(), {"held": [{}], "attempts": {"exchange docs-z": {"ok": "1m"}}})
+    scrub = next(decision for decision in decide(seen, now(), Pace()) if isinstance(decision, Scrub))
+    assert 28 * scrub.budget >= 99 * GIB
+
+
+def test_nothing_due_waits_no_longer_than_a_look_and_says_what_comes() -> None:
+    seen = view(now(), {"written": [{"daily": "21:00", "sequence": 3, "sealed": "6h"}]})
+    (wait,) = decide(seen, now(), Pace(look_seconds=5))
+    assert isinstance(wait, Wait)
+    assert wait == Wait(5, "nothing to do; next is backup docs-a in 8 h")
+    assert wait.seconds < DAY
+
+
+def test_a_decision_survives_the_command_line_of_its_worker() -> None:
+    work = Push("docs-a", "generation 2.7 is not yet at « Bé »", ("hermitage", "commune-b"))
+    assert from_words(*to_words(work)) == work

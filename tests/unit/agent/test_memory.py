@@ -1,0 +1,65 @@
+"""What the agent remembers: failures in a row, the last success, each peer on its own; and what a lost file costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.agent.memory import LEFT_OUT_MAX, Memory, Outcome, load, save
+from appliance.monitor.view import Now, Running
+
+START, END = Now(1_800_000_000.0, 5000), Now(1_800_000_600.0, 5600)
+BACKUP = Running("backup", "docs-a", (), START, "")
+PUSH = Running("push", "docs-a", ("hermitage", "commune-b"), START, "")
+BAD = Outcome(error="the disk is full.", remedy="Free space.")
+
+
+def test_failures_are_counted_in_a_row_and_the_last_success_is_kept() -> None:
+    memory = Memory().ended(BACKUP, Outcome(mark="2.1"), END)
+    for _ in range(3):
+        memory = memory.ended(BACKUP, BAD, END)
+    last = memory.attempts["backup docs-a"]
+    assert (last.failures, last.error, last.remedy) == (3, "the disk is full.", "Free space.")
+    assert (last.time, last.age) == (END.wall, END.age)
+    assert (last.ok_time, last.ok_age) == (START.wall, START.age), "a success counts from its start"
+    assert memory.ended(BACKUP, Outcome(), END).attempts["backup docs-a"].failures == 0
+
+
+def test_a_backup_whose_peer_failed_is_a_failed_push_to_that_peer_only() -> None:
+    outcome = Outcome(mark="2.1", peers={"hermitage": "", "commune-b": "it does not answer."})
+    attempts = Memory().ended(BACKUP, outcome, END).attempts
+    assert attempts["backup docs-a"].failures == 0
+    assert attempts["push docs-a hermitage"].failures == 0
+    assert attempts["push docs-a commune-b"].error == "it does not answer."
+
+
+def test_work_that_failed_before_any_peer_failed_for_all_of_them() -> None:
+    attempts = Memory().ended(PUSH, BAD, END).attempts
+    assert {attempts[f"push docs-a {peer}"].failures for peer in PUSH.peers} == {1}
+
+
+def test_what_is_at_work_is_remembered_until_it_ends() -> None:
+    memory = Memory().began(BACKUP).began(PUSH)
+    assert memory.ended(BACKUP, Outcome(), END).running == (PUSH,)
+
+
+def test_everything_comes_back_from_the_file(tmp_path: Path) -> None:
+    left_out = tuple((f"/srv/\udcff{number}", "may not be read") for number in range(LEFT_OUT_MAX + 5))
+    outcome = Outcome(left_out=left_out, left_out_count=len(left_out), figures={"blobs": 3})
+    memory = Memory().ended(BACKUP, outcome, END).ended(PUSH, BAD, END).began(PUSH)
+    save(tmp_path / "agent.json", memory)
+    assert load(tmp_path / "agent.json", running=True) == memory
+    assert len(memory.attempts["backup docs-a"].left_out) == LEFT_OUT_MAX
+
+
+def test_what_a_dead_agent_did_is_not_at_work_any_more(tmp_path: Path) -> None:
+    save(tmp_path / "agent.json", Memory().began(BACKUP))
+    assert load(tmp_path / "agent.json") == Memory()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 2}', b'{"format": 1, "attempts": {"x": 3}}'])
+def test_a_damaged_or_foreign_file_counts_as_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "agent.json").write_bytes(content)
+    assert load(tmp_path / "agent.json") == Memory()
+    assert load(tmp_path / "none.json") == Memory()

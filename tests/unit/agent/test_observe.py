@@ -1,0 +1,107 @@
+"""What the agent sees of a node's folder, and that one damaged service hides no other."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.agent import observe
+from appliance.agent.memory import Memory
+from appliance.agent.observe import Observer, agent_lock, now_of, see_agent
+from appliance.backup.node import Node
+from appliance.config.load import load
+from appliance.host.files import locked, make_private_folder
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.monitor.view import AgentSeen, View
+from appliance.territory.model import Schedule
+from appliance.trust.act import make_act
+from appliance.trust.keys import create_key
+
+INVENTORY = Path(__file__).parents[3] / "inventory/demo"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> ProcessTerritory:
+    """The demo's territory with a second service and an operator's key; keys and bundle only, nothing runs."""
+    plan = load(INVENTORY)
+    create_key(tmp_path / "maintenance")
+    public = (tmp_path / "maintenance.pub").read_text().strip()
+    second = replace(plan.services["docs-a"], name="base-a")
+    person = replace(plan.people["maintenance"], keys=(public,))
+    plan = replace(plan, services={**plan.services, "base-a": second}, people={"maintenance": person})
+    territory = ProcessTerritory(tmp_path / "t", plan)
+    territory.create()
+    territory.sign()
+    return territory
+
+
+def look(node: Node, observer: Observer | None = None) -> View:
+    return (observer or Observer()).look(node, now_of(node), Memory(), thorough=True)
+
+
+def test_a_new_node_waits_for_its_grants(made: ProcessTerritory) -> None:
+    seen = look(made.open("commune-a"))
+    assert {it.service for it in seen.written} == {"docs-a", "base-a"}
+    assert all((it.begun, it.grant, it.newest) == (False, None, None) for it in seen.written)
+    assert seen.held == ()
+    assert (seen.serial, seen.unread) == (1, {})
+
+
+def test_a_holder_sees_what_should_come_and_a_spare_sees_nothing(made: ProcessTerritory) -> None:
+    assert {it.service for it in look(made.open("hermitage")).held} == {"docs-a", "base-a"}
+    assert all(it.newest is None and it.expected for it in look(made.open("hermitage")).held)
+    spare = made.open("hermitage").bundle.terms("docs-a").spares[0]
+    assert "docs-a" not in {it.service for it in look(made.open(spare)).held}
+
+
+def test_a_damaged_service_hides_no_other(made: ProcessTerritory) -> None:
+    node = made.open("commune-a")
+    (make_private_folder(node.service("docs-a").chain / "grants") / "00002").write_bytes(b"rubbish")
+    seen = look(node)
+    assert [it.service for it in seen.written] == ["base-a"]
+    assert list(seen.unread) == ["docs-a"]
+
+
+def test_a_schedule_that_makes_no_sense_hides_no_other(made: ProcessTerritory) -> None:
+    broken = replace(made.territory.services["docs-a"], schedule=Schedule(daily_at="25:00"))
+    made.territory = replace(made.territory, services={**made.territory.services, "docs-a": broken})
+    made.sign()
+    seen = look(made.open("commune-a"))
+    assert [it.service for it in seen.written] == ["base-a"]
+    assert "hour" in seen.unread["docs-a"]
+
+
+def test_a_new_bundle_is_seen_at_the_next_look(made: ProcessTerritory) -> None:
+    observer = Observer()
+    assert look(made.open("commune-b"), observer).serial == 1
+    made.sign()
+    assert look(made.open("commune-b"), observer).serial == 2
+
+
+def test_acts_are_checked_once_and_when_one_comes(made: ProcessTerritory, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, observer = made.open("commune-b"), Observer()
+    checks: list[int] = []
+    really = observe.load_acts
+    monkeypatch.setattr(observe, "load_acts", lambda *given: (checks.append(1), really(*given))[1])
+    look(node, observer)
+    look(node, observer)
+    fields = {"act": "lost", "subject": "hermitage", "service": "any", "operator": "maintenance", "reason": "flood"}
+    times = {"start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z"}
+    raw = make_act({**fields, **times}, made.root.parent / "maintenance")
+    (make_private_folder(node.layout.acts) / "act").write_bytes(raw)
+    look(node, observer)
+    seen = look(node, observer)
+    assert len(checks) == 2
+    assert all(it.lost == ("hermitage",) for it in seen.held)
+
+
+def test_a_running_agent_is_told_by_its_lock(made: ProcessTerritory) -> None:
+    layout = made.open("commune-a").layout
+    assert see_agent(layout) == AgentSeen(runs=False)
+    with locked(agent_lock(layout), what="the agent"):
+        os.utime(agent_lock(layout), (1000, 1000))
+        assert see_agent(layout) == AgentSeen(runs=True, looked=1000)
+    assert see_agent(layout) == AgentSeen(runs=False)

@@ -1,0 +1,79 @@
+"""How a node is judged: the table tests/cases/monitor/status.yml, and what holds for every row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from appliance.cli.status_cmd import EXIT_CODES
+from appliance.cli.status_text import status_json, status_text
+from appliance.monitor.states import ORDER, Judged
+from appliance.monitor.status import Status, judge
+from appliance.monitor.view import AgentSeen
+from tests.unit.monitor.views import before, now, view
+
+CASES = yaml.safe_load((Path(__file__).parents[2] / "cases/monitor/status.yml").read_text("utf-8"))
+EVERY_CASE = [pytest.param(case, id=case["name"].replace(" ", "_")) for case in CASES]
+
+
+def judged(case: dict[str, Any]) -> Status:
+    moment = now(case.get("now", ""))
+    seen = case.get("agent", {"runs": True, "looked": "10s"})
+    agent = AgentSeen(seen["runs"], before(moment, seen["looked"]) if seen["runs"] else 0.0)
+    return judge(view(moment, case["given"]), moment, agent)
+
+
+def found(status: Status, what: str) -> Judged:
+    (one,) = [it for it in status.judged if f"{it.role} {it.subject}" == what]
+    return one
+
+
+@pytest.mark.parametrize("case", EVERY_CASE)
+def test_status_judges(case: dict[str, Any]) -> None:
+    status = judged(case)
+    it = found(status, case["of"])
+    assert it.state == case["state"], it
+    told = " ".join((it.summary, *(f"{reason.sentence} {reason.remedy}" for reason in it.reasons)))
+    for piece in case.get("says", ()):
+        assert piece in told
+    assert status.state == min((one.state for one in status.judged), key=ORDER.index)
+
+
+@pytest.mark.parametrize("case", EVERY_CASE)
+def test_what_is_not_ok_has_a_reason_and_both_prints_show_it(case: dict[str, Any]) -> None:
+    status = judged(case)
+    text, values = status_text(status), json.loads(json.dumps(status_json(status)))
+    assert values["state"] == status.state
+    for it, plain in zip(status.judged, values["judged"], strict=True):
+        assert bool(it.reasons) == (it.state != "ok")
+        assert plain["state"] == it.state
+        for reason in it.reasons:
+            assert reason.sentence in text
+            assert reason.sentence.endswith((".", "again: mass deletion")), reason.sentence
+
+
+def test_the_worst_comes_first() -> None:
+    given = {"written": [{"sequence": 3, "sealed": "20m"}], "held": [{"damage": ["rotten ab"]}, {"service": "docs-y"}]}
+    status = judged({"given": given})
+    assert [it.state for it in status.judged] == ["failed", "ok", "ok", "ok"]
+    assert status.judged[0].subject == "docs-z"
+    assert status_text(status).startswith("failed   docs-z")
+
+
+def test_names_with_line_ends_and_broken_bytes_stay_on_one_line() -> None:
+    given = {
+        "written": [{"sequence": 3, "sealed": "20m"}],
+        "attempts": {"backup docs-a": {"ok": "20m", "left_out": [["/srv/a\nb\udcff", "may not be read"]]}},
+    }
+    text = status_text(judged({"given": given}))
+    assert "/srv/a\\nb\\xff" in text
+    text.encode()
+
+
+def test_every_state_has_an_exit_code_and_only_ok_ends_with_0() -> None:
+    assert set(EXIT_CODES) == set(ORDER)
+    assert [state for state, code in EXIT_CODES.items() if code == 0] == ["ok"]

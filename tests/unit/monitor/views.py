@@ -1,0 +1,123 @@
+"""Views of a node from the few words of a test table: times are "8 h ago" in hours before now, or moments in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from appliance.agent.memory import Memory
+from appliance.backup.safety import Safety
+from appliance.clock import utc_seconds
+from appliance.monitor.view import Attempt, Generation, Grant, Held, Now, Readable, Running, View, Written
+from appliance.territory.model import Schedule
+from appliance.units import DAY, GIB, parse_duration
+
+NOON = utc_seconds("2026-11-25T12:00:00Z")
+AGE = 40 * DAY
+PEERS = ("hermitage", "commune-b")
+
+
+def now(at: str = "", age: int = AGE) -> Now:
+    return Now(utc_seconds(at) if at else NOON, age)
+
+
+def before(moment: Now, text: str) -> float:
+    """Wall seconds of "8h" before `moment`, or of the moment that `text` is."""
+    return utc_seconds(text) if "T" in text else moment.wall - parse_duration(text)
+
+
+def generation(moment: Now, sequence: int, ago: str) -> Generation:
+    return Generation(f"00002.{sequence:010d}.{'a' * 16}", before(moment, ago))
+
+
+def written(moment: Now, words: Mapping[str, Any]) -> Written:
+    """`words`: service, every or daily, sequence and sealed (how long ago), at (peers that have it), grant."""
+    every = 0 if "daily" in words else words.get("every", 1)
+    sequence, at = words.get("sequence", 0), tuple(words.get("at", PEERS))
+    grant = words.get("grant", "commune-a")
+    newest = generation(moment, sequence, words["sealed"]) if sequence else None
+    safety = Safety(at, at, words.get("copies", 2)) if newest else Safety((), (), 2)
+    safe = generation(moment, 1, words["safe"]) if "safe" in words else newest if safety.safe else None
+    return Written(
+        service=words.get("service", "docs-a"),
+        schedule=Schedule(daily_at=words.get("daily", ""), every_hours=every),
+        rpo_seconds=int(parse_duration(words.get("rpo", "1d"))),
+        origin=True,
+        begun=words.get("begun", True),
+        grant=Grant(2, grant, grant == "commune-a") if grant else None,
+        targets=PEERS,
+        newest=newest,
+        generations=sequence,
+        acknowledged=at if newest else (),
+        safety=safety,
+        safe_newest=safe,
+        unsafe_since=before(moment, words["unsafe"]) if "unsafe" in words else 0.0,
+    )
+
+
+def held(moment: Now, words: Mapping[str, Any]) -> Held:
+    """`words`: service, sequence, received (how long ago by both clocks), heirs, lost, damage, used, frozen, forks."""
+    sequence, ago = words.get("sequence", 1), words.get("received", "1h")
+    return Held(
+        service=words.get("service", "docs-z"),
+        rpo_seconds=int(parse_duration(words.get("rpo", "1d"))),
+        expected=words.get("expected", True),
+        newest=generation(moment, sequence, ago) if sequence else None,
+        received=before(moment, ago),
+        received_age=moment.age - int(parse_duration(words.get("uptime", ago))),
+        lost=tuple(words.get("lost", ())),
+        heirs=tuple(words.get("heirs", ())),
+        quota_bytes=100 * GIB,
+        used_bytes=words.get("used", 10) * GIB,
+        forks=tuple(words.get("forks", ())),
+        damage=tuple(words.get("damage", ())),
+        frozen=words.get("frozen", ""),
+    )
+
+
+def attempt(moment: Now, words: Mapping[str, Any]) -> Attempt:
+    """`words`: ago, failures, error, ok (how long ago it worked, by both clocks), mark, left_out, alarms, to_bring."""
+    ago = words.get("ago", words.get("ok", "1h"))
+    ok = words.get("ok")
+    return Attempt(
+        time=before(moment, ago),
+        age=moment.age - int(parse_duration(words.get("uptime", ago))),
+        failures=words.get("failures", 0),
+        error=words.get("error", "it failed." if words.get("failures") else ""),
+        remedy=words.get("remedy", ""),
+        mark=words.get("mark", ""),
+        ok_time=before(moment, words.get("ok_wall", ok)) if ok else None,
+        ok_age=moment.age - int(parse_duration(ok)) if ok else None,
+        left_out=tuple((path, why) for path, why in words.get("left_out", ())),
+        left_out_count=words.get("left_out_count", len(words.get("left_out", ()))),
+        alarms=tuple(words.get("alarms", ())),
+        to_bring=tuple(words.get("to_bring", ())),
+    )
+
+
+def running(moment: Now, words: Mapping[str, Any]) -> Running:
+    since = Now(before(moment, words["since"]), moment.age - int(parse_duration(words["since"])))
+    baseline = generation(moment, words["baseline"], "1h").name if words.get("baseline") else ""
+    peers = tuple(words.get("peers", ()))
+    return Running(words["kind"], words.get("service", "docs-a"), peers, since, baseline)
+
+
+def view(moment: Now, words: Mapping[str, Any]) -> View:
+    """`words`: written, held, readable, attempts, running, unread, disk_free and issued, each as above."""
+    memory = Memory({name: attempt(moment, it) for name, it in words.get("attempts", {}).items()})
+    return View(
+        node="commune-a",
+        timezone="Europe/Paris",
+        serial=7,
+        issued=before(moment, words.get("issued", "10d")),
+        disk_free=words.get("disk_free", 100) * GIB,
+        written=tuple(written(moment, it) for it in words.get("written", ())),
+        held=tuple(held(moment, it) for it in words.get("held", ())),
+        readable=tuple(
+            Readable(it["service"], it["source"], generation(moment, it["sequence"], "1h"), int(DAY))
+            for it in words.get("readable", ())
+        ),
+        attempts=memory.attempts,
+        running=tuple(running(moment, it) for it in words.get("running", ())),
+        unread=words.get("unread", {}),
+    )
