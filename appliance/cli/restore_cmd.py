@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,42 +9,35 @@ from typing import Any
 import click
 
 from appliance.backup.node import Node
-from appliance.backup.openable import AUTO, OpenedSource, open_best
+from appliance.backup.openable import OpenedSource
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.borg.model import Kind, Progress
 from appliance.cli import restore_text as text
-from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, printable
+from appliance.cli.arguments import FILE_TYPE, command, dry_run_option, printable
 from appliance.cli.output import emit, progress, say
-from appliance.cli.this_node import this_layout, this_node, typed_paper
+from appliance.cli.restore_find_cmd import find, versions
+from appliance.cli.restore_source import (
+    catalogue_of,
+    only_service,
+    open_source,
+    paper_option,
+    service_option,
+    source_option,
+)
+from appliance.cli.this_node import this_layout, this_node
 from appliance.errors import WARNINGS, NotFound, UsageError
-from appliance.restore.catalogue import catch_up
 from appliance.restore.contents import examine
 from appliance.restore.job import Job, jobs
 from appliance.restore.jobs import changes_of, plan
 from appliance.restore.jobs import run as run_job
-from appliance.restore.model import Found, Version
-from appliance.restore.schema import open_catalogue
-from appliance.restore.search import deleted, search, versions
+from appliance.restore.model import Version
+from appliance.restore.search import versions as versions_of
 from appliance.restore.undo import undo as undo_job
 from appliance.units import format_bytes
 
 UNENDED = ("planned", "extracted", "kept")
-SEARCHED_FOR_DELETED = 100_000
 PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first slash
-
-service_option = click.option("--service", type=NAME_TYPE, help="Needed where this node may open more than one.")
-source_option = click.option(
-    "--from",
-    "source",
-    default=AUTO,
-    show_default=True,
-    metavar="SOURCE",
-    help="local (written here), standby (held here), peer:NAME, or auto: the best, after asking everybody.",
-)
-paper_option = click.option(
-    "--paper", is_flag=True, help="Open it with the recovery key, typed without echo (or on standard input)."
-)
 
 
 def target_options[F: Callable[..., Any]](function: F) -> F:
@@ -67,51 +58,8 @@ def restore() -> None:
     """Find a file by name over all versions and bring it, a folder or everything back, from the best copy there is."""
 
 
-@restore.command()
-@click.argument("words", metavar="TERM...", nargs=-1)
-@service_option
-@click.option("--deleted", "only_deleted", is_flag=True, help="Only what the newest backup has no more.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most that many.")
-@source_option
-@paper_option
-def find(words: tuple[str, ...], service: str | None, only_deleted: bool, limit: int, source: str, paper: bool) -> None:
-    """Find every file whose path holds all words of TERM, in any version; accents and case do not matter."""
-    term = " ".join(words).strip()
-    if not term and not only_deleted:
-        raise UsageError("what shall be found?", remedy="Give a part of the name, or --deleted for what was deleted.")
-    node = this_node()
-    found: list[dict[str, Any]] = []
-    sources = {}
-    for name in [service] if service else _openable(node):
-        opened = _open(node, name, source, paper=paper)
-        sources[name] = text.source_json(opened)
-        with _catalogue(name, opened) as catalogue:
-            found += [text.found_json(name, hit) for hit in _hits(catalogue, term, limit, only_deleted=only_deleted)]
-    emit({"found": found, "sources": sources}, text.found_text(found))
-    if found:
-        path, of = found[0]["path"], found[0]["service"]
-        say(f"Next: {command('restore', 'versions', path, '--service', of)}")
-
-
-@restore.command("versions")
-@click.argument("path")
-@service_option
-@source_option
-@paper_option
-def versions_(path: str, service: str | None, source: str, paper: bool) -> None:
-    """List every version of exactly this PATH, numbered from 1, the newest."""
-    node = this_node()
-    name = service or _only(node)
-    opened = _open(node, name, source, paper=paper)
-    path = path.strip("/")
-    with _catalogue(name, opened) as catalogue:
-        found = text.versions_json(versions(catalogue, path))
-    emit(
-        {"service": name, "path": path, "versions": found, "source": text.source_json(opened)},
-        text.versions_text(found),
-    )
-    verb = "folder" if found[0]["kind"] == "folder" else "file"
-    say(f"Next: {command('restore', verb, path, '--service', name, '--version', '1', '--to', 'DIR')}")
+restore.add_command(find)
+restore.add_command(versions)
 
 
 @restore.command()
@@ -148,8 +96,8 @@ def folder(path: str, **words: Any) -> int | None:
 def all_(service: str | None, archive: str | None, to: Path, source: str, paper: bool, dry_run: bool) -> int | None:
     """Bring everything of a service back to a folder."""
     node = this_node()
-    name = service or _only(node)
-    opened = _open(node, name, source, paper=paper)
+    name = service or only_service(node)
+    opened = open_source(node, name, source, paper=paper)
     if archive is None:
         found = Borg(opened.repository).archives()
         if not found:
@@ -205,11 +153,11 @@ def _restore_path(
         raise UsageError("a version and an archive were given.", remedy="Give --version or --archive, not both.")
     path = path.strip("/")
     node = this_node()
-    name = service or _only(node)
-    opened = _open(node, name, source, paper=paper)
+    name = service or only_service(node)
+    opened = open_source(node, name, source, paper=paper)
     if not archive:
-        with _catalogue(name, opened) as catalogue:
-            version = _version(versions(catalogue, path), number or 1)
+        with catalogue_of(name, opened) as catalogue:
+            version = _version(versions_of(catalogue, path), number or 1)
         _check_kind(path, version.kind, folder=folder)
         archive = version.archive
     return _carry_out(node, name, opened, archive, path, to=to, dry_run=dry_run)
@@ -271,38 +219,6 @@ def _cut_short(restores: Path, archive: str, path: str, target: Path, *, in_plac
     return None
 
 
-def _open(node: Node, service: str, source: str, *, paper: bool) -> OpenedSource:
-    opened = open_best(node, service, source, typed_paper if paper else None)
-    if opened.told:
-        say(f"Note: {opened.told}")
-    return opened
-
-
-@contextlib.contextmanager
-def _catalogue(service: str, opened: OpenedSource) -> Iterator[sqlite3.Connection]:
-    """The catalogue of `service`, caught up with the archives of the opened repository one by one."""
-    with contextlib.closing(open_catalogue(opened.catalogue)) as catalogue:
-        borg = Borg(opened.repository)
-        if catch_up(catalogue, borg, archives_max=1).archives:
-            total = len(borg.archives())
-            with progress(f"Reading the names of {service}") as advance:
-                done = 1
-                while catch_up(catalogue, borg, archives_max=1).archives:
-                    done += 1
-                    advance(done, total)
-        yield catalogue
-
-
-def _hits(catalogue: sqlite3.Connection, term: str, limit: int, *, only_deleted: bool) -> tuple[Found, ...]:
-    if not term:
-        return deleted(catalogue, limit=limit)
-    if not only_deleted:
-        return search(catalogue, term, limit=limit)
-    # A search knows nothing of deletion, so it has to look at more than it may show.
-    hits = search(catalogue, term, limit=SEARCHED_FOR_DELETED)
-    return tuple(hit for hit in hits if hit.deleted)[:limit]
-
-
 def _version(found: tuple[Version, ...], number: int) -> Version:
     if number > len(found):
         raise NotFound(f"there are {len(found)} versions, no number {number}.", remedy="See `restore versions`.")
@@ -313,22 +229,6 @@ def _check_kind(path: str, kind: Kind, *, folder: bool) -> None:
     if (kind == "folder") != folder:
         verb = "folder" if kind == "folder" else "file"
         raise UsageError(f'"{path}" is a {kind}.', remedy=f"Type `appliance restore {verb}`.")
-
-
-def _openable(node: Node) -> list[str]:
-    """The services that trust this node with their data."""
-    territory = node.bundle.territory
-    found = [name for name in sorted(territory.services) if node.name in territory.trusted(name)]
-    if not found:
-        raise NotFound(f"no service trusts {node.name} with its data.", remedy="Restore on the origin or a standby.")
-    return found
-
-
-def _only(node: Node) -> str:
-    found = _openable(node)
-    if len(found) > 1:
-        raise UsageError("which service is this about?", remedy=f"Give --service; known: {', '.join(found)}.")
-    return found[0]
 
 
 def _jobs(service: str | None) -> Iterator[tuple[str, Job]]:

@@ -1,0 +1,71 @@
+"""Which service, from which source: what `appliance restore` asks before it searches or restores."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+
+import click
+
+from appliance.backup.node import Node
+from appliance.backup.openable import AUTO, OpenedSource, open_best
+from appliance.borg.client import Borg
+from appliance.cli.arguments import NAME_TYPE
+from appliance.cli.output import progress, say
+from appliance.cli.this_node import typed_paper
+from appliance.errors import NotFound, UsageError
+from appliance.restore.catalogue import catch_up
+from appliance.restore.schema import open_catalogue
+from appliance.territory.implicit import is_implicit
+
+service_option = click.option("--service", type=NAME_TYPE, help="Needed where this node may open more than one.")
+source_option = click.option(
+    "--from",
+    "source",
+    default=AUTO,
+    show_default=True,
+    metavar="SOURCE",
+    help="local (written here), standby (held here), peer:NAME, or auto: the best, after asking everybody.",
+)
+paper_option = click.option(
+    "--paper", is_flag=True, help="Open it with the recovery key, typed without echo (or on standard input)."
+)
+
+
+def open_source(node: Node, service: str, source: str, *, paper: bool) -> OpenedSource:
+    opened = open_best(node, service, source, typed_paper if paper else None)
+    if opened.told:
+        say(f"Note: {opened.told}")
+    return opened
+
+
+@contextlib.contextmanager
+def catalogue_of(service: str, opened: OpenedSource) -> Iterator[sqlite3.Connection]:
+    """The catalogue of `service`, caught up with the archives of the opened repository one by one."""
+    with contextlib.closing(open_catalogue(opened.catalogue)) as catalogue:
+        borg = Borg(opened.repository)
+        if catch_up(catalogue, borg, archives_max=1).archives:
+            total = len(borg.archives())
+            with progress(f"Reading the names of {service}") as advance:
+                done = 1
+                while catch_up(catalogue, borg, archives_max=1).archives:
+                    done += 1
+                    advance(done, total)
+        yield catalogue
+
+
+def openable(node: Node) -> list[str]:
+    """The services that trust this node with their data; nodes' own ones only where there is no other."""
+    territory = node.bundle.territory
+    found = [it for _, it in sorted(territory.services.items()) if node.name in territory.trusted(it.name)]
+    if not found:
+        raise NotFound(f"no service trusts {node.name} with its data.", remedy="Restore on the origin or a standby.")
+    return [it.name for it in found if not is_implicit(it)] or [it.name for it in found]
+
+
+def only_service(node: Node) -> str:
+    found = openable(node)
+    if len(found) > 1:
+        raise UsageError("which service is this about?", remedy=f"Give --service; known: {', '.join(found)}.")
+    return found[0]
