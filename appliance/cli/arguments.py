@@ -62,6 +62,13 @@ def check_writable(path: Path) -> None:
         raise PermissionError(13, "not writable", str(path.parent))
 
 
+def check_folder(path: Path) -> None:
+    """Raise UsageError or NotFound unless `path` is a folder in which files can be made."""
+    if path.exists() and not path.is_dir():
+        raise UsageError("this is a file; name a folder.", where=str(path))
+    check_writable(path / "file")
+
+
 def write_file(path: Path, data: bytes) -> None:
     check_writable(path)
     write_atomic(path, data)

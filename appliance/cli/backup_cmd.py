@@ -8,8 +8,7 @@ import click
 
 from appliance.backup import writer
 from appliance.backup.adopt import own_repository
-from appliance.backup.begin import begin as begin_service
-from appliance.backup.begin import chain_of, check_grant, take_first_grant
+from appliance.backup.begin import chain_of, check_grant
 from appliance.backup.fetch import Survey, short_name, survey
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.node import Node
@@ -28,6 +27,7 @@ from appliance.cli.arguments import (
     service_argument,
     write_file,
 )
+from appliance.cli.begin_cmd import accept, begin, say_grant
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, NotFound, UsageError
@@ -40,41 +40,8 @@ def backup() -> None:
     """The services that this node writes: begin them, back them up, continue them after a loss."""
 
 
-@backup.command()
-@service_argument
-@click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where the request for the grant goes.")
-@dry_run_option
-def begin(service: str, out: Path, dry_run: bool) -> None:
-    """Make the repository and the key of SERVICE on its origin, and the signed request for its first grant.
-
-    Calling again gives the same repository.
-    """
-    node = this_node()
-    check_writable(out)
-    origin = node.bundle.terms(service).origin
-    if not dry_run:
-        write_file(out, begin_service(node, service))
-    shown = {"service": service, "origin": origin, "request": str(out), "written": not dry_run}
-    if dry_run:
-        emit(shown, f"{service} would begin at {origin}, in {node.service(service).root}.")
-        return
-    emit(shown, f"{service} has its repository here; the request for its first grant is {out}.")
-    _say_grant(node, service, out, f"backup accept {service}")
-
-
-@backup.command()
-@service_argument
-@click.argument("grant", metavar="GRANT", type=FILE_TYPE)
-@dry_run_option
-def accept(service: str, grant: Path, dry_run: bool) -> None:
-    """Take the first grant of SERVICE; from then on this node may write it."""
-    node = this_node()
-    raw = read_file(grant)
-    taken = check_grant(node, service, raw) if dry_run else take_first_grant(node, service, raw)
-    shown = {"service": service, "epoch": taken.epoch, "writer": taken.writer, "taken": not dry_run}
-    emit(shown, f"{taken.writer} {'would write' if dry_run else 'writes'} {service} in epoch {taken.epoch}.")
-    if not dry_run:
-        say(f"Next: {command('backup', 'run', service)}")
+for verb in (begin, accept):
+    backup.add_command(verb)
 
 
 @backup.command()
@@ -233,7 +200,7 @@ def _ask_to_continue(node: Node, service: str, out: Path, reason: str, generatio
         f"Generation {sealed.header.id} is here; the request to continue it is {out}.",
     )
     code = _warn(found, newest, less)
-    _say_grant(node, service, out, f"backup resync {service} --grant")
+    say_grant(str(out), f"{service}.grant", "backup", "resync", service, "--grant", f"{service}.grant")
     return code
 
 
@@ -298,9 +265,3 @@ def _say_safe(service: str, safety: Safety) -> None:
         return
     say(f"It becomes safe once {safety.promised - len(safety.counted)} more peers have it.")
     say(f"Next, when they answer: {command('backup', 'push', service)}")
-
-
-def _say_grant(node: Node, service: str, request: Path, verb: str) -> None:
-    say("Next, whoever holds the territory key types:")
-    say(f"  appliance territory grant {request} --bundle BUNDLE --key KEY --out {service}.grant")
-    say(f"Then, here: {command(*verb.split(), f'{service}.grant')}")

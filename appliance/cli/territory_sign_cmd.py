@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ from typing import Any
 import click
 
 from appliance.cli import territory_text
-from appliance.cli.arguments import FILE_TYPE, check_writable, dry_run_option, printable, read_file, write_file
+from appliance.cli.arguments import (
+    FILE_TYPE,
+    check_folder,
+    check_writable,
+    dry_run_option,
+    printable,
+    read_file,
+    write_file,
+)
 from appliance.cli.output import emit, say
 from appliance.clock import SystemClock, utc_text
 from appliance.config.collected import merge, read_collected
@@ -91,41 +100,57 @@ def sign(
 
 
 @click.command()
-@click.argument("request", metavar="REQUEST", type=FILE_TYPE)
+@click.argument("requests", metavar="REQUEST...", type=FILE_TYPE, nargs=-1, required=True)
 @click.option("--bundle", required=True, metavar="FILE", type=FILE_TYPE, help="The bundle in force.")
 @key_option
-@click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where the signed grant goes.")
+@click.option(
+    "--out", required=True, metavar="FILE|DIR", type=FILE_TYPE, help="Where the grant goes; a DIR for several."
+)
 @click.option("--yes", is_flag=True, help="Sign without asking.")
 @dry_run_option
-def grant(request: Path, bundle: Path, key: Path, out: Path, yes: bool, dry_run: bool) -> None:
+def grant(requests: tuple[Path, ...], bundle: Path, key: Path, out: Path, yes: bool, dry_run: bool) -> None:
     """Grant the next epoch to the node that signed REQUEST, after showing who asks, for what and why.
 
-    From then on only that node can write the service. Be sure that the present writer is gone or has stopped.
+    From then on only that node can write the service. Be sure that the present writer is gone or has stopped. Of
+    several requests each is confirmed, and DIR gets a file SERVICE.grant for each.
     """
-    check_writable(out)
+    single = len(requests) == 1 and not out.is_dir()
+    check_writable(out) if single else check_folder(out)
     territory_key = load_key(key)
     in_force = read_bundle(read_file(bundle), public_line(territory_key))
-    asked = _read_request(read_file(request), in_force)
-    answer = read_grant(make_grant(territory_key, asked), public_line(territory_key))
+    asked = _read_requests(requests, in_force)
+    answers = [read_grant(make_grant(territory_key, it), public_line(territory_key)) for it in asked]
+    files = [out if single else out / f"{it.service}.grant" for it in answers]
+    shown = [_asked(it, answer, in_force) for it, answer in zip(asked, answers, strict=True)]
     if not dry_run:
-        _confirm(_asked(asked, answer, in_force), yes=yes)
-        write_file(out, answer.document.raw)
-    emit(
-        {
-            "service": answer.service,
-            "writer": answer.writer,
-            "epoch": answer.epoch,
-            "previous": answer.previous,
-            "repository": answer.repository,
-            "reason": answer.reason,
-            "out": str(out),
-            "written": not dry_run,
-        },
-        _asked(asked, answer, in_force) if dry_run else f"{out}: {answer.writer} may write {answer.service}.",
-    )
+        for answer, file, words in zip(answers, files, shown, strict=True):
+            _confirm(words, yes=yes)
+            write_file(file, answer.document.raw)
+    values = [_grant_json(answer, file, dry_run) for answer, file in zip(answers, files, strict=True)]
+    said = shown if dry_run else [f"{it['out']}: {it['writer']} may write {it['service']}." for it in values]
+    emit(values[0] if single else {"grants": values}, "\n".join(said))
     if not dry_run:
-        verb = f"backup resync {answer.service} --grant" if answer.previous else f"backup accept {answer.service}"
-        say(f"Next, on {answer.writer}: appliance {verb} {out}")
+        for it in values:
+            _say_next(it)
+
+
+def _grant_json(answer: Grant, file: Path, dry_run: bool) -> dict[str, Any]:
+    return {
+        "service": answer.service,
+        "writer": answer.writer,
+        "epoch": answer.epoch,
+        "previous": answer.previous,
+        "repository": answer.repository,
+        "reason": answer.reason,
+        "out": str(file),
+        "written": not dry_run,
+    }
+
+
+def _say_next(values: Mapping[str, Any]) -> None:
+    service = values["service"]
+    verb = f"backup resync {service} --grant" if values["previous"] else f"backup accept {service}"
+    say(f"Next, on {values['writer']}: appliance {verb} {values['out']}")
 
 
 def _recovery(given: str | None, plan: Path) -> str | None:
@@ -171,6 +196,15 @@ def _text(new: Draft, out: Path, dry_run: bool) -> str:
     if not new.recovery:
         lines.append("There is no recovery key: data whose trusted nodes are all lost could not be read any more.")
     return "\n".join(lines)
+
+
+def _read_requests(files: Sequence[Path], in_force: Bundle) -> list[GrantRequest]:
+    """All of them, before any is answered; two of one service would make two writers of it."""
+    asked = [_read_request(read_file(file), in_force) for file in files]
+    for service, count in Counter(it.service for it in asked).items():
+        if count > 1:
+            raise UsageError(f"{count} requests are for {service}.", remedy="Give the one that shall be granted.")
+    return asked
 
 
 def _read_request(raw: bytes, in_force: Bundle) -> GrantRequest:

@@ -1,0 +1,126 @@
+"""`appliance backup begin` and `accept`: start services at their origin, one by one or all that begin here at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.backup.begin import begin as begin_service
+from appliance.backup.begin import chain_of, check_grant, take_first_grant
+from appliance.backup.node import Node
+from appliance.cli.arguments import (
+    FILE_TYPE,
+    NAME_TYPE,
+    check_folder,
+    check_writable,
+    command,
+    dry_run_option,
+    read_file,
+    write_file,
+)
+from appliance.cli.output import emit, say
+from appliance.cli.this_node import this_node
+from appliance.errors import NotFound, UsageError
+from appliance.trust.grant import Grant
+
+REQUEST, GRANT = ".request", ".grant"
+FOLDER_TYPE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("service", type=NAME_TYPE, required=False)
+@click.option("--all", "every", is_flag=True, help="Every service that begins here and has no grant yet.")
+@click.option("--out", required=True, metavar="FILE|DIR", type=FILE_TYPE, help="Where the request goes; a DIR for all.")
+@dry_run_option
+def begin(service: str | None, every: bool, out: Path, dry_run: bool) -> None:
+    """Make the repository and the key of SERVICE on its origin, and the signed request for its first grant.
+
+    With --all the node's own service is among them, and DIR gets a file SERVICE.request for each. Calling again gives
+    the same repository.
+    """
+    node = this_node()
+    if (service is None) != every:
+        raise UsageError("which service shall begin?", remedy="Give its name, or --all.")
+    if service is None:
+        _begin_all(node, out, dry_run=dry_run)
+        return
+    check_writable(out)
+    shown = _begin(node, service, out, dry_run=dry_run)
+    if dry_run:
+        emit(shown, f"{service} would begin at {shown['origin']}, in {node.service(service).root}.")
+        return
+    emit(shown, f"{service} has its repository here; the request for its first grant is {out}.")
+    say_grant(str(out), f"{service}{GRANT}", "backup", "accept", service, f"{service}{GRANT}")
+
+
+def _begin_all(node: Node, folder: Path, *, dry_run: bool) -> None:
+    check_folder(folder)
+    names = _waiting(node)
+    if not names:
+        raise NotFound(f"no service of {node.name} waits for its first grant.")
+    begun = [_begin(node, name, folder / f"{name}{REQUEST}", dry_run=dry_run) for name in names]
+    verb = "would begin" if dry_run else "has its repository here"
+    emit({"services": begun}, "\n".join(f"{it['service']} {verb}; request: {it['request']}" for it in begun))
+    if not dry_run:
+        say_grant(f"{folder}/*{REQUEST}", str(folder), "backup", "accept", "--all", str(folder))
+
+
+def _begin(node: Node, service: str, out: Path, *, dry_run: bool) -> dict[str, Any]:
+    origin = node.bundle.terms(service).origin
+    if not dry_run:
+        write_file(out, begin_service(node, service))
+    return {"service": service, "origin": origin, "request": str(out), "written": not dry_run}
+
+
+@click.command()
+@click.argument("service", type=NAME_TYPE, required=False)
+@click.argument("grant", metavar="[GRANT]", type=FILE_TYPE, required=False)
+@click.option("--all", "folder", metavar="DIR", type=FOLDER_TYPE, help="Every SERVICE.grant in DIR that is waited for.")
+@dry_run_option
+def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run: bool) -> None:
+    """Take the first grant of SERVICE; from then on this node may write it."""
+    node = this_node()
+    if (service is None) != (grant is None) or (grant is None) != (folder is not None):
+        raise UsageError("which grant shall be taken?", remedy="Give SERVICE and GRANT, or --all DIR.")
+    if service and grant:
+        taken = _accept(node, service, grant, dry_run=dry_run)
+        emit(_taken_json(taken, dry_run), _taken_text(taken, dry_run))
+        if not dry_run:
+            say(f"Next: {command('backup', 'run', service)}")
+        return
+    assert folder is not None
+    files = {name: folder / f"{name}{GRANT}" for name in _waiting(node)}
+    found = [_accept(node, name, file, dry_run=dry_run) for name, file in files.items() if file.exists()]
+    if not found:
+        raise NotFound("no grant that this node waits for is there.", where=str(folder))
+    emit({"grants": [_taken_json(it, dry_run) for it in found]}, "\n".join(_taken_text(it, dry_run) for it in found))
+    if not dry_run:
+        say(f"Next: {command('agent')}")
+
+
+def say_grant(request: str, grant: str, *then: str) -> None:
+    """What the key holder types to answer `request` with `grant`, and what is typed here afterwards."""
+    say("Next, whoever holds the territory key types:")
+    say(f"  appliance territory grant {request} --bundle BUNDLE --key KEY --out {grant}")
+    say(f"Then, here: {command(*then)}")
+
+
+def _waiting(node: Node) -> list[str]:
+    """The services that begin at this node and have no grant yet."""
+    here = node.bundle.territory.services_of(node.name)
+    return sorted(service.name for service in here if not chain_of(node, service.name).grants())
+
+
+def _accept(node: Node, service: str, file: Path, *, dry_run: bool) -> Grant:
+    raw = read_file(file)
+    return check_grant(node, service, raw) if dry_run else take_first_grant(node, service, raw)
+
+
+def _taken_json(taken: Grant, dry_run: bool) -> dict[str, Any]:
+    return {"service": taken.service, "epoch": taken.epoch, "writer": taken.writer, "taken": not dry_run}
+
+
+def _taken_text(taken: Grant, dry_run: bool) -> str:
+    return f"{taken.writer} {'would write' if dry_run else 'writes'} {taken.service} in epoch {taken.epoch}."

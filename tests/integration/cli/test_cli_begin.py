@@ -1,0 +1,59 @@
+"""All services of a node begun at once: one command there, one at the key holder's desk, one there again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.config.load import load
+from appliance.escrow.age import generate
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.territory.implicit import with_implicit
+from tests.integration.cli.typed import Typed
+
+INVENTORY = Path(__file__).parents[3] / "inventory/demo"
+NODE, OWN, DOCS = "commune-a", "appliance-commune-a", "docs-a"
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> Typed:
+    """The demo's nodes, each with its own service too; nothing has begun and nothing runs."""
+    made = ProcessTerritory(tmp_path / "made", with_implicit(replace(load(INVENTORY), own_backup=True)))
+    made.create()
+    made.sign()
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    (desk / "territory").write_bytes(made.territory_key.read_bytes())
+    (desk / "bundle").write_bytes(made.nodes[NODE].layout.bundle.read_bytes())
+    return Typed(desk, tmp_path, generate(), made.nodes)
+
+
+def test_all_that_begins_at_a_node_is_requested_granted_and_accepted_at_once(typed: Typed) -> None:
+    desk, layout = str(typed.desk), typed.nodes[NODE].layout
+    begin, accept = ("backup", "begin", "--all", "--out", desk), ("backup", "accept", "--all", desk)
+    grant = ("territory", "grant", "--bundle", "bundle", "--key", "territory", "--out", ".", "--yes")
+
+    assert [it["written"] for it in typed(NODE, *begin, "--dry-run")["services"]] == [False, False]
+    assert not layout.service(DOCS).root.exists()
+    assert "no grant that this node waits for is there" in typed(NODE, *accept, code=3)
+    assert [it["service"] for it in typed(NODE, *begin)["services"]] == [OWN, DOCS]
+    requests = [f"{name}.request" for name in (OWN, DOCS)]
+    assert f"2 requests are for {OWN}" in typed.at_desk(*grant, *requests, requests[0], code=2)
+    assert list(typed.desk.glob("*.grant")) == []
+    granted = typed.at_desk(*grant, *requests)["grants"]
+    assert [(it["service"], it["epoch"], it["out"]) for it in granted] == [
+        (name, 2, f"{name}.grant") for name in (OWN, DOCS)
+    ]
+    assert [(it["service"], it["taken"]) for it in typed(NODE, *accept)["grants"]] == [(OWN, True), (DOCS, True)]
+    assert "waits for its first grant" in typed(NODE, *begin, code=3)
+    assert typed(NODE, "backup", "run", OWN, "--dry-run")["reads"] == [
+        str(layout.root.resolve() / name)
+        for name in ("node.json", "bundle", "journal.jsonl", f"services/{OWN}/chain", f"services/{DOCS}/chain")
+    ]
+
+
+def test_one_service_is_named_or_all_of_them(typed: Typed) -> None:
+    for words in (("begin", "--out", "x"), ("begin", DOCS, "--all", "--out", "x"), ("accept", DOCS)):
+        assert "or --all" in typed(NODE, "backup", *words, code=2)
