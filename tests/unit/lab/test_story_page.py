@@ -1,4 +1,4 @@
-"""The page of a report shows what the report says, in colours that a browser understands, and nothing it was not told."""
+"""The page of a report shows what the report says, in colours that a browser understands, and nothing else."""
 
 from __future__ import annotations
 

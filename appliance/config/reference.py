@@ -1,0 +1,94 @@
+"""docs/reference/territory.md, written from the schema: run this module, its output is the page.
+
+Types and defaults are the schema's own; each setting has its sentence in `meanings`, and a test misses those without.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from appliance.config import fields
+from appliance.config.meanings import MEANINGS, SECTIONS
+from appliance.territory.model import Schedule
+from appliance.units import format_bytes, format_duration
+
+HEAD = """# Settings of territory.yml
+
+Written from the schema by `python3 -m appliance.config.reference`; `appliance territory check` says what is wrong in a
+file, each mistake with its line. Two whole files: `inventory/demo/territory.yml`, `inventory/example/territory.yml`.
+
+- Names are small letters, digits and hyphens, a letter first, 63 characters at most.
+- Sizes are written `500G` or `1.5T`, in powers of 1024; durations `90s`, `15m`, `4h`, `30d`, `2w`.
+- What is not known is refused, and so are aliases (`*x`) and tags (`!x`). Text stays text: `21:30` is a time.
+- A setting marked *later* is checked, signed and shown; nothing obeys it yet.
+"""
+
+# In the order in which they are looked for: what an alias of `fields` is called for a person.
+KINDS = (
+    (fields.Size, "size"),
+    (fields.Duration, "duration"),
+    (fields.LocalSchedule, "schedule"),
+    (fields.Names, "list of names"),
+    (fields.Name, "name"),
+    (fields.Address, "address"),
+    (fields.Port, "port"),
+    (fields.Insee, "INSEE code"),
+    (fields.Country, "country"),
+    (fields.Database, "name of a database"),
+    (fields.Timezone, "time zone"),
+    (fields.Text, "text"),
+    (bool, "yes or no"),
+    (int, "number"),
+    (float, "number"),
+    (str, "text"),
+)
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    return HEAD + "".join(_section(part, title, words) for part, (title, words) in SECTIONS.items())
+
+
+def _section(part: type[BaseModel], title: str, words: str) -> str:
+    hints = get_type_hints(part, include_extras=True)
+    rows = "".join(
+        f"| `{name}` | {_kind(hints[name])} | {_default(hints[name], field)} | {MEANINGS[part][name]} |\n"
+        for name, field in part.model_fields.items()
+    )
+    return f"\n## {title}\n\n{words}\n\n| setting | is a | without it | meaning |\n| --- | --- | --- | --- |\n{rows}"
+
+
+def _kind(hint: Any) -> str:
+    for alias, word in KINDS:
+        if hint == alias:
+            return word
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _kind(get_args(hint)[0])
+    if origin is list:
+        return "list"
+    return "mapping" if hint is not Any else "section"
+
+
+def _default(hint: Any, field: FieldInfo) -> str:
+    if field.is_required():
+        return "*required*"
+    value = field.default
+    if not value and not isinstance(value, bool):
+        return "none"
+    if isinstance(value, BaseModel):
+        return "see there"
+    if isinstance(value, Schedule):
+        return f'`"{value.daily_at}"`'
+    if isinstance(value, bool):
+        return "`yes`" if value else "`no`"
+    if hint == fields.Size:
+        return format_bytes(value)
+    return format_duration(value) if hint == fields.Duration else f"`{value}`"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
