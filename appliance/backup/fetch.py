@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.at_hand import place_at_hand
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, Lines, connect
+from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.store import HEADER, LIST
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
@@ -30,10 +32,13 @@ class Survey:
 
     heads: tuple[Head, ...]
     silent: Mapping[str, str]
+    own: GenerationId | None = None
+    """The newest that the asking node holds itself, for a service of others."""
 
     def newest(self) -> GenerationId:
-        """The newest generation anybody attests; raise NotFound when nobody holds one."""
+        """The newest generation anybody attests, the asker included; raise NotFound when nobody holds one."""
         held = [head.newest.id for head in self.heads if head.newest]
+        held += [self.own] if self.own else []
         if not held:
             raise NotFound("no peer that answered holds a generation.", remedy=self.told())
         return max(held)
@@ -59,7 +64,17 @@ def survey(node: Node, service: str, peers: tuple[str, ...], lines: Lines | None
     silent = {
         peer: answer.what for peer, answer in zip(peers, answers, strict=True) if isinstance(answer, ApplianceError)
     }
-    return Survey(heads, silent)
+    return Survey(heads, silent, _newest_held(node, service))
+
+
+def _newest_held(node: Node, service: str) -> GenerationId | None:
+    """The newest generation in this node's own holding; None when it holds none that proves itself."""
+    holding = node.holding(service)
+    name = max((item.name for item in holding.stored() if item.held), default="")
+    try:
+        return read_stored_header(node, holding, name).id if name else None
+    except ApplianceError:
+        return None
 
 
 def _ask_head(lines: Lines, service: str, peer: str) -> Head | ApplianceError:
@@ -70,18 +85,45 @@ def _ask_head(lines: Lines, service: str, peer: str) -> Head | ApplianceError:
         return error
 
 
-def fetch(node: Node, service: str, peer: str, name: str | None, folder: Path, chain: Chain | None = None) -> Sealed:
+def fetch(
+    node: Node,
+    service: str,
+    peer: str,
+    name: str | None,
+    folder: Path,
+    chain: Chain | None = None,
+    paths: Container[str] | None = None,
+) -> Sealed:
     """Bring generation `name` (None: the newest held) of `service` from `peer` into `folder`; return it, checked.
 
-    With `chain`, the grants and headers of the whole history are kept in it.
+    With `chain`, the grants and headers of the whole history are kept in it. With `paths`, only these files come. What
+    is on this machine already is not asked for.
     """
     verb = "get-own" if node.bundle.terms(service).origin == node.name else "get"
     with connect(node, peer) as conversation:
         conversation.ask(verb, service, generation=name)
         sealed = _read_generation(conversation, service, chain)
         make_private_folder(folder)
-        _receive_files(conversation.channel, sealed.entries, folder)
+        entries = tuple(entry for entry in sealed.entries if paths is None or entry.path in paths)
+        placed = place_at_hand(node, service, entries, folder)
+        _receive_files(conversation.channel, tuple(entry for entry in entries if entry.path not in placed), folder)
         conversation.channel.write_frame({"done": True})
+    return sealed
+
+
+def _take_held(node: Node, service: str, name: str, folder: Path, chain: Chain | None) -> Sealed:
+    """The same from what this node holds itself: it may be the last that has it."""
+    sealed, holding = read_held(node, service, name), node.holding(service)
+    if chain:
+        for epoch in holding.epochs():
+            chain.add_grant(read_grant(holding.grant(epoch), node.bundle.territory_key))
+        for item in holding.stored():
+            chain.add_header(read_stored_header(node, holding, item.name))
+    placed = place_at_hand(node, service, sealed.entries, make_private_folder(folder))
+    others = (entry for entry in sealed.entries if entry.path not in placed)
+    wrong = [entry.path for entry in others if _offset(folder / entry.path, entry) is not None]
+    if wrong:
+        raise IntegrityError(f"{wrong[0]} is rotten or gone here.", remedy="Mend it: `appliance vault repair`.")
     return sealed
 
 
@@ -168,23 +210,26 @@ def fetch_newest(
     terms = node.bundle.terms(service)
     peers = tuple(peer for peer in (*terms.holders, *terms.spares) if peer != node.name)
     survey_ = survey(node, service, peers)
-    name = _held_name(survey_, wanted) if wanted else survey_.newest().name
+    own = frozenset(item.name for item in node.holding(service).stored() if item.held)
+    name = _held_name(survey_, own, wanted) if wanted else survey_.newest().name
     errors = []
-    for head in survey_.heads:
-        if name in head.held:
+    for holder, held in ((node.name, own), *((head.peer, head.held) for head in survey_.heads)):
+        if name in held:
             try:
-                return fetch(node, service, head.peer, name, folder, chain), survey_
+                if holder == node.name:
+                    return _take_held(node, service, name, folder, chain), survey_
+                return fetch(node, service, holder, name, folder, chain), survey_
             except ApplianceError as error:
-                errors.append(f"{head.peer}: {error.what}")
+                errors.append(f"{holder}: {error.what}")
     raise Unreachable(
         f"nobody could send generation {short_name(name)}: {' '.join(errors)}",
         remedy="Try again, or continue from an older one with --generation.",
     )
 
 
-def _held_name(found: Survey, wanted: str) -> str:
+def _held_name(found: Survey, own: Iterable[str], wanted: str) -> str:
     """The full name of the generation that somebody calls "2.7"; raise NotFound, or Refused for one that forked."""
-    names = {name for head in found.heads for name in head.held}
+    names = {name for head in found.heads for name in head.held} | {*own}
     matching = {name for name in names if name == wanted or short_name(name) == wanted}
     if not matching:
         raise NotFound(

@@ -1,41 +1,71 @@
-"""Is this node the one that wrote last, or an older image of it? Its peers can tell; when none answers, this file must.
+"""Is this node the one that wrote last, or an older image of it? Its peers can tell, and so can this file.
 
 It lies beside the state folder, not in it, so that restoring the folder from an image does not bring it back too;
-with the machine's id in it, a clone does not pass either. It names the newest sealed generation: what was never
-sealed never left the machine, so its counters can do no harm.
+with the machine's id in it, a clone does not pass either. It names the newest sealed generation, and it is written
+before a byte of that leaves: what was never sent can do no harm with its counters.
+
+A peer that answers may not have got the newest one, so what this machine remembers is asked first, always; when no
+peer answers, this machine must be able to show that it remembers.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-from appliance.backup.chain import Sealed
+from appliance.backup.chain import Chain, Sealed
 from appliance.backup.node import Node
 from appliance.errors import Refused
-from appliance.host.files import write_atomic
+from appliance.host.files import locked, write_atomic
 
 MACHINE_ID = Path("/etc/machine-id")
 
 
 def remember(node: Node, service: str, sealed: Sealed) -> None:
     """Write down what was just sealed, before it is sent."""
-    known = _load(node)
-    known[service] = sealed.header.id.digest
-    text = json.dumps({"machine": _machine(), "newest": known})
-    write_atomic(node.layout.lineage, text.encode() + b"\n", mode=0o600)
+    _change(node, service, lambda known: sealed.header.id.digest)
 
 
-def prove_alone(node: Node, service: str, newest: Sealed | None) -> None:
-    """Raise Refused unless this machine itself can show that `newest` is the last it sealed. For when no peer
-    answers.
+def remember_cut(node: Node, service: str, sealed: Sealed) -> None:
+    """The same for what a run sealed that was cut before it could; never back to an older one."""
+    before = sealed.header.previous
+    _change(node, service, lambda known: sealed.header.id.digest if known == before else known)
+
+
+def prove(node: Node, service: str, chain: Chain, newest: Sealed | None, *, answered: bool) -> None:
+    """Raise Refused when this machine remembers a generation that `newest` does not continue.
+
+    When no peer `answered`, Refused too unless it is the last one that was sealed here.
     """
     known = _load(node).get(service)
-    if known != (newest.header.id.digest if newest else None):
+    if known is None and (answered or newest is None):
+        return
+    if known and newest and chain.leads_from(known, newest.header.id):
+        # The one after the remembered may be a run's that was cut between sealing and remembering: nothing left.
+        if answered or known in (newest.header.id.digest, newest.header.previous):
+            return
+    elif known:
         raise Refused(
-            f"no peer answers, and nothing here proves that this is not an older image or a clone of {node.name}.",
-            remedy="The backup waits until a peer answers; borg must not write before (counters could be used twice).",
+            f"this machine sealed a newer generation of {service} than its state folder has: it is an older image.",
+            remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
         )
+    raise Refused(
+        f"no peer answers, and nothing here proves that this is not an older image or a clone of {node.name}.",
+        remedy="The backup waits until a peer answers; borg must not write before (counters could be used twice).",
+    )
+
+
+def _change(node: Node, service: str, newest: Callable[[str | None], str | None]) -> None:
+    """Several services of a node are sealed at once and share the file."""
+    path = node.layout.lineage
+    with locked(path.with_name(f"{path.name}.lock"), what="the lineage of this machine", wait=True):
+        known = _load(node)
+        digest = newest(known.get(service))
+        if digest is None or digest == known.get(service):
+            return
+        text = json.dumps({"machine": _machine(), "newest": {**known, service: digest}})
+        write_atomic(path, text.encode() + b"\n", mode=0o600)
 
 
 def _load(node: Node) -> dict[str, str]:

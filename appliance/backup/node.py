@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.vault.store import Holding
+from appliance.backup.vault.wire import QUIET_SECONDS
 from appliance.clock import Clock, SystemClock
 from appliance.host.ageing import AgeingClock
 from appliance.host.journal import Journal
@@ -22,6 +23,8 @@ class Node:
     clock: Clock
     ageing: AgeingClock
     journal: Journal
+    patience_seconds: float = QUIET_SECONDS
+    """How long a peer that says nothing is waited for."""
 
     def holding(self, service: str) -> Holding:
         """What this node holds of `service` for others."""

@@ -108,6 +108,8 @@ def _is_written_here(node: Node, service: str) -> bool:
     grants = chain_of(node, service).grants()
     if not grants or not node.service(service).repository.exists():
         return False
+    if max(node.holding(service).epochs(), default=0) > max(grants):
+        return False  # it was written here once: its present writer has pushed to us since
     return grants[max(grants)].writer_key == node.bundle.member(node.name).keys.sign
 
 

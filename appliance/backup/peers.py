@@ -104,7 +104,8 @@ class Line:
         )
         self._process = start_client(argv)
         self._to, self._from, self._said = pipes_of(self._process)
-        self.conversation = Conversation(node, self.peer, Channel(self._from.fileno(), self._to.fileno()))
+        channel = Channel(self._from.fileno(), self._to.fileno(), quiet_seconds=node.patience_seconds)
+        self.conversation = Conversation(node, self.peer, channel)
 
     def is_alive(self) -> bool:
         """Whether the other side still listens: a vault says nothing unasked, so anything to read is its end."""

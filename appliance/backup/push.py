@@ -80,16 +80,12 @@ def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
         )
     own = sealed.header.id if sealed else None
     for tip in head.tips:
-        if tip.epoch == own_epoch and (own is None or tip.id > own or _replaced(chain, tip.id.name)):
+        if tip.epoch == own_epoch and (own is None or not chain.leads_from(tip.id.digest, own)):
             raise Refused(
-                f"{head.peer} knows generation {tip.id} of {tip.service}, which this node does not: "
+                f"{head.peer} knows generation {tip.id} of {tip.service}, which this node's newest does not continue: "
                 "it was restored from an older image, or it was cloned.",
                 remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
             )
-
-
-def _replaced(chain: Chain, name: str) -> bool:
-    return name not in chain.names()
 
 
 def send_needed(conversation: Conversation, sealed: Sealed, paths: Mapping[str, Path]) -> str:

@@ -38,7 +38,7 @@ def fetch_for_resync(node: Node, service: str, wanted: str | None = None) -> tup
 def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -> bytes:
     """The request for a grant above every epoch that any peer or this node knows."""
     known = {grant.epoch for head in survey.heads for grant in head.grants}
-    known |= chain_of(node, service).grants().keys()
+    known |= chain_of(node, service).grants().keys() | {*node.holding(service).epochs()}
     return request(
         node,
         service,
@@ -73,10 +73,14 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
         raise Refused(f"epoch {grant.epoch} was granted before.", remedy="Ask for a new grant.")
     if grant.repository != repository_id(folder):
         raise Refused("this grant is for another repository than the one fetched.")
+    holding = node.holding(service)
     with locked(layout.lock, what=f"the service {service}"):
         adopt(layout, sealed, lambda entry: folder / entry.path, key, grant)
         chain.add(sealed.header, sealed.listing)
         chain.add_grant(grant)
+        if holding.grants.exists():
+            # The former writer must be refused here too, before any other peer tells this vault.
+            holding.add_grant(grant.epoch, raw_grant)
         remember(node, service, sealed)
         shutil.rmtree(folder)
     node.journal.write("adopted", service=service, generation=str(sealed.header.id), epoch=grant.epoch)

@@ -5,22 +5,24 @@ borg only ever adds and unlinks segment files, so a hard link pins their content
 the same before and after the links are made and nobody held borg's lock; that costs nothing, where `borg with-lock`
 costs a start of borg. Left out are index, hints and integrity (rebuilt by who opens a copy), nonce and locks (never
 to be copied) and segments beyond the last committed transaction (their numbers are used again).
+
+For the same reason a segment that was sealed once has the same bytes for ever. One that has others now is rotten: it is
+never sealed, for the peers would then keep the rot as the newest state, but mended from what they hold (`mend`).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.chain import Chain, Sealed
+from appliance.backup.hashes import HashCache
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
-from appliance.errors import Busy
-from appliance.host.files import fsync_folder, make_private_folder, sha256_file, write_atomic
+from appliance.errors import Busy, IntegrityError
+from appliance.host.files import fsync_folder, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
 from appliance.trust.generation import NO_PARENT, Entry, Header, make_header, parse_list, read_header, render_list
 from appliance.trust.grant import Grant
@@ -30,32 +32,8 @@ COPIED = ("config", "README")
 ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
-class HashCache:
-    """SHA-256 by path, reused while size, mtime and inode stand; losing it costs only time."""
-
-    path: Path
-    known: dict[str, list[object]]
-
-    @classmethod
-    def load(cls, path: Path) -> HashCache:
-        try:
-            return cls(path, json.loads(path.read_bytes()))
-        except (FileNotFoundError, ValueError):
-            return cls(path, {})
-
-    def digest(self, name: str, file: Path) -> tuple[str, int]:
-        """The hash and the size in bytes of `file`, known as `name`."""
-        status = file.stat()
-        stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
-        saved = self.known.get(name)
-        if not saved or saved[:3] != stamp:
-            self.known[name] = [*stamp, sha256_file(file)]
-        return str(self.known[name][3]), status.st_size
-
-    def save(self, names: Iterable[str]) -> None:
-        kept = {name: self.known[name] for name in names}
-        write_atomic(self.path, json.dumps(kept).encode(), mode=0o600)
+class RottenSegment(IntegrityError):
+    """A segment of the writer's own repository does not have the bytes any more that were sealed."""
 
 
 def seal(layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key: Path, now: float) -> Sealed:
@@ -69,8 +47,10 @@ def seal(layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key
     make_private_folder(folder)
     names = _link_repository(layout.repository, folder)
     names += _add_papers(folder, grant, envelopes)
-    cache = HashCache.load(layout.root / "hashes.json")
-    entries = [Entry(name, *cache.digest(name, folder / name)) for name in names]
+    cache = HashCache(layout.root / "hashes.json")
+    cache.forget_oldest(names, now)
+    entries = [Entry(name, *cache.digest(name, folder / name, now)) for name in names]
+    _refuse_rot(layout, chain.newest(), entries, grant.service)
     listing = render_list(entries)
     header = _sign(chain, grant, listing, entries, key, now)
     cache.save(names)
@@ -80,6 +60,21 @@ def seal(layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key
     chain.add(header, listing)
     _drop_older(layout.sealed, keep=header.id.name)
     return Sealed(header, listing, parse_list(listing, header))
+
+
+def _refuse_rot(layout: ServiceLayout, newest: Sealed | None, entries: Iterable[Entry], service: str) -> None:
+    sealed = {entry.path: entry.sha256 for entry in newest.entries} if newest else {}
+    rotten = [
+        entry.path
+        for entry in entries
+        if entry.path.startswith("data/") and sealed.get(entry.path, entry.sha256) != entry.sha256
+    ]
+    if rotten:
+        raise RottenSegment(
+            f"{len(rotten)} sealed files have other bytes now, this one first: the disk may be failing.",
+            where=str(layout.repository / rotten[0]),
+            remedy=f"Bring them back from a peer: `appliance backup mend {service}`.",
+        )
 
 
 def _link_repository(repository: Path, folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from appliance.backup.adopt import own_repository
 from appliance.backup.begin import chain_of, seal_envelopes
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.fetch import Survey, survey
-from appliance.backup.lineage import prove_alone, remember
+from appliance.backup.lineage import prove, remember, remember_cut
 from appliance.backup.node import Node
 from appliance.backup.own import own_paths
 from appliance.backup.peers import Lines
@@ -25,6 +25,7 @@ from appliance.backup.seal import seal
 from appliance.backup.sources import Failure, LeftOut, Prepared, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
 from appliance.borg.client import Borg
+from appliance.borg.locks import is_locked
 from appliance.borg.model import Created, Progress, Retention
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.borg.segments import committed
@@ -110,8 +111,7 @@ def current_targets(node: Node, service: str) -> tuple[Target, ...]:
 
 def _compare(node: Node, service: str, chain: Chain, found: Survey) -> None:
     newest = chain.newest()
-    if not found.heads:
-        prove_alone(node, service, newest)
+    prove(node, service, chain, newest, answered=bool(found.heads))
     for head in found.heads:
         check_lineage(chain, newest, head)
 
@@ -135,9 +135,12 @@ def _save(
 
 
 def _bring_to_rest(borg: Borg) -> None:
-    """An adopted repository has no index yet, and a killed run leaves segments that were never committed."""
+    """An adopted repository has no index yet, and a killed run leaves segments that were never committed.
+
+    It may also leave its borg, still reading the dumps and snapshots that the next run would remove: wait for its end.
+    """
     try:
-        at_rest = not committed(borg.repository.path).beyond
+        at_rest = not committed(borg.repository.path).beyond and not is_locked(borg.repository)
     except IntegrityError:
         at_rest = False
     if not at_rest:
@@ -181,6 +184,7 @@ def push_newest(node: Node, service: str, lines: Lines | None = None) -> tuple[P
     sealed = chain.newest()
     if sealed is None:
         raise NotFound(f"{service} has no sealed generation yet.", remedy="Run `appliance backup run`.")
+    remember_cut(node, service, sealed)
     folder = node.service(service).sealed / sealed.header.id.name
     receipts = {receipt.holder for receipt in chain.receipts(sealed.header.id, _keys(node))}
     peers = [aim.node for aim in current_targets(node, service) if aim.node not in receipts]

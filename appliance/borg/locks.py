@@ -103,6 +103,11 @@ def holders(repository: Repository) -> tuple[tuple[Holder, State], ...]:
     return tuple((holder, state_of(holder, now, _started(holder.pid))) for holder in sorted(found, key=repr))
 
 
+def is_locked(repository: Repository) -> bool:
+    """Whether a borg that writes holds the repository, or died when it did."""
+    return _exclusive_folder(repository.path / "lock").exists()
+
+
 def clear_dead(repository: Repository) -> tuple[Holder, ...]:
     """Remove every lock whose holder is proven dead and return those holders; the others stay."""
     dead = {holder for holder, state in holders(repository) if state == "dead"}

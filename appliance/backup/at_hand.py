@@ -1,0 +1,46 @@
+"""What of a wanted generation lies on this machine already: in what it holds for others, in a repository it wrote.
+
+A standby that takes over, and an origin to which the service is handed back, then fetch only what is new to them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from appliance.backup.node import Node
+from appliance.backup.vault.store import size_of
+from appliance.host.files import sha256_file
+from appliance.trust.generation import Entry
+
+
+def place_at_hand(node: Node, service: str, entries: Iterable[Entry], folder: Path) -> frozenset[str]:
+    """Put into `folder` each of `entries` that is on this machine, and return their paths; the rest must be fetched.
+
+    All are proven by their hash. Data files are linked, which borg allows (it only adds and unlinks them); `config` and
+    the like are copied.
+    """
+    placed = set()
+    for entry in entries:
+        target = folder / entry.path
+        if target.exists():
+            continue
+        for source in (node.holding(service).blob(entry.sha256), node.service(service).repository / entry.path):
+            # In host mode the holding belongs to another account: what may not be read or linked is simply fetched.
+            with contextlib.suppress(OSError):
+                if size_of(source) == entry.size and sha256_file(source) == entry.sha256:
+                    _place(source, target, link=entry.path.startswith("data/"))
+                    placed.add(entry.path)
+                    break
+    return frozenset(placed)
+
+
+def _place(source: Path, target: Path, *, link: bool) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if link:
+        os.link(source, target)
+        return
+    shutil.copyfile(source, target)

@@ -1,0 +1,112 @@
+"""Mend the writer's own repository: what rotted on this disk comes back from a peer, by the hash that was sealed.
+
+Only files of the newest sealed generation are looked at; a file that compaction removed since is no loss. A rotten one
+is replaced in one rename, so that it is cut safely, and a borg that reads meanwhile sees the old or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.begin import chain_of
+from appliance.backup.chain import Sealed
+from appliance.backup.fetch import fetch
+from appliance.backup.node import Node
+from appliance.errors import ApplianceError, NotFound
+from appliance.host.files import fsync_folder, locked, sha256_file
+from appliance.host.layout import ServiceLayout
+from appliance.trust.generation import Entry
+
+
+@dataclass(frozen=True)
+class Mended:
+    """Paths inside the repository: what came back, what is still rotten; and for each peer that did not help, why."""
+
+    service: str
+    files: int
+    mended: tuple[str, ...]
+    left: tuple[str, ...]
+    failed: Mapping[str, str]
+
+
+def find_rotten(node: Node, service: str) -> tuple[int, tuple[Entry, ...]]:
+    """Read the repository of `service` again; how many files were read, and those that are not what was sealed.
+
+    Raise NotFound when nothing was sealed here.
+    """
+    repository = node.service(service).repository
+    entries = [entry for entry in _newest(node, service).entries if entry.path.startswith("data/")]
+    present = [entry for entry in entries if (repository / entry.path).exists()]
+    return len(present), tuple(entry for entry in present if not _is_whole(repository, entry))
+
+
+def mend(node: Node, service: str) -> Mended:
+    """Bring what is rotten back from the peers, best first; raise Busy while a run of `service` is on."""
+    layout, terms = node.service(service), node.bundle.terms(service)
+    failed: dict[str, str] = {}
+    with locked(layout.lock, what=f"the service {service}"):
+        sealed = _newest(node, service)
+        files, rotten = find_rotten(node, service)
+        left = rotten
+        for peer in (*terms.holders, *terms.spares):
+            if left and peer != node.name:
+                try:
+                    _mend_from(node, service, peer, sealed, left)
+                except ApplianceError as error:
+                    failed[peer] = error.what
+                left = tuple(entry for entry in left if not _is_whole(layout.repository, entry))
+        shutil.rmtree(_staging(layout), ignore_errors=True)
+    mended = tuple(entry.path for entry in rotten if entry not in left)
+    if rotten:
+        node.journal.write("mended", service=service, files=len(mended), left=len(left))
+    return Mended(service, files, mended, tuple(entry.path for entry in left), failed)
+
+
+def _newest(node: Node, service: str) -> Sealed:
+    sealed = chain_of(node, service).newest()
+    if sealed is None or not node.service(service).repository.exists():
+        raise NotFound(f"{service} has nothing here that was sealed.", remedy="Run `appliance backup run`.")
+    return sealed
+
+
+def _is_whole(folder: Path, entry: Entry) -> bool:
+    """A file that cannot be read is as lost as one that is wrong; one that is gone was compacted away."""
+    try:
+        return sha256_file(folder / entry.path) == entry.sha256
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def _mend_from(node: Node, service: str, peer: str, sealed: Sealed, rotten: tuple[Entry, ...]) -> None:
+    """Take the `rotten` files of `sealed` from `peer`, each proven by its hash, and put them in their places.
+
+    The peer may not hold `sealed` yet: the same files are in what it holds.
+    """
+    layout = node.service(service)
+    folder = _staging(layout)
+    fetch(node, service, peer, None, folder, paths=frozenset(entry.path for entry in rotten))
+    for entry in rotten:
+        staged, place = folder / entry.path, layout.repository / entry.path
+        if staged.exists() and _is_whole(folder, entry):
+            os.rename(staged, place)
+            fsync_folder(place.parent)
+            _renew_sealed(place, layout.sealed / sealed.header.id.name / entry.path)
+
+
+def _renew_sealed(place: Path, link: Path) -> None:
+    """The copy that waits to be sent is the rotten file itself, by another name."""
+    if link.exists():
+        aside = link.with_name(f"{link.name}.new")
+        aside.unlink(missing_ok=True)
+        os.link(place, aside)
+        os.rename(aside, link)
+
+
+def _staging(layout: ServiceLayout) -> Path:
+    return layout.root / "mending"
