@@ -7,6 +7,7 @@ goes on. The bundle is read anew in each cycle: what the territory signed last i
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 from typing import Any
@@ -39,7 +40,9 @@ class Loop:
         self._observer = Observer()
         self._crew = Crew(node.layout.root, waiter)
         self._path = memories.path_of(node.layout)
+        self._alive_within = (watchdog_seconds() or math.inf) / 2
         self._trouble = ""
+        self._now = now_of(node)
         # What a killed agent was doing ended with it; what went wrong before still counts.
         self._remember(memories.load(self._path))
 
@@ -48,7 +51,7 @@ class Loop:
         woken = Woken()
         while not STOP_SIGNALS.intersection(woken.signals):
             self._settle(woken)
-            woken = self._waiter.wait(self._cycle().seconds)
+            woken = self._waiter.wait(min(self._cycle().seconds, self._alive_within))
         self._settle(woken)
 
     def finish(self, grace_seconds: float) -> tuple[Running, ...]:
@@ -69,10 +72,10 @@ class Loop:
         notify(WATCHDOG)
         try:
             self._node = open_node(self._node.layout.root, self._node.clock)
-            now = now_of(self._node)
+            now = self._now = now_of(self._node)
             view = self._observer.look(self._node, now, self._memory)
             os.utime(agent_lock(self._node.layout))  # tells `status` that the agent does not only hold its lock
-        except (ApplianceError, OSError) as error:
+        except (ApplianceError, OSError, ValueError) as error:
             return self._cannot_look(str(error))
         self._trouble = ""
         self._crew.kill_hanging(now)
@@ -81,8 +84,7 @@ class Loop:
             assert isinstance(work, Work)
             self._begin(work, view, now)
         assert isinstance(wait, Wait)
-        often = watchdog_seconds()
-        return wait if often is None else Wait(min(wait.seconds, often / 2), wait.reason)
+        return wait
 
     def _cannot_look(self, sentence: str) -> Wait:
         """A bundle that cannot be read, a full disk: nothing can be decided, and it may pass."""
@@ -103,8 +105,11 @@ class Loop:
 
     def _settle(self, woken: Woken) -> None:
         """Remember how the workers that ended did."""
+        if woken.ended:
+            with contextlib.suppress(OSError, ApplianceError):  # a full disk stops the ageing clock, not the agent
+                self._now = now_of(self._node)
         for running, outcome in self._crew.reap(woken.ended):
-            self._ended(running, outcome, now_of(self._node))
+            self._ended(running, outcome, self._now)
 
     def _ended(self, running: Running, outcome: Outcome, now: Now) -> None:
         told: dict[str, Any] = {"seconds": now.age - running.since.age, **outcome.figures}

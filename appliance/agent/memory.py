@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from appliance.agent.decisions import BackUp, Push
+from appliance.agent.decisions import BackUp, Exchange, Push
 from appliance.host.files import write_atomic
 from appliance.host.layout import NodeLayout
 from appliance.monitor.view import Attempt, Now, Running, key
@@ -56,6 +56,11 @@ class Memory:
         """
         attempts = dict(self.attempts)
         own = key(work.kind, work.service)
+        if work.kind == Exchange.kind and outcome.peers:
+            # Who is not asked any more owes no answer.
+            for name in self.attempts:
+                if name.startswith(f"{own} ") and name.removeprefix(f"{own} ") not in outcome.peers:
+                    del attempts[name]
         attempts[own] = _next(attempts.get(own), work.since, now, outcome)
         for peer, error in (outcome.peers or dict.fromkeys(work.peers, outcome.error)).items():
             name = key(Push.kind if work.kind == BackUp.kind else work.kind, work.service, peer)

@@ -58,10 +58,12 @@ def _node(view: View, now: Now, agent: AgentSeen) -> Judged:
 
 def _node_reasons(view: View, now: Now, agent: AgentSeen) -> Iterator[Reason]:
     if not agent.runs:
-        yield Reason("failed", "its agent does not run: nothing is backed up.", "Type: systemctl start appliance-agent")
+        yield Reason(
+            "failed", "its agent does not run: nothing is backed up.", "Type `systemctl start appliance-agent`."
+        )
     elif now.wall - agent.looked > AGENT_LOOKS_WITHIN_SECONDS:
         ago = format_duration(now.wall - agent.looked)
-        yield Reason("failed", f"its agent has not looked for {ago}.", "Type: systemctl restart appliance-agent")
+        yield Reason("failed", f"its agent has not looked for {ago}.", "Type `systemctl restart appliance-agent`.")
     if view.disk_free < FREE_FLOOR_BYTES:
         least = format_bytes(FREE_FLOOR_BYTES)
         yield Reason("failed", f"the disk has less than {least} free.", "Free space, or add a disk.")
@@ -69,4 +71,4 @@ def _node_reasons(view: View, now: Now, agent: AgentSeen) -> Iterator[Reason]:
         yield Reason("warning", "the disk is nearly full.", "Free space, or add a disk.")
     if now.wall < view.issued - SKEW_SECONDS_MAX:
         behind = format_duration(view.issued - now.wall)
-        yield Reason("unknown", f"the clock is at least {behind} behind.", "Set it: timedatectl")
+        yield Reason("unknown", f"the clock is at least {behind} behind.", "Set it: `timedatectl`.")

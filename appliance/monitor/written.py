@@ -40,13 +40,13 @@ def _written_summary(written: Written, view: View) -> str:
 
 def _written_reasons(written: Written, attempt: Attempt | None, view: View, now: Now) -> Iterator[Reason]:
     if not written.ours:
-        yield _without_grant(written)
+        yield _without_grant(written, view.node)
         return
     running = view.runs("backup", written.service)
     if written.newest is None:
         state: State = "warning" if running else "failed"
         yield Reason(
-            state, "there is no generation yet.", "" if running else f"Type: appliance backup run {written.service}"
+            state, "there is no generation yet.", "" if running else f"Type `appliance backup run {written.service}`."
         )
     else:
         yield from _age_reasons(written, now)
@@ -58,19 +58,21 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
     yield from failures(("tidy",), written.service, view)
 
 
-def _without_grant(written: Written) -> Reason:
+def _without_grant(written: Written, node: str) -> Reason:
     name = written.service
     if written.grant is None:
         return Reason(
             "failed",
             f"it is not backed up: it {'is waiting for a grant' if written.begun else 'has not begun'}.",
-            f"Type: appliance backup begin {name} --out {name}.request. Whoever holds the territory key types: "
-            f"appliance territory grant {name}.request --bundle BUNDLE --key KEY --out {name}.grant. "
-            f"Then here: appliance backup accept {name} {name}.grant",
+            f"Type `appliance backup begin {name} --out {name}.request`. Whoever holds the territory key types "
+            f"`appliance territory grant {name}.request --bundle BUNDLE --key KEY --out {name}.grant`. "
+            f"Then here: `appliance backup accept {name} {name}.grant`.",
         )
     what = f"{written.grant.writer} writes it in epoch {written.grant.epoch}"
+    if written.grant.writer == node:
+        what = f"the grant of epoch {written.grant.epoch} is for keys that this node no longer has"
     return Reason(
-        "warning", f"{what}, so nothing is backed up here.", f"Type: appliance backup resync {name} --request FILE"
+        "warning", f"{what}, so nothing is backed up here.", f"Type `appliance backup resync {name} --request FILE`."
     )
 
 
@@ -80,13 +82,13 @@ def _age_reasons(written: Written, now: Now) -> Iterator[Reason]:
     if written.newest.time > now.wall + SKEW_SECONDS_MAX:
         ahead = format_duration(written.newest.time - now.wall)
         yield Reason(
-            "unknown", f"the newest generation dates from {ahead} in the future.", "Set the clock: timedatectl"
+            "unknown", f"the newest generation dates from {ahead} in the future.", "Set the clock: `timedatectl`."
         )
         return
     safe = written.safe_newest
     age = now.wall - (safe.time if safe else written.unsafe_since or written.newest.time)
     what = f"the newest safe generation, {safe}," if safe else "no generation is safe, and the first"
-    yield from too_old(age, written.rpo_seconds, what, f"Type: appliance backup run {written.service}")
+    yield from too_old(age, written.rpo_seconds, what, f"Type `appliance backup run {written.service}`.")
 
 
 def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
@@ -95,14 +97,15 @@ def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
         yield Reason(
             "warning",
             "every peer has it, but they are not in enough failure domains to keep the promise.",
-            "Type: appliance territory plan --why",
+            "Type `appliance territory plan --why`.",
         )
+    under_way = view.runs("push", written.service) or view.runs("backup", written.service)
     for peer in written.missing:
         attempt = view.last("push", written.service, peer)
-        if view.runs("push", written.service) or view.runs("backup", written.service):
-            yield Reason("warning", f"generation {written.newest} is on its way to {peer}.")
-        elif attempt is not None and attempt.failures:
+        if attempt is not None and attempt.failures:
             yield failed(attempt, f"bringing generation {written.newest} to {peer}")
+        elif under_way:
+            yield Reason("warning", f"generation {written.newest} is on its way to {peer}.")
         elif not written.safety.safe:
             yield Reason("warning", f"generation {written.newest} is not at {peer} yet.")
 

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from appliance.backup.targets import keep_act
-from appliance.cli.agent_cmd import EVERY_VARIABLE
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.act import make_act
 from appliance.units import MIB
 from tests.integration.agent.watch import SERVICE, agent_of, generations, is_safe, remembered, status, wait_until
 
 RSS_BYTES_MAX = 60 * MIB
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Agents that look three times a second and wait accordingly after failures."""
-    monkeypatch.setenv(EVERY_VARIABLE, "0.3")
 
 
 def rss_bytes(pid: int) -> int:
@@ -92,3 +83,17 @@ def test_holders_hand_on_what_they_hold_when_a_signed_act_says_somebody_is_lost(
     spare = territory.open("commune-c").holding(SERVICE)
     wait_until(lambda: [item.name for item in spare.stored() if item.held], "commune-c holds it")
     assert "hermitage is lost, by a signed act." in status(holder)[2]
+
+
+def test_holders_compare_and_one_brings_what_another_lacks_without_the_origin(territory: ProcessTerritory) -> None:
+    origin, holder, away = (territory.nodes[name] for name in ("commune-a", "commune-b", "hermitage"))
+    away.kill()
+    origin.start_agent()
+    wait_until(lambda: remembered(origin, f"push {SERVICE} hermitage"), "the push to hermitage has failed")
+    origin.kill()
+    away.start_sshd()
+    holder.start_agent()
+    there = territory.open("hermitage").holding(SERVICE)
+    wait_until(lambda: [item.name for item in there.stored() if item.held], "hermitage holds it")
+    wait_until(lambda: remembered(holder, f"replicate {SERVICE} hermitage"), "commune-b knows it")
+    assert remembered(holder, f"exchange {SERVICE}").to_bring == ("hermitage",)

@@ -8,15 +8,9 @@ import signal
 
 import pytest
 
-from appliance.cli.agent_cmd import EVERY_VARIABLE
 from appliance.lab.processes.node import ProcessNode
 from appliance.lab.processes.territory import ProcessTerritory
 from tests.integration.agent.watch import agent_of, is_safe, kill_agent, processes, status, stop_borg, wait_until
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(EVERY_VARIABLE, "0.3")
 
 
 @pytest.fixture

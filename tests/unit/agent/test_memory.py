@@ -39,6 +39,15 @@ def test_work_that_failed_before_any_peer_failed_for_all_of_them() -> None:
     assert {attempts[f"push docs-a {peer}"].failures for peer in PUSH.peers} == {1}
 
 
+def test_a_holder_that_left_is_forgotten_by_the_next_exchange_and_a_silent_one_is_not() -> None:
+    asking = Running("exchange", "docs-a", (), START, "")
+    memory = Memory().ended(asking, Outcome(peers={"hermitage": "", "commune-b": "no route."}), END)
+    memory = memory.ended(asking, Outcome(peers={"commune-b": "no route.", "commune-c": ""}), END)
+    assert "exchange docs-a hermitage" not in memory.attempts
+    assert memory.attempts["exchange docs-a commune-b"].failures == 2
+    assert memory.ended(asking, BAD, END).attempts.keys() == memory.attempts.keys()
+
+
 def test_what_is_at_work_is_remembered_until_it_ends() -> None:
     memory = Memory().began(BACKUP).began(PUSH)
     assert memory.ended(BACKUP, Outcome(), END).running == (PUSH,)

@@ -44,7 +44,7 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         rpo_seconds=int(parse_duration(words.get("rpo", "1d"))),
         origin=True,
         begun=words.get("begun", True),
-        grant=Grant(2, grant, grant == "commune-a") if grant else None,
+        grant=Grant(2, grant, grant == "commune-a" and "old_keys" not in words) if grant else None,
         targets=PEERS,
         newest=newest,
         generations=sequence,
