@@ -117,8 +117,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "kind": f"One of {_words(SERVICE_KINDS)}: folders, or a database that is dumped consistently first.",
         "title": "What people call it.",
         "paths": "For `files` the folders, for `sqlite` the database files, absolute.",
-        "exclude": "What is left out: a pattern without `/` at any depth (`*.tmp`, `Corbeille`), one with `/` from each "
-        "of `paths` on (`cache/*`, `**/brouillons/*.bak`). Everything else is in, new data too.",
+        "exclude": "What is left out: a pattern without `/` at any depth (`*.tmp`, `Corbeille`), one with `/` from "
+        "each of `paths` on (`cache/*`, `**/brouillons/*.bak`). Everything else is in, new data too.",
         "database": "For `postgresql`, the name of the database.",
         "copies": "How many copies in distinct failure domains are promised; the origin's own never counts. 9 at most.",
         "standbys": "Nodes trusted with its key; they hold the first copies.",

@@ -1,4 +1,4 @@
-"""Every command that a how-to page tells to type exists and takes what the page gives it."""
+"""Every command that a page, or a sentence of ours, tells to type exists; a page's takes what the page gives it."""
 
 from __future__ import annotations
 
@@ -11,33 +11,50 @@ import pytest
 
 from appliance.cli.main import root
 
-HOW_TO = Path(__file__).parents[3] / "docs/how-to"
+ROOT = Path(__file__).parents[3]
 SH_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PAGES = sorted(HOW_TO.glob("*.md"))
+IN_A_SENTENCE = re.compile(r"(?<!`)`(?:bin/)?appliance ([a-z][^`{}\n]*)`")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+MODULES = sorted(ROOT.glob("appliance/**/*.py"))
 
 
 def typed(page: Path) -> list[list[str]]:
     """The words after `appliance` of each line in a block of sh, up to a redirection."""
     lines = [line for block in SH_BLOCK.findall(page.read_text()) for line in block.replace("\\\n", "").splitlines()]
-    split = [shlex.split(line, comments=True) for line in lines if line.startswith("appliance ")]
+    split = [shlex.split(line, comments=True) for line in lines if re.match(r"(bin/)?appliance ", line)]
     return [words[1 : words.index(">") if ">" in words else None] for words in split]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def command_of(words: list[str]) -> tuple[click.Command | None, list[str]]:
+    """The command that `words` begin with, or the group when no verb of it follows, and the rest; None when unknown."""
+    command: click.Command | None = root
+    context = click.Context(root)
+    while isinstance(command, click.Group) and words and re.match(r"[a-z]", words[0]):
+        command, words = command.get_command(context, words[0]), words[1:]
+    return command, words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_command_of_the_page_can_be_typed(page: Path) -> None:
     for words in typed(page):
-        command: click.Command = root
-        context = click.Context(root)
-        rest = words
-        while isinstance(command, click.Group):
-            found = command.get_command(context, rest[0])
-            assert found is not None, f"{page.name}: appliance {shlex.join(words)}"
-            command, rest = found, rest[1:]
+        command, rest = command_of(words)
+        assert command is not None, f"{page.name}: appliance {shlex.join(words)}"
         try:
-            command.make_context(words[0], list(rest), parent=context)
+            command.make_context(words[0], list(rest), parent=click.Context(root))
         except click.UsageError as error:
             pytest.fail(f"{page.name}: appliance {shlex.join(words)}: {error.format_message()}")
 
 
+def test_each_command_that_a_sentence_names_exists() -> None:
+    wrong = [
+        f"{file.relative_to(ROOT)}: appliance {text}"
+        for file in (*PAGES, *MODULES)
+        for text in IN_A_SENTENCE.findall(file.read_text())
+        if command_of(text.split())[0] is None
+    ]
+    assert wrong == []
+
+
 def test_every_task_has_its_page() -> None:
-    assert {"join", "backup", "restore", "replace-a-node", "grant", "acts"} <= {page.stem for page in PAGES}
+    tasks = {"join", "backup", "restore", "replace-a-node", "lose-the-standby", "grant", "acts", "agent"}
+    assert tasks <= {page.stem for page in ROOT.glob("docs/how-to/*.md")}

@@ -1,0 +1,103 @@
+"""Pages say what is there: each file, function, test, make target, variable and verb that a page names exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from appliance.backup.vault import access
+from appliance.backup.vault.session import VERBS
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+NAMED_IN_CODE = re.compile(r"`([a-z_/]+\.py): ([A-Za-z_.]+(?:, [A-Za-z_.]+)*)`")
+NAMED_TEST = re.compile(r"`(tests/[a-z_0-9/]+\.py)::(\w+)`")
+NAMED_FILE = re.compile(r"`((?:appliance|docs|tests|inventory|packages|scripts)/[\w./-]*(?:/|\.\w+))`")
+MAKE_TARGET = re.compile(r"(?:^ {4}|`)make ([a-z]+)", re.MULTILINE)
+VARIABLE = re.compile(r"\bAPPLIANCE_[A-Z_]+\b")
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@every_page
+def test_every_function_that_the_page_names_is_in_its_file(page: Path) -> None:
+    missing = [
+        f"{file}: {name}"
+        for file, names in NAMED_IN_CODE.findall(page.read_text())
+        for name in names.split(", ")
+        if name not in defined(ROOT / "appliance" / file)
+    ]
+    assert missing == []
+
+
+@every_page
+def test_every_test_that_the_page_names_is_in_its_file(page: Path) -> None:
+    named = NAMED_TEST.findall(page.read_text())
+    assert [f"{file}::{name}" for file, name in named if name not in defined(ROOT / file)] == []
+
+
+@every_page
+def test_every_file_that_the_page_names_exists(page: Path) -> None:
+    assert [name for name in NAMED_FILE.findall(page.read_text()) if not (ROOT / name).exists()] == []
+
+
+@every_page
+def test_every_make_target_that_the_page_names_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+)(?:-%)?:", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert [name for name in MAKE_TARGET.findall(page.read_text()) if name not in targets] == []
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page.suffix != ".md" or not page.is_file():
+            continue
+        reached.add(page)
+        for target in re.findall(r"\]\(([^)#\s:]+)", page.read_text()):
+            found = (page.parent / target).resolve()
+            waiting += sorted(found.glob("*.md")) if found.is_dir() else [found]
+    assert [str(page.relative_to(ROOT)) for page in PAGES if page not in reached] == []
+
+
+def test_every_variable_that_a_person_may_set_is_on_a_page() -> None:
+    known = {name for file in ROOT.glob("appliance/**/*.py") for name in VARIABLE.findall(file.read_text())}
+    told = {name for page in PAGES for name in VARIABLE.findall(page.read_text())}
+    # _APPLIANCE_COMPLETE is between click and the completion scripts.
+    assert known - told - {"APPLIANCE_COMPLETE"} == set()
+
+
+def test_the_architecture_gives_each_caller_the_verbs_that_the_code_gives() -> None:
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text()
+    rows = re.findall(r"^\| (origin|writer|standby|holder|node)\b[^|]*\| (`head`[^|]*) \|$", text, re.MULTILINE)
+    told = {caller: frozenset(re.findall(r"`([a-z-]+)`", verbs)) for caller, verbs in rows}
+    assert told == {
+        "origin": access.ORIGIN | access.WRITER,
+        "writer": access.WRITER,
+        "standby": access.STANDBY,
+        "holder": access.HOLDER,
+        "node": access.MONITOR,
+    }
+    assert frozenset().union(*told.values()) == set(VERBS)
+
+
+@cache
+def defined(file: Path) -> frozenset[str]:
+    """The functions, classes, methods (Class.method) and constants of a module; nothing when it does not exist."""
+    if not file.is_file():
+        return frozenset()
+    names: set[str] = set()
+    for node in ast.parse(file.read_text()).body:
+        match node:
+            case ast.FunctionDef(name=name):
+                names.add(name)
+            case ast.ClassDef(name=name, body=body):
+                names |= {name, *(f"{name}.{part.name}" for part in body if isinstance(part, ast.FunctionDef))}
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+    return frozenset(names)
