@@ -113,9 +113,7 @@ class Desk:
             setattr(self, name, value)
         self.serial += 1
         plan = self._plan()
-        members = {
-            name: Member(plan.nodes[name], "peer", read_public_keys(self.layout(name).keys)) for name in NAMES
-        }
+        members = {name: Member(plan.nodes[name], "peer", read_public_keys(self.layout(name).keys)) for name in NAMES}
         raw = make_bundle(
             load_key(self.territory_key),
             serial=self.serial,
@@ -170,8 +168,10 @@ class Desk:
         territory_key = load_key(self.territory_key)
         return read_grant(make_grant(territory_key, read_request(asked, public_line(key))), public_line(territory_key))
 
-    def seal(self, grant: Grant, files: Mapping[str, bytes], after: Generation | None = None, **fields: Any) -> Generation:
-        """A generation of `files` after another one, signed by the grant's writer; `fields` replace what it would say."""
+    def seal(
+        self, grant: Grant, files: Mapping[str, bytes], after: Generation | None = None, **fields: Any
+    ) -> Generation:
+        """A generation of `files` after another one, signed by the grant's writer; `fields` replace what it says."""
         entries = tuple(Entry(path, digest_of(data), len(data)) for path, data in files.items())
         listing = render_list(entries)
         key = load_key(self.layout(grant.writer).keys / "sign_ed25519")
@@ -192,7 +192,11 @@ class Desk:
         """`count` generations in a row: one file that stays and one that is new in each."""
         made: list[Generation] = []
         for number in range(count):
-            files = {"config": b"config", "data/0/0": b"stays" * 50, f"data/0/{number + 1}": f"{grant.epoch} {number}".encode() * 40}
+            files = {
+                "config": b"config",
+                "data/0/0": b"stays" * 50,
+                f"data/0/{number + 1}": f"{grant.epoch} {number}".encode() * 40,
+            }
             made.append(self.seal(grant, files, made[-1] if made else after))
         return made
 
@@ -220,13 +224,20 @@ class Desk:
             os.close(here_in)
 
     def put(
-        self, generation: Generation, *grants: Grant, at: str = HOLDER, caller: str = ORIGIN, before: Sequence[Generation] = ()
+        self,
+        generation: Generation,
+        *grants: Grant,
+        at: str = HOLDER,
+        caller: str = ORIGIN,
+        before: Sequence[Generation] = (),
     ) -> str:
-        """Push one generation, with the headers before it that the vault lacks, in a session of its own; its receipt."""
+        """Push one generation, with the headers `before` it, in a session of its own; its receipt."""
         with self.session(at, caller) as channel:
             return push(channel, generation, grants, before)
 
-    def act(self, act: str, subject: str, *, service: str = SERVICE, days: float = 30, start: float | None = None) -> bytes:
+    def act(
+        self, act: str, subject: str, *, service: str = SERVICE, days: float = 30, start: float | None = None
+    ) -> bytes:
         """The keeper's signed act, in force from the present of the holder's wall clock."""
         start = self.clocks[HOLDER].now() if start is None else start
         fields = {

@@ -1,4 +1,4 @@
-"""What a push must prove before a byte of it is kept: grants, signatures, chain, list, and whose turn it is to write."""
+"""What a push must prove before a byte of it is kept: grants, signatures, chain, list, and that its epoch goes on."""
 
 from __future__ import annotations
 
@@ -214,7 +214,11 @@ CASES: dict[str, tuple[Callable[[Known], Bad], type[ApplianceError], str]] = {
         "generation 2.3 names no generation before it",
     ),
     "a self-made epoch": (_self_made_grant, Refused, "appliance/grant is signed by a key that may not sign it"),
-    "another grant of the same epoch": (_second_grant_of_an_epoch, Refused, "there already is another grant of epoch 2"),
+    "another grant of the same epoch": (
+        _second_grant_of_an_epoch,
+        Refused,
+        "there already is another grant of epoch 2",
+    ),
     "a grant of another service": (_grant_of_another_service, Refused, "the grant is for docs-d, not docs-a"),
     "a generation of another service": (_replayed_of_another_service, Refused, "signed by a key that may not sign it"),
     "the same key, for another service": (
@@ -222,7 +226,11 @@ CASES: dict[str, tuple[Callable[[Known], Bad], type[ApplianceError], str]] = {
         Refused,
         "the generation is of docs-d, not docs-a",
     ),
-    "an epoch that ended": (_writer_of_an_older_epoch, Refused, "epoch 2 of docs-a ended: epoch 4 belongs to hermitage"),
+    "an epoch that ended": (
+        _writer_of_an_older_epoch,
+        Refused,
+        "epoch 2 of docs-a ended: epoch 4 belongs to hermitage",
+    ),
     "somebody else's grant": (_grant_of_somebody_else, Refused, "the grant of epoch 4 is not this node's"),
     "the old key after a replacement": (_old_key_after_replacement, Refused, "the grant of epoch 2 is not this node's"),
     "another list than was signed": (

@@ -164,7 +164,7 @@ def test_files_are_read_only_and_folders_private(desk: Desk) -> None:
     desk.put(second)
     holding = desk.holding(HOLDER)
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (holding.root, *holding.root.rglob("*"))}
-    sealed = [path for path in holding.blobs()] + [
+    sealed = list(holding.blobs()) + [
         path for folder in (holding.grants, holding.generations) for path in folder.rglob("*") if path.is_file()
     ]
     assert {modes[path] for path in sealed} == {0o440}
@@ -239,10 +239,9 @@ class TestLimits:
     """The limits as a push meets them; the arithmetic has its own tables (test_vault_limits)."""
 
     @pytest.fixture(autouse=True)
-    def small_day(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def small_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The floor of a day's ingest is 1 GiB, too much to send here."""
         monkeypatch.setattr("appliance.trust.bundle.GIB", MIB)
-        yield
 
     def test_a_first_seeding_leaves_the_day_to_the_next_pushes(self, desk: Desk) -> None:
         desk.sign(size_bytes=6 * MIB, change_bytes=MIB // 10)

@@ -8,8 +8,8 @@ import pytest
 
 from appliance.backup.vault.store import BUCKET, LIST, RECEIPT, RELAY
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused
-from appliance.trust.receipt import make_receipt, read_receipt
 from appliance.trust.keys import load_key
+from appliance.trust.receipt import make_receipt, read_receipt
 from appliance.units import DAY
 from tests.unit.backup.vault.desk import (
     HOLDER,
@@ -26,9 +26,7 @@ from tests.unit.backup.vault.desk import (
 )
 
 
-def _relay(
-    desk: Desk, generation: Generation, to: str, *acts: bytes, caller: str = HOLDER, **details: Any
-) -> str:
+def _relay(desk: Desk, generation: Generation, to: str, *acts: bytes, caller: str = HOLDER, **details: Any) -> str:
     """Hand on what `caller` holds, as `replicate` does."""
     node, holding = desk.open(caller), desk.holding(caller)
     said: dict[str, Any] = {
@@ -131,7 +129,7 @@ def test_a_relay_comes_with_its_own_receipt_for_this_generation(desk: Desk, held
         _foreign_receipt(desk, other),
         _foreign_receipt(desk, held, holder=STANDBY),
     ):
-        with pytest.raises(IntegrityError, match="the receipt is not commune-b's for generation 2.1"):
+        with pytest.raises(IntegrityError, match=r"the receipt is not commune-b's for generation 2\.1"):
             _relay(desk, held, STANDBY, receipt=raw)
     stolen = desk.holding(HOLDER).read(held.name, RECEIPT).decode()
     desk.put(held, desk.grant(), at=STANDBY)
@@ -141,9 +139,8 @@ def test_a_relay_comes_with_its_own_receipt_for_this_generation(desk: Desk, held
 
 def test_the_origin_and_strangers_relay_nothing(desk: Desk, held: Generation) -> None:
     for caller in (ORIGIN, "commune-d", "watch"):
-        with pytest.raises(Forbidden):
-            with desk.session(STANDBY, caller) as channel:
-                push(channel, held, verb="put-relayed")
+        with desk.session(STANDBY, caller) as channel, pytest.raises(Forbidden):
+            push(channel, held, verb="put-relayed")
 
 
 def test_a_relayed_generation_must_be_one_of_the_writers(desk: Desk, held: Generation) -> None:

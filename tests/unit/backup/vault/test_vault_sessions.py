@@ -161,7 +161,10 @@ def test_a_caller_has_a_few_seats_and_no_more(desk: Desk) -> None:
         channels = [stack.enter_context(desk.session(HOLDER, STANDBY)) for _ in range(SESSIONS_PER_CALLER_MAX)]
         for channel in channels:
             head(channel)
-        with desk.session(HOLDER, STANDBY) as channel, pytest.raises(Busy, match="hermitage has 6 sessions here already"):
+        with (
+            desk.session(HOLDER, STANDBY) as channel,
+            pytest.raises(Busy, match="hermitage has 6 sessions here already"),
+        ):
             channel.read_frame()
         with desk.session(HOLDER, ORIGIN) as channel:
             assert head(channel)["holder"] == HOLDER, "nobody takes a seat of somebody else's"

@@ -1,4 +1,4 @@
-"""One session writes at a time; a stronger one ends exactly the weaker one's process, and no other, whatever its number."""
+"""One session writes at a time; a stronger one ends exactly the weaker one's process, whatever its number is now."""
 
 from __future__ import annotations
 
@@ -87,8 +87,9 @@ def test_a_stronger_session_ends_a_weaker_one(
         with turn(holding, WHAT, lambda: comes):
             assert other.wait(10) == -9
         return
-    with pytest.raises(Busy, match="the vault's share of docs-a is in use by another process"), turn(
-        holding, WHAT, lambda: comes
+    with (
+        pytest.raises(Busy, match="the vault's share of docs-a is in use by another process"),
+        turn(holding, WHAT, lambda: comes),
     ):
         pass
     assert other.poll() is None

@@ -1,0 +1,255 @@
+"""Any order of pushes, cuts, takeovers, forks, relays, rot and thinning: nothing locked goes, all held is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from appliance.backup.targets import keep_act
+from appliance.backup.vault import freeze
+from appliance.backup.vault.scrub import Budget, scrub
+from appliance.backup.vault.store import HEADER
+from appliance.backup.vault.thinning import thin_holding
+from appliance.errors import ApplianceError
+from appliance.trust.grant import Grant
+from appliance.units import DAY, HOUR
+from tests.unit.backup.vault.desk import (
+    HOLDER,
+    ORIGIN,
+    SERVICE,
+    SPARE,
+    STANDBY,
+    Desk,
+    Generation,
+    assert_whole,
+    offer,
+    push,
+)
+
+LOCK_SECONDS = 30 * DAY
+PEERS = (STANDBY, HOLDER, SPARE)
+peers = st.sampled_from(PEERS)
+
+
+class VaultMachine(RuleBasedStateMachine):
+    """`received` remembers, by holder and generation, the holder's age at its receipt: the promise that is checked."""
+
+    def __init__(self, desk: Desk, lost: bytes) -> None:
+        super().__init__()
+        self.desk = desk
+        self.lost = lost.decode()
+        self.grants: list[Grant] = [desk.grant()]
+        self.made: list[Generation] = []
+        self.received: dict[tuple[str, str], int] = {}
+        self.rotten: set[tuple[str, str]] = set()
+        self.numbers = count()
+
+    # What writers do
+
+    @rule(
+        to=st.sets(peers, min_size=1),
+        files=st.lists(st.sets(st.integers(0, 5), max_size=3), min_size=1, max_size=5),
+        hours=st.sampled_from([1, 5]),
+    )
+    def push_a_few(self, to: set[str], files: list[set[int]], hours: int) -> None:
+        """New generations, to holders that may lack the ones before them."""
+        for numbers in files:
+            made = self._seal(numbers)
+            for at in sorted(to - {self.grants[-1].writer}):
+                self._bring(made, at)
+            self.desk.advance(hours * HOUR)
+
+    @rule(at=peers, files=st.sets(st.integers(0, 9), max_size=4), cut=st.integers(0, 200))
+    def push_cut(self, at: str, files: set[int], cut: int) -> None:
+        self._bring(self._seal(files), at, cut)
+
+    def _seal(self, numbers: set[int]) -> Generation:
+        content = {f"data/0/{n}": b"file %d " % n * 9 for n in numbers}
+        content["data/1/1"] = b"new %d" % next(self.numbers) * 5
+        self.made.append(self.desk.seal(self.grants[-1], content, self.made[-1] if self.made else None))
+        return self.made[-1]
+
+    @rule(at=peers)
+    @precondition(lambda self: bool(self.made))
+    def push_newest_again(self, at: str) -> None:
+        if self.made[-1].header.epoch == self.grants[-1].epoch:
+            self._bring(self.made[-1], at)
+
+    @rule(at=peers)
+    @precondition(lambda self: bool(self.made))
+    def push_a_forked_twin(self, at: str) -> None:
+        """What a clone of the writer would push: the same number, other content."""
+        last = self.made[-1]
+        if last.header.epoch != self.grants[-1].epoch:
+            return
+        parent = next((it for it in self.made if it.header.id.digest == last.header.previous), None)
+        twin = self.desk.seal(self.grants[-1], {"data/1/1": b"twin %d" % next(self.numbers)}, parent)
+        self.made.insert(-1, twin)
+        self._bring(twin, at)
+
+    @rule()
+    def hand_over(self) -> None:
+        """The other of the two trusted nodes is granted the next epoch and continues from what is newest."""
+        writer = STANDBY if self.grants[-1].writer == ORIGIN else ORIGIN
+        self.grants.append(self.desk.grant(writer, known_epoch=self.grants[-1].epoch))
+
+    @rule(at=peers)
+    @precondition(lambda self: len(self.grants) > 1 and bool(self.made))
+    def an_old_writer_is_refused(self, at: str) -> None:
+        holding = self.desk.holding(at)
+        old = self.grants[-2]
+        if not holding.epochs() or holding.epochs()[-1] <= old.epoch:
+            return
+        before = holding.stored()
+        with pytest.raises(ApplianceError):
+            self._put(self.desk.seal(old, {"config": b"late"}, None), at, old)
+        assert holding.stored() == before
+
+    # What holders do
+
+    @rule(source=peers, to=peers)
+    def replicate(self, source: str, to: str) -> None:
+        """Newest first, as replicate.py does; a spare is opened by the signed act."""
+        there = {item.name for item in self.desk.holding(to).stored() if item.held or item.thinned}
+        mine = [item.name for item in self.desk.holding(source).stored() if item.held]
+        if source == to:
+            return
+        for name in reversed([name for name in mine if name not in there]):
+            self._relay(name, source, to)
+
+    @rule(days=st.sampled_from([0, 3, 20, 50]))
+    def thin(self, days: int) -> None:
+        self.desk.advance(days * DAY)
+        for at in PEERS:
+            thin_holding(self.desk.open(at), SERVICE)
+
+    @rule(at=peers)
+    def scrub_a_little(self, at: str) -> None:
+        scrub(self.desk.open(at), SERVICE, Budget(bytes_max=200))
+
+    @rule(at=peers, which=st.integers(0, 1000))
+    def rot(self, at: str, which: int) -> None:
+        """A bit flips, and the scrub finds it; what names the blob is not claimed until it has come back."""
+        blobs = list(self.desk.holding(at).blobs())
+        if not blobs:
+            return
+        path = blobs[which % len(blobs)]
+        data = path.read_bytes()
+        path.chmod(0o600)
+        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+        self.rotten.add((at, path.name))
+        scrub(self.desk.open(at), SERVICE)
+
+    @rule(at=peers, what=st.sampled_from(["alarm", "reboot", "-4000", "4000"]), days=st.sampled_from([1, 8, 200]))
+    def disturb(self, at: str, what: str, days: int) -> None:
+        """Time passes; an alarm is raised, the machine starts again, or its wall clock is set off by years."""
+        self.desk.advance(days * DAY)
+        if what == "alarm":
+            freeze.raise_alarm(self.desk.open(at), SERVICE, "test.")
+        elif what == "reboot":
+            self.desk.open(at).ageing.now()
+            self.desk.clocks[at].reboot()
+        else:
+            self.desk.clocks[at].jump_wall(int(what) * DAY)
+
+    # What must always hold
+
+    @invariant()
+    def all_that_is_held_is_whole(self) -> None:
+        for at in PEERS:
+            assert_whole(self.desk, at)
+
+    @invariant()
+    def nothing_younger_than_the_lock_is_lost(self) -> None:
+        for (at, name), age in self.received.items():
+            if self.desk.open(at).ageing.now() - age < LOCK_SECONDS:
+                self._assert_here(at, name)
+
+    @invariant()
+    def the_newest_of_every_epoch_is_never_let_go(self) -> None:
+        for at in PEERS:
+            of_epoch = {name.split(".")[0]: name for holder, name in sorted(self.received) if holder == at}
+            for name in of_epoch.values():
+                self._assert_here(at, name)
+
+    def _assert_here(self, at: str, name: str) -> None:
+        stored = self.desk.holding(at).find(name)
+        assert stored is not None
+        if not stored.held:
+            assert stored.damaged, f"{at} let {name} go"
+            named = {entry.sha256 for entry in self.desk.holding(at).entries(name)}
+            assert any((at, digest) in self.rotten for digest in named), f"{at} lost a file of {name}"
+
+    # How things get there
+
+    def _bring(self, made: Generation, at: str, cut: int = -1) -> None:
+        grant = self.grants[-1]
+        with suppress(ApplianceError):
+            if cut < 0:
+                self._put(made, at, grant)
+                self._remember(at, made.name)
+            else:
+                self._put_cut(made, at, grant, cut)
+
+    def _before(self, made: Generation) -> list[Generation]:
+        """All headers on the way to `made`, as who does not know what the peer knows would send."""
+        by_digest = {it.header.id.digest: it for it in self.made}
+        way: list[Generation] = []
+        step = by_digest.get(made.header.previous)
+        while step:
+            way.append(step)
+            step = by_digest.get(step.header.previous)
+        return way[::-1]
+
+    def _put(self, made: Generation, at: str, grant: Grant) -> None:
+        self.desk.put(made, *self.grants, at=at, caller=grant.writer, before=self._before(made))
+
+    def _put_cut(self, made: Generation, at: str, grant: Grant, cut: int) -> None:
+        with self.desk.session(at, grant.writer) as channel:
+            offer(channel, made, self.grants, self._before(made))
+            answer = channel.read_frame()
+            data = b"".join(made.blobs[digest][offset:] for digest, offset in answer.get("need", ()))
+            channel.write(data[: min(cut, max(0, len(data) - 1))])
+
+    def _relay(self, name: str, source: str, to: str) -> None:
+        made = next(it for it in self.made if it.name == name)
+        holding = self.desk.holding(source)
+        details = {
+            "acts": [self.lost],
+            "receipt": holding.read(name, "receipt").decode(),
+            "age_seconds": self.desk.open(source).ageing.now(),
+            "headers": [holding.read(it.name, HEADER).decode() for it in self._known(source, made)],
+        }
+        # Only what is here can be handed on: read from the pool, not from the memory of this test.
+        blobs = {entry.sha256: holding.blob(entry.sha256).read_bytes() for entry in made.entries}
+        with self.desk.session(to, source) as channel, suppress(ApplianceError):
+            push(channel, replace(made, blobs=blobs), self.grants, verb="put-relayed", details=details)
+            self._remember(to, name)
+
+    def _known(self, source: str, made: Generation) -> Sequence[Generation]:
+        return [it for it in (*self._before(made), made) if self.desk.holding(source).knows(it.header.id)]
+
+    def _remember(self, at: str, name: str) -> None:
+        self.received.setdefault((at, name), self.desk.open(at).ageing.now())
+
+
+def test_no_order_of_events_loses_what_is_locked(made_desk: Desk, tmp_path: Path) -> None:
+    made_desk = made_desk.copy(tmp_path / "desk")
+    made_desk.sign(lock_seconds=LOCK_SECONDS)
+    lost = made_desk.act("lost", ORIGIN, start=0, days=80_000)
+    assert keep_act(made_desk.layout(SPARE).acts, lost, made_desk.open(SPARE).bundle).act == "lost"
+    number = count()
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: VaultMachine(made_desk.copy(tmp_path / str(next(number))), lost),
+        settings=settings(
+            max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
