@@ -1,0 +1,122 @@
+"""What the rows share: the work folder, the documents, how often, and the territory that a first backup is safe in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import NoSpace
+from appliance.host.files import make_private_folder
+from appliance.lab.bench.ground import Ground, lay_ground
+from appliance.lab.bench.rival import Rival
+from appliance.lab.corpus import change, generate
+from appliance.units import GIB, MIB, format_bytes
+
+SEED = 1
+CHANGED_SHARE = 0.01
+ROOM_FACTOR = 10  # three copies of ours, six of the rivals', what is restored
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured. The smoke test asks for little, and its figures mean nothing."""
+
+    documents_bytes: int = 2 * GIB
+    documents_files: int = 20_000
+    runs: int = 5
+    parcel_bytes: int = 300 * MIB
+    many_files: int = 100_000
+    days: int = 28
+    rest_seconds: float = 60.0
+    settled_seconds: float = 10.0
+
+
+QUICK = Size(10 * MIB, 200, runs=1, parcel_bytes=8 * MIB, many_files=500, days=7, rest_seconds=1.0, settled_seconds=1.0)
+
+
+@dataclass
+class Saved:
+    """A ground whose documents are safe at both peers, and in the repositories of a rival."""
+
+    ground: Ground
+    rival: Rival
+
+
+@dataclass
+class Bench:
+    """One run of the benchmark in the folder `work`, told line by line through `say`."""
+
+    work: Path
+    size: Size
+    say: Callable[[str], None]
+    kept: Saved | None = None
+
+    def runs(self, what: str) -> Iterator[int]:
+        """Number the runs from 0 and tell of each."""
+        for number in range(self.size.runs):
+            self.say(f"{what}: run {number + 1} of {self.size.runs}")
+            yield number
+
+    def documents(self) -> Path:
+        """The documents of a town hall, made when they are first asked for; changes stay in them."""
+        folder = self.work / "documents"
+        if not folder.exists():
+            self._check_room()
+            wanted = format_bytes(self.size.documents_bytes)
+            self.say(f"making {self.size.documents_files} documents of {wanted}")
+            generate(make_private_folder(folder), self.size.documents_bytes, self.size.documents_files, SEED)
+        return folder
+
+    def change(self) -> None:
+        """Let the documents live for a day: about 1 % of their bytes are new."""
+        change(self.documents(), CHANGED_SHARE)
+
+    def lay(self, name: str, documents: Path | None = None) -> Ground:
+        """A new territory of that name, for `documents` or those of the town hall."""
+        size = self.size.documents_bytes if documents is None else self.size.parcel_bytes
+        return lay_ground(self.work / name, documents or self.documents(), size)
+
+    def lay_with_rival(self) -> Saved:
+        """A new ground with a rival, nothing saved yet."""
+        if self.kept:
+            self.kept.ground.wipe()
+            self.kept = None
+        ground = self.lay("saved")
+        rival = Rival(ground, "sequence")
+        with ground.listening():
+            rival.init()
+        return Saved(ground, rival)
+
+    def saved(self) -> Saved:
+        """The ground that the first backup left, or one that is made now."""
+        if self.kept is None:
+            made = self.lay_with_rival()
+            self.say("a first backup of both sides, not measured")
+            with made.ground.listening():
+                made.ground.back_up()
+                made.rival.create_in_sequence()
+            self.kept = made
+        return self.kept
+
+    def clean(self) -> None:
+        if self.kept:
+            self.kept.ground.wipe()
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def _check_room(self) -> None:
+        free, wanted = shutil.disk_usage(make_private_folder(self.work)).free, ROOM_FACTOR * self.size.documents_bytes
+        if free < wanted:
+            raise NoSpace(
+                f"the benchmark fills {format_bytes(wanted)} and {format_bytes(free)} are free.",
+                where=str(self.work),
+                remedy="Name another folder with --work, or less with --size.",
+            )
+
+
+def in_turns[T](number: int, legs: Mapping[str, Callable[[], T]]) -> dict[str, T]:
+    """What each leg gives, one after the other; each run begins with another one, so none always comes first."""
+    names = list(legs)
+    first = number % len(names)
+    return {name: legs[name]() for name in (*names[first:], *names[:first])}

@@ -1,0 +1,74 @@
+"""Four weeks of a service in a minute: what is sent a second time because borg moved old data into new segments.
+
+borg runs as the writer runs it, with the archives' times of the simulated days; each seventh day it prunes and compacts
+as the writer does. A generation is sealed after each step, so a blob that appears in the one after `compact` and in
+none before holds nothing new: old data that every peer is sent again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from appliance.backup.adopt import own_repository
+from appliance.backup.begin import chain_of
+from appliance.backup.seal import seal
+from appliance.backup.writer import COMPACT_THRESHOLD_PERCENT
+from appliance.borg.client import Borg
+from appliance.borg.model import Retention
+from appliance.lab.bench.bench import Bench
+from appliance.lab.bench.figures import Figure, Goal
+from appliance.lab.bench.ground import Ground
+from appliance.lab.demo.stage import ORIGIN, SERVICE
+from appliance.units import format_bytes
+
+FIRST_DAY = datetime(2026, 3, 2, 21)
+KEPT = Retention(daily=7, weekly=3)
+DAYS_OF_A_WEEK = 7
+
+
+def compaction(bench: Bench) -> tuple[Figure, ...]:
+    """Bytes sent again because of compaction, as a part of the bytes that hold something new after the first day."""
+    ground = bench.lay("month")
+    sent = _Sent(ground)
+    new = again = 0
+    for day in range(bench.size.days):
+        if day:
+            bench.change()
+        bench.say(f"compaction: day {day + 1} of {bench.size.days}")
+        borg = Borg(own_repository(ground.origin.layout.service(SERVICE)))
+        when = FIRST_DAY + timedelta(days=day)
+        documents = str(ground.documents).lstrip("/")
+        borg.create(f"day-{day:02d}", [documents], cwd=Path("/"), timestamp=when.isoformat())
+        came = sent.bytes_new()
+        new += came if day else 0
+        if day % DAYS_OF_A_WEEK == DAYS_OF_A_WEEK - 1:
+            borg.prune(keep=KEPT)
+            new += sent.bytes_new()
+            borg.compact(COMPACT_THRESHOLD_PERCENT)
+            again += sent.bytes_new()
+    ground.wipe()
+    notes = (f"{format_bytes(new)} of new data and {format_bytes(again)} again in {bench.size.days} days; one month",)
+    percent = 100 * again / new
+    return (
+        Figure(
+            "compaction", "sent again because of compaction", "% of new data", (percent,), goal=Goal(2.0), notes=notes
+        ),
+    )
+
+
+class _Sent:
+    """Seals, and remembers every blob that a peer was ever sent."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._node = ground.territory.open(ORIGIN)
+        self._known: set[str] = set()
+
+    def bytes_new(self) -> int:
+        """Seal a generation; the bytes of its blobs that were in none before."""
+        layout, chain = self._node.service(SERVICE), chain_of(self._node, SERVICE)
+        now = self._node.clock.now()
+        sealed = seal(layout, chain, chain.grant(), layout.envelopes, self._node.signing_key, now)
+        found = {entry.sha256: entry.size for entry in sealed.entries if entry.sha256 not in self._known}
+        self._known |= found.keys()
+        return sum(found.values())

@@ -1,0 +1,86 @@
+"""The ground of every comparison: the demo's territory, its origin's documents, and two peers that take copies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from appliance.config.load import load
+from appliance.errors import ApplianceError
+from appliance.host.files import make_private_folder
+from appliance.lab.bench.measure import listening
+from appliance.lab.demo.stage import BLIND, ORIGIN, SERVICE, STANDBY
+from appliance.lab.processes.node import ProcessNode, code_folder, free_ports
+from appliance.lab.processes.territory import ProcessTerritory, on_ports
+from appliance.territory.model import Territory
+from appliance.units import GIB
+
+ADDRESS = "127.0.0.1"
+PEERS = (STANDBY, BLIND)
+
+
+@dataclass
+class Ground:
+    """A territory under `root` whose service SERVICE is begun at ORIGIN and saves `documents`."""
+
+    root: Path
+    documents: Path
+    territory: ProcessTerritory
+
+    @property
+    def origin(self) -> ProcessNode:
+        return self.territory.nodes[ORIGIN]
+
+    @property
+    def peers(self) -> tuple[ProcessNode, ...]:
+        return tuple(self.territory.nodes[name] for name in PEERS)
+
+    def listening(self) -> AbstractContextManager[None]:
+        """The doors of both peers, open."""
+        return listening(self.peers)
+
+    def back_up(self) -> None:
+        """What an operator types: it reads, seals, pushes to both peers at once and ends safe."""
+        result = self.origin.cli("backup", "run", SERVICE, timeout_seconds=3600, check=False)
+        # The corpus has nothing that cannot be read, so anything but 0 is a failure here.
+        if result.exit_code != 0:
+            raise ApplianceError(f"the backup ended with {result.exit_code}: {result.tail()}")
+
+    def wipe(self) -> None:
+        self.territory.stop()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def lay_ground(root: Path, documents: Path, size_bytes: int) -> Ground:
+    """Make the territory at `root`, emptied first; `size_bytes` is about what `documents` hold."""
+    shutil.rmtree(root, ignore_errors=True)
+    if os.geteuid() == 0:
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd started by root separates privileges there
+    territory = ProcessTerritory(make_private_folder(root), _plan(documents, size_bytes))
+    territory.create()
+    territory.sign()
+    territory.begin_services()
+    return Ground(root, documents, territory)
+
+
+def _plan(documents: Path, size_bytes: int) -> Territory:
+    """The demo's, with room for what is measured: a quota refuses, it does not slow down."""
+    plan = load(code_folder() / "inventory" / "demo")
+    room = 10 * size_bytes + 10 * GIB
+    nodes = {name: replace(node, disk_bytes=room, offered_bytes=room) for name, node in plan.nodes.items()}
+    service = replace(
+        plan.service(SERVICE),
+        paths=(str(documents),),
+        size_bytes=size_bytes,
+        change_bytes_per_day=size_bytes,
+        quota_bytes=8 * size_bytes + GIB,
+    )
+    return on_ports(replace(plan, nodes=nodes, services={SERVICE: service}), _free_ports(plan))
+
+
+def _free_ports(plan: Territory) -> Mapping[str, int]:
+    return dict(zip(plan.nodes, free_ports(ADDRESS, len(plan.nodes)), strict=True))

@@ -1,0 +1,137 @@
+"""How fast things come back: a whole service from what a peer holds, and one file by its name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from appliance.backup.adopt import own_repository
+from appliance.borg.client import Borg
+from appliance.escrow.envelopes import read_key
+from appliance.host.command import run
+from appliance.host.files import make_private_folder
+from appliance.lab.bench.bench import Bench, in_turns
+from appliance.lab.bench.figures import Figure, Goal
+from appliance.lab.bench.ground import Ground
+from appliance.lab.bench.measure import wall
+from appliance.lab.demo.stage import BLIND, SERVICE, STANDBY
+from appliance.lab.processes.node import ProcessNode
+from appliance.units import HOUR, MIB
+
+LOCAL = "`borg extract` of the origin's own repository"
+NAMES_PER_FOLDER = 100
+WANTED = "dossier-0003/delibération n° 42.txt"
+
+
+def whole_service(bench: Bench) -> tuple[Figure, ...]:
+    """`appliance restore all` on the standby: of what it holds itself, and of what it fetches from the other peer."""
+    ground = bench.saved().ground
+    standby = ground.territory.nodes[STANDBY]
+    size = bench.size.documents_bytes / MIB
+    held, fetched, local = [], [], []
+    for number in bench.runs("a whole service"):
+        legs = {
+            "held": partial(_restore_all, bench, standby, "standby"),
+            "fetched": partial(_restore_all, bench, standby, f"peer:{BLIND}"),
+            LOCAL: partial(_extract, bench, ground, ()),
+        }
+        with ground.listening():
+            speeds = {name: size / seconds for name, seconds in in_turns(number, legs).items()}
+        held.append(speeds["held"])
+        fetched.append(speeds["fetched"])
+        local.append(speeds[LOCAL])
+    title = "a whole service from a peer's holding, speed"
+    notes = ("the view is opened anew each time, so borg indexes it first",)
+    return (
+        Figure("whole", title, "MiB/s", tuple(held), tuple(local), LOCAL, Goal(0.8, at_least=True), notes),
+        Figure("whole-fetched", "the same, fetched over SSH first", "MiB/s", tuple(fetched), tuple(local), LOCAL),
+    )
+
+
+def _restore_all(bench: Bench, node: ProcessNode, source: str) -> float:
+    """Seconds for everything, into an empty folder, with nothing opened or fetched before."""
+    service = node.layout.service(SERVICE)
+    for folder in (service.opened, service.root / "elsewhere", service.root / "fetched", service.restores):
+        shutil.rmtree(folder, ignore_errors=True)
+    words = ("restore", "all", "--service", SERVICE, "--from", source, "--to")
+    return _into_empty(bench, lambda target: node.cli(*words, str(target), timeout_seconds=HOUR))
+
+
+def _extract(bench: Bench, ground: Ground, paths: tuple[str, ...]) -> float:
+    """Seconds for borg alone, as its own users type it."""
+    layout = ground.origin.layout.service(SERVICE)
+    repository, passphrase = own_repository(layout), read_key(layout.key).passphrase
+    archive = Borg(repository).archives()[-1].name
+    words = ("borg", "extract", f"{repository.path}::{archive}", *paths)
+    return _into_empty(
+        bench,
+        lambda target: run(
+            words,
+            timeout_seconds=HOUR,
+            cwd=make_private_folder(target),
+            env={"BORG_BASE_DIR": str(repository.base)},
+            secret_fds={"BORG_PASSPHRASE_FD": passphrase},
+            check=True,
+        ),
+    )
+
+
+def _into_empty(bench: Bench, restore: Callable[[Path], object]) -> float:
+    target = bench.work / "restored"
+    try:
+        return wall(lambda: restore(target))
+    finally:
+        shutil.rmtree(target, ignore_errors=True)
+
+
+def one_file(bench: Bench) -> tuple[Figure, ...]:
+    """`restore find` and `restore file` at the origin, typed one after the other, in a service of many small files."""
+    documents = _many_files(bench.work / "many", bench.size.many_files)
+    ground = bench.lay("many-files", documents)
+    path = f"{str(documents).lstrip('/')}/{WANTED}"
+    with ground.listening():
+        bench.say(f"backing up {bench.size.many_files} files and reading their names")
+        ground.back_up()
+    learned = wall(partial(_find, ground))
+    ours, theirs = [], []
+    for number in bench.runs("one file of many"):
+        legs = {
+            "ours": partial(_into_empty, bench, partial(_find_and_restore, ground, path)),
+            "borg": partial(_extract, bench, ground, (path,)),
+        }
+        seconds = in_turns(number, legs)
+        ours.append(seconds["ours"])
+        theirs.append(seconds["borg"])
+    ground.wipe()
+    title = f"one file of {bench.size.many_files:,} by its name, wall"
+    notes = (f"the first search after a backup reads the new names: {learned:.1f} s here; the agent does it before",)
+    return (
+        Figure("file-wall", title, "s", tuple(ours), goal=Goal(2.0), notes=notes),
+        Figure("file-ratio", title, "s", tuple(ours), tuple(theirs), "`borg extract` of its path", Goal(1.5)),
+    )
+
+
+def _find(ground: Ground) -> str:
+    """The path of the wanted file, found by a part of its name."""
+    words = ("--json", "restore", "find", *Path(WANTED).stem.split(), "dossier-0003", "--service", SERVICE)
+    return str(json.loads(ground.origin.cli(*words).stdout)["found"][0]["path"])
+
+
+def _find_and_restore(ground: Ground, path: str, target: Path) -> None:
+    found = _find(ground)
+    assert found == path, found
+    ground.origin.cli("restore", "file", found, "--service", SERVICE, "--to", str(target))
+
+
+def _many_files(root: Path, count: int) -> Path:
+    """Small files, a hundred a folder; made by hand, for the corpus has no files that small."""
+    for number in range(count):
+        folder = root / f"dossier-{number // NAMES_PER_FOLDER:04d}"
+        if number % NAMES_PER_FOLDER == 0:
+            make_private_folder(folder)
+        text = f"délibération {number}\n" * (1 + number % 9)
+        (folder / f"delibération n° {number % NAMES_PER_FOLDER}.txt").write_text(text)
+    return root

@@ -1,0 +1,28 @@
+"""The rows of the result, in the order in which they are measured: each leaves the ground as the next one needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from appliance.lab.bench.bench import Bench
+from appliance.lab.bench.compaction import compaction
+from appliance.lab.bench.figures import Figure
+from appliance.lab.bench.handover import handover
+from appliance.lab.bench.parcel import cut, memory
+from appliance.lab.bench.resting import agent_at_rest
+from appliance.lab.bench.restoring import one_file, whole_service
+from appliance.lab.bench.saving import against_borgmatic, changed, first_backup, unchanged
+
+ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
+    "first": first_backup,
+    "changed": changed,
+    "unchanged": unchanged,
+    "borgmatic": against_borgmatic,
+    "whole": whole_service,
+    "handover": handover,
+    "agent": agent_at_rest,
+    "memory": memory,
+    "cut": cut,
+    "compaction": compaction,
+    "file": one_file,
+}

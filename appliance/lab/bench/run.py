@@ -1,0 +1,89 @@
+"""Measure the rows that were asked for and say on what."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from appliance.clock import utc_text
+from appliance.errors import ApplianceError, UsageError
+from appliance.host.command import run as run_command
+from appliance.host.files import make_private_folder
+from appliance.lab.bench.bench import Bench, Size
+from appliance.lab.bench.figures import Figure
+from appliance.lab.bench.report import Result
+from appliance.lab.bench.rows import ROWS
+from appliance.lab.processes.node import code_folder
+from appliance.lab.story import machine
+from appliance.units import format_bytes, format_duration
+
+
+def chosen(names: Collection[str]) -> tuple[str, ...]:
+    """The rows of `names` in their order, all when none is named; raise UsageError for one that there is not."""
+    unknown = [name for name in names if name not in ROWS]
+    if unknown:
+        raise UsageError(f'there is no row "{unknown[0]}".', remedy=f"Known: {', '.join(ROWS)}.")
+    return tuple(name for name in ROWS if not names or name in names)
+
+
+def measure(
+    work: Path, size: Size, rows: Collection[str], *, command: str, now: float, say: Callable[[str], None]
+) -> Result:
+    """Measure `rows` in the folder `work`, which is gone afterwards; a row that fails is told and stops no other."""
+    conditions = {"command": f"`{command}`", **_conditions(work, size)}
+    bench = Bench(work.resolve(), size, say)
+    figures: list[Figure] = []
+    failed: dict[str, str] = {}
+    try:
+        for name in rows:
+            started = time.monotonic()
+            try:
+                figures += ROWS[name](bench)
+            except ApplianceError as error:
+                say(f"{name} failed: {error}")
+                failed[f"row {name} failed"] = str(error)
+            say(f"{name} took {format_duration(time.monotonic() - started)}")
+    finally:
+        bench.clean()
+    return Result(utc_text(now)[:10], {**conditions, **failed}, figures, complete=not failed)
+
+
+def _conditions(work: Path, size: Size) -> Mapping[str, str]:
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    made = machine()
+    return {
+        "commit": _commit(),
+        "machine": f"{made['processor']}, {made['cores']} cores, {made['memory']}, Linux {made['kernel']}",
+        "disk": f"{_said('stat', '--file-system', '--format', '%T', str(make_private_folder(work)))}; caches are warm",
+        "load before": load,
+        "programs": "; ".join(_versions()),
+        "runs": f"{size.runs} of each, in turns",
+        "documents": f"{format_bytes(size.documents_bytes)} in {size.documents_files:,} files, and 1 % changes a day",
+        "hosts": "all on this machine over loopback, each with its own sshd: CPU is that of all hosts together",
+    }
+
+
+def _commit() -> str:
+    """What is checked out; with what is not committed, the figures are nobody's."""
+    where = ("git", "-C", str(code_folder()))
+    commit = _said(*where, "rev-parse", "--short=12", "HEAD")
+    return f"{commit}, with uncommitted changes" if _said(*where, "status", "--porcelain", "appliance") else commit
+
+
+def _versions() -> tuple[str, ...]:
+    python = f"Python {machine()['python']}"
+    borgmatic = f"borgmatic {_said('borgmatic', '--version')}" if shutil.which("borgmatic") else "no borgmatic"
+    return _said("borg", "--version"), borgmatic, _said("ssh", "-V"), python
+
+
+def _said(*argv: str) -> str:
+    """What a command says in its first line, "" when it cannot."""
+    try:
+        result = run_command(argv, timeout_seconds=30)
+    except ApplianceError:
+        return ""
+    lines = (result.stdout or result.stderr).decode(errors="replace").strip().splitlines()
+    return lines[0] if lines and result.exit_code == 0 else ""

@@ -1,0 +1,56 @@
+"""`make bench` runs from its first row to its page, tiny; what it measures here means nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from appliance.host.command import run
+from appliance.lab.bench.rows import ROWS
+from appliance.lab.processes.node import appliance_argv, code_folder
+
+FIGURES_OF_THE_ISSUE = {
+    "changed-cpu",
+    "changed-wall",
+    "changed-wall-at-once",
+    "unchanged-cpu",
+    "unchanged-wall",
+    "first-cpu",
+    "borgmatic-wall",
+    "vault-memory",
+    "compaction",
+    "handover",
+    "cut",
+    "whole",
+    "file-wall",
+    "file-ratio",
+    "agent-memory",
+    "agent-cpu",
+}
+
+
+@pytest.mark.skipif(not Path("/usr/bin/borgmatic").exists(), reason="borgmatic is not installed: make setup")
+def test_every_figure_is_measured_and_written(tmp_path: Path) -> None:
+    out, work = tmp_path / "results", tmp_path / "work"
+    words = ("lab", "bench", "--quick", "--out", str(out), "--work", str(work))
+    environment = {"PYTHONPATH": str(code_folder())}
+    result = run((*appliance_argv(), *words), timeout_seconds=280, cwd=tmp_path, env=environment)
+    assert result.exit_code == 0, result.stderr.decode()
+    (written,) = out.glob("bench-*.json")
+    figures = {figure["name"]: figure for figure in json.loads(written.read_bytes())["figures"]}
+    assert {name for name, figure in figures.items() if figure["goal"]} == FIGURES_OF_THE_ISSUE
+    assert all(value >= 0 for figure in figures.values() for value in figure["values"])
+    page = written.with_suffix(".md").read_text()
+    assert all(figure["title"] in page for figure in figures.values())
+    assert not work.exists()
+
+
+def test_a_row_that_there_is_not_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    words = (*appliance_argv(), "lab", "bench", "--rows", "speed")
+    result = run(words, timeout_seconds=60, cwd=tmp_path, env={"PYTHONPATH": str(code_folder())})
+    assert result.exit_code == 2
+    assert all(name in result.stderr.decode() for name in ROWS)
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,56 @@
+"""A figure is judged by the median of its own pairs, and a page says all that a reader needs to doubt it."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.lab.bench.bench import in_turns
+from appliance.lab.bench.figures import MET, MISSED, TOLD, Figure, Goal, Spread
+from appliance.lab.bench.report import Result, number, render
+
+
+def test_a_ratio_is_made_pair_by_pair_and_not_of_medians() -> None:
+    figure = Figure("x", "x", "s", ours=(1.0, 10.0, 3.0), against=(2.0, 10.0, 12.0), goal=Goal(0.5))
+    assert figure.values == (0.5, 1.0, 0.25)
+    assert figure.spread == Spread(0.25, 0.5, 1.0)
+    assert figure.verdict == MET
+
+
+@pytest.mark.parametrize(
+    ("ours", "goal", "verdict"),
+    [
+        ((1.0, 2.0, 9.0), Goal(2.0), MET),
+        ((1.0, 2.1, 2.2), Goal(2.0), MISSED),
+        ((0.7, 0.8, 0.9), Goal(0.8, at_least=True), MET),
+        ((0.7, 0.79, 0.9), Goal(0.8, at_least=True), MISSED),
+        ((1.0,), None, TOLD),
+    ],
+)
+def test_the_median_is_judged(ours: tuple[float, ...], goal: Goal | None, verdict: str) -> None:
+    assert Figure("x", "x", "s", ours, goal=goal).verdict == verdict
+
+
+def test_pairs_that_do_not_match_are_an_error() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        _ = Figure("x", "x", "s", ours=(1.0, 2.0), against=(1.0,)).values
+
+
+def test_the_page_shows_spread_goal_verdict_and_notes() -> None:
+    figure = Figure("cut", "sent again", "MiB", (0.5, 0.25, 1.5), goal=Goal(1.0), notes=("over loopback",))
+    page = render(Result("2026-11-25", {"machine": "two cores"}, (figure,)))
+    assert "| sent again |  | 0.5 MiB |  | 0.25 / 0.5 / 1.5 | ≤ 1 | met |" in page
+    assert "- cut: over loopback." in page
+    assert "- machine: two cores" in page
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.6123, "0.612"), (19.96, "20"), (1234.5, "1234"), (0.0, "0")])
+def test_a_number_has_three_digits(value: float, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_each_round_begins_with_another_leg() -> None:
+    order: list[str] = []
+    legs = {name: lambda name=name: order.append(name) for name in "abc"}
+    for number_ in range(3):
+        in_turns(number_, legs)
+    assert "".join(order) == "abcbcacab"
