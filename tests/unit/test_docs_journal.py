@@ -16,12 +16,12 @@ Event = tuple[str, frozenset[str]]
 
 
 def test_the_page_names_exactly_the_events_that_the_code_writes() -> None:
-    assert set(told()) == {name for name, _ in written()}
+    assert set(told()) == {name for name, _ in written()}, "give each event a row in docs/reference/journal.md"
 
 
 def test_the_page_names_every_field() -> None:
     page = told()
-    untold = {name: fields - page[name][0] - page[name][1] for name, fields in written()}
+    untold = {name: fields - page[name][0] - page[name][1] for name, fields in written() if name in page}
     assert {name: fields for name, fields in untold.items() if fields} == {}
 
 
