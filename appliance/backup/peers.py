@@ -6,12 +6,13 @@ import contextlib
 import os
 import select
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from appliance.backup.node import Node
+from appliance.backup.pace import at_once, pace_of
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.files import write_atomic
@@ -94,7 +95,7 @@ def _writer(writers: Mapping[int, str], raw: str) -> str:
 class Line:
     """An ssh to one peer's vault, kept open over several requests: a start of ssh costs more than most answers."""
 
-    def __init__(self, node: Node, peer_name: str) -> None:
+    def __init__(self, node: Node, peer_name: str, before_send: Callable[[int], None]) -> None:
         self.peer = node.bundle.member(peer_name)
         argv = client_argv(
             destination_of(self.peer),
@@ -104,7 +105,9 @@ class Line:
         )
         self._process = start_client(argv)
         self._to, self._from, self._said = pipes_of(self._process)
-        channel = Channel(self._from.fileno(), self._to.fileno(), quiet_seconds=node.patience_seconds)
+        channel = Channel(
+            self._from.fileno(), self._to.fileno(), quiet_seconds=node.patience_seconds, before_send=before_send
+        )
         self.conversation = Conversation(node, self.peer, channel)
 
     def is_alive(self) -> bool:
@@ -135,6 +138,8 @@ class Lines:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._open: dict[str, Line] = {}
+        pace = pace_of(node.bundle.member(node.name).node.push_bits_per_second_max)
+        self._before_send = pace.take if pace else at_once
 
     def __enter__(self) -> Lines:
         return self
@@ -153,7 +158,7 @@ class Lines:
         if line is not None and not line.is_alive():
             line.close()
             line = None
-        line = line or Line(self._node, peer)
+        line = line or Line(self._node, peer, self._before_send)
         try:
             yield line.conversation
         except Closed as error:

@@ -73,7 +73,8 @@ def _node(it: Placed[schema.NodePart]) -> model.Node:
         site=str(it.path[1]),
         disk_bytes=it.part.disk,
         offered_bytes=it.part.offered,
-        **_tuples(it.part, "disk", "offered"),
+        push_bits_per_second_max=round(it.part.push_mbit_per_second_max * MEGABIT),
+        **_tuples(it.part, "disk", "offered", "push_mbit_per_second_max"),
     )
 
 

@@ -108,6 +108,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "offered": "How much of it is lent to the copies of others; placement never goes beyond.",
         "uplink": "Its line, one of `links`.",
         "fallback": f"{LATER}Its second line, one of `links`.",
+        "push_mbit_per_second_max": "What one run may send in Mbit/s, to all its peers together, so that the town "
+        "hall keeps its line while a first seeding lasts for days; 0 is no limit.",
         "roles": f"Any of {_words(NODE_ROLES)}. `monitor` may ask every vault for its head; `voter`s must be none, "
         "3 or 5, in distinct failure domains; what the others do comes later.",
         "zones": "Failure domains on top of its site's.",

@@ -96,6 +96,7 @@ class NodePart(Strict):
     offered: Size = 0
     uplink: str
     fallback: str = ""
+    push_mbit_per_second_max: Annotated[float, Field(ge=0)] = 0.0
     roles: Annotated[list[Annotated[str, one_of(*NODE_ROLES)]], Distinct] = []
     zones: Names = []
 

@@ -74,7 +74,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of ours; `offered_bytes` is what it lends to others' copies, `zones` come on top of its site's."""
+    """A machine of ours; `offered_bytes` is what it lends to others' copies, `zones` come on top of its site's.
+
+    `push_bits_per_second_max` bounds what one run sends to all its peers together; 0 is no limit.
+    """
 
     name: str
     site: str
@@ -84,6 +87,7 @@ class Node:
     offered_bytes: int
     uplink: str
     fallback: str = ""
+    push_bits_per_second_max: int = 0
     roles: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
 

@@ -13,7 +13,7 @@ import os
 import select
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from appliance.errors import (
@@ -64,11 +64,13 @@ class Channel:
         *,
         quiet_seconds: float = QUIET_SECONDS,
         frame_bytes_max: int = FRAME_BYTES_MAX,
+        before_send: Callable[[int], None] = lambda size: None,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._quiet = self._patience = quiet_seconds
         self._frame_bytes_max = frame_bytes_max
+        self._before_send = before_send
         self.bytes_sent = 0
         self.bytes_received = 0
         os.set_blocking(writer, False)  # a blocking write to a full pipe would outlast any bound of ours
@@ -146,6 +148,7 @@ class Channel:
     def send_file(self, file: BinaryIO, size: int) -> None:
         """Exactly `size` bytes from `file`'s position; raise IntegrityError when it holds fewer."""
         while size:
+            self._before_send(min(size, PIECE))
             piece = file.read(min(size, PIECE))
             if not piece:
                 raise IntegrityError("a sealed file became shorter while it was sent.")

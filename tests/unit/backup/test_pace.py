@@ -1,0 +1,41 @@
+"""A limit on sending holds for all peers of a run together, and costs nothing where there is none."""
+
+from __future__ import annotations
+
+from appliance.backup.pace import BURST_SECONDS, Pace, pace_of
+
+
+class Hands:
+    """A clock that moves by what is waited."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def now(self) -> float:
+        return self.time
+
+    def wait(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def test_a_megabyte_at_a_hundred_kilobytes_a_second_takes_ten_seconds() -> None:
+    hands = Hands()
+    pace = Pace(100_000, hands.now, hands.wait)
+    for _ in range(100):
+        pace.take(10_000)
+    assert 10 - BURST_SECONDS <= hands.time - 100 <= 10
+
+
+def test_what_was_not_used_is_not_saved_up() -> None:
+    hands = Hands()
+    pace = Pace(100_000, hands.now, hands.wait)
+    hands.time += 3600
+    started = hands.time
+    for _ in range(10):
+        pace.take(100_000)
+    assert hands.time - started >= 10 - BURST_SECONDS
+
+
+def test_no_limit_is_no_pace() -> None:
+    assert pace_of(0) is None
+    assert pace_of(8_000_000) is not None
