@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.backup.adopt import Locate, open_copy, own_repository
@@ -62,17 +62,38 @@ def open_best(
     With `type_paper`, what is not written here is opened with the recovery key that it returns, not with this node's
     own envelope. Raise Refused on a node that the service does not trust, NotFound when there is nothing to open.
     """
-    trusted = node.bundle.territory.trusted(service)
-    if node.name not in trusted:
-        raise Refused(
-            f"{service} does not trust {node.name} with its data.", remedy=f"Run this on {' or '.join(trusted)}."
-        )
+    check_trusted(node, service)
     layout = node.service(service)
     if source == LOCAL or (source == AUTO and _is_written_here(node, service)):
         if not layout.repository.exists():
             raise NotFound(f"{service} has no repository here.", remedy="Say --from auto to open what a peer holds.")
         return OpenedSource(own_repository(layout), layout.catalogue, node.name, "", "")
-    choice = _choose(node, service, source)
+    return _open(node, service, _choose(node, service, source), type_paper)
+
+
+def open_apart(node: Node, service: str, room: str) -> OpenedSource:
+    """Open what this node itself has of `service`, and ask nobody: what it writes, else what it holds as a standby.
+
+    What it holds is opened in `room`, a folder of the service's that only the caller uses, catalogue included: there
+    nobody who opens another generation meanwhile takes files away from under a long reading.
+    """
+    if _is_written_here(node, service):
+        return open_best(node, service, LOCAL)
+    check_trusted(node, service)
+    choice = _held_here(node, service, None, "")
+    return _open(node, service, replace(choice, home=ServiceLayout(node.service(service).root / room)), None)
+
+
+def check_trusted(node: Node, service: str) -> None:
+    """Raise Refused on a node that may not know the key of `service`."""
+    trusted = node.bundle.territory.trusted(service)
+    if node.name not in trusted:
+        raise Refused(
+            f"{service} does not trust {node.name} with its data.", remedy=f"Run this on {' or '.join(trusted)}."
+        )
+
+
+def _open(node: Node, service: str, choice: _Choice, type_paper: Callable[[], Secret] | None) -> OpenedSource:
     home = choice.home
     with locked(home.root / "opened.lock", what=f"the opened copy of {service}", wait=True):
         _make_way(choice.sealed, home)

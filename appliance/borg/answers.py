@@ -76,6 +76,17 @@ def item(line: bytes) -> Item:
     )
 
 
+def listed(stderr: bytes) -> int:
+    """How many entries a command with --list and --log-json named. In JSON no name can look like this key and value."""
+    return stderr.count(b'"name": "borg.output.list"')
+
+
+def hash_of(line: bytes) -> tuple[str, str]:
+    """Path and SHA-256 of one line of `borg list --json-lines --format {sha256}`."""
+    data: dict[str, str] = json.loads(line)
+    return data["path"], data["sha256"]
+
+
 def _utc_seconds(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 

@@ -124,6 +124,14 @@ def extract_to_stdout(path: Path, archive: str, member: str) -> tuple[str, ...]:
     return ("extract", "--stdout", "--", location(path, archive), full(member))
 
 
+def read_through(path: Path, archive: str, patterns: Sequence[str]) -> tuple[str, ...]:
+    return ("extract", "--dry-run", "--list", "--", location(path, archive), *patterns)
+
+
+def list_hashes(path: Path, archive: str, patterns: Sequence[str]) -> tuple[str, ...]:
+    return ("list", "--json-lines", "--format", "{sha256}", "--", location(path, archive), *patterns)
+
+
 def prune(path: Path, keep: Retention, glob: str | None) -> tuple[str, ...]:
     """Raise UsageError when `keep` keeps nothing: no mistake of a configuration may empty a repository."""
     words = ["prune"]

@@ -163,6 +163,29 @@ class Borg:
             raise UsageError(f'"{path}" is a {item.kind}, not a file.', remedy="Restore it to a folder.")
         return 0
 
+    def read_through(self, archive: str, paths: Sequence[str]) -> None:
+        """Decrypt and authenticate all that the files `paths` are made of, writing nothing.
+
+        Raise RepositoryDamaged, or PathMissing when one is not there: borg itself passes over such a pattern.
+        """
+        for patterns in batches([argv.full(path) for path in paths]):
+            result = self._read(argv.read_through(self.repository.path, archive, patterns))
+            missing = len(set(patterns)) - answers.listed(result.stderr)
+            if missing > 0:
+                raise errors.PathMissing(f"{missing} of {len(patterns)} files are not in the archive {archive}.")
+
+    def sha256_of(self, archive: str, paths: Sequence[str]) -> dict[str, str]:
+        """The SHA-256 of the content of each file of `paths`, as borg reads it; for a second hard link it is "".
+
+        Names with a "?" are left out: in a listing any byte that is not UTF-8 is one, so they could be another's.
+        """
+        found: dict[str, str] = {}
+        for patterns in batches([argv.full(path) for path in paths]):
+            chunks = self._stream(argv.list_hashes(self.repository.path, archive, patterns))
+            with contextlib.closing(answers.lines(chunks)) as lines:
+                found |= dict(map(answers.hash_of, lines))
+        return {path: found[path] for path in paths if path in found and "?" not in path}
+
     def prune(self, *, keep: Retention, glob: str | None = None) -> tuple[str, ...]:
         """Forget the archives matching `glob` that `keep` does not keep, and return their names, oldest first."""
         before = self.archives()

@@ -14,6 +14,7 @@ STATE/
     opened/                 the newest holding laid out as a repository, for reading (standby)
     catalogue.db            every name in every version
     restores/               restore jobs, what they replaced, undo
+    proof/                  the holding once more, for verification and drills alone (standby); proofs.json: their results
   acts/                     signed acts of operators in force here
   vault/SERVICE/            what this node holds for others: pool/, partial/, generations/
   journal.jsonl             what happened, one event a line

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.backup.compare import read_postgresql_dump
 from appliance.backup.sources import PostgresServer, Prepared, SourceSpec, postgresql, prepare
 from appliance.errors import ApplianceError, Busy, NotFound, Refused, Unreachable
 from appliance.host.command import run
@@ -237,6 +238,7 @@ def test_the_service_file_says_where_and_never_which_database(server: PostgresSe
     )
     by_name = PostgresServer(service="mairie", service_file=services)
     postgresql.dump(by_name, "etat_civil", tmp_path / "dump")
+    read_postgresql_dump(postgresql.dump_file(tmp_path / "dump", "etat_civil"))
     assert "Lefèvre".encode() in (tmp_path / "dump" / "etat_civil.dump").read_bytes()
 
 

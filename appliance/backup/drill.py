@@ -1,0 +1,177 @@
+"""A restore drill: bring files of the newest archive back for real, compare them with what was saved, delete them.
+
+What it proves, file by file: that it comes out of the archive with its kind, size, time and mode; that its content on
+the disk is what borg reads from the archive on a second way, which writes no file; and of a database, that its own
+tools can read the dump. borg authenticates every byte with the service's key, so that content is what the origin read.
+It does not prove that this was what people meant to save. The sample is drawn from a seed, so a drill can be repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.compare import compare_contents, compare_items, read_dumps
+from appliance.backup.node import Node
+from appliance.backup.openable import OpenedSource
+from appliance.backup.proofs import ROOM, Drilled, Proofs, load_proofs, proving, save_proofs
+from appliance.backup.verify import generation_of
+from appliance.borg.client import Borg
+from appliance.borg.model import Item
+from appliance.clock import utc_text
+from appliance.errors import NoSpace, NotFound
+from appliance.host.command import run
+from appliance.host.files import make_private_folder
+from appliance.restore.contents import examine
+from appliance.restore.jobs import SPARE_BYTES, sync
+from appliance.territory.model import Service
+from appliance.units import DAY, GIB, HOUR, format_bytes, format_duration
+
+SAMPLE_FILES = 50
+SAMPLE_BYTES = 2 * GIB
+WHOLE_SECONDS = 28 * DAY
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What to restore of an archive; `items` are all of it with `everything`, else the sample. `told`: see Drilled."""
+
+    items: tuple[Item, ...]
+    sample: tuple[Item, ...]
+    total_bytes: int
+    everything: bool
+    told: tuple[str, ...]
+
+
+def drill(node: Node, service: str, *, seed: int | None = None, everything: bool | None = None) -> Drilled:
+    """Restore a sample of the newest archive that this node has, or everything, compare, and delete it again.
+
+    By default the seed is the day, and everything is restored when that was last done four weeks ago or more. Raise
+    NoSpace when not even the sample has room, Refused on a node that the service does not trust, Busy while another
+    proof runs.
+    """
+    layout = node.service(service)
+    seed = int(node.clock.now() // DAY) if seed is None else seed
+    with proving(node, service) as opened:
+        proofs = load_proofs(layout)
+        if everything is None:
+            everything = wants_everything(proofs, node.ageing.now())
+        drilled = _drill(node, service, opened, seed, everything=everything)
+        save_proofs(layout, proofs.with_drill(drilled))
+    node.journal.write(
+        "drilled",
+        service=service,
+        generation=drilled.generation,
+        seed=drilled.seed,
+        everything=drilled.everything,
+        files=drilled.files,
+        bytes=drilled.bytes,
+        seconds=round(drilled.seconds, 1),
+        wrong=len(drilled.wrong),
+    )
+    return drilled
+
+
+def wants_everything(proofs: Proofs, now_age: int) -> bool:
+    """Whether a drill at `now_age` of the ageing clock should restore everything; a lost age counts as a long one."""
+    return proofs.whole is None or not 0 <= now_age - proofs.whole.age < WHOLE_SECONDS
+
+
+def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everything: bool) -> Drilled:
+    borg = Borg(opened.repository)
+    archives = borg.archives()
+    if not archives:
+        raise NotFound(f"{service} has no archive yet.", remedy="Run `appliance backup run` at its origin.")
+    archive, of = archives[-1].name, node.bundle.terms(service).service
+    with _empty_folder(node.service(service).root / ROOM / "restored") as folder:
+        plan = _plan(borg.items(archive), folder, of, seed, everything=everything)
+        started = time.monotonic()
+        warnings = borg.extract(archive, () if plan.everything else [item.path for item in plan.items], folder)
+        sync(folder)
+        seconds = time.monotonic() - started
+        hashes = borg.sha256_of(archive, [item.path for item in plan.sample])
+        wrong = (*compare_items(plan.items, folder), *compare_contents(hashes, folder))
+        broken, untold = read_dumps(of.kind, plan.items, folder)
+    told = (*plan.told, *untold, *(f"{it.path}: {it.reason}" for it in warnings), *_late(of, plan, seconds))
+    return Drilled(
+        time=utc_text(node.clock.now()),
+        age=node.ageing.now(),
+        generation=generation_of(node, service, opened),
+        archive=archive,
+        seed=seed,
+        everything=plan.everything,
+        files=sum(item.kind in ("file", "hardlink") for item in plan.items),
+        bytes=sum(item.size for item in plan.items if item.kind == "file"),
+        total_bytes=plan.total_bytes,
+        seconds=seconds,
+        wrong=(*wrong, *broken),
+        told=told,
+    )
+
+
+def _plan(items: Iterable[Item], folder: Path, service: Service, seed: int, *, everything: bool) -> _Plan:
+    """Choose in one pass over the archive; what a database's archive holds only proves something together."""
+    everything = everything or service.kind != "files"
+    every = list(items)
+    total = examine(every).size
+    sample = draw(every, seed)
+    disk = os.statvfs(folder)
+    room = disk.f_bavail * disk.f_frsize - SPARE_BYTES
+    if everything and total <= room:
+        return _Plan(tuple(every), sample, total, everything=True, told=())
+    if (asked := sum(item.size for item in sample)) > room:
+        raise NoSpace(
+            f"{format_bytes(asked - room)} more must be free to restore even a sample of {service.name}.",
+            where=str(folder),
+            remedy="Free that much; the drill is made again.",
+        )
+    missing = f"there is no room for everything: {format_bytes(total - room)} more must be free."
+    return _Plan(sample, sample, total, everything=False, told=(missing,) if everything else ())
+
+
+def draw(items: Iterable[Item], seed: int) -> tuple[Item, ...]:
+    """A sample of the files of `items`, the same for the same seed: SAMPLE_FILES at most, and SAMPLE_BYTES."""
+
+    def lot(item: Item) -> bytes:
+        return hashlib.sha256(f"{seed}\n".encode() + os.fsencode(item.path)).digest()
+
+    # Several times as many lots as files, so that a few large ones that do not fit leave enough others.
+    lots = heapq.nsmallest(4 * SAMPLE_FILES, (item for item in items if item.kind == "file"), key=lot)
+    drawn: list[Item] = []
+    left = SAMPLE_BYTES
+    for item in lots:
+        if len(drawn) < SAMPLE_FILES and (item.size <= left or not drawn):
+            drawn.append(item)
+            left -= item.size
+    return tuple(drawn)
+
+
+def _late(service: Service, plan: _Plan, seconds: float) -> Sequence[str]:
+    if not plan.everything or seconds <= service.rto_seconds:
+        return ()
+    took, promised = format_duration(seconds), format_duration(service.rto_seconds)
+    return (f"everything took {took}, longer than the {promised} promised (rto in territory.yml).",)
+
+
+@contextmanager
+def _empty_folder(folder: Path) -> Iterator[Path]:
+    """`folder`, new and private; gone afterwards, as is what a drill that was cut left there."""
+    _remove(folder)
+    try:
+        yield make_private_folder(folder)
+    finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        # Restored folders may deny their owner to write in them.
+        run(("chmod", "--recursive", "u+rwX", "--", str(folder)), timeout_seconds=HOUR)
+        shutil.rmtree(folder)

@@ -1,0 +1,130 @@
+"""What was proven of a service on a node that may read it: the rounds of verification and the drills.
+
+    services/SERVICE/proofs.json   the round under way, the last one that ended, the last drill, the last of everything
+    services/SERVICE/proof/        the copy that is read, apart from those that people restore from
+
+Losing the file costs another round. It names damaged files, so only this account may read it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from appliance.backup.node import Node
+from appliance.backup.openable import OpenedSource, check_trusted, open_apart
+from appliance.host.files import locked, write_atomic
+from appliance.host.layout import ServiceLayout
+
+FORMAT = 1
+ROOM = "proof"
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """What could not be read. With `path`, at least this file of `archive`; without, the archive or all of them."""
+
+    archive: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """A walk through every version of every file; `after` is the path that it has come to. `ended` is "" until then.
+
+    `ended_age` is the ageing clock's at its end, `generation` the one that was read then.
+    """
+
+    began: str
+    after: str = ""
+    files: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    damaged: tuple[Damaged, ...] = ()
+    ended: str = ""
+    ended_age: int = 0
+    generation: str = ""
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """A restore drill. `wrong` are sentences about what did not come back as it was, `told` about what was not proven.
+
+    `total_bytes` is all that the archive holds; with `everything` it is what was restored. `age` is the ageing clock's.
+    """
+
+    time: str
+    age: int
+    generation: str
+    archive: str
+    seed: int
+    everything: bool
+    files: int
+    bytes: int
+    total_bytes: int
+    seconds: float
+    wrong: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """`verified` is the last round that ended, `whole` the last drill that restored everything."""
+
+    round: Round | None = None
+    verified: Round | None = None
+    drilled: Drilled | None = None
+    whole: Drilled | None = None
+
+    def with_drill(self, drilled: Drilled) -> Proofs:
+        return replace(self, drilled=drilled, whole=drilled if drilled.everything else self.whole)
+
+
+@contextmanager
+def proving(node: Node, service: str) -> Iterator[OpenedSource]:
+    """What this node has of `service`, opened where nothing else reads it, for one proof at a time.
+
+    Raise Refused on a node that the service does not trust, NotFound where it has nothing of it, Busy during another
+    proof.
+    """
+    check_trusted(node, service)
+    with locked(node.service(service).root / ROOM / "lock", what=f"the proof of {service}"):
+        yield open_apart(node, service, ROOM)
+
+
+def load_proofs(layout: ServiceLayout) -> Proofs:
+    """What is known to be proven; nothing when the file is missing or cannot be read."""
+    try:
+        fields = json.loads(_path(layout).read_bytes())
+        if fields["format"] != FORMAT:
+            return Proofs()
+        return Proofs(
+            _round(fields["round"]), _round(fields["verified"]), _drilled(fields["drilled"]), _drilled(fields["whole"])
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Proofs()
+
+
+def save_proofs(layout: ServiceLayout, proofs: Proofs) -> None:
+    write_atomic(_path(layout), json.dumps({"format": FORMAT, **asdict(proofs)}).encode(), mode=0o600)
+
+
+def _round(fields: Mapping[str, Any] | None) -> Round | None:
+    if fields is None:
+        return None
+    return Round(**{**fields, "damaged": tuple(Damaged(**each) for each in fields["damaged"])})
+
+
+def _drilled(fields: Mapping[str, Any] | None) -> Drilled | None:
+    if fields is None:
+        return None
+    return Drilled(**{**fields, "wrong": tuple(fields["wrong"]), "told": tuple(fields["told"])})
+
+
+def _path(layout: ServiceLayout) -> Path:
+    return layout.root / "proofs.json"

@@ -1,0 +1,85 @@
+"""`appliance backup verify` and `drill`: prove, on a node that may read a service, that it can be brought back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from appliance.backup.drill import drill as run_drill
+from appliance.backup.proofs import Damaged, Drilled
+from appliance.backup.verify import Verified, verify_data
+from appliance.cli.arguments import command, printable, service_argument
+from appliance.cli.output import emit, progress, say
+from appliance.cli.this_node import this_node
+from appliance.errors import WARNINGS, IntegrityError
+from appliance.units import format_bytes, format_duration
+
+
+@click.command()
+@service_argument
+@click.option(
+    "--share", is_flag=True, help="Only a day's share, as the agent reads it; the next call goes on from there."
+)
+def verify(service: str, share: bool) -> int | None:
+    """Decrypt and check every version of every file of SERVICE, on its origin or a standby; nothing is written.
+
+    Ends with 5 when something could not be read; what it was is named.
+    """
+    with progress(f"Verifying {service}") as advance:
+        done = verify_data(this_node(), service, bytes_max=None if share else float("inf"), on_slice=advance)
+    emit(_verified_json(done), _verified_text(done))
+    if done.damaged:
+        say(f"Next, to see whether the copy here has rotted: {command('vault', 'scrub', service)}")
+        say("If it has not, it was sealed so: older generations are held by every peer (`appliance restore versions`).")
+        return IntegrityError.exit_code
+    if not done.finished:
+        say(f"Next, to go on: {command('backup', 'verify', service)}")
+    return None
+
+
+@click.command()
+@service_argument
+@click.option("--seed", type=click.IntRange(min=0), help="Draws the sample; by default the day does.")
+@click.option(
+    "--all/--sample", "everything", default=None, help="By default a sample, and every four weeks everything."
+)
+def drill(service: str, seed: int | None, everything: bool | None) -> int | None:
+    """Restore files of SERVICE for real, on its origin or a standby, compare them and delete them again.
+
+    Ends with 5 when something did not come back as it was, with 1 when something could not be proven.
+    """
+    done = run_drill(this_node(), service, seed=seed, everything=everything)
+    emit({"service": service, **asdict(done)}, _drilled_text(done))
+    say(f"The same again: {command('backup', 'drill', service, '--seed', str(done.seed))}")
+    if done.wrong:
+        return IntegrityError.exit_code
+    return WARNINGS if done.told else None
+
+
+def _verified_json(done: Verified) -> dict[str, Any]:
+    return asdict(done)
+
+
+def _verified_text(done: Verified) -> str:
+    read = f"{done.files} versions, {format_bytes(done.bytes)}, in {format_duration(done.seconds)}"
+    state = "all is read" if done.finished else "the round goes on"
+    lines = [f"{done.service}, generation {done.generation}: {read}; {state}."]
+    if not done.damaged:
+        return "\n".join((*lines, "Nothing is damaged."))
+    return "\n".join((*lines, f"Damaged, {len(done.damaged)} places at least:", *map(_damaged_text, done.damaged)))
+
+
+def _damaged_text(found: Damaged) -> str:
+    place = f"{printable(found.path)} in {found.archive}" if found.path else found.archive or "the archives"
+    return f"  {place}: {found.reason}"
+
+
+def _drilled_text(done: Drilled) -> str:
+    what = "everything" if done.everything else f"a sample of {format_bytes(done.total_bytes)}"
+    took = f"{done.files} files, {format_bytes(done.bytes)}, in {format_duration(done.seconds)}"
+    lines = [f"Generation {done.generation}, {what}, seed {done.seed}: {took}."]
+    lines += [f"Wrong, {len(done.wrong)}:", *(f"  {printable(it)}" for it in done.wrong)] if done.wrong else []
+    lines += ["Not proven:", *(f"  {printable(it)}" for it in done.told)] if done.told else []
+    return "\n".join(lines if done.wrong or done.told else [*lines, "Everything came back as it was."])
