@@ -144,7 +144,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
     if process.poll() is None:
         # Not a group of their own: whoever ends this process's group, Ctrl-C or a service manager, must reach them too.
-        children = _descendants(process.pid)
+        children = descendants(process.pid)
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS)
@@ -187,13 +187,13 @@ def _secret_pipes(secrets: Mapping[str, Secret]) -> Iterator[dict[str, int]]:
             os.close(reader)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """The children of `pid`, theirs and so on: borg's ssh or a shell's program would go on holding our pipes."""
     children: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             children += map(int, task.read_text().split())
-    return [descendant for child in children for descendant in (child, *_descendants(child))]
+    return [descendant for child in children for descendant in (child, *descendants(child))]
 
 
 def _talk(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import appliance
 from appliance.errors import ApplianceError, NotFound
-from appliance.host.command import Result, run
+from appliance.host.command import Result, descendants, run
 from appliance.host.layout import NodeLayout
 from appliance.host.ssh import write_server_config
 
@@ -103,7 +103,12 @@ class ProcessNode:
 
     def kill(self) -> None:
         """SIGKILL, as a power cut: nothing gets to say goodbye."""
+        # sshd puts each caller into a session of its own: a vault that lived on would write after the power cut.
+        family = [child for process in self.processes for child in descendants(process.pid)]
         self._signal(signal.SIGKILL)
+        for child in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         for process in self.processes:
             process.wait()
         self.processes.clear()
