@@ -98,7 +98,7 @@ def parse(line: bytes, type_: str) -> dict[str, Any]:
         raise IntegrityError(f"{type_} is not readable JSON.") from error
     if not isinstance(fields, dict) or fields.get("type") != type_:
         raise IntegrityError(f"this is not {type_}.")
-    if fields.get("format") != FORMAT:
+    if fields.get("format") != FORMAT or isinstance(fields["format"], bool):
         raise Refused(
             f"{type_} has format {fields.get('format')!r}; this version reads format {FORMAT}.",
             remedy="Upgrade this node.",

@@ -88,22 +88,26 @@ def _inner(blob: bytes) -> bytes:
 
 
 def _parse(armoured: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    lines = armoured.strip().split(b"\n")
-    if len(lines) < 3 or lines[0].strip() != BEGIN or lines[-1].strip() != END:
+    lines = armoured.split(b"\n")
+    if len(lines) < 4 or lines[0] != BEGIN or lines[-2:] != [END, b""]:
         raise IntegrityError("there is no SSH signature.")
     try:
-        blob = base64.b64decode(b"".join(line.strip() for line in lines[1:-1]), validate=True)
+        blob = base64.b64decode(b"".join(lines[1:-2]), validate=True)
     except binascii.Error as error:
         raise IntegrityError("the signature is not base64.") from error
+    # A signature has one form only. Were there others, whoever hands a document on could give it another hash, and
+    # make two generations of one without any key.
+    if _armour(blob) != armoured:
+        raise IntegrityError("the signature is not written as ssh-keygen writes it.")
     if blob[:10] != MAGIC + struct.pack(">I", 1):
         raise IntegrityError("the signature has an unknown version.")
     public, rest = _take(blob[10:])
     namespace, rest = _take(rest)
-    _reserved, rest = _take(rest)
+    reserved, rest = _take(rest)
     hash_name, rest = _take(rest)
     signature, rest = _take(rest)
-    if rest:
-        raise IntegrityError("the signature has bytes after its end.")
+    if rest or reserved:
+        raise IntegrityError("the signature has bytes that nothing covers.")
     return public, namespace, hash_name, signature
 
 
