@@ -190,7 +190,7 @@ def test_a_header_whose_totals_are_not_its_lists_is_refused(changed: dict[str, i
     honest = signed.read(_header(listing, [Entry("config", A, 5)]), generation.TYPE, (PUBLIC,)).fields
     fields = {name: value for name, value in honest.items() if name not in ("type", "format")}
     header = read_header(signed.make(generation.TYPE, {**fields, **changed}, KEY), PUBLIC)
-    with pytest.raises(IntegrityError, match="the totals of generation 2.1 are not those of its list"):
+    with pytest.raises(IntegrityError, match=r"the totals of generation 2\.1 are not those of its list"):
         parse_list(listing, header)
 
 

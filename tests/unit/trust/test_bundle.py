@@ -1,0 +1,167 @@
+"""The bundle: only its signer, only forward, and whole or refused."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused
+from appliance.territory.placement import Placement
+from appliance.trust import bundle as bundles
+from appliance.trust import signed
+from appliance.trust.bundle import Member, accept_bundle, load_bundle, make_bundle, read_bundle
+from appliance.trust.keys import PublicKeys, public_line
+from appliance.units import GIB
+from tests.unit.territory.small import node, service, territory
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+PUBLIC = public_line(KEY)
+PLAN = territory([node("a"), node("b", "z1"), node("c", "z1")], [service("docs", "a", quota=100)])
+KEYS = PublicKeys(sign=PUBLIC, ssh=PUBLIC, host=PUBLIC, age="age1test")
+
+
+def _make(serial: int = 1, key: Ed25519PrivateKey = KEY, **changed: Any) -> bytes:
+    said: dict[str, Any] = {
+        "issued": "2026-11-25T08:00:00Z",
+        "territory": PLAN,
+        "placements": {"docs": Placement("docs", ("b", "c"), ())},
+        "members": {name: Member(PLAN.nodes[name], "peer", KEYS) for name in PLAN.nodes},
+        "recovery": "age1recovery",
+        **changed,
+    }
+    return make_bundle(key, serial=serial, **said)
+
+
+def test_a_bundle_is_read_back_as_it_was_made() -> None:
+    read = read_bundle(_make(serial=7), PUBLIC)
+    assert (read.serial, read.territory, read.recovery) == (7, PLAN, "age1recovery")
+    assert read.member("a") == Member(PLAN.nodes["a"], "peer", KEYS)
+    assert read.terms("docs").holders == ("b", "c")
+    assert read.counted("a", ("b", "c")) == ("b",), "b and c lie in one zone"
+    assert read.counted("gone", ("b",)) == ()
+
+
+def test_terms_say_what_a_holder_takes() -> None:
+    terms = read_bundle(_make(), PUBLIC).terms("docs")
+    assert (terms.origin, terms.quota_bytes) == ("a", 100 * GIB)
+    assert terms.daily_bytes == GIB, "never less than one"
+    assert terms.seed_bytes == terms.service.size_bytes * 4 // 3
+    unplaced = read_bundle(_make(placements={}), PUBLIC).terms("docs")
+    assert (unplaced.holders, unplaced.spares) == ((), ())
+
+
+def test_strangers_are_named_with_those_who_are_known() -> None:
+    read = read_bundle(_make(), PUBLIC)
+    with pytest.raises(NotFound, match='"d" has no keys in the territory bundle') as caught:
+        read.member("d")
+    assert caught.value.remedy == "Known: a, b, c."
+    with pytest.raises(NotFound, match='no service "x"'):
+        read.terms("x")
+
+
+def test_another_signer_is_refused() -> None:
+    with pytest.raises(Refused, match="signed by a key that may not sign it"):
+        read_bundle(_make(key=OTHER), PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("serials", "present"),
+    [([1], 1), ([1, 2], 2), ([1, 2, 2], 2), ([3, 9], 9)],
+)
+def test_serials_go_up_and_the_same_bundle_may_come_again(tmp_path: Path, serials: list[int], present: int) -> None:
+    for serial in serials:
+        accept_bundle(tmp_path / "bundle", _make(serial), PUBLIC)
+    assert load_bundle(tmp_path / "bundle", PUBLIC).serial == present
+
+
+@pytest.mark.parametrize(("first", "second"), [(2, 1), (9, 8), (2**40, 1)])
+def test_a_lower_serial_is_refused(tmp_path: Path, first: int, second: int) -> None:
+    accept_bundle(tmp_path / "bundle", _make(first), PUBLIC)
+    with pytest.raises(Refused, match=f"bundle {second} would replace bundle {first}"):
+        accept_bundle(tmp_path / "bundle", _make(second), PUBLIC)
+    assert load_bundle(tmp_path / "bundle", PUBLIC).serial == first
+
+
+def test_another_content_for_the_same_serial_is_refused(tmp_path: Path) -> None:
+    accept_bundle(tmp_path / "bundle", _make(2), PUBLIC)
+    with pytest.raises(Refused, match="bundle 2 would replace bundle 2"):
+        accept_bundle(tmp_path / "bundle", _make(2, recovery="age1other"), PUBLIC)
+
+
+def test_a_refused_bundle_leaves_the_present_one(tmp_path: Path) -> None:
+    path = tmp_path / "bundle"
+    accept_bundle(path, _make(2), PUBLIC)
+    before = path.read_bytes()
+    for raw in (_make(3, key=OTHER), _make(3)[:-5], b"", _make(1)):
+        with pytest.raises(ApplianceError):
+            accept_bundle(path, raw, PUBLIC)
+        assert path.read_bytes() == before
+
+
+def test_a_damaged_bundle_on_disk_is_not_lived_by(tmp_path: Path) -> None:
+    path = tmp_path / "bundle"
+    path.write_bytes(_make(2).replace(b'"recovery"', b'"recoverx"'))
+    with pytest.raises(IntegrityError, match="does not match its content"):
+        load_bundle(path, PUBLIC)
+    with pytest.raises(NotFound, match="no territory bundle yet"):
+        load_bundle(tmp_path / "none", PUBLIC)
+
+
+def _fields() -> dict[str, Any]:
+    fields = signed.read(_make(), bundles.TYPE, (PUBLIC,), bytes_max=bundles.BYTES_MAX).fields
+    return {name: value for name, value in fields.items() if name not in ("type", "format")}
+
+
+BAD: dict[str, dict[str, Any]] = {
+    "a serial of nothing": {"serial": 0},
+    "a serial below": {"serial": -1},
+    "a serial in text": {"serial": "7"},
+    "a serial that is true": {"serial": True},
+    "no issue": {"issued": ""},
+    "no territory": {"territory": None},
+    "a territory of something else": {"territory": []},
+    "an unknown field of the territory": {"territory": {**_fields()["territory"], "moons": 2}},
+    "placements of something else": {"placements": [5]},
+    "nodes of something else": {"nodes": [5]},
+    "a node without keys": {"nodes": {"a": {"user": "peer"}}},
+    "a node without user": {"nodes": {"a": {"keys": asdict(KEYS)}}},
+    "a node with an unknown key": {"nodes": {"a": {"user": "peer", "keys": {**asdict(KEYS), "x": "y"}}}},
+    "a node with a key too few": {"nodes": {"a": {"user": "peer", "keys": {"sign": PUBLIC}}}},
+    "keys of something else": {"nodes": {"a": {"user": "peer", "keys": 5}}},
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_signed_bundle_with_a_malformed_field_is_refused_with_a_sentence(name: str) -> None:
+    raw = signed.make(bundles.TYPE, {**_fields(), **BAD[name]}, KEY)
+    with pytest.raises(IntegrityError) as caught:
+        read_bundle(raw, PUBLIC)
+    assert str(caught.value)
+
+
+def test_a_node_with_keys_and_no_place_in_the_territory_is_refused() -> None:
+    stranger = {**_fields()["nodes"], "d": {"user": "peer", "keys": asdict(KEYS)}}
+    with pytest.raises(NotFound, match='no node "d"'):
+        read_bundle(signed.make(bundles.TYPE, {**_fields(), "nodes": stranger}, KEY), PUBLIC)
+
+
+@pytest.mark.parametrize("missing", ["serial", "issued", "territory", "placements", "nodes", "recovery"])
+def test_a_bundle_lacks_no_field(missing: str) -> None:
+    fields = {name: value for name, value in _fields().items() if name != missing}
+    with pytest.raises(IntegrityError, match="missing"):
+        read_bundle(signed.make(bundles.TYPE, fields, KEY), PUBLIC)
+
+
+def test_a_bundle_has_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, "BYTES_MAX", 100)
+    with pytest.raises(IntegrityError, match="more than the 100 allowed"):
+        read_bundle(_make(), PUBLIC)
+
+
+def test_operators_are_the_people_with_their_keys() -> None:
+    assert read_bundle(_make(territory=replace(PLAN)), PUBLIC).operators == ()

@@ -1,0 +1,122 @@
+"""Documents of earlier versions verify for ever: with our own code, and with ssh-keygen and sha256sum alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from appliance.trust.act import read_act
+from appliance.trust.bundle import read_bundle
+from appliance.trust.generation import Entry, epoch_of, parse_list, read_header, render_list
+from appliance.trust.grant import read_grant, read_request
+from appliance.trust.receipt import read_receipt
+from appliance.units import GIB, MIB
+
+GOLDEN = Path(__file__).parents[2] / "golden/format-1"
+KEYS: dict[str, str] = json.loads((GOLDEN / "keys.json").read_text())
+# Every document, its signer, and the hash that the file had when it was made: nobody mends a golden file.
+DOCUMENTS = {
+    "bundle": ("territory", "d46486afc1b6cc9da3edd8ac50f0bdd75f17c8a71a97a5e4958d06eefac2ed75"),
+    "grant": ("territory", "ceb309b6b363a5f7db98a97b5430d2bf90fc8f9bf7b6c76242dfa345de89b221"),
+    "grant-request": ("commune-a", "8d045ac85bb3a1f9e33c71a74880da9fa554ceefef2ad38516e65113e0317bc9"),
+    "generation": ("commune-a", "6a3e5496a809e5e2fbc24ebc5d1e216d68d0bfec060995aae740fdf58bb7a7b8"),
+    "receipt": ("commune-b", "fd030bdd9f2058867803c2568daf23273af0b37dd9b40f70eae15192f8eccf07"),
+    "act": ("maintenance", "69d0588f419f924fd8b69df623eefdc450bb7b616ee59fecbe77066978b26a5a"),
+}
+
+
+def _read(name: str) -> bytes:
+    return (GOLDEN / name).read_bytes()
+
+
+def test_no_golden_file_was_changed_and_none_is_unread() -> None:
+    assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, "list", "keys.json"}
+    for name, (_, digest) in DOCUMENTS.items():
+        assert hashlib.sha256(_read(name)).hexdigest() == digest, name
+
+
+def test_the_bundle() -> None:
+    bundle = read_bundle(_read("bundle"), KEYS["territory"])
+    assert (bundle.serial, bundle.issued) == (7, "2026-11-25T08:00:00Z")
+    assert sorted(bundle.members) == ["commune-a", "commune-b", "commune-c", "hermitage"]
+    assert bundle.member("commune-a").keys.sign == KEYS["commune-a"]
+    terms = bundle.terms("docs-a")
+    assert (terms.origin, terms.holders, terms.spares) == ("commune-a", ("hermitage", "commune-b"), ("commune-c",))
+    assert (terms.quota_bytes, terms.daily_bytes, terms.seed_bytes) == (2 * GIB, GIB, GIB)
+    assert terms.service.size_bytes == 200 * MIB
+    assert bundle.territory.nodes["commune-a"].site == "commune-a"
+    assert bundle.territory.zones_of("commune-a") == {"valley"}
+
+
+def test_the_request_for_a_grant() -> None:
+    request = read_request(_read("grant-request"), KEYS["commune-a"])
+    assert (request.service, request.writer, request.known_epoch) == ("docs-a", "commune-a", 2)
+    assert (request.repository, request.reason) == ("5e" * 32, "la machine a été remplacée")
+
+
+def test_the_grant() -> None:
+    grant = read_grant(_read("grant"), KEYS["territory"])
+    assert (grant.service, grant.epoch, grant.previous, grant.writer) == ("docs-a", 4, 2, "commune-a")
+    assert (grant.nonce_floor, grant.writer_key, grant.repository) == (4 << 48, KEYS["commune-a"], "5e" * 32)
+
+
+def test_the_generation_and_its_list() -> None:
+    raw = _read("generation")
+    assert epoch_of(raw) == 4
+    header = read_header(raw, KEYS["commune-a"])
+    assert (header.service, header.epoch, header.sequence, header.previous) == ("docs-a", 4, 12, "c0" * 32)
+    assert (header.time, header.files) == ("2026-11-25T08:00:00Z", 6)
+    assert header.id.name == "00004.0000000012." + hashlib.sha256(raw).hexdigest()[:16]
+    entries = parse_list(_read("list"), header)
+    assert [entry.path for entry in entries] == [
+        "README",
+        "config",
+        "data/0/0",
+        "data/0/17",
+        "envelopes/hermitage.age",
+        "grant",
+    ]
+    assert entries[2] == Entry("data/0/0", hashlib.sha256(b"segment 0").hexdigest(), 9)
+    assert render_list(entries) == _read("list")
+
+
+def test_the_receipt() -> None:
+    receipt = read_receipt(_read("receipt"), KEYS["commune-b"])
+    assert (receipt.holder, receipt.service, receipt.age_seconds) == ("commune-b", "docs-a", 86_461)
+    assert receipt.generation == read_header(_read("generation"), KEYS["commune-a"]).id
+    assert receipt.time == "2026-11-25T08:00:04Z"
+
+
+def test_the_act() -> None:
+    bundle = read_bundle(_read("bundle"), KEYS["territory"])
+    act = read_act(_read("act"), bundle.operators)
+    assert (act.act, act.subject, act.service, act.operator) == ("lost", "commune-a", "any", "maintenance")
+    assert act.reason == "inondation du 24 décembre"
+    assert act.end - act.start == 31 * 24 * 3600
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_ssh_keygen_alone_verifies_it(tmp_path: Path, name: str) -> None:
+    line, signature = _read(name).split(b"\n", 1)
+    (tmp_path / "signature").write_bytes(signature)
+    (tmp_path / "allowed").write_text(f"signer {KEYS[DOCUMENTS[name][0]]}\n")
+    words = ("ssh-keygen", "-Y", "verify", "-f", "allowed", "-I", "signer", "-s", "signature")
+    type_ = json.loads(line)["type"]
+    assert type_ == f"appliance/{name}"
+    checked = subprocess.run((*words, "-n", type_), input=line + b"\n", cwd=tmp_path, capture_output=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_sha256sum_alone_reads_the_list(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(_read("list"))
+    contents = {"config": b"config", "README": b"README", "grant": _read("grant"), "data/0/0": b"segment 0"}
+    contents |= {"data/0/17": b"segment 17", "envelopes/hermitage.age": b"envelope"}
+    for path, content in contents.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    words = ("sha256sum", "--strict", "--check", "list")
+    assert subprocess.run(words, cwd=tmp_path, capture_output=True, check=False).returncode == 0
