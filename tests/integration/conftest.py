@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from appliance.config.load import load
 from appliance.host.command import run
 from appliance.lab.corpus import generate
-from appliance.lab.processes.node import free_ports
-from appliance.lab.processes.territory import ProcessTerritory, on_ports
+from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.keys import create_key
 from appliance.units import MIB
-
-INVENTORY = Path(__file__).parents[2] / "inventory/demo"
-LOOPBACK = "127.0.0.1"
+from tests.integration.running import running_territory
 
 
 @pytest.fixture(scope="session")
@@ -52,21 +45,5 @@ def territory(tmp_path: Path, documents: Path, operator_key: Path) -> Iterator[P
 
     Nothing is backed up yet: `writer.run(territory.open("commune-a"), "docs-a")` does that.
     """
-    if os.geteuid() == 0:
-        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd started by root separates privileges there
-    plan = load(INVENTORY)
-    plan = on_ports(plan, dict(zip(plan.nodes, free_ports(LOOPBACK, len(plan.nodes)), strict=True)), LOOPBACK)
-    service = replace(plan.services["docs-a"], paths=(str(documents),))
-    public = operator_key.with_name(operator_key.name + ".pub").read_text().strip()
-    person = replace(plan.people["maintenance"], keys=(public,))
-    plan = replace(plan, services={"docs-a": service}, people={"maintenance": person})
-    made = ProcessTerritory(tmp_path / "territory", plan)
-    try:
-        made.create()
-        made.sign()
-        made.begin_services()
-        made.start()
+    with running_territory(tmp_path / "territory", documents, operator_key) as made:
         yield made
-    finally:
-        made.stop()
-        shutil.rmtree(made.root, ignore_errors=True)

@@ -1,0 +1,47 @@
+"""The demo's territory, started: shared by the fixture `territory` and by modules that keep one for all their tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from appliance.config.load import load
+from appliance.lab.processes.node import free_ports
+from appliance.lab.processes.territory import ProcessTerritory, on_ports
+from appliance.territory.model import Territory
+
+INVENTORY = Path(__file__).parents[2] / "inventory/demo"
+LOOPBACK = "127.0.0.1"
+
+
+@contextmanager
+def running_territory(root: Path, documents: Path, operator_key: Path) -> Iterator[ProcessTerritory]:
+    """The territory of inventory/demo under `root`: docs-a reads `documents` and is begun, four sshds listen.
+
+    `operator_key` is the private key of `maintenance`; its public half lies beside it.
+    """
+    if os.geteuid() == 0:
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd started by root separates privileges there
+    made = ProcessTerritory(root, _plan(documents, operator_key))
+    try:
+        made.create()
+        made.sign()
+        made.begin_services()
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(made.root, ignore_errors=True)
+
+
+def _plan(documents: Path, operator_key: Path) -> Territory:
+    plan = load(INVENTORY)
+    plan = on_ports(plan, dict(zip(plan.nodes, free_ports(LOOPBACK, len(plan.nodes)), strict=True)), LOOPBACK)
+    service = replace(plan.services["docs-a"], paths=(str(documents),))
+    public = operator_key.with_name(operator_key.name + ".pub").read_text().strip()
+    person = replace(plan.people["maintenance"], keys=(public,))
+    return replace(plan, services={"docs-a": service}, people={"maintenance": person})
