@@ -71,9 +71,14 @@ def pipes_of(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO
     assert process.stdout is not None
     assert process.stderr is not None
     for pipe in (process.stdin, process.stdout):
-        with contextlib.suppress(OSError):  # a limit per user; narrow pipes only cost wake-ups
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        widen(pipe.fileno())
     return process.stdin, process.stdout, process.stderr
+
+
+def widen(pipe: int) -> None:
+    """Let a pipe hold as much as the kernel allows, so that its two ends wake each other less often."""
+    with contextlib.suppress(OSError):  # a limit per user, or no pipe: a narrow one only costs time
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def server_config(folder: Path, *, address: str, port: int, host_key: Path) -> str:
