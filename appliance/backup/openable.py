@@ -108,8 +108,6 @@ def key_of(node: Node, service: str, folder: Path, paper: Secret | None) -> Serv
 
     Raise NotFound or Refused, saying how to go on, when that one is missing or was sealed to other keys.
     """
-    if paper is not None and not (folder / "envelopes" / "recovery.age").exists():
-        raise NotFound(f"{service} has no envelope for the recovery key.", remedy="Open it on its origin or a standby.")
     try:
         return open_key(node, service, folder, paper)
     except Refused as error:
@@ -193,7 +191,7 @@ def _make_way(sealed: Sealed, home: ServiceLayout) -> None:
     """Keep the view that is there, with the index that borg built, for a generation that goes on from it.
 
     borg refuses a copy older than one it saw with the same base folder, and the index of another branch would be wrong.
-    The catalogue, too, only goes forward: an archive that it saw go, it takes for pruned. The record is written first:
+    The catalogue, too, only goes forward: what it sees first it takes for the newest. The record is written first:
     a view that was only half brought forward counts as the newer one.
     """
     record = home.opened / "generation"

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from appliance.backup.adopt import adopt
-from appliance.backup.begin import chain_of, check_grant, request
+from appliance.backup.begin import RECOVERY, chain_of, check_grant, request
 from appliance.backup.chain import Sealed
 from appliance.backup.fetch import Survey, fetch_newest
 from appliance.backup.lineage import remember
@@ -49,10 +49,17 @@ def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -
 
 
 def open_key(node: Node, service: str, folder: Path, identity: Secret | None = None) -> ServiceKey:
-    """The key of the generation in `folder`, from this node's envelope or, with `identity`, the recovery key's."""
+    """The key of the generation in `folder`, from this node's envelope or, with `identity`, the recovery key's.
+
+    Raise NotFound where there is no such envelope, Refused when it was sealed to another key.
+    """
     own = folder / "envelopes" / f"{node.name}.age"
-    paper = folder / "envelopes" / "recovery.age"
+    paper = folder / "envelopes" / f"{RECOVERY}.age"
     if identity is not None:
+        if not paper.exists():
+            raise NotFound(
+                f"{service} has no envelope for the recovery key.", remedy="Open it on its origin or a standby."
+            )
         return open_envelope(paper.read_bytes(), identity)
     if node.service(service).key.exists():
         return read_key(node.service(service).key)

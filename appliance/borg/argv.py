@@ -100,9 +100,8 @@ def list_archives(path: Path) -> tuple[str, ...]:
     return ("list", "--json", location(path))
 
 
-def list_items(path: Path, archive: str, pattern: str | None) -> tuple[str, ...]:
-    words = ("list", "--json-lines", "--format", "{size}{mtime}", "--", location(path, archive))
-    return (*words, pattern) if pattern else words
+def list_items(path: Path, archive: str, patterns: Sequence[str]) -> tuple[str, ...]:
+    return ("list", "--json-lines", "--format", "{size}{mtime}", "--", location(path, archive), *patterns)
 
 
 def dump_archive(path: Path, archive: str) -> tuple[str, ...]:

@@ -96,13 +96,14 @@ class Borg:
         """All archives, oldest first, checkpoints excluded."""
         return answers.archives(self._read(argv.list_archives(self.repository.path)).stdout)
 
-    def items(self, archive: str, under: str | None = None) -> Iterator[Item]:
+    def items(self, archive: str, under: str | None = None, *, with_folders_above: bool = False) -> Iterator[Item]:
         """Every entry of `archive`, or `under` with all below it, in the archive's order, without holding them all.
 
-        Names are exact, bytes that are not UTF-8 included (see `borg.answers`).
+        `with_folders_above` are then all that `extract` would bring. Names are exact, bytes that are not UTF-8 included
+        (see `borg.answers`).
         """
-        listing = self._items(archive, argv.prefix(under) if under is not None else None)
-        names = self._names(archive, under)
+        listing = self._items(archive, _patterns(under, with_folders_above=with_folders_above))
+        names = self._names(archive, under, with_folders_above=with_folders_above)
         with contextlib.closing(listing), contextlib.closing(names):
             read = 0
             for index, item in enumerate(listing):
@@ -115,7 +116,7 @@ class Borg:
 
     def item(self, archive: str, path: str) -> Item:
         """The entry of exactly this path; raise PathMissing when there is none."""
-        for item in self._items(archive, argv.full(path)):
+        for item in self._items(archive, [argv.full(path)]):
             return replace(item, path=path)
         raise errors.PathMissing(f'"{path}" is not in the archive {archive}.')
 
@@ -213,17 +214,22 @@ class Borg:
         """Bring a transaction that was cut to rest: keep what was committed, forget the rest (`borg.segments`)."""
         self._read(argv.recover(self.repository.path))
 
-    def _items(self, archive: str, pattern: str | None) -> Generator[Item]:
-        chunks = self._stream(argv.list_items(self.repository.path, archive, pattern))
+    def _items(self, archive: str, patterns: Sequence[str]) -> Generator[Item]:
+        chunks = self._stream(argv.list_items(self.repository.path, archive, patterns))
         with contextlib.closing(answers.lines(chunks)) as lines:
             for line in lines:
                 yield answers.item(line)
 
-    def _names(self, archive: str, under: str | None) -> Generator[answers.Names]:
+    def _names(self, archive: str, under: str | None, *, with_folders_above: bool) -> Generator[answers.Names]:
         chunks = self._stream(argv.dump_archive(self.repository.path, archive))
         with contextlib.closing(answers.lines(chunks)) as lines:
             for names in answers.exact_names(lines):
-                if under is None or answers.is_below(names.path, under):
+                path = names.path
+                if (
+                    under is None
+                    or answers.is_below(path, under)
+                    or (with_folders_above and answers.is_below(under, path))
+                ):
                     yield names
 
     def _complete(self, archive: str, paths: Sequence[str], into: Path) -> frozenset[str]:
@@ -243,7 +249,7 @@ class Borg:
 
     def _finish_root(self, archive: str, into: Path, numeric_ids: bool) -> None:
         """borg sets the time of "." before it writes what is in it; extracted once more alone, it is right."""
-        with contextlib.closing(self._items(archive, None)) as items:
+        with contextlib.closing(self._items(archive, ())) as items:
             first = next(items, None)
         if first is not None and first.path == ".":
             root = [argv.full(".")]
@@ -338,6 +344,12 @@ class Borg:
         if isinstance(error, errors.RepositoryLocked):
             error.what = _name_holders(self.repository) or error.what
         raise error
+
+
+def _patterns(under: str | None, *, with_folders_above: bool) -> list[str]:
+    if under is None:
+        return []
+    return argv.members([under]) if with_folders_above else [argv.prefix(under)]
 
 
 def _name_holders(repository: Repository) -> str:

@@ -39,6 +39,29 @@ def committed(path: Path) -> Committed:
     )
 
 
+def commit_mark(path: Path) -> str:
+    """A text that is another one after every commit to the repository at `path`; "" while only borg could tell.
+
+    borg writes a new index at each commit, so the file's number and identity do not return, not even when a branch that
+    ends at the same number takes its place. An index that is not of the newest segment says nothing yet.
+    """
+    try:
+        transaction = _newest_index(path)
+        status = (path / f"index.{transaction}").stat()
+        newest = _newest_segment(path / "data")
+    except (IntegrityError, OSError):
+        return ""
+    return f"{transaction} {status.st_ino} {status.st_size} {status.st_mtime_ns}" if newest == transaction else ""
+
+
+def _newest_segment(data: Path) -> int:
+    """Only the last folders are listed: a large repository has tens of thousands of segments."""
+    for folder in sorted(filter(_is_number, os.listdir(data)), key=int, reverse=True):
+        if numbers := [int(name) for name in os.listdir(data / folder) if _is_number(name)]:
+            return max(numbers)
+    return -1
+
+
 def _newest_index(path: Path) -> int:
     """borg ignores an empty index file (a crash while it was written), and so do we."""
     with os.scandir(path) as entries:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,6 @@ import click
 from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.borg.client import Borg
-from appliance.borg.errors import PathMissing
 from appliance.borg.model import Kind, Progress
 from appliance.cli import restore_text as text
 from appliance.cli.arguments import FILE_TYPE, command, dry_run_option, printable
@@ -27,17 +28,31 @@ from appliance.cli.restore_source import (
 )
 from appliance.cli.this_node import this_layout, this_node
 from appliance.errors import WARNINGS, NotFound, UsageError
-from appliance.restore.contents import examine
+from appliance.restore import search
+from appliance.restore.contents import Contents
 from appliance.restore.job import Job, jobs
-from appliance.restore.jobs import changes_of, plan
+from appliance.restore.jobs import changes_of, contents_of, plan
 from appliance.restore.jobs import run as run_job
 from appliance.restore.model import Version
-from appliance.restore.search import versions as versions_of
 from appliance.restore.undo import undo as undo_job
-from appliance.units import format_bytes
+from appliance.units import MIB, format_bytes
 
 UNENDED = ("planned", "extracted", "kept")
+SOON_DONE_BYTES, SOON_DONE_ENTRIES = 64 * MIB, 1000
 PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first slash
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to restore: `path` ("" for everything) of `archive`; `known` is what the catalogue vouches for it to be."""
+
+    archive: str
+    path: str = ""
+    known: Contents | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.path,) if self.path else ()
 
 
 def target_options[F: Callable[..., Any]](function: F) -> F:
@@ -103,7 +118,7 @@ def all_(service: str | None, archive: str | None, to: Path, source: str, paper:
         if not found:
             raise NotFound(f"{name} has no archive yet.", remedy=f"Type {command('backup', 'run', name)}.")
         archive = found[-1].name
-    return _carry_out(node, name, opened, archive, "", to=to, dry_run=dry_run)
+    return _carry_out(node, name, opened, Wanted(archive), to=to, dry_run=dry_run)
 
 
 @restore.command()
@@ -155,31 +170,28 @@ def _restore_path(
     node = this_node()
     name = service or only_service(node)
     opened = open_source(node, name, source, paper=paper)
-    if not archive:
-        with catalogue_of(name, opened) as catalogue:
-            version = _version(versions_of(catalogue, path), number or 1)
+    if archive:
+        return _carry_out(node, name, opened, Wanted(archive, path), to=to, dry_run=dry_run)
+    with catalogue_of(name, opened) as catalogue:
+        version = _version(search.versions(catalogue, path), number or 1)
         _check_kind(path, version.kind, folder=folder)
-        archive = version.archive
-    return _carry_out(node, name, opened, archive, path, to=to, dry_run=dry_run)
+        wanted = Wanted(version.archive, path, search.contents_of(catalogue, version.archive, path))
+    return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run)
 
 
 def _carry_out(
-    node: Node, service: str, opened: OpenedSource, archive: str, path: str, *, to: Path | None, dry_run: bool
+    node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to: Path | None, dry_run: bool
 ) -> int | None:
-    """Restore `path` ("" for everything) of `archive` to the folder `to` or, without, in place."""
+    """Restore `wanted` to the folder `to` or, without, in place."""
     target = to.absolute() if to else PLACE_OF_PATHS
-    restored = str(target / path)
+    restored = str(target / wanted.path)
     if dry_run:
-        contents = examine(Borg(opened.repository).items(archive, path or None))
-        if path and not contents.entries:
-            raise PathMissing(f'"{path}" is not in the archive {archive}.')
-        shown = {"archive": archive, "restored": restored, "entries": contents.entries, "size_bytes": contents.size}
-        emit(
-            shown,
-            f"{printable(restored)}: {contents.entries} entries, {format_bytes(contents.size)} would be restored.",
-        )
+        contents = wanted.known or contents_of(Borg(opened.repository), wanted.archive, wanted.paths)
+        entries, size = contents.entries, contents.size
+        shown = {"archive": wanted.archive, "restored": restored, "entries": entries, "size_bytes": size}
+        emit(shown, f"{printable(restored)}: {entries} entries, {format_bytes(size)} would be restored.")
         return None
-    job = _restore(node, service, opened, archive, path, target=target, in_place=to is None)
+    job = _restore(node, service, opened, wanted, target=target, in_place=to is None)
     node.journal.write("restored", service=service, job=job.id, entries=job.entries, in_place=job.in_place)
     data = {**text.job_json(service, job), "restored": restored, "source": text.source_json(opened)}
     emit(data, text.job_text(job, restored))
@@ -188,33 +200,39 @@ def _carry_out(
     return WARNINGS if job.warnings else None
 
 
-def _restore(
-    node: Node, service: str, opened: OpenedSource, archive: str, path: str, *, target: Path, in_place: bool
-) -> Job:
+def _restore(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, target: Path, in_place: bool) -> Job:
     restores = node.service(service).restores
-    with progress(f"Restoring {service}") as advance:
-
-        def report(seen: Progress) -> None:
-            advance(seen.done_bytes, max(seen.total_bytes, seen.done_bytes + 1))
-
+    with _reporting(service, wanted) as report:
         borg = Borg(opened.repository, report)
-        job = _cut_short(restores, archive, path, target, in_place=in_place) or plan(
+        job = _cut_short(restores, wanted, target, in_place=in_place) or plan(
             restores,
             borg,
-            archive,
-            (path,) if path else (),
+            wanted.archive,
+            wanted.paths,
             now=node.clock.now(),
             into=None if in_place else target,
             in_place=target if in_place else None,
+            contents=wanted.known,
         )
         return run_job(restores, job.id, borg, age_seconds=node.ageing.now())
 
 
-def _cut_short(restores: Path, archive: str, path: str, target: Path, *, in_place: bool) -> Job | None:
+@contextmanager
+def _reporting(service: str, wanted: Wanted) -> Iterator[Callable[[Progress], None] | None]:
+    """To tell how far it is, borg reads all names of the archive once more first: too much for what is soon done."""
+    known = wanted.known
+    if known and known.size < SOON_DONE_BYTES and known.entries < SOON_DONE_ENTRIES:
+        yield None
+        return
+    with progress(f"Restoring {service}") as advance:
+        yield lambda seen: advance(seen.done_bytes, max(seen.total_bytes, seen.done_bytes + 1))
+
+
+def _cut_short(restores: Path, wanted: Wanted, target: Path, *, in_place: bool) -> Job | None:
     """The same restore when it was asked before and cut: typing a command again goes on with it."""
-    wanted = (archive, (path,) if path else (), target, in_place)
+    same = (wanted.archive, wanted.paths, target, in_place)
     for job in jobs(restores):
-        if job.state in UNENDED and (job.archive, job.paths, job.target, job.in_place) == wanted:
+        if job.state in UNENDED and (job.archive, job.paths, job.target, job.in_place) == same:
             return job
     return None
 

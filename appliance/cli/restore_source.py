@@ -15,7 +15,7 @@ from appliance.cli.arguments import NAME_TYPE
 from appliance.cli.output import progress, say
 from appliance.cli.this_node import typed_paper
 from appliance.errors import NotFound, UsageError
-from appliance.restore.catalogue import catch_up
+from appliance.restore.catalogue import catch_up, is_current
 from appliance.restore.schema import open_catalogue
 from appliance.territory.implicit import is_implicit
 
@@ -42,16 +42,11 @@ def open_source(node: Node, service: str, source: str, *, paper: bool) -> Opened
 
 @contextlib.contextmanager
 def catalogue_of(service: str, opened: OpenedSource) -> Iterator[sqlite3.Connection]:
-    """The catalogue of `service`, caught up with the archives of the opened repository one by one."""
+    """The catalogue of `service`, caught up with the archives of the opened repository."""
     with contextlib.closing(open_catalogue(opened.catalogue)) as catalogue:
-        borg = Borg(opened.repository)
-        if catch_up(catalogue, borg, archives_max=1).archives:
-            total = len(borg.archives())
+        if not is_current(catalogue, opened.repository):
             with progress(f"Reading the names of {service}") as advance:
-                done = 1
-                while catch_up(catalogue, borg, archives_max=1).archives:
-                    done += 1
-                    advance(done, total)
+                catch_up(catalogue, Borg(opened.repository), advance)
         yield catalogue
 
 

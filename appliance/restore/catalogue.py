@@ -4,7 +4,8 @@ What a version means: a path had this size, time and kind in all archives from `
 one of those archives is kept, and is restored from the newest of them; when the last one is pruned the version goes,
 and with its last version the path: nothing is shown that cannot be brought back. "Deleted" means that the newest kept
 archive has the path no more. Archives are numbered in the order in which they are first seen, never by their dates,
-which a wrong clock can set back.
+which a wrong clock can set back. One that was gone and is there again has its old number: a row that outlived it still
+says what it had, and only what nothing says any more is read into rows again.
 
 Folders are catalogued by name alone: their time changes with every file in them and would make a version each time.
 """
@@ -15,11 +16,13 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 from appliance.borg.folder import repository_id
 from appliance.borg.model import Archive, Item, Repository
+from appliance.borg.segments import commit_mark
+from appliance.restore.contents import Examination
 from appliance.restore.model import CatchUp
 from appliance.restore.names import normal_form
 from appliance.restore.schema import OPEN, clear
@@ -42,31 +45,58 @@ class Listing(Protocol):
         ...
 
 
-def catch_up(connection: sqlite3.Connection, borg: Listing, *, archives_max: int | None = None) -> CatchUp:
+def is_current(connection: sqlite3.Connection, repository: Repository) -> bool:
+    """Whether nothing was committed since the last catch-up ended; answered without a start of borg."""
+    mark = commit_mark(repository.path)
+    return bool(mark) and _meta(connection, "mark") == mark and _is_of(connection, repository)
+
+
+def catch_up(
+    connection: sqlite3.Connection, borg: Listing, on_archive: Callable[[int, int], None] = lambda done, total: None
+) -> CatchUp:
     """Read the archives that the catalogue does not know, oldest first, and forget those that were pruned.
 
-    Each archive is one transaction: a cut loses at most the one being read, and the next call goes on. At most
-    `archives_max` archives are read, for callers with little time.
+    Each archive is one transaction: a cut loses at most the one being read, and the next call goes on. `on_archive` is
+    told how many of how many are read.
     """
     started = time.monotonic()
-    _belong_to(connection, repository_id(borg.repository.path))
-    present = borg.archives()
+    if not _is_of(connection, borg.repository):
+        _start_over(connection, repository_id(borg.repository.path))
+    mark, present = _marked_archives(borg)
     pruned = _forget_pruned(connection, present)
-    known = {row[0] for row in connection.execute("SELECT id FROM archive")}
-    new = [archive for archive in present if archive.id not in known][:archives_max]
-    for archive in new:
+    known = {row[0] for row in connection.execute("SELECT id FROM archive WHERE kept")}
+    new = [archive for archive in present if archive.id not in known]
+    for done, archive in enumerate(new, start=1):
         _read(connection, borg, archive)
+        on_archive(done, len(new))
+    connection.execute("INSERT OR REPLACE INTO meta VALUES('mark', ?)", (mark,))
     paths: int = connection.execute("SELECT count(*) FROM path").fetchone()[0]
     return CatchUp(len(new), pruned, paths, time.monotonic() - started)
 
 
-def _belong_to(connection: sqlite3.Connection, repository: str) -> None:
+def _marked_archives(borg: Listing) -> tuple[str, tuple[Archive, ...]]:
+    """All archives with a mark from before they were listed: what is committed meanwhile makes another mark."""
+    mark = commit_mark(borg.repository.path)
+    if not mark:
+        borg.archives()  # a fresh copy has no mark before borg has indexed it
+        mark = commit_mark(borg.repository.path)
+    return mark, borg.archives()
+
+
+def _meta(connection: sqlite3.Connection, key: str) -> str:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return row[0] if row else ""
+
+
+def _is_of(connection: sqlite3.Connection, repository: Repository) -> bool:
+    return _meta(connection, "repository") == repository_id(repository.path)
+
+
+def _start_over(connection: sqlite3.Connection, repository: str) -> None:
     """A new key means a new repository: its catalogue starts empty."""
     with _transaction(connection):
-        row = connection.execute("SELECT value FROM meta WHERE key = 'repository'").fetchone()
-        if row is None or row[0] != repository:
-            clear(connection)
-            connection.execute("INSERT INTO meta VALUES('repository', ?)", (repository,))
+        clear(connection)
+        connection.execute("INSERT INTO meta VALUES('repository', ?)", (repository,))
 
 
 def _read(connection: sqlite3.Connection, borg: Listing, archive: Archive) -> None:
@@ -76,16 +106,19 @@ def _read(connection: sqlite3.Connection, borg: Listing, archive: Archive) -> No
         "CREATE TEMP TABLE seen(path BLOB PRIMARY KEY, mtime INTEGER, size INTEGER, kind TEXT, target BLOB)"
         " WITHOUT ROWID"
     )
-    with contextlib.closing(_rows(borg, archive)) as rows, _transaction(connection, "BEGIN"):
+    examination = Examination()
+    with contextlib.closing(_rows(borg, archive, examination)) as rows, _transaction(connection, "BEGIN"):
         connection.executemany("INSERT OR REPLACE INTO temp.seen VALUES(?, ?, ?, ?, ?)", rows)
     with _transaction(connection):
-        if not connection.execute("SELECT 1 FROM archive WHERE id = ?", (archive.id,)).fetchone():
-            _merge(connection, archive)
+        _merge(connection, archive, examination)
     connection.execute("DROP TABLE temp.seen")
 
 
-def _rows(borg: Listing, archive: Archive) -> Generator[tuple[bytes, int, int, str, bytes | None]]:
+def _rows(
+    borg: Listing, archive: Archive, examination: Examination
+) -> Generator[tuple[bytes, int, int, str, bytes | None]]:
     for item in borg.items(archive.name):
+        examination.add(item)
         if item.path != ".":
             yield (os.fsencode(item.path), _mtime(item), item.size, item.kind, _master(item))
 
@@ -98,13 +131,21 @@ def _master(item: Item) -> bytes | None:
     return os.fsencode(item.link_target) if item.kind == "hardlink" else None
 
 
-def _merge(connection: sqlite3.Connection, archive: Archive) -> None:
+def _merge(connection: sqlite3.Connection, archive: Archive, examination: Examination) -> None:
     connection.create_function("normal_form", 1, lambda path: normal_form(os.fsdecode(path)), deterministic=True)
-    number = 1 + connection.execute("SELECT coalesce(max(number), 0) FROM archive").fetchone()[0]
+    newest = connection.execute("SELECT coalesce(max(number), 0) FROM archive").fetchone()[0]
     highest = connection.execute("SELECT coalesce(max(id), 0) FROM path").fetchone()[0]
-    values = {"number": number, "open": OPEN, "highest": highest}
-    connection.execute("INSERT INTO archive(number, id, name, start) VALUES(?, ?, ?, ?)", (number, *_row_of(archive)))
-    for statement in _MERGE:
+    before = connection.execute("SELECT number, kept FROM archive WHERE id = ?", (archive.id,)).fetchone()
+    number, kept = before or (newest + 1, False)
+    if kept:
+        return  # another process has read it meanwhile
+    connection.execute(
+        "INSERT OR REPLACE INTO archive(number, id, name, start, sound, hardlinks) VALUES(?, ?, ?, ?, ?, ?)",
+        (number, *_row_of(archive), not examination.fault(), examination.hardlinks),
+    )
+    last = number if number < newest else OPEN
+    values = {"number": number, "last": last, "open": OPEN, "highest": highest}
+    for statement in (*_NAMES, *(_RETURN if before else _ADD)):
         connection.execute(statement, values)
 
 
@@ -112,20 +153,35 @@ def _row_of(archive: Archive) -> tuple[str, str, float]:
     return archive.id, archive.name, archive.start_utc_seconds
 
 
-_MERGE = (
+_SAME = (
+    "EXISTS (SELECT 1 FROM path JOIN temp.seen ON temp.seen.path = path.path WHERE path.id = ver.path_id"
+    " AND temp.seen.mtime = ver.mtime AND temp.seen.size = ver.size AND temp.seen.kind = ver.kind)"
+)
+
+_NAMES = (
     # A later name of a hard link is a file like another: borg gives the size with the first name only.
     "UPDATE temp.seen SET kind = 'file', size = coalesce((SELECT first.size FROM temp.seen AS first"
     " WHERE first.path = temp.seen.target), 0) WHERE target IS NOT NULL",
     "INSERT INTO path(path, norm) SELECT path, normal_form(path) FROM temp.seen"
     " WHERE NOT EXISTS (SELECT 1 FROM path WHERE path.path = temp.seen.path)",
     "INSERT INTO name(rowid, norm) SELECT id, norm FROM path WHERE id > :highest",
+)
+
+_ADD = (
     # Close what changed or went: its last archive is the one before this.
-    "UPDATE ver SET last = :number - 1 WHERE last = :open AND NOT EXISTS (SELECT 1 FROM path JOIN temp.seen"
-    " ON temp.seen.path = path.path WHERE path.id = ver.path_id AND temp.seen.mtime = ver.mtime"
-    " AND temp.seen.size = ver.size AND temp.seen.kind = ver.kind)",
+    f"UPDATE ver SET last = :number - 1 WHERE last = :open AND NOT {_SAME}",
     "INSERT INTO ver(path_id, first, last, mtime, size, kind) SELECT path.id, :number, :open, mtime, size, kind"
     " FROM temp.seen JOIN path ON path.path = temp.seen.path"
     " WHERE NOT EXISTS (SELECT 1 FROM ver WHERE ver.path_id = path.id AND ver.last = :open)",
+)
+
+_RETURN = (
+    # Archives that come back do so oldest first: the run of the one before goes on in this one.
+    f"UPDATE ver SET last = :last WHERE last = :number - 1 AND {_SAME} AND NOT EXISTS (SELECT 1 FROM ver AS other"
+    " WHERE other.path_id = ver.path_id AND :number BETWEEN other.first AND other.last)",
+    "INSERT INTO ver(path_id, first, last, mtime, size, kind) SELECT path.id, :number, :last, mtime, size, kind"
+    " FROM temp.seen JOIN path ON path.path = temp.seen.path"
+    " WHERE NOT EXISTS (SELECT 1 FROM ver WHERE ver.path_id = path.id AND :number BETWEEN ver.first AND ver.last)",
 )
 
 

@@ -8,7 +8,7 @@ is refused before anything is written.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from appliance.borg.model import Item
 from appliance.errors import IntegrityError
@@ -22,28 +22,53 @@ class Contents:
     size: int
 
 
+@dataclass
+class Examination:
+    """What was seen of an archive so far; whoever reads it for another end can let it be examined on the way."""
+
+    entries: int = 0
+    size: int = 0
+    hardlinks: int = 0
+    _outside: str | None = None
+    _symlinks: set[str] = field(default_factory=set)
+    _folders: set[str] = field(default_factory=set)
+
+    def add(self, item: Item) -> None:
+        self._look_at(item.path)
+        if item.kind == "hardlink":
+            self._look_at(item.link_target)
+        if item.kind == "symlink":
+            self._symlinks.add(item.path)
+        self.entries += 1
+        self.size += item.size if item.kind == "file" else 0
+        self.hardlinks += item.kind == "hardlink"
+
+    def fault(self) -> IntegrityError | None:
+        """Why nothing of what was added may be restored; None when all of it stays below the destination."""
+        if self._outside is not None:
+            return IntegrityError(
+                f'the archive holds a path that leaves its folder, "{self._outside}"; nothing was restored.'
+            )
+        return next(map(through_symlink, self._symlinks & self._folders), None)
+
+    def _look_at(self, path: str) -> None:
+        if path != "." and any(part in ("", ".", "..") for part in path.split("/")):
+            self._outside = path
+        _add_folders_above(path, self._folders)
+
+
 def examine(items: Iterable[Item]) -> Contents:
     """Count `items` and raise IntegrityError when one of them could be written elsewhere than below the destination."""
-    entries = size = 0
-    symlinks: set[str] = set()
-    folders: set[str] = set()
+    seen = Examination()
     for item in items:
-        _refuse_if_outside(item.path)
-        if item.kind == "hardlink":
-            _refuse_if_outside(item.link_target)
-        if item.kind == "symlink":
-            symlinks.add(item.path)
-        _add_folders_above(item.path, folders)
-        entries += 1
-        size += item.size if item.kind == "file" else 0
-    for path in symlinks & folders:
-        raise IntegrityError(f'the archive goes through its own symlink "{path}"; nothing was restored.')
-    return Contents(entries, size)
+        seen.add(item)
+    if fault := seen.fault():
+        raise fault
+    return Contents(seen.entries, seen.size)
 
 
-def _refuse_if_outside(path: str) -> None:
-    if path != "." and any(part in ("", ".", "..") for part in path.split("/")):
-        raise IntegrityError(f'the archive holds a path that leaves its folder, "{path}"; nothing was restored.')
+def through_symlink(path: str) -> IntegrityError:
+    return IntegrityError(f'the archive goes through its own symlink "{path}"; nothing was restored.')
 
 
 def _add_folders_above(path: str, folders: set[str]) -> None:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.borg.model import Item
@@ -20,7 +21,7 @@ from appliance.clock import utc_text
 from appliance.errors import NoSpace, NotFound, UsageError
 from appliance.host.command import run as run_command
 from appliance.host.files import fsync_folder, locked, make_private_folder
-from appliance.restore.contents import Contents, examine
+from appliance.restore.contents import Contents, examine, through_symlink
 from appliance.restore.job import Job, JobFolder, folder_of, load, load_changes, save, save_changes
 from appliance.restore.place import Change, TargetChanged, keep_all, named_errors, place_all, survey
 from appliance.units import DAY, MIB, format_bytes
@@ -38,6 +39,7 @@ def plan(
     now: float,
     into: Path | None = None,
     in_place: Path | None = None,
+    contents: Contents | None = None,
 ) -> Job:
     """Prepare the restore of `paths` (none: everything) of `archive` and keep it as a job, without restoring yet.
 
@@ -45,16 +47,23 @@ def plan(
     the paths of the archive are relative; folders that exist there keep their own attributes. `now` is in UTC seconds.
     Raise PathMissing, NoSpace (saying how much is missing), IntegrityError for an archive whose paths would leave
     their folder, UsageError for a target that cannot be one.
+
+    `contents` is what a catalogue vouches for `paths` to be (`search.contents_of`); the archive is then not listed.
     """
     _check_target(into, in_place)
     paths = _normal(paths)
-    contents = examine(_wanted(borg, archive, paths))
+    contents = contents or contents_of(borg, archive, paths)
     folder = _new_folder(restores, now)
     target = in_place or into or folder.files
     _check_room(folder.root if in_place else target, contents.size)
     if in_place is not None and not _on_one_disk(in_place, folder.root):
         _check_room(in_place, contents.size)
     return save(folder, _job(folder, archive, paths, target, in_place is not None, contents, now))
+
+
+def contents_of(borg: Borg, archive: str, paths: Sequence[str]) -> Contents:
+    """What `paths` (none: everything) are in `archive`, by its listing. Raise PathMissing and IntegrityError."""
+    return examine(_wanted(borg, archive, paths))
 
 
 def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int) -> Job:
@@ -128,9 +137,13 @@ def _wanted(borg: Borg, archive: str, paths: Sequence[str]) -> Iterator[Item]:
         yield from borg.items(archive)
     for path in paths:
         found = False
-        for item in borg.items(archive, under=path):
-            found = True
-            yield item
+        for item in borg.items(archive, under=path, with_folders_above=True):
+            if is_below(item.path, path):
+                found = True
+                yield item
+            elif item.kind != "folder":
+                # The extraction brings what stands above a path along, and would then write through it.
+                raise through_symlink(item.path)
         if not found:
             raise PathMissing(f'"{path}" is not in the archive {archive}.')
 

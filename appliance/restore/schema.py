@@ -1,6 +1,7 @@
 """The catalogue's file: names are personal data, so only its owner reads it; it can always be made again.
 
-    archive   one row per archive seen, numbered in the order of arrival; a pruned one keeps its number
+    archive   one row per archive seen, numbered in the order of arrival; a pruned one keeps its number. `sound` when
+              nothing in it could be written outside its destination, `hardlinks` how many later names it has
     path      every path of a kept version; `path` holds its exact bytes, `norm` what is looked for
     ver       one row per version: the same size, time and kind in the archives numbered `first` to `last`
     name      the index of `norm`
@@ -18,13 +19,13 @@ from pathlib import Path
 
 from appliance.host.files import make_private_folder
 
-FORMAT = 1
+FORMAT = 2
 OPEN = 2**62
 
 _SCHEMA = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE archive(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, start REAL NOT NULL,"
-    " kept INTEGER NOT NULL DEFAULT 1)",
+    " kept INTEGER NOT NULL DEFAULT 1, sound INTEGER NOT NULL, hardlinks INTEGER NOT NULL)",
     "CREATE TABLE path(id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, norm TEXT NOT NULL)",
     "CREATE TABLE ver(path_id INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, mtime INTEGER NOT NULL,"
     " size INTEGER NOT NULL, kind TEXT NOT NULL, PRIMARY KEY(path_id, first)) WITHOUT ROWID",

@@ -8,6 +8,7 @@ from typing import Any
 
 from appliance.borg.errors import PathMissing
 from appliance.restore.catalogue import MICROSECONDS
+from appliance.restore.contents import Contents
 from appliance.restore.model import Found, Version
 from appliance.restore.names import match_expression, words_of
 from appliance.restore.schema import OPEN
@@ -86,6 +87,38 @@ def versions(connection: sqlite3.Connection, path: str) -> tuple[Version, ...]:
         Version(path, kind, size, mtime / MICROSECONDS, archive, first_seen, last_seen, bool(current))
         for kind, size, mtime, archive, first_seen, last_seen, current in rows
     )
+
+
+def contents_of(connection: sqlite3.Connection, archive: str, path: str) -> Contents | None:
+    """What `path` is in `archive`, as `contents.examine` would count it; None when the archive itself must be asked.
+
+    That is when something in it could be written outside its destination, and for a folder of an archive with hard
+    links: of a file with two names, both in the folder, only one counts.
+    """
+    row = connection.execute(
+        """
+        SELECT archive.number, archive.hardlinks, ver.kind, ver.size FROM archive JOIN ver JOIN path
+        ON path.id = ver.path_id AND archive.number BETWEEN ver.first AND ver.last
+        WHERE archive.name = ? AND archive.kept AND archive.sound AND path.path = ?
+        """,
+        (archive, os.fsencode(path)),
+    ).fetchone()
+    if row is None:
+        return None
+    number, hardlinks, kind, size = row
+    if kind != "folder":
+        return Contents(1, size if kind == "file" else 0)
+    return None if hardlinks else _folder_contents(connection, number, path)
+
+
+def _folder_contents(connection: sqlite3.Connection, number: int, folder: str) -> Contents:
+    conditions, values = _below(folder)
+    entries, size = connection.execute(
+        f"SELECT count(*), coalesce(sum(iif(kind = 'file', size, 0)), 0) FROM path JOIN ver ON ver.path_id = path.id"
+        f" WHERE {' AND '.join(conditions)} AND :number BETWEEN first AND last",
+        {**values, "number": number},
+    ).fetchone()
+    return Contents(1 + entries, size)
 
 
 def _below(folder: str | None) -> tuple[list[str], dict[str, Any]]:

@@ -9,9 +9,12 @@ import pytest
 
 from appliance.backup import writer
 from appliance.backup.openable import open_best
+from appliance.backup.resync import open_key
 from appliance.borg.client import Borg
+from appliance.errors import NotFound
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.restore.jobs import plan
+from appliance.secret import Secret
 from tests.integration.cli.typed import SERVICE, type_at
 
 ODD = "Conseil/facture \udcff\u202e.odt"
@@ -113,6 +116,13 @@ def test_a_standby_that_is_behind_opens_the_newest_of_its_peers_and_says_so(
     peer = type_at(saved, "hermitage", "restore", "find", "wednesday", "--from", "peer:commune-b")
     assert len(peer["found"]) == 1
     assert "commune-b" in peer["sources"][SERVICE]["warning"]
+
+
+def test_without_an_envelope_for_it_the_paper_is_refused_in_a_sentence(
+    territory: ProcessTerritory, tmp_path: Path
+) -> None:
+    with pytest.raises(NotFound, match="no envelope for the recovery key"):
+        open_key(territory.open("commune-a"), SERVICE, tmp_path, Secret(b"typed"))
 
 
 def test_a_blind_peer_opens_nothing_whatever_it_is_given(saved: ProcessTerritory) -> None:

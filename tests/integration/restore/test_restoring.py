@@ -13,15 +13,17 @@ import pytest
 
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
+from appliance.borg.model import Repository, Retention
 from appliance.errors import ApplianceError, Busy, NoSpace, NotFound, Refused, UsageError
 from appliance.host.files import locked
 from appliance.restore import jobs
-from appliance.restore.catalogue import catch_up
+from appliance.restore.catalogue import catch_up, is_current
+from appliance.restore.contents import Contents
 from appliance.restore.job import Job, folder_of
 from appliance.restore.job import jobs as all_jobs
 from appliance.restore.record import Record, compare, take
 from appliance.restore.schema import open_catalogue
-from appliance.restore.search import deleted, search, versions
+from appliance.restore.search import contents_of, deleted, search, versions
 from appliance.restore.undo import KEPT_SECONDS, expire, undo
 
 NOW = 1_795_600_000.0
@@ -29,8 +31,8 @@ AS_ROOT = os.geteuid() == 0
 LOST = "Conseil/2026/Délibération 12.odt"
 
 
-def restore(restores: Path, borg: Borg, paths: list[str], **target: Path) -> Job:
-    planned = jobs.plan(restores, borg, "monday", paths, now=NOW, **target)
+def restore(restores: Path, borg: Borg, paths: list[str], in_place: Path | None = None) -> Job:
+    planned = jobs.plan(restores, borg, "monday", paths, now=NOW, in_place=in_place)
     return jobs.run(restores, planned.id, borg, age_seconds=0)
 
 
@@ -56,6 +58,36 @@ def test_a_lost_file_is_found_by_name_and_put_back(borg: Borg, share: Path, rest
     assert (share / LOST).read_text() == "the deliberation"
     assert (done.state, done.warnings) == ("done", ())
     assert jobs.changes_of(restores, job.id) == {LOST: "new"}
+
+
+def test_what_the_catalogue_knows_is_planned_without_borg(borg: Borg, restores: Path, tmp_path: Path) -> None:
+    nowhere = Borg(Repository(tmp_path / "nowhere", tmp_path / "nobase"))
+    with closing(open_catalogue(tmp_path / "catalogue.db")) as catalogue:
+        catch_up(catalogue, borg)
+        for path in (LOST, "Conseil/2026/facture\udcff.pdf", "link"):
+            known = contents_of(catalogue, "monday", path)
+            assert known == jobs.contents_of(borg, "monday", [path])
+            job = jobs.plan(restores, nowhere, "monday", [path], now=NOW, contents=known)
+            jobs.run(restores, job.id, borg, age_seconds=0)
+            assert os.path.lexists(job.target / path)
+        for path in ("budget.ods", "Conseil/budget lié.ods"):
+            alone = contents_of(catalogue, "monday", path)
+            assert alone == Contents(1, len("the budget")), "restored alone, either name has the bytes"
+
+
+def test_after_every_commit_and_only_then_the_catalogue_is_not_current(borg: Borg, share: Path, tmp_path: Path) -> None:
+    with closing(open_catalogue(tmp_path / "catalogue.db")) as catalogue:
+        for change in (
+            lambda: None,
+            lambda: borg.create("wednesday", ["link"], cwd=share),
+            lambda: borg.prune(keep=Retention(daily=1)),
+            lambda: borg.compact(0),
+        ):
+            change()
+            assert not is_current(catalogue, borg.repository)
+            catch_up(catalogue, borg)
+            list(borg.items("wednesday" if borg.archives()[-1].name == "wednesday" else "tuesday"))
+            assert is_current(catalogue, borg.repository)
 
 
 def test_everything_comes_back_identical_to_a_folder(borg: Borg, share: Path, restores: Path, tmp_path: Path) -> None:
@@ -208,9 +240,9 @@ def test_a_restore_that_cannot_be_is_refused_at_once(
     error: type[ApplianceError],
     words: str,
 ) -> None:
-    places = {name: tmp_path / place for name, place in target.items()}
+    into, in_place = (tmp_path / target[name] if name in target else None for name in ("into", "in_place"))
     with pytest.raises(error, match=words):
-        jobs.plan(restores, borg, "monday", [path], now=NOW, **places)
+        jobs.plan(restores, borg, "monday", [path], now=NOW, into=into, in_place=in_place)
     assert list(all_jobs(restores)) == []
 
 
@@ -278,5 +310,6 @@ def test_an_archive_with_a_path_through_its_own_symlink_writes_nothing(
     assert [warning.path for warning in made.warnings] == ["trap/file"]
     (outside / "file").write_text("x")
     borg.create("hostile-2", ["trap", "trap/file"], cwd=share)
-    with pytest.raises(ApplianceError, match="its own symlink"):
-        jobs.plan(restores, borg, "hostile-2", [], now=NOW)
+    for paths in ([], ["trap/file"]):
+        with pytest.raises(ApplianceError, match="its own symlink"):
+            jobs.plan(restores, borg, "hostile-2", paths, now=NOW)

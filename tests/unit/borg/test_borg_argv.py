@@ -75,7 +75,7 @@ def test_options_end_before_names() -> None:
         timestamp="2026-11-25T08:00:00Z",
     )
     assert words[-4:] == ("--", "/srv/r::a", "-x", "y")
-    assert argv.list_items(Path("/srv/r"), "a", "pp:sh:x")[-3:] == ("--", "/srv/r::a", "pp:sh:x")
+    assert argv.list_items(Path("/srv/r"), "a", ["pp:sh:x"])[-3:] == ("--", "/srv/r::a", "pp:sh:x")
 
 
 def test_a_path_brings_the_folders_above_it() -> None:

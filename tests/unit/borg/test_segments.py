@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.borg.segments import committed
+from appliance.borg.segments import commit_mark, committed
 from appliance.errors import IntegrityError
 
 
@@ -41,3 +41,31 @@ def test_the_newest_index_that_is_not_empty_counts(tmp_path: Path) -> None:
 def test_a_copy_without_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="no index"):
         committed(folder(tmp_path, {}, ["0/1"]))
+
+
+UNTOLD: list[tuple[dict[str, bytes], list[str]]] = [
+    ({}, ["0/1"]),
+    ({"index.5": b""}, ["0/5"]),
+    ({"index.5": b"x"}, ["0/5", "0/6"]),
+    ({"index.5": b"x"}, ["0/5", "1/1000"]),
+    ({"index.5": b"x"}, ["0/4"]),
+    ({"index.5": b"x"}, []),
+]
+
+
+@pytest.mark.parametrize(("indexes", "segments"), UNTOLD)
+def test_without_an_index_of_the_newest_segment_there_is_no_mark(
+    tmp_path: Path, indexes: dict[str, bytes], segments: list[str]
+) -> None:
+    assert commit_mark(folder(tmp_path, indexes, segments)) == ""
+
+
+def test_every_new_index_is_another_mark_even_under_the_same_number(tmp_path: Path) -> None:
+    first = commit_mark(folder(tmp_path, {"index.5": b"x"}, ["0/3", "0/5", "1/lock"]))
+    assert first == commit_mark(tmp_path) != ""
+    (tmp_path / "other").write_bytes(b"x")
+    (tmp_path / "other").rename(tmp_path / "index.5")
+    second = commit_mark(tmp_path)
+    (tmp_path / "index.1001").write_bytes(b"x")
+    third = commit_mark(folder(tmp_path, {}, ["1/1001"]))
+    assert len({first, second, third, ""}) == 4

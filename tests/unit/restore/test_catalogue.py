@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 from appliance.borg.errors import PathMissing
 from appliance.borg.model import Archive, Item, Kind, Repository
 from appliance.restore.catalogue import catch_up
+from appliance.restore.contents import Contents
 from appliance.restore.schema import open_catalogue
-from appliance.restore.search import deleted, search, versions
+from appliance.restore.search import contents_of, deleted, search, versions
 
-Contents = dict[str, int]
+Files = dict[str, int]
 """Path to size; the time of a file follows its size here."""
 
 
@@ -34,14 +36,22 @@ class MemoryRepository:
         (folder / "config").write_text(f"[repository]\nid = {number:064x}\n")
         self.repository = Repository(folder, folder / "base")
         self.kept: dict[str, list[Item]] = {}
+        self.gone: dict[str, list[Item]] = {}
         self.made = 0
 
-    def add(self, contents: Contents | list[Item]) -> str:
+    def add(self, contents: Files | list[Item]) -> str:
         self.made += 1
         name = f"a{self.made}"
         items = [item(*entry) for entry in contents.items()] if isinstance(contents, dict) else contents
         self.kept[name] = [item(".", 0, "folder"), *items]
         return name
+
+    def prune(self, name: str) -> None:
+        self.gone[name] = self.kept.pop(name)
+
+    def bring_back(self, name: str) -> None:
+        self.kept[name] = self.gone.pop(name)
+        self.kept = dict(sorted(self.kept.items(), key=lambda entry: start(entry[0])))
 
     def archives(self) -> tuple[Archive, ...]:
         return tuple(Archive(name, f"id-{name}", start(name)) for name in self.kept)
@@ -182,6 +192,86 @@ def test_a_pruned_archive_takes_along_what_only_it_had(
     assert paths(search(catalogue, "only")) == ["only here"]
 
 
+def test_an_archive_that_comes_back_is_live_again_in_its_old_place(
+    repository: MemoryRepository, catalogue: sqlite3.Connection
+) -> None:
+    for contents in ({"f": 1}, {"f": 2, "only here": 1}, {"f": 2, "only here": 1}, {"f": 3}):
+        repository.add(contents)
+    catch_up(catalogue, repository)
+    before = versions(catalogue, "f"), versions(catalogue, "only here"), deleted(catalogue)
+    for name in ("a2", "a3"):
+        repository.prune(name)
+    catch_up(catalogue, repository)
+    assert [version.size for version in versions(catalogue, "f")] == [3, 1]
+    assert search(catalogue, "only") == ()
+    for name in ("a2", "a3"):
+        repository.bring_back(name)
+    assert catch_up(catalogue, repository).archives == 2
+    assert (versions(catalogue, "f"), versions(catalogue, "only here"), deleted(catalogue)) == before
+    assert paths(search(catalogue, "only")) == ["only here"]
+
+
+def test_the_newest_archive_comes_back_as_the_newest(
+    repository: MemoryRepository, catalogue: sqlite3.Connection
+) -> None:
+    for contents in ({"f": 1, "deleted": 1}, {"f": 2, "new": 1}):
+        repository.add(contents)
+    catch_up(catalogue, repository)
+    repository.prune("a2")
+    catch_up(catalogue, repository)
+    assert (deleted(catalogue), versions(catalogue, "f")[0].current) == ((), True)
+    repository.bring_back("a2")
+    catch_up(catalogue, repository)
+    assert paths(deleted(catalogue)) == ["deleted"]
+    assert [(version.size, version.current) for version in versions(catalogue, "f")] == [(2, True), (1, False)]
+    repository.add({"f": 2, "new": 1})
+    catch_up(catalogue, repository)
+    assert [version.archive for version in versions(catalogue, "new")] == ["a3"]
+
+
+KNOWN = [
+    ("f", Contents(1, 10)),
+    ("dossier", Contents(5, 7)),
+    ("dossier/sub", Contents(2, 5)),
+    ("dossier/link", Contents(1, 0)),
+    ("dossierx", Contents(1, 1)),
+    ("absent", None),
+]
+
+
+@pytest.mark.parametrize(("path", "expected"), KNOWN)
+def test_the_catalogue_counts_as_the_listing_of_an_archive_would(
+    repository: MemoryRepository, catalogue: sqlite3.Connection, path: str, expected: Contents | None
+) -> None:
+    folders = [item("dossier", 0, "folder"), item("dossier/sub", 0, "folder"), item("dossier/link", 3, "symlink", "/")]
+    files = [item("dossier/a", 2), item("dossier/sub/b", 5), item("dossierx", 1), item("f", 10)]
+    repository.add([item("f", 9)])
+    repository.add([*folders, *files])
+    repository.add([item("f", 9)])
+    catch_up(catalogue, repository)
+    assert contents_of(catalogue, "a2", path) == expected
+    assert contents_of(catalogue, "a4", path) is None
+
+
+def test_the_catalogue_vouches_for_nothing_of_an_archive_that_reaches_outside(
+    repository: MemoryRepository, catalogue: sqlite3.Connection
+) -> None:
+    repository.add([item("f", 1), item("a", 0, "symlink", "/etc"), item("a/passwd", 1)])
+    repository.add([item("f", 1)])
+    catch_up(catalogue, repository)
+    assert contents_of(catalogue, "a1", "f") is None
+    assert contents_of(catalogue, "a2", "f") == Contents(1, 1)
+
+
+def test_a_folder_of_an_archive_with_hard_links_is_left_to_its_listing(
+    repository: MemoryRepository, catalogue: sqlite3.Connection
+) -> None:
+    repository.add([item("d", 0, "folder"), item("d/first", 7), item("d/later", 0, "hardlink", "d/first")])
+    catch_up(catalogue, repository)
+    assert contents_of(catalogue, "a1", "d") is None
+    assert contents_of(catalogue, "a1", "d/later") == Contents(1, 7)
+
+
 def test_a_version_is_restored_from_the_newest_archive_still_kept(
     repository: MemoryRepository, catalogue: sqlite3.Connection
 ) -> None:
@@ -203,11 +293,12 @@ def test_a_catch_up_that_is_cut_goes_on(repository: MemoryRepository, catalogue:
     assert [version.size for version in versions(catalogue, "f")] == [2, 1]
 
 
-def test_a_catch_up_can_be_short(repository: MemoryRepository, catalogue: sqlite3.Connection) -> None:
+def test_a_catch_up_tells_how_far_it_is(repository: MemoryRepository, catalogue: sqlite3.Connection) -> None:
     for _ in range(3):
         repository.add({"f": 1})
-    assert catch_up(catalogue, repository, archives_max=2).archives == 2
-    assert catch_up(catalogue, repository).archives == 1
+    told: list[tuple[int, int]] = []
+    catch_up(catalogue, repository, lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
     assert catch_up(catalogue, repository).archives == 0
 
 
@@ -246,8 +337,48 @@ def test_a_damaged_or_older_catalogue_is_made_again(
         assert versions(connection, "f")[0].archive == "a1"
 
 
+comings = st.lists(
+    st.one_of(st.dictionaries(st.sampled_from("abc"), st.integers(0, 2)), st.integers(-6, 6), st.none()), max_size=20
+)
+
+
+@given(comings)
+def test_whatever_goes_and_comes_back_every_kept_archive_is_told_as_it_is(
+    tmp_path_factory: pytest.TempPathFactory, comings: list[Files | int | None]
+) -> None:
+    folder = tmp_path_factory.mktemp("catalogue")
+    repository = MemoryRepository(folder / "r")
+    with closing(open_catalogue(folder / "c.db")) as connection:
+        for step in [*comings, None]:
+            if isinstance(step, dict):
+                repository.add(step)
+            elif step is None:
+                catch_up(connection, repository)
+            elif step < 0 and repository.gone:
+                repository.bring_back(list(repository.gone)[step % len(repository.gone)])
+            elif step >= 0 and len(repository.kept) > 1:
+                repository.prune(list(repository.kept)[step % len(repository.kept)])
+        for name, items in repository.kept.items():
+            assert sorted(covered(connection, name)) == sorted((it.path, it.size) for it in items if it.path != ".")
+        last = connection.execute("SELECT name FROM archive WHERE kept ORDER BY number DESC LIMIT 1").fetchone()
+        newest = repository.kept[last[0]] if last else []  # by arrival: one that was gone may be seen late
+        for path in "abc":
+            current = [size for size, _, is_current in told(connection, path) if is_current]
+            assert current == [it.size for it in newest if it.path == path]
+
+
+def covered(connection: sqlite3.Connection, archive: str) -> list[tuple[str, int]]:
+    """What the ranges say that `archive` has."""
+    rows = connection.execute(
+        "SELECT path.path, ver.size FROM path JOIN ver ON ver.path_id = path.id"
+        " JOIN archive ON archive.number BETWEEN ver.first AND ver.last WHERE archive.kept AND archive.name = ?",
+        (archive,),
+    )
+    return [(os.fsdecode(path), size) for path, size in rows]
+
+
 NAMES = ["a", "b", "dossier/c", "dossier/d\udcff"]
-Step = Contents | int | None
+Step = Files | int | None
 """A new archive with these contents, the pruning of the one at this place, or a catch-up."""
 
 steps = st.lists(
@@ -259,7 +390,7 @@ steps = st.lists(
 def test_the_catalogue_agrees_with_a_plain_memory(tmp_path_factory: pytest.TempPathFactory, steps: list[Step]) -> None:
     folder = tmp_path_factory.mktemp("catalogue")
     repository = MemoryRepository(folder / "r")
-    seen: dict[str, Contents] = {}
+    seen: dict[str, Files] = {}
     with closing(open_catalogue(folder / "c.db")) as connection:
         for step in [*steps, None]:
             if isinstance(step, dict):
@@ -283,7 +414,7 @@ def told(connection: sqlite3.Connection, path: str) -> list[tuple[int, str, bool
         return []
 
 
-def expected(repository: MemoryRepository, seen: dict[str, Contents], path: str) -> list[tuple[int, str, bool]]:
+def expected(repository: MemoryRepository, seen: dict[str, Files], path: str) -> list[tuple[int, str, bool]]:
     """The versions of `path`: runs of the same size over all archives ever seen, those with a kept archive."""
     runs: list[tuple[int, list[str]]] = []
     before: int | None = None

@@ -24,6 +24,7 @@ HOSTILE = [
     [item("a", "symlink", "/etc"), item("a/x/y/passwd")],
     [item("steal", "hardlink", "../../etc/shadow")],
     [item("steal", "hardlink", "/etc/shadow")],
+    [item("a", "symlink", "/etc"), item("steal", "hardlink", "a/shadow")],
 ]
 
 
