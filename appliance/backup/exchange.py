@@ -21,6 +21,7 @@ from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
 from appliance.backup.peers import connect
 from appliance.backup.replicate import HolderHead, Replicated, ask_head, replicate
+from appliance.backup.sight import note
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.repair import other_holders
@@ -67,7 +68,7 @@ def exchange(node: Node, service: str) -> Findings:
     """
     holding = node.holding(service)
     holding.create()
-    heads, silent = _ask(node, service, other_holders(node, service))
+    heads, silent = _ask_holders(node, service)
     grants = [grant for there in heads.values() for grant in there.head.grants if grant.service == service]
     new_epochs, conflicts = _learn(holding, grants)
     stored = holding.stored()
@@ -100,6 +101,19 @@ def catch_up(node: Node, service: str, findings: Findings) -> Mapping[str, Repli
         except ApplianceError as error:
             done[peer] = error
     return done
+
+
+def _ask_holders(node: Node, service: str) -> tuple[dict[str, HolderHead], dict[str, str]]:
+    """The other holders' heads and who gave none; the origin, which holds nothing, is only asked for a sign of life."""
+    holders = other_holders(node, service)
+    origin = node.bundle.terms(service).origin
+    watched = () if origin in (node.name, *holders) or origin not in node.bundle.members else (origin,)
+    heads, silent = _ask(node, service, (*holders, *watched))
+    note(node, service, {peer: there.head.absences for peer, there in heads.items()})
+    for peer in watched:
+        heads.pop(peer, None)
+        silent.pop(peer, None)
+    return heads, silent
 
 
 def _ask(node: Node, service: str, peers: Sequence[str]) -> tuple[dict[str, HolderHead], dict[str, str]]:

@@ -42,6 +42,8 @@ class Head:
     forks: tuple[str, ...]
     newest: Header | None
     receipt: Receipt | None
+    absences: tuple[str, ...] = ()
+    """The statements that it shows about nodes it misses, raw: who wants to believe one checks it."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def read_head(frame: dict[str, Any], peer: Member, service: str, territory_key: 
             forks=tuple(str(name) for name in frame["forks"]),
             newest=newest,
             receipt=receipt,
+            absences=tuple(str(raw) for raw in frame.get("absences", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{peer.name} gave an answer that is not a head ({error}).") from error

@@ -15,6 +15,7 @@ from appliance.backup.fetch import read_held
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, connect, read_head
 from appliance.backup.push import send_needed
+from appliance.backup.sight import load_sight
 from appliance.backup.vault.store import HEADER, RECEIPT, Holding
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.trust.act import Act
@@ -131,6 +132,7 @@ def _relay(
         grants=[holding.grant(epoch).decode() for epoch in holding.epochs()],
         headers=[raw.decode() for raw in headers],
         acts=[act.document.raw.decode() for act in acts],
+        absences=list(load_sight(node, service).statements),
         receipt=holding.read(name, RECEIPT).decode(),
         age_seconds=node.ageing.now(),
         list_bytes=len(sealed.listing),

@@ -22,6 +22,7 @@ from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import Safety, judge
 from appliance.backup.seal import seal
+from appliance.backup.sight import note, unseen_nodes
 from appliance.backup.sources import Failure, LeftOut, Prepared, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
 from appliance.borg.client import Borg
@@ -83,13 +84,22 @@ def _save_and_seal(
     with locked(layout.lock, what=f"the service {service}"):
         chain = chain_of(node, service)
         grant = own_grant(node, chain)
-        peers = tuple(target.node for target in current_targets(node, service))
-        _compare(node, service, chain, survey(node, service, peers, lines))
+        found = _survey(node, service, lines)
+        _compare(node, service, chain, found)
         seal_envelopes(node, service)
         created, source = _save(node, service, grant, on_progress)
         sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
         remember(node, service, sealed)
     return sealed, created, source
+
+
+def _survey(node: Node, service: str, lines: Lines) -> Survey:
+    """The heads of those who shall hold the service, and of those unseen for long: they may be back."""
+    aims = (target.node for target in current_targets(node, service))
+    missed = sorted(unseen_nodes(node, service) & node.bundle.members.keys())
+    found = survey(node, service, tuple(dict.fromkeys((*aims, *missed))), lines)
+    note(node, service, {head.peer: head.absences for head in found.heads})
+    return found
 
 
 def own_grant(node: Node, chain: Chain) -> Grant:
@@ -104,9 +114,9 @@ def own_grant(node: Node, chain: Chain) -> Grant:
 
 
 def current_targets(node: Node, service: str) -> tuple[Target, ...]:
-    """Who shall hold what this node writes of `service`, by the bundle and the acts in force."""
+    """Who shall hold what this node writes of `service`, by the bundle, the acts in force and who is unseen by all."""
     lost = lost_nodes(load_acts(node.layout.acts, node.bundle), service, node.clock.now())
-    return targets(node.bundle, service, node.name, lost)
+    return targets(node.bundle, service, node.name, lost | unseen_nodes(node, service))
 
 
 def _compare(node: Node, service: str, chain: Chain, found: Survey) -> None:

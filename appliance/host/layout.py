@@ -14,8 +14,9 @@ STATE/
     opened/                 the newest holding laid out as a repository, for reading (standby)
     catalogue.db            every name in every version
     restores/               restore jobs, what they replaced, undo
-    proof/                  the holding once more, for verification and drills alone (standby); proofs.json: their results
+    proof/                  the holding once more, for verification and drills alone; proofs.json says how they went
   acts/                     signed acts of operators in force here
+  sight/SERVICE             whom of the service this node has seen, and who is stated to be missed
   vault/SERVICE/            what this node holds for others: pool/, partial/, generations/
   journal.jsonl             what happened, one event a line
   run/                      sshd.pid, agent lock

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from appliance.backup.sight import load_sight
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding, Stored, size_of
 from appliance.errors import IntegrityError, NotFound, Refused
@@ -37,6 +38,7 @@ def head(call: Call) -> None:
             "forks": open_forks(stored),
             "newest": holding.read(held[-1].name, HEADER).decode() if held else None,
             "receipt": holding.read(held[-1].name, RECEIPT).decode() if held else None,
+            "absences": list(load_sight(call.node, call.terms.name).statements),
         }
     )
 

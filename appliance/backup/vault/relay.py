@@ -1,13 +1,15 @@
 """A generation handed on by another holder, still blind: whether it may be, and how old it counts.
 
-A holder always takes what it lacks from another holder. A spare only takes anything once a signed act says that a
-holder of the service or its origin is lost.
+A holder always takes what it lacks from another holder. A spare only takes anything once a holder of the service or its
+origin is lost: a signed act says so, or all others of the service have not seen it for 14 days (`backup/unseen.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appliance.backup.sight import STATEMENTS_MAX, read_statements
+from appliance.backup.unseen import parties, unseen
 from appliance.backup.vault.call import Call, is_text
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.store import BUCKET, RELAY
@@ -47,10 +49,14 @@ def _check_loss(call: Call) -> None:
     now = call.node.clock.now()
     acts = [read_act(raw.encode(), call.node.bundle.operators) for raw in call.texts("acts")]
     others = {*call.terms.holders, call.terms.origin} - {call.caller}
-    if not any(act.concerns("lost", node, call.terms.name, now) for act in acts for node in others):
+    if any(act.concerns("lost", node, call.terms.name, now) for act in acts for node in others):
+        return
+    statements = read_statements(call.node, call.terms.name, call.texts("absences")[:STATEMENTS_MAX])
+    if not unseen(parties(call.terms), statements, call.terms.name, now) & others:
         raise Refused(
             f"{call.node.name} is only a spare for {call.terms.name}.",
-            remedy="It takes copies once a signed act says that a holder or the origin is lost (`appliance act sign lost`).",
+            remedy="It takes copies once a holder or the origin is lost, by a signed act (`appliance act sign lost`) or "
+            "because all others of the service, two at least, have missed it for 14 days.",
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.trust.absence import read_absence
 from appliance.trust.act import read_act
 from appliance.trust.bundle import read_bundle
 from appliance.trust.generation import Entry, epoch_of, parse_list, read_header, render_list
@@ -25,6 +26,7 @@ DOCUMENTS = {
     "grant-request": ("commune-a", "8d045ac85bb3a1f9e33c71a74880da9fa554ceefef2ad38516e65113e0317bc9"),
     "generation": ("commune-a", "6a3e5496a809e5e2fbc24ebc5d1e216d68d0bfec060995aae740fdf58bb7a7b8"),
     "receipt": ("commune-b", "fd030bdd9f2058867803c2568daf23273af0b37dd9b40f70eae15192f8eccf07"),
+    "absence": ("hermitage", "7516e7937185485b11fc76f34d8405adec80c6d59330b975b017982995c8a08e"),
     "act": ("maintenance", "69d0588f419f924fd8b69df623eefdc450bb7b616ee59fecbe77066978b26a5a"),
 }
 
@@ -89,6 +91,13 @@ def test_the_receipt() -> None:
     assert (receipt.holder, receipt.service, receipt.age_seconds) == ("commune-b", "docs-a", 86_461)
     assert receipt.generation == read_header(_read("generation"), KEYS["commune-a"]).id
     assert receipt.time == "2026-11-25T08:00:04Z"
+
+
+def test_the_absence() -> None:
+    absence = read_absence(_read("absence"), KEYS)
+    assert (absence.observer, absence.absent, absence.service) == ("hermitage", "commune-b", "docs-a")
+    assert (absence.since, absence.time) == ("2026-11-10T21:04:00Z", "2026-11-25T08:00:00Z")
+    assert absence.last_seen_age == 1_249_000
 
 
 def test_the_act() -> None:

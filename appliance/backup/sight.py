@@ -1,0 +1,159 @@
+"""Whom this node has seen of a service, what it states of those it has not, and what others state.
+
+    sight/SERVICE   when each node of the service last answered or pushed, by this node's ageing clock; the statements
+
+It is apart from what is held: an origin, which holds nothing, observes too. Statements are signed anew whenever heads
+are exchanged and shown with the own head, so each party has them all, and hands them to a spare with a relay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from appliance.backup.node import Node
+from appliance.backup.unseen import UNSEEN_SECONDS, is_fresh, parties, unseen
+from appliance.backup.vault.evidence import read_own_receipt
+from appliance.backup.vault.store import RELAY
+from appliance.clock import utc_text
+from appliance.errors import ApplianceError
+from appliance.host.files import make_private_folder, write_atomic
+from appliance.trust.absence import Absence, make_absence, read_absence
+from appliance.trust.grant import read_grant
+from appliance.trust.keys import load_key
+
+STATEMENTS_MAX = 64
+
+
+@dataclass(frozen=True)
+class Seen:
+    """When somebody last answered: `age` by this node's ageing clock, `time` UTC for people."""
+
+    age: int
+    time: str
+
+
+@dataclass(frozen=True)
+class Sight:
+    """`statements` are raw documents, own ones and those of others."""
+
+    seen: Mapping[str, Seen]
+    statements: tuple[str, ...]
+
+
+def note(node: Node, service: str, answers: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """Remember who answered now, with the statements that each showed; sign anew; return who is unseen by the rule."""
+    before = load_sight(node, service)
+    seen = _seen(node, service, before, answers)
+    own = _own_statements(node, service, seen)
+    _save(node, service, Sight(seen, (*own.values(), *_learned(node, service, before, answers))))
+    _tell(node, service, _stated(node, service, before), own, seen)
+    return unseen_nodes(node, service)
+
+
+def _learned(node: Node, service: str, before: Sight, answers: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The newest word of each other observer about each; who answered has taken back what it no longer shows."""
+    raws = (*before.statements, *(raw for shown in answers.values() for raw in shown[:STATEMENTS_MAX]))
+    newest: dict[tuple[str, str], str] = {}
+    for it in sorted(read_statements(node, service, raws), key=lambda it: it.said_at):
+        raw = it.document.raw.decode()
+        if it.observer != node.name and raw in answers.get(it.observer, (raw,)):
+            newest[it.observer, it.absent] = raw
+    return tuple(newest.values())
+
+
+def unseen_nodes(node: Node, service: str) -> frozenset[str]:
+    """Who of the service is unseen for 14 days by all others, as far as this node has heard."""
+    statements = read_statements(node, service, load_sight(node, service).statements)
+    return unseen(parties(node.bundle.terms(service)), statements, service, node.clock.now())
+
+
+def read_statements(node: Node, service: str, raws: Iterable[str]) -> tuple[Absence, ...]:
+    """Those of `raws` that are fresh statements about `service` by nodes of this bundle; the others prove nothing."""
+    keys = {name: member.keys.sign for name, member in node.bundle.members.items()}
+    found = []
+    for raw in raws:
+        with contextlib.suppress(ApplianceError):
+            statement = read_absence(raw.encode(), keys)
+            if statement.service == service and is_fresh(statement, node.clock.now()):
+                found.append(statement)
+    return tuple(found)
+
+
+def load_sight(node: Node, service: str) -> Sight:
+    """What was seen; nothing when it cannot be read, and the 14 days begin anew."""
+    try:
+        fields = json.loads(_path(node, service).read_bytes())
+        seen = {str(name): Seen(int(it["age"]), str(it["time"])) for name, it in fields["seen"].items()}
+        return Sight(seen, tuple(map(str, fields["statements"])))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Sight({}, ())
+
+
+def _seen(node: Node, service: str, before: Sight, answers: Mapping[str, object]) -> dict[str, Seen]:
+    """Each other party's last sign of life; whoever is watched for the first time counts as seen now."""
+    now = Seen(node.ageing.now(), utc_text(node.clock.now()))
+    seen = {}
+    for name in sorted(parties(node.bundle.terms(service)) - {node.name}):
+        known = before.seen.get(name, now)
+        seen[name] = now if name in answers or known.age > now.age else known
+    for name, last in _pushed(node, service).items():
+        if name in seen and seen[name].age < last.age <= now.age:
+            seen[name] = last
+    return seen
+
+
+def _pushed(node: Node, service: str) -> dict[str, Seen]:
+    """The writer of the newest generation here, which brought it itself: its own door may be closed to us."""
+    holding = node.holding(service)
+    held = [item for item in holding.stored() if item.held]
+    if not held or holding.path(held[-1].name, RELAY).exists():
+        return {}
+    receipt = read_own_receipt(node, holding, held[-1].name)
+    writer = read_grant(holding.grant(held[-1].epoch), node.bundle.territory_key).writer
+    return {writer: Seen(receipt.age_seconds, receipt.time)}
+
+
+def _own_statements(node: Node, service: str, seen: Mapping[str, Seen]) -> dict[str, str]:
+    """What this node states now, by whom it misses; a node that is no party has nothing to state."""
+    if node.name not in parties(node.bundle.terms(service)):
+        return {}
+    age, time = node.ageing.now(), utc_text(node.clock.now())
+    return {
+        name: make_absence(
+            load_key(node.signing_key),
+            observer=node.name,
+            absent=name,
+            service=service,
+            since=last.time,
+            time=time,
+            last_seen_age=age - last.age,
+        ).decode()
+        for name, last in seen.items()
+        if age - last.age >= UNSEEN_SECONDS
+    }
+
+
+def _stated(node: Node, service: str, sight: Sight) -> set[str]:
+    """Whom this node itself stated to be absent."""
+    return {it.absent for it in read_statements(node, service, sight.statements) if it.observer == node.name}
+
+
+def _tell(node: Node, service: str, before: set[str], own: Mapping[str, str], seen: Mapping[str, Seen]) -> None:
+    for name in sorted(own.keys() - before):
+        node.journal.write("unseen", service=service, absent=name, since=seen[name].time)
+    for name in sorted(before - own.keys()):
+        node.journal.write("seen-again", service=service, absent=name)
+
+
+def _save(node: Node, service: str, sight: Sight) -> None:
+    path = _path(node, service)
+    make_private_folder(path.parent)
+    write_atomic(path, json.dumps(asdict(sight)).encode(), mode=0o600)
+
+
+def _path(node: Node, service: str) -> Path:
+    return node.layout.root / "sight" / service
