@@ -60,9 +60,8 @@ def _receive(call: Call, check: Check, *, is_writer: bool) -> None:
 
     with turn(call.holding, f"the vault's share of {call.terms.name}", lambda: checked()[2]):
         offer, relay, rank = checked()
-        announce(call.holding, rank)
         _recheck(call)
-        receipt = _known_receipt(call, offer, is_writer) or _take(call, offer, relay)
+        receipt = _known_receipt(call, offer, is_writer) or _take(call, offer, relay, rank)
     call.channel.write_frame({"receipt": receipt.decode()})
 
 
@@ -104,7 +103,8 @@ def _known_receipt(call: Call, offer: Offer, is_writer: bool) -> bytes | None:
     return call.holding.read(stored.name, RECEIPT)
 
 
-def _take(call: Call, offer: Offer, relay: Relay | None) -> bytes:
+def _take(call: Call, offer: Offer, relay: Relay | None, rank: Rank) -> bytes:
+    announce(call.holding, rank)
     book = _open_ledger(call, offer.header.epoch)
     usage = _usage(call, book, offer.header.epoch)
     check_room(_limits(call.terms), usage, _incoming(call, offer), relayed=relay is not None)

@@ -104,7 +104,13 @@ class Channel:
                 self._moved(written)
                 view = view[written:]
         except BrokenPipeError as error:
+            self._hear_why()
             raise Closed("the connection ended.") from error
+
+    def _hear_why(self) -> None:
+        """Raise the refusal that the other side sent before it went: we were still sending and did not listen."""
+        with contextlib.suppress(Closed):
+            self.read_frame()
 
     def _wait(self, readers: list[int], writers: list[int]) -> None:
         """Wait until one is ready; what is waited is taken from our patience, and only moving bytes give it back."""

@@ -122,7 +122,9 @@ def test_no_other_account_opens(siege: Siege, user: str) -> None:
 
 
 def test_no_other_way_in_than_a_key(siege: Siege, tmp_path: Path) -> None:
-    argv = siege.ssh("commune-b", "appliance-vault", "-o", "PreferredAuthentications=password,keyboard-interactive,none")
+    argv = siege.ssh(
+        "commune-b", "appliance-vault", "-o", "PreferredAuthentications=password,keyboard-interactive,none"
+    )
     done = _run(argv)
     assert done.returncode == 255
     assert b"Permission denied (publickey)" in done.stderr

@@ -250,6 +250,6 @@ def test_no_order_of_events_loses_what_is_locked(made_desk: Desk, tmp_path: Path
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: VaultMachine(made_desk.copy(tmp_path / str(next(number))), lost),
         settings=settings(
-            max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
