@@ -1,4 +1,4 @@
-"""A small corpus and the demo's territory of four nodes, each with a real sshd: what most integration tests stand on."""
+"""A small corpus, and the demo's four nodes, each with a real sshd: what most integration tests stand on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vault in a forked child over pipes, to be killed at any point: after a number of bytes, or before any step on the disk.
+"""A vault in a forked child over pipes, to be killed anywhere: after some bytes, or before any step on the disk.
 
 Only the child is patched, and it dies by SIGKILL, as in a power cut of its process: nothing gets to say goodbye.
 """

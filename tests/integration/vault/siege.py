@@ -1,4 +1,4 @@
-"""A stranger who has all of commune A's keys and repository, speaking to its peers over real ssh, in any words it likes."""
+"""A stranger who has all of commune A's keys and repository, and speaks to its peers over real ssh in any words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 of the vault at every step of a push and after any number of bytes: nothing half is claimed, little is resent."""
+"""kill -9 of the vault at every step of a push and after any byte: nothing half is claimed, little is resent."""
 
 from __future__ import annotations
 
