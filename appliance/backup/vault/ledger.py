@@ -25,7 +25,7 @@ class Ledger:
     bases: Mapping[str, Amount] = field(default_factory=dict)
 
     def on_day(self, day: int) -> Ledger:
-        """The ledger as it stands on `day`: another day starts at nothing, also the first one of a lost ageing clock."""
+        """The ledger as it stands on `day`: another day starts at nothing, and so does a lost ageing clock."""
         return self if day == self.day else replace(self, day=day, ingested=0, seeded=0)
 
     def taken(self, seeding: bool) -> int:
