@@ -11,6 +11,7 @@ import pytest
 
 from appliance.errors import IntegrityError
 from appliance.trust import signed
+from appliance.trust.absence import read_absence
 from appliance.trust.act import read_act
 from appliance.trust.bundle import read_bundle
 from appliance.trust.generation import parse_list, read_header
@@ -24,6 +25,7 @@ SIGNED = {
     "grant": "appliance/grant",
     "header": "appliance/generation",
     "receipt": "appliance/receipt",
+    "absence": "appliance/absence",
     "act": "appliance/act",
 }
 
@@ -54,6 +56,7 @@ def test_our_code_reads_every_example_and_they_belong_together() -> None:
     assert (grant.service, grant.writer, grant.repository) == (request.service, request.writer, request.repository)
     assert receipt.generation == header.id
     assert signed.digest_of(found["grant"]) in {entry.sha256 for entry in entries}
+    assert read_absence(found["absence"], {"commune-b": keys()["HOLDER"]}).absent == "commune-a"
     assert read_act(found["act"], bundle.operators).subject == "commune-a"
 
 
