@@ -17,6 +17,7 @@ from appliance.backup.chain import Chain
 from appliance.backup.node import Node
 from appliance.backup.safety import judge
 from appliance.backup.schedule import due
+from appliance.backup.sight import unseen_nodes
 from appliance.backup.targets import load_acts, lost_nodes, targets
 from appliance.backup.vault import damage
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
@@ -50,7 +51,7 @@ class Observer:
         held: list[Held] = []
         readable: list[Readable] = []
         for service in node.bundle.territory.services:
-            lost = lost_nodes(acts, service, now.wall)
+            lost = lost_nodes(acts, service, now.wall) | unseen_nodes(node, service)
             writing = _kept(unread, service, _written, node, service, lost, thorough=thorough)
             ours = writing is not None and writing.ours
             holding = _kept(unread, service, _held, node, service, lost, ours=ours, thorough=thorough)
@@ -129,7 +130,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
     names = chain.names()
     newest = _newest_sealed(chain, names)
     acknowledged = _holders(node.bundle, chain, newest)
-    safety = judge(node.bundle, service, node.name, acknowledged)
+    safety = judge(node.bundle, service, node.name, acknowledged, lost)
     safe, unsafe_since = newest if safety.safe else None, 0.0
     if thorough and newest and not safety.safe:
         safe, unsafe_since = _safe_newest(node, service, chain, names)

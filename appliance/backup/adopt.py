@@ -76,7 +76,9 @@ def own_repository(layout: ServiceLayout) -> Repository:
 
 
 def install_key(layout: ServiceLayout, key: ServiceKey) -> None:
-    """Keep the service's key, readable by this node only, and hand it to borg."""
+    """Keep the service's key, readable by this node only, and hand it to borg. Another one there is kept beside."""
+    if (layout.key / "keyfile").exists() and read_key(layout.key) != key:
+        os.rename(layout.key, _free_name(layout.root / "replaced-key"))
     write_key(layout.key, key)
     _put_keyfile(layout.borg_base, key)
 

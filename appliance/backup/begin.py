@@ -6,6 +6,7 @@ import secrets
 
 from appliance.backup.adopt import install_key, own_repository
 from appliance.backup.chain import Chain
+from appliance.backup.fetch import survey
 from appliance.backup.node import Node
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id
@@ -29,7 +30,8 @@ def chain_of(node: Node, service: str) -> Chain:
 def begin(node: Node, service: str) -> bytes:
     """Make the repository of `service` if there is none; return the request for its first grant, to be signed.
 
-    Raise Refused when this node is not its origin. Calling again gives the same repository.
+    Raise Refused when this node is not its origin, or when a peer that answers knows a history of the service: a new
+    machine continues that one. Calling again gives the same repository.
     """
     origin = node.bundle.terms(service).origin
     if origin != node.name:
@@ -37,9 +39,21 @@ def begin(node: Node, service: str) -> bytes:
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
         if not layout.repository.exists():
+            _refuse_history(node, service)
             _create(layout)
         seal_envelopes(node, service)
     return request(node, service, known_epoch=0, reason="first writer of the service")
+
+
+def _refuse_history(node: Node, service: str) -> None:
+    terms = node.bundle.terms(service)
+    peers = tuple(peer for peer in (*terms.holders, *terms.spares) if peer != node.name)
+    for head in survey(node, service, peers).heads:
+        if head.grants:
+            raise Refused(
+                f"{service} has a history already: {head.peer} knows epoch {max(g.epoch for g in head.grants)}.",
+                remedy="This machine continues it: `appliance backup resync`, with --paper where it has no envelope.",
+            )
 
 
 def _create(layout: ServiceLayout) -> None:
@@ -54,12 +68,16 @@ def _create(layout: ServiceLayout) -> None:
 
 
 def seal_envelopes(node: Node, service: str) -> None:
-    """One envelope per trusted node and one for the recovery key; made once, then reused byte for byte."""
+    """One envelope per trusted node and one for the recovery key; made once, then reused byte for byte.
+
+    A trusted node whose keys are not collected yet gets its envelope in the first run after: it must not stop backups.
+    """
     layout = node.service(service)
     key = read_key(layout.key)
     terms = node.bundle.terms(service)
     for name in sorted({terms.origin, *terms.standbys}):
-        ensure(layout.envelopes, name, node.bundle.member(name).keys.age, key)
+        if name in node.bundle.members:
+            ensure(layout.envelopes, name, node.bundle.member(name).keys.age, key)
     if node.bundle.recovery:
         ensure(layout.envelopes, RECOVERY, node.bundle.recovery, key)
 

@@ -48,6 +48,16 @@ def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -
     )
 
 
+def _key_here(node: Node, service: str) -> ServiceKey | None:
+    folder = node.service(service).key
+    return read_key(folder) if (folder / "keyfile").exists() and (folder / "passphrase").exists() else None
+
+
+def _repository_in(folder: Path, otherwise: str) -> str:
+    """The id of the repository laid out in `folder`; `otherwise` where only its envelopes are."""
+    return repository_id(folder) if (folder / "config").exists() else otherwise
+
+
 def open_key(node: Node, service: str, folder: Path, identity: Secret | None = None) -> ServiceKey:
     """The key of the generation in `folder`, from this node's envelope or, with `identity`, the recovery key's.
 
@@ -61,8 +71,8 @@ def open_key(node: Node, service: str, folder: Path, identity: Secret | None = N
                 f"{service} has no envelope for the recovery key.", remedy="Open it on its origin or a standby."
             )
         return open_envelope(paper.read_bytes(), identity)
-    if node.service(service).key.exists():
-        return read_key(node.service(service).key)
+    if (own_key := _key_here(node, service)) and own_key.repository == _repository_in(folder, own_key.repository):
+        return own_key
     if not own.exists():
         raise NotFound(
             f"no envelope of {service} is for {node.name}.",

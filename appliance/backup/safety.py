@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from appliance.trust.bundle import Bundle
@@ -25,7 +25,12 @@ class Safety:
         return f"{state}: {len(self.counted)} of {self.promised} ({', '.join(self.counted) or 'nobody'})"
 
 
-def judge(bundle: Bundle, service: str, writer: str, holders: Iterable[str]) -> Safety:
-    """How safe a generation is that `writer` made and that `holders` acknowledged with a receipt."""
-    acknowledged = tuple(sorted(set(holders)))
+def judge(
+    bundle: Bundle, service: str, writer: str, holders: Iterable[str], lost: Collection[str] = frozenset()
+) -> Safety:
+    """How safe a generation is that `writer` made and that `holders` acknowledged with a receipt.
+
+    The receipt of a node in `lost` counts for nothing any more: its copy went with it.
+    """
+    acknowledged = tuple(sorted(set(holders) - set(lost)))
     return Safety(acknowledged, bundle.counted(writer, acknowledged), bundle.terms(service).service.copies)

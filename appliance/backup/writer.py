@@ -113,15 +113,21 @@ def own_grant(node: Node, chain: Chain) -> Grant:
     return grant
 
 
+def lost_now(node: Node, service: str) -> frozenset[str]:
+    """The nodes that acts in force here call lost."""
+    return lost_nodes(load_acts(node.layout.acts, node.bundle), service, node.clock.now())
+
+
 def current_targets(node: Node, service: str) -> tuple[Target, ...]:
     """Who shall hold what this node writes of `service`, by the bundle, the acts in force and who is unseen by all."""
-    lost = lost_nodes(load_acts(node.layout.acts, node.bundle), service, node.clock.now())
+    lost = lost_now(node, service)
     return targets(node.bundle, service, node.name, lost | unseen_nodes(node, service))
 
 
 def _compare(node: Node, service: str, chain: Chain, found: Survey) -> None:
     newest = chain.newest()
-    prove(node, service, chain, newest, answered=bool(found.heads))
+    answered = tuple(head.peer for head in found.heads)
+    prove(node, service, chain, newest, answered=answered, silent=tuple(found.silent))
     for head in found.heads:
         check_lineage(chain, newest, head)
 
@@ -218,7 +224,8 @@ def safety_of(node: Node, service: str) -> Safety:
     chain = chain_of(node, service)
     sealed = chain.newest()
     receipts = chain.receipts(sealed.header.id, _keys(node)) if sealed else ()
-    return judge(node.bundle, service, node.name, (receipt.holder for receipt in receipts))
+    holders = (receipt.holder for receipt in receipts)
+    return judge(node.bundle, service, node.name, holders, lost_now(node, service))
 
 
 def _keys(node: Node) -> dict[str, str]:
