@@ -26,7 +26,7 @@ from appliance.clock import SystemClock, utc_text
 from appliance.config.collected import merge, read_collected
 from appliance.config.draft import Draft, draft
 from appliance.config.load import load, territory_file
-from appliance.errors import WARNINGS, Refused, UsageError
+from appliance.errors import WARNINGS, ApplianceError, Refused, UsageError
 from appliance.escrow.age import check_recipient
 from appliance.trust import signed
 from appliance.trust.bundle import Bundle, make_bundle, read_bundle
@@ -82,6 +82,8 @@ def sign(
     before = read_bundle(read_file(previous), public_line(territory_key)) if previous else None
     collected = merge(read_collected(read_file(file), name=str(file)) for file in key_files)
     new = draft(load(plan), collected, previous=before, serial=serial, recovery=_recovery(recovery, plan))
+    if out.exists():
+        _check_follows(out, new, follows=before is not None, public=public_line(territory_key))
     if not dry_run:
         raw = make_bundle(
             territory_key,
@@ -132,6 +134,24 @@ def grant(requests: tuple[Path, ...], bundle: Path, key: Path, out: Path, yes: b
     if not dry_run:
         for it in values:
             _say_next(it)
+
+
+def _check_follows(out: Path, new: Draft, *, follows: bool, public: str) -> None:
+    """Refuse to write over the bundle at `out` what does not follow from it: its keys would be in no file any more."""
+    try:
+        there = read_bundle(read_file(out), public)
+    except ApplianceError as error:
+        what = "there is a file that is no bundle of this territory key."
+        raise Refused(what, where=str(out), remedy="Name a new file with --out.") from error
+    if follows and new.serial > there.serial:
+        return
+    lost = sorted(there.members.keys() - new.members.keys())
+    loses = f" that loses keys of: {', '.join(lost)}" if lost else ""
+    raise Refused(
+        f"bundle {there.serial} is there, and bundle {new.serial}{loses} does not follow from it.",
+        where=str(out),
+        remedy=f"Add --previous {out}, or name a new file with --out.",
+    )
 
 
 def _grant_json(answer: Grant, file: Path, dry_run: bool) -> dict[str, Any]:
@@ -189,8 +209,8 @@ def _json(new: Draft) -> dict[str, Any]:
 def _text(new: Draft, out: Path, dry_run: bool) -> str:
     what = "would be signed into" if dry_run else "is signed:"
     lines = [f"Bundle {new.serial} of {new.territory.name} {what} {out}", territory_text.moves_text(new.moves)]
-    keys: Mapping[str, tuple[str, ...]] = {"New": new.new, "Replaced": new.replaced, "Gone": new.gone}
-    lines += [f"{what} keys: {', '.join(names)}." for what, names in keys.items() if names]
+    keys = {"New keys": new.new, "Replaced keys": new.replaced, "It loses keys of": new.gone}
+    lines += [f"{what}: {', '.join(names)}." for what, names in keys.items() if names]
     if new.without_keys:
         lines.append(f"Without keys, so not taking part yet: {', '.join(new.without_keys)}.")
     if not new.recovery:
