@@ -7,10 +7,24 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
-from appliance.agent.decisions import BackUp, Catalogue, Exchange, Push, Repair, Replicate, Scrub, Thin, Tidy, Work
+from appliance.agent.decisions import (
+    BackUp,
+    Catalogue,
+    Drill,
+    Exchange,
+    Push,
+    Repair,
+    Replicate,
+    Scrub,
+    Thin,
+    Tidy,
+    Verify,
+    Work,
+)
 from appliance.agent.memory import LEFT_OUT_MAX, Outcome
 from appliance.backup import writer
 from appliance.backup.begin import chain_of
+from appliance.backup.drill import drill
 from appliance.backup.exchange import exchange
 from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
@@ -21,6 +35,7 @@ from appliance.backup.targets import load_acts
 from appliance.backup.vault.repair import repair
 from appliance.backup.vault.scrub import Budget, scrub
 from appliance.backup.vault.thinning import thin_holding
+from appliance.backup.verify import verify_data
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace
 from appliance.restore.catalogue import catch_up
@@ -101,6 +116,21 @@ def _catalogue(node: Node, work: Catalogue) -> Outcome:
     return Outcome(mark=work.newest, figures={"archives": found.archives, "paths": found.paths})
 
 
+def _verify(node: Node, work: Verify) -> Outcome:
+    """Damage is an alarm, not a failure: the next share is read tomorrow all the same."""
+    done = verify_data(node, work.service)
+    figures = {"files": done.files, "bytes": done.bytes, "damaged": len(done.damaged), "finished": int(done.finished)}
+    alarms = (f"in {len(done.damaged)} places, files in archives cannot be read.",) if done.damaged else ()
+    return Outcome(mark=done.generation, figures=figures, alarms=alarms)
+
+
+def _drill(node: Node, work: Drill) -> Outcome:
+    done = drill(node, work.service)
+    figures = {"files": done.files, "bytes": done.bytes, "seconds": round(done.seconds), "wrong": len(done.wrong)}
+    alarms = (f"in a restore drill, {len(done.wrong)} things did not come back as they were.",) if done.wrong else ()
+    return Outcome(mark=done.generation, figures=figures, alarms=alarms)
+
+
 def _exchange(node: Node, work: Exchange) -> Outcome:
     """Ask and compare; what a peer lacks is brought by a work of its own, which may take long."""
     found = exchange(node, work.service)
@@ -150,6 +180,8 @@ ACTIONS: Mapping[type[Work], Callable[[Node, Any], Outcome]] = {
     Push: _push,
     Replicate: _replicate,
     Catalogue: _catalogue,
+    Verify: _verify,
+    Drill: _drill,
     Exchange: _exchange,
     Repair: _repair,
     Scrub: _scrub,

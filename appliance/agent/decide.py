@@ -6,6 +6,7 @@ doubles. What is wanted now is begun in the order of urgency, as far as its lane
     save   a backup until it has sealed, a tidying: reads and packs whole disks, so few at a time
     send   pushes, replications: mostly wait for the line, so each service has its own
     read   a catalogue: lists archives, one at a time
+    prove  a verification, a drill: read a copy apart, may take hours, one at a time
     keep   repair, exchange, scrub, thinning of what is held for others: one at a time
 
 A backup that has sealed only sends; days of first seeding over a thin line therefore stop neither other services nor
@@ -21,6 +22,7 @@ from appliance.agent.decisions import (
     BackUp,
     Catalogue,
     Decision,
+    Drill,
     Exchange,
     Push,
     Repair,
@@ -28,15 +30,18 @@ from appliance.agent.decisions import (
     Scrub,
     Thin,
     Tidy,
+    Verify,
     Wait,
     Work,
 )
+from appliance.backup.proofs import DRILL_SECONDS, VERIFY_SECONDS
 from appliance.backup.schedule import Due, due
 from appliance.monitor.view import Attempt, Held, Now, Readable, Running, View, Written, last_backup
 from appliance.units import DAY, GIB, HOUR, format_duration
 
 SAVING_MAX = 2
 READING_MAX = 1
+PROVING_MAX = 1
 KEEPING_MAX = 1
 EXCHANGE_SECONDS = HOUR
 SCRUB_SECONDS = DAY
@@ -46,8 +51,16 @@ THIN_SECONDS = DAY
 TIDY_SECONDS = DAY
 TIDY_FROM_GENERATIONS = 24
 
-_SAVE, _SEND, _READ, _KEEP = "save", "send", "read", "keep"
-_LANES = {BackUp.kind: _SAVE, Tidy.kind: _SAVE, Push.kind: _SEND, Replicate.kind: _SEND, Catalogue.kind: _READ}
+_SAVE, _SEND, _READ, _PROVE, _KEEP = "save", "send", "read", "prove", "keep"
+_LANES = {
+    BackUp.kind: _SAVE,
+    Tidy.kind: _SAVE,
+    Push.kind: _SEND,
+    Replicate.kind: _SEND,
+    Catalogue.kind: _READ,
+    Verify.kind: _PROVE,
+    Drill.kind: _PROVE,
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,7 @@ def _wait(later: _Wish | None, begun: tuple[Work, ...], view: View, pace: Pace) 
 
 def _with_room(wanted: Iterable[Work], view: View) -> Iterator[Work]:
     """Those of `wanted` that their lane has room for, in their order; one at a time at each repository of this node."""
-    free = {_SAVE: SAVING_MAX, _READ: READING_MAX, _KEEP: KEEPING_MAX}
+    free = {_SAVE: SAVING_MAX, _READ: READING_MAX, _PROVE: PROVING_MAX, _KEEP: KEEPING_MAX}
     in_use: set[str] = set()
     for running in view.running:
         if running.kind == BackUp.kind and has_sealed(running, view):
@@ -142,6 +155,8 @@ def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     for written in ours:
         if written.generations >= TIDY_FROM_GENERATIONS:
             yield from _regularly(Tidy(written.service, "old archives go once a day"), TIDY_SECONDS, view, now, pace)
+    for readable in view.readable:
+        yield from _prove(readable, view, now, pace)
 
 
 def _back_up(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
@@ -165,7 +180,7 @@ def _push(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]
 
 
 def _replicate(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
-    """What is held here goes to the heirs of those that a signed act calls lost, and to peers found to lack it."""
+    """What is held here goes to the heirs of those that are lost, and to peers found to lack it."""
     asked = view.last(Exchange.kind, held.service)
     for peer in dict.fromkeys((*held.heirs, *(asked.to_bring if asked else ()))):
         attempt = view.last(Replicate.kind, held.service, peer)
@@ -205,6 +220,17 @@ def _keep(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     budget = max(SCRUB_BYTES_MIN, held.quota_bytes // SCRUB_ROUND_DAYS)
     yield from _regularly(Scrub(name, "a part is read again every day", budget), SCRUB_SECONDS, view, now, pace)
     yield from _regularly(Thin(name, "retention is applied every day"), THIN_SECONDS, view, now, pace)
+
+
+def _prove(readable: Readable, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    """Proofs of a node that is new begin a day, and a week, after its first start: the first backups come before."""
+    share = Verify(readable.service, "a share of what may be read here is decrypted every day")
+    practice = Drill(readable.service, "a restore is practised every week")
+    for work, interval in ((share, VERIFY_SECONDS), (practice, DRILL_SECONDS)):
+        if view.last(work.kind, work.service) is None and now.age < interval:
+            yield _Wish(interval - now.age, work)
+        else:
+            yield from _regularly(work, interval, view, now, pace)
 
 
 def _regularly(work: Work, interval: float, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:

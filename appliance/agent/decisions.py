@@ -59,6 +59,20 @@ class Catalogue(Work):
 
 
 @dataclass(frozen=True)
+class Verify(Work):
+    """Decrypt a day's share of what may be read here, from where the last one stopped."""
+
+    kind = "verify"
+
+
+@dataclass(frozen=True)
+class Drill(Work):
+    """Bring files back for real, compare them and remove them again."""
+
+    kind = "drill"
+
+
+@dataclass(frozen=True)
 class Exchange(Work):
     kind = "exchange"
 
@@ -99,7 +113,7 @@ class Wait:
 Decision = Work | Wait
 
 KINDS: Mapping[str, Callable[..., Work]] = {
-    kind.kind: kind for kind in (BackUp, Push, Replicate, Catalogue, Repair, Exchange, Scrub, Thin, Tidy)
+    kind.kind: kind for kind in (BackUp, Push, Replicate, Catalogue, Verify, Drill, Repair, Exchange, Scrub, Thin, Tidy)
 }
 
 

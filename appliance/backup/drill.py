@@ -22,7 +22,6 @@ from appliance.backup.compare import compare_contents, compare_items, read_dumps
 from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.backup.proofs import ROOM, Drilled, Proofs, load_proofs, proving, save_proofs
-from appliance.backup.verify import generation_of
 from appliance.borg.client import Borg
 from appliance.borg.model import Item
 from appliance.clock import utc_text
@@ -103,7 +102,7 @@ def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everyth
     return Drilled(
         time=utc_text(node.clock.now()),
         age=node.ageing.now(),
-        generation=generation_of(node, service, opened),
+        generation=opened.generation,
         archive=archive,
         seed=seed,
         everything=plan.everything,

@@ -6,6 +6,7 @@ attested generation wins, and who offers less is named. Plaintext only ever appe
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from appliance.secret import Secret
 from appliance.trust.generation import Entry, parse_list
 
 AUTO, LOCAL, STANDBY, PEER = "auto", "local", "standby", "peer:"
+LINKED = "sealed"
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,18 @@ def open_best(
     return _open(node, service, _choose(node, service, source), type_paper)
 
 
-def open_apart(node: Node, service: str, room: str) -> OpenedSource:
-    """Open what this node itself has of `service`, and ask nobody: what it writes, else what it holds as a standby.
+def open_apart(node: Node, service: str, room: Path) -> OpenedSource:
+    """Open what this node itself has of `service`, asking nobody: what it sealed last, else what it holds as a standby.
 
-    What it holds is opened in `room`, a folder of the service's that only the caller uses, catalogue included: there
-    nobody who opens another generation meanwhile takes files away from under a long reading.
+    It is opened in `room`, a folder that only the caller uses, catalogue included: whoever opens another generation
+    meanwhile takes no file away from under a long reading, and no backup has to wait for the reader's lock.
     """
-    if _is_written_here(node, service):
-        return open_best(node, service, LOCAL)
     check_trusted(node, service)
-    choice = _held_here(node, service, None, "")
-    return _open(node, service, replace(choice, home=ServiceLayout(node.service(service).root / room)), None)
+    if _is_written_here(node, service):
+        choice = _sealed_here(node, service, room / LINKED)
+    else:
+        choice = _held_here(node, service, None, "")
+    return _open(node, service, replace(choice, home=ServiceLayout(room)), None)
 
 
 def check_trusted(node: Node, service: str) -> None:
@@ -160,6 +163,21 @@ def _held_here(node: Node, service: str, name: str | None, told: str) -> _Choice
     holding = node.holding(service)
     home = _elsewhere(node, service) if _is_written_here(node, service) else node.service(service)
     return _Choice(read_held(node, service, name), lambda entry: holding.blob(entry.sha256), home, node.name, told)
+
+
+def _sealed_here(node: Node, service: str, links: Path) -> _Choice:
+    """The generation sealed last, linked to `links`: the next run drops the folder in which it lies."""
+    sealed = chain_of(node, service).newest()
+    folder = node.service(service).sealed / (sealed.header.id.name if sealed else "none")
+    shutil.rmtree(links, ignore_errors=True)
+    try:
+        shutil.copytree(folder, make_private_folder(links.parent) / links.name, copy_function=os.link)
+    except (FileNotFoundError, shutil.Error) as error:
+        raise NotFound(
+            f"{service} has no generation that was sealed here.", remedy="Run `appliance backup run`, or try again."
+        ) from error
+    assert sealed is not None
+    return _Choice(sealed, lambda entry: links / entry.path, node.service(service), node.name, "")
 
 
 def _fetched(node: Node, service: str, sealed: Sealed, place: str, told: str) -> _Choice:

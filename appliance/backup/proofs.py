@@ -9,6 +9,7 @@ Losing the file costs another round. It names damaged files, so only this accoun
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -16,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from appliance.backup.node import Node
-from appliance.backup.openable import OpenedSource, check_trusted, open_apart
+from appliance.backup.openable import LINKED, OpenedSource, check_trusted, open_apart
 from appliance.host.files import locked, write_atomic
 from appliance.host.layout import ServiceLayout
+from appliance.units import DAY
 
 FORMAT = 1
 ROOM = "proof"
+VERIFY_SECONDS = DAY
+DRILL_SECONDS = 7 * DAY
+"""How often the agent reads a share of a round, and drills."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,13 @@ def proving(node: Node, service: str) -> Iterator[OpenedSource]:
     proof.
     """
     check_trusted(node, service)
-    with locked(node.service(service).root / ROOM / "lock", what=f"the proof of {service}"):
-        yield open_apart(node, service, ROOM)
+    room = node.service(service).root / ROOM
+    with locked(room / "lock", what=f"the proof of {service}"):
+        try:
+            yield open_apart(node, service, room)
+        finally:
+            # Files that the repository has compacted away since would keep their room.
+            shutil.rmtree(room / LINKED, ignore_errors=True)
 
 
 def load_proofs(layout: ServiceLayout) -> Proofs:

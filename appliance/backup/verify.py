@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from appliance.backup.begin import chain_of
 from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.backup.proofs import Damaged, Round, load_proofs, proving, save_proofs
@@ -33,7 +32,7 @@ SHARES_PER_ROUND = 6
 """Of the daily shares of a round one may fail, and it still ends within seven days."""
 SHARE_BYTES_MIN = GIB
 SLICE_BYTES = 2 * GIB
-"""How much is read between two marks of how far the round is, and at most with a lock on the origin's repository."""
+"""How much is read between two marks of how far the round is."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def verify_data(
                 if now.bytes - before.bytes >= share:
                     break
             else:
-                now = _end(node, service, opened, now)
+                now = _end(node, opened, now)
                 save_proofs(layout, replace(proofs, round=None, verified=now))
     return _told(node, service, opened, before, now)
 
@@ -99,19 +98,8 @@ def _begin(node: Node, borg: Borg) -> Round:
     return began
 
 
-def _end(node: Node, service: str, opened: OpenedSource, now: Round) -> Round:
-    return replace(
-        now,
-        ended=utc_text(node.clock.now()),
-        ended_age=node.ageing.now(),
-        generation=generation_of(node, service, opened),
-    )
-
-
-def generation_of(node: Node, service: str, opened: OpenedSource) -> str:
-    """The generation that was opened; of the repository written here, the newest that was sealed from it."""
-    newest = None if opened.generation else chain_of(node, service).newest()
-    return str(newest.header.id) if newest else opened.generation
+def _end(node: Node, opened: OpenedSource, now: Round) -> Round:
+    return replace(now, ended=utc_text(node.clock.now()), ended_age=node.ageing.now(), generation=opened.generation)
 
 
 def slices(versions: Iterable[Stored], size_min: float) -> Iterator[list[Stored]]:
@@ -173,7 +161,7 @@ def _reason(borg: Borg, archive: str, paths: list[str]) -> str:
 def _told(node: Node, service: str, opened: OpenedSource, before: Round, now: Round) -> Verified:
     verified = Verified(
         service=service,
-        generation=generation_of(node, service, opened),
+        generation=opened.generation,
         files=now.files - before.files,
         bytes=now.bytes - before.bytes,
         seconds=now.seconds - before.seconds,

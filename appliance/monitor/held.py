@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from appliance.backup.proofs import DRILL_SECONDS, VERIFY_SECONDS
 from appliance.monitor.states import Judged, Reason, State, failures, too_old, worst_first
 from appliance.monitor.view import Attempt, Held, Now, Readable, View
 from appliance.units import DAY, format_bytes, format_duration
@@ -12,6 +13,10 @@ QUOTA_WARNING = 0.9
 UPKEEP = ("exchange", "scrub", "thin")
 NAMED_MAX = 3
 SILENT_SECONDS_MAX = DAY
+PROOFS = {"verify": VERIFY_SECONDS, "drill": DRILL_SECONDS}
+PROVEN = {"verify": "verified", "drill": "drilled"}
+PROOF_LATE = 2
+"""From how many of its intervals on a proof that was not made is a warning."""
 
 
 def judge_held(held: Held, view: View, now: Now) -> Judged:
@@ -53,9 +58,8 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
         what = f"the newest generation here, {held.newest},"
         yield from too_old(held_age(held, now), held.rpo_seconds, what, "See `appliance status` at its origin.")
     if held.lost:
-        yield Reason(
-            "warning", f"{', '.join(held.lost)} is lost, by a signed act.", "Replace it, then let the act end."
-        )
+        what = f"{', '.join(held.lost)} is lost, by a signed act or as nobody has seen it for two weeks."
+        yield Reason("warning", what, "Replace it, then let the act end.")
     for fork in held.forks:
         yield Reason(
             "failed",
@@ -101,8 +105,26 @@ def _room_reasons(held: Held) -> Iterator[Reason]:
         yield Reason(state, f"its share is nearly full: {used}.", "Raise quota in territory.yml and sign a new bundle.")
 
 
-def judge_catalogue(readable: Readable, view: View) -> Judged:
+def judge_catalogue(readable: Readable, view: View, now: Now) -> Judged:
+    """Whether the names are known, and when it was last proven that what they name can be read and brought back."""
     attempt = view.last("catalogue", readable.service)
     known = attempt is not None and attempt.mark == readable.newest.name and not attempt.failures
     summary = f"names known up to generation {readable.newest}" if known else "the newest names are not known yet"
-    return Judged(readable.service, "catalogue", summary, tuple(failures(("catalogue",), readable.service, view)))
+    since = {kind: _since(view.last(kind, readable.service), now) for kind in PROOFS}
+    told = [f"{PROVEN[kind]} {format_duration(age)} ago" for kind, age in since.items() if age is not None]
+    facts = {f"last_{kind}_seconds": age for kind, age in since.items()}
+    reasons = worst_first(_proof_reasons(readable, view, now))
+    return Judged(readable.service, "catalogue", "; ".join((summary, *told)), reasons, facts)
+
+
+def _proof_reasons(readable: Readable, view: View, now: Now) -> Iterator[Reason]:
+    yield from failures(("catalogue", *PROOFS), readable.service, view)
+    for kind, interval in PROOFS.items():
+        attempt = view.last(kind, readable.service)
+        remedy = f"Type: appliance backup {kind} {readable.service}"
+        for alarm in attempt.alarms if attempt else ():
+            yield Reason("failed", alarm, remedy)
+        since = _since(attempt, now)
+        if (now.age if since is None else since) > PROOF_LATE * interval:
+            what = "it was never" if since is None else f"for {format_duration(since)} it was not"
+            yield Reason("warning", f"{what} {PROVEN[kind]} here.", remedy)

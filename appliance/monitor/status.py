@@ -38,7 +38,7 @@ def judge(view: View, now: Now, agent: AgentSeen) -> Status:
         _node(view, now, agent),
         *(judge_written(written, view, now) for written in view.written),
         *(judge_held(held, view, now) for held in view.held),
-        *(judge_catalogue(readable, view) for readable in view.readable),
+        *(judge_catalogue(readable, view, now) for readable in view.readable),
         *(_unread(service, sentence) for service, sentence in view.unread.items()),
     ]
     return Status(view.node, tuple(sorted(judged, key=lambda it: ORDER.index(it.state))))

@@ -83,7 +83,7 @@ class Held:
     received: float = 0.0
     received_age: int = 0
     lost: tuple[str, ...] = ()
-    """Nodes of this service that a signed act in force says are lost."""
+    """Nodes of this service that are lost, by a signed act in force or because nobody of it has seen them for long."""
     heirs: tuple[str, ...] = ()
     """Who shall hold it in their stead, this node aside; best first."""
     quota_bytes: int = 0

@@ -82,7 +82,7 @@ def test_holders_hand_on_what_they_hold_when_a_signed_act_says_somebody_is_lost(
     keep_act(holder.layout.acts, raw, territory.open("commune-b").bundle)
     spare = territory.open("commune-c").holding(SERVICE)
     wait_until(lambda: [item.name for item in spare.stored() if item.held], "commune-c holds it")
-    assert "hermitage is lost, by a signed act." in status(holder)[2]
+    assert "hermitage is lost, by a signed act" in status(holder)[2]
 
 
 def test_holders_compare_and_one_brings_what_another_lacks_without_the_origin(territory: ProcessTerritory) -> None:
