@@ -11,7 +11,7 @@ peer answers, this machine must be able to show that it remembers.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from appliance.backup.chain import Chain, Sealed
@@ -33,27 +33,34 @@ def remember_cut(node: Node, service: str, sealed: Sealed) -> None:
     _change(node, service, lambda known: sealed.header.id.digest if known == before else known)
 
 
-def prove(node: Node, service: str, chain: Chain, newest: Sealed | None, *, answered: bool) -> None:
+def prove(
+    node: Node, service: str, chain: Chain, newest: Sealed | None, *, answered: Collection[str], silent: Collection[str]
+) -> None:
     """Raise Refused when this machine remembers a generation that `newest` does not continue.
 
-    When no peer `answered`, Refused too unless it is the last one that was sealed here.
+    When no peer `answered`, Refused too unless `newest` is the last one that was sealed here. A machine that remembers
+    nothing of a service that was sealed may be a clone: all peers must answer it, none be `silent`.
     """
     known = _load(node).get(service)
-    if known is None and (answered or newest is None):
-        return
-    if known and newest and chain.leads_from(known, newest.header.id):
-        # The one after the remembered may be a run's that was cut between sealing and remembering: nothing left.
-        if answered or known in (newest.header.id.digest, newest.header.previous):
-            return
-    elif known:
+    if known is None:
+        proven = newest is None or bool(answered and not silent)
+    elif newest is None or not chain.leads_from(known, newest.header.id):
         raise Refused(
             f"this machine sealed a newer generation of {service} than its state folder has: it is an older image.",
             remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
         )
-    raise Refused(
-        f"no peer answers, and nothing here proves that this is not an older image or a clone of {node.name}.",
-        remedy="The backup waits until a peer answers; borg must not write before (counters could be used twice).",
-    )
+    else:
+        # The one after the remembered may be a run's that was cut between sealing and remembering: nothing left.
+        proven = bool(answered) or known in (newest.header.id.digest, newest.header.previous)
+    if not proven:
+        raise Refused(
+            f"{_who(answered, silent)}, and nothing here proves that this is no older image or clone of {node.name}.",
+            remedy="The backup waits until they answer; borg must not write before (counters could be used twice).",
+        )
+
+
+def _who(answered: Collection[str], silent: Collection[str]) -> str:
+    return f"not all peers answer ({', '.join(silent)} does not)" if answered else "no peer answers"
 
 
 def _change(node: Node, service: str, newest: Callable[[str | None], str | None]) -> None:

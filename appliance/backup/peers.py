@@ -122,7 +122,8 @@ class Line:
         """`error` with what ssh said, which tells a wrong key from a dead machine."""
         self._process.terminate()
         said = self._said.read(2000).decode(errors="replace").strip().splitlines()
-        return Unreachable(f"{self.peer.name} does not answer: {said[-1] if said else error}.")
+        why = said[-1] if said else error.what
+        return Unreachable(f"{self.peer.name} does not answer: {why.rstrip('.')}.")
 
     def close(self) -> None:
         for pipe in (self._to, self._from, self._said):

@@ -1,0 +1,30 @@
+"""A territory with small documents, so that a fault can be made many times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.lab.processes.territory import ProcessTerritory
+from tests.integration.faults.ground import Ground
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    """A few documents of a town hall, in place of the usual corpus."""
+    folder = tmp_path / "documents"
+    (folder / "Conseil municipal").mkdir(parents=True)
+    (folder / "Conseil municipal" / "délibération 2026-11-25.odt").write_bytes(bytes(range(256)) * 300)
+    (folder / "lien").symlink_to("Conseil municipal")
+    return folder
+
+
+@pytest.fixture
+def ground(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> Ground:
+    """`territory` with its first backup made."""
+    work = tmp_path / "work"
+    work.mkdir()
+    made = Ground(territory, documents, work)
+    made.assert_healed()
+    return made

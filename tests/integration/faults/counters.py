@@ -1,0 +1,58 @@
+"""The AES-CTR counters that stored objects were encrypted with, read from the segments themselves: the last word on
+whether one was ever used twice.
+
+A segment is `BORG_SEG` and entries of crc (4), size (4), tag (1), all little-endian; a PUT (tag 0) holds the object's
+id (32) and the object: key type (1), MAC (32), counter (8, big-endian), ciphertext. One counter is 16 bytes of
+keystream.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MAGIC = b"BORG_SEG"
+_ENTRY = struct.Struct("<IIB")
+_PUT = 0
+_HEAD = 1 + 32 + 8
+BLOCK_BYTES = 16
+
+
+@dataclass(frozen=True, order=True)
+class Used:
+    """The counters `first` to `after` - 1, by one stored object, known by its MAC."""
+
+    first: int
+    after: int
+    mac: bytes
+
+
+def used_in(segment: bytes) -> Iterator[Used]:
+    """The counters used by the objects of a segment; a file that is none has none."""
+    position = len(MAGIC)
+    while segment.startswith(MAGIC) and position + _ENTRY.size <= len(segment):
+        _, size, tag = _ENTRY.unpack_from(segment, position)
+        if size < _ENTRY.size:
+            return
+        if tag == _PUT:
+            data = segment[position + _ENTRY.size + 32 : position + size]
+            first = int.from_bytes(data[33:_HEAD])
+            yield Used(first, first - (len(data) - _HEAD) // -BLOCK_BYTES, data[1:33])
+        position += size
+
+
+def used_by(files: Iterable[Path]) -> set[Used]:
+    return {used for file in files for used in used_in(file.read_bytes())}
+
+
+def reused(used: Iterable[Used]) -> tuple[tuple[Used, Used], ...]:
+    """Pairs of different objects that share keystream; a copy that compaction made is the same object."""
+    found, last = [], None
+    for each in sorted(set(used)):
+        if last is not None and each.first < last.after:
+            found.append((last, each))
+        if last is None or each.after > last.after:
+            last = each
+    return tuple(found)

@@ -1,0 +1,76 @@
+"""A process that is killed at the K-th thing it does to a disk: the moments a power cut leaves something half done.
+
+    python3 cut.py K COUNT backup STATE SERVICE     one run of ours, in this process
+    python3 cut.py K COUNT adopt STATE SERVICE GRANT
+    python3 cut.py K COUNT borg WORDS...            borg itself, which is Python too
+
+Each call of CALLS counts one; before the K-th is done, SIGKILL. With K = 0 nothing is killed. How many there were is
+written to the file COUNT.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CALLS = ("rename", "replace", "link", "symlink", "unlink", "remove", "rmdir", "mkdir", "fsync", "fdatasync", "truncate")
+
+
+class Killer:
+    def __init__(self, last: int) -> None:
+        self.last = last
+        self.done = 0
+
+    def watch(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*words: Any, **options: Any) -> Any:
+            self.done += 1
+            if self.done == self.last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*words, **options)
+
+        return watched
+
+
+def arm(last: int, count: Path) -> None:
+    """Count from now on; what is imported later sees the watched calls only."""
+    killer = Killer(last)
+    for name in CALLS:
+        setattr(os, name, killer.watch(getattr(os, name)))
+    atexit.register(lambda: count.write_text(str(killer.done)))
+
+
+def main() -> None:
+    last, count, action, *words = sys.argv[1:]
+    if action == "borg":
+        arm(int(last), Path(count))
+        program, *words = words
+        sys.argv = [program, *words]
+        runpy.run_path(program, run_name="__main__")
+        return
+    from appliance.backup.node import open_node
+
+    node = open_node(Path(words[0]))
+    if action == "backup":
+        from appliance.backup.writer import run
+
+        arm(int(last), Path(count))
+        run(node, words[1])
+    else:
+        from appliance.backup.fetched import load_fetched
+        from appliance.backup.openable import key_of
+        from appliance.backup.resync import continue_under, staging
+
+        sealed = load_fetched(node, words[1])
+        key = key_of(node, words[1], staging(node, words[1]), None)
+        arm(int(last), Path(count))
+        continue_under(node, words[1], sealed, Path(words[2]).read_bytes(), key)
+
+
+if __name__ == "__main__":
+    main()

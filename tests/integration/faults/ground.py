@@ -1,0 +1,228 @@
+"""The ground of a fault: a territory whose origin saves a few small documents, what was acknowledged, and how to look
+whether any of it was lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.backup import writer
+from appliance.backup.adopt import open_copy
+from appliance.backup.begin import chain_of
+from appliance.backup.fetch import read_held, survey
+from appliance.backup.fetched import load_fetched, remember_fetched
+from appliance.backup.node import Node
+from appliance.backup.openable import key_of
+from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch, staging
+from appliance.backup.writer import Run
+from appliance.borg.client import Borg
+from appliance.borg.locks import is_locked
+from appliance.borg.nonce import check_nonce, next_nonce
+from appliance.errors import Refused
+from appliance.escrow.envelopes import read_key
+from appliance.host.command import Result, run
+from appliance.host.layout import ServiceLayout
+from appliance.lab.demo.whole import held_names, prove_whole
+from appliance.lab.processes.node import code_folder
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.restore.record import Record, compare, take
+from tests.integration.faults.counters import reused, used_by
+
+SERVICE = "docs-a"
+ORIGIN, STANDBY, BLIND, SPARE = "commune-a", "hermitage", "commune-b", "commune-c"
+HOLDERS = (STANDBY, BLIND)
+CUT = Path(__file__).with_name("cut.py")
+BORG = shutil.which("borg") or "borg"
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """A generation with its receipts: its folder name, its archive, what the documents were, who signed."""
+
+    name: str
+    archive: str
+    record: Record
+    holders: tuple[str, ...]
+
+
+@dataclass
+class Ground:
+    territory: ProcessTerritory
+    documents: Path
+    work: Path
+    acknowledged: list[Acknowledged] = field(default_factory=list)
+    nonces: list[int] = field(default_factory=list)
+    writer: str = ORIGIN
+    _changes: int = 0
+
+    def node(self, name: str = ORIGIN) -> Node:
+        return self.territory.open(name)
+
+    def layout(self, name: str = ORIGIN) -> ServiceLayout:
+        return self.node(name).service(SERVICE)
+
+    def change(self, random_bytes: int = 2000) -> None:
+        """A new file, a changed one and a renamed one."""
+        self._changes += 1
+        draw = random.Random(self._changes)
+        (self.documents / f"nouveau-{self._changes}.odt").write_bytes(draw.randbytes(random_bytes))
+        (self.documents / "journal.txt").write_text(f"entrée {self._changes}\n" * self._changes)
+        old = self.documents / f"nouveau-{self._changes - 3}.odt"
+        if old.exists():
+            old.rename(self.documents / f"rangé-{self._changes - 3}.odt")
+
+    def save(self) -> Run:
+        """A run that must succeed and be safe at all holders; what it got receipts for is remembered."""
+        before = take(self.documents, as_root=False)
+        done = writer.run(self.node(self.writer), SERVICE)
+        assert [str(outcome.error) for outcome in done.pushed if outcome.error] == []
+        self.remember(done, before)
+        return done
+
+    def remember(self, done: Run, record: Record) -> None:
+        holders = tuple(outcome.peer for outcome in done.pushed if outcome.receipt)
+        self.acknowledged.append(Acknowledged(done.sealed.header.id.name, done.created.archive, record, holders))
+
+    def cut(self, last: int, action: str, *words: str) -> tuple[Result, int]:
+        """Do `action` in a process that is killed at its disk call number `last`; how it ended, how many calls."""
+        count = self.work / "count"
+        count.unlink(missing_ok=True)
+        argv = (sys.executable, str(CUT), str(last), str(count), action, *words)
+        result = run(argv, timeout_seconds=120, env={"PYTHONPATH": str(code_folder()), **borg_of(self.work)})
+        return result, int(count.read_text()) if count.exists() else 0
+
+    def cut_backup(self, last: int) -> tuple[Result, int]:
+        return self.cut(last, "backup", str(self.node().layout.root), SERVICE)
+
+    @property
+    def grant_file(self) -> Path:
+        return self.work / "grant"
+
+    def fetch_to_continue(self, name: str = ORIGIN, wanted: str | None = None) -> None:
+        """`name` fetches the newest generation and gets the grant to continue it, as when it was rolled back or takes
+        over; what is left to do is to adopt it."""
+        node = self.node(name)
+        sealed, found = fetch_for_resync(node, SERVICE, wanted)
+        remember_fetched(node, SERVICE, sealed)
+        request = request_after_fetch(node, SERVICE, found, "test")
+        self.grant_file.write_bytes(self.territory.grant(request, name))
+
+    def adopt(self, name: str = ORIGIN) -> None:
+        """Adopt what was fetched, unless that was done; safe to repeat."""
+        node, raw = self.node(name), self.grant_file.read_bytes()
+        if raw not in [grant.document.raw for grant in chain_of(node, SERVICE).grants().values()]:
+            key = key_of(node, SERVICE, staging(node, SERVICE), None)
+            continue_under(node, SERVICE, load_fetched(node, SERVICE), raw, key)
+        self.writer = name
+
+    def cut_adoption(self, last: int) -> tuple[Result, int]:
+        return self.cut(last, "adopt", str(self.node().layout.root), SERVICE, str(self.grant_file))
+
+    def assert_counters_safe(self) -> None:
+        """borg would not be let write, or not with a counter that was used."""
+        value = next_nonce(writer.own_repository(self.layout(self.writer)))
+        try:
+            check_nonce(value, chain_of(self.node(self.writer), SERVICE).grant().epoch)
+        except Refused:
+            return
+        assert value is not None
+        assert value >= self.nonces[-1]
+
+    def assert_healed(self) -> None:
+        """The run after a fault: safe, on one chain, with fresh counters, and nothing left lying about."""
+        done = self.save()
+        node = self.node(self.writer)
+        assert done.safety.safe or self.writer != ORIGIN, str(done.safety)
+        assert not is_locked(writer.own_repository(node.service(SERVICE)))
+        assert os.listdir(node.service(SERVICE).sealed) == [done.sealed.header.id.name]
+        self.assert_counters_went_on()
+        self.assert_one_chain()
+
+    def assert_counters_went_on(self) -> None:
+        layout = self.layout(self.writer)
+        value = next_nonce(writer.own_repository(layout))
+        check_nonce(value, chain_of(self.node(self.writer), SERVICE).grant().epoch)
+        assert value is not None
+        assert not self.nonces or value > self.nonces[-1]
+        self.nonces.append(value)
+
+    def assert_one_chain(self) -> None:
+        """No holder knows two headers for one number, and all know what the writer sealed last."""
+        newest = chain_of(self.node(self.writer), SERVICE).newest()
+        assert newest is not None
+        for name in self.holders():
+            numbers = [(item.epoch, item.sequence) for item in self.node(name).holding(SERVICE).stored()]
+            assert len(set(numbers)) == len(numbers), f"{name} knows a fork"
+            assert held_names(self.node(name), SERVICE)[-1] == newest.header.id.name
+
+    def holders(self) -> tuple[str, ...]:
+        aims = writer.current_targets(self.node(self.writer), SERVICE)
+        return tuple(aim.node for aim in aims)
+
+    def assert_nothing_lost(self, extract: int = 1) -> None:
+        """Each acknowledged generation is whole wherever a receipt was signed for it; no counter was used twice; the
+        newest `extract` give back what was saved, from each blind holder's bytes."""
+        names = {name for item in self.acknowledged for name in item.holders}
+        for name in sorted(names):
+            wanted = tuple(item.name for item in self.acknowledged if name in item.holders)
+            assert set(wanted) <= set(held_names(self.node(name), SERVICE))
+            prove_whole(self.node(name), SERVICE, wanted)
+            for item in self.acknowledged[-extract:]:
+                if name in item.holders:
+                    self.assert_gives_back(item, name)
+        self.assert_no_counter_twice()
+
+    def assert_gives_back(self, item: Acknowledged, holder: str) -> None:
+        """`item`, opened from the bytes that `holder` has and the key that it has not, is what was saved."""
+        home = ServiceLayout(self.work / "opened" / holder)
+        shutil.rmtree(home.root, ignore_errors=True)
+        home.root.mkdir(parents=True)
+        node = self.node(holder)
+        sealed, holding = read_held(node, SERVICE, item.name), node.holding(SERVICE)
+        key = read_key(self.layout(self.writer).key)
+        borg = Borg(open_copy(home, sealed, lambda entry: holding.blob(entry.sha256), key))
+        into = home.root / "files"
+        assert borg.extract(item.archive, [], into) == ()
+        restored = into / str(self.documents).lstrip("/")
+        assert compare(item.record, take(restored, as_root=False)) == ()
+        shutil.rmtree(home.root)
+
+    def assert_verified(self, holder: str) -> None:
+        """`borg check --verify-data` of the newest generation held by `holder`, in a copy."""
+        home = ServiceLayout(self.work / "verified" / holder)
+        shutil.rmtree(home.root, ignore_errors=True)
+        node = self.node(holder)
+        sealed, holding = read_held(node, SERVICE), node.holding(SERVICE)
+        repository = open_copy(home, sealed, lambda entry: holding.blob(entry.sha256), read_key(self.layout().key))
+        Borg(repository).check_archives(verify_data=True)
+        shutil.rmtree(home.root)
+
+    def assert_no_counter_twice(self) -> None:
+        pools = [blob for name in self.territory.nodes for blob in self.node(name).holding(SERVICE).blobs()]
+        used = used_by({path.name: path for path in pools}.values())
+        assert used
+        assert reused(used) == ()
+
+    def forks(self) -> set[str]:
+        """The numbers that holders report as forked."""
+        found = survey(self.node(self.writer), SERVICE, self.holders())
+        return {number for head in found.heads for number in head.forks}
+
+
+def borg_of(folder: Path) -> dict[str, str]:
+    """The PATH with the borg that was put into `folder`, if any."""
+    own = folder / "bin"
+    return {"PATH": f"{own}:{os.environ['PATH']}"} if own.exists() else {"PATH": os.environ["PATH"]}
+
+
+def put_borg(folder: Path, text: str) -> Path:
+    """Have `folder`/bin/borg be a script of ours; the PATH to use for it."""
+    script = folder / "bin" / "borg"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(text)
+    script.chmod(0o755)
+    return script.parent

@@ -1,0 +1,225 @@
+"""A node's whole state comes back from an earlier image, or lives twice: it must not write, and can go on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import writer
+from appliance.backup.begin import chain_of
+from appliance.backup.exchange import catch_up, exchange
+from appliance.backup.node import open_node
+from appliance.backup.vault.store import HEADER
+from appliance.borg.client import Borg
+from appliance.borg.nonce import read_nonce
+from appliance.errors import Refused
+from appliance.host.command import run
+from appliance.lab.demo.whole import held_names
+from tests.integration.faults.ground import BLIND, HOLDERS, ORIGIN, SERVICE, STANDBY, Ground
+
+
+def image(ground: Ground) -> Callable[[], None]:
+    """An image of the origin's state folder as it is now; calling it puts the folder back to that."""
+    state = ground.node().layout.root
+    archive = ground.work / "image.tar"
+    run(("tar", "-C", str(state.parent), "-cf", str(archive), state.name), timeout_seconds=60, check=True)
+
+    def put_back() -> None:
+        shutil.rmtree(state)
+        run(("tar", "-C", str(state.parent), "-xf", str(archive)), timeout_seconds=60, check=True)
+
+    return put_back
+
+
+def clone(ground: Ground) -> Path:
+    """The origin's state folder a second time, keys and all, as on a machine set up from its backup."""
+    copy = ground.work / "clone" / ORIGIN
+    shutil.copytree(ground.node().layout.root, copy, symlinks=True)
+    return copy
+
+
+def stop(ground: Ground, *names: str) -> None:
+    for name in names:
+        ground.territory.nodes[name].stop()
+
+
+def start(ground: Ground, *names: str) -> None:
+    for name in names:
+        ground.territory.nodes[name].start_sshd()
+
+
+def assert_refused_untouched(ground: Ground, sentence: str) -> None:
+    """The run is refused before borg writes: neither a counter nor a segment of the repository has moved."""
+    repository = ground.layout().repository
+    before = read_nonce(repository), sorted(repository.glob("data/*/*"))
+    with pytest.raises(Refused, match=sentence):
+        writer.run(ground.node(), SERVICE)
+    assert (read_nonce(repository), sorted(repository.glob("data/*/*"))) == before
+
+
+def test_an_older_image_is_refused_by_the_peers_and_continued_under_a_new_grant(ground: Ground) -> None:
+    put_back = image(ground)
+    for _ in range(2):
+        ground.change()
+        ground.save()
+    put_back()
+    refused = ground.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
+    assert refused.exit_code == 8
+    assert "older image" in refused.tail()
+    assert "appliance backup resync" in refused.tail()
+    assert_refused_untouched(ground, "older image")
+    ground.fetch_to_continue()
+    ground.adopt()
+    ground.change()
+    ground.assert_healed()
+    archives = {archive.name for archive in Borg(writer.own_repository(ground.layout())).archives()}
+    assert {item.archive for item in ground.acknowledged} <= archives, "what was saved after the image is not lost"
+    ground.assert_nothing_lost(extract=4)
+
+
+def test_an_older_image_is_refused_by_the_machine_itself_when_no_peer_answers(ground: Ground) -> None:
+    put_back = image(ground)
+    ground.change()
+    ground.save()
+    put_back()
+    stop(ground, *HOLDERS)
+    assert_refused_untouched(ground, "this machine sealed a newer generation of docs-a than its state folder has")
+    start(ground, *HOLDERS)
+    ground.fetch_to_continue()
+    ground.adopt()
+    ground.assert_healed()
+    ground.assert_nothing_lost()
+
+
+def test_an_older_image_is_refused_when_only_a_peer_answers_that_is_as_old(ground: Ground) -> None:
+    """The newest generation reached one peer, which is down; the one that answers sees nothing wrong."""
+    put_back = image(ground)
+    stop(ground, BLIND)
+    ground.change()
+    lonely = writer.run(ground.node(), SERVICE)
+    assert not lonely.safety.safe
+    put_back()
+    start(ground, BLIND)
+    stop(ground, STANDBY)
+    assert_refused_untouched(ground, "this machine sealed a newer generation of docs-a than its state folder has")
+    start(ground, STANDBY)
+    ground.fetch_to_continue()
+    ground.adopt()
+    ground.assert_healed()
+    assert held_names(ground.node(STANDBY), SERVICE)[-2] == lonely.sealed.header.id.name
+    ground.assert_nothing_lost()
+
+
+def test_without_any_peer_a_machine_that_remembers_goes_on_and_one_that_does_not_waits(ground: Ground) -> None:
+    stop(ground, *HOLDERS)
+    ground.change()
+    assert not writer.run(ground.node(), SERVICE).safety.safe
+    lineage = ground.node().layout.lineage
+    remembered = lineage.read_bytes()
+    lineage.unlink()
+    assert_refused_untouched(ground, "no peer answers")
+    lineage.write_bytes(json.dumps({**json.loads(remembered), "machine": "another"}).encode())
+    assert_refused_untouched(ground, "no peer answers")
+    lineage.write_bytes(remembered)
+    assert not writer.run(ground.node(), SERVICE).safety.safe
+    start(ground, *HOLDERS)
+    ground.assert_healed()
+    ground.assert_nothing_lost()
+
+
+def test_a_run_cut_between_sealing_and_remembering_goes_on_alone(ground: Ground) -> None:
+    lineage = ground.node().layout.lineage
+    remembered = lineage.read_bytes()
+    stop(ground, *HOLDERS)
+    ground.change()
+    writer.run(ground.node(), SERVICE)
+    lineage.write_bytes(remembered)
+    writer.run(ground.node(), SERVICE)
+    start(ground, *HOLDERS)
+    ground.assert_healed()
+
+
+def test_of_two_clones_the_second_to_write_is_refused(ground: Ground) -> None:
+    copy = clone(ground)
+    ground.change()
+    first = writer.run(open_node(copy), SERVICE)
+    assert first.safety.safe
+    assert_refused_untouched(ground, "restored from an older image, or it was cloned")
+    assert writer.run(open_node(copy), SERVICE).safety.safe, "the one that wrote goes on"
+    assert ground.forks() == set()
+    ground.fetch_to_continue()
+    ground.adopt()
+    ground.assert_healed()
+    with pytest.raises(Refused, match="knows epoch 4 of docs-a"):
+        writer.run(open_node(copy), SERVICE)
+    ground.assert_nothing_lost()
+
+
+def test_a_clone_that_no_peer_answers_does_not_write(ground: Ground) -> None:
+    copy = clone(ground)
+    stop(ground, *HOLDERS)
+    with pytest.raises(Refused, match="no peer answers"):
+        writer.run(open_node(copy), SERVICE)
+
+
+def test_a_clone_that_not_all_peers_answer_does_not_write(ground: Ground) -> None:
+    """Only the peer that is down may know what the other copy wrote."""
+    copy = clone(ground)
+    stop(ground, BLIND)
+    ground.change()
+    writer.run(ground.node(), SERVICE)
+    start(ground, BLIND)
+    stop(ground, STANDBY)
+    with pytest.raises(Refused, match=f"not all peers answer .{STANDBY} does not., and nothing"):
+        writer.run(open_node(copy), SERVICE)
+
+
+def test_clones_that_wrote_at_once_are_a_fork_both_sides_of_which_are_kept(ground: Ground) -> None:
+    """A whole disk was copied, what the machine remembers included, and each copy reached one peer only: two headers
+    for one sequence. A new grant ends it; nothing is thrown away."""
+    copy = clone(ground)
+    shutil.copy(ground.node().layout.lineage, open_node(copy).layout.lineage)
+    stop(ground, BLIND)
+    ground.change()
+    ours = writer.run(ground.node(), SERVICE).sealed
+    start(ground, BLIND)
+    stop(ground, STANDBY)
+    theirs = writer.run(open_node(copy), SERVICE).sealed
+    start(ground, STANDBY)
+    assert (ours.header.epoch, ours.header.sequence) == (theirs.header.epoch, theirs.header.sequence)
+    for node in (ground.node(), open_node(copy)):
+        with pytest.raises(Refused, match="it was cloned"):
+            writer.run(node, SERVICE)
+    for holder in HOLDERS:
+        catch_up(ground.node(holder), SERVICE, exchange(ground.node(holder), SERVICE))
+    assert ground.forks() == {str(ours.header.id)}
+    for holder in HOLDERS:
+        assert {ours.header.id.name, theirs.header.id.name} <= set(held_names(ground.node(holder), SERVICE))
+    ground.fetch_to_continue()
+    ground.adopt()
+    ground.change()
+    ground.save()
+    assert ground.forks() == set(), "the newer epoch says which side goes on"
+    for holder in HOLDERS:
+        assert {ours.header.id.name, theirs.header.id.name} <= set(held_names(ground.node(holder), SERVICE))
+
+
+def test_a_fork_half_resynchronised_is_still_refused(ground: Ground) -> None:
+    """Fetching brings the other side's headers here; knowing them is not continuing them."""
+    copy = clone(ground)
+    writer.run(open_node(copy), SERVICE)
+    stop(ground, *HOLDERS)
+    ground.change()
+    writer.run(ground.node(), SERVICE)
+    start(ground, *HOLDERS)
+    ground.fetch_to_continue()
+    chain = chain_of(ground.node(), SERVICE)
+    assert len([name for name in chain.names() if name.startswith("00002.0000000002.")]) == 2
+    assert all((chain.root / name / HEADER).exists() for name in chain.names())
+    assert_refused_untouched(ground, "it was cloned")
+    ground.adopt()
+    ground.assert_healed()
