@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.backup.ahead import send_ahead
 from appliance.backup.chain import Sealed
 from appliance.backup.fetch import read_held
 from appliance.backup.node import Node
@@ -126,17 +127,15 @@ def _relay(
 ) -> None:
     node = conversation.node
     sealed: Sealed = read_held(node, service, name)
-    conversation.ask(
-        "put-relayed",
-        service,
-        grants=[holding.grant(epoch).decode() for epoch in holding.epochs()],
-        headers=[raw.decode() for raw in headers],
-        acts=[act.document.raw.decode() for act in acts],
-        absences=list(load_sight(node, service).statements),
-        receipt=holding.read(name, RECEIPT).decode(),
-        age_seconds=node.ageing.now(),
-        list_bytes=len(sealed.listing),
-    )
+    details = {
+        "grants": [holding.grant(epoch).decode() for epoch in holding.epochs()],
+        "acts": [act.document.raw.decode() for act in acts],
+        "absences": list(load_sight(node, service).statements),
+        "receipt": holding.read(name, RECEIPT).decode(),
+        "age_seconds": node.ageing.now(),
+    }
+    rest = send_ahead(conversation, "put-relayed", service, [raw.decode() for raw in headers], **details)
+    conversation.ask("put-relayed", service, **details, headers=list(rest), list_bytes=len(sealed.listing))
     conversation.channel.write(sealed.listing)
     paths = {entry.sha256: holding.blob(entry.sha256) for entry in sealed.entries}
     receipt = read_receipt(send_needed(conversation, sealed, paths).encode(), conversation.peer.keys.sign)

@@ -29,7 +29,10 @@ from appliance.trust.signed import digest_of
 
 @dataclass(frozen=True)
 class Offer:
-    """A checked push: `headers` oldest first, all new or known; the last one is to be published with `entries`."""
+    """A checked push: `headers` oldest first, all new or known; the last one is to be published with `entries`.
+
+    With an empty `listing` nothing is published: it is a part of a long chain, sent ahead.
+    """
 
     grants: Mapping[int, Grant]
     headers: tuple[Header, ...]
@@ -63,13 +66,13 @@ def read_offer(
     known = _grants(holding, bundle, service, grants)
     read = tuple(_read_header(raw.encode(), known, service) for raw in headers)
     _check_chain(holding, known, read)
-    return Offer(known, read, listing, parse_list(listing, read[-1]))
+    return Offer(known, read, listing, parse_list(listing, read[-1]) if listing else ())
 
 
 def check_writer(offer: Offer, bundle: Bundle, caller: str) -> None:
     """The fence: only the holder of the newest grant publishes, with the key it has in the bundle, under its epoch."""
     newest = offer.newest_grant
-    if offer.header.epoch != newest.epoch:
+    if offer.listing and offer.header.epoch != newest.epoch:
         raise Refused(
             f"epoch {offer.header.epoch} of {offer.header.service} ended: "
             f"epoch {newest.epoch} belongs to {newest.writer}.",

@@ -60,14 +60,20 @@ def _receive(call: Call, check: Check, *, is_writer: bool) -> None:
 
     with turn(call.holding, f"the vault's share of {call.terms.name}", lambda: checked()[2]):
         offer, relay, rank = checked()
-        _recheck(call)
-        receipt = _known_receipt(call, offer, is_writer) or _take(call, offer, relay, rank)
-    call.channel.write_frame({"receipt": receipt.decode()})
+        answer: dict[str, object]
+        if listing:
+            _recheck(call)
+            receipt = _known_receipt(call, offer, is_writer) or _take(call, offer, relay, rank)
+            answer = {"receipt": receipt.decode()}
+        else:
+            answer = {"kept": _take_headers(call, offer, is_writer)}
+    call.channel.write_frame(answer)
 
 
 def _read_listing(call: Call) -> bytes:
+    """The list of a push; empty when only headers are sent ahead."""
     size = call.request.get("list_bytes")
-    if not isinstance(size, int) or not 0 < size <= LISTING_BYTES_MAX:
+    if not isinstance(size, int) or not 0 <= size <= LISTING_BYTES_MAX:
         raise IntegrityError(f"a push comes with a list of at most {LISTING_BYTES_MAX} bytes.")
     return call.channel.read(size)
 
@@ -101,6 +107,14 @@ def _known_receipt(call: Call, offer: Offer, is_writer: bool) -> bytes | None:
     if stored.held and call.holding.missing(offer.entries):
         return None
     return call.holding.read(stored.name, RECEIPT)
+
+
+def _take_headers(call: Call, offer: Offer, is_writer: bool) -> int:
+    """Keep the headers of a chain too long for one push; how many were sent."""
+    usage = _usage(call, _open_ledger(call, offer.newest_grant.epoch), offer.newest_grant.epoch)
+    check_room(_limits(call.terms), usage, _incoming(call, offer), relayed=not is_writer)
+    _keep_chain(call, offer)
+    return len(offer.headers)
 
 
 def _take(call: Call, offer: Offer, relay: Relay | None, rank: Rank) -> bytes:

@@ -31,10 +31,12 @@ class Relay:
     held_seconds: int
 
 
-def read_relay(call: Call, offer: Offer) -> Relay:
+def read_relay(call: Call, offer: Offer) -> Relay | None:
     """The relay of a put-relayed request; raise Refused when this node is a spare and nobody is lost."""
     if call.node.name not in call.terms.holders:
         _check_loss(call)
+    if not offer.listing:
+        return None
     raw, age = call.request.get("receipt"), call.request.get("age_seconds")
     if not is_text(raw) or not isinstance(age, int) or age > AGE_SECONDS_MAX:
         raise IntegrityError("a relayed push comes with the relaying holder's receipt and age.")
@@ -55,8 +57,8 @@ def _check_loss(call: Call) -> None:
     if not unseen(parties(call.terms), statements, call.terms.name, now) & others:
         raise Refused(
             f"{call.node.name} is only a spare for {call.terms.name}.",
-            remedy="It takes copies once a holder or the origin is lost, by a signed act (`appliance act sign lost`) or "
-            "because all others of the service, two at least, have missed it for 14 days.",
+            remedy="It takes copies once a holder or the origin is lost: by a signed act (`appliance act sign lost`), "
+            "or because all others of the service, two at least, have missed it for 14 days.",
         )
 
 

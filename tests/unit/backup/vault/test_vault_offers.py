@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import ApplianceError, IntegrityError, NoSpace, NotFound, Refused
+from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace, NotFound, Refused
 from appliance.trust.generation import NO_PARENT, Header, read_header
 from appliance.trust.grant import TYPE as GRANT
 from appliance.trust.grant import Grant
@@ -19,10 +19,12 @@ from tests.unit.backup.vault.desk import (
     ORIGIN,
     REPOSITORY,
     SERVICE,
+    SPARE,
     STANDBY,
     STRANGER,
     Desk,
     Generation,
+    ask,
     assert_whole,
     head,
     push,
@@ -265,6 +267,48 @@ def test_a_gap_is_taken_when_the_missing_headers_come_along(known: Known) -> Non
     known.desk.put(chain[-1], before=chain[:-1])
     assert assert_whole(known.desk) == [known.first.name, known.second.name, chain[-1].name]
     assert len(known.desk.holding(HOLDER).stored()) == 32
+
+
+def test_a_chain_too_long_for_one_push_goes_ahead_in_parts(known: Known) -> None:
+    chain = known.desk.chain(known.grant, 9, known.second)
+    with known.desk.session(HOLDER, ORIGIN) as channel:
+        for part in (chain[:4], chain[4:8]):
+            ask(channel, "put", headers=[made.text for made in part], list_bytes=0)
+            assert channel.read_frame() == {"kept": 4}
+        push(channel, chain[-1])
+    assert assert_whole(known.desk) == [known.first.name, known.second.name, chain[-1].name]
+    assert len(known.desk.holding(HOLDER).stored()) == 11
+
+
+def test_headers_of_an_ended_epoch_go_ahead_of_the_first_push_of_the_next(known: Known) -> None:
+    """A spare that never heard of the service gets all of its history from the present writer."""
+    newer = known.desk.grant(STANDBY, known_epoch=2)
+    opened = known.desk.seal(newer, FILES, known.second)
+    with known.desk.session(SPARE, STANDBY) as channel:
+        grants = [grant.document.raw.decode() for grant in (known.grant, newer)]
+        ask(channel, "put", grants=grants, headers=[known.first.text, known.second.text], list_bytes=0)
+        assert channel.read_frame() == {"kept": 2}
+        push(channel, opened)
+    assert assert_whole(known.desk, SPARE) == [opened.name]
+
+
+@pytest.mark.parametrize("caller", [STANDBY, STRANGER, HOLDER])
+def test_headers_that_go_ahead_must_be_the_writers_too(known: Known, caller: str) -> None:
+    before = known.desk.holding(HOLDER).stored()
+    with known.desk.session(HOLDER, caller) as channel:
+        ask(channel, "put", headers=[known.next().text], list_bytes=0)
+        with pytest.raises((Refused, Forbidden)):
+            channel.read_frame()
+    assert known.desk.holding(HOLDER).stored() == before
+
+
+def test_headers_that_do_not_link_up_do_not_go_ahead(known: Known) -> None:
+    chain = known.desk.chain(known.grant, 3, known.second)
+    with known.desk.session(HOLDER, ORIGIN) as channel:
+        ask(channel, "put", headers=[made.text for made in chain[1:]], list_bytes=0)
+        with pytest.raises(NotFound, match=r"the header before 2\.4 is missing"):
+            channel.read_frame()
+    assert len(known.desk.holding(HOLDER).stored()) == 2
 
 
 def test_a_replayed_push_gets_the_same_receipt_and_changes_nothing(known: Known) -> None:

@@ -20,6 +20,7 @@ from tests.unit.backup.vault.desk import (
     TIME,
     Desk,
     Generation,
+    ask,
     assert_whole,
     head,
     push,
@@ -73,6 +74,19 @@ def test_a_spare_takes_everything_once_a_signed_act_says_that_one_is_lost(
 ) -> None:
     _relay(desk, held, SPARE, desk.act("lost", lost))
     assert assert_whole(desk, SPARE) == [held.name]
+
+
+def test_headers_go_ahead_to_a_spare_only_for_a_signed_act_too(desk: Desk, held: Generation) -> None:
+    grants = [desk.holding(HOLDER).grant(2).decode()]
+    with desk.session(SPARE, HOLDER) as channel:
+        ask(channel, "put-relayed", grants=grants, headers=[held.text], list_bytes=0)
+        with pytest.raises(Refused, match="is only a spare"):
+            channel.read_frame()
+    act = desk.act("lost", ORIGIN).decode()
+    with desk.session(SPARE, HOLDER) as channel:
+        ask(channel, "put-relayed", grants=grants, headers=[held.text], list_bytes=0, acts=[act])
+        assert channel.read_frame() == {"kept": 1}
+    assert [item.held for item in desk.holding(SPARE).stored()] == [False]
 
 
 BAD_ACTS: dict[str, dict[str, Any]] = {
