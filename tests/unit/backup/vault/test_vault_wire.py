@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
+import socket
 import struct
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -159,6 +160,50 @@ def test_the_end_of_the_other_side_is_told_apart_from_silence() -> None:
     os.close(reader)
 
 
-def test_a_file_that_shrank_is_never_filled_up(pair: Pair) -> None:
-    with pytest.raises(IntegrityError, match="became shorter"):
-        pair.channel.send_file(io.BytesIO(b"short"), 100)
+def test_a_file_that_shrank_is_never_filled_up(pair: Pair, tmp_path: Path) -> None:
+    (tmp_path / "segment").write_bytes(b"short")
+    with open(tmp_path / "segment", "rb") as file, pytest.raises(IntegrityError, match="became shorter"):
+        pair.channel.send_file(file, 100)
+
+
+def test_a_file_is_sent_from_where_it_stands_and_counted(pair: Pair, tmp_path: Path) -> None:
+    content = os.urandom(300_000)  # more than a pipe holds
+    (tmp_path / "segment").write_bytes(content)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.extend(_read_all(pair.reader, len(content) - 1000)))
+    reader.start()
+    with open(tmp_path / "segment", "rb") as file:
+        file.seek(1000)
+        pair.channel.send_file(file, len(content) - 1000)
+    reader.join()
+    assert b"".join(got) == content[1000:]
+    assert pair.channel.bytes_sent == len(content) - 1000
+
+
+def test_a_file_goes_through_our_hands_where_the_kernel_cannot_move_it(tmp_path: Path) -> None:
+    """Neither end is a pipe, so splice refuses."""
+    (tmp_path / "segment").write_bytes(b"content")
+    here, there = socket.socketpair()
+    with here, there, open(tmp_path / "segment", "rb") as file:
+        channel = Channel(here.fileno(), here.fileno(), quiet_seconds=1)
+        channel.send_file(file, 7)
+        assert (there.recv(100), channel.bytes_sent) == (b"content", 7)
+
+
+def test_a_file_for_somebody_who_has_gone_ends_the_conversation(tmp_path: Path) -> None:
+    (tmp_path / "segment").write_bytes(b"content")
+    reader, writer = os.pipe()
+    os.close(reader)
+    silent, nobody = os.pipe()
+    os.close(nobody)
+    with open(tmp_path / "segment", "rb") as file, pytest.raises(Closed, match="the connection ended"):
+        Channel(silent, writer, quiet_seconds=1).send_file(file, 7)
+    os.close(silent)
+    os.close(writer)
+
+
+def _read_all(reader: int, size: int) -> Iterator[bytes]:
+    while size:
+        piece = os.read(reader, size)
+        size -= len(piece)
+        yield piece
