@@ -40,6 +40,7 @@ from appliance.borg.client import Borg
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace
 from appliance.restore.catalogue import catch_up
 from appliance.restore.schema import open_catalogue
+from appliance.restore.undo import expire
 from appliance.units import MINUTE
 
 SCRUB_SECONDS_MAX = 10 * MINUTE
@@ -111,8 +112,9 @@ def _replicate(node: Node, work: Replicate) -> Outcome:
 
 def _catalogue(node: Node, work: Catalogue) -> Outcome:
     opened = open_best(node, work.service, work.source)
-    with closing(open_catalogue(node.service(work.service).catalogue)) as connection:
+    with closing(open_catalogue(opened.catalogue)) as connection:
         found = catch_up(connection, Borg(opened.repository))
+    _forget_old_restores(node, work.service)
     return Outcome(mark=work.newest, figures={"archives": found.archives, "paths": found.paths})
 
 
@@ -172,7 +174,15 @@ def _thin(node: Node, work: Thin) -> Outcome:
 
 
 def _tidy(node: Node, work: Tidy) -> Outcome:
+    _forget_old_restores(node, work.service)
     return Outcome(figures={"archives": len(writer.tidy(node, work.service))})
+
+
+def _forget_old_restores(node: Node, service: str) -> None:
+    """What restores replaced can be undone for 30 days; after that it only fills the disk."""
+    expired = expire(node.service(service).restores, age_seconds=node.ageing.now())
+    if expired:
+        node.journal.write("restores-expired", service=service, jobs=len(expired))
 
 
 ACTIONS: Mapping[type[Work], Callable[[Node, Any], Outcome]] = {

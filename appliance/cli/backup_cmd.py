@@ -29,7 +29,7 @@ from appliance.cli.arguments import (
 )
 from appliance.cli.begin_cmd import accept, begin, say_grant
 from appliance.cli.output import emit, progress, say
-from appliance.cli.proof_cmd import drill, verify
+from appliance.cli.proof_cmd import drill, mend, verify
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, NotFound, UsageError
 
@@ -41,7 +41,7 @@ def backup() -> None:
     """The services that this node writes: begin them, back them up, continue them after a loss."""
 
 
-for verb in (begin, accept, verify, drill):
+for verb in (begin, accept, verify, drill, mend):
     backup.add_command(verb)
 
 

@@ -1,4 +1,4 @@
-"""`appliance backup verify` and `drill`: prove, on a node that may read a service, that it can be brought back."""
+"""`appliance backup verify`, `drill` and `mend`: prove that a service can be brought back, and mend what rotted."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import click
 
 from appliance.backup.drill import drill as run_drill
+from appliance.backup.mend import find_rotten
+from appliance.backup.mend import mend as run_mend
 from appliance.backup.proofs import Damaged, Drilled
 from appliance.backup.verify import Verified, verify_data
-from appliance.cli.arguments import command, printable, service_argument
+from appliance.cli.arguments import command, dry_run_option, printable, service_argument
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, IntegrityError
@@ -56,6 +58,31 @@ def drill(service: str, seed: int | None, everything: bool | None) -> int | None
     if done.wrong:
         return IntegrityError.exit_code
     return WARNINGS if done.told else None
+
+
+@click.command()
+@service_argument
+@dry_run_option
+def mend(service: str, dry_run: bool) -> int | None:
+    """Bring what rotted in this node's own repository of SERVICE back from its peers, by the hash that was sealed.
+
+    Ends with 5 while something is still rotten.
+    """
+    node = this_node()
+    if dry_run:
+        files, rotten = find_rotten(node, service)
+        names = [entry.path for entry in rotten]
+        emit({"service": service, "files": files, "rotten": names}, f"{len(names)} of {files} files are rotten.")
+        return IntegrityError.exit_code if names else None
+    done = run_mend(node, service)
+    lines = [f"{service}: {done.files} files read, {len(done.mended)} mended, {len(done.left)} still rotten."]
+    lines += [f"  {peer} did not help: {why}" for peer, why in done.failed.items()]
+    emit(asdict(done), "\n".join(lines))
+    if done.left:
+        say(f"Next, when another peer answers: {command('backup', 'mend', service)}")
+        return IntegrityError.exit_code
+    say(f"Next: {command('backup', 'run', service)}")
+    return None
 
 
 def _verified_json(done: Verified) -> dict[str, Any]:

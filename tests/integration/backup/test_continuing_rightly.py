@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from appliance.backup.begin import begin, seal_envelopes
 from appliance.backup.resync import continue_under, fetch_for_resync, open_key, request_after_fetch, staging
 from appliance.backup.targets import keep_act
 from appliance.clock import SystemClock, utc_text
-from appliance.errors import Refused
+from appliance.errors import IntegrityError, Refused
 from appliance.escrow.envelopes import ServiceKey, read_key
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.secret import Secret
@@ -78,3 +79,27 @@ def test_a_key_of_another_repository_is_kept_aside_and_never_used(territory: Pro
     assert writer.run(node, SERVICE).safety.safe
     seal_envelopes(node, SERVICE)
     assert read_key(layout.key) == right
+
+
+def test_a_rotten_segment_is_named_refused_and_mended_by_typing_what_the_sentence_says(
+    territory: ProcessTerritory,
+) -> None:
+    node = territory.open(ORIGIN)
+    writer.run(node, SERVICE)
+    segment = max((node.service(SERVICE).repository / "data" / "0").iterdir(), key=lambda file: file.stat().st_size)
+    _flip_a_byte(segment)
+    with pytest.raises(IntegrityError, match="appliance backup mend docs-a"):
+        writer.run(node, SERVICE)
+    typed = territory.nodes[ORIGIN]
+    assert typed.cli("backup", "mend", SERVICE, "--dry-run", check=False).exit_code == IntegrityError.exit_code
+    mended = json.loads(typed.cli("--json", "backup", "mend", SERVICE).stdout)
+    assert mended["mended"] == [f"data/0/{segment.name}"]
+    assert writer.run(node, SERVICE).safety.safe
+
+
+def _flip_a_byte(file: Path) -> None:
+    with open(file, "r+b") as stream:
+        stream.seek(file.stat().st_size // 2)
+        byte = stream.read(1)[0]
+        stream.seek(-1, 1)
+        stream.write(bytes([byte ^ 1]))
