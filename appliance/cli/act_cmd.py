@@ -21,8 +21,9 @@ from appliance.cli.arguments import (
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock, utc_text
-from appliance.errors import NotFound
-from appliance.trust.act import ACTS, ANY_SERVICE, Act, make_act, read_act
+from appliance.errors import ApplianceError, NotFound
+from appliance.trust.act import ACTS, ANY_SERVICE, Act, check_operator, make_act, read_act
+from appliance.trust.bundle import Bundle
 from appliance.units import DAY
 
 
@@ -48,11 +49,15 @@ def sign(
 ) -> None:
     """Sign that ACT holds for SUBJECT, a node or a service: for example `act sign lost commune-a`.
 
-    It works anywhere; whoever obeys checks that this operator may sign this act.
+    It works anywhere; whoever obeys checks that this operator may sign this act. Names are checked where the --state of
+    a node is at hand.
     """
     check_writable(out)
     if not key.is_file():
         raise NotFound("there is no such key.", where=str(key))
+    if bundle := _bundle_at_hand():
+        check_operator(bundle.operators, operator, what)
+        _check_names(bundle, subject, service)
     now = SystemClock().now()
     fields = {
         "act": what,
@@ -80,8 +85,10 @@ def accept(file: Path, dry_run: bool) -> None:
     """Check a signed act and keep it here, where the agent and the vault obey it while it is in force."""
     node = this_node()
     raw = read_file(file)
-    found = read_act(raw, node.bundle.operators) if dry_run else keep_act(node.layout.acts, raw, node.bundle)
+    found = read_act(raw, node.bundle.operators)
+    _check_names(node.bundle, found.subject, found.service)
     if not dry_run:
+        keep_act(node.layout.acts, raw, node.bundle)
         node.journal.write("act", act=found.act, subject=found.subject, service=found.service, operator=found.operator)
     emit(_json(found, node.clock.now()), _sentence(found, node.clock.now()))
     if not dry_run:
@@ -108,6 +115,24 @@ def list_() -> None:
     ]
     headings = ("ACT", "SUBJECT", "SERVICE", "OPERATOR", "UNTIL", "IN FORCE", "REASON")
     emit({"acts": [_json(it, now) for it in found]}, table(headings, rows))
+
+
+def _bundle_at_hand() -> Bundle | None:
+    """The bundle of the node of --state; None away from any node, where whoever accepts an act has to check it."""
+    try:
+        return this_node().bundle
+    except (ApplianceError, OSError):
+        return None
+
+
+def _check_names(bundle: Bundle, subject: str, service: str) -> None:
+    """Raise NotFound, with the known names, for an act of which nothing would follow."""
+    nodes, services = sorted(bundle.territory.nodes), sorted(bundle.territory.services)
+    if subject not in (*nodes, *services):
+        known = f"Nodes: {', '.join(nodes)}. Services: {', '.join(services)}."
+        raise NotFound(f'"{subject}" is no node and no service of {bundle.territory.name}.', remedy=known)
+    if service != ANY_SERVICE:
+        bundle.terms(service)
 
 
 def _json(found: Act, now: float) -> dict[str, Any]:

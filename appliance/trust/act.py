@@ -77,10 +77,7 @@ def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
     fields = signed.parse(line, TYPE)
     document = Document(TYPE, fields, "", raw)
     act, operator = document.text("act"), document.text("operator", NAME)
-    signer = next((candidate for candidate in operators if candidate.name == operator), None)
-    if signer is None or act not in signer.may:
-        raise Refused(f'"{operator}" may not sign "{act}" in this territory.', remedy="Ask who may: `territory show`.")
-    _verify(line, signature, signer)
+    _verify(line, signature, check_operator(operators, operator, act))
     return Act(
         act=act,
         subject=document.text("subject", NAME),
@@ -91,6 +88,16 @@ def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
         end=_seconds(document, "end"),
         document=document,
     )
+
+
+def check_operator(operators: Collection[Operator], name: str, act: str) -> Operator:
+    """The operator `name`; raise Refused, naming those who may, unless it is one who may sign `act`."""
+    for it in operators:
+        if it.name == name and act in it.may:
+            return it
+    able = sorted(it.name for it in operators if act in it.may)
+    may = f"Who may: {', '.join(able)}." if able else "Nobody may: see `people` in territory.yml."
+    raise Refused(f'"{name}" may not sign "{act}" in this territory.', remedy=may)
 
 
 def _verify(line: bytes, signature: bytes, signer: Operator) -> None:

@@ -13,6 +13,7 @@ from appliance.cli import main
 from appliance.config.load import load
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.territory.model import Person
+from appliance.trust.act import make_act
 from appliance.trust.grant import make_request
 from appliance.trust.keys import create_key, load_key
 
@@ -55,6 +56,9 @@ def write_papers(desk: Path, made: ProcessTerritory) -> None:
         words = {"service": service, "writer": writer, "repository": ZERO, "known_epoch": 0, "reason": "test"}
         (desk / name).write_bytes(make_request(load_key(key), **words))  # type: ignore[arg-type]
     (desk / "hermitage.grant").write_bytes(made.grant((desk / "standby.request").read_bytes(), "hermitage"))
+    act = {"act": "lost", "subject": "comune-a", "service": "any", "operator": "maintenance", "reason": "test"}
+    times = {"start": "2026-11-25T08:00:00Z", "end": "2026-11-26T08:00:00Z"}
+    (desk / "typo.act").write_bytes(make_act(act | times, desk / "operator"))
     (desk / "empty").touch()
     (desk / "garbage").write_bytes(b"\x00\xff garbage\n" * 3)
     (desk / "plan").mkdir()
@@ -80,6 +84,7 @@ KEY = ("--key", "territory", "--out", "out")
 SIGN = ("territory", "sign", str(INVENTORY))
 GRANT = (*KEY, "--bundle", "bundle")
 ACT = ("--reason", "test", "--operator", "maintenance", "--out", "out")
+STRANGER = ("--key", "stranger", "--out", "out")
 TO = ("--to", "out")
 
 # (the node whose --state it is, what is typed, exit code, what the sentence holds)
@@ -166,6 +171,12 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("", ("act", "sign", "lost", "commune-a", *ACT, "--key", "garbage"), 4, "ssh-keygen"),
     ("", ("act", "sign", "lost", "Commune A", *ACT, "--key", "operator"), 2, "is not a name"),
     ("", ("act", "sign", "lost", "commune-a", *ACT, "--key", "operator", "--days", "0"), 2, "--days"),
+    ("commune-a", ("act", "sign", "hold", "commune-a", *ACT, "--key", "operator"), 8, "Nobody may: see `people`"),
+    ("commune-a", ("act", "sign", "lost", "commune-a", *ACT[:2], "--operator", "me", *STRANGER), 8, "may: maintenance"),
+    ("commune-a", ("act", "sign", "lost", "comune-a", *ACT, "--key", "operator"), 3, "Nodes: commune-a, commune-b, "),
+    ("commune-a", ("act", "sign", "lost", "docs-a", *ACT, "--key", "operator", "--service", "no"), 3, "no service"),
+    ("commune-a", ("act", "accept", "typo.act"), 3, '"comune-a" is no node and no service of demo'),
+    ("commune-a", ("act", "accept", "typo.act", "--dry-run"), 3, "Services: "),
     ("commune-a", ("act", "accept", "missing"), 3, "there is no such file"),
     ("commune-a", ("act", "accept", "garbage"), 5, "not readable JSON"),
     ("hermitage", ("restore", "find"), 2, "Give a part of the name"),
@@ -184,7 +195,7 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("commune-b", ("restore", "find", "x", "--service", SERVICE), 8, "does not trust commune-b"),
     ("commune-b", ("restore", "find", "x", "--service", "no-such"), 3, "no-such"),
     ("commune-a", ("restore", "all", *TO, "--from", "local"), 3, "has no archive yet"),
-    ("commune-a", ("restore", "versions", "x", "--from", "local"), 3, 'no version of "x"'),
+    ("commune-a", ("restore", "versions", "x", "--from", "local"), 3, "restore find x --service docs-a"),
     ("commune-a", ("restore", "file", "x", *TO, "--from", "local", "--archive", "y"), 3, "y"),
 ]
 
