@@ -20,6 +20,7 @@ from appliance.cli.output import emit, progress, say
 from appliance.cli.restore_find_cmd import find, versions
 from appliance.cli.restore_source import (
     catalogue_of,
+    known_versions,
     only_service,
     open_source,
     paper_option,
@@ -173,7 +174,7 @@ def _restore_path(
     if archive:
         return _carry_out(node, name, opened, Wanted(archive, path), to=to, dry_run=dry_run)
     with catalogue_of(name, opened) as catalogue:
-        version = _version(search.versions(catalogue, path), number or 1)
+        version = _version(known_versions(catalogue, path, name), number or 1)
         _check_kind(path, version.kind, folder=folder)
         wanted = Wanted(version.archive, path, search.contents_of(catalogue, version.archive, path))
     return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run)

@@ -12,6 +12,7 @@ from appliance.cli.arguments import command
 from appliance.cli.output import emit, say
 from appliance.cli.restore_source import (
     catalogue_of,
+    known_versions,
     only_service,
     open_source,
     openable,
@@ -25,13 +26,15 @@ from appliance.restore import search
 from appliance.restore.model import Found
 
 SEARCHED_FOR_DELETED = 100_000
+LIMIT_MAX = 10_000
+LIMIT_NEXT_FACTOR = 20
 
 
 @click.command()
 @click.argument("words", metavar="TERM...", nargs=-1)
 @service_option
 @click.option("--deleted", "only_deleted", is_flag=True, help="Only what the newest backup has no more.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most that many.")
+@click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=50, show_default=True, help="At most that many.")
 @source_option
 @paper_option
 def find(
@@ -48,12 +51,13 @@ def find(
     found: list[dict[str, Any]] = []
     sources: dict[str, Any] = {}
     unsearched: dict[str, str] = {}
+    more = False
     names = [service] if service else openable(node)
     for name in names:
         try:
             opened = open_source(node, name, source, paper=paper)
             with catalogue_of(name, opened) as catalogue:
-                hits = _hits(catalogue, term, limit, only_deleted=only_deleted)
+                hits = _hits(catalogue, term, limit + 1, only_deleted=only_deleted)
         except ApplianceError as error:
             if len(names) == 1:
                 raise
@@ -61,11 +65,17 @@ def find(
             say(f"Not searched: {name}: {error}")
             continue
         sources[name] = text.source_json(opened)
-        found += [text.found_json(name, hit) for hit in hits]
-    emit({"found": found, "sources": sources, "unsearched": unsearched}, text.found_text(found))
+        found += [text.found_json(name, hit) for hit in hits[:limit]]
+        more = more or len(hits) > limit
+    emit({"found": found, "more": more, "sources": sources, "unsearched": unsearched}, text.found_text(found))
+    if more:
+        say(f"{len(found)} shown, more exist: --limit {min(limit * LIMIT_NEXT_FACTOR, LIMIT_MAX)}")
     if found:
         path, of = found[0]["path"], found[0]["service"]
         say(f"Next: {command('restore', 'versions', path, '--service', of)}")
+    elif not only_deleted:
+        about = ("--service", service) if service else ()
+        say(f"Next, with a shorter part of the name: {command('restore', 'find', 'PART', *about)}")
     return WARNINGS if unsearched else None
 
 
@@ -81,7 +91,7 @@ def versions(path: str, service: str | None, source: str, paper: bool) -> None:
     opened = open_source(node, name, source, paper=paper)
     path = path.strip("/")
     with catalogue_of(name, opened) as catalogue:
-        found = text.versions_json(search.versions(catalogue, path))
+        found = text.versions_json(known_versions(catalogue, path, name))
     emit(
         {"service": name, "path": path, "versions": found, "source": text.source_json(opened)},
         text.versions_text(found),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 import click
 
 from appliance.backup.node import Node
 from appliance.backup.openable import AUTO, OpenedSource, open_best
 from appliance.borg.client import Borg
-from appliance.cli.arguments import NAME_TYPE
+from appliance.cli.arguments import NAME_TYPE, command
 from appliance.cli.output import progress, say
 from appliance.cli.this_node import typed_paper
 from appliance.errors import NotFound, UsageError
+from appliance.restore import search
 from appliance.restore.catalogue import catch_up, is_current
+from appliance.restore.model import Version
 from appliance.restore.schema import open_catalogue
 from appliance.territory.implicit import is_implicit
 
@@ -48,6 +51,16 @@ def catalogue_of(service: str, opened: OpenedSource) -> Iterator[sqlite3.Connect
             with progress(f"Reading the names of {service}") as advance:
                 catch_up(catalogue, Borg(opened.repository), advance)
         yield catalogue
+
+
+def known_versions(catalogue: sqlite3.Connection, path: str, service: str) -> tuple[Version, ...]:
+    """Every version of exactly this path, newest first; raise NotFound, with the search to type, when there is none."""
+    try:
+        return search.versions(catalogue, path)
+    except NotFound as error:
+        part = PurePosixPath(path).name or "PART"
+        remedy = f"Look for it: {command('restore', 'find', part, '--service', service)}"
+        raise NotFound(error.what, remedy=remedy) from error
 
 
 def openable(node: Node) -> list[str]:

@@ -40,7 +40,9 @@ def archived(documents: Path, name: str) -> str:
 
 def test_a_file_is_put_back_in_place_and_the_restore_undone(saved: ProcessTerritory, documents: Path) -> None:
     path = archived(documents, "budget.ods")
-    (found,) = type_at(saved, "commune-a", "restore", "find", "BUDGÉT", "ods")["found"]
+    answer = type_at(saved, "commune-a", "restore", "find", "BUDGÉT", "ods")
+    (found,) = answer["found"]
+    assert not answer["more"]
     assert (found["path"], found["versions"], found["deleted_since"]) == (path, 2, None)
     versions = type_at(saved, "commune-a", "restore", "versions", f"/{path}")["versions"]
     assert [(it["version"], it["size_bytes"], it["current"]) for it in versions] == [(1, 14, True), (2, 10, False)]
@@ -54,6 +56,15 @@ def test_a_file_is_put_back_in_place_and_the_restore_undone(saved: ProcessTerrit
     assert type_at(saved, "commune-a", "restore", "undo", done["job"], "--dry-run")["put_back"] == [path]
     assert type_at(saved, "commune-a", "restore", "undo", done["job"])["state"] == "undone"
     assert (documents / "budget.ods").read_text() == "a wrong budget"
+
+
+def test_a_search_tells_that_more_exist_than_it_shows(saved: ProcessTerritory) -> None:
+    answer = type_at(saved, "commune-a", "restore", "find", "o", "--limit", "2")
+    assert (len(answer["found"]), answer["more"]) == (2, True)
+    told = saved.nodes["commune-a"].cli("restore", "find", "o", "--limit", "2").stderr.decode()
+    assert "2 shown, more exist: --limit 40" in told
+    nothing = saved.nodes["commune-a"].cli("restore", "find", "no-such-name").stderr.decode()
+    assert "restore find PART" in nothing
 
 
 def test_what_was_deleted_is_listed_and_comes_back(saved: ProcessTerritory, documents: Path, tmp_path: Path) -> None:
