@@ -14,7 +14,17 @@ from appliance.host.command import run
 from appliance.host.files import make_private_folder
 from appliance.lab.corpus import generate
 from appliance.lab.demo import account, steps
-from appliance.lab.demo.stage import ORIGIN, SERVICE, Stage, set_stage
+from appliance.lab.demo.stage import (
+    ORIGIN,
+    SERVICE,
+    TERRITORY,
+    Stage,
+    check_nobody_plays,
+    leave_up,
+    pids_of,
+    remove_all,
+    set_stage,
+)
 from appliance.lab.processes.node import appliance_argv
 from appliance.lab.story import Story, load_story, require
 from appliance.restore.record import compare, take
@@ -43,18 +53,34 @@ def play(work: Path, data: Path | None, *, keep: bool) -> Story:
         raise UsageError(
             "there are no documents to back up.", where=str(data), remedy="Name a folder with files in it."
         )
+    _check_work(work)
     if os.geteuid() == 0:
         return _play_as_root(work, data, keep=keep)
-    if data is None:
-        data = make_documents(work)
-        return play_steps(work, data, generated=True, keep=keep)
-    return play_steps(work, data.resolve(), generated=False, keep=keep)
+    try:
+        documents = data.resolve() if data else make_documents(work)
+        return play_steps(work, documents, generated=data is None, keep=keep)
+    finally:
+        if not keep:
+            for name in (TERRITORY, DOCUMENTS):
+                remove_all(work / name)
+
+
+def _check_work(work: Path) -> None:
+    """Raise UsageError unless the demo can work in the folder `work`, with what to type when an earlier one is up."""
+    try:
+        make_private_folder(work)
+    except OSError as error:
+        what = f"the demo cannot work here ({error.strerror})."
+        raise UsageError(what, where=str(work), remedy="Name another folder with --work.") from error
+    if not os.access(work, os.W_OK):
+        raise UsageError("this account may not write here.", where=str(work), remedy="Name another folder with --work.")
+    check_nobody_plays(work)
 
 
 def make_documents(work: Path) -> Path:
     """The default documents, made anew each time: the demo changes them."""
     folder = (make_private_folder(work) / DOCUMENTS).resolve()
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_all(folder)
     click.echo("... making the documents of a town hall", err=True)
     generate(folder, CORPUS_BYTES, CORPUS_FILES, steps.CORPUS_SEED)
     return folder
@@ -62,6 +88,7 @@ def make_documents(work: Path) -> Path:
 
 def play_steps(work: Path, data: Path, *, generated: bool, keep: bool) -> Story:
     """Play every step that needs no root in the folder `work`; with `keep` the territory stays up."""
+    check_nobody_plays(work)
     stage = set_stage(make_private_folder(work.resolve()), data, generated=generated)
     story = Story("demo", TITLE, work / "report.json")
     try:
@@ -70,6 +97,7 @@ def play_steps(work: Path, data: Path, *, generated: bool, keep: bool) -> Story:
         story.write()
     finally:
         if keep:
+            leave_up(stage)
             _tell_how_to_play(stage)
         else:
             stage.territory.stop()
@@ -119,5 +147,16 @@ def _tell_how_to_play(stage: Stage) -> None:
     origin = stage.node(ORIGIN).state
     click.echo(f"  bin/appliance --state {origin} backup run {SERVICE}")
     click.echo(f"  bin/appliance --state {origin} restore find budget --service {SERVICE}")
-    pids = " ".join(str(process.pid) for node in stage.territory.nodes.values() for process in node.processes)
-    click.echo(f"  kill {pids}    # to end it")
+    down = [name for name, node in stage.territory.nodes.items() if not node.processes]
+    if down:
+        click.echo(
+            f"{' and '.join(down)} are down on purpose, as the last step left them: one copy of two is missing, so "
+            '"1 of 2" and exit code 1 are right.'
+        )
+    click.echo("To end it, and to remove what it left:")
+    click.echo(f"  kill {' '.join(map(str, pids_of(stage.territory)))}; rm -rf {' '.join(map(str, left_by(stage)))}")
+
+
+def left_by(stage: Stage) -> tuple[Path, ...]:
+    """The folders of a demo that somebody may remove after it: never documents of the user's own."""
+    return (stage.territory.root, *((stage.data,) if stage.generated else ()))

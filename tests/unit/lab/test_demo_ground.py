@@ -1,0 +1,49 @@
+"""The ground of the demo: it refuses a folder it cannot use, or in which an earlier territory still runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.cli import main
+from appliance.errors import UsageError
+from appliance.lab.demo.stage import PIDS, TERRITORY, check_nobody_plays, remove_all
+
+
+def file_for_work(tmp_path: Path) -> str:
+    (tmp_path / "file").touch()
+    return str(tmp_path / "file/work")
+
+
+@pytest.mark.parametrize("work", [lambda _: "/proc/x", file_for_work], ids=["/proc/x", "below a file"])
+def test_a_folder_that_cannot_be_made_ends_with_3_and_a_sentence(
+    work: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert callable(work)
+    assert main.run(["demo", "--work", work(tmp_path)]) == 3
+    assert "Name another folder with --work." in capsys.readouterr().err
+
+
+def test_a_territory_that_still_runs_is_not_started_over(tmp_path: Path) -> None:
+    root = tmp_path / TERRITORY
+    root.mkdir()
+    words = (sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()", str(root))
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (root / PIDS).write_text(f"{process.pid}\n1\n")
+        with pytest.raises(UsageError, match=f"kill {process.pid}$"):
+            check_nobody_plays(tmp_path)
+        process.communicate(b"")
+    check_nobody_plays(tmp_path)
+
+
+def test_what_a_restored_mode_closed_is_removed_too(tmp_path: Path) -> None:
+    closed = tmp_path / "gone" / "closed"
+    (closed / "inside").mkdir(parents=True)
+    closed.chmod(0)
+    remove_all(tmp_path / "gone")
+    assert list(tmp_path.iterdir()) == []
