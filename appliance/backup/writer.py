@@ -7,8 +7,9 @@ backup safe.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from appliance.backup.adopt import own_repository
@@ -26,6 +27,7 @@ from appliance.backup.sight import note, unseen_nodes
 from appliance.backup.sources import Failure, LeftOut, Prepared, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
 from appliance.borg.client import Borg
+from appliance.borg.errors import RepositoryDamaged
 from appliance.borg.locks import is_locked
 from appliance.borg.model import Created, Progress, Retention
 from appliance.borg.nonce import check_nonce, next_nonce
@@ -87,7 +89,8 @@ def _save_and_seal(
         found = _survey(node, service, lines)
         _compare(node, service, chain, found)
         seal_envelopes(node, service)
-        created, source = _save(node, service, grant, on_progress)
+        with _mendable(service):
+            created, source = _save(node, service, grant, on_progress)
         sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
         remember(node, service, sealed)
     return sealed, created, source
@@ -100,6 +103,16 @@ def _survey(node: Node, service: str, lines: Lines) -> Survey:
     found = survey(node, service, tuple(dict.fromkeys((*aims, *missed))), lines)
     note(node, service, {head.peer: head.absences for head in found.heads})
     return found
+
+
+@contextlib.contextmanager
+def _mendable(service: str) -> Iterator[None]:
+    """What borg finds damaged in this node's own repository, the peers have whole."""
+    try:
+        yield
+    except RepositoryDamaged as error:
+        error.remedy = f"Bring it back from a peer: `appliance backup mend {service}`."
+        raise
 
 
 def own_grant(node: Node, chain: Chain) -> Grant:
@@ -180,7 +193,7 @@ def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:
 def tidy(node: Node, service: str) -> tuple[str, ...]:
     """Prune and compact this node's own repository; the names of the archives forgotten. Peers keep what they keep."""
     layout = node.service(service)
-    with locked(layout.lock, what=f"the service {service}"):
+    with locked(layout.lock, what=f"the service {service}"), _mendable(service):
         grant = own_grant(node, chain_of(node, service))
         repository = own_repository(layout)
         keep = node.bundle.terms(service).service.retention
