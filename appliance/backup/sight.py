@@ -76,7 +76,7 @@ def read_statements(node: Node, service: str, raws: Iterable[str]) -> tuple[Abse
     keys = {name: member.keys.sign for name, member in node.bundle.members.items()}
     found = []
     for raw in raws:
-        with contextlib.suppress(ApplianceError):
+        with contextlib.suppress(ApplianceError, UnicodeEncodeError):
             statement = read_absence(raw.encode(), keys)
             if statement.service == service and is_fresh(statement, node.clock.now()):
                 found.append(statement)
@@ -112,8 +112,11 @@ def _pushed(node: Node, service: str) -> dict[str, Seen]:
     held = [item for item in holding.stored() if item.held]
     if not held or holding.path(held[-1].name, RELAY).exists():
         return {}
-    receipt = read_own_receipt(node, holding, held[-1].name)
-    writer = read_grant(holding.grant(held[-1].epoch), node.bundle.territory_key).writer
+    try:
+        receipt = read_own_receipt(node, holding, held[-1].name)
+        writer = read_grant(holding.grant(held[-1].epoch), node.bundle.territory_key).writer
+    except ApplianceError:
+        return {}  # the scrub reports it; nobody is missed for it any sooner than his door is closed
     return {writer: Seen(receipt.age_seconds, receipt.time)}
 
 

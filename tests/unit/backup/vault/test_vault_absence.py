@@ -132,6 +132,14 @@ def test_a_forged_clock_and_a_strangers_word_make_nobody_absent(desk: Desk, held
     assert desk.holding(SPARE).stored() == ()
 
 
+def test_what_a_peer_makes_up_and_what_is_damaged_here_disturb_nothing(desk: Desk, held: Generation) -> None:
+    desk.advance(20 * DAY)
+    (desk.holding(STANDBY).path(held.name, RECEIPT)).write_bytes(b"rotten")
+    assert note(desk.open(STANDBY), SERVICE, {ORIGIN: ("\ud800", "", "{}\n", "x" * 100_000)}) == frozenset()
+    (own,) = load_sight(desk.open(STANDBY), SERVICE).statements
+    assert f'"absent": "{HOLDER}"' in own
+
+
 def test_a_lost_memory_and_a_lost_age_begin_the_fourteen_days_anew(desk: Desk, held: Generation) -> None:
     desk.advance(20 * DAY)
     layout = desk.layout(STANDBY)
