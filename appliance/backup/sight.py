@@ -116,7 +116,7 @@ def _pushed(node: Node, service: str) -> dict[str, Seen]:
         receipt = read_own_receipt(node, holding, held[-1].name)
         writer = read_grant(holding.grant(held[-1].epoch), node.bundle.territory_key).writer
     except ApplianceError:
-        return {}  # the scrub reports it; nobody is missed for it any sooner than his door is closed
+        return {}  # the scrub reports it; who answers us is seen all the same
     return {writer: Seen(receipt.age_seconds, receipt.time)}
 
 
