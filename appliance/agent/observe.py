@@ -100,6 +100,13 @@ def see_agent(layout: NodeLayout) -> AgentSeen:
         return AgentSeen(runs=True, looked=path.stat().st_mtime)
 
 
+def _plainly(error: Exception) -> str:
+    """An error of the system or of a damaged file, as a person reads it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'}: {error.strerror.lower()}."
+    return f"it is damaged ({error})."
+
+
 def _kept[**Given, Found](
     unread: dict[str, str], name: str, read: Callable[Given, Found], *words: Given.args, **options: Given.kwargs
 ) -> Found | None:
@@ -107,7 +114,7 @@ def _kept[**Given, Found](
     try:
         return read(*words, **options)
     except (ApplianceError, OSError, ValueError, KeyError) as error:
-        unread[name] = str(error) if isinstance(error, ApplianceError) else f"it cannot be read: {error!r}"
+        unread[name] = str(error) if isinstance(error, ApplianceError) else f"it cannot be read: {_plainly(error)}"
         return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from appliance.cli.options import STATE_VARIABLE, options
+from appliance.cli.options import options
 from appliance.errors import NotFound, UsageError
 from appliance.host.files import write_atomic
 from appliance.trust.signed import NAME
@@ -77,7 +77,7 @@ def write_file(path: Path, data: bytes) -> None:
 def command(*words: str) -> str:
     """What to type next, about the same node as now."""
     state = options().state
-    about = () if state is None or os.environ.get(STATE_VARIABLE) == str(state) else ("--state", str(state))
+    about = () if state is None else ("--state", str(state.absolute()))
     return shlex.join(("appliance", *about, *words))
 
 

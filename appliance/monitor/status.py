@@ -32,10 +32,12 @@ class Status:
         return self.judged[0].state
 
 
-def judge(view: View, now: Now, agent: AgentSeen) -> Status:
-    """The state of a node. `view` must be a thorough one; `agent` as seen from outside, or by itself."""
+def judge(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...] = ()) -> Status:
+    """The state of a node. `view` must be a thorough one; `agent` as seen from outside, or by itself; `apart` is what
+    else is wrong with the node itself.
+    """
     judged = [
-        _node(view, now, agent),
+        _node(view, now, agent, apart),
         *(judge_written(written, view, now) for written in view.written),
         *(judge_held(held, view, now) for held in view.held),
         *(judge_catalogue(readable, view, now) for readable in view.readable),
@@ -49,21 +51,19 @@ def _unread(service: str, sentence: str) -> Judged:
     return Judged(service, "service", "cannot be told", (reason,))
 
 
-def _node(view: View, now: Now, agent: AgentSeen) -> Judged:
+def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...]) -> Judged:
     runs = "agent running" if agent.runs else "AGENT NOT RUNNING"
     summary = f"{runs}, bundle {view.serial}, {format_bytes(view.disk_free)} free"
     facts = {"agent_running": agent.runs, "bundle_serial": view.serial, "disk_free_bytes": view.disk_free}
-    return Judged(view.node, "node", summary, worst_first(_node_reasons(view, now, agent)), facts)
+    return Judged(view.node, "node", summary, worst_first((*apart, *_node_reasons(view, now, agent))), facts)
 
 
 def _node_reasons(view: View, now: Now, agent: AgentSeen) -> Iterator[Reason]:
     if not agent.runs:
-        yield Reason(
-            "failed", "its agent does not run: nothing is backed up.", "Type `systemctl start appliance-agent`."
-        )
+        yield Reason("failed", "its agent does not run: nothing is backed up.", agent.start)
     elif now.wall - agent.looked > AGENT_LOOKS_WITHIN_SECONDS:
         ago = format_duration(now.wall - agent.looked)
-        yield Reason("failed", f"its agent has not looked for {ago}.", "Type `systemctl restart appliance-agent`.")
+        yield Reason("failed", f"its agent has not looked for {ago}.", agent.restart)
     if view.disk_free < FREE_FLOOR_BYTES:
         least = format_bytes(FREE_FLOOR_BYTES)
         yield Reason("failed", f"the disk has less than {least} free.", "Free space, or add a disk.")

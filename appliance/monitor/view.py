@@ -146,6 +146,8 @@ class AgentSeen:
 
     runs: bool
     looked: float = 0.0
+    start: str = "Type `systemctl start appliance-agent`."
+    restart: str = "Type `systemctl restart appliance-agent`."
 
 
 @dataclass(frozen=True)
