@@ -14,6 +14,7 @@ from appliance.cli.arguments import (
     check_writable,
     command,
     dry_run_option,
+    naming,
     printable,
     read_file,
     write_file,
@@ -85,7 +86,8 @@ def accept(file: Path, dry_run: bool) -> None:
     """Check a signed act and keep it here, where the agent and the vault obey it while it is in force."""
     node = this_node()
     raw = read_file(file)
-    found = read_act(raw, node.bundle.operators)
+    with naming(file, "an act"):
+        found = read_act(raw, node.bundle.operators)
     _check_names(node.bundle, found.subject, found.service)
     if not dry_run:
         keep_act(node.layout.acts, raw, node.bundle)

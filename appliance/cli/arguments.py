@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from appliance.cli.options import options
-from appliance.errors import NotFound, UsageError
+from appliance.errors import IntegrityError, NotFound, UsageError
 from appliance.host.files import write_atomic
 from appliance.trust.signed import NAME
 from appliance.units import MIB, format_bytes
@@ -50,6 +52,17 @@ def read_file(path: Path) -> bytes:
             f"this file has more than {format_bytes(READ_BYTES_MAX)}; it cannot be meant.", where=str(path)
         )
     return raw
+
+
+@contextlib.contextmanager
+def naming(path: Path, what: str) -> Iterator[None]:
+    """Name the file `path`, which should be `what` ("a grant"), in an IntegrityError about its content."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise IntegrityError(
+            f"this is not {what}: ask for the file again.", where=str(path), remedy=f"({error})"
+        ) from error
 
 
 def check_writable(path: Path) -> None:

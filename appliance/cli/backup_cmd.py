@@ -23,6 +23,7 @@ from appliance.cli.arguments import (
     check_writable,
     command,
     dry_run_option,
+    naming,
     read_file,
     service_argument,
     write_file,
@@ -31,7 +32,8 @@ from appliance.cli.begin_cmd import accept, begin, say_grant
 from appliance.cli.output import emit, progress, say
 from appliance.cli.proof_cmd import drill, mend, verify
 from appliance.cli.this_node import this_node, typed_paper
-from appliance.errors import WARNINGS, NotFound, UsageError
+from appliance.errors import WARNINGS, ApplianceError, NotFound, Refused, UsageError
+from appliance.trust.grant import read_grant
 
 ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
 
@@ -55,6 +57,7 @@ def run(service: str, dry_run: bool) -> int | None:
     service, such as a database, could not be saved at all.
     """
     node = this_node()
+    _check_writes(node, service)
     if dry_run:
         source = writer.source_spec(node, service)
         _show_plan(node, service, (*source.paths, *((f"database {source.database}",) if source.database else ())))
@@ -80,6 +83,7 @@ def run(service: str, dry_run: bool) -> int | None:
 def push(service: str, dry_run: bool) -> int | None:
     """Bring the newest sealed generation of SERVICE to every peer that has not acknowledged it."""
     node = this_node()
+    _check_writes(node, service)
     if dry_run:
         _show_plan(node, service, ())
         return None
@@ -179,12 +183,18 @@ def resync(
     if request_file:
         return _ask_to_continue(node, service, request_file, reason, generation)
     assert grant_file is not None
-    _continue(node, service, read_file(grant_file), paper=paper)
+    raw = read_file(grant_file)
+    # A wrong grant is refused before anybody types a key.
+    with naming(grant_file, "a grant"):
+        check_grant(node, service, raw)
+    _continue(node, service, raw, paper=paper)
     return None
 
 
 def _ask_to_continue(node: Node, service: str, out: Path, reason: str, generation: str | None) -> int | None:
     check_writable(out)
+    if (present := _writer(node, service)) != node.name:
+        say(f"{service} is written by {present}: continue it here only if that node is lost or has stopped.")
     sealed, found = fetch_for_resync(node, service, generation)
     remember_fetched(node, service, sealed)
     write_file(out, request_after_fetch(node, service, found, reason))
@@ -201,13 +211,43 @@ def _ask_to_continue(node: Node, service: str, out: Path, reason: str, generatio
         f"Generation {sealed.header.id} is here; the request to continue it is {out}.",
     )
     code = _warn(found, newest, less)
-    say_grant(str(out), f"{service}.grant", "backup", "resync", service, "--grant", f"{service}.grant")
+    paper = ("--paper",) if _needs_paper(node, service) else ()
+    say_grant(str(out), f"{service}.grant", "backup", "resync", service, "--grant", f"{service}.grant", *paper)
     return code
 
 
+def _needs_paper(node: Node, service: str) -> bool:
+    """Whether nothing that this node has opens what was fetched."""
+    try:
+        key_of(node, service, staging(node, service), None)
+    except ApplianceError:
+        return True
+    return False
+
+
+def _check_writes(node: Node, service: str) -> None:
+    """Raise Refused, with where to type it, at a node that does not write `service` by all that it knows."""
+    writer_name = _writer(node, service)
+    if writer_name == node.name:
+        return
+    again = command("backup", "resync", service, "--request", f"{service}.request")
+    trusted = node.name in node.bundle.territory.trusted(service)
+    only = f" Only if that node is lost: {again}" if trusted else ""
+    raise Refused(f"{service} is written by {writer_name}, not by this node.", remedy=f"Run it there.{only}")
+
+
+def _writer(node: Node, service: str) -> str:
+    """Who writes `service` as far as it is known here: by the newest grant of the chain or the vault, or as planned."""
+    chain, holding = chain_of(node, service), node.holding(service)
+    newest = max((*chain.grants(), *holding.epochs()), default=0)
+    if not newest:
+        return node.bundle.terms(service).origin
+    if newest in chain.grants():
+        return chain.grants()[newest].writer
+    return read_grant(holding.grant(newest), node.bundle.territory_key).writer
+
+
 def _continue(node: Node, service: str, raw_grant: bytes, *, paper: bool) -> None:
-    # A wrong grant is refused before anybody types a key.
-    check_grant(node, service, raw_grant)
     secret = typed_paper() if paper else None
     sealed = load_fetched(node, service)
     key = key_of(node, service, staging(node, service), secret)
@@ -264,5 +304,6 @@ def _say_safe(service: str, safety: Safety) -> None:
     if safety.safe:
         say(f"Next, to see it: {command('backup', 'list', service)}")
         return
-    say(f"It becomes safe once {safety.promised - len(safety.counted)} more peers have it.")
+    lacking = safety.promised - len(safety.counted)
+    say(f"It becomes safe once {lacking} more {'peer has' if lacking == 1 else 'peers have'} it.")
     say(f"Next, when they answer: {command('backup', 'push', service)}")

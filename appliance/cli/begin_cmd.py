@@ -17,6 +17,7 @@ from appliance.cli.arguments import (
     check_writable,
     command,
     dry_run_option,
+    naming,
     read_file,
     write_file,
 )
@@ -115,7 +116,9 @@ def _waiting(node: Node) -> list[str]:
 
 def _accept(node: Node, service: str, file: Path, *, dry_run: bool) -> Grant:
     raw = read_file(file)
-    return check_grant(node, service, raw) if dry_run else take_first_grant(node, service, raw)
+    with naming(file, "a grant"):
+        checked = check_grant(node, service, raw)
+    return checked if dry_run else take_first_grant(node, service, raw)
 
 
 def _taken_json(taken: Grant, dry_run: bool) -> dict[str, Any]:

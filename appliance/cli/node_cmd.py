@@ -11,7 +11,7 @@ import click
 
 from appliance.backup.door import write_door
 from appliance.backup.node import Node, open_node
-from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, read_file
+from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, naming, read_file
 from appliance.cli.output import SCHEMA, emit, say
 from appliance.cli.this_node import this_layout
 from appliance.config.collected import ssh_line
@@ -75,8 +75,9 @@ def accept(bundle: Path, dry_run: bool) -> None:
     layout = this_layout()
     identity = load_identity(layout)
     raw = read_file(bundle)
-    if dry_run:
+    with naming(bundle, "a bundle"):
         offered = read_bundle(raw, identity.territory_key)
+    if dry_run:
         present = load_bundle(layout.bundle, identity.territory_key).serial if layout.bundle.exists() else 0
         emit({"serial": offered.serial, "present": present}, f"Bundle {offered.serial} would follow bundle {present}.")
         return
@@ -143,7 +144,9 @@ def _say_next(opened: Node) -> None:
         return
     for name in _part(opened)["origin_of"]:
         if not opened.service(name).chain.exists():
-            say(f"Next: {command('backup', 'begin', name, '--out', f'{name}.request')}")
+            request = f"{name}.request"
+            say(f"Next, if {name} is new: {command('backup', 'begin', name, '--out', request)}")
+            say(f"If this node replaces another: {command('backup', 'resync', name, '--request', request)}")
 
 
 def _public_line(text: str) -> str:

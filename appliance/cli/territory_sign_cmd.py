@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.cli import territory_text
 from appliance.cli.arguments import (
@@ -17,6 +18,7 @@ from appliance.cli.arguments import (
     check_folder,
     check_writable,
     dry_run_option,
+    naming,
     printable,
     read_file,
     write_file,
@@ -28,8 +30,8 @@ from appliance.config.draft import Draft, draft
 from appliance.config.load import load, territory_file
 from appliance.errors import WARNINGS, ApplianceError, Refused, UsageError
 from appliance.escrow.age import check_recipient
-from appliance.trust import signed
-from appliance.trust.bundle import Bundle, make_bundle, read_bundle
+from appliance.trust import signed, sshsig
+from appliance.trust.bundle import BYTES_MAX, TYPE, Bundle, make_bundle, read_bundle
 from appliance.trust.grant import REQUEST_TYPE, Grant, GrantRequest, make_grant, read_grant, read_request
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.signed import fingerprint
@@ -79,7 +81,7 @@ def sign(
     """
     check_writable(out)
     territory_key = load_key(key)
-    before = read_bundle(read_file(previous), public_line(territory_key)) if previous else None
+    before = _signed_bundle(previous, territory_key) if previous else None
     collected = merge(read_collected(read_file(file), name=str(file)) for file in key_files)
     new = draft(load(plan), collected, previous=before, serial=serial, recovery=_recovery(recovery, plan))
     if out.exists():
@@ -119,7 +121,7 @@ def grant(requests: tuple[Path, ...], bundle: Path, key: Path, out: Path, yes: b
     single = len(requests) == 1 and not out.is_dir()
     check_writable(out) if single else check_folder(out)
     territory_key = load_key(key)
-    in_force = read_bundle(read_file(bundle), public_line(territory_key))
+    in_force = _signed_bundle(bundle, territory_key)
     asked = _read_requests(requests, in_force)
     answers = [read_grant(make_grant(territory_key, it), public_line(territory_key)) for it in asked]
     files = [out if single else out / f"{it.service}.grant" for it in answers]
@@ -134,6 +136,17 @@ def grant(requests: tuple[Path, ...], bundle: Path, key: Path, out: Path, yes: b
     if not dry_run:
         for it in values:
             _say_next(it)
+
+
+def _signed_bundle(file: Path, key: Ed25519PrivateKey) -> Bundle:
+    """The bundle in `file`, which `key` signed."""
+    raw = read_file(file)
+    with naming(file, "a bundle"):
+        signer = sshsig.verify(signed.split(raw, TYPE, bytes_max=BYTES_MAX)[1], TYPE, raw[: raw.find(b"\n") + 1])
+        if signer != public_line(key):
+            what = f"this is not the key that signed the bundle {file} ({fingerprint(signer)} did)."
+            raise Refused(what, where="--key", remedy="Name that one with --key.")
+        return read_bundle(raw, signer)
 
 
 def _check_follows(out: Path, new: Draft, *, follows: bool, public: str) -> None:
@@ -171,6 +184,8 @@ def _say_next(values: Mapping[str, Any]) -> None:
     service = values["service"]
     verb = f"backup resync {service} --grant" if values["previous"] else f"backup accept {service}"
     say(f"Next, on {values['writer']}: appliance {verb} {values['out']}")
+    if values["previous"]:
+        say("Add --paper if that node is a new machine: it has no envelope of its own.")
 
 
 def _recovery(given: str | None, plan: Path) -> str | None:
@@ -220,18 +235,20 @@ def _text(new: Draft, out: Path, dry_run: bool) -> str:
 
 def _read_requests(files: Sequence[Path], in_force: Bundle) -> list[GrantRequest]:
     """All of them, before any is answered; two of one service would make two writers of it."""
-    asked = [_read_request(read_file(file), in_force) for file in files]
+    asked = [_read_request(file, in_force) for file in files]
     for service, count in Counter(it.service for it in asked).items():
         if count > 1:
             raise UsageError(f"{count} requests are for {service}.", remedy="Give the one that shall be granted.")
     return asked
 
 
-def _read_request(raw: bytes, in_force: Bundle) -> GrantRequest:
+def _read_request(file: Path, in_force: Bundle) -> GrantRequest:
     """The request, signed by the key that the bundle has for who it says asks."""
-    line, _ = signed.split(raw, REQUEST_TYPE)
-    claimed = str(signed.parse(line, REQUEST_TYPE).get("writer"))
-    asked = read_request(raw, in_force.member(claimed).keys.sign)
+    raw = read_file(file)
+    with naming(file, "a request for a grant"):
+        line, _ = signed.split(raw, REQUEST_TYPE)
+        claimed = str(signed.parse(line, REQUEST_TYPE).get("writer"))
+        asked = read_request(raw, in_force.member(claimed).keys.sign)
     in_force.terms(asked.service)
     return asked
 
