@@ -19,13 +19,15 @@ class Entry:
 
 COMMANDS = {
     "status": Entry("status_cmd", "status", "How safe each service is, the worst first."),
-    "backup": Entry("backup_cmd", "backup", "Back services up, look at their generations and receipts."),
-    "restore": Entry("restore_cmd", "restore", "Find a file by name and bring it, a folder, a service or a node back."),
+    "backup": Entry("backup_cmd", "backup", "Begin services, back up, verify, mend, drill, continue after a loss."),
+    "restore": Entry(
+        "restore_cmd", "restore", "Find a file by name; bring it, a folder or everything back; undo that."
+    ),
     "territory": Entry("territory_cmd", "territory", "Check, show, plan and sign the territory; grant epochs."),
-    "node": Entry("node_cmd", "node", "Make a node's identity, show it, give it its bundle."),
+    "node": Entry("node_cmd", "node", "Make a node, show it and its keys, give it its bundle and its door."),
     "act": Entry("act_cmd", "act", "Sign, accept and list acts of operators, such as a loss."),
     "agent": Entry("agent_cmd", "agent", "Run this node's agent."),
-    "vault": Entry("vault_cmd", "vault", "What this node holds for others: list, scrub, thin, limits."),
+    "vault": Entry("vault_cmd", "vault", "What this node holds for others: list, scrub, repair, thin, hand on."),
     "escrow": Entry("escrow_cmd", "escrow", "The recovery key on paper and the envelopes that it opens."),
     "lab": Entry("lab_cmd", "lab", "Tools for tests and benchmarks."),
     "demo": Entry("demo_cmd", "demo", "Show the whole promise on this machine in a minute and a half."),

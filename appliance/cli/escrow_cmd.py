@@ -68,6 +68,10 @@ def export(
     public_file = public_out or territory_file(place).with_name(PUBLIC_NAME)
     signer = _public_key(territory_key) if territory_key else ""
     _check_outputs(public_file, out, replace=replace)
+    if typed_back_fd is None and not dry_run and not sys.stdin.isatty():
+        raise UsageError(
+            "the key is typed back on a terminal, and there is none.", remedy="Give --typed-back-fd 3 3< FILE instead."
+        )
     result = {"sheet": out, "public_file": str(public_file), "public": ""}
     if not dry_run:
         made = _today()

@@ -17,6 +17,21 @@ from appliance.cli.group import LazyGroup
 from appliance.cli.options import common_options
 from appliance.errors import OK
 
+EXIT_CODES = {
+    0: "done",
+    1: "done, but something must be told, or looked at",
+    2: "the command line, or a file that you wrote, is wrong",
+    3: "what was named does not exist",
+    4: "something is not as it must be: a lock, a full disk, a missing state",
+    5: "a hash, a signature, a chain or a format does not hold",
+    6: "the operating system or a peer denies it to this account",
+    7: "a peer did not answer, or a program did not end, in time",
+    8: "a rule of the territory says no: grant, epoch, retention, a second person",
+    70: "a bug of ours",
+    130: "interrupted: what was acknowledged is kept",
+    141: "who read our output went away",
+}
+
 root = LazyGroup(
     PROGRAM,
     entries=COMMANDS,
@@ -24,8 +39,8 @@ root = LazyGroup(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     no_args_is_help=True,
     help="Neighbouring town halls keep each other's data safe.",
-    epilog="What was asked for goes to standard output, what is told to standard error. Exit codes: "
-    "docs/reference/exit-codes.md.",
+    epilog="What was asked for goes to standard output, what is told to standard error.\n\n\b\nExit codes:\n"
+    + "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items()),
 )
 click.version_option(__version__, prog_name=PROGRAM)(root)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from appliance.cli.this_node import this_layout
 from appliance.config.collected import ssh_line
 from appliance.errors import UsageError
 from appliance.host.layout import NodeLayout
+from appliance.host.ssh import write_server_config
 from appliance.trust.bundle import accept_bundle, load_bundle, read_bundle
 from appliance.trust.identity import Identity, create_identity, load_identity
 from appliance.trust.keys import PublicKeys, read_public_keys
@@ -88,6 +90,27 @@ def accept(bundle: Path, dry_run: bool) -> None:
         {"serial": accepted.serial}, f"{identity.name} lives by bundle {accepted.serial} of {accepted.territory.name}."
     )
     _say_next(opened)
+
+
+@node.command()
+@dry_run_option
+def door(dry_run: bool) -> None:
+    """Write the settings of this node's own sshd, at the address and port of the bundle, and say how to start it.
+
+    It lets in the nodes of the bundle alone, and to nothing but our vault. It runs as the account of the node.
+    """
+    opened = open_node(this_layout().root)
+    plan = opened.bundle.member(opened.name).node
+    folder, host_key = opened.layout.run, opened.layout.keys / "host_ed25519"
+    path = folder / "sshd_config"
+    if not dry_run:
+        write_door(opened)
+        path = write_server_config(folder, address=plan.address, port=plan.port, host_key=host_key)
+    start = shlex.join(("/usr/sbin/sshd", "-f", str(path), "-E", str(folder / "sshd.log")))
+    shown = {"config": str(path), "address": plan.address, "port": plan.port, "start": start, "written": not dry_run}
+    emit(shown, f"{path}: sshd of {opened.name} on {plan.address}:{plan.port}.")
+    if not dry_run:
+        say(f"Next: {start}")
 
 
 @node.command()

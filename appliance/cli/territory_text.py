@@ -23,7 +23,9 @@ def checked_text(name: str, territory: Territory, verdicts: Sequence[Verdict]) -
     """What `check` says of a file without mistakes."""
     things = ((territory.sites, "site"), (territory.nodes, "node"), (territory.services, "service"))
     counts = ", ".join(f"{len(found)} {thing}{'s' if len(found) != 1 else ''}" for found, thing in things)
-    lines = [f"{name}: {counts}; no mistake, and every copy has its place."]
+    lines = [f"{name}: {counts}. No mistake, and every copy has its place."]
+    if not any(person.may and person.keys for person in territory.people.values()):
+        lines.append("Warning: nobody in `people` who may sign acts has a key, so no loss can be stated. Add `keys`.")
     events = {verdict.event for verdict in verdicts}
     lost = [verdict for verdict in verdicts if not verdict.survives]
     if not lost:

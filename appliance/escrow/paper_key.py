@@ -37,6 +37,10 @@ def read(typed: Secret) -> Secret:
 
     Raise UsageError, in French and English, with the line and group to look at when it cannot be a key.
     """
+    if _has_numbers(typed):
+        raise _misread(
+            "Tapez les lignes sans les numéros de gauche.", "Type the lines without the numbers at the left."
+        )
     body = _body(typed)
     for place, letter in enumerate(body):
         if letter.lower() not in bech32.CHARSET:
@@ -53,7 +57,7 @@ def read(typed: Secret) -> Secret:
 def read_against(typed: Secret, key: Secret) -> Secret:
     """Like `read`, but with the true key at hand: the UsageError names every group that differs, however many."""
     body, true = _body(typed), _body(key)
-    if len(body) == len(true) and body != true:
+    if not _has_numbers(typed) and len(body) == len(true) and body != true:
         raise _misread(*_wrong_characters([place for place in range(len(true)) if body[place] != true[place]]))
     return read(typed)
 
@@ -61,6 +65,12 @@ def read_against(typed: Secret, key: Secret) -> Secret:
 def complete(typed: Secret) -> bool:
     """Whether enough was typed to be a whole key."""
     return len(_body(typed)) >= LENGTH
+
+
+def _has_numbers(typed: Secret) -> bool:
+    """Whether two lines begin with a number standing alone, as printed; the key's own groups have four signs."""
+    text = typed.reveal().decode("utf-8", "replace")
+    return len(re.findall(r"(?m)^[ \t]*[1-5][ \t.:)]+\S", text)) > 1
 
 
 def _body(typed: Secret) -> str:

@@ -352,6 +352,13 @@ def test_without_a_terminal_it_says_how_to_give_the_key(envelope: Path) -> None:
     assert isinstance(invoke("verify", "--envelope", envelope, "--identity-fd", "99").exception, UsageError)
 
 
+def test_without_a_terminal_export_names_its_own_option_once(place: Path) -> None:
+    result = invoke("export", "--territory", place)
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception).count("--typed-back-fd") == 1
+    assert "--identity-fd" not in str(result.exception)
+
+
 def test_a_territory_that_has_a_key_keeps_it_unless_told_otherwise(place: Path) -> None:
     (place / "recovery.pub").write_text("age1old\n")
     result = invoke("export", "--territory", place, "--dry-run")

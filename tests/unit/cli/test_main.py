@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -189,3 +190,8 @@ def test_every_announced_command_exists() -> None:
     missing = [name for name in COMMANDS if name not in main.root.entries]
     if missing:
         pytest.skip(f"not written yet: {', '.join(missing)}")
+
+
+def test_help_has_every_exit_code_of_the_page() -> None:
+    page_text = (ROOT / "docs/reference/exit-codes.md").read_text()
+    assert [int(code) for code in re.findall(r"(?m)^\| (\d+) \|", page_text)] == list(main.EXIT_CODES)

@@ -31,15 +31,21 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 def test_check_says_that_the_example_holds_and_survives(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "check", EXAMPLE)
     assert (code, err) == (0, "")
-    assert "21 sites, 21 nodes, 47 services; no mistake, and every copy has its place." in out
+    assert "21 sites, 21 nodes, 47 services. No mistake, and every copy has its place." in out
     assert "Every service survives each of the 251 events." in out
 
 
 def test_check_tells_what_the_demo_does_not_survive(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "check", DEMO)
     assert code == 0
-    assert "4 nodes, 1 service;" in out
+    assert "4 nodes, 1 service." in out
     assert "control machine compromised: docs-a is gone." in out
+
+
+def test_check_warns_when_nobody_could_sign_an_act(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "has a key, so no loss can be stated" in run(capsys, "check", DEMO)[1]
+    line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB+vfhyFblf1H6zkC7yKPK4iUfj6MY0iBB+af1R2+l7F"
+    assert "so no loss can be stated" not in run(capsys, "check", changed(tmp_path, "keys: []", f"keys: ['{line}']"))[1]
 
 
 def test_check_as_json_lists_what_is_lost(capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,3 +99,12 @@ def test_no_message_holds_a_group_of_the_key() -> None:
         with pytest.raises(UsageError) as caught:
             paper_key.read(typed(text))
         assert not any(group in str(caught.value) for group in groups)
+
+
+def test_the_numbers_at_the_left_are_named_as_such() -> None:
+    numbered = "".join(f"{number}   {line}\n" for number, line in enumerate(LINES, start=1))
+    for text in (numbered, numbered.split("\n", 1)[1]):
+        with pytest.raises(UsageError, match="without the numbers at the left"):
+            paper_key.read(typed(text))
+        with pytest.raises(UsageError, match="without the numbers at the left"):
+            paper_key.read_against(typed(text), KEY)

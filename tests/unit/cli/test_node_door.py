@@ -1,0 +1,33 @@
+"""`appliance node door`: what it writes, a real sshd accepts, at the address and port of the bundle."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from appliance.cli import main
+from appliance.config.load import load
+from appliance.lab.processes.node import SSHD
+from appliance.lab.processes.territory import ProcessTerritory
+
+INVENTORY = Path(__file__).parents[3] / "inventory/demo"
+
+
+@pytest.mark.skipif(not SSHD.exists(), reason="sshd is not installed")
+def test_the_settings_that_it_writes_are_good_for_sshd(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = ProcessTerritory(tmp_path / "made", load(INVENTORY))
+    made.create()
+    made.sign()
+    node = made.nodes["commune-b"]
+    words = ["--json", "--state", str(node.state), "node", "door"]
+    assert main.run([*words, "--dry-run"]) == 0
+    assert not (node.layout.run / "sshd_config").exists()
+    capsys.readouterr()
+    assert main.run(words) == 0
+    shown = json.loads(capsys.readouterr().out)
+    told = subprocess.run([SSHD, "-T", "-f", shown["config"]], capture_output=True, text=True, timeout=30, check=True)
+    assert f"listenaddress {node.address}:{node.port}" in told.stdout
+    assert shown["start"].startswith(f"{SSHD} -f {shown['config']}")
