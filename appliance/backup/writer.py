@@ -37,6 +37,7 @@ from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import locked
 from appliance.territory.implicit import is_implicit
 from appliance.trust.grant import Grant
+from appliance.trust.keys import load_key, public_line
 
 COMPACT_THRESHOLD_PERCENT = 50
 READERS_SECONDS_MAX = 600  # a catalogue of a million names reads for a minute
@@ -116,8 +117,17 @@ def _mendable(service: str) -> Iterator[None]:
 
 
 def own_grant(node: Node, chain: Chain) -> Grant:
-    """The newest grant, which must be this node's and its present key's."""
+    """The newest grant, which must be this node's and its present key's.
+
+    The key itself is looked at, not only the bundle: what another one signed, nobody would ever take, us included.
+    """
     grant = chain.grant()
+    if public_line(load_key(node.signing_key)) != node.bundle.member(node.name).keys.sign:
+        raise Refused(
+            f"the signing key of {node.name} is not the one that the bundle names.",
+            where=str(node.signing_key),
+            remedy="Put the key back, or join anew as a new identity.",
+        )
     if grant.writer != node.name or grant.writer_key != node.bundle.member(node.name).keys.sign:
         raise Refused(
             f"{grant.service} is written by {grant.writer} in epoch {grant.epoch}, not by this node.",

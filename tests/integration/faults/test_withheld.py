@@ -1,0 +1,110 @@
+"""A peer shows an older state of what it holds: everybody is asked, the newest wins, and who offers less is named."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import writer
+from appliance.backup.fetch import fetch_newest
+from appliance.backup.openable import open_best
+from appliance.borg.client import Borg
+from appliance.errors import NotFound
+from appliance.restore.record import compare, take
+from tests.integration.faults.ground import BLIND, HOLDERS, ORIGIN, SERVICE, STANDBY, Ground
+
+
+def withhold(ground: Ground, name: str) -> Callable[[], None]:
+    """Keep a copy of what `name` holds now; calling the answer puts it in the place of what it holds then."""
+    holding = ground.node(name).holding(SERVICE).root
+    older = ground.work / f"older-{name}"
+    shutil.copytree(holding, older)
+
+    def put_back() -> None:
+        shutil.rmtree(holding)
+        older.rename(holding)
+
+    return put_back
+
+
+def lose_origin(ground: Ground) -> None:
+    """The writer's repository is gone, its keys are not: what it restores comes from its peers."""
+    shutil.rmtree(ground.layout().repository)
+
+
+def restore(ground: Ground, source: str, tmp_path: Path) -> tuple[str, str, Path]:
+    """Restore the newest archive from `source`: its generation, what was told, where the documents are."""
+    opened = open_best(ground.node(), SERVICE, source)
+    borg = Borg(opened.repository)
+    borg.extract(borg.archives()[-1].name, [], tmp_path / "restored")
+    return opened.generation, opened.told, tmp_path / "restored" / str(ground.documents).lstrip("/")
+
+
+@pytest.mark.parametrize("liar", HOLDERS)
+def test_the_newest_is_taken_from_who_has_it_and_who_offers_less_is_named(
+    ground: Ground, liar: str, tmp_path: Path
+) -> None:
+    put_back = withhold(ground, liar)
+    ground.change()
+    ground.save()
+    put_back()
+    lose_origin(ground)
+    generation, told, restored = restore(ground, "auto", tmp_path)
+    assert generation == "2.2"
+    assert f"Less than generation 2.2 is offered by {liar}." in told
+    assert compare(ground.acknowledged[-1].record, take(restored, as_root=False)) == ()
+
+
+def test_with_one_answer_it_is_said_that_the_newest_cannot_be_told(ground: Ground, tmp_path: Path) -> None:
+    """The peer that has the newest is down: what the liar offers is restored, and is not taken for the newest."""
+    put_back = withhold(ground, BLIND)
+    ground.change()
+    ground.save()
+    put_back()
+    for name in ground.territory.nodes:
+        if name not in (BLIND, ORIGIN):
+            ground.territory.nodes[name].stop()
+    lose_origin(ground)
+    generation, told, restored = restore(ground, "auto", tmp_path)
+    assert generation == "2.1"
+    assert f"{STANDBY} does not answer" in told
+    assert "Fewer than two peers answered, so an older state cannot be told from the newest." in told
+    assert compare(ground.acknowledged[0].record, take(restored, as_root=False)) == ()
+
+
+def test_asked_alone_the_peer_is_not_believed_to_be_the_newest(ground: Ground, tmp_path: Path) -> None:
+    generation, told, _ = restore(ground, f"peer:{BLIND}", tmp_path)
+    assert generation == "2.1"
+    assert told == f"Only {BLIND} was asked whether this is the newest."
+
+
+def test_the_command_line_names_who_offers_less(ground: Ground) -> None:
+    put_back = withhold(ground, BLIND)
+    ground.change()
+    ground.save()
+    put_back()
+    node = ground.territory.nodes[ORIGIN]
+    asked = node.cli("backup", "resync", SERVICE, "--request", str(ground.work / "request"), check=False)
+    assert asked.exit_code == 1
+    assert f"{BLIND} should hold generation 2.2 and does not offer it" in asked.stderr.decode()
+
+
+def test_a_peer_that_offers_nothing_is_passed_over_and_nobody_at_all_is_said(ground: Ground, tmp_path: Path) -> None:
+    for name in HOLDERS:
+        shutil.rmtree(ground.node(name).holding(SERVICE).root)
+    with pytest.raises(NotFound, match="no peer that answered holds a generation"):
+        fetch_newest(ground.node(), SERVICE, tmp_path / "fetched")
+
+
+def test_what_a_peer_let_go_is_brought_again_by_the_next_run(ground: Ground) -> None:
+    put_back = withhold(ground, BLIND)
+    ground.change()
+    ground.save()
+    put_back()
+    ground.change()
+    done = writer.run(ground.node(), SERVICE)
+    assert done.safety.safe
+    ground.assert_verified(BLIND)
