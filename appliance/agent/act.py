@@ -174,8 +174,9 @@ def _thin(node: Node, work: Thin) -> Outcome:
 
 
 def _tidy(node: Node, work: Tidy) -> Outcome:
+    forgotten = writer.tidy(node, work.service)
     _forget_old_restores(node, work.service)
-    return Outcome(figures={"archives": len(writer.tidy(node, work.service))})
+    return Outcome(figures={"archives": len(forgotten)})
 
 
 def _forget_old_restores(node: Node, service: str) -> None:
