@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.backup.targets import keep_act
-from appliance.backup.vault import damage, freeze
+from appliance.backup.vault import damage
 from appliance.backup.vault.damage import MISSING, Damage
 from appliance.backup.vault.store import BUCKET, HEADER, LIST, RECEIPT, Holding
-from appliance.backup.vault.thinning import Thinned, thin_holding
+from appliance.backup.vault.thinning import Thinned
 from appliance.backup.vault.turn import turn
 from appliance.units import DAY, HOUR
 from tests.unit.backup.vault.desk import (
@@ -24,61 +22,23 @@ from tests.unit.backup.vault.desk import (
     STANDBY,
     Desk,
     Generation,
-    assert_whole,
     offer,
 )
-
-
-def _thin(desk: Desk) -> Thinned:
-    return thin_holding(desk.open(HOLDER), SERVICE)
-
-
-def _held(desk: Desk) -> list[str]:
-    return assert_whole(desk)
-
-
-def _days(desk: Desk, days: int, per_day: int = 4) -> list[Generation]:
-    """A history: `per_day` generations on each of `days` days, pushed as they were made."""
-    grant = desk.grant()
-    made: list[Generation] = []
-    for number in range(days * per_day):
-        files = {"config": b"config", "data/0/0": b"stays", f"data/0/{number + 1}": b"%d" % number * 9}
-        made.append(desk.seal(grant, files, made[-1] if made else None))
-        desk.put(made[-1], grant)
-        desk.advance(DAY / per_day)
-    return made
-
-
-@pytest.fixture(scope="module")
-def lived(made_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, list[Generation]]:
-    desk = made_desk.copy(tmp_path_factory.mktemp("lived") / "desk")
-    return desk, _days(desk, 3)
-
-
-@pytest.fixture
-def desk(lived: tuple[Desk, list[Generation]], made_desk: Desk, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
-    """A desk of its own for each test: with the history of three days for those that ask for it, else without."""
-    return (lived[0] if "history" in request.fixturenames else made_desk).copy(tmp_path / "desk")
-
-
-@pytest.fixture
-def history(lived: tuple[Desk, list[Generation]]) -> list[Generation]:
-    """Three days of four generations each, made just now."""
-    return lived[1]
+from tests.unit.backup.vault.history import days_of, held_here, thin_here
 
 
 def test_nothing_younger_than_the_lock_is_touched(desk: Desk, history: list[Generation]) -> None:
     for _ in range(27):
         desk.advance(DAY)
-        assert _thin(desk) == Thinned(SERVICE)
-    assert _held(desk) == [made.name for made in history]
+        assert thin_here(desk) == Thinned(SERVICE)
+    assert held_here(desk) == [made.name for made in history]
 
 
 def test_after_the_lock_the_first_and_last_of_each_day_stay(desk: Desk, history: list[Generation]) -> None:
     desk.advance(32 * DAY)
-    outcome = _thin(desk)
+    outcome = thin_here(desk)
     kept = [made.name for day in range(3) for made in (history[4 * day], history[4 * day + 3])]
-    assert _held(desk) == kept
+    assert held_here(desk) == kept
     assert sorted(outcome.dropped) == [made.name for made in history if made.name not in kept]
     assert (outcome.files_removed, outcome.skipped) == (0, ""), "blobs wait for a later pass"
 
@@ -88,24 +48,24 @@ def test_headers_grants_and_receipts_stay_for_ever(desk: Desk, history: list[Gen
     papers = {path: path.read_bytes() for part in (HEADER, RECEIPT) for path in holding.generations.glob(f"*/{part}")}
     for _ in range(5):
         desk.advance(4000 * DAY)
-        _thin(desk)
+        thin_here(desk)
     assert {path: path.read_bytes() for path in papers} == papers
     assert holding.epochs() == (2,)
-    assert _held(desk) == [history[-1].name], "the newest is never let go"
+    assert held_here(desk) == [history[-1].name], "the newest is never let go"
 
 
 def test_blobs_go_two_days_after_the_last_list_that_named_them(desk: Desk, history: list[Generation]) -> None:
     desk.advance(32 * DAY)
     before = len(list(desk.holding(HOLDER).blobs()))
-    dropped = len(_thin(desk).dropped)
+    dropped = len(thin_here(desk).dropped)
     desk.advance(2 * DAY - HOUR)
-    assert _thin(desk).files_removed == 0
+    assert thin_here(desk).files_removed == 0
     desk.advance(HOUR)
-    outcome = _thin(desk)
+    outcome = thin_here(desk)
     assert outcome.files_removed == dropped
     assert outcome.bytes_removed > 0
     assert len(list(desk.holding(HOLDER).blobs())) == before - dropped
-    assert len(_held(desk)) == len(history) - dropped
+    assert len(held_here(desk)) == len(history) - dropped
 
 
 def test_a_blob_that_is_named_again_meanwhile_stays(desk: Desk) -> None:
@@ -116,13 +76,13 @@ def test_a_blob_that_is_named_again_meanwhile_stays(desk: Desk) -> None:
     desk.put(first, grant)
     desk.put(between)
     holding.path(first.name, LIST).unlink()
-    assert _thin(desk).files_removed == 0
+    assert thin_here(desk).files_removed == 0
     again = desk.seal(grant, {"config": b"c", "data/0/1": b"comes back"}, between)
     desk.put(again)
     for _ in range(3):
         desk.advance(5 * DAY)
-        assert _thin(desk).files_removed == 0
-    assert again.name in _held(desk)
+        assert thin_here(desk).files_removed == 0
+    assert again.name in held_here(desk)
 
 
 def test_what_a_cut_push_sent_is_there_when_it_goes_on(desk: Desk, history: list[Generation]) -> None:
@@ -136,7 +96,7 @@ def test_what_a_cut_push_sent_is_there_when_it_goes_on(desk: Desk, history: list
         channel.write(big.blobs[needed[3][0]][:2])
     for _ in range(10):
         desk.advance(2 * DAY)
-        _thin(desk)
+        thin_here(desk)
     with desk.session(HOLDER, ORIGIN) as channel:
         offer(channel, big)
         assert channel.read_frame()["need"] == [[needed[3][0], 2], [needed[4][0], 0]]
@@ -150,28 +110,28 @@ def test_what_was_never_finished_goes_after_thirty_days(desk: Desk) -> None:
         one, two = (digest for digest, _ in channel.read_frame()["need"])
         channel.write(made.blobs[one] + made.blobs[two][:2])
     holding = desk.holding(HOLDER)
-    _thin(desk)
+    thin_here(desk)
     desk.advance(30 * DAY - HOUR)
-    assert _thin(desk).files_removed == 0
+    assert thin_here(desk).files_removed == 0
     assert holding.blob(one).exists()
     assert (holding.partial / two).exists()
     desk.advance(HOUR)
-    assert _thin(desk).files_removed == 2
+    assert thin_here(desk).files_removed == 2
     assert list(holding.blobs()) == list(holding.partial.iterdir()) == []
 
 
 def test_a_partial_that_grew_is_young_again(desk: Desk, history: list[Generation]) -> None:
     partial = desk.holding(HOLDER).partial / ("ab" * 32)
     partial.write_bytes(b"1")
-    _thin(desk)
+    thin_here(desk)
     desk.advance(29 * DAY)
     partial.write_bytes(b"12")
-    _thin(desk)
+    thin_here(desk)
     desk.advance(29 * DAY)
-    _thin(desk)
+    thin_here(desk)
     assert partial.exists()
     desk.advance(2 * DAY)
-    _thin(desk)
+    thin_here(desk)
     assert not partial.exists()
 
 
@@ -187,27 +147,27 @@ def test_what_cuts_left_behind_goes_too(desk: Desk, history: list[Generation]) -
     for path in remains:
         path.write_bytes(b"x")
     holding.path(history[1].name, RECEIPT).unlink()  # published but for its receipt
-    _thin(desk)
+    thin_here(desk)
     desk.advance(29 * DAY)
-    _thin(desk)
+    thin_here(desk)
     assert all(path.exists() for path in remains)
     desk.advance(2 * DAY)
-    _thin(desk)
+    thin_here(desk)
     assert not any(path.exists() for path in remains)
     assert not holding.path(history[1].name, LIST).exists()
 
 
 def test_a_relayed_generation_is_sorted_by_its_age_there_and_locked_by_ours(desk: Desk) -> None:
-    history = _days(desk, 1, per_day=4)
+    history = days_of(desk, 1, per_day=4)
     holding = desk.holding(HOLDER)
     for made in history:  # as if all had come from another holder, who has had them for a hundred days
         bucket = desk.open(HOLDER).ageing.now() - 100 * DAY
         holding.path(made.name, BUCKET).write_text(str(bucket))
     desk.advance(20 * DAY)
-    assert _thin(desk).dropped == ()
-    assert len(_held(desk)) == 4
+    assert thin_here(desk).dropped == ()
+    assert len(held_here(desk)) == 4
     desk.advance(20 * DAY)
-    assert len(_thin(desk).dropped) > 0
+    assert len(thin_here(desk).dropped) > 0
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"-5.5", b"99999999999999999999"])
@@ -218,8 +178,8 @@ def test_a_bucket_that_cannot_be_or_lies_ahead_counts_as_our_receipt(
     for made in history:
         holding.path(made.name, BUCKET).write_bytes(content)
     desk.advance(32 * DAY)
-    _thin(desk)
-    assert len(_held(desk)) == 6
+    thin_here(desk)
+    assert len(held_here(desk)) == 6
 
 
 def test_a_receipt_that_cannot_be_read_counts_as_young(desk: Desk, history: list[Generation]) -> None:
@@ -229,22 +189,22 @@ def test_a_receipt_that_cannot_be_read_counts_as_young(desk: Desk, history: list
         path.chmod(0o600)
         path.write_bytes(b"rotten")
     desk.advance(4000 * DAY)
-    assert _thin(desk).dropped == ()
+    assert thin_here(desk).dropped == ()
 
 
 def test_an_ageing_clock_that_was_lost_makes_everything_young(desk: Desk, history: list[Generation]) -> None:
     desk.advance(50 * DAY)
     (desk.layout(HOLDER).root / "age.json").unlink()
-    assert _thin(desk).dropped == ()
-    assert len(_held(desk)) == len(history)
+    assert thin_here(desk).dropped == ()
+    assert len(held_here(desk)) == len(history)
 
 
 def test_a_forged_wall_clock_expires_nothing(desk: Desk, history: list[Generation]) -> None:
     desk.clocks[HOLDER].jump_wall(4000 * DAY)
-    assert _thin(desk).dropped == ()
+    assert thin_here(desk).dropped == ()
     desk.clocks[HOLDER].jump_wall(-8000 * DAY)
     desk.advance(32 * DAY)
-    assert len(_thin(desk).dropped) == 6
+    assert len(thin_here(desk).dropped) == 6
 
 
 def test_the_end_of_each_branch_and_epoch_stays(desk: Desk) -> None:
@@ -262,8 +222,8 @@ def test_the_end_of_each_branch_and_epoch_stays(desk: Desk) -> None:
         offer(channel, ahead)
         channel.read_frame()
     desk.advance(20_000 * DAY)
-    dropped = _thin(desk).dropped
-    assert sorted(_held(desk)) == sorted([branch.name, *(side.name for side in sides)])
+    dropped = thin_here(desk).dropped
+    assert sorted(held_here(desk)) == sorted([branch.name, *(side.name for side in sides)])
     assert set(dropped) == {first.name, opened.name}
 
 
@@ -274,8 +234,8 @@ def test_a_damaged_newest_does_not_cost_the_newest_that_is_whole(desk: Desk, his
     damage.record(node, holding, [Damage(MISSING, own)])
     for _ in range(3):
         desk.advance(20_000 * DAY)
-        _thin(desk)
-    assert _held(desk) == [history[-2].name]
+        thin_here(desk)
+    assert held_here(desk) == [history[-2].name]
     assert holding.find(history[-1].name) is not None
     assert holding.find(history[-1].name).damaged  # type: ignore[union-attr]
 
@@ -288,7 +248,7 @@ def test_a_list_that_is_not_its_headers_stops_the_removal_of_blobs(desk: Desk, h
     before = set(holding.blobs())
     for _ in range(3):
         desk.advance(40 * DAY)
-        outcome = _thin(desk)
+        outcome = thin_here(desk)
         assert outcome.skipped.startswith("no blob was removed: the list of")
     assert set(holding.blobs()) == before
 
@@ -296,92 +256,20 @@ def test_a_list_that_is_not_its_headers_stops_the_removal_of_blobs(desk: Desk, h
 def test_a_session_that_runs_is_not_disturbed(desk: Desk, history: list[Generation]) -> None:
     desk.advance(32 * DAY)
     with turn(desk.holding(HOLDER), "a session"):
-        assert _thin(desk) == Thinned(SERVICE, skipped="a session is taking a push; the next pass thins.")
-    assert len(_thin(desk).dropped) == 6
+        assert thin_here(desk) == Thinned(SERVICE, skipped="a session is taking a push; the next pass thins.")
+    assert len(thin_here(desk).dropped) == 6
 
 
 def test_nothing_held_is_nothing_to_do(desk: Desk) -> None:
-    assert _thin(desk) == Thinned(SERVICE)
+    assert thin_here(desk) == Thinned(SERVICE)
     assert not desk.holding(HOLDER).root.exists()
 
 
 def test_what_went_stands_in_the_journal(desk: Desk, history: list[Generation]) -> None:
     desk.advance(32 * DAY)
-    _thin(desk)
+    thin_here(desk)
     (line,) = desk.open(HOLDER).journal.events("vault-thinned")
     assert (line["service"], line["generations"]) == (SERVICE, 6)
-
-
-# Frozen
-
-
-def _act(desk: Desk, act: str, subject: str, **fields: Any) -> None:
-    keep_act(desk.layout(HOLDER).acts, desk.act(act, subject, **fields), desk.open(HOLDER).bundle)
-
-
-def test_an_alarm_of_ours_freezes_for_fourteen_days(desk: Desk, history: list[Generation]) -> None:
-    desk.advance(32 * DAY)
-    freeze.raise_alarm(desk.open(HOLDER), SERVICE, "the share grows four times as fast as it did.")
-    partial = desk.holding(HOLDER).partial / ("ab" * 32)
-    partial.write_bytes(b"1")
-    for _ in range(13):
-        desk.advance(DAY)
-        assert _thin(desk).skipped.startswith("frozen: alarm of this node, for ")
-    assert len(_held(desk)) == len(history)
-    desk.advance(DAY)
-    assert len(_thin(desk).dropped) == 6
-
-
-def test_an_alarm_that_is_raised_again_lasts(desk: Desk, history: list[Generation]) -> None:
-    desk.advance(32 * DAY)
-    for _ in range(4):
-        freeze.raise_alarm(desk.open(HOLDER), SERVICE, "again.")
-        desk.advance(13 * DAY)
-        assert _thin(desk).skipped
-
-
-def test_an_alarm_that_cannot_be_read_freezes_and_says_where(desk: Desk, history: list[Generation]) -> None:
-    path = desk.holding(HOLDER).root / "alarm"
-    path.write_bytes(b"{")
-    assert f"{path}: the alarm cannot be read. Find out why, then remove the file." in _thin(desk).skipped
-
-
-@pytest.mark.parametrize("subject", [SERVICE, ORIGIN, HOLDER])
-@pytest.mark.parametrize("act", ["freeze", "hold"])
-def test_a_signed_act_freezes_until_its_end(desk: Desk, history: list[Generation], act: str, subject: str) -> None:
-    desk.advance(32 * DAY)
-    _act(desk, act, subject, days=10)
-    desk.advance(9 * DAY)
-    assert _thin(desk).skipped.startswith(f"frozen: {act} by keeper until 20")
-    desk.advance(2 * DAY)
-    assert len(_thin(desk).dropped) == 6
-
-
-def test_an_unfreeze_ends_a_freeze_and_an_alarm_and_no_hold(desk: Desk, history: list[Generation]) -> None:
-    desk.advance(32 * DAY)
-    freeze.raise_alarm(desk.open(HOLDER), SERVICE, "alarm.")
-    _act(desk, "freeze", SERVICE)
-    _act(desk, "hold", SERVICE, days=3)
-    desk.advance(DAY)
-    _act(desk, "unfreeze", SERVICE)
-    assert _thin(desk).skipped.startswith("frozen: hold by keeper")
-    desk.advance(3 * DAY)
-    assert len(_thin(desk).dropped) == 6
-
-
-def test_a_freeze_that_is_signed_after_an_unfreeze_holds(desk: Desk, history: list[Generation]) -> None:
-    desk.advance(32 * DAY)
-    _act(desk, "unfreeze", SERVICE)
-    desk.advance(DAY)
-    _act(desk, "freeze", SERVICE)
-    assert _thin(desk).skipped.startswith("frozen: freeze by keeper")
-
-
-def test_a_freeze_of_another_service_is_none(desk: Desk, history: list[Generation]) -> None:
-    desk.advance(32 * DAY)
-    _act(desk, "freeze", "docs-d", service="docs-d")
-    _act(desk, "freeze", STANDBY)
-    assert len(_thin(desk).dropped) == 6
 
 
 # Cuts
@@ -422,20 +310,20 @@ def test_a_cut_between_any_two_steps_loses_nothing_that_is_kept(desk: Desk, hist
     for steps in range(10_000):
         try:
             with cut_after(steps):
-                _thin(desk)
+                thin_here(desk)
             break
         except Cut:
-            assert set(_held(desk)) >= set(kept)
+            assert set(held_here(desk)) >= set(kept)
             desk.advance(HOUR)
     desk.advance(3 * DAY)
     for steps in range(10_000):
         try:
             with cut_after(steps):
-                assert _thin(desk).skipped == ""
+                assert thin_here(desk).skipped == ""
             break
         except Cut:
-            assert _held(desk) == kept
-    assert _held(desk) == kept
+            assert held_here(desk) == kept
+    assert held_here(desk) == kept
     assert _unnamed(desk.holding(HOLDER)) == set()
     assert steps > 6, "there was something to cut"
 

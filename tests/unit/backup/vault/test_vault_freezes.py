@@ -1,0 +1,91 @@
+"""Acts of operators and alarms of ours freeze what a holder keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from appliance.backup.targets import keep_act
+from appliance.backup.vault import freeze
+from appliance.units import DAY
+from tests.unit.backup.vault.desk import (
+    HOLDER,
+    ORIGIN,
+    SERVICE,
+    STANDBY,
+    Desk,
+    Generation,
+)
+from tests.unit.backup.vault.history import held_here, thin_here
+
+# Frozen
+
+
+def _act(desk: Desk, act: str, subject: str, **fields: Any) -> None:
+    keep_act(desk.layout(HOLDER).acts, desk.act(act, subject, **fields), desk.open(HOLDER).bundle)
+
+
+def test_an_alarm_of_ours_freezes_for_fourteen_days(desk: Desk, history: list[Generation]) -> None:
+    desk.advance(32 * DAY)
+    freeze.raise_alarm(desk.open(HOLDER), SERVICE, "the share grows four times as fast as it did.")
+    partial = desk.holding(HOLDER).partial / ("ab" * 32)
+    partial.write_bytes(b"1")
+    for _ in range(13):
+        desk.advance(DAY)
+        assert thin_here(desk).skipped.startswith("frozen: alarm of this node, for ")
+    assert len(held_here(desk)) == len(history)
+    desk.advance(DAY)
+    assert len(thin_here(desk).dropped) == 6
+
+
+def test_an_alarm_that_is_raised_again_lasts(desk: Desk, history: list[Generation]) -> None:
+    desk.advance(32 * DAY)
+    for _ in range(4):
+        freeze.raise_alarm(desk.open(HOLDER), SERVICE, "again.")
+        desk.advance(13 * DAY)
+        assert thin_here(desk).skipped
+
+
+def test_an_alarm_that_cannot_be_read_freezes_and_says_where(desk: Desk, history: list[Generation]) -> None:
+    path = desk.holding(HOLDER).root / "alarm"
+    path.write_bytes(b"{")
+    assert f"{path}: the alarm cannot be read. Find out why, then remove the file." in thin_here(desk).skipped
+
+
+@pytest.mark.parametrize("subject", [SERVICE, ORIGIN, HOLDER])
+@pytest.mark.parametrize("act", ["freeze", "hold"])
+def test_a_signed_act_freezes_until_its_end(desk: Desk, history: list[Generation], act: str, subject: str) -> None:
+    desk.advance(32 * DAY)
+    _act(desk, act, subject, days=10)
+    desk.advance(9 * DAY)
+    assert thin_here(desk).skipped.startswith(f"frozen: {act} by keeper until 20")
+    desk.advance(2 * DAY)
+    assert len(thin_here(desk).dropped) == 6
+
+
+def test_an_unfreeze_ends_a_freeze_and_an_alarm_and_no_hold(desk: Desk, history: list[Generation]) -> None:
+    desk.advance(32 * DAY)
+    freeze.raise_alarm(desk.open(HOLDER), SERVICE, "alarm.")
+    _act(desk, "freeze", SERVICE)
+    _act(desk, "hold", SERVICE, days=3)
+    desk.advance(DAY)
+    _act(desk, "unfreeze", SERVICE)
+    assert thin_here(desk).skipped.startswith("frozen: hold by keeper")
+    desk.advance(3 * DAY)
+    assert len(thin_here(desk).dropped) == 6
+
+
+def test_a_freeze_that_is_signed_after_an_unfreeze_holds(desk: Desk, history: list[Generation]) -> None:
+    desk.advance(32 * DAY)
+    _act(desk, "unfreeze", SERVICE)
+    desk.advance(DAY)
+    _act(desk, "freeze", SERVICE)
+    assert thin_here(desk).skipped.startswith("frozen: freeze by keeper")
+
+
+def test_a_freeze_of_another_service_is_none(desk: Desk, history: list[Generation]) -> None:
+    desk.advance(32 * DAY)
+    _act(desk, "freeze", "docs-d", service="docs-d")
+    _act(desk, "freeze", STANDBY)
+    assert len(thin_here(desk).dropped) == 6
