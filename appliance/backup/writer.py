@@ -195,9 +195,9 @@ def source_spec(node: Node, service: str) -> SourceSpec:
 
 def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:
     """What borg warned of and what the walk found before, each path once."""
-    warned = tuple(LeftOut(warning.path, warning.reason) for warning in created.warnings)
-    named = {item.path.lstrip("/") for item in warned}
-    return (*warned, *(item for item in source.left_out if item.path.lstrip("/") not in named))
+    warned = tuple(LeftOut("/" + warning.path.lstrip("/"), warning.reason) for warning in created.warnings)
+    named = {item.path for item in warned}
+    return (*warned, *(item for item in source.left_out if item.path not in named))
 
 
 def tidy(node: Node, service: str) -> tuple[str, ...]:

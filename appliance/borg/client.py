@@ -90,7 +90,11 @@ class Borg:
             timestamp=timestamp,
         )
         result = self._write(words, cwd=cwd, warnings_allowed=True)
-        return answers.created(result.stdout, answers.file_warnings(errors.messages(result)))
+        try:
+            return answers.created(result.stdout, answers.file_warnings(errors.messages(result)))
+        except (ValueError, KeyError) as error:
+            # 1 is borg's code for warnings, and Python's own for a program that could not even start.
+            raise errors.BorgFailed(f"borg gave no answer: {result.tail()}", where=str(self.repository.path)) from error
 
     def archives(self) -> tuple[Archive, ...]:
         """All archives, oldest first, checkpoints excluded."""

@@ -4,13 +4,14 @@
     python3 cut.py K COUNT adopt STATE SERVICE GRANT
     python3 cut.py K COUNT borg WORDS...            borg itself, which is Python too
 
-Each call of CALLS counts one; before the K-th is done, SIGKILL. With K = 0 nothing is killed. How many there were is
-written to the file COUNT.
+Each call of CALLS counts one; before the K-th is done, SIGKILL. With K = 0 nothing is killed. With K:FILLER the disk is
+filled with the file FILLER instead. How many calls there were is written to the file COUNT.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import runpy
 import signal
@@ -23,21 +24,33 @@ CALLS = ("rename", "replace", "link", "symlink", "unlink", "remove", "rmdir", "m
 
 
 class Killer:
-    def __init__(self, last: int) -> None:
-        self.last = last
+    def __init__(self, last: str) -> None:
+        number, _, filler = last.partition(":")
+        self.last = int(number)
+        self.filler = filler
         self.done = 0
 
     def watch(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*words: Any, **options: Any) -> Any:
             self.done += 1
-            if self.done == self.last:
+            if self.done == self.last and self.filler:
+                fill(Path(self.filler))
+            elif self.done == self.last:
                 os.kill(os.getpid(), signal.SIGKILL)
             return call(*words, **options)
 
         return watched
 
 
-def arm(last: int, count: Path) -> None:
+def fill(path: Path) -> None:
+    """Take all the room that is left on the disk of `path`."""
+    with contextlib.suppress(OSError), open(path, "wb", buffering=0) as file:
+        for size in (1 << 20, 1):
+            while file.write(bytes(size)):
+                pass
+
+
+def arm(last: str, count: Path) -> None:
     """Count from now on; what is imported later sees the watched calls only."""
     killer = Killer(last)
     for name in CALLS:
@@ -48,7 +61,7 @@ def arm(last: int, count: Path) -> None:
 def main() -> None:
     last, count, action, *words = sys.argv[1:]
     if action == "borg":
-        arm(int(last), Path(count))
+        arm(last, Path(count))
         program, *words = words
         sys.argv = [program, *words]
         runpy.run_path(program, run_name="__main__")
@@ -59,7 +72,7 @@ def main() -> None:
     if action == "backup":
         from appliance.backup.writer import run
 
-        arm(int(last), Path(count))
+        arm(last, Path(count))
         run(node, words[1])
     else:
         from appliance.backup.fetched import load_fetched
@@ -68,9 +81,14 @@ def main() -> None:
 
         sealed = load_fetched(node, words[1])
         key = key_of(node, words[1], staging(node, words[1]), None)
-        arm(int(last), Path(count))
+        arm(last, Path(count))
         continue_under(node, words[1], sealed, Path(words[2]).read_bytes(), key)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Exception as error:
+        from appliance.cli.failure import report
+
+        sys.exit(report(error, sys.argv))

@@ -87,15 +87,16 @@ class Ground:
         holders = tuple(outcome.peer for outcome in done.pushed if outcome.receipt)
         self.acknowledged.append(Acknowledged(done.sealed.header.id.name, done.created.archive, record, holders))
 
-    def cut(self, last: int, action: str, *words: str) -> tuple[Result, int]:
-        """Do `action` in a process that is killed at its disk call number `last`; how it ended, how many calls."""
+    def cut(self, last: int | str, action: str, *words: str) -> tuple[Result, int]:
+        """Do `action` in a process that is killed at its disk call number `last`, or at "NUMBER:FILLER" finds its disk
+        full; how it ended, how many calls."""
         count = self.work / "count"
         count.unlink(missing_ok=True)
         argv = (sys.executable, str(CUT), str(last), str(count), action, *words)
         result = run(argv, timeout_seconds=120, env={"PYTHONPATH": str(code_folder()), **borg_of(self.work)})
         return result, int(count.read_text()) if count.exists() else 0
 
-    def cut_backup(self, last: int) -> tuple[Result, int]:
+    def cut_backup(self, last: int | str) -> tuple[Result, int]:
         return self.cut(last, "backup", str(self.node().layout.root), SERVICE)
 
     @property

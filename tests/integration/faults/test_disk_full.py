@@ -1,0 +1,97 @@
+"""The writer's own disk is full, at any step: a clear sentence, nothing lost, and the next run heals once there is room."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import writer
+from appliance.borg.errors import DiskFull
+from appliance.errors import NoSpace
+from appliance.host.command import run
+from appliance.units import MIB
+from tests.integration.faults.ground import ORIGIN, SERVICE, Ground
+
+pytestmark = pytest.mark.root
+
+SIZE = 120 * MIB
+"""borg wants 64 MiB to stay free before it commits, and 64 more once there is much to compact."""
+STEPS = 8
+
+
+def mount(place: Path, *options: str) -> None:
+    words = ("mount", "-t", "tmpfs", "-o", ",".join((f"size={SIZE}", "mode=700", *options)), "tmpfs", str(place))
+    done = run(words, timeout_seconds=20)
+    if done.exit_code != 0:
+        pytest.skip(f"this machine mounts nothing for us: {done.tail()}")
+
+
+@pytest.fixture
+def tight(ground: Ground) -> Iterator[Ground]:
+    """The origin's whole state folder on a small disk of its own."""
+    state = ground.node().layout.root
+    aside = ground.work / "aside"
+    run(("cp", "-a", str(state), str(aside)), timeout_seconds=60, check=True)
+    mount(state)
+    try:
+        run(("cp", "-a", f"{aside}/.", str(state)), timeout_seconds=60, check=True)
+        yield ground
+    finally:
+        run(("umount", str(state)), timeout_seconds=20, check=True)
+
+
+def test_more_data_than_room_is_said_and_saved_once_there_is_room(tight: Ground) -> None:
+    big = tight.documents / "vidéo du conseil.mp4"
+    big.write_bytes(random.Random(1).randbytes(60 * MIB))
+    said = tight.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
+    assert said.exit_code == NoSpace.exit_code
+    assert "the disk is full. Free space on this disk, then run it again" in said.tail()
+    with pytest.raises(DiskFull):
+        writer.run(tight.node(), SERVICE)
+    tight.assert_nothing_lost()
+    mount(tight.node().layout.root, "remount", f"size={4 * SIZE}")
+    tight.assert_healed()
+    tight.assert_nothing_lost()
+
+
+def test_what_did_not_fit_can_also_be_taken_away(tight: Ground) -> None:
+    big = tight.documents / "vidéo du conseil.mp4"
+    big.write_bytes(random.Random(1).randbytes(60 * MIB))
+    with pytest.raises(DiskFull):
+        writer.run(tight.node(), SERVICE)
+    big.unlink()
+    tight.assert_healed()
+    tight.assert_nothing_lost()
+
+
+def test_a_disk_that_fills_up_at_any_step_costs_that_run_only(tight: Ground, seed: int) -> None:
+    mount(tight.node().layout.root, "remount", f"size={2 * SIZE}")
+    filler = tight.node().layout.root / "filler"
+    tight.change()
+    _, steps = tight.cut_backup(0)
+    for number in sorted(random.Random(seed).sample(range(1, steps + 1), STEPS)):
+        tight.change()
+        ended, _ = tight.cut_backup(f"{number}:{filler}")
+        assert ended.exit_code in (0, NoSpace.exit_code), (number, ended.stderr.decode())
+        assert ended.exit_code == 0 or "the disk is full" in ended.tail(), (number, ended.tail())
+        assert b"Traceback" not in ended.stderr
+        filler.unlink(missing_ok=True)
+        tight.assert_healed()
+    tight.assert_nothing_lost(extract=2)
+
+
+def test_a_disk_full_before_the_run_is_said(tight: Ground) -> None:
+    filler = tight.node().layout.root / "filler"
+    with pytest.raises(OSError, match="No space left"), open(filler, "wb", buffering=0) as file:
+        while file.write(os.urandom(1024)):
+            pass
+    said = tight.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
+    assert said.exit_code == NoSpace.exit_code
+    assert "the disk is full" in said.tail()
+    filler.unlink()
+    tight.assert_healed()
+    tight.assert_nothing_lost()
