@@ -1,5 +1,4 @@
-"""The forced command: `python3 -m appliance.backup.vault STATE CALLER`. The caller only chooses to talk to it or
-not."""
+"""The forced command: `python3 -m appliance.backup.vault STATE CALLER`. All a caller can choose is to talk to it."""
 
 from __future__ import annotations
 

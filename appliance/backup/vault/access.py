@@ -1,5 +1,4 @@
-"""Who may say what to a vault, by what the signed bundle says of the caller. Pure; what is not allowed here is
-refused."""
+"""Who may say what to a vault, by what the signed bundle says of the caller. Pure; all else is refused."""
 
 from __future__ import annotations
 

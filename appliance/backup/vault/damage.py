@@ -1,5 +1,4 @@
-"""What is known to be wrong in a holding, and the mark that keeps a generation from being claimed while it is not
-whole.
+"""What is known to be wrong in a holding, and the mark that keeps what is not whole from being claimed.
 
 `damage` lists what is rotten or gone. A generation whose list names it gets a `damaged` mark, so that `head` does not
 claim it and no restore takes it for whole. The list is written first, then the marks, and a rotten blob leaves the

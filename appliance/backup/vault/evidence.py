@@ -1,5 +1,4 @@
-"""What a generation known here must prove all over again: its header's signature and parent, its list, our own
-receipt."""
+"""What a generation known here must prove all over again: its header and parent, its list, our own receipt."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What in a holding is of no use any more, and for how long, counted on the ageing clock: thinning removes it only
-then.
+"""What in a holding is of no use any more, and for how long by the ageing clock.
 
 The file `unreferenced` remembers for each such name (a path within the holding) its size and the age at which
 thinning first found it useless: blobs that no list names, partials, rotten blobs, what a cut left behind. What is

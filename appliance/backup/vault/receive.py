@@ -111,7 +111,7 @@ def _known_receipt(call: Call, offer: Offer, is_writer: bool) -> bytes | None:
 
 def _take_headers(call: Call, offer: Offer, is_writer: bool) -> int:
     """Keep the headers of a chain too long for one push; how many were sent."""
-    usage = _usage(call, _open_ledger(call, offer.newest_grant.epoch), offer.newest_grant.epoch)
+    _, usage = _look(call, offer.newest_grant.epoch)
     check_room(_limits(call.terms), usage, _incoming(call, offer), relayed=not is_writer)
     _keep_chain(call, offer)
     return len(offer.headers)
@@ -119,8 +119,7 @@ def _take_headers(call: Call, offer: Offer, is_writer: bool) -> int:
 
 def _take(call: Call, offer: Offer, relay: Relay | None, rank: Rank) -> bytes:
     announce(call.holding, rank)
-    book = _open_ledger(call, offer.header.epoch)
-    usage = _usage(call, book, offer.header.epoch)
+    book, usage = _look(call, offer.header.epoch)
     check_room(_limits(call.terms), usage, _incoming(call, offer), relayed=relay is not None)
     _keep_chain(call, offer)
     with _Counted(call, book, usage.seeding, counts=relay is None) as counted:
@@ -144,31 +143,23 @@ def _incoming(call: Call, offer: Offer) -> Amount:
     return Amount(blobs + len(offer.listing) + NAME_BYTES * names, names, headers)
 
 
-def _open_ledger(call: Call, epoch: int) -> ledger.Ledger:
-    book = ledger.load(call.holding.root / "ledger.json").on_day(day_of(call.node.ageing.now()))
-    return book.with_epoch(epoch, _used(call) if _holds_any(call) else Amount())
-
-
-def _usage(call: Call, book: ledger.Ledger, epoch: int) -> Usage:
-    disk = os.statvfs(call.holding.root)
-    seeding = not _holds_any(call)
-    return Usage(
-        used=_used(call),
+def _look(call: Call, epoch: int) -> tuple[ledger.Ledger, Usage]:
+    """The ledger as it stands today, and what is used and free."""
+    holding, disk = call.holding, os.statvfs(call.holding.root)
+    stored = holding.stored()
+    seeding = not any(item.held for item in stored)
+    used = Amount(*holding.used(), len(stored))
+    book = ledger.load(holding.root / "ledger.json").on_day(day_of(call.node.ageing.now()))
+    book = book.with_epoch(epoch, Amount() if seeding else used)
+    usage = Usage(
+        used=used,
         base=book.base_of(epoch),
         taken_today=book.taken(seeding),
         seeding=seeding,
         disk_free=disk.f_bavail * disk.f_frsize,
         disk_names_free=disk.f_favail if disk.f_files else None,
     )
-
-
-def _used(call: Call) -> Amount:
-    total, names = call.holding.used()
-    return Amount(total, names, len(call.holding.stored()))
-
-
-def _holds_any(call: Call) -> bool:
-    return any(stored.held for stored in call.holding.stored())
+    return book, usage
 
 
 def _limits(terms: Terms) -> Limits:

@@ -20,6 +20,8 @@ from appliance.trust.signed import NAME
 SESSIONS_PER_CALLER_MAX = 6
 REQUEST_BYTES_MAX = 16 * 1024 * 1024
 QUIET_SECONDS = 120.0
+DISK_FULL = NoSpace("the peer's disk is full.", remedy="Push again when there is room: what came is kept.")
+"""Said instead of a sentence that names a path of ours."""
 
 VERBS: Mapping[str, Callable[[Call], None]] = {
     "head": give.head,
@@ -45,7 +47,7 @@ def serve(node: Node, caller: str, channel: Channel) -> int:
     except Closed:
         return 0
     except ApplianceError as error:
-        return _refuse(node, caller, channel, error)
+        return _refuse(node, caller, channel, DISK_FULL if isinstance(error, NoSpace) and error.where else error)
     except Exception as error:  # the edge of the process: a caller gets a sentence, never a traceback
         _note(node, "vault-failed", caller=caller, error=f"{type(error).__name__}: {error}")
         return _refuse(node, caller, channel, _told(error))
@@ -77,7 +79,7 @@ def _note(node: Node, event: str, **details: str) -> None:
 def _told(error: Exception) -> ApplianceError:
     """What the caller may know of a failure of ours: its kind, not our paths."""
     if isinstance(error, OSError) and error.errno in FULL:
-        return NoSpace("the peer's disk is full.", remedy="Push again when there is room: what came is kept.")
+        return DISK_FULL
     return ApplianceError("the vault failed at this request.", remedy="Its journal says why; try again later.")
 
 

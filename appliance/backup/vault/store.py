@@ -1,12 +1,13 @@
 """What a peer holds of one service: blobs by their hash, and the generations that name them.
 
-    pool/ab/abcd...                     blobs, read-only, named by their SHA-256 partial/abcd...
-    what arrived of a blob so far; resumed by the byte rotten/abcd...                      a blob that failed its own
-    hash, kept 30 days to be looked at grants/00002                        the grant of each epoch
+    pool/ab/abcd...                     blobs, read-only, named by their SHA-256
+    partial/abcd...                     what arrived of a blob so far; resumed by the byte
+    rotten/abcd...                      a blob that failed its own hash, kept 30 days to be looked at
+    grants/00002                        the grant of each epoch
     generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying holder's
-    receipt)
-                                        and bucket; `damaged` while a file of it is rotten or gone
-    ledger.json, damage, unreferenced, scrubbed, exchanged, alarm     small memories, each explained where it is written
+                                        receipt) and bucket; `damaged` while a file of it is rotten or gone
+    ledger.json, damage, unreferenced, scrubbed, exchanged, alarm
+                                        small memories, each explained where it is written
     lock                                held exclusively while a session publishes or thinning removes
     session.lock                        held by the one session that receives, by thinning and by repair
 
@@ -117,7 +118,10 @@ class Holding:
             file.flush()
             if digest.hexdigest() != entry.sha256:
                 path.unlink()
-                raise IntegrityError(f"what was sent as {entry.path} does not have the hash the list gives.")
+                raise IntegrityError(
+                    f"what was sent as {entry.path} does not have the hash the list gives.",
+                    remedy="Mend it where it comes from: `appliance backup mend`, or `vault repair` at a holder.",
+                )
             os.fchmod(file.fileno(), 0o440)
             os.fsync(file.fileno())
         self._enter_pool(path, entry.sha256)

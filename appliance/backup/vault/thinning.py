@@ -1,5 +1,4 @@
-"""Let go of what retention no longer keeps. What is kept is decided by `backup/retention.py`, from this node's ageing
-clock.
+"""Let go of what retention no longer keeps, by this node's ageing clock (`backup/retention.py` decides what that is).
 
 Invariant: at every moment, and after a cut between any two steps, each generation that is still listed has all its
 blobs. So lists go first and durably, then blobs that no list left names; headers, grants and receipts stay for ever.

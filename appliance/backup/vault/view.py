@@ -1,5 +1,4 @@
-"""Check a held generation with borg itself, without any key: the CRC of every stored object, and that they make a
-repository.
+"""Check a held generation with borg itself and without any key: that its files are a repository, whole by its CRCs.
 
 borg writes into what it checks: it rewrites `config`, makes an index and takes locks. So it gets a view: a new folder
 in which only the `data/` files are links into the pool, `config` and `README` are copies, and there is no index (an
