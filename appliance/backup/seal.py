@@ -114,15 +114,20 @@ def _add_papers(folder: Path, grant: Grant, envelopes: Path) -> list[str]:
     return names
 
 
+def next_sequence(chain: Chain, grant: Grant) -> int:
+    """The number of the generation that is sealed next under `grant`; it begins anew in each epoch."""
+    newest = chain.newest()
+    return newest.header.sequence + 1 if newest and newest.header.epoch == grant.epoch else 1
+
+
 def _sign(chain: Chain, grant: Grant, listing: bytes, entries: list[Entry], key: Path, now: float) -> Header:
     newest = chain.newest()
-    same_epoch = newest is not None and newest.header.epoch == grant.epoch
     private = load_key(key)
     raw = make_header(
         private,
         service=grant.service,
         epoch=grant.epoch,
-        sequence=newest.header.sequence + 1 if newest and same_epoch else 1,
+        sequence=next_sequence(chain, grant),
         previous=newest.header.id.digest if newest else NO_PARENT,
         time=utc_text(now),
         listing=listing,

@@ -22,7 +22,7 @@ from appliance.backup.own import own_paths
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import Safety, judge
-from appliance.backup.seal import seal
+from appliance.backup.seal import next_sequence, seal
 from appliance.backup.sight import note, unseen_nodes
 from appliance.backup.sources import Failure, LeftOut, Prepared, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
@@ -30,6 +30,7 @@ from appliance.borg.client import Borg
 from appliance.borg.errors import RepositoryDamaged
 from appliance.borg.locks import is_locked
 from appliance.borg.model import Created, Progress, Retention
+from appliance.borg.names import archive_name
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
@@ -168,8 +169,8 @@ def _save(
             raise NotFound(
                 f"nothing of {service} could be read: {'; '.join(str(failure.error) for failure in source.failures)}"
             )
-        # Names say when; the last digits tell two runs of one second apart.
-        archive = f"{service}-{utc_text(node.clock.now())}-{time.monotonic_ns() % 10**6:06d}"
+        number = f"{grant.epoch}.{next_sequence(chain_of(node, service), grant)}"
+        archive = archive_name(service, number, utc_text(node.clock.now()), time.monotonic_ns())
         return borg.create(archive, source.paths, cwd=source.cwd, exclude=source.exclude), source
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from appliance.borg.errors import Message
 from appliance.borg.model import Archive, Created, FileWarning, Item, Kind, Progress
+from appliance.borg.names import number_of
 from appliance.host.command import Result
 
 _KINDS: dict[str, Kind] = {
@@ -52,9 +53,9 @@ def created(stdout: bytes, warnings: tuple[FileWarning, ...]) -> Created:
 
 
 def archives(stdout: bytes) -> tuple[Archive, ...]:
-    """The answer of `borg list --json`, oldest first; borg leaves checkpoints out by itself."""
+    """The answer of `borg list --json`, in the order in which they were made; borg leaves checkpoints out by itself."""
     found = (Archive(a["name"], a["id"], _utc_seconds(a["start"])) for a in json.loads(stdout)["archives"])
-    return tuple(sorted(found, key=lambda archive: archive.start_utc_seconds))
+    return tuple(sorted(found, key=lambda archive: (number_of(archive.name), archive.start_utc_seconds)))
 
 
 def item(line: bytes) -> Item:

@@ -97,7 +97,7 @@ class Borg:
             raise errors.BorgFailed(f"borg gave no answer: {result.tail()}", where=str(self.repository.path)) from error
 
     def archives(self) -> tuple[Archive, ...]:
-        """All archives, oldest first, checkpoints excluded."""
+        """All archives in the order in which they were made (see `borg.names`), checkpoints excluded."""
         return answers.archives(self._read(argv.list_archives(self.repository.path)).stdout)
 
     def items(self, archive: str, under: str | None = None, *, with_folders_above: bool = False) -> Iterator[Item]:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.backup import writer
 from appliance.backup.begin import seal_envelopes
+from appliance.borg.names import archive_name
 from appliance.escrow import age, envelopes, paper_key
 from appliance.escrow.age import RecoveryKey
 from appliance.escrow.ceremony import ceremony
@@ -27,6 +28,8 @@ from appliance.trust.keys import public_line
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "recovery-by-hand.md"
 PASSPHRASE = "correct horse battery staple"
+OLDER = archive_name("docs-a", "2.9", "2031-01-01T00:00:00Z", 1)
+NEWER = archive_name("docs-a", "2.10", "2026-11-25T08:00:00Z", 2)
 FILES = {
     "délibérations/2026-11-24 conseil.txt": b"Le conseil municipal...\n" * 4000,
     "état civil.csv": bytes(range(256)) * 900,
@@ -87,8 +90,9 @@ def _back_up(folder: Path) -> tuple[Path, ServiceKey]:
     }
     for argv in (
         ("borg", "init", "-e", "keyfile-blake2", repository),
-        ("borg", "create", f"{repository}::old", next(iter(FILES))),
-        ("borg", "create", f"{repository}::new", "."),
+        # The first one's clock was years ahead, and nine comes before ten.
+        ("borg", "create", "--timestamp", "2031-01-01T00:00:00", f"{repository}::{OLDER}", next(iter(FILES))),
+        ("borg", "create", f"{repository}::{NEWER}", "."),
     ):
         subprocess.run(argv, cwd=source, env=environment, check=True, capture_output=True)
     return repository, ServiceKey(Secret(PASSPHRASE.encode()), Secret((folder / "keyfile").read_bytes()))

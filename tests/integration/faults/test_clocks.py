@@ -1,0 +1,94 @@
+"""The writer's clock is set a year back or forward between runs: order comes from sequences, nothing is lost or expired.
+
+The nights on which the clock changes are tables of cases: `tests/cases/schedule`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from appliance.backup import writer
+from appliance.backup.begin import chain_of
+from appliance.backup.node import open_node
+from appliance.backup.openable import open_best
+from appliance.borg.client import Borg
+from appliance.clock import SystemClock, utc_seconds, utc_text
+from appliance.restore.record import take
+from appliance.units import DAY
+from tests.integration.faults.ground import BLIND, BORG, ORIGIN, SERVICE, Ground, put_borg
+
+YEAR = 365 * DAY
+
+
+@dataclass
+class WrongClock(SystemClock):
+    """The machine's wall clock off by `seconds`; no setting of it touches the time since the start."""
+
+    seconds: float = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.seconds
+
+
+def run_at(ground: Ground, off_seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run on a machine whose clock is off, borg's included."""
+    clock = WrongClock(off_seconds)
+    stamp = utc_text(clock.now()).removesuffix("Z")
+    script = (
+        f'#!{sys.executable}\nimport os, sys\nwords = sys.argv[1:]\nif "create" in words:\n'
+        f'    at = words.index("create") + 1\n    words[at:at] = ["--timestamp", {stamp!r}]\n'
+        f"os.execv({BORG!r}, [{BORG!r}, *words])\n"
+    )
+    folder = put_borg(ground.work, script)
+    record = take(ground.documents, as_root=False)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        done = writer.run(open_node(ground.node().layout.root, clock), SERVICE)
+    assert done.safety.safe
+    ground.remember(done, record)
+
+
+@pytest.mark.parametrize("first", [-YEAR, YEAR])
+def test_a_clock_that_jumps_a_year_and_back_changes_no_order(
+    ground: Ground, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for off in (first, 0, -first, 0):
+        ground.change()
+        run_at(ground, off, monkeypatch)
+    ground.change()
+    ground.assert_healed()
+    names = chain_of(ground.node(), SERVICE).names()
+    assert [int(name.split(".")[1]) for name in names] == [1, 2, 3, 4, 5, 6]
+    times = [utc_seconds(chain_of(ground.node(), SERVICE).header(name).time) for name in names]
+    assert times != sorted(times), "the headers say what the clock said"
+    ground.assert_nothing_lost(extract=6)
+
+
+def test_the_newest_of_a_restore_is_the_last_that_was_saved_not_the_latest_by_the_clock(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock was a year ahead for one run, then right again."""
+    run_at(ground, YEAR, monkeypatch)
+    (ground.documents / "journal.txt").write_text("le dernier état")
+    run_at(ground, 0, monkeypatch)
+    to = ground.work / "restored"
+    ground.territory.nodes[ORIGIN].cli("restore", "all", "--service", SERVICE, "--to", str(to))
+    restored = to / str(ground.documents).lstrip("/")
+    assert (restored / "journal.txt").read_text() == "le dernier état"
+
+
+def test_tidying_with_a_wrong_clock_keeps_what_the_peers_hold(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    for off in (0, YEAR, -YEAR, 0):
+        ground.change()
+        run_at(ground, off, monkeypatch)
+    writer.tidy(ground.node(), SERVICE)
+    ground.change()
+    ground.assert_healed()
+    newest = ground.acknowledged[-1]
+    assert newest.archive in {item.name for item in Borg(open_best(ground.node(), SERVICE).repository).archives()}
+    ground.assert_nothing_lost(extract=2)
+    ground.assert_verified(BLIND)
