@@ -1,4 +1,4 @@
-"""The writer's clock is set a year back or forward between runs: order comes from sequences, nothing is lost or expired.
+"""The writer's clock is set a year back or forward between runs: order comes from sequences, nothing is lost.
 
 The nights on which the clock changes are tables of cases: `tests/cases/schedule`.
 """

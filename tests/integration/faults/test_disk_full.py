@@ -1,8 +1,7 @@
-"""The writer's own disk is full, at any step: a clear sentence, nothing lost, and the next run heals once there is room."""
+"""The writer's own disk is full, at any step: a clear sentence, nothing lost, and with room the next run heals."""
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from appliance.borg.errors import DiskFull
 from appliance.errors import NoSpace
 from appliance.host.command import run
 from appliance.units import MIB
+from tests.integration.faults.cut import fill
 from tests.integration.faults.ground import ORIGIN, SERVICE, Ground
 
 pytestmark = pytest.mark.root
@@ -86,9 +86,7 @@ def test_a_disk_that_fills_up_at_any_step_costs_that_run_only(tight: Ground, see
 
 def test_a_disk_full_before_the_run_is_said(tight: Ground) -> None:
     filler = tight.node().layout.root / "filler"
-    with pytest.raises(OSError, match="No space left"), open(filler, "wb", buffering=0) as file:
-        while file.write(os.urandom(1024)):
-            pass
+    fill(filler)
     said = tight.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
     assert said.exit_code == NoSpace.exit_code
     assert "the disk is full" in said.tail()

@@ -1,0 +1,161 @@
+"""Seeded runs of a fault or two: kill -9 of a backup, of borg, of a whole process group, of sshd, at a step, a byte or
+a moment drawn from the seed; then one run that heals, and a look for anything lost.
+
+`make test` draws a few from the seed of the day; `make soak SUITE=kills N=200` goes on where it stopped and writes down
+what came of it below docs/results.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance.units import KIB, MIB
+from tests.integration.faults.ground import BLIND, BORG, CUT, SERVICE, STANDBY, Ground, put_borg
+from tests.integration.faults.relay import relayed
+from tests.integration.faults.results import Results, runs_wanted
+
+SAMPLE = 6
+STEPS_MAX = 95
+"""A little more than a run of ours, or a borg, has: a fault that comes too late is a run like another."""
+
+DAY_SEED = int(os.environ.get("APPLIANCE_TEST_SEED", "1"))
+SAMPLED = [f"{DAY_SEED}-{number}" for number in range(SAMPLE)]
+SOAKED = [f"{DAY_SEED}-{number}" for number in range(runs_wanted(SAMPLE))]
+
+
+@dataclass
+class Fault:
+    """What is done to `ground`, with the choices of `draw`; each fault of FAULTS returns what it did in a few words."""
+
+    ground: Ground
+    draw: random.Random
+
+    def backup(self) -> subprocess.Popen[bytes]:
+        """A backup as the command line does it, in a process group of its own."""
+        words = (*appliance_argv(), "--state", str(self.ground.node().layout.root), "backup", "run", SERVICE)
+        environment = {**os.environ, "PYTHONPATH": str(code_folder())}
+        return subprocess.Popen(
+            words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+        )
+
+    def ours_at_a_step(self) -> str:
+        step = self.draw.randrange(1, STEPS_MAX)
+        self.ground.cut_backup(step)
+        return f"backup killed at step {step}"
+
+    def borg_at_a_step(self) -> str:
+        step = self.draw.randrange(1, STEPS_MAX)
+        words = shlex.join((sys.executable, str(CUT), str(step), str(self.ground.work / "steps"), "borg", BORG))
+        script = put_borg(self.ground.work, f'#!/bin/sh\nexec {words} "$@"\n') / "borg"
+        self.ground.cut_backup(0)
+        script.unlink()
+        script.parent.rmdir()
+        return f"borg killed at step {step}"
+
+    def ours_at_a_moment(self) -> str:
+        return self._at_a_moment(lambda process: os.kill(process.pid, signal.SIGKILL), "backup")
+
+    def everything_at_a_moment(self) -> str:
+        return self._at_a_moment(lambda process: os.killpg(process.pid, signal.SIGKILL), "backup and all it started")
+
+    def _at_a_moment(self, kill: Callable[[subprocess.Popen[bytes]], None], what: str) -> str:
+        seconds = self.draw.uniform(0.2, 2.0)
+        with self.backup() as process:
+            time.sleep(seconds)  # the fault itself: no state is waited for
+            kill(process)
+        return f"{what} killed after {seconds:.2f} s"
+
+    def sshd_at_a_byte(self) -> str:
+        """The peer's sshd, with its sessions, in the middle of what comes to it."""
+        peer = self.draw.choice((STANDBY, BLIND))
+        at = self.draw.randrange(1, 2 * MIB)
+        with relayed(self.ground.territory, peer) as relay:
+            relay.up.stall_after = at
+            with self.backup() as process:
+                deadline = time.monotonic() + 20
+                while relay.up.carried < at and process.poll() is None and time.monotonic() < deadline:
+                    time.sleep(0.005)
+                self.ground.territory.nodes[peer].kill()
+                relay.heal()
+                process.wait(60)
+        self.ground.territory.nodes[peer].start_sshd()
+        return f"sshd of {peer} killed at byte {at}"
+
+    def line_at_a_byte(self) -> str:
+        peer = self.draw.choice((STANDBY, BLIND))
+        at = self.draw.randrange(1, 2 * MIB)
+        with relayed(self.ground.territory, peer) as relay:
+            way = self.draw.choice(("up", "down"))
+            getattr(relay, way).cut_after = at if way == "up" else at % (8 * KIB) + 1
+            with self.backup() as process:
+                process.wait(60)
+        return f"line to {peer} cut {way} at byte {at}"
+
+
+FAULTS = (
+    Fault.ours_at_a_step,
+    Fault.borg_at_a_step,
+    Fault.ours_at_a_moment,
+    Fault.everything_at_a_moment,
+    Fault.sshd_at_a_byte,
+    Fault.line_at_a_byte,
+)
+
+
+def survive(ground: Ground, seed: str) -> str:
+    """One fault, or two in a row, drawn from `seed`; then what must hold. What was done, in words."""
+    fault = Fault(ground, random.Random(f"kills {seed}"))
+    told: list[str] = []
+    try:
+        for _ in range(fault.draw.choice((1, 1, 2))):
+            ground.change(random_bytes=fault.draw.choice((2 * KIB, 2 * MIB)))
+            told.append(fault.draw.choice(FAULTS)(fault))
+        ground.change()
+        ground.assert_healed()
+        ground.assert_nothing_lost()
+    except BaseException as error:
+        number = int(seed.split("-")[1]) + 1
+        error.add_note(f"after: {', '.join(told) or 'nothing yet'}")
+        error.add_note(f'repeat it with: make soak SUITE="soak_of_kills and {seed}" N={number} SEED={DAY_SEED}')
+        raise
+    return ", ".join(told)
+
+
+@pytest.mark.parametrize("drawn", SAMPLED)
+def test_a_fault_of_the_day_is_survived(ground: Ground, drawn: str) -> None:
+    print(survive(ground, drawn))
+
+
+@pytest.fixture(scope="session")
+def results() -> Results:
+    return Results("kills")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drawn", SOAKED)
+def test_soak_of_kills(request: pytest.FixtureRequest, results: Results, drawn: str) -> None:
+    if results.has(drawn):
+        pytest.skip("held in an earlier part of this soak")
+    started = time.monotonic()
+    done = survive(request.getfixturevalue("ground"), drawn)
+    results.held(drawn, done, time.monotonic() - started)
+
+
+@pytest.mark.slow
+def test_soak_of_kills_is_written_down(results: Results) -> None:
+    """The last of the soak: every run must have held."""
+    missing = [drawn for drawn in SOAKED if not results.has(drawn)]
+    assert not missing, f"these did not hold, or did not run: {', '.join(missing)}"
+    print(results.write_down(DAY_SEED, SOAKED, folder=Path(__file__).parents[3] / "docs/results"))
