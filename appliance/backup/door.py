@@ -36,6 +36,7 @@ def vault_command(state: Path, caller: str) -> tuple[str, ...]:
         "/usr/bin/env",
         f"PYTHONPATH={code}",
         sys.executable,
+        "-P",  # never code from the folder that sshd happens to start it in
         "-m",
         "appliance.backup.vault",
         str(state.resolve()),
