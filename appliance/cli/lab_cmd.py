@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.output import say
+from appliance.cli.output import emit, say
 from appliance.errors import WARNINGS, UsageError
 from appliance.lab.bench.bench import QUICK, Size
-from appliance.lab.bench.report import render, write
+from appliance.lab.bench.report import render, values, write
 from appliance.lab.bench.run import chosen, measure
 from appliance.lab.corpus import Progress, Summary, change, generate
 from appliance.units import format_bytes, parse_bytes
@@ -74,7 +74,7 @@ def bench(
     folder = out or (work.with_name("bench-results") if quick else Path("docs/results"))
     result = measure(work, how, names, command=command, now=time.time(), say=say)
     page = write(folder, result)
-    click.echo(render(result))
+    emit(values(result), render(result))
     say(f"Written: {page} and {page.with_suffix('.json').name}")
     return None if result.complete else WARNINGS
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.host.files import write_atomic
-from appliance.lab.bench.figures import Figure, Spread, spread
+from appliance.lab.bench.figures import Figure, spread
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def write(folder: Path, result: Result) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / f"bench-{result.date}.md"
     write_atomic(page, render(result).encode())
-    content = json.dumps(_values(result), ensure_ascii=False, indent=1)
+    content = json.dumps(values(result), ensure_ascii=False, indent=1)
     write_atomic(page.with_suffix(".json"), content.encode() + b"\n")
     return page
 
@@ -72,23 +72,16 @@ def number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _values(result: Result) -> dict[str, Any]:
+def values(result: Result) -> dict[str, Any]:
+    """All of the result, for programs."""
     return {
         "schema": 1,
         "date": result.date,
         "conditions": dict(result.conditions),
-        "figures": [
-            {
-                **asdict(figure),
-                "goal": str(figure.goal or ""),
-                "values": figure.values,
-                "spread": _spread(figure.spread),
-                "verdict": figure.verdict,
-            }
-            for figure in result.figures
-        ],
+        "figures": [_figure(figure) for figure in result.figures],
     }
 
 
-def _spread(found: Spread) -> dict[str, float]:
-    return asdict(found)
+def _figure(figure: Figure) -> dict[str, Any]:
+    judged = {"values": figure.values, "spread": asdict(figure.spread), "verdict": figure.verdict}
+    return {**asdict(figure), "goal": str(figure.goal or ""), **judged}
