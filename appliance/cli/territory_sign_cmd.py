@@ -32,7 +32,8 @@ from appliance.errors import WARNINGS, ApplianceError, Refused, UsageError
 from appliance.escrow.age import check_recipient
 from appliance.trust import signed, sshsig
 from appliance.trust.bundle import BYTES_MAX, TYPE, Bundle, make_bundle, read_bundle
-from appliance.trust.grant import REQUEST_TYPE, Grant, GrantRequest, make_grant, read_grant, read_request
+from appliance.trust.grant import REQUEST_TYPE, Grant, GrantRequest, read_request
+from appliance.trust.granted import Granted
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.signed import fingerprint
 
@@ -123,12 +124,14 @@ def grant(requests: tuple[Path, ...], bundle: Path, key: Path, out: Path, yes: b
     territory_key = load_key(key)
     in_force = _signed_bundle(bundle, territory_key)
     asked = _read_requests(requests, in_force)
-    answers = [read_grant(make_grant(territory_key, it), public_line(territory_key)) for it in asked]
+    granted = Granted(key)
+    answers = [granted.grant(territory_key, it) for it in asked]
     files = [out if single else out / f"{it.service}.grant" for it in answers]
     shown = [_asked(it, answer, in_force) for it, answer in zip(asked, answers, strict=True)]
     if not dry_run:
         for answer, file, words in zip(answers, files, shown, strict=True):
             _confirm(words, yes=yes)
+            granted.save()
             write_file(file, answer.document.raw)
     values = [_grant_json(answer, file, dry_run) for answer, file in zip(answers, files, strict=True)]
     said = shown if dry_run else [f"{it['out']}: {it['writer']} may write {it['service']}." for it in values]

@@ -74,9 +74,9 @@ def read_request(raw: bytes, writer_key: str) -> GrantRequest:
     )
 
 
-def make_grant(territory_key: Ed25519PrivateKey, request: GrantRequest) -> bytes:
-    """The territory key's answer to `request`: the next even epoch above every known one."""
-    epoch = request.known_epoch // 2 * 2 + 2
+def make_grant(territory_key: Ed25519PrivateKey, request: GrantRequest, *, above: int = 0) -> bytes:
+    """The territory key's answer to `request`: the next even epoch above every known one and `above`."""
+    epoch = max(request.known_epoch, above) // 2 * 2 + 2
     if epoch > EPOCH_MAX:
         raise Refused(
             f"{request.service} has used all its {EPOCH_MAX} epochs.", remedy="Start a new repository with a new key."

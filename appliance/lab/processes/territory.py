@@ -18,7 +18,8 @@ from appliance.lab.processes.node import ProcessNode
 from appliance.territory.model import Territory
 from appliance.territory.placement import place
 from appliance.trust.bundle import Member, accept_bundle, make_bundle
-from appliance.trust.grant import make_grant, read_request
+from appliance.trust.grant import read_request
+from appliance.trust.granted import Granted
 from appliance.trust.identity import create_identity, load_identity
 from appliance.trust.keys import create_key, load_key
 
@@ -81,7 +82,10 @@ class ProcessTerritory:
 
     def grant(self, request: bytes, node: str) -> bytes:
         """What the key holder does with a request: sign the next epoch."""
-        return make_grant(load_key(self.territory_key), read_request(request, self.members[node].keys.sign))
+        granted = Granted(self.territory_key)
+        grant = granted.grant(load_key(self.territory_key), read_request(request, self.members[node].keys.sign))
+        granted.save()
+        return grant.document.raw
 
     def begin_services(self) -> None:
         """Start every service at its origin under its first grant."""
