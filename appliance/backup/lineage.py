@@ -27,10 +27,19 @@ def remember(node: Node, service: str, sealed: Sealed) -> None:
     _change(node, service, lambda known: sealed.header.id.digest)
 
 
-def remember_cut(node: Node, service: str, sealed: Sealed) -> None:
-    """The same for what a run sealed that was cut before it could; never back to an older one."""
-    before = sealed.header.previous
-    _change(node, service, lambda known: sealed.header.id.digest if known == before else known)
+def remember_cut(node: Node, service: str, chain: Chain, sealed: Sealed) -> None:
+    """The same for what runs sealed that were cut before they could; never back to an older one.
+
+    Raise Refused when this machine remembers a generation that `sealed` does not continue: the folder is an older
+    image, and what it holds may have been sealed with counters that were used for something else since.
+    """
+
+    def newest(known: str | None) -> str | None:
+        if known is not None and not chain.leads_from(known, sealed.header.id):
+            raise _older_image(service)
+        return known and sealed.header.id.digest
+
+    _change(node, service, newest)
 
 
 def prove(
@@ -45,10 +54,7 @@ def prove(
     if known is None:
         proven = newest is None or bool(answered and not silent)
     elif newest is None or not chain.leads_from(known, newest.header.id):
-        raise Refused(
-            f"this machine sealed a newer generation of {service} than its state folder has: it is an older image.",
-            remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
-        )
+        raise _older_image(service)
     else:
         # The one after the remembered may be a run's that was cut between sealing and remembering: nothing left.
         proven = bool(answered) or known in (newest.header.id.digest, newest.header.previous)
@@ -57,6 +63,13 @@ def prove(
             f"{_who(answered, silent)}, and nothing here proves that this is no older image or clone of {node.name}.",
             remedy="The backup waits until they answer; borg must not write before (counters could be used twice).",
         )
+
+
+def _older_image(service: str) -> Refused:
+    return Refused(
+        f"this machine sealed a newer generation of {service} than its state folder has: it is an older image.",
+        remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
+    )
 
 
 def _who(answered: Collection[str], silent: Collection[str]) -> str:

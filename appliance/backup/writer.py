@@ -88,8 +88,7 @@ def _save_and_seal(
     with locked(layout.lock, what=f"the service {service}"):
         chain = chain_of(node, service)
         grant = own_grant(node, chain)
-        found = _survey(node, service, lines)
-        _compare(node, service, chain, found)
+        compare(node, service, chain, lines)
         seal_envelopes(node, service)
         with _mendable(service):
             created, source = _save(node, service, grant, on_progress)
@@ -148,10 +147,15 @@ def current_targets(node: Node, service: str) -> tuple[Target, ...]:
     return targets(node.bundle, service, node.name, lost | unseen_nodes(node, service))
 
 
-def _compare(node: Node, service: str, chain: Chain, found: Survey) -> None:
-    newest = chain.newest()
+def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
+    """Ask the peers what they know; raise Refused when one, or this machine's memory, knows more than `chain`.
+
+    It comes before borg writes. Of those unseen for long nobody is waited for.
+    """
+    found, newest = _survey(node, service, lines), chain.newest()
     answered = tuple(head.peer for head in found.heads)
-    prove(node, service, chain, newest, answered=answered, silent=tuple(found.silent))
+    silent = tuple(aim.node for aim in current_targets(node, service) if aim.node in found.silent)
+    prove(node, service, chain, newest, answered=answered, silent=silent)
     for head in found.heads:
         check_lineage(chain, newest, head)
 
@@ -224,7 +228,7 @@ def push_newest(node: Node, service: str, lines: Lines | None = None) -> tuple[P
     sealed = chain.newest()
     if sealed is None:
         raise NotFound(f"{service} has no sealed generation yet.", remedy="Run `appliance backup run`.")
-    remember_cut(node, service, sealed)
+    remember_cut(node, service, chain, sealed)
     folder = node.service(service).sealed / sealed.header.id.name
     receipts = {receipt.holder for receipt in chain.receipts(sealed.header.id, _keys(node))}
     peers = [aim.node for aim in current_targets(node, service) if aim.node not in receipts]

@@ -1,0 +1,168 @@
+"""Writers and vaults of a desk in one process: lines are pipes to a vault in a thread, and borg is a file that counts.
+
+Everything else is the product's: surveys, lineage, seals, chains, pushes, relays, fetches, grants and adoption.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.backup.adopt import install_key, own_repository
+from appliance.backup.begin import chain_of, request, take_first_grant
+from appliance.backup.chain import Sealed
+from appliance.backup.fetched import load_fetched, remember_fetched
+from appliance.backup.lineage import remember
+from appliance.backup.node import Node
+from appliance.backup.peers import Conversation, Lines
+from appliance.backup.push import Pushed
+from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.seal import seal
+from appliance.backup.vault.session import open_channel, serve
+from appliance.backup.vault.wire import Channel, Closed
+from appliance.backup.writer import compare, own_grant, push_newest
+from appliance.borg.nonce import NONCE_BURN, check_nonce, next_nonce, write_nonce
+from appliance.errors import Unreachable
+from appliance.escrow.envelopes import ServiceKey
+from appliance.host.files import locked
+from appliance.host.layout import ServiceLayout
+from appliance.secret import Secret
+from appliance.trust.grant import read_request
+from appliance.trust.granted import Granted
+from appliance.trust.keys import load_key
+from tests.unit.backup.vault.desk import ORIGIN, REPOSITORY, SERVICE, Desk
+
+QUIET_SECONDS = 20
+KEY = ServiceKey(Secret(b"phrase"), Secret(f"BORG_KEY {REPOSITORY}\n".encode()))
+
+
+class CutChannel(Channel):
+    """A channel that breaks after so many bytes were written to it."""
+
+    left = -1
+
+    def write(self, data: bytes | memoryview) -> None:
+        if 0 <= self.left < len(data):
+            super().write(memoryview(data)[: self.left])
+            raise Closed("the connection ended.")
+        self.left -= len(data) if self.left >= 0 else 0
+        super().write(data)
+
+
+@dataclass
+class World:
+    """`down`: nodes that do not answer; `cut`: after how many bytes the next line to a node breaks."""
+
+    desk: Desk
+    down: frozenset[str] = frozenset()
+    cut: Mapping[str, int] = field(default_factory=dict)
+
+    def line(self, node: Node, peer: str, *_: object) -> ThreadLine:
+        """In the place of `peers.Line`."""
+        if peer in self.down:
+            raise Unreachable(f"{peer} does not answer.")
+        return ThreadLine(self, node, peer)
+
+    def begin(self) -> None:
+        """The origin's service with its first grant, and a repository in which nothing is written."""
+        node = self.desk.open(ORIGIN)
+        layout = node.service(SERVICE)
+        (layout.repository / "data" / "0").mkdir(parents=True)
+        (layout.repository / "config").write_text(f"[repository]\nversion = 1\nid = {REPOSITORY}\n")
+        (layout.repository / "README").write_text("This is a Borg Backup repository.\n")
+        (layout.repository / "index.0").write_bytes(b"x")
+        install_key(layout, KEY)
+        asked = request(node, SERVICE, known_epoch=0, reason="first")
+        take_first_grant(node, SERVICE, self.grant(asked, ORIGIN))
+
+    def grant(self, asked: bytes, name: str) -> bytes:
+        """What the key holder answers, who remembers."""
+        granted = Granted(self.desk.territory_key)
+        writer_key = self.desk.open(name).bundle.member(name).keys.sign
+        grant = granted.grant(load_key(self.desk.territory_key), read_request(asked, writer_key))
+        granted.save()
+        return grant.document.raw
+
+    def run(self, name: str, stop: str = "") -> tuple[Sealed, tuple[Pushed, ...]]:
+        """`writer.run` with a borg that counts; killed once it has "sealed", or "remembered" what it sealed."""
+        node = self.desk.open(name)
+        layout, chain = node.service(SERVICE), chain_of(node, SERVICE)
+        with Lines(node) as lines, locked(layout.lock, what="the service"):
+            grant = own_grant(node, chain)
+            compare(node, SERVICE, chain, lines)
+            write(layout, grant.epoch)
+            sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
+            if stop == "sealed":
+                return sealed, ()
+            remember(node, SERVICE, sealed)
+        return sealed, () if stop else push_newest(node, SERVICE)
+
+    def fetch_to_continue(self, name: str) -> bytes:
+        """What `name` fetches and asks for to go on; the grant that it gets."""
+        node = self.desk.open(name)
+        sealed, found = fetch_for_resync(node, SERVICE)
+        remember_fetched(node, SERVICE, sealed)
+        return self.grant(request_after_fetch(node, SERVICE, found, "test"), name)
+
+    def adopt(self, name: str, raw_grant: bytes) -> None:
+        node = self.desk.open(name)
+        continue_under(node, SERVICE, load_fetched(node, SERVICE), raw_grant, KEY)
+
+
+class ThreadLine:
+    """A conversation with the vault of `peer`, which serves in a thread until the line is closed."""
+
+    def __init__(self, world: World, node: Node, peer: str) -> None:
+        (there_in, self._to), (self._from, there_out) = os.pipe(), os.pipe()
+        vault = open_channel(there_in, there_out)
+
+        def answer() -> None:
+            try:
+                serve(world.desk.open(peer), node.name, vault)
+            finally:
+                os.close(there_out)
+                os.close(there_in)
+
+        self.peer = node.bundle.member(peer)
+        self._thread = threading.Thread(target=answer)
+        self._thread.start()
+        channel = CutChannel(self._from, self._to, quiet_seconds=QUIET_SECONDS)
+        channel.left = world.cut.get(peer, -1)
+        self.conversation = Conversation(node, self.peer, channel)
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def explain(self, error: Closed) -> Unreachable:
+        return Unreachable(f"{self.peer.name} does not answer: {error.what}")
+
+    def close(self) -> None:
+        os.close(self._to)
+        self._thread.join()
+        os.close(self._from)
+
+
+def write(layout: ServiceLayout, epoch: int) -> None:
+    """What a run of borg does that matters here: one more segment, under a counter of the grant that is then used."""
+    repository = own_repository(layout)
+    value = next_nonce(repository)
+    check_nonce(value, epoch)
+    assert value is not None
+    write_nonce(repository.path, value + NONCE_BURN)
+    number = max((int(path.name) for path in repository.path.glob("data/0/*")), default=0) + 1
+    (repository.path / f"data/0/{number}").write_bytes(f"{value:016x} {os.urandom(8).hex()}".encode())
+    (repository.path / f"index.{number}").write_bytes(b"x")
+
+
+def counter_of(blob: bytes) -> str | None:
+    """The counter that a segment was written under; None for the other files of a generation."""
+    found = re.fullmatch(rb"([0-9a-f]{16}) [0-9a-f]{16}", blob)
+    return found[1].decode() if found else None
+
+
+def folder_of(desk: Desk, name: str) -> Path:
+    return desk.layout(name).root
