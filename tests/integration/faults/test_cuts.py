@@ -22,7 +22,7 @@ from tests.integration.faults.ground import BLIND, SERVICE, STANDBY, Ground
 from tests.integration.faults.relay import relayed
 
 NEW_BYTES = 6 * MIB
-CUTS = 5
+CUTS = 4
 UNDERWAY_BYTES_MAX = 3 * MIB
 """What ssh's window and the pipes hold, and no vault has seen yet, when a line breaks."""
 TALK_BYTES_MAX = 128 * KIB

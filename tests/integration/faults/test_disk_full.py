@@ -20,7 +20,7 @@ pytestmark = pytest.mark.root
 
 SIZE = 120 * MIB
 """borg wants 64 MiB to stay free before it commits, and 64 more once there is much to compact."""
-STEPS = 8
+STEPS = 5
 
 
 def mount(place: Path, *options: str) -> None:

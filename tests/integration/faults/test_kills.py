@@ -25,7 +25,7 @@ from tests.integration.faults.ground import BLIND, BORG, CUT, SERVICE, STANDBY, 
 from tests.integration.faults.relay import relayed
 
 KILLED = -signal.SIGKILL
-SAMPLE = 9
+SAMPLE = 6
 """Steps of each sweep in the daily run; the soak takes them all."""
 
 
