@@ -99,6 +99,14 @@ class Ground:
     def cut_backup(self, last: int | str) -> tuple[Result, int]:
         return self.cut(last, "backup", str(self.node().layout.root), SERVICE)
 
+    def stop(self, *names: str) -> None:
+        for name in names:
+            self.territory.nodes[name].stop()
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            self.territory.nodes[name].start_sshd()
+
     @property
     def grant_file(self) -> Path:
         return self.work / "grant"

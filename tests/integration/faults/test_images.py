@@ -42,16 +42,6 @@ def clone(ground: Ground) -> Path:
     return copy
 
 
-def stop(ground: Ground, *names: str) -> None:
-    for name in names:
-        ground.territory.nodes[name].stop()
-
-
-def start(ground: Ground, *names: str) -> None:
-    for name in names:
-        ground.territory.nodes[name].start_sshd()
-
-
 def assert_refused_untouched(ground: Ground, sentence: str) -> None:
     """The run is refused before borg writes: neither a counter nor a segment of the repository has moved."""
     repository = ground.layout().repository
@@ -86,9 +76,9 @@ def test_an_older_image_is_refused_by_the_machine_itself_when_no_peer_answers(gr
     ground.change()
     ground.save()
     put_back()
-    stop(ground, *HOLDERS)
+    ground.stop(*HOLDERS)
     assert_refused_untouched(ground, "this machine sealed a newer generation of docs-a than its state folder has")
-    start(ground, *HOLDERS)
+    ground.start(*HOLDERS)
     ground.fetch_to_continue()
     ground.adopt()
     ground.assert_healed()
@@ -98,15 +88,15 @@ def test_an_older_image_is_refused_by_the_machine_itself_when_no_peer_answers(gr
 def test_an_older_image_is_refused_when_only_a_peer_answers_that_is_as_old(ground: Ground) -> None:
     """The newest generation reached one peer, which is down; the one that answers sees nothing wrong."""
     put_back = image(ground)
-    stop(ground, BLIND)
+    ground.stop(BLIND)
     ground.change()
     lonely = writer.run(ground.node(), SERVICE)
     assert not lonely.safety.safe
     put_back()
-    start(ground, BLIND)
-    stop(ground, STANDBY)
+    ground.start(BLIND)
+    ground.stop(STANDBY)
     assert_refused_untouched(ground, "this machine sealed a newer generation of docs-a than its state folder has")
-    start(ground, STANDBY)
+    ground.start(STANDBY)
     ground.fetch_to_continue()
     ground.adopt()
     ground.assert_healed()
@@ -115,7 +105,7 @@ def test_an_older_image_is_refused_when_only_a_peer_answers_that_is_as_old(groun
 
 
 def test_without_any_peer_a_machine_that_remembers_goes_on_and_one_that_does_not_waits(ground: Ground) -> None:
-    stop(ground, *HOLDERS)
+    ground.stop(*HOLDERS)
     ground.change()
     assert not writer.run(ground.node(), SERVICE).safety.safe
     lineage = ground.node().layout.lineage
@@ -126,7 +116,7 @@ def test_without_any_peer_a_machine_that_remembers_goes_on_and_one_that_does_not
     assert_refused_untouched(ground, "no peer answers")
     lineage.write_bytes(remembered)
     assert not writer.run(ground.node(), SERVICE).safety.safe
-    start(ground, *HOLDERS)
+    ground.start(*HOLDERS)
     ground.assert_healed()
     ground.assert_nothing_lost()
 
@@ -134,12 +124,12 @@ def test_without_any_peer_a_machine_that_remembers_goes_on_and_one_that_does_not
 def test_a_run_cut_between_sealing_and_remembering_goes_on_alone(ground: Ground) -> None:
     lineage = ground.node().layout.lineage
     remembered = lineage.read_bytes()
-    stop(ground, *HOLDERS)
+    ground.stop(*HOLDERS)
     ground.change()
     writer.run(ground.node(), SERVICE)
     lineage.write_bytes(remembered)
     writer.run(ground.node(), SERVICE)
-    start(ground, *HOLDERS)
+    ground.start(*HOLDERS)
     ground.assert_healed()
 
 
@@ -161,7 +151,7 @@ def test_of_two_clones_the_second_to_write_is_refused(ground: Ground) -> None:
 
 def test_a_clone_that_no_peer_answers_does_not_write(ground: Ground) -> None:
     copy = clone(ground)
-    stop(ground, *HOLDERS)
+    ground.stop(*HOLDERS)
     with pytest.raises(Refused, match="no peer answers"):
         writer.run(open_node(copy), SERVICE)
 
@@ -169,11 +159,11 @@ def test_a_clone_that_no_peer_answers_does_not_write(ground: Ground) -> None:
 def test_a_clone_that_not_all_peers_answer_does_not_write(ground: Ground) -> None:
     """Only the peer that is down may know what the other copy wrote."""
     copy = clone(ground)
-    stop(ground, BLIND)
+    ground.stop(BLIND)
     ground.change()
     writer.run(ground.node(), SERVICE)
-    start(ground, BLIND)
-    stop(ground, STANDBY)
+    ground.start(BLIND)
+    ground.stop(STANDBY)
     with pytest.raises(Refused, match=f"not all peers answer .{STANDBY} does not., and nothing"):
         writer.run(open_node(copy), SERVICE)
 
@@ -183,13 +173,13 @@ def test_clones_that_wrote_at_once_are_a_fork_both_sides_of_which_are_kept(groun
     for one sequence. A new grant ends it; nothing is thrown away."""
     copy = clone(ground)
     shutil.copy(ground.node().layout.lineage, open_node(copy).layout.lineage)
-    stop(ground, BLIND)
+    ground.stop(BLIND)
     ground.change()
     ours = writer.run(ground.node(), SERVICE).sealed
-    start(ground, BLIND)
-    stop(ground, STANDBY)
+    ground.start(BLIND)
+    ground.stop(STANDBY)
     theirs = writer.run(open_node(copy), SERVICE).sealed
-    start(ground, STANDBY)
+    ground.start(STANDBY)
     assert (ours.header.epoch, ours.header.sequence) == (theirs.header.epoch, theirs.header.sequence)
     for node in (ground.node(), open_node(copy)):
         with pytest.raises(Refused, match="it was cloned"):
@@ -212,10 +202,10 @@ def test_a_fork_half_resynchronised_is_still_refused(ground: Ground) -> None:
     """Fetching brings the other side's headers here; knowing them is not continuing them."""
     copy = clone(ground)
     writer.run(open_node(copy), SERVICE)
-    stop(ground, *HOLDERS)
+    ground.stop(*HOLDERS)
     ground.change()
     writer.run(ground.node(), SERVICE)
-    start(ground, *HOLDERS)
+    ground.start(*HOLDERS)
     ground.fetch_to_continue()
     chain = chain_of(ground.node(), SERVICE)
     assert len([name for name in chain.names() if name.startswith("00002.0000000002.")]) == 2

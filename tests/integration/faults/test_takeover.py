@@ -36,22 +36,12 @@ def bulky(ground: Ground) -> Ground:
     return ground
 
 
-def stop(ground: Ground, *names: str) -> None:
-    for name in names:
-        ground.territory.nodes[name].stop()
-
-
-def start(ground: Ground, *names: str) -> None:
-    for name in names:
-        ground.territory.nodes[name].start_sshd()
-
-
 def leave_a_tail(ground: Ground) -> str:
     """The origin seals one generation that reaches nobody; its archive."""
-    stop(ground, STANDBY, BLIND)
+    ground.stop(STANDBY, BLIND)
     ground.change()
     tail = writer.run(ground.node(), SERVICE)
-    start(ground, STANDBY, BLIND)
+    ground.start(STANDBY, BLIND)
     assert not tail.safety.acknowledged
     return tail.created.archive
 
@@ -114,10 +104,10 @@ def test_who_wrote_before_is_refused_by_everybody_with_the_way_back(bulky: Groun
     assert "appliance backup resync" in refused.value.remedy
     for outcome in writer.push_newest(bulky.node(), SERVICE):
         assert isinstance(outcome.error, Refused), outcome
-    stop(bulky, BLIND)
+    bulky.stop(BLIND)
     with pytest.raises(Refused, match="hermitage knows epoch 4"):
         writer.run(bulky.node(), SERVICE)
-    start(bulky, BLIND)
+    bulky.start(BLIND)
     tail = chain_of(bulky.node(), SERVICE).newest()
     assert tail is not None
     assert tail.header.epoch == 2
@@ -128,7 +118,7 @@ def test_who_wrote_before_is_refused_by_everybody_with_the_way_back(bulky: Groun
 def test_the_vault_of_a_standby_that_took_over_fences_before_anybody_pushes(bulky: Ground) -> None:
     """The old writer may reach nobody but the new one's own vault, which no push has told of the new epoch."""
     leave_a_tail(bulky)
-    stop(bulky, BLIND)
+    bulky.stop(BLIND)
     bulky.fetch_to_continue(STANDBY)
     bulky.adopt(STANDBY)
     with pytest.raises(Refused, match="hermitage knows epoch 4"):
@@ -136,14 +126,14 @@ def test_the_vault_of_a_standby_that_took_over_fences_before_anybody_pushes(bulk
 
 
 def test_the_last_holder_takes_over_from_its_own_vault(bulky: Ground) -> None:
-    stop(bulky, BLIND, SPARE)
+    bulky.stop(BLIND, SPARE)
     bulky.territory.nodes[ORIGIN].stop()
     bulky.fetch_to_continue(STANDBY)
     bulky.adopt(STANDBY)
     bulky.change()
     alone = writer.run(bulky.node(STANDBY), SERVICE)
     assert (alone.safety.counted, alone.safety.promised) == ((), 2)
-    start(bulky, BLIND, SPARE)
+    bulky.start(BLIND, SPARE)
     bulky.assert_healed()
     bulky.assert_nothing_lost()
 
@@ -155,10 +145,10 @@ def test_the_last_holder_whose_copy_is_rotten_says_so_and_another_helps_when_it_
     with open(blob, "r+b") as file:
         file.seek(MIB)
         file.write(b"rot")
-    stop(bulky, BLIND, SPARE)
+    bulky.stop(BLIND, SPARE)
     with pytest.raises(Unreachable, match=r"hermitage: data/\d+/\d+ is rotten or gone here"):
         bulky.fetch_to_continue(STANDBY)
-    start(bulky, BLIND, SPARE)
+    bulky.start(BLIND, SPARE)
     assert take_over(bulky, STANDBY) > MIB
     bulky.assert_healed()
     bulky.assert_verified(BLIND)

@@ -10,7 +10,6 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from appliance.backup.adopt import install_key, own_repository
 from appliance.backup.begin import chain_of, request, take_first_grant
@@ -162,7 +161,3 @@ def counter_of(blob: bytes) -> str | None:
     """The counter that a segment was written under; None for the other files of a generation."""
     found = re.fullmatch(rb"([0-9a-f]{16}) [0-9a-f]{16}", blob)
     return found[1].decode() if found else None
-
-
-def folder_of(desk: Desk, name: str) -> Path:
-    return desk.layout(name).root

@@ -23,7 +23,7 @@ from appliance.backup.writer import current_targets, push_newest
 from appliance.errors import ApplianceError, Unreachable
 from appliance.lab.demo.whole import prove_whole
 from appliance.units import HOUR
-from tests.unit.backup.in_process import World, counter_of, folder_of
+from tests.unit.backup.in_process import World, counter_of
 from tests.unit.backup.vault.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk
 
 PEERS = (STANDBY, HOLDER, SPARE)
@@ -82,13 +82,13 @@ class GenerationsMachine(RuleBasedStateMachine):
     def take_an_image(self) -> None:
         """Of the origin's whole state folder."""
         self.images.append(self.desk.root.with_name(f"{self.desk.root.name}-image-{len(self.images)}"))
-        shutil.copytree(folder_of(self.desk, ORIGIN), self.images[-1])
+        shutil.copytree(self.desk.layout(ORIGIN).root, self.images[-1])
 
     @rule(which=st.integers(0, 2))
     def put_an_image_back(self, which: int) -> None:
         """The whole state folder, keys and counters; what the machine remembers lies beside it."""
-        shutil.rmtree(folder_of(self.desk, ORIGIN))
-        shutil.copytree(self.images[which % len(self.images)], folder_of(self.desk, ORIGIN))
+        shutil.rmtree(self.desk.layout(ORIGIN).root)
+        shutil.copytree(self.images[which % len(self.images)], self.desk.layout(ORIGIN).root)
 
     @rule(name=st.sampled_from((ORIGIN, STANDBY)), down=silent, at_once=st.sampled_from([True, True, False]))
     def ask_to_continue(self, name: str, down: tuple[str, ...], at_once: bool) -> None:

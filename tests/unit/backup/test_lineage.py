@@ -15,7 +15,7 @@ from appliance.backup.begin import chain_of
 from appliance.backup.lineage import prove, remember
 from appliance.backup.writer import push_newest
 from appliance.errors import Refused
-from tests.unit.backup.in_process import World, folder_of
+from tests.unit.backup.in_process import World
 from tests.unit.backup.vault.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk
 
 ALL = frozenset({STANDBY, HOLDER, SPARE})
@@ -41,7 +41,7 @@ def world(made: Desk, tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def put_back(world: World, tmp_path: Path) -> Callable[[], None]:
     """Put the origin's state folder back to what it was after the first run."""
-    image, state = tmp_path / "image", folder_of(world.desk, ORIGIN)
+    image, state = tmp_path / "image", world.desk.layout(ORIGIN).root
     shutil.copytree(state, image)
 
     def put_back() -> None:
@@ -66,7 +66,7 @@ def test_what_two_cut_runs_sealed_is_remembered_before_it_is_sent(world: World, 
 
 def test_an_older_image_pushes_nothing_that_it_had_not_sent(world: World, tmp_path: Path) -> None:
     """It was sealed with counters that another generation has used since."""
-    state, image = folder_of(world.desk, ORIGIN), tmp_path / "with-an-unsent-one"
+    state, image = world.desk.layout(ORIGIN).root, tmp_path / "with-an-unsent-one"
     before = tmp_path / "before"
     shutil.copytree(state, before)
     world.down = ALL
