@@ -12,18 +12,21 @@ from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from appliance.backup.at_hand import place_at_hand
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, Lines, connect
+from appliance.backup.vault.call import is_texts
 from appliance.backup.vault.evidence import read_stored_header
+from appliance.backup.vault.limits import HEADERS_MAX, LISTING_BYTES_MAX
 from appliance.backup.vault.store import HEADER, LIST
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
 from appliance.host.files import make_private_folder, sha256_file
-from appliance.trust.generation import Entry, GenerationId, epoch_of, parse_list, read_header
-from appliance.trust.grant import read_grant
+from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, parse_list, read_header
+from appliance.trust.grant import Grant, read_grant
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def fetch(
     verb = "get-own" if node.bundle.terms(service).origin == node.name else "get"
     with connect(node, peer) as conversation:
         conversation.ask(verb, service, generation=name)
-        sealed = _read_generation(conversation, service, chain)
+        sealed = _read_generation(conversation, service, name, chain)
         make_private_folder(folder)
         entries = tuple(entry for entry in sealed.entries if paths is None or entry.path in paths)
         placed = place_at_hand(node, service, entries, folder)
@@ -127,27 +130,49 @@ def _take_held(node: Node, service: str, name: str, folder: Path, chain: Chain |
     return sealed
 
 
-def _read_generation(conversation: Conversation, service: str, chain: Chain | None) -> Sealed:
-    answer = conversation.channel.read_frame()
-    try:
-        name, size = str(answer["generation"]), int(answer["list_bytes"])
-        headers, grants = list(answer["headers"]), list(answer["grants"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"{conversation.peer.name} did not answer with a generation.") from error
+def _read_generation(conversation: Conversation, service: str, asked: str | None, chain: Chain | None) -> Sealed:
+    peer, answer = conversation.peer.name, conversation.channel.read_frame()
+    name, size = answer.get("generation"), answer.get("list_bytes")
+    if type(size) is not int or not 0 < size <= LISTING_BYTES_MAX or not isinstance(name, str):
+        raise IntegrityError(
+            f"{peer} did not answer with a generation and a list of at most {LISTING_BYTES_MAX} bytes."
+        )
+    if asked is not None and name != asked:
+        raise IntegrityError(f"{peer} was asked for generation {asked} and answers with another.")
     listing = conversation.channel.read(size)
-    read = [read_grant(raw.encode(), conversation.node.bundle.territory_key) for raw in grants]
-    by_epoch = {grant.epoch: grant for grant in read if grant.service == service}
-    checked = [read_header(raw.encode(), by_epoch[epoch_of(raw.encode())].writer_key) for raw in headers]
-    header = next((header for header in checked if header.id.name == name and header.service == service), None)
+    grants, headers = _read_papers(conversation, service, answer)
+    header = next((header for header in headers if header.id.name == name), None)
     if header is None:
-        raise IntegrityError(f"{conversation.peer.name} offers a generation without its header.")
+        raise IntegrityError(f"{peer} offers generation {name} of {service} without its header.")
     sealed = Sealed(header, listing, parse_list(listing, header))
     if chain:
-        for grant in by_epoch.values():
+        for grant in grants.values():
             chain.add_grant(grant)
-        for other in checked:
+        for other in headers:
             chain.add_header(other)
     return sealed
+
+
+def _read_papers(
+    conversation: Conversation, service: str, answer: Mapping[str, Any]
+) -> tuple[dict[int, Grant], list[Header]]:
+    """The grants of an answer by epoch and its headers, all of `service`, each checked up to the territory key."""
+    peer = conversation.peer.name
+    grants, headers = answer.get("grants"), answer.get("headers")
+    if not (is_texts(grants) and is_texts(headers)) or len(headers) > HEADERS_MAX:
+        raise IntegrityError(f"{peer} did not answer with grants and at most {HEADERS_MAX} headers.")
+    read = [read_grant(raw.encode(), conversation.node.bundle.territory_key) for raw in grants]
+    by_epoch = {grant.epoch: grant for grant in read if grant.service == service}
+    checked = []
+    for raw in headers:
+        epoch = epoch_of(raw.encode())
+        if epoch not in by_epoch:
+            raise IntegrityError(f"{peer} offers a header of epoch {epoch} of {service} without its grant.")
+        header = read_header(raw.encode(), by_epoch[epoch].writer_key)
+        if header.service != service:
+            raise IntegrityError(f"{peer} answered for another service than {service}.")
+        checked.append(header)
+    return by_epoch, checked
 
 
 def _receive_files(channel: Channel, entries: tuple[Entry, ...], folder: Path) -> None:

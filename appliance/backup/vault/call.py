@@ -27,7 +27,7 @@ class Call:
     def texts(self, name: str) -> tuple[str, ...]:
         """The list of strings `name` of the request; raise IntegrityError for anything else."""
         value = self.request.get(name, [])
-        if not isinstance(value, list) or not all(map(is_text, value)):
+        if not is_texts(value):
             raise IntegrityError(f'the request\'s "{name}" is not a list of texts.')
         return tuple(value)
 
@@ -38,3 +38,8 @@ def is_text(value: object) -> TypeGuard[str]:
         return isinstance(value, str) and bool(value.encode() or True)
     except UnicodeEncodeError:
         return False
+
+
+def is_texts(value: object) -> TypeGuard[list[str]]:
+    """Whether `value` is a list of such texts."""
+    return isinstance(value, list) and all(map(is_text, value))

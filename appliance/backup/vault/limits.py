@@ -17,6 +17,8 @@ from appliance.errors import NoSpace
 from appliance.units import DAY, MIB, format_bytes
 
 CURRENT_EPOCH_SHARE = 0.7
+LISTING_BYTES_MAX = 16 * MIB
+"""About 180,000 files. What a vault holds in memory at once must stay small on a small machine."""
 HEADERS_PER_PUSH_MAX = 20_000
 HEADERS_MAX = 200_000
 NAMES_MIN = 100_000

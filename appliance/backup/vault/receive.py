@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from appliance.backup.node import Node
 from appliance.backup.vault import damage, ledger
 from appliance.backup.vault.call import Call
-from appliance.backup.vault.limits import Amount, Limits, Usage, check_room, day_of
+from appliance.backup.vault.limits import LISTING_BYTES_MAX, Amount, Limits, Usage, check_room, day_of
 from appliance.backup.vault.offer import Offer, check_writer, read_offer
 from appliance.backup.vault.relay import Relay, forget_relay, keep_relay, read_relay
 from appliance.backup.vault.store import NAME_BYTES, RECEIPT
@@ -25,8 +25,6 @@ from appliance.trust.receipt import make_receipt
 from appliance.trust.signed import SHA256
 from appliance.units import MIB
 
-LISTING_BYTES_MAX = 16 * MIB
-"""About 180,000 files. What a vault holds in memory at once must stay small on a small machine."""
 RECHECKS_MAX = 64
 SAVE_EVERY_BYTES = 64 * MIB
 NAMES_OF_A_PUBLICATION = 5

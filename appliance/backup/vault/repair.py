@@ -16,7 +16,8 @@ from appliance.backup.peers import Conversation, Lines
 from appliance.backup.vault import damage
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.evidence import LINK, read_stored_header
-from appliance.backup.vault.receive import LISTING_BYTES_MAX, sign_receipt
+from appliance.backup.vault.limits import LISTING_BYTES_MAX
+from appliance.backup.vault.receive import sign_receipt
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding
 from appliance.backup.vault.turn import turn
 from appliance.errors import ApplianceError, IntegrityError

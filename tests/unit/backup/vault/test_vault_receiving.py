@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.vault import receive
+from appliance.backup.vault import limits, receive
 from appliance.errors import ApplianceError, IntegrityError, NoSpace, Refused
 from appliance.trust.receipt import read_receipt
 from appliance.units import DAY, GIB, MIB
@@ -217,7 +217,7 @@ def test_a_doubted_blob_that_does_not_come_leaves_its_generations_unclaimed(desk
     assert assert_whole(desk) == [first.name, second.name], "the blob came back with the next push"
 
 
-@pytest.mark.parametrize("size", [-1, True, "5", None, receive.LISTING_BYTES_MAX + 1, 2**70])
+@pytest.mark.parametrize("size", [-1, True, "5", None, limits.LISTING_BYTES_MAX + 1, 2**70])
 def test_a_list_of_no_sensible_size_is_refused(desk: Desk, size: object) -> None:
     made = desk.seal(desk.grant(), {"config": b"c"})
     with (

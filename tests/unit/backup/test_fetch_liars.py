@@ -1,0 +1,109 @@
+"""A peer that answers with something else than what it was asked for: it is named, and the next holder is tried."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.backup import peers
+from appliance.backup.fetch import fetch, fetch_newest
+from appliance.backup.vault import give, session
+from appliance.backup.vault.call import Call
+from appliance.backup.vault.limits import HEADERS_MAX, LISTING_BYTES_MAX
+from appliance.errors import IntegrityError
+from appliance.trust.grant import read_grant
+from tests.unit.backup.in_process import World
+from tests.unit.backup.vault.desk import ORIGIN, SERVICE, STANDBY, Desk
+
+OLDER = "the older one"
+WITHOUT_GRANTS = {"grants": []}
+
+# What the standby puts in the place of its answer; what is said of it.
+LIES: dict[str, tuple[dict[str, Any], str]] = {
+    "another generation": ({"generation": OLDER}, "was asked for generation"),
+    "no generation": ({"generation": None}, "did not answer with a generation"),
+    "a list of less than nothing": ({"list_bytes": -1}, "a list of at most"),
+    "an endless list": ({"list_bytes": LISTING_BYTES_MAX + 1}, "a list of at most"),
+    "a list of true bytes": ({"list_bytes": True}, "a list of at most"),
+    "a list of a text": ({"list_bytes": "5"}, "a list of at most"),
+    "an epoch that nobody granted": (WITHOUT_GRANTS, "a header of epoch 2 of docs-a without its grant"),
+    "grants that are no texts": ({"grants": [{}]}, "did not answer with grants"),
+    "headers that are no list": ({"headers": {"a": "b"}}, "did not answer with grants"),
+    "no headers": ({"headers": []}, "without its header"),
+    "endless headers": ({"headers": ["x"] * (HEADERS_MAX + 1)}, f"at most {HEADERS_MAX} headers"),
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return Desk(tmp_path_factory.mktemp("desk") / "made").create()
+
+
+@pytest.fixture
+def world(made: Desk, tmp_path: Path) -> Iterator[World]:
+    """A service with two generations at both holders."""
+    world = World(made.copy(tmp_path / "desk"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(peers, "Line", world.line)
+        patch.setattr(os, "fsync", lambda fd: None)
+        world.begin()
+        world.run(ORIGIN)
+        world.run(ORIGIN)
+        yield world
+
+
+class Lying:
+    """The channel of a vault that answers a `get` with `lie` in it."""
+
+    def __init__(self, call: Call, lie: Mapping[str, Any]) -> None:
+        self._channel, self._lie = call.channel, lie
+
+    def write_frame(self, frame: Mapping[str, Any]) -> None:
+        self._channel.write_frame({**frame, **self._lie})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+
+def lying(lie: Mapping[str, Any]) -> Callable[[Call], None]:
+    """In the place of `give.get`: only the standby lies."""
+
+    def get(call: Call) -> None:
+        if call.node.name != STANDBY:
+            return give.get(call)
+        if lie == {"generation": OLDER}:
+            return give.get(replace(call, request={**call.request, "generation": call.holding.stored()[0].name}))
+        return give.get(replace(call, channel=Lying(call, lie)))  # type: ignore[arg-type]
+
+    return get
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_names_the_peer_and_the_next_holder_is_tried(
+    world: World, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lie, says = LIES[name]
+    monkeypatch.setitem(session.VERBS, "get-own", lying(lie))  # type: ignore[arg-type]
+    node = world.desk.open(ORIGIN)
+    newest = world.desk.holding(STANDBY).stored()[-1].name
+    with pytest.raises(IntegrityError) as raised:
+        fetch(node, SERVICE, STANDBY, newest, tmp_path / "direct")
+    assert says in raised.value.what
+    assert STANDBY in raised.value.what
+    sealed, _ = fetch_newest(node, SERVICE, tmp_path / "restored")
+    assert sealed.header.id.name == newest
+    assert (tmp_path / "restored" / "data/0/2").exists()
+
+
+def test_a_header_of_another_service_is_refused(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, held = world.desk.open(ORIGIN), world.desk.holding(STANDBY)
+    grant = read_grant(held.grant(held.epochs()[-1]), node.bundle.territory_key)
+    lie = {"headers": [world.desk.seal(grant, {"config": b"config"}, service="docs-d").text]}
+    monkeypatch.setitem(session.VERBS, "get-own", lying(lie))  # type: ignore[arg-type]
+    with pytest.raises(IntegrityError, match="another service"):
+        fetch(node, SERVICE, STANDBY, None, tmp_path / "direct")
