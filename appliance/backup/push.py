@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.ahead import send_ahead
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.peers import Conversation, Head, Lines
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused
@@ -56,13 +57,10 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
     header = sealed.header
     head = conversation.head(header.service)
     check_lineage(chain, sealed, head)
-    conversation.ask(
-        "put",
-        header.service,
-        grants=[grant.document.raw.decode() for grant in chain.grants().values()],
-        headers=chain.headers_after({tip.id.digest for tip in head.tips}) or [header.document.raw.decode()],
-        list_bytes=len(sealed.listing),
-    )
+    grants = [grant.document.raw.decode() for grant in chain.grants().values()]
+    headers = chain.headers_after({tip.id.digest for tip in head.tips}) or [header.document.raw.decode()]
+    rest = send_ahead(conversation, "put", header.service, headers, grants=grants)
+    conversation.ask("put", header.service, grants=grants, headers=list(rest), list_bytes=len(sealed.listing))
     conversation.channel.write(sealed.listing)
     raw = send_needed(conversation, sealed, {entry.sha256: folder / entry.path for entry in sealed.entries})
     return _checked_receipt(conversation, raw, sealed)
