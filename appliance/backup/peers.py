@@ -101,7 +101,7 @@ class Line:
     def __init__(self, node: Node, peer_name: str, before_send: Callable[[int], None]) -> None:
         self.peer = node.bundle.member(peer_name)
         argv = client_argv(
-            destination_of(self.peer),
+            destination_of(self.peer, node.name),
             identity=node.layout.keys / "ssh_ed25519",
             known_hosts=known_hosts_of(node),
             command=COMMAND,
@@ -182,15 +182,15 @@ def connect(node: Node, peer_name: str) -> Iterator[Conversation]:
         yield conversation
 
 
-def destination_of(peer: Member) -> Destination:
-    """Where ssh finds a node of the bundle."""
-    return Destination(peer.name, peer.node.address, peer.node.port, peer.user, peer.keys.host)
+def destination_of(peer: Member, caller: str) -> Destination:
+    """Where ssh of the node `caller` finds another node of the bundle."""
+    return Destination(peer.name, peer.node.reach, peer.node.port, peer.account_for(caller), peer.keys.host)
 
 
 def known_hosts_of(node: Node) -> Path:
     """The peers' host keys from the bundle, in the file ssh wants."""
     path = node.layout.run / "known_hosts"
-    text = "".join(known_hosts_line(destination_of(member)) for member in node.bundle.members.values())
+    text = "".join(known_hosts_line(destination_of(member, node.name)) for member in node.bundle.members.values())
     if not path.exists() or path.read_text() != text:
         os.makedirs(path.parent, mode=0o700, exist_ok=True)
         write_atomic(path, text.encode(), mode=0o600)

@@ -14,17 +14,19 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from appliance.errors import UsageError
 from appliance.escrow.age import check_recipient
 from appliance.trust.keys import PublicKeys
+from appliance.trust.network_keys import is_mesh_key, is_tls_key
 from appliance.trust.signed import NAME
 from appliance.trust.sshsig import public_text
 
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-KEYS = tuple(field.name for field in fields(PublicKeys))
+KEYS = tuple(field.name for field in fields(PublicKeys) if field.default is MISSING)
+NETWORK_KEYS = {"mesh": is_mesh_key, "tls": is_tls_key}
 REMEDY = "It is what `appliance node keys` prints."
 RAW_BYTES = 32  # of an Ed25519 public key
 
@@ -59,7 +61,7 @@ def merge(files: Iterable[Mapping[str, Collected]]) -> dict[str, Collected]:
                 raise UsageError(f"{node} has different keys in two files.", remedy="Keep the file it printed last.")
     owners: dict[str, str] = {}
     for node, value in merged.items():
-        for line in asdict(value.keys).values():
+        for line in (shown for shown in asdict(value.keys).values() if shown):
             if owners.setdefault(line, node) != node:
                 raise UsageError(f"{owners[line]} and {node} show the same key.", remedy="Collect both again.")
     return merged
@@ -68,7 +70,7 @@ def merge(files: Iterable[Mapping[str, Collected]]) -> dict[str, Collected]:
 def _one(value: Any, where: str) -> Collected:
     node = where.rsplit(": ", 1)[1]
     keys = value.get("keys") if isinstance(value, dict) else None
-    if not NAME.fullmatch(node) or not isinstance(keys, dict) or set(keys) != set(KEYS):
+    if not NAME.fullmatch(node) or not isinstance(keys, dict) or set(keys) - set(NETWORK_KEYS) != set(KEYS):
         raise UsageError(f"a node has a user and the keys {', '.join(KEYS)}.", where=where, remedy=REMEDY)
     if not USER.fullmatch(str(value.get("user"))):
         raise UsageError(f'"{value.get("user")}" is not the name of an account.', where=where, remedy=REMEDY)
@@ -77,7 +79,10 @@ def _one(value: Any, where: str) -> Collected:
         check_recipient(str(keys["age"]))
     except UsageError as error:
         raise UsageError(error.what, where=where, remedy=REMEDY) from error
-    return Collected(str(value["user"]), PublicKeys(**lines, age=str(keys["age"])))
+    network = {name: str(keys[name]) for name in NETWORK_KEYS if keys.get(name)}
+    if bad := [name for name, shown in network.items() if not NETWORK_KEYS[name](shown)]:
+        raise UsageError(f"its {bad[0]} key is none.", where=where, remedy=REMEDY)
+    return Collected(str(value["user"]), PublicKeys(**lines, age=str(keys["age"]), **network))
 
 
 def ssh_line(text: str) -> str:

@@ -94,6 +94,13 @@ def _address(value: str) -> str:
         return value
 
 
+def _mesh_address(value: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(value))
+    except ValueError:
+        raise refuse(f'"{value}" is not an IPv4 address such as 10.64.0.1.') from None
+
+
 def _schedule(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -140,6 +147,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Size = Annotated[int, _from_units(parse_bytes), Field(ge=0, le=NUMBER_MAX)]
 Duration = Annotated[int, _from_units(parse_duration), Field(ge=1, le=NUMBER_MAX)]
 Address = Annotated[str, AfterValidator(_address)]
+MeshAddress = Annotated[str, AfterValidator(_mesh_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 FolderOrFile = Annotated[str, _matching(r"/(?!.*(^|/)\.\.(/|$))[^\x00-\x1f]*", "is not an absolute path.")]
 Database = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}", "is not the name of a database.")]

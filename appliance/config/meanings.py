@@ -102,14 +102,18 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
     },
     schema.NodePart: {
         "name": "Its name, the same as in `appliance node init`.",
-        "address": "Where its peers reach its sshd: IP address or host name.",
-        "port": "Port of that sshd.",
+        "address": "Where its peers reach it: IP address or host name.",
+        "port": "Port of its sshd, at `mesh` where there is one.",
         "disk": "Size of its disk.",
         "offered": "How much of it is lent to the copies of others; placement never goes beyond.",
         "uplink": "Its line, one of `links`.",
         "fallback": f"{LATER}Its second line, one of `links`.",
         "push_mbit_per_second_max": "What one run may send in Mbit/s, to all its peers together, so that the town "
         "hall keeps its line while a first seeding lasts for days; 0 is no limit.",
+        "mesh": "Its IPv4 address inside the territory's WireGuard network; peers then reach its sshd there. All nodes "
+        "have one, or none.",
+        "mesh_port": "The UDP port at `address` that takes WireGuard's packets; 0 for a site behind a carrier's NAT, "
+        "which others reach through a relay.",
         "roles": f"Any of {_words(NODE_ROLES)}. `monitor` may ask every vault for its head; `voter`s must be none, "
         "3 or 5, in distinct failure domains; what the others do comes later.",
         "zones": "Failure domains on top of its site's.",

@@ -70,10 +70,25 @@ def _nodes(parts: Parts) -> Iterator[Finding]:
         ((node.name, (*node.path, "name")) for node in parts.nodes),
         lambda name, first: f'"{name}" is already the name of a node at {first[1]}.',
     )
+    yield from _mesh(parts)
     yield from _twice(
         (((node.part.address, node.part.port), (*node.path, "address")) for node in parts.nodes),
         lambda at, first: f"{at[0]} port {at[1]} is already the address of a node at {first[1]}.",
     )
+
+
+def _mesh(parts: Parts) -> Iterator[Finding]:
+    inside = [node for node in parts.nodes if node.part.mesh]
+    yield from _twice(
+        ((node.part.mesh, (*node.path, "mesh")) for node in inside),
+        lambda at, first: f"{at} is already the mesh address of a node at {first[1]}.",
+    )
+    if inside and not any(node.part.mesh_port for node in inside):
+        yield (*inside[0].path, "mesh_port"), "is 0 at every node: nobody could begin. One node must be reachable."
+    if inside:
+        for node in parts.nodes:
+            if not node.part.mesh:
+                yield node.path, f'lacks "mesh", an address such as {inside[0].part.mesh}: all nodes have one, or none.'
 
 
 def _offer(node: Placed[NodePart]) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from appliance.config.fields import (
     FolderOrFile,
     Insee,
     LocalSchedule,
+    MeshAddress,
     Name,
     Names,
     Port,
@@ -97,6 +98,8 @@ class NodePart(Strict):
     uplink: str
     fallback: str = ""
     push_mbit_per_second_max: Annotated[float, Field(ge=0)] = 0.0
+    mesh: MeshAddress = ""
+    mesh_port: Annotated[int, Field(ge=0, le=65535)] = 51820
     roles: Annotated[list[Annotated[str, one_of(*NODE_ROLES)]], Distinct] = []
     zones: Names = []
 

@@ -76,7 +76,9 @@ class Site:
 class Node:
     """A machine of ours; `offered_bytes` is what it lends to others' copies, `zones` come on top of its site's.
 
-    `push_bits_per_second_max` bounds what one run sends to all its peers together; 0 is no limit.
+    `push_bits_per_second_max` bounds what one run sends to all its peers together; 0 is no limit. `mesh` is its
+    address inside the territory's WireGuard network, "" without one; `mesh_port` is where it takes WireGuard's packets,
+    0 behind a carrier's NAT, where nobody can begin.
     """
 
     name: str
@@ -88,8 +90,15 @@ class Node:
     uplink: str
     fallback: str = ""
     push_bits_per_second_max: int = 0
+    mesh: str = ""
+    mesh_port: int = 51820
     roles: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
+
+    @property
+    def reach(self) -> str:
+        """The address at which other nodes talk to it."""
+        return self.mesh or self.address
 
 
 @dataclass(frozen=True)

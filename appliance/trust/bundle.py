@@ -35,7 +35,7 @@ FREE_FLOOR_BYTES = GIB
 
 @dataclass(frozen=True)
 class Member:
-    """A node as its peers reach and recognise it; `user` is the account behind its sshd."""
+    """A node as its peers reach and recognise it; `user` is the account behind its sshd (`account_for`)."""
 
     node: Node
     user: str
@@ -44,6 +44,10 @@ class Member:
     @property
     def name(self) -> str:
         return self.node.name
+
+    def account_for(self, caller: str) -> str:
+        """The account by which `caller` enters here; a `user` such as "vault-" is the beginning of one per caller."""
+        return self.user + caller if self.user.endswith("-") else self.user
 
 
 @dataclass(frozen=True)
@@ -133,9 +137,13 @@ def make_bundle(
         "recovery": recovery,
         "territory": codec.to_json(territory),
         "placements": codec.placements_to_json(placements),
-        "nodes": {name: {"user": member.user, "keys": asdict(member.keys)} for name, member in sorted(members.items())},
+        "nodes": {name: {"user": member.user, "keys": _shown(member.keys)} for name, member in sorted(members.items())},
     }
     return signed.make(TYPE, fields, key)
+
+
+def _shown(keys: PublicKeys) -> dict[str, str]:
+    return {name: value for name, value in asdict(keys).items() if value}
 
 
 def read_bundle(raw: bytes, territory_key: str) -> Bundle:

@@ -11,21 +11,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.errors import IntegrityError, NotFound
 from appliance.host.command import run
 from appliance.host.files import make_private_folder, write_atomic
+from appliance.trust.network_keys import create_mesh_key, create_tls_key
 from appliance.trust.sshsig import public_text
 
 PURPOSES = ("sign", "ssh", "host")
+NETWORK = ("mesh", "tls")
 
 
 @dataclass(frozen=True)
 class PublicKeys:
     """What a node shows: `sign` checks its headers and receipts, `ssh` lets it in, `host` names its sshd, `age` seals
-    to it.
+    to it. `mesh` and `tls` are what it shows to networks; "" for a node that was made before there were any.
     """
 
     sign: str
     ssh: str
     host: str
     age: str
+    mesh: str = ""
+    tls: str = ""
 
 
 def create_keys(folder: Path) -> PublicKeys:
@@ -39,6 +43,8 @@ def create_keys(folder: Path) -> PublicKeys:
         write_atomic(age, identity, mode=0o600)
     public = run(("age-keygen", "-y", str(age)), timeout_seconds=30, check=True).stdout
     write_atomic(folder / "age.pub", public)
+    create_mesh_key(folder)
+    create_tls_key(folder)
     return read_public_keys(folder)
 
 
@@ -71,7 +77,8 @@ def public_line(key: Ed25519PrivateKey) -> str:
 def read_public_keys(folder: Path) -> PublicKeys:
     """The public halves of the keys in `folder`."""
     lines = {name: _read_line(folder / f"{name}_ed25519.pub") for name in PURPOSES}
-    return PublicKeys(**lines, age=_read_line(folder / "age.pub"))
+    network = {name: _read_line(path) for name in NETWORK if (path := folder / f"{name}.pub").exists()}
+    return PublicKeys(**lines, age=_read_line(folder / "age.pub"), **network)
 
 
 def _read_line(path: Path) -> str:

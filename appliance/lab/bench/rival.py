@@ -134,7 +134,8 @@ def ssh_command(ground: Ground) -> str:
     """How borg reaches any peer: with the options that we use ourselves; it adds port, user and address."""
     member = ground.territory.members[ground.peers[0].name]
     home = ground.root / "rivals"
-    words = client_argv(destination_of(member), identity=_key(ground), known_hosts=home / "known_hosts", command="")
+    target = destination_of(member, member.name)  # in process mode one account takes every caller
+    words = client_argv(target, identity=_key(ground), known_hosts=home / "known_hosts", command="")
     pairs = itertools.batched(words[4:-2], 2, strict=True)  # between `ssh -F none -T` and whom to reach
     options = [word for pair in pairs if not pair[1].startswith(OF_ONE_PEER) for word in pair]
     return shlex.join((*words[:4], *options))

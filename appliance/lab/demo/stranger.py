@@ -68,7 +68,7 @@ def shell(stranger: Stranger) -> str:
     member = stranger.node.bundle.member(stranger.peer)
     for command in ("rm -rf .", "internal-sftp", "borg serve", ""):
         argv = client_argv(
-            destination_of(member),
+            destination_of(member, stranger.node.name),
             identity=stranger.node.layout.keys / "ssh_ed25519",
             known_hosts=known_hosts_of(stranger.node),
             command=command,

@@ -42,6 +42,8 @@ def test_a_bundle_is_read_back_as_it_was_made() -> None:
     assert (read.serial, read.territory, read.recovery) == (7, PLAN, "age1recovery")
     assert read.member("a") == Member(PLAN.nodes["a"], "peer", KEYS)
     assert read.terms("docs").holders == ("b", "c")
+    assert read.member("a").account_for("b") == "peer"
+    assert Member(PLAN.nodes["a"], "vault-", KEYS).account_for("b") == "vault-b"
     assert read.counted("a", ("b", "c")) == ("b",), "b and c lie in one zone"
     assert read.counted("gone", ("b",)) == ()
 

@@ -12,6 +12,7 @@ from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.layout import NodeLayout
 from appliance.trust.identity import create_identity, load_identity
 from appliance.trust.keys import create_key, create_keys, load_key, read_public_keys
+from appliance.trust.network_keys import is_mesh_key, is_tls_key
 
 
 def test_keys_are_made_once_and_kept(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_private_halves_are_the_owners_only(tmp_path: Path) -> None:
     create_keys(tmp_path / "keys")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "keys").iterdir()}
     private = {name: mode for name, mode in modes.items() if not name.endswith(".pub")}
-    assert private == dict.fromkeys(("sign_ed25519", "ssh_ed25519", "host_ed25519", "age"), 0o600)
+    assert private == dict.fromkeys(("sign_ed25519", "ssh_ed25519", "host_ed25519", "age", "mesh", "tls.pem"), 0o600)
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
 
 
@@ -38,6 +39,28 @@ def test_age_and_ssh_keygen_read_them(tmp_path: Path) -> None:
         ("ssh-keygen", "-y", "-f", tmp_path / "keys/host_ed25519"), capture_output=True, text=True, check=True
     )
     assert shown.stdout.split()[:2] == made.host.split()
+
+
+def test_openssl_reads_the_tls_key_and_what_is_shown_of_both_is_a_key(tmp_path: Path) -> None:
+    made = create_keys(tmp_path / "keys")
+    assert is_mesh_key(made.mesh)
+    assert is_tls_key(made.tls)
+    shown = subprocess.run(
+        ("openssl", "pkey", "-in", tmp_path / "keys/tls.pem", "-pubout"), capture_output=True, text=True, check=True
+    )
+    assert "".join(shown.stdout.splitlines()[1:-1]) == made.tls
+    for bad in ("", "AAAA", made.mesh + "\n", made.tls[:-4], "é"):
+        assert not is_mesh_key(bad)
+        assert not is_tls_key(bad)
+
+
+@pytest.mark.parametrize("name", ["mesh", "tls.pem"])
+def test_a_damaged_network_key_is_not_replaced(tmp_path: Path, name: str) -> None:
+    create_keys(tmp_path)
+    (tmp_path / name).write_text("hello")
+    with pytest.raises(IntegrityError, match="this is not a") as caught:
+        create_keys(tmp_path)
+    assert caught.value.where == str(tmp_path / name)
 
 
 def test_a_key_that_is_none_is_said_so_with_its_path(tmp_path: Path) -> None:
