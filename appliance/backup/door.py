@@ -14,6 +14,13 @@ from appliance.backup.node import Node
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.host.ssh import authorized_keys_line
 
+# Isolated: neither the folder that sshd starts it in, nor a PYTHON variable, nor the account's own packages can bring
+# code in. So the way to our code is an argument.
+ISOLATED = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from appliance.backup.vault.__main__ import main; sys.exit(main())"
+)
+
 
 def write_door(node: Node) -> Path:
     """Write `run/authorized_keys`: every other node of the bundle may talk to the vault under its own name, none
@@ -32,13 +39,4 @@ def write_door(node: Node) -> Path:
 def vault_command(state: Path, caller: str) -> tuple[str, ...]:
     """The forced command for `caller`; the same code as this process, wherever it lies."""
     code = Path(appliance.__file__).parent.parent
-    return (
-        "/usr/bin/env",
-        f"PYTHONPATH={code}",
-        sys.executable,
-        "-P",  # never code from the folder that sshd happens to start it in
-        "-m",
-        "appliance.backup.vault",
-        str(state.resolve()),
-        caller,
-    )
+    return (sys.executable, "-I", "-c", ISOLATED, str(code), str(state.resolve()), caller)

@@ -74,7 +74,7 @@ class Siege:
     def ssh(self, peer: str, command: str, *options: str, user: str = "") -> tuple[str, ...]:
         """The ssh command line of the stranger: any command, and any options before it."""
         argv = client_argv(
-            destination_of(self.territory.members[peer]),
+            destination_of(self.territory.members[peer], self.stolen.name),
             identity=self.stolen.layout.keys / "ssh_ed25519",
             known_hosts=known_hosts_of(self.stolen),
             command=command,
