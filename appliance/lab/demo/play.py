@@ -118,7 +118,9 @@ def _play_as_root(work: Path, data: Path | None, *, keep: bool) -> Story:
         story.step("owners and devices", partial(_owners, folder, documents))
         story.write()
     finally:
-        if not keep:
+        if keep:
+            click.echo(f"All of it lies in {folder}. Once its processes have ended, `rm -rf {folder}` removes it.")
+        else:
             shutil.rmtree(folder, ignore_errors=True)
     return story
 
