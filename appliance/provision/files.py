@@ -1,0 +1,61 @@
+"""What a part of a host should look like: whole files, accounts, folders that hold nothing else. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PARTS = ("hosts", "firewall", "mesh", "vault")
+CANDIDATE = "{candidate}"
+
+
+@dataclass(frozen=True)
+class WantedFile:
+    """A whole file as it should be.
+
+    `check` is an argv that must end with 0 before the file is in force. Where it names CANDIDATE it reads the new text
+    from a file beside, before anything changed; otherwise it runs with the file in place, and the old one comes back
+    when it fails. `reload` brings a changed file in force; `in_force` asks the machine whether it is, whatever the disk
+    says, and ends with 0 then.
+    """
+
+    path: str
+    text: str
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    check: tuple[str, ...] = ()
+    reload: tuple[str, ...] = ()
+    in_force: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OwnedFolder:
+    """A folder of which we own every file that matches the glob `names`: one that nobody wants is removed."""
+
+    path: str
+    names: str = "*"
+    mode: int = 0o755
+
+
+@dataclass(frozen=True)
+class Account:
+    """A system account without password; it is made when it is missing and never deleted.
+
+    A number used again would give the next account the files of the last; an account whose keys are gone lets nobody in.
+    """
+
+    name: str
+    home: str = "/nonexistent"
+    shell: str = "/usr/sbin/nologin"
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a host (one of PARTS) as it should be; `warnings` say what cannot be, one sentence each."""
+
+    name: str
+    files: tuple[WantedFile, ...] = ()
+    folders: tuple[OwnedFolder, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    warnings: tuple[str, ...] = ()
