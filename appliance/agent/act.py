@@ -10,6 +10,7 @@ from typing import Any
 from appliance.agent.decisions import (
     BackUp,
     Catalogue,
+    Check,
     Drill,
     Exchange,
     Push,
@@ -23,6 +24,7 @@ from appliance.agent.decisions import (
 )
 from appliance.agent.memory import LEFT_OUT_MAX, Outcome
 from appliance.backup import writer
+from appliance.backup.alarms import alarm_of
 from appliance.backup.begin import chain_of
 from appliance.backup.drill import drill
 from appliance.backup.exchange import exchange
@@ -35,6 +37,7 @@ from appliance.backup.targets import load_acts
 from appliance.backup.vault.repair import repair
 from appliance.backup.vault.scrub import Budget, scrub
 from appliance.backup.vault.thinning import thin_holding
+from appliance.backup.vault.view import check_view
 from appliance.backup.verify import verify_data
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace
@@ -134,8 +137,9 @@ def _drill(node: Node, work: Drill) -> Outcome:
 
 
 def _exchange(node: Node, work: Exchange) -> Outcome:
-    """Ask and compare; what a peer lacks is brought by a work of its own, which may take long."""
+    """Ask, compare, freeze where something is amiss; what a peer lacks is brought by another work, which may be long."""
     found = exchange(node, work.service)
+    alarm_of(node, found)
     withheld = (
         f"{peer} signed for generation {short_name(name)} and withholds it now."
         for peer, name in found.withheld.items()
@@ -168,6 +172,13 @@ def _scrub(node: Node, work: Scrub) -> Outcome:
     return Outcome(figures=figures)
 
 
+def _check(node: Node, work: Check) -> Outcome:
+    """A fault is an alarm, not a failure: every hash is in order, so no other holder has it better."""
+    done = check_view(node, work.service)
+    fault = f"borg finds generation {short_name(done.generation)} damaged, as it was sealed: {done.fault}"
+    return Outcome(mark=done.generation, alarms=(fault,) if done.fault else ())
+
+
 def _thin(node: Node, work: Thin) -> Outcome:
     done = thin_holding(node, work.service)
     return Outcome(figures={"generations": len(done.dropped), "bytes": done.bytes_removed})
@@ -196,6 +207,7 @@ ACTIONS: Mapping[type[Work], Callable[[Node, Any], Outcome]] = {
     Exchange: _exchange,
     Repair: _repair,
     Scrub: _scrub,
+    Check: _check,
     Thin: _thin,
     Tidy: _tidy,
 }

@@ -7,7 +7,7 @@ doubles. What is wanted now is begun in the order of urgency, as far as its lane
     send   pushes, replications: mostly wait for the line, so each service has its own
     read   a catalogue: lists archives, one at a time
     prove  a verification, a drill: read a copy apart, may take hours, one at a time
-    keep   repair, exchange, scrub, thinning of what is held for others: one at a time
+    keep   repair, exchange, scrub, thinning, check of what is held for others: one at a time
 
 A backup that has sealed only sends; days of first seeding over a thin line therefore stop neither other services nor
 the next local backup of the same one.
@@ -15,12 +15,14 @@ the next local backup of the same one.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from appliance.agent.decisions import (
     BackUp,
     Catalogue,
+    Check,
     Decision,
     Drill,
     Exchange,
@@ -48,6 +50,7 @@ SCRUB_SECONDS = DAY
 SCRUB_ROUND_DAYS = 28
 SCRUB_BYTES_MIN = GIB
 THIN_SECONDS = DAY
+CHECK_SECONDS = 7 * DAY
 TIDY_SECONDS = DAY
 TIDY_FROM_GENERATIONS = 24
 
@@ -220,6 +223,18 @@ def _keep(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     budget = max(SCRUB_BYTES_MIN, held.quota_bytes // SCRUB_ROUND_DAYS)
     yield from _regularly(Scrub(name, "a part is read again every day", budget), SCRUB_SECONDS, view, now, pace)
     yield from _regularly(Thin(name, "retention is applied every day"), THIN_SECONDS, view, now, pace)
+    check = Check(name, "borg checks what is held every week")
+    first = _spread(f"{view.node} {name}", CHECK_SECONDS) - now.age
+    if view.last(Check.kind, name) is None and first > 0:
+        yield _Wish(first, check)
+    else:
+        yield from _regularly(check, CHECK_SECONDS, view, now, pace)
+
+
+def _spread(name: str, interval: int) -> float:
+    """When in `interval` seconds the thing `name` has its turn, so that not all of them come at once: always the
+    same."""
+    return zlib.crc32(name.encode()) % interval
 
 
 def _prove(readable: Readable, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:

@@ -93,6 +93,13 @@ class Scrub(Work):
 
 
 @dataclass(frozen=True)
+class Check(Work):
+    """Let borg itself look at the newest generation held, without any key."""
+
+    kind = "check"
+
+
+@dataclass(frozen=True)
 class Thin(Work):
     kind = "thin"
 
@@ -113,7 +120,8 @@ class Wait:
 Decision = Work | Wait
 
 KINDS: Mapping[str, Callable[..., Work]] = {
-    kind.kind: kind for kind in (BackUp, Push, Replicate, Catalogue, Verify, Drill, Repair, Exchange, Scrub, Thin, Tidy)
+    kind.kind: kind
+    for kind in (BackUp, Push, Replicate, Catalogue, Verify, Drill, Repair, Exchange, Scrub, Check, Thin, Tidy)
 }
 
 

@@ -58,9 +58,9 @@ def _details(it: Judged) -> Iterator[str]:
         yield f"left out of the last backup, {facts['left_out_count']}:"
         yield from (f"  {printable(item['path'])}: {printable(item['reason'])}" for item in left_out[:_LEFT_OUT_SHOWN])
     if it.role == "held" and facts:
-        done = [(kind, facts[f"last_{kind}_seconds"]) for kind in ("exchange", "scrub", "thin")]
+        done = [(kind, facts[f"last_{kind}_seconds"]) for kind in ("exchange", "scrub", "thin", "check")]
         told = [f"{kind} {format_duration(_number(ago))} ago" for kind, ago in done if ago is not None]
-        yield f"last {', '.join(told)}" if told else "not yet exchanged, scrubbed or thinned"
+        yield f"last {', '.join(told)}" if told else "not yet exchanged, scrubbed, thinned or checked"
 
 
 def _next_run(seconds: object) -> str:

@@ -10,7 +10,7 @@ from appliance.monitor.view import Attempt, Held, Now, Readable, View
 from appliance.units import DAY, format_bytes, format_duration
 
 QUOTA_WARNING = 0.9
-UPKEEP = ("exchange", "scrub", "thin")
+UPKEEP = ("exchange", "scrub", "thin", "check")
 NAMED_MAX = 3
 SILENT_SECONDS_MAX = DAY
 PROOFS = {"verify": VERIFY_SECONDS, "drill": DRILL_SECONDS}
@@ -75,6 +75,9 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
         )
     if held.frozen:
         yield Reason("warning", f"nothing of it is thinned: {held.frozen}", "Find out why; an act `unfreeze` ends it.")
+    checked = view.last("check", held.service)
+    for alarm in checked.alarms if checked else ():
+        yield Reason("failed", alarm, "Find out at its origin what sealed it; older generations are not concerned.")
     yield from _room_reasons(held)
     yield from _exchange_reasons(held, view, now)
     yield from failures(UPKEEP, held.service, view)

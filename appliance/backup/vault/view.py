@@ -3,10 +3,15 @@
 borg writes into what it checks: it rewrites `config`, makes an index and takes locks. So it gets a view: a new folder
 in which only the `data/` files are links into the pool, `config` and `README` are copies, and there is no index (an
 old one gives false errors). Segments it only reads. The pool's files are read-only too, but that would not stop root.
+
+It runs as the account that calls it, which the journal names: in process mode there is no other, so a borg that turned
+against its caller could read what the node may. A checker's account of its own comes with real hosts.
 """
 
 from __future__ import annotations
 
+import os
+import pwd
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -47,7 +52,8 @@ def check_view(node: Node, service: str, name: str | None = None) -> ViewChecked
         except RepositoryDamaged as error:
             fault = error.what
     generation = sealed.header.id
-    node.journal.write("vault-checked", service=service, generation=str(generation), fault=fault)
+    account = pwd.getpwuid(os.geteuid()).pw_name
+    node.journal.write("vault-checked", service=service, generation=str(generation), fault=fault, account=account)
     return ViewChecked(service, generation.name, fault)
 
 

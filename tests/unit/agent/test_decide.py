@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from appliance.agent.decide import Pace, decide
-from appliance.agent.decisions import Decision, Push, Scrub, Wait, Work, from_words, to_words
+from appliance.agent.decisions import Check, Decision, Push, Scrub, Wait, Work, from_words, to_words
 from appliance.units import DAY, GIB
 from tests.unit.monitor.views import AGE, now, view
 
@@ -68,3 +68,14 @@ def test_nothing_due_waits_no_longer_than_a_look_and_says_what_comes() -> None:
 def test_a_decision_survives_the_command_line_of_its_worker() -> None:
     work = Push("docs-a", "generation 2.7 is not yet at « Bé »", ("hermitage", "commune-b"))
     assert from_words(*to_words(work)) == work
+
+
+def test_new_nodes_spread_their_first_checks_over_the_week() -> None:
+    held = {"held": [{"service": name} for name in ("docs-x", "docs-y", "docs-z")]}
+    done = {f"{kind} {it['service']}": {"ok": "1m"} for kind in ("exchange", "scrub", "thin") for it in held["held"]}
+    first: dict[str, int] = {}
+    for day in range(8):
+        seen = view(now(age=day * DAY), {**held, "attempts": done})
+        checked = {it.service for it in decide(seen, now(age=day * DAY), Pace()) if isinstance(it, Check)}
+        first = {**dict.fromkeys(checked, day), **first}
+    assert len(set(first.values())) > 1

@@ -1,0 +1,54 @@
+"""What an exchange of heads finds that stops thinning here: a fork in this vault, a holder that withholds.
+
+Each such event freezes once, for 14 days (`vault/freeze.py`): while people look into it nothing older goes, and one
+that lasts must not fill the disk for ever. The events told are kept in the holding's file `alarmed`, written after the
+alarm is raised, so a cut between the two raises it once more and never not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from appliance.backup.exchange import Findings
+from appliance.backup.fetch import short_name
+from appliance.backup.node import Node
+from appliance.backup.vault.freeze import raise_alarm
+from appliance.backup.vault.give import open_forks
+from appliance.backup.vault.store import Holding
+from appliance.host.files import write_atomic
+
+
+def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:
+    """Freeze thinning for what is new in `found`, and say what that is; an event that ends may come anew."""
+    holding = node.holding(found.service)
+    now, told = _events(holding, found), _load(holding)
+    new = tuple(sorted(now.keys() - told))
+    if new:
+        raise_alarm(node, found.service, " ".join(now[event] for event in new))
+    # Of a peer that is silent nobody knows whether it has come to its senses.
+    waiting = {event for event in told if event.split(" ")[1] in found.silent}
+    if now.keys() | waiting != told:
+        write_atomic(holding.root / "alarmed", json.dumps(sorted(now.keys() | waiting)).encode(), mode=0o600)
+    return new
+
+
+def _events(holding: Holding, found: Findings) -> Mapping[str, str]:
+    """The sentence of each event, by a text that is the same as long as it lasts: its kind, then a peer or number."""
+    stored = holding.stored()
+    forks = open_forks(stored) if stored else []
+    return {
+        **{f"fork {number}": f"two generations {number} are here." for number in forks},
+        **{
+            f"withheld {peer} {name}": f"{peer} signed for generation {short_name(name)} and withholds it now."
+            for peer, name in found.withheld.items()
+        },
+    }
+
+
+def _load(holding: Holding) -> frozenset[str]:
+    """What was told before; nothing when that is lost or damaged, which tells it once more."""
+    try:
+        return frozenset(map(str, json.loads((holding.root / "alarmed").read_bytes())))
+    except (OSError, ValueError, TypeError):
+        return frozenset()
