@@ -26,16 +26,20 @@ def load(place: Path) -> Territory:
     Raise InvalidFile with all mistakes, one a line; NotFound or Forbidden when the file cannot be read.
     """
     file = territory_file(place)
+    return parse(read_raw(file), name=str(file))
+
+
+def read_raw(file: Path) -> bytes:
+    """The content of `file`, at most one byte more than a territory may have; raise NotFound or Forbidden."""
     try:
         with open(file, "rb") as stream:
-            raw = stream.read(BYTES_MAX + 1)
+            return stream.read(BYTES_MAX + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound(
             "there is no such file.", where=str(file), remedy=f"Name a folder with a {FILE_NAME}."
         ) from error
     except PermissionError as error:
         raise Forbidden("this account may not read it.", where=str(file)) from error
-    return parse(raw, name=str(file))
 
 
 def territory_file(place: Path) -> Path:
@@ -50,7 +54,7 @@ def parse(raw: bytes, *, name: str) -> Territory:
     What is asked of failure domains is only checked in a file that has no other mistake: it needs the whole territory.
     """
     problems = Problems(name)
-    root = _root(raw, problems)
+    root = read_root(raw, problems)
     parts = read_parts(root, problems)
     _note(check_references(parts), root, problems)
     if problems.any_found or parts.territory is None:
@@ -62,7 +66,7 @@ def parse(raw: bytes, *, name: str) -> Territory:
     return with_implicit(territory)
 
 
-def _root(raw: bytes, problems: Problems) -> Mapping:
+def read_root(raw: bytes, problems: Problems) -> Mapping:
     """The file as a tree with its defaults filled in; raise InvalidFile when it is none."""
     root = read_tree(_text(raw, problems), problems)
     if isinstance(root, Mapping):
