@@ -100,18 +100,20 @@ class Borg:
         """All archives in the order in which they were made (see `borg.names`), checkpoints excluded."""
         return answers.archives(self._read(argv.list_archives(self.repository.path)).stdout)
 
-    def items(self, archive: str, under: str | None = None, *, with_folders_above: bool = False) -> Iterator[Item]:
+    def items(
+        self, archive: str, under: str | None = None, *, with_folders_above: bool = False, exact: bool = True
+    ) -> Iterator[Item]:
         """Every entry of `archive`, or `under` with all below it, in the archive's order, without holding them all.
 
         `with_folders_above` are then all that `extract` would bring. Names are exact, bytes that are not UTF-8 included
-        (see `borg.answers`).
+        (see `borg.answers`). Not `exact`, each such byte is a "?": one of them costs as much as all the rest.
         """
         listing = self._items(archive, _patterns(under, with_folders_above=with_folders_above))
         names = self._names(archive, under, with_folders_above=with_folders_above)
         with contextlib.closing(listing), contextlib.closing(names):
             read = 0
             for index, item in enumerate(listing):
-                if "?" not in item.path and "?" not in item.link_target:
+                if not exact or ("?" not in item.path and "?" not in item.link_target):
                     yield item
                     continue
                 exact = next(itertools.islice(names, index - read, None))
@@ -125,7 +127,13 @@ class Borg:
         raise errors.PathMissing(f'"{path}" is not in the archive {archive}.')
 
     def extract(
-        self, archive: str, paths: Sequence[str], into: Path, *, numeric_ids: bool = False
+        self,
+        archive: str,
+        paths: Sequence[str],
+        into: Path,
+        *,
+        numeric_ids: bool = False,
+        may_have_root: bool = True,
     ) -> tuple[FileWarning, ...]:
         """Restore `paths` with all below them (none: everything) below the folder `into`; sparse.
 
@@ -134,6 +142,7 @@ class Borg:
         Resumable: a file that is there with the same size and time is left (borg sets the time last). `into` must be a
         folder of ours: borg follows a symlink that it finds there. Raise PathMissing for a path that is not in the
         archive. Owners are restored by name, or by number with `numeric_ids`, as root only.
+        Not `may_have_root` when a listing showed no "." in the archive: it is not looked for.
         """
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
         complete = self._complete(archive, paths, into) if any(into.iterdir()) else frozenset()
@@ -148,7 +157,7 @@ class Borg:
                 if missing:
                     raise errors.PathMissing(f'"{missing[0]}" is not in the archive {archive}.')
                 warnings += answers.file_warnings(errors.messages(result))
-        if not paths:
+        if not paths and may_have_root:
             self._finish_root(archive, into, numeric_ids)
         return tuple(warnings)
 

@@ -16,6 +16,7 @@ from appliance.borg.client import Borg
 from appliance.borg.model import Kind, Progress
 from appliance.cli import restore_text as text
 from appliance.cli.arguments import FILE_TYPE, command, dry_run_option, printable
+from appliance.cli.options import options
 from appliance.cli.output import emit, progress, say
 from appliance.cli.restore_find_cmd import find, versions
 from appliance.cli.restore_source import (
@@ -220,9 +221,11 @@ def _restore(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, 
 
 @contextmanager
 def _reporting(service: str, wanted: Wanted) -> Iterator[Callable[[Progress], None] | None]:
-    """To tell how far it is, borg reads all names of the archive once more first: too much for what is soon done."""
+    """To tell how far it is, borg reads all names of the archive once more first: too much for what is soon done
+    or for nobody."""
     known = wanted.known
-    if known and known.size < SOON_DONE_BYTES and known.entries < SOON_DONE_ENTRIES:
+    soon_done = known and known.size < SOON_DONE_BYTES and known.entries < SOON_DONE_ENTRIES
+    if soon_done or options().quiet:
         yield None
         return
     with progress(f"Restoring {service}") as advance:

@@ -16,10 +16,11 @@ from appliance.errors import IntegrityError
 
 @dataclass(frozen=True)
 class Contents:
-    """`size` is the sum of the files' sizes in bytes, holes of sparse files included."""
+    """`size` is the sum of the files' sizes in bytes, holes of sparse files included. `root`: "." is in it."""
 
     entries: int
     size: int
+    root: bool = False
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Examination:
     entries: int = 0
     size: int = 0
     hardlinks: int = 0
+    root: bool = False
     _outside: str | None = None
     _symlinks: set[str] = field(default_factory=set)
     _folders: set[str] = field(default_factory=set)
@@ -42,6 +44,7 @@ class Examination:
         self.entries += 1
         self.size += item.size if item.kind == "file" else 0
         self.hardlinks += item.kind == "hardlink"
+        self.root = self.root or item.path == "."
 
     def fault(self) -> IntegrityError | None:
         """Why nothing of what was added may be restored; None when all of it stays below the destination."""
@@ -64,7 +67,7 @@ def examine(items: Iterable[Item]) -> Contents:
         seen.add(item)
     if fault := seen.fault():
         raise fault
-    return Contents(seen.entries, seen.size)
+    return Contents(seen.entries, seen.size, seen.root)
 
 
 def through_symlink(path: str) -> IntegrityError:

@@ -47,6 +47,8 @@ class Job:
     warnings: tuple[tuple[str, str], ...] = ()
     """(path, reason) of what could not be restored as it was."""
     ended_age_seconds: int | None = None
+    root: bool = True
+    """Whether the archive may have an entry for "." itself, which is finished last."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,12 @@ repeated whole when it was cut, and repeating changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from appliance.borg.answers import is_below
@@ -18,7 +21,7 @@ from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.borg.model import Item
 from appliance.clock import utc_text
-from appliance.errors import NoSpace, NotFound, UsageError
+from appliance.errors import IntegrityError, NoSpace, NotFound, UsageError
 from appliance.host.command import run as run_command
 from appliance.host.files import fsync_folder, locked, make_private_folder
 from appliance.restore.contents import Contents, examine, through_symlink
@@ -28,6 +31,7 @@ from appliance.units import DAY, MIB, format_bytes
 
 SPARE_BYTES = 64 * MIB
 """What must remain free on a disk after a restore."""
+SYNC_EVERY_SECONDS = 1.0
 
 
 def plan(
@@ -63,7 +67,13 @@ def plan(
 
 def contents_of(borg: Borg, archive: str, paths: Sequence[str]) -> Contents:
     """What `paths` (none: everything) are in `archive`, by its listing. Raise PathMissing and IntegrityError."""
-    return examine(_wanted(borg, archive, paths))
+    if paths:
+        return examine(_wanted(borg, archive, paths))
+    try:
+        # Two names that are not UTF-8 can look alike here, which may only lead to a refusal too many.
+        return examine(borg.items(archive, exact=False))
+    except IntegrityError:
+        return examine(borg.items(archive))
 
 
 def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int) -> Job:
@@ -97,10 +107,33 @@ def sync(folder: Path) -> None:
     run_command(("sync", "--file-system", str(folder)), timeout_seconds=DAY, check=True)
 
 
+@contextlib.contextmanager
+def syncing(folder: Path) -> Iterator[None]:
+    """The same for what the block writes, begun while it writes: borg keeps a core busy and the disk idle.
+
+    The kernel tells an error of the disk once, so one that an early call was told is raised here.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        early = pool.submit(_sync_until, ended, folder)
+        try:
+            yield
+        finally:
+            ended.set()
+        early.result()
+    sync(folder)
+
+
+def _sync_until(ended: threading.Event, folder: Path) -> None:
+    while not ended.wait(SYNC_EVERY_SECONDS):
+        sync(folder)
+
+
 def _extract(folder: JobFolder, job: Job, borg: Borg) -> Job:
     stage = folder.files if job.in_place else job.target
-    warnings = borg.extract(job.archive, job.paths, stage)
-    sync(stage)
+    with syncing(stage):
+        warnings = borg.extract(job.archive, job.paths, stage, may_have_root=job.root)
     kept = tuple((warning.path, warning.reason) for warning in warnings)
     return save(folder, dataclasses.replace(job, state="extracted", warnings=kept))
 
@@ -133,8 +166,6 @@ def _merged(before: dict[str, Change], after: dict[str, Change]) -> dict[str, Ch
 
 
 def _wanted(borg: Borg, archive: str, paths: Sequence[str]) -> Iterator[Item]:
-    if not paths:
-        yield from borg.items(archive)
     for path in paths:
         found = False
         for item in borg.items(archive, under=path, with_folders_above=True):
@@ -188,7 +219,16 @@ def _job(
     now: float,
 ) -> Job:
     return Job(
-        folder.root.name, archive, paths, target.absolute(), in_place, "planned", contents.entries, contents.size, now
+        id=folder.root.name,
+        archive=archive,
+        paths=paths,
+        target=target.absolute(),
+        in_place=in_place,
+        state="planned",
+        entries=contents.entries,
+        size=contents.size,
+        created_utc_seconds=now,
+        root=contents.root,
     )
 
 

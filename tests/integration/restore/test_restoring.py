@@ -15,7 +15,7 @@ from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.borg.model import Repository, Retention
 from appliance.errors import ApplianceError, Busy, NoSpace, NotFound, Refused, UsageError
-from appliance.host.files import locked
+from appliance.host.files import locked, make_private_folder
 from appliance.restore import jobs
 from appliance.restore.catalogue import catch_up, is_current
 from appliance.restore.contents import Contents
@@ -95,6 +95,18 @@ def test_everything_comes_back_identical_to_a_folder(borg: Borg, share: Path, re
     planned = jobs.plan(restores, borg, "tuesday", [], now=NOW, into=tmp_path / "out")
     jobs.run(restores, planned.id, borg, age_seconds=0)
     assert same(before, tmp_path / "out") == []
+
+
+def test_names_that_look_alike_in_a_listing_are_told_apart(borg: Borg, restores: Path, tmp_path: Path) -> None:
+    tree = make_private_folder(tmp_path / "tree")
+    (tree / "a\udcfe").symlink_to("/etc")
+    (tree / "a\udcff").mkdir()
+    (tree / "a\udcff" / "file").write_text("x")
+    borg.create("alike", ["tree"], cwd=tmp_path)
+    assert jobs.contents_of(borg, "alike", []) == Contents(4, 1, root=False)
+    planned = jobs.plan(restores, borg, "alike", [], now=NOW)
+    done = jobs.run(restores, planned.id, borg, age_seconds=0)
+    assert contents(take(tree, AS_ROOT)) == contents(take(done.target / "tree", AS_ROOT))
 
 
 def test_by_default_a_restore_goes_to_a_folder_of_its_own(borg: Borg, share: Path, restores: Path) -> None:

@@ -43,4 +43,4 @@ def test_a_usual_archive_is_counted() -> None:
         item("ab", "symlink", "/etc"),
         item("a/..b", size=5),
     ]
-    assert examine(items) == Contents(entries=6, size=15)
+    assert examine(items) == Contents(entries=6, size=15, root=True)
