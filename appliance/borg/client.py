@@ -116,9 +116,9 @@ class Borg:
                 if not exact or ("?" not in item.path and "?" not in item.link_target):
                     yield item
                     continue
-                exact = next(itertools.islice(names, index - read, None))
+                named = next(itertools.islice(names, index - read, None))
                 read = index + 1
-                yield replace(item, path=exact.path, link_target=exact.link_target)
+                yield replace(item, path=named.path, link_target=named.link_target)
 
     def item(self, archive: str, path: str) -> Item:
         """The entry of exactly this path; raise PathMissing when there is none."""
