@@ -27,7 +27,10 @@ WANTED = "dossier-0003/delibération n° 42.txt"
 
 
 def whole_service(bench: Bench) -> tuple[Figure, ...]:
-    """`appliance restore all` on the standby: of what it holds itself, and of what it fetches from the other peer."""
+    """`appliance restore all` on the standby: of what it holds itself, and of what it fetches from the other peer.
+
+    Both are a peer's holding, so both have the goal. Ours ends when everything is durable; borg never asks for that.
+    """
     ground = bench.saved().ground
     standby = ground.territory.nodes[STANDBY]
     size = bench.size.documents_bytes / MIB
@@ -43,11 +46,13 @@ def whole_service(bench: Bench) -> tuple[Figure, ...]:
         held.append(speeds["held"])
         fetched.append(speeds["fetched"])
         local.append(speeds[LOCAL])
-    title = "a whole service from a peer's holding, speed"
+    goal = Goal(0.8, at_least=True)
+    title = "a whole service at the standby, from what it holds itself, speed"
     notes = ("the view is opened anew each time, so borg indexes it first",)
+    fetching = "a whole service from a peer's holding, every byte fetched over SSH first, speed"
     return (
-        Figure("whole", title, "MiB/s", tuple(held), tuple(local), LOCAL, Goal(0.8, at_least=True), notes),
-        Figure("whole-fetched", "the same, fetched over SSH first", "MiB/s", tuple(fetched), tuple(local), LOCAL),
+        Figure("whole", title, "MiB/s", tuple(held), tuple(local), LOCAL, goal, notes),
+        Figure("whole-fetched", fetching, "MiB/s", tuple(fetched), tuple(local), LOCAL, goal, notes),
     )
 
 
