@@ -1,0 +1,125 @@
+"""The package that `make deb` builds: what is in it, what Debian's own checker says, how its units are locked up."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from appliance import __version__
+from appliance.host.command import run
+
+ROOT = Path(__file__).parents[3]
+BUILT_FROM = ("appliance", "bin", "debian", "packages", "scripts", "systemd", "pyproject.toml", "README.md", "LICENSE")
+EXPOSURE_MAX = 2.0
+TOOLS = ("dpkg-buildpackage", "dh_python3", "lintian", "help2man")
+
+pytestmark = [
+    pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason="builds a Debian package: make setup"),
+    pytest.mark.xdist_group("deb"),
+]
+
+
+def build(place: Path) -> Path:
+    """The package of this checkout's files, built in a copy of them at `place`."""
+    for name in BUILT_FROM:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, place / name)
+    run((str(place / "scripts/deb"),), timeout_seconds=240, check=True)
+    [package] = (place / "build/deb").glob("*.deb")
+    return package
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="module")
+def unpacked(package: Path) -> Path:
+    """What is in the package, and its DEBIAN/ folder."""
+    folder = package.parent / "unpacked"
+    run(("dpkg-deb", "--raw-extract", str(package), str(folder)), timeout_seconds=60, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def units(unpacked: Path) -> list[Path]:
+    return sorted((unpacked / "usr/lib/systemd/system").iterdir())
+
+
+def field(package: Path, name: str) -> str:
+    result = run(("dpkg-deb", "--field", str(package), name), timeout_seconds=60, check=True)
+    return result.stdout.decode().strip()
+
+
+def test_it_is_one_package_of_our_version_for_every_machine(package: Path) -> None:
+    assert package.name == f"appliance_{__version__}_all.deb"
+    assert field(package, "Architecture") == "all"
+
+
+def test_it_depends_on_what_pyproject_names_and_on_the_programs_that_a_node_starts(package: Path) -> None:
+    depends = set(re.findall(r"(?:^|, )([a-z0-9.+-]+)", field(package, "Depends")))
+    libraries = re.findall(r'^    "([a-z-]+) >=', (ROOT / "pyproject.toml").read_text().split("[project.opt")[0], re.M)
+    assert {f"python3-{'yaml' if name == 'pyyaml' else name}" for name in libraries} <= depends
+    assert {"borgbackup", "age", "openssh-client", "openssh-server", "nftables", "wireguard-tools"} <= depends
+
+
+def test_every_module_is_in_it_and_nothing_that_python_writes_by_itself(unpacked: Path) -> None:
+    installed = unpacked / "usr/lib/python3/dist-packages/appliance"
+    modules = {str(path.relative_to(ROOT / "appliance")) for path in (ROOT / "appliance").glob("**/*.py")}
+    assert {str(path.relative_to(installed)) for path in installed.glob("**/*") if path.is_file()} == modules
+
+
+def test_the_same_files_give_the_same_package(package: Path, tmp_path: Path) -> None:
+    again = build(tmp_path / "another/place")
+    assert again.read_bytes() == package.read_bytes()
+
+
+def test_debian_would_take_it(package: Path) -> None:
+    found = run(("lintian", "--allow-root", "--fail-on=error,warning", str(package)), timeout_seconds=120)
+    assert (found.exit_code, found.stdout.decode()) == (0, "")
+
+
+def test_installing_it_enables_and_starts_nothing_on_a_machine_that_is_no_node(unpacked: Path) -> None:
+    # deb-systemd-invoke starts what is enabled, and without dh_installsystemd --no-enable all would be, at once.
+    script = (unpacked / "DEBIAN/postinst").read_text()
+    for enabled in re.findall(r"(.*\n.*\n.*)deb-systemd-helper enable", script):
+        assert "was-enabled" in enabled
+    agent = (unpacked / "usr/lib/systemd/system/appliance-agent.service").read_text()
+    assert "ConditionPathExists=/etc/appliance/state" in agent
+
+
+def test_the_accounts_have_no_password_and_no_shell(unpacked: Path) -> None:
+    lines = (unpacked / "usr/lib/sysusers.d/appliance.conf").read_text().splitlines()
+    accounts = [line.split() for line in lines if not line.startswith("#")]
+    assert {words[1] for words in accounts} == {"appliance", "appliance-vault", "appliance-sealed", "appliance-check"}
+    assert {words[0] for words in accounts} == {"u!"}
+    assert not any(line.rstrip().endswith("sh") for line in lines)
+
+
+def test_systemd_understands_the_units(units: list[Path], unpacked: Path, tmp_path: Path) -> None:
+    for unit in units:  # the programs they start are not installed here
+        text = re.sub(r"(?m)^(Exec\w+=\W*)/usr/(bin|lib)/", rf"\1{unpacked}/usr/\2/", unit.read_text())
+        (tmp_path / unit.name).write_text(text)
+    found = run(
+        ("systemd-analyze", "verify", "--man=no", *(str(tmp_path / unit.name) for unit in units)), timeout_seconds=60
+    )
+    about_ours = [line for line in found.stderr.decode().splitlines() if "appliance" in line]
+    assert [line for line in about_ours if "Failed to create" not in line] == []
+
+
+def test_each_unit_is_locked_up_or_says_why_not(units: list[Path]) -> None:
+    services = [unit for unit in units if unit.suffix == ".service"]
+    assert services
+    for unit in services:
+        argv = ("systemd-analyze", "security", "--offline=true", "--no-pager", str(unit))
+        said = run(argv, timeout_seconds=60, check=True).stdout.decode()
+        [exposure] = re.findall(r"Overall exposure level for \S+: ([\d.]+)", said)
+        explained = "systemd-analyze security" in unit.read_text()
+        assert float(exposure) <= EXPOSURE_MAX or explained, said
