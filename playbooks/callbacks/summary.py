@@ -1,0 +1,98 @@
+"""Ansible callback: after a run, who did not finish and what to type for them; what a machine could not have; the time.
+
+Ansible's own recap counts tasks; it does not say what to do next. Seconds by role stand in place of the callback
+profile_roles, which is not part of ansible-core.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections import defaultdict
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: summary
+type: aggregate
+short_description: who did not finish, what to type for them, and how long each role took
+description:
+  - Printed after Ansible's own recap.
+"""
+
+SLOWEST = 12
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "summary"
+
+    def __init__(self):
+        super().__init__()
+        self._began = time.monotonic()
+        self._seconds = defaultdict(float)
+        self._role, self._since = "", self._began
+        self._why = {}
+
+    def v2_playbook_on_task_start(self, task, is_conditional):
+        self._turn_to(task)
+
+    def v2_playbook_on_handler_task_start(self, task):
+        self._turn_to(task)
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        if not ignore_errors:
+            self._why.setdefault(_host(result), f"failed at: {_task(result)}")
+
+    def v2_runner_on_unreachable(self, result):
+        self._why.setdefault(_host(result), f"could not be reached at: {_task(result)}")
+
+    def v2_playbook_on_stats(self, stats):
+        self._turn_to(None)
+        self._say_durations()
+        self._say_unsupported(stats)
+        hosts = sorted({*stats.failures, *stats.dark} - {"localhost"})
+        if hosts:
+            self._say_rerun(hosts)
+
+    def _turn_to(self, task):
+        now = time.monotonic()
+        self._seconds[self._role] += now - self._since
+        role = getattr(task, "_role", None)
+        self._role, self._since = role.get_name() if role else "", now
+
+    def _say_durations(self):
+        roles = sorted(((spent, role) for role, spent in self._seconds.items() if role), reverse=True)
+        shown = ", ".join(f"{role} {spent:.1f} s" for spent, role in roles[:SLOWEST])
+        self._display.display(f"Took {time.monotonic() - self._began:.1f} s. {shown}")
+
+    def _say_unsupported(self, stats):
+        for host, custom in sorted(stats.custom.items()):
+            for sentence in custom.get("unsupported", []):
+                self._display.display(f"{host}: {sentence}")
+
+    def _say_rerun(self, hosts):
+        self._display.display("")
+        for host in hosts:
+            self._display.display(f"{host} {self._why.get(host, 'did not finish')}", color="red")
+        self._display.display(f"When that is mended, run for them alone:\n  {rerun(sys.argv, hosts)}", color="red")
+
+
+def rerun(argv, hosts):
+    """The command line that was typed, limited to `hosts`; what it was limited to before is left out."""
+    words, skip = [], False
+    for word in argv[1:]:
+        if not skip and word not in ("-l", "--limit") and not word.startswith("--limit="):
+            words.append(word)
+        skip = not skip and word in ("-l", "--limit")
+    return shlex.join(("ansible-playbook", *words, "--limit", ",".join(hosts)))
+
+
+def _host(result):
+    return result.host.get_name()
+
+
+def _task(result):
+    return result.task.get_name()
