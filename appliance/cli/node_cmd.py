@@ -13,6 +13,7 @@ import click
 from appliance.backup.door import write_door
 from appliance.backup.node import Node, open_node
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, naming, read_file
+from appliance.cli.node_apply_cmd import apply
 from appliance.cli.output import SCHEMA, emit, say
 from appliance.cli.this_node import this_layout
 from appliance.config.collected import ssh_line
@@ -28,6 +29,9 @@ from appliance.trust.signed import fingerprint
 @click.group()
 def node() -> None:
     """This node: its keys, which are born here and never leave, and the territory it belongs to."""
+
+
+node.add_command(apply)
 
 
 @node.command()

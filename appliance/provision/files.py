@@ -41,7 +41,7 @@ class OwnedFolder:
 class Account:
     """A system account without password; it is made when it is missing and never deleted.
 
-    A number used again would give the next account the files of the last; an account whose keys are gone lets nobody in.
+    A number used again would give the next account the files of the last. One whose keys are gone lets nobody in.
     """
 
     name: str

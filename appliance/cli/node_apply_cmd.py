@@ -1,0 +1,72 @@
+"""`appliance node apply`: make this host what its bundle says. Only root can."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from appliance.cli.arguments import dry_run_option
+from appliance.cli.output import emit, say
+from appliance.cli.this_node import this_layout
+from appliance.errors import OK
+from appliance.provision import firewall
+from appliance.provision.apply import THIS_HOST, Outcome
+from appliance.provision.apply import apply as apply_parts
+from appliance.provision.files import PARTS, Part
+from appliance.provision.observe import Declared, declared
+from appliance.provision.plan import wanted
+from appliance.trust.bundle import Bundle
+from appliance.trust.identity import load_territory
+
+SSH_CLIENT = "SSH_CONNECTION"  # set by sshd: the client's address, its port, ours, our port
+
+
+@click.command()
+@click.option("parts", "--part", type=click.Choice(PARTS), multiple=True, help="Only this part; may be repeated.")
+@dry_run_option
+def apply(parts: tuple[str, ...], dry_run: bool) -> int:
+    """Make this host what its bundle says: names, firewall, mesh and the accounts of vaults.
+
+    Only what differs is written, after it was checked, and only what changed is loaded again. A part that fails stays
+    what it was, and the others go on. The firewall refuses rules that would lock out who is applying them over SSH.
+    """
+    identity, bundle = load_territory(this_layout())
+    here = declared(THIS_HOST.root)
+    found = wanted(bundle, identity.name, here, parts or PARTS)
+    if any(part.name == "firewall" for part in found):
+        _check_not_locked_out(bundle, identity.name, here)
+    outcome = apply_parts(found, dry_run=dry_run)
+    _report(identity.name, bundle.serial, found, outcome, dry_run)
+    for name, error in list(outcome.failures.items())[:-1]:
+        say(f"{name}: {error}")
+    if outcome.failures:
+        raise list(outcome.failures.values())[-1]
+    return OK
+
+
+def _check_not_locked_out(bundle: Bundle, name: str, here: Declared) -> None:
+    if client := os.environ.get(SSH_CLIENT):
+        firewall.check_admits(firewall.doors(bundle, name, here.operators), client.split()[0])
+
+
+def _report(name: str, serial: int, parts: tuple[Part, ...], outcome: Outcome, dry_run: bool) -> None:
+    changed = {part: changes.changed for part, changes in outcome.changes.items()}
+    reloads = [" ".join(argv) for changes in outcome.changes.values() for argv in changes.reloads]
+    paths = [path for of_part in changed.values() for path in of_part]
+    warnings = [warning for part in parts for warning in part.warnings]
+    data = {
+        "node": name,
+        "serial": serial,
+        "dry_run": dry_run,
+        "changed": paths,
+        "by_part": changed,
+        "reloaded": reloads,
+        "failed": {part: str(error) for part, error in outcome.failures.items()},
+        "warnings": warnings,
+    }
+    for warning in warnings:
+        say(f"warning: {warning}")
+    verb = "would be changed" if dry_run else "changed"
+    lines = [*(f"{verb}: {path}" for path in paths), *(f"{'to load' if dry_run else 'loaded'}: {it}" for it in reloads)]
+    emit(data, "\n".join(lines) or f"{name} is what bundle {serial} says; nothing to change.")

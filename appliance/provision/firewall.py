@@ -1,0 +1,169 @@
+"""The packet filter of a node, from the bundle: what the territory does not declare is dropped. Pure.
+
+Only our own table is replaced, in one transaction: there is no moment without rules, and tables of others stay. What
+leaves is free. Roles that serve the local network (Samba, the portal) add rules as files of their own; they are copied
+into the one file that is loaded, so that a boot needs nothing else and `nft -c` has seen all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from appliance.errors import Refused
+from appliance.provision import mesh
+from appliance.provision.addresses import Network, addresses, declared, joined, shown
+from appliance.provision.files import CANDIDATE, Part, WantedFile
+from appliance.territory.model import Node
+from appliance.trust.bundle import Bundle
+
+CONFIG = "/etc/nftables.conf"
+TABLE = "inet appliance"
+OPERATORS = "/etc/appliance/operators"
+SNIPPETS = "/etc/appliance/firewall.d"
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Rules for the chain `input`, as a role wrote them; `name` is the file's."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Who may begin an SSH session: networks by any interface, and addresses of the mesh."""
+
+    networks: tuple[Network, ...]
+    mesh: tuple[str, ...]
+
+    def admit(self, address: str) -> bool:
+        """Whether `address` could begin a session."""
+        ip = IPv6Address(address).ipv4_mapped or IPv6Address(address) if ":" in address else IPv4Address(address)
+        return any(ip in network for network in self.networks) or str(ip) in self.mesh
+
+
+def doors(bundle: Bundle, name: str, operators: Iterable[str]) -> Doors:
+    """Who may begin an SSH session at the node `name`. `operators`: networks, as in the file OPERATORS.
+
+    The control machine and operators come to any address. Other nodes come over the mesh; to a node outside it, from
+    their own addresses. Which account each then gets is decided by sshd.
+    """
+    nodes = bundle.territory.nodes
+    inside = mesh.plan(bundle, name) is not None
+    callers = (it.name for it in nodes.values() if it.name != name and ("control" in it.roles or not inside))
+    known = (*addresses(bundle, callers), *(declared(text, OPERATORS) for text in operators))
+    return Doors(known, tuple(it for it in mesh.addresses(bundle) if it != nodes[name].mesh) if inside else ())
+
+
+def check_admits(found: Doors, client: str) -> None:
+    """Raise Refused when the rules would lock out who is applying them, from the address `client`."""
+    if not found.admit(client):
+        raise Refused(
+            f"you come from {client}, which these rules would no longer let in.",
+            where=OPERATORS,
+            remedy="Name your network there (`firewall_operators` in the inventory), or give a node the role control.",
+        )
+
+
+def part(bundle: Bundle, name: str, operators: Iterable[str], snippets: Iterable[Snippet]) -> Part:
+    file = WantedFile(
+        CONFIG,
+        render(bundle, name, operators, snippets),
+        mode=0o644,
+        check=("nft", "--check", "--file", CANDIDATE),
+        reload=("nft", "--file", CONFIG),
+        in_force=("nft", "list", "chain", *TABLE.split(), "input"),
+    )
+    control = (it.name for it in bundle.territory.nodes.values() if "control" in it.roles)
+    lost = (
+        f"The address of {it} is a name, and no rule lets it in: add its network to {OPERATORS}."
+        for it in control
+        if not addresses(bundle, [it])
+    )
+    return Part("firewall", (file,), warnings=tuple(lost))
+
+
+def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: Iterable[Snippet] = ()) -> str:
+    """The rules of the node `name`, as `nft --file` reads them."""
+    node, found = bundle.territory.nodes[name], mesh.plan(bundle, name)
+    doorways = doors(bundle, name, operators)
+    rules = (*_USUAL, *_ssh(node, doorways), *_wireguard(node, found), *_of_roles(snippets), *_REST)
+    lines = [
+        "#!/usr/sbin/nft -f",
+        "# Written by `appliance node apply` from the territory's bundle; what is changed here is lost.",
+        f"# Rules of roles: {SNIPPETS}/*.nft; networks of operators: {OPERATORS}",
+        f"table {TABLE}",
+        f"delete table {TABLE}",
+        f"table {TABLE} {{",
+        *_chain("input", rules),
+        *_chain("forward", _forward(found)),
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _ssh(node: Node, found: Doors) -> Iterator[str]:
+    yield "# SSH: the control machine and the operators from their networks, other nodes' vault accounts over the mesh."
+    v4, v6 = joined(found.networks)
+    if v4:
+        yield f"ip saddr {_set(map(shown, v4))} tcp dport {node.port} accept"
+    if v6:
+        yield f"ip6 saddr {_set(map(shown, v6))} tcp dport {node.port} accept"
+    if found.mesh:
+        yield f'iifname "{mesh.INTERFACE}" ip saddr {_set(found.mesh)} tcp dport {node.port} accept'
+
+
+def _wireguard(node: Node, found: mesh.Mesh | None) -> Iterator[str]:
+    if found is not None and node.mesh_port:
+        yield "# WireGuard answers nobody whose key it does not know."
+        yield f"udp dport {node.mesh_port} accept"
+
+
+def _of_roles(snippets: Iterable[Snippet]) -> Iterator[str]:
+    for snippet in snippets:
+        yield f"# {SNIPPETS}/{snippet.name}"
+        yield from (line.strip() for line in snippet.text.splitlines() if line.strip())
+
+
+def _forward(found: mesh.Mesh | None) -> Iterator[str]:
+    if found is None or not found.relayed:
+        return
+    pair = _set(found.relayed)
+    yield "# The relay hands on between nodes that are both behind NAT."
+    yield f'iifname "{mesh.INTERFACE}" oifname "{mesh.INTERFACE}" ip saddr {pair} ip daddr {pair} accept'
+
+
+def _set(elements: Iterable[str]) -> str:
+    return "{ " + ", ".join(elements) + " }"
+
+
+def _chain(name: str, rules: Iterable[str]) -> Iterator[str]:
+    yield f"    chain {name} {{"
+    yield f"        type filter hook {name} priority filter; policy drop;"
+    yield from (f"        {rule}" for rule in rules)
+    yield "    }"
+
+
+# The errors of ICMP belong to connections (related). Of ICMPv6 a host cannot live without neighbours and routers: those
+# are believed only with the hop limit 255, which no router passes on. Answers of DHCP
+# come from another address than was asked.
+_USUAL = (
+    "ct state vmap { established : accept, related : accept, invalid : drop }",
+    'iifname "lo" accept',
+    "icmp type echo-request limit rate 20/second burst 50 packets accept",
+    "icmpv6 type echo-request limit rate 20/second burst 50 packets accept",
+    "icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255"
+    " limit rate 200/second burst 200 packets accept",
+    "icmpv6 type { mld-listener-query, mld-listener-report, mld2-listener-report } ip6 saddr fe80::/10"
+    " limit rate 20/second burst 50 packets accept",
+    "udp sport 67 udp dport 68 accept",
+    "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept",
+)
+_REST = (
+    "# Everything else is dropped by the policy; a scan cannot fill the journal.",
+    'limit rate 6/minute burst 12 packets log prefix "appliance refused: " level info',
+    "counter",
+)

@@ -1,0 +1,34 @@
+"""The names of all nodes in /etc/hosts, so that they resolve when the fibre is cut. Pure."""
+
+from __future__ import annotations
+
+from appliance.provision.addresses import network
+from appliance.provision.files import Part, WantedFile
+from appliance.territory.model import Territory
+from appliance.trust.bundle import Bundle
+
+PATH = "/etc/hosts"
+BEGIN = "# BEGIN nodes of the territory, written by `appliance node apply`; what is changed between these lines is lost"
+END = "# END nodes of the territory"
+
+
+def block(territory: Territory) -> str:
+    """One line for each node, at the address where others talk to it; who is reached by a name has DNS for that."""
+    nodes = sorted(territory.nodes.values(), key=lambda node: node.name)
+    lines = [f"{node.reach} {node.name}" for node in nodes if network(node.reach) is not None]
+    return "\n".join([BEGIN, *lines, END]) + "\n"
+
+
+def merged(present: str, wanted: str) -> str:
+    """`present`, the whole of /etc/hosts, with `wanted` where our block was, at the end when there was none."""
+    before, begin, rest = present.partition(BEGIN)
+    if begin:
+        _, end, after = rest.partition(f"{END}\n")
+        # Without its end the block reaches to the end of the file: somebody cut it.
+        return before + wanted + (after if end else "")
+    return before + ("" if before.endswith("\n") or not before else "\n") + wanted
+
+
+def part(bundle: Bundle, present: str) -> Part:
+    """`present` is what /etc/hosts holds now."""
+    return Part("hosts", (WantedFile(PATH, merged(present, block(bundle.territory))),))

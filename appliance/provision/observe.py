@@ -1,0 +1,118 @@
+"""What a host has now, of what we render or depend on. `root` is "/" but in tests."""
+
+from __future__ import annotations
+
+import fnmatch
+import grp
+import pwd
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.provision import firewall, hosts
+from appliance.provision.files import Account, OwnedFolder, Part
+from appliance.provision.firewall import Snippet
+
+type Asked = Callable[[tuple[str, ...]], bool]
+"""Whether a command ends with 0."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What this host's own files add to the bundle."""
+
+    hosts: str = ""
+    operators: tuple[str, ...] = ()
+    snippets: tuple[Snippet, ...] = ()
+
+
+@dataclass(frozen=True)
+class PresentFile:
+    data: bytes
+    mode: int
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True)
+class Present:
+    """`files`: of each wanted path what is there; `stray`: what lies in owned folders and nobody wants; `accounts`:
+    those that are there with all their groups; `out_of_force`: reloads of files whose effect the machine does not show.
+    """
+
+    files: dict[str, PresentFile | None] = field(default_factory=dict)
+    stray: tuple[str, ...] = ()
+    accounts: frozenset[str] = frozenset()
+    out_of_force: tuple[tuple[str, ...], ...] = ()
+
+
+def declared(root: Path) -> Declared:
+    """Read /etc/hosts and what roles wrote for the firewall; a file that is not there says nothing."""
+    folder = below(root, firewall.SNIPPETS)
+    found = sorted(folder.glob("*.nft")) if folder.is_dir() else []
+    lines = (line.partition("#")[0].strip() for line in _text(below(root, firewall.OPERATORS)).splitlines())
+    return Declared(
+        hosts=_text(below(root, hosts.PATH)),
+        operators=tuple(line for line in lines if line),
+        snippets=tuple(Snippet(path.name, path.read_text()) for path in found),
+    )
+
+
+def look(root: Path, part: Part, asked: Asked) -> Present:
+    """What is there of `part`; `asked` carries out the questions of its files."""
+    files = {file.path: present(below(root, file.path)) for file in part.files}
+    return Present(
+        files=files,
+        stray=tuple(path for folder in part.folders for path in _stray(root, folder, files)),
+        accounts=frozenset(account.name for account in part.accounts if _exists(account)),
+        out_of_force=tuple(file.reload for file in part.files if file.in_force and not asked(file.in_force)),
+    )
+
+
+def below(root: Path, path: str) -> Path:
+    return root / path.lstrip("/")
+
+
+def present(path: Path) -> PresentFile | None:
+    """The plain file `path`; None for anything else: it is replaced."""
+    try:
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return PresentFile(path.read_bytes(), stat.S_IMODE(status.st_mode), _user(status.st_uid), _group(status.st_gid))
+
+
+def _stray(root: Path, folder: OwnedFolder, wanted: dict[str, PresentFile | None]) -> Iterable[str]:
+    place = below(root, folder.path)
+    names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+    paths = (f"{folder.path}/{name}" for name in names if fnmatch.fnmatchcase(name, folder.names))
+    return (path for path in paths if path not in wanted)
+
+
+def _exists(account: Account) -> bool:
+    try:
+        pwd.getpwnam(account.name)
+        return all(account.name in grp.getgrnam(group).gr_mem for group in account.groups)
+    except KeyError:
+        return False
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)

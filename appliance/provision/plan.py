@@ -1,0 +1,57 @@
+"""The parts of a host as the bundle wants them, and what must change for that. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from appliance.errors import NotFound
+from appliance.provision import firewall, hosts, mesh
+from appliance.provision.files import PARTS, Account, OwnedFolder, Part, WantedFile
+from appliance.provision.observe import Declared, Present, PresentFile
+from appliance.trust.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Changes:
+    """In the order in which they are made. Reloads come last and each once."""
+
+    accounts: tuple[Account, ...] = ()
+    folders: tuple[OwnedFolder, ...] = ()
+    files: tuple[WantedFile, ...] = ()
+    remove: tuple[str, ...] = ()
+    reloads: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """What a person would call changed: paths, and accounts by their name."""
+        return (*(it.name for it in self.accounts), *(it.path for it in self.files), *self.remove)
+
+
+def wanted(bundle: Bundle, name: str, declared: Declared, names: Iterable[str] = PARTS) -> tuple[Part, ...]:
+    """The parts `names` of the node `name`; raise NotFound when the bundle does not know it."""
+    if name not in bundle.territory.nodes:
+        raise NotFound(f"the bundle does not describe {name}.", remedy="Accept one that does: `appliance node accept`.")
+    made: dict[str, Callable[[], Part]] = {
+        "hosts": lambda: hosts.part(bundle, declared.hosts),
+        "firewall": lambda: firewall.part(bundle, name, declared.operators, declared.snippets),
+        "mesh": lambda: mesh.part(bundle, name),
+    }
+    return tuple(made[part]() for part in PARTS if part in made and part in names)
+
+
+def decide(part: Part, present: Present, owed: Iterable[tuple[str, ...]] = ()) -> Changes:
+    """What makes `present` into `part`. `owed`: reloads that a run which was cut did not come to."""
+    files = tuple(file for file in part.files if not _same(file, present.files.get(file.path)))
+    reloads = (*owed, *(file.reload for file in files if file.reload), *present.out_of_force)
+    return Changes(
+        accounts=tuple(it for it in part.accounts if it.name not in present.accounts),
+        folders=part.folders,
+        files=files,
+        remove=present.stray,
+        reloads=tuple(dict.fromkeys(reloads)),
+    )
+
+
+def _same(file: WantedFile, found: PresentFile | None) -> bool:
+    return found == PresentFile(file.text.encode(), file.mode, file.owner, file.group)

@@ -1,0 +1,82 @@
+"""The doors of a node's vault, from the bundle alone: one account for each other node, and what its key gets. Pure.
+
+An account of this kind owns nothing and may write nowhere. sshd gives it no shell, whatever it asks for, but the
+connector (`backup/vault/connector.py`), which hands the conversation to a session under an account of its own. The name
+of the account is the caller's name: nothing that a caller says can change it. The keys belong to root.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from appliance.errors import UsageError
+from appliance.host.layout import HELPERS
+from appliance.host.ssh import authorized_keys_line
+from appliance.provision.files import Account, OwnedFolder, Part, WantedFile
+from appliance.trust.bundle import Bundle, Member
+
+PREFIX = "vault-"
+CALLERS = "appliance-callers"
+KEYS = "/etc/appliance/vault_keys"
+DROP_IN = "/etc/ssh/sshd_config.d/50-appliance-vault.conf"
+CONNECTOR = "/usr/lib/python3/dist-packages/appliance/backup/vault/connector.py"
+COMMAND = ("/usr/bin/python3", "-I", "-S", CONNECTOR)
+HELPERS_FILE = f"/srv/appliance/node/vault/{HELPERS}"
+SOCKETS = {"sealer": "/run/appliance/seal.sock", "checker": "/run/appliance/check.sock"}
+NAME_LENGTH_MAX = 32  # useradd takes no longer names
+
+
+def part(bundle: Bundle, name: str) -> Part:
+    """The accounts, keys and sshd settings by which the other nodes enter the node `name`; raise UsageError for a
+    caller whose account's name would be too long."""
+    callers = sorted((it for it in bundle.members.values() if it.name != name), key=lambda it: it.name)
+    keys = tuple(WantedFile(f"{KEYS}/{account_of(it)}", authorized_keys(it)) for it in callers)
+    door = WantedFile(DROP_IN, _DROP_IN, check=("/usr/sbin/sshd", "-t"), reload=("systemctl", "try-reload-or-restart", "ssh"))
+    helpers = WantedFile(HELPERS_FILE, json.dumps({"format": 1, **SOCKETS}) + "\n")
+    return Part(
+        "vault",
+        files=(*keys, helpers, door),
+        folders=(OwnedFolder(KEYS),),
+        accounts=tuple(Account(account_of(it), home="/", shell="/bin/sh", groups=(CALLERS,)) for it in callers),
+        warnings=tuple(_strangers(bundle, name)),
+    )
+
+
+def account_of(caller: Member) -> str:
+    """The account by which `caller` enters any node; raise UsageError when no system would take its name."""
+    account = PREFIX + caller.name
+    if len(account) > NAME_LENGTH_MAX:
+        raise UsageError(
+            f'the name "{caller.name}" is too long for an account {account}: {NAME_LENGTH_MAX} letters at most.',
+            remedy=f"Give the node a name of at most {NAME_LENGTH_MAX - len(PREFIX)} letters in territory.yml.",
+        )
+    return account
+
+
+def authorized_keys(caller: Member) -> str:
+    """Its key, which gets the connector here too, should the settings of sshd ever be lost."""
+    return authorized_keys_line(caller.keys.ssh, COMMAND, caller.name)
+
+
+def _strangers(bundle: Bundle, name: str) -> Iterator[str]:
+    own = bundle.members.get(name)
+    if own is not None and own.user != PREFIX:
+        yield f'Other nodes look for the account "{own.user}" here: collect the keys again with `--user {PREFIX}` and sign.'
+
+
+# "Match all" ends the block: what other files set after it is for everybody again.
+_DROP_IN = """\
+# Written by `appliance node apply` from the territory's bundle; what is changed here is lost.
+# Other nodes enter as vault-NAME and get nothing but the vault.
+Match User {prefix}*
+    AuthorizedKeysFile {keys}/%u
+    AuthenticationMethods publickey
+    ForceCommand {command}
+    DisableForwarding yes
+    PermitTTY no
+    PermitUserRC no
+    ClientAliveInterval 30
+    ClientAliveCountMax 4
+Match all
+""".format(prefix=PREFIX, keys=KEYS, command=" ".join(COMMAND))

@@ -1,0 +1,73 @@
+"""The packet filter from the bundle: what the territory declares gets in, and whoever applies it is not locked out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import Refused, UsageError
+from appliance.provision import firewall
+from appliance.provision.firewall import Snippet
+from tests.unit.provision.towns import bundle, town
+
+CASES = Path(__file__).parents[2] / "cases/provision"
+FOUR = bundle(
+    (
+        town("hermitage", 1, roles=("standby", "control")),
+        town("commune-a", 2, port=0),
+        town("commune-b", 3, port=0),
+        town("commune-c", 4),
+    )
+)
+OPERATORS = ("198.18.0.0/15", "2001:db8:1::/48")
+SAMBA = Snippet("share.nft", "ip saddr 10.1.2.0/24 tcp dport 445 accept\n")
+
+
+@pytest.mark.parametrize("name", ["hermitage", "commune-a", "commune-c"])
+def test_the_rules_are_as_they_were_read_by_people(name: str) -> None:
+    snippets = (SAMBA,) if name == "commune-a" else ()
+    assert firewall.render(FOUR, name, OPERATORS, snippets) == (CASES / f"{name}.nft").read_text()
+
+
+@pytest.mark.parametrize(
+    ("client", "admitted"),
+    [
+        ("10.1.1.10", True),
+        ("198.19.1.1", True),
+        ("::ffff:198.18.0.1", True),
+        ("2001:db8:1:2::3", True),
+        ("10.90.0.3", True),
+        ("10.1.3.10", False),
+        ("10.90.0.2", False),
+        ("192.0.2.7", False),
+        ("fe80::1%eth0", False),
+    ],
+)
+def test_ssh_is_for_the_control_machine_operators_and_the_mesh(client: str, admitted: bool) -> None:
+    doors = firewall.doors(FOUR, "commune-a", OPERATORS)
+    assert doors.admit(client) is admitted
+    if not admitted:
+        with pytest.raises(Refused, match=f"you come from {client}, which these rules would no longer let in"):
+            firewall.check_admits(doors, client)
+
+
+def test_a_node_outside_the_mesh_is_entered_from_the_addresses_of_the_others() -> None:
+    doors = firewall.doors(bundle((town("a", 1, mesh=False), town("b", 2, mesh=False))), "a", ())
+    assert (doors.admit("10.1.2.10"), doors.mesh) == (True, ())
+
+
+def test_operators_that_are_no_network_are_named_with_their_file() -> None:
+    with pytest.raises(UsageError, match=r'/etc/appliance/operators: "here" is neither an address nor a network'):
+        firewall.render(FOUR, "commune-a", ("here",))
+
+
+def test_a_control_machine_known_by_name_alone_is_told() -> None:
+    nodes = (town("hermitage", 1, address="hermitage.example.org", roles=("control",)), town("commune-a", 2))
+    (warning,) = firewall.part(bundle(nodes), "commune-a", (), ()).warnings
+    assert warning.startswith("The address of hermitage is a name")
+
+
+def test_networks_that_overlap_are_joined_for_nft_refuses_them() -> None:
+    text = firewall.render(FOUR, "commune-b", ("10.1.1.0/24", "10.0.0.0/8"))
+    assert "ip saddr { 10.0.0.0/8 } tcp dport 22 accept" in text

@@ -1,0 +1,33 @@
+"""The names of nodes in /etc/hosts: our block, and not a letter of anybody else's."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.provision import hosts
+from tests.unit.provision.towns import bundle, town
+
+BLOCK = hosts.block(
+    bundle((town("b", 2), town("a", 1, mesh=False), town("c", 3, mesh=False, address="c.example.org"))).territory
+)
+LOCAL = "127.0.0.1 localhost\n"
+
+
+def test_each_node_is_named_at_the_address_where_it_is_reached() -> None:
+    assert BLOCK.splitlines()[1:-1] == ["10.1.1.10 a", "10.90.0.2 b"]
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted"),
+    [
+        ("", BLOCK),
+        (LOCAL, LOCAL + BLOCK),
+        (LOCAL.rstrip(), LOCAL + BLOCK),
+        (LOCAL + BLOCK, LOCAL + BLOCK),
+        (LOCAL + hosts.BEGIN + "\n10.0.0.9 old\n" + hosts.END + "\n::1 after\n", LOCAL + BLOCK + "::1 after\n"),
+        (LOCAL + hosts.BEGIN + "\n10.0.0.9 old\n", LOCAL + BLOCK),
+    ],
+)
+def test_only_the_block_is_replaced(present: str, wanted: str) -> None:
+    assert hosts.merged(present, BLOCK) == wanted
+    assert hosts.merged(wanted, BLOCK) == wanted
