@@ -137,7 +137,7 @@ def _drill(node: Node, work: Drill) -> Outcome:
 
 
 def _exchange(node: Node, work: Exchange) -> Outcome:
-    """Ask, compare, freeze where something is amiss; what a peer lacks is brought by another work, which may be long."""
+    """Ask, compare, freeze where something is amiss; bringing what a peer lacks is another work, which may be long."""
     found = exchange(node, work.service)
     alarm_of(node, found)
     withheld = (

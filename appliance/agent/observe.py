@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from pathlib import Path
 
 from appliance.agent.memory import Memory
@@ -22,6 +21,8 @@ from appliance.backup.targets import load_acts, lost_nodes, targets
 from appliance.backup.vault import damage
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.freeze import why_frozen
+from appliance.backup.vault.give import open_forks
+from appliance.backup.vault.obey import passed_over, quota_bytes
 from appliance.backup.vault.store import Holding
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy
@@ -216,9 +217,9 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         received_age=receipt.age_seconds if receipt else 0,
         lost=tuple(sorted(lost & {*terms.holders, terms.origin})),
         heirs=_heirs(node, terms, holding, lost),
-        quota_bytes=terms.quota_bytes,
+        quota_bytes=quota_bytes(node, terms) if thorough else terms.quota_bytes,
         used_bytes=holding.used_bytes() if thorough else None,
-        forks=_forks(holding) if thorough else (),
+        forks=_forks(node, service, holding) if thorough else (),
         damage=tuple(f"{item.kind} {item.name}" for item in damage.known(holding)),
         frozen=why_frozen(node, service) if thorough else "",
     )
@@ -243,10 +244,11 @@ def _heirs(node: Node, terms: Terms, holding: Holding, lost: frozenset[str]) -> 
     return tuple(aim.node for aim in targets(node.bundle, terms.name, writer, lost) if aim.node != node.name)
 
 
-def _forks(holding: Holding) -> tuple[str, ...]:
-    """Epoch and sequence of every pair of generations that contradict each other."""
-    numbers = [f"{item.epoch}.{item.sequence}" for item in holding.stored()]
-    return tuple(sorted({one for one, other in pairwise(numbers) if one == other}))
+def _forks(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
+    """Epoch and sequence of the generations that contradict each other, as long as nothing says which one continues."""
+    stored = holding.stored()
+    over = passed_over(node, service, stored)
+    return tuple(open_forks([item for item in stored if item.name not in over]))
 
 
 def _readable(terms: Terms, name: str, written: Written | None, held: Held | None) -> tuple[Readable, ...]:

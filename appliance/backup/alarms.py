@@ -15,6 +15,7 @@ from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
 from appliance.backup.vault.freeze import raise_alarm
 from appliance.backup.vault.give import open_forks
+from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.store import Holding
 from appliance.host.files import write_atomic
 
@@ -22,7 +23,7 @@ from appliance.host.files import write_atomic
 def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:
     """Freeze thinning for what is new in `found`, and say what that is; an event that ends may come anew."""
     holding = node.holding(found.service)
-    now, told = _events(holding, found), _load(holding)
+    now, told = _events(node, holding, found), _load(holding)
     new = tuple(sorted(now.keys() - told))
     if new:
         raise_alarm(node, found.service, " ".join(now[event] for event in new))
@@ -33,12 +34,15 @@ def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:
     return new
 
 
-def _events(holding: Holding, found: Findings) -> Mapping[str, str]:
+def _events(node: Node, holding: Holding, found: Findings) -> Mapping[str, str]:
     """The sentence of each event, by a text that is the same as long as it lasts: its kind, then a peer or number."""
     stored = holding.stored()
-    forks = open_forks(stored) if stored else []
+    over = passed_over(node, found.service, stored)
     return {
-        **{f"fork {number}": f"two generations {number} are here." for number in forks},
+        **{
+            f"fork {number}": f"two generations {number} are here."
+            for number in open_forks([item for item in stored if item.name not in over])
+        },
         **{
             f"withheld {peer} {name}": f"{peer} signed for generation {short_name(name)} and withholds it now."
             for peer, name in found.withheld.items()

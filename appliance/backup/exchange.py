@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from appliance.backup.peers import connect
 from appliance.backup.replicate import HolderHead, Replicated, ask_head, replicate
 from appliance.backup.sight import note
 from appliance.backup.vault.give import open_forks
+from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.repair import other_holders
 from appliance.backup.vault.store import Holding, Stored
@@ -72,19 +73,20 @@ def exchange(node: Node, service: str) -> Findings:
     grants = [grant for there in heads.values() for grant in there.head.grants if grant.service == service]
     new_epochs, conflicts = _learn(holding, grants)
     stored = holding.stored()
+    over = passed_over(node, service, stored)
     holders = _holders(node, service, heads)
     newest = {name: _newest(there) for name, there in heads.items()}
-    newest[node.name] = max((item.name for item in stored if item.held), default=NOTHING)
+    newest[node.name] = max((item.name for item in stored if item.held and item.name not in over), default=NOTHING)
     findings = Findings(
         service=service,
         answered=tuple(heads),
         silent=silent,
         newest=max(newest.values()),
         behind={name: newest[name] for name in (*holders, node.name) if newest[name] < max(newest.values())},
-        withheld=_withheld(heads, _remember(node, holding, heads)),
+        withheld=_withheld(heads, _remember(node, holding, heads), over),
         lacking=_filled({name: _lacking_here(there, stored) for name, there in heads.items()}),
         to_bring=_filled({name: _lacking_there(heads[name], stored) for name in holders}),
-        forks=_forks(heads.values(), stored),
+        forks=_forks(heads.values(), stored, over),
         new_epochs=new_epochs,
         conflicts=conflicts,
     )
@@ -168,23 +170,28 @@ def _newest(there: HolderHead) -> str:
     return newest.id.name if newest and newest.id.name in there.head.held else NOTHING
 
 
-def _withheld(heads: Mapping[str, HolderHead], shown: Mapping[str, str]) -> dict[str, str]:
-    """By peer, the generation it gave a receipt for earlier and now passes over."""
+def _withheld(heads: Mapping[str, HolderHead], shown: Mapping[str, str], over: Container[str]) -> dict[str, str]:
+    """By peer, the generation it gave a receipt for earlier and now passes over; no act told it to."""
     found = {}
     for peer, there in heads.items():
         once = shown.get(peer, NOTHING)
-        if _newest(there) < once and once not in there.damaged:
+        if _newest(there) < once and once not in there.damaged and once not in over:
             found[peer] = once
     return found
 
 
-def _forks(heads: Iterable[HolderHead], stored: Sequence[Stored]) -> tuple[str, ...]:
-    """What peers report, and what only shows when their headers are laid beside ours; of the newest epoch known."""
-    names = {item.name for item in stored}
-    reported = set(open_forks(stored)) if stored else set()
+def _forks(heads: Iterable[HolderHead], stored: Sequence[Stored], over: Container[str]) -> tuple[str, ...]:
+    """What peers report, and what only shows when their headers are laid beside ours; of the newest epoch known.
+
+    Not those that an act ended here: peers that have not heard of it report them still.
+    """
+    going_on = [item for item in stored if item.name not in over]
+    names = {item.name for item in going_on}
+    reported = set(open_forks(going_on))
+    ended = set(open_forks(stored)) - reported
     for there in heads:
-        names |= {tip.id.name for tip in there.head.tips}
-        reported |= set(there.head.forks)
+        names |= {tip.id.name for tip in there.head.tips if tip.id.name not in over}
+        reported |= set(there.head.forks) - ended
     numbers = Counter(short_name(name) for name in names)
     reported |= {number for number, count in numbers.items() if count > 1}
     epoch = short_name(max(names)).split(".")[0] if names else NOTHING

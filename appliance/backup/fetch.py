@@ -21,6 +21,7 @@ from appliance.backup.peers import Conversation, Head, Lines, connect
 from appliance.backup.vault.call import is_texts
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.limits import HEADERS_MAX, LISTING_BYTES_MAX
+from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.store import HEADER, LIST
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
@@ -73,7 +74,9 @@ def survey(node: Node, service: str, peers: tuple[str, ...], lines: Lines | None
 def _newest_held(node: Node, service: str) -> GenerationId | None:
     """The newest generation in this node's own holding; None when it holds none that proves itself."""
     holding = node.holding(service)
-    name = max((item.name for item in holding.stored() if item.held), default="")
+    stored = holding.stored()
+    over = passed_over(node, service, stored)
+    name = max((item.name for item in stored if item.held and item.name not in over), default="")
     try:
         return read_stored_header(node, holding, name).id if name else None
     except ApplianceError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder, write_atomic
-from appliance.trust.act import Act, read_act
+from appliance.trust.act import Act, claimed, read_act
 from appliance.trust.bundle import Bundle
 
 
@@ -51,12 +51,17 @@ def keep_act(folder: Path, raw: bytes, bundle: Bundle) -> Act:
     return act
 
 
-def load_acts(folder: Path, bundle: Bundle) -> tuple[Act, ...]:
-    """The acts kept in `folder` that still hold; one whose signer left the territory no longer does."""
+def load_acts(folder: Path, bundle: Bundle, kind: str = "") -> tuple[Act, ...]:
+    """The acts kept in `folder` that still hold; one whose signer left the territory no longer does.
+
+    With `kind`, only acts of that one: others are not checked, so they cost nothing.
+    """
     acts = []
     for path in sorted(folder.glob("*")) if folder.exists() else ():
         try:
-            acts.append(read_act(path.read_bytes(), bundle.operators))
+            raw = path.read_bytes()
+            if kind in ("", claimed(raw)):
+                acts.append(read_act(raw, bundle.operators))
         except ApplianceError:
             continue
     return tuple(acts)

@@ -22,10 +22,10 @@ from appliance.cli.arguments import (
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock, utc_text
-from appliance.errors import ApplianceError, NotFound
-from appliance.trust.act import ACTS, ANY_SERVICE, Act, check_operator, make_act, read_act
+from appliance.errors import ApplianceError, NotFound, UsageError
+from appliance.trust.act import ACTS, ANY_SERVICE, GENERATION, Act, check_operator, make_act, read_act
 from appliance.trust.bundle import Bundle
-from appliance.units import DAY
+from appliance.units import DAY, format_bytes, parse_bytes
 
 
 @click.group()
@@ -37,6 +37,10 @@ def act() -> None:
 @click.argument("what", metavar="ACT", type=click.Choice(ACTS))
 @click.argument("subject", type=NAME_TYPE)
 @click.option("--service", type=NAME_TYPE, default=ANY_SERVICE, show_default=True, help="Only for this service.")
+@click.option(
+    "--generation", metavar="NAME", default="", help="For `continue`: the one that goes on, as `vault show` names it."
+)
+@click.option("--bytes", "size", metavar="SIZE", default="", help="For `quota`: what may be filled, such as 300G.")
 @click.option("--reason", required=True, help="Why: it stays in the journals of all who obey.")
 @click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help="How long it is in force.")
 @click.option("--operator", required=True, type=NAME_TYPE, help="Who signs, as named in territory.yml.")
@@ -46,21 +50,32 @@ def act() -> None:
 @click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where the signed act goes.")
 @dry_run_option
 def sign(
-    what: str, subject: str, service: str, reason: str, days: int, operator: str, key: Path, out: Path, dry_run: bool
+    what: str,
+    subject: str,
+    service: str,
+    generation: str,
+    size: str,
+    reason: str,
+    days: int,
+    operator: str,
+    key: Path,
+    out: Path,
+    dry_run: bool,
 ) -> None:
     """Sign that ACT holds for SUBJECT, a node or a service: for example `act sign lost commune-a`.
 
     It works anywhere; whoever obeys checks that this operator may sign this act. Names are checked where the --state of
     a node is at hand.
     """
+    details = _details(what, generation, size)
     check_writable(out)
     if not key.is_file():
         raise NotFound("there is no such key.", where=str(key))
     if bundle := _bundle_at_hand():
         check_operator(bundle.operators, operator, what)
-        _check_names(bundle, subject, service)
+        _check_names(bundle, what, subject, service)
     now = SystemClock().now()
-    fields = {
+    fields: dict[str, str | int] = {
         "act": what,
         "subject": subject,
         "service": service,
@@ -68,6 +83,7 @@ def sign(
         "reason": reason,
         "start": utc_text(now),
         "end": utc_text(now + days * DAY),
+        **details,
     }
     if not dry_run:
         write_file(out, make_act(fields, key))
@@ -88,7 +104,7 @@ def accept(file: Path, dry_run: bool) -> None:
     raw = read_file(file)
     with naming(file, "an act"):
         found = read_act(raw, node.bundle.operators)
-    _check_names(node.bundle, found.subject, found.service)
+    _check_names(node.bundle, found.act, found.subject, found.service)
     if not dry_run:
         keep_act(node.layout.acts, raw, node.bundle)
         node.journal.write("act", act=found.act, subject=found.subject, service=found.service, operator=found.operator)
@@ -127,12 +143,28 @@ def _bundle_at_hand() -> Bundle | None:
         return None
 
 
-def _check_names(bundle: Bundle, subject: str, service: str) -> None:
+def _details(what: str, generation: str, size: str) -> dict[str, str | int]:
+    """What an act says beside its subject; raise UsageError when it lacks or must not have it."""
+    if bool(generation) != (what == "continue") or (generation and not GENERATION.fullmatch(generation)):
+        raise UsageError(
+            "`continue`, and no other act, names a generation in full, such as 00002.0000000007.0123456789abcdef.",
+            remedy=f"Type: {command('vault', 'show', 'SERVICE')}",
+        )
+    if bool(size) != (what == "quota"):
+        raise UsageError("`quota`, and no other act, says how much, such as --bytes 300G.")
+    return {**({"generation": generation} if generation else {}), **({"bytes": parse_bytes(size)} if size else {})}
+
+
+def _check_names(bundle: Bundle, what: str, subject: str, service: str) -> None:
     """Raise NotFound, with the known names, for an act of which nothing would follow."""
     nodes, services = sorted(bundle.territory.nodes), sorted(bundle.territory.services)
     if subject not in (*nodes, *services):
         known = f"Nodes: {', '.join(nodes)}. Services: {', '.join(services)}."
         raise NotFound(f'"{subject}" is no node and no service of {bundle.territory.name}.', remedy=known)
+    if what == "continue" and subject not in services:
+        raise NotFound("only a service continues.", remedy=f"Services: {', '.join(services)}.")
+    if what == "quarantine" and subject not in nodes:
+        raise NotFound("only a node is put in quarantine.", remedy=f"Nodes: {', '.join(nodes)}.")
     if service != ANY_SERVICE:
         bundle.terms(service)
 
@@ -147,12 +179,16 @@ def _json(found: Act, now: float) -> dict[str, Any]:
         "start": utc_text(found.start),
         "end": utc_text(found.end),
         "in_force": found.in_force(now),
+        **({"generation": found.generation} if found.generation else {}),
+        **({"bytes": found.quota_bytes} if found.quota_bytes else {}),
     }
 
 
 def _sentence(found: Act, now: float) -> str:
     state = "in force" if found.in_force(now) else "NOT in force now"
     narrowed = "" if found.service == ANY_SERVICE else f" for {found.service}"
+    narrowed += f" with generation {found.generation}" if found.generation else ""
+    narrowed += f" of {format_bytes(found.quota_bytes)}" if found.quota_bytes else ""
     return (
         f'{found.operator} says "{found.act}" of {found.subject}{narrowed}, {state} until {utc_text(found.end)}: '
         f"{_reason(found)}"

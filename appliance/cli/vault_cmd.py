@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from appliance.backup.replicate import ask_head
 from appliance.backup.replicate import replicate as replicate_to
 from appliance.backup.targets import load_acts
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
+from appliance.backup.vault.obey import quota_bytes
 from appliance.backup.vault.store import Stored
 from appliance.cli.arguments import NAME_TYPE, dry_run_option, service_argument
 from appliance.cli.output import emit, say, table
@@ -53,7 +55,12 @@ def show(service: str) -> None:
     held_services(node, service)
     found = [_generation(node, service, item) for item in node.holding(service).stored()]
     used, quota = node.holding(service).used_bytes(), _quota(node, service)
-    rows = [(short_name(it["name"]), it["state"], it["received"] or "-", _size(it["bytes"])) for it in found]
+    numbers = Counter(short_name(it["name"]) for it in found)
+    # The sides of a fork are told apart by their full names, which an act `continue` has to give.
+    names = [it["name"] if numbers[short_name(it["name"])] > 1 else short_name(it["name"]) for it in found]
+    rows = [
+        (name, it["state"], it["received"] or "-", _size(it["bytes"])) for name, it in zip(names, found, strict=True)
+    ]
     emit(
         {"service": service, "generations": found, "used_bytes": used, "quota_bytes": quota},
         f"{table(('GENERATION', 'STATE', 'RECEIVED', 'SIZE'), rows)}\n\n{_size(used)} used of {_size(quota)}.",
@@ -129,7 +136,7 @@ def _lacking(node: Node, service: str, peer: str) -> list[str]:
 
 def _quota(node: Node, service: str) -> int | None:
     """None for a service that left the territory: what is held of it stays until its lock ends."""
-    return node.bundle.terms(service).quota_bytes if service in node.bundle.territory.services else None
+    return quota_bytes(node, node.bundle.terms(service)) if service in node.bundle.territory.services else None
 
 
 def _size(size_bytes: int | None) -> str:

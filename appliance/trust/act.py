@@ -6,6 +6,7 @@ too.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ TYPE = "appliance/act"
 ACTS = ("lost", "quarantine", "hold", "freeze", "unfreeze", "quota", "promote", "continue")
 ANY_SERVICE = "any"
 BYTES_MAX = 16384
+GENERATION = re.compile(r"[0-9]{5}\.[0-9]{10}\.[0-9a-f]{16}")
+"""The folder name of a generation: epoch, sequence, and the start of its header's digest, which tells sides apart."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class Act:
     start: float
     end: float
     document: Document
+    generation: str = ""
+    """Of `continue`: the folder name of the one that continues after a fork."""
+    quota_bytes: int = 0
+    """Of `quota`."""
 
     def in_force(self, now: float) -> bool:
         return self.start <= now < self.end
@@ -58,17 +65,31 @@ class Act:
         )
 
 
-def make_act(fields: Mapping[str, str], key: Path) -> bytes:
-    """The signed act of `fields` (act, subject, service, operator, reason, start, end), signed by the SSH key at
-    `key`.
+def make_act(fields: Mapping[str, str | int], key: Path) -> bytes:
+    """The signed act of `fields` (act, subject, service, operator, reason, start, end), signed by the SSH key at `key`.
+
+    `continue` has a `generation` too, and `quota` has `bytes`.
     """
     if fields.get("act") not in ACTS:
         raise UsageError(f'"{fields.get("act")}" is not an act; known: {", ".join(ACTS)}.')
+    _details(Document(TYPE, fields, "", b""))
     line = signed.body(TYPE, fields)
     signature = run(
         ("ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", TYPE), timeout_seconds=120, stdin=line, check=True
     )
     return line + signature.stdout
+
+
+def claimed(raw: bytes) -> str:
+    """Which act `raw` claims to be, before anything of it is checked."""
+    return str(signed.parse(signed.split(raw, TYPE, bytes_max=BYTES_MAX)[0], TYPE).get("act"))
+
+
+def _details(document: Document) -> tuple[str, int]:
+    """The generation and the bytes of those acts that have them."""
+    act = document.fields.get("act")
+    generation = document.text("generation", GENERATION) if act == "continue" else ""
+    return generation, document.number("bytes", least=1) if act == "quota" else 0
 
 
 def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
@@ -78,6 +99,7 @@ def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
     document = Document(TYPE, fields, "", raw)
     act, operator = document.text("act"), document.text("operator", NAME)
     _verify(line, signature, check_operator(operators, operator, act))
+    generation, quota_bytes = _details(document)
     return Act(
         act=act,
         subject=document.text("subject", NAME),
@@ -87,6 +109,8 @@ def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
         start=_seconds(document, "start"),
         end=_seconds(document, "end"),
         document=document,
+        generation=generation,
+        quota_bytes=quota_bytes,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from appliance.backup.sight import load_sight
 from appliance.backup.vault.call import Call
+from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding, Stored, size_of
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.trust.signed import SHA256
@@ -20,24 +21,27 @@ SIDES_MAX = 16
 def head(call: Call) -> None:
     """What is known and held here: every grant, the tips of each epoch, and the names and receipts of what is held.
 
+    The side of a fork that an act passed over stays held, but is neither tip nor newest: it ended.
     `held` is whole as far as the scrub knows; `damaged` waits for repair; `thinned` was held until retention let it go.
     """
     holding = call.holding
     stored = holding.stored()
-    held = [item for item in stored if item.held]
+    over = passed_over(call.node, call.terms.name, stored)
+    going_on = [item for item in stored if item.name not in over]
+    newest = max((item.name for item in going_on if item.held), default=None)
     call.channel.write_frame(
         {
             "holder": call.node.name,
             "age_seconds": call.node.ageing.now(),
             "grants": [holding.grant(epoch).decode() for epoch in holding.epochs()],
-            "tips": _headers(holding, tips(stored)),
-            "held": [item.name for item in held],
+            "tips": _headers(holding, tips(going_on)),
+            "held": [item.name for item in stored if item.held],
             "damaged": [item.name for item in stored if item.damaged],
             "thinned": [item.name for item in stored if item.thinned],
             "known": len(stored),
-            "forks": open_forks(stored),
-            "newest": holding.read(held[-1].name, HEADER).decode() if held else None,
-            "receipt": holding.read(held[-1].name, RECEIPT).decode() if held else None,
+            "forks": open_forks(going_on),
+            "newest": holding.read(newest, HEADER).decode() if newest else None,
+            "receipt": holding.read(newest, RECEIPT).decode() if newest else None,
             "absences": list(load_sight(call.node, call.terms.name).statements),
         }
     )
@@ -108,7 +112,8 @@ def _wanted_generation(call: Call) -> str:
     """The newest held one, or the one asked for by its full name: that may be damaged, for whoever repairs or
     salvages."""
     stored = call.holding.stored()
-    held = [item.name for item in stored if item.held]
+    over = passed_over(call.node, call.terms.name, stored)
+    held = [item.name for item in stored if item.held and item.name not in over]
     asked = call.request.get("generation")
     if asked is None and held:
         return held[-1]

@@ -11,6 +11,7 @@ from appliance.backup.node import Node
 from appliance.backup.vault import damage, ledger
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.limits import LISTING_BYTES_MAX, Amount, Limits, Usage, check_room, day_of
+from appliance.backup.vault.obey import check_quarantine, check_side, quota_bytes
 from appliance.backup.vault.offer import Offer, check_writer, read_offer
 from appliance.backup.vault.relay import Relay, forget_relay, keep_relay, read_relay
 from appliance.backup.vault.store import NAME_BYTES, RECEIPT
@@ -18,7 +19,7 @@ from appliance.backup.vault.turn import Rank, announce, turn
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError, NoSpace
 from appliance.host.files import locked
-from appliance.trust.bundle import FREE_FLOOR_BYTES, Terms
+from appliance.trust.bundle import FREE_FLOOR_BYTES
 from appliance.trust.generation import Header
 from appliance.trust.keys import load_key
 from appliance.trust.receipt import make_receipt
@@ -38,6 +39,7 @@ def put(call: Call) -> None:
 
     def fence(offer: Offer) -> None:
         check_writer(offer, call.node.bundle, call.caller)
+        check_side(call.node, offer)
 
     _receive(call, fence, is_writer=True)
 
@@ -49,6 +51,7 @@ def put_relayed(call: Call) -> None:
 
 def _receive(call: Call, check: Check, *, is_writer: bool) -> None:
     """Take a push. One at a time per service; every limit is checked before the first byte is taken."""
+    check_quarantine(call.node, call.caller, call.terms.name)
     listing = _read_listing(call)
     call.holding.create()
 
@@ -110,7 +113,7 @@ def _known_receipt(call: Call, offer: Offer, is_writer: bool) -> bytes | None:
 def _take_headers(call: Call, offer: Offer, is_writer: bool) -> int:
     """Keep the headers of a chain too long for one push; how many were sent."""
     _, usage = _look(call, offer.newest_grant.epoch)
-    check_room(_limits(call.terms), usage, _incoming(call, offer), relayed=not is_writer)
+    check_room(_limits(call), usage, _incoming(call, offer), relayed=not is_writer)
     _keep_chain(call, offer)
     return len(offer.headers)
 
@@ -118,7 +121,7 @@ def _take_headers(call: Call, offer: Offer, is_writer: bool) -> int:
 def _take(call: Call, offer: Offer, relay: Relay | None, rank: Rank) -> bytes:
     announce(call.holding, rank)
     book, usage = _look(call, offer.header.epoch)
-    check_room(_limits(call.terms), usage, _incoming(call, offer), relayed=relay is not None)
+    check_room(_limits(call), usage, _incoming(call, offer), relayed=relay is not None)
     _keep_chain(call, offer)
     with _Counted(call, book, usage.seeding, counts=relay is None) as counted:
         receipt = _take_and_publish(call, offer, relay, counted)
@@ -160,8 +163,9 @@ def _look(call: Call, epoch: int) -> tuple[ledger.Ledger, Usage]:
     return book, usage
 
 
-def _limits(terms: Terms) -> Limits:
-    return Limits(terms.quota_bytes, terms.daily_bytes, terms.seed_bytes, FREE_FLOOR_BYTES)
+def _limits(call: Call) -> Limits:
+    terms = call.terms
+    return Limits(quota_bytes(call.node, terms), terms.daily_bytes, terms.seed_bytes, FREE_FLOOR_BYTES)
 
 
 def _keep_chain(call: Call, offer: Offer) -> None:

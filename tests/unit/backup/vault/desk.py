@@ -28,7 +28,7 @@ from appliance.host.files import sha256_file
 from appliance.host.layout import NodeLayout
 from appliance.territory.model import Person
 from appliance.territory.placement import Placement
-from appliance.trust.act import make_act
+from appliance.trust.act import ACTS, make_act
 from appliance.trust.bundle import Member, accept_bundle, make_bundle
 from appliance.trust.generation import NO_PARENT, Entry, Header, make_header, read_header, render_list
 from appliance.trust.grant import Grant, make_grant, make_request, read_grant, read_request
@@ -142,7 +142,7 @@ class Desk:
             [plan_node(name, roles=("monitor",) if name == MONITOR else ()) for name in NAMES],
             [docs, plan_service("docs-d", STRANGER)],
         )
-        person = Person("keeper", "Keeper", (public,), ("lost", "hold", "freeze", "unfreeze"))
+        person = Person("keeper", "Keeper", (public,), ACTS)
         return replace(plan, people={"keeper": person})
 
     def layout(self, name: str) -> NodeLayout:
@@ -236,11 +236,18 @@ class Desk:
             return push(channel, generation, grants, before)
 
     def act(
-        self, act: str, subject: str, *, service: str = SERVICE, days: float = 30, start: float | None = None
+        self,
+        act: str,
+        subject: str,
+        *,
+        service: str = SERVICE,
+        days: float = 30,
+        start: float | None = None,
+        **details: str | int,
     ) -> bytes:
         """The keeper's signed act, in force from the present of the holder's wall clock."""
         start = self.clocks[HOLDER].now() if start is None else start
-        fields = {
+        fields: dict[str, str | int] = {
             "act": act,
             "subject": subject,
             "service": service,
@@ -248,6 +255,7 @@ class Desk:
             "reason": "test",
             "start": utc_text(start),
             "end": utc_text(start + days * DAY),
+            **details,
         }
         return make_act(fields, self.operator_key)
 

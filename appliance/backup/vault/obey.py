@@ -1,0 +1,103 @@
+"""What operators' signed acts, kept at this node, change at its vault: a quarantine, a raised quota, the end of a fork.
+
+Each is looked for where it matters and costs nothing while no such act is kept: checking one starts ssh-keygen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from appliance.backup.node import Node
+from appliance.backup.targets import load_acts
+from appliance.backup.vault.offer import Offer
+from appliance.backup.vault.store import HEADER, Stored
+from appliance.clock import utc_text
+from appliance.errors import ApplianceError, Refused
+from appliance.trust.act import Act
+from appliance.trust.bundle import Terms
+from appliance.trust.generation import TYPE, Header
+from appliance.trust.signed import parse, split
+
+
+def check_quarantine(node: Node, caller: str, service: str) -> None:
+    """Raise Refused while an act keeps `caller` out: nothing of it is taken, what is held of it stays."""
+    for act in _acts(node, "quarantine"):
+        if act.concerns("quarantine", caller, service, node.clock.now()):
+            raise Refused(
+                f"{caller} is in quarantine until {utc_text(act.end)}, by {act.operator}.",
+                remedy="Nothing of it is taken before; an operator's act said so, ask them.",
+            )
+
+
+def quota_bytes(node: Node, terms: Terms) -> int:
+    """What the service may fill here: the quota of the bundle, or more while an act says so of it or of this node."""
+    now = node.clock.now()
+    raised = [
+        act.quota_bytes
+        for act in _acts(node, "quota")
+        if any(act.concerns("quota", subject, terms.name, now) for subject in (terms.name, node.name))
+    ]
+    return max(terms.quota_bytes, *raised) if raised else terms.quota_bytes
+
+
+def check_side(node: Node, offer: Offer) -> None:
+    """Raise Refused for a generation on the side of a fork that an act passed over."""
+    if not offer.listing:
+        return
+    service = offer.header.service
+    if offer.header.id.name in passed_over(node, service, node.holding(service).stored(), offer.headers):
+        raise Refused(
+            f"generation {offer.header.id} is of a fork's other side: an operator's act names the one that continues.",
+            remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
+        )
+
+
+def passed_over(node: Node, service: str, stored: Sequence[Stored], offered: Sequence[Header] = ()) -> frozenset[str]:
+    """The names, of those known here and those offered, on the sides of forks that acts do not let continue.
+
+    Only the newest epoch counts, since the first header of a newer one names what it continues. Such an act is obeyed
+    beyond its end too: a fork that ended does not open again.
+    """
+    acts = [act for act in _acts(node, "continue") if act.subject == service and act.start <= node.clock.now()]
+    if not acts:
+        return frozenset()
+    epoch = max([item.epoch for item in stored] + [header.epoch for header in offered], default=0)
+    holding = node.holding(service)
+    before = {header.id.name: header.previous for header in offered if header.epoch == epoch}
+    for item in stored:
+        if item.epoch == epoch:
+            before[item.name] = _previous(holding.read(item.name, HEADER))
+    chosen = {_number(act.generation): act.generation for act in sorted(acts, key=lambda act: act.start)}
+    return losing_sides(before, chosen)
+
+
+def losing_sides(before: Mapping[str, str], chosen: Mapping[str, str]) -> frozenset[str]:
+    """Which of the generations in `before` (name to the digest of the header before it, of one epoch) do not continue.
+
+    `chosen` has the name that continues, by number. One that is not known here decides nothing yet. Pure.
+    """
+    losing: set[str] = set()
+    ends: set[str] = set()
+    for name in sorted(before):
+        right = chosen.get(_number(name), "")
+        if (right in before and name != right) or before[name][:16] in ends:
+            losing.add(name)
+            ends.add(name[-16:])
+    return frozenset(losing)
+
+
+def _number(name: str) -> str:
+    """Epoch and sequence, which the sides of a fork share."""
+    return name.rpartition(".")[0]
+
+
+def _previous(raw: bytes) -> str:
+    """What the header in `raw` names before it; "" when it cannot be read, which the scrub reports."""
+    try:
+        return str(parse(split(raw, TYPE)[0], TYPE).get("previous"))
+    except ApplianceError:
+        return ""
+
+
+def _acts(node: Node, kind: str) -> tuple[Act, ...]:
+    return load_acts(node.layout.acts, node.bundle, kind)

@@ -1,0 +1,226 @@
+"""What operators' signed acts change at a vault: a quarantine, a raised quota, the side of a fork that continues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from appliance.backup.alarms import alarm_of
+from appliance.backup.exchange import Findings, _forks
+from appliance.backup.fetch import survey
+from appliance.backup.peers import Head, read_head
+from appliance.backup.replicate import HolderHead
+from appliance.backup.targets import keep_act
+from appliance.backup.vault import receive
+from appliance.backup.vault.obey import losing_sides
+from appliance.errors import ApplianceError, NoSpace, Refused
+from appliance.trust.grant import Grant
+from appliance.units import DAY, MIB
+from tests.unit.backup.vault.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, ask, head, push
+
+BIG = b"x" * MIB
+
+
+def accept(desk: Desk, raw: bytes, at: str = HOLDER) -> None:
+    node = desk.open(at)
+    keep_act(node.layout.acts, raw, node.bundle)
+
+
+def told(desk: Desk, at: str = HOLDER) -> Head:
+    node = desk.open(ORIGIN)
+    with desk.session(at, ORIGIN) as channel:
+        return read_head(head(channel), node.bundle.member(at), SERVICE, node.bundle.territory_key)
+
+
+# A quarantine
+
+
+def test_nothing_is_taken_of_a_node_in_quarantine_until_its_end(desk: Desk) -> None:
+    grant = desk.grant()
+    first, second = desk.chain(grant, 2)
+    desk.put(first, grant)
+    accept(desk, desk.act("quarantine", ORIGIN, days=3))
+    with pytest.raises(Refused, match=f"{ORIGIN} is in quarantine until .*, by keeper"):
+        desk.put(second)
+    assert told(desk).held == (first.name,), "what is held stays, and may be asked for"
+    desk.advance(3 * DAY)
+    desk.put(second)
+
+
+@pytest.mark.parametrize(("subject", "service"), [(STANDBY, SERVICE), (ORIGIN, "docs-d"), (SERVICE, SERVICE)])
+def test_a_quarantine_of_another_node_or_service_is_not_this_ones(desk: Desk, subject: str, service: str) -> None:
+    accept(desk, desk.act("quarantine", subject, service=service))
+    grant = desk.grant()
+    desk.put(desk.chain(grant, 1)[0], grant)
+
+
+def test_a_relay_of_a_holder_in_quarantine_is_refused_too(desk: Desk) -> None:
+    accept(desk, desk.act("quarantine", STANDBY))
+    grant = desk.grant()
+    with desk.session(HOLDER, STANDBY) as channel, pytest.raises(Refused, match=f"{STANDBY} is in quarantine"):
+        push(channel, desk.chain(grant, 1)[0], [grant], verb="put-relayed")
+
+
+# A quota
+
+
+@pytest.mark.parametrize(("subject", "helps"), [(SERVICE, True), (HOLDER, True), (STANDBY, False), (ORIGIN, False)])
+def test_a_quota_is_raised_until_the_act_ends(
+    desk: Desk, subject: str, helps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive, "FREE_FLOOR_BYTES", 0)
+    desk.sign(quota_bytes=MIB)
+    grant = desk.grant()
+    made = desk.seal(grant, {"config": b"config", "data/0/1": BIG})
+    with pytest.raises(NoSpace, match="quota"):
+        desk.put(made, grant)
+    accept(desk, desk.act("quota", subject, days=2, bytes=10 * MIB))
+    if not helps:
+        with pytest.raises(NoSpace, match="quota"):
+            desk.put(made, grant)
+        return
+    desk.put(made, grant)
+    desk.advance(2 * DAY)
+    with pytest.raises(NoSpace, match="quota"):
+        desk.put(desk.seal(grant, {"config": b"config", "data/0/2": BIG[::-1] + b"y"}, made))
+    assert told(desk).held == (made.name,), "what was taken under the act stays"
+
+
+def test_an_act_lowers_no_quota(desk: Desk) -> None:
+    accept(desk, desk.act("quota", SERVICE, bytes=1))
+    grant = desk.grant()
+    desk.put(desk.chain(grant, 1)[0], grant)
+
+
+# The end of a fork
+
+
+@dataclass(frozen=True)
+class Forked:
+    """Two sides from the second generation on; the clone's is one longer. Both are held."""
+
+    grant: Grant
+    first: Generation
+    right: Generation
+    clone: tuple[Generation, Generation]
+
+
+@pytest.fixture
+def forked(desk: Desk) -> Forked:
+    grant = desk.grant()
+    first, right = desk.chain(grant, 2)
+    clone = desk.seal(grant, {"config": b"a clone's"}, first)
+    after = desk.seal(grant, {"config": b"a clone's next"}, clone)
+    desk.put(first, grant)
+    for generation in (right, clone, after):
+        desk.put(generation)
+    return Forked(grant, first, right, (clone, after))
+
+
+def choose(desk: Desk, generation: Generation, **words: float) -> None:
+    accept(desk, desk.act("continue", SERVICE, generation=generation.name, **words))  # type: ignore[arg-type]
+
+
+def test_a_fork_ends_with_the_act_that_names_the_one_that_continues(desk: Desk, forked: Forked) -> None:
+    assert told(desk).forks == ("2.2",)
+    choose(desk, forked.right)
+    said = told(desk)
+    assert said.forks == ()
+    assert [tip.id for tip in said.tips] == [forked.right.header.id]
+    assert said.newest
+    assert said.newest.id == forked.right.header.id
+    assert {it.name for it in forked.clone} < set(said.held), "the other side is kept, and can be asked for by name"
+    with desk.session(HOLDER, ORIGIN) as channel:
+        ask(channel, "get-own")
+        assert channel.read_frame()["generation"] == forked.right.name
+
+
+def test_the_side_that_continues_goes_on_and_the_other_does_not(desk: Desk, forked: Forked) -> None:
+    choose(desk, forked.right)
+    with pytest.raises(Refused, match="other side"):
+        desk.put(desk.seal(forked.grant, {"config": b"a clone's third"}, forked.clone[1]))
+    third = desk.seal(forked.grant, {"config": b"right"}, forked.right)
+    desk.put(third)
+    newest = told(desk).newest
+    assert newest
+    assert newest.id == third.header.id
+
+
+def test_a_new_side_before_the_named_one_is_refused_at_once(desk: Desk) -> None:
+    grant = desk.grant()
+    first, right = desk.chain(grant, 2)
+    desk.put(first, grant)
+    desk.put(right)
+    choose(desk, right)
+    with pytest.raises(Refused, match="other side"):
+        desk.put(desk.seal(grant, {"config": b"a clone's"}, first))
+
+
+def test_the_fork_does_not_open_again_when_the_act_ends(desk: Desk, forked: Forked) -> None:
+    choose(desk, forked.right, days=1)
+    desk.advance(2 * DAY)
+    assert told(desk).forks == ()
+
+
+def test_the_act_that_starts_last_decides(desk: Desk, forked: Forked) -> None:
+    now = desk.clocks[HOLDER].now()
+    choose(desk, forked.right, start=now - DAY)
+    choose(desk, forked.clone[0], start=now)
+    newest = told(desk).newest
+    assert newest
+    assert newest.id == forked.clone[1].header.id
+
+
+def test_an_ended_fork_alarms_nobody_and_the_own_newest_is_the_right_one(desk: Desk, forked: Forked) -> None:
+    choose(desk, forked.right)
+    node = desk.open(HOLDER)
+    assert alarm_of(node, Findings(SERVICE, (), {}, "", {}, {}, {}, {}, (), (), ())) == ()
+    assert survey(node, SERVICE, ()).own == forked.right.header.id
+
+
+def test_peers_that_have_not_heard_of_the_act_report_no_fork_through_us(desk: Desk, forked: Forked) -> None:
+    for generation in (forked.first, forked.right, *forked.clone):
+        desk.put(generation, forked.grant, at=STANDBY)
+    node = desk.open(HOLDER)
+    there = HolderHead(told(desk, STANDBY), frozenset(), frozenset())
+    stored = node.holding(SERVICE).stored()
+    over = frozenset(it.name for it in forked.clone)
+    assert _forks([there], stored, frozenset()) == ("2.2",)
+    assert _forks([there], stored, over) == ()
+
+
+A, B, C = "00002.0000000002.aaaa", "00002.0000000002.bbbb", "00002.0000000003.cccc"
+A, B, C = (f"{name[:17]}{name[17:] * 4}" for name in (A, B, C))
+
+
+@pytest.mark.parametrize(
+    ("before", "chosen", "losing"),
+    [
+        ({A: "", B: "", C: "b" * 64}, {}, set()),
+        ({A: "", B: "", C: "b" * 64}, {A[:16]: A}, {B, C}),
+        ({A: "", B: "", C: "b" * 64}, {A[:16]: B}, {A}),
+        ({B: "", C: "b" * 64}, {A[:16]: A}, set()),
+    ],
+    ids=["no act", "the shorter side", "the longer side", "one not known here decides nothing yet"],
+)
+def test_sides(before: dict[str, str], chosen: dict[str, str], losing: set[str]) -> None:
+    assert losing_sides(before, chosen) == losing
+
+
+@pytest.mark.parametrize(
+    ("act", "details"),
+    [
+        ("continue", {}),
+        ("continue", {"generation": "2.7"}),
+        ("continue", {"generation": "../../etc/passwd"}),
+        ("quota", {}),
+        ("quota", {"bytes": 0}),
+        ("quota", {"bytes": "300G"}),
+    ],
+)
+def test_an_act_that_does_not_say_what_it_must_is_not_signed(
+    desk: Desk, act: str, details: dict[str, str | int]
+) -> None:
+    with pytest.raises(ApplianceError, match="missing"):
+        desk.act(act, SERVICE, **details)  # type: ignore[arg-type]
