@@ -15,6 +15,7 @@ from pathlib import Path
 from appliance.backup.ahead import send_ahead
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.peers import Conversation, Head, Lines
+from appliance.backup.vault.flow import Sending
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused
 from appliance.trust.receipt import Receipt, read_receipt
 
@@ -60,7 +61,9 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
     grants = [grant.document.raw.decode() for grant in chain.grants().values()]
     headers = chain.headers_after({tip.id.digest for tip in head.tips}) or [header.document.raw.decode()]
     rest = send_ahead(conversation, "put", header.service, headers, grants=grants)
-    conversation.ask("put", header.service, grants=grants, headers=list(rest), list_bytes=len(sealed.listing))
+    conversation.ask(
+        "put", header.service, grants=grants, headers=list(rest), list_bytes=len(sealed.listing), acknowledge=True
+    )
     conversation.channel.write(sealed.listing)
     raw = send_needed(conversation, sealed, {entry.sha256: folder / entry.path for entry in sealed.entries})
     return _checked_receipt(conversation, raw, sealed)
@@ -87,23 +90,28 @@ def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
 
 
 def send_needed(conversation: Conversation, sealed: Sealed, paths: Mapping[str, Path]) -> str:
-    """Send what the vault says it lacks, from where `paths` (by hash) says it lies, until it answers; the receipt."""
+    """Send what the vault says it lacks, from where `paths` (by hash) says it lies, until it answers; the receipt.
+
+    The request must have asked it to `acknowledge`.
+    """
     sizes = {entry.sha256: entry.size for entry in sealed.entries}
+    sending = Sending(conversation.channel)
     while True:
         answer = conversation.channel.read_frame()
         if "receipt" in answer:
             return str(answer["receipt"])
+        sending.hear(answer)
         for digest, offset in answer.get("need", ()):
             if digest not in paths or not isinstance(offset, int) or not 0 <= offset <= sizes[digest]:
                 raise IntegrityError(f"{conversation.peer.name} asks for something that was not offered.")
-            _send(conversation, paths[digest], offset, sizes[digest])
+            _send(sending, paths[digest], offset, sizes[digest])
 
 
-def _send(conversation: Conversation, path: Path, offset: int, size: int) -> None:
+def _send(sending: Sending, path: Path, offset: int, size: int) -> None:
     try:
         with open(path, "rb") as file:
             file.seek(offset)
-            conversation.channel.send_file(file, size - offset)
+            sending.send(file, size - offset)
     except FileNotFoundError as error:
         raise NotFound(
             "a newer generation was sealed while this one was sent.", remedy="The next push sends it."

@@ -135,7 +135,8 @@ def _relay(
         "age_seconds": node.ageing.now(),
     }
     rest = send_ahead(conversation, "put-relayed", service, [raw.decode() for raw in headers], **details)
-    conversation.ask("put-relayed", service, **details, headers=list(rest), list_bytes=len(sealed.listing))
+    size = len(sealed.listing)
+    conversation.ask("put-relayed", service, **details, headers=list(rest), list_bytes=size, acknowledge=True)
     conversation.channel.write(sealed.listing)
     paths = {entry.sha256: holding.blob(entry.sha256) for entry in sealed.entries}
     receipt = read_receipt(send_needed(conversation, sealed, paths).encode(), conversation.peer.keys.sign)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from appliance.backup.node import Node
 from appliance.backup.vault import damage, ledger
 from appliance.backup.vault.call import Call
+from appliance.backup.vault.flow import Taking
 from appliance.backup.vault.limits import LISTING_BYTES_MAX, Amount, Limits, Usage, check_room, day_of
 from appliance.backup.vault.obey import check_quarantine, check_side, quota_bytes
 from appliance.backup.vault.offer import Offer, check_writer, read_offer
@@ -20,7 +21,7 @@ from appliance.clock import utc_text
 from appliance.errors import IntegrityError, NoSpace
 from appliance.host.files import locked
 from appliance.trust.bundle import FREE_FLOOR_BYTES
-from appliance.trust.generation import Header
+from appliance.trust.generation import Entry, Header
 from appliance.trust.keys import load_key
 from appliance.trust.receipt import make_receipt
 from appliance.trust.signed import SHA256
@@ -32,6 +33,7 @@ NAMES_OF_A_PUBLICATION = 5
 NAMES_OF_A_HEADER = 2
 
 Check = Callable[[Offer], Relay | None]
+Missing = tuple[tuple[Entry, int], ...]
 
 
 def put(call: Call) -> None:
@@ -210,19 +212,35 @@ class _Counted(contextlib.AbstractContextManager["_Counted"]):
 
 def _take_and_publish(call: Call, offer: Offer, relay: Relay | None, counted: _Counted) -> bytes:
     """Ask for what is missing until nothing is, then publish under the lock; thinning may have run in between."""
+    taking = Taking(call.channel, acknowledge=call.request.get("acknowledge") is True)
     while True:
-        missing = call.holding.missing(offer.entries)
+        missing = _not_at_hand(call, call.holding.missing(offer.entries))
         if missing:
             call.channel.write_frame({"need": [[entry.sha256, offset] for entry, offset in missing]})
         for entry, offset in missing:
             before = call.channel.bytes_received
             try:
-                call.holding.receive(entry, offset, call.channel.read_some)
+                call.holding.receive(entry, offset, taking.read_some)
             finally:
                 counted.add(call.channel.bytes_received - before)
         with locked(call.holding.lock, what=f"the pool of {call.terms.name}", wait=True):
             if not call.holding.missing(offer.entries):
                 return _publish(call, offer, relay)
+
+
+def _not_at_hand(call: Call, missing: Missing) -> Missing:
+    """What of `missing` must be sent: a holder that wrote the service itself has files in its own repository."""
+    own = call.node.service(call.terms.name).repository
+    if not own.is_dir():  # also where this account may not look, as in host mode
+        return missing
+    left = []
+    for entry, offset in missing:
+        # Segments only: borg writes its config anew in place.
+        if entry.path.startswith("data/") and call.holding.take(entry, own / entry.path):
+            call.channel.write_frame({"need": []})  # to hash a large repository outlasts a writer's patience
+        else:
+            left.append((entry, offset))
+    return tuple(left)
 
 
 def _publish(call: Call, offer: Offer, relay: Relay | None) -> bytes:

@@ -126,14 +126,30 @@ class Holding:
             os.fsync(file.fileno())
         self._enter_pool(path, entry.sha256)
 
-    def _enter_pool(self, path: Path, digest: str) -> None:
+    def take(self, entry: Entry, source: Path) -> bool:
+        """Link `source`, a file of this machine, into the pool if it is the blob of `entry`; say whether it was.
+
+        borg, whose segment it is, adds and unlinks but never rewrites one.
+        """
+        with contextlib.suppress(OSError):
+            if size_of(source) == entry.size and sha256_file(source) == entry.sha256:
+                with open(source, "rb") as file:
+                    os.fchmod(file.fileno(), 0o440)
+                    os.fsync(file.fileno())
+                # Only until the name is durable. Never a link itself: a partial is cut to size and written to.
+                os.close(_open_partial(self.partial / entry.sha256))
+                self._enter_pool(source, entry.sha256)
+                return True
+        return False
+
+    def _enter_pool(self, source: Path, digest: str) -> None:
         target = self.blob(digest)
         make_private_folder(target.parent)
         if target.exists():  # linked before a cut, or of another size: its own hash now decides
             target.unlink()
-        os.link(path, target)
+        os.link(source, target)
         fsync_folder(target.parent)
-        path.unlink()
+        (self.partial / digest).unlink()
 
     def blobs(self) -> Iterator[Path]:
         """Every blob of the pool, in the order of names."""

@@ -111,7 +111,8 @@ class Channel:
     def _hear_why(self) -> None:
         """Raise the refusal that the other side sent before it went: we were still sending and did not listen."""
         with contextlib.suppress(Closed):
-            self.read_frame()
+            while True:
+                self.read_frame()
 
     def _wait(self, readers: list[int], writers: list[int]) -> None:
         """Wait until one is ready; what is waited is taken from our patience, and only moving bytes give it back."""

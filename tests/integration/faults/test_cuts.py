@@ -23,8 +23,8 @@ from tests.integration.faults.relay import relayed
 
 NEW_BYTES = 6 * MIB
 CUTS = 4
-UNDERWAY_BYTES_MAX = 3 * MIB
-"""What ssh's window and the pipes hold, and no vault has seen yet, when a line breaks."""
+UNDERWAY_BYTES_MAX = MIB
+"""What a sender may be ahead of its vault when a line breaks, with the greeting of ssh."""
 TALK_BYTES_MAX = 128 * KIB
 """Headers, grants and list of a push, and what ssh adds."""
 

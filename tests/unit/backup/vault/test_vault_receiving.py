@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.vault import limits, receive
+from appliance.backup.vault.flow import ACKNOWLEDGED_AT_ONCE_BYTES
 from appliance.errors import ApplianceError, IntegrityError, NoSpace, Refused
 from appliance.trust.receipt import read_receipt
 from appliance.units import DAY, GIB, MIB
@@ -68,6 +69,54 @@ def test_a_cut_push_goes_on_at_the_byte_it_stopped(desk: Desk) -> None:
         channel.write(BIG[700_001:] + b"small")
         assert "receipt" in channel.read_frame()
     assert assert_whole(desk) == [made.name]
+
+
+def test_a_holder_that_wrote_the_service_itself_takes_its_own_segments_and_asks_for_the_rest(desk: Desk) -> None:
+    grant = desk.grant()
+    files = {"config": b"[repository]", "data/0/0": BIG, "data/0/1": b"rotten", "data/0/2": b"new"}
+    made = desk.seal(grant, files)
+    own = desk.open(HOLDER).service(made.header.service).repository
+    (own / "data/0").mkdir(parents=True)
+    for path, content in {**files, "data/0/1": b"ROTTEN", "data/0/2": b"newer"}.items():
+        (own / path).write_bytes(content)
+    with desk.session(HOLDER, ORIGIN) as channel:
+        offer(channel, made, [grant])
+        assert channel.read_frame()["need"] == []
+        needed = {digest for digest, _ in channel.read_frame()["need"]}
+    assert needed == {entry.sha256 for entry in made.entries if entry.path != "data/0/0"}
+    holding, taken = desk.holding(HOLDER), next(entry for entry in made.entries if entry.path == "data/0/0")
+    assert holding.has(taken)
+    assert os.path.samefile(holding.blob(taken.sha256), own / taken.path)
+    desk.put(made)
+    assert assert_whole(desk) == [made.name]
+    assert (own / "data/0/1").read_bytes() == b"ROTTEN"
+
+
+def test_a_link_in_our_own_repository_is_not_followed(desk: Desk, tmp_path: Path) -> None:
+    grant = desk.grant()
+    made = desk.seal(grant, {"data/0/0": BIG})
+    elsewhere, own = tmp_path / "elsewhere", desk.open(HOLDER).service(made.header.service).repository
+    elsewhere.write_bytes(BIG)
+    (own / "data/0").mkdir(parents=True)
+    (own / "data/0/0").symlink_to(elsewhere)
+    with desk.session(HOLDER, ORIGIN) as channel:
+        offer(channel, made, [grant])
+        assert channel.read_frame()["need"] == [[made.entries[0].sha256, 0]]
+
+
+def test_what_is_taken_is_acknowledged_to_who_asks_for_it(desk: Desk) -> None:
+    grant = desk.grant()
+    made = desk.seal(grant, {"data/0/0": BIG * 2})
+    with desk.session(HOLDER, ORIGIN) as channel:
+        offer(channel, made, [grant], details={"acknowledge": True})
+        assert "need" in channel.read_frame()
+        channel.write(BIG * 2)
+        answers = [channel.read_frame()]
+        while "receipt" not in answers[-1]:
+            answers.append(channel.read_frame())
+    got = [answer["got"] for answer in answers[:-1]]
+    assert min(got) >= ACKNOWLEDGED_AT_ONCE_BYTES
+    assert 2 * (MIB - ACKNOWLEDGED_AT_ONCE_BYTES) <= sum(got) <= 2 * MIB
 
 
 def test_a_cut_after_the_last_byte_sends_none_again(desk: Desk) -> None:
