@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.lab_hosts_cmd import COMMANDS
 from appliance.cli.output import emit, say
 from appliance.errors import WARNINGS, UsageError
 from appliance.lab.bench.bench import QUICK, Size
@@ -22,6 +23,10 @@ from appliance.units import format_bytes, parse_bytes
 @click.group()
 def lab() -> None:
     """Tools for tests and benchmarks."""
+
+
+for verb, command in COMMANDS.items():
+    lab.add_command(command, verb)
 
 
 @lab.command()

@@ -1,0 +1,33 @@
+"""What is mounted on this machine, and unmounting what is ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from appliance.host.command import run
+
+TIMEOUT_SECONDS = 60.0
+
+
+def mounts_below(folder: Path) -> list[Path]:
+    """The mount points at and below `folder`, the innermost and latest first."""
+    found = []
+    with open("/proc/self/mountinfo", errors="surrogateescape") as file:
+        for line in file:
+            place = Path(_unescaped(line.split()[4]))
+            if place.is_relative_to(folder):
+                found.append(place)
+    return found[::-1]
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmount everything at and below `folder`."""
+    for place in mounts_below(folder):
+        run(("umount", "--no-canonicalize", str(place)), timeout_seconds=TIMEOUT_SECONDS, check=True)
+
+
+def _unescaped(text: str) -> str:
+    """mountinfo writes blanks and backslashes of a path as \\ooo."""
+    for code in ("\\040", "\\011", "\\012", "\\134"):
+        text = text.replace(code, chr(int(code[1:], 8)))
+    return text

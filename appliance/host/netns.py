@@ -1,0 +1,81 @@
+"""Named network namespaces, by `ip`: one process carries out many lines in one namespace."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+from appliance.host.command import run
+
+FOLDER = Path("/run/netns")
+TIMEOUT_SECONDS = 30.0
+
+
+def names() -> frozenset[str]:
+    """Every named namespace of this machine."""
+    return frozenset(path.name for path in FOLDER.iterdir()) if FOLDER.is_dir() else frozenset()
+
+
+def add(name: str) -> None:
+    run(("ip", "netns", "add", name), timeout_seconds=TIMEOUT_SECONDS, check=True)
+
+
+def delete(name: str) -> None:
+    """Take the name away; the kernel ends the namespace and its interfaces when no process is left in it."""
+    run(("ip", "netns", "delete", name), timeout_seconds=TIMEOUT_SECONDS, check=True)
+
+
+def batch(namespace: str | None, lines: Iterable[str]) -> None:
+    """Carry out `lines` of `ip` (without that word) in `namespace`, in this machine's own for None; stop at an error."""
+    _batch("ip", namespace, lines)
+
+
+def batch_tc(namespace: str, lines: Iterable[str]) -> None:
+    """The same for lines of `tc`."""
+    _batch("tc", namespace, lines)
+
+
+def show(namespace: str | None, *words: str) -> list[dict[str, Any]]:
+    """What `ip -json WORDS` says in `namespace`."""
+    where = () if namespace is None else ("-n", namespace)
+    result = run(("ip", "-json", *where, *words), timeout_seconds=TIMEOUT_SECONDS, check=True)
+    return cast("list[dict[str, Any]]", json.loads(result.stdout or b"[]"))
+
+
+def inside(namespace: str, argv: Iterable[str]) -> tuple[str, ...]:
+    """The command line that runs `argv` in `namespace`."""
+    return ("ip", "netns", "exec", namespace, *argv)
+
+
+def connect(namespace: str, address: str, port: int, seconds_max: float) -> socket.socket:
+    """A TCP connection to `address` as seen from `namespace`; raise OSError when there is none.
+
+    A socket stays in the namespace where it was made, a thread too: so it is made by a thread that ends then.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_connect, namespace, address, port, seconds_max).result()
+
+
+def set_sysctl(namespace: str, name: str, value: str) -> None:
+    """Write `value` to /proc/sys/NAME as `namespace` sees it."""
+    argv = inside(namespace, ("tee", f"/proc/sys/{name}"))
+    run(argv, timeout_seconds=TIMEOUT_SECONDS, stdin=value.encode(), check=True)
+
+
+def _connect(namespace: str, address: str, port: int, seconds_max: float) -> socket.socket:
+    with open(FOLDER / namespace) as folder:
+        os.setns(folder.fileno(), os.CLONE_NEWNET)
+    return socket.create_connection((address, port), seconds_max)
+
+
+def _batch(program: str, namespace: str | None, lines: Iterable[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    if not text:
+        return
+    where = () if namespace is None else ("-n", namespace)
+    run((program, *where, "-batch", "-"), timeout_seconds=TIMEOUT_SECONDS, stdin=text.encode(), check=True)

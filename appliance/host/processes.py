@@ -1,0 +1,75 @@
+"""Processes of this machine, found by their command line and ended by their number."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+LOOK_EVERY_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process; `started` (clock ticks since boot) tells it from a later one with the same number."""
+
+    pid: int
+    started: int
+    argv: tuple[str, ...]
+
+    def alive(self) -> bool:
+        """Whether this very process still runs; one that only waits to be reaped does not."""
+        return _started(self.pid) == self.started
+
+    def signal(self, number: int) -> None:
+        """Send the signal `number`, unless the process has ended."""
+        if self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def wait_end(self, seconds_max: float) -> bool:
+        """Whether it has ended within `seconds_max`."""
+        deadline = time.monotonic() + seconds_max
+        while self.alive():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_EVERY_SECONDS)
+        return True
+
+    def end(self, seconds_max: float = 5.0) -> bool:
+        """Kill it; whether it has gone within `seconds_max` (one that waits for a dead disk stays)."""
+        self.signal(signal.SIGKILL)
+        return self.wait_end(seconds_max)
+
+
+def processes_of(program: str) -> Iterator[Process]:
+    """The processes that were started as `program`, by its name alone."""
+    wanted = os.fsencode(program)
+    for folder in PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if os.path.basename(words[0]) == wanted and (started := _started(int(folder.name))):
+                yield Process(int(folder.name), started, tuple(os.fsdecode(it) for it in words[:-1]))
+
+
+def child_of(pid: int) -> int | None:
+    """The first child of `pid`, None when it has none (yet)."""
+    with contextlib.suppress(OSError):
+        for task in (PROC / str(pid) / "task").glob("*/children"):
+            if found := task.read_text().split():
+                return int(found[0])
+    return None
+
+
+def _started(pid: int) -> int | None:
+    """Field 22 of its stat file; None when it has ended or is a zombie."""
+    try:
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return int(fields[19]) if fields[0] not in "ZX" else None

@@ -1,0 +1,62 @@
+"""How a person, Ansible and tests reach the nodes: a key of the lab's own, host keys read from the console side."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from appliance.host import netns
+from appliance.host.files import write_atomic
+from appliance.lab.hosts import reach
+from appliance.lab.hosts.places import LabPlaces
+from appliance.lab.hosts.plan import SSH_PORT, Node, Plan
+
+ANSWER_SECONDS_MAX = 1.0
+
+
+def answers(plan: Plan, node: Node) -> bool:
+    """Whether the node's sshd greets."""
+    try:
+        with netns.connect(plan.core, str(node.address), SSH_PORT, ANSWER_SECONDS_MAX) as connection:
+            return connection.recv(4, socket.MSG_WAITALL) == b"SSH-"
+    except OSError:
+        return False
+
+
+def write_access(places: LabPlaces, plan: Plan, host_keys: Mapping[str, str]) -> None:
+    """Write known_hosts and ssh_config for the nodes whose host key is known."""
+    known = "".join(f"{name} {key}\n" for name, key in host_keys.items())
+    write_atomic(places.known_hosts, known.encode(), mode=0o600)
+    write_atomic(places.ssh_config, ssh_config(places, plan).encode(), mode=0o600)
+
+
+def ssh_config(places: LabPlaces, plan: Plan) -> str:
+    """The file for `ssh -F`: nodes by name or address; an unknown or changed host key is refused."""
+    hosts = "".join(f"Host {node.name} {node.address}\n" + _lines(_of_node(node)) + "\n" for node in plan.nodes)
+    return hosts + "Host *\n" + _lines(_of_all(places, plan))
+
+
+def _of_node(node: Node) -> Mapping[str, str]:
+    return {"HostName": str(node.address), "HostKeyAlias": node.name}
+
+
+def _of_all(places: LabPlaces, plan: Plan) -> Mapping[str, str]:
+    return {
+        "User": "root",
+        "Port": str(SSH_PORT),
+        "IdentityFile": str(places.key),
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "UserKnownHostsFile": str(places.known_hosts),
+        "GlobalKnownHostsFile": "none",
+        "StrictHostKeyChecking": "yes",
+        "UpdateHostKeys": "no",
+        "ProxyCommand": f"{sys.executable} -I -S {Path(reach.__file__)} {plan.core} %h %p",
+        "ProxyUseFdpass": "yes",
+    }
+
+
+def _lines(settings: Mapping[str, str]) -> str:
+    return "".join(f"    {name} {value}\n" for name, value in settings.items())

@@ -1,0 +1,143 @@
+"""Where the root folders of nodes live: snapshots in a btrfs of ours, or overlays where this machine has no btrfs.
+
+A btrfs lets nodes make subvolumes and snapshots of their own, as real ones do; an overlay does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance.errors import ApplianceError
+from appliance.host import btrfs
+from appliance.host.command import CommandFailed, run
+from appliance.host.files import make_private_folder
+from appliance.lab.hosts.places import Places
+from appliance.units import GIB
+
+SIZE_BYTES = 40 * GIB
+TIMEOUT_SECONDS = 300.0
+BTRFS, OVERLAY = "btrfs", "overlay"
+ARCHIVES = Path("var/cache/apt/archives")
+
+
+class Pool:
+    """The pool of this machine, of the `backend` that was probed."""
+
+    def __init__(self, places: Places, backend: str) -> None:
+        self.places = places
+        self.backend = backend
+
+    @property
+    def packages(self) -> Path:
+        return self.places.pool / "packages"
+
+    def root(self, lab: str, node: str) -> Path:
+        """The root folder of a node; nspawn puts a lock file beside it."""
+        return self._folder(lab, node) / "root"
+
+    def open(self) -> None:
+        """Make the pool, or mount it; nothing happens when it is there."""
+        make_private_folder(self.places.pool)
+        if self.backend == BTRFS and not self.places.pool.is_mount():
+            if not self.places.image.exists():
+                btrfs.make_image(self.places.image, SIZE_BYTES)
+            btrfs.mount_image(self.places.image, self.places.pool)
+        for name in ("bases", "packages", "labs"):
+            (self.places.pool / name).mkdir(mode=0o700, exist_ok=True)
+
+    def close(self) -> None:
+        """Unmount the pool; its loop device goes with it. The image stays, with bases and packages."""
+        if self.places.pool.is_mount():
+            _run("umount", str(self.places.pool))
+
+    def unpack(self, image: Path, identity: str) -> Path:
+        """The base `identity`, unpacked from `image` when it is not there yet."""
+        base = self.places.pool / "bases" / identity
+        if not base.exists():
+            unfinished = base.with_name(f"{identity}.new")
+            self._remove(unfinished)
+            self._create(unfinished)
+            # Nodes get their /dev from the kernel.
+            _run("tar", "-xf", str(image), "-C", str(unfinished), "--exclude=./dev/*", "--numeric-owner", "--xattrs")
+            unfinished.rename(base)
+        return base
+
+    def born(self, lab: str, node: str) -> bool:
+        """Whether the node has a disk, whether it runs or not."""
+        return self.root(lab, node).exists()
+
+    def give_birth(self, base: Path, lab: str, node: str) -> Path:
+        """A new root folder for a node, as in `base`, with the packages that any node once downloaded."""
+        folder = make_private_folder(self._folder(lab, node))
+        root = self.root(lab, node)
+        if self.backend == BTRFS:
+            btrfs.snapshot(base, root)
+        else:
+            for name in ("upper", "work", "root"):
+                (folder / name).mkdir()
+            self.attach(base, lab, node)
+        self._lend_packages(root)
+        return root
+
+    def attach(self, base: Path, lab: str, node: str) -> None:
+        """Make the root folder of a node visible again after this machine restarted."""
+        root = self.root(lab, node)
+        if self.backend == OVERLAY and not root.is_mount():
+            layers = f"lowerdir={base},upperdir={root.with_name('upper')},workdir={root.with_name('work')}"
+            _run("mount", "-t", "overlay", "overlay", "-o", layers, str(root))
+
+    def bury(self, lab: str, node: str) -> None:
+        """Take the disk of a node away; what it downloaded stays for others."""
+        folder, root = self._folder(lab, node), self.root(lab, node)
+        if root.exists():
+            self._keep_packages(root)
+        if self.backend == OVERLAY and root.is_mount():
+            _run("umount", str(root))
+        self._remove(root)
+        self._remove(folder)
+        with contextlib.suppress(OSError):  # the last node of a lab takes the lab's folder along
+            folder.parent.rmdir()
+
+    def buried(self, lab: str) -> list[str]:
+        """The nodes of `lab` that have a disk."""
+        folder = self.places.pool / "labs" / lab
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def _folder(self, lab: str, node: str) -> Path:
+        return self.places.pool / "labs" / lab / node
+
+    def _lend_packages(self, root: Path) -> None:
+        _copy(self.packages.glob("*.deb"), root / ARCHIVES)
+
+    def _keep_packages(self, root: Path) -> None:
+        archives = root / ARCHIVES
+        _copy((path for path in archives.glob("*.deb") if not (self.packages / path.name).exists()), self.packages)
+
+    def _create(self, folder: Path) -> None:
+        if self.backend == BTRFS:
+            btrfs.create(folder)
+        else:
+            folder.mkdir()
+
+    def _remove(self, folder: Path) -> None:
+        if self.backend == BTRFS and btrfs.is_subvolume(folder):
+            btrfs.delete(folder)
+        elif folder.exists():
+            shutil.rmtree(folder)
+
+
+def _copy(files: Iterator[Path], to: Path) -> None:
+    """On btrfs the copies share their blocks: neither time nor room."""
+    words = [str(path) for path in files]
+    if words:
+        _run("cp", "--reflink=auto", "--preserve=timestamps", "--target-directory", str(to), *words)
+
+
+def _run(*argv: str) -> None:
+    try:
+        run(argv, timeout_seconds=TIMEOUT_SECONDS, check=True)
+    except CommandFailed as error:
+        raise ApplianceError(f"the lab's pool: {error.what}") from error
