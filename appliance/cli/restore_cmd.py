@@ -36,7 +36,9 @@ from appliance.restore.job import Job, jobs
 from appliance.restore.jobs import changes_of, contents_of, plan
 from appliance.restore.jobs import run as run_job
 from appliance.restore.model import Version
+from appliance.restore.undo import expire, expired
 from appliance.restore.undo import undo as undo_job
+from appliance.territory.implicit import is_implicit
 from appliance.units import MIB, format_bytes
 
 UNENDED = ("planned", "extracted", "kept")
@@ -57,14 +59,20 @@ class Wanted:
         return (self.path,) if self.path else ()
 
 
+def place_options[F: Callable[..., Any]](function: F) -> F:
+    """--to or --in-place."""
+    to = click.option("--to", metavar="DIR", type=FILE_TYPE, help="A folder that is empty or not there yet.")
+    in_place = click.option("--in-place", is_flag=True, help="Where it was; what stands there is kept, `restore undo`.")
+    return to(in_place(function))
+
+
 def target_options[F: Callable[..., Any]](function: F) -> F:
     """--version or --archive, and --to or --in-place."""
     options = (
         click.option("--version", "number", type=click.IntRange(min=1), help="As `restore versions` numbers them."),
         click.option("--archive", metavar="NAME", help="As it was in this archive."),
-        click.option("--to", metavar="DIR", type=FILE_TYPE, help="A folder that is empty or not there yet."),
-        click.option("--in-place", is_flag=True, help="Where it was; what stands there is kept, see `restore undo`."),
     )
+    function = place_options(function)
     for option in reversed(options):
         function = option(function)
     return function
@@ -106,21 +114,57 @@ def folder(path: str, **words: Any) -> int | None:
 @restore.command("all")
 @service_option
 @click.option("--archive", metavar="NAME", help="As it was in this archive, by default the newest.")
-@click.option("--to", required=True, metavar="DIR", type=FILE_TYPE, help="A folder that is empty or not there yet.")
+@place_options
 @source_option
 @paper_option
 @dry_run_option
-def all_(service: str | None, archive: str | None, to: Path, source: str, paper: bool, dry_run: bool) -> int | None:
-    """Bring everything of a service back to a folder."""
+def all_(
+    service: str | None,
+    archive: str | None,
+    to: Path | None,
+    in_place: bool,
+    source: str,
+    paper: bool,
+    dry_run: bool,
+) -> int | None:
+    """Bring everything of a service back."""
+    _check_place(to, in_place)
     node = this_node()
     name = service or only_service(node)
     opened = open_source(node, name, source, paper=paper)
-    if archive is None:
-        found = Borg(opened.repository).archives()
-        if not found:
-            raise NotFound(f"{name} has no archive yet.", remedy=f"Type {command('backup', 'run', name)}.")
-        archive = found[-1].name
-    return _carry_out(node, name, opened, Wanted(archive), to=to, dry_run=dry_run)
+    return _carry_out(node, name, opened, Wanted(archive or _newest(name, opened)), to=to, dry_run=dry_run)
+
+
+@restore.command("node")
+@place_options
+@source_option
+@paper_option
+@dry_run_option
+def node_(to: Path | None, in_place: bool, source: str, paper: bool, dry_run: bool) -> int | None:
+    """Bring back everything of which this node is the origin, each service in turn, for a machine that was replaced.
+
+    With --to each service gets a folder of its own there. In place, a database is not loaded: `restore all` brings its
+    dump, and the sentence names it. The same command goes on after a cut.
+    """
+    _check_place(to, in_place)
+    node = this_node()
+    services = [it for it in node.bundle.territory.services_of(node.name) if not is_implicit(it)]
+    if not services:
+        raise NotFound(f"{node.name} is the origin of no service.", remedy="Restore a service with `restore all`.")
+    dumps = [it.name for it in services if in_place and it.kind == "postgresql"]
+    done: dict[str, Brought] = {}
+    for service in (it.name for it in services if it.name not in dumps):
+        opened = open_source(node, service, source, paper=paper)
+        wanted = Wanted(_newest(service, opened))
+        done[service] = _bring(node, service, opened, wanted, to=to and to / service, dry_run=dry_run)
+    emit(
+        {"services": {name: it.data for name, it in done.items()}, "databases_left": dumps},
+        "\n".join(f"{name}: {it.text}" for name, it in done.items()) or "Nothing but databases.",
+    )
+    for name in dumps:
+        line = command("restore", "all", "--service", name, "--to", "DIR")
+        say(f"{name} is a database: bring its dump with {line}, then load it.")
+    return WARNINGS if dumps or any(it.code for it in done.values()) else None
 
 
 @restore.command()
@@ -151,6 +195,26 @@ def jobs_(service: str | None) -> None:
     emit({"jobs": found}, text.jobs_text(found))
 
 
+@restore.command()
+@dry_run_option
+def forget(dry_run: bool) -> None:
+    """Remove what restores replaced 30 days ago or earlier, counted in days that this machine was up.
+
+    A host does this every day, as an account that may remove what belongs to others.
+    """
+    node = this_node()
+    age, act = node.ageing.now(), expired if dry_run else expire
+    services = [path.name for path in sorted((node.layout.root / "services").glob("*"))]
+    found = {name: gone for name in services if (gone := act(node.service(name).restores, age_seconds=age))}
+    if not dry_run:
+        for name, gone in found.items():
+            node.journal.write("restores-expired", service=name, jobs=len(gone))
+    count = sum(map(len, found.values()))
+    emit(
+        {"forgotten": found, "written": not dry_run}, f"{count} restores {'would be' if dry_run else 'are'} forgotten."
+    )
+
+
 def _restore_path(
     path: str,
     *,
@@ -164,8 +228,7 @@ def _restore_path(
     paper: bool,
     dry_run: bool,
 ) -> int | None:
-    if (to is None) != in_place:
-        raise UsageError("a restore goes to a folder or in place.", remedy="Give either --to DIR or --in-place.")
+    _check_place(to, in_place)
     if number is not None and archive is not None:
         raise UsageError("a version and an archive were given.", remedy="Give --version or --archive, not both.")
     path = path.strip("/")
@@ -181,25 +244,52 @@ def _restore_path(
     return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run)
 
 
+def _check_place(to: Path | None, in_place: bool) -> None:
+    if (to is None) != in_place:
+        raise UsageError("a restore goes to a folder or in place.", remedy="Give either --to DIR or --in-place.")
+
+
+def _newest(service: str, opened: OpenedSource) -> str:
+    found = Borg(opened.repository).archives()
+    if not found:
+        raise NotFound(f"{service} has no archive yet.", remedy=f"Type {command('backup', 'run', service)}.")
+    return found[-1].name
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What a restore did, or would do: for programs, for people, and the exit code."""
+
+    data: dict[str, Any]
+    text: str
+    code: int | None = None
+
+
 def _carry_out(
     node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to: Path | None, dry_run: bool
 ) -> int | None:
-    """Restore `wanted` to the folder `to` or, without, in place."""
+    """Restore `wanted` to the folder `to` or, without, in place, and tell it."""
+    done = _bring(node, service, opened, wanted, to=to, dry_run=dry_run)
+    emit(done.data, done.text)
+    if to is None and not dry_run:
+        say(f"Next, if that was wrong: {command('restore', 'undo', done.data['job'], '--service', service)}")
+    return done.code
+
+
+def _bring(
+    node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to: Path | None, dry_run: bool
+) -> Brought:
     target = to.absolute() if to else PLACE_OF_PATHS
     restored = str(target / wanted.path)
     if dry_run:
         contents = wanted.known or contents_of(Borg(opened.repository), wanted.archive, wanted.paths)
         entries, size = contents.entries, contents.size
         shown = {"archive": wanted.archive, "restored": restored, "entries": entries, "size_bytes": size}
-        emit(shown, f"{printable(restored)}: {entries} entries, {format_bytes(size)} would be restored.")
-        return None
+        return Brought(shown, f"{printable(restored)}: {entries} entries, {format_bytes(size)} would be restored.")
     job = _restore(node, service, opened, wanted, target=target, in_place=to is None)
     node.journal.write("restored", service=service, job=job.id, entries=job.entries, in_place=job.in_place)
     data = {**text.job_json(service, job), "restored": restored, "source": text.source_json(opened)}
-    emit(data, text.job_text(job, restored))
-    if job.in_place:
-        say(f"Next, if that was wrong: {command('restore', 'undo', job.id, '--service', service)}")
-    return WARNINGS if job.warnings else None
+    return Brought(data, text.job_text(job, restored), WARNINGS if job.warnings else None)
 
 
 def _restore(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, target: Path, in_place: bool) -> Job:

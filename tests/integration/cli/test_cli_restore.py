@@ -58,6 +58,24 @@ def test_a_file_is_put_back_in_place_and_the_restore_undone(saved: ProcessTerrit
     assert (documents / "budget.ods").read_text() == "a wrong budget"
 
 
+def test_everything_of_a_node_comes_back_to_folders_or_in_place(
+    saved: ProcessTerritory, documents: Path, tmp_path: Path
+) -> None:
+    words = ("restore", "node", "--to", str(tmp_path / "back"))
+    assert type_at(saved, "commune-a", *words, "--dry-run")["services"][SERVICE]["entries"] > 1
+    (done,) = type_at(saved, "commune-a", *words)["services"].values()
+    assert done["state"] == "done"
+    back = tmp_path / "back" / SERVICE / archived(documents, "budget.ods")
+    assert back.read_text() == "a wrong budget"
+    (documents / "budget.ods").unlink()
+    (documents / "new.txt").write_text("written since")
+    type_at(saved, "commune-a", "restore", "node", "--in-place")
+    assert (documents / "budget.ods").read_text() == "a wrong budget"
+    assert (documents / "new.txt").read_text() == "written since", "what a restore does not bring, it leaves"
+    assert "is the origin of no service" in type_at(saved, "hermitage", "restore", "node", "--in-place", code=3)
+    assert "Give either" in type_at(saved, "commune-a", "restore", "node", code=2)
+
+
 def test_a_search_tells_that_more_exist_than_it_shows(saved: ProcessTerritory) -> None:
     answer = type_at(saved, "commune-a", "restore", "find", "o", "--limit", "2")
     assert (len(answer["found"]), answer["more"]) == (2, True)
