@@ -1,0 +1,32 @@
+"""`appliance node mesh`: bring the mesh's interface up. What `appliance-mesh.service` runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from appliance.cli.arguments import read_file
+from appliance.cli.output import emit
+from appliance.cli.this_node import this_layout
+from appliance.provision import link
+from appliance.provision.mesh import CONFIG, INTERFACE
+from appliance.secret import Secret
+from appliance.trust.network_keys import MESH
+
+CREDENTIALS = (
+    "CREDENTIALS_DIRECTORY"  # set by systemd (LoadCredential=): the unit needs no right to read the state folder
+)
+
+
+@click.command()
+def mesh() -> None:
+    """Make the interface of the mesh what its file says; sessions that stay are not cut. Only root can.
+
+    The file is written by `appliance node apply`. The unit appliance-mesh calls this at each start and change.
+    """
+    folder = os.environ.get(CREDENTIALS)
+    key = Path(folder, MESH) if folder else this_layout().keys / MESH
+    lines = link.bring_up(read_file(Path(CONFIG)).decode(), Secret(read_file(key)))
+    emit({"interface": INTERFACE, "done": lines}, f"{INTERFACE} is what {CONFIG} says.")

@@ -1,0 +1,74 @@
+"""Bring the interface of the mesh to what its file says. Safe to repeat: only what differs is done.
+
+The file is the one that wg-quick reads; we do not run wg-quick because it can only take everything down and up again,
+and would pull down the sessions of every backup with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.errors import UsageError
+from appliance.host import wireguard
+from appliance.provision.mesh import CONFIG, FORWARDING, INTERFACE
+from appliance.secret import Secret
+
+
+@dataclass(frozen=True)
+class Link:
+    """`settings` are the lines that `wg` reads, without the private key; addresses and routes have their /32."""
+
+    address: str
+    routes: frozenset[str]
+    forwarding: bool
+    settings: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    addresses: frozenset[str] = frozenset()
+    routes: frozenset[str] = frozenset()
+
+
+def read(text: str) -> Link:
+    """What the file of wg-quick says; raise UsageError when it has no address."""
+    pairs = [(line, *(part.strip() for part in line.partition("=")[::2])) for line in text.splitlines()]
+    address = next((value for _, key, value in pairs if key == "Address"), "")
+    if not address:
+        raise UsageError("it gives no Address.", where=CONFIG, remedy="Write it again: `appliance node apply`.")
+    allowed = (value for _, key, value in pairs if key == "AllowedIPs")
+    return Link(
+        address=address,
+        routes=frozenset(network.strip() for value in allowed for network in value.split(",")),
+        forwarding=FORWARDING in text.splitlines(),
+        settings="".join(f"{line}\n" for line, key, _ in pairs if key not in ("Address", "PostUp")),
+    )
+
+
+def decide(link: Link, seen: Seen) -> tuple[str, ...]:
+    """The lines of `ip` that make `seen` into `link`. Routes come last: none can be set while the interface is down."""
+    return (
+        *(f"addr del {address} dev {INTERFACE}" for address in sorted(seen.addresses - {link.address})),
+        *([] if link.address in seen.addresses else [f"addr add {link.address} dev {INTERFACE}"]),
+        f"link set {INTERFACE} up",
+        *(f"route del {network} dev {INTERFACE}" for network in sorted(seen.routes - link.routes)),
+        *(f"route replace {network} dev {INTERFACE}" for network in sorted(link.routes - seen.routes)),
+    )
+
+
+def bring_up(text: str, key: Secret) -> tuple[str, ...]:
+    """Make the interface what `text` says, with the private key `key` (base64); return the lines of `ip` it took."""
+    link = read(text)
+    if not wireguard.exists(INTERFACE):
+        wireguard.create(INTERFACE)
+    # Keys and peers before the addresses: no packet leaves by an interface that knows nobody.
+    wireguard.sync(INTERFACE, _with_key(link.settings, key))
+    lines = decide(link, Seen(wireguard.addresses(INTERFACE), wireguard.routes(INTERFACE)))
+    wireguard.carry_out(lines)
+    wireguard.set_forwarding(INTERFACE, link.forwarding)
+    return lines
+
+
+def _with_key(settings: str, key: Secret) -> Secret:
+    own = b"[Interface]\nPrivateKey = " + key.reveal().strip() + b"\n"
+    return Secret(settings.encode().replace(b"[Interface]\n", own, 1))

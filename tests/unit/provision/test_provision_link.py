@@ -1,0 +1,59 @@
+"""What the file of wg-quick says, and the few lines of `ip` that make an interface into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import UsageError
+from appliance.provision import link
+from appliance.provision.link import Link, Seen
+
+CASES = Path(__file__).parents[2] / "cases/provision"
+WANTED = Link("10.90.0.2/32", frozenset({"10.90.0.1/32", "10.90.0.3/32"}), False, "")
+
+
+def test_the_file_is_read_as_wg_quick_reads_it() -> None:
+    found = link.read((CASES / "hermitage.mesh0.conf").read_text())
+    assert (found.address, found.forwarding) == ("10.90.0.1/32", True)
+    assert found.routes == {"10.90.0.2/32", "10.90.0.3/32", "10.90.0.4/32"}
+    assert "Address" not in found.settings
+    assert "PostUp" not in found.settings
+    assert found.settings.count("[Peer]") == 3
+    assert not link.read((CASES / "commune-a.mesh0.conf").read_text()).forwarding
+
+
+def test_a_file_without_an_address_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"mesh0.conf: it gives no Address"):
+        link.read("[Interface]\nListenPort = 1\n")
+
+
+@pytest.mark.parametrize(
+    ("seen", "lines"),
+    [
+        pytest.param(
+            Seen(),
+            (
+                "addr add 10.90.0.2/32 dev mesh0",
+                "link set mesh0 up",
+                "route replace 10.90.0.1/32 dev mesh0",
+                "route replace 10.90.0.3/32 dev mesh0",
+            ),
+            id="new",
+        ),
+        pytest.param(Seen(frozenset({"10.90.0.2/32"}), WANTED.routes), ("link set mesh0 up",), id="as it should be"),
+        pytest.param(
+            Seen(frozenset({"10.90.0.9/32"}), WANTED.routes | {"10.90.0.4/32"}),
+            (
+                "addr del 10.90.0.9/32 dev mesh0",
+                "addr add 10.90.0.2/32 dev mesh0",
+                "link set mesh0 up",
+                "route del 10.90.0.4/32 dev mesh0",
+            ),
+            id="another address, a node that left",
+        ),
+    ],
+)
+def test_only_what_differs_is_done(seen: Seen, lines: tuple[str, ...]) -> None:
+    assert link.decide(WANTED, seen) == lines
