@@ -14,6 +14,8 @@ from appliance.backup.door import write_door
 from appliance.backup.node import Node, open_node
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, naming, read_file
 from appliance.cli.node_apply_cmd import apply
+from appliance.cli.node_meet_cmd import meet
+from appliance.cli.node_mesh_cmd import mesh
 from appliance.cli.output import SCHEMA, emit, say
 from appliance.cli.this_node import this_layout
 from appliance.config.collected import ssh_line
@@ -32,6 +34,8 @@ def node() -> None:
 
 
 node.add_command(apply)
+node.add_command(mesh)
+node.add_command(meet)
 
 
 @node.command()

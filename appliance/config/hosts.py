@@ -18,12 +18,12 @@ from appliance.config.parts import Parts, read_parts
 from appliance.config.tree import Mapping as Tree
 from appliance.config.tree import place_of
 from appliance.errors import UsageError
+from appliance.host import known_hosts
 from appliance.territory.model import NODE_ROLES, Node, Territory
 from appliance.territory.placement import Infeasible, place
 
 ALL = "nodes"
 GROUPS = ("all", "ungrouped", ALL, *NODE_ROLES)
-KNOWN_HOSTS = "known_hosts"
 CONTROL_PATHS = "~/.ansible/cp"
 
 
@@ -121,7 +121,7 @@ def _everywhere(territory: Territory, folder: Path) -> Mapping[str, object]:
 def _ssh_words(node: str, folder: Path) -> str:
     """Only the host key that was compared at first contact is taken, under the node's name at whatever address."""
     settings = (
-        f'UserKnownHostsFile="{folder / KNOWN_HOSTS}"',
+        f'UserKnownHostsFile="{folder / known_hosts.FILE_NAME}"',
         "GlobalKnownHostsFile=none",
         "StrictHostKeyChecking=yes",
         f"HostKeyAlias={node}",

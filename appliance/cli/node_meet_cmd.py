@@ -1,0 +1,95 @@
+"""`appliance node meet`: the control machine's first word with a new machine, by the fingerprint on its screen."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+
+import click
+
+from appliance.cli.arguments import FILE_TYPE, read_file
+from appliance.cli.output import emit, say
+from appliance.errors import NotFound, UsageError
+from appliance.host import known_hosts
+from appliance.secret import Secret
+from appliance.territory.model import Node, Territory
+
+USER = "root"
+PUBLIC_KEY_KINDS = ("ssh-ed25519 ", "ecdsa-sha2-", "ssh-rsa ", "sk-ssh-", "sk-ecdsa-")
+
+
+@click.command()
+@click.argument("machine", metavar="NODE|ADDRESS")
+@click.option("--fingerprint", required=True, metavar="SHA256:...", help="Of its host key, read on its own screen.")
+@click.option(
+    "--territory",
+    "folder",
+    metavar="DIR",
+    default=".",
+    type=FILE_TYPE,
+    help="The folder of territory.yml; known_hosts is written there.",
+)
+@click.option(
+    "--install-key",
+    metavar="KEY.pub",
+    type=FILE_TYPE,
+    help="Let this public key log in, by a password that is asked for or that stands on standard input.",
+)
+@click.option("--identity", metavar="FILE", type=FILE_TYPE, help="Our private key; else the agent's and ~/.ssh.")
+@click.option("--replace", is_flag=True, help="It is a new machine in the place of one that was met before.")
+def meet(
+    machine: str, fingerprint: str, folder: Path, install_key: Path | None, identity: Path | None, replace: bool
+) -> None:
+    """Compare the host key of NODE with the fingerprint on its screen; then log in, and remember the key.
+
+    When they differ nothing is sent, not even a name, and this ends with 5. What is remembered is all that playbooks
+    take for that node from then on.
+    """
+    # Only control machines have paramiko, and nodes need not pay 0.2 s for reading a territory.yml in every `node` verb.
+    from appliance.config.load import load, territory_file
+    from appliance.host import first_contact
+
+    first_contact.check_fingerprint(fingerprint)
+    node = _node(load(folder), machine)
+    line = _public_line(install_key) if install_key else None
+    with first_contact.met(node.address, node.port, fingerprint) as transport:
+        known = territory_file(folder).with_name(known_hosts.FILE_NAME)
+        # Before logging in: what is refused here must not have sent a password either.
+        again = known_hosts.remember(known, node.name, first_contact.host_key_line(transport), replace=replace)
+        if line:
+            first_contact.log_in_by_password(transport, USER, _password(node))
+            first_contact.install_key(transport, line)
+        else:
+            first_contact.log_in_by_key(transport, USER, identity)
+    told = "was met before" if again else "is met"
+    data = {"node": node.name, "address": node.address, "fingerprint": fingerprint, "known_hosts": str(known)}
+    emit({**data, "known": again, "key_installed": bool(line)}, f"{node.name} {told}: {known} has its host key.")
+    say(f"Next: ansible-playbook -i {folder} playbooks/bootstrap.yml --limit {node.name}")
+
+
+def _node(territory: Territory, machine: str) -> Node:
+    """The node of that name or address."""
+    found = [node for node in territory.nodes.values() if machine in (node.name, node.address)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(node.name for node in found)
+        raise UsageError(f"{machine} is the address of {names}.", remedy="Give the name of one.")
+    known = ", ".join(f"{node.name} ({node.address})" for node in territory.nodes.values())
+    raise NotFound(f'no node is called "{machine}" or has that address; known: {known}.')
+
+
+def _public_line(file: Path) -> str:
+    """The public key in `file`, so that neither a private one nor two lines are ever sent."""
+    line = read_file(file).decode("utf-8", "replace").strip()
+    if not line.startswith(PUBLIC_KEY_KINDS) or "\n" in line:
+        raise UsageError("this is not one public key of SSH.", where=str(file), remedy="Name the .pub file.")
+    return line
+
+
+def _password(node: Node) -> Secret:
+    """From the terminal without echo, or else the first line of standard input: never from arguments or environment."""
+    if sys.stdin.isatty():
+        return Secret(getpass.getpass(f"Password of {USER} on {node.name}: ").encode())
+    return Secret(sys.stdin.readline().rstrip("\n").encode())

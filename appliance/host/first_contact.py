@@ -1,0 +1,160 @@
+"""First contact with a machine of which only an address and the fingerprint of its host key are known.
+
+Invariant: nothing of ours is sent before the host key was compared. SSH proves that the other side has the key before
+anybody logs in; only then do we say who we are.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import paramiko
+from paramiko.ssh_exception import IncompatiblePeer  # type: ignore[attr-defined]  # the stubs have forgotten it
+
+from appliance.errors import ApplianceError, Forbidden, IntegrityError, Unreachable, UsageError
+from appliance.secret import Secret
+
+FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
+# A machine has a key of each kind, and whoever reads the fingerprint on its screen may read any of them.
+KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512")
+OWN_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+# Adds the line on standard input, once. The key is not in the arguments, which everybody on the machine may read.
+ADD_KEY = (
+    "umask 077 && mkdir -p .ssh && IFS= read -r line && "
+    '{ grep -qxF -e "$line" .ssh/authorized_keys 2>/dev/null || printf "%s\\n" "$line" >>.ssh/authorized_keys; }'
+)
+
+
+def check_fingerprint(text: str) -> str:
+    """`text` when it has the form that `ssh-keygen -l` prints; raise UsageError otherwise."""
+    if not FINGERPRINT.fullmatch(text):
+        remedy = "On the machine's own screen: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
+        raise UsageError(f'"{text}" is no fingerprint; one is SHA256: and 43 letters and digits.', remedy=remedy)
+    return text
+
+
+@contextmanager
+def met(address: str, port: int, fingerprint: str) -> Iterator[paramiko.Transport]:
+    """A connection to the machine whose host key has `fingerprint`; nobody is logged in yet.
+
+    Raise IntegrityError, with nothing sent, when the machine there has no such key; Unreachable when nothing answers.
+    """
+    seen = []
+    for kind in KINDS:
+        transport = _shake_hands(address, port, kind)
+        if transport is None:
+            continue
+        with transport:
+            seen.append(_fingerprint(transport.get_remote_server_key()))
+            if seen[-1] == fingerprint:
+                yield transport
+                return
+    if not seen:
+        raise IntegrityError("no host key of a kind that we take.", where=f"{address}:{port}")
+    raise IntegrityError(
+        f"the machine there has the host key {seen[0]}, not {fingerprint}. Nothing was sent.",
+        where=f"{address}:{port}",
+        remedy="Read it again on the machine's own screen; if it differs, somebody answers in its place.",
+    )
+
+
+def host_key_line(transport: paramiko.Transport) -> str:
+    """The compared host key as in known_hosts, without a name."""
+    key = transport.get_remote_server_key()
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+def log_in_by_key(transport: paramiko.Transport, user: str, identity: Path | None) -> None:
+    """Log in with the key in the file `identity`, by default with those of the agent and of this account's ~/.ssh.
+
+    Raise Forbidden when the machine takes none of them.
+    """
+    for key in _keys(identity):
+        with suppress(paramiko.AuthenticationException):
+            transport.auth_publickey(user, key)
+            return
+    raise Forbidden(f"the machine takes none of our keys for {user}.", remedy="Say --install-key KEY.pub to bring one.")
+
+
+def log_in_by_password(transport: paramiko.Transport, user: str, password: Secret) -> None:
+    """Raise Forbidden when the machine does not take it; its sshd may refuse passwords for root altogether."""
+    try:
+        transport.auth_password(user, password.reveal().decode())
+    except paramiko.SSHException as error:
+        remedy = "Debian's sshd takes no password for root: put the key into ~root/.ssh/authorized_keys at its screen."
+        raise Forbidden(f"the machine does not take this password for {user}.", remedy=remedy) from error
+
+
+def install_key(transport: paramiko.Transport, line: str) -> None:
+    """Let the public key `line` log in to the account that is logged in; once, however often it is said."""
+    run(transport, ADD_KEY, stdin=line.encode() + b"\n")
+
+
+def run(transport: paramiko.Transport, command: str, *, stdin: bytes = b"") -> bytes:
+    """What `command` prints; raise ApplianceError with the end of its errors when it fails."""
+    with transport.open_session(timeout=ANSWER_SECONDS) as channel:
+        channel.settimeout(ANSWER_SECONDS)
+        channel.exec_command(command)
+        channel.sendall(stdin)
+        channel.shutdown_write()
+        answer = channel.makefile("rb").read()
+        errors = channel.makefile_stderr("rb").read()
+        if code := channel.recv_exit_status():
+            raise ApplianceError(f"a command there ended with {code}: {errors.decode(errors='replace').strip()}")
+        return answer
+
+
+def _shake_hands(address: str, port: int, kind: str) -> paramiko.Transport | None:
+    """A connection over a host key of `kind`; None when the machine has none."""
+    transport = paramiko.Transport(_connect(address, port))
+    try:
+        transport.get_security_options().key_types = (kind,)
+        transport.start_client(timeout=ANSWER_SECONDS)
+    except IncompatiblePeer:
+        transport.close()
+        return None
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        transport.close()
+        raise Unreachable(f"what answers there is no SSH server ({error}).", where=f"{address}:{port}") from error
+    return transport
+
+
+def _connect(address: str, port: int) -> socket.socket:
+    try:
+        return socket.create_connection((address, port), CONNECT_SECONDS)
+    except OSError as error:
+        remedy = "Is it switched on, and is its sshd running?"
+        raise Unreachable(
+            f"nothing answers ({error.strerror or error}).", where=f"{address}:{port}", remedy=remedy
+        ) from error
+
+
+def _fingerprint(key: paramiko.PKey) -> str:
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
+
+
+def _keys(identity: Path | None) -> Sequence[paramiko.PKey]:
+    if identity:
+        return (_load(identity),)
+    files = (Path.home() / ".ssh" / name for name in OWN_KEYS)
+    # A key under a passphrase is the agent's to use.
+    found = []
+    for file in files:
+        with suppress(UsageError):
+            found.append(_load(file))
+    return (*paramiko.Agent().get_keys(), *found)
+
+
+def _load(path: Path) -> paramiko.PKey:
+    try:
+        return paramiko.PKey.from_path(path)
+    except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
+        raise UsageError("this private key cannot be read.", where=str(path), remedy="Give it to ssh-agent.") from error

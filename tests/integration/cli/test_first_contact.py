@@ -1,0 +1,213 @@
+"""First contact: a machine whose host key is not the one on its screen gets nothing, not even a name."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from appliance.host.command import Result, run
+from appliance.host.first_contact import ADD_KEY
+from appliance.lab.processes.node import ProcessNode, appliance_argv, code_folder, free_ports
+from appliance.trust.keys import create_key
+from appliance.trust.signed import fingerprint
+
+CASE = Path(__file__).parents[2] / "cases" / "hosts" / "territory.yml"
+ADDRESS = "127.0.0.1"
+OTHER = "SHA256:" + "A" * 43
+
+
+@dataclass
+class Desk:
+    """The folder of territory.yml, in which commune-a is at `port` of this machine."""
+
+    folder: Path
+    port: int
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    def meet(self, *words: str, stdin: bytes | None = None) -> Result:
+        argv = (*appliance_argv(), "--json", "node", "meet", *words, "--territory", str(self.folder))
+        env = {"PYTHONPATH": str(code_folder()), "HOME": str(self.folder)}
+        return run(argv, timeout_seconds=60, env=env, stdin=stdin)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    (port,) = free_ports(ADDRESS, 1)
+    text = CASE.read_text("utf-8").replace("address: 10.77.1.10, port: 22", f"address: {ADDRESS}, port: {port}")
+    (folder / "territory.yml").write_text(text, "utf-8")
+    return Desk(folder, port)
+
+
+@dataclass
+class Stranger(paramiko.ServerInterface):
+    """An SSH server that takes a password and remembers all that it was told."""
+
+    told: list[str] = field(default_factory=list)
+    ran: list[bytes] = field(default_factory=list)
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        self.told.append(f"{username}:{password}")
+        return paramiko.AUTH_SUCCESSFUL if password == "of the installer" else paramiko.AUTH_FAILED
+
+    def get_allowed_auths(self, username: str) -> str:
+        self.told.append(username)
+        return "password"
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self.ran.append(command)
+        threading.Thread(target=self._end, args=(channel,), daemon=True).start()
+        return True
+
+    def _end(self, channel: paramiko.Channel) -> None:
+        self.ran.append(channel.makefile("rb").read())
+        channel.send_exit_status(0)
+        channel.close()
+
+
+@pytest.fixture
+def stranger(desk: Desk) -> Iterator[tuple[Stranger, str]]:
+    """A server at the address of commune-a, and the fingerprint of its only host key."""
+    server, key = Stranger(), paramiko.ECDSAKey.generate()
+    listener = socket.create_server((ADDRESS, desk.port))
+    threading.Thread(target=_serve, args=(listener, server, key), daemon=True).start()
+    yield server, key.fingerprint
+    listener.close()
+
+
+def _serve(listener: socket.socket, server: Stranger, key: paramiko.PKey) -> None:
+    while True:
+        try:
+            transport = paramiko.Transport(listener.accept()[0])
+        except OSError:
+            return
+        transport.add_server_key(key)
+        try:
+            transport.start_server(server=server)
+        except (paramiko.SSHException, EOFError):
+            transport.close()
+
+
+def test_a_machine_with_another_host_key_is_told_nothing(desk: Desk, stranger: tuple[Stranger, str]) -> None:
+    server, seen = stranger
+    key = _public_key(desk.folder)
+    result = desk.meet("commune-a", "--fingerprint", OTHER, "--install-key", str(key), stdin=b"of the installer\n")
+    assert result.exit_code == 5
+    assert f"host key {seen}, not {OTHER}. Nothing was sent." in result.tail()
+    assert server.told == server.ran == []
+    assert not desk.known_hosts.exists()
+
+
+def test_the_key_goes_to_the_right_machine_after_a_password_that_is_asked_for(
+    desk: Desk, stranger: tuple[Stranger, str]
+) -> None:
+    server, seen = stranger
+    key = _public_key(desk.folder)
+    result = desk.meet("commune-a", "--fingerprint", seen, "--install-key", str(key), stdin=b"of the installer\n")
+    assert result.exit_code == 0, result.tail()
+    assert server.told == ["root:of the installer"]
+    assert server.ran == [ADD_KEY.encode(), key.read_bytes()]
+    assert desk.known_hosts.read_text().startswith("commune-a ecdsa-sha2-nistp256 ")
+
+
+def test_a_wrong_password_is_one_sentence(desk: Desk, stranger: tuple[Stranger, str]) -> None:
+    key = _public_key(desk.folder)
+    result = desk.meet("commune-a", "--fingerprint", stranger[1], "--install-key", str(key), stdin=b"guess\n")
+    assert result.exit_code == 6
+    assert "guess" not in result.tail()
+
+
+def test_a_private_key_is_never_installed(desk: Desk, stranger: tuple[Stranger, str]) -> None:
+    key = _public_key(desk.folder).with_suffix("")
+    result = desk.meet(
+        "commune-a", "--fingerprint", stranger[1], "--install-key", str(key), stdin=b"of the installer\n"
+    )
+    assert (result.exit_code, stranger[0].told) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "say"),
+    [
+        (("commune-a", "--fingerprint", "MD5:aa"), 2, "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"),
+        (("commune-z", "--fingerprint", OTHER), 3, 'no node is called "commune-z"'),
+        (("commune-a", "--fingerprint", OTHER), 7, "nothing answers"),
+    ],
+)
+def test_what_cannot_be_met_is_said_in_one_sentence(words: tuple[str, ...], code: int, say: str, desk: Desk) -> None:
+    result = desk.meet(*words)
+    assert (result.exit_code, say in result.tail()) == (code, True)
+
+
+@pytest.fixture
+def sshd(desk: Desk) -> Iterator[Path]:
+    """A real sshd at the address of commune-a that knows our key; its host key."""
+    if os.geteuid() != 0:
+        pytest.skip("a server that lets root in needs root")
+    machine = ProcessNode("commune-a", desk.folder / "machine", ADDRESS, desk.port)
+    os.makedirs(machine.layout.run)
+    os.makedirs(machine.layout.keys)
+    os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    create_key(machine.layout.keys / "host_ed25519")
+    (machine.layout.run / "authorized_keys").write_text(_public_key(desk.folder).read_text())
+    machine.start_sshd()
+    yield machine.layout.keys / "host_ed25519"
+    machine.kill()
+
+
+def test_a_real_sshd_is_met_once_and_known_after(desk: Desk, sshd: Path) -> None:
+    public = sshd.with_name("host_ed25519.pub").read_text().strip()
+    words = ("--fingerprint", fingerprint(public), "--identity", str(desk.folder / "operator"))
+    answers = [json.loads(desk.meet(machine, *words).stdout) for machine in ("commune-a", ADDRESS)]
+    assert [answer["known"] for answer in answers] == [False, True]
+    kind, key = public.split()[:2]
+    assert desk.known_hosts.read_text() == f"commune-a {kind} {key}\n"
+
+
+def test_another_host_key_than_before_is_refused_until_somebody_says_it_is_a_new_machine(
+    desk: Desk, sshd: Path
+) -> None:
+    desk.known_hosts.write_text("commune-b ssh-ed25519 BBBB\ncommune-a ssh-ed25519 AAAA\n")
+    mark = fingerprint(sshd.with_name("host_ed25519.pub").read_text().strip())
+    words = ("commune-a", "--fingerprint", mark, "--identity", str(desk.folder / "operator"))
+    refused = desk.meet(*words)
+    assert (refused.exit_code, "--replace" in refused.tail()) == (8, True)
+    assert desk.meet(*words, "--replace").exit_code == 0
+    assert desk.known_hosts.read_text().startswith("commune-b ssh-ed25519 BBBB\ncommune-a ssh-ed25519 AAAAC3")
+
+
+def test_a_key_the_machine_does_not_know_is_refused(desk: Desk, sshd: Path) -> None:
+    mark = fingerprint(sshd.with_name("host_ed25519.pub").read_text().strip())
+    create_key(desk.folder / "stranger")
+    result = desk.meet("commune-a", "--fingerprint", mark, "--identity", str(desk.folder / "stranger"))
+    assert (result.exit_code, "--install-key" in result.tail()) == (6, True)
+
+
+def test_a_key_is_added_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
+    line = b"ssh-ed25519 AAAA regie@cclo\n"
+    for _ in range(2):
+        run(("sh", "-c", ADD_KEY), timeout_seconds=10, cwd=tmp_path, stdin=line, check=True)
+    keys = tmp_path / ".ssh" / "authorized_keys"
+    assert keys.read_bytes() == line
+    assert (keys.stat().st_mode & 0o777, keys.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def _public_key(folder: Path) -> Path:
+    """The public half of the operator's key `operator`."""
+    if not (folder / "operator").exists():
+        create_key(folder / "operator")
+    return folder / "operator.pub"
