@@ -32,7 +32,8 @@ class NameType(click.ParamType):
 
 
 NAME_TYPE = NameType()
-FILE_TYPE = click.Path(path_type=Path)
+# click would ask for the real account, which forgets the capabilities of one that root became: opening it tells better.
+FILE_TYPE = click.Path(path_type=Path, readable=False)
 
 service_argument = click.argument("service", type=NAME_TYPE)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
@@ -71,7 +72,7 @@ def check_writable(path: Path) -> None:
         raise UsageError("this is a folder; name a file in it.", where=str(path))
     if not path.parent.is_dir():
         raise NotFound("there is no such folder.", where=str(path.parent))
-    if not os.access(path.parent, os.W_OK):
+    if not os.access(path.parent, os.W_OK, effective_ids=True):
         raise PermissionError(13, "not writable", str(path.parent))
 
 

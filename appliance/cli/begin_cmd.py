@@ -27,7 +27,6 @@ from appliance.errors import NotFound, UsageError
 from appliance.trust.grant import Grant
 
 REQUEST, GRANT = ".request", ".grant"
-FOLDER_TYPE = click.Path(path_type=Path)
 
 
 @click.command()
@@ -78,7 +77,7 @@ def _begin(node: Node, service: str, out: Path, *, dry_run: bool) -> dict[str, A
 @click.command()
 @click.argument("service", type=NAME_TYPE, required=False)
 @click.argument("grant", metavar="[GRANT]", type=FILE_TYPE, required=False)
-@click.option("--all", "folder", metavar="DIR", type=FOLDER_TYPE, help="Every SERVICE.grant in DIR that is waited for.")
+@click.option("--all", "folder", metavar="DIR", type=FILE_TYPE, help="Every SERVICE.grant in DIR that is waited for.")
 @dry_run_option
 def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run: bool) -> None:
     """Take the first grant of SERVICE; from then on this node may write it."""

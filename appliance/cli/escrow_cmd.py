@@ -28,7 +28,7 @@ STANDARD_OUTPUT = "-"
 PUBLIC_NAME = "recovery.pub"
 RETEST_AFTER = timedelta(days=365)  # ANSSI asks for a test at least every year
 
-path_type = click.Path(path_type=Path)
+path_type = click.Path(path_type=Path, readable=False)
 envelope_option = click.option("--envelope", required=True, metavar="FILE", type=path_type, help="NAME.age.")
 identity_option = click.option(
     "--identity-fd", type=int, metavar="N", help="Read the key from file descriptor N; without it, it is typed."
@@ -180,7 +180,7 @@ def _check_outputs(public_file: Path, out: str, *, replace: bool) -> None:
     if out != STANDARD_OUTPUT and Path(out).exists():
         raise Refused("this file may be another key's sheet.", where=out, remedy="Name a new file with --out.")
     for folder in (public_file.parent, Path(out).parent):
-        if not os.access(folder, os.W_OK):
+        if not os.access(folder, os.W_OK, effective_ids=True):
             raise NotFound("this folder is not there, or may not be written.", where=str(folder))
 
 

@@ -8,7 +8,7 @@ import click
 
 from appliance.cli.arguments import dry_run_option
 from appliance.cli.output import emit, say
-from appliance.cli.this_node import this_layout
+from appliance.cli.this_node import layout_as_root
 from appliance.errors import OK
 from appliance.provision import firewall
 from appliance.provision.apply import THIS_HOST, Outcome
@@ -31,7 +31,7 @@ def apply(parts: tuple[str, ...], dry_run: bool) -> int:
     Only what differs is written, after it was checked, and only what changed is loaded again. A part that fails stays
     what it was, and the others go on. The firewall refuses rules that would lock out who is applying them over SSH.
     """
-    identity, bundle = load_territory(this_layout())
+    identity, bundle = load_territory(layout_as_root())
     here = declared(THIS_HOST.root)
     found = wanted(bundle, identity.name, here, parts or PARTS)
     if any(part.name == "firewall" for part in found):

@@ -9,7 +9,7 @@ import click
 
 from appliance.cli.arguments import read_file
 from appliance.cli.output import emit
-from appliance.cli.this_node import this_layout
+from appliance.cli.this_node import layout_as_root
 from appliance.provision import link
 from appliance.provision.mesh import CONFIG, INTERFACE
 from appliance.secret import Secret
@@ -27,6 +27,6 @@ def mesh() -> None:
     The file is written by `appliance node apply`. The unit appliance-mesh calls this at each start and change.
     """
     folder = os.environ.get(CREDENTIALS)
-    key = Path(folder, MESH) if folder else this_layout().keys / MESH
+    key = Path(folder, MESH) if folder else layout_as_root().keys / MESH
     lines = link.bring_up(read_file(Path(CONFIG)).decode(), Secret(read_file(key)))
     emit({"interface": INTERFACE, "done": lines}, f"{INTERFACE} is what {CONFIG} says.")

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from appliance.errors import UsageError
+from appliance.host.layout import state_of_this_host
 
 STATE_VARIABLE = "APPLIANCE_STATE"
-STATE_OF_A_HOST = Path("/var/lib/appliance")
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ def state_folder() -> Path:
     """The state folder of the node that the command is about; raise UsageError when nothing names one."""
     if state := options().state:
         return state
-    if STATE_OF_A_HOST.is_dir():
-        return STATE_OF_A_HOST
+    if state := state_of_this_host():
+        return state
     raise UsageError("which node is this about?", remedy=f"Give --state DIR or set {STATE_VARIABLE}.")
 
 
@@ -45,7 +45,7 @@ def common_options(*, state_from_environment: bool = False) -> list[click.Option
     """
     state = click.Option(
         ["--state"],
-        type=click.Path(path_type=Path, file_okay=False),
+        type=click.Path(path_type=Path, file_okay=False, readable=False),
         metavar="DIR",
         envvar=STATE_VARIABLE if state_from_environment else None,
         expose_value=False,

@@ -12,12 +12,11 @@ from appliance.agent import memory
 from appliance.agent.observe import Observer, now_of, see_agent
 from appliance.backup.node import Node
 from appliance.cli.arguments import command
-from appliance.cli.options import STATE_OF_A_HOST
 from appliance.cli.output import emit
 from appliance.cli.status_text import status_json, status_text
 from appliance.cli.this_node import this_node
 from appliance.errors import OK, WARNINGS, ApplianceError
-from appliance.host.layout import NodeLayout
+from appliance.host.layout import NodeLayout, state_of_this_host
 from appliance.monitor.states import Reason, State
 from appliance.monitor.status import judge
 from appliance.monitor.view import AgentSeen
@@ -50,7 +49,7 @@ def status() -> int:
 
 def _started_by_hand(agent: AgentSeen, layout: NodeLayout) -> AgentSeen:
     """`agent` with what to type where no systemd runs it: on a machine without one, or in another state folder."""
-    if SYSTEMD.is_dir() and layout.root == STATE_OF_A_HOST:
+    if SYSTEMD.is_dir() and layout.root == state_of_this_host():
         return agent
     start = f"`{command('agent')}`"
     return replace(agent, start=f"Type {start}.", restart=f"End that process, then type {start}.")

@@ -17,15 +17,24 @@ STATE/
     proof/                  the holding once more, for verification and drills alone; proofs.json says how they went
   acts/                     signed acts of operators in force here
   sight/SERVICE             whom of the service this node has seen, and who is stated to be missed
-  vault/SERVICE/            what this node holds for others: pool/, partial/, generations/
+  vault/                    what this node holds for others; age.json: the clock it is judged by
+    SERVICE/                pool/, partial/, generations/
+    helpers.json            on a host: where the accounts that seal and check listen
   journal.jsonl             what happened, one event a line
   run/                      sshd.pid, agent lock
+
+On a host, /etc/appliance/state names STATE, and what must outlive an image of it lies on the system's own disk.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+
+STATE_OF_A_HOST = Path("/etc/appliance/state")
+"""One line: the state folder of the node that this host is."""
+HELPERS = "helpers.json"
+LINEAGE_OF_A_HOST = Path("/var/lib/appliance/lineage")
 
 
 @dataclass(frozen=True)
@@ -94,8 +103,19 @@ class NodeLayout:
         return self.root / "vault"
 
     @property
+    def ageing(self) -> Path:
+        """Where only the account writes that owns what is held: a clock set forward would let it go early."""
+        return self.vault / "age.json"
+
+    @property
+    def helpers(self) -> Path:
+        return self.vault / HELPERS
+
+    @property
     def lineage(self) -> Path:
-        """Beside the folder, so that an older image of the folder does not bring it along."""
+        """Beside the folder, or on another disk, so that an older image of the folder does not bring it along."""
+        if self.root == state_of_this_host():
+            return LINEAGE_OF_A_HOST
         return self.root.with_name(f".{self.root.name}.lineage")
 
     @property
@@ -112,3 +132,11 @@ class NodeLayout:
 
     def service(self, name: str) -> ServiceLayout:
         return ServiceLayout(self.root / "services" / name)
+
+
+def state_of_this_host(named_in: Path = STATE_OF_A_HOST) -> Path | None:
+    """The state folder of the node that this host is; None on a machine that is none."""
+    try:
+        return Path(named_in.read_text().strip())
+    except FileNotFoundError:
+        return None

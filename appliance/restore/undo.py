@@ -5,6 +5,7 @@ Undoing destroys nothing either: what stands in place now, perhaps edited since,
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -46,20 +47,24 @@ def undo(restores: Path, job_id: str) -> Job:
 def expire(restores: Path, *, age_seconds: int, kept_seconds: float = KEPT_SECONDS) -> tuple[str, ...]:
     """Remove the jobs that ended `kept_seconds` ago or more, by the ageing clock, with all they kept; their names.
 
-    A job that has not ended is never removed. Files that were restored to a folder outside the job stay.
+    A job that has not ended is never removed. Files that were restored to a folder outside the job stay. What this
+    account may not remove, for it belongs to others, is put aside, for a later call by one that may.
     """
-    for aside in restores.glob(".*.expired"):
-        _remove(aside)  # a removal that was cut
-    gone = []
-    for job in jobs(restores):
-        if job.ended_age_seconds is not None and age_seconds - job.ended_age_seconds >= kept_seconds:
-            folder = folder_of(restores, job.id)
-            with locked(folder.lock, what=f"the restore {job.id}"):
-                aside = folder.root.with_name(f".{job.id}.expired")
-                os.rename(folder.root, aside)
+    gone = expired(restores, age_seconds=age_seconds, kept_seconds=kept_seconds)
+    for job in gone:
+        folder = folder_of(restores, job)
+        with locked(folder.lock, what=f"the restore {job}"):
+            os.rename(folder.root, folder.root.with_name(f".{job}.expired"))
+    for aside in restores.glob(".*.expired"):  # those, and what an earlier call could not remove or was cut at
+        with contextlib.suppress(PermissionError):
             _remove(aside)
-            gone.append(job.id)
-    return tuple(gone)
+    return gone
+
+
+def expired(restores: Path, *, age_seconds: int, kept_seconds: float = KEPT_SECONDS) -> tuple[str, ...]:
+    """The jobs that `expire` would remove."""
+    ended = ((job.id, job.ended_age_seconds) for job in jobs(restores))
+    return tuple(name for name, age in ended if age is not None and age_seconds - age >= kept_seconds)
 
 
 def _take_away(folder: JobFolder, job: Job) -> Job:

@@ -84,7 +84,8 @@ class _Walker:
 
     def _file(self, path: str) -> None:
         self.counts["files"] += 1
-        if self._may_be_denied and not os.access(path, os.R_OK) and os.path.lexists(path):
+        # Asked for the real account, the kernel would leave out the agent's capability to read what is others'.
+        if self._may_be_denied and not os.access(path, os.R_OK, effective_ids=True) and os.path.lexists(path):
             self.left_out.append(LeftOut(path, "file that may not be read"))
 
     def _special(self, path: str, mode: int) -> None:

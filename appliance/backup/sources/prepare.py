@@ -121,7 +121,8 @@ def _sqlite_database(database: str, dumps: Path) -> Prepared:
         sqlite.copy(database, dumps / database.lstrip("/"))
     except (ApplianceError, OSError) as error:
         raw = (database, *(database + ending for ending in sqlite.COMPANIONS))
-        present = tuple(path.lstrip("/") for path in raw if os.path.isfile(path) and os.access(path, os.R_OK))
+        readable = (path for path in raw if os.path.isfile(path) and os.access(path, os.R_OK, effective_ids=True))
+        present = tuple(path.lstrip("/") for path in readable)
         return Prepared(paths=present, failures=(_failure(database, error),))
     return Prepared(paths=(f"{dumps}/.{database}",), read_from=(ReadFrom(database, "dump"),))
 

@@ -1,0 +1,59 @@
+"""Work as the account that owns a folder, when root typed: a file that root made there would lock that account out.
+
+Root starts the same program again as that account and gives up everything but what putting files back needs: to read
+and write what is others', and to give a file its owner, mode, attributes and kind. It can then neither load a module,
+nor change an address, nor end another's process. setpriv does it, since it sets all of it or starts nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from appliance.errors import Refused
+
+POWERS = ("chown", "dac_override", "dac_read_search", "fowner", "fsetid", "mknod", "setfcap")
+"""Capabilities kept, in setpriv's names: borg gives back owners, modes, setgid bits, devices, file capabilities."""
+_ROOT = 0
+
+
+def step_down_to_owner(folder: Path) -> None:
+    """Return when this process is not root's, or `folder` is; else start this program again as the owner of `folder`.
+
+    The owner of a folder that is not there yet is that of the one it will be made in. What is typed, the terminal and
+    the working folder stay as they are. Raise Refused when the owner is no account of this machine.
+    """
+    if os.geteuid() != _ROOT:
+        return
+    owner = (folder if folder.exists() else folder.parent).stat().st_uid
+    if owner == _ROOT:
+        return
+    account = _account(owner, folder)
+    argv = (sys.executable, *sys.orig_argv[1:])
+    os.execvpe("setpriv", setpriv(account, argv), environment(account, os.environ))
+
+
+def setpriv(account: pwd.struct_passwd, argv: Sequence[str]) -> tuple[str, ...]:
+    """The command that runs `argv` as `account`, with POWERS and without any other."""
+    powers = ",".join(("-all", *(f"+{power}" for power in POWERS)))
+    kept = (f"--bounding-set={powers}", f"--inh-caps={powers}", f"--ambient-caps={powers}", "--no-new-privs")
+    return ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups", *kept, "--", *argv)
+
+
+def environment(account: pwd.struct_passwd, present: Mapping[str, str]) -> dict[str, str]:
+    """`present` with the names and the home of `account`: ssh and psql look there, and root's is none of theirs."""
+    return {**present, "HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
+
+
+def _account(uid: int, folder: Path) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError as error:
+        raise Refused(
+            f"it belongs to the account {uid}, which this machine does not know.",
+            where=str(folder),
+            remedy="Give it to the account of the node: chown -R appliance: FOLDER",
+        ) from error
