@@ -121,7 +121,7 @@ def down(name: str, dry_run: bool) -> None:
 
 def _state(lab: Lab, name: str) -> str:
     node = lab.plan.node(name)
-    if machine.supervisor(node) is None:
+    if not machine.is_on(node):
         return "off"
     return "up" if answers(lab.plan, node) else "no answer"
 

@@ -8,6 +8,7 @@ machine that was off for a week only thins a week later.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.clock import Clock
@@ -16,24 +17,44 @@ from appliance.host.files import locked, write_atomic
 PERSIST_EVERY_SECONDS = 60.0
 
 
-class AgeingClock:
-    """Reads and keeps the age in `path`; after a power cut at most the last minute of ageing is lost, never gained."""
+@dataclass(frozen=True)
+class _State:
+    """The age now, and whether it is time to write it down."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    age: float
+    boot: str
+    boottime: float
+    is_due: bool
+
+
+class AgeingClock:
+    """Reads and keeps the age in `path`; after a power cut at most the last minute of ageing is lost, never gained.
+
+    An account that may not write there only reads (`keep` is False): another one of this machine keeps the age.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, keep: bool = True) -> None:
         self._path = path
         self._clock = clock
+        self._keep = keep
 
     def now(self) -> int:
         """The age in whole seconds."""
+        if not self._keep:
+            return int(self._state().age)
         with locked(self._path.with_suffix(".lock"), what="the ageing clock", wait=True):
-            saved_age, saved_boot, saved_boottime = self._load()
-            boottime, boot = self._clock.boottime(), self._clock.boot_id()
-            since = boottime - saved_boottime if boot == saved_boot else boottime
-            age = saved_age + max(0.0, since)
-            if boot != saved_boot or since >= PERSIST_EVERY_SECONDS:
-                state = {"age_seconds": age, "boot_id": boot, "boottime": boottime}
-                write_atomic(self._path, json.dumps(state).encode(), mode=0o600)
-            return int(age)
+            state = self._state()
+            if state.is_due:
+                kept = {"age_seconds": state.age, "boot_id": state.boot, "boottime": state.boottime}
+                write_atomic(self._path, json.dumps(kept).encode())
+            return int(state.age)
+
+    def _state(self) -> _State:
+        saved_age, saved_boot, saved_boottime = self._load()
+        boottime, boot = self._clock.boottime(), self._clock.boot_id()
+        since = boottime - saved_boottime if boot == saved_boot else boottime
+        is_due = boot != saved_boot or since >= PERSIST_EVERY_SECONDS
+        return _State(saved_age + max(0.0, since), boot, boottime, is_due)
 
     def _load(self) -> tuple[float, str, float]:
         try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +29,16 @@ def add(name: str) -> None:
 def delete(name: str) -> None:
     """Take the name away; the kernel ends the namespace and its interfaces when no process is left in it."""
     run(("ip", "netns", "delete", name), timeout_seconds=TIMEOUT_SECONDS, check=True)
+
+
+def pids(name: str) -> Iterator[int]:
+    """The processes in the namespace `name`; none when there is no such namespace."""
+    with contextlib.suppress(FileNotFoundError):
+        wanted = (FOLDER / name).stat().st_ino
+        for link in Path("/proc").glob("[0-9]*/ns/net"):
+            with contextlib.suppress(OSError):
+                if link.stat().st_ino == wanted:
+                    yield int(link.parts[2])
 
 
 def batch(namespace: str | None, lines: Iterable[str]) -> None:

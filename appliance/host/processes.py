@@ -20,7 +20,7 @@ class Process:
 
     pid: int
     started: int
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = ()
 
     def alive(self) -> bool:
         """Whether this very process still runs; one that only waits to be reaped does not."""
@@ -57,13 +57,20 @@ def processes_of(program: str) -> Iterator[Process]:
                 yield Process(int(folder.name), started, tuple(os.fsdecode(it) for it in words[:-1]))
 
 
-def child_of(pid: int) -> int | None:
-    """The first child of `pid`, None when it has none (yet)."""
-    with contextlib.suppress(OSError):
-        for task in (PROC / str(pid) / "task").glob("*/children"):
-            if found := task.read_text().split():
-                return int(found[0])
-    return None
+def process(pid: int) -> Process | None:
+    """The process `pid`; None when it has ended."""
+    started = _started(pid)
+    return None if started is None else Process(pid, started)
+
+
+def is_first(pid: int) -> bool:
+    """Whether `pid` is PID 1 of a namespace of its own: when it ends, the kernel ends all that is in there."""
+    try:
+        text = (PROC / str(pid) / "status").read_text(errors="replace")
+    except OSError:
+        return False
+    numbers = next((line.split()[1:] for line in text.splitlines() if line.startswith("NSpid:")), [])
+    return len(numbers) > 1 and numbers[-1] == "1"
 
 
 def _started(pid: int) -> int | None:

@@ -84,7 +84,7 @@ def up(places: Places, name: str, inventory: Path, say: Say) -> Lab:
 
 def power_on(lab: Lab, node: Node) -> bool:
     """Switch a node on, giving it a disk when it has none; whether it was off."""
-    if machine.supervisor(node) is not None:
+    if machine.is_on(node):
         return False
     if not lab.pool.born(lab.plan.lab, node.name):
         _birth(lab, node)
@@ -132,9 +132,7 @@ def down(places: Places, name: str, say: Say) -> None:
             state = read_state(places.lab(name).state)
         except ApplianceError:
             state = None
-        for running in machine.running_of(name):
-            running.end()
-        machine.sweep_lab(name)
+        machine.cut_all(name)
         say(f"The nodes of {name} are off.")
         namespaces = [it for it in netns.names() if belongs(it, name)]
         network.destroy(name, namespaces, state.way if state else None)

@@ -1,7 +1,7 @@
 """One node as a machine: born with root's key and nothing else, switched on, asked to stop, cut from its power.
 
-A running node is found by its name in the command line of its systemd-nspawn, never by a number we kept: what a crash
-of ours made us forget is found all the same.
+A running node is found as the first process of its own PID namespace in the network namespace of its name, never by a
+number that we kept: what a crash of ours made us forget is found all the same.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.errors import ApplianceError
+from appliance.host import netns
 from appliance.host.command import run
 from appliance.host.detached import start_detached
 from appliance.host.files import write_atomic
 from appliance.host.mounts import unmount_below
-from appliance.host.processes import Process, child_of, processes_of
-from appliance.lab.hosts.plan import Node, belongs
+from appliance.host.processes import Process, is_first, process, processes_of
+from appliance.lab.hosts.plan import Node, is_node_of
 
 NSPAWN = "systemd-nspawn"
 _MACHINE = "--machine="
 STOP_SECONDS_MAX = 30.0
+FOLLOW_SECONDS_MAX = 5.0
 SHUTDOWN = signal.SIGRTMIN + 3  # systemd as PID 1: stop all units, then the machine
 NSPAWN_FOLDER = Path("/run/systemd/nspawn")
 DEVICES = ("/dev/net/tun", "/dev/fuse")
@@ -64,7 +66,7 @@ def nspawn_argv(node: Node, root: Path, condition: Path) -> tuple[str, ...]:
         NSPAWN,
         "--quiet",
         f"--directory={root}",
-        f"{_MACHINE}{node.machine}",
+        f"{_MACHINE}{node.namespace}",
         f"--hostname={node.name}",
         f"--network-namespace-path=/run/netns/{node.namespace}",
         "--register=no",
@@ -83,76 +85,85 @@ def nspawn_argv(node: Node, root: Path, condition: Path) -> tuple[str, ...]:
 
 def switch_on(node: Node, root: Path, console: Path) -> None:
     """Start the node and return; it must be off and its namespace new."""
-    sweep(node.machine)
+    _sweep(node.namespace)
     condition = console.with_suffix(".conf")
     write_atomic(condition, KEYGEN_CONDITION.encode())
     start_detached(nspawn_argv(node, root, condition), log=console, env=ENVIRONMENT)
 
 
-def supervisor(node: Node) -> Process | None:
-    """The systemd-nspawn of the node; None when it is off."""
-    found = (it for it in processes_of(NSPAWN) if _machine_of(it) == node.machine)
-    return min(found, key=lambda it: it.started, default=None)
+def is_on(node: Node) -> bool:
+    return leader(node) is not None or _watching(node.namespace) is not None
 
 
-def running_of(lab: str) -> list[Process]:
-    """The systemd-nspawn of every node of the lab `lab`, of those too that its territory no longer has."""
-    return [it for it in processes_of(NSPAWN) if belongs(_machine_of(it), lab)]
-
-
-def _machine_of(process: Process) -> str:
-    return next((word.removeprefix(_MACHINE) for word in process.argv if word.startswith(_MACHINE)), "")
-
-
-def leader(node: Node) -> int | None:
-    """The process of this machine that is PID 1 of the node; None when it is off or just starting."""
-    found = supervisor(node)
-    return child_of(found.pid) if found else None
+def leader(node: Node) -> Process | None:
+    """PID 1 of the node; None when it is off or just starting."""
+    return _first_in(node.namespace)
 
 
 def shut_down(node: Node) -> None:
     """Ask the node to stop, as its power button does, and wait; raise ApplianceError when it does not."""
-    running, first = supervisor(node), leader(node)
-    if running is None:
-        return
+    first = leader(node)
     if first is not None:
-        os.kill(first, SHUTDOWN)
-    if not running.wait_end(STOP_SECONDS_MAX):
-        raise ApplianceError(
-            f"{node.name} did not stop within {STOP_SECONDS_MAX:.0f} s.",
-            remedy=f"appliance lab power-off {node.name} --cut cuts its power.",
-        )
+        first.signal(SHUTDOWN)
+        if not first.wait_end(STOP_SECONDS_MAX):
+            raise ApplianceError(
+                f"{node.name} did not stop within {STOP_SECONDS_MAX:.0f} s.",
+                remedy=f"appliance lab power-off {node.name} --cut cuts its power.",
+            )
+    cut_power(node)
 
 
 def cut_power(node: Node) -> None:
     """End the node at once. This machine's kernel goes on: what it had in memory for the disk still gets there."""
-    running = supervisor(node)
-    if running is not None and not running.end():
-        raise ApplianceError(f"{node.name} does not end, even when killed; its disk may not answer.")
-    sweep(node.machine)
+    _end(node.namespace)
 
 
-def sweep(machine: str) -> None:
-    """Take away what nspawn leaves on this machine when it is killed; without that it refuses to start again."""
-    for folder in NSPAWN_FOLDER.glob(f"*/{machine}"):
+def cut_all(lab: str) -> None:
+    """End every node of `lab` that runs, of those too that no state and no territory knows."""
+    watched = {word.removeprefix(_MACHINE) for it in processes_of(NSPAWN) for word in it.argv}
+    left = {folder.name for folder in NSPAWN_FOLDER.glob("*/*")}
+    for name in sorted(watched | left | netns.names()):
+        if is_node_of(lab, name):
+            _end(name)
+
+
+def _first_in(namespace: str) -> Process | None:
+    """PID 1 of what runs in `namespace`."""
+    return next((found for pid in netns.pids(namespace) if is_first(pid) and (found := process(pid))), None)
+
+
+def _watching(namespace: str) -> Process | None:
+    """The systemd-nspawn of a node. It only watches: the node goes on when it is killed."""
+    found = (it for it in processes_of(NSPAWN) if f"{_MACHINE}{namespace}" in it.argv)
+    return min(found, key=lambda it: it.started, default=None)
+
+
+def _end(namespace: str) -> None:
+    """End the node in `namespace`; its nspawn notices, cleans up after itself and ends."""
+    for _ in range(2):  # a nspawn that was about to start its node may have done so meanwhile
+        first = _first_in(namespace)
+        if first is not None and not first.end():
+            raise ApplianceError(f"{namespace} does not end, even when killed; a disk may not answer.")
+        watching = _watching(namespace)
+        if watching is not None and not watching.wait_end(FOLLOW_SECONDS_MAX if first else 0):
+            watching.end()
+    _sweep(namespace)
+
+
+def _sweep(namespace: str) -> None:
+    """Take away what a killed nspawn leaves on this machine; without that it refuses to start again."""
+    for folder in NSPAWN_FOLDER.glob(f"*/{namespace}"):
         unmount_below(folder)
         shutil.rmtree(folder)
 
 
-def sweep_lab(lab: str) -> None:
-    """The same for every node that `lab` ever had."""
-    for folder in NSPAWN_FOLDER.glob("*/*"):
-        if belongs(folder.name, lab):
-            sweep(folder.name)
-
-
 def enter_argv(node: Node, argv: Sequence[str]) -> tuple[str, ...]:
     """The command line that runs `argv` as root in the node, from its console side; raise when it is off."""
-    pid = leader(node)
-    if pid is None:
+    first = leader(node)
+    if first is None:
         raise ApplianceError(f"{node.name} is off.", remedy=f"appliance lab power-on {node.name}")
     variables = (f"{name}={value}" for name, value in {**SHELL_ENVIRONMENT, "TERM": _terminal()}.items())
-    return ("nsenter", f"--target={pid}", "--all", "--wdns=/root", "env", "--ignore-environment", *variables, *argv)
+    return ("nsenter", f"--target={first.pid}", "--all", "--wdns=/root", "env", "--ignore-environment", *variables, *argv)
 
 
 def host_key(root: Path) -> str | None:

@@ -22,15 +22,17 @@ SITE_BITS = 24
 UPLINKS = IPv4Network("198.18.0.0/15")  # for benchmarks (RFC 2544): nobody's network
 NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 SSH_PORT = 22
+MACHINE_NAME_LENGTH_MAX = 64  # the kernel's limit for a host name, which nspawn holds machine names to
 
 
 @dataclass(frozen=True)
 class Node:
+    """A host; `namespace` also names it as a machine."""
+
     name: str
     site: str
     address: IPv4Address
     namespace: str
-    machine: str
 
     @property
     def interface(self) -> str:
@@ -145,7 +147,7 @@ def make_plan(territory: Territory, lab: str) -> Plan:
         Site(name, network, f"{PREFIX}.{lab}.site.{name}") for name, network in networks.items() if network is not None
     )
     nodes = tuple(
-        Node(name, it.site, _address(name, it.address), f"{PREFIX}.{lab}.node.{name}", f"{PREFIX}.{lab}.{name}")
+        Node(name, it.site, _address(name, it.address), f"{_nodes(lab)}{name}")
         for name, it in territory.nodes.items()
     )
     _check_nodes(territory, nodes, sites)
@@ -153,8 +155,17 @@ def make_plan(territory: Territory, lab: str) -> Plan:
 
 
 def belongs(name: str, lab: str) -> bool:
-    """Whether a namespace or machine of that name is one of the lab `lab`."""
+    """Whether a namespace of that name is one of the lab `lab`."""
     return name.startswith(f"{PREFIX}.{lab}.")
+
+
+def is_node_of(lab: str, name: str) -> bool:
+    """Whether a namespace or a machine of that name is a node of the lab `lab`."""
+    return name.startswith(_nodes(lab))
+
+
+def _nodes(lab: str) -> str:
+    return f"{PREFIX}.{lab}.node."
 
 
 def _address(node: str, text: str) -> IPv4Address:
@@ -193,6 +204,8 @@ def _check_distinct(networks: dict[str, IPv4Network | None]) -> None:
 def _check_nodes(territory: Territory, nodes: tuple[Node, ...], sites: tuple[Site, ...]) -> None:
     gateways = {site.gateway for site in sites}
     for node in nodes:
+        if len(node.namespace) > MACHINE_NAME_LENGTH_MAX:
+            raise UsageError(f"{node.name}: this name is too long for a lab.", remedy="Shorten it, or the lab's.")
         if node.address in gateways:
             raise UsageError(f"{node.name}: {node.address} is the gateway of its site.", remedy="Take another address.")
         if territory.nodes[node.name].port != SSH_PORT:
