@@ -1,0 +1,143 @@
+"""What a control machine says before it changes anything, and what it says after a machine did not answer."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.host.command import Result, run
+from appliance.lab.processes.node import free_ports
+
+ROOT = Path(__file__).parents[3]
+CASE = ROOT / "tests" / "cases" / "hosts" / "territory.yml"
+PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("*.yml"))
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Control:
+    """A control machine whose territory is in `folder`."""
+
+    folder: Path
+
+    def inventory(self, *words: str, source: str = "") -> Result:
+        return self._run("ansible-inventory", "-i", str(self.folder / source), *words)
+
+    def play(self, name: str, *words: str) -> Result:
+        return self._run("ansible-playbook", "-i", str(self.folder), str(ROOT / "playbooks" / name), *words)
+
+    def change(self, *changes: tuple[str, str]) -> None:
+        file = self.folder / "territory.yml"
+        text = file.read_text("utf-8")
+        for old, new in changes:
+            assert text.count(old) == 1, f"{old!r} must stand once"
+            text = text.replace(old, new)
+        file.write_text(text, "utf-8")
+
+    def is_local(self, node: str) -> None:
+        """Let `node` be this machine itself."""
+        folder = self.folder / "host_vars"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{node}.yml").write_text("ansible_connection: local\n")
+
+    def _run(self, *argv: str) -> Result:
+        env = {
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_HOME": str(self.folder / "home"),
+            "LC_ALL": "C.UTF-8",
+        }
+        return run(argv, timeout_seconds=120, env=env, cwd=self.folder)
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Control:
+    folder = tmp_path / "valley"
+    folder.mkdir()
+    (folder / "territory.yml").write_bytes(CASE.read_bytes())
+    return Control(folder)
+
+
+def listed(result: Result) -> Any:
+    assert result.exit_code == 0, result.stderr.decode()
+    return json.loads(result.stdout)
+
+
+def test_the_folder_and_the_file_are_the_same_inventory(control: Control) -> None:
+    for beside in ("known_hosts", "bundle", "recovery.pub", "territory.pub"):
+        (control.folder / beside).write_text("no inventory\n")
+    (control.folder / "keys").mkdir()
+    (control.folder / "keys" / "commune-a.json").write_text("{}")
+    folder, file = (control.inventory("--list", source=source) for source in ("", "territory.yml"))
+    assert listed(folder) == listed(file)
+    assert listed(folder)["nodes"]["hosts"] == ["hermitage", "commune-a", "commune-b", "commune-c"]
+    assert listed(folder)["site_commune_a"]["hosts"] == ["commune-a"]
+    assert folder.stderr == b""
+
+
+def test_variables_of_one_node_are_beside_the_product_s_own(control: Control) -> None:
+    control.is_local("commune-a")
+    shown = listed(control.inventory("--host", "commune-a"))
+    assert (shown["ansible_connection"], shown["appliance_offered_bytes"]) == ("local", 5 * 2**30)
+
+
+@pytest.mark.parametrize("program", ["inventory", "play"])
+def test_a_mistake_in_the_territory_ends_every_run_with_its_sentence_alone(control: Control, program: str) -> None:
+    control.change(("10.77.2.10", "10.77.1.10"))
+    result = control.inventory("--list") if program == "inventory" else control.play("site.yml")
+    sentence = (
+        "territory.yml:34  sites > commune-b > nodes[0] > address: "
+        "10.77.1.10 port 22 is already the address of a node at commune-a.\n"
+    )
+    assert (result.exit_code, result.stderr.decode()) == (2, sentence)
+
+
+def test_a_missing_territory_is_no_empty_one(tmp_path: Path) -> None:
+    result = Control(tmp_path).play("site.yml")
+    assert result.exit_code != 0
+    assert f"Completely failed to parse inventory source {tmp_path}" in result.stderr.decode()
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_every_playbook_can_be_read(name: str, control: Control) -> None:
+    result = control.play(name, "--syntax-check")
+    assert (result.exit_code, result.stderr.decode()) == (0, "")
+
+
+def test_roles_and_playbooks_pass_ansible_lint_as_for_production(tmp_path: Path) -> None:
+    argv = ("ansible-lint", "--offline", "--nocolor", "--profile", "production", "roles", "playbooks")
+    result = run(argv, timeout_seconds=250, cwd=ROOT, env={"ANSIBLE_HOME": str(tmp_path), "LC_ALL": "C.UTF-8"})
+    assert result.exit_code == 0, result.stdout.decode() + result.stderr.decode()
+
+
+def test_an_offer_larger_than_the_real_disk_is_refused_with_file_and_line(control: Control) -> None:
+    for node in ("hermitage", "commune-a", "commune-b", "commune-c"):
+        control.is_local(node)
+    control.change(("disk: 20G", "disk: 8000T"), ("offered: 8G", "offered: 7000T"))
+    result = control.play("preflight.yml")
+    assert result.exit_code == 2
+    said = result.stdout.decode() + result.stderr.decode()
+    assert "territory.yml:34: commune-b offers 6.84 PB" in said
+    assert "changed=0" in said
+
+
+def test_after_a_machine_did_not_answer_the_others_are_done_and_the_summary_says_what_to_type(control: Control) -> None:
+    (port,) = free_ports(LOOPBACK, 1)
+    for node in ("hermitage", "commune-b", "commune-c"):
+        control.is_local(node)
+    control.change(("10.77.1.10, port: 22", f"{LOOPBACK}, port: {port}"))
+    result = control.play("preflight.yml", "--limit", "all")
+    said = result.stdout.decode()
+    assert result.exit_code == 4
+    assert said.count("failed=0") == 4
+    assert "commune-a could not be reached at: preflight : Measure the data volume" in said
+    line = next(line for line in said.splitlines() if line.strip().startswith("ansible-playbook"))
+    assert line.split() == [
+        *("ansible-playbook", "-i", str(control.folder), str(ROOT / "playbooks" / "preflight.yml")),
+        *("--limit", "commune-a"),
+    ]
+    assert os.linesep + "When that is mended" in said
