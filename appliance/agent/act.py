@@ -35,8 +35,8 @@ from appliance.backup.push import Pushed
 from appliance.backup.replicate import replicate
 from appliance.backup.targets import load_acts
 from appliance.backup.vault.repair import repair
-from appliance.backup.vault.scrub import Budget, scrub
-from appliance.backup.vault.thinning import thin_holding
+from appliance.backup.vault.scrub import Budget
+from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.view import check_view
 from appliance.backup.verify import verify_data
 from appliance.borg.client import Borg
@@ -167,7 +167,7 @@ def _repair(node: Node, work: Repair) -> Outcome:
 
 
 def _scrub(node: Node, work: Scrub) -> Outcome:
-    done = scrub(node, work.service, Budget(work.budget, SCRUB_SECONDS_MAX))
+    done = sealer_of(node).scrub(work.service, Budget(work.budget, SCRUB_SECONDS_MAX))
     figures = {"blobs": done.blobs, "bytes": done.bytes, "damage": len(done.damage), "finished": int(done.finished)}
     return Outcome(figures=figures)
 
@@ -180,7 +180,7 @@ def _check(node: Node, work: Check) -> Outcome:
 
 
 def _thin(node: Node, work: Thin) -> Outcome:
-    done = thin_holding(node, work.service)
+    done = sealer_of(node).thin(work.service)
     return Outcome(figures={"generations": len(done.dropped), "bytes": done.bytes_removed})
 
 

@@ -1,7 +1,7 @@
 """What an exchange of heads finds that stops thinning here: a fork in this vault, a holder that withholds.
 
 Each such event freezes once, for 14 days (`vault/freeze.py`): while people look into it nothing older goes, and one
-that lasts must not fill the disk for ever. The events told are kept in the holding's file `alarmed`, written after the
+that lasts must not fill the disk for ever. The events told are kept in `sight/SERVICE.alarmed`, written after the
 alarm is raised, so a cut between the two raises it once more and never not at all.
 """
 
@@ -9,28 +9,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from appliance.backup.exchange import Findings
 from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
-from appliance.backup.vault.freeze import raise_alarm
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.obey import passed_over
+from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.store import Holding
-from appliance.host.files import write_atomic
+from appliance.host.files import make_private_folder, write_atomic
 
 
 def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:
     """Freeze thinning for what is new in `found`, and say what that is; an event that ends may come anew."""
     holding = node.holding(found.service)
-    now, told = _events(node, holding, found), _load(holding)
+    path = make_private_folder(node.layout.sight) / f"{found.service}.alarmed"
+    now, told = _events(node, holding, found), _load(path)
     new = tuple(sorted(now.keys() - told))
     if new:
-        raise_alarm(node, found.service, " ".join(now[event] for event in new))
+        sealer_of(node).alarm(found.service, " ".join(now[event] for event in new))
     # Of a peer that is silent nobody knows whether it has come to its senses.
     waiting = {event for event in told if event.split(" ")[1] in found.silent}
     if now.keys() | waiting != told:
-        write_atomic(holding.root / "alarmed", json.dumps(sorted(now.keys() | waiting)).encode(), mode=0o600)
+        write_atomic(path, json.dumps(sorted(now.keys() | waiting)).encode(), mode=0o600)
     return new
 
 
@@ -50,9 +52,9 @@ def _events(node: Node, holding: Holding, found: Findings) -> Mapping[str, str]:
     }
 
 
-def _load(holding: Holding) -> frozenset[str]:
+def _load(path: Path) -> frozenset[str]:
     """What was told before; nothing when that is lost or damaged, which tells it once more."""
     try:
-        return frozenset(map(str, json.loads((holding.root / "alarmed").read_bytes())))
+        return frozenset(map(str, json.loads(path.read_bytes())))
     except (OSError, ValueError, TypeError):
         return frozenset()

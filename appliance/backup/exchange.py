@@ -4,7 +4,8 @@ What a holder lacks and we hold is then pushed there (`catch_up`). Nothing is pu
 with the same code, limits and fence as any other, and when each holder pushes what it has, each gets what it lacks.
 
 A peer withholds when it once showed its signed receipt for a generation and now neither holds it, nor says that it is
-damaged, nor holds a newer one: the newest is never thinned. The last receipt of each peer is kept, in `exchanged`.
+damaged, nor holds a newer one: the newest is never thinned. The last receipt of each peer is kept, in
+`sight/SERVICE.exchanged`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.repair import other_holders
+from appliance.backup.vault.sealer import Sealer
+from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.store import Holding, Stored
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
@@ -67,11 +70,11 @@ def exchange(node: Node, service: str) -> Findings:
 
     A newer epoch learned here fences the older writer at this vault from now on.
     """
-    holding = node.holding(service)
-    holding.create()
+    holding, sealer = node.holding(service), sealer_of(node)
+    sealer.prepare(service)
     heads, silent = _ask_holders(node, service)
     grants = [grant for there in heads.values() for grant in there.head.grants if grant.service == service]
-    new_epochs, conflicts = _learn(holding, grants)
+    new_epochs, conflicts = _learn(sealer, holding, grants)
     stored = holding.stored()
     over = passed_over(node, service, stored)
     holders = _holders(node, service, heads)
@@ -83,7 +86,7 @@ def exchange(node: Node, service: str) -> Findings:
         silent=silent,
         newest=max(newest.values()),
         behind={name: newest[name] for name in (*holders, node.name) if newest[name] < max(newest.values())},
-        withheld=_withheld(heads, _remember(node, holding, heads), over),
+        withheld=_withheld(heads, _remember(node, service, heads), over),
         lacking=_filled({name: _lacking_here(there, stored) for name, there in heads.items()}),
         to_bring=_filled({name: _lacking_there(heads[name], stored) for name in holders}),
         forks=_forks(heads.values(), stored, over),
@@ -132,11 +135,12 @@ def _ask(node: Node, service: str, peers: Sequence[str]) -> tuple[dict[str, Hold
     return heads, {peer: answer.what for peer, answer in answers.items() if isinstance(answer, ApplianceError)}
 
 
-def _learn(holding: Holding, grants: Iterable[Grant]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _learn(sealer: Sealer, holding: Holding, grants: Iterable[Grant]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Keep the grants not known here; the new epochs, and those for which ours and theirs differ."""
     new, conflicts = set(), set()
     for grant in grants:
-        if holding.add_grant(grant.epoch, grant.document.raw):
+        if grant.epoch not in holding.epochs():
+            sealer.keep(grant.service, [grant])
             new.add(grant.epoch)
         elif holding.grant(grant.epoch) != grant.document.raw:
             conflicts.add(grant.epoch)
@@ -198,12 +202,13 @@ def _forks(heads: Iterable[HolderHead], stored: Sequence[Stored], over: Containe
     return tuple(sorted(number for number in reported if number.startswith(f"{epoch}.")))
 
 
-def _remember(node: Node, holding: Holding, heads: Mapping[str, HolderHead]) -> dict[str, str]:
+def _remember(node: Node, service: str, heads: Mapping[str, HolderHead]) -> dict[str, str]:
     """Keep each peer's newest receipt; return, by peer, the generation that the one kept before was for.
 
     A receipt that the peer's present key did not sign is another machine's, which owes us nothing.
     """
-    before = _load(holding)
+    path = node.layout.sight / f"{service}.exchanged"
+    before = _load(path)
     shown: dict[str, GenerationId] = {}
     for peer, raw in before.items():
         with contextlib.suppress(ApplianceError):
@@ -213,19 +218,15 @@ def _remember(node: Node, holding: Holding, heads: Mapping[str, HolderHead]) -> 
         receipt = there.head.receipt
         if receipt and (peer not in shown or receipt.generation > shown[peer]):
             kept[peer] = receipt.document.raw.decode()
-    write_atomic(_path(holding), json.dumps(kept).encode(), mode=0o600)
+    write_atomic(path, json.dumps(kept).encode(), mode=0o600)
     return {peer: generation.name for peer, generation in shown.items()}
 
 
-def _load(holding: Holding) -> dict[str, str]:
+def _load(path: Path) -> dict[str, str]:
     try:
-        return {str(peer): str(raw) for peer, raw in json.loads(_path(holding).read_bytes()).items()}
+        return {str(peer): str(raw) for peer, raw in json.loads(path.read_bytes()).items()}
     except (OSError, ValueError, AttributeError):
         return {}
-
-
-def _path(holding: Holding) -> Path:
-    return holding.root / "exchanged"
 
 
 def _tell(node: Node, findings: Findings) -> None:

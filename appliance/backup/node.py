@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,5 +45,11 @@ def open_node(state: Path, clock: Clock | None = None) -> Node:
     layout = NodeLayout(state.absolute())  # borg and ssh get these paths from other working folders
     clock = clock or SystemClock()
     identity, bundle = load_territory(layout)
-    ageing = AgeingClock(layout.root / "age.json", clock)
-    return Node(layout, identity.name, bundle, clock, ageing, Journal(layout.journal, clock))
+    ageing = AgeingClock(layout.ageing, clock, keep=_is_ours(layout.vault))
+    journal = Journal(layout.journal if _is_ours(layout.root) else None, clock)
+    return Node(layout, identity.name, bundle, clock, ageing, journal)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is this account's. On hosts each part of a node has its own, which what root wrote would lock out."""
+    return not folder.exists() or folder.stat().st_uid == os.geteuid()

@@ -13,6 +13,7 @@ from appliance.backup.chain import Sealed
 from appliance.backup.fetch import Survey, fetch_newest
 from appliance.backup.lineage import remember
 from appliance.backup.node import Node
+from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.borg.folder import repository_id
 from appliance.errors import NotFound, Refused
 from appliance.escrow.envelopes import ServiceKey, open_envelope, read_key
@@ -97,7 +98,7 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
         chain.add_grant(grant)
         if holding.grants.exists():
             # The former writer must be refused here too, before any other peer tells this vault.
-            holding.add_grant(grant.epoch, raw_grant)
+            sealer_of(node).keep(service, [grant])
         remember(node, service, sealed)
         shutil.rmtree(folder)
     node.journal.write("adopted", service=service, generation=str(sealed.header.id), epoch=grant.epoch)

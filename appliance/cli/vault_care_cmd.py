@@ -13,8 +13,8 @@ from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.repair import repair as repair_holding
 from appliance.backup.vault.scrub import Budget
-from appliance.backup.vault.scrub import scrub as scrub_holding
-from appliance.backup.vault.thinning import Thinned, choose, thin_holding
+from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.vault.thinning import Thinned, choose
 from appliance.cli.arguments import NAME_TYPE, command, dry_run_option
 from appliance.cli.output import emit, progress, say, table
 from appliance.cli.this_node import this_node
@@ -75,7 +75,7 @@ def thin(service: str | None, dry_run: bool) -> None:
     What goes is decided here, by this node's own ageing clock; nobody else can ask for it.
     """
     node = this_node()
-    found = [_chosen(node, name) if dry_run else thin_holding(node, name) for name in held_services(node, service)]
+    found = [_chosen(node, name) if dry_run else sealer_of(node).thin(name) for name in held_services(node, service)]
     rows = [(it.service, len(it.dropped), format_bytes(it.bytes_removed), it.skipped or "-") for it in found]
     emit(
         {"services": [{**vars(it), "dropped": list(it.dropped)} for it in found]},
@@ -96,11 +96,11 @@ def held_services(node: Node, service: str | None = None) -> list[str]:
 
 
 def _scrub(node: Node, service: str) -> dict[str, Any]:
-    total = node.holding(service).used_bytes()
+    total, sealer = node.holding(service).used_bytes(), sealer_of(node)
     generations = blobs = size = 0
     with progress(f"Reading what is held of {service}") as advance:
         while True:
-            part = scrub_holding(node, service, Budget(seconds_max=SHOW_EVERY_SECONDS))
+            part = sealer.scrub(service, Budget(seconds_max=SHOW_EVERY_SECONDS))
             generations, blobs, size = generations + part.generations, blobs + part.blobs, size + part.bytes
             if part.finished:
                 break

@@ -17,6 +17,7 @@ STATE/
     proof/                  the holding once more, for verification and drills alone; proofs.json says how they went
   acts/                     signed acts of operators in force here
   sight/SERVICE             whom of the service this node has seen, and who is stated to be missed
+  sight/SERVICE.exchanged   the last receipt that each peer showed; SERVICE.alarmed: what froze thinning once already
   vault/                    what this node holds for others; age.json: the clock it is judged by
     SERVICE/                pool/, partial/, generations/
     helpers.json            on a host: where the accounts that seal and check listen
@@ -117,6 +118,10 @@ class NodeLayout:
         if self.root == state_of_this_host():
             return LINEAGE_OF_A_HOST
         return self.root.with_name(f".{self.root.name}.lineage")
+
+    @property
+    def sight(self) -> Path:
+        return self.root / "sight"
 
     @property
     def acts(self) -> Path:

@@ -32,7 +32,9 @@ def part(bundle: Bundle, name: str) -> Part:
     caller whose account's name would be too long."""
     callers = sorted((it for it in bundle.members.values() if it.name != name), key=lambda it: it.name)
     keys = tuple(WantedFile(f"{KEYS}/{account_of(it)}", authorized_keys(it)) for it in callers)
-    door = WantedFile(DROP_IN, _DROP_IN, check=("/usr/sbin/sshd", "-t"), reload=("systemctl", "try-reload-or-restart", "ssh"))
+    door = WantedFile(
+        DROP_IN, _DROP_IN, check=("/usr/sbin/sshd", "-t"), reload=("systemctl", "try-reload-or-restart", "ssh")
+    )
     helpers = WantedFile(HELPERS_FILE, json.dumps({"format": 1, **SOCKETS}) + "\n")
     return Part(
         "vault",
@@ -62,7 +64,7 @@ def authorized_keys(caller: Member) -> str:
 def _strangers(bundle: Bundle, name: str) -> Iterator[str]:
     own = bundle.members.get(name)
     if own is not None and own.user != PREFIX:
-        yield f'Other nodes look for the account "{own.user}" here: collect the keys again with `--user {PREFIX}` and sign.'
+        yield f'Other nodes look for the account "{own.user}" here: collect keys with `--user {PREFIX}`, sign again.'
 
 
 # "Match all" ends the block: what other files set after it is for everybody again.

@@ -1,4 +1,8 @@
-"""The forced command: `python3 -m appliance.backup.vault STATE CALLER`. All a caller can choose is to talk to it."""
+"""A session of the vault, in its two forms. All a caller can choose is to talk to it.
+
+python3 -m appliance.backup.vault STATE CALLER   sshd's forced command, in process mode
+python3 -m appliance.backup.vault STATE          started by systemd for a connection to the vault's socket, on hosts
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import sys
 from pathlib import Path
 
 from appliance.backup.node import open_node
+from appliance.backup.vault import accepted
 from appliance.backup.vault.session import open_channel, serve
 from appliance.backup.vault.wire import COMMAND
 from appliance.errors import ApplianceError, Forbidden
@@ -14,7 +19,12 @@ from appliance.host.ssh import widen
 
 
 def main() -> int:
-    state, caller = sys.argv[1:]
+    state, *caller = sys.argv[1:]
+    return forced(Path(state), *caller) if caller else accepted.answer(Path(state))
+
+
+def forced(state: Path, caller: str) -> int:
+    """Answer on standard input and output; whose key it was stands in the forced command."""
     if os.environ.get("SSH_ORIGINAL_COMMAND") != COMMAND:
         print("This key opens nothing but the vault of this node: no shell, no files.", file=sys.stderr)
         return Forbidden.exit_code
@@ -22,7 +32,7 @@ def main() -> int:
         widen(pipe)
     channel = open_channel(0, 1)
     try:
-        node = open_node(Path(state))
+        node = open_node(state)
     except ApplianceError as error:
         channel.refuse(error)
         return error.exit_code

@@ -101,7 +101,7 @@ def _mark(holding: Holding, name: str, damaged: bool) -> None:
 def _write(holding: Holding, items: Iterable[Damage]) -> None:
     ordered = sorted(items)
     if ordered:
-        write_atomic(_path(holding), json.dumps([asdict(item) for item in ordered]).encode(), mode=0o600)
+        write_atomic(_path(holding), json.dumps([asdict(item) for item in ordered]).encode(), mode=0o640)
     else:
         _path(holding).unlink(missing_ok=True)
 

@@ -16,7 +16,7 @@ from appliance.backup.targets import load_acts
 from appliance.backup.vault.store import Holding
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.files import write_atomic
 from appliance.trust.act import Act
 from appliance.units import DAY, format_duration
 
@@ -71,8 +71,8 @@ def raise_alarm(node: Node, service: str, reason: str) -> None:
     """Freeze the thinning of `service` here for 14 days from now; again and again while the cause lasts."""
     alarm = Alarm(reason, node.ageing.now(), node.clock.now())
     holding = node.holding(service)
-    make_private_folder(holding.root)
-    write_atomic(_path(holding), json.dumps(asdict(alarm)).encode(), mode=0o600)
+    holding.create()
+    write_atomic(_path(holding), json.dumps(asdict(alarm)).encode(), mode=0o640)
     node.journal.write("vault-alarm", service=service, reason=reason)
 
 

@@ -24,7 +24,7 @@ def remains(holding: Holding) -> Iterator[Path]:
     """What cuts leave behind: partials, rotten blobs, a list whose receipt never came, temporary files."""
     for folder in (holding.partial, holding.rotten):
         yield from sorted(folder.iterdir()) if folder.exists() else ()
-    for folder in (holding.root, holding.grants, *sorted(holding.generations.iterdir())):
+    for folder in (holding.root, holding.book, holding.grants, *sorted(holding.generations.iterdir())):
         yield from sorted(folder.glob(".*.new"))
         if not (folder / RECEIPT).exists() and (folder / LIST).exists():
             yield folder / LIST

@@ -7,7 +7,7 @@ fork: both are kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.backup.vault.limits import HEADERS_PER_PUSH_MAX
@@ -59,14 +59,22 @@ def read_offer(
     """The checked offer; raise IntegrityError or Refused for anything that is not proven."""
     if not headers:
         raise IntegrityError("the push names no generation.")
+    known, read = read_chain(holding, bundle, service, grants=grants, headers=headers)
+    return Offer(known, read, listing, parse_list(listing, read[-1]) if listing else ())
+
+
+def read_chain(
+    holding: Holding, bundle: Bundle, service: str, *, grants: Sequence[str], headers: Sequence[str]
+) -> tuple[dict[int, Grant], tuple[Header, ...]]:
+    """Every grant known then, by epoch, and `headers`, checked; raise as `read_offer` does."""
     if len(headers) > HEADERS_PER_PUSH_MAX:
         raise NoSpace(
             f"{len(headers)} headers in one push are more than this peer takes.", remedy="Push again in parts."
         )
     known = _grants(holding, bundle, service, grants)
-    read = tuple(_read_header(raw.encode(), known, service) for raw in headers)
+    read = tuple(check_header(raw.encode(), known, service) for raw in headers)
     _check_chain(holding, known, read)
-    return Offer(known, read, listing, parse_list(listing, read[-1]) if listing else ())
+    return known, read
 
 
 def check_writer(offer: Offer, bundle: Bundle, caller: str) -> None:
@@ -84,19 +92,26 @@ def check_writer(offer: Offer, bundle: Bundle, caller: str) -> None:
 
 def _grants(holding: Holding, bundle: Bundle, service: str, offered: Sequence[str]) -> dict[int, Grant]:
     stored = [holding.grant(epoch) for epoch in holding.epochs()]
-    grants: dict[int, Grant] = {}
-    for raw in (*stored, *(text.encode() for text in offered)):
-        grant = read_grant(raw, bundle.territory_key)
-        if grant.service != service:
-            raise Refused(f"the grant is for {grant.service}, not {service}.")
-        if grants.setdefault(grant.epoch, grant).document.raw != raw:
-            raise Refused(f"there already is another grant of epoch {grant.epoch}.")
+    grants = read_grants(bundle, service, (*stored, *(text.encode() for text in offered)))
     if not grants:
         raise Refused(f"there is no grant for {service}.", remedy="Ask the key holder: `appliance territory grant`.")
     return grants
 
 
-def _read_header(raw: bytes, grants: Mapping[int, Grant], service: str) -> Header:
+def read_grants(bundle: Bundle, service: str, raws: Iterable[bytes]) -> dict[int, Grant]:
+    """The grants in `raws` by epoch; raise Refused for one of another service, and for two of one epoch."""
+    grants: dict[int, Grant] = {}
+    for raw in raws:
+        grant = read_grant(raw, bundle.territory_key)
+        if grant.service != service:
+            raise Refused(f"the grant is for {grant.service}, not {service}.")
+        if grants.setdefault(grant.epoch, grant).document.raw != raw:
+            raise Refused(f"there already is another grant of epoch {grant.epoch}.")
+    return grants
+
+
+def check_header(raw: bytes, grants: Mapping[int, Grant], service: str) -> Header:
+    """The header in `raw`, signed by the writer of its grant; its place in the chain is not looked at."""
     epoch = epoch_of(raw)
     if epoch not in grants:
         raise Refused(f"there is no grant of epoch {epoch}.", remedy="Ask the key holder: `appliance territory grant`.")

@@ -7,27 +7,22 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.backup.node import Node
-from appliance.backup.vault import damage, ledger
+from appliance.backup.vault import ledger
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.flow import Taking
 from appliance.backup.vault.limits import LISTING_BYTES_MAX, Amount, Limits, Usage, check_room, day_of
 from appliance.backup.vault.obey import check_quarantine, check_side, quota_bytes
 from appliance.backup.vault.offer import Offer, check_writer, read_offer
-from appliance.backup.vault.relay import Relay, forget_relay, keep_relay, read_relay
+from appliance.backup.vault.relay import Relay, read_relay
+from appliance.backup.vault.sealer import Sealer
+from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.store import NAME_BYTES, RECEIPT
 from appliance.backup.vault.turn import Rank, announce, turn
-from appliance.clock import utc_text
 from appliance.errors import IntegrityError, NoSpace
-from appliance.host.files import locked
 from appliance.trust.bundle import FREE_FLOOR_BYTES
-from appliance.trust.generation import Entry, Header
-from appliance.trust.keys import load_key
-from appliance.trust.receipt import make_receipt
-from appliance.trust.signed import SHA256
+from appliance.trust.generation import Entry
 from appliance.units import MIB
 
-RECHECKS_MAX = 64
 SAVE_EVERY_BYTES = 64 * MIB
 NAMES_OF_A_PUBLICATION = 5
 NAMES_OF_A_HEADER = 2
@@ -55,7 +50,8 @@ def _receive(call: Call, check: Check, *, is_writer: bool) -> None:
     """Take a push. One at a time per service; every limit is checked before the first byte is taken."""
     check_quarantine(call.node, call.caller, call.terms.name)
     listing = _read_listing(call)
-    call.holding.create()
+    sealer = sealer_of(call.node)
+    sealer.prepare(call.terms.name)
 
     def checked() -> tuple[Offer, Relay | None, Rank]:
         offer = _read_offer(call, listing)
@@ -65,11 +61,11 @@ def _receive(call: Call, check: Check, *, is_writer: bool) -> None:
         offer, relay, rank = checked()
         answer: dict[str, object]
         if listing:
-            _recheck(call)
-            receipt = _known_receipt(call, offer, is_writer) or _take(call, offer, relay, rank)
+            sealer.doubt(call.terms.name, call.texts("recheck"))
+            receipt = _known_receipt(call, offer, is_writer) or _take(call, sealer, offer, relay, rank)
             answer = {"receipt": receipt.decode()}
         else:
-            answer = {"kept": _take_headers(call, offer, is_writer)}
+            answer = {"kept": _take_headers(call, sealer, offer, is_writer)}
     call.channel.write_frame(answer)
 
 
@@ -92,16 +88,6 @@ def _read_offer(call: Call, listing: bytes) -> Offer:
     )
 
 
-def _recheck(call: Call) -> None:
-    """Blobs the origin doubts: one that fails its own hash is set aside, so that it is asked for again."""
-    for digest in call.texts("recheck")[:RECHECKS_MAX]:
-        if not SHA256.fullmatch(digest):
-            continue
-        with locked(call.holding.lock, what=f"the pool of {call.terms.name}", wait=True):
-            if damage.set_rotten_aside(call.node, call.holding, digest):
-                call.node.journal.write("vault-rotten", service=call.terms.name, blob=digest, found="by the origin")
-
-
 def _known_receipt(call: Call, offer: Offer, is_writer: bool) -> bytes | None:
     """Our receipt for what is held whole already; a relay does not bring back what retention has let go either."""
     stored = call.holding.find(offer.header.id.name)
@@ -112,21 +98,21 @@ def _known_receipt(call: Call, offer: Offer, is_writer: bool) -> bytes | None:
     return call.holding.read(stored.name, RECEIPT)
 
 
-def _take_headers(call: Call, offer: Offer, is_writer: bool) -> int:
+def _take_headers(call: Call, sealer: Sealer, offer: Offer, is_writer: bool) -> int:
     """Keep the headers of a chain too long for one push; how many were sent."""
     _, usage = _look(call, offer.newest_grant.epoch)
     check_room(_limits(call), usage, _incoming(call, offer), relayed=not is_writer)
-    _keep_chain(call, offer)
+    sealer.keep(call.terms.name, offer.grants.values(), offer.headers)
     return len(offer.headers)
 
 
-def _take(call: Call, offer: Offer, relay: Relay | None, rank: Rank) -> bytes:
+def _take(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, rank: Rank) -> bytes:
     announce(call.holding, rank)
     book, usage = _look(call, offer.header.epoch)
     check_room(_limits(call), usage, _incoming(call, offer), relayed=relay is not None)
-    _keep_chain(call, offer)
+    sealer.keep(call.terms.name, offer.grants.values(), offer.headers)
     with _Counted(call, book, usage.seeding, counts=relay is None) as counted:
-        receipt = _take_and_publish(call, offer, relay, counted)
+        receipt = _take_and_publish(call, sealer, offer, relay, counted)
     call.node.journal.write(
         "vault-took",
         caller=call.caller,
@@ -152,7 +138,7 @@ def _look(call: Call, epoch: int) -> tuple[ledger.Ledger, Usage]:
     stored = holding.stored()
     seeding = not any(item.held for item in stored)
     used = Amount(*holding.used(), len(stored))
-    book = ledger.load(holding.root / "ledger.json").on_day(day_of(call.node.ageing.now()))
+    book = ledger.load(holding.book / "ledger.json").on_day(day_of(call.node.ageing.now()))
     book = book.with_epoch(epoch, Amount() if seeding else used)
     usage = Usage(
         used=used,
@@ -168,18 +154,6 @@ def _look(call: Call, epoch: int) -> tuple[ledger.Ledger, Usage]:
 def _limits(call: Call) -> Limits:
     terms = call.terms
     return Limits(quota_bytes(call.node, terms), terms.daily_bytes, terms.seed_bytes, FREE_FLOOR_BYTES)
-
-
-def _keep_chain(call: Call, offer: Offer) -> None:
-    for epoch, grant in offer.grants.items():
-        if call.holding.add_grant(epoch, grant.document.raw):
-            call.node.journal.write("vault-grant", service=grant.service, epoch=epoch, writer=grant.writer)
-    numbers = {(item.epoch, item.sequence): item.name for item in call.holding.stored()}
-    for header in offer.headers:
-        other = numbers.get((header.epoch, header.sequence))
-        if other not in (None, header.id.name):
-            call.node.journal.write("vault-fork", service=header.service, generation=str(header.id))
-        call.holding.add_header(header.id, header.document.raw)
 
 
 @dataclass
@@ -207,11 +181,11 @@ class _Counted(contextlib.AbstractContextManager["_Counted"]):
             self.book = self.book.with_taken(self.unsaved, self.seeding)
         self.unsaved = 0
         with contextlib.suppress(NoSpace):  # a full disk already says no; the push must not fail twice
-            ledger.save(self.call.holding.root / "ledger.json", self.book)
+            ledger.save(self.call.holding.book / "ledger.json", self.book)
 
 
-def _take_and_publish(call: Call, offer: Offer, relay: Relay | None, counted: _Counted) -> bytes:
-    """Ask for what is missing until nothing is, then publish under the lock; thinning may have run in between."""
+def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, counted: _Counted) -> bytes:
+    """Ask for what is missing until nothing is and the generation is held; thinning may have run in between."""
     taking = Taking(call.channel, acknowledge=call.request.get("acknowledge") is True)
     while True:
         missing = _not_at_hand(call, call.holding.missing(offer.entries))
@@ -220,12 +194,12 @@ def _take_and_publish(call: Call, offer: Offer, relay: Relay | None, counted: _C
         for entry, offset in missing:
             before = call.channel.bytes_received
             try:
-                call.holding.receive(entry, offset, taking.read_some)
+                partial = call.holding.receive(entry, offset, taking.read_some)
             finally:
                 counted.add(call.channel.bytes_received - before)
-        with locked(call.holding.lock, what=f"the pool of {call.terms.name}", wait=True):
-            if not call.holding.missing(offer.entries):
-                return _publish(call, offer, relay)
+            sealer.take(call.terms.name, entry.sha256, partial)
+        if receipt := sealer.publish(call.terms.name, offer, relay):
+            return receipt
 
 
 def _not_at_hand(call: Call, missing: Missing) -> Missing:
@@ -241,30 +215,3 @@ def _not_at_hand(call: Call, missing: Missing) -> Missing:
         else:
             left.append((entry, offset))
     return tuple(left)
-
-
-def _publish(call: Call, offer: Offer, relay: Relay | None) -> bytes:
-    """Make the generation held; one that was damaged and is whole again keeps the receipt and the age it had."""
-    generation = offer.header.id
-    damage.settle(call.node, call.holding)
-    if call.holding.holds(generation):
-        return call.holding.read(generation.name, RECEIPT)
-    receipt = sign_receipt(call.node, offer.header)
-    if relay:
-        keep_relay(call, generation, relay)
-    else:
-        forget_relay(call, generation)
-    call.holding.publish(generation, offer.listing, offer.entries, receipt)
-    damage.settle(call.node, call.holding)
-    return receipt
-
-
-def sign_receipt(node: Node, header: Header) -> bytes:
-    """This node's word that it holds the generation of `header` durably, from now on."""
-    return make_receipt(
-        load_key(node.signing_key),
-        holder=node.name,
-        header=header,
-        time=utc_text(node.clock.now()),
-        age_seconds=node.ageing.now(),
-    )

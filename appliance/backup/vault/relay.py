@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appliance.backup.node import Node
 from appliance.backup.sight import STATEMENTS_MAX, read_statements
 from appliance.backup.unseen import parties, unseen
 from appliance.backup.vault.call import Call, is_text
 from appliance.backup.vault.offer import Offer
-from appliance.backup.vault.store import BUCKET, RELAY
+from appliance.backup.vault.store import BUCKET, RELAY, Holding
 from appliance.errors import IntegrityError, Refused
 from appliance.host.files import write_atomic
 from appliance.trust.act import read_act
 from appliance.trust.generation import GenerationId
-from appliance.trust.receipt import read_receipt
+from appliance.trust.receipt import Receipt, read_receipt
 from appliance.units import DAY
 
 AGE_SECONDS_MAX = 100 * 365 * DAY
@@ -25,8 +26,10 @@ AGE_SECONDS_MAX = 100 * 365 * DAY
 
 @dataclass(frozen=True)
 class Relay:
-    """`raw` is the relaying holder's receipt; `held_seconds` how long it has held the generation, by its own ageing."""
+    """`raw` is the receipt of `holder`, which relays; `held_seconds` how long it has held the generation, by its own
+    ageing."""
 
+    holder: str
     raw: bytes
     held_seconds: int
 
@@ -40,11 +43,18 @@ def read_relay(call: Call, offer: Offer) -> Relay | None:
     raw, age = call.request.get("receipt"), call.request.get("age_seconds")
     if not is_text(raw) or not isinstance(age, int) or age > AGE_SECONDS_MAX:
         raise IntegrityError("a relayed push comes with the relaying holder's receipt and age.")
-    receipt = read_receipt(raw.encode(), call.node.bundle.member(call.caller).keys.sign)
-    told = (receipt.holder, receipt.service, receipt.generation)
-    if told != (call.caller, call.terms.name, offer.header.id) or age < receipt.age_seconds:
-        raise IntegrityError(f"the receipt is not {call.caller}'s for generation {offer.header.id}.")
-    return Relay(raw.encode(), age - receipt.age_seconds)
+    receipt = check_receipt(call.node, offer, call.caller, raw.encode())
+    if age < receipt.age_seconds:
+        raise IntegrityError(f"{call.caller} is younger than its own receipt for generation {offer.header.id}.")
+    return Relay(call.caller, raw.encode(), age - receipt.age_seconds)
+
+
+def check_receipt(node: Node, offer: Offer, holder: str, raw: bytes) -> Receipt:
+    """The receipt in `raw`; raise IntegrityError unless `holder` signed it for the generation of `offer`."""
+    receipt = read_receipt(raw, node.bundle.member(holder).keys.sign)
+    if (receipt.holder, receipt.service, receipt.generation) != (holder, offer.header.service, offer.header.id):
+        raise IntegrityError(f"the receipt is not {holder}'s for generation {offer.header.id}.")
+    return receipt
 
 
 def _check_loss(call: Call) -> None:
@@ -62,14 +72,14 @@ def _check_loss(call: Call) -> None:
         )
 
 
-def keep_relay(call: Call, generation: GenerationId, relay: Relay) -> None:
+def keep_relay(node: Node, holding: Holding, generation: GenerationId, relay: Relay) -> None:
     """Keep what buckets a relayed generation: the age it has there, set in our own ageing clock."""
-    folder = call.holding.generations / generation.name
+    folder = holding.generations / generation.name
     write_atomic(folder / RELAY, relay.raw, mode=0o440)
-    write_atomic(folder / BUCKET, str(call.node.ageing.now() - relay.held_seconds).encode(), mode=0o440)
+    write_atomic(folder / BUCKET, str(node.ageing.now() - relay.held_seconds).encode(), mode=0o440)
 
 
-def forget_relay(call: Call, generation: GenerationId) -> None:
+def forget_relay(holding: Holding, generation: GenerationId) -> None:
     """The writer itself brings it now: what a cut relay left does not bucket it."""
     for part in (BUCKET, RELAY):
-        call.holding.path(generation.name, part).unlink(missing_ok=True)
+        holding.path(generation.name, part).unlink(missing_ok=True)

@@ -38,10 +38,13 @@ def open_channel(reader: int, writer: int) -> Channel:
     return Channel(reader, writer, quiet_seconds=QUIET_SECONDS, frame_bytes_max=REQUEST_BYTES_MAX)
 
 
-def serve(node: Node, caller: str, channel: Channel) -> int:
-    """Answer the caller until it closes; 0 at its end, else the exit code of the refusal that ended it."""
+def serve(node: Node, caller: str, channel: Channel, seats: Path | None = None) -> int:
+    """Answer the caller until it closes; 0 at its end, else the exit code of the refusal that ended it.
+
+    `seats`: a folder that all sessions of this vault may write in, when they may not in the node's own.
+    """
     try:
-        with _seat(node.layout.run / "sessions", caller):
+        with _seat(seats or node.layout.run / "sessions", caller):
             while True:
                 _answer(node, caller, channel, channel.read_frame())
     except Closed:

@@ -2,11 +2,12 @@
 
     pool/ab/abcd...                     blobs, read-only, named by their SHA-256
     partial/abcd...                     what arrived of a blob so far; resumed by the byte
+    book/ledger.json                    what was taken today (`ledger.py`)
     rotten/abcd...                      a blob that failed its own hash, kept 30 days to be looked at
     grants/00002                        the grant of each epoch
     generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying holder's
                                         receipt) and bucket; `damaged` while a file of it is rotten or gone
-    ledger.json, damage, unreferenced, scrubbed, exchanged, alarm
+    damage, unreferenced, scrubbed, alarm
                                         small memories, each explained where it is written
     lock                                held exclusively while a session publishes or thinning removes
     session.lock                        held by the one session that receives, by thinning and by repair
@@ -16,6 +17,10 @@ list is durable in the pool. So the order is: blob fsynced, linked into the pool
 gone; list; receipt last. A blob counts as here only once its partial is gone, because until then its name may not
 outlive a power cut. Nothing here removes a blob except `discard`, which only thinning calls, and `set_aside`, for one
 that fails its own hash.
+
+On a real host all of it belongs to an account of its own, and `partial/` and `book/` are all that the one that
+receives may write in (`sealer.py`). Folders are as readable as the one they lie in, which says for both kinds of host who
+may look.
 """
 
 from __future__ import annotations
@@ -64,14 +69,16 @@ class Holding:
         self.root = root
         self.pool = root / "pool"
         self.partial = root / "partial"
+        self.book = root / "book"
         self.rotten = root / "rotten"
         self.grants = root / "grants"
         self.generations = root / "generations"
         self.lock = root / "lock"
 
     def create(self) -> None:
-        for folder in (self.root, self.pool, self.partial, self.grants, self.generations):
-            make_private_folder(folder)
+        make_private_folder(self.root.parent)
+        for folder in (self.root, self.pool, self.partial, self.book, self.grants, self.generations):
+            make_folder_within(folder)
 
     # Blobs
 
@@ -85,24 +92,23 @@ class Holding:
     def missing(self, entries: Iterable[Entry]) -> tuple[tuple[Entry, int], ...]:
         """Each blob the pool lacks, once, with the offset from which to resume it."""
         lacking = {entry.sha256: entry for entry in entries if not self.has(entry)}
-        return tuple((entry, min(size_of(self.partial / digest) or 0, entry.size)) for digest, entry in lacking.items())
+        return tuple((entry, min(self._resumable(digest), entry.size)) for digest, entry in lacking.items())
 
-    def receive(self, entry: Entry, offset: int, read_some: Callable[[int], bytes]) -> None:
-        """Take the rest of a blob from `read_some(size_max)`, prove its hash and put it in the pool.
+    def _resumable(self, digest: str) -> int:
+        """Bytes of a partial that go on; one that another account wrote, or a cut left to the sealer, begins anew."""
+        path = self.partial / digest
+        return (size_of(path) or 0) if _is_own(path) else 0
+
+    def receive(self, entry: Entry, offset: int, read_some: Callable[[int], bytes]) -> Path:
+        """Take the rest of a blob from `read_some(size_max)` and prove its hash; return its partial, whole and durable.
 
         A cut leaves the partial to be resumed, and so does a full disk, with NoSpace; a wrong hash removes it and
         raises IntegrityError.
         """
-        try:
-            self._receive(entry, offset, read_some)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            raise NoSpace(
-                "the peer's disk is full.", remedy="Push again when there is room: what came is kept."
-            ) from error
+        with full_disk_named():
+            return self._receive(entry, offset, read_some)
 
-    def _receive(self, entry: Entry, offset: int, read_some: Callable[[int], bytes]) -> None:
+    def _receive(self, entry: Entry, offset: int, read_some: Callable[[int], bytes]) -> Path:
         path = self.partial / entry.sha256
         with open(_open_partial(path), "r+b") as file:
             file.truncate(offset)
@@ -124,7 +130,7 @@ class Holding:
                 )
             os.fchmod(file.fileno(), 0o440)
             os.fsync(file.fileno())
-        self._enter_pool(path, entry.sha256)
+        return path
 
     def take(self, entry: Entry, source: Path) -> bool:
         """Link `source`, a file of this machine, into the pool if it is the blob of `entry`; say whether it was.
@@ -138,17 +144,19 @@ class Holding:
                     os.fsync(file.fileno())
                 # Only until the name is durable. Never a link itself: a partial is cut to size and written to.
                 os.close(_open_partial(self.partial / entry.sha256))
-                self._enter_pool(source, entry.sha256)
+                self.enter_pool(source, entry.sha256)
                 return True
         return False
 
-    def _enter_pool(self, source: Path, digest: str) -> None:
+    def enter_pool(self, source: Path, digest: str) -> None:
+        """Link the proven file `source` into the pool; its partial is gone then. Raise NoSpace on a full disk."""
         target = self.blob(digest)
-        make_private_folder(target.parent)
-        if target.exists():  # linked before a cut, or of another size: its own hash now decides
-            target.unlink()
-        os.link(source, target)
-        fsync_folder(target.parent)
+        with full_disk_named():
+            make_folder_within(target.parent)
+            if target.exists():  # linked before a cut, or of another size: its own hash now decides
+                target.unlink()
+            os.link(source, target)
+            fsync_folder(target.parent)
         (self.partial / digest).unlink()
 
     def blobs(self) -> Iterator[Path]:
@@ -161,7 +169,7 @@ class Holding:
         path = self.blob(digest)
         if size_of(path) is None or sha256_file(path) == digest:
             return False
-        os.rename(path, make_private_folder(self.rotten) / digest)
+        os.rename(path, make_folder_within(self.rotten) / digest)
         fsync_folder(path.parent)
         return True
 
@@ -218,7 +226,7 @@ class Holding:
     def add_header(self, generation: GenerationId, raw: bytes) -> None:
         """Keep a header whose signature and place in the chain were checked."""
         if not self.knows(generation):
-            make_private_folder(self.generations / generation.name)
+            make_folder_within(self.generations / generation.name)
             write_atomic(self.path(generation.name, HEADER), raw, mode=0o440)
             fsync_folder(self.generations)
 
@@ -283,10 +291,35 @@ def size_of(path: Path) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
+def make_folder_within(path: Path) -> Path:
+    """Create the folder `path` unless it is there, as readable as the one it lies in; return it."""
+    if not path.exists():
+        path.mkdir(mode=stat.S_IMODE(path.parent.stat().st_mode), exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def full_disk_named() -> Iterator[None]:
+    """Raise NoSpace, which names no path of ours, for what the system says of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise NoSpace("the peer's disk is full.", remedy="Push again when there is room: what came is kept.") from error
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except FileNotFoundError:
+        return False
+
+
 def _open_partial(path: Path) -> int:
     """A descriptor of our own partial, never of what a link there points to."""
     with contextlib.suppress(FileNotFoundError):
-        if size_of(path) is None:
+        if size_of(path) is None or not _is_own(path):
             path.unlink()
         else:
             path.chmod(0o600)  # a cut after its last byte left it read-only

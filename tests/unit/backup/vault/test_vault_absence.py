@@ -149,6 +149,6 @@ def test_a_lost_memory_and_a_lost_age_begin_the_fourteen_days_anew(desk: Desk, h
     desk.advance(15 * DAY)
     look(desk, STANDBY, ORIGIN)
     assert len(load_sight(desk.open(STANDBY), SERVICE).statements) == 1
-    (layout.root / "age.json").unlink()
+    layout.ageing.unlink()
     look(desk, STANDBY, ORIGIN)
     assert load_sight(desk.open(STANDBY), SERVICE).statements == ()

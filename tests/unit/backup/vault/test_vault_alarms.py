@@ -45,7 +45,7 @@ def fork(desk: Desk) -> None:
 def test_an_exchange_that_finds_all_well_freezes_nothing(desk: Desk) -> None:
     assert exchanged(desk) == ()
     assert frozen(desk) == ""
-    assert not (desk.holding(HOLDER).root / "alarmed").exists()
+    assert not (desk.layout(HOLDER).sight / "docs-a.alarmed").exists()
 
 
 def test_a_fork_held_here_freezes_once(desk: Desk) -> None:
@@ -84,5 +84,5 @@ def test_each_alarm_is_in_the_journal_once(desk: Desk) -> None:
 
 def test_a_lost_memory_of_what_was_told_tells_it_once_more(desk: Desk) -> None:
     exchanged(desk, **WITHHELD)
-    (desk.holding(HOLDER).root / "alarmed").write_text("rubbish")
+    (desk.layout(HOLDER).sight / "docs-a.alarmed").write_text("rubbish")
     assert len(exchanged(desk, **WITHHELD)) == 1

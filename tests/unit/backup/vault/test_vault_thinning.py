@@ -139,7 +139,7 @@ def test_what_cuts_left_behind_goes_too(desk: Desk, history: list[Generation]) -
     holding = desk.holding(HOLDER)
     (holding.root / "rotten").mkdir()
     remains = [
-        holding.root / ".ledger.json.123.new",
+        holding.book / ".ledger.json.123.new",
         holding.grants / ".00004.123.new",
         holding.generations / history[0].name / ".list.123.new",
         holding.root / "rotten" / ("cd" * 32),
@@ -194,7 +194,7 @@ def test_a_receipt_that_cannot_be_read_counts_as_young(desk: Desk, history: list
 
 def test_an_ageing_clock_that_was_lost_makes_everything_young(desk: Desk, history: list[Generation]) -> None:
     desk.advance(50 * DAY)
-    (desk.layout(HOLDER).root / "age.json").unlink()
+    desk.layout(HOLDER).ageing.unlink()
     assert thin_here(desk).dropped == ()
     assert len(held_here(desk)) == len(history)
 

@@ -1,0 +1,99 @@
+"""Take a file over from the account that received it, so that nobody but its new owner can ever change it again.
+
+The order is the proof:
+
+1. It becomes ours and read-only. From now on its giver can neither open it for writing nor change its mode.
+2. A read lease (fcntl F_SETLEASE, F_RDLCK) is asked for. The kernel gives none on a file that anybody has open for
+   writing, by a descriptor, a shared mapping, or one under way through a socket; so what was opened before step 1 shows
+   here, and what is not open now can never be again.
+3. It is read and must have its hash. What was read is then what stays.
+4. The very file that was read gets its name in the pool, by its descriptor: no path of the giver's is followed.
+
+We read through a description of our own: the giver could move the position of the one it passed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance.backup.vault.store import Holding, full_disk_named, make_folder_within
+from appliance.errors import Forbidden, IntegrityError, Refused
+
+RECEIVERS_FOLDER, LOCK = 0o770, 0o660
+
+
+def lay_out(holding: Holding) -> None:
+    """Make the folders of `holding` ours; the group that receives may write where it must, and lock, nothing else."""
+    holding.create()
+    for folder in (holding.partial, holding.book):
+        folder.chmod(RECEIVERS_FOLDER)
+    for lock in (holding.lock, holding.root / "session.lock"):
+        if not lock.exists():
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, LOCK)
+            os.fchmod(descriptor, LOCK)
+            os.close(descriptor)
+
+
+def take_over(holding: Holding, digest: str, given: int, giver: int) -> None:
+    """Make the file open as `given`, which belongs to the account `giver`, the blob `digest` of the pool; durable then.
+
+    Raise Forbidden for a file that is not the giver's to give, Refused while somebody can still write to it,
+    IntegrityError when it does not have that hash.
+    """
+    status = os.fstat(given)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid not in (giver, os.geteuid()):
+        raise Forbidden("only a file of its own can be given to be sealed.")
+    os.fchown(given, os.geteuid(), os.getegid())
+    os.fchmod(given, 0o440)
+    with _own_description(given) as file, full_disk_named():
+        _prove_nobody_writes(file)
+        if _sha256(file) != digest:
+            raise IntegrityError("what was given to be sealed does not have its hash.", remedy="Push again.")
+        os.fsync(file)
+        _enter(holding, digest, file)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+
+@contextlib.contextmanager
+def _own_description(descriptor: int) -> Iterator[int]:
+    own = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield own
+    finally:
+        os.close(own)
+
+
+def _prove_nobody_writes(file: int) -> None:
+    try:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except BlockingIOError as error:
+        raise Refused("the file is still open for writing.", remedy="Close it, then give it again.") from error
+
+
+def _sha256(file: int) -> str:
+    with os.fdopen(os.dup(file), "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _enter(holding: Holding, digest: str, file: int) -> None:
+    """Link the open file into the pool; a blob of that name is replaced in one step, never missing in between."""
+    folder: Path = make_folder_within(holding.blob(digest).parent)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fresh = f".{digest}.new"
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=descriptor)
+        # With a folder's descriptor it is linkat(AT_SYMLINK_FOLLOW), which links the file and not the link in /proc.
+        os.link(f"/proc/self/fd/{file}", fresh, dst_dir_fd=descriptor, follow_symlinks=True)
+        os.rename(fresh, digest, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+        with contextlib.suppress(FileNotFoundError):  # rename does nothing between two names of one file
+            os.unlink(fresh, dir_fd=descriptor)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

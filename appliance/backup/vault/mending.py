@@ -1,0 +1,60 @@
+"""Replace what is known to be damaged in a holding by documents that prove themselves; called with `Holding.lock` held.
+
+Only what is wrong here is replaced: a list by the hash in its signed header, a header by its folder's name and its
+grant, a grant by the territory key. Our own receipt cannot come from anybody else; it is signed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from appliance.backup.node import Node
+from appliance.backup.vault import damage
+from appliance.backup.vault.damage import Damage
+from appliance.backup.vault.evidence import LINK, read_stored_header
+from appliance.backup.vault.receipts import sign_receipt
+from appliance.backup.vault.sealer import Papers
+from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding
+from appliance.errors import ApplianceError
+from appliance.host.files import write_atomic
+from appliance.trust.generation import Header
+from appliance.trust.grant import Grant, read_grant
+
+
+def replace(node: Node, service: str, papers: Papers, key: Path) -> None:
+    """Mend what `papers` can mend; `key` is the file of the node's signing key."""
+    holding = node.holding(service)
+    wrong = damage.known(holding)
+    _replace_grants(node, holding, papers.grants)
+    _replace_headers(holding, {header.id.name: header for header in papers.headers}, wrong)
+    for name, listing in papers.lists.items():
+        if Damage(LIST, name) in wrong:
+            write_atomic(holding.path(name, LIST), listing, mode=0o440)
+    for item in wrong if papers.receipts else ():
+        if item.kind == RECEIPT:
+            receipt = sign_receipt(node, key, read_stored_header(node, holding, item.name))
+            write_atomic(holding.path(item.name, RECEIPT), receipt, mode=0o440)
+
+
+def _replace_grants(node: Node, holding: Holding, grants: Iterable[Grant]) -> None:
+    for grant in grants:
+        if holding.add_grant(grant.epoch, grant.document.raw):
+            continue
+        try:
+            read_grant(holding.grant(grant.epoch), node.bundle.territory_key)
+        except ApplianceError:
+            write_atomic(holding.grants / f"{grant.epoch:05d}", grant.document.raw, mode=0o440)
+
+
+def _replace_headers(holding: Holding, headers: Mapping[str, Header], wrong: Collection[Damage]) -> None:
+    """Write headers anew where they are wrong here, and add those missing before one."""
+    by_digest = {header.id.digest: header for header in headers.values()}
+    for item in wrong:
+        header = headers.get(item.name)
+        if header and item.kind == HEADER:
+            write_atomic(holding.path(item.name, HEADER), header.document.raw, mode=0o440)
+        before = by_digest.get(header.previous) if header and item.kind == LINK else None
+        while before and not holding.knows(before.id):
+            holding.add_header(before.id, before.document.raw)
+            before = by_digest.get(before.previous)

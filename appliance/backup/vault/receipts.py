@@ -1,0 +1,22 @@
+"""Signing receipts: this node's word that it holds a generation durably, which its writer counts as a copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from appliance.backup.node import Node
+from appliance.clock import utc_text
+from appliance.trust.generation import Header
+from appliance.trust.keys import load_key
+from appliance.trust.receipt import make_receipt
+
+
+def sign_receipt(node: Node, key: Path, header: Header) -> bytes:
+    """That this node holds the generation of `header` from now on, signed by its signing key in the file `key`."""
+    return make_receipt(
+        load_key(key),
+        holder=node.name,
+        header=header,
+        time=utc_text(node.clock.now()),
+        age_seconds=node.ageing.now(),
+    )

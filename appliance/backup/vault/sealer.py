@@ -1,0 +1,66 @@
+"""The port by which a holding is changed: whatever is sealed is written, removed and signed for behind it.
+
+In process mode one account is all of a node and does it itself (`sealer_here.py`). On a real host what is sealed
+belongs to an account of its own, and the sessions and the agent ask that account's helper (`sealer_host.py`,
+`sealer_server.py`). Who asks is never believed: the helper checks every signature, hash and place in the chain again.
+Both versions pass one contract suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from appliance.backup.vault.damage import Damage
+from appliance.backup.vault.offer import Offer
+from appliance.backup.vault.relay import Relay
+from appliance.backup.vault.scrub import Budget, Scrubbed
+from appliance.backup.vault.thinning import Thinned
+from appliance.trust.generation import Header
+from appliance.trust.grant import Grant
+
+
+@dataclass(frozen=True)
+class Papers:
+    """Checked documents of another holder that may replace damaged ones here; `lists` by the generation's folder name.
+
+    `receipts`: sign our own lost receipts anew; the lock of those generations then starts anew.
+    """
+
+    grants: tuple[Grant, ...] = ()
+    headers: tuple[Header, ...] = ()
+    lists: Mapping[str, bytes] = field(default_factory=dict)
+    receipts: bool = False
+
+
+class Sealer(Protocol):
+    """Each method is safe to repeat and to interrupt, and raises ApplianceError when it refuses."""
+
+    def prepare(self, service: str) -> None:
+        """Make the folders of a holding; in `partial/` its receiver may write, nowhere else."""
+
+    def keep(self, service: str, grants: Iterable[Grant], headers: Sequence[Header] = ()) -> None:
+        """Keep grants and headers, oldest first; those known already stay as they are."""
+
+    def take(self, service: str, digest: str, path: Path) -> None:
+        """Make the whole partial `path` a blob of the pool, durable and out of its giver's reach; it is gone then."""
+
+    def publish(self, service: str, offer: Offer, relay: Relay | None) -> bytes | None:
+        """Make a generation held whose blobs are all here, and return its receipt; None while one is missing."""
+
+    def doubt(self, service: str, digests: Sequence[str]) -> None:
+        """Read these blobs again and set aside those that fail their own hash."""
+
+    def mend(self, service: str, papers: Papers) -> tuple[Damage, ...]:
+        """Replace what is damaged by what is proven in `papers`; what is still known to be wrong then."""
+
+    def scrub(self, service: str, budget: Budget) -> Scrubbed:
+        """Read on where the last scrub stopped (`scrub.py`)."""
+
+    def thin(self, service: str) -> Thinned:
+        """Let go of what retention no longer keeps (`thinning.py`)."""
+
+    def alarm(self, service: str, reason: str) -> None:
+        """Freeze thinning for 14 days from now (`freeze.py`)."""

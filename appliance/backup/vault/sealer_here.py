@@ -1,0 +1,94 @@
+"""The sealer in this process: all of it in process mode, and behind the helper's checks on a real host."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.node import Node
+from appliance.backup.vault import damage, freeze, mending, scrub, thinning
+from appliance.backup.vault.damage import Damage
+from appliance.backup.vault.offer import Offer
+from appliance.backup.vault.receipts import sign_receipt
+from appliance.backup.vault.relay import Relay, forget_relay, keep_relay
+from appliance.backup.vault.scrub import Budget, Scrubbed
+from appliance.backup.vault.sealer import Papers
+from appliance.backup.vault.store import RECEIPT
+from appliance.backup.vault.thinning import Thinned
+from appliance.host.files import locked
+from appliance.trust.generation import Header
+from appliance.trust.grant import Grant
+from appliance.trust.signed import SHA256
+
+DOUBTS_MAX = 64
+
+
+@dataclass(frozen=True)
+class HereSealer:
+    """`key` is the file of the node's signing key."""
+
+    node: Node
+    key: Path
+
+    def prepare(self, service: str) -> None:
+        self.node.holding(service).create()
+
+    def keep(self, service: str, grants: Iterable[Grant], headers: Sequence[Header] = ()) -> None:
+        holding = self.node.holding(service)
+        for grant in grants:
+            if holding.add_grant(grant.epoch, grant.document.raw):
+                self.node.journal.write("vault-grant", service=service, epoch=grant.epoch, writer=grant.writer)
+        numbers = {(item.epoch, item.sequence): item.name for item in holding.stored()} if headers else {}
+        for header in headers:
+            other = numbers.get((header.epoch, header.sequence))
+            if other not in (None, header.id.name):
+                self.node.journal.write("vault-fork", service=service, generation=str(header.id))
+            holding.add_header(header.id, header.document.raw)
+
+    def take(self, service: str, digest: str, path: Path) -> None:
+        self.node.holding(service).enter_pool(path, digest)
+
+    def publish(self, service: str, offer: Offer, relay: Relay | None) -> bytes | None:
+        """A generation that was damaged and is whole again keeps the receipt and the age it had."""
+        holding, generation = self.node.holding(service), offer.header.id
+        with self._locked(service):  # thinning may have run since the last blob came
+            if holding.missing(offer.entries):
+                return None
+            damage.settle(self.node, holding)
+            if holding.holds(generation):
+                return holding.read(generation.name, RECEIPT)
+            receipt = sign_receipt(self.node, self.key, offer.header)
+            if relay:
+                keep_relay(self.node, holding, generation, relay)
+            else:
+                forget_relay(holding, generation)
+            holding.publish(generation, offer.listing, offer.entries, receipt)
+            damage.settle(self.node, holding)
+            return receipt
+
+    def doubt(self, service: str, digests: Sequence[str]) -> None:
+        for digest in digests[:DOUBTS_MAX]:
+            if not SHA256.fullmatch(digest):
+                continue
+            with self._locked(service):
+                if damage.set_rotten_aside(self.node, self.node.holding(service), digest):
+                    self.node.journal.write("vault-rotten", service=service, blob=digest, found="by the origin")
+
+    def mend(self, service: str, papers: Papers) -> tuple[Damage, ...]:
+        with self._locked(service):
+            mending.replace(self.node, service, papers, self.key)
+            return damage.settle(self.node, self.node.holding(service))
+
+    def scrub(self, service: str, budget: Budget) -> Scrubbed:
+        return scrub.scrub(self.node, service, budget)
+
+    def thin(self, service: str) -> Thinned:
+        return thinning.thin_holding(self.node, service)
+
+    def alarm(self, service: str, reason: str) -> None:
+        freeze.raise_alarm(self.node, service, reason)
+
+    def _locked(self, service: str) -> contextlib.AbstractContextManager[None]:
+        return locked(self.node.holding(service).lock, what=f"the pool of {service}", wait=True)

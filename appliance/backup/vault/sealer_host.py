@@ -1,0 +1,105 @@
+"""The sealer of a real host, as those see it who ask: one short conversation with the helper for each call.
+
+What is asked travels as the signed documents themselves, in the frames of `wire.py`, and a finished partial as an open
+file, because the helper opens no path that somebody else chose.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.backup.vault.damage import Damage
+from appliance.backup.vault.offer import Offer
+from appliance.backup.vault.relay import Relay
+from appliance.backup.vault.scrub import Budget, Scrubbed
+from appliance.backup.vault.sealer import Papers
+from appliance.backup.vault.thinning import Thinned
+from appliance.backup.vault.wire import Channel
+from appliance.host import peer
+from appliance.trust.generation import Header
+from appliance.trust.grant import Grant
+from appliance.units import HOUR
+
+PATIENCE_SECONDS = HOUR
+"""A scrub or a pass of thinning takes its time, and says nothing until it ends."""
+NOTHING: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class HostSealer:
+    """`socket` is where the helper listens."""
+
+    socket: Path
+
+    def prepare(self, service: str) -> None:
+        self._ask("prepare", service)
+
+    def keep(self, service: str, grants: Iterable[Grant], headers: Sequence[Header] = ()) -> None:
+        self._ask("keep", service, _chain(grants, headers))
+
+    def take(self, service: str, digest: str, path: Path) -> None:
+        # For reading only: the helper refuses a file that anybody can still write to, ourselves included.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            self._ask("take", service, {"digest": digest}, descriptors=(descriptor,))
+        finally:
+            os.close(descriptor)
+        path.unlink()
+
+    def publish(self, service: str, offer: Offer, relay: Relay | None) -> bytes | None:
+        said = relay and {"holder": relay.holder, "receipt": relay.raw.decode(), "held_seconds": relay.held_seconds}
+        chain = _chain(offer.grants.values(), offer.headers[-1:])
+        receipt = self._ask("publish", service, {**chain, "relay": said}, raw=offer.listing)["receipt"]
+        return None if receipt is None else str(receipt).encode()
+
+    def doubt(self, service: str, digests: Sequence[str]) -> None:
+        self._ask("doubt", service, {"digests": list(digests)})
+
+    def mend(self, service: str, papers: Papers) -> tuple[Damage, ...]:
+        lists = {name: raw.decode() for name, raw in papers.lists.items()}
+        said = {**_chain(papers.grants, papers.headers), "lists": lists, "receipts": papers.receipts}
+        return _damage(self._ask("mend", service, said)["damage"])
+
+    def scrub(self, service: str, budget: Budget) -> Scrubbed:
+        bounds = {name: value for name, value in vars(budget).items() if value != float("inf")}
+        found = self._ask("scrub", service, bounds)["scrubbed"]
+        return Scrubbed(**{**found, "damage": _damage(found["damage"])})
+
+    def thin(self, service: str) -> Thinned:
+        found = self._ask("thin", service)["thinned"]
+        return Thinned(**{**found, "dropped": tuple(found["dropped"])})
+
+    def alarm(self, service: str, reason: str) -> None:
+        self._ask("alarm", service, {"reason": reason})
+
+    def _ask(
+        self,
+        do: str,
+        service: str,
+        said: Mapping[str, Any] = NOTHING,
+        *,
+        raw: bytes = b"",
+        descriptors: Sequence[int] = (),
+    ) -> dict[str, Any]:
+        """The helper's answer; what it refuses is raised as the error it is."""
+        with peer.connect(self.socket) as connection:
+            peer.greet(connection, descriptors)
+            channel = Channel(connection.fileno(), connection.fileno(), quiet_seconds=PATIENCE_SECONDS)
+            channel.write_frame({"do": do, "service": service, "raw_bytes": len(raw), **said})
+            channel.write(raw)
+            return channel.read_frame()
+
+
+def _chain(grants: Iterable[Grant], headers: Iterable[Header]) -> dict[str, list[str]]:
+    return {
+        "grants": [grant.document.raw.decode() for grant in grants],
+        "headers": [header.document.raw.decode() for header in headers],
+    }
+
+
+def _damage(found: Iterable[Mapping[str, str]]) -> tuple[Damage, ...]:
+    return tuple(Damage(item["kind"], item["name"]) for item in found)

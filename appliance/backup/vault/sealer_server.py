@@ -1,0 +1,264 @@
+"""The sealing helper of a real host: owns what is sealed, and alone can sign receipts for sessions.
+
+    python3 -m appliance.backup.vault.sealer_server STATE KEY RECEIVER   with the listening socket from systemd
+
+It runs under the account of what is sealed and has no network. Two accounts may ask, told apart by the kernel:
+RECEIVER, which answers other nodes and may only add, and the node's own, the owner of STATE, which may also have
+thinning, scrub and repair done: by the helper's rules and clock, so it too can make nothing go early. Whatever is asked
+proves itself: grants and headers by signatures, lists and blobs by hashes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.backup.node import Node, open_node
+from appliance.backup.vault import custody
+from appliance.backup.vault.call import is_text, is_texts
+from appliance.backup.vault.limits import LISTING_BYTES_MAX
+from appliance.backup.vault.offer import check_header, check_writer, read_chain, read_grants, read_offer
+from appliance.backup.vault.relay import AGE_SECONDS_MAX, Relay, check_receipt
+from appliance.backup.vault.scrub import Budget
+from appliance.backup.vault.sealer import Papers
+from appliance.backup.vault.sealer_here import HereSealer
+from appliance.backup.vault.store import Holding
+from appliance.backup.vault.wire import Channel, Closed
+from appliance.errors import ApplianceError, Forbidden, IntegrityError
+from appliance.host import peer
+from appliance.host.files import locked
+from appliance.trust.generation import Header, parse_list
+from appliance.trust.grant import Grant
+from appliance.trust.signed import SHA256
+
+TICK_SECONDS = 60.0
+CONVERSATIONS_MAX = 64
+GREETING_SECONDS_MAX = 10.0
+FAILED = ApplianceError("the sealing helper failed at this request.", remedy="Its journal says why; try again later.")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, by the account `giver`; `raw` and `descriptors` came with it."""
+
+    node: Node
+    sealer: HereSealer
+    giver: int
+    frame: Mapping[str, Any]
+    raw: bytes
+    descriptors: list[int]
+
+    @property
+    def service(self) -> str:
+        return str(self.frame["service"])
+
+    @property
+    def holding(self) -> Holding:
+        return self.node.holding(self.service)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self.frame.get(name, [])
+        if not is_texts(value):
+            raise IntegrityError(f'the request\'s "{name}" is not a list of texts.')
+        return tuple(value)
+
+    def chain(self) -> tuple[Mapping[int, Grant], tuple[Header, ...]]:
+        return read_chain(
+            self.holding, self.node.bundle, self.service, grants=self.texts("grants"), headers=self.texts("headers")
+        )
+
+
+type Answer = dict[str, Any]
+
+
+def _prepare(asked: Asked) -> Answer:
+    custody.lay_out(asked.holding)
+    return {}
+
+
+def _keep(asked: Asked) -> Answer:
+    grants, headers = asked.chain()
+    asked.sealer.keep(asked.service, grants.values(), headers)
+    return {}
+
+
+def _take(asked: Asked) -> Answer:
+    digest = asked.frame.get("digest")
+    if not is_text(digest) or not SHA256.fullmatch(str(digest)) or len(asked.descriptors) != 1:
+        raise IntegrityError("what is to be sealed is one open file and its hash.")
+    with locked(asked.holding.lock, what=f"the pool of {asked.service}", wait=True):
+        custody.take_over(asked.holding, str(digest), asked.descriptors[0], asked.giver)
+    return {}
+
+
+def _publish(asked: Asked) -> Answer:
+    """Fenced here too: what the writer does not bring under the newest grant, another holder must have signed for."""
+    offer = read_offer(
+        asked.holding,
+        asked.node.bundle,
+        asked.service,
+        grants=asked.texts("grants"),
+        headers=asked.texts("headers"),
+        listing=asked.raw,
+    )
+    if not offer.listing:
+        raise IntegrityError("a generation is published with its list.")
+    relay = None
+    match asked.frame.get("relay"):
+        case None:
+            check_writer(offer, asked.node.bundle, offer.newest_grant.writer)
+        case {"holder": str(holder), "receipt": str(raw), "held_seconds": int(held)} if 0 <= held <= AGE_SECONDS_MAX:
+            check_receipt(asked.node, offer, holder, raw.encode())
+            relay = Relay(holder, raw.encode(), held)
+        case _:
+            raise IntegrityError("a relayed generation comes with the relaying holder's receipt and age.")
+    asked.sealer.keep(asked.service, offer.grants.values(), offer.headers)
+    receipt = asked.sealer.publish(asked.service, offer, relay)
+    return {"receipt": receipt and receipt.decode()}
+
+
+def _doubt(asked: Asked) -> Answer:
+    asked.sealer.doubt(asked.service, asked.texts("digests"))
+    return {}
+
+
+def _mend(asked: Asked) -> Answer:
+    """Headers need not link up here: they may be what is wrong. Each is proven by its grant and its own name."""
+    grants = read_grants(asked.node.bundle, asked.service, (text.encode() for text in asked.texts("grants")))
+    headers = tuple(check_header(text.encode(), grants, asked.service) for text in asked.texts("headers"))
+    by_name = {header.id.name: header for header in headers}
+    lists = {}
+    for name, text in dict(asked.frame.get("lists") or {}).items():
+        if name not in by_name or not is_text(text):
+            raise IntegrityError("a list comes with the header that names it.")
+        parse_list(text.encode(), by_name[name])
+        lists[str(name)] = text.encode()
+    papers = Papers(tuple(grants.values()), headers, lists, receipts=asked.frame.get("receipts") is True)
+    return {"damage": [asdict(item) for item in asked.sealer.mend(asked.service, papers)]}
+
+
+def _scrub(asked: Asked) -> Answer:
+    bounds = {name: float(asked.frame[name]) for name in ("bytes_max", "seconds_max") if name in asked.frame}
+    return {"scrubbed": asdict(asked.sealer.scrub(asked.service, Budget(**bounds)))}
+
+
+def _thin(asked: Asked) -> Answer:
+    return {"thinned": asdict(asked.sealer.thin(asked.service))}
+
+
+def _alarm(asked: Asked) -> Answer:
+    asked.sealer.alarm(asked.service, str(asked.frame.get("reason", "")))
+    return {}
+
+
+RECEIVER_MAY: Mapping[str, Callable[[Asked], Answer]] = {
+    "prepare": _prepare,
+    "keep": _keep,
+    "take": _take,
+    "publish": _publish,
+    "doubt": _doubt,
+}
+NODE_MAY: Mapping[str, Callable[[Asked], Answer]] = {
+    **RECEIVER_MAY,
+    "mend": _mend,
+    "scrub": _scrub,
+    "thin": _thin,
+    "alarm": _alarm,
+}
+
+
+class Server:
+    """Answers connections, each in a thread; the node is read anew when its bundle changed."""
+
+    def __init__(self, state: Path, key: Path, receiver: int) -> None:
+        self._state = state
+        self._key = key
+        self._receiver = receiver
+        self._lock = threading.Lock()
+        self._node: tuple[tuple[int, int], Node] | None = None
+        self._seats = threading.BoundedSemaphore(CONVERSATIONS_MAX)
+
+    def node(self) -> Node:
+        with self._lock:
+            status = (self._state / "bundle").stat()
+            mark = (status.st_ino, status.st_mtime_ns)
+            if self._node is None or self._node[0] != mark:
+                self._node = (mark, open_node(self._state))
+            return self._node[1]
+
+    def serve(self, listener: socket.socket) -> None:
+        """Answer for ever; in between, write down how the ageing clock stands."""
+        listener.settimeout(TICK_SECONDS)
+        while True:
+            self.node().ageing.now()
+            with contextlib.suppress(TimeoutError):
+                connection, _ = listener.accept()
+                self._seats.acquire()
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        try:
+            with connection, _greeting(connection) as descriptors:
+                channel = Channel(connection.fileno(), connection.fileno())
+                try:
+                    channel.write_frame(self._do(connection, channel, descriptors))
+                except Closed:
+                    return
+                except ApplianceError as error:
+                    channel.refuse(error)
+                except Exception as error:  # the edge of a conversation: the helper lives on
+                    print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+                    channel.refuse(FAILED)
+        except OSError:
+            return  # who asked has gone
+        finally:
+            self._seats.release()
+
+    def _do(self, connection: socket.socket, channel: Channel, descriptors: list[int]) -> Answer:
+        giver = peer.peer_uid(connection)
+        frame = channel.read_frame()
+        size = frame.get("raw_bytes")
+        if not isinstance(size, int) or not 0 <= size <= LISTING_BYTES_MAX:
+            raise IntegrityError(f"a request comes with at most {LISTING_BYTES_MAX} bytes.")
+        raw = channel.read(size)
+        do = self._verbs(giver).get(str(frame.get("do")))
+        if do is None:
+            raise Forbidden(f'the account {giver} may not ask for "{frame.get("do")}".')
+        node = self.node()
+        node.bundle.terms(str(frame.get("service")))  # nothing is made for a name that the bundle does not know
+        return do(Asked(node, HereSealer(node, self._key), giver, frame, raw, descriptors))
+
+    def _verbs(self, giver: int) -> Mapping[str, Callable[[Asked], Answer]]:
+        if giver == self._state.stat().st_uid:
+            return NODE_MAY
+        return RECEIVER_MAY if giver == self._receiver else {}
+
+
+@contextlib.contextmanager
+def _greeting(connection: socket.socket) -> Iterator[list[int]]:
+    """The descriptors that came with the first byte, closed at the end."""
+    connection.settimeout(GREETING_SECONDS_MAX)
+    descriptors = peer.greeted(connection, 1)
+    try:
+        yield descriptors
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def main() -> None:
+    state, key, receiver = sys.argv[1:]
+    uid = int(receiver) if receiver.isdigit() else pwd.getpwnam(receiver).pw_uid
+    Server(Path(state), Path(key), uid).serve(socket.socket(fileno=peer.FIRST))
+
+
+if __name__ == "__main__":
+    main()
