@@ -14,6 +14,7 @@ from appliance.backup.door import write_door
 from appliance.backup.node import Node, open_node
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, naming, read_file
 from appliance.cli.node_apply_cmd import apply
+from appliance.cli.node_collect_cmd import collect
 from appliance.cli.node_meet_cmd import meet
 from appliance.cli.node_mesh_cmd import mesh
 from appliance.cli.output import SCHEMA, emit, say
@@ -36,6 +37,7 @@ def node() -> None:
 node.add_command(apply)
 node.add_command(mesh)
 node.add_command(meet)
+node.add_command(collect)
 
 
 @node.command()
@@ -87,16 +89,15 @@ def accept(bundle: Path, dry_run: bool) -> None:
     raw = read_file(bundle)
     with naming(bundle, "a bundle"):
         offered = read_bundle(raw, identity.territory_key)
+    present = load_bundle(layout.bundle, identity.territory_key).serial if layout.bundle.exists() else 0
     if dry_run:
-        present = load_bundle(layout.bundle, identity.territory_key).serial if layout.bundle.exists() else 0
         emit({"serial": offered.serial, "present": present}, f"Bundle {offered.serial} would follow bundle {present}.")
         return
     accepted = accept_bundle(layout.bundle, raw, identity.territory_key)
     opened = open_node(layout.root)
     write_door(opened)
-    emit(
-        {"serial": accepted.serial}, f"{identity.name} lives by bundle {accepted.serial} of {accepted.territory.name}."
-    )
+    text = f"{identity.name} lives by bundle {accepted.serial} of {accepted.territory.name}."
+    emit({"serial": accepted.serial, "before": present}, text)
     _say_next(opened)
 
 

@@ -46,7 +46,7 @@ def meet(
     When they differ nothing is sent, not even a name, and this ends with 5. What is remembered is all that playbooks
     take for that node from then on.
     """
-    # Only control machines have paramiko, and nodes need not pay 0.2 s for reading a territory.yml in every `node` verb.
+    # Only control machines have paramiko, and nodes need not pay for reading a territory.yml in every `node` verb.
     from appliance.config.load import load, territory_file
     from appliance.host import first_contact
 

@@ -1,0 +1,66 @@
+"""`appliance node collect`: the public keys of nodes, brought to the control machine to be signed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from appliance.cli.arguments import FILE_TYPE, NAME_TYPE
+from appliance.cli.output import emit, say, table
+from appliance.config.collected import read_collected
+from appliance.errors import OK, WARNINGS, ApplianceError
+from appliance.host import known_hosts
+from appliance.host.files import write_atomic
+
+# Other nodes log in at a node as vault-NAME.
+ASK = "appliance node keys --user vault-"
+FOLDER = "keys"
+
+
+@click.command()
+@click.argument("names", metavar="[NODE...]", type=NAME_TYPE, nargs=-1)
+@click.option(
+    "--territory", "folder", metavar="DIR", default=".", type=FILE_TYPE, help="The folder of territory.yml and keys/."
+)
+@click.option("--identity", metavar="FILE", type=FILE_TYPE, help="Our private key; else the agent's and ~/.ssh.")
+def collect(names: tuple[str, ...], folder: Path, identity: Path | None) -> int:
+    """Ask the nodes, by default all, for their public keys and keep them in DIR/keys.
+
+    Only a machine that was met is asked. Ends with 1 when one did not answer; the others are kept.
+    """
+    # Only control machines have fabric, and nodes need not pay for reading a territory.yml in every `node` verb.
+    from appliance.config.load import load, territory_file
+    from appliance.host.fleet import Machine, ask_all
+
+    territory, desk = load(folder), territory_file(folder).parent
+    met = known_hosts.read(desk / known_hosts.FILE_NAME)
+    wanted = [territory.node(name) for name in names] or territory.nodes.values()
+    answers = ask_all(
+        (Machine(node.name, node.address, node.port, met.get(node.name, "")) for node in wanted), ASK, identity=identity
+    )
+    kept = {name: _keep(desk / FOLDER, name, answer) for name, answer in answers.items()}
+    failed = {name: str(error) for name, error in kept.items() if isinstance(error, ApplianceError)}
+    files = {name: str(file) for name, file in kept.items() if name not in failed}
+    rows = [(name, failed.get(name) or files[name]) for name in kept]
+    emit({"collected": files, "failed": failed}, table(("NODE", "KEYS"), rows))
+    if files:
+        words = " ".join(f"--keys {file}" for file in files.values())
+        say(f"Next, the key holder: appliance territory sign {folder} {words} --key territory --out bundle")
+    return WARNINGS if failed else OK
+
+
+def _keep(folder: Path, name: str, answer: str | ApplianceError) -> Path | ApplianceError:
+    """Write what the node `name` answered, when these are its keys."""
+    if isinstance(answer, ApplianceError):
+        return answer
+    try:
+        shown = read_collected(answer.encode(), name=name)
+    except ApplianceError as error:
+        return error
+    if list(shown) != [name]:
+        return ApplianceError(f"the machine there says that it is {', '.join(shown)}.")
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{name}.json"
+    write_atomic(file, answer.encode())
+    return file
