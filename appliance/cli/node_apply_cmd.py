@@ -69,4 +69,5 @@ def _report(name: str, serial: int, parts: tuple[Part, ...], outcome: Outcome, d
         say(f"warning: {warning}")
     verb = "would be changed" if dry_run else "changed"
     lines = [*(f"{verb}: {path}" for path in paths), *(f"{'to load' if dry_run else 'loaded'}: {it}" for it in reloads)]
-    emit(data, "\n".join(lines) or f"{name} is what bundle {serial} says; nothing to change.")
+    nothing = "Nothing was changed." if outcome.failures else f"{name} is what bundle {serial} says; nothing to change."
+    emit(data, "\n".join(lines) or nothing)

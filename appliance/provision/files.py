@@ -30,7 +30,10 @@ class WantedFile:
 
 @dataclass(frozen=True)
 class OwnedFolder:
-    """A folder of which we own every file that matches the glob `names`: one that nobody wants is removed."""
+    """A folder of which we own every file that matches the glob `names`: one that nobody wants is removed.
+
+    With "" nothing in it is ours: the folder is only made.
+    """
 
     path: str
     names: str = "*"

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address
 from appliance.errors import Refused
 from appliance.provision import mesh
 from appliance.provision.addresses import Network, addresses, declared, joined, shown
-from appliance.provision.files import CANDIDATE, Part, WantedFile
+from appliance.provision.files import CANDIDATE, OwnedFolder, Part, WantedFile
 from appliance.territory.model import Node
 from appliance.trust.bundle import Bundle
 
@@ -83,7 +83,7 @@ def part(bundle: Bundle, name: str, operators: Iterable[str], snippets: Iterable
         for it in control
         if not addresses(bundle, [it])
     )
-    return Part("firewall", (file,), warnings=tuple(lost))
+    return Part("firewall", (file,), (OwnedFolder(SNIPPETS, names=""),), warnings=tuple(lost))
 
 
 def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: Iterable[Snippet] = ()) -> str:
