@@ -8,14 +8,17 @@ changes, so that a run that was cut is finished by the next one.
 
 from __future__ import annotations
 
+import grp
 import json
 import os
+import pwd
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from appliance.errors import ApplianceError
 from appliance.host import command
@@ -159,13 +162,27 @@ def _restore(path: Path, old: PresentFile | None) -> None:
 
 
 def _write(path: Path, data: bytes, mode: int, owner: str, group: str) -> None:
-    """Whole or not at all; readable by nobody else before it has its owner."""
+    """Whole or not at all, and readable by nobody before it has its owner.
+
+    Some folders belong to accounts of less right than ours: what we made is changed by its descriptor, never by a name
+    behind which such an account could have put a link.
+    """
     staged = path.with_name(f".{path.name}.appliance")
-    write_atomic(staged, data, mode=0o600)
-    shutil.chown(staged, int(owner) if owner.isdigit() else owner, int(group) if group.isdigit() else group)
-    staged.chmod(mode)
+    staged.unlink(missing_ok=True)
+    fd = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fchown(fd, _number(owner, pwd.getpwnam), _number(group, grp.getgrnam))
+        os.fchmod(fd, mode)
+        os.fsync(fd)
     os.replace(staged, path)
     fsync_folder(path.parent)
+
+
+def _number(name: str, find: Callable[[str], Sequence[Any]]) -> int:
+    """The number of an account or a group by its name; what had no name is known by its number."""
+    return int(name) if name.isdigit() else int(find(name)[2])
 
 
 def _make_folder(host: Host, folder: OwnedFolder) -> None:

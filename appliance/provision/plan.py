@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from appliance.errors import NotFound
-from appliance.provision import firewall, hosts, mesh
+from appliance.provision import firewall, hosts, mesh, vault
 from appliance.provision.files import PARTS, Account, OwnedFolder, Part, WantedFile
 from appliance.provision.observe import Declared, Present, PresentFile
 from appliance.trust.bundle import Bundle
@@ -36,8 +36,9 @@ def wanted(bundle: Bundle, name: str, declared: Declared, names: Iterable[str] =
         "hosts": lambda: hosts.part(bundle, declared.hosts),
         "firewall": lambda: firewall.part(bundle, name, declared.operators, declared.snippets),
         "mesh": lambda: mesh.part(bundle, name),
+        "vault": lambda: vault.part(bundle, name),
     }
-    return tuple(made[part]() for part in PARTS if part in made and part in names)
+    return tuple(made[part]() for part in PARTS if part in names)
 
 
 def decide(part: Part, present: Present, owed: Iterable[tuple[str, ...]] = ()) -> Changes:
