@@ -1,7 +1,7 @@
 """Mend the writer's own repository: what rotted on this disk comes back from a peer, by the hash that was sealed.
 
-Only files of the newest sealed generation are looked at; a file that compaction removed since is no loss. A rotten one
-is replaced in one rename, so that it is cut safely, and a borg that reads meanwhile sees the old or the new one.
+Only files of the newest sealed generation are looked at; what compaction may have removed since is no loss. A rotten
+one is replaced in one rename, so that it is cut safely, and a borg that reads meanwhile sees the old or the new one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from appliance.backup.begin import chain_of
 from appliance.backup.chain import Sealed
 from appliance.backup.fetch import fetch
 from appliance.backup.node import Node
+from appliance.backup.seal import lost
 from appliance.errors import ApplianceError, NotFound
 from appliance.host.files import fsync_folder, locked, sha256_file
 from appliance.host.layout import ServiceLayout
@@ -34,14 +35,15 @@ class Mended:
 
 
 def find_rotten(node: Node, service: str) -> tuple[int, tuple[Entry, ...]]:
-    """Read the repository of `service` again; how many files were read, and those that are not what was sealed.
+    """Read the repository of `service` again; how many files were read, and those that are gone or not what was sealed.
 
     Raise NotFound when nothing was sealed here.
     """
-    repository = node.service(service).repository
-    entries = [entry for entry in _newest(node, service).entries if entry.path.startswith("data/")]
-    present = [entry for entry in entries if (repository / entry.path).exists()]
-    return len(present), tuple(entry for entry in present if not _is_whole(repository, entry))
+    layout, newest = node.service(service), _newest(node, service)
+    entries = [entry for entry in newest.entries if entry.path.startswith("data/")]
+    present = [entry for entry in entries if (layout.repository / entry.path).exists()]
+    rotten = tuple(entry for entry in present if not _is_whole(layout.repository, entry))
+    return len(present), (*rotten, *lost(layout, newest))
 
 
 def mend(node: Node, service: str) -> Mended:
@@ -74,11 +76,9 @@ def _newest(node: Node, service: str) -> Sealed:
 
 
 def _is_whole(folder: Path, entry: Entry) -> bool:
-    """A file that cannot be read is as lost as one that is wrong; one that is gone was compacted away."""
+    """A file that is gone or cannot be read is as lost as one that is wrong."""
     try:
         return sha256_file(folder / entry.path) == entry.sha256
-    except FileNotFoundError:
-        return True
     except OSError:
         return False
 
@@ -93,7 +93,8 @@ def _mend_from(node: Node, service: str, peer: str, sealed: Sealed, rotten: tupl
     fetch(node, service, peer, None, folder, paths=frozenset(entry.path for entry in rotten))
     for entry in rotten:
         staged, place = folder / entry.path, layout.repository / entry.path
-        if staged.exists() and _is_whole(folder, entry):
+        if _is_whole(folder, entry):
+            place.parent.mkdir(parents=True, exist_ok=True)
             os.rename(staged, place)
             fsync_folder(place.parent)
             _renew_sealed(place, layout.sealed / sealed.header.id.name / entry.path)

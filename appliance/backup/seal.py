@@ -7,7 +7,8 @@ costs a start of borg. Left out are index, hints and integrity (rebuilt by who o
 to be copied) and segments beyond the last committed transaction (their numbers are used again).
 
 For the same reason a segment that was sealed once has the same bytes for ever. One that has others now is rotten: it is
-never sealed, for the peers would then keep the rot as the newest state, but mended from what they hold (`mend`).
+never sealed, for the peers would then keep the rot as the newest state, but mended from what they hold (`mend`). Nor is
+one lost unnoticed: only compaction removes a segment that was sealed, and it is announced (`will_compact`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ ATTEMPTS = 3
 
 
 class RottenSegment(IntegrityError):
-    """A segment of the writer's own repository does not have the bytes any more that were sealed."""
+    """A segment of the writer's own repository does not have the bytes any more that were sealed, or is gone."""
 
 
 def seal(layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key: Path, now: float) -> Sealed:
@@ -51,6 +52,7 @@ def seal(layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key
     cache.forget_oldest(names, now)
     entries = [Entry(name, *cache.digest(name, folder / name, now)) for name in names]
     _refuse_rot(layout, chain.newest(), entries, grant.service)
+    _refuse_loss(layout, chain.newest(), names, grant.service)
     listing = render_list(entries)
     header = _sign(chain, grant, listing, entries, key, now)
     cache.save(names)
@@ -58,6 +60,7 @@ def seal(layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key
     os.rename(folder, target)
     fsync_folder(layout.sealed)
     chain.add(header, listing)
+    _compacting(layout).unlink(missing_ok=True)
     _drop_older(layout.sealed, keep=header.id.name)
     return Sealed(header, listing, parse_list(listing, header))
 
@@ -73,6 +76,36 @@ def _refuse_rot(layout: ServiceLayout, newest: Sealed | None, entries: Iterable[
         raise RottenSegment(
             f"{len(rotten)} sealed files have other bytes now, this one first: the disk may be failing.",
             where=str(layout.repository / rotten[0]),
+            remedy=f"Bring them back from a peer: `appliance backup mend {service}`.",
+        )
+
+
+def will_compact(layout: ServiceLayout) -> None:
+    """Called before borg compacts: until the next generation is sealed, files may be gone for that reason."""
+    write_atomic(_compacting(layout), b"")
+
+
+def lost(layout: ServiceLayout, newest: Sealed) -> tuple[Entry, ...]:
+    """The segments of `newest` that are gone from the repository and that no compaction can have removed."""
+    if _compacting(layout).exists():
+        return ()
+    return tuple(
+        entry
+        for entry in newest.entries
+        if entry.path.startswith("data/") and not (layout.repository / entry.path).exists()
+    )
+
+
+def _compacting(layout: ServiceLayout) -> Path:
+    return layout.root / "compacting"
+
+
+def _refuse_loss(layout: ServiceLayout, newest: Sealed | None, names: Iterable[str], service: str) -> None:
+    gone = {entry.path for entry in lost(layout, newest)} - {*names} if newest else set()
+    if gone:
+        raise RottenSegment(
+            f"{len(gone)} sealed files are gone, this one first, and no compaction removed them.",
+            where=str(layout.repository / min(gone)),
             remedy=f"Bring them back from a peer: `appliance backup mend {service}`.",
         )
 

@@ -22,7 +22,7 @@ from appliance.backup.own import own_paths
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import Safety, judge
-from appliance.backup.seal import next_sequence, seal
+from appliance.backup.seal import next_sequence, seal, will_compact
 from appliance.backup.sight import note, unseen_nodes
 from appliance.backup.sources import Failure, LeftOut, Prepared, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
@@ -218,6 +218,7 @@ def tidy(node: Node, service: str) -> tuple[str, ...]:
                 hourly=keep.hourly, daily=keep.daily, weekly=keep.weekly, monthly=keep.monthly, yearly=keep.yearly
             )
         )
+        will_compact(layout)
         Borg(repository).compact(COMPACT_THRESHOLD_PERCENT)
     return forgotten
 

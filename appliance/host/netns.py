@@ -42,7 +42,7 @@ def pids(name: str) -> Iterator[int]:
 
 
 def batch(namespace: str | None, lines: Iterable[str]) -> None:
-    """Carry out `lines` of `ip` (without that word) in `namespace`, in this machine's own for None; stop at an error."""
+    """Carry out `lines` of `ip` (without that word) in `namespace`, in this machine's own for None; stop at errors."""
     _batch("ip", namespace, lines)
 
 

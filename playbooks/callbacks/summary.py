@@ -70,7 +70,7 @@ class CallbackModule(CallbackBase):
 
     def _say_unsupported(self, stats):
         for host, custom in sorted(stats.custom.items()):
-            for sentence in custom.get("unsupported", []):
+            for sentence in (*custom.get("unsupported", []), *custom.get("waiting", [])):
                 self._display.display(f"{host}: {sentence}")
 
     def _say_rerun(self, hosts):

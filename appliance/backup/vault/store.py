@@ -19,8 +19,8 @@ outlive a power cut. Nothing here removes a blob except `discard`, which only th
 that fails its own hash.
 
 On a real host all of it belongs to an account of its own, and `partial/` and `book/` are all that the one that
-receives may write in (`sealer.py`). Folders are as readable as the one they lie in, which says for both kinds of host who
-may look.
+receives may write in (`sealer.py`). Folders are as readable as the one they lie in, which says for both kinds of host
+who may look.
 """
 
 from __future__ import annotations

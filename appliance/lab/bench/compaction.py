@@ -12,7 +12,7 @@ from pathlib import Path
 
 from appliance.backup.adopt import own_repository
 from appliance.backup.begin import chain_of
-from appliance.backup.seal import seal
+from appliance.backup.seal import seal, will_compact
 from appliance.backup.writer import COMPACT_THRESHOLD_PERCENT
 from appliance.borg.client import Borg
 from appliance.borg.model import Retention
@@ -45,6 +45,7 @@ def compaction(bench: Bench) -> tuple[Figure, ...]:
         if day % DAYS_OF_A_WEEK == DAYS_OF_A_WEEK - 1:
             borg.prune(keep=KEPT)
             new += sent.bytes_new()
+            will_compact(ground.origin.layout.service(SERVICE))
             borg.compact(COMPACT_THRESHOLD_PERCENT)
             again += sent.bytes_new()
     ground.wipe()

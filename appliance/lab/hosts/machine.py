@@ -134,8 +134,8 @@ def _first_in(namespace: str) -> Process | None:
 
 def _watching(namespace: str) -> Process | None:
     """The systemd-nspawn of a node. It only watches: the node goes on when it is killed."""
-    found = (it for it in processes_of(NSPAWN) if f"{_MACHINE}{namespace}" in it.argv)
-    return min(found, key=lambda it: it.started, default=None)
+    found = [it for it in processes_of(NSPAWN) if f"{_MACHINE}{namespace}" in it.argv]
+    return min(found, key=lambda it: it.started) if found else None
 
 
 def _end(namespace: str) -> None:
@@ -163,7 +163,8 @@ def enter_argv(node: Node, argv: Sequence[str]) -> tuple[str, ...]:
     if first is None:
         raise ApplianceError(f"{node.name} is off.", remedy=f"appliance lab power-on {node.name}")
     variables = (f"{name}={value}" for name, value in {**SHELL_ENVIRONMENT, "TERM": _terminal()}.items())
-    return ("nsenter", f"--target={first.pid}", "--all", "--wdns=/root", "env", "--ignore-environment", *variables, *argv)
+    inside = ("nsenter", f"--target={first.pid}", "--all", "--wdns=/root")
+    return (*inside, "env", "--ignore-environment", *variables, *argv)
 
 
 def host_key(root: Path) -> str | None:

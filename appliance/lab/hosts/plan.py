@@ -85,9 +85,7 @@ class Plan:
         for node in self.nodes:
             if node.name == name:
                 return node
-        raise NotFound(
-            f'there is no node "{name}" in the lab {self.lab}.', remedy=f"Known: {_names(self.nodes)}."
-        )
+        raise NotFound(f'there is no node "{name}" in the lab {self.lab}.', remedy=f"Known: {_names(self.nodes)}.")
 
     def site(self, name: str) -> Site:
         """The site `name`, or that of the node `name`; raise NotFound with the known ones."""
@@ -147,8 +145,7 @@ def make_plan(territory: Territory, lab: str) -> Plan:
         Site(name, network, f"{PREFIX}.{lab}.site.{name}") for name, network in networks.items() if network is not None
     )
     nodes = tuple(
-        Node(name, it.site, _address(name, it.address), f"{_nodes(lab)}{name}")
-        for name, it in territory.nodes.items()
+        Node(name, it.site, _address(name, it.address), f"{_nodes(lab)}{name}") for name, it in territory.nodes.items()
     )
     _check_nodes(territory, nodes, sites)
     return Plan(lab, f"{PREFIX}.{lab}.core", sites, nodes, tuple(Link(a, b) for a, b in combinations(sites, 2)))
@@ -209,7 +206,9 @@ def _check_nodes(territory: Territory, nodes: tuple[Node, ...], sites: tuple[Sit
         if node.address in gateways:
             raise UsageError(f"{node.name}: {node.address} is the gateway of its site.", remedy="Take another address.")
         if territory.nodes[node.name].port != SSH_PORT:
-            raise UsageError(f"{node.name}: hosts of a lab listen on port {SSH_PORT}.", remedy=f"Give port: {SSH_PORT}.")
+            raise UsageError(
+                f"{node.name}: hosts of a lab listen on port {SSH_PORT}.", remedy=f"Give port: {SSH_PORT}."
+            )
 
 
 def _names(things: tuple[Node, ...] | tuple[Site, ...] | tuple[Link, ...]) -> str:

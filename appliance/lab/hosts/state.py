@@ -17,7 +17,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class State:
-    """`complete`: an `up` came to its end and the network is whole. `backends`: what the kernel made us use for what."""
+    """`complete`: an `up` came to its end and the network is whole. `backends`: what this kernel made us use."""
 
     lab: str
     inventory: str
@@ -49,4 +49,6 @@ def read_state(path: Path) -> State:
         name = path.parent.name
         raise NotFound(f"there is no lab {name}.", remedy=f"appliance lab up --name {name}") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise IntegrityError(f"this is no state of a lab: {error}.", where=str(path), remedy="appliance lab down") from error
+        raise IntegrityError(
+            f"this is no state of a lab: {error}.", where=str(path), remedy="appliance lab down"
+        ) from error

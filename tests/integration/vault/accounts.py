@@ -1,0 +1,141 @@
+"""A holder whose parts belong to different accounts, as on a real host: by numbers that no account of this machine has.
+
+The sealing server runs under its own number with the one power it has there; what a session or the agent would do is
+done by a forked child under theirs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.backup.node import Node, open_node
+from appliance.backup.vault.sealer import Sealer
+from appliance.backup.vault.sealer_choice import sealer_of
+from tests.unit.backup.vault.desk import HOLDER, Desk
+
+NODE, RECEIVER, SEALED, NOBODY = 61_001, 61_002, 61_003, 61_009
+CODE = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A holder of the desk, and the numbers under which its parts work; None is this process itself."""
+
+    desk: Desk
+    receiver: int | None = None
+    node: int | None = None
+
+    def as_receiver[Found](self, do: Callable[[Node, Sealer], Found]) -> Found:
+        """What a session's account finds when it does `do`; raise what that raises."""
+        return self._do(self.receiver, do)
+
+    def as_node[Found](self, do: Callable[[Node, Sealer], Found]) -> Found:
+        """The same for the agent's account."""
+        return self._do(self.node, do)
+
+    def _do[Found](self, uid: int | None, do: Callable[[Node, Sealer], Found]) -> Found:
+        def opened() -> Found:
+            node = open_node(self.desk.layout(HOLDER).root)
+            return do(node, sealer_of(node))
+
+        return opened() if uid is None else as_account(uid, opened)
+
+
+def as_account[Found](uid: int, do: Callable[[], Found]) -> Found:
+    """What `do` returns or raises in a child that is `uid`, of the receivers' group unless it is nobody."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([RECEIVER] if uid == NODE else [])
+            os.setgid(uid if uid in (NODE, NOBODY) else RECEIVER)
+            os.setuid(uid)
+            try:
+                answer = (True, do())
+            except Exception as error:  # handed to the parent, which raises it
+                answer = (False, error)
+            with os.fdopen(writer, "wb") as pipe:
+                pipe.write(pickle.dumps(answer))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        raw = pipe.read()
+    os.waitpid(pid, 0)
+    done, found = pickle.loads(raw)
+    if not done:
+        raise found
+    result: Found = found
+    return result
+
+
+@contextlib.contextmanager
+def host() -> Iterator[Place]:
+    """A holder laid out as on a host, with its sealing server running; needs root."""
+    root = Path(tempfile.mkdtemp(prefix="accounts-"))
+    root.chmod(0o711)  # the test runner's own folders let no other account pass
+    try:
+        desk = Desk(root / "desk").create()
+        desk.root.chmod(0o711)
+        lay_out(desk, root / "seal.sock")
+        with serving(desk, root / "seal.sock"):
+            yield Place(desk, RECEIVER, NODE)
+    finally:
+        shutil.rmtree(root)
+
+
+def lay_out(desk: Desk, path: Path) -> None:
+    """Give the state folder of the holder to its accounts, as the role `vault` does."""
+    layout = desk.layout(HOLDER)
+    for name in ("acts", "sight", "vault"):
+        (layout.root / name).mkdir(mode=0o750)
+    layout.helpers.write_text(f'{{"format": 1, "sealer": "{path}", "checker": ""}}')
+    for folder, _, files in os.walk(layout.root):
+        for item in (Path(folder), *(Path(folder, name) for name in files)):
+            os.chown(item, NODE, NODE)
+    layout.root.chmod(0o711)
+    for name in ("acts", "sight"):
+        os.chown(layout.root / name, NODE, RECEIVER)
+    os.chown(layout.vault, SEALED, RECEIVER)
+    os.chown(layout.helpers, 0, 0)
+    layout.helpers.chmod(0o644)
+
+
+@contextlib.contextmanager
+def serving(desk: Desk, path: Path) -> Iterator[None]:
+    """The sealing server, started as systemd would: with its socket, a copy of the key, and CAP_CHOWN alone."""
+    credentials = desk.root.parent / "credentials"
+    credentials.mkdir(mode=0o700)
+    shutil.copy(desk.layout(HOLDER).keys / "sign_ed25519", credentials / "key")
+    for item in (credentials, credentials / "key"):
+        os.chown(item, SEALED, SEALED)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        path.chmod(0o666)
+        powers = ("--inh-caps=-all,+chown", "--ambient-caps=-all,+chown", "--bounding-set=-all,+chown")
+        account = (f"--reuid={SEALED}", f"--regid={RECEIVER}", "--clear-groups", "--no-new-privs", *powers)
+        module = ("-m", "appliance.backup.vault.sealer_server")
+        what = (str(desk.layout(HOLDER).root), str(credentials / "key"), str(RECEIVER))
+        handed_over = ("bash", "-c", f'umask 0027; exec "$@" 3<&{listener.fileno()}', "bash")
+        process = subprocess.Popen(
+            (*handed_over, "setpriv", *account, sys.executable, *module, *what),
+            pass_fds=(listener.fileno(),),
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CODE)},
+            cwd="/",
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)

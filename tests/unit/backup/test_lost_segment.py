@@ -1,0 +1,74 @@
+"""A sealed segment that is gone from the writer's repository is noticed before the next generation is sealed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import peers
+from appliance.backup.mend import find_rotten, mend
+from appliance.backup.seal import RottenSegment, will_compact
+from tests.unit.backup.in_process import World
+from tests.unit.backup.vault.desk import HOLDER, ORIGIN, SERVICE, Desk
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A service of two segments, held whole at both holders."""
+    world = World(Desk(tmp_path / "desk").create())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(peers, "Line", world.line)
+        patch.setattr(os, "fsync", lambda fd: None)
+        world.begin()
+        world.run(ORIGIN)
+        world.run(ORIGIN)
+        yield world
+
+
+def repository(world: World) -> Path:
+    return world.desk.open(ORIGIN).service(SERVICE).repository
+
+
+def test_a_segment_that_is_gone_stops_the_seal_and_comes_back_from_a_peer(world: World) -> None:
+    segment = repository(world) / "data/0/1"
+    good = segment.read_bytes()
+    segment.unlink()
+    before = world.desk.holding(HOLDER).stored()
+    with pytest.raises(RottenSegment, match="1 sealed files are gone") as refused:
+        world.run(ORIGIN)
+    assert str(segment) in str(refused.value)
+    assert f"appliance backup mend {SERVICE}" in refused.value.remedy
+    assert world.desk.holding(HOLDER).stored() == before
+    done = mend(world.desk.open(ORIGIN), SERVICE)
+    assert (done.mended, done.left) == (("data/0/1",), ())
+    assert segment.read_bytes() == good
+    world.run(ORIGIN)
+
+
+def test_a_folder_of_segments_that_is_gone_comes_back_too(world: World) -> None:
+    folder = repository(world) / "data/0"
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    assert mend(world.desk.open(ORIGIN), SERVICE).left == ()
+    world.run(ORIGIN)
+
+
+def test_what_compaction_removed_is_no_loss_until_the_next_seal(world: World) -> None:
+    will_compact(world.desk.open(ORIGIN).service(SERVICE))
+    (repository(world) / "data/0/1").unlink()
+    assert find_rotten(world.desk.open(ORIGIN), SERVICE) == (1, ())
+    world.run(ORIGIN)
+    (repository(world) / "data/0/2").unlink()
+    with pytest.raises(RottenSegment):
+        world.run(ORIGIN)
+
+
+def test_what_no_peer_brings_stays_lost_and_is_told(world: World) -> None:
+    (repository(world) / "data/0/1").unlink()
+    world.down = frozenset(peer for peer in world.desk.clocks if peer != ORIGIN)
+    done = mend(world.desk.open(ORIGIN), SERVICE)
+    assert (done.mended, done.left) == ((), ("data/0/1",))
