@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -21,8 +21,8 @@ from appliance.cli.output import SCHEMA, emit, say
 from appliance.cli.this_node import this_layout
 from appliance.config.collected import ssh_line
 from appliance.errors import UsageError
-from appliance.host.layout import NodeLayout
-from appliance.host.ssh import write_server_config
+from appliance.host.layout import NodeLayout, state_of_this_host
+from appliance.host.ssh import machine_key, write_server_config
 from appliance.trust.bundle import accept_bundle, load_bundle, read_bundle
 from appliance.trust.identity import Identity, create_identity, load_identity
 from appliance.trust.keys import PublicKeys, read_public_keys
@@ -71,7 +71,7 @@ def keys(user: str | None) -> None:
         "schema": SCHEMA,
         "node": load_identity(layout).name,
         "user": user or getpass.getuser(),
-        "keys": asdict(read_public_keys(layout.keys)),
+        "keys": asdict(_public_keys(layout)),
     }
     click.echo(json.dumps(shown))
 
@@ -90,14 +90,20 @@ def accept(bundle: Path, dry_run: bool) -> None:
     with naming(bundle, "a bundle"):
         offered = read_bundle(raw, identity.territory_key)
     present = load_bundle(layout.bundle, identity.territory_key).serial if layout.bundle.exists() else 0
+    member = offered.members.get(identity.name)
+    data = {
+        "serial": offered.serial,
+        "before": present,
+        "member": member is not None and member.keys == _public_keys(layout),
+        "accepted": not dry_run,
+    }
     if dry_run:
-        emit({"serial": offered.serial, "present": present}, f"Bundle {offered.serial} would follow bundle {present}.")
+        emit(data, f"Bundle {offered.serial} would follow bundle {present}.")
         return
     accepted = accept_bundle(layout.bundle, raw, identity.territory_key)
     opened = open_node(layout.root)
     write_door(opened)
-    text = f"{identity.name} lives by bundle {accepted.serial} of {accepted.territory.name}."
-    emit({"serial": accepted.serial, "before": present}, text)
+    emit(data, f"{identity.name} lives by bundle {accepted.serial} of {accepted.territory.name}.")
     _say_next(opened)
 
 
@@ -127,7 +133,7 @@ def show() -> None:
     """Show who this node is, its bundle, and what it writes, may open and holds."""
     layout = this_layout()
     identity = load_identity(layout)
-    shown = read_public_keys(layout.keys)
+    shown = _public_keys(layout)
     opened = open_node(layout.root) if layout.bundle.exists() else None
     part = _part(opened) if opened else {"origin_of": [], "standby_of": [], "holds": [], "spare_for": []}
     serial = opened.bundle.serial if opened else None
@@ -179,6 +185,12 @@ def _say_next(opened: Node) -> None:
             request = f"{name}.request"
             say(f"Next, if {name} is new: {command('backup', 'begin', name, '--out', request)}")
             say(f"If this node replaces another: {command('backup', 'resync', name, '--request', request)}")
+
+
+def _public_keys(layout: NodeLayout) -> PublicKeys:
+    """Its keys as others shall know them; the door of a host is the machine's own sshd."""
+    found = read_public_keys(layout.keys)
+    return replace(found, host=machine_key()) if layout.root == state_of_this_host() else found
 
 
 def _public_line(text: str) -> str:

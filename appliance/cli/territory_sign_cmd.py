@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,10 @@ key_option = click.option("--key", required=True, metavar="FILE", type=FILE_TYPE
     "--keys",
     "key_files",
     multiple=True,
-    metavar="FILE",
+    metavar="FILE|DIR",
     type=FILE_TYPE,
-    help="Keys of one node, as `appliance node keys` printed them, or {NODE: {user, keys}} of several. Again for more.",
+    help="Keys of one node, as `appliance node keys` printed them, or {NODE: {user, keys}} of several; a DIR of such "
+    "files. Again for more.",
 )
 @key_option
 @click.option("--serial", type=click.IntRange(min=1), help="By default the one after --previous, or 1.")
@@ -83,7 +84,7 @@ def sign(
     check_writable(out)
     territory_key = load_key(key)
     before = _signed_bundle(previous, territory_key) if previous else None
-    collected = merge(read_collected(read_file(file), name=str(file)) for file in key_files)
+    collected = merge(read_collected(read_file(file), name=str(file)) for file in _key_files(key_files))
     new = draft(load(plan), collected, previous=before, serial=serial, recovery=_recovery(recovery, plan))
     if out.exists():
         _check_follows(out, new, follows=before is not None, public=public_line(territory_key))
@@ -96,6 +97,7 @@ def sign(
             placements=new.placements,
             members=new.members,
             recovery=new.recovery,
+            revoked=new.revoked,
         )
         write_file(out, raw)
     emit({**_json(new), "out": str(out), "written": not dry_run}, _text(new, out, dry_run))
@@ -139,6 +141,12 @@ def grant(requests: tuple[Path, ...], bundle: Path, key: Path, out: Path, yes: b
     if not dry_run:
         for it in values:
             _say_next(it)
+
+
+def _key_files(places: Sequence[Path]) -> Iterator[Path]:
+    """The files among `places`, and every NODE.json in the folders among them."""
+    for place in places:
+        yield from sorted(place.glob("*.json")) if place.is_dir() else (place,)
 
 
 def _signed_bundle(file: Path, key: Ed25519PrivateKey) -> Bundle:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from appliance.errors import NotFound
 from appliance.host.command import SAFE_ENVIRONMENT
 from appliance.host.files import write_atomic
 
 CIPHERS = "aes128-gcm@openssh.com,chacha20-poly1305@openssh.com"
 CONNECT_TIMEOUT_SECONDS = 10
 PIPE_BYTES = 1 << 20
+MACHINE_KEY = Path("/etc/ssh/ssh_host_ed25519_key.pub")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,14 @@ class Destination:
     port: int
     user: str
     host_key: str
+
+
+def machine_key(path: Path = MACHINE_KEY) -> str:
+    """The public host key of this machine's own sshd, without its comment; raise NotFound when it has none."""
+    try:
+        return " ".join(path.read_text().split()[:2])
+    except FileNotFoundError as error:
+        raise NotFound("sshd of this machine has no key.", where=str(path), remedy="As root: ssh-keygen -A") from error
 
 
 def known_hosts_line(destination: Destination) -> str:

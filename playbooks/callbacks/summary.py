@@ -53,6 +53,7 @@ class CallbackModule(CallbackBase):
         self._turn_to(None)
         self._say_durations()
         self._say_unsupported(stats)
+        self._say_next(stats)
         hosts = sorted({*stats.failures, *stats.dark} - {"localhost"})
         if hosts:
             self._say_rerun(hosts)
@@ -70,8 +71,15 @@ class CallbackModule(CallbackBase):
 
     def _say_unsupported(self, stats):
         for host, custom in sorted(stats.custom.items()):
-            for sentence in (*custom.get("unsupported", []), *custom.get("waiting", [])):
+            for sentence in dict.fromkeys((*custom.get("unsupported", []), *custom.get("waiting", []))):
                 self._display.display(f"{host}: {sentence}")
+
+    def _say_next(self, stats):
+        lines = dict.fromkeys(line for custom in stats.custom.values() for line in custom.get("next", []))
+        if lines:
+            self._display.display("Next, whoever holds the territory's key types, and then this is run again:")
+        for line in lines:
+            self._display.display(f"  {line}")
 
     def _say_rerun(self, hosts):
         self._display.display("")
