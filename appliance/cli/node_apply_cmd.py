@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
-from appliance.cli.arguments import dry_run_option
+from appliance.cli.arguments import FILE_TYPE, dry_run_option, read_file
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import layout_as_root
-from appliance.errors import OK
+from appliance.errors import OK, UsageError
 from appliance.provision import firewall
 from appliance.provision.apply import THIS_HOST, Outcome
 from appliance.provision.apply import apply as apply_parts
 from appliance.provision.files import PARTS, Part
-from appliance.provision.observe import Declared, declared
+from appliance.provision.observe import Declared, declared, networks
 from appliance.provision.plan import wanted
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import load_territory
@@ -24,15 +26,16 @@ SSH_CLIENT = "SSH_CONNECTION"  # set by sshd: the client's address, its port, ou
 
 @click.command()
 @click.option("parts", "--part", type=click.Choice(PARTS), multiple=True, help="Only this part; may be repeated.")
+@click.option("--operators", metavar="FILE", type=FILE_TYPE, help=f"With --dry-run: try this for {firewall.OPERATORS}.")
 @dry_run_option
-def apply(parts: tuple[str, ...], dry_run: bool) -> int:
+def apply(parts: tuple[str, ...], operators: Path | None, dry_run: bool) -> int:
     """Make this host what its bundle says: names, firewall, mesh and the accounts of vaults.
 
     Only what differs is written, after it was checked, and only what changed is loaded again. A part that fails stays
     what it was, and the others go on. The firewall refuses rules that would lock out who is applying them over SSH.
     """
     identity, bundle = load_territory(layout_as_root())
-    here = declared(THIS_HOST.root)
+    here = _declared(operators, dry_run)
     found = wanted(bundle, identity.name, here, parts or PARTS)
     if any(part.name == "firewall" for part in found):
         _check_not_locked_out(bundle, identity.name, here)
@@ -43,6 +46,16 @@ def apply(parts: tuple[str, ...], dry_run: bool) -> int:
     if outcome.failures:
         raise list(outcome.failures.values())[-1]
     return OK
+
+
+def _declared(operators: Path | None, dry_run: bool) -> Declared:
+    found = declared(THIS_HOST.root)
+    if operators is None:
+        return found
+    if not dry_run:
+        remedy = f"Add --dry-run; then write it to {firewall.OPERATORS} and apply that."
+        raise UsageError("another file of operators can only be tried.", where="--operators", remedy=remedy)
+    return replace(found, operators=networks(read_file(operators).decode("utf-8", "replace")))
 
 
 def _check_not_locked_out(bundle: Bundle, name: str, here: Declared) -> None:

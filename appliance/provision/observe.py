@@ -51,12 +51,17 @@ def declared(root: Path) -> Declared:
     """Read /etc/hosts and what roles wrote for the firewall; a file that is not there says nothing."""
     folder = below(root, firewall.SNIPPETS)
     found = sorted(folder.glob("*.nft")) if folder.is_dir() else []
-    lines = (line.partition("#")[0].strip() for line in _text(below(root, firewall.OPERATORS)).splitlines())
     return Declared(
         hosts=_text(below(root, hosts.PATH)),
-        operators=tuple(line for line in lines if line),
+        operators=networks(_text(below(root, firewall.OPERATORS))),
         snippets=tuple(Snippet(path.name, path.read_text()) for path in found),
     )
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """What a file of operators names, one a line."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return tuple(line for line in lines if line)
 
 
 def look(root: Path, part: Part, asked: Asked) -> Present:
