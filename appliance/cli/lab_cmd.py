@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from appliance.cli.lab_hosts_cmd import COMMANDS
+from appliance.cli.lab_provision_cmd import provision
 from appliance.cli.output import emit, say
 from appliance.errors import WARNINGS, UsageError
 from appliance.lab.bench.bench import QUICK, Size
@@ -27,6 +28,7 @@ def lab() -> None:
 
 for verb, command in COMMANDS.items():
     lab.add_command(command, verb)
+lab.add_command(provision)
 
 
 @lab.command()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from appliance.host import netns
+from appliance.host.command import run
 from appliance.host.files import write_atomic
 from appliance.lab.hosts import reach
 from appliance.lab.hosts.places import LabPlaces
@@ -30,6 +31,12 @@ def write_access(places: LabPlaces, plan: Plan, host_keys: Mapping[str, str]) ->
     known = "".join(f"{name} {key}\n" for name, key in host_keys.items())
     write_atomic(places.known_hosts, known.encode(), mode=0o600)
     write_atomic(places.ssh_config, ssh_config(places, plan).encode(), mode=0o600)
+
+
+def hang_up(places: LabPlaces) -> None:
+    """End the connections that playbooks keep open: they would outlive the lab for two minutes."""
+    for kept in places.control_paths.glob("*"):
+        run(("ssh", "-F", "none", "-o", f"ControlPath={kept}", "-O", "exit", "node"), timeout_seconds=10)
 
 
 def ssh_config(places: LabPlaces, plan: Plan) -> str:

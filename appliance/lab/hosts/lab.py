@@ -14,7 +14,7 @@ from appliance.errors import ApplianceError
 from appliance.host import netns
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.lab.hosts import base, machine, network
-from appliance.lab.hosts.access import answers, write_access
+from appliance.lab.hosts.access import answers, hang_up, write_access
 from appliance.lab.hosts.places import LabPlaces, Places
 from appliance.lab.hosts.plan import Node, Plan, belongs, make_plan
 from appliance.lab.hosts.pool import BTRFS, Pool
@@ -132,6 +132,7 @@ def down(places: Places, name: str, say: Say) -> None:
             state = read_state(places.lab(name).state)
         except ApplianceError:
             state = None
+        hang_up(places.lab(name))
         machine.cut_all(name)
         say(f"The nodes of {name} are off.")
         namespaces = [it for it in netns.names() if belongs(it, name)]

@@ -6,7 +6,7 @@
   bases/ID.tar    a base image, ID a hash of what it was made from
   pool.img        a btrfs; mounted at pool/ while there is a lab
   pool/bases/ID   the base unpacked; pool/packages/ what nodes once downloaded; pool/labs/LAB/NODE the root of a node
-  labs/LAB/       lab.json, lock, key, known_hosts, ssh_config, console/NODE.log
+  labs/LAB/       lab.json, lock, key, known_hosts, ssh_config, console/NODE.log; the control folder (desk.py)
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ class LabPlaces:
     @property
     def ssh_config(self) -> Path:
         return self.root / "ssh_config"
+
+    @property
+    def control_paths(self) -> Path:
+        """Where playbooks keep connections to the nodes open."""
+        return self.root / "ssh"
 
     def console(self, node: str) -> Path:
         return self.root / "console" / f"{node}.log"

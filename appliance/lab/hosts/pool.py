@@ -101,6 +101,10 @@ class Pool:
         with contextlib.suppress(OSError):  # the last node of a lab takes the lab's folder along
             folder.parent.rmdir()
 
+    def keep_packages(self, lab: str, node: str) -> None:
+        """Lend what the node downloaded to nodes that are born later."""
+        self._keep_packages(self.root(lab, node))
+
     def buried(self, lab: str) -> list[str]:
         """The nodes of `lab` that have a disk."""
         folder = self.places.pool / "labs" / lab

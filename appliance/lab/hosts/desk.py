@@ -1,0 +1,120 @@
+"""The control machine of a lab: a folder as a maintenance team has one, and beside it what lies in a safe elsewhere.
+
+LAB/
+  inventory/   territory.yml, group_vars/, territory.pub, recovery.pub, known_hosts, keys/, bundle, requests/, grants/
+  safe/        the territory's key, an operator's key, the recovery key: a real territory has them on no such machine
+  packages/    our package, as this checkout is
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.escrow.age import RecoveryKey
+from appliance.escrow.ceremony import ceremony
+from appliance.host.files import make_private_folder, write_atomic
+from appliance.lab.hosts.lab import Lab
+from appliance.secret import Secret
+from appliance.trust.keys import create_key
+
+NO_OPERATOR = "keys: []"  # in the territory of a lab, where its operator's key is put
+
+
+@dataclass(frozen=True)
+class Desk:
+    """`root` is the lab's own folder."""
+
+    root: Path
+
+    @property
+    def inventory(self) -> Path:
+        return self.root / "inventory"
+
+    @property
+    def safe(self) -> Path:
+        return self.root / "safe"
+
+    @property
+    def territory_key(self) -> Path:
+        return self.safe / "territory"
+
+    @property
+    def operator_key(self) -> Path:
+        return self.safe / "operator"
+
+    @property
+    def paper(self) -> Path:
+        """The recovery key, which a real territory has on paper only."""
+        return self.safe / "paper"
+
+    @property
+    def bundle(self) -> Path:
+        return self.inventory / "bundle"
+
+    @property
+    def keys(self) -> tuple[Path, ...]:
+        return tuple(sorted((self.inventory / "keys").glob("*.json")))
+
+    @property
+    def unanswered(self) -> tuple[Path, ...]:
+        """The requests for which there is no grant yet."""
+        found = sorted((self.inventory / "requests").glob("*.request"))
+        return tuple(it for it in found if not (self.inventory / "grants" / f"{it.stem}.grant").exists())
+
+    @property
+    def signed(self) -> Path:
+        """What the bundle was signed from, as a hash."""
+        return self.safe / "signed"
+
+    def to_sign(self) -> str:
+        """A hash of all that is signed with the bundle."""
+        files = (self.inventory / "territory.yml", self.inventory / "recovery.pub", *self.keys)
+        return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def set_up(lab: Lab, package: Path) -> Desk:
+    """The desk of `lab`, made where it is missing; its territory is the lab's as it is now."""
+    desk = Desk(lab.own.root)
+    for folder in (desk.safe, desk.inventory / "group_vars", desk.inventory / "keys", desk.inventory / "grants"):
+        make_private_folder(folder)
+    public = create_key(desk.territory_key)
+    write_atomic(desk.inventory / "territory.pub", public.encode() + b"\n")
+    operator = create_key(desk.operator_key)
+    text = (lab.own.root / "territory.yml").read_text().replace(NO_OPERATOR, f'keys: ["{operator}"]')
+    write_atomic(desk.inventory / "territory.yml", text.encode())
+    write_atomic(desk.inventory / "group_vars/all.yml", group_vars(lab, package).encode())
+    _make_recovery_key(desk)
+    return desk
+
+
+def group_vars(lab: Lab, package: Path) -> str:
+    """How playbooks reach a lab's nodes, through its core and as root; whom the nodes' firewalls let in for that."""
+    settings = {
+        "ansible_ssh_extra_args": f"-F {lab.own.ssh_config}",
+        # Connections that are kept open end with the lab.
+        "ansible_control_path_dir": str(lab.own.control_paths),
+        "firewall_operators": [f"{lab.state.way.core}/32"],
+        "agent_deb": str(package),
+    }
+    return "---\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
+
+
+def _make_recovery_key(desk: Desk) -> None:
+    public = desk.inventory / "recovery.pub"
+    if public.exists():
+        return
+    shown: list[Secret] = []
+
+    def show(key: RecoveryKey) -> None:
+        shown.append(key.secret)
+        write_atomic(desk.paper, key.secret.reveal() + b"\n", mode=0o600)
+
+    write_atomic(public, ceremony(show, lambda wrong: shown[-1]).encode() + b"\n")
+
+
+def names(files: Iterable[Path]) -> str:
+    return ", ".join(file.stem for file in files)

@@ -1,0 +1,74 @@
+"""Run a playbook against a lab, and read from its recap what it did."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from appliance.errors import ApplianceError
+from appliance.host.command import SAFE_ENVIRONMENT, run
+from appliance.lab.hosts.desk import Desk
+from appliance.lab.processes.node import code_folder
+
+SECONDS_MAX = 1800.0
+RECAP = re.compile(r"^(\S+) +: ok=.*$", re.MULTILINE)
+FAILURE = re.compile(r"\[ERROR\]|fatal:|appliance:")
+COUNT = re.compile(r"(\w+)=(\d+)")
+UNREACHABLE = 4
+"""Exit code of a run in which a machine did not answer."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a playbook ended. `recap`: for each node the counts of Ansible's own recap: ok, changed, unreachable, ...."""
+
+    name: str
+    exit_code: int
+    text: str
+    seconds: float
+    recap: Mapping[str, Mapping[str, int]]
+
+    @property
+    def changed(self) -> int:
+        """Tasks that changed something, on all nodes together."""
+        return sum(counts["changed"] for counts in self.recap.values())
+
+    def tail(self) -> str:
+        """What went wrong, as the end of what was printed says it."""
+        lines = [line.strip() for line in self.text.splitlines()]
+        said = [line for line in lines if FAILURE.match(line)] or [line for line in lines if line]
+        return said[-1][:500] if said else "nothing was said"
+
+
+def play(desk: Desk, name: str, *words: str) -> Played:
+    """Run `playbooks/NAME.yml` against the nodes of `desk`; what it printed is kept in the lab's folder too."""
+    playbook = code_folder() / "playbooks" / f"{name}.yml"
+    argv = ("ansible-playbook", "-i", str(desk.inventory), str(playbook), *words)
+    env = {
+        **{variable: os.environ[variable] for variable in SAFE_ENVIRONMENT if variable in os.environ},
+        "ANSIBLE_CONFIG": str(code_folder() / "ansible.cfg"),
+        "ANSIBLE_HOME": str(desk.root / "ansible"),
+        "ANSIBLE_NOCOLOR": "1",
+        "LC_ALL": "C.UTF-8",
+    }
+    result = run(argv, timeout_seconds=SECONDS_MAX, env=env, cwd=code_folder())
+    text = (result.stdout + result.stderr).decode(errors="replace")
+    (desk.root / f"{name}.log").write_text(text)
+    return Played(name, result.exit_code, text, result.seconds, read_recap(text))
+
+
+def play_well(desk: Desk, name: str, *words: str) -> Played:
+    """The same; raise ApplianceError unless every node came to the end."""
+    played = play(desk, name, *words)
+    if played.exit_code != 0:
+        where = str(desk.root / f"{name}.log")
+        raise ApplianceError(f"{name} ended with {played.exit_code}: {played.tail()}", where=where)
+    return played
+
+
+def read_recap(text: str) -> dict[str, dict[str, int]]:
+    """The counts for each node in what ansible-playbook printed."""
+    lines = RECAP.finditer(text.rpartition("PLAY RECAP")[2])
+    return {line[1]: {name: int(count) for name, count in COUNT.findall(line[0])} for line in lines}

@@ -1,0 +1,129 @@
+"""Make the nodes of a lab what its territory says, as a maintenance team and the holder of the territory's key do.
+
+Each step is what a person would type; where a person reads a fingerprint from a screen, it is read from the node's
+disk, which nobody between can have changed. Called again it does what is still to be done: a second call plays `site`
+once, which changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from appliance.config.load import load
+from appliance.errors import ApplianceError, NotFound
+from appliance.host import known_hosts, netns
+from appliance.host.command import Result, run
+from appliance.host.files import write_atomic
+from appliance.lab.corpus import generate
+from appliance.lab.hosts.desk import Desk, names, set_up
+from appliance.lab.hosts.lab import Lab, host_keys
+from appliance.lab.hosts.plan import Node
+from appliance.lab.hosts.playbook import Played, play_well
+from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance.territory.implicit import is_implicit
+from appliance.territory.model import Territory
+from appliance.trust.signed import fingerprint
+from appliance.units import MIB
+
+COMMAND_SECONDS_MAX = 300.0
+DOCUMENTS_BYTES, DOCUMENTS_FILES = 20 * MIB, 400
+
+
+def provision(lab: Lab) -> tuple[Desk, tuple[Played, ...]]:
+    """Bare nodes to a finished `site`, or what is missing to that; return the desk and the playbooks that were run."""
+    desk = begin(lab)
+    played = [_play(lab, desk, "site" if desk.bundle.exists() else "bootstrap")]
+    if sign(lab, desk):
+        put_documents(lab)
+        played.append(_play(lab, desk, "site"))
+    if grant(lab, desk):
+        played.append(_play(lab, desk, "site"))
+    return desk, tuple(played)
+
+
+def begin(lab: Lab) -> Desk:
+    """Make our package and the control folder, and meet every node that was not met yet."""
+    lab.say("Our package is made from this checkout, where it changed.")
+    desk = set_up(lab, make_package(Desk(lab.own.root)))
+    for node in lab.plan.nodes:
+        meet(lab, desk, node)
+    return desk
+
+
+def make_package(desk: Desk, version: str = "trial") -> Path:
+    """Our package from this checkout, in the folder of the lab; raise NotFound where we are installed from one."""
+    script = code_folder() / "scripts/deb"
+    if not script.exists():
+        raise NotFound("a lab is provisioned from a checkout, and this is none.", where=str(code_folder()))
+    argv = (str(script), version, str(desk.root / "packages"))
+    return Path(run(argv, timeout_seconds=COMMAND_SECONDS_MAX, check=True).stdout.decode().split()[-1])
+
+
+def meet(lab: Lab, desk: Desk, node: Node) -> bool:
+    """Meet `node` by the fingerprint on its own disk, unless that very machine was met; whether it was new."""
+    key = host_keys(lab)[node.name]
+    met = known_hosts.read(desk.inventory / known_hosts.FILE_NAME).get(node.name)
+    if met == key:
+        return False
+    words = ("--fingerprint", fingerprint(key), "--territory", str(desk.inventory), "--identity", str(lab.own.key))
+    again = ("--replace",) if met else ()
+    # The lab's addresses exist in its own network only.
+    argv = netns.inside(lab.plan.core, (*appliance_argv(), "node", "meet", node.name, *words, *again))
+    _run(argv)
+    lab.say(f"{node.name} is met by its fingerprint, {fingerprint(key)}.")
+    return True
+
+
+def sign(lab: Lab, desk: Desk) -> bool:
+    """What the holder of the territory's key does with collected keys; whether there was anything new to sign."""
+    wanted = desk.to_sign()
+    if desk.signed.exists() and desk.signed.read_text() == wanted:
+        return False
+    words = ["territory", "sign", str(desk.inventory), "--keys", str(desk.inventory / "keys")]
+    words += ["--key", str(desk.territory_key), "--out", str(desk.bundle)]
+    words += ["--previous", str(desk.bundle)] if desk.bundle.exists() else []
+    _run((*appliance_argv(), *words), good=(0, 1))
+    write_atomic(desk.signed, wanted.encode())
+    lab.say(f"The territory's key signed for the keys of {names(desk.keys)}.")
+    return True
+
+
+def grant(lab: Lab, desk: Desk) -> bool:
+    """What that holder does with requests for grants; whether there was one without an answer."""
+    asked = desk.unanswered
+    if asked:
+        grants = desk.inventory / "grants"
+        words = ("--bundle", str(desk.bundle), "--key", str(desk.territory_key), "--out", str(grants), "--yes")
+        _run((*appliance_argv(), "territory", "grant", *map(str, asked), *words))
+        lab.say(f"The territory's key granted {names(asked)}.")
+    return bool(asked)
+
+
+def put_documents(lab: Lab) -> None:
+    """Something to back up, where a service of files has nothing yet."""
+    for node, folder in folders_of(load(lab.own.root)):
+        place = lab.root(lab.plan.node(node)) / folder.lstrip("/")
+        if not place.exists() or not any(place.iterdir()):
+            generate(place, DOCUMENTS_BYTES, DOCUMENTS_FILES, seed=len(node))
+
+
+def folders_of(territory: Territory) -> list[tuple[str, str]]:
+    """Every folder that a service of files saves, with its node."""
+    files = (it for it in territory.services.values() if it.kind == "files" and not is_implicit(it))
+    return [(it.node, path) for it in files for path in it.paths]
+
+
+def _play(lab: Lab, desk: Desk, name: str) -> Played:
+    played = play_well(desk, name)
+    lab.say(f"{name}: {played.changed} changes in {played.seconds:.0f} s.")
+    for node in lab.plan.nodes:
+        lab.pool.keep_packages(lab.plan.lab, node.name)
+    return played
+
+
+def _run(argv: Sequence[str], good: tuple[int, ...] = (0,)) -> Result:
+    result = run(argv, timeout_seconds=COMMAND_SECONDS_MAX, env={"PYTHONPATH": str(code_folder())})
+    if result.exit_code not in good:
+        raise ApplianceError(f"{' '.join(argv[-3:])}: {result.tail()}")
+    return result
