@@ -7,9 +7,11 @@ The order is the proof:
    writing, by a descriptor, a shared mapping, or one under way through a socket; so what was opened before step 1 shows
    here, and what is not open now can never be again.
 3. It is read and must have its hash. What was read is then what stays.
-4. The very file that was read gets its name in the pool, by its descriptor: no path of the giver's is followed.
+4. The very file that was read gets its name in the pool, by its descriptor.
 
-We read through a description of our own: the giver could move the position of the one it passed.
+We open it once more by its name in `partial/`, and go on only if that is the very file that was given. The giver could
+move the position of the descriptor it passed; and each unit of a host has mounts of its own, across which the kernel
+links nothing: a descriptor of the giver's could be read here, and would get no name.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ def take_over(holding: Holding, digest: str, given: int, giver: int) -> None:
         raise Forbidden("only a file of its own can be given to be sealed.")
     os.fchown(given, os.geteuid(), os.getegid())
     os.fchmod(given, 0o440)
-    with _own_description(given) as file, full_disk_named():
+    with _opened_here(holding.partial / digest, status) as file, full_disk_named():
         _prove_nobody_writes(file)
         if _sha256(file) != digest:
             raise IntegrityError("what was given to be sealed does not have its hash.", remedy="Push again.")
@@ -61,9 +63,15 @@ def take_over(holding: Holding, digest: str, given: int, giver: int) -> None:
 
 
 @contextlib.contextmanager
-def _own_description(descriptor: int) -> Iterator[int]:
-    own = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+def _opened_here(partial: Path, given: os.stat_result) -> Iterator[int]:
+    """The file `given`, opened by its name in `partial/`, where a link is not followed and a pipe not waited for."""
     try:
+        own = os.open(partial, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Forbidden("what was given is not the partial of that name.") from error
+    try:
+        if not os.path.samestat(os.fstat(own), given):
+            raise Forbidden("what was given is not the partial of that name.")
         yield own
     finally:
         os.close(own)

@@ -128,8 +128,9 @@ def serving(desk: Desk, path: Path) -> Iterator[None]:
         module = ("-m", "appliance.backup.vault.sealer_server")
         what = (str(desk.layout(HOLDER).root), str(credentials / "key"), str(RECEIVER))
         handed_over = ("bash", "-c", f'umask 0027; exec "$@" 3<&{listener.fileno()}', "bash")
+        mounts = ("unshare", "--mount")  # its own, as each unit of systemd has: nothing is linked across two of them
         process = subprocess.Popen(
-            (*handed_over, "setpriv", *account, sys.executable, *module, *what),
+            (*handed_over, *mounts, "setpriv", *account, sys.executable, *module, *what),
             pass_fds=(listener.fileno(),),
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CODE)},
             cwd="/",
