@@ -12,6 +12,7 @@ import click
 
 from appliance.cli.lab_hosts_cmd import COMMANDS
 from appliance.cli.lab_provision_cmd import provision
+from appliance.cli.lab_story_cmd import story
 from appliance.cli.output import emit, say
 from appliance.errors import WARNINGS, UsageError
 from appliance.lab.bench.bench import QUICK, Size
@@ -29,6 +30,7 @@ def lab() -> None:
 for verb, command in COMMANDS.items():
     lab.add_command(command, verb)
 lab.add_command(provision)
+lab.add_command(story)
 
 
 @lab.command()

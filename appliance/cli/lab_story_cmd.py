@@ -1,0 +1,38 @@
+"""`appliance lab story`: one promise shown end to end on real hosts, with a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from appliance.cli.output import say
+from appliance.errors import ApplianceError
+from appliance.lab.stories import lab
+from appliance.lab.story import UNUSABLE_INPUT
+
+STORIES = {"lab": lab.play}
+
+
+@click.command()
+@click.argument("story", type=click.Choice(sorted(STORIES)))
+@click.option("--keep", is_flag=True, help="Leave the lab up at the end.")
+@click.option(
+    "--name", default="story", show_default=True, help="Which lab of this machine to play in; it must be down."
+)
+@click.option(
+    "--inventory", metavar="DIR", type=click.Path(path_type=Path), default=Path("inventory/lab"), show_default=True
+)
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), default=Path("build/stories"), show_default=True)
+def story(story: str, keep: bool, name: str, inventory: Path, out: Path) -> int:
+    """Play STORY on real hosts of this machine; a report in DIR says what held.
+
+    Ends with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not begin.
+    """
+    try:
+        played = STORIES[story](name, inventory, out / f"{story}.json", say, keep=keep)
+    except ApplianceError as error:
+        click.echo(str(error), err=True)
+        return UNUSABLE_INPUT
+    click.echo(f"\n{played.verdict}. Report: {played.report}, page: {played.report.with_suffix('.html')}")
+    return played.exit_code

@@ -1,0 +1,82 @@
+"""What the steps of a story share: a lab, its control folder, and how a step asks its nodes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from appliance.host.command import Result, run
+from appliance.lab.hosts.desk import Desk
+from appliance.lab.hosts.lab import Lab, open_lab
+from appliance.lab.hosts.places import Places
+from appliance.lab.stories.left import Left
+from appliance.lab.story import Violated, waiting
+from appliance.restore.record import Record
+
+SERVICE = "docs-a"
+STANDBY, ORIGIN, BLIND, SPARE = "hermitage", "commune-a", "commune-b", "commune-c"
+SSH_SECONDS_MAX = 300.0
+
+
+@dataclass
+class Ground:
+    """`before`: what was on this machine before the lab. `taken`: what documents were, for later steps to compare."""
+
+    name: str
+    inventory: Path
+    say: Callable[[str], None]
+    before: Left
+    places: Places = field(default_factory=Places)
+    taken: dict[str, Record] = field(default_factory=dict)
+
+    @property
+    def lab(self) -> Lab:
+        """The lab as it is now; raise NotFound before it was brought up."""
+        return open_lab(self.places, self.name, self.say)
+
+    @property
+    def desk(self) -> Desk:
+        return Desk(self.places.lab(self.name).root)
+
+    def disk(self, node: str, path: str) -> Path:
+        """`path` of `node`, seen from this machine."""
+        lab = self.lab
+        return lab.root(lab.plan.node(node)) / path.lstrip("/")
+
+    def ssh(self, node: str, *words: str, stdin: bytes | None = None) -> Result:
+        """`words`, one line of a shell, on `node` as root over SSH."""
+        config = str(self.places.lab(self.name).ssh_config)
+        return run(("ssh", "-F", config, node, *words), timeout_seconds=SSH_SECONDS_MAX, stdin=stdin)
+
+    def did(self, node: str, *words: str) -> str:
+        """What `words` print on `node`; raise Violated when they fail."""
+        result = self.ssh(node, *words)
+        if result.exit_code != 0:
+            raise Violated(f"{node}: {' '.join(words)} ended with {result.exit_code}: {result.tail()}")
+        return result.stdout.decode()
+
+    def json(self, node: str, *words: str) -> Mapping[str, Any]:
+        """What `appliance --json WORDS` answers on `node`; warnings (1) are an answer, failures are Violated."""
+        result = self.ssh(node, "appliance", "--json", *words)
+        if result.exit_code not in (0, 1) or not result.stdout.strip():
+            raise Violated(f"{node}: appliance {' '.join(words)} ended with {result.exit_code}: {result.tail()}")
+        answer: Mapping[str, Any] = json.loads(result.stdout)
+        return answer
+
+    def refused(self, node: str, *words: str) -> str:
+        """What `words` say when they fail on `node`, as they must; raise Violated when they do not."""
+        result = self.ssh(node, *words)
+        if result.exit_code == 0:
+            raise Violated(f"{node}: {' '.join(words)} went through: {result.stdout.decode(errors='replace')[:200]}")
+        return result.tail(1).removeprefix("appliance: ")
+
+    def wait_until_safe(self, service: str, node: str, seconds_max: float = 180) -> Mapping[str, Any]:
+        """`backup show SERVICE` on its origin `node`, once it is safe; raise Violated when that takes too long."""
+        with waiting(f"a safe backup of {service}", seconds_max) as done:
+            while True:
+                shown = self.json(node, "backup", "show", service)
+                if done(bool(shown.get("generation")) and bool(shown["safety"]["safe"])):
+                    return shown

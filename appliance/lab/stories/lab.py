@@ -1,0 +1,47 @@
+"""The story `lab`: bare machines become a territory, lose a node, replace it, and leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from appliance.errors import UsageError
+from appliance.lab.hosts import lab as labs
+from appliance.lab.stories import backed_up, booted, provisioned, refusals
+from appliance.lab.stories.ground import Ground
+from appliance.lab.stories.left import look
+from appliance.lab.story import Story
+
+TITLE = "Bare machines become a territory"
+
+# Each step stands on what those before it made. The last one always runs.
+STEPS = (
+    ("bare hosts boot", booted.boot),
+    ("playbooks make them nodes", provisioned.provisioned),
+    ("a second run changes nothing", provisioned.second_run),
+    ("a backup between hosts, over the mesh", backed_up.backed_up),
+    ("what must be refused is refused", refusals.refusals),
+)
+LAST = ("nothing is left", booted.tear_down)
+
+
+def play(name: str, inventory: Path, report: Path, say: Callable[[str], None], *, keep: bool) -> Story:
+    """Play it in a lab called `name`, which must not be up, and write its report; with `keep` the lab stays up."""
+    if os.geteuid() != 0:
+        raise UsageError("real hosts need root: sudo make story-lab", remedy="As anybody: make demo")
+    ground = Ground(name, inventory, say, look(name))
+    if name in ground.places.known_labs():
+        raise UsageError(f"the lab {name} is up already.", remedy=f"appliance lab down --name {name}")
+    story = Story("lab", TITLE, report)
+    try:
+        for what, step in STEPS:
+            story.step(what, partial(step, ground))
+        if not keep and story.exit_code == 0:
+            story.step(LAST[0], partial(LAST[1], ground))
+        story.write()
+    finally:
+        if not keep and name in ground.places.known_labs():
+            labs.down(ground.places, name, say)
+    return story

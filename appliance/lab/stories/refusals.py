@@ -1,0 +1,111 @@
+"""What strangers, neighbours and mistakes must not get."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.config.load import load
+from appliance.errors import Refused
+from appliance.host import netns
+from appliance.host.command import run
+from appliance.lab.hosts.desk import Desk
+from appliance.lab.hosts.playbook import play
+from appliance.lab.processes.node import appliance_argv
+from appliance.lab.stories.ground import BLIND, ORIGIN, SPARE, STANDBY, Ground
+from appliance.lab.story import require
+from appliance.territory.model import Territory
+
+KEY = "/srv/appliance/node/keys/ssh_ed25519"
+WRONG = "SHA256:" + "A" * 43
+SHELLS = ("id", "cat /etc/passwd", "")
+ANSWER_SECONDS = 15
+
+
+def refusals(ground: Ground) -> str:
+    """A neighbour's key opens the vault and nothing else; a stranger finds no door; a mistake changes nothing."""
+    checks = (_neighbour, _stranger, _wrong_fingerprint, _duplicate_address)
+    return "; ".join(check(ground) for check in checks)
+
+
+def _neighbour(ground: Ground) -> str:
+    """With the key of a node's vault account: no shell, no command, no file, no forwarding."""
+    address = _territory(ground).node(STANDBY).mesh
+    words = (*_ssh_words(ORIGIN), f"vault-{ORIGIN}@{address}")
+    for command in SHELLS:
+        said = ground.ssh(ORIGIN, "timeout", str(ANSWER_SECONDS), "ssh", *words, f"'{command}'", "</dev/null")
+        require(b"uid=" not in said.stdout and b"root:" not in said.stdout, f"a neighbour ran `{command}`.")
+    for account in ("root", f"vault-{SPARE}"):
+        ground.refused(ORIGIN, "ssh", *_ssh_words(ORIGIN), f"{account}@{address}", "true")
+    ground.refused(ORIGIN, "sftp", "-b", "/dev/null", *words)
+    ground.refused(ORIGIN, "ssh", "-o", "ExitOnForwardFailure=yes", "-N", "-R", "9999:127.0.0.1:22", *words)
+    return f"{ORIGIN}'s key gets no shell, no other account, no file and no forwarding at {STANDBY}"
+
+
+def _stranger(ground: Ground) -> str:
+    """From a machine of another site, outside the mesh, no port of a node answers."""
+    lab = ground.lab
+    target = str(lab.plan.node(ORIGIN).address)
+    open_ports = [
+        port
+        for port in (22, 53, 80, 139, 445, 3142, 5432, 8080)
+        if _answers(lab.plan.node(BLIND).namespace, target, port)
+    ]
+    require(not open_ports, f"{ORIGIN} answers {BLIND} outside the mesh at {open_ports}.")
+    return f"{ORIGIN} answers no neighbour outside the mesh"
+
+
+def _wrong_fingerprint(ground: Ground) -> str:
+    """Nothing is sent to a machine whose host key is not the one on its screen, and nothing remembered."""
+    lab, desk = ground.lab, ground.desk
+    before = (desk.inventory / "known_hosts").read_bytes()
+    words = ("node", "meet", SPARE, "--fingerprint", WRONG, "--territory", str(desk.inventory))
+    result = run(
+        netns.inside(lab.plan.core, (*appliance_argv(), *words, "--identity", str(lab.own.key))), timeout_seconds=60
+    )
+    require(result.exit_code == Refused.exit_code, f"a wrong fingerprint ended with {result.exit_code}.")
+    require((desk.inventory / "known_hosts").read_bytes() == before, "a wrong fingerprint was remembered.")
+    return "a wrong fingerprint ends first contact"
+
+
+def _duplicate_address(ground: Ground) -> str:
+    """A mistake in the territory is told with its line, before any node is touched."""
+    return _with_mistake(ground, lambda text: text.replace("10.77.2.10", "10.77.1.10"), "already the address")
+
+
+def _with_mistake(ground: Ground, make: Callable[[str], str], sentence: str) -> str:
+    with tempfile.TemporaryDirectory() as name:
+        desk = Desk(Path(name))
+        shutil.copytree(ground.desk.inventory, desk.inventory)
+        file = desk.inventory / "territory.yml"
+        file.write_text(make(file.read_text()))
+        played = play(desk, "site")
+    require(played.exit_code != 0 and not played.recap, "a territory with a mistake was played.")
+    told = next((line for line in played.text.splitlines() if sentence in line), "")
+    require("territory.yml:" in told, f"the mistake was not told with its line: {played.tail()}")
+    return f"`{told.rpartition('/')[2]}` ends site before any node is touched"
+
+
+def _ssh_words(caller: str) -> tuple[str, ...]:
+    options = (
+        "BatchMode=yes",
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "ConnectTimeout=10",
+        "LogLevel=ERROR",
+    )
+    return ("-F", "none", "-i", KEY, *(word for option in options for word in ("-o", option)))
+
+
+def _answers(namespace: str, address: str, port: int) -> bool:
+    try:
+        netns.connect(namespace, address, port, 0.5).close()
+    except OSError:
+        return False
+    return True
+
+
+def _territory(ground: Ground) -> Territory:
+    return load(ground.desk.inventory)
