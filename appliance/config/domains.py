@@ -38,7 +38,7 @@ def _copies(territory: Territory, name: str, path: Path) -> Iterator[Finding]:
         yield (
             path,
             f"asks for {service.copies} copies, but the zones allow only {possible} in failure domains distinct from "
-            f"that of {service.node} and from each other.",
+            f"that of {service.node} and from each other; ask for fewer, or have a node in another zone offer room.",
         )
 
 

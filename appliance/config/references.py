@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from appliance.config.explain import Path, unknown
 from appliance.config.parts import Parts, Placed
 from appliance.config.schema import NodePart, ServicePart
+from appliance.config.shares import check_shares
 from appliance.territory.implicit import PREFIX, implicit_name
 from appliance.territory.model import NAME
 from appliance.trust.act import ANY_SERVICE
@@ -27,6 +28,7 @@ def check_references(parts: Parts) -> Iterator[Finding]:
     for service in parts.services:
         yield from _service_references(parts, service)
         yield from _service_sense(service)
+    yield from check_shares(parts)
     yield from _people(parts)
     yield from _outside(parts)
     yield from _events(parts)
@@ -73,7 +75,7 @@ def _nodes(parts: Parts) -> Iterator[Finding]:
     yield from _mesh(parts)
     yield from _twice(
         (((node.part.address, node.part.port), (*node.path, "address")) for node in parts.nodes),
-        lambda at, first: f"{at[0]} port {at[1]} is already the address of a node at {first[1]}.",
+        lambda at, first: f"{at[0]} port {at[1]} is already the address of a node at {first[1]}; give each its own.",
     )
 
 
@@ -94,7 +96,8 @@ def _mesh(parts: Parts) -> Iterator[Finding]:
 def _offer(node: Placed[NodePart]) -> Iterator[Finding]:
     offered, disk = node.part.offered, node.part.disk
     if offered > disk:
-        yield (*node.path, "offered"), f"offers {format_bytes(offered)} of a disk of {format_bytes(disk)}."
+        what = f"offers {format_bytes(offered)} of a disk of {format_bytes(disk)}; offer less, or correct the disk."
+        yield (*node.path, "offered"), what
 
 
 def _service_references(parts: Parts, service: Placed[ServicePart]) -> Iterator[Finding]:

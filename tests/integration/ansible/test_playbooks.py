@@ -85,15 +85,48 @@ def test_variables_of_one_node_are_beside_the_product_s_own(control: Control) ->
     assert (shown["ansible_connection"], shown["appliance_offered_bytes"]) == ("local", 5 * 2**30)
 
 
-@pytest.mark.parametrize("program", ["inventory", "play"])
-def test_a_mistake_in_the_territory_ends_every_run_with_its_sentence_alone(control: Control, program: str) -> None:
-    control.change(("10.77.2.10", "10.77.1.10"))
-    result = control.inventory("--list") if program == "inventory" else control.play("site.yml")
-    sentence = (
+MISTAKES = [
+    pytest.param(
+        ("10.77.2.10", "10.77.1.10"),
         "territory.yml:34  sites > commune-b > nodes[0] > address: "
-        "10.77.1.10 port 22 is already the address of a node at commune-a.\n"
-    )
-    assert (result.exit_code, result.stderr.decode()) == (2, sentence)
+        "10.77.1.10 port 22 is already the address of a node at commune-a; give each its own.",
+        id="a_duplicate_address",
+    ),
+    pytest.param(
+        ("zones: [plateau]", "zones: [plateua]"),
+        'territory.yml:32  sites > commune-b > zones[0]: unknown "plateua"; known: heights, valley, plateau, forest',
+        id="an_unknown_zone",
+    ),
+    pytest.param(
+        ("offered: 8G", "offered: 80G"),
+        "territory.yml:34  sites > commune-b > nodes[0] > offered: offers 80 GiB of a disk of 20 GiB; "
+        "offer less, or correct the disk.",
+        id="more_offered_than_the_disk",
+    ),
+    pytest.param(
+        ("copies: 2", "copies: 4"),
+        "territory.yml:42  services > docs-a: asks for 4 copies, but the zones allow only 3 in failure domains "
+        "distinct from that of commune-a and from each other; "
+        "ask for fewer, or have a node in another zone offer room.",
+        id="fewer_failure_domains_than_copies",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), MISTAKES)
+def test_a_mistake_in_the_territory_ends_site_with_its_sentence_alone(
+    control: Control, change: tuple[str, str], sentence: str
+) -> None:
+    control.change(change)
+    result = control.play("site.yml")
+    assert (result.exit_code, result.stdout, result.stderr.decode()) == (2, b"", f"{sentence}\n")
+
+
+def test_it_ends_every_other_tool_that_reads_the_inventory_too(control: Control) -> None:
+    change, sentence = MISTAKES[0].values
+    control.change(change)
+    result = control.inventory("--list")
+    assert (result.exit_code, result.stderr.decode()) == (2, f"{sentence}\n")
 
 
 def test_a_missing_territory_is_no_empty_one(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ REFUSED = [
     pytest.param(
         [("10.77.2.10", "10.77.1.10")],
         "territory.yml:34  sites > commune-b > nodes[0] > address: "
-        "10.77.1.10 port 22 is already the address of a node at commune-a.",
+        "10.77.1.10 port 22 is already the address of a node at commune-a; give each its own.",
         id="a_duplicate_address",
     ),
     pytest.param(
@@ -97,13 +97,15 @@ REFUSED = [
     ),
     pytest.param(
         [("offered: 8G", "offered: 80G")],
-        "territory.yml:34  sites > commune-b > nodes[0] > offered: offers 80 GiB of a disk of 20 GiB.",
+        "territory.yml:34  sites > commune-b > nodes[0] > offered: offers 80 GiB of a disk of 20 GiB; "
+        "offer less, or correct the disk.",
         id="more_offered_than_the_disk",
     ),
     pytest.param(
         [("copies: 2", "copies: 4")],
         "territory.yml:42  services > docs-a: asks for 4 copies, but the zones allow only 3 in failure domains "
-        "distinct from that of commune-a and from each other.",
+        "distinct from that of commune-a and from each other; "
+        "ask for fewer, or have a node in another zone offer room.",
         id="fewer_failure_domains_than_copies",
     ),
     pytest.param(
