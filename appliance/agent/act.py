@@ -34,10 +34,10 @@ from appliance.backup.openable import open_best
 from appliance.backup.push import Pushed
 from appliance.backup.replicate import replicate
 from appliance.backup.targets import load_acts
+from appliance.backup.vault.checker import check_view
 from appliance.backup.vault.repair import repair
 from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer_choice import sealer_of
-from appliance.backup.vault.view import check_view
 from appliance.backup.verify import verify_data
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace

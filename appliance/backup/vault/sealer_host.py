@@ -22,10 +22,11 @@ from appliance.backup.vault.wire import Channel
 from appliance.host import peer
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
-from appliance.units import HOUR
+from appliance.units import DAY
 
-PATIENCE_SECONDS = HOUR
-"""A scrub or a pass of thinning takes its time, and says nothing until it ends."""
+PATIENCE_SECONDS = DAY
+"""A scrub or a pass of thinning takes its time, and says nothing until it ends. A helper that ends is noticed at
+once."""
 NOTHING: Mapping[str, Any] = {}
 
 

@@ -4,8 +4,8 @@ borg writes into what it checks: it rewrites `config`, makes an index and takes 
 in which only the `data/` files are links into the pool, `config` and `README` are copies, and there is no index (an
 old one gives false errors). Segments it only reads. The pool's files are read-only too, but that would not stop root.
 
-It runs as the account that calls it, which the journal names: in process mode there is no other, so a borg that turned
-against its caller could read what the node may. A checker's account of its own comes with real hosts.
+It runs as the account that calls it, which the answer names. In process mode there is no other, so a borg that turned
+against its caller could read what the node may; on a host `checker.py` has another account do it.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ from appliance.trust.generation import Entry
 
 @dataclass(frozen=True)
 class ViewChecked:
-    """`generation` is the folder name of the one checked; `fault` what borg says of it, "" when it is whole."""
+    """`generation` is the folder name of the one checked; `fault` what borg says of it, "" when it is whole; `account`
+    is who ran it."""
 
     service: str
     generation: str
     fault: str
+    account: str
 
 
-def check_view(node: Node, service: str, name: str | None = None) -> ViewChecked:
-    """Run a keyless `borg check --repository-only` on generation `name` (None: the newest held here).
+def check_here(node: Node, service: str, name: str | None = None, place: Path | None = None) -> ViewChecked:
+    """Run a keyless `borg check --repository-only` on generation `name` (None: the newest held here), as this account.
 
-    Raise NotFound when it is not held, and borg's own errors when it could not run. A fault with every hash in order
-    was sealed by the origin: older generations are not concerned by it.
+    `place` is where the view is laid out, with room for borg's index; None: in the node's own folder. Raise NotFound
+    when it is not held, and borg's own errors when it could not run.
     """
     sealed = read_held(node, service, name)
-    with tempfile.TemporaryDirectory(dir=make_private_folder(node.layout.run), prefix="view-") as folder:
+    with tempfile.TemporaryDirectory(dir=make_private_folder(place or node.layout.run), prefix="view-") as folder:
         repository = Path(folder).resolve() / "repository"
         lay_out_view(node.holding(service), sealed.entries, repository)
         try:
@@ -51,10 +53,7 @@ def check_view(node: Node, service: str, name: str | None = None) -> ViewChecked
             fault = ""
         except RepositoryDamaged as error:
             fault = error.what
-    generation = sealed.header.id
-    account = pwd.getpwuid(os.geteuid()).pw_name
-    node.journal.write("vault-checked", service=service, generation=str(generation), fault=fault, account=account)
-    return ViewChecked(service, generation.name, fault)
+    return ViewChecked(service, sealed.header.id.name, fault, pwd.getpwuid(os.geteuid()).pw_name)
 
 
 def lay_out_view(holding: Holding, entries: tuple[Entry, ...], target: Path) -> None:

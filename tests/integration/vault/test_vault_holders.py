@@ -17,12 +17,12 @@ from appliance.backup.node import Node
 from appliance.backup.replicate import Replicated, replicate
 from appliance.backup.targets import keep_act, load_acts
 from appliance.backup.vault import damage
+from appliance.backup.vault.checker import check_view
 from appliance.backup.vault.damage import ROTTEN, Damage
 from appliance.backup.vault.repair import repair
 from appliance.backup.vault.scrub import scrub
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, RELAY, Holding
 from appliance.backup.vault.thinning import thin_holding
-from appliance.backup.vault.view import check_view
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import Busy, Refused, Unreachable
 from appliance.host.files import sha256_file
