@@ -186,9 +186,22 @@ def _number(name: str, find: Callable[[str], Sequence[Any]]) -> int:
 
 
 def _make_folder(host: Host, folder: OwnedFolder) -> None:
+    """Changed by its descriptor, as files are: who owns the folder above could have put a link to another one."""
     path = below(host.root, folder.path)
-    path.mkdir(mode=folder.mode, parents=True, exist_ok=True)
-    path.chmod(folder.mode)
+    try:
+        path.mkdir(mode=folder.mode, parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise ApplianceError("this is not a folder.", where=folder.path, remedy="See what it is; remove it.") from error
+    try:
+        os.fchown(
+            fd,
+            _number(folder.owner, pwd.getpwnam) if folder.owner else -1,
+            _number(folder.group, grp.getgrnam) if folder.group else -1,
+        )
+        os.fchmod(fd, folder.mode)
+    finally:
+        os.close(fd)
 
 
 def _make_account(host: Host, account: Account) -> None:

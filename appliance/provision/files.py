@@ -32,12 +32,14 @@ class WantedFile:
 class OwnedFolder:
     """A folder of which we own every file that matches the glob `names`: one that nobody wants is removed.
 
-    With "" nothing in it is ours: the folder is only made.
+    With "" nothing in it is ours: the folder is only made. With an `owner` or a `group` it is given to them.
     """
 
     path: str
     names: str = "*"
     mode: int = 0o755
+    owner: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,21 @@ KEYS = "/etc/appliance/vault_keys"
 DROP_IN = "/etc/ssh/sshd_config.d/50-appliance-vault.conf"
 CONNECTOR = "/usr/lib/python3/dist-packages/appliance/backup/vault/connector.py"
 COMMAND = ("/usr/bin/python3", "-I", "-S", CONNECTOR)
-HELPERS_FILE = f"/srv/appliance/node/vault/{HELPERS}"
+STATE = "/srv/appliance/node"
+VAULT = f"{STATE}/vault"
+HELPERS_FILE = f"{VAULT}/{HELPERS}"
+AGENT, RECEIVER, SEALER = "appliance", "appliance-vault", "appliance-sealed"
 SOCKETS = {"sealer": "/run/appliance/seal.sock", "checker": "/run/appliance/check.sock"}
 NAME_LENGTH_MAX = 32  # useradd takes no longer names
+
+
+# Through the node's own folder those pass who serve its vault: to the bundle and to what is held. Acts and what was
+# seen are the agent's to write and theirs to read.
+FOLDERS = (
+    OwnedFolder(STATE, "", 0o710, AGENT, RECEIVER),
+    *(OwnedFolder(f"{STATE}/{name}", "", 0o750, AGENT, RECEIVER) for name in ("acts", "sight")),
+    OwnedFolder(VAULT, "", 0o750, SEALER, RECEIVER),
+)
 
 
 def part(bundle: Bundle, name: str) -> Part:
@@ -39,7 +51,7 @@ def part(bundle: Bundle, name: str) -> Part:
     return Part(
         "vault",
         files=(*keys, helpers, door),
-        folders=(OwnedFolder(KEYS),),
+        folders=(OwnedFolder(KEYS), *FOLDERS),
         accounts=tuple(Account(account_of(it), home="/", shell="/bin/sh", groups=(CALLERS,)) for it in callers),
         warnings=tuple(_strangers(bundle, name)),
     )

@@ -154,3 +154,23 @@ def test_in_a_folder_of_ours_what_nobody_wants_is_removed_and_the_rest_stays(mac
     (machine.root / "etc/keys/README").write_text("a person's")
     assert apply_part(keys("vault-b"), machine.host).changed == ("/etc/keys/vault-a",)
     assert sorted(path.name for path in (machine.root / "etc/keys").iterdir()) == ["README", "vault-b"]
+
+
+def test_a_folder_is_made_given_away_and_its_mode_mended(machine: Machine) -> None:
+    part = Part("vault", folders=(OwnedFolder("/srv/node/vault", "", 0o750, USER, GROUP),))
+    apply_part(part, machine.host)
+    folder = machine.root / "srv/node/vault"
+    folder.chmod(0o777)
+    apply_part(part, machine.host)
+    status = folder.stat()
+    assert (status.st_mode & 0o777, status.st_uid, status.st_gid) == (0o750, os.getuid(), os.getgid())
+
+
+def test_a_link_in_place_of_a_folder_is_not_followed(machine: Machine) -> None:
+    elsewhere = machine.root / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    (machine.root / "srv").mkdir()
+    (machine.root / "srv/vault").symlink_to(elsewhere)
+    with pytest.raises(ApplianceError, match="not a folder"):
+        apply_part(Part("vault", folders=(OwnedFolder("/srv/vault", "", 0o700, USER, GROUP),)), machine.host)
+    assert elsewhere.stat().st_mode & 0o777 == 0o755
