@@ -4,6 +4,9 @@ Everything is named, never "all but": whatever is new in the state folder stays 
 standby of this service may read it. Keys stay out, identity and service keys alike: a replacement is a new identity,
 and keys are in envelopes. Restores and the agent's memory stay out because they name people's files, and the service
 whose files they are may trust other nodes than this one does.
+
+The account store is in it: a standby serves shares with the passwords that people have (decision record 25). What Samba
+is fed from it is made anew.
 """
 
 from __future__ import annotations
@@ -19,5 +22,5 @@ def own_paths(node: Node, service: Service) -> tuple[str, ...]:
         raise Refused(f"{service.name} is about {service.node} itself; only {service.node} can write it.")
     layout = node.layout
     chains = sorted(layout.root.glob("services/*/chain"))
-    wanted = (layout.identity, layout.bundle, layout.journal, layout.acts, *chains)
+    wanted = (layout.identity, layout.bundle, layout.journal, layout.acts, layout.accounts, *chains)
     return tuple(str(path.resolve()) for path in wanted if path.exists())

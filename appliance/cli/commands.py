@@ -26,6 +26,7 @@ COMMANDS = {
     "territory": Entry("territory_cmd", "territory", "Check, show, plan and sign the territory; grant epochs."),
     "node": Entry("node_cmd", "node", "Make a node, show it and its keys, give it its bundle and its door."),
     "act": Entry("act_cmd", "act", "Sign, accept and list acts of operators, such as a loss."),
+    "account": Entry("account_cmd", "account", "Who works at this town hall: one password for the shares."),
     "agent": Entry("agent_cmd", "agent", "Run this node's agent."),
     "vault": Entry("vault_cmd", "vault", "What this node holds for others: list, scrub, repair, thin, hand on."),
     "escrow": Entry("escrow_cmd", "escrow", "The recovery key on paper and the envelopes that it opens."),

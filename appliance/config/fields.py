@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from appliance.config.explain import unknown
 from appliance.errors import UsageError
-from appliance.territory.model import NAME, Schedule
+from appliance.territory.model import GROUP, NAME, Schedule
 from appliance.units import parse_bytes, parse_duration
 
 _HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
@@ -30,6 +30,9 @@ _SSH_KEYS = (
 HOURS_MAX = 168
 # Signed documents hold 63-bit numbers; sums of sizes must stay within.
 NUMBER_MAX = 2**56
+# Samba and Windows keep these for themselves, in any case of letters.
+_SHARES_KEPT = ("global", "homes", "printers", "print$", "ipc$", "admin$")
+_NETWORK_BITS_MIN = 8
 
 
 def refuse(sentence: str) -> PydanticCustomError:
@@ -101,6 +104,24 @@ def _mesh_address(value: str) -> str:
         raise refuse(f'"{value}" is not an IPv4 address such as 10.64.0.1.') from None
 
 
+def _network(value: str) -> str:
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError:
+        raise refuse(f'"{value}" is not a network such as 192.168.1.0/24.') from None
+    if network.prefixlen < _NETWORK_BITS_MIN:
+        raise refuse(f'"{value}" is too much of the world to be the network of a building.')
+    return str(network)
+
+
+def _share(value: str) -> str:
+    if not re.fullmatch(r"\w([\w .'’-]{0,58}[\w'’-])?", value):
+        raise refuse(f'"{value}" cannot be the name of a share; use letters, digits, blanks, . \' and -, 60 at most.')
+    if value.casefold() in _SHARES_KEPT:
+        raise refuse(f'"{value}" is a name that Samba keeps for itself; choose another.')
+    return value
+
+
 def _schedule(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -148,6 +169,9 @@ Size = Annotated[int, _from_units(parse_bytes), Field(ge=0, le=NUMBER_MAX)]
 Duration = Annotated[int, _from_units(parse_duration), Field(ge=1, le=NUMBER_MAX)]
 Address = Annotated[str, AfterValidator(_address)]
 MeshAddress = Annotated[str, AfterValidator(_mesh_address)]
+Network = Annotated[str, AfterValidator(_network)]
+ShareName = Annotated[str, AfterValidator(_share)]
+GroupName = Annotated[str, _matching(GROUP.pattern, "is not a group: small letters, digits and hyphens, 24 at most.")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 FolderOrFile = Annotated[str, _matching(r"/(?!.*(^|/)\.\.(/|$))[^\x00-\x1f]*", "is not an absolute path.")]
 Database = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}", "is not the name of a database.")]

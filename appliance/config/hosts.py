@@ -95,6 +95,7 @@ def _variables(territory: Territory, node: Node, place: str, folder: Path) -> Ma
         "appliance_node": node.name,
         "appliance_site": node.site,
         "appliance_site_title": territory.sites[node.site].title,
+        "appliance_lan": list(territory.sites[node.site].lan),
         "appliance_roles": list(node.roles),
         "appliance_zones": sorted(territory.zones_of(node.name)),
         "appliance_mesh": node.mesh,

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from appliance.config import schema
 from appliance.config.build import USABLE_PERCENT
-from appliance.territory.model import KEY_ACCESS, NODE_ROLES, POLICIES, SERVICE_KINDS, ZONE_KINDS
+from appliance.territory.model import KEY_ACCESS, NODE_ROLES, POLICIES, SERVICE_KINDS, SHARES, ZONE_KINDS
 from appliance.trust.act import ACTS
 
 LATER = "*Later.* "
@@ -98,6 +98,7 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "population": "Inhabitants, for maps and lists.",
         "latitude": "Degrees north, for maps.",
         "longitude": "Degrees east, for maps.",
+        "lan": "Networks of its PCs, such as `192.168.1.0/24`: from nowhere else are its shares reached.",
         "nodes": "Its machines.",
     },
     schema.NodePart: {
@@ -126,6 +127,9 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "exclude": "What is left out: a pattern without `/` at any depth (`*.tmp`, `Corbeille`), one with `/` from "
         "each of `paths` on (`cache/*`, `**/brouillons/*.bak`). Everything else is in, new data too.",
         "database": "For `postgresql`, the name of the database.",
+        "share": "For `files`: what PCs of the site call it, such as `Documents`. Its one folder lies directly in "
+        f"`{SHARES}`.",
+        "share_groups": "Groups of accounts that may enter; without it everybody who has an account at the node.",
         "copies": "How many copies in distinct failure domains are promised; the origin's own never counts. 9 at most.",
         "standbys": "Nodes trusted with its key; they hold the first copies.",
         "key_access": f"One of {_words(KEY_ACCESS)}. With `sealed` the agent of a standby opens nothing by itself; "

@@ -13,12 +13,15 @@ from appliance.config.fields import (
     Distinct,
     Duration,
     FolderOrFile,
+    GroupName,
     Insee,
     LocalSchedule,
     MeshAddress,
     Name,
     Names,
+    Network,
     Port,
+    ShareName,
     Size,
     SshKey,
     Text,
@@ -86,6 +89,7 @@ class SitePart(Strict):
     population: Annotated[int, Field(ge=0)] = 0
     latitude: Annotated[float, Field(ge=-90, le=90)] = 0.0
     longitude: Annotated[float, Field(ge=-180, le=180)] = 0.0
+    lan: Annotated[list[Network], Distinct] = []
     nodes: Any = None
 
 
@@ -119,6 +123,8 @@ class ServicePart(Strict):
     paths: Annotated[list[FolderOrFile], Distinct] = []
     exclude: Annotated[list[Text], Distinct] = []
     database: Database = ""
+    share: ShareName = ""
+    share_groups: Annotated[list[GroupName], Distinct] = []
     copies: Annotated[int, Field(ge=1, le=COPIES_MAX)] = 2
     standbys: Names = []
     key_access: Annotated[str, one_of(*KEY_ACCESS)] = "hot"

@@ -9,12 +9,14 @@ STATE/
     borg/                   its BORG_BASE_DIR (keyfile, cache, security); one per opened copy
     key/                    keyfile and passphrase, owner only
     envelopes/              its key, sealed to each standby and to the recovery key
+    handed.age              its key, sealed to this machine by a standby or by the paper, until it writes the service
     sealed/EPOCH-SEQUENCE/  the newest generation's files, hard-linked
     chain/                  grants, headers, list and receipts of the generations this node sealed
     opened/                 the newest holding laid out as a repository, for reading (standby)
     catalogue.db            every name in every version
     restores/               restore jobs, what they replaced, undo
     proof/                  the holding once more, for verification and drills alone; proofs.json says how they went
+  accounts/                 on a host /srv/accounts, root's: who works here, hashes of their passwords, what Samba gets
   acts/                     signed acts of operators in force here
   sight/SERVICE             whom of the service this node has seen, and who is stated to be missed
   sight/SERVICE.exchanged   the last receipt that each peer showed; SERVICE.alarmed: what froze thinning once already
@@ -36,6 +38,7 @@ STATE_OF_A_HOST = Path("/etc/appliance/state")
 """One line: the state folder of the node that this host is."""
 HELPERS = "helpers.json"
 LINEAGE_OF_A_HOST = Path("/var/lib/appliance/lineage")
+ACCOUNTS_OF_A_HOST = Path("/srv/accounts")
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class ServiceLayout:
     @property
     def envelopes(self) -> Path:
         return self.root / "envelopes"
+
+    @property
+    def handed(self) -> Path:
+        return self.root / "handed.age"
 
     @property
     def sealed(self) -> Path:
@@ -118,6 +125,12 @@ class NodeLayout:
         if self.root == state_of_this_host():
             return LINEAGE_OF_A_HOST
         return self.root.with_name(f".{self.root.name}.lineage")
+
+    @property
+    def accounts(self) -> Path:
+        """The account store. On a host it is root's, outside the folder of the agent, which must not make accounts."""
+        folder = ACCOUNTS_OF_A_HOST if self.root == state_of_this_host() else self.root / "accounts"
+        return folder / "accounts.json"
 
     @property
     def sight(self) -> Path:

@@ -15,6 +15,10 @@ from appliance.errors import NotFound
 from appliance.units import DAY, HOUR
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+GROUP = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,23}")
+"""A group of accounts of a town hall."""
+SHARES = "/srv/shares"
+"""The folder of a node whose folders are its shares: one subvolume, so that one snapshot shows all at one moment."""
 ZONE_KINDS = ("flood", "industrial", "power", "fibre", "building", "supplier", "region")
 NODE_ROLES = ("control", "standby", "voter", "monitor", "mirror")
 SERVICE_KINDS = ("files", "postgresql", "sqlite")
@@ -51,7 +55,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Site:
-    """A building with nodes; two nodes of one site always share a failure domain, declared or not."""
+    """A building with nodes; two nodes of one site always share a failure domain, declared or not.
+
+    `lan`: networks of its PCs, from which its shares are reached.
+    """
 
     name: str
     title: str
@@ -60,6 +67,7 @@ class Site:
     population: int = 0
     latitude_microdegrees: int = 0
     longitude_microdegrees: int = 0
+    lan: tuple[str, ...] = ()
 
     @property
     def latitude(self) -> float:
@@ -125,7 +133,8 @@ class Service:
     """What one node backs up as one repository.
 
     `paths` are folders for files, database files for sqlite; `database` is the name for postgresql. `standbys` are
-    trusted with the key and hold the first copies; `copies` counts them too, never the origin.
+    trusted with the key and hold the first copies; `copies` counts them too, never the origin. `share` is what PCs call
+    its one folder, "" when it is no share; `share_groups` may enter, everybody when there are none.
     """
 
     name: str
@@ -135,6 +144,8 @@ class Service:
     paths: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     database: str = ""
+    share: str = ""
+    share_groups: tuple[str, ...] = ()
     copies: int = 2
     standbys: tuple[str, ...] = ()
     key_access: str = "hot"

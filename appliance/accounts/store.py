@@ -1,0 +1,122 @@
+"""The file that the accounts are kept in: read whole, checked whole, replaced whole. Only root reads it.
+
+It lies in a folder that belongs to root: what stands in it becomes accounts of this machine. Hashes of passwords are
+in it and passwords are not. The node's own service saves it, and nothing else of the folder (`backup/own.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from appliance.accounts.model import Account, Store, check
+from appliance.clock import utc_seconds, utc_text
+from appliance.errors import ApplianceError, IntegrityError, NotFound
+from appliance.host.files import make_private_folder, write_atomic
+from appliance.secret import Secret
+
+TYPE, FORMAT = "appliance/accounts", 1
+FIELDS = {"name", "title", "groups", "disabled", "password_set", "nt_hash", "slow_hash"}
+BYTES_MAX = 4 * 1024 * 1024
+
+
+def read_store(file: Path) -> Store:
+    """The accounts in `file`; raise NotFound when it is not there, IntegrityError for anything but a store."""
+    try:
+        with open(file, "rb") as opened:
+            raw = opened.read(BYTES_MAX + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(
+            "there are no accounts.", where=str(file), remedy="Add one: appliance account add NAME"
+        ) from error
+    try:
+        return _store(json.loads(raw))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _broken(file, "it cannot be read") from error
+    except IntegrityError as error:
+        raise IntegrityError(error.what, where=str(file), remedy=error.remedy) from error
+    except ApplianceError as error:
+        raise _broken(file, error.what) from error
+
+
+def read_or_new(file: Path, node: str) -> Store:
+    """The accounts of `node` in `file`, none when there is no file yet; raise IntegrityError for those of another."""
+    if not file.exists():
+        return Store(node)
+    store = read_store(file)
+    if store.node != node:
+        raise IntegrityError(f"these are the accounts of {store.node}, and this is {node}.", where=str(file))
+    return store
+
+
+def write_store(file: Path, store: Store) -> None:
+    """Replace `file`; after a cut the old accounts are in it, or the new ones."""
+    make_private_folder(file.parent)
+    write_atomic(file, store_bytes(store), mode=0o600)
+
+
+def store_bytes(store: Store) -> bytes:
+    """`store` as JSON, one account a line, the same bytes for the same accounts."""
+    accounts = ",\n".join(
+        json.dumps(_plain(store.accounts[name]), ensure_ascii=False) for name in sorted(store.accounts)
+    )
+    head = json.dumps({"type": TYPE, "format": FORMAT, "node": store.node}, ensure_ascii=False)
+    return f'{head[:-1]}, "accounts": [\n{accounts}\n]}}\n'.encode()
+
+
+def _plain(account: Account) -> dict[str, object]:
+    return {
+        "name": account.name,
+        "title": account.title,
+        "groups": list(account.groups),
+        "disabled": account.disabled,
+        "password_set": utc_text(account.password_set),
+        "nt_hash": account.nt_hash.reveal().decode(),
+        "slow_hash": account.slow_hash.reveal().decode(),
+    }
+
+
+def _store(values: Mapping[str, Any]) -> Store:
+    if values["type"] != TYPE:
+        raise IntegrityError("these are no accounts.")
+    if values["format"] != FORMAT:
+        raise IntegrityError(
+            f"its format is {values['format']}, and this version knows {FORMAT}.", remedy="Upgrade this node."
+        )
+    accounts = [_account(value) for value in values["accounts"]]
+    named = {account.name: account for account in accounts}
+    if len(named) != len(accounts):
+        raise IntegrityError("an account stands in it twice.")
+    return Store(_of(str, values["node"]), named)
+
+
+def _account(values: Mapping[str, Any]) -> Account:
+    if set(values) != FIELDS:
+        raise ValueError("other fields than ours")
+    account = Account(
+        name=_of(str, values["name"]),
+        title=_of(str, values["title"]),
+        nt_hash=Secret(_of(str, values["nt_hash"]).encode()),
+        slow_hash=Secret(_of(str, values["slow_hash"]).encode()),
+        password_set=int(utc_seconds(_of(str, values["password_set"]))),
+        groups=tuple(_of(str, group) for group in _of(list, values["groups"])),
+        disabled=_of(bool, values["disabled"]),
+    )
+    check(account)
+    return account
+
+
+def _of[Kind](kind: type[Kind], value: object) -> Kind:
+    if type(value) is not kind:
+        raise TypeError(f"not a {kind.__name__}")
+    return value
+
+
+def _broken(file: Path, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"these accounts are damaged: {why}",
+        where=str(file),
+        remedy="Bring the file back from a backup of the node's own service, then type: appliance account feed",
+    )

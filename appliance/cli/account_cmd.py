@@ -1,0 +1,197 @@
+"""`appliance account`: who works at this town hall; one password for the shares, and later for the pages."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.accounts import desk as accounts
+from appliance.accounts import model
+from appliance.accounts.desk import Desk, Outcome
+from appliance.accounts.model import Account, Store
+from appliance.accounts.passwords import check_password, nt_hash, slow_hash
+from appliance.cli.account_password import new_password
+from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option
+from appliance.cli.options import state_folder
+from appliance.cli.output import emit, say, table
+from appliance.cli.this_node import layout_as_root, this_layout
+from appliance.clock import utc_text
+from appliance.errors import OK, WARNINGS, UsageError
+from appliance.host.layout import state_of_this_host
+from appliance.secret import Secret
+from appliance.trust.identity import load_identity
+
+name_argument = click.argument("name", metavar="NAME")
+title_option = click.option("--title", help='The name for people: "Marie Dupont".')
+group_option = click.option("groups", "--group", multiple=True, help="A group, for shares that are not for everybody.")
+
+
+@click.group()
+def account() -> None:
+    """Who works at this town hall. Passwords are typed, or the first line of standard input; never an argument."""
+
+
+@account.command()
+@name_argument
+@title_option
+@group_option
+@dry_run_option
+def add(name: str, title: str | None, groups: tuple[str, ...], dry_run: bool) -> int:
+    """Let NAME in: a name such as marie.dupont, and a password."""
+    desk = _desk()
+    # Said before anybody types a password for nothing.
+    model.add(desk.own, _account(name, title, groups, _NOBODYS))
+    hashes = _NOBODYS if dry_run else _hashes(name)
+    made = _account(name, title, groups, hashes)
+    done = accounts.change(desk, lambda store: model.add(store, made), dry_run=dry_run)
+    return _tell(done, dry_run, f"{name} can log in" if not dry_run else f"{name} could log in")
+
+
+@account.command()
+@name_argument
+@dry_run_option
+def passwd(name: str, dry_run: bool) -> int:
+    """Give NAME another password. The old one is refused from then on, and who is logged in with it is cut off."""
+    desk = _desk()
+    desk.own.account(name)
+    new, slow = _NOBODYS if dry_run else _hashes(name)
+    now = int(time.time())
+    done = accounts.change(desk, lambda store: model.renew(store, name, new, slow, now), dry_run=dry_run)
+    return _tell(done, dry_run, f"{name} {'would have' if dry_run else 'has'} another password")
+
+
+@account.command("change")
+@name_argument
+@title_option
+@group_option
+@click.option("--no-group", is_flag=True, help="In no group.")
+@dry_run_option
+def change_(name: str, title: str | None, groups: tuple[str, ...], no_group: bool, dry_run: bool) -> int:
+    """Give NAME another name for people, or other groups: all of them, each with --group."""
+    if no_group and groups:
+        raise UsageError("--no-group and --group contradict each other.")
+
+    def changed(store: Store) -> Store:
+        found = store.account(name)
+        kept = () if no_group else groups or found.groups
+        return model.put(store, replace(found, title=title or found.title, groups=kept))
+
+    return _tell(accounts.change(_desk(), changed, dry_run=dry_run), dry_run, f"{name} is changed")
+
+
+@account.command()
+@name_argument
+@dry_run_option
+def disable(name: str, dry_run: bool) -> int:
+    """Refuse NAME until it is enabled again, and cut off who is logged in with it."""
+    done = accounts.change(_desk(), lambda store: model.allow(store, name, disabled=True), dry_run=dry_run)
+    return _tell(done, dry_run, f"{name} {'would be' if dry_run else 'is'} refused")
+
+
+@account.command()
+@name_argument
+@dry_run_option
+def enable(name: str, dry_run: bool) -> int:
+    """Let NAME in again, with the password that it had."""
+    done = accounts.change(_desk(), lambda store: model.allow(store, name, disabled=False), dry_run=dry_run)
+    return _tell(done, dry_run, f"{name} can log in")
+
+
+@account.command()
+@name_argument
+@dry_run_option
+def remove(name: str, dry_run: bool) -> int:
+    """Forget NAME. The files that it wrote stay, and stay its own should it be added again."""
+    done = accounts.change(_desk(), lambda store: model.remove(store, name), dry_run=dry_run)
+    return _tell(done, dry_run, f"{name} {'would be' if dry_run else 'is'} forgotten")
+
+
+@account.command("list")
+def list_() -> None:
+    """List the accounts; those of other nodes that this one stands in for as well."""
+    desk = _desk()
+    stores = (desk.own, *desk.others.values())
+    rows = [
+        (it.name, it.title, ", ".join(it.groups) or "-", "no" if it.disabled else "yes", utc_text(it.password_set))
+        for store in stores
+        for it in store.accounts.values()
+    ]
+    data = {store.node: [_shown(it) for it in store.accounts.values()] for store in stores}
+    text = table(("NAME", "PERSON", "GROUPS", "MAY LOG IN", "PASSWORD OF"), rows)
+    emit({"node": desk.node, "accounts": data}, text if rows else f"{desk.node} has no accounts yet.")
+
+
+@account.command()
+@click.option("--from", "source", metavar="FILE", type=FILE_TYPE, help="Take the accounts of a backup first.")
+@click.option("--without", metavar="NODE", type=NAME_TYPE, help="Stop standing in for another node's accounts.")
+@dry_run_option
+def feed(source: Path | None, without: str | None, dry_run: bool) -> int:
+    """Make this machine's accounts and Samba's passwords what the account store says.
+
+    With --from, at a standby: FILE holds the accounts of another node, restored from the service `appliance-NODE`; its
+    people can then log in here. Their names give way to those of this node.
+    """
+    if source and without:
+        raise UsageError("--from and --without contradict each other.")
+    desk = _desk()
+    if source:
+        done = accounts.take(desk, source, dry_run=dry_run)
+    elif without:
+        done = accounts.leave(desk, without, dry_run=dry_run)
+    else:
+        done = accounts.feed(desk, dry_run=dry_run)
+    return _tell(done, dry_run, f"{len(done.own.accounts)} accounts of {done.own.node}")
+
+
+_NOBODYS = (Secret(b"0" * 32), Secret(b"scrypt:15:8:3:" + b"A" * 22 + b"==:" + b"A" * 43 + b"="))
+"""Hashes of no password, to try out whether an account could be made."""
+
+
+def _desk() -> Desk:
+    """On a host the accounts are root's, and root feeds; elsewhere they are of the account of the node."""
+    feeds = state_folder().resolve() == state_of_this_host()
+    layout = layout_as_root() if feeds else this_layout()
+    return Desk(layout.accounts, load_identity(layout).name, feeds)
+
+
+def _account(name: str, title: str | None, groups: tuple[str, ...], hashes: tuple[Secret, Secret]) -> Account:
+    return Account(name, title or name, *hashes, int(time.time()), groups)
+
+
+def _hashes(name: str) -> tuple[Secret, Secret]:
+    password = new_password(name)
+    check_password(password, name)
+    return nt_hash(password), slow_hash(password)
+
+
+def _tell(done: Outcome, dry_run: bool, sentence: str) -> int:
+    data: dict[str, Any] = {
+        "node": done.own.node,
+        "mark": done.mark,
+        "accounts": len(done.own.accounts),
+        "dry_run": dry_run,
+        "changed": done.changed,
+        "left_out": done.left_out,
+        "logged_out": done.ended,
+    }
+    for name in done.ended:
+        say(f"{name} was logged in and is cut off.")
+    for warning in done.left_out:
+        say(f"warning: {warning}")
+    verb = "would be changed" if dry_run else "changed"
+    emit(data, "\n".join((f"{sentence}.", *(f"{verb}: {name}" for name in done.changed))))
+    return WARNINGS if done.left_out else OK
+
+
+def _shown(it: Account) -> dict[str, Any]:
+    return {
+        "name": it.name,
+        "title": it.title,
+        "groups": list(it.groups),
+        "disabled": it.disabled,
+        "password_set": utc_text(it.password_set),
+    }

@@ -1,0 +1,49 @@
+"""What shares of `territory.yml` must be, so that Samba can serve them and PCs can reach them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from appliance.config.explain import Path
+from appliance.config.parts import Parts, Placed
+from appliance.config.schema import ServicePart
+from appliance.territory.model import SHARES
+
+# One folder of the shares' subvolume, whose name can stand in Samba's settings.
+_FOLDER = re.compile(re.escape(SHARES) + r"/\w([\w .'’-]*[\w'’-])?")
+
+
+def check_shares(parts: Parts) -> Iterator[tuple[Path, str]]:
+    """A path and a sentence for each mistake."""
+    sites = {node.name: str(node.path[1]) for node in parts.nodes}
+    without_lan = {site.name: site.path for site in parts.sites if not site.part.lan}
+    first: dict[tuple[str, str], str] = {}
+    for service in parts.services:
+        part, path = service.part, service.path
+        if not part.share:
+            if part.share_groups:
+                yield (*path, "share_groups"), 'is for a share; give its name too: "share".'
+            continue
+        yield from _folder(service)
+        for what, name in (("share", part.share.casefold()), *(("paths", folder) for folder in part.paths)):
+            if (other := first.setdefault((part.node, name), service.name)) != service.name:
+                yield (*path, what), f"{part.node} serves this as a share already: services > {other}."
+        if (site := sites.get(part.node)) in without_lan:
+            yield (
+                (*path, "share"),
+                f'no PC could reach it: the site {site} lacks "lan", its own network, such as [192.168.1.0/24].',
+            )
+
+
+def _folder(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
+    part, path = service.part, service.path
+    if part.kind != "files":
+        yield (*path, "share"), f"is for files, and the kind is {part.kind}."
+    elif len(part.paths) != 1:
+        yield (*path, "paths"), "must be one folder, since the service is a share."
+    elif not _FOLDER.fullmatch(part.paths[0]):
+        yield (
+            (*path, "paths", 0),
+            f"must be a folder directly in {SHARES}, since the service is a share: letters, digits, blanks, . ' and -.",
+        )

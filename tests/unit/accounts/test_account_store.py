@@ -1,0 +1,109 @@
+"""The file of accounts: whole or refused, for its owner alone, the same bytes for the same accounts."""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.accounts import model
+from appliance.accounts.store import read_or_new, read_store, store_bytes, write_store
+from appliance.errors import ApplianceError, IntegrityError, NotFound, UsageError
+from appliance.secret import Secret
+from tests.unit.accounts.people import SLOW, account, store
+
+TWO = store("commune-a", account("marie", "secretariat", "elus"), account("paul.dupont-petit", disabled=True))
+
+
+def test_what_is_written_is_read_and_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "accounts" / "accounts.json"
+    write_store(file, TWO)
+    assert read_store(file) == TWO
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert store_bytes(read_store(file)) == file.read_bytes()
+
+
+def test_a_store_that_is_not_there_yet_is_empty_and_one_of_another_node_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.json"
+    assert read_or_new(file, "commune-a").accounts == {}
+    with pytest.raises(NotFound, match="there are no accounts"):
+        read_store(file)
+    write_store(file, TWO)
+    with pytest.raises(IntegrityError, match="these are the accounts of commune-a, and this is commune-b"):
+        read_or_new(file, "commune-b")
+
+
+@pytest.mark.parametrize(
+    ("change", "say"),
+    [
+        ({"format": 2}, "its format is 2, and this version knows 1. Upgrade this node"),
+        ({"type": "appliance/act"}, "these are no accounts"),
+        ({"name": "root\nx"}, "cannot be an account"),
+        ({"name": "appliance-x"}, "an account of the appliance itself"),
+        ({"name": "vault-commune-b"}, "an account of the appliance itself"),
+        ({"nt_hash": "A" * 31}, "no NT hash"),
+        ({"nt_hash": "A" * 32 + ":"}, "no NT hash"),
+        ({"slow_hash": "plain"}, "no scrypt hash"),
+        ({"groups": ["sudo,root"]}, "cannot be a group"),
+        ({"groups": "elus"}, "damaged"),
+        ({"disabled": 1}, "damaged"),
+        ({"password_set": "2026"}, "damaged"),
+        ({"title": "a\nb"}, "must be one line"),
+        ({"more": 1}, "damaged"),
+    ],
+)
+def test_a_store_that_is_not_ours_is_refused_with_its_name(tmp_path: Path, change: dict[str, object], say: str) -> None:
+    values = json.loads(store_bytes(TWO))
+    target = values if change.keys() & {"type", "format"} else values["accounts"][0]
+    file = tmp_path / "accounts.json"
+    file.write_text(json.dumps({**values, **change} if target is values else values | {"accounts": [target | change]}))
+    with pytest.raises(IntegrityError) as caught:
+        read_store(file)
+    assert say in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: ")
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b"\xff", b'{"type": "appliance/accounts"}'])
+def test_a_damaged_file_is_refused_with_what_to_do(tmp_path: Path, raw: bytes) -> None:
+    file = tmp_path / "accounts.json"
+    file.write_bytes(raw)
+    with pytest.raises(IntegrityError, match="appliance account feed"):
+        read_store(file)
+
+
+def test_an_account_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    values = json.loads(store_bytes(TWO))
+    file = tmp_path / "accounts.json"
+    file.write_text(json.dumps(values | {"accounts": values["accounts"][:1] * 2}))
+    with pytest.raises(IntegrityError, match="twice"):
+        read_store(file)
+
+
+def test_a_name_is_taken_once_and_who_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(ApplianceError, match="marie is an account of commune-a already"):
+        model.add(TWO, account("marie"))
+    with pytest.raises(NotFound, match=r'no account "luc" at commune-a; known: marie, paul\.dupont-petit'):
+        model.remove(TWO, "luc")
+
+
+@pytest.mark.parametrize("name", ["Marie", "élodie", "1marie", "marie.", "marie..d", "-marie", "a" * 33, "", "marie d"])
+def test_a_name_that_root_should_not_make_an_account_of_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be an account"):
+        model.add(TWO, account(name))
+
+
+def test_a_new_password_changes_its_account_alone() -> None:
+    new = Secret(b"0" * 32)
+    changed = model.renew(TWO, "marie", new, SLOW, 5)
+    assert changed.accounts["marie"] == replace(TWO.accounts["marie"], nt_hash=new, password_set=5)
+    assert changed.accounts["paul.dupont-petit"] == TWO.accounts["paul.dupont-petit"]
+
+
+def test_nothing_of_a_password_is_in_what_an_account_prints() -> None:
+    text = f"{TWO!r} {TWO.accounts['marie']}"
+    assert TWO.accounts["marie"].nt_hash.reveal().decode() not in text
+    assert "scrypt" not in text
