@@ -18,7 +18,7 @@ from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
 from appliance.secret import Secret
 from appliance.trust.grant import Grant, make_request, read_grant
-from appliance.trust.keys import load_key
+from appliance.trust.keys import load_key, public_line
 
 RECOVERY = "recovery"
 
@@ -30,12 +30,13 @@ def chain_of(node: Node, service: str) -> Chain:
 def begin(node: Node, service: str) -> bytes:
     """Make the repository of `service` if there is none; return the request for its first grant, to be signed.
 
-    Raise Refused when this node is not its origin, or when a peer that answers knows a history of the service: a new
-    machine continues that one. Calling again gives the same repository.
+    Raise Refused when this node is not its origin, when the bundle names another machine, or when a peer that answers
+    knows a history of the service: a new machine continues that one. Calling again gives the same repository.
     """
     origin = node.bundle.terms(service).origin
     if origin != node.name:
         raise Refused(f"{service} begins at {origin}, not here.", remedy=f"Run this on {origin}.")
+    check_is_named(node)
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
         if not layout.repository.exists():
@@ -45,15 +46,31 @@ def begin(node: Node, service: str) -> bytes:
     return request(node, service, known_epoch=0, reason="first writer of the service")
 
 
-def _refuse_history(node: Node, service: str) -> None:
+def check_is_named(node: Node) -> None:
+    """Raise Refused where the bundle has the keys of another machine: peers that do not let this one in cannot tell it
+    that its service has a history.
+    """
+    if public_line(load_key(node.signing_key)) != node.bundle.member(node.name).keys.sign:
+        raise Refused(
+            f"this machine is not the {node.name} that the bundle names: its keys are others.",
+            remedy="Have the territory signed with them: `appliance node keys`, then `appliance territory sign`.",
+        )
+
+
+def history(node: Node, service: str) -> dict[str, int]:
+    """Who of the peers that answer knows an epoch of `service`, and the newest that each knows."""
     terms = node.bundle.terms(service)
     peers = tuple(peer for peer in (*terms.holders, *terms.spares) if peer != node.name)
-    for head in survey(node, service, peers).heads:
-        if head.grants:
-            raise Refused(
-                f"{service} has a history already: {head.peer} knows epoch {max(g.epoch for g in head.grants)}.",
-                remedy="This machine continues it: `appliance backup resync`, with --paper where it has no envelope.",
-            )
+    heads = survey(node, service, peers).heads
+    return {head.peer: max(grant.epoch for grant in head.grants) for head in heads if head.grants}
+
+
+def _refuse_history(node: Node, service: str) -> None:
+    for peer, epoch in history(node, service).items():
+        raise Refused(
+            f"{service} has a history already: {peer} knows epoch {epoch}.",
+            remedy="This machine continues it: `appliance backup resync`, with --paper where it has no envelope.",
+        )
 
 
 def _create(layout: ServiceLayout) -> None:

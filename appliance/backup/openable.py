@@ -66,7 +66,7 @@ def open_best(
     """
     check_trusted(node, service)
     layout = node.service(service)
-    if source == LOCAL or (source == AUTO and _is_written_here(node, service)):
+    if source == LOCAL or (source == AUTO and is_written_here(node, service)):
         if not layout.repository.exists():
             raise NotFound(f"{service} has no repository here.", remedy="Say --from auto to open what a peer holds.")
         return OpenedSource(own_repository(layout), layout.catalogue, node.name, "", "")
@@ -80,7 +80,7 @@ def open_apart(node: Node, service: str, room: Path) -> OpenedSource:
     meanwhile takes no file away from under a long reading, and no backup has to wait for the reader's lock.
     """
     check_trusted(node, service)
-    if _is_written_here(node, service):
+    if is_written_here(node, service):
         choice = _sealed_here(node, service, room / LINKED)
     else:
         choice = _held_here(node, service, None, "")
@@ -126,7 +126,8 @@ def offer_less(node: Node, service: str, found: Survey, newest: str) -> tuple[st
     return tuple(head.peer for head in found.heads if newest not in head.held and (head.held or head.peer in holders))
 
 
-def _is_written_here(node: Node, service: str) -> bool:
+def is_written_here(node: Node, service: str) -> bool:
+    """Whether this machine is the present writer of `service`, by all that it knows."""
     grants = chain_of(node, service).grants()
     if not grants or not node.service(service).repository.exists():
         return False
@@ -161,7 +162,7 @@ def _newest(node: Node, service: str) -> _Choice:
 
 def _held_here(node: Node, service: str, name: str | None, told: str) -> _Choice:
     holding = node.holding(service)
-    home = _elsewhere(node, service) if _is_written_here(node, service) else node.service(service)
+    home = _elsewhere(node, service) if is_written_here(node, service) else node.service(service)
     return _Choice(read_held(node, service, name), lambda entry: holding.blob(entry.sha256), home, node.name, told)
 
 

@@ -64,7 +64,6 @@ def open_key(node: Node, service: str, folder: Path, identity: Secret | None = N
 
     Raise NotFound where there is no such envelope, Refused when it was sealed to another key.
     """
-    own = folder / "envelopes" / f"{node.name}.age"
     paper = folder / "envelopes" / f"{RECOVERY}.age"
     if identity is not None:
         if not paper.exists():
@@ -74,12 +73,18 @@ def open_key(node: Node, service: str, folder: Path, identity: Secret | None = N
         return open_envelope(paper.read_bytes(), identity)
     if (own_key := _key_here(node, service)) and own_key.repository == _repository_in(folder, own_key.repository):
         return own_key
+    handed = node.service(service).handed
+    own = handed if handed.exists() else folder / "envelopes" / f"{node.name}.age"
     if not own.exists():
         raise NotFound(
             f"no envelope of {service} is for {node.name}.",
             remedy="Open it with the paper: `appliance backup resync --paper`.",
         )
-    return open_envelope(own.read_bytes(), Secret((node.layout.keys / "age").read_bytes()))
+    return open_envelope(own.read_bytes(), own_age_key(node), repository=_repository_in(folder, ""))
+
+
+def own_age_key(node: Node) -> Secret:
+    return Secret((node.layout.keys / "age").read_bytes())
 
 
 def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, key: ServiceKey) -> Grant:
@@ -101,5 +106,6 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
             sealer_of(node).keep(service, [grant])
         remember(node, service, sealed)
         shutil.rmtree(folder)
+        layout.handed.unlink(missing_ok=True)
     node.journal.write("adopted", service=service, generation=str(sealed.header.id), epoch=grant.epoch)
     return grant

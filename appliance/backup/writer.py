@@ -37,7 +37,7 @@ from appliance.clock import utc_text
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import locked
 from appliance.territory.implicit import is_implicit
-from appliance.trust.grant import Grant
+from appliance.trust.grant import Grant, read_grant
 from appliance.trust.keys import load_key, public_line
 
 COMPACT_THRESHOLD_PERCENT = 50
@@ -134,6 +134,17 @@ def own_grant(node: Node, chain: Chain) -> Grant:
             remedy="Ask for a new grant (`appliance backup resync`).",
         )
     return grant
+
+
+def known_writer(node: Node, service: str) -> str:
+    """Who writes `service` as far as it is known here: by the newest grant of the chain or the vault, or as planned."""
+    chain, holding = chain_of(node, service), node.holding(service)
+    newest = max((*chain.grants(), *holding.epochs()), default=0)
+    if not newest:
+        return node.bundle.terms(service).origin
+    if newest in chain.grants():
+        return chain.grants()[newest].writer
+    return read_grant(holding.grant(newest), node.bundle.territory_key).writer
 
 
 def lost_now(node: Node, service: str) -> frozenset[str]:

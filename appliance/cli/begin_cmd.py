@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from appliance.backup.begin import begin as begin_service
-from appliance.backup.begin import chain_of, check_grant, take_first_grant
+from appliance.backup.begin import chain_of, check_grant, check_is_named, history, take_first_grant
 from appliance.backup.node import Node
 from appliance.cli.arguments import (
     FILE_TYPE,
@@ -37,8 +37,8 @@ REQUEST, GRANT = ".request", ".grant"
 def begin(service: str | None, every: bool, out: Path, dry_run: bool) -> None:
     """Make the repository and the key of SERVICE on its origin, and the signed request for its first grant.
 
-    With --all the node's own service is among them, and DIR gets a file SERVICE.request for each. Calling again gives
-    the same repository.
+    With --all the node's own service is among them, and DIR gets a file SERVICE.request for each; a service that peers
+    know already is left to `resync`. Calling again gives the same repository.
     """
     node = this_node()
     if (service is None) != every:
@@ -57,7 +57,12 @@ def begin(service: str | None, every: bool, out: Path, dry_run: bool) -> None:
 
 def _begin_all(node: Node, folder: Path, *, dry_run: bool) -> None:
     check_folder(folder)
-    names = _waiting(node)
+    check_is_named(node)
+    waiting = _waiting(node)
+    known = [name for name in waiting if not node.service(name).repository.exists() and history(node, name)]
+    for name in known:
+        say(f"{name} has a history at its peers: {command('backup', 'resync', '--all', '--request', str(folder))}")
+    names = [name for name in waiting if name not in known]
     if not names:
         raise NotFound(f"no service of {node.name} waits for its first grant.")
     begun = [_begin(node, name, folder / f"{name}{REQUEST}", dry_run=dry_run) for name in names]

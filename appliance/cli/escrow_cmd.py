@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.escrow_hand_cmd import hand, take
 from appliance.cli.options import options
 from appliance.cli.output import emit, say
 from appliance.clock import SystemClock, utc_text
@@ -40,6 +41,10 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be
 @click.group()
 def escrow() -> None:
     """The territory's recovery key, which exists on paper only, and the envelopes that it opens."""
+
+
+for verb in (hand, take):
+    escrow.add_command(verb)
 
 
 @escrow.command()

@@ -143,7 +143,7 @@ def show() -> None:
         "territory": opened.bundle.territory.name if opened else None,
         "territory_key": fingerprint(identity.territory_key),
         "serial": serial,
-        "in_bundle": bool(opened and identity.name in opened.bundle.members),
+        "in_bundle": bool(opened and _is_named(opened, shown)),
         "keys": asdict(shown),
         **part,
     }
@@ -162,6 +162,12 @@ def _shown(
         *((what.replace("_", " "), ", ".join(names) or "-") for what, names in part.items()),
     ]
     return "\n".join(f"{what:15}{value}" for what, value in rows)
+
+
+def _is_named(opened: Node, shown: PublicKeys) -> bool:
+    """Whether the bundle means this machine, not the one that was in its place before."""
+    member = opened.bundle.members.get(opened.name)
+    return member is not None and member.keys.sign == shown.sign
 
 
 def _part(opened: Node) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from appliance.cli.restore_source import (
     source_option,
 )
 from appliance.cli.this_node import this_layout, this_node
-from appliance.errors import WARNINGS, NotFound, UsageError
+from appliance.errors import WARNINGS, ApplianceError, NotFound, UsageError
 from appliance.restore import search
 from appliance.restore.contents import Contents
 from appliance.restore.job import Job, jobs
@@ -137,14 +137,16 @@ def all_(
 
 @restore.command("node")
 @place_options
+@click.option("--once", is_flag=True, help="Leave what this machine brought back in place before.")
 @source_option
 @paper_option
 @dry_run_option
-def node_(to: Path | None, in_place: bool, source: str, paper: bool, dry_run: bool) -> int | None:
+def node_(to: Path | None, in_place: bool, once: bool, source: str, paper: bool, dry_run: bool) -> int | None:
     """Bring back everything of which this node is the origin, each service in turn, for a machine that was replaced.
 
     With --to each service gets a folder of its own there. In place, a database is not loaded: `restore all` brings its
-    dump, and the sentence names it. The same command goes on after a cut.
+    dump, and the sentence names it. A service that cannot be opened stops no other. The same command goes on after a
+    cut.
     """
     _check_place(to, in_place)
     node = this_node()
@@ -152,19 +154,44 @@ def node_(to: Path | None, in_place: bool, source: str, paper: bool, dry_run: bo
     if not services:
         raise NotFound(f"{node.name} is the origin of no service.", remedy="Restore a service with `restore all`.")
     dumps = [it.name for it in services if in_place and it.kind == "postgresql"]
+    before = [it.name for it in services if once and in_place and _is_back(node.service(it.name).restores)]
     done: dict[str, Brought] = {}
-    for service in (it.name for it in services if it.name not in dumps):
-        opened = open_source(node, service, source, paper=paper)
-        wanted = Wanted(_newest(service, opened))
-        done[service] = _bring(node, service, opened, wanted, to=to and to / service, dry_run=dry_run)
+    failed: dict[str, ApplianceError] = {}
+    for service in (it.name for it in services if it.name not in (*dumps, *before)):
+        try:
+            opened = open_source(node, service, source, paper=paper)
+            wanted = Wanted(_newest(service, opened))
+            done[service] = _bring(node, service, opened, wanted, to=to and to / service, dry_run=dry_run)
+        except ApplianceError as error:
+            failed[service] = error
+    _tell_node(done, failed, dumps, before)
+    if failed:
+        return list(failed.values())[-1].exit_code
+    return WARNINGS if dumps or any(it.code for it in done.values()) else None
+
+
+def _is_back(restores: Path) -> bool:
+    """Whether everything of a service was brought back in place here, and that was not undone."""
+    return any(job.in_place and not job.paths and job.state == "done" for job in jobs(restores))
+
+
+def _tell_node(
+    done: Mapping[str, Brought], failed: Mapping[str, ApplianceError], dumps: Sequence[str], before: Sequence[str]
+) -> None:
+    sentences = {name: str(error) for name, error in failed.items()}
+    data = {name: it.data for name, it in done.items()}
+    lines = [f"{name}: {it.text}" for name, it in done.items()] + [
+        f"{name} was brought back before." for name in before
+    ]
     emit(
-        {"services": {name: it.data for name, it in done.items()}, "databases_left": dumps},
-        "\n".join(f"{name}: {it.text}" for name, it in done.items()) or "Nothing but databases.",
+        {"services": data, "failed": sentences, "databases_left": list(dumps), "before": list(before)},
+        "\n".join(lines) or "Nothing was brought back.",
     )
+    for name, sentence in sentences.items():
+        say(f"{name}: {sentence}")
     for name in dumps:
         line = command("restore", "all", "--service", name, "--to", "DIR")
         say(f"{name} is a database: bring its dump with {line}, then load it.")
-    return WARNINGS if dumps or any(it.code for it in done.values()) else None
 
 
 @restore.command()

@@ -1,0 +1,76 @@
+"""The keys of a lost machine's services for the machine in its place, which has no envelope that it can open.
+
+A standby, which may open them, seals each again to the age key that the signed bundle has for that node now: the
+territory's signature says who it is, so nobody need type the paper. Where no standby is left, the paper does the same
+once. What was handed stays a sealed envelope on the disk, and is dropped when the machine writes the service itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from appliance.backup.fetch import read_held
+from appliance.backup.node import Node
+from appliance.backup.resync import fetch_for_resync, open_key, own_age_key, staging
+from appliance.errors import ApplianceError, NotFound, Refused
+from appliance.escrow.envelopes import ServiceKey, open_envelope, read_key, seal
+from appliance.host.files import make_private_folder, write_atomic
+from appliance.secret import Secret
+
+
+def hand(node: Node, to: str) -> tuple[dict[str, bytes], dict[str, ApplianceError]]:
+    """An envelope for the node `to` of each service that begins there and that this node may open; and what it may
+    open and could not.
+    """
+    recipient = node.bundle.member(to).keys.age
+    envelopes: dict[str, bytes] = {}
+    failed: dict[str, ApplianceError] = {}
+    for service in node.bundle.territory.services_of(to):
+        if node.name not in service.standbys:
+            continue
+        try:
+            envelopes[service.name] = seal(_own_key(node, service.name), recipient)
+        except ApplianceError as error:
+            failed[service.name] = error
+    return envelopes, failed
+
+
+def take(node: Node, envelopes: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Keep the envelopes that were made for this node; which ones, by service.
+
+    Raise Refused, before any is kept, for one of a service that begins elsewhere or that was sealed to other keys.
+    """
+    for service, envelope in envelopes.items():
+        if node.bundle.terms(service).origin != node.name:
+            raise Refused(f"{service} does not begin at {node.name}.", remedy="Take what was handed to this node.")
+        open_envelope(envelope, own_age_key(node))
+    for service, envelope in envelopes.items():
+        _keep(node, service, envelope)
+    return tuple(sorted(envelopes))
+
+
+def take_by_paper(node: Node, service: str, paper: Secret) -> None:
+    """Fetch the newest generation of `service`, open its envelope with the recovery key, and keep the key sealed to
+    this machine.
+    """
+    fetch_for_resync(node, service)
+    key = open_key(node, service, staging(node, service), paper)
+    _keep(node, service, seal(key, node.bundle.member(node.name).keys.age))
+
+
+def _keep(node: Node, service: str, envelope: bytes) -> None:
+    layout = node.service(service)
+    make_private_folder(layout.root)
+    write_atomic(layout.handed, envelope, mode=0o600)
+    node.journal.write("key-handed", service=service)
+
+
+def _own_key(node: Node, service: str) -> ServiceKey:
+    """From what is written here after a takeover, else from this node's envelope in what it holds."""
+    if (node.service(service).key / "keyfile").exists():
+        return read_key(node.service(service).key)
+    mine = f"envelopes/{node.name}.age"
+    entry = next((entry for entry in read_held(node, service).entries if entry.path == mine), None)
+    if entry is None:
+        raise NotFound(f"no envelope of {service} is for {node.name}.", remedy="Open it with the paper.")
+    return open_envelope(node.holding(service).blob(entry.sha256).read_bytes(), own_age_key(node))

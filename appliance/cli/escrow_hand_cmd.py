@@ -1,0 +1,83 @@
+"""`appliance escrow hand` and `take`: the keys of a lost machine's services for the machine in its place."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from pathlib import Path
+
+import click
+
+from appliance.backup.begin import history
+from appliance.backup.handing import hand as seal_to
+from appliance.backup.handing import take as keep
+from appliance.backup.handing import take_by_paper
+from appliance.backup.node import Node
+from appliance.backup.openable import is_written_here
+from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, read_file
+from appliance.cli.output import emit, say
+from appliance.cli.this_node import this_node, typed_paper
+from appliance.errors import WARNINGS, IntegrityError, NotFound, UsageError
+
+
+@click.command()
+@click.argument("node", metavar="NODE", type=NAME_TYPE)
+def hand(node: str) -> int | None:
+    """Seal the key of each service of NODE that this standby may open to the machine that the bundle names NODE now.
+
+    The result, one JSON object, is sealed: it may go there in any way. Ends with 1 when a service could not be opened.
+    """
+    envelopes, failed = seal_to(this_node(), node)
+    if not envelopes and not failed:
+        raise NotFound(f"this node is a standby of no service of {node}.", remedy="See `appliance territory show`.")
+    for service, error in failed.items():
+        say(f"{service}: {error}")
+    shown = {name: base64.b64encode(raw).decode() for name, raw in envelopes.items()}
+    click.echo(json.dumps({"node": node, "envelopes": shown, "failed": sorted(failed)}))
+    say(f"Next, on {node}: {command('escrow', 'take', 'FILE')}")
+    return WARNINGS if failed else None
+
+
+@click.command()
+@click.argument("file", metavar="[FILE]", type=FILE_TYPE, required=False)
+@click.option("--paper", is_flag=True, help="Instead of a file: the recovery key, typed without echo.")
+@dry_run_option
+def take(file: Path | None, paper: bool, dry_run: bool) -> None:
+    """Keep what `escrow hand` made for this node, so that it opens and continues its services without the paper.
+
+    With --paper, the newest generation of each of its services is fetched and opened with the recovery key, once.
+    """
+    node = this_node()
+    if (file is None) != paper:
+        raise UsageError("what opens the services?", remedy="Give the FILE of `appliance escrow hand`, or --paper.")
+    if file is None:
+        names = _lacking(node)
+        if not dry_run:
+            for name in names:
+                take_by_paper(node, name, typed_paper())
+    else:
+        handed = _read(file)
+        names = tuple(sorted(handed)) if dry_run else keep(node, handed)
+    emit(
+        {"node": node.name, "taken": list(names), "written": not dry_run},
+        f"{node.name} {'would open' if dry_run else 'can open'}: {', '.join(names) or 'nothing more'}.",
+    )
+    if not dry_run:
+        say(f"Next: {command('restore', 'node', '--in-place', '--once')}")
+
+
+def _lacking(node: Node) -> tuple[str, ...]:
+    """The services of this node that it does not write and has no envelope for, though peers hold them."""
+    own = (service.name for service in node.bundle.territory.services_of(node.name))
+    here = (name for name in own if not is_written_here(node, name) and not node.service(name).handed.exists())
+    return tuple(name for name in here if history(node, name))
+
+
+def _read(file: Path) -> dict[str, bytes]:
+    try:
+        handed = json.loads(read_file(file))["envelopes"]
+        return {str(service): base64.b64decode(text, validate=True) for service, text in handed.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+        remedy = "It is what `appliance escrow hand` printed; make it again."
+        raise IntegrityError("these are no envelopes.", where=str(file), remedy=remedy) from error

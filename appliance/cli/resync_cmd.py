@@ -1,0 +1,210 @@
+"""`appliance backup resync`: continue a service from what its peers hold, one by its name or all of a new machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.backup.begin import chain_of, check_grant, check_is_named, history
+from appliance.backup.fetch import Survey, short_name, survey
+from appliance.backup.fetched import load_fetched, remember_fetched
+from appliance.backup.node import Node
+from appliance.backup.openable import is_written_here, key_of, offer_less
+from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch, staging
+from appliance.backup.writer import known_writer
+from appliance.cli import backup_text as text
+from appliance.cli.arguments import (
+    FILE_TYPE,
+    NAME_TYPE,
+    check_folder,
+    check_writable,
+    command,
+    dry_run_option,
+    naming,
+    read_file,
+    write_file,
+)
+from appliance.cli.begin_cmd import GRANT, REQUEST, say_grant
+from appliance.cli.output import emit, say
+from appliance.cli.this_node import this_node, typed_paper
+from appliance.errors import WARNINGS, ApplianceError, NotFound, UsageError
+from appliance.trust.grant import Grant, read_grant
+
+ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
+REASON = "continued by this node"
+
+
+@click.command()
+@click.argument("service", type=NAME_TYPE, required=False)
+@click.option("--all", "every", is_flag=True, help="Every service of this node that its peers know and it does not.")
+@click.option("--request", "asked", metavar="OUT|DIR", type=FILE_TYPE, help="First step: fetch, and ask to go on.")
+@click.option("--reason", default=REASON, show_default=True, help="Why, for who grants it.")
+@click.option("--grant", "granted", metavar="GRANT|DIR", type=FILE_TYPE, help="Second step: adopt, and go on.")
+@click.option("--paper", is_flag=True, help="Open it with the recovery key, typed without echo (or on standard input).")
+@click.option("--generation", metavar="2.7", help="With --request: from this one, the last good one, not the newest.")
+@dry_run_option
+def resync(
+    service: str | None,
+    every: bool,
+    asked: Path | None,
+    reason: str,
+    granted: Path | None,
+    paper: bool,
+    generation: str | None,
+    dry_run: bool,
+) -> int | None:
+    """Continue SERVICE from what its peers hold: after a loss, a rollback, a replacement, or on a standby.
+
+    In two steps: --request OUT fetches the newest generation that anybody attests and asks for a grant; --grant GRANT
+    adopts what was fetched and goes on writing. What was here before is kept beside it. Ends with 1 when a peer did
+    not answer or offers less than the newest. With --all, DIR has a file for each service; grants that are not for
+    this machine are passed over.
+    """
+    if (asked is None) == (granted is None):
+        raise UsageError("resync is one of two steps.", remedy="Give --request OUT first, --grant GRANT afterwards.")
+    if (service is None) != every or (every and generation):
+        raise UsageError("which service shall be continued?", remedy="Give its name, or --all.")
+    node = this_node()
+    if service is None:
+        if asked:
+            return _ask_for_all(node, asked, reason, dry_run)
+        assert granted is not None
+        _take_all(node, granted, paper, dry_run)
+        return None
+    if dry_run:
+        return _show_survey(node, service)
+    if asked:
+        return _ask_for_one(node, service, asked, reason, generation)
+    assert granted is not None
+    raw = read_file(granted)
+    # A wrong grant is refused before anybody types a key.
+    with naming(granted, "a grant"):
+        check_grant(node, service, raw)
+    shown = _continue(node, service, raw, paper=paper)
+    emit(shown, _continued_text(shown))
+    say(f"Next: {command('backup', 'run', service)}")
+    return None
+
+
+def _ask_for_one(node: Node, service: str, out: Path, reason: str, generation: str | None) -> int | None:
+    check_writable(out)
+    shown, found = _ask(node, service, out, reason, generation)
+    newest = found.newest().name
+    emit(
+        shown,
+        f"{text.survey_text(found, newest)}\n"
+        f"Generation {shown['generation']} is here; the request to continue it is {out}.",
+    )
+    code = _warn(node, service, found)
+    paper = ("--paper",) if not shown["opens"] else ()
+    say_grant(str(out), f"{service}{GRANT}", "backup", "resync", service, "--grant", f"{service}{GRANT}", *paper)
+    return code
+
+
+def _ask_for_all(node: Node, folder: Path, reason: str, dry_run: bool) -> int | None:
+    check_folder(folder)
+    check_is_named(node)
+    names = _to_continue(node)
+    if not names:
+        raise NotFound(f"no service of {node.name} waits to be continued here.")
+    if dry_run:
+        emit({"services": [{"service": name} for name in names]}, f"Would be continued: {', '.join(names)}.")
+        return None
+    shown, code = [], None
+    for name in names:
+        answer, found = _ask(node, name, folder / f"{name}{REQUEST}", reason, None)
+        shown.append(answer)
+        code = _warn(node, name, found) or code
+    emit(
+        {"services": shown}, "\n".join(f"{it['service']}: {it['generation']}; request: {it['request']}" for it in shown)
+    )
+    paper = () if all(it["opens"] for it in shown) else ("--paper",)
+    say_grant(f"{folder}/*{REQUEST}", str(folder), "backup", "resync", "--all", "--grant", str(folder), *paper)
+    return code
+
+
+def _take_all(node: Node, folder: Path, paper: bool, dry_run: bool) -> None:
+    grants = {name: raw for name in _to_continue(node) if (raw := _grant_for(node, name, folder / f"{name}{GRANT}"))}
+    if not grants:
+        raise NotFound("no grant that this machine waits for is there.", where=str(folder))
+    if dry_run:
+        emit({"grants": [{"service": name} for name in grants]}, f"Would be continued: {', '.join(grants)}.")
+        return
+    done = [_continue(node, name, raw, paper=paper) for name, raw in grants.items()]
+    emit({"grants": done}, "\n".join(_continued_text(it) for it in done))
+    say(f"Next: {command('status')}")
+
+
+def _to_continue(node: Node) -> list[str]:
+    """The services that begin at this node, have a history, and are not written by this machine."""
+    own = sorted(service.name for service in node.bundle.territory.services_of(node.name))
+    others = [name for name in own if not is_written_here(node, name)]
+    return [name for name in others if chain_of(node, name).grants() or history(node, name)]
+
+
+def _grant_for(node: Node, service: str, file: Path) -> bytes | None:
+    """The grant in `file`, when it is a new one for this machine and what it asked for: others are earlier answers."""
+    try:
+        raw = read_file(file)
+        with naming(file, "a grant"):
+            grant = read_grant(raw, node.bundle.territory_key)
+    except NotFound:
+        return None
+    mine = grant.writer == node.name and grant.writer_key == node.bundle.member(node.name).keys.sign
+    return raw if mine and grant.epoch > max(chain_of(node, service).grants(), default=0) else None
+
+
+def _ask(node: Node, service: str, out: Path, reason: str, generation: str | None) -> tuple[dict[str, Any], Survey]:
+    """Fetch, and write the request; what there is to say of it, and what the peers said."""
+    if (present := known_writer(node, service)) != node.name:
+        say(f"{service} is written by {present}: continue it here only if that node is lost or has stopped.")
+    sealed, found = fetch_for_resync(node, service, generation)
+    remember_fetched(node, service, sealed)
+    write_file(out, request_after_fetch(node, service, found, reason))
+    newest = found.newest().name
+    told = text.survey_json(found, newest, offer_less(node, service, found, newest))
+    shown = {"service": service, "generation": str(sealed.header.id), "request": str(out)}
+    return {**shown, "opens": _opens(node, service), **told}, found
+
+
+def _opens(node: Node, service: str) -> bool:
+    """Whether what this node has opens what was fetched, without the paper."""
+    try:
+        key_of(node, service, staging(node, service), None)
+    except ApplianceError:
+        return False
+    return True
+
+
+def _continue(node: Node, service: str, raw_grant: bytes, *, paper: bool) -> dict[str, Any]:
+    secret = typed_paper() if paper else None
+    sealed = load_fetched(node, service)
+    key = key_of(node, service, staging(node, service), secret)
+    taken: Grant = continue_under(node, service, sealed, raw_grant, key)
+    return {"service": service, "generation": str(sealed.header.id), "epoch": taken.epoch, "writer": taken.writer}
+
+
+def _continued_text(shown: dict[str, Any]) -> str:
+    return "{writer} continues {service} from generation {generation} in epoch {epoch}.".format(**shown)
+
+
+def _show_survey(node: Node, service: str) -> int | None:
+    terms = node.bundle.terms(service)
+    found = survey(node, service, tuple(peer for peer in (*terms.holders, *terms.spares) if peer != node.name))
+    newest = found.newest().name
+    less = offer_less(node, service, found, newest)
+    emit({"service": service, **text.survey_json(found, newest, less)}, text.survey_text(found, newest))
+    return _warn(node, service, found)
+
+
+def _warn(node: Node, service: str, found: Survey) -> int | None:
+    """Say what makes the newest doubtful; WARNINGS when anything does."""
+    newest = found.newest().name
+    less = offer_less(node, service, found, newest)
+    if less:
+        say(f"Warning: {', '.join(less)} should hold generation {short_name(newest)} and does not offer it.")
+    if found.told():
+        say(f"Warning: {found.told()}")
+    return WARNINGS if less or found.silent or len(found.heads) < ANSWERS_MIN else None

@@ -1,0 +1,104 @@
+"""A machine in the place of a dead one gets everything back: with a standby left nobody types the paper, else once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from appliance.backup import writer
+from appliance.escrow.age import generate
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.restore.record import compare, take
+from tests.integration.cli.typed import answer_of, type_at
+
+NODE, SERVICE = "commune-a", "docs-a"
+BACK = ("restore", "node", "--in-place", "--once")
+
+
+def replace_node(territory: ProcessTerritory) -> None:
+    """Another machine with keys of its own stands where the node stood, and the next bundle names it."""
+    territory.nodes[NODE].wipe()
+    territory.add_node(NODE)
+    territory.sign()
+
+
+def answer(territory: ProcessTerritory, request: Path) -> None:
+    grant = territory.grant(request.read_bytes(), NODE)
+    request.with_suffix(".grant").write_bytes(grant)
+
+
+def test_a_machine_that_the_bundle_does_not_name_yet_begins_nothing(
+    territory: ProcessTerritory, tmp_path: Path
+) -> None:
+    territory.nodes[NODE].wipe()
+    old = territory.members[NODE]
+    territory.add_node(NODE)
+    territory.members[NODE] = old
+    territory.sign()
+    for *verb, out in (
+        ("begin", SERVICE, "--out", str(tmp_path / "out")),
+        ("resync", "--all", "--request", str(tmp_path)),
+    ):
+        assert "its keys are others" in type_at(territory, NODE, "backup", *verb, out, code=8)
+    assert type_at(territory, NODE, "node", "show")["in_bundle"] is False
+    assert not territory.nodes[NODE].layout.service(SERVICE).repository.exists()
+
+
+def test_a_standby_hands_the_keys_over_and_the_machine_goes_on(
+    territory: ProcessTerritory, documents: Path, tmp_path: Path
+) -> None:
+    before = take(documents, as_root=False)
+    writer.run(territory.open(NODE), SERVICE)
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    replace_node(territory)
+    shutil.rmtree(documents)
+
+    refused = json.loads(territory.nodes[NODE].cli("--json", *BACK, check=False).stdout)
+    assert "add --paper" in refused["failed"][SERVICE]
+    assert "standby of no service" in type_at(territory, "commune-b", "escrow", "hand", NODE, code=3)
+    handed = desk / "handed.json"
+    handed.write_text(json.dumps(type_at(territory, "hermitage", "escrow", "hand", NODE)))
+    assert "does not begin at commune-c" in type_at(territory, "commune-c", "escrow", "take", str(handed), code=8)
+    assert type_at(territory, NODE, "escrow", "take", str(handed))["taken"] == [SERVICE]
+
+    assert type_at(territory, NODE, *BACK)["services"][SERVICE]["warnings"] == []
+    assert [str(it) for it in compare(before, take(documents, as_root=False))] == []
+    (documents / "written since").write_text("stays")
+    assert type_at(territory, NODE, *BACK)["before"] == [SERVICE]
+    assert (documents / "written since").read_text() == "stays"
+
+    resync = ("backup", "resync", "--all")
+    assert "has a history" in type_at(territory, NODE, "backup", "begin", SERVICE, "--out", str(desk / "x"), code=8)
+    begin_all = ("backup", "begin", "--all", "--out", str(desk))
+    assert "waits for its first grant" in type_at(territory, NODE, *begin_all, code=3)
+    assert "no grant that this machine waits for" in type_at(territory, NODE, *resync, "--grant", str(desk), code=3)
+    asked = type_at(territory, NODE, *resync, "--request", str(desk))["services"]
+    assert [(it["service"], it["opens"]) for it in asked] == [(SERVICE, True)]
+    answer(territory, desk / f"{SERVICE}.request")
+    taken = type_at(territory, NODE, *resync, "--grant", str(desk))["grants"]
+    assert [(it["service"], it["writer"]) for it in taken] == [(SERVICE, NODE)]
+    assert "waits to be continued" in type_at(territory, NODE, *resync, "--request", str(desk), code=3)
+    assert not territory.nodes[NODE].layout.service(SERVICE).handed.exists()
+    assert type_at(territory, NODE, "backup", "run", SERVICE)["safety"]["safe"]
+
+
+def test_where_no_standby_is_left_the_paper_is_typed_once(
+    territory: ProcessTerritory, documents: Path, tmp_path: Path
+) -> None:
+    paper = generate()
+    territory.recovery = paper.public
+    territory.sign()
+    before = take(documents, as_root=False)
+    writer.run(territory.open(NODE), SERVICE)
+    replace_node(territory)
+    territory.nodes["hermitage"].stop()
+    shutil.rmtree(documents)
+    words = ("--json", "escrow", "take", "--paper")
+    typed = territory.nodes[NODE].cli(*words, stdin=paper.secret.reveal(), check=False)
+    assert answer_of(typed, 0)["taken"] == [SERVICE]
+    assert type_at(territory, NODE, *BACK)["failed"] == {}
+    assert [str(it) for it in compare(before, take(documents, as_root=False))] == []
+    asked = type_at(territory, NODE, "backup", "resync", "--all", "--request", str(tmp_path), code=1)["services"]
+    assert [it["opens"] for it in asked] == [True]
