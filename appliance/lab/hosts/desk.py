@@ -18,6 +18,7 @@ from appliance.escrow.age import RecoveryKey
 from appliance.escrow.ceremony import ceremony
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.plan import UPLINKS
 from appliance.secret import Secret
 from appliance.trust.keys import create_key
 
@@ -97,7 +98,8 @@ def group_vars(lab: Lab, package: Path) -> str:
         "ansible_ssh_extra_args": f"-F {lab.own.ssh_config}",
         # Connections that are kept open end with the lab.
         "ansible_control_path_dir": str(lab.own.control_paths),
-        "firewall_operators": [f"{lab.state.way.core}/32"],
+        # All labs of this machine: a copy of a lab comes from another address.
+        "firewall_operators": [str(UPLINKS)],
         "agent_deb": str(package),
     }
     return "---\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
