@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import make_private_folder, write_atomic
-from appliance.host.layout import NodeLayout
+from appliance.host.layout import NodeLayout, state_of_this_host
 from appliance.trust.bundle import Bundle, load_bundle
 from appliance.trust.keys import PublicKeys, create_keys
+
+PIN_OF_A_HOST = Path("/etc/appliance/territory.pub")
+"""On a host the account of the node could write another key into its own folder, and sign itself a bundle with it, by
+which root sets up the host and the sealer thins. So both compare it with what root was given."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,24 @@ def create_identity(layout: NodeLayout, name: str, territory_key: str) -> Public
 
 
 def load_identity(layout: NodeLayout) -> Identity:
+    """Who the node is; raise NotFound or IntegrityError when its folder does not say, or says other than its host."""
+    identity = _read_identity(layout)
+    if _pinned(layout) not in ("", identity.territory_key):
+        raise IntegrityError(
+            f"it names another territory's key than {PIN_OF_A_HOST}, which root wrote.",
+            where=str(layout.identity),
+            remedy="Find out who changed it: whoever signs bundles decides who may enter this host.",
+        )
+    return identity
+
+
+def _pinned(layout: NodeLayout) -> str:
+    """The territory's key as root was given it; "" in process mode, and where nobody gave it."""
+    on_host = layout.root == state_of_this_host() and PIN_OF_A_HOST.exists()
+    return " ".join(PIN_OF_A_HOST.read_text().split()[:2]) if on_host else ""
+
+
+def _read_identity(layout: NodeLayout) -> Identity:
     try:
         fields = json.loads(layout.identity.read_bytes())
         return Identity(fields["node"], fields["territory_key"])

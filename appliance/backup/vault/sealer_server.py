@@ -32,9 +32,9 @@ from appliance.backup.vault.sealer import Papers
 from appliance.backup.vault.sealer_here import HereSealer
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.wire import Channel, Closed
-from appliance.errors import ApplianceError, Forbidden, IntegrityError
+from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused
 from appliance.host import peer
-from appliance.host.files import locked
+from appliance.host.files import locked, write_atomic
 from appliance.trust.generation import Header, parse_list
 from appliance.trust.grant import Grant
 from appliance.trust.signed import SHA256
@@ -191,14 +191,17 @@ class Server:
             status = (self._state / "bundle").stat()
             mark = (status.st_ino, status.st_mtime_ns)
             if self._node is None or self._node[0] != mark:
-                self._node = (mark, open_node(self._state))
+                self._node = (mark, _not_older(open_node(self._state)))
             return self._node[1]
 
     def serve(self, listener: socket.socket) -> None:
         """Answer for ever; in between, write down how the ageing clock stands."""
         listener.settimeout(TICK_SECONDS)
         while True:
-            self.node().ageing.now()
+            try:
+                self.node().ageing.now()
+            except (ApplianceError, OSError) as error:  # whoever asks is told too; a better bundle may come
+                print(error, file=sys.stderr, flush=True)
             with contextlib.suppress(TimeoutError):
                 connection, _ = listener.accept()
                 self._seats.acquire()
@@ -240,6 +243,21 @@ class Server:
         if giver == self._state.stat().st_uid:
             return NODE_MAY
         return RECEIVER_MAY if giver == self._receiver else {}
+
+
+def _not_older(node: Node) -> Node:
+    """`node`; raise Refused when its bundle is older than one it had: that could name a shorter lock. The agent, whose
+    file the bundle is, cannot write in the vault."""
+    newest = node.layout.vault / "serial"
+    known = int(newest.read_text()) if newest.exists() else 0
+    if node.bundle.serial < known:
+        raise Refused(
+            f"bundle {node.bundle.serial} is older than bundle {known}, by which the sealer lived.",
+            remedy="Accept the newest again: `appliance node accept`.",
+        )
+    if node.bundle.serial > known:
+        write_atomic(newest, str(node.bundle.serial).encode())
+    return node
 
 
 @contextlib.contextmanager

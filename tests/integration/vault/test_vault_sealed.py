@@ -18,6 +18,7 @@ from appliance.backup.vault.sealer_choice import helper
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NotFound, Refused
 from appliance.host import peer
+from appliance.host.files import write_atomic
 from appliance.trust.grant import Grant, make_grant, make_request, read_request
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.receipt import make_receipt
@@ -286,6 +287,19 @@ def test_nothing_is_claimed_of_which_the_sealer_itself_lacks_a_blob(
 ) -> None:
     answer = place.as_receiver(lambda node, sealer: sealer.publish(SERVICE, offer_of(node, chain[1:], [grant]), None))
     assert (answer, held(place)) == (None, [chain[0].name])
+
+
+def test_an_older_bundle_which_could_name_a_shorter_lock_is_not_lived_by(place: Place, chain: list[Generation]) -> None:
+    bundle = place.desk.layout(HOLDER).bundle
+    older = bundle.read_bytes()
+    place.desk.sign()
+    newer = bundle.read_bytes()
+    place.as_receiver(ASKED["doubt"])
+    write_atomic(bundle, older)
+    with pytest.raises(Refused, match="older"):
+        place.as_node(ASKED["thin"])
+    write_atomic(bundle, newer)
+    assert place.as_node(ASKED["thin"]) is not None
 
 
 # What is done to it
