@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from appliance.backup.fetch import read_held
 from appliance.backup.node import Node
+from appliance.backup.openable import is_written_here
 from appliance.backup.resync import fetch_for_resync, open_key, own_age_key, staging
 from appliance.errors import ApplianceError, NotFound, Refused
 from appliance.escrow.envelopes import ServiceKey, open_envelope, read_key, seal
@@ -36,7 +37,7 @@ def hand(node: Node, to: str) -> tuple[dict[str, bytes], dict[str, ApplianceErro
 
 
 def take(node: Node, envelopes: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Keep the envelopes that were made for this node; which ones, by service.
+    """Keep the envelopes that were made for this node, of services that it does not write yet; which ones, by service.
 
     Raise Refused, before any is kept, for one of a service that begins elsewhere or that was sealed to other keys.
     """
@@ -44,9 +45,10 @@ def take(node: Node, envelopes: Mapping[str, bytes]) -> tuple[str, ...]:
         if node.bundle.terms(service).origin != node.name:
             raise Refused(f"{service} does not begin at {node.name}.", remedy="Take what was handed to this node.")
         open_envelope(envelope, own_age_key(node))
-    for service, envelope in envelopes.items():
-        _keep(node, service, envelope)
-    return tuple(sorted(envelopes))
+    lacking = [service for service in sorted(envelopes) if not is_written_here(node, service)]
+    for service in lacking:
+        _keep(node, service, envelopes[service])
+    return tuple(lacking)
 
 
 def take_by_paper(node: Node, service: str, paper: Secret) -> None:

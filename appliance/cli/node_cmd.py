@@ -15,6 +15,7 @@ from appliance.backup.node import Node, open_node
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, naming, read_file
 from appliance.cli.node_apply_cmd import apply
 from appliance.cli.node_collect_cmd import collect
+from appliance.cli.node_leave_cmd import leave
 from appliance.cli.node_meet_cmd import meet
 from appliance.cli.node_mesh_cmd import mesh
 from appliance.cli.output import SCHEMA, emit, say
@@ -38,6 +39,7 @@ node.add_command(apply)
 node.add_command(mesh)
 node.add_command(meet)
 node.add_command(collect)
+node.add_command(leave)
 
 
 @node.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,14 @@ import click
 from appliance.agent import memory
 from appliance.agent.observe import Observer, now_of, see_agent
 from appliance.backup.node import Node
-from appliance.cli.arguments import command
+from appliance.cli.arguments import FILE_TYPE, command, read_file
 from appliance.cli.output import emit
-from appliance.cli.status_text import status_json, status_text
+from appliance.cli.status_text import status_json, status_text, worse_json, worse_line
 from appliance.cli.this_node import this_node
-from appliance.errors import OK, WARNINGS, ApplianceError
+from appliance.errors import OK, WARNINGS, ApplianceError, IntegrityError
 from appliance.host.layout import NodeLayout, state_of_this_host
-from appliance.monitor.states import Reason, State
+from appliance.monitor.compare import Subject, worse
+from appliance.monitor.states import ORDER, Reason, State
 from appliance.monitor.status import judge
 from appliance.monitor.view import AgentSeen
 from appliance.trust.keys import PURPOSES
@@ -32,7 +34,14 @@ EXIT_CODES: dict[State, int] = {
 
 
 @click.command()
-def status() -> int:
+@click.option(
+    "--not-worse-than",
+    "before",
+    metavar="FILE",
+    type=FILE_TYPE,
+    help="What `appliance --json status` said: end with 4 when the agent stands or anything is worse now, else with 0.",
+)
+def status(before: Path | None) -> int:
     """Say how safe each service of this node is, how fresh what it holds for others, and how it does itself.
 
     The worst comes first. Ends with 0 when all is well, 1 when something must be looked at, 4 when something failed or
@@ -43,8 +52,25 @@ def status() -> int:
     agent = _started_by_hand(see_agent(node.layout), node.layout)
     view = Observer().look(node, now, memory.load(memory.path_of(node.layout), running=agent.runs), thorough=True)
     found = judge(view, now, agent, tuple(_keys(node)))
-    emit(status_json(found), status_text(found))
-    return EXIT_CODES[found.state]
+    if before is None:
+        emit(status_json(found), status_text(found))
+        return EXIT_CODES[found.state]
+    changed = worse(_earlier(before), found)
+    emit(
+        {**status_json(found), "worse": [worse_json(it) for it in changed]},
+        "\n".join(worse_line(it) for it in changed) or f"{node.name} is not worse than it was.",
+    )
+    return ApplianceError.exit_code if changed else OK
+
+
+def _earlier(file: Path) -> dict[Subject, State]:
+    """The state of each thing that was judged, in what `appliance --json status` said."""
+    try:
+        judged = json.loads(read_file(file))["judged"]
+        return {(str(it["subject"]), str(it["role"])): ORDER[ORDER.index(it["state"])] for it in judged}
+    except (ValueError, KeyError, TypeError) as error:
+        remedy = "It is what `appliance --json status` printed."
+        raise IntegrityError("this is no status of a node.", where=str(file), remedy=remedy) from error
 
 
 def _started_by_hand(agent: AgentSeen, layout: NodeLayout) -> AgentSeen:

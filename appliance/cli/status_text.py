@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from appliance.cli.arguments import printable
+from appliance.monitor.compare import Worse
 from appliance.monitor.states import Judged
 from appliance.monitor.status import Status
 from appliance.units import format_duration
@@ -30,6 +31,16 @@ def status_json(status: Status) -> dict[str, Any]:
             for it in status.judged
         ],
     }
+
+
+def worse_json(it: Worse) -> dict[str, Any]:
+    return {"subject": it.judged.subject, "role": it.judged.role, "before": it.before, "now": it.judged.state}
+
+
+def worse_line(it: Worse) -> str:
+    """One sentence: what was what, and why it is not any more."""
+    told = " ".join(f"{printable(reason.sentence)} {reason.remedy}".rstrip() for reason in it.judged.reasons)
+    return f"{it.judged.subject} ({_ROLES.get(it.judged.role, it.judged.role)}) was {it.before}: {told}"
 
 
 def status_text(status: Status) -> str:

@@ -21,6 +21,7 @@ from appliance.cli.arguments import NAME_TYPE, dry_run_option, service_argument
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.cli.vault_care_cmd import held_services, repair, scrub, thin
+from appliance.cli.vault_peers_cmd import ask, exchange
 from appliance.errors import ApplianceError
 from appliance.units import format_bytes
 
@@ -30,7 +31,7 @@ def vault() -> None:
     """What this node holds for others, sealed and, unless it is a standby, unreadable here."""
 
 
-for verb in (scrub, repair, thin):
+for verb in (scrub, repair, thin, ask, exchange):
     vault.add_command(verb)
 
 
@@ -44,7 +45,8 @@ def list_(service: str | None) -> None:
         (it["service"], it["generations"], it["newest"] or "-", _size(it["used_bytes"]), _size(it["quota_bytes"]))
         for it in found
     ]
-    emit({"services": found}, table(("SERVICE", "GENERATIONS", "NEWEST", "USED", "QUOTA"), rows))
+    text = table(("SERVICE", "GENERATIONS", "NEWEST", "USED", "QUOTA"), rows)
+    emit({"node": node.name, "services": [{**it, **holds_json(node, it["service"])} for it in found]}, text)
 
 
 @vault.command()
@@ -90,6 +92,12 @@ def replicate(service: str, peer: str, dry_run: bool) -> None:
         f"{peer} took {len(done.taken)} generations of {service}, {format_bytes(done.bytes_sent)} sent.",
     )
     say(f"Next, on {peer}: appliance vault show {service}")
+
+
+def holds_json(node: Node, service: str) -> dict[str, list[str]]:
+    """The generations of `service` held here, and those that this node's own rules let go, by their full names."""
+    stored = node.holding(service).stored()
+    return {"held": [it.name for it in stored if it.held], "let_go": [it.name for it in stored if it.thinned]}
 
 
 def _summary(node: Node, service: str) -> dict[str, Any]:

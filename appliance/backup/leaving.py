@@ -1,0 +1,67 @@
+"""May a node leave? Only when each service that it holds for others is as safe without it. Pure.
+
+What the others hold is what their own disks say, brought here by whoever leads the departure: the node that leaves is
+no holder any more by then, so no vault would tell it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from appliance.territory.implicit import is_implicit
+from appliance.trust.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Holds:
+    """The generations of one service at one node, by their names: those it holds, and those its own rules let go."""
+
+    held: Collection[str]
+    let_go: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why `service` is in the way."""
+
+    service: str
+    why: str
+
+
+type Holdings = Mapping[str, Mapping[str, Holds]]
+"""By node, then by service."""
+
+
+def missing(bundle: Bundle, leaver: str, holdings: Holdings, writers: Mapping[str, str]) -> tuple[Missing, ...]:
+    """All that is in the way of `leaver`; `writers` has who writes each service that it holds."""
+    return (*_roles(bundle, leaver), *_copies(bundle, leaver, holdings, writers))
+
+
+def _roles(bundle: Bundle, leaver: str) -> Iterator[Missing]:
+    """What the signed territory still wants of it."""
+    for name in sorted(bundle.territory.services):
+        terms = bundle.terms(name)
+        if terms.origin == leaver and not is_implicit(terms.service):
+            yield Missing(name, f"it begins at {leaver}: give it another node in territory.yml, or take it out.")
+        if leaver in terms.holders:
+            yield Missing(name, f"{leaver} shall hold it: say `offered: 0` of {leaver} in territory.yml.")
+
+
+def _copies(bundle: Bundle, leaver: str, holdings: Holdings, writers: Mapping[str, str]) -> Iterator[Missing]:
+    for name, here in sorted(holdings.get(leaver, {}).items()):
+        if name not in bundle.territory.services or not here.held:
+            continue
+        there = {node: of[name] for node, of in holdings.items() if node != leaver and name in of}
+        newest = max(generation for holds in (here, *there.values()) for generation in holds.held)
+        keepers = tuple(sorted(node for node, holds in there.items() if newest in holds.held))
+        copies, counted = bundle.terms(name).service.copies, bundle.counted(writers[name], keepers)
+        if len(counted) < copies:
+            yield Missing(name, f"its newest generation is safe at {len(counted)} of {copies} ({_names(counted)}).")
+        known = {generation for holds in there.values() for generation in (*holds.held, *holds.let_go)}
+        if only := set(here.held) - known:
+            yield Missing(name, f"{len(only)} of its generations are nowhere else.")
+
+
+def _names(nodes: Collection[str]) -> str:
+    return ", ".join(nodes) or "nobody"

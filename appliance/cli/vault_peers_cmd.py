@@ -1,0 +1,84 @@
+"""`appliance vault ask` and `exchange`: whether the vaults of the peers answer, and what each of them lacks, now."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import click
+
+from appliance.backup.exchange import catch_up
+from appliance.backup.exchange import exchange as compare_holders
+from appliance.backup.node import Node
+from appliance.backup.peers import connect
+from appliance.backup.replicate import Replicated
+from appliance.cli.arguments import NAME_TYPE
+from appliance.cli.output import emit, table
+from appliance.cli.this_node import this_node
+from appliance.cli.vault_care_cmd import held_services
+from appliance.errors import WARNINGS, ApplianceError, NotFound, Unreachable
+from appliance.territory.implicit import implicit_name
+
+
+@click.command()
+@click.argument("peers", metavar="[PEER...]", type=NAME_TYPE, nargs=-1)
+def ask(peers: tuple[str, ...]) -> int | None:
+    """Ask the vault of each PEER, by default of all, for a word: over the network, through its door, to its end.
+
+    A vault that refuses the question has answered. Ends with 7 when one did not answer.
+    """
+    node = this_node()
+    names = [node.bundle.member(name).name for name in peers] or sorted(node.bundle.members.keys() - {node.name})
+    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
+        silent = {name: why for name, why in zip(names, pool.map(lambda it: _ask(node, it), names), strict=True) if why}
+    rows = [(name, silent.get(name, "answers")) for name in names]
+    emit({"answered": [name for name in names if name not in silent], "silent": silent}, table(("PEER", "VAULT"), rows))
+    return Unreachable.exit_code if silent else None
+
+
+def _ask(node: Node, peer: str) -> str:
+    """Why the vault of `peer` gives no answer; "" when it does."""
+    try:
+        with connect(node, peer) as conversation:
+            conversation.ask("head", implicit_name(node.name))
+            conversation.channel.read_frame()
+    except Unreachable as error:
+        return str(error)
+    except ApplianceError:
+        return ""
+    return ""
+
+
+@click.command()
+@click.argument("service", type=NAME_TYPE, required=False)
+def exchange(service: str | None) -> int | None:
+    """Compare what is held here, of SERVICE or of all, with the other holders, and bring each what it lacks.
+
+    The agent does so every hour. Ends with 1 when a holder did not answer or could not be brought up to date.
+    """
+    node = this_node()
+    names = held_services(node, service)
+    if not names:
+        raise NotFound("this node holds nothing for others.")
+    found = [_exchange(node, name) for name in names]
+    emit({"services": found}, table(("SERVICE", "ANSWERED", "BROUGHT", "TO LOOK AT"), [_row(it) for it in found]))
+    return WARNINGS if any(it["silent"] or it["failed"] for it in found) else None
+
+
+def _exchange(node: Node, service: str) -> dict[str, Any]:
+    findings = compare_holders(node, service)
+    done = catch_up(node, service, findings)
+    return {
+        "service": service,
+        "newest": findings.newest,
+        "answered": list(findings.answered),
+        "silent": dict(findings.silent),
+        "brought": {peer: list(it.taken) for peer, it in done.items() if isinstance(it, Replicated)},
+        "failed": {peer: str(it) for peer, it in done.items() if isinstance(it, ApplianceError)},
+    }
+
+
+def _row(found: dict[str, Any]) -> tuple[str, str, int, str]:
+    brought = sum(len(names) for names in found["brought"].values())
+    told = " ".join(f"{peer}: {why}" for peer, why in {**found["silent"], **found["failed"]}.items())
+    return found["service"], ", ".join(found["answered"]) or "-", brought, told or "-"
