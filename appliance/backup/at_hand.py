@@ -29,7 +29,7 @@ def place_at_hand(node: Node, service: str, entries: Iterable[Entry], folder: Pa
         if target.exists():
             continue
         for source in (node.holding(service).blob(entry.sha256), node.service(service).repository / entry.path):
-            # In host mode the holding belongs to another account: what may not be read or linked is simply fetched.
+            # What may not be read is simply fetched.
             with contextlib.suppress(OSError):
                 if size_of(source) == entry.size and sha256_file(source) == entry.sha256:
                     _place(source, target, link=entry.path.startswith("data/"))
@@ -41,6 +41,10 @@ def place_at_hand(node: Node, service: str, entries: Iterable[Entry], folder: Pa
 def _place(source: Path, target: Path, *, link: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if link:
-        os.link(source, target)
-        return
-    shutil.copyfile(source, target)
+        # On a host what is held belongs to the sealer, and the kernel lets nobody else link it: that is copied.
+        with contextlib.suppress(PermissionError):
+            os.link(source, target)
+            return
+    copy = target.with_name(f".{target.name}.copy")  # half of one would be taken for what was fetched so far
+    shutil.copyfile(source, copy)
+    copy.rename(target)

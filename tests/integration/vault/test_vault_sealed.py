@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from appliance.backup.at_hand import place_at_hand
 from appliance.backup.node import Node
 from appliance.backup.vault.relay import Relay
 from appliance.backup.vault.scrub import Budget
@@ -366,3 +367,17 @@ def test_the_receiver_may_read_no_key_and_no_repository_of_the_node(place: Place
         return [path.name for path in (layout.keys, layout.root / "services", layout.journal) if os.access(path, 4)]
 
     assert as_account(RECEIVER, readable) == []
+
+
+def test_a_standby_that_takes_over_copies_what_it_holds_and_may_not_link(place: Place, chain: list[Generation]) -> None:
+    folder = place.desk.layout(HOLDER).root / "staging"
+
+    def do(node: Node, sealer: Sealer) -> tuple[frozenset[str], set[int]]:
+        placed = place_at_hand(node, SERVICE, chain[0].entries, folder)
+        return placed, {(folder / path).stat().st_uid for path in placed}
+
+    placed, owners = place.as_node(do)
+    assert (placed, owners) == ({entry.path for entry in chain[0].entries}, {NODE})
+    for entry in chain[0].entries:
+        assert (folder / entry.path).read_bytes() == chain[0].blobs[entry.sha256]
+    assert list(folder.rglob(".*")) == []
