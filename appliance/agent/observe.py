@@ -52,7 +52,7 @@ class Observer:
         held: list[Held] = []
         readable: list[Readable] = []
         for service in node.bundle.territory.services:
-            lost = lost_nodes(acts, service, now.wall) | unseen_nodes(node, service)
+            lost = lost_nodes(acts, service, now.wall) | unseen_nodes(node, service) | node.bundle.revoked_nodes
             writing = _kept(unread, service, _written, node, service, lost, thorough=thorough)
             ours = writing is not None and writing.ours
             holding = _kept(unread, service, _held, node, service, lost, ours=ours, thorough=thorough)

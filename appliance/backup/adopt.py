@@ -41,7 +41,7 @@ def adopt(layout: ServiceLayout, sealed: Sealed, locate: Locate, key: ServiceKey
     shutil.rmtree(layout.borg_base, ignore_errors=True)
     install_key(layout, key)
     if layout.repository.exists():
-        os.rename(layout.repository, _free_name(layout.root / f"replaced-{grant.epoch}"))
+        os.rename(layout.repository, free_name(layout.root / f"replaced-{grant.epoch}"))
     os.rename(new, layout.repository)
     fsync_folder(layout.root)
     return own_repository(layout)
@@ -78,7 +78,7 @@ def own_repository(layout: ServiceLayout) -> Repository:
 def install_key(layout: ServiceLayout, key: ServiceKey) -> None:
     """Keep the service's key, readable by this node only, and hand it to borg. Another one there is kept beside."""
     if (layout.key / "keyfile").exists() and read_key(layout.key) != key:
-        os.rename(layout.key, _free_name(layout.root / "replaced-key"))
+        os.rename(layout.key, free_name(layout.root / "replaced-key"))
     write_key(layout.key, key)
     _put_keyfile(layout.borg_base, key)
 
@@ -109,7 +109,8 @@ def _fsync_tree(folder: Path) -> None:
         fsync_folder(Path(path))
 
 
-def _free_name(path: Path) -> Path:
+def free_name(path: Path) -> Path:
+    """`path`, or the first of path.1, path.2, ... that is free."""
     number = 0
     while path.exists():
         number += 1

@@ -41,7 +41,7 @@ def begin(node: Node, service: str) -> bytes:
     with locked(layout.lock, what=f"the service {service}"):
         if not layout.repository.exists():
             _refuse_history(node, service)
-            _create(layout)
+            create_repository(layout)
         seal_envelopes(node, service)
     return request(node, service, known_epoch=0, reason="first writer of the service")
 
@@ -73,8 +73,9 @@ def _refuse_history(node: Node, service: str) -> None:
         )
 
 
-def _create(layout: ServiceLayout) -> None:
-    """The passphrase is on the disk before borg uses it; a cut in between leaves a passphrase that opens nothing."""
+def create_repository(layout: ServiceLayout) -> None:
+    """An empty repository and its key. The passphrase is on the disk before borg uses it; a cut in between leaves one
+    that opens nothing."""
     passphrase = make_private_folder(layout.key) / "passphrase"
     if not passphrase.exists():
         write_atomic(passphrase, secrets.token_urlsafe(32).encode(), mode=0o600)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -119,17 +120,22 @@ def fetch(
 
 def _take_held(node: Node, service: str, name: str, folder: Path, chain: Chain | None) -> Sealed:
     """The same from what this node holds itself: it may be the last that has it."""
-    sealed, holding = read_held(node, service, name), node.holding(service)
-    if chain:
-        for epoch in holding.epochs():
-            chain.add_grant(read_grant(holding.grant(epoch), node.bundle.territory_key))
-        for item in holding.stored():
-            chain.add_header(read_stored_header(node, holding, item.name))
+    sealed = _keep_papers(node, service, name, chain) if chain else read_held(node, service, name)
     placed = place_at_hand(node, service, sealed.entries, make_private_folder(folder))
     others = (entry for entry in sealed.entries if entry.path not in placed)
     wrong = [entry.path for entry in others if _offset(folder / entry.path, entry) is not None]
     if wrong:
         raise IntegrityError(f"{wrong[0]} is rotten or gone here.", remedy="Mend it: `appliance vault repair`.")
+    return sealed
+
+
+def _keep_papers(node: Node, service: str, name: str, chain: Chain) -> Sealed:
+    """The generation `name` held here; `chain` gets all grants and headers that are known with it."""
+    sealed, holding = read_held(node, service, name), node.holding(service)
+    for epoch in holding.epochs():
+        chain.add_grant(read_grant(holding.grant(epoch), node.bundle.territory_key))
+    for item in holding.stored():
+        chain.add_header(read_stored_header(node, holding, item.name))
     return sealed
 
 
@@ -253,6 +259,21 @@ def fetch_newest(
         f"nobody could send generation {short_name(name)}: {' '.join(errors)}",
         remedy="Try again, or continue from an older one with --generation.",
     )
+
+
+def fetch_papers(node: Node, service: str, found: Survey, chain: Chain) -> Sealed:
+    """The newest attested generation without its files, and the whole history in `chain`, from whoever has it."""
+    name, errors = found.newest().name, []
+    if found.own and found.own.name == name:
+        return _keep_papers(node, service, name, chain)
+    with tempfile.TemporaryDirectory() as nowhere:
+        for head in found.heads:
+            if name in head.held:
+                try:
+                    return fetch(node, service, head.peer, name, Path(nowhere), chain, paths=())
+                except ApplianceError as error:
+                    errors.append(f"{head.peer}: {error.what}")
+    raise Unreachable(f"nobody could tell the history of {service}: {' '.join(errors)}", remedy="Try again.")
 
 
 def _held_name(found: Survey, own: Iterable[str], wanted: str) -> str:

@@ -27,7 +27,7 @@ from appliance.restore.schema import remove_catalogue
 from appliance.secret import Secret
 from appliance.trust.generation import Entry, parse_list
 
-AUTO, LOCAL, STANDBY, PEER = "auto", "local", "standby", "peer:"
+AUTO, LOCAL, STANDBY, PEER, GENERATION = "auto", "local", "standby", "peer:", "generation:"
 LINKED = "sealed"
 
 
@@ -59,7 +59,7 @@ class _Choice:
 def open_best(
     node: Node, service: str, source: str = AUTO, type_paper: Callable[[], Secret] | None = None
 ) -> OpenedSource:
-    """Open `service` from `source`: "local", "standby", "peer:NAME", or "auto" for the best of them.
+    """Open `service` from `source`: "local", "standby", "peer:NAME", "generation:2.7", or "auto" for the best of them.
 
     With `type_paper`, what is not written here is opened with the recovery key that it returns, not with this node's
     own envelope. Raise Refused on a node that the service does not trust, NotFound when there is nothing to open.
@@ -131,9 +131,17 @@ def is_written_here(node: Node, service: str) -> bool:
     grants = chain_of(node, service).grants()
     if not grants or not node.service(service).repository.exists():
         return False
+    if _is_only_at_peers(node, service):
+        return False
     if max(node.holding(service).epochs(), default=0) > max(grants):
         return False  # it was written here once: its present writer has pushed to us since
     return grants[max(grants)].writer_key == node.bundle.member(node.name).keys.sign
+
+
+def _is_only_at_peers(node: Node, service: str) -> bool:
+    """Whether it waits to begin anew after a revocation, or has begun and sealed nothing yet with its new key."""
+    ended, newest = node.bundle.revoked.ended_epoch(service), chain_of(node, service).newest()
+    return bool(ended) and newest is not None and newest.header.epoch <= ended
 
 
 def _choose(node: Node, service: str, source: str) -> _Choice:
@@ -141,8 +149,12 @@ def _choose(node: Node, service: str, source: str) -> _Choice:
         return _newest(node, service)
     if source == STANDBY:
         return _held_here(node, service, None, "Nobody else was asked whether this is the newest.")
+    if source.startswith(GENERATION):
+        wanted = source.removeprefix(GENERATION)
+        sealed, _ = fetch_newest(node, service, _staging(node, service), wanted=wanted)
+        return _fetched(node, service, sealed, "its peers", f"This is generation {short_name(sealed.header.id.name)}.")
     if not source.startswith(PEER):
-        raise UsageError(f'"{source}" is no source.', remedy="Known: auto, local, standby, peer:NAME.")
+        raise UsageError(f'"{source}" is no source.', remedy="Known: auto, local, standby, peer:NAME, generation:2.7.")
     peer = source.removeprefix(PEER)
     sealed = fetch(node, service, peer, None, _staging(node, service))
     return _fetched(node, service, sealed, peer, f"Only {peer} was asked whether this is the newest.")
@@ -231,10 +243,11 @@ def _has_same_files(sealed: Sealed, before: tuple[Entry, ...]) -> bool:
 
 
 def _lay_envelopes(choice: _Choice) -> None:
-    """Put this generation's envelopes, and no others, where the key is looked for."""
+    """Put this generation's envelopes, and no others, where the key is looked for; and its config, which names the
+    repository whose key that is: after a revocation another one is written here."""
     opened = choice.home.opened
     shutil.rmtree(opened / "envelopes", ignore_errors=True)
     make_private_folder(opened / "envelopes")
     for entry in choice.sealed.entries:
-        if entry.path.startswith("envelopes/"):
+        if entry.path == "config" or entry.path.startswith("envelopes/"):
             shutil.copyfile(choice.locate(entry), opened / entry.path)

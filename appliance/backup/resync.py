@@ -40,6 +40,11 @@ def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -
     """The request for a grant above every epoch that any peer or this node knows."""
     known = {grant.epoch for head in survey.heads for grant in head.grants}
     known |= chain_of(node, service).grants().keys() | {*node.holding(service).epochs()}
+    if 0 < max(known) <= node.bundle.revoked.ended_epoch(service):
+        raise Refused(
+            f"{service} is not continued: a node that was revoked could know its key.",
+            remedy=f"Restore what is needed, then begin it anew on its origin: `appliance backup begin {service}`.",
+        )
     return request(
         node,
         service,
@@ -96,6 +101,7 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
         raise Refused(f"epoch {grant.epoch} was granted before.", remedy="Ask for a new grant.")
     if grant.repository != repository_id(folder):
         raise Refused("this grant is for another repository than the one fetched.")
+    node.bundle.revoked.check_writing({**chain.grants(), grant.epoch: grant})
     holding = node.holding(service)
     with locked(layout.lock, what=f"the service {service}"):
         adopt(layout, sealed, lambda entry: folder / entry.path, key, grant)

@@ -7,7 +7,8 @@ rules, whatever the origin asks:
 2. After the lock: the first and the last of each day for 60 days more, of each week for 26 weeks more, of each month
    for ten years. The first as well as the last, because who takes over an origin can make the last of any day, but
    never what came before it.
-3. The newest of each branch and of each epoch is kept for ever.
+3. The newest of each branch and of each epoch is kept for ever; not of an epoch that a revocation ended, once a newer
+   one is held: somebody could know its key, so it ends after ten years with the rest.
 4. Nothing is dropped while thinning is frozen.
 
 Ten years and not for ever: what residents may have erased must end somewhere, and a backup is not the town's archive.
@@ -66,15 +67,19 @@ class Drop:
 
 
 def thin(
-    generations: Iterable[Generation], now_age_seconds: int, lock_seconds: int, frozen: bool = False
+    generations: Iterable[Generation], now_age_seconds: int, lock_seconds: int, frozen: bool = False, ended: int = 0
 ) -> tuple[Keep | Drop, ...]:
     """What to do with each held generation of one service, in their order; `now_age_seconds` is the ageing clock now.
+
+    Epochs up to `ended` are those that a revocation ended.
 
     A generation received "later than now" (the ageing clock was lost and starts anew) counts as young.
     """
     known = sorted(generations, key=lambda generation: generation.id)
     held = [generation for generation in known if generation.held]
     newest = _newest(known)
+    if held and held[-1].id.epoch > ended:
+        newest = {name: reason for name, reason in newest.items() if name.epoch > ended}
     edges = {tier.name: _edges(held, tier.period_seconds) for tier in TIERS}
     return tuple(
         _decide(generation, now_age_seconds - generation.received_age_seconds, lock_seconds, frozen, newest, edges)

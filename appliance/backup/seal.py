@@ -51,8 +51,9 @@ def seal(layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key
     cache = HashCache(layout.root / "hashes.json")
     cache.forget_oldest(names, now)
     entries = [Entry(name, *cache.digest(name, folder / name, now)) for name in names]
-    _refuse_rot(layout, chain.newest(), entries, grant.service)
-    _refuse_loss(layout, chain.newest(), names, grant.service)
+    before = _before(chain, grant)
+    _refuse_rot(layout, before, entries, grant.service)
+    _refuse_loss(layout, before, names, grant.service)
     listing = render_list(entries)
     header = _sign(chain, grant, listing, entries, key, now)
     cache.save(names)
@@ -63,6 +64,12 @@ def seal(layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key
     _compacting(layout).unlink(missing_ok=True)
     _drop_older(layout.sealed, keep=header.id.name)
     return Sealed(header, listing, parse_list(listing, header))
+
+
+def _before(chain: Chain, grant: Grant) -> Sealed | None:
+    """The newest generation of this very repository: one with a new key has other files under the same numbers."""
+    newest = chain.newest()
+    return newest if newest and chain.grants()[newest.header.epoch].repository == grant.repository else None
 
 
 def _refuse_rot(layout: ServiceLayout, newest: Sealed | None, entries: Iterable[Entry], service: str) -> None:

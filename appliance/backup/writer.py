@@ -133,6 +133,7 @@ def own_grant(node: Node, chain: Chain) -> Grant:
             f"{grant.service} is written by {grant.writer} in epoch {grant.epoch}, not by this node.",
             remedy="Ask for a new grant (`appliance backup resync`).",
         )
+    node.bundle.revoked.check_writing(chain.grants())
     return grant
 
 
@@ -148,8 +149,8 @@ def known_writer(node: Node, service: str) -> str:
 
 
 def lost_now(node: Node, service: str) -> frozenset[str]:
-    """The nodes that acts in force here call lost."""
-    return lost_nodes(load_acts(node.layout.acts, node.bundle), service, node.clock.now())
+    """The nodes that acts in force here call lost, and those that were revoked."""
+    return lost_nodes(load_acts(node.layout.acts, node.bundle), service, node.clock.now()) | node.bundle.revoked_nodes
 
 
 def current_targets(node: Node, service: str) -> tuple[Target, ...]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from appliance.backup.begin import begin as begin_service
-from appliance.backup.begin import chain_of, check_grant, check_is_named, history, take_first_grant
+from appliance.backup.begin import chain_of, check_grant, check_is_named, history
 from appliance.backup.node import Node
+from appliance.backup.renew import begin_or_renew, take_begun, wants_renewal
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
@@ -31,11 +31,14 @@ REQUEST, GRANT = ".request", ".grant"
 
 @click.command()
 @click.argument("service", type=NAME_TYPE, required=False)
-@click.option("--all", "every", is_flag=True, help="Every service that begins here and has no grant yet.")
+@click.option("--all", "every", is_flag=True, help="Every service that begins here and waits for its grant.")
 @click.option("--out", required=True, metavar="FILE|DIR", type=FILE_TYPE, help="Where the request goes; a DIR for all.")
 @dry_run_option
 def begin(service: str | None, every: bool, out: Path, dry_run: bool) -> None:
     """Make the repository and the key of SERVICE on its origin, and the signed request for its first grant.
+
+    The same once a node was revoked that could know its key: then there is a new repository with a new key beside the
+    old one, which it replaces with its grant.
 
     With --all the node's own service is among them, and DIR gets a file SERVICE.request for each; a service that peers
     know already is left to `resync`. Calling again gives the same repository.
@@ -75,7 +78,7 @@ def _begin_all(node: Node, folder: Path, *, dry_run: bool) -> None:
 def _begin(node: Node, service: str, out: Path, *, dry_run: bool) -> dict[str, Any]:
     origin = node.bundle.terms(service).origin
     if not dry_run:
-        write_file(out, begin_service(node, service))
+        write_file(out, begin_or_renew(node, service))
     return {"service": service, "origin": origin, "request": str(out), "written": not dry_run}
 
 
@@ -85,7 +88,7 @@ def _begin(node: Node, service: str, out: Path, *, dry_run: bool) -> dict[str, A
 @click.option("--all", "folder", metavar="DIR", type=FILE_TYPE, help="Every SERVICE.grant in DIR that is waited for.")
 @dry_run_option
 def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run: bool) -> None:
-    """Take the first grant of SERVICE; from then on this node may write it."""
+    """Take the grant of SERVICE that `backup begin` asked for; from then on this node may write it."""
     node = this_node()
     if (service is None) != (grant is None) or (grant is None) != (folder is not None):
         raise UsageError("which grant shall be taken?", remedy="Give SERVICE and GRANT, or --all DIR.")
@@ -113,16 +116,16 @@ def say_grant(request: str, grant: str, *then: str) -> None:
 
 
 def _waiting(node: Node) -> list[str]:
-    """The services that begin at this node and have no grant yet."""
-    here = node.bundle.territory.services_of(node.name)
-    return sorted(service.name for service in here if not chain_of(node, service.name).grants())
+    """The services that begin at this node and have no grant yet, or none since a revocation."""
+    here = [service.name for service in node.bundle.territory.services_of(node.name)]
+    return sorted(name for name in here if not chain_of(node, name).grants() or wants_renewal(node, name))
 
 
 def _accept(node: Node, service: str, file: Path, *, dry_run: bool) -> Grant:
     raw = read_file(file)
     with naming(file, "a grant"):
         checked = check_grant(node, service, raw)
-    return checked if dry_run else take_first_grant(node, service, raw)
+    return checked if dry_run else take_begun(node, service, raw)
 
 
 def _taken_json(taken: Grant, dry_run: bool) -> dict[str, Any]:

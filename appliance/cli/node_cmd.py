@@ -18,6 +18,8 @@ from appliance.cli.node_collect_cmd import collect
 from appliance.cli.node_leave_cmd import leave
 from appliance.cli.node_meet_cmd import meet
 from appliance.cli.node_mesh_cmd import mesh
+from appliance.cli.node_revoke_cmd import revoke
+from appliance.cli.node_snapshot_cmd import snapshot
 from appliance.cli.output import SCHEMA, emit, say
 from appliance.cli.this_node import this_layout
 from appliance.config.collected import ssh_line
@@ -37,9 +39,11 @@ def node() -> None:
 
 node.add_command(apply)
 node.add_command(mesh)
+node.add_command(snapshot)
 node.add_command(meet)
 node.add_command(collect)
 node.add_command(leave)
+node.add_command(revoke)
 
 
 @node.command()

@@ -29,7 +29,7 @@ source_option = click.option(
     default=AUTO,
     show_default=True,
     metavar="SOURCE",
-    help="local (written here), standby (held here), peer:NAME, or auto: the best, after asking everybody.",
+    help="local (written here), standby (held here), peer:NAME, generation:2.7 (an older one), or auto: the best.",
 )
 paper_option = click.option(
     "--paper", is_flag=True, help="Open it with the recovery key, typed without echo (or on standard input)."

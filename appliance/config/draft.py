@@ -11,6 +11,7 @@ from appliance.territory.change import Move, changes
 from appliance.territory.model import Territory
 from appliance.territory.placement import Placement, place
 from appliance.trust.bundle import Bundle, Member
+from appliance.trust.revocation import NOTHING, Revoked
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Draft:
     replaced: tuple[str, ...]
     gone: tuple[str, ...]
     without_keys: tuple[str, ...]
+    revoked: Revoked = NOTHING
 
 
 def draft(
@@ -39,8 +41,8 @@ def draft(
 ) -> Draft:
     """The bundle of `territory` with the keys `collected`; what is not given anew is taken over from `previous`.
 
-    Copies stay where `previous` placed them. Raise UsageError for keys of a stranger and for a serial that every node
-    would refuse, Infeasible when the copies find no place.
+    Copies stay where `previous` placed them, and what it revoked stays revoked. Raise UsageError for keys of a stranger
+    and for a serial that every node would refuse, Refused for revoked keys, Infeasible when the copies find no place.
     """
     for node in sorted(collected.keys() - territory.nodes.keys()):
         raise UsageError(f'"{node}" showed keys and is no node of {territory.name}.', remedy="Is its name well spelt?")
@@ -49,6 +51,9 @@ def draft(
         raise UsageError(f"serial {serial} does not follow {before}, the one in force.", remedy="Leave --serial out.")
     old = dict(previous.members) if previous else {}
     members = _members(territory, collected, old)
+    revoked = previous.revoked if previous else NOTHING
+    for name, member in members.items():
+        revoked.check(name, member.keys)
     placements = place(territory, previous.placements if previous else None)
     return Draft(
         serial=serial or before + 1,
@@ -61,6 +66,7 @@ def draft(
         replaced=tuple(name for name in sorted(members) if name in old and members[name].keys != old[name].keys),
         gone=tuple(name for name in sorted(old) if name not in members),
         without_keys=tuple(name for name in sorted(territory.nodes) if name not in members),
+        revoked=revoked,
     )
 
 

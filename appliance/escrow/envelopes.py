@@ -104,7 +104,8 @@ def write_key(folder: Path, key: ServiceKey) -> None:
     make_private_folder(folder)
     if folder.stat().st_mode & 0o077:
         raise Refused("others can look into this folder.", where=str(folder), remedy="Name a new one.")
-    for name, content in (("keyfile", key.keyfile), ("passphrase", key.passphrase)):
+    # The keyfile comes last: where it is, the passphrase is too.
+    for name, content in (("passphrase", key.passphrase), ("keyfile", key.keyfile)):
         path = folder / name
         if path.exists() and path.read_bytes() != content.reveal():
             raise Refused("another key is there.", where=str(path), remedy="Name a new folder.")

@@ -53,7 +53,8 @@ def doors(bundle: Bundle, name: str, operators: Iterable[str]) -> Doors:
     """
     nodes = bundle.territory.nodes
     inside = mesh.plan(bundle, name) is not None
-    callers = (it.name for it in nodes.values() if it.name != name and ("control" in it.roles or not inside))
+    gone = bundle.revoked_nodes | {name}
+    callers = (it.name for it in nodes.values() if it.name not in gone and ("control" in it.roles or not inside))
     known = (*addresses(bundle, callers), *(declared(text, OPERATORS) for text in operators))
     return Doors(known, tuple(it for it in mesh.addresses(bundle) if it != nodes[name].mesh) if inside else ())
 

@@ -20,9 +20,10 @@ from appliance.territory import codec
 from appliance.territory.domains import counting_holders
 from appliance.territory.model import Node, Service, Territory
 from appliance.territory.placement import Placement
-from appliance.trust import signed
+from appliance.trust import revocation, signed
 from appliance.trust.act import Operator
 from appliance.trust.keys import PublicKeys
+from appliance.trust.revocation import NOTHING, Revoked
 from appliance.trust.signed import Document
 from appliance.units import GIB
 
@@ -96,6 +97,12 @@ class Bundle:
     members: Mapping[str, Member]
     recovery: str
     document: Document
+    revoked: Revoked = NOTHING
+
+    @cached_property
+    def revoked_nodes(self) -> frozenset[str]:
+        """The nodes whose keys were taken back and that have no new ones: gone until a box takes their place."""
+        return frozenset(it.node for it in self.revoked.revocations) - self.members.keys()
 
     def member(self, name: str) -> Member:
         """The node `name` with its keys; raise NotFound for a stranger."""
@@ -129,6 +136,7 @@ def make_bundle(
     placements: Mapping[str, Placement],
     members: Mapping[str, Member],
     recovery: str,
+    revoked: Revoked = NOTHING,
 ) -> bytes:
     """The signed bundle; `recovery` is the public half of the recovery key, `issued` a UTC time."""
     fields = {
@@ -138,6 +146,7 @@ def make_bundle(
         "territory": codec.to_json(territory),
         "placements": codec.placements_to_json(placements),
         "nodes": {name: {"user": member.user, "keys": _shown(member.keys)} for name, member in sorted(members.items())},
+        **revocation.to_json(revoked),
     }
     return signed.make(TYPE, fields, key)
 
@@ -151,7 +160,7 @@ def read_bundle(raw: bytes, territory_key: str) -> Bundle:
     document = signed.read(raw, TYPE, (territory_key,), bytes_max=BYTES_MAX)
     try:
         territory = codec.from_json(document.fields["territory"])
-        return Bundle(
+        bundle = Bundle(
             serial=document.number("serial", least=1),
             issued=document.text("issued"),
             territory_key=territory_key,
@@ -160,9 +169,13 @@ def read_bundle(raw: bytes, territory_key: str) -> Bundle:
             members=_members(territory, document.fields["nodes"]),
             recovery=str(document.fields["recovery"]),
             document=document,
+            revoked=revocation.from_json(document.fields),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{TYPE}: a field is missing or malformed ({error}).") from error
+    for name, member in bundle.members.items():
+        bundle.revoked.check(name, member.keys)
+    return bundle
 
 
 def _members(territory: Territory, values: Mapping[str, Any]) -> dict[str, Member]:
@@ -173,7 +186,8 @@ def _members(territory: Territory, values: Mapping[str, Any]) -> dict[str, Membe
 
 
 def accept_bundle(path: Path, raw: bytes, territory_key: str) -> Bundle:
-    """Take `raw` as this node's bundle at `path`; refuse a lower serial, and another content for the same one."""
+    """Take `raw` as this node's bundle at `path`; refuse a lower serial, another content for the same one, and one that
+    forgets a revocation."""
     bundle = read_bundle(raw, territory_key)
     if path.exists():
         present = load_bundle(path, territory_key)
@@ -182,6 +196,7 @@ def accept_bundle(path: Path, raw: bytes, territory_key: str) -> Bundle:
                 f"bundle {bundle.serial} would replace bundle {present.serial}.",
                 remedy="Sign the territory again with a higher serial (`appliance territory sign`).",
             )
+        bundle.revoked.check_keeps(present.revoked)
     write_atomic(path, raw)
     return bundle
 

@@ -22,8 +22,17 @@ class Granted:
     """The highest epoch granted of each service, in the file KEY.granted beside the private key KEY."""
 
     def __init__(self, key_file: Path) -> None:
-        self._path = key_file.with_name(f"{key_file.name}.granted")
-        self._epochs = _load(self._path)
+        self.path = key_file.with_name(f"{key_file.name}.granted")
+        self._epochs = _load(self.path)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything was noted."""
+        return bool(self._epochs)
+
+    def epoch(self, service: str) -> int:
+        """The highest epoch granted of `service`; 0 when none is noted."""
+        return self._epochs.get(service, 0)
 
     def grant(self, key: Ed25519PrivateKey, request: GrantRequest) -> Grant:
         """The answer to `request`, above every epoch noted; call `save` before it leaves."""
@@ -33,7 +42,7 @@ class Granted:
         return grant
 
     def save(self) -> None:
-        write_atomic(self._path, json.dumps(self._epochs, indent=1).encode() + b"\n", mode=0o600)
+        write_atomic(self.path, json.dumps(self._epochs, indent=1).encode() + b"\n", mode=0o600)
 
 
 def _load(path: Path) -> dict[str, int]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from appliance.backup.node import open_node
 from appliance.backup.vault import accepted
 from appliance.backup.vault.session import open_channel, serve
+from appliance.backup.vault.watch import watch
 from appliance.backup.vault.wire import COMMAND
 from appliance.errors import ApplianceError, Forbidden
 from appliance.host.ssh import widen
@@ -36,6 +37,7 @@ def forced(state: Path, caller: str) -> int:
     except ApplianceError as error:
         channel.refuse(error)
         return error.exit_code
+    watch(node, caller)
     return serve(node, caller, channel)
 
 

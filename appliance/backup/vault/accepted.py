@@ -14,6 +14,7 @@ from pathlib import Path
 
 from appliance.backup.node import open_node
 from appliance.backup.vault.session import open_channel, serve
+from appliance.backup.vault.watch import watch
 from appliance.errors import ApplianceError, Forbidden
 from appliance.host import peer
 from appliance.host.ssh import widen
@@ -41,7 +42,9 @@ def _serve(state: Path, connection: socket.socket, reader: int, writer: int) -> 
     channel = open_channel(reader, writer)
     try:
         caller = caller_of(peer.account_name(peer.peer_uid(connection)))
-        return serve(open_node(state), caller, channel, seats=Path(os.environ["RUNTIME_DIRECTORY"]))
+        node = open_node(state)
+        watch(node, caller)
+        return serve(node, caller, channel, seats=Path(os.environ["RUNTIME_DIRECTORY"]))
     except ApplianceError as error:
         channel.refuse(error)
         return error.exit_code

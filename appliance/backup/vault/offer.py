@@ -78,8 +78,10 @@ def read_chain(
 
 
 def check_writer(offer: Offer, bundle: Bundle, caller: str) -> None:
-    """The fence: only the holder of the newest grant publishes, with the key it has in the bundle, under its epoch."""
+    """The fence: only the holder of the newest grant publishes, with the key it has in the bundle, under its epoch; and
+    none that a revocation ended."""
     newest = offer.newest_grant
+    bundle.revoked.check_writing(offer.grants)
     if offer.listing and offer.header.epoch != newest.epoch:
         raise Refused(
             f"epoch {offer.header.epoch} of {offer.header.service} ended: "

@@ -136,10 +136,12 @@ def _look(call: Call, epoch: int) -> tuple[ledger.Ledger, Usage]:
     """The ledger as it stands today, and what is used and free."""
     holding, disk = call.holding, os.statvfs(call.holding.root)
     stored = holding.stored()
-    seeding = not any(item.held for item in stored)
+    # After a revocation all comes again, under a new key: that is a first seeding too.
+    ended = call.node.bundle.revoked.ended_epoch(call.terms.name)
+    seeding = not any(item.held and item.epoch > ended for item in stored)
     used = Amount(*holding.used(), len(stored))
     book = ledger.load(holding.book / "ledger.json").on_day(day_of(call.node.ageing.now()))
-    book = book.with_epoch(epoch, Amount() if seeding else used)
+    book = book.with_epoch(epoch, used if any(item.held for item in stored) else Amount())
     usage = Usage(
         used=used,
         base=book.base_of(epoch),

@@ -1,7 +1,8 @@
 """A generation handed on by another holder, still blind: whether it may be, and how old it counts.
 
 A holder always takes what it lacks from another holder. A spare only takes anything once a holder of the service or its
-origin is lost: a signed act says so, or all others of the service have not seen it for 14 days (`backup/unseen.py`).
+origin is lost: it was revoked, a signed act says so, or all others of the service have not seen it for 14 days
+(`backup/unseen.py`).
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ def _check_loss(call: Call) -> None:
     now = call.node.clock.now()
     acts = [read_act(raw.encode(), call.node.bundle.operators) for raw in call.texts("acts")]
     others = {*call.terms.holders, call.terms.origin} - {call.caller}
+    if call.node.bundle.revoked_nodes & others:
+        return
     if any(act.concerns("lost", node, call.terms.name, now) for act in acts for node in others):
         return
     statements = read_statements(call.node, call.terms.name, call.texts("absences")[:STATEMENTS_MAX])

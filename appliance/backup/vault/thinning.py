@@ -110,22 +110,27 @@ def choose(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     stored = holding.stored()
     parents = {item.name: _parent(holding, item.name) for item in stored}
     lock_seconds = node.bundle.terms(service).service.lock_seconds
-    listed = _decided(node, holding, [item for item in stored if item.listed], parents, lock_seconds)
-    whole = _decided(node, holding, [item for item in stored if item.held], parents, lock_seconds)
+    ended = node.bundle.revoked.ended_epoch(service)
+    listed = _decided(node, holding, [item for item in stored if item.listed], parents, (lock_seconds, ended))
+    whole = _decided(node, holding, [item for item in stored if item.held], parents, (lock_seconds, ended))
     return tuple(item.name for item in stored if listed.get(item.name) and whole.get(item.name, True))
 
 
 def _decided(
-    node: Node, holding: Holding, kept: Iterable[Stored], parents: Mapping[str, tuple[GenerationId, str]], lock: int
+    node: Node,
+    holding: Holding,
+    kept: Iterable[Stored],
+    parents: Mapping[str, tuple[GenerationId, str]],
+    rule: tuple[int, int],
 ) -> Mapping[str, bool]:
-    """For each of `kept` by name: whether it may go."""
-    now = node.ageing.now()
+    """For each of `kept` by name: whether it may go. `rule`: seconds of the lock, and the last epoch that was ended."""
+    now, (lock, ended) = node.ageing.now(), rule
     received = {item.name: _received(node, holding, item.name, now) for item in kept}
     known = _with_ancestors(received, parents)
     generations = [
         Generation(*parents[name], received.get(name, (now, now))[1], held=name in received) for name in known
     ]
-    drops = {decision.id.name for decision in thin(generations, now, lock) if isinstance(decision, Drop)}
+    drops = {decision.id.name for decision in thin(generations, now, lock, ended=ended) if isinstance(decision, Drop)}
     # A relayed generation is sorted into days by its age there; its lock counts from our own receipt.
     return {name: name in drops and now - own >= lock for name, (own, _) in received.items()}
 

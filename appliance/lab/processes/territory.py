@@ -22,6 +22,7 @@ from appliance.trust.grant import read_request
 from appliance.trust.granted import Granted
 from appliance.trust.identity import create_identity, load_identity
 from appliance.trust.keys import create_key, load_key
+from appliance.trust.revocation import NOTHING, Revoked
 
 
 @dataclass
@@ -34,6 +35,7 @@ class ProcessTerritory:
     members: dict[str, Member] = field(default_factory=dict)
     serial: int = 0
     recovery: str = ""
+    revoked: Revoked = NOTHING
 
     @property
     def offline(self) -> Path:
@@ -71,6 +73,7 @@ class ProcessTerritory:
             placements=place(self.territory),
             members=self.members,
             recovery=self.recovery,
+            revoked=self.revoked,
         )
         for name in self.nodes if to is None else to:
             layout = self.nodes[name].layout

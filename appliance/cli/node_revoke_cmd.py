@@ -1,0 +1,159 @@
+"""`appliance node revoke`: take a node's keys back, at the desk of whoever holds the territory's key."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.backup.revoking import Renewal, renewals
+from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, check_writable, dry_run_option, naming, read_file, write_file
+from appliance.cli.output import emit, say, table
+from appliance.clock import SystemClock, utc_text
+from appliance.errors import Refused, UsageError
+from appliance.trust.bundle import Bundle, make_bundle, read_bundle
+from appliance.trust.granted import Granted
+from appliance.trust.keys import load_key, public_line
+from appliance.trust.revocation import Ended, Revocation
+from appliance.trust.revocation import revoke as take_back
+from appliance.units import format_bytes, format_duration
+
+PUBLIC = "territory.pub"
+BUNDLE = "bundle"
+
+
+@click.command()
+@click.argument("name", metavar="NODE", type=NAME_TYPE)
+@click.option("--reason", required=True, help="Why, in a sentence: it stands in the bundle for ever.")
+@click.option(
+    "--territory", "folder", metavar="DIR", default=".", type=FILE_TYPE, help="The folder of territory.yml and bundle."
+)
+@click.option("--key", metavar="FILE", type=FILE_TYPE, help="The territory's private key; not needed for --dry-run.")
+@click.option(
+    "--also", multiple=True, metavar="SERVICE", type=NAME_TYPE, help="A service that it could open before this bundle."
+)
+@click.option("--out", metavar="FILE", type=FILE_TYPE, help="Where the signed bundle goes; by default in its place.")
+@click.option("--yes", is_flag=True, help="Sign without asking.")
+@dry_run_option
+def revoke(
+    name: str,
+    reason: str,
+    folder: Path,
+    key: Path | None,
+    also: tuple[str, ...],
+    out: Path | None,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Take back the keys of NODE, which was stolen or is in somebody else's hands, in the next signed bundle.
+
+    Each node that accepts it ends what NODE could do: SSH, reading and writing at vaults, the mesh. NODE gets no
+    certificate any more. Every service whose key it could know begins anew, with a new key and a full seeding: what
+    that sends, and until when old copies stay readable with the old key, is shown first. It cannot be taken back; a new
+    box may take the place of NODE, with new keys.
+    """
+    now = SystemClock().now()
+    before = _in_force(folder / BUNDLE, folder / PUBLIC, key)
+    member = before.member(name)
+    found = renewals(before, name, now, also)
+    target = out or folder / BUNDLE
+    shown = {
+        "node": name,
+        "serial": before.serial + 1,
+        "services": [_json(it) for it in found],
+        "out": str(target),
+        "written": not dry_run,
+    }
+    if dry_run:
+        emit(shown, _text(name, found))
+        return
+    if key is None:
+        raise UsageError("only the territory's key can revoke a node.", remedy="Name it with --key.")
+    check_writable(target)
+    revocation = Revocation(name, member.keys, utc_text(now), reason)
+    raw = _signed(before, revocation, _ended(Granted(key), found), key)
+    _confirm(_text(name, found), yes=yes)
+    write_file(target, raw)
+    emit(shown, f"{_text(name, found)}\n\nBundle {before.serial + 1} is signed: {target}")
+    say(f"Next, on the control machine: ansible-playbook -i {folder} playbooks/revoke_node.yml -e node={name}")
+    say(f"Without one, on every node but {name}: appliance node accept {target}; as root: appliance node apply")
+
+
+def _in_force(file: Path, public: Path, key: Path | None) -> Bundle:
+    """The bundle in force, of the key `key`, or of the public key beside it."""
+    signer = public_line(load_key(key)) if key else " ".join(read_file(public).decode("utf-8", "replace").split()[:2])
+    with naming(file, "a bundle"):
+        return read_bundle(read_file(file), signer)
+
+
+def _ended(granted: Granted, found: Sequence[Renewal]) -> tuple[Ended, ...]:
+    """Up to which epoch each service was written with a key that the node could know: all that was ever granted."""
+    if found and not granted.known:
+        raise Refused(
+            "nothing is noted beside the key of what it granted, so nobody can say which epochs end.",
+            where=str(granted.path),
+            remedy="Write it anew as {SERVICE: highest epoch granted}; `appliance vault show` on a peer knows them.",
+        )
+    epochs = ((it.service, granted.epoch(it.service)) for it in found)
+    return tuple(Ended(service, epoch) for service, epoch in epochs if epoch)
+
+
+def _signed(before: Bundle, revocation: Revocation, ended: Sequence[Ended], key: Path) -> bytes:
+    """The bundle in force without the node: nothing else changes, whatever was planned meanwhile."""
+    return make_bundle(
+        load_key(key),
+        serial=before.serial + 1,
+        issued=revocation.since,
+        territory=before.territory,
+        placements=before.placements,
+        members={name: member for name, member in before.members.items() if name != revocation.node},
+        recovery=before.recovery,
+        revoked=take_back(before.revoked, revocation, ended),
+    )
+
+
+def _confirm(shown: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("a revocation is confirmed on a terminal, and there is none.", remedy="Say --yes.")
+    click.echo(shown, err=True)
+    if not click.confirm("Revoke its keys for ever?", err=True):
+        raise Refused("nothing was signed.")
+
+
+def _json(it: Renewal) -> dict[str, Any]:
+    times = {"all_until": utc_text(it.all_until), "last_until": utc_text(it.last_until)}
+    return {**asdict(it), "holders": list(it.holders), "bytes": it.size_bytes * len(it.holders), **times}
+
+
+def _text(name: str, found: Sequence[Renewal]) -> str:
+    if not found:
+        return f"{name} could open no service: none begins anew."
+    rows = [
+        (
+            it.service,
+            it.writer if it.writer != name else f"{name}, once replaced",
+            ", ".join(it.holders),
+            format_bytes(it.size_bytes * len(it.holders)),
+            format_duration(it.seconds),
+            utc_text(it.all_until)[:10],
+            utc_text(it.last_until)[:10],
+        )
+        for it in found
+    ]
+    lines = [
+        f"{name} could know the keys of {len(found)} services. Each begins anew, with a new key and a full seeding:",
+        table(("SERVICE", "SENT BY", "TO", "BYTES", "TIME", "OLD COPIES ALL UNTIL", "THE LAST UNTIL"), rows),
+        f"Until then the peers keep old copies that a key which {name} could know opens; they let it in no more.",
+    ]
+    lines += [
+        f"{it.service}: its quota may be too small for old and new copies together; raise it in territory.yml."
+        for it in found
+        if it.tight
+    ]
+    return "\n".join(lines)
