@@ -11,14 +11,23 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.sources import postgresql, snapshot, sqlite
+from appliance.backup.sources import moment, postgresql, snapshot, sqlite
 from appliance.backup.sources.excludes import borg_patterns, expressions, matcher, only
 from appliance.backup.sources.files import Walked, walk
 from appliance.backup.sources.model import Failure, LeftOut, Prepared, ReadFrom, SourceSpec
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.host.files import locked, make_private_folder
+
+
+@dataclass(frozen=True)
+class Room:
+    """The private folder of a run, and what must stay as it is until the run ends."""
+
+    folder: Path
+    held: contextlib.ExitStack
 
 
 @contextlib.contextmanager
@@ -35,7 +44,8 @@ def prepare(spec: SourceSpec, workdir: Path) -> Iterator[Prepared]:
     with locked(workdir / "lock", what=f"the preparation of {spec.service}"):
         _clear(workdir)
         try:
-            yield _KINDS[spec.kind](spec, workdir)
+            with contextlib.ExitStack() as held:
+                yield _KINDS[spec.kind](spec, Room(workdir, held))
         finally:
             _clear(workdir)
 
@@ -60,33 +70,40 @@ def _clear(workdir: Path) -> None:
             shutil.rmtree(folder)
 
 
-def _files(spec: SourceSpec, workdir: Path) -> Prepared:
+def _files(spec: SourceSpec, room: Room) -> Prepared:
     prepared = Prepared()
     for number, path in enumerate(spec.paths):
         try:
-            prepared += _tree(spec, path, workdir, workdir / "snapshots" / str(number))
+            prepared += _tree(spec, path, room, room.folder / "snapshots" / str(number))
         except (ApplianceError, OSError) as error:
             prepared += Prepared(failures=(_failure(path, error),))
     return prepared
 
 
-def _tree(spec: SourceSpec, path: str, workdir: Path, place: Path) -> Prepared:
+def _tree(spec: SourceSpec, path: str, room: Room, place: Path) -> Prepared:
     """One path of the service: from a snapshot below `place` if one can be had that lacks nothing, else as it is."""
     # Of a link borg would store the link, and not a byte of what it leads to.
     source = os.path.realpath(path) if os.path.islink(path) else os.path.normpath(path)
     if not os.path.exists(source):
         raise NotFound("it does not exist.", remedy="Is its disk mounted?")
     at = place / source.lstrip("/")
-    make_private_folder(at.parent)
-    reason = snapshot.take(source, at)
+    reason = _snapshot(source, at, room)
     if not reason:
-        walked, found = _walk(spec, str(at), str(at / os.path.relpath(workdir, source)))
+        walked, found = _walk(spec, str(at), str(at / os.path.relpath(room.folder, source)))
         if not walked.nested:
             return _read(f"{place}/.{source}", walked, found, ReadFrom(path, "snapshot"), seen_below=str(place))
         reason = f"a subvolume is nested at {walked.nested[0].removeprefix(str(place))}"
         snapshot.delete_below(place)
-    walked, found = _walk(spec, source, str(workdir))
+    walked, found = _walk(spec, source, str(room.folder))
     return _read(source.lstrip("/") or ".", walked, found, ReadFrom(path, "live", reason))
+
+
+def _snapshot(source: str, at: Path, room: Room) -> str:
+    """Make `at` the folder `source` of one moment: by ourselves, or by root's helper; return why not, "" when it is."""
+    if source.startswith(f"{moment.SHARES}/"):
+        return moment.take(source, at, room.held)
+    make_private_folder(at.parent)
+    return snapshot.take(source, at)
 
 
 def _walk(spec: SourceSpec, root: str, ours: str) -> tuple[Walked, tuple[str, ...]]:
@@ -108,10 +125,10 @@ def _read(
     )
 
 
-def _sqlite(spec: SourceSpec, workdir: Path) -> Prepared:
+def _sqlite(spec: SourceSpec, room: Room) -> Prepared:
     prepared = Prepared()
     for path in spec.paths:
-        prepared += _sqlite_database(os.path.realpath(path), workdir / "dumps")
+        prepared += _sqlite_database(os.path.realpath(path), room.folder / "dumps")
     return prepared
 
 
@@ -127,16 +144,16 @@ def _sqlite_database(database: str, dumps: Path) -> Prepared:
     return Prepared(paths=(f"{dumps}/.{database}",), read_from=(ReadFrom(database, "dump"),))
 
 
-def _postgresql(spec: SourceSpec, workdir: Path) -> Prepared:
-    files = _files(spec, workdir)
+def _postgresql(spec: SourceSpec, room: Room) -> Prepared:
+    files = _files(spec, room)
     what = f"database {spec.database}"
-    folder = workdir / "dumps" / "postgresql"
+    folder = room.folder / "dumps" / "postgresql"
     try:
         left_out = postgresql.dump(spec.server, spec.database, folder)
     except (ApplianceError, OSError) as error:
         return files + Prepared(failures=(_failure(what, error),))
     names = (postgresql.dump_file(folder, spec.database).name, postgresql.ROLES)
-    paths = tuple(f"{workdir}/dumps/./postgresql/{name}" for name in names)
+    paths = tuple(f"{room.folder}/dumps/./postgresql/{name}" for name in names)
     return files + Prepared(paths=paths, left_out=left_out, read_from=(ReadFrom(what, "dump"),))
 
 
@@ -146,7 +163,7 @@ def _failure(what: str, error: ApplianceError | OSError) -> Failure:
     return Failure(what, ApplianceError(f"{error.strerror or error}.", where=what))
 
 
-_KINDS: Mapping[str, Callable[[SourceSpec, Path], Prepared]] = {
+_KINDS: Mapping[str, Callable[[SourceSpec, Room], Prepared]] = {
     "files": _files,
     "sqlite": _sqlite,
     "postgresql": _postgresql,
