@@ -17,6 +17,7 @@ from appliance.cli.output import emit
 from appliance.cli.status_text import status_json, status_text, worse_json, worse_line
 from appliance.cli.this_node import this_node
 from appliance.errors import OK, WARNINGS, ApplianceError, IntegrityError
+from appliance.host import care
 from appliance.host.layout import NodeLayout, state_of_this_host
 from appliance.monitor.compare import Subject, worse
 from appliance.monitor.states import ORDER, Reason, State
@@ -51,7 +52,9 @@ def status(before: Path | None) -> int:
     now = now_of(node)
     agent = _started_by_hand(see_agent(node.layout), node.layout)
     view = Observer().look(node, now, memory.load(memory.path_of(node.layout), running=agent.runs), thorough=True)
-    found = judge(view, now, agent, tuple(_keys(node)))
+    here = node.layout.root == state_of_this_host()
+    apart = (*_keys(node), *(_disks() if here else ()))
+    found = judge(view, now, agent, apart, care.how_kept() if here else "")
     if before is None:
         emit(status_json(found), status_text(found))
         return EXIT_CODES[found.state]
@@ -79,6 +82,11 @@ def _started_by_hand(agent: AgentSeen, layout: NodeLayout) -> AgentSeen:
         return agent
     start = f"`{command('agent')}`"
     return replace(agent, start=f"Type {start}.", restart=f"End that process, then type {start}.")
+
+
+def _disks() -> Iterator[Reason]:
+    for alarm in care.alarms():
+        yield Reason("warning", f"{alarm.sentence}.", f"When that is mended: rm {alarm.file}")
 
 
 def _keys(node: Node) -> Iterator[Reason]:

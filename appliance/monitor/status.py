@@ -32,12 +32,12 @@ class Status:
         return self.judged[0].state
 
 
-def judge(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...] = ()) -> Status:
+def judge(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...] = (), kept: str = "") -> Status:
     """The state of a node. `view` must be a thorough one; `agent` as seen from outside, or by itself; `apart` is what
-    else is wrong with the node itself.
+    else is wrong with the node itself; `kept` says how its disk is kept.
     """
     judged = [
-        _node(view, now, agent, apart),
+        _node(view, now, agent, apart, kept),
         *(judge_written(written, view, now) for written in view.written),
         *(judge_held(held, view, now) for held in view.held),
         *(judge_catalogue(readable, view, now) for readable in view.readable),
@@ -51,10 +51,15 @@ def _unread(service: str, sentence: str) -> Judged:
     return Judged(service, "service", "cannot be told", (reason,))
 
 
-def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...]) -> Judged:
+def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...], kept: str) -> Judged:
     runs = "agent running" if agent.runs else "AGENT NOT RUNNING"
-    summary = f"{runs}, bundle {view.serial}, {format_bytes(view.disk_free)} free"
-    facts = {"agent_running": agent.runs, "bundle_serial": view.serial, "disk_free_bytes": view.disk_free}
+    summary = f"{runs}, bundle {view.serial}, {format_bytes(view.disk_free)} free" + (f", {kept}" if kept else "")
+    facts = {
+        "agent_running": agent.runs,
+        "bundle_serial": view.serial,
+        "disk_free_bytes": view.disk_free,
+        "disk_kept": kept,
+    }
     return Judged(view.node, "node", summary, worst_first((*apart, *_node_reasons(view, now, agent))), facts)
 
 
