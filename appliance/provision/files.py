@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PARTS = ("hosts", "firewall", "mesh", "vault")
+PARTS = ("vault", "mesh", "firewall", "hosts")
+"""In the order in which they are put in force: for a node that was revoked SSH ends first, then its way here."""
 CANDIDATE = "{candidate}"
 
 

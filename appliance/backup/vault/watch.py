@@ -26,7 +26,7 @@ def watch(node: Node, caller: str, end: Callable[[int], object] = os._exit) -> t
 
 
 def _watch(node: Node, caller: str, end: Callable[[int], object]) -> None:
-    seen = _mark(node)
+    seen = (-1, -1)  # the first look checks in any case: a bundle may have come since the session read its own
     while True:
         time.sleep(LOOK_SECONDS)
         mark = _mark(node)
@@ -49,5 +49,8 @@ def still_known(node: Node, caller: str) -> bool:
 
 def _mark(node: Node) -> tuple[int, int]:
     """What changes with each bundle: it is replaced whole."""
-    status = node.layout.bundle.stat()
+    try:
+        status = node.layout.bundle.stat()
+    except OSError:
+        return 0, 0
     return status.st_ino, status.st_mtime_ns

@@ -189,3 +189,13 @@ def test_the_origin_prunes_by_its_counts_and_never_to_nothing() -> None:
     assert counts.within == ""
     with pytest.raises(UsageError, match="keeps no archive"):
         prune_counts(Retention(0, 0, 0, 0, 0))
+
+
+def test_what_a_revoked_node_could_read_ends_after_ten_years_once_newer_is_held() -> None:
+    old = line([0, DAY])
+    new = line([40 * DAY], epoch=4, parent=old[-1].id.digest)
+    late = LOCK + TIERS[-1].seconds + 2 * DAY
+    assert old[-1].id in kept(thin(old + new, late, LOCK)), "the newest of its epoch stays for ever"
+    assert kept(thin(old + new, late, LOCK, ended=2)) == [new[-1].id]
+    assert old[-1].id in kept(thin(old, late, LOCK, ended=2)), "not while it is the newest that there is"
+    assert set(kept(thin(old + new, LOCK, LOCK, ended=2))) == {it.id for it in old + new}, "the lock holds all the same"

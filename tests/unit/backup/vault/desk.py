@@ -34,6 +34,7 @@ from appliance.trust.generation import NO_PARENT, Entry, Header, make_header, re
 from appliance.trust.grant import Grant, make_grant, make_request, read_grant, read_request
 from appliance.trust.identity import create_identity
 from appliance.trust.keys import create_key, load_key, public_line, read_public_keys
+from appliance.trust.revocation import NOTHING, Revoked
 from appliance.trust.signed import digest_of
 from appliance.units import DAY, GIB, MIB
 from tests.unit.territory.small import node as plan_node
@@ -81,6 +82,7 @@ class Desk:
     change_bytes: int = 10 * MIB
     lock_seconds: int = 30 * DAY
     serial: int = 0
+    revoked: Revoked = NOTHING
     clocks: dict[str, SimulatedClock] = field(default_factory=lambda: {name: SimulatedClock() for name in NAMES})
     exit_code: int = -1
     """How the last session ended."""
@@ -125,6 +127,7 @@ class Desk:
             },
             members=members,
             recovery="",
+            revoked=self.revoked,
         )
         for name in NAMES:
             accept_bundle(self.layout(name).bundle, raw, public_line(load_key(self.territory_key)))
@@ -159,11 +162,13 @@ class Desk:
         for clock in self.clocks.values():
             clock.advance(seconds)
 
-    def grant(self, writer: str = ORIGIN, known_epoch: int = 0, service: str = SERVICE) -> Grant:
+    def grant(
+        self, writer: str = ORIGIN, known_epoch: int = 0, service: str = SERVICE, repository: str = REPOSITORY
+    ) -> Grant:
         """The next grant for `writer`, signed by the territory key."""
         key = load_key(self.layout(writer).keys / "sign_ed25519")
         asked = make_request(
-            key, service=service, repository=REPOSITORY, writer=writer, known_epoch=known_epoch, reason="test"
+            key, service=service, repository=repository, writer=writer, known_epoch=known_epoch, reason="test"
         )
         territory_key = load_key(self.territory_key)
         return read_grant(make_grant(territory_key, read_request(asked, public_line(key))), public_line(territory_key))
