@@ -34,7 +34,13 @@ def status_json(status: Status) -> dict[str, Any]:
 
 
 def worse_json(it: Worse) -> dict[str, Any]:
-    return {"subject": it.judged.subject, "role": it.judged.role, "before": it.before, "now": it.judged.state}
+    return {
+        "subject": it.judged.subject,
+        "role": it.judged.role,
+        "before": it.before,
+        "now": it.judged.state,
+        "why": worse_line(it),
+    }
 
 
 def worse_line(it: Worse) -> str:

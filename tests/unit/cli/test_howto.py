@@ -45,4 +45,5 @@ def test_each_command_of_the_page_can_be_typed(page: Path) -> None:
 
 def test_every_task_has_its_page() -> None:
     tasks = {"join", "backup", "restore", "replace-a-node", "lose-the-standby", "grant", "acts", "agent"}
+    tasks |= {"leave", "upgrade", "control-machine"}
     assert tasks <= {page.stem for page in ROOT.glob("docs/how-to/*.md")}
