@@ -22,6 +22,7 @@ PLACE, NAME = "/srv", "srv"
 LABEL, UNFINISHED = "appliance-srv", "appliance-new"
 BY_ID = "/dev/disk/by-id/"
 SAMPLE, SAMPLES = 1 << 20, 64
+NOTE = Path("/etc/appliance/storage")  # what `appliance status` says of it
 SUBVOLUME_INODE = 256
 NO_DISK = "00000000-0000-0000-0000-000000000000"
 GENERATORS = "/usr/lib/systemd/system-generators"
@@ -321,11 +322,16 @@ def _put(path, line):
     before, found, rest = old.partition(f"{BEGIN}\n")
     after = rest.partition(f"{END}\n")[2] if found else ""
     block = f"{BEGIN}\n{line}\n{END}\n" if line else ""
-    new = before + ("" if before.endswith("\n") or not before else "\n") + block + after
-    if new == old:
+    return _write(path, before + ("" if before.endswith("\n") or not before else "\n") + block + after)
+
+
+def _write(path, text):
+    """Make `text` the content of `path`, whole or not at all; whether that changed it."""
+    if (path.read_text() if path.exists() else "") == text:
         return False
+    path.parent.mkdir(exist_ok=True)
     beside = path.with_name(f"{path.name}.appliance-new")
-    beside.write_text(new)
+    beside.write_text(text)
     beside.chmod(0o644)
     beside.rename(path)
     return True
@@ -351,6 +357,8 @@ def _applied(asked, decision, seen):
     changed = act(asked, decision, seen)
     btrfs = (_found("--target", PLACE) or {}).get("fstype") == "btrfs"
     changed += make_subvolumes(asked["subvolumes"]) if btrfs else []
+    note = {"encryption": decision.encryption, "unlock": asked["unlock"], "why": decision.why}
+    changed += [f"wrote {NOTE}"] if _write(NOTE, json.dumps(note) + "\n") else []
     paper = has_paper(os.path.realpath(asked["disk"])) if asked["disk"] else None
     left = plain(asked["subvolumes"]) if btrfs else []
     return {"checked": units, "changed": changed, "paper": paper, "btrfs": btrfs, "plain": left}

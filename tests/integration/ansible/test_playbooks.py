@@ -40,10 +40,10 @@ class Control:
         file.write_text(text, "utf-8")
 
     def is_local(self, node: str) -> None:
-        """Let `node` be this machine itself."""
+        """Let `node` be this machine itself, whose disk is as it is."""
         folder = self.folder / "host_vars"
         folder.mkdir(exist_ok=True)
-        (folder / f"{node}.yml").write_text("ansible_connection: local\n")
+        (folder / f"{node}.yml").write_text("ansible_connection: local\nstorage_encryption: none\n")
 
     def _run(self, *argv: str) -> Result:
         env = {
@@ -158,6 +158,16 @@ def test_an_offer_larger_than_the_real_disk_is_refused_with_file_and_line(contro
     assert "changed=0" in said
 
 
+def test_a_disk_by_a_name_that_may_be_another_tomorrow_is_refused_before_any_change(control: Control) -> None:
+    control.is_local("commune-b")
+    (control.folder / "host_vars/commune-b.yml").write_text("ansible_connection: local\nstorage_disk: /dev/sda\n")
+    result = control.play("preflight.yml", "--limit", "commune-b", "-e", "storage_encryption=none")
+    said = " ".join((result.stdout + result.stderr).decode().split())
+    assert result.exit_code == 2
+    assert "commune-b: storage_disk is /dev/sda; such names change from boot to boot" in said
+    assert "changed=0" in said
+
+
 def test_after_a_machine_did_not_answer_the_others_are_done_and_the_summary_says_what_to_type(control: Control) -> None:
     (port,) = free_ports(LOOPBACK, 1)
     for node in ("hermitage", "commune-b", "commune-c"):
@@ -167,7 +177,7 @@ def test_after_a_machine_did_not_answer_the_others_are_done_and_the_summary_says
     said = result.stdout.decode()
     assert result.exit_code == 4
     assert said.count("failed=0") == 4
-    assert "commune-a could not be reached at: preflight : Measure the data volume" in said
+    assert "commune-a could not be reached at: storage : Look at the data volume" in said
     line = next(line for line in said.splitlines() if line.strip().startswith("ansible-playbook"))
     assert line.split() == [
         *("ansible-playbook", "-i", str(control.folder), str(ROOT / "playbooks" / "preflight.yml")),
