@@ -83,6 +83,10 @@ def _strangers(bundle: Bundle, name: str) -> Iterator[str]:
 _DROP_IN = """\
 # Written by `appliance node apply` from the territory's bundle; what is changed here is lost.
 # Other nodes enter as vault-NAME and get nothing but the vault.
+
+# A whole territory may begin its hourly backups in the same second.
+MaxStartups 40:30:100
+
 Match User {prefix}*
     AuthorizedKeysFile {keys}/%u
     AuthenticationMethods publickey
