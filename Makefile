@@ -25,11 +25,20 @@ test: setup-tests ## every test that this machine can run, and what was skipped 
 	@$(PYTEST) -n $(WORKERS) --dist loadgroup -rs $(ARGS)
 
 unit: setup-tests ## the fast tests only
-	@$(PYTEST) -n $(WORKERS) -q tests/unit $(ARGS)
+	@$(PYTEST) -n $(WORKERS) -q --hypothesis-profile=quick tests/unit $(ARGS)
 
 demo: ## a small territory on this machine loses nodes and gets everything back [DATA=/some/tree] [KEEP=1]
 	@scripts/setup run
 	@bin/appliance demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
+
+deb: ## the package of a node, in build/deb/ (Debian's own tools; nothing happens when it is there)
+	@scripts/deb
+
+lab: ## a territory of real hosts on this machine, as root: booted and provisioned, and what to type then
+	@[ "$$(id -u)" = 0 ] || { echo 'Real hosts need root: sudo make lab. As anybody: make demo' >&2; exit 2; }
+	@scripts/setup lab
+	@bin/appliance lab up
+	@bin/appliance lab provision
 
 bench: setup ## measure the figures of docs/results, interleaved, medians of five
 	@bin/appliance lab bench $(ARGS)
@@ -55,4 +64,4 @@ clean: ## remove what was built, keep the Python environments
 setup-tests: setup
 	@$(if $(filter lock,$(PYTHON)),scripts/setup lock,:)
 
-.PHONY: help setup setup-tests lint test unit demo bench soak docs lock clean
+.PHONY: help setup setup-tests lint test unit demo deb lab bench soak docs lock clean

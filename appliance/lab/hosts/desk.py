@@ -62,9 +62,11 @@ class Desk:
 
     @property
     def unanswered(self) -> tuple[Path, ...]:
-        """The requests for which there is no grant yet."""
+        """The requests that are younger than the grant for their service, or have none."""
         found = sorted((self.inventory / "requests").glob("*.request"))
-        return tuple(it for it in found if not (self.inventory / "grants" / f"{it.stem}.grant").exists())
+        return tuple(
+            it for it in found if it.stat().st_mtime_ns > _written(self.inventory / "grants" / f"{it.stem}.grant")
+        )
 
     @property
     def signed(self) -> Path:
@@ -78,15 +80,14 @@ class Desk:
 
 
 def set_up(lab: Lab, package: Path) -> Desk:
-    """The desk of `lab`, made where it is missing; its territory is the lab's as it is now."""
+    """The desk of `lab`, made where it is missing; its territory is the one that the lab was brought up with."""
     desk = Desk(lab.own.root)
     for folder in (desk.safe, desk.inventory / "group_vars", desk.inventory / "keys", desk.inventory / "grants"):
         make_private_folder(folder)
     public = create_key(desk.territory_key)
     write_atomic(desk.inventory / "territory.pub", public.encode() + b"\n")
     operator = create_key(desk.operator_key)
-    text = (lab.own.root / "territory.yml").read_text().replace(NO_OPERATOR, f'keys: ["{operator}"]')
-    write_atomic(desk.inventory / "territory.yml", text.encode())
+    _take_territory(desk, operator)
     write_atomic(desk.inventory / "group_vars/all.yml", group_vars(lab, package).encode())
     _make_recovery_key(desk)
     return desk
@@ -105,6 +106,16 @@ def group_vars(lab: Lab, package: Path) -> str:
     return "---\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
 
 
+def _take_territory(desk: Desk, operator: str) -> None:
+    """Take the lab's territory when it is another than at the last time: what was changed here since stays changed."""
+    brought, taken = (desk.root / "territory.yml").read_text(), desk.safe / "territory.yml"
+    if taken.exists() and taken.read_text() == brought:
+        return
+    text = brought.replace(NO_OPERATOR, f'keys: ["{operator}"]')
+    write_atomic(desk.inventory / "territory.yml", text.encode())
+    write_atomic(taken, brought.encode())
+
+
 def _make_recovery_key(desk: Desk) -> None:
     public = desk.inventory / "recovery.pub"
     if public.exists():
@@ -116,6 +127,11 @@ def _make_recovery_key(desk: Desk) -> None:
         write_atomic(desk.paper, key.secret.reveal() + b"\n", mode=0o600)
 
     write_atomic(public, ceremony(show, lambda wrong: shown[-1]).encode() + b"\n")
+
+
+def _written(file: Path) -> int:
+    """When `file` was written, in nanoseconds; 0 when it was not."""
+    return file.stat().st_mtime_ns if file.exists() else 0
 
 
 def names(files: Iterable[Path]) -> str:

@@ -81,6 +81,24 @@ def test_the_same_files_give_the_same_package(package: Path, tmp_path: Path) -> 
     assert again.read_bytes() == package.read_bytes()
 
 
+def test_what_is_there_already_is_not_built_again_and_a_changed_file_is(package: Path) -> None:
+    checkout, built = package.parents[2], package.stat().st_mtime_ns
+    again = run((str(checkout / "scripts/deb"),), timeout_seconds=60, check=True)
+    assert (again.stdout.decode(), package.stat().st_mtime_ns) == (f"{package}\n", built)
+    trials = checkout / "trials"
+    first = Path(_built(checkout, "trial", str(trials)))
+    (checkout / "README.md").write_text("another\n")
+    second = Path(_built(checkout, "trial", str(trials)))
+    assert first.name != second.name
+    assert [path.name for path in trials.glob("*.deb")] == [second.name]
+    assert field(second, "Version").startswith(f"{__version__}+")
+
+
+def _built(checkout: Path, *words: str) -> str:
+    result = run((str(checkout / "scripts/deb"), *words), timeout_seconds=240, check=True)
+    return result.stdout.decode().strip()
+
+
 def test_debian_would_take_it(package: Path) -> None:
     found = run(("lintian", "--allow-root", "--fail-on=error,warning", str(package)), timeout_seconds=120)
     assert (found.exit_code, found.stdout.decode()) == (0, "")
