@@ -8,7 +8,8 @@
     ├── IntegrityError        5   a hash, a signature, a chain or a format does not hold
     ├── Forbidden             6   the operating system or a peer denies it to this caller
     ├── Unreachable           7   a peer did not answer
-    └── Refused               8   a rule of the territory says no (grant, epoch, retention, four eyes)
+    ├── Refused               8   a rule of the territory says no (grant, epoch, retention, four eyes)
+    └── Unsupported           9   this machine cannot do it: a kernel feature is absent; nothing was done
 
 A command that worked but must tell something (a file that could not be read) ends with WARNINGS.
 """
@@ -67,3 +68,7 @@ class Unreachable(ApplianceError):
 
 class Refused(ApplianceError):
     exit_code = 8
+
+
+class Unsupported(ApplianceError):
+    exit_code = 9

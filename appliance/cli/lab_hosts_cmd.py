@@ -3,46 +3,69 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
+from appliance.cli import lab_faults_cmd as faults_cmd
 from appliance.cli.arguments import NAME_TYPE, dry_run_option
+from appliance.cli.lab_decisions import about, name_option, tell, the_lab
 from appliance.cli.output import emit, say, table
+from appliance.config.load import load
+from appliance.lab.hosts import decide, machine, needs
 from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts import machine
 from appliance.lab.hosts.access import answers
-from appliance.lab.hosts.lab import Lab, changing, open_lab
+from appliance.lab.hosts.disturb import dead
+from appliance.lab.hosts.faults import HEALED
+from appliance.lab.hosts.lab import Lab, changing, look
 from appliance.lab.hosts.places import Places
+from appliance.lab.hosts.plan import Node, make_plan
 
-DEFAULT_NAME = "lab"
 INVENTORY = Path("inventory/lab")
 
-name_option = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Which lab of this machine.")
 node_argument = click.argument("node", type=NAME_TYPE)
 
 
 @click.command()
-@click.option("--inventory", metavar="DIR", type=click.Path(path_type=Path), default=INVENTORY, show_default=True)
+@click.option(
+    "--inventory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default=INVENTORY,
+    show_default=True,
+    help="The folder of the territory to boot.",
+)
 @name_option
 @dry_run_option
 def up(inventory: Path, name: str, dry_run: bool) -> None:
     """Boot every node of a territory as a Debian host; those that run are left as they are."""
-    lab = labs.up(Places(), name, inventory, say)
-    say(f"All {len(lab.plan.nodes)} nodes answer. Next: ssh -F {lab.own.ssh_config} {lab.plan.nodes[0].name}")
+    needs.check_root()
+    needs.check_programs()
+    plan = make_plan(load(inventory), name)
+    decisions = decide.decide_up(plan, look(Places(), name))
+    if not dry_run:
+        lab = labs.up(Places(), name, inventory, say)
+        say(_answering(lab))
+    tell(name, decisions, dry_run=dry_run, then=f"ssh -F {Places().lab(name).ssh_config} {plan.nodes[0].name}")
 
 
 @click.command()
 @name_option
 def status(name: str) -> None:
-    """Say how each node is."""
-    lab = open_lab(Places(), name, say)
-    rows = [(node.name, node.site, str(node.address), _state(lab, node.name)) for node in lab.plan.nodes]
-    found = [dict(zip(("node", "site", "address", "state"), row, strict=True)) for row in rows]
+    """Say how each node is, and which faults are in force."""
+    lab = the_lab(name)
+    rows = [(node.name, node.site, str(node.address), _state(lab, node)) for node in lab.plan.nodes]
+    nodes = [dict(zip(("node", "site", "address", "state"), row, strict=True)) for row in rows]
+    ended = dead(lab)
+    faults = [{"target": it, **vars(fault), "dead": it in ended} for it, fault in lab.faults.items()]
+    data = {"lab": name, "complete": lab.state.complete, "nodes": nodes, "faults": faults}
     emit(
-        {"lab": name, "nodes": found, "backends": dict(lab.state.backends), "ssh_config": str(lab.own.ssh_config)},
-        table(("NODE", "SITE", "ADDRESS", "STATE"), rows),
+        {**data, "backends": dict(lab.state.backends), "ssh_config": str(lab.own.ssh_config)},
+        "\n".join((table(("NODE", "SITE", "ADDRESS", "STATE"), rows), *_fault_lines(lab, ended))),
     )
+    if not lab.state.complete:
+        say(f"An up was interrupted. Next: {about(name, 'up')}")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -50,10 +73,8 @@ def status(name: str) -> None:
 @click.argument("words", metavar="-- CMD", nargs=-1, required=True, type=click.UNPROCESSED)
 @name_option
 def exec_(node: str, words: tuple[str, ...], name: str) -> None:
-    """Run CMD as root on NODE, from its console side: also when no network reaches it."""
-    lab = open_lab(Places(), name, say)
-    argv = machine.enter_argv(lab.plan.node(node), words)
-    os.execvp(argv[0], argv)
+    """Run CMD as root on NODE, from its console side: also when no network reaches it. Ends with CMD's exit code."""
+    _enter(name, node, words)
 
 
 @click.command()
@@ -61,32 +82,37 @@ def exec_(node: str, words: tuple[str, ...], name: str) -> None:
 @name_option
 def shell(node: str, name: str) -> None:
     """Open a shell as root on NODE, from its console side."""
-    lab = open_lab(Places(), name, say)
-    argv = machine.enter_argv(lab.plan.node(node), ("bash", "-l"))
-    os.execvp(argv[0], argv)
+    _enter(name, node, ("bash", "-l"))
 
 
 @click.command()
 @node_argument
 @click.option("--cut", is_flag=True, help="Cut its power instead of asking it to stop.")
 @name_option
-def power_off(node: str, cut: bool, name: str) -> None:
+@dry_run_option
+def power_off(node: str, cut: bool, name: str, dry_run: bool) -> None:
     """Switch NODE off; its disk stays."""
-    lab = open_lab(Places(), name, say)
-    with changing(lab.places, name):
-        (machine.cut_power if cut else machine.shut_down)(lab.plan.node(node))
-    say(f"{node} is off.")
+    it = the_lab(name).plan.node(node)
+    decision = decide.decide_power_off(it, look(Places(), name), cut=cut)
+    if not dry_run:
+        with changing(Places(), name, say):
+            (machine.cut_power if cut else machine.shut_down)(it)
+    tell(name, (decision,), dry_run=dry_run, then=about(name, "power-on", node))
 
 
 @click.command()
 @node_argument
 @name_option
-def power_on(node: str, name: str) -> None:
+@dry_run_option
+def power_on(node: str, name: str, dry_run: bool) -> None:
     """Switch NODE on and wait until it answers."""
-    lab = open_lab(Places(), name, say)
-    with changing(lab.places, name):
-        labs.power_on(lab, lab.plan.node(node))
-        labs.wait_for_ssh(lab, (lab.plan.node(node),))
+    lab = the_lab(name)
+    it = lab.plan.node(node)
+    decision = decide.decide_power_on(it, look(Places(), name))
+    if not dry_run:
+        with changing(Places(), name, say):
+            _switch_on(lab, it)
+    tell(name, (decision,), dry_run=dry_run)
 
 
 @click.command()
@@ -95,11 +121,14 @@ def power_on(node: str, name: str) -> None:
 @dry_run_option
 def wipe(node: str, name: str, dry_run: bool) -> None:
     """Take the disk of NODE and switch on a new box in its place, with only root SSH and new host keys."""
-    lab = open_lab(Places(), name, say)
-    with changing(lab.places, name):
-        labs.wipe(lab, lab.plan.node(node))
-        labs.power_on(lab, lab.plan.node(node))
-        labs.wait_for_ssh(lab, (lab.plan.node(node),))
+    lab = the_lab(name)
+    it = lab.plan.node(node)
+    decisions = decide.decide_wipe(it, look(Places(), name))
+    if not dry_run:
+        with changing(Places(), name, say):
+            labs.wipe(lab, it)
+            _switch_on(lab, it)
+    tell(name, decisions, dry_run=dry_run, then=f"ssh -F {lab.own.ssh_config} {node}")
 
 
 @click.command()
@@ -107,8 +136,9 @@ def wipe(node: str, name: str, dry_run: bool) -> None:
 @name_option
 def console(node: str, name: str) -> None:
     """Print what NODE wrote to its console since it was born."""
-    lab = open_lab(Places(), name, say)
-    click.echo(lab.own.console(lab.plan.node(node).name).read_bytes())
+    lab = the_lab(name)
+    path = lab.own.console(lab.plan.node(node).name)
+    click.echo(path.read_bytes() if path.exists() else b"", nl=False)
 
 
 @click.command()
@@ -116,14 +146,41 @@ def console(node: str, name: str) -> None:
 @dry_run_option
 def down(name: str, dry_run: bool) -> None:
     """End a lab and everything it made, also after a crash."""
-    labs.down(Places(), name, say)
+    needs.check_root()
+    decisions = decide.decide_down(look(Places(), name))
+    if not dry_run:
+        labs.down(Places(), name, say)
+    tell(name, decisions, dry_run=dry_run)
 
 
-def _state(lab: Lab, name: str) -> str:
-    node = lab.plan.node(name)
+def _enter(name: str, node: str, words: Sequence[str]) -> None:
+    """Become `words` on `node`: what it ends with is what we end with."""
+    argv = machine.enter_argv(the_lab(name).plan.node(node), words)
+    os.execvp(argv[0], argv)
+
+
+def _switch_on(lab: Lab, node: Node) -> None:
+    labs.power_on(lab, node)
+    labs.wait_for_ssh(lab, (node,))
+
+
+def _state(lab: Lab, node: Node) -> str:
     if not machine.is_on(node):
         return "off"
     return "up" if answers(lab.plan, node) else "no answer"
+
+
+def _answering(lab: Lab) -> str:
+    silent = [node.name for node in lab.plan.nodes if lab.faults.get(node.name, HEALED).cut]
+    told = f" {', '.join(silent)}: not asked, the cable is pulled." if silent else ""
+    return f"{len(lab.plan.nodes) - len(silent)} nodes answer.{told}"
+
+
+def _fault_lines(lab: Lab, ended: frozenset[str]) -> Iterable[str]:
+    if not lab.faults:
+        return ("No fault is in force.",)
+    gone = "; the router that makes this has ended: NOTHING PASSES. Heal it, or say it again"
+    return (f"{target}: {fault}{gone if target in ended else ''}." for target, fault in lab.faults.items())
 
 
 COMMANDS = {
@@ -131,9 +188,14 @@ COMMANDS = {
     "status": status,
     "exec": exec_,
     "shell": shell,
+    "cut": faults_cmd.cut,
+    "throttle": faults_cmd.throttle,
+    "delay": faults_cmd.delay,
+    "heal": faults_cmd.heal,
     "power-off": power_off,
     "power-on": power_on,
     "wipe": wipe,
     "console": console,
     "down": down,
+    "probe": faults_cmd.probe,
 }

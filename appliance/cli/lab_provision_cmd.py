@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from appliance.cli.arguments import dry_run_option
-from appliance.cli.lab_hosts_cmd import name_option
+from appliance.cli.lab_decisions import name_option
 from appliance.cli.output import emit, say
 from appliance.lab.hosts import provision as provisioning
 from appliance.lab.hosts.desk import Desk

@@ -27,6 +27,7 @@ EXIT_CODES = {
     6: "the operating system or a peer denies it to this account",
     7: "a peer did not answer, or a program did not end, in time",
     8: "a rule of the territory says no: grant, epoch, retention, a second person",
+    9: "this machine's kernel cannot do it; nothing was done",
     70: "a bug of ours",
     130: "interrupted: what was acknowledged is kept",
     141: "who read our output went away",

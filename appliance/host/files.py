@@ -75,6 +75,9 @@ def locked(path: Path, *, what: str, shared: bool = False, wait: bool = False) -
             fcntl.flock(fd, kind if wait else kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Busy(f"{what} is in use by another process.", remedy="Try again when it has ended.") from error
+        # Its last holder may have taken the file away: who locks what has no name any more excludes nobody.
+        if os.fstat(fd).st_nlink == 0:
+            raise Busy(f"{what} has just been removed by another process.", remedy="Try again.")
         yield
     finally:
         os.close(fd)

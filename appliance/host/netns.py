@@ -31,6 +31,14 @@ def delete(name: str) -> None:
     run(("ip", "netns", "delete", name), timeout_seconds=TIMEOUT_SECONDS, check=True)
 
 
+def is_whole(name: str) -> bool:
+    """Whether `name` stands for a namespace: `ip netns add`, killed between two steps, leaves an empty file."""
+    try:
+        return (FOLDER / name).stat().st_dev != FOLDER.stat().st_dev
+    except FileNotFoundError:
+        return False
+
+
 def pids(name: str) -> Iterator[int]:
     """The processes in the namespace `name`; none when there is no such namespace."""
     with contextlib.suppress(FileNotFoundError):
@@ -56,6 +64,13 @@ def show(namespace: str | None, *words: str) -> list[dict[str, Any]]:
     where = () if namespace is None else ("-n", namespace)
     result = run(("ip", "-json", *where, *words), timeout_seconds=TIMEOUT_SECONDS, check=True)
     return cast("list[dict[str, Any]]", json.loads(result.stdout or b"[]"))
+
+
+def queue(namespace: str, interface: str) -> str:
+    """The kind of queue at which packets leave `interface`, "tbf" or "netem" when one was put there."""
+    argv = ("tc", "-n", namespace, "-json", "qdisc", "show", "dev", interface, "root")
+    found = json.loads(run(argv, timeout_seconds=TIMEOUT_SECONDS, check=True).stdout or b"[]")
+    return str(found[0].get("kind", "")) if found else ""
 
 
 def inside(namespace: str, argv: Iterable[str]) -> tuple[str, ...]:

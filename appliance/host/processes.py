@@ -49,12 +49,12 @@ class Process:
 
 def processes_of(program: str) -> Iterator[Process]:
     """The processes that were started as `program`, by its name alone."""
-    wanted = os.fsencode(program)
-    for folder in PROC.glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            if os.path.basename(words[0]) == wanted and (started := _started(int(folder.name))):
-                yield Process(int(folder.name), started, tuple(os.fsdecode(it) for it in words[:-1]))
+    return (it for it in _all() if os.path.basename(it.argv[0]) == program)
+
+
+def processes_running(script: str) -> Iterator[Process]:
+    """The interpreters that run a file called `script`, wherever it lies and whichever interpreter it is."""
+    return (it for it in _all() if any(os.path.basename(word) == script for word in it.argv[1:4]))
 
 
 def process(pid: int) -> Process | None:
@@ -71,6 +71,15 @@ def is_first(pid: int) -> bool:
         return False
     numbers = next((line.split()[1:] for line in text.splitlines() if line.startswith("NSpid:")), [])
     return len(numbers) > 1 and numbers[-1] == "1"
+
+
+def _all() -> Iterator[Process]:
+    """Every process that has a command line; kernel threads and what waits to be reaped have none."""
+    for folder in PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")[:-1]
+            if words and (started := _started(int(folder.name))):
+                yield Process(int(folder.name), started, tuple(map(os.fsdecode, words)))
 
 
 def _started(pid: int) -> int | None:

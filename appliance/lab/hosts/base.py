@@ -29,6 +29,8 @@ SOURCES = Path("/etc/apt/sources.list.d")
 BUILD_SECONDS_MAX = 1800.0
 RECIPE = 1  # raise it when the same inputs shall give another image
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")
+# Killed ourselves, we can end nothing any more: the kernel then asks the maker to clean up and end.
+_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 # Lists stay in, so that a node installs without asking for them; host keys are born on each node.
 _HOOK = 'rm -f "$1"/etc/ssh/ssh_host_*; : >"$1/etc/machine-id"; rm -f "$1/etc/hostname" "$1/etc/resolv.conf"'
 
@@ -88,7 +90,7 @@ def make(inputs: Inputs, image: Path, on_line: Callable[[str], None]) -> None:
     source_files = _write_sources(inputs, image.parent)
     try:
         run(
-            mmdebstrap_argv(inputs, unfinished, source_files),
+            (*_WITH_US, *mmdebstrap_argv(inputs, unfinished, source_files)),
             timeout_seconds=BUILD_SECONDS_MAX,
             env={name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ},
             on_stderr_line=on_line,

@@ -118,13 +118,23 @@ def cut_power(node: Node) -> None:
     _end(node.namespace)
 
 
+def running(lab: str) -> frozenset[str]:
+    """The namespaces of the nodes of `lab` that run."""
+    watched = _watched() | {name for name in netns.names() if is_node_of(lab, name) and _first_in(name)}
+    return frozenset(name for name in watched if is_node_of(lab, name))
+
+
 def cut_all(lab: str) -> None:
     """End every node of `lab` that runs, of those too that no state and no territory knows."""
-    watched = {word.removeprefix(_MACHINE) for it in processes_of(NSPAWN) for word in it.argv}
     left = {folder.name for folder in NSPAWN_FOLDER.glob("*/*")}
-    for name in sorted(watched | left | netns.names()):
+    for name in sorted(_watched() | left | netns.names()):
         if is_node_of(lab, name):
             _end(name)
+
+
+def _watched() -> set[str]:
+    """The machines that a systemd-nspawn watches; other words of its command line name none."""
+    return {word.removeprefix(_MACHINE) for it in processes_of(NSPAWN) for word in it.argv}
 
 
 def _first_in(namespace: str) -> Process | None:

@@ -17,7 +17,7 @@ def ensure(plan: Plan, uplink: Uplink, *, whole: bool) -> None:
     """Make what is missing of core, sites and links. What is there stays as it is, cut or slow, unless `whole` asks for
     all of it to be set again, as after an `up` that was interrupted.
     """
-    there = {None: _interfaces(None), plan.core: _join(plan.core)}
+    there = {None: interfaces(None), plan.core: _join(plan.core)}
     there |= {site.namespace: _join(site.namespace) for site in plan.sites}
     for part in _parts(plan, uplink):
         exists = part.interface in there[part.namespace]
@@ -27,12 +27,12 @@ def ensure(plan: Plan, uplink: Uplink, *, whole: bool) -> None:
             for namespace, lines in part.settings:
                 netns.batch(namespace, lines)
     nft.replace_table(table(plan.lab), machine_rules(uplink))
-    nft.replace_table("ip nat", _NAT_OF_CORE, namespace=plan.core)
+    nft.replace_table("ip core", _RULES_OF_CORE, namespace=plan.core)
 
 
 def destroy(lab: str, namespaces: Iterable[str], uplink: Uplink | None) -> None:
     """Take away what `ensure` and `plug` made, also when only a part of it is there."""
-    if uplink is not None and uplink.interface in _interfaces(None):
+    if uplink is not None and uplink.interface in interfaces(None):
         netns.batch(None, (f"link delete {uplink.interface}",))
     for namespace in namespaces:
         netns.delete(namespace)
@@ -42,7 +42,7 @@ def destroy(lab: str, namespaces: Iterable[str], uplink: Uplink | None) -> None:
 def plug(node: Node, site: Site) -> None:
     """A new namespace for `node`, as a machine is switched on: no rule and no interface of its past is in it."""
     # First the interface: that of a deleted namespace goes at a moment of the kernel's own choice.
-    if node.interface in _interfaces(site.namespace):
+    if node.interface in interfaces(site.namespace):
         netns.batch(site.namespace, (f"link delete {node.interface}",))
     if node.namespace in netns.names():
         netns.delete(node.namespace)
@@ -87,14 +87,17 @@ def routes() -> list[IPv4Network]:
 
 def _join(namespace: str) -> frozenset[str]:
     """The interfaces in `namespace`, which is made when it is not there."""
+    if namespace in netns.names() and not netns.is_whole(namespace):
+        netns.delete(namespace)
     if namespace not in netns.names():
         netns.add(namespace)
     netns.batch(namespace, ("link set lo up",))
     netns.set_sysctl(namespace, "net/ipv4/ip_forward", "1")
-    return _interfaces(namespace)
+    return interfaces(namespace)
 
 
-def _interfaces(namespace: str | None) -> frozenset[str]:
+def interfaces(namespace: str | None) -> frozenset[str]:
+    """The interfaces in `namespace`, in this machine's own network for None."""
     return frozenset(it["ifname"] for it in netns.show(namespace, "link"))
 
 
@@ -139,17 +142,17 @@ def _way_out(core: str, site: Site, uplink: Uplink) -> _Part:
     """Between core and site: SSH from the machine, packages for the nodes. It has no addresses of its own."""
     there = ("link set out up", f"route replace default via {uplink.core} dev out onlink")
     kind = f"type veth peer name out netns {site.namespace}"
-    return _Part(core, site.interface, kind, ((site.namespace, there), (core, _towards(site))))
+    return _Part(core, site.interface, kind, ((site.namespace, there), (core, towards(site))))
 
 
 def _link(link: Link) -> _Part:
     a, b = link.a, link.b
     kind = f"type veth peer name {a.interface} netns {b.namespace}"
-    settings = ((a.namespace, (f"link set {b.interface} up",)), (b.namespace, _towards(a)), (a.namespace, _towards(b)))
+    settings = ((a.namespace, (f"link set {b.interface} up",)), (b.namespace, towards(a)), (a.namespace, towards(b)))
     return _Part(a.namespace, b.interface, kind, settings)
 
 
-def _towards(site: Site) -> tuple[str, ...]:
+def towards(site: Site) -> tuple[str, ...]:
     """The lines that send what is for `site` over its interface."""
     return (
         f"link set {site.interface} up",
@@ -157,11 +160,16 @@ def _towards(site: Site) -> tuple[str, ...]:
     )
 
 
-# The machine sees one address a lab, so that labs with the same addresses do not meet.
-_NAT_OF_CORE = """
+# The machine sees one address a lab, so that labs with the same addresses do not meet. Sites never reach each other
+# through the core: else a link that is cut or slow would have a way around it.
+_RULES_OF_CORE = """
     chain out {
         type nat hook postrouting priority srcnat;
         oifname "out" masquerade
+    }
+    chain between {
+        type filter hook forward priority filter;
+        iifname != "out" oifname != "out" drop
     }
 """
 

@@ -42,6 +42,11 @@ class LabPlaces:
         return self.root / "ssh_config"
 
     @property
+    def shuttle_log(self) -> Path:
+        """What routers in user space said before they ended."""
+        return self.root / "shuttle.log"
+
+    @property
     def control_paths(self) -> Path:
         """Where playbooks keep connections to the nodes open."""
         return self.root / "ssh"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from itertools import combinations
@@ -80,6 +81,11 @@ class Plan:
     def namespaces(self) -> tuple[str, ...]:
         return (self.core, *(site.namespace for site in self.sites), *(node.namespace for node in self.nodes))
 
+    @property
+    def targets(self) -> frozenset[str]:
+        """What a fault can be in: each link, and the cable of each node."""
+        return frozenset((*(link.name for link in self.links), *(node.name for node in self.nodes)))
+
     def node(self, name: str) -> Node:
         """The node `name`; raise NotFound with the known ones."""
         for node in self.nodes:
@@ -135,10 +141,7 @@ class Uplink:
 
 def make_plan(territory: Territory, lab: str) -> Plan:
     """The plan of the lab `lab` of `territory`; raise UsageError for a name or an address that no lab can have."""
-    if not NAME.fullmatch(lab):
-        raise UsageError(
-            f'"{lab}" cannot name a lab.', remedy="Use at most 20 small letters, digits and hyphens, a letter first."
-        )
+    check_name(lab)
     networks = {name: _network(territory, name) for name in territory.sites}
     _check_distinct(networks)
     sites = tuple(
@@ -151,6 +154,14 @@ def make_plan(territory: Territory, lab: str) -> Plan:
     return Plan(lab, f"{PREFIX}.{lab}.core", sites, nodes, tuple(Link(a, b) for a, b in combinations(sites, 2)))
 
 
+def check_name(lab: str) -> None:
+    """Raise UsageError for what cannot name a lab: folders, namespaces and interfaces are called after it."""
+    if not NAME.fullmatch(lab):
+        raise UsageError(
+            f'"{lab}" cannot name a lab.', remedy="Use at most 20 small letters, digits and hyphens, a letter first."
+        )
+
+
 def belongs(name: str, lab: str) -> bool:
     """Whether a namespace of that name is one of the lab `lab`."""
     return name.startswith(f"{PREFIX}.{lab}.")
@@ -159,6 +170,11 @@ def belongs(name: str, lab: str) -> bool:
 def is_node_of(lab: str, name: str) -> bool:
     """Whether a namespace or a machine of that name is a node of the lab `lab`."""
     return name.startswith(_nodes(lab))
+
+
+def node_names(lab: str, names: Iterable[str]) -> frozenset[str]:
+    """The nodes of `lab` whose namespace or machine is among `names`."""
+    return frozenset(name.removeprefix(_nodes(lab)) for name in names if is_node_of(lab, name))
 
 
 def _nodes(lab: str) -> str:

@@ -21,6 +21,7 @@ SIZE_BYTES = 40 * GIB
 TIMEOUT_SECONDS = 300.0
 BTRFS, OVERLAY = "btrfs", "overlay"
 ARCHIVES = Path("var/cache/apt/archives")
+OURS = "appliance_"  # our own package is another each day
 
 
 class Pool:
@@ -37,6 +38,10 @@ class Pool:
     def root(self, lab: str, node: str) -> Path:
         """The root folder of a node; nspawn puts a lock file beside it."""
         return self._folder(lab, node) / "root"
+
+    def unborn(self, lab: str, node: str) -> Path:
+        """What becomes the root folder of a node once it is prepared: a crash before that leaves no half-made disk."""
+        return self._folder(lab, node) / "unborn"
 
     def open(self) -> None:
         """Make the pool, or mount it; nothing happens when it is there."""
@@ -69,35 +74,46 @@ class Pool:
         """Whether the node has a disk, whether it runs or not."""
         return self.root(lab, node).exists()
 
-    def give_birth(self, base: Path, lab: str, node: str) -> Path:
-        """A new root folder for a node, as in `base`, with the packages that any node once downloaded."""
+    def conceive(self, base: Path, lab: str, node: str) -> Path:
+        """A folder to be prepared as the root of a node: as in `base`, with the packages that any node downloaded."""
         folder = make_private_folder(self._folder(lab, node))
-        root = self.root(lab, node)
+        self._empty(folder)
+        unborn = self.unborn(lab, node)
         if self.backend == BTRFS:
-            btrfs.snapshot(base, root)
+            btrfs.snapshot(base, unborn)
         else:
-            for name in ("upper", "work", "root"):
+            for name in ("upper", "work", "unborn"):
                 (folder / name).mkdir()
-            self.attach(base, lab, node)
-        self._lend_packages(root)
-        return root
+            _overlay(base, unborn)
+        self._lend_packages(unborn)
+        return unborn
+
+    def give_birth(self, base: Path, lab: str, node: str) -> None:
+        """What was conceived is the node's root folder from now on."""
+        unborn = self.unborn(lab, node)
+        if self.backend == OVERLAY:
+            _run("umount", str(unborn))
+        unborn.rename(self.root(lab, node))
+        self.attach(base, lab, node)
 
     def attach(self, base: Path, lab: str, node: str) -> None:
         """Make the root folder of a node visible again after this machine restarted."""
         root = self.root(lab, node)
         if self.backend == OVERLAY and not root.is_mount():
-            layers = f"lowerdir={base},upperdir={root.with_name('upper')},workdir={root.with_name('work')}"
-            _run("mount", "-t", "overlay", "overlay", "-o", layers, str(root))
+            _overlay(base, root)
 
     def bury(self, lab: str, node: str) -> None:
-        """Take the disk of a node away; what it downloaded stays for others."""
+        """Take the disk of a node away, as one step; what it downloaded stays for others."""
         folder, root = self._folder(lab, node), self.root(lab, node)
+        if not folder.is_dir():
+            return
         if root.exists():
             self._keep_packages(root)
-        if self.backend == OVERLAY and root.is_mount():
-            _run("umount", str(root))
-        self._remove(root)
-        self._remove(folder)
+            if self.backend == OVERLAY and root.is_mount():
+                _run("umount", str(root))
+            root.rename(folder / "buried")
+        self._empty(folder)
+        folder.rmdir()
         with contextlib.suppress(OSError):  # the last node of a lab takes the lab's folder along
             folder.parent.rmdir()
 
@@ -118,7 +134,8 @@ class Pool:
 
     def _keep_packages(self, root: Path) -> None:
         archives = root / ARCHIVES
-        _copy((path for path in archives.glob("*.deb") if not (self.packages / path.name).exists()), self.packages)
+        found = (path for path in archives.glob("*.deb") if not path.name.startswith(OURS))
+        _copy((path for path in found if not (self.packages / path.name).exists()), self.packages)
 
     def _create(self, folder: Path) -> None:
         if self.backend == BTRFS:
@@ -126,11 +143,26 @@ class Pool:
         else:
             folder.mkdir()
 
-    def _remove(self, folder: Path) -> None:
-        if self.backend == BTRFS and btrfs.is_subvolume(folder):
-            btrfs.delete(folder)
-        elif folder.exists():
-            shutil.rmtree(folder)
+    def _empty(self, folder: Path) -> None:
+        for path in folder.iterdir():
+            self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        """Whatever is there, by whichever backend it was made."""
+        if btrfs.is_subvolume(path):  # Python takes it for a mount too
+            btrfs.delete(path)
+            return
+        if path.is_mount():
+            _run("umount", str(path))
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _overlay(base: Path, place: Path) -> None:
+    layers = f"lowerdir={base},upperdir={place.with_name('upper')},workdir={place.with_name('work')}"
+    _run("mount", "-t", "overlay", "overlay", "-o", layers, str(place))
 
 
 def _copy(files: Iterator[Path], to: Path) -> None:

@@ -17,7 +17,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class State:
-    """`complete`: an `up` came to its end and the network is whole. `backends`: what this kernel made us use."""
+    """`complete`: an `up` came to its end and the network is whole. `backends`: what this kernel made us use.
+
+    `faults`, by target, were remembered before they were made and are forgotten once they are healed: none is ever in
+    force that is not in here.
+    """
 
     lab: str
     inventory: str
@@ -25,6 +29,7 @@ class State:
     base: str = ""
     complete: bool = False
     backends: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def way(self) -> Uplink:

@@ -1,0 +1,109 @@
+"""What the labs of this machine share: base image, pool, forwarding; and the turn that each command waits for."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from appliance.config.load import territory_file
+from appliance.errors import ApplianceError, Busy, NotFound
+from appliance.host.files import locked, make_private_folder, write_atomic
+from appliance.lab.hosts import base, network
+from appliance.lab.hosts.places import Places
+from appliance.lab.hosts.plan import Plan
+from appliance.lab.hosts.pool import Pool
+from appliance.lab.hosts.state import State, read_state, write_state
+
+WAIT_SECONDS_MAX = 3600.0  # another command may be making the base image or provisioning
+LOOK_EVERY_SECONDS = 0.05
+type Say = Callable[[str], None]
+
+
+@contextlib.contextmanager
+def turn(lock: Path, what: str, say: Say) -> Iterator[None]:
+    """Hold `lock`, waiting for others; raise Busy when they take too long."""
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    with contextlib.ExitStack() as held:
+        told = False
+        while True:
+            try:
+                held.enter_context(locked(lock, what=what))
+                break
+            except Busy:
+                if time.monotonic() > deadline:
+                    raise
+                if not told:
+                    say(f"Waiting for another command that uses {what}.")
+                    told = True
+                time.sleep(LOOK_EVERY_SECONDS)
+        yield
+
+
+def shared(places: Places, say: Say) -> contextlib.AbstractContextManager[None]:
+    """The turn of who changes what labs share."""
+    return turn(places.lock, "the folder of labs", say)
+
+
+def begin(places: Places, plan: Plan, inventory: Path, backends: dict[str, str], say: Say) -> State:
+    """The state of a lab as it is remembered, or a new one; its territory is kept as it is now, the pool is open."""
+    own = places.lab(plan.lab)
+    with shared(places, say):
+        try:
+            # Disks that are there stay where they are: the pool of a lab never changes under it.
+            state = read_state(own.state)
+            state = state.with_(backends={**backends, "pool": state.backends["pool"]})
+        except ApplianceError:
+            taken = [read_state(places.lab(other).state).uplink for other in places.known_labs() if other != plan.lab]
+            uplink = network.free_uplink(taken, network.routes())
+            state = State(plan.lab, str(inventory.resolve()), uplink.number, backends=backends)
+        write_state(own.state, state)
+        write_atomic(own.root / "territory.yml", territory_file(inventory).read_bytes(), mode=0o600)
+        _forward(places)
+        Pool(places, state.backends["pool"]).open()
+    return state
+
+
+def base_image(places: Places, pool: Pool, say: Say) -> str:
+    """The identity of the base that new nodes are made from; it is made when nobody has needed it before."""
+    inputs = base.read_inputs()
+    with shared(places, say):
+        image = make_private_folder(places.bases) / f"{inputs.identity}.tar"
+        if not image.exists():
+            say("Making the base image: about a minute, once.")
+            base.make(inputs, image, lambda line: None)
+        pool.unpack(image, inputs.identity)
+    return inputs.identity
+
+
+def has_base(places: Places) -> bool:
+    """Whether the base image of this machine's package sources is there already."""
+    try:
+        return (places.bases / f"{base.read_inputs().identity}.tar").exists()
+    except NotFound:
+        return False
+
+
+def resolver() -> str:
+    """This machine's resolvers as nodes can reach them: systemd-resolved answers on a loopback address only."""
+    direct = Path("/run/systemd/resolve/resolv.conf")
+    return (direct if direct.exists() else Path("/etc/resolv.conf")).read_text()
+
+
+def forget(places: Places, name: str, pool: Pool, say: Say) -> None:
+    """Forget the lab; with the last one, close the pool and give the machine its forwarding back."""
+    with shared(places, say):
+        shutil.rmtree(places.lab(name).root)
+        if not places.known_labs():
+            pool.close()
+            if places.forwarding.exists():
+                network.FORWARD.write_text(places.forwarding.read_text())
+                places.forwarding.unlink()
+
+
+def _forward(places: Places) -> None:
+    if not places.forwarding.exists():
+        write_atomic(places.forwarding, network.FORWARD.read_bytes(), mode=0o600)
+    network.FORWARD.write_text("1")
