@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.sources.moment import SHARES, SHARES_SNAPSHOTS
+from appliance.backup.sources.moment import SHARES_SNAPSHOTS
 from appliance.backup.versions import Keep, decide, is_ours
 from appliance.errors import ApplianceError
 from appliance.host import btrfs
 from appliance.host.files import locked
+from appliance.territory.model import SHARES
 
 LOCK = Path("/run/appliance/snapshots.lock")
 

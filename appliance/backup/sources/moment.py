@@ -14,10 +14,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from appliance.backup.sources.snapshot import mounts_below
+from appliance.territory.model import SHARES
 from appliance.units import MINUTE
 
-SHARES = "/srv/shares"
-SHARES_SNAPSHOTS = "/srv/shares/.snapshots"
+SHARES_SNAPSHOTS = f"{SHARES}/.snapshots"
 SOCKET = Path("/run/appliance/snapshot.sock")
 _ANSWER_BYTES_MAX = 65536
 _TIMEOUT_SECONDS = 2 * MINUTE

@@ -20,6 +20,7 @@ from appliance.backup.sources.files import Walked, walk
 from appliance.backup.sources.model import Failure, LeftOut, Prepared, ReadFrom, SourceSpec
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.host.files import locked, make_private_folder
+from appliance.territory.model import SHARES
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _tree(spec: SourceSpec, path: str, room: Room, place: Path) -> Prepared:
 
 def _snapshot(source: str, at: Path, room: Room) -> str:
     """Make `at` the folder `source` of one moment: by ourselves, or by root's helper; return why not, "" when it is."""
-    if source.startswith(f"{moment.SHARES}/"):
+    if source.startswith(f"{SHARES}/"):
         return moment.take(source, at, room.held)
     make_private_folder(at.parent)
     return snapshot.take(source, at)
