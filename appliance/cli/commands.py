@@ -28,6 +28,7 @@ COMMANDS = {
     "act": Entry("act_cmd", "act", "Sign, accept and list acts of operators, such as a loss."),
     "account": Entry("account_cmd", "account", "Who works at this town hall: one password for the shares."),
     "agent": Entry("agent_cmd", "agent", "Run this node's agent."),
+    "pki": Entry("pki_cmd", "pki", "TLS certificates of the nodes, from a root that is kept offline."),
     "vault": Entry("vault_cmd", "vault", "What this node holds for others: list, scrub, repair, thin, hand on."),
     "escrow": Entry("escrow_cmd", "escrow", "The recovery key on paper and the envelopes that it opens."),
     "lab": Entry("lab_cmd", "lab", "Tools for tests and benchmarks."),

@@ -113,6 +113,7 @@ def _signed(before: Bundle, revocation: Revocation, ended: Sequence[Ended], key:
         members={name: member for name, member in before.members.items() if name != revocation.node},
         recovery=before.recovery,
         revoked=take_back(before.revoked, revocation, ended),
+        ca=before.ca,
     )
 
 

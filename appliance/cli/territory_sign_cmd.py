@@ -35,8 +35,10 @@ from appliance.trust.bundle import BYTES_MAX, TYPE, Bundle, make_bundle, read_bu
 from appliance.trust.grant import REQUEST_TYPE, Grant, GrantRequest, read_request
 from appliance.trust.granted import Granted
 from appliance.trust.keys import load_key, public_line
+from appliance.trust.pki import fingerprint_of, read_certificates
 from appliance.trust.signed import fingerprint
 
+ROOT_NAME = "pki/root.pem"  # where `appliance pki sign` puts it
 RECOVERY_NAME = "recovery.pub"  # where `appliance escrow export` puts it, beside territory.yml
 key_option = click.option("--key", required=True, metavar="FILE", type=FILE_TYPE, help="The territory's private key.")
 
@@ -85,7 +87,7 @@ def sign(
     territory_key = load_key(key)
     before = _signed_bundle(previous, territory_key) if previous else None
     collected = merge(read_collected(read_file(file), name=str(file)) for file in _key_files(key_files))
-    new = draft(load(plan), collected, previous=before, serial=serial, recovery=_recovery(recovery, plan))
+    new = draft(load(plan), collected, previous=before, serial=serial, recovery=_recovery(recovery, plan), ca=_ca(plan))
     if out.exists():
         _check_follows(out, new, follows=before is not None, public=public_line(territory_key))
     if not dry_run:
@@ -98,6 +100,7 @@ def sign(
             members=new.members,
             recovery=new.recovery,
             revoked=new.revoked,
+            ca=new.ca,
         )
         write_file(out, raw)
     emit({**_json(new), "out": str(out), "written": not dry_run}, _text(new, out, dry_run))
@@ -215,6 +218,14 @@ def _recovery(given: str | None, plan: Path) -> str | None:
         remedy = "It is one line that starts with age1; `appliance escrow export` writes it."
         raise UsageError("this is not the recovery key's public half.", where=str(file), remedy=remedy) from error
     return line
+
+
+def _ca(plan: Path) -> str:
+    """The fingerprint of the root certificate beside PLAN; "" when there is none."""
+    file = territory_file(plan).parent / ROOT_NAME
+    if not file.exists():
+        return ""
+    return fingerprint_of(read_certificates(read_file(file), str(file))[0])
 
 
 def _json(new: Draft) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Draft:
     gone: tuple[str, ...]
     without_keys: tuple[str, ...]
     revoked: Revoked = NOTHING
+    ca: str = ""
 
 
 def draft(
@@ -38,6 +39,7 @@ def draft(
     previous: Bundle | None = None,
     serial: int | None = None,
     recovery: str | None = None,
+    ca: str = "",
 ) -> Draft:
     """The bundle of `territory` with the keys `collected`; what is not given anew is taken over from `previous`.
 
@@ -67,6 +69,7 @@ def draft(
         gone=tuple(name for name in sorted(old) if name not in members),
         without_keys=tuple(name for name in sorted(territory.nodes) if name not in members),
         revoked=revoked,
+        ca=ca or (previous.ca if previous else ""),
     )
 
 

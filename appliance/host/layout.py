@@ -4,6 +4,7 @@ STATE/
   node.json                 who this node is; pins the territory key; made once by `appliance node init`
   bundle                    the newest accepted territory bundle, a signed document
   keys/                     born here, never leave: sign_ed25519, ssh_ed25519, host_ed25519, age (and .pub of each)
+  tls/                      its certificate, the root and the list of revoked ones, for programs that speak TLS
   services/SERVICE/         a service this node writes, or may open as a trusted standby
     repository/             the borg repository of the present writer
     borg/                   its BORG_BASE_DIR (keyfile, cache, security); one per opened copy
@@ -105,6 +106,10 @@ class NodeLayout:
     @property
     def keys(self) -> Path:
         return self.root / "keys"
+
+    @property
+    def tls(self) -> Path:
+        return self.root / "tls"
 
     @property
     def vault(self) -> Path:

@@ -13,9 +13,12 @@ END = "# END nodes of the territory"
 
 
 def block(territory: Territory) -> str:
-    """One line for each node, at the address where others talk to it; who is reached by a name has DNS for that."""
+    """One line for each node, at the address where others talk to it, with the name in its certificate too; who is
+    reached by a name has DNS for that."""
     nodes = sorted(territory.nodes.values(), key=lambda node: node.name)
-    lines = [f"{node.reach} {node.name}" for node in nodes if network(node.reach) is not None]
+    lines = [
+        f"{node.reach} {node.name} {node.name}.{territory.domain}" for node in nodes if network(node.reach) is not None
+    ]
     return "\n".join([BEGIN, *lines, END]) + "\n"
 
 

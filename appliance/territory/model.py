@@ -223,6 +223,11 @@ class Territory:
     offline: Mapping[str, OfflineDisk] = field(default_factory=dict)
     events: Mapping[str, Event] = field(default_factory=dict)
 
+    @property
+    def domain(self) -> str:
+        """Under which nodes have names for TLS; ICANN keeps `internal` for private use."""
+        return f"{self.name}.internal"
+
     def node(self, name: str) -> Node:
         """The node `name`; raise NotFound with the known ones."""
         return _named(self.nodes, name, "node")

@@ -24,7 +24,7 @@ from appliance.trust import revocation, signed
 from appliance.trust.act import Operator
 from appliance.trust.keys import PublicKeys
 from appliance.trust.revocation import NOTHING, Revoked
-from appliance.trust.signed import Document
+from appliance.trust.signed import SHA256, Document
 from appliance.units import GIB
 
 TYPE = "appliance/bundle"
@@ -98,6 +98,8 @@ class Bundle:
     recovery: str
     document: Document
     revoked: Revoked = NOTHING
+    ca: str = ""
+    """SHA-256 of the root certificate whose nodes' certificates are believed; "" where there is none."""
 
     @cached_property
     def revoked_nodes(self) -> frozenset[str]:
@@ -137,6 +139,7 @@ def make_bundle(
     members: Mapping[str, Member],
     recovery: str,
     revoked: Revoked = NOTHING,
+    ca: str = "",
 ) -> bytes:
     """The signed bundle; `recovery` is the public half of the recovery key, `issued` a UTC time."""
     fields = {
@@ -147,6 +150,7 @@ def make_bundle(
         "placements": codec.placements_to_json(placements),
         "nodes": {name: {"user": member.user, "keys": _shown(member.keys)} for name, member in sorted(members.items())},
         **revocation.to_json(revoked),
+        **({"ca": ca} if ca else {}),
     }
     return signed.make(TYPE, fields, key)
 
@@ -170,6 +174,7 @@ def read_bundle(raw: bytes, territory_key: str) -> Bundle:
             recovery=str(document.fields["recovery"]),
             document=document,
             revoked=revocation.from_json(document.fields),
+            ca=document.text("ca", SHA256) if "ca" in document.fields else "",
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{TYPE}: a field is missing or malformed ({error}).") from error

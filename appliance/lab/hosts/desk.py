@@ -48,6 +48,11 @@ class Desk:
         return self.safe / "operator"
 
     @property
+    def vault_password(self) -> Path:
+        """What opens the key of the intermediate, encrypted by ansible-vault."""
+        return self.safe / "ansible-vault"
+
+    @property
     def paper(self) -> Path:
         """The recovery key, which a real territory has on paper only."""
         return self.safe / "paper"
@@ -75,7 +80,13 @@ class Desk:
 
     def to_sign(self) -> str:
         """A hash of all that is signed with the bundle."""
-        files = (self.inventory / "territory.yml", self.inventory / "recovery.pub", *self.keys)
+        root = self.inventory / "pki/root.pem"
+        files = (
+            self.inventory / "territory.yml",
+            self.inventory / "recovery.pub",
+            *([root] * root.exists()),
+            *self.keys,
+        )
         return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 

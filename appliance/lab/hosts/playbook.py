@@ -52,6 +52,7 @@ def play(desk: Desk, name: str, *words: str) -> Played:
         "ANSIBLE_HOME": str(desk.root / "ansible"),
         "ANSIBLE_NOCOLOR": "1",
         "LC_ALL": "C.UTF-8",
+        **({"ANSIBLE_VAULT_PASSWORD_FILE": str(desk.vault_password)} if desk.vault_password.exists() else {}),
     }
     result = run(argv, timeout_seconds=SECONDS_MAX, env=env, cwd=code_folder())
     text = (result.stdout + result.stderr).decode(errors="replace")

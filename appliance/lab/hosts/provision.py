@@ -16,6 +16,7 @@ from appliance.host import known_hosts, netns
 from appliance.host.command import Result, run
 from appliance.host.files import write_atomic
 from appliance.lab.corpus import generate
+from appliance.lab.hosts.authority import make_authority
 from appliance.lab.hosts.desk import Desk, names, set_up
 from appliance.lab.hosts.lab import Lab, host_keys
 from appliance.lab.hosts.plan import Node
@@ -35,8 +36,9 @@ def provision(lab: Lab) -> tuple[Desk, tuple[Played, ...]]:
     desk = begin(lab)
     played = [_play(lab, desk, "site" if desk.bundle.exists() else "bootstrap")]
     if sign(lab, desk):
-        put_documents(lab)
         played.append(_play(lab, desk, "site"))
+    if desk.unanswered:
+        put_documents(lab)  # into folders that are there by now, and before the first backup
     if grant(lab, desk):
         played.append(_play(lab, desk, "site"))
     return desk, tuple(played)
@@ -46,6 +48,7 @@ def begin(lab: Lab) -> Desk:
     """Make our package and the control folder, and meet every node that was not met yet."""
     lab.say("Our package is made from this checkout, where it changed.")
     desk = set_up(lab, make_package(Desk(lab.own.root)))
+    make_authority(desk)
     for node in lab.plan.nodes:
         meet(lab, desk, node)
     return desk

@@ -14,7 +14,7 @@ LOCAL = "127.0.0.1 localhost\n"
 
 
 def test_each_node_is_named_at_the_address_where_it_is_reached() -> None:
-    assert BLOCK.splitlines()[1:-1] == ["10.1.1.10 a", "10.90.0.2 b"]
+    assert BLOCK.splitlines()[1:-1] == ["10.1.1.10 a a.test.internal", "10.90.0.2 b b.test.internal"]
 
 
 @pytest.mark.parametrize(

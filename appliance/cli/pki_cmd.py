@@ -1,0 +1,175 @@
+"""`appliance pki`: certificates for the nodes, from a root that is kept offline.
+
+Three places take part: a node (`csr`, `accept`), the control machine (`begin`, `due`, `issue`) and whoever holds the
+root's key (`sign`). No key is ever named in arguments: the intermediate's comes and goes through pipes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.cli.arguments import FILE_TYPE, dry_run_option, naming, read_file
+from appliance.cli.output import emit, say
+from appliance.cli.this_node import this_layout
+from appliance.clock import SystemClock, utc_text
+from appliance.errors import Refused, UsageError
+from appliance.host.files import make_private_folder, write_atomic
+from appliance.provision.authority import FOLDER, INTERMEDIATE, ROOT, Authority, Due, open_authority
+from appliance.provision.certificate import accept as accept_chain
+from appliance.provision.certificate import request
+from appliance.trust import pki as x509
+from appliance.trust.bundle import read_bundle
+from appliance.trust.identity import load_identity, load_territory
+
+CSR = "intermediate.csr"
+folder_argument = click.argument("folder", metavar="[DIR]", default=".", type=FILE_TYPE)
+
+
+@click.group("pki")
+def pki() -> None:
+    """TLS certificates of the nodes: a root offline, an intermediate that issues, a list of revoked ones."""
+
+
+@pki.command()
+def csr() -> None:
+    """Print the request of this node for its certificate, signed by the TLS key that was born here."""
+    layout = this_layout()
+    click.echo(request(layout, load_identity(layout).name), nl=False)
+
+
+@pki.command()
+@click.argument("chain", metavar="CHAIN", type=FILE_TYPE)
+@dry_run_option
+def accept(chain: Path, dry_run: bool) -> None:
+    """Take the certificate in the file CHAIN for this node, with its issuers and the list of revoked ones.
+
+    What does not lead to the root that the signed bundle names, or is of another key, is refused.
+    """
+    layout = this_layout()
+    identity, bundle = load_territory(layout)
+    raw = read_file(chain)
+    if dry_run:
+        emit({"changed": []}, f"{chain} would be checked and kept in {layout.tls}.")
+        return
+    with naming(chain, "a chain of certificates"):
+        changed = accept_chain(layout, bundle, identity.name, raw, SystemClock().now())
+    emit({"changed": list(changed)}, "\n".join(f"changed: {it}" for it in changed) or "Nothing to change.")
+
+
+@pki.command()
+@folder_argument
+def begin(folder: Path) -> None:
+    """Make the intermediate's key on the control machine: it is printed, for `ansible-vault encrypt` alone to read.
+
+    DIR is the folder of territory.yml; its pki/ gets the request for the key holder.
+    """
+    if sys.stdout.isatty():
+        raise UsageError(
+            "the key would be shown on a screen.",
+            remedy=f"Pipe it into `ansible-vault encrypt --output {folder / FOLDER}/intermediate.key`.",
+        )
+    key = x509.new_key()
+    place = make_private_folder(folder / FOLDER)
+    write_atomic(place / CSR, x509.to_pem(x509.make_request(key, _domain(folder))))
+    say(f"Next, the key holder: appliance pki sign {folder} --root root.key")
+    click.echo(x509.key_to_pem(key), nl=False)
+
+
+@pki.command()
+@folder_argument
+@click.option(
+    "--root", required=True, metavar="FILE", type=FILE_TYPE, help="The root's private key; made when missing."
+)
+@click.option("--yes", is_flag=True, help="Sign without asking.")
+@dry_run_option
+def sign(folder: Path, root: Path, yes: bool, dry_run: bool) -> None:
+    """Sign the intermediate that DIR/pki/intermediate.csr asks for: it may issue for this territory alone, for a year.
+
+    The root's key lies where the territory's key does. Its certificate is made once; the next `territory sign` puts its
+    fingerprint in the bundle, and nodes believe no other.
+    """
+    place, now = folder / FOLDER, SystemClock().now()
+    asked = x509.read_request(read_file(place / CSR), str(place / CSR))
+    domain = _domain(folder)
+    shown = {"domain": domain, "key": x509.public_of(asked), "written": not dry_run}
+    text = f"The intermediate with the key {shown['key']}, for names under {domain}"
+    if dry_run:
+        emit(shown, f"{text} would be signed.")
+        return
+    _confirm(text, yes=yes)
+    if not root.exists() and (place / ROOT).exists():
+        raise UsageError("the key of the root that is in use is missing.", where=str(root), remedy="Name it.")
+    if not root.exists():
+        write_atomic(root, x509.key_to_pem(x509.new_key()), mode=0o600)
+    key = x509.read_key(read_file(root), str(root))
+    if not (place / ROOT).exists():
+        write_atomic(place / ROOT, x509.to_pem(x509.make_root(key, domain, now)))
+    (certificate,) = x509.read_certificates(read_file(place / ROOT), str(place / ROOT))
+    made = x509.make_intermediate(key, certificate, asked, domain, now)
+    x509.check_issued(made, certificate, now)
+    write_atomic(place / INTERMEDIATE, x509.to_pem(made))
+    emit(shown, f"{text} is signed until {utc_text(made.not_valid_after_utc.timestamp())[:10]}.")
+    say("Next, when the root is new: appliance territory sign, which names it in the bundle.")
+
+
+@pki.command()
+@folder_argument
+def due(folder: Path) -> None:
+    """Say which nodes want a certificate, and whether the list of revoked ones is to be made anew. It needs no key."""
+    found = _open(folder).due(SystemClock().now())
+    emit(_json(found), _text(found, "wants"))
+
+
+@pki.command()
+@folder_argument
+@dry_run_option
+def issue(folder: Path, dry_run: bool) -> None:
+    """Issue what is due; the intermediate's key is read from standard input.
+
+    A request that is not of the TLS key in the bundle is refused; the other nodes are served all the same.
+    """
+    authority, now = _open(folder), SystemClock().now()
+    if dry_run:
+        emit(_json(authority.due(now)), _text(authority.due(now), "would get"))
+        return
+    key = x509.read_key(sys.stdin.buffer.read(), "standard input")
+    done = authority.issue(key, now)
+    emit(_json(done), _text(done, "got"))
+
+
+def _open(folder: Path) -> Authority:
+    signer = " ".join(read_file(folder / "territory.pub").decode("utf-8", "replace").split()[:2])
+    with naming(folder / "bundle", "a bundle"):
+        bundle = read_bundle(read_file(folder / "bundle"), signer)
+    return open_authority(folder / FOLDER, bundle, SystemClock().now())
+
+
+def _domain(folder: Path) -> str:
+    # Nodes need not pay for reading a territory.yml.
+    from appliance.config.load import load
+
+    return load(folder).domain
+
+
+def _confirm(text: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("this is confirmed on a terminal, and there is none.", remedy="Say --yes.")
+    click.echo(f"{text}.", err=True)
+    if not click.confirm("Sign it?", err=True):
+        raise Refused("nothing was signed.")
+
+
+def _json(found: Due) -> dict[str, Any]:
+    return {"nodes": list(found.nodes), "revoked": found.revoked, "due": bool(found.nodes or found.revoked)}
+
+
+def _text(found: Due, verb: str) -> str:
+    lines = [f"{name} {verb} a certificate." for name in found.nodes]
+    lines += [f"The list of revoked certificates {'is due' if verb == 'wants' else 'was made anew'}."] * found.revoked
+    return "\n".join(lines) or "Nothing is due."

@@ -1,0 +1,31 @@
+"""Who issues certificates in a lab, made as in a real territory: the intermediate's key goes from where it is born
+through `ansible-vault encrypt` into the control folder; the password and the root's key lie in the safe.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from appliance.host.command import run
+from appliance.host.files import make_private_folder, write_atomic
+from appliance.lab.hosts.desk import Desk
+from appliance.lab.processes.node import appliance_argv, code_folder
+
+SECONDS_MAX = 60.0
+
+
+def make_authority(desk: Desk) -> None:
+    """Make the root and the intermediate of the territory of `desk` where there are none."""
+    folder = make_private_folder(desk.inventory / "pki")
+    if (folder / "intermediate.pem").exists():
+        return
+    if not desk.vault_password.exists():
+        write_atomic(desk.vault_password, secrets.token_urlsafe(32).encode() + b"\n", mode=0o600)
+    env = {"PYTHONPATH": str(code_folder())}
+    words = (*appliance_argv(), "pki")
+    key = run((*words, "begin", str(desk.inventory)), timeout_seconds=SECONDS_MAX, env=env, check=True).stdout
+    encrypt = ("ansible-vault", "encrypt", "--vault-password-file", str(desk.vault_password))
+    sealed = (*encrypt, "--output", str(folder / "intermediate.key"))
+    run(sealed, timeout_seconds=SECONDS_MAX, stdin=key, env={"LC_ALL": "C.UTF-8"}, check=True)
+    sign = ("sign", str(desk.inventory), "--root", str(desk.safe / "root.key"), "--yes")
+    run((*words, *sign), timeout_seconds=SECONDS_MAX, env=env, check=True)
