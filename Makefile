@@ -47,6 +47,10 @@ soak: setup-tests ## the full count of one long suite: make soak SUITE=faults N=
 	@test -n "$(SUITE)" || { echo 'make soak SUITE=name N=count' >&2; exit 2; }
 	@APPLIANCE_SOAK_RUNS=$(N) $(PYTEST) --slow --timeout 0 -m slow -k "$(SUITE)" $(ARGS)
 
+molecule: setup ## scenarios of Molecule on lab hosts, as root [ARGS="-s base"]
+	@scripts/setup molecule
+	@.venv-molecule/bin/molecule test $(or $(ARGS),--all)
+
 story-%: setup ## one promise shown end to end, for example make story-lab
 	@bin/appliance lab story $*
 
@@ -64,4 +68,4 @@ clean: ## remove what was built, keep the Python environments
 setup-tests: setup
 	@$(if $(filter lock,$(PYTHON)),scripts/setup lock,:)
 
-.PHONY: help setup setup-tests lint test unit demo deb lab bench soak docs lock clean
+.PHONY: help setup setup-tests lint test unit demo deb lab bench soak molecule docs lock clean

@@ -51,9 +51,9 @@ class Ground:
         config = str(self.places.lab(self.name).ssh_config)
         return run(("ssh", "-F", config, node, *words), timeout_seconds=SSH_SECONDS_MAX, stdin=stdin)
 
-    def did(self, node: str, *words: str) -> str:
+    def did(self, node: str, *words: str, stdin: bytes | None = None) -> str:
         """What `words` print on `node`; raise Violated when they fail."""
-        result = self.ssh(node, *words)
+        result = self.ssh(node, *words, stdin=stdin)
         if result.exit_code != 0:
             raise Violated(f"{node}: {' '.join(words)} ended with {result.exit_code}: {result.tail()}")
         return result.stdout.decode()

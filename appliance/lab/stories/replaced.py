@@ -1,0 +1,85 @@
+"""A town hall's box is lost with its disk; another takes its place, and every file is there again."""
+
+from __future__ import annotations
+
+from appliance.config.load import load
+from appliance.lab.hosts import lab as labs
+from appliance.lab.hosts.lab import changing
+from appliance.lab.hosts.playbook import Played, play
+from appliance.lab.hosts.provision import grant, meet, sign
+from appliance.lab.stories.backed_up import STATE, documents_of
+from appliance.lab.stories.ground import ORIGIN, SERVICE, SPARE, STANDBY, Ground
+from appliance.lab.story import Violated, require
+from appliance.restore.record import compare, take
+from appliance.units import format_bytes
+
+PLAYBOOK = "replace_node"
+OLD_KEY = "/root/key-of-a-lost-node"
+SETTINGS = ("BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
+OPTIONS = tuple(word for it in (*SETTINGS, "ConnectTimeout=10") for word in ("-o", it))
+
+
+def replaced(ground: Ground) -> str:
+    """Wipe the origin, meet the box in its place, sign and grant where the playbook asks for it: all is as it was."""
+    epoch = _epoch(ground.wait_until_safe(SERVICE, ORIGIN))
+    before = take(documents_of(ground), as_root=True)
+    old_key = ground.disk(ORIGIN, f"{STATE}/keys/ssh_ed25519").read_bytes()
+    wipe(ground)
+    runs = _replace(ground)
+    differences = compare(before, take(documents_of(ground), as_root=True))
+    require(not differences, f"{len(differences)} differ: {'; '.join(map(str, differences[:3]))}")
+    ground.json(ORIGIN, "backup", "run", SERVICE)
+    after = _epoch(ground.wait_until_safe(SERVICE, ORIGIN))
+    require(after > epoch, f"it goes on in epoch {after}, as before the loss.")
+    said = _knock_with(ground, old_key)
+    size, seconds = sum(it.size for it in before.entries.values()), sum(it.seconds for it in runs)
+    return (
+        f"{len(before.entries)} entries, {format_bytes(size)}, are identical with mode, owner, times and attributes, "
+        f"after {len(runs)} runs of {seconds:.0f} s in all; the same repository goes on in epoch {after}; the lost "
+        f"box's key is refused ({said})"
+    )
+
+
+def wipe(ground: Ground) -> None:
+    """Another box stands where the origin stood: an empty disk, another host key, root's SSH."""
+    lab = ground.lab
+    with changing(ground.places, ground.name):
+        node = lab.plan.node(ORIGIN)
+        labs.wipe(lab, node)
+        labs.power_on(lab, node)
+        labs.wait_for_ssh(lab, (node,))
+
+
+def _replace(ground: Ground) -> list[Played]:
+    """Three runs of the same line; between them the key holder signs, and grants."""
+    lab, desk = ground.lab, ground.desk
+    require(meet(lab, desk, lab.plan.node(ORIGIN)), f"{ORIGIN} has the host key that it had before.")
+    runs = [_play(ground)]
+    require(sign(lab, desk), "no new keys were collected.")
+    runs.append(_play(ground))
+    require(grant(lab, desk), "nothing asked for a grant.")
+    return [*runs, _play(ground)]
+
+
+def _play(ground: Ground) -> Played:
+    played = play(ground.desk, PLAYBOOK, "-e", f"node={ORIGIN}")
+    if played.exit_code != 0:
+        where = str(ground.desk.root / f"{PLAYBOOK}.log")
+        raise Violated(f"{PLAYBOOK} ended with {played.exit_code}: {played.tail()}", where=where)
+    return played
+
+
+def _epoch(shown: object) -> int:
+    """The epoch of the newest generation in an answer of `backup show`."""
+    assert isinstance(shown, dict)
+    return int(str(shown["generation"]).split(".")[0])
+
+
+def _knock_with(ground: Ground, key: bytes) -> str:
+    """What the standby's sshd says to somebody who has the lost box's disk and stands in the same network."""
+    ground.did(SPARE, f"umask 077; cat >{OLD_KEY}", stdin=key)
+    address = load(ground.desk.inventory).node(STANDBY).reach
+    words = ("ssh", "-i", OLD_KEY, *OPTIONS, f"vault-{ORIGIN}@{address}", "true")
+    said = ground.refused(SPARE, *words, f"; e=$?; rm {OLD_KEY}; exit $e")
+    require("Permission denied" in said, f"the lost box's key met with: {said}")
+    return said

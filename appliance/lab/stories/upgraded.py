@@ -1,0 +1,62 @@
+"""Another version of our package goes from node to node, and no further than to the first that is not well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from appliance.host.command import run
+from appliance.lab.hosts.playbook import Played, play
+from appliance.lab.hosts.provision import COMMAND_SECONDS_MAX
+from appliance.lab.processes.node import code_folder
+from appliance.lab.stories.ground import BLIND, ORIGIN, SPARE, STANDBY, Ground
+from appliance.lab.story import require
+
+PLAYBOOK = "upgrade"
+SICK = "/etc/systemd/system/appliance-agent.service.d/sick.conf"
+BREAK = (
+    f"mkdir -p $(dirname {SICK}) && printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >{SICK}",
+    "&& systemctl daemon-reload",
+)
+MEND = (
+    f"rm {SICK} && systemctl daemon-reload && systemctl reset-failed appliance-agent.service",
+    "&& systemctl restart appliance-agent.service",
+)
+
+
+def upgraded(ground: Ground) -> str:
+    """The agent of one node cannot start again: it stops there, the next keeps its version; mended, it goes on."""
+    package = new_package(ground)
+    version = package.name.split("_")[1]
+    former = version_of(ground, SPARE)
+    ground.did(BLIND, *BREAK)
+    stopped = _play(ground, package)
+    said = " ".join(stopped.text.split())
+    require(stopped.exit_code != 0, "it went on over a node that is not well.")
+    require(f"{BLIND} is not well" in said, f"it stopped for another reason: {stopped.tail()}")
+    require(f"/var/cache/appliance/appliance_{former}_all.deb" in said, "it does not say how to go back.")
+    there = {node: version_of(ground, node) for node in (STANDBY, ORIGIN, BLIND, SPARE)}
+    expected = {STANDBY: version, ORIGIN: version, BLIND: version, SPARE: former}
+    require(there == expected, f"the versions are {there}.")
+    again = _play(ground, package)
+    require(again.exit_code != 0, "a node that is not well was taken for one that is.")
+    require(version_of(ground, SPARE) == former, f"{SPARE} was upgraded over a node that is not well.")
+    ground.did(BLIND, *MEND)
+    ended = _play(ground, package)
+    require(ended.exit_code == 0, f"mended, it ended with {ended.exit_code}: {ended.tail()}")
+    require(version_of(ground, SPARE) == version, f"{SPARE} was left behind.")
+    return f"it stopped at {BLIND}, {SPARE} kept {former}; mended, all have {version} ({ended.seconds:.0f} s)"
+
+
+def new_package(ground: Ground) -> Path:
+    """Our package once more, under a later version."""
+    folder = ground.desk.root / "next"
+    argv = (str(code_folder() / "scripts/deb"), "99.0", str(folder))
+    return Path(run(argv, timeout_seconds=COMMAND_SECONDS_MAX, check=True).stdout.decode().split()[-1])
+
+
+def version_of(ground: Ground, node: str) -> str:
+    return ground.did(node, "dpkg-query", "--show", "'--showformat=${Version}'", "appliance").strip()
+
+
+def _play(ground: Ground, package: Path) -> Played:
+    return play(ground.desk, PLAYBOOK, "-e", f"agent_deb={package}", "-e", "upgrade_tries=5")

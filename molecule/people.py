@@ -1,0 +1,67 @@
+"""What people do between playbooks, for the scenarios: `python3 molecule/people.py meet|provision|lose|sign|grant`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from appliance.lab.hosts import provision as people
+from appliance.lab.hosts.desk import Desk
+from appliance.lab.hosts.lab import open_lab
+from appliance.lab.hosts.places import Places
+from appliance.lab.stories.backed_up import documents_of
+from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
+from appliance.lab.stories.left import look
+from appliance.lab.stories.replaced import wipe
+from appliance.restore.record import take
+
+LAB = "molec"
+RECORD = "documents.record"
+"""In the lab's own folder: what the documents were before the loss."""
+
+
+def ground() -> Ground:
+    return Ground(LAB, Path("inventory/lab"), print, look(LAB))
+
+
+def desk() -> Desk:
+    return Desk(Places().lab(LAB).root)
+
+
+def meet() -> None:
+    """Compare the fingerprint of every host."""
+    people.begin(open_lab(Places(), LAB, print))
+
+
+def provision() -> None:
+    """Bare hosts to a finished territory."""
+    people.provision(open_lab(Places(), LAB, print))
+
+
+def lose() -> None:
+    """Wait for a safe backup, note what there is, wipe the node, and meet the machine in its place."""
+    ground().wait_until_safe(SERVICE, ORIGIN)
+    (desk().root / RECORD).write_text(take(documents_of(ground()), as_root=True).to_json())
+    wipe(ground())
+    people.meet(ground().lab, desk(), ground().lab.plan.node(ORIGIN))
+
+
+def sign() -> None:
+    """The territory's key signs the keys that were collected."""
+    assert people.sign(ground().lab, desk()), "nothing was collected"
+
+
+def grant() -> None:
+    """The territory's key grants what was asked for."""
+    assert people.grant(ground().lab, desk()), "nothing was asked"
+
+
+VERBS: Mapping[str, Callable[[], None]] = {it.__name__: it for it in (meet, provision, lose, sign, grant)}
+
+if __name__ == "__main__":
+    os.chdir(Path(__file__).resolve().parents[1])
+    VERBS[sys.argv[1]]()

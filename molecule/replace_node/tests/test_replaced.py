@@ -1,0 +1,47 @@
+"""What a clerk and an attacker find after a machine took the place of a lost one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from testinfra.host import Host
+
+from appliance.lab.stories.backed_up import documents_of
+from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
+from appliance.lab.stories.left import look
+from appliance.restore.record import compare, parse, take
+
+LAB = "molec"
+
+
+def ground() -> Ground:
+    return Ground(LAB, Path("inventory/lab"), print, look(LAB))
+
+
+def test_every_file_is_there_as_it_was() -> None:
+    before = parse((ground().desk.root / "documents.record").read_text())
+    assert len(before.entries) > 100
+    assert [str(it) for it in compare(before, take(documents_of(ground()), as_root=True))] == []
+
+
+def test_the_machine_writes_on_in_the_same_repository(at: Callable[[str], Host]) -> None:
+    shown = json.loads(at(ORIGIN).run(f"appliance --json backup show {SERVICE}").stdout)
+    assert shown["grant"]["writer"] == ORIGIN
+    assert shown["grant"]["previous"]
+
+
+def test_it_begins_nothing_anew_beside_its_history(at: Callable[[str], Host]) -> None:
+    for words in (
+        f"backup begin {SERVICE} --out /tmp/again",
+        "backup resync --all --request /var/lib/appliance/grants",
+    ):
+        refused = at(ORIGIN).run(f"appliance {words}")
+        assert refused.rc in (3, 8), (words, refused.stdout, refused.stderr)
+
+
+def test_its_neighbours_know_its_new_keys_only(at: Callable[[str], Host]) -> None:
+    shown = json.loads(at(ORIGIN).check_output("appliance --json node show"))
+    assert shown["in_bundle"]
+    assert json.loads(at(ORIGIN).check_output("appliance --json vault ask"))["silent"] == {}

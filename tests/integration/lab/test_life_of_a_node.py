@@ -1,0 +1,63 @@
+"""Nodes come and go on real hosts: one leaves when it may, one is replaced, all are upgraded (see the story `lab`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.lab.hosts.desk import Desk
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.playbook import play
+from appliance.lab.hosts.provision import sign
+from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, Ground
+from appliance.lab.stories.left import look
+from appliance.lab.stories.replaced import replaced
+from appliance.lab.stories.upgraded import upgraded
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+
+
+@pytest.fixture(scope="module")
+def ground(provisioned: Lab) -> Ground:
+    name = provisioned.plan.lab
+    ground = Ground(name, Path(provisioned.state.inventory), print, look(name))
+    ground.wait_until_safe(SERVICE, ORIGIN)
+    return ground
+
+
+def offer_nothing(desk: Desk) -> None:
+    """What people write about a node that will leave."""
+    file = desk.inventory / "territory.yml"
+    text = file.read_text()
+    offer = f"{{name: {BLIND}, address: 10.77.2.10, port: 22, offered: 8G"
+    assert text.count(offer) == 1
+    file.write_text(text.replace(offer, offer.replace("8G", "0")))
+
+
+def test_a_machine_in_the_place_of_a_lost_one_has_every_file_of_it(ground: Ground) -> None:
+    assert "are identical" in replaced(ground)
+
+
+def test_an_upgrade_stops_at_the_first_node_that_is_not_well(ground: Ground) -> None:
+    assert "it stopped at" in upgraded(ground)
+
+
+def test_a_node_goes_only_when_nobody_counts_on_it_any_more(ground: Ground) -> None:
+    lab, desk = ground.lab, ground.desk
+    leave = ("remove_node", "-e", f"node={BLIND}")
+    refused = play(desk, *leave)
+    said = " ".join(refused.text.split())
+    assert refused.exit_code != 0
+    assert f"{BLIND} has to stay for now" in said
+    assert f"{SERVICE}: {BLIND} shall hold it" in said
+    assert ground.did(BLIND, "systemctl", "is-active", "appliance-agent.service").strip() == "active"
+
+    offer_nothing(desk)
+    assert sign(lab, desk)
+    left = play(desk, *leave)
+    assert left.exit_code == 0, left.tail()
+    assert "has left" in left.text
+    for unit in ("appliance-agent.service", "appliance-vault.socket"):
+        assert ground.refused(BLIND, "systemctl", "is-active", unit, ">&2") == "inactive"
+    assert ground.wait_until_safe(SERVICE, ORIGIN)["safety"]["safe"]
