@@ -25,7 +25,7 @@ test: setup-tests ## every test that this machine can run, and what was skipped 
 	@$(PYTEST) -n $(WORKERS) --dist loadgroup -rs $(ARGS)
 
 unit: setup-tests ## the fast tests only
-	@$(PYTEST) -n $(WORKERS) -q --hypothesis-profile=quick tests/unit $(ARGS)
+	@$(PYTEST) -n $(WORKERS) --dist loadfile -q --hypothesis-profile=quick tests/unit $(ARGS)
 
 demo: ## a small territory on this machine loses nodes and gets everything back [DATA=/some/tree] [KEEP=1]
 	@scripts/setup run

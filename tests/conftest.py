@@ -11,8 +11,10 @@ import pytest
 SEED_VARIABLE = "APPLIANCE_TEST_SEED"
 SOAK_VARIABLE = "APPLIANCE_SOAK_RUNS"
 
-# Two busy cores stretch any deadline; a property that fails prints the line that repeats it.
+# Two busy cores stretch any deadline; a property that fails prints the line that repeats it. `make unit` looks at a few
+# examples only, `make test` at a hundred.
 hypothesis.settings.register_profile("appliance", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("appliance"), max_examples=20)
 hypothesis.settings.load_profile("appliance")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reference/journal.md"
 # Functions that write what they are given: the position of the event among their arguments.
 HAND_ON = {"_note": 1, "_tell": 0}
+WRITES = re.compile(r"journal|" + "|".join(HAND_ON))
 
 Event = tuple[str, frozenset[str]]
 
@@ -42,9 +44,11 @@ def _fields(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"`([a-z_]+)`", text))
 
 
+@cache
 def written() -> list[Event]:
     """Every event that some line of the code writes, with the fields that it names there."""
-    return [event for file in sorted(ROOT.glob("appliance/**/*.py")) for event in _events(ast.parse(file.read_text()))]
+    texts = [file.read_text() for file in sorted(ROOT.glob("appliance/**/*.py"))]
+    return [event for text in texts if WRITES.search(text) for event in _events(ast.parse(text))]
 
 
 def _events(module: ast.Module) -> Iterator[Event]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +49,6 @@ def world(made: Desk, tmp_path: Path) -> Iterator[World]:
     world = World(made.copy(tmp_path / "desk"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(peers, "Line", world.line)
-        patch.setattr(os, "fsync", lambda fd: None)
         world.begin()
         world.run(ORIGIN)
         world.run(ORIGIN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +31,6 @@ def world(made: Desk, tmp_path: Path) -> Iterator[World]:
     world = World(made.copy(tmp_path / "desk"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(peers, "Line", world.line)
-        patch.setattr(os, "fsync", lambda fd: None)
         world.begin()
         world.run(ORIGIN)
         yield world

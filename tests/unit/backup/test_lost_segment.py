@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(Desk(tmp_path / "desk").create())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(peers, "Line", world.line)
-        patch.setattr(os, "fsync", lambda fd: None)
         world.begin()
         world.run(ORIGIN)
         world.run(ORIGIN)

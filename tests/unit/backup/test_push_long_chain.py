@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,12 +18,11 @@ HEADERS = 250
 PART, REQUEST = ahead.HEADERS_PER_REQUEST, session.REQUEST_BYTES_MAX
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A service whose second holder has been away for HEADERS generations; limits are small, so that these suffice."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda fd: None)
-        world = World(Desk(tmp_path / "desk").create())
+        world = World(Desk(tmp_path_factory.mktemp("desk") / "desk").create())
         patch.setattr(peers, "Line", world.line)
         world.begin()
         world.run(ORIGIN)

@@ -15,7 +15,8 @@ from tests.unit.territory.small import node, service, territory
 
 SCARCE = st.integers(0, 10)
 ZONES = ("flood", "south", "north", "feeder", "region")
-quick = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
+EXAMPLES_MAX = min(60, settings.default.max_examples)  # each is a territory that is planned, some of them often
+quick = settings(deadline=None, max_examples=EXAMPLES_MAX, suppress_health_check=[HealthCheck.filter_too_much])
 
 
 @st.composite

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.unit.backup.vault.desk import Desk, Generation
 from tests.unit.backup.vault.history import days_of
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_fsync() -> Iterator[None]:
-    """These tests cut no power, and hundreds of small pushes would wait for the disk only; the order of the writes is
-    tested all the same, where a test says so."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda fd: None)
-        yield
 
 
 @pytest.fixture(scope="session")
