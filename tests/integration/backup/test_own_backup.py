@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.accounts.store import write_store
 from appliance.backup import writer
 from appliance.backup.begin import begin, take_first_grant
 from appliance.backup.openable import open_best
@@ -16,6 +17,7 @@ from appliance.errors import Refused
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.restore.jobs import plan, run
 from appliance.territory.implicit import with_implicit
+from tests.unit.accounts.people import account, store
 
 OWN = "appliance-commune-a"
 
@@ -44,6 +46,8 @@ def own(territory: ProcessTerritory) -> ProcessTerritory:
 
 def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerritory, tmp_path: Path) -> None:
     node = own.open("commune-a")
+    write_store(node.layout.accounts, store("commune-a", account("marie")))
+    (node.layout.accounts.parent / "smbpasswd").write_text("made anew from the store")
     done = writer.run(node, OWN)
     assert done.safety.safe
     assert (done.left_out, done.failures) == ((), ())
@@ -58,9 +62,18 @@ def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerr
     assert (root / "bundle").read_bytes() == node.layout.bundle.read_bytes()
     assert (root / "node.json").read_bytes() == node.layout.identity.read_bytes()
     assert b'"sealed"' in (root / "journal.jsonl").read_bytes()
+    assert (root / "accounts/accounts.json").read_bytes() == node.layout.accounts.read_bytes()
+    assert {path.name for path in root.glob("accounts/*")} == {"accounts.json"}
     assert list(root.glob("services/docs-a/chain/grants/00002"))
     assert list(root.glob("services/docs-a/chain/*/receipt-hermitage"))
-    assert {path.name for path in root.iterdir()} <= {"bundle", "node.json", "journal.jsonl", "acts", "services"}
+    assert {path.name for path in root.iterdir()} <= {
+        "bundle",
+        "node.json",
+        "journal.jsonl",
+        "accounts",
+        "acts",
+        "services",
+    }
     assert {path.name for path in root.glob("services/*/*")} == {"chain"}
 
     restored = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}

@@ -50,6 +50,16 @@ def test_a_quota_that_is_not_given_has_room_for_the_lock_and_the_reserve_of_a_ne
     assert good.services["docs-attichy"].quota_bytes == (80 + 30) * GIB * 100 // 70
 
 
+def test_a_share_and_the_networks_of_its_pcs_are_in_the_bundle() -> None:
+    share = "paths: [/srv/shares/état civil]\n    share: État civil\n    share_groups: [elus]"
+    text = GOOD.read_text("utf-8").replace("paths: [/srv/partages]", share)
+    text = text.replace("    insee: 60025\n", '    insee: 60025\n    lan: [192.168.1.0/24, "2001:db8::/64"]\n')
+    territory = from_json(to_json(parse(text.encode(), name="territory.yml")))
+    assert territory.sites["attichy"].lan == ("192.168.1.0/24", "2001:db8::/64")
+    service = territory.services["docs-attichy"]
+    assert (service.share, service.share_groups) == ("État civil", ("elus",))
+
+
 def test_what_a_part_says_itself_overrides_the_defaults() -> None:
     text = GOOD.read_text("utf-8").replace("address: 10.0.0.2,", "address: 10.0.0.2, disk: 2T,")
     territory = parse(text.encode(), name="territory.yml")
