@@ -24,7 +24,7 @@ from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import Safety, judge
 from appliance.backup.seal import next_sequence, seal, will_compact
 from appliance.backup.sight import note, unseen_nodes
-from appliance.backup.sources import Failure, LeftOut, Prepared, SourceSpec, prepare
+from appliance.backup.sources import Failure, LeftOut, Prepared, ReadFrom, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
 from appliance.borg.client import Borg
 from appliance.borg.errors import RepositoryDamaged
@@ -57,6 +57,7 @@ class Run:
     pushed: tuple[Pushed, ...]
     safety: Safety
     left_out: tuple[LeftOut, ...]
+    read_from: tuple[ReadFrom, ...]
     failures: tuple[Failure, ...]
     seconds: float
 
@@ -78,7 +79,8 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
         node.journal.write("source-failed", service=service, what=failure.what, error=str(failure.error))
     safety = safety_of(node, service)
     node.journal.write("backup", service=service, generation=str(sealed.header.id), state=str(safety))
-    return Run(service, created, sealed, pushed, safety, left_out, source.failures, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Run(service, created, sealed, pushed, safety, left_out, source.read_from, source.failures, seconds)
 
 
 def _save_and_seal(

@@ -32,6 +32,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "new_bytes": run.created.deduplicated_bytes,
         "generation_bytes": header.bytes,
         "left_out": [{"path": item.path, "reason": item.reason} for item in run.left_out],
+        "read_from": [{"path": it.path, "how": it.how, "reason": it.reason} for it in run.read_from],
         "failures": [{"what": failure.what, "error": str(failure.error)} for failure in run.failures],
         "peers": peers_json(run.pushed),
         "safety": safety_json(run.safety),
