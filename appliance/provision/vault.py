@@ -84,8 +84,9 @@ _DROP_IN = """\
 # Written by `appliance node apply` from the territory's bundle; what is changed here is lost.
 # Other nodes enter as vault-NAME and get nothing but the vault.
 
-# A whole territory may begin its hourly backups in the same second.
+# A whole territory may begin its hourly backups in the same second; one caller that holds many doors open shuts none.
 MaxStartups 40:30:100
+PerSourceMaxStartups 12
 
 Match User {prefix}*
     AuthorizedKeysFile {keys}/%u
