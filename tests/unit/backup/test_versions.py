@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ NOW = 1_795_000_000.0 - 1_795_000_000 % DAY + 10 * HOUR  # some day, 10:00 UTC
 SHARES, HOLDINGS = Keep(hours=48, days=35), Keep(hours=0, days=7)
 
 
+@cache
 def played(hours: int, keep: Keep = SHARES, start: float = NOW, names: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The snapshots after a timer ran each hour from `start` on."""
     for number in range(hours):
