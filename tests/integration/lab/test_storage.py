@@ -1,0 +1,102 @@
+"""Disks of provisioned nodes: kept in clear only with a word about it, previous versions, backups of one moment."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from appliance.host.command import Result, run
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.machine import enter_argv
+
+NODE = "commune-a"
+SHARES, SNAPSHOTS = "/srv/shares", "/srv/shares/.snapshots"
+ALARM = "/var/lib/appliance-alarms/smart_dev_sda"
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
+
+
+def on(lab: Lab, *argv: str, node: str = NODE) -> Result:
+    return run(enter_argv(lab.plan.node(node), argv), timeout_seconds=120)
+
+
+def said(lab: Lab, *argv: str) -> str:
+    result = on(lab, *argv)
+    assert result.exit_code == 0, f"{argv}: {result.tail(10)}"
+    return result.stdout.decode().strip()
+
+
+def as_agent(lab: Lab, *argv: str) -> Result:
+    return on(lab, "setpriv", "--reuid=appliance", "--regid=appliance", "--init-groups", *argv)
+
+
+def answer(lab: Lab, *words: str) -> dict[str, Any]:
+    result = on(lab, "appliance", "--json", *words)
+    assert result.exit_code in (0, 1), result.tail(10)
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_a_disk_in_clear_is_shown_with_the_reason(provisioned: Lab) -> None:
+    assert (
+        "DISK NOT ENCRYPTED (a container has no device-mapper)"
+        in on(provisioned, "appliance", "status").stdout.decode()
+    )
+
+
+def test_an_alarm_of_a_disk_is_shown_until_somebody_takes_it_away(provisioned: Lab) -> None:
+    said(provisioned, "sh", "-c", f"echo 'Device: /dev/sda, 8 unreadable sectors' >{ALARM}")
+    shown = on(provisioned, "appliance", "status")
+    assert shown.exit_code != 0
+    assert f"Device: /dev/sda, 8 unreadable sectors. When that is mended: rm {ALARM}" in " ".join(
+        shown.stdout.decode().split()
+    )
+    assert as_agent(provisioned, "rm", ALARM).exit_code != 0
+    said(provisioned, "rm", ALARM)
+    assert "unreadable" not in on(provisioned, "appliance", "status").stdout.decode()
+
+
+def test_the_timers_of_disks_run(provisioned: Lab) -> None:
+    units = ("appliance-snapshots.timer", "appliance-snapshot.socket", "appliance-scrub.timer")
+    assert said(provisioned, "systemctl", "is-active", *units).split() == ["active"] * 3
+
+
+def test_previous_versions_are_made_and_nobody_changes_them(provisioned: Lab) -> None:
+    said(provisioned, "systemctl", "start", "appliance-snapshots.service")
+    [*_, newest] = said(provisioned, "ls", SNAPSHOTS).split()
+    assert newest.startswith("@GMT-")
+    assert "Read-only" in on(provisioned, "touch", f"{SNAPSHOTS}/{newest}/file").stderr.decode()
+    for word in (("rmdir", f"{SNAPSHOTS}/{newest}"), ("btrfs", "subvolume", "delete", f"{SNAPSHOTS}/{newest}")):
+        assert as_agent(provisioned, *word).exit_code != 0
+    assert said(provisioned, "ls", "/srv/.appliance-snapshots").startswith("@GMT-")
+    assert as_agent(provisioned, "ls", "/srv/.appliance-snapshots").exit_code != 0
+
+
+def test_a_backup_reads_a_share_as_it_was_at_one_moment(provisioned: Lab) -> None:
+    folder = said(provisioned, "sh", "-c", f"ls -d {SHARES}/*/ | head -1").rstrip("/")
+    before = said(provisioned, "ls", SNAPSHOTS).split()
+    result = as_agent(
+        provisioned, "python3", "-I", "-c", TAKEN.format(source=folder, at="/srv/appliance/node/run/moment")
+    )
+    assert result.exit_code == 0, result.tail(10)
+    assert result.stdout.decode().strip() == f"'' {folder.removeprefix(SHARES)}"
+    assert len(set(said(provisioned, "ls", SNAPSHOTS).split()) - set(before)) == 1
+    told = answer(provisioned, "backup", "run", "docs-a")["read_from"]
+    assert [it["how"] for it in told if it["path"].startswith(f"{SHARES}/")] in ([], ["snapshot"])
+
+
+# What the agent does, as its account: ask the helper, read, and find nothing that it could change.
+TAKEN = """
+import os, shutil
+from contextlib import ExitStack
+from pathlib import Path
+from appliance.backup.sources.moment import take
+at = Path("{at}")
+with ExitStack() as held:
+    reason = take("{source}", at / "{source}".lstrip("/"), held)
+    seen = at / "{source}".lstrip("/")
+    print(repr(reason), os.path.realpath(seen).partition("/@GMT-")[2][len("2026.11.25-08.00.00"):])
+shutil.rmtree(at)
+"""
