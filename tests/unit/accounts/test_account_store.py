@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat
 from dataclasses import replace
@@ -10,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from appliance.accounts import model
+from appliance.accounts.passwords import is_password, nt_hash
 from appliance.accounts.store import read_or_new, read_store, store_bytes, write_store
 from appliance.errors import ApplianceError, IntegrityError, NotFound, UsageError
 from appliance.secret import Secret
 from tests.unit.accounts.people import SLOW, account, store
 
+GOLDEN = Path(__file__).parents[2] / "golden/accounts-1/accounts.json"
 TWO = store("commune-a", account("marie", "secretariat", "elus"), account("paul.dupont-petit", disabled=True))
 
 
@@ -25,6 +28,23 @@ def test_what_is_written_is_read_and_for_its_owner_alone(tmp_path: Path) -> None
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert store_bytes(read_store(file)) == file.read_bytes()
+
+
+def test_accounts_that_were_once_stored_are_read_for_ever() -> None:
+    raw = GOLDEN.read_bytes()
+    assert hashlib.sha256(raw).hexdigest() == "62ff3ee4fd887d2d84e0f8b27e6261031e7c321e15f2b197ca4564a23921aadd"
+    found = read_store(GOLDEN)
+    assert store_bytes(found) == raw
+    marie, paul = found.account("marie.dupont"), found.account("paul")
+    assert (marie.groups, marie.disabled, paul.title, paul.disabled) == (
+        ("elus", "secretariat"),
+        False,
+        "Paul Héraut",
+        True,
+    )
+    password = Secret("un chêne près du lavoir".encode())
+    assert nt_hash(password) == paul.nt_hash
+    assert is_password(password, marie.slow_hash)
 
 
 def test_a_store_that_is_not_there_yet_is_empty_and_one_of_another_node_is_refused(tmp_path: Path) -> None:
