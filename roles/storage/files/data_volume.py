@@ -217,10 +217,12 @@ def check_tables(crypttab, fstab):
             if generator.startswith("systemd-fstab") or crypttab:
                 said += subprocess.run(argv, env=env, capture_output=True, check=True).stderr.decode()
         made = sorted(map(str, (*units.glob("*.mount"), *units.glob("*.service"))))
+        # In a container systemd leaves mounts of devices out, which it knows by a /sys that cannot be written.
+        mounts = 0 if os.statvfs("/sys").f_flag & os.ST_RDONLY else 1
         # The device is not there where this is only tried: what systemd says of man pages and of it is no mistake.
         argv = ("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *made)
         verified = subprocess.run(argv, capture_output=True, check=False)
-        if said or verified.returncode or len(made) != 1 + bool(crypttab):
+        if said or (made and verified.returncode) or len(made) != mounts + bool(crypttab):
             raise Refusal(f"systemd does not take {crypttab!r} and {fstab!r}: {said}{verified.stderr.decode()}")
     return [os.path.basename(unit) for unit in made]
 
