@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from appliance.errors import ApplianceError
-from appliance.host.command import SAFE_ENVIRONMENT, run
+from appliance.host.command import SAFE_ENVIRONMENT, Result, stream
 from appliance.lab.hosts.desk import Desk
 from appliance.lab.processes.node import code_folder
 
@@ -43,7 +44,7 @@ class Played:
 
 
 def play(desk: Desk, name: str, *words: str) -> Played:
-    """Run `playbooks/NAME.yml` against the nodes of `desk`; what it printed is kept in the lab's folder too."""
+    """Run `playbooks/NAME.yml` against the nodes of `desk`; NAME.log in the lab's folder gets what it prints."""
     playbook = code_folder() / "playbooks" / f"{name}.yml"
     argv = ("ansible-playbook", "-i", str(desk.inventory), str(playbook), *words)
     env = {
@@ -54,10 +55,24 @@ def play(desk: Desk, name: str, *words: str) -> Played:
         "LC_ALL": "C.UTF-8",
         **({"ANSIBLE_VAULT_PASSWORD_FILE": str(desk.vault_password)} if desk.vault_password.exists() else {}),
     }
-    result = run(argv, timeout_seconds=SECONDS_MAX, env=env, cwd=code_folder())
-    text = (result.stdout + result.stderr).decode(errors="replace")
-    (desk.root / f"{name}.log").write_text(text)
+    with open(desk.root / f"{name}.log", "wb") as log:
+        result, printed = _followed(argv, env, log)
+    text = (printed + result.stderr).decode(errors="replace")
     return Played(name, result.exit_code, text, result.seconds, read_recap(text))
+
+
+def _followed(argv: tuple[str, ...], env: Mapping[str, str], log: BinaryIO) -> tuple[Result, bytes]:
+    """How the command ended and what it printed, which somebody who waits finds in `log` as it comes."""
+    pieces: list[bytes] = []
+    coming = stream(argv, timeout_seconds=SECONDS_MAX, env=env, cwd=code_folder())
+    while True:
+        try:
+            pieces.append(next(coming))
+        except StopIteration as end:
+            log.write(end.value.stderr)
+            return end.value, b"".join(pieces)
+        log.write(pieces[-1])
+        log.flush()
 
 
 def play_well(desk: Desk, name: str, *words: str) -> Played:

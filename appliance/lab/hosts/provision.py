@@ -40,7 +40,7 @@ def provision(lab: Lab) -> tuple[Desk, tuple[Played, ...]]:
     if desk.unanswered:
         put_documents(lab)  # into folders that are there by now, and before the first backup
     if grant(lab, desk):
-        played.append(_play(lab, desk, "site"))
+        played.append(_play(lab, desk, "site", "--tags", "backup"))
     return desk, tuple(played)
 
 
@@ -117,8 +117,9 @@ def folders_of(territory: Territory) -> list[tuple[str, str]]:
     return [(it.node, path) for it in files for path in it.paths]
 
 
-def _play(lab: Lab, desk: Desk, name: str) -> Played:
-    played = play_well(desk, name)
+def _play(lab: Lab, desk: Desk, name: str, *words: str) -> Played:
+    lab.say(f"{name} runs; tail -f {desk.root / name}.log shows how far it is.")
+    played = play_well(desk, name, *words)
     lab.say(f"{name}: {played.changed} changes in {played.seconds:.0f} s.")
     for node in lab.plan.nodes:
         lab.pool.keep_packages(lab.plan.lab, node.name)
