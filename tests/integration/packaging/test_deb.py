@@ -121,6 +121,12 @@ def test_the_accounts_have_no_password_and_no_shell(unpacked: Path) -> None:
     assert not any(line.rstrip().endswith("sh") for line in lines)
 
 
+def test_systemd_would_make_the_accounts(unpacked: Path, tmp_path: Path) -> None:
+    file = unpacked / "usr/lib/sysusers.d/appliance.conf"
+    said = run(("systemd-sysusers", "--dry-run", f"--root={tmp_path}", str(file)), timeout_seconds=60)
+    assert said.exit_code == 0, said.stderr.decode()
+
+
 def test_systemd_understands_the_units(units: list[Path], unpacked: Path, tmp_path: Path) -> None:
     for unit in units:  # the programs they start are not installed here
         text = re.sub(r"(?m)^(Exec\w+=\W*)/usr/(bin|lib)/", rf"\1{unpacked}/usr/\2/", unit.read_text())
