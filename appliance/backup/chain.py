@@ -9,12 +9,13 @@ another.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import NotFound
+from appliance.errors import NotFound, Refused
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
 from appliance.trust.generation import TYPE as GENERATION
 from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, parse_list, read_header
@@ -98,12 +99,16 @@ class Chain:
         write_atomic(self.root / receipt.generation.name / f"receipt-{receipt.holder}", receipt.document.raw)
 
     def receipts(self, generation: GenerationId, keys: Mapping[str, str]) -> tuple[Receipt, ...]:
-        """The receipts for `generation` of the holders in `keys` (name -> public key), each checked again."""
+        """The receipts for `generation` of the holders in `keys` (name -> public key), each checked again.
+
+        One by another key counts no more: somebody else has the name now, and has to sign for what it holds.
+        """
         found = []
         for holder, key in keys.items():
             path = self.root / generation.name / f"receipt-{holder}"
             if path.exists():
-                found.append(read_receipt(path.read_bytes(), key))
+                with contextlib.suppress(Refused):
+                    found.append(read_receipt(path.read_bytes(), key))
         return tuple(receipt for receipt in found if receipt.generation == generation)
 
     def add_grant(self, grant: Grant) -> None:

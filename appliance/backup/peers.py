@@ -21,6 +21,7 @@ from appliance.trust.bundle import Member
 from appliance.trust.generation import Header, epoch_of, read_header
 from appliance.trust.grant import Grant, read_grant
 from appliance.trust.receipt import Receipt, read_receipt
+from appliance.trust.rotation import other_ssh_keys
 
 CLOSE_SECONDS_MAX = 30
 
@@ -105,6 +106,7 @@ class Line:
             identity=node.layout.keys / "ssh_ed25519",
             known_hosts=known_hosts_of(node),
             command=COMMAND,
+            others=other_ssh_keys(node.layout.keys),
         )
         self._process = start_client(argv)
         self._to, self._from, self._said = pipes_of(self._process)

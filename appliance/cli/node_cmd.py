@@ -19,6 +19,7 @@ from appliance.cli.node_leave_cmd import leave
 from appliance.cli.node_meet_cmd import meet
 from appliance.cli.node_mesh_cmd import mesh
 from appliance.cli.node_revoke_cmd import revoke
+from appliance.cli.node_rotate_cmd import rotate
 from appliance.cli.node_snapshot_cmd import snapshot
 from appliance.cli.output import SCHEMA, emit, say
 from appliance.cli.this_node import this_layout
@@ -26,9 +27,10 @@ from appliance.config.collected import ssh_line
 from appliance.errors import UsageError
 from appliance.host.layout import NodeLayout, state_of_this_host
 from appliance.host.ssh import machine_key, write_server_config
+from appliance.trust import rotation
 from appliance.trust.bundle import accept_bundle, load_bundle, read_bundle
 from appliance.trust.identity import Identity, create_identity, load_identity
-from appliance.trust.keys import PublicKeys, read_public_keys
+from appliance.trust.keys import PublicKeys
 from appliance.trust.signed import fingerprint
 
 
@@ -44,6 +46,7 @@ node.add_command(meet)
 node.add_command(collect)
 node.add_command(leave)
 node.add_command(revoke)
+node.add_command(rotate)
 
 
 @node.command()
@@ -107,6 +110,8 @@ def accept(bundle: Path, dry_run: bool) -> None:
         emit(data, f"Bundle {offered.serial} would follow bundle {present}.")
         return
     accepted = accept_bundle(layout.bundle, raw, identity.territory_key)
+    if member is not None:
+        rotation.take(layout.keys, member.keys)
     opened = open_node(layout.root)
     write_door(opened)
     emit(data, f"{identity.name} lives by bundle {accepted.serial} of {accepted.territory.name}.")
@@ -200,8 +205,9 @@ def _say_next(opened: Node) -> None:
 
 
 def _public_keys(layout: NodeLayout) -> PublicKeys:
-    """Its keys as others shall know them; the door of a host is the machine's own sshd."""
-    found = read_public_keys(layout.keys)
+    """Its keys as others shall know them, the next ones where it has any; the door of a host is the machine's own
+    sshd."""
+    found = rotation.shown(layout.keys)
     return replace(found, host=machine_key()) if layout.root == state_of_this_host() else found
 
 

@@ -46,8 +46,13 @@ def known_hosts_line(destination: Destination) -> str:
     return f"{destination.name} {destination.host_key}\n"
 
 
-def client_argv(destination: Destination, *, identity: Path, known_hosts: Path, command: str) -> tuple[str, ...]:
-    """The ssh command line to `destination`: no configuration file, no agent, no password, no unknown host."""
+def client_argv(
+    destination: Destination, *, identity: Path, known_hosts: Path, command: str, others: Sequence[Path] = ()
+) -> tuple[str, ...]:
+    """The ssh command line to `destination`: no configuration file, no agent, no password, no unknown host.
+
+    The keys `others` are offered when `identity` is not known there.
+    """
     options = {
         "BatchMode": "yes",
         "Ciphers": CIPHERS,
@@ -65,6 +70,7 @@ def client_argv(destination: Destination, *, identity: Path, known_hosts: Path, 
         "UserKnownHostsFile": str(known_hosts),
     }
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    words += [word for key in others for word in ("-o", f"IdentityFile={key}")]
     return ("ssh", "-F", "none", "-T", *words, f"{destination.user}@{destination.address}", command)
 
 

@@ -1,9 +1,9 @@
 """The certificate of this node, as programs that speak TLS find it: taken only when it is right in every part.
 
 tls/certificate.pem   the node's and the intermediate's, in the order that servers want
+tls/key.pem           the private key of that certificate: while keys are changed, keys/tls.pem may be a newer one
 tls/root.pem          whom to believe; the signed bundle names it
 tls/revoked.pem       whom not to believe any more
-keys/tls.pem          the private key, which was born here
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def accept(layout: NodeLayout, bundle: Bundle, name: str, raw: bytes, now: float
         raise IntegrityError(f"the certificate is not for the TLS key of {name}.")
     pki.check_list(x509.load_pem_x509_crl(lists[0]), intermediate)
     wanted = {
+        "key.pem": (layout.keys / "tls.pem").read_bytes(),
         "root.pem": pki.to_pem(root),
         "revoked.pem": lists[0],
         "certificate.pem": pki.to_pem(own) + pki.to_pem(intermediate),
@@ -54,7 +55,7 @@ def accept(layout: NodeLayout, bundle: Bundle, name: str, raw: bytes, now: float
     folder.chmod(0o755)
     changed = [file for file, text in wanted.items() if not _has(layout, file, text)]
     for file in changed:
-        write_atomic(folder / file, wanted[file], mode=0o644)
+        write_atomic(folder / file, wanted[file], mode=0o600 if file == "key.pem" else 0o644)
     return tuple(str(folder / file) for file in changed)
 
 

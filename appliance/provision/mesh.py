@@ -38,13 +38,15 @@ class Peer:
 
 @dataclass(frozen=True)
 class Mesh:
-    """`relayed`: the addresses between which this node hands on; `cut_off`: who is out of reach without a relay."""
+    """`relayed`: the addresses between which this node hands on; `cut_off`: who is out of reach without a relay; `key`
+    is this node's own public key."""
 
     address: str
     listen_port: int
     peers: tuple[Peer, ...]
     relayed: tuple[str, ...] = ()
     cut_off: tuple[str, ...] = ()
+    key: str = ""
 
 
 def members(bundle: Bundle) -> tuple[Member, ...]:
@@ -78,6 +80,7 @@ def plan(bundle: Bundle, name: str) -> Mesh | None:
         listen_port=self.node.mesh_port or LISTEN_PORT,
         peers=tuple(_peers(self, others, at, met)),
         relayed=tuple(_address(member) for member in hidden) if at is self and len(hidden) > 1 else (),
+        key=self.keys.mesh,
         cut_off=tuple(member.name for member in hidden) if at is None and not self.node.mesh_port else (),
     )
 
@@ -122,6 +125,7 @@ def render(mesh: Mesh) -> str:
         "[Interface]",
         f"Address = {mesh.address}/32",
         f"ListenPort = {mesh.listen_port}",
+        f"# PublicKey = {mesh.key}",  # so that another key of ours is another file, which is loaded
         f"PostUp = wg set %i private-key {KEY_FILE}",
         *([FORWARDING] if mesh.relayed else []),
     ]

@@ -2,8 +2,8 @@
 revoked ones.
 
 A certificate says nothing that the signed bundle does not say: the key is the one that the node has there, the name is
-the node's under its domain. A request only proves that the node has that key. The intermediate may issue for this territory
-alone (name constraints), and for a year; nodes' certificates last SECONDS and are renewed at half of that.
+the node's under its domain. A request only proves that the node has that key. The intermediate may issue for this
+territory alone (name constraints), and for a year; nodes' certificates last SECONDS and are renewed at half of that.
 """
 
 from __future__ import annotations

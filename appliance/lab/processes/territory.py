@@ -65,7 +65,15 @@ class ProcessTerritory:
     def sign(self, to: Collection[str] | None = None) -> None:
         """Sign the bundle with the next serial and hand it to the nodes `to`, all by default."""
         self.serial += 1
-        raw = make_bundle(
+        raw = self.signed()
+        for name in self.nodes if to is None else to:
+            layout = self.nodes[name].layout
+            accept_bundle(layout.bundle, raw, load_identity(layout).territory_key)
+            write_door(open_node(layout.root))
+
+    def signed(self) -> bytes:
+        """The bundle as it is now, under the serial of the last signing."""
+        return make_bundle(
             load_key(self.territory_key),
             serial=self.serial,
             issued=utc_text(SystemClock().now()),
@@ -75,10 +83,6 @@ class ProcessTerritory:
             recovery=self.recovery,
             revoked=self.revoked,
         )
-        for name in self.nodes if to is None else to:
-            layout = self.nodes[name].layout
-            accept_bundle(layout.bundle, raw, load_identity(layout).territory_key)
-            write_door(open_node(layout.root))
 
     def open(self, name: str) -> Node:
         return open_node(self.nodes[name].state)

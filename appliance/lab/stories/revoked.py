@@ -1,0 +1,127 @@
+"""The standby's box is stolen, switched on and online: what it could do ends, and what it could open begins anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from appliance.config.load import load
+from appliance.host.command import run
+from appliance.lab.hosts.playbook import Played, play
+from appliance.lab.hosts.provision import grant
+from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance.lab.stories.backed_up import STATE
+from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
+from appliance.lab.story import Violated, require
+from appliance.units import format_bytes, format_duration
+
+PLAYBOOK = "revoke_node"
+LEFT = (ORIGIN, BLIND, SPARE)
+LET_IN = 6
+"""How the forced command ends for a key that it knows and that asked for something else than the vault."""
+OPTIONS = ("BatchMode=yes", "ConnectTimeout=5", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
+COMMAND_SECONDS_MAX = 120.0
+
+
+def revoked(ground: Ground) -> str:
+    """Take the standby's keys back, play the playbook, grant, play it again; then knock as the thief would."""
+    before = ground.wait_until_safe(SERVICE, ORIGIN)
+    require(_knock(ground, _address(ground, BLIND)) == LET_IN, f"{STANDBY} was not let in before.")
+    cost = _revoke(ground, "--dry-run")
+    _revoke(ground, "--key", str(ground.desk.territory_key), "--yes")
+    runs = [_play(ground)]
+    ends = tuple(check(ground) for check in (_ssh, _mesh, _tls))
+    require(grant(ground.lab, ground.desk), "no service asked for the grant of a new repository.")
+    runs.append(_play(ground))
+    ground.json(ORIGIN, "backup", "run", SERVICE)
+    after = ground.wait_until_safe(SERVICE, ORIGIN)
+    anew = _begun_anew(ground, before, after)
+    again = _play(ground)
+    require(again.changed == 0, f"a further run changed {again.changed} things.")
+    seconds = sum(it.seconds for it in runs)
+    return f"{_told(cost)}; after {seconds:.0f} s of playbooks {'; '.join((*ends, anew))}"
+
+
+def _revoke(ground: Ground, *words: str) -> Mapping[str, Any]:
+    """What the key holder types, at the desk."""
+    desk = ground.desk
+    argv = (*appliance_argv(), "--json", "node", "revoke", STANDBY, "--reason", "stolen in the night")
+    where = ("--territory", str(desk.inventory))
+    env = {"PYTHONPATH": str(code_folder())}
+    done = run((*argv, *where, *words), timeout_seconds=COMMAND_SECONDS_MAX, env=env, check=True)
+    answer: Mapping[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _play(ground: Ground) -> Played:
+    played = play(ground.desk, PLAYBOOK, "-e", f"node={STANDBY}")
+    if played.exit_code != 0:
+        where = str(ground.desk.root / f"{PLAYBOOK}.log")
+        raise Violated(f"{PLAYBOOK} ended with {played.exit_code}: {played.tail()}", where=where)
+    return played
+
+
+def _address(ground: Ground, node: str) -> str:
+    return load(ground.desk.inventory).node(node).reach
+
+
+def _knock(ground: Ground, address: str) -> int:
+    """How ssh ends that comes from the stolen box, with its key, at a neighbour's vault account."""
+    options = " ".join(f"-o {it}" for it in OPTIONS)
+    words = f"timeout 30 ssh {options} -i {STATE}/keys/ssh_ed25519 vault-{STANDBY}@{address} true </dev/null"
+    return ground.ssh(STANDBY, words).exit_code
+
+
+def _ssh(ground: Ground) -> str:
+    for node in LEFT:
+        account = ground.ssh(node, f"test -e /etc/appliance/vault_keys/vault-{STANDBY}")
+        require(account.exit_code == 1, f"{node} still has a key of {STANDBY}.")
+        for address in (_address(ground, node), load(ground.desk.inventory).node(node).address):
+            code = _knock(ground, address)
+            require(code not in (0, LET_IN), f"{STANDBY} was let in at {address}.")
+    return f"{STANDBY} is let in at none of {len(LEFT)} neighbours, over the mesh or beside it"
+
+
+def _mesh(ground: Ground) -> str:
+    key = ground.did(STANDBY, f"cat {STATE}/keys/mesh.pub").strip()
+    for node in LEFT:
+        peers = ground.did(node, "wg show mesh0 peers").split()
+        require(key not in peers, f"{STANDBY} still is a peer of {node} in the mesh.")
+    return "it is nobody's peer in the mesh"
+
+
+def _tls(ground: Ground) -> str:
+    """Its certificate against the list that a neighbour has, asked of openssl."""
+    own = ground.ssh(STANDBY, f"cat {STATE}/tls/certificate.pem").stdout
+    words = "-CAfile root.pem -untrusted certificate.pem -crl_check -CRLfile revoked.pem"
+    done = ground.ssh(BLIND, f"cd {STATE}/tls && openssl verify {words} /dev/stdin", stdin=own)
+    said = (done.stdout + done.stderr).decode(errors="replace")
+    require("certificate revoked" in said, f"its certificate is still believed: {said.strip()[-200:]}")
+    return "its certificate is on the list"
+
+
+def _begun_anew(ground: Ground, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    old, new = (int(str(it["generation"]).split(".")[0]) for it in (before, after))
+    require(new > old, f"{SERVICE} goes on in epoch {new}, as before.")
+    known = ground.json(BLIND, "vault", "show", SERVICE)["generations"]
+    held = [it["name"] for it in known if it["held"]]
+    require(held[0] < f"{new:05d}", f"{BLIND} holds nothing any more of before.")
+    listing = ground.disk(BLIND, f"{STATE}/vault/{SERVICE}/generations/{held[-1]}/list").read_text()
+    require(f"envelopes/{STANDBY}.age" not in listing, f"the new key is sealed to {STANDBY} too.")
+    ids = {_repository(ground, name) for name in (held[0], held[-1])}
+    require(len(ids) == 2, "it is the repository that it was.")
+    return f"{SERVICE} is safe in a new repository with a new key, in epoch {new}, beside the old copies"
+
+
+def _repository(ground: Ground, generation: str) -> str:
+    """Which repository a generation at the blind peer is of, by the grant of its epoch."""
+    epoch = generation.split(".")[0]
+    raw = ground.disk(BLIND, f"{STATE}/vault/{SERVICE}/grants/{epoch}").read_text()
+    return str(json.loads(raw.splitlines()[0])["repository"])
+
+
+def _told(cost: Mapping[str, Any]) -> str:
+    size = sum(it["bytes"] for it in cost["services"])
+    seconds = sum(it["seconds"] for it in cost["services"])
+    return f"{len(cost['services'])} services begin anew, {format_bytes(size)} in {format_duration(seconds)} declared"

@@ -1,0 +1,34 @@
+"""A stolen box on real hosts (see the story `lab`): SSH, vaults, mesh, certificates and keys end, in this order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.playbook import play
+from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
+from appliance.lab.stories.left import look
+from appliance.lab.stories.revoked import revoked
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+
+
+@pytest.fixture(scope="module")
+def ground(provisioned: Lab) -> Ground:
+    name = provisioned.plan.lab
+    ground = Ground(name, Path(provisioned.state.inventory), print, look(name))
+    ground.wait_until_safe(SERVICE, ORIGIN)
+    return ground
+
+
+def test_a_playbook_revokes_nobody_whom_the_key_holder_did_not(ground: Ground) -> None:
+    refused = play(ground.desk, "revoke_node", "-e", f"node={ORIGIN}")
+    assert refused.exit_code != 0
+    assert "is not revoked in" in " ".join(refused.text.split())
+    assert (ground.desk.inventory / "keys" / f"{ORIGIN}.json").exists()
+
+
+def test_a_stolen_standby_is_let_in_nowhere_and_can_open_nothing_new(ground: Ground) -> None:
+    assert "is safe in a new repository with a new key" in revoked(ground)
