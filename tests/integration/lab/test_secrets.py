@@ -1,0 +1,145 @@
+"""Where no secret may be on provisioned hosts: readable by all, in a journal, in what a run prints, in the arguments of
+a process, in the control folder. The run that is watched issues certificates, with a control machine's only secret.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.playbook import play_well
+from appliance.lab.stories.ground import ORIGIN, SERVICE, STANDBY, Ground
+from appliance.lab.stories.left import look
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+
+STATE = "/srv/appliance/node"
+SECRETS = ("keys/sign_ed25519", "keys/ssh_ed25519", "keys/age", "keys/mesh", "keys/tls.pem", "tls/key.pem")
+PLACES = "/etc /home /opt /root /run /srv /tmp /usr/local /var"
+LINE_BYTES_MIN = 20
+OURS = (b"CREATE", b"-----", b"#", b"BORG_KEY")
+
+
+@dataclass(frozen=True)
+class Needles:
+    """Lines of secrets, by where each is; what finds them is told the place only."""
+
+    places: dict[bytes, str]
+
+    def seen_in(self, text: bytes) -> set[str]:
+        return {place for line, place in self.places.items() if line in text}
+
+
+def lines_of(secret: bytes) -> list[bytes]:
+    """The lines that nobody could have by chance."""
+    lines = [line.strip() for line in secret.splitlines()]
+    return [line for line in lines if len(line) >= LINE_BYTES_MIN and not line.startswith(OURS)]
+
+
+@pytest.fixture(scope="module")
+def ground(provisioned: Lab) -> Ground:
+    name = provisioned.plan.lab
+    ground = Ground(name, Path(provisioned.state.inventory), print, look(name))
+    ground.wait_until_safe(SERVICE, ORIGIN)
+    return ground
+
+
+@pytest.fixture(scope="module")
+def needles(ground: Ground) -> Needles:
+    """Every secret of two nodes, and those of the control machine and of the safe."""
+    found: dict[bytes, str] = {}
+    for node in (ORIGIN, STANDBY):
+        state = ground.disk(node, STATE)
+        files = [*(state / it for it in SECRETS), *state.glob("services/*/key/*")]
+        assert len(files) > len(SECRETS) or node != ORIGIN
+        for file in files:
+            found |= dict.fromkeys(lines_of(file.read_bytes()), f"{node}:{file.relative_to(state)}")
+    desk = ground.desk
+    opened = subprocess.run(
+        (
+            "ansible-vault",
+            "view",
+            "--vault-password-file",
+            desk.vault_password,
+            desk.inventory / "pki/intermediate.key",
+        ),
+        capture_output=True,
+        check=True,
+        env={"PAGER": "cat", "PATH": "/usr/bin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"},
+    ).stdout
+    found |= dict.fromkeys(lines_of(opened), "the intermediate's key")
+    for file in (desk.territory_key, desk.vault_password, desk.paper):
+        found |= dict.fromkeys(lines_of(file.read_bytes()), file.name)
+    assert len(found) > 20
+    return Needles(found)
+
+
+def test_nobody_else_on_a_node_can_read_one(ground: Ground, needles: Needles) -> None:
+    for node in (ORIGIN, STANDBY):
+        here = b"\n".join(line for line, place in needles.places.items() if place.startswith(node)) + b"\n"
+        words = f"runuser -u nobody -- grep -rlaF -f - --exclude-dir=proc {PLACES} 2>/dev/null"
+        assert ground.ssh(node, words, stdin=here).stdout == b"", node
+        found = ground.ssh(node, f"grep -rlaF -f - {STATE}/keys", stdin=here).stdout
+        assert b"sign_ed25519" in found, "what is looked for would be found"
+
+
+def test_the_control_folder_holds_none_in_clear(ground: Ground, needles: Needles) -> None:
+    folder = ground.desk.inventory
+    seen = {str(file): needles.seen_in(file.read_bytes()) for file in folder.rglob("*") if file.is_file()}
+    assert {file: places for file, places in seen.items() if places} == {}
+
+
+@dataclass
+class Watched:
+    """What was found in the arguments of processes; `seen` counts them."""
+
+    seen: set[int] = field(default_factory=set)
+    found: set[str] = field(default_factory=set)
+
+
+@contextmanager
+def watching(needles: Needles) -> Iterator[Watched]:
+    """Look at the arguments of every process of this machine, nodes' included, again and again."""
+    watched, ended = Watched(), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.05):
+            for process in Path("/proc").glob("[0-9]*"):
+                try:
+                    text = (process / "cmdline").read_bytes()
+                except OSError:
+                    continue
+                watched.seen.add(int(process.name))
+                watched.found |= {f"{place} in {text[:40]!r}" for place in needles.seen_in(text)}
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield watched
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_run_that_uses_them_tells_none(ground: Ground, needles: Needles) -> None:
+    """Certificates are issued anew, and a node backs up: every kind of key is used."""
+    for file in (ground.desk.inventory / "pki/nodes").glob("*.pem"):
+        file.unlink()
+    with watching(needles) as watched:
+        played = play_well(ground.desk, "site", "-v")
+        ground.json(ORIGIN, "backup", "run", SERVICE)
+    assert played.changed > 0
+    assert len(watched.seen) > 100
+    assert watched.found == set()
+    assert needles.seen_in(played.text.encode()) == set()
+    for node in (ORIGIN, STANDBY):
+        journal = ground.ssh(node, "journalctl --no-pager -o export").stdout
+        assert b"appliance" in journal
+        assert needles.seen_in(journal) == set(), node
