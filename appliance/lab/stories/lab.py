@@ -9,7 +9,7 @@ from pathlib import Path
 
 from appliance.errors import UsageError
 from appliance.lab.hosts import lab as labs
-from appliance.lab.stories import backed_up, booted, provisioned, refusals
+from appliance.lab.stories import backed_up, booted, provisioned, refusals, replaced, upgraded
 from appliance.lab.stories.ground import Ground
 from appliance.lab.stories.left import look
 from appliance.lab.story import Story
@@ -23,6 +23,8 @@ STEPS = (
     ("a second run changes nothing", provisioned.second_run),
     ("a backup between hosts, over the mesh", backed_up.backed_up),
     ("what must be refused is refused", refusals.refusals),
+    ("a lost box is replaced", replaced.replaced),
+    ("an upgrade stops at a sick node", upgraded.upgraded),
 )
 LAST = ("nothing is left", booted.tear_down)
 
