@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import NoSpace
+from appliance.errors import ApplianceError, NoSpace
 from appliance.host.files import make_private_folder
 from appliance.lab.bench.ground import Ground, lay_ground
 from appliance.lab.bench.rival import Rival
@@ -17,6 +17,10 @@ from appliance.units import GIB, MIB, format_bytes
 SEED = 1
 CHANGED_SHARE = 0.01
 ROOM_FACTOR = 10  # three copies of ours, six of the rivals', what is restored
+
+
+class Skipped(ApplianceError):
+    """A row cannot be measured on this machine, by this account; the result says why and is complete without it."""
 
 
 @dataclass(frozen=True)

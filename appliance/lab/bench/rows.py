@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from appliance.lab.bench.bench import Bench
+from appliance.lab.bench.booting import hosts_answer
 from appliance.lab.bench.compaction import compaction
 from appliance.lab.bench.figures import Figure
 from appliance.lab.bench.handover import handover
@@ -25,4 +26,5 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "cut": cut,
     "compaction": compaction,
     "file": one_file,
+    "hosts": hosts_answer,
 }

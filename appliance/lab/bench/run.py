@@ -12,7 +12,7 @@ from appliance.clock import utc_text
 from appliance.errors import ApplianceError, UsageError
 from appliance.host.command import run as run_command
 from appliance.host.files import make_private_folder
-from appliance.lab.bench.bench import Bench, Size
+from appliance.lab.bench.bench import Bench, Size, Skipped
 from appliance.lab.bench.figures import Figure
 from appliance.lab.bench.report import Result
 from appliance.lab.bench.rows import ROWS
@@ -37,18 +37,22 @@ def measure(
     bench = Bench(work.resolve(), size, say)
     figures: list[Figure] = []
     failed: dict[str, str] = {}
+    left_out: dict[str, str] = {}
     try:
         for name in rows:
             started = time.monotonic()
             try:
                 figures += ROWS[name](bench)
+            except Skipped as reason:
+                say(f"{name} is skipped: {reason}")
+                left_out[f"row {name} skipped"] = str(reason)
             except ApplianceError as error:
                 say(f"{name} failed: {error}")
                 failed[f"row {name} failed"] = str(error)
             say(f"{name} took {format_duration(time.monotonic() - started)}")
     finally:
         bench.clean()
-    return Result(utc_text(now)[:10], {**conditions, **failed}, figures, complete=not failed)
+    return Result(utc_text(now)[:10], {**conditions, **left_out, **failed}, figures, complete=not failed)
 
 
 def _conditions(work: Path, size: Size) -> Mapping[str, str]:

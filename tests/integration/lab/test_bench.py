@@ -10,6 +10,7 @@ import pytest
 
 from appliance.host.command import run
 from appliance.lab.bench.rows import ROWS
+from appliance.lab.hosts import needs
 from appliance.lab.processes.node import appliance_argv, code_folder
 
 FIGURES_OF_THE_ISSUE = {
@@ -41,11 +42,21 @@ def test_every_figure_is_measured_and_written(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr.decode()
     (written,) = out.glob("bench-*.json")
     figures = {figure["name"]: figure for figure in json.loads(written.read_bytes())["figures"]}
-    assert {name for name, figure in figures.items() if figure["goal"]} == FIGURES_OF_THE_ISSUE
+    hosts = {"hosts"} if needs.why_not() is None else set()
+    assert {name for name, figure in figures.items() if figure["goal"]} == FIGURES_OF_THE_ISSUE | hosts
     assert all(value >= 0 for figure in figures.values() for value in figure["values"])
     page = written.with_suffix(".md").read_text()
     assert all(figure["title"] in page for figure in figures.values())
     assert not work.exists()
+
+
+@pytest.mark.skipif(needs.why_not() is None, reason="this account of this machine can have a lab")
+def test_a_row_that_cannot_be_measured_here_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    words = (*appliance_argv(), "lab", "bench", "--quick", "--rows", "hosts", "--out", str(tmp_path / "results"))
+    result = run(words, timeout_seconds=60, cwd=tmp_path, env={"PYTHONPATH": str(code_folder())})
+    assert result.exit_code == 0, result.tail()
+    (written,) = (tmp_path / "results").glob("bench-*.json")
+    assert "make demo" in json.loads(written.read_bytes())["conditions"]["row hosts skipped"]
 
 
 def test_a_row_that_there_is_not_is_refused_with_those_that_there_are(tmp_path: Path) -> None:

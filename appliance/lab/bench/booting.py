@@ -1,0 +1,54 @@
+"""How fast a territory of real hosts is there: from `lab up` to the last node's greeting by SSH."""
+
+from __future__ import annotations
+
+import time
+
+from appliance.config.load import load
+from appliance.errors import ApplianceError
+from appliance.host.command import run
+from appliance.lab.bench.bench import Bench, Skipped
+from appliance.lab.bench.figures import Figure, Goal
+from appliance.lab.hosts import lab as labs
+from appliance.lab.hosts import needs
+from appliance.lab.hosts.places import Places
+from appliance.lab.hosts.plan import make_plan
+from appliance.lab.processes.node import appliance_argv, code_folder
+
+NAME = "bench"
+GOAL_SECONDS = 10.0
+UP_SECONDS_MAX = 2400.0  # with the base image
+
+
+def hosts_answer(bench: Bench) -> tuple[Figure, ...]:
+    """The whole command, as typed, with the base image there and every disk new; one more node than was promised."""
+    if reason := needs.why_not():
+        raise Skipped(reason)
+    inventory = code_folder() / "inventory/lab"
+    if not inventory.is_dir():
+        raise Skipped("there is no checkout with inventory/lab here.")
+    nodes = len(make_plan(load(inventory), NAME).nodes)
+    argv = (*appliance_argv(), "lab", "up", "--name", NAME, "--inventory", str(inventory))
+    seconds = []
+    try:
+        _up(argv)
+        for _ in bench.runs("hosts of a lab"):
+            labs.down(Places(), NAME, _quiet)
+            started = time.monotonic()
+            _up(argv)
+            seconds.append(time.monotonic() - started)
+    finally:
+        labs.down(Places(), NAME, _quiet)
+    title = f"SSH on {nodes} hosts of a lab, base image cached"
+    notes = ("the command as typed, new disks and host keys each time",)
+    return (Figure("hosts", title, "s", tuple(seconds), goal=Goal(GOAL_SECONDS), notes=notes),)
+
+
+def _up(argv: tuple[str, ...]) -> None:
+    result = run(argv, timeout_seconds=UP_SECONDS_MAX)
+    if result.exit_code != 0:
+        raise ApplianceError(f"appliance lab up ended with {result.exit_code}: {result.tail()}")
+
+
+def _quiet(sentence: str) -> None:
+    """Only the runs are told."""
