@@ -30,13 +30,18 @@ DOCUMENTS = {
     "act": ("maintenance", "69d0588f419f924fd8b69df623eefdc450bb7b616ee59fecbe77066978b26a5a"),
 }
 
+# The same type, with what came later; its key was thrown away too, so its public half lies beside it.
+REVOKED = "bundle-revoked"
+REVOKED_DIGEST = "7851b028f8148ae583c6641cc2671dc2ee595ff84eefdb846133ae05887882f5"
+
 
 def _read(name: str) -> bytes:
     return (GOLDEN / name).read_bytes()
 
 
 def test_no_golden_file_was_changed_and_none_is_unread() -> None:
-    assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, "list", "keys.json"}
+    assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, "list", "keys.json", REVOKED, f"{REVOKED}.pub"}
+    assert hashlib.sha256(_read(REVOKED)).hexdigest() == REVOKED_DIGEST
     for name, (_, digest) in DOCUMENTS.items():
         assert hashlib.sha256(_read(name)).hexdigest() == digest, name
 
@@ -52,6 +57,17 @@ def test_the_bundle() -> None:
     assert terms.service.size_bytes == 200 * MIB
     assert bundle.territory.nodes["commune-a"].site == "commune-a"
     assert bundle.territory.zones_of("commune-a") == {"valley"}
+
+
+def test_the_bundle_that_revokes() -> None:
+    bundle = read_bundle(_read(REVOKED), _read(f"{REVOKED}.pub").decode().strip())
+    (revocation,) = bundle.revoked.revocations
+    assert (revocation.node, revocation.reason) == ("hermitage", "volée dans la nuit")
+    assert revocation.since == "2026-11-30T08:00:00Z"
+    assert revocation.keys.sign == "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEnX0glNRZgyLIlqvXjJLcAI55McjiFn1Gqu3pLv51G0"
+    assert len(revocation.keys.mesh) == 44
+    assert bundle.revoked_nodes == {"hermitage"}
+    assert (bundle.revoked.ended_epoch("docs-a"), bundle.ca) == (4, "5e" * 32)
 
 
 def test_the_request_for_a_grant() -> None:
