@@ -359,9 +359,11 @@ def _applied(asked, decision, seen):
     changed = act(asked, decision, seen)
     btrfs = (_found("--target", PLACE) or {}).get("fstype") == "btrfs"
     changed += make_subvolumes(asked["subvolumes"]) if btrfs else []
-    note = {"encryption": decision.encryption, "unlock": asked["unlock"], "why": decision.why}
+    unlock = asked["unlock"] if asked["disk"] else "as installed"
+    note = {"encryption": decision.encryption, "unlock": unlock, "why": decision.why}
     changed += [f"wrote {NOTE}"] if _write(NOTE, json.dumps(note) + "\n") else []
-    paper = has_paper(os.path.realpath(asked["disk"])) if asked["disk"] else None
+    ours = asked["disk"] and decision.encryption == "luks"
+    paper = has_paper(os.path.realpath(asked["disk"])) if ours else None
     left = plain(asked["subvolumes"]) if btrfs else []
     return {"checked": units, "changed": changed, "paper": paper, "btrfs": btrfs, "plain": left}
 
