@@ -14,6 +14,7 @@ from appliance.restore.record import compare, take
 from appliance.units import format_bytes
 
 PLAYBOOK = "replace_node"
+PERSON = "jeanne.martin"
 OLD_KEY = "/root/key-of-a-lost-node"
 SETTINGS = ("BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
 OPTIONS = tuple(word for it in (*SETTINGS, "ConnectTimeout=10") for word in ("-o", it))
@@ -21,6 +22,7 @@ OPTIONS = tuple(word for it in (*SETTINGS, "ConnectTimeout=10") for word in ("-o
 
 def replaced(ground: Ground) -> str:
     """Wipe the origin, meet the box in its place, sign and grant where the playbook asks for it: all is as it was."""
+    _let_somebody_in(ground)
     epoch = _epoch(ground.wait_until_safe(SERVICE, ORIGIN))
     before = take(documents_of(ground), as_root=True)
     old_key = ground.disk(ORIGIN, f"{STATE}/keys/ssh_ed25519").read_bytes()
@@ -28,6 +30,7 @@ def replaced(ground: Ground) -> str:
     runs = _replace(ground)
     differences = compare(before, take(documents_of(ground), as_root=True))
     require(not differences, f"{len(differences)} differ: {'; '.join(map(str, differences[:3]))}")
+    require(PERSON in str(ground.json(ORIGIN, "account", "list")["accounts"]), "its people are not let in any more.")
     ground.json(ORIGIN, "backup", "run", SERVICE)
     after = _epoch(ground.wait_until_safe(SERVICE, ORIGIN))
     require(after > epoch, f"it goes on in epoch {after}, as before the loss.")
@@ -38,6 +41,13 @@ def replaced(ground: Ground) -> str:
         f"after {len(runs)} runs of {seconds:.0f} s in all; the same repository goes on in epoch {after}; the lost "
         f"box's key is refused ({said})"
     )
+
+
+def _let_somebody_in(ground: Ground) -> None:
+    """An account at the origin, with its password, in what the node saves of itself."""
+    if PERSON not in str(ground.json(ORIGIN, "account", "list")):
+        ground.did(ORIGIN, "appliance", "account", "add", PERSON, stdin=b"un long mot pour entrer\n")
+    ground.json(ORIGIN, "backup", "run", f"appliance-{ORIGIN}")
 
 
 def wipe(ground: Ground) -> None:

@@ -1,0 +1,127 @@
+"""What all restores do, whatever they bring: count, plan, carry out, tell how far it is; cut, they go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.backup.node import Node
+from appliance.backup.openable import OpenedSource
+from appliance.borg.client import Borg
+from appliance.borg.model import Progress
+from appliance.cli import restore_text as text
+from appliance.cli.arguments import FILE_TYPE, command, printable
+from appliance.cli.options import options
+from appliance.cli.output import progress
+from appliance.errors import WARNINGS, NotFound, UsageError
+from appliance.restore.contents import Contents
+from appliance.restore.job import Job, jobs
+from appliance.restore.jobs import contents_of, plan
+from appliance.restore.jobs import run as run_job
+from appliance.units import MIB, format_bytes
+
+UNENDED = ("planned", "extracted", "kept")
+SOON_DONE_BYTES, SOON_DONE_ENTRIES = 64 * MIB, 1000
+PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first slash
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to restore: `path` ("" for everything) of `archive`; `known` is what the catalogue vouches for it to be."""
+
+    archive: str
+    path: str = ""
+    known: Contents | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.path,) if self.path else ()
+
+
+def place_options[F: Callable[..., Any]](function: F) -> F:
+    """--to or --in-place."""
+    to = click.option("--to", metavar="DIR", type=FILE_TYPE, help="A folder that is empty or not there yet.")
+    in_place = click.option("--in-place", is_flag=True, help="Where it was; what stands there is kept, `restore undo`.")
+    return to(in_place(function))
+
+
+def check_place(to: Path | None, in_place: bool) -> None:
+    """Raise UsageError unless exactly one place was named."""
+    if (to is None) != in_place:
+        raise UsageError("a restore goes to a folder or in place.", remedy="Give either --to DIR or --in-place.")
+
+
+def newest(service: str, opened: OpenedSource) -> str:
+    """The name of the newest archive; raise NotFound where there is none."""
+    found = Borg(opened.repository).archives()
+    if not found:
+        raise NotFound(f"{service} has no archive yet.", remedy=f"Type {command('backup', 'run', service)}.")
+    return found[-1].name
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What a restore did, or would do: for programs, for people, and the exit code."""
+
+    data: dict[str, Any]
+    text: str
+    code: int | None = None
+
+
+def bring(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to: Path | None, dry_run: bool) -> Brought:
+    """Restore `wanted` to the folder `to` or, without, in place; or count what that would be."""
+    target = to.absolute() if to else PLACE_OF_PATHS
+    restored = str(target / wanted.path)
+    if dry_run:
+        contents = wanted.known or contents_of(Borg(opened.repository), wanted.archive, wanted.paths)
+        entries, size = contents.entries, contents.size
+        shown = {"archive": wanted.archive, "restored": restored, "entries": entries, "size_bytes": size}
+        return Brought(shown, f"{printable(restored)}: {entries} entries, {format_bytes(size)} would be restored.")
+    job = _restore(node, service, opened, wanted, target=target, in_place=to is None)
+    node.journal.write("restored", service=service, job=job.id, entries=job.entries, in_place=job.in_place)
+    data = {**text.job_json(service, job), "restored": restored, "source": text.source_json(opened)}
+    return Brought(data, text.job_text(job, restored), WARNINGS if job.warnings else None)
+
+
+def _restore(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, target: Path, in_place: bool) -> Job:
+    restores = node.service(service).restores
+    with _reporting(service, wanted) as report:
+        borg = Borg(opened.repository, report)
+        job = _cut_short(restores, wanted, target, in_place=in_place) or plan(
+            restores,
+            borg,
+            wanted.archive,
+            wanted.paths,
+            now=node.clock.now(),
+            into=None if in_place else target,
+            in_place=target if in_place else None,
+            contents=wanted.known,
+        )
+        return run_job(restores, job.id, borg, age_seconds=node.ageing.now())
+
+
+@contextmanager
+def _reporting(service: str, wanted: Wanted) -> Iterator[Callable[[Progress], None] | None]:
+    """To tell how far it is, borg reads all names of the archive once more first: too much for what is soon done
+    or for nobody."""
+    known = wanted.known
+    soon_done = known and known.size < SOON_DONE_BYTES and known.entries < SOON_DONE_ENTRIES
+    if soon_done or options().quiet:
+        yield None
+        return
+    with progress(f"Restoring {service}") as advance:
+        yield lambda seen: advance(seen.done_bytes, max(seen.total_bytes, seen.done_bytes + 1))
+
+
+def _cut_short(restores: Path, wanted: Wanted, target: Path, *, in_place: bool) -> Job | None:
+    """The same restore when it was asked before and cut: typing a command again goes on with it."""
+    same = (wanted.archive, wanted.paths, target, in_place)
+    for job in jobs(restores):
+        if job.state in UNENDED and (job.archive, job.paths, job.target, job.in_place) == same:
+            return job
+    return None

@@ -1,0 +1,128 @@
+"""`appliance restore node`: everything of a machine that was replaced, the accounts of its people first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from appliance.backup.node import Node
+from appliance.borg.errors import PathMissing
+from appliance.cli.arguments import command, dry_run_option
+from appliance.cli.output import emit, say
+from appliance.cli.restore_bring import Brought, Wanted, bring, check_place, newest, place_options
+from appliance.cli.restore_source import open_source, paper_option, source_option
+from appliance.cli.this_node import this_node
+from appliance.errors import WARNINGS, ApplianceError, NotFound
+from appliance.restore.job import jobs
+from appliance.territory.implicit import is_implicit
+from appliance.territory.model import Service
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Where to, and from where."""
+
+    node: Node
+    to: Path | None
+    source: str
+    paper: bool
+    dry_run: bool
+
+
+@dataclass
+class Told:
+    """What became of each service."""
+
+    done: dict[str, Brought] = field(default_factory=dict)
+    failed: dict[str, ApplianceError] = field(default_factory=dict)
+    before: list[str] = field(default_factory=list)
+
+
+@click.command("node")
+@place_options
+@click.option("--once", is_flag=True, help="Leave what this machine brought back in place before.")
+@click.option("--people", is_flag=True, help="Only the accounts of its people; then `account feed`, then the rest.")
+@source_option
+@paper_option
+@dry_run_option
+def node(
+    to: Path | None, in_place: bool, once: bool, people: bool, source: str, paper: bool, dry_run: bool
+) -> int | None:
+    """Bring back everything of which this node is the origin, each service in turn, for a machine that was replaced.
+
+    With --to each service gets a folder of its own there. In place, the accounts of its people come first, and a
+    database is not loaded: `restore all` brings its dump, and the sentence names it. A service that cannot be opened
+    stops no other. The same command goes on after a cut.
+    """
+    check_place(to, in_place)
+    aim = Aim(this_node(), to, source, paper, dry_run)
+    services = _services(aim.node, in_place=in_place)
+    if all(map(is_implicit, services)):
+        raise NotFound(f"{aim.node.name} is the origin of no service.", remedy="Restore one with `restore all`.")
+    dumps = [it.name for it in services if in_place and it.kind == "postgresql"]
+    told = Told()
+    for service in filter(is_implicit, services) if people else services:
+        if service.name in dumps:
+            continue
+        paths = _paths(aim.node, service)
+        if once and in_place and _is_back(aim.node.service(service.name).restores, paths):
+            told.before.append(service.name)
+        else:
+            _bring_back(aim, service, paths, told)
+    _tell(told, dumps)
+    if told.failed:
+        return list(told.failed.values())[-1].exit_code
+    return WARNINGS if dumps or any(it.code for it in told.done.values()) else None
+
+
+def _services(node: Node, *, in_place: bool) -> list[Service]:
+    """Those that begin here; in place the node's own before the others, since it has the owners of their files."""
+    own = sorted(node.bundle.territory.services_of(node.name), key=lambda it: (not is_implicit(it), it.name))
+    return [it for it in own if in_place or not is_implicit(it)]
+
+
+def _paths(node: Node, service: Service) -> tuple[str, ...]:
+    """What of `service` comes back: of a node's own the accounts only; who it is was born on this machine."""
+    return (str(node.layout.accounts).lstrip("/"),) if is_implicit(service) else ()
+
+
+def _bring_back(aim: Aim, service: Service, paths: Sequence[str], told: Told) -> None:
+    name = service.name
+    try:
+        opened = open_source(aim.node, name, aim.source, paper=aim.paper)
+        wanted = Wanted(newest(name, opened), "".join(paths))
+        told.done[name] = bring(aim.node, name, opened, wanted, to=aim.to and aim.to / name, dry_run=aim.dry_run)
+    except (NotFound, PathMissing) as error:
+        # A town hall without accounts, or one whose own service never ran, has nothing to bring.
+        if not is_implicit(service):
+            told.failed[name] = error
+    except ApplianceError as error:
+        told.failed[name] = error
+
+
+def _is_back(restores: Path, paths: Sequence[str]) -> bool:
+    """Whether `paths` of a service were brought back in place here, and that was not undone."""
+    return any(it.in_place and it.paths == tuple(paths) and it.state == "done" for it in jobs(restores))
+
+
+def _tell(told: Told, dumps: Sequence[str]) -> None:
+    sentences = {name: str(error) for name, error in told.failed.items()}
+    lines = [f"{name}: {it.text}" for name, it in told.done.items()]
+    lines += [f"{name} was brought back before." for name in told.before]
+    emit(
+        {
+            "services": {name: it.data for name, it in told.done.items()},
+            "failed": sentences,
+            "databases_left": list(dumps),
+            "before": told.before,
+        },
+        "\n".join(lines) or "Nothing was brought back.",
+    )
+    for name, sentence in sentences.items():
+        say(f"{name}: {sentence}")
+    for name in dumps:
+        line = command("restore", "all", "--service", name, "--to", "DIR")
+        say(f"{name} is a database: bring its dump with {line}, then load it.")
