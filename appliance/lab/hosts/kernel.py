@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,9 @@ def _knows_file_system(name: str) -> bool:
         return name in _FILE_SYSTEMS.read_text().split()
 
     # A kernel with modules tells of a file system only once it is loaded.
-    return known() or (run(("modprobe", "--quiet", name), timeout_seconds=TRIAL_SECONDS_MAX).exit_code == 0 and known())
+    if not known() and shutil.which("modprobe"):
+        run(("modprobe", "--quiet", name), timeout_seconds=TRIAL_SECONDS_MAX)
+    return known()
 
 
 def _device_mapper() -> bool:

@@ -23,7 +23,7 @@ from tests.integration.lab.boxes import (
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(needs.why_not() is not None, reason=f"no lab here: {needs.why_not()}"),
-    pytest.mark.xdist_group("lab-faults"),
+    pytest.mark.xdist_group("lab"),
     pytest.mark.timeout(600),
 ]
 A, B, C = "hermitage", "commune-a", "commune-b"

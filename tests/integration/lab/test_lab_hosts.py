@@ -25,7 +25,7 @@ from tests.integration.lab.boxes import INVENTORY, Boxes, nothing_is_left, trace
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(needs.why_not() is not None, reason=f"no lab here: {needs.why_not()}"),
-    pytest.mark.xdist_group("lab-hosts"),
+    pytest.mark.xdist_group("lab"),
     pytest.mark.timeout(600),
 ]
 NAMES = ("hermitage", "commune-a", "commune-b", "commune-c")
@@ -159,11 +159,9 @@ def _boots(name: str) -> bool:
     return bool(machine.running(name))
 
 
-MOMENTS = {"remembered": _remembered, "network": _has_namespaces, "disk": _has_disk, "booting": _boots}
-
-
-@pytest.mark.parametrize("then", ["down", "up"])
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+@pytest.mark.parametrize(
+    ("moment", "then"), [(_remembered, "down"), (_has_namespaces, "up"), (_has_disk, "up"), (_boots, "down")]
+)
 def test_an_up_that_is_killed_is_taken_down_or_goes_on(
     crashed: Boxes, moment: Callable[[str], bool], then: str
 ) -> None:
