@@ -60,6 +60,7 @@ def settings(port: int) -> str:
         pytest.param(200, True, id="it has it"),
         pytest.param(404, True, id="there is none, which Debian would say too"),
         pytest.param(403, False, id="it does not fetch from there"),
+        pytest.param(426, False, id="those it asks refuse it"),
         pytest.param(502, False, id="it has no way out"),
         pytest.param(504, False, id="it waits for nobody"),
     ],
