@@ -21,7 +21,7 @@ STATE/
   acts/                     signed acts of operators in force here
   sight/SERVICE             whom of the service this node has seen, and who is stated to be missed
   sight/SERVICE.exchanged   the last receipt that each peer showed; SERVICE.alarmed: what froze thinning once already
-  vault/                    what this node holds for others; age.json: the clock it is judged by
+  vault/                    what this node holds for others (on a host /srv/appliance/vault); age.json: its own clock
     SERVICE/                pool/, partial/, generations/
     helpers.json            on a host: where the accounts that seal and check listen
   journal.jsonl             what happened, one event a line
@@ -37,6 +37,7 @@ from pathlib import Path
 
 STATE_OF_A_HOST = Path("/etc/appliance/state")
 """One line: the state folder of the node that this host is."""
+FOLDER_OF_A_HOST = ("srv", "appliance", "node")
 HELPERS = "helpers.json"
 LINEAGE_OF_A_HOST = Path("/var/lib/appliance/lineage")
 ACCOUNTS_OF_A_HOST = Path("/srv/accounts")
@@ -113,7 +114,10 @@ class NodeLayout:
 
     @property
     def vault(self) -> Path:
-        return self.root / "vault"
+        """On a host beside the folder, under root's: the agent, whose the folder is, could rename whatever lies in it,
+        whoever owns that. Told by the path, so that the disk of a host reads the same from another machine."""
+        on_host = self.root.parts[-len(FOLDER_OF_A_HOST) :] == FOLDER_OF_A_HOST
+        return self.root.parent / "vault" if on_host else self.root / "vault"
 
     @property
     def ageing(self) -> Path:

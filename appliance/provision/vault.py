@@ -23,16 +23,17 @@ DROP_IN = "/etc/ssh/sshd_config.d/50-appliance-vault.conf"
 CONNECTOR = "/usr/lib/python3/dist-packages/appliance/backup/vault/connector.py"
 COMMAND = ("/usr/bin/python3", "-I", "-S", CONNECTOR)
 STATE = "/srv/appliance/node"
-VAULT = f"{STATE}/vault"
+VAULT = "/srv/appliance/vault"
 HELPERS_FILE = f"{VAULT}/{HELPERS}"
 AGENT, RECEIVER, SEALER = "appliance", "appliance-vault", "appliance-sealed"
 SOCKETS = {"sealer": "/run/appliance/seal.sock", "checker": "/run/appliance/check.sock"}
 NAME_LENGTH_MAX = 32  # useradd takes no longer names
 
 
-# Through the node's own folder those pass who serve its vault: to the bundle and to what is held. Acts and what was
-# seen are the agent's to write and theirs to read.
+# The vault lies beside the agent's folder and under root's, who alone can rename either. Through the agent's those pass
+# who serve the vault: to the bundle; acts and what was seen are the agent's to write and theirs to read.
 FOLDERS = (
+    OwnedFolder("/srv/appliance", "", 0o711, "root", "root"),
     OwnedFolder(STATE, "", 0o710, AGENT, RECEIVER),
     *(OwnedFolder(f"{STATE}/{name}", "", 0o750, AGENT, RECEIVER) for name in ("acts", "sight")),
     OwnedFolder(VAULT, "", 0o750, SEALER, RECEIVER),

@@ -23,3 +23,9 @@ def test_the_lineage_lies_where_an_image_of_the_state_folder_does_not_reach(monk
     monkeypatch.setattr(layout, "state_of_this_host", lambda: Path("/srv/appliance/node"))
     assert NodeLayout(Path("/srv/appliance/node")).lineage == Path("/var/lib/appliance/lineage")
     assert NodeLayout(Path("/tmp/nodes/commune-a")).lineage == Path("/tmp/nodes/.commune-a.lineage")
+
+
+def test_what_a_host_holds_lies_beside_the_folder_of_its_agent_wherever_its_disk_is_looked_at() -> None:
+    assert NodeLayout(Path("/srv/appliance/node")).vault == Path("/srv/appliance/vault")
+    assert NodeLayout(Path("/mnt/disk/srv/appliance/node")).ageing == Path("/mnt/disk/srv/appliance/vault/age.json")
+    assert NodeLayout(Path("/tmp/nodes/commune-a")).vault == Path("/tmp/nodes/commune-a/vault")

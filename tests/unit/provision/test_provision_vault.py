@@ -42,7 +42,11 @@ def test_what_is_sealed_belongs_to_nobody_who_receives_or_decides() -> None:
     held = folders[vault.VAULT]
     assert (held.owner, held.group, held.mode, held.names) == ("appliance-sealed", "appliance-vault", 0o750, "")
     assert folders[vault.STATE].mode == 0o710, "accounts of other services do not even pass"
-    assert all(folder.mode & 0o027 == 0 for path, folder in folders.items() if path != vault.KEYS)
+    above = folders["/srv/appliance"]
+    assert (above.owner, above.mode) == ("root", 0o711), (
+        "who owns a folder can rename what lies in it, whoever owns that"
+    )
+    assert all(folder.mode & 0o027 == 0 for path, folder in folders.items() if path.startswith("/srv/appliance/"))
 
 
 def test_a_node_that_nobody_would_find_is_warned_of() -> None:
