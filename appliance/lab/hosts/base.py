@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from appliance.errors import NotFound
 from appliance.host.command import run
+from appliance.host.files import make_private_folder
+from appliance.host.mounts import unmount_below
 
 SUITE = "trixie"
 PACKAGES = (
@@ -29,6 +32,7 @@ SOURCES = Path("/etc/apt/sources.list.d")
 BUILD_SECONDS_MAX = 1800.0
 RECIPE = 1  # raise it when the same inputs shall give another image
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")
+_MAKING = "making"
 # Killed ourselves, we can end nothing any more: the kernel then asks the maker to clean up and end.
 _WITH_US = ("setpriv", "--pdeathsig", "TERM")
 # Lists stay in, so that a node installs without asking for them; host keys are born on each node.
@@ -85,21 +89,31 @@ def proxy_options(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def make(inputs: Inputs, image: Path, on_line: Callable[[str], None]) -> None:
-    """Make the tar file `image`, whole or not at all; `on_line` gets each line that the maker says."""
-    unfinished = image.with_suffix(".new")
-    source_files = _write_sources(inputs, image.parent)
+    """Make the tar file `image`, whole or not at all; `on_line` gets each line that the maker says.
+
+    All that is unfinished lies in one folder beside it, which the next one, or `sweep`, takes away.
+    """
+    sweep(image.parent)
+    folder = make_private_folder(image.parent / _MAKING)
+    unfinished = folder / image.name
+    proxies = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
     try:
         run(
-            (*_WITH_US, *mmdebstrap_argv(inputs, unfinished, source_files)),
+            (*_WITH_US, *mmdebstrap_argv(inputs, unfinished, _write_sources(inputs, folder))),
             timeout_seconds=BUILD_SECONDS_MAX,
-            env={name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ},
+            env={**proxies, "TMPDIR": str(folder)},
             on_stderr_line=on_line,
             check=True,
         )
+        unfinished.rename(image)
     finally:
-        for path in source_files:
-            path.unlink()
-    unfinished.rename(image)
+        sweep(image.parent)
+
+
+def sweep(bases: Path) -> None:
+    """Take away what a killed maker left in the folder of base images."""
+    unmount_below(bases / _MAKING)
+    shutil.rmtree(bases / _MAKING, ignore_errors=True)
 
 
 def mmdebstrap_argv(inputs: Inputs, image: Path, source_files: tuple[Path, ...]) -> tuple[str, ...]:
@@ -121,7 +135,7 @@ def mmdebstrap_argv(inputs: Inputs, image: Path, source_files: tuple[Path, ...])
 
 
 def _write_sources(inputs: Inputs, folder: Path) -> tuple[Path, ...]:
-    paths = tuple(folder / f"{inputs.identity}-{i}.sources" for i in range(len(inputs.sources)))
+    paths = tuple(folder / f"{i}.sources" for i in range(len(inputs.sources)))
     for path, text in zip(paths, inputs.sources, strict=True):
         path.write_text(text)
     return paths

@@ -97,6 +97,7 @@ def forget(places: Places, name: str, pool: Pool, say: Say) -> None:
     with shared(places, say):
         shutil.rmtree(places.lab(name).root)
         if not places.known_labs():
+            base.sweep(places.bases)
             pool.close()
             if places.forwarding.exists():
                 network.FORWARD.write_text(places.forwarding.read_text())

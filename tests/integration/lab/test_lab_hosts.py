@@ -20,6 +20,7 @@ from appliance.host.processes import processes_of
 from appliance.lab.hosts import lab as labs
 from appliance.lab.hosts import machine, needs, network
 from appliance.lab.hosts.places import ROOT, Places
+from appliance.lab.processes.node import appliance_argv
 from tests.integration.lab.boxes import INVENTORY, Boxes, nothing_is_left, traces, until
 
 pytestmark = [
@@ -215,12 +216,13 @@ def test_the_last_lab_of_a_place_gives_back_its_pool_and_loop_device(tmp_path: P
     places.bases.mkdir(parents=True)
     for image in (ROOT / "bases").glob("*.tar"):
         (places.bases / image.name).symlink_to(image)
-    made = labs.up(places, "tlast", INVENTORY, lambda sentence: None)
-    device = run(("losetup", "--json", "--associated", str(places.image)), timeout_seconds=30, check=True).stdout
-    assert json.loads(device)["loopdevices"]
-    uplink = made.state.way.interface
-    labs.down(places, "tlast", lambda sentence: None)
-    assert not run(("losetup", "--json", "--associated", str(places.image)), timeout_seconds=30, check=True).stdout
+    devices = ("losetup", "--associated", str(places.image))
+    try:
+        uplink = labs.up(places, "tlast", INVENTORY, lambda sentence: None).state.way.interface
+        assert run(devices, timeout_seconds=30, check=True).stdout
+    finally:
+        labs.down(places, "tlast", lambda sentence: None)
+    assert not run(devices, timeout_seconds=30, check=True).stdout
     assert not places.pool.is_mount()
     assert uplink not in network.interfaces(None)
     assert network.FORWARD.read_text() == before
@@ -240,6 +242,6 @@ def test_an_account_that_is_not_root_is_told_what_is_missing_and_what_works(word
 
 
 def test_a_probe_says_what_there_is_and_what_takes_its_place(boxes: Boxes) -> None:
-    probed = boxes.done("probe")
+    probed = json.loads(run((*appliance_argv(), "lab", "probe", "--json"), timeout_seconds=60, check=True).stdout)
     assert probed["features"]["nftables"] is True
     assert probed["backends"] == boxes.done("status")["backends"]
