@@ -9,7 +9,7 @@ from pathlib import Path
 
 from appliance.errors import UsageError
 from appliance.lab.hosts import lab as labs
-from appliance.lab.stories import backed_up, booted, provisioned, refusals, replaced, upgraded
+from appliance.lab.stories import backed_up, booted, previous_versions, provisioned, refusals, replaced, upgraded
 from appliance.lab.stories.ground import Ground
 from appliance.lab.stories.left import look
 from appliance.lab.story import Story
@@ -22,6 +22,7 @@ STEPS = (
     ("playbooks make them nodes", provisioned.provisioned),
     ("a second run changes nothing", provisioned.second_run),
     ("a backup between hosts, over the mesh", backed_up.backed_up),
+    ("a clerk gets yesterday's document back alone", previous_versions.previous_versions),
     ("what must be refused is refused", refusals.refusals),
     ("a lost box is replaced", replaced.replaced),
     ("an upgrade stops at a sick node", upgraded.upgraded),

@@ -1,0 +1,68 @@
+"""A clerk spoils a document and deletes another; from a PC of the town hall both come back without anybody's help."""
+
+from __future__ import annotations
+
+import secrets
+
+from appliance.config.load import load
+from appliance.host import netns
+from appliance.lab.hosts.pc import NO_PASSWORD, Pc
+from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, Ground
+from appliance.lab.story import require
+from appliance.secret import Secret
+
+CLERK = "marie.dupont"
+FOLDER, FILE = "Conseil d’été", "Délibération n° 12.txt"
+FIRST, SPOILT = "Le conseil approuve le budget.", "azerty"
+OLD_SMB = ("--option=client min protocol=NT1", "--option=client max protocol=NT1")
+
+
+def previous_versions(ground: Ground) -> str:
+    """Read a file as it was, take a deleted one out of the bin; guests, old SMB, writing into the past are refused."""
+    share = load(ground.desk.inventory).service(SERVICE).share
+    clerk = new_clerk(ground)
+    clerk.did(share, f'mkdir "{FOLDER}"')
+    clerk.put(share, f"{FOLDER}/{FILE}", FIRST)
+    ground.json(ORIGIN, "node", "snapshot", "--asked")
+    clerk.put(share, f"{FOLDER}/{FILE}", SPOILT)
+    versions = clerk.versions(share, f"{FOLDER}/{FILE}")
+    require(bool(versions), "no previous version is shown.")
+    past = f"{versions[0]}/{FOLDER}"
+    require(clerk.get(share, f"{past}/{FILE}") == FIRST, "the previous version is not what was written.")
+    for command in (f'del "{past}/{FILE}"', f'mkdir "{past}/x"', f'put /etc/hostname "{past}/{FILE}"'):
+        require(bool(clerk.refusal(share, command)), f"something was written into a previous version: {command}")
+    require(clerk.get(share, f"{past}/{FILE}") == FIRST, "the previous version has changed.")
+    clerk.did(share, f'del "{FOLDER}/{FILE}"')
+    require(clerk.get(share, f"Corbeille/{FOLDER}/{FILE}") == SPOILT, "what was deleted is not in the bin.")
+    refused = _refused(ground, clerk, share)
+    # What she wrote is in the copies from here on: later steps count on that.
+    ground.json(ORIGIN, "backup", "run", SERVICE)
+    return f"{CLERK} read “{FILE}” as it was and found it in the bin after deleting it; refused: {refused}"
+
+
+def new_clerk(ground: Ground) -> Pc:
+    """A PC in the town hall of ORIGIN with an account of its own that was just made."""
+    password = f"lavoir-{secrets.token_hex(8)}"
+    line = ("appliance", "--json", "account", "add", CLERK, "--title", "Marie")
+    made = ground.ssh(ORIGIN, *line, stdin=f"{password}\n".encode())
+    require(made.exit_code == 0, f"the account could not be made: {made.tail()}")
+    return pc_at(ground, ORIGIN, CLERK, Secret(password.encode()))
+
+
+def pc_at(ground: Ground, node: str, name: str = "", password: Secret = NO_PASSWORD, *options: str) -> Pc:
+    """A PC in the building of `node` that turns to the server of ORIGIN."""
+    plan = ground.lab.plan
+    place = plan.site(plan.node(node).site).namespace
+    return Pc(netns.inside(place, ()), str(plan.node(ORIGIN).address), name, password, options)
+
+
+def _refused(ground: Ground, clerk: Pc, share: str) -> str:
+    attempts = {
+        "a guest": pc_at(ground, ORIGIN),
+        "a wrong password": pc_at(ground, ORIGIN, CLERK, Secret(b"azerty azerty")),
+        "SMB 1": pc_at(ground, ORIGIN, CLERK, clerk.password, *OLD_SMB),
+        "a PC of another town hall": pc_at(ground, BLIND, CLERK, clerk.password),
+    }
+    for who, pc in attempts.items():
+        require(bool(pc.refusal(share, "ls")), f"{who} came in.")
+    return ", ".join(attempts)

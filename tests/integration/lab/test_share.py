@@ -1,0 +1,95 @@
+"""A share of a provisioned node, from PCs in its building and elsewhere; after a loss its people come in at a standby."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.accounts.machine import mark
+from appliance.config.load import load
+from appliance.host import netns
+from appliance.host.command import Result, run
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.pc import NO_PASSWORD, Pc
+from appliance.lab.stories.ground import Ground
+from appliance.lab.stories.left import look
+from appliance.lab.stories.previous_versions import CLERK, previous_versions
+from appliance.secret import Secret
+
+INVENTORY = Path(__file__).parents[3] / "inventory/lab"
+ORIGIN, STANDBY, OTHER = "commune-a", "hermitage", "commune-b"
+PASSWORD = "un pressoir sous la neige"
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
+
+
+def ssh(lab: Lab, node: str, *words: str, stdin: bytes | None = None) -> Result:
+    config = str(lab.own.ssh_config)
+    return run(("ssh", "-F", config, node, *words), timeout_seconds=120, stdin=stdin)
+
+
+def did(lab: Lab, node: str, *words: str, stdin: bytes | None = None) -> str:
+    result = ssh(lab, node, *words, stdin=stdin)
+    assert result.exit_code == 0, f"{node}: {words}: {result.stdout.decode()} {result.tail(10)}"
+    return result.stdout.decode()
+
+
+def pc(lab: Lab, place: str, name: str = "", password: Secret = NO_PASSWORD) -> Pc:
+    """A PC in the building of `place` that turns to ORIGIN."""
+    site = lab.plan.site(place)
+    return Pc(netns.inside(site.namespace, ()), str(lab.plan.node(ORIGIN).address), name, password)
+
+
+@pytest.fixture(scope="module")
+def share() -> str:
+    return load(INVENTORY).service("docs-a").share
+
+
+def test_a_clerk_gets_yesterdays_file_back_alone(provisioned: Lab) -> None:
+    lab = provisioned
+    ground = Ground(lab.plan.lab, INVENTORY, print, look(lab.plan.lab))
+    said = previous_versions(ground)
+    assert "SMB 1" in said
+    assert CLERK in said
+    did(lab, ORIGIN, "appliance", "account", "remove", CLERK)
+
+
+def test_only_pcs_of_the_building_reach_it(provisioned: Lab, share: str) -> None:
+    did(provisioned, ORIGIN, "appliance", "account", "add", "paul", stdin=f"{PASSWORD}\n".encode())
+    password = Secret(PASSWORD.encode())
+    assert pc(provisioned, ORIGIN, "paul", password).refusal(share, "ls") == ""
+    assert pc(provisioned, OTHER, "paul", password).refusal(share, "ls")
+    assert pc(provisioned, ORIGIN).refusal(share, "ls")
+    did(provisioned, ORIGIN, "appliance", "account", "disable", "paul")
+    assert pc(provisioned, ORIGIN, "paul", password).refusal(share, "ls") == "NT_STATUS_ACCOUNT_DISABLED"
+    did(provisioned, ORIGIN, "appliance", "account", "enable", "paul")
+
+
+def test_a_node_without_shares_has_no_samba(provisioned: Lab) -> None:
+    assert ssh(provisioned, OTHER, "test", "-e", "/usr/sbin/smbd").exit_code == 1
+
+
+def test_the_bin_is_emptied_by_a_unit_that_can_do_it_and_scores_well(provisioned: Lab) -> None:
+    did(provisioned, ORIGIN, "systemctl", "start", "appliance-recycle.service")
+    assert did(provisioned, ORIGIN, "systemctl", "is-active", "appliance-recycle.timer").strip() == "active"
+    assert "nmbd" not in did(provisioned, ORIGIN, "ps", "-e", "-o", "comm")
+
+
+def test_after_a_restore_at_the_standby_people_log_in_there_with_the_password_they_have(provisioned: Lab) -> None:
+    lab = provisioned
+    did(lab, ORIGIN, "appliance", "backup", "run", f"appliance-{ORIGIN}")
+    file = "/srv/accounts/accounts.json"
+    did(lab, STANDBY, "rm", "-rf", "/srv/back")
+    words = ("--service", f"appliance-{ORIGIN}", "--to", "/srv/back")
+    did(lab, STANDBY, "appliance", "restore", "file", file, *words)
+    did(lab, STANDBY, "appliance", "account", "feed", "--from", f"/srv/back{file}")
+    at_home = did(lab, ORIGIN, "grep", "^paul:", "/srv/accounts/smbpasswd").split(":")
+    at_standby = did(lab, STANDBY, "grep", "^paul:", "/srv/accounts/smbpasswd").split(":")
+    assert at_standby[2:] == at_home[2:]
+    assert did(lab, STANDBY, "id", "--name", "--groups", "paul").split() == [
+        "appliance-people",
+        f"people-{mark(ORIGIN)}",
+    ]
+    did(lab, STANDBY, "appliance", "account", "feed", "--without", ORIGIN)
+    assert ssh(lab, STANDBY, "grep", "^paul:", "/srv/accounts/smbpasswd").exit_code == 1
