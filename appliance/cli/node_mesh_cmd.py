@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -15,10 +14,6 @@ from appliance.provision.mesh import CONFIG, INTERFACE
 from appliance.secret import Secret
 from appliance.trust.network_keys import MESH
 
-CREDENTIALS = (
-    "CREDENTIALS_DIRECTORY"  # set by systemd (LoadCredential=): the unit needs no right to read the state folder
-)
-
 
 @click.command()
 def mesh() -> None:
@@ -26,7 +21,6 @@ def mesh() -> None:
 
     The file is written by `appliance node apply`. The unit appliance-mesh calls this at each start and change.
     """
-    folder = os.environ.get(CREDENTIALS)
-    key = Path(folder, MESH) if folder else layout_as_root().keys / MESH
-    lines = link.bring_up(read_file(Path(CONFIG)).decode(), Secret(read_file(key)))
+    key = read_file(layout_as_root().keys / MESH)
+    lines = link.bring_up(read_file(Path(CONFIG)).decode(), Secret(key))
     emit({"interface": INTERFACE, "done": lines}, f"{INTERFACE} is what {CONFIG} says.")
