@@ -190,7 +190,7 @@ def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | N
     """Ask for what is missing until nothing is and the generation is held; thinning may have run in between."""
     taking = Taking(call.channel, acknowledge=call.request.get("acknowledge") is True)
     while True:
-        missing = _not_at_hand(call, call.holding.missing(offer.entries))
+        missing = not_at_hand(call, call.holding.missing(offer.entries))
         if missing:
             call.channel.write_frame({"need": [[entry.sha256, offset] for entry, offset in missing]})
         for entry, offset in missing:
@@ -204,10 +204,10 @@ def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | N
             return receipt
 
 
-def _not_at_hand(call: Call, missing: Missing) -> Missing:
+def not_at_hand(call: Call, missing: Missing) -> Missing:
     """What of `missing` must be sent: a holder that wrote the service itself has files in its own repository."""
     own = call.node.service(call.terms.name).repository
-    if not own.is_dir():  # also where this account may not look, as in host mode
+    if not os.path.isdir(own):  # also where this account may not look, as on a host: Path.is_dir raises there
         return missing
     left = []
     for entry, offset in missing:

@@ -12,6 +12,8 @@ import pytest
 
 from appliance.backup.at_hand import place_at_hand
 from appliance.backup.node import Node
+from appliance.backup.vault.call import Call
+from appliance.backup.vault.receive import not_at_hand
 from appliance.backup.vault.relay import Relay
 from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer import Papers, Sealer
@@ -381,3 +383,21 @@ def test_a_standby_that_takes_over_copies_what_it_holds_and_may_not_link(place: 
     for entry in chain[0].entries:
         assert (folder / entry.path).read_bytes() == chain[0].blobs[entry.sha256]
     assert list(folder.rglob(".*")) == []
+
+
+def test_a_session_at_a_standby_takes_all_of_a_push_since_it_may_not_look_into_the_nodes_own(
+    place: Place, chain: list[Generation]
+) -> None:
+    layout = place.desk.layout(HOLDER)
+    repository = layout.service(SERVICE).repository
+    repository.mkdir(parents=True)
+    for folder in (layout.root / "services", repository.parent, repository):
+        os.chown(folder, NODE, NODE)
+        folder.chmod(0o700)
+    missing = tuple((entry, 0) for entry in chain[1].entries)
+
+    def do(node: Node, sealer: Sealer) -> object:
+        channel = Channel(0, os.open(os.devnull, os.O_WRONLY))
+        return not_at_hand(Call(node, STANDBY, channel, node.bundle.terms(SERVICE), node.holding(SERVICE), {}), missing)
+
+    assert place.as_receiver(do) == missing
