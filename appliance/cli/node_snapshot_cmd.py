@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 
 import click
@@ -9,7 +10,7 @@ import click
 from appliance.cli.arguments import dry_run_option
 from appliance.cli.output import emit
 from appliance.clock import SystemClock
-from appliance.errors import OK, WARNINGS
+from appliance.errors import OK, WARNINGS, Forbidden
 from appliance.provision.snapshots import TARGETS, Kept, keep_versions
 
 
@@ -22,6 +23,8 @@ def snapshot(asked: bool, dry_run: bool) -> int:
     They are counted in the order in which they were made: a clock that jumps removes none. On another file system than
     btrfs there are no snapshots, which is told.
     """
+    if os.geteuid() != 0 and not dry_run:
+        raise Forbidden("only root may make and drop snapshots.", remedy="The agent asks for one by itself.")
     now = SystemClock().now()
     kept = [keep_versions(it, now, asked=asked, dry_run=dry_run) for it in (TARGETS[:1] if asked else TARGETS)]
     emit({"dry_run": dry_run, "folders": [asdict(it) for it in kept]}, "\n".join(map(_line, kept)))

@@ -22,6 +22,7 @@ PLACE, NAME = "/srv", "srv"
 LABEL, UNFINISHED = "appliance-srv", "appliance-new"
 BY_ID = "/dev/disk/by-id/"
 SAMPLE, SAMPLES = 1 << 20, 64
+CRYPTTAB, FSTAB = Path("/etc/crypttab"), Path("/etc/fstab")
 NOTE = Path("/etc/appliance/storage")  # what `appliance status` says of it
 SUBVOLUME_INODE = 256
 NO_DISK = "00000000-0000-0000-0000-000000000000"
@@ -239,8 +240,8 @@ def act(asked, decision, seen):
         changed.append(f"made the data volume on {asked['disk']}")
     lines = tables(asked, _run("blkid", "-o", "value", "-s", "UUID", disk).strip())
     check_tables(*lines)
-    for path, line in zip(("/etc/crypttab", "/etc/fstab"), lines, strict=True):
-        changed += [f"wrote {path}"] if _put(Path(path), line) else []
+    for path, line in zip((CRYPTTAB, FSTAB), lines, strict=True):
+        changed += [f"wrote {path}"] if _put(path, line) else []
     _run("systemctl", "daemon-reload")
     _run("systemctl", "start", f"{NAME}.mount")
     return [*changed, f"mounted {PLACE}"]

@@ -75,6 +75,34 @@ def test_a_blank_disk_becomes_a_volume_of_ours_which_is_never_made_again(volume:
     assert volume.make_subvolumes([f"{volume.PLACE}/shares"]) == []
 
 
+def test_a_run_ends_with_the_volume_mounted_and_the_next_one_changes_nothing(
+    volume: ModuleType, disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CRYPTTAB", "FSTAB", "NOTE"):
+        monkeypatch.setattr(volume, name, tmp_path / name.lower())
+    real = volume._run
+
+    def run_or_mount(*argv: str, fds: tuple[int, ...] = ()) -> str:
+        """Where no systemd runs, mount what it would mount."""
+        if argv[:2] == ("systemctl", "start"):
+            return str(real("mount", "--fstab", str(volume.FSTAB), volume.PLACE))
+        return "" if argv[0] == "systemctl" else str(real(*argv, fds=fds))
+
+    monkeypatch.setattr(volume, "_run", run_or_mount)
+    words = asked(disk, mode="apply", subvolumes=[f"{volume.PLACE}/shares"])
+    told = volume.answer(words)
+    assert told["changed"] == [
+        f"made the data volume on {disk}",
+        f"wrote {volume.FSTAB}",
+        f"mounted {volume.PLACE}",
+        f"made the subvolume {volume.PLACE}/shares",
+        f"wrote {volume.NOTE}",
+    ]
+    assert (told["btrfs"], told["plain"], os.path.ismount(volume.PLACE)) == (True, [], True)
+    assert volume.answer({**words, "erase": disk})["changed"] == []
+    assert json.loads(volume.NOTE.read_text())["encryption"] == "none"
+
+
 @pytest.mark.parametrize(
     ("what", "found"),
     [
