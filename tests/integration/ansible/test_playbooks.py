@@ -141,12 +141,6 @@ def test_every_playbook_can_be_read(name: str, control: Control) -> None:
     assert (result.exit_code, result.stderr.decode()) == (0, "")
 
 
-def test_roles_and_playbooks_pass_ansible_lint_as_for_production(tmp_path: Path) -> None:
-    argv = ("ansible-lint", "--offline", "--nocolor", "--profile", "production", "roles", "playbooks")
-    result = run(argv, timeout_seconds=250, cwd=ROOT, env={"ANSIBLE_HOME": str(tmp_path), "LC_ALL": "C.UTF-8"})
-    assert result.exit_code == 0, result.stdout.decode() + result.stderr.decode()
-
-
 def test_an_offer_larger_than_the_real_disk_is_refused_with_file_and_line(control: Control) -> None:
     for node in ("hermitage", "commune-a", "commune-b", "commune-c"):
         control.is_local(node)
