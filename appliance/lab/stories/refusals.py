@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from appliance.config.load import load
-from appliance.errors import Refused
+from appliance.errors import IntegrityError
 from appliance.host import netns
 from appliance.host.command import run
 from appliance.lab.hosts.desk import Desk
@@ -65,7 +65,7 @@ def _wrong_fingerprint(ground: Ground) -> str:
     result = run(
         netns.inside(lab.plan.core, (*appliance_argv(), *words, "--identity", str(lab.own.key))), timeout_seconds=60
     )
-    require(result.exit_code == Refused.exit_code, f"a wrong fingerprint ended with {result.exit_code}.")
+    require(result.exit_code == IntegrityError.exit_code, f"a wrong fingerprint ended with {result.exit_code}.")
     require((desk.inventory / "known_hosts").read_bytes() == before, "a wrong fingerprint was remembered.")
     return "a wrong fingerprint ends first contact"
 
