@@ -1,0 +1,307 @@
+"""The vault of real hosts: copies that become safe over SSH, keys that open nothing else, sealed files that nobody of
+the node can change, a checker that sees rot, and all of it again after a crash and a power cut.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.backup.node import open_node
+from appliance.backup.vault.store import RECEIPT
+from appliance.lab.hosts import lab as labs
+from appliance.lab.hosts import machine
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
+from appliance.lab.stories.left import look
+from appliance.trust.receipt import read_receipt
+
+STATE = "/srv/appliance/node"
+VAULT = "/srv/appliance/vault"
+HELD = f"{VAULT}/{SERVICE}"
+NOTHING_BUT = "This key opens nothing but the vault of this node: no shell, no files."
+SECONDS_MAX = 120.0
+COMMANDS = (
+    "",
+    "sh",
+    "touch MARK",
+    "appliance-vault; touch MARK",
+    "appliance-vault\ntouch MARK",
+    "$(touch MARK)",
+    " appliance-vault",
+    "cat /etc/passwd",
+    "scp -t .",
+    "rsync --server -e.LsfxC . MARK",
+    "internal-sftp",
+    "borg serve",
+)
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1500), pytest.mark.xdist_group("lab")]
+
+
+@pytest.fixture(scope="module")
+def ground(provisioned: Lab) -> Ground:
+    """The lab, once the first backup of commune-a is safe: made by its agent, which nobody asked."""
+    name = provisioned.plan.lab
+    ground = Ground(name, Path("inventory/lab"), print, look(name))
+    ground.wait_until_safe(SERVICE, ORIGIN, seconds_max=600)
+    return ground
+
+
+@pytest.fixture
+def forgiving(ground: Ground) -> Iterator[None]:
+    """sshd of the blind peer lets those wait who tried a wrong key; started anew it has forgotten them."""
+    yield
+    ground.did(BLIND, "systemctl restart ssh")
+
+
+def as_account(ground: Ground, node: str, account: str, script: str, **said: Any) -> Any:
+    """What the Python `script` prints as JSON, run by `account` on `node`; `said` are variables of it."""
+    text = "\n".join((*(f"{name} = {value!r}" for name, value in said.items()), textwrap.dedent(script)))
+    done = ground.ssh(node, f"runuser -u {account} -- python3 -I -", stdin=text.encode())
+    assert done.exit_code == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def key_words(ground: Ground, peer: str, *options: str, account: str = f"vault-{ORIGIN}") -> tuple[str, ...]:
+    """The ssh of somebody who has the keys of commune-a, up to the account at `peer`."""
+    fixed = ("BatchMode=yes", "IdentitiesOnly=yes", "ConnectTimeout=10", "LogLevel=ERROR", f"HostKeyAlias={peer}")
+    words = [word for option in fixed for word in ("-o", option)]
+    # Its account's own list of peers: whoever stole the keys has it too.
+    words += ["-o", f"UserKnownHostsFile={STATE}/run/known_hosts", "-i", f"{STATE}/keys/ssh_ed25519"]
+    address = open_node(ground.disk(ORIGIN, STATE)).bundle.member(peer).node.mesh
+    return ("timeout", "30", "ssh", "-F", "none", *words, *options, f"{account}@{address}")
+
+
+def stolen(ground: Ground, words: tuple[str, ...], stdin: bytes = b"") -> tuple[int, str, str]:
+    """How `words` end on commune-a, as the account of its agent."""
+    done = ground.ssh(ORIGIN, f"cd / && runuser -u appliance -- {shlex.join(words)}", stdin=stdin)
+    return done.exit_code, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace").strip()
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + SECONDS_MAX
+    while not holds():
+        assert time.monotonic() < deadline, f"after {SECONDS_MAX:.0f} s still not: {what}"
+        time.sleep(0.2)
+
+
+def is_active(ground: Ground, node: str, unit: str) -> bool:
+    return ground.ssh(node, "systemctl", "is-active", unit).exit_code == 0
+
+
+def back_up_something_new(ground: Ground, name: str) -> str:
+    """Change the documents of commune-a and have them saved; the generation, which is safe."""
+    ground.did(ORIGIN, f"head -c 3000000 /dev/urandom >/srv/docs-a/{name}")
+    ground.json(ORIGIN, "backup", "run", SERVICE)
+    return str(ground.wait_until_safe(SERVICE, ORIGIN)["generation"])
+
+
+# What is taken
+
+
+def test_a_backup_is_safe_at_two_peers_by_receipts_that_their_sealers_signed(ground: Ground) -> None:
+    shown = ground.wait_until_safe(SERVICE, ORIGIN)
+    assert sorted(shown["safety"]["counted"]) == sorted((STANDBY, BLIND))
+    for peer in (STANDBY, BLIND):
+        node = open_node(ground.disk(peer, STATE))
+        holding = node.holding(SERVICE)
+        newest = max(item.name for item in holding.stored() if item.held)
+        receipt = read_receipt(holding.read(newest, RECEIPT), node.bundle.member(peer).keys.sign)
+        assert (receipt.holder, str(receipt.generation)) == (peer, shown["generation"])
+
+
+@pytest.mark.parametrize("peer", [STANDBY, BLIND])
+def test_all_that_is_sealed_belongs_to_the_sealer_and_can_be_written_by_nobody(ground: Ground, peer: str) -> None:
+    sealed = f"{HELD}/pool {HELD}/generations {HELD}/grants"
+    owners = ground.did(peer, f"find {sealed} -printf '%U %u:%g\\n' | sort -u").splitlines()
+    assert [line.split()[1] for line in owners] == ["appliance-sealed:appliance-vault"]
+    assert ground.did(peer, f"find {sealed} -type f -perm /0337").strip() == ""
+    assert ground.did(peer, f"find {sealed} -type f | head -3").strip(), "there is something sealed"
+    assert ground.did(peer, f"find {HELD}/partial -type f").strip() == ""
+
+
+# What a vault's key opens
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=[f"{command[:30]!r}" for command in COMMANDS])
+def test_a_vault_key_runs_no_command(ground: Ground, command: str) -> None:
+    words = key_words(ground, BLIND)
+    code, out, err = stolen(ground, (*words, command.replace("MARK", "/tmp/mark")) if command else words, b"id\n")
+    assert (code, out, err) == (6, "", NOTHING_BUT)
+    assert ground.ssh(BLIND, "ls", "/tmp/mark", "/mark").exit_code != 0
+
+
+def test_a_vault_key_gets_no_terminal_no_files_and_no_way_on(ground: Ground) -> None:
+    where = key_words(ground, BLIND)
+    transfer = tuple(word for word in where[2:-1] if word != "ssh")
+    for words in (
+        (*where[:-1], "-tt", where[-1]),
+        (*where[:-1], "-s", where[-1], "sftp"),
+        (*where[:-1], "-W", "127.0.0.1:22", where[-1]),
+        (*where[:-1], "-N", "-o", "ExitOnForwardFailure=yes", "-R", "9999:127.0.0.1:22", where[-1]),
+        (*where[:-1], "-N", "-o", "ExitOnForwardFailure=yes", "-w", "any", where[-1]),
+        (*where[:-1], "-A", where[-1], "ssh-add -l"),
+        (*where[:-1], "-X", where[-1], "xterm"),
+        ("timeout", "30", "sftp", "-b", "/dev/stdin", *transfer, where[-1]),
+        ("timeout", "30", "scp", *transfer, "/etc/hostname", f"{where[-1]}:stolen"),
+        ("timeout", "30", "scp", "-O", *transfer, "/etc/hostname", f"{where[-1]}:stolen"),
+        ("timeout", "30", "scp", *transfer, f"{where[-1]}:/etc/passwd", "/tmp/got"),
+        ("timeout", "30", "scp", "-O", *transfer, f"{where[-1]}:/etc/passwd", "/tmp/got"),
+    ):
+        code, out, _ = stolen(ground, words, b"ls\n")
+        assert (code not in (0, 124), "root:" in out) == (True, False), words
+    assert ground.ssh(ORIGIN, "ls", "/tmp/got").exit_code != 0
+    assert ground.did(BLIND, "find / -xdev -name stolen").strip() == ""
+
+
+@pytest.mark.parametrize(
+    "account", ["root", "appliance", "appliance-vault", "appliance-sealed", f"vault-{SPARE}", f"vault-{BLIND}"]
+)
+def test_a_vault_key_opens_no_other_account(ground: Ground, forgiving: None, account: str) -> None:
+    code, out, err = stolen(ground, (*key_words(ground, BLIND, account=account), "appliance-vault"))
+    assert (code, out) == (255, "")
+    assert "Permission denied" in err
+
+
+def test_no_account_but_a_callers_reaches_the_vault_and_no_stranger_the_helpers(ground: Ground) -> None:
+    script = """
+        import json, socket
+        found = {}
+        for name in ("vault", "seal", "check"):
+            try:
+                socket.socket(socket.AF_UNIX).connect(f"/run/appliance/{name}.sock")
+                found[name] = "open"
+            except OSError as error:
+                found[name] = error.strerror
+        print(json.dumps([name for name, how in found.items() if how == "open"]))
+    """
+    expected = {
+        "nobody": [],
+        f"vault-{ORIGIN}": ["vault"],
+        "appliance-vault": ["seal"],
+        "appliance-check": [],
+        "appliance": ["seal", "check"],
+    }
+    assert {account: as_account(ground, BLIND, account, script) for account in expected} == expected
+
+
+# What the accounts of the node itself cannot do
+
+
+@pytest.mark.parametrize("account", ["appliance-vault", "appliance", "appliance-check", f"vault-{ORIGIN}"])
+def test_no_account_of_the_node_can_change_what_is_sealed(ground: Ground, account: str) -> None:
+    # Beside partials and the ledger only locks are for others to write.
+    theirs = f"-path {HELD}/partial -o -path {HELD}/book -o -name lock -o -name session.lock"
+    paths = ground.did(BLIND, f"find {VAULT} \\( {theirs} \\) -prune -o -print").splitlines()
+    assert len(paths) > 10
+    paths.append("/srv/appliance")
+    script = """
+        import json, os
+        done = []
+        def attempt(name, do):
+            try:
+                do()
+            except OSError:
+                return
+            done.append(name)
+        for path in paths:
+            attempt(f"chmod {path}", lambda: os.chmod(path, 0o777))
+            attempt(f"write {path}", lambda: os.close(os.open(path, os.O_WRONLY)))
+            attempt(f"truncate {path}", lambda: os.truncate(path, 0))
+            attempt(f"link {path}", lambda: os.link(path, partial + "/linked"))
+            attempt(f"rename {path}", lambda: os.rename(path, path + ".away"))
+            attempt(f"unlink {path}", lambda: os.unlink(path))
+            attempt(f"rmdir {path}", lambda: os.rmdir(path))
+        print(json.dumps(done))
+    """
+    assert as_account(ground, BLIND, account, script, paths=paths, partial=f"{HELD}/partial") == []
+
+
+def test_keys_and_own_repositories_are_out_of_reach_of_who_receives_and_who_checks(ground: Ground) -> None:
+    script = f"""
+        import json, os
+        names = ("keys", "keys/sign_ed25519", "services", "journal.jsonl", "run")
+        print(json.dumps([name for name in names if os.access("{STATE}/" + name, os.R_OK)]))
+    """
+    for account in ("appliance-vault", "appliance-sealed", "appliance-check", f"vault-{ORIGIN}"):
+        assert as_account(ground, STANDBY, account, script) == [], account
+
+
+def test_the_agent_has_thinning_and_scrub_done_by_the_sealer(ground: Ground) -> None:
+    assert ground.json(BLIND, "vault", "thin", SERVICE)["services"][0]["dropped"] == []
+    assert ground.json(BLIND, "vault", "scrub", SERVICE)["services"][0]["damage"] == []
+    said = ground.did(BLIND, "journalctl --unit appliance-seal --output cat")
+    assert '"vault-grant"' in said
+
+
+# What rots
+
+
+def test_a_rotten_blob_is_seen_by_the_checker_and_comes_again_from_another_holder(ground: Ground) -> None:
+    newest = max(item.name for item in open_node(ground.disk(BLIND, STATE)).holding(SERVICE).stored() if item.held)
+    entries = open_node(ground.disk(BLIND, STATE)).holding(SERVICE).entries(newest)
+    entry = max((it for it in entries if it.path.startswith("data/")), key=lambda it: it.size)
+    blob = f"{HELD}/pool/{entry.sha256[:2]}/{entry.sha256}"
+    assert checked(ground) == ["", "appliance-check"]
+    ground.did(BLIND, f"printf rotten | dd of={blob} bs=1 seek={entry.size // 2} conv=notrunc status=none")
+    fault, account = checked(ground)
+    assert "borg check found damage" in fault
+    assert account == "appliance-check"
+    assert ground.json(BLIND, "vault", "scrub", SERVICE)["services"][0]["damage"] != []
+    mended = ground.json(BLIND, "vault", "repair", SERVICE)["services"][0]
+    assert (mended["left"], [it["name"] for it in mended["mended"]]) == ([], [entry.sha256])
+    assert ground.did(BLIND, f"sha256sum {blob}").split()[0] == entry.sha256
+    assert ground.did(BLIND, f"stat -c %U:%G:%a {blob}").strip() == "appliance-sealed:appliance-vault:440"
+    assert checked(ground)[0] == ""
+
+
+def checked(ground: Ground) -> list[str]:
+    """What the agent of the blind peer is told when it has borg check what is held; and who did it."""
+    script = """
+        import json
+        from pathlib import Path
+        from appliance.backup.node import open_node
+        from appliance.backup.vault.checker import check_view
+        found = check_view(open_node(Path(state)), service)
+        print(json.dumps([found.fault, found.account]))
+    """
+    found: list[str] = as_account(ground, BLIND, "appliance", script, state=STATE, service=SERVICE)
+    return found
+
+
+# What breaks
+
+
+def test_the_next_backup_is_safe_after_helpers_and_agents_were_killed(ground: Ground) -> None:
+    ground.did(ORIGIN, "systemctl restart appliance-agent.service")
+    for peer in (STANDBY, BLIND):
+        ground.did(
+            peer, "systemctl kill --kill-whom main --signal SIGKILL appliance-seal.service appliance-agent.service"
+        )
+    generation = back_up_something_new(ground, "after-kill")
+    for peer in (STANDBY, BLIND):
+        until(lambda peer=peer: is_active(ground, peer, "appliance-agent"), f"the agent of {peer} runs again")
+        held = [item for item in open_node(ground.disk(peer, STATE)).holding(SERVICE).stored() if item.held]
+        assert f"{held[-1].epoch}.{held[-1].sequence}" == generation
+
+
+def test_a_peer_takes_and_seals_again_after_a_power_cut(ground: Ground) -> None:
+    node = ground.lab.plan.node(BLIND)
+    before = json.loads(ground.disk(BLIND, f"{VAULT}/age.json").read_text())["age_seconds"]
+    machine.cut_power(node)
+    labs.power_on(ground.lab, node)
+    labs.wait_for_ssh(ground.lab, (node,))
+    until(lambda: is_active(ground, BLIND, "appliance-seal"), "the sealer runs")
+    generation = back_up_something_new(ground, "after-cut")
+    held = [item for item in open_node(ground.disk(BLIND, STATE)).holding(SERVICE).stored() if item.held]
+    assert f"{held[-1].epoch}.{held[-1].sequence}" == generation
+    assert json.loads(ground.disk(BLIND, f"{VAULT}/age.json").read_text())["age_seconds"] >= before
+    assert checked(ground)[0] == ""
