@@ -1,0 +1,146 @@
+"""Lab hosts in whose mesh two are behind a carrier's NAT, and what a test asks of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.host import netns, nft
+from appliance.host.command import Result, run
+from appliance.lab.hosts import lab as labs
+from appliance.lab.hosts import machine
+from appliance.lab.hosts.desk import Desk
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.provision import sign
+
+SCANNER = Path(__file__).with_name("scan.py")
+RUN_SECONDS_MAX = 120.0
+# Who is behind NAT notices after 15 s of its own sending that the other end has forgotten it.
+HOLDS_WITHIN_SECONDS = 60.0
+# What a carrier does: its customers go out under its own address, and nobody begins from outside.
+CARRIER = """
+    chain out {{
+        type nat hook postrouting priority srcnat;
+        ip saddr {address} oifname "s*" snat to {gateway}
+    }}
+    chain in {{
+        type filter hook forward priority filter;
+        iifname "s*" ct state new drop
+    }}
+"""
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait for a state; fail when it does not come."""
+    deadline = time.monotonic() + HOLDS_WITHIN_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"after {HOLDS_WITHIN_SECONDS:.0f} s still not: {what}"
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Meshed:
+    """A provisioned lab and its control folder."""
+
+    lab: Lab
+
+    @property
+    def desk(self) -> Desk:
+        return Desk(self.lab.own.root)
+
+    def run(self, node: str, *argv: str, stdin: bytes | None = None, check: bool = True) -> Result:
+        """`argv` as root on `node`, from its console side."""
+        words = machine.enter_argv(self.lab.plan.node(node), argv)
+        return run(words, timeout_seconds=RUN_SECONDS_MAX, stdin=stdin, check=check)
+
+    def said(self, node: str, *argv: str) -> str:
+        return self.run(node, *argv).stdout.decode().strip()
+
+    def ssh(self, node: str, typed: str) -> Result:
+        """What an operator types on `node` over SSH."""
+        argv = ("ssh", "-F", str(self.lab.own.ssh_config), "-o", "ConnectTimeout=5", node, typed)
+        return run(argv, timeout_seconds=RUN_SECONDS_MAX)
+
+    def address(self, node: str) -> str:
+        return str(self.lab.plan.node(node).address)
+
+    def namespace(self, node: str) -> str:
+        return self.lab.plan.node(node).namespace
+
+    def scan(self, namespace: str, address: str, *udp_ports: str) -> dict[str, object]:
+        """What `address` shows to somebody in `namespace`: its open ports, and what each of `udp_ports` answers."""
+        argv = netns.inside(namespace, (sys.executable, "-I", str(SCANNER), address, *udp_ports))
+        found: dict[str, object] = json.loads(run(argv, timeout_seconds=RUN_SECONDS_MAX, check=True).stdout)
+        return found
+
+    def start_again(self, node: str, *, cut: bool) -> None:
+        """Switch `node` off, or cut its power, and on again; return when it answers."""
+        it = self.lab.plan.node(node)
+        (machine.cut_power if cut else machine.shut_down)(it)
+        labs.power_on(self.lab, it)
+        labs.wait_for_ssh(self.lab, (it,))
+
+    def change_territory(self, pattern: str, by: str) -> None:
+        """Replace what matches `pattern` in territory.yml, once, and have the territory's key sign it."""
+        file = self.desk.inventory / "territory.yml"
+        text, count = re.subn(pattern, by, file.read_text(), count=1, flags=re.DOTALL | re.MULTILINE)
+        assert count == 1, pattern
+        file.write_text(text)
+        assert sign(self.lab, self.desk)
+
+    def give_bundle(self, *nodes: str) -> None:
+        """Nobody applies it: the hosts follow by themselves."""
+        for node in nodes:
+            self.run(node, "appliance", "node", "accept", "/dev/stdin", stdin=self.desk.bundle.read_bytes())
+
+    def hide(self, *nodes: str) -> None:
+        """Put `nodes` behind a carrier's NAT, and say so in the territory."""
+        for node in nodes:
+            site = self.lab.plan.site(node)
+            rules = CARRIER.format(address=self.address(node), gateway=site.gateway)
+            nft.replace_table("ip carrier", rules, namespace=site.namespace)
+            self.change_territory(rf"(name: {node}, [^}}]*mesh: [\d.]+)", r"\1, mesh_port: 0")
+        self.give_bundle(*(node.name for node in self.lab.plan.nodes))
+
+    def greets(self, source: str, address: str, own: str = "") -> bool:
+        """Whether the sshd at `address` greets somebody on the node `source`, who asks from `own` if that is given."""
+        talk = (
+            "import socket, sys; s = socket.create_connection((sys.argv[1], 22), 3, (sys.argv[2], 0)); print(s.recv(4))"
+        )
+        return "SSH-" in self.run(source, "python3", "-I", "-c", talk, address, own, check=False).stdout.decode()
+
+    def peers(self, node: str) -> dict[str, set[str]]:
+        """The peers of `node` by their key, each with what may come from it."""
+        lines = self.said(node, "wg", "show", "mesh0", "allowed-ips").splitlines()
+        return {key: set(networks) for key, *networks in map(str.split, lines)}
+
+    def key(self, node: str) -> str:
+        return self.said(node, "wg", "show", "mesh0", "public-key")
+
+    @contextmanager
+    def counting(self, node: str, match: str, *, leaving: bool = False) -> Iterator[Counter]:
+        """Count the packets that `match` and reach `node`, before its firewall sees them; or that are `leaving` it."""
+        table, where = ("left", "postrouting priority 300") if leaving else ("came", "prerouting priority -310")
+        rules = f"table inet {table} {{ chain c {{ type filter hook {where}; {match} counter; }}; }}"
+        self.run(node, "nft", "-f", "-", stdin=rules.encode())
+        try:
+            yield Counter(self, node, table)
+        finally:
+            self.run(node, "nft", "delete", "table", "inet", table)
+
+
+@dataclass(frozen=True)
+class Counter:
+    hosts: Meshed
+    node: str
+    table: str
+
+    def __int__(self) -> int:
+        listed = self.hosts.said(self.node, "nft", "list", "table", "inet", self.table)
+        return int(listed.partition("counter packets ")[2].split()[0])

@@ -1,0 +1,96 @@
+"""Which doors of a host are open, as JSON, seen from the network that this runs in. Needs root.
+
+    python3 -I scan.py ADDRESS [UDP-PORT...]
+
+A SYN goes to each of the 65,535 ports of TCP, and what answers "come in" is open; nothing is ever connected. The
+standard library is enough, so that it runs on a bare node too.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import select
+import socket
+import struct
+import sys
+import time
+
+SYN, ACK = 0x02, 0x10
+PORTS = range(1, 65536)
+ROUNDS = 2  # a buffer on the way may be full once
+AT_ONCE = 512
+QUIET_SECONDS = 0.5
+UDP_SECONDS = 0.3
+
+
+def open_ports(address: str, source: str) -> list[int]:
+    """The ports of TCP at `address` that answer a SYN from `source` with SYN and ACK."""
+    own_port = random.randrange(32768, 61000)
+    found: set[int] = set()
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+        raw.bind((source, 0))
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        for _ in range(ROUNDS):
+            for first in range(PORTS.start, PORTS.stop, AT_ONCE):
+                for port in range(first, min(first + AT_ONCE, PORTS.stop)):
+                    raw.sendto(segment(source, address, own_port, port), (address, 0))
+                found |= answers(raw, address, own_port, 0)
+            found |= answers(raw, address, own_port, QUIET_SECONDS)
+    return sorted(found)
+
+
+def answers(raw: socket.socket, address: str, own_port: int, seconds: float) -> set[int]:
+    """The ports that have answered, until nothing comes for `seconds`."""
+    found = set()
+    deadline = time.monotonic() + 5
+    while select.select([raw], [], [], seconds)[0] and time.monotonic() < deadline:
+        packet = raw.recv(65535)
+        header = (packet[0] & 15) * 4
+        if len(packet) < header + 20 or socket.inet_ntoa(packet[12:16]) != address:
+            continue
+        port, to, _, _, _, flags = struct.unpack("!HHIIBB", packet[header : header + 14])
+        if to == own_port and flags & (SYN | ACK) == SYN | ACK:
+            found.add(port)
+    return found
+
+
+def segment(source: str, address: str, own_port: int, port: int) -> bytes:
+    """A SYN (RFC 9293), with its checksum."""
+    bare = struct.pack("!HHIIBBHHH", own_port, port, random.getrandbits(32), 0, 5 << 4, SYN, 64240, 0, 0)
+    pseudo = socket.inet_aton(source) + socket.inet_aton(address) + struct.pack("!BBH", 0, socket.IPPROTO_TCP, 20)
+    total = sum(struct.unpack(f"!{len(pseudo + bare) // 2}H", pseudo + bare))
+    total = (total & 0xFFFF) + (total >> 16)
+    checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+    return bare[:16] + struct.pack("!H", checksum) + bare[18:]
+
+
+def udp(address: str, port: int) -> str:
+    """What a datagram of nonsense to `port` gets: "answer", "refused" by ICMP, or "silence"."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(UDP_SECONDS)
+        asking.connect((address, port))
+        try:
+            asking.send(b"\x01" + bytes(147))  # as long as the first message of WireGuard
+            asking.recv(1)
+        except TimeoutError:
+            return "silence"
+        except ConnectionRefusedError:
+            return "refused"
+        return "answer"
+
+
+def own_address(address: str) -> str:
+    """The address from which this network talks to `address`."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect((address, 9))
+        return str(asking.getsockname()[0])
+
+
+def main(address: str, *udp_ports: str) -> None:
+    found = open_ports(address, own_address(address))
+    print(json.dumps({"tcp": found, "udp": {port: udp(address, int(port)) for port in udp_ports}}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,236 @@
+"""The mesh and the firewall on hosts: who reaches whom, what a stranger finds, and what stays so after a power cut.
+
+commune-b and commune-c are behind a carrier's NAT. The last tests take nodes away: they come last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import permutations
+
+import pytest
+
+from appliance.host import netns
+from appliance.host.command import Result, run
+from appliance.lab.hosts import machine
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance.provision import firewall
+from tests.integration.lab.meshed import Meshed, until
+
+MESH = {"hermitage": "10.64.0.1", "commune-a": "10.64.0.2", "commune-b": "10.64.0.3", "commune-c": "10.64.0.4"}
+RELAY, REACHABLE, HIDDEN, LEAVES = MESH
+MESH_PORT = "51820"
+UDP_SAMPLE = ("53", "67", "111", "123", "137", "161", "1900", "5353", MESH_PORT, "51821")
+SILENT = dict.fromkeys(UDP_SAMPLE, "silence")
+OTHER = "SHA256:" + "A" * 43
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def hosts(provisioned: Lab) -> Meshed:
+    made = Meshed(provisioned)
+    made.hide(HIDDEN, LEAVES)
+    for source, target in permutations(MESH, 2):
+        until(lambda s=source, t=target: made.greets(s, MESH[t]), f"{source} reaches {target}")  # type: ignore[misc]
+    return made
+
+
+@pytest.fixture
+def stranger(hosts: Meshed) -> str:
+    """Where somebody is who plugs a laptop in at commune-a: no node, no key, no operator."""
+    return hosts.lab.plan.site(REACHABLE).namespace
+
+
+@contextmanager
+def typed_by_its_root(hosts: Meshed, node: str, *commands: str) -> Iterator[None]:
+    """What root on `node` may type to its own mesh; afterwards it is again what the bundle says."""
+    for command in commands:
+        hosts.run(node, "sh", "-euc", command)
+    try:
+        yield
+    finally:
+        hosts.run(node, "systemctl", "restart", "appliance-mesh.service")
+        back_in_the_mesh(hosts, node)
+
+
+def back_in_the_mesh(hosts: Meshed, node: str) -> None:
+    """Others reach `node` again, those first that it cannot begin to talk to itself, and it reaches them."""
+    others = [name for name in (HIDDEN, LEAVES, REACHABLE, RELAY) if name != node]
+    for source, target in [*((it, node) for it in others), *((node, it) for it in others)]:
+        until(lambda s=source, t=target: hosts.greets(s, MESH[t]), f"{source} reaches {target}")  # type: ignore[misc]
+
+
+def test_two_nodes_behind_nat_know_each_other_through_the_relay_only(hosts: Meshed) -> None:
+    known = hosts.peers(HIDDEN)
+    assert hosts.key(LEAVES) not in known
+    assert known[hosts.key(RELAY)] == {f"{MESH[RELAY]}/32", f"{MESH[LEAVES]}/32"}
+    assert not hosts.greets(RELAY, hosts.address(HIDDEN)), "this carrier lets in what it must not"
+    with hosts.counting(RELAY, f"ip saddr {MESH[HIDDEN]} ip daddr {MESH[LEAVES]}", leaving=True) as handed_on:
+        assert hosts.greets(HIDDEN, MESH[LEAVES])
+        assert int(handed_on) > 0
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        pytest.param(REACHABLE, MESH[HIDDEN], id="from a node that needs no relay"),
+        pytest.param(HIDDEN, MESH[REACHABLE], id="to a node that needs no relay"),
+        pytest.param(HIDDEN, "10.77.0.1", id="to the relay's own site"),
+        pytest.param(HIDDEN, "198.18.0.1", id="to what lies beyond"),
+    ],
+)
+def test_the_relay_hands_on_nothing_else(hosts: Meshed, source: str, target: str) -> None:
+    """Whoever is root at `source` sends what is for `target` to the relay instead."""
+    relay = hosts.key(RELAY)
+    allowed = ",".join(sorted(hosts.peers(source)[relay] | {f"{target}/32"}))
+    commands = (f"wg set mesh0 peer {relay} allowed-ips {allowed}", f"ip route replace {target}/32 dev mesh0")
+    there = f"ip saddr {MESH[source]} ip daddr {target}"
+    with (
+        typed_by_its_root(hosts, source, *commands),
+        hosts.counting(RELAY, f'iifname "mesh0" {there}') as came,
+        hosts.counting(RELAY, there, leaving=True) as left,
+    ):
+        assert not hosts.greets(source, target)
+        assert (int(came) > 0, int(left)) == (True, 0)
+
+
+def test_nobody_speaks_under_the_address_of_another(hosts: Meshed) -> None:
+    with hosts.counting(RELAY, f'iifname "mesh0" ip saddr {MESH[HIDDEN]} tcp dport 22') as came:
+        with typed_by_its_root(hosts, REACHABLE, f"ip addr add {MESH[HIDDEN]}/32 dev mesh0"):
+            assert not hosts.greets(REACHABLE, MESH[RELAY], MESH[HIDDEN])
+            assert int(came) == 0
+        assert hosts.greets(HIDDEN, MESH[RELAY])
+        assert int(came) > 0, "this counts nothing"
+
+
+def declared(hosts: Meshed, node: str, *, mesh: bool) -> list[int]:
+    """The ports that roles have opened at `node` by a rule of their own: to the mesh, or to its local network."""
+    script = f"cat {firewall.SNIPPETS}/*.nft 2>/dev/null || true"
+    rules = [line for line in hosts.said(node, "sh", "-c", script).splitlines() if ("mesh0" in line) is mesh]
+    return [int(port) for rule in rules for port in re.findall(r"tcp dport (\d+) accept", rule)]
+
+
+@pytest.mark.parametrize("target", [RELAY, HIDDEN, LEAVES])
+def test_another_node_finds_over_the_mesh_what_is_declared_and_nothing_else(hosts: Meshed, target: str) -> None:
+    found = hosts.scan(hosts.namespace(REACHABLE), MESH[target], *UDP_SAMPLE)
+    assert found == {"tcp": sorted([22, *declared(hosts, target, mesh=True)]), "udp": SILENT}
+
+
+def test_another_node_finds_nothing_beside_the_mesh(hosts: Meshed) -> None:
+    found = hosts.scan(hosts.namespace(REACHABLE), hosts.address(RELAY), *UDP_SAMPLE)
+    assert found == {"tcp": [], "udp": SILENT}
+
+
+def test_the_control_machine_finds_ssh_at_every_address(hosts: Meshed) -> None:
+    assert hosts.scan(hosts.namespace(RELAY), hosts.address(REACHABLE))["tcp"] == [22]
+
+
+def test_a_stranger_on_the_same_network_finds_what_the_town_hall_serves_there(hosts: Meshed, stranger: str) -> None:
+    assert_closed(hosts, stranger)
+
+
+def assert_closed(hosts: Meshed, stranger: str) -> None:
+    found = hosts.scan(stranger, hosts.address(REACHABLE), *UDP_SAMPLE)
+    assert found == {"tcp": declared(hosts, REACHABLE, mesh=False), "udp": SILENT}
+
+
+def test_a_stranger_does_not_get_into_the_mesh_by_the_cable(hosts: Meshed, stranger: str) -> None:
+    """By sending what is for its address in the mesh to the node's network card."""
+    target = f"{MESH[REACHABLE]}/32"
+    netns.batch(stranger, (f"route replace {target} via {hosts.address(REACHABLE)}",))
+    try:
+        assert hosts.scan(stranger, MESH[REACHABLE])["tcp"] == []
+    finally:
+        netns.batch(stranger, (f"route del {target}",))
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["switched off", "cut from its power"])
+def test_a_node_that_starts_again_is_as_closed_and_in_the_mesh(hosts: Meshed, stranger: str, cut: bool) -> None:
+    hosts.start_again(REACHABLE, cut=cut)
+    assert_closed(hosts, stranger)
+    back_in_the_mesh(hosts, REACHABLE)
+
+
+def test_the_mesh_of_a_host_without_wireguard_comes_back_when_its_process_dies(hosts: Meshed) -> None:
+    before = hosts.said(REACHABLE, "systemctl", "show", "-P", "MainPID", "appliance-mesh-userspace")
+    if before == "0":
+        pytest.skip("this kernel has WireGuard: there is no such process")
+    hosts.run(REACHABLE, "kill", "-9", before)
+    back_in_the_mesh(hosts, REACHABLE)
+
+
+def test_rules_that_would_lock_out_the_operator_are_refused(hosts: Meshed) -> None:
+    before, own = (hosts.said(REACHABLE, *it) for it in (("nft", "list", "ruleset"), ("cat", firewall.OPERATORS)))
+    apply = "appliance node apply --part firewall"
+    try:
+        for typed in (
+            f"echo 203.0.113.0/24 >/tmp/operators && {apply} --dry-run --operators /tmp/operators",
+            f"cp /tmp/operators {firewall.OPERATORS} && {apply}",
+        ):
+            refused = hosts.ssh(REACHABLE, typed)
+            assert (refused.exit_code, "no longer let in" in refused.tail()) == (8, True), refused.tail()
+        assert hosts.ssh(REACHABLE, "true").exit_code == 0
+        assert without_counters(hosts.said(REACHABLE, "nft", "list", "ruleset")) == without_counters(before)
+    finally:
+        hosts.run(REACHABLE, "tee", firewall.OPERATORS, stdin=own.encode() + b"\n")
+
+
+def without_counters(rules: str) -> list[str]:
+    return [line for line in rules.splitlines() if "counter" not in line]
+
+
+def test_a_file_of_operators_can_be_tried_and_not_applied(hosts: Meshed) -> None:
+    refused = hosts.run(REACHABLE, "appliance", "node", "apply", "--operators", firewall.OPERATORS, check=False)
+    assert (refused.exit_code, "can only be tried" in refused.tail()) == (2, True)
+
+
+def meet(hosts: Meshed, node: str, mark: str) -> Result:
+    """First contact with `node`, from the operators' network."""
+    words = (*appliance_argv(), "node", "meet", node, "--fingerprint", mark, "--territory", str(hosts.desk.inventory))
+    argv = netns.inside(hosts.lab.plan.core, (*words, "--identity", str(hosts.lab.own.key)))
+    return run(argv, timeout_seconds=60, env={"PYTHONPATH": str(code_folder()), "HOME": str(hosts.desk.root)})
+
+
+def test_a_host_with_another_fingerprint_is_told_nothing(hosts: Meshed) -> None:
+    known = (hosts.desk.inventory / "known_hosts").read_bytes()
+    hosts.run(REACHABLE, "journalctl", "--rotate")
+    cursor = hosts.said(REACHABLE, "journalctl", "--lines=0", "--show-cursor").partition("cursor: ")[2]
+    refused = meet(hosts, REACHABLE, OTHER)
+    assert (refused.exit_code, "Nothing was sent" in refused.tail()) == (5, True), refused.tail()
+    assert (hosts.desk.inventory / "known_hosts").read_bytes() == known
+    said = ("journalctl", "--unit=ssh.service", f"--after-cursor={cursor}", "--output=cat")
+    until(lambda: "[preauth]" in hosts.said(REACHABLE, *said), "sshd says that somebody left")
+    assert "root" not in hosts.said(REACHABLE, *said), "it was told a name"
+
+
+def test_a_host_with_the_right_fingerprint_is_met(hosts: Meshed) -> None:
+    mark = hosts.said(REACHABLE, "ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+    assert meet(hosts, REACHABLE, mark).exit_code == 0
+
+
+def test_a_node_that_leaves_the_bundle_is_cut_off_by_every_other(hosts: Meshed) -> None:
+    gone, others = hosts.key(LEAVES), [name for name in MESH if name != LEAVES]
+    (hosts.desk.inventory / f"keys/{LEAVES}.json").unlink()
+    hosts.change_territory(rf"^  {LEAVES}:\n.*?(?=^(  )?\S)", "")
+    hosts.give_bundle(*others)
+    for node in others:
+        until(lambda at=node: gone not in hosts.peers(at), f"{node} no longer knows its key")  # type: ignore[misc]
+        until(lambda at=node: not has_door(hosts, at), f"{node} has no door for it")  # type: ignore[misc]
+        assert not hosts.greets(LEAVES, MESH[node])
+        assert hosts.greets(node, MESH[RELAY if node != RELAY else HIDDEN])
+    found = hosts.scan(hosts.namespace(LEAVES), hosts.address(RELAY), MESH_PORT)
+    assert found == {"tcp": [], "udp": {MESH_PORT: "silence"}}
+
+
+def has_door(hosts: Meshed, node: str) -> bool:
+    return hosts.run(node, "test", "-e", f"/etc/appliance/vault_keys/vault-{LEAVES}", check=False).exit_code == 0
+
+
+def test_a_host_that_is_off_is_said_to_be_unreachable(hosts: Meshed) -> None:
+    machine.shut_down(hosts.lab.plan.node(HIDDEN))
+    refused = meet(hosts, HIDDEN, OTHER)
+    assert (refused.exit_code, "nothing answers" in refused.tail()) == (7, True), refused.tail()
