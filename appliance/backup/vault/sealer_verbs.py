@@ -1,0 +1,155 @@
+"""What the sealing helper of a real host does when it is asked: each verb proves what came with it, then does it.
+
+Whatever is asked proves itself: grants and headers by signatures, lists and blobs by hashes. RECEIVER_MAY only add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from appliance.backup.node import Node
+from appliance.backup.vault import custody
+from appliance.backup.vault.call import is_text, is_texts
+from appliance.backup.vault.offer import check_header, check_writer, read_chain, read_grants, read_offer
+from appliance.backup.vault.relay import AGE_SECONDS_MAX, Relay, check_receipt
+from appliance.backup.vault.scrub import Budget
+from appliance.backup.vault.sealer import Papers
+from appliance.backup.vault.sealer_here import HereSealer
+from appliance.backup.vault.store import Holding
+from appliance.errors import IntegrityError
+from appliance.host.files import locked
+from appliance.trust.generation import Header, parse_list
+from appliance.trust.grant import Grant
+from appliance.trust.signed import SHA256
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, by the account `giver`; `raw` and `descriptors` came with it."""
+
+    node: Node
+    sealer: HereSealer
+    giver: int
+    frame: Mapping[str, Any]
+    raw: bytes
+    descriptors: list[int]
+
+    @property
+    def service(self) -> str:
+        return str(self.frame["service"])
+
+    @property
+    def holding(self) -> Holding:
+        return self.node.holding(self.service)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self.frame.get(name, [])
+        if not is_texts(value):
+            raise IntegrityError(f'the request\'s "{name}" is not a list of texts.')
+        return tuple(value)
+
+    def chain(self) -> tuple[Mapping[int, Grant], tuple[Header, ...]]:
+        return read_chain(
+            self.holding, self.node.bundle, self.service, grants=self.texts("grants"), headers=self.texts("headers")
+        )
+
+
+type Answer = dict[str, Any]
+
+
+def _prepare(asked: Asked) -> Answer:
+    custody.lay_out(asked.holding)
+    return {}
+
+
+def _keep(asked: Asked) -> Answer:
+    grants, headers = asked.chain()
+    asked.sealer.keep(asked.service, grants.values(), headers)
+    return {}
+
+
+def _take(asked: Asked) -> Answer:
+    digest = asked.frame.get("digest")
+    if not is_text(digest) or not SHA256.fullmatch(str(digest)) or len(asked.descriptors) != 1:
+        raise IntegrityError("what is to be sealed is one open file and its hash.")
+    with locked(asked.holding.lock, what=f"the pool of {asked.service}", wait=True):
+        custody.take_over(asked.holding, str(digest), asked.descriptors[0], asked.giver)
+    return {}
+
+
+def _publish(asked: Asked) -> Answer:
+    """Fenced here too: what the writer does not bring under the newest grant, another holder must have signed for."""
+    offer = read_offer(
+        asked.holding,
+        asked.node.bundle,
+        asked.service,
+        grants=asked.texts("grants"),
+        headers=asked.texts("headers"),
+        listing=asked.raw,
+    )
+    if not offer.listing:
+        raise IntegrityError("a generation is published with its list.")
+    relay = None
+    match asked.frame.get("relay"):
+        case None:
+            check_writer(offer, asked.node.bundle, offer.newest_grant.writer)
+        case {"holder": str(holder), "receipt": str(raw), "held_seconds": int(held)} if 0 <= held <= AGE_SECONDS_MAX:
+            check_receipt(asked.node, offer, holder, raw.encode())
+            relay = Relay(holder, raw.encode(), held)
+        case _:
+            raise IntegrityError("a relayed generation comes with the relaying holder's receipt and age.")
+    asked.sealer.keep(asked.service, offer.grants.values(), offer.headers)
+    receipt = asked.sealer.publish(asked.service, offer, relay)
+    return {"receipt": receipt and receipt.decode()}
+
+
+def _doubt(asked: Asked) -> Answer:
+    asked.sealer.doubt(asked.service, asked.texts("digests"))
+    return {}
+
+
+def _mend(asked: Asked) -> Answer:
+    """Headers need not link up here: they may be what is wrong. Each is proven by its grant and its own name."""
+    grants = read_grants(asked.node.bundle, asked.service, (text.encode() for text in asked.texts("grants")))
+    headers = tuple(check_header(text.encode(), grants, asked.service) for text in asked.texts("headers"))
+    by_name = {header.id.name: header for header in headers}
+    lists = {}
+    for name, text in dict(asked.frame.get("lists") or {}).items():
+        if name not in by_name or not is_text(text):
+            raise IntegrityError("a list comes with the header that names it.")
+        parse_list(text.encode(), by_name[name])
+        lists[str(name)] = text.encode()
+    papers = Papers(tuple(grants.values()), headers, lists, receipts=asked.frame.get("receipts") is True)
+    return {"damage": [asdict(item) for item in asked.sealer.mend(asked.service, papers)]}
+
+
+def _scrub(asked: Asked) -> Answer:
+    bounds = {name: float(asked.frame[name]) for name in ("bytes_max", "seconds_max") if name in asked.frame}
+    return {"scrubbed": asdict(asked.sealer.scrub(asked.service, Budget(**bounds)))}
+
+
+def _thin(asked: Asked) -> Answer:
+    return {"thinned": asdict(asked.sealer.thin(asked.service))}
+
+
+def _alarm(asked: Asked) -> Answer:
+    asked.sealer.alarm(asked.service, str(asked.frame.get("reason", "")))
+    return {}
+
+
+RECEIVER_MAY: Mapping[str, Callable[[Asked], Answer]] = {
+    "prepare": _prepare,
+    "keep": _keep,
+    "take": _take,
+    "publish": _publish,
+    "doubt": _doubt,
+}
+NODE_MAY: Mapping[str, Callable[[Asked], Answer]] = {
+    **RECEIVER_MAY,
+    "mend": _mend,
+    "scrub": _scrub,
+    "thin": _thin,
+    "alarm": _alarm,
+}

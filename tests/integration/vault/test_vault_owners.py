@@ -1,0 +1,131 @@
+"""To whom what is sealed on a host belongs: neither who received it nor the agent changes it, and each sees its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.backup.at_hand import place_at_hand
+from appliance.backup.node import Node
+from appliance.backup.vault.call import Call
+from appliance.backup.vault.receive import not_at_hand
+from appliance.backup.vault.sealer import Sealer
+from appliance.backup.vault.wire import Channel
+from tests.integration.vault.accounts import NODE, RECEIVER, Place, as_account, host
+from tests.integration.vault.sealing import push
+from tests.unit.backup.vault.desk import HOLDER, SERVICE, STANDBY, Generation
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    with host() as found:
+        yield found
+
+
+@pytest.fixture
+def chain(place: Place) -> list[Generation]:
+    """Two generations; the first is held."""
+    grant = place.desk.grant()
+    made = place.desk.chain(grant, 2)
+    assert push(place, made[:1], [grant])
+    return made
+
+
+def sealed_paths(place: Place) -> list[Path]:
+    """Everything of the holding that is sealed, and what says how old it is and who seals."""
+    layout, holding = place.desk.layout(HOLDER), place.desk.holding(HOLDER)
+    files = [path for folder in (holding.pool, holding.generations, holding.grants) for path in folder.rglob("*")]
+    return [*files, holding.pool, holding.generations, holding.grants, holding.root, layout.ageing, layout.helpers]
+
+
+def attempts(path: Path, own: Path) -> dict[str, Callable[[], object]]:
+    """What an account might try with `path`; `own` is a file of its own beside."""
+    changes: dict[str, Callable[[], object]] = {
+        "unlink": path.unlink,
+        "rmdir": path.rmdir,
+        "rename": lambda: path.rename(own.with_name("renamed")),
+        "replace": lambda: os.replace(own, path),
+        "chmod": lambda: path.chmod(0o777),
+        "chown": lambda: os.chown(path, os.geteuid(), os.getegid()),
+        "utime": lambda: os.utime(path, (1, 1)),
+        "setxattr": lambda: os.setxattr(path, "user.x", b"x"),
+    }
+    if path.is_dir():
+        return {**changes, "create": lambda: (path / "new").write_bytes(b"x"), "mkdir": lambda: (path / "sub").mkdir()}
+    return {
+        **changes,
+        "write": lambda: path.write_bytes(b"x"),
+        "append": lambda: open(path, "ab").close(),
+        "truncate": lambda: os.truncate(path, 0),
+        "link": lambda: os.link(path, own.with_name("linked")),
+    }
+
+
+@pytest.mark.parametrize("uid", [RECEIVER, NODE])
+def test_neither_who_received_it_nor_the_agent_can_change_what_is_sealed(
+    place: Place, chain: list[Generation], uid: int
+) -> None:
+    paths = sealed_paths(place)
+    own = place.desk.holding(HOLDER).partial / "own"
+
+    def try_all() -> list[str]:
+        own.write_bytes(b"mine")
+        done = []
+        for path in paths:
+            for name, attempt in attempts(path, own).items():
+                try:
+                    attempt()
+                except OSError:
+                    continue
+                done.append(f"{name} {path.relative_to(place.desk.root)}")
+        return done
+
+    before = {path: path.read_bytes() for path in paths if path.is_file()}
+    assert as_account(uid, try_all) == []
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_receiver_may_read_no_key_and_no_repository_of_the_node(place: Place) -> None:
+    layout = place.desk.layout(HOLDER)
+
+    def readable() -> list[str]:
+        return [path.name for path in (layout.keys, layout.root / "services", layout.journal) if os.access(path, 4)]
+
+    assert as_account(RECEIVER, readable) == []
+
+
+def test_a_standby_that_takes_over_copies_what_it_holds_and_may_not_link(place: Place, chain: list[Generation]) -> None:
+    folder = place.desk.layout(HOLDER).root / "staging"
+
+    def do(node: Node, sealer: Sealer) -> tuple[frozenset[str], set[int]]:
+        placed = place_at_hand(node, SERVICE, chain[0].entries, folder)
+        return placed, {(folder / path).stat().st_uid for path in placed}
+
+    placed, owners = place.as_node(do)
+    assert (placed, owners) == ({entry.path for entry in chain[0].entries}, {NODE})
+    for entry in chain[0].entries:
+        assert (folder / entry.path).read_bytes() == chain[0].blobs[entry.sha256]
+    assert list(folder.rglob(".*")) == []
+
+
+def test_a_session_at_a_standby_takes_all_of_a_push_since_it_may_not_look_into_the_nodes_own(
+    place: Place, chain: list[Generation]
+) -> None:
+    layout = place.desk.layout(HOLDER)
+    repository = layout.service(SERVICE).repository
+    repository.mkdir(parents=True)
+    for folder in (layout.root / "services", repository.parent, repository):
+        os.chown(folder, NODE, NODE)
+        folder.chmod(0o700)
+    missing = tuple((entry, 0) for entry in chain[1].entries)
+
+    def do(node: Node, sealer: Sealer) -> object:
+        channel = Channel(0, os.open(os.devnull, os.O_WRONLY))
+        return not_at_hand(Call(node, STANDBY, channel, node.bundle.terms(SERVICE), node.holding(SERVICE), {}), missing)
+
+    assert place.as_receiver(do) == missing
