@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,17 +61,17 @@ def holder(tmp_path_factory: pytest.TempPathFactory) -> Holder:
 
 
 @pytest.fixture(scope="module")
-def newer(provisioned: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Our package under a version that no node has, in the folder of packages: its bytes are the node's own."""
+def newer(provisioned: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our package as nodes have it, under a version that none has."""
     place = tmp_path_factory.mktemp("newer")
     [package] = Desk(provisioned.own.root).root.glob("packages/*.deb")
     said_here("dpkg-deb", "--raw-extract", str(package), str(place / "tree"))
     control = place / "tree/DEBIAN/control"
-    lines = control.read_text().splitlines()
-    [version] = [line.removeprefix("Version: ") for line in lines if line.startswith("Version: ")]
-    control.write_text("\n".join(f"{line}+newer" if line.startswith("Version: ") else line for line in lines) + "\n")
+    text = re.sub(r"^(Version: .*)$", r"\1+newer", control.read_text(), flags=re.MULTILINE)
+    control.write_text(text)
     said_here("dpkg-deb", "--root-owner-group", "--build", str(place / "tree"), str(place))
-    return f"{version}+newer"
+    [found] = place.glob("*.deb")
+    return found
 
 
 def said_here(*argv: str) -> str:
@@ -78,15 +79,14 @@ def said_here(*argv: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def published(provisioned: Lab, holder: Holder, newer: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def published(provisioned: Lab, holder: Holder, newer: Path) -> str:
     """A signed repository with the newer package, brought to the mirror by the playbook; the version."""
     inventory = Desk(provisioned.own.root).inventory
-    [package] = tmp_path_factory.getbasetemp().glob("newer*/*.deb")
-    holder.run(str(ROOT / "scripts/repository"), str(inventory / "repository"), str(package), "--sign", OWNER)
+    holder.run(str(ROOT / "scripts/repository"), str(inventory / "repository"), str(newer), "--sign", OWNER)
     (inventory / "packages.asc").write_bytes(holder.run("gpg", "--armor", "--export", OWNER))
     played = play_well(Desk(provisioned.own.root), "site")
     assert played.changed > 0
-    return newer
+    return newer.name.split("_")[1]
 
 
 def test_a_package_comes_through_the_cache_and_once_for_all(provisioned: Lab) -> None:
