@@ -3,10 +3,10 @@
 Windows and Samba know a snapshot by its name, @GMT-2026.11.25-08.00.00, always UTC.
 
 Invariant: no clock removes history. The wall clock only names. What is counted are runs of snapshots, in the order in
-which the file system made them, that bear the same hour or the same day: the newest of each of the last 48 hours and
-35 days *that have one* stays. A machine that was off for a month, or whose clock is a year ahead or behind, loses one
-old snapshot for a new one, as on every other day. Judging by age was dropped: the first run after a clock that jumped
-ahead would have removed all.
+which the file system made them, that bear the same hour or the same day: the first of each of the last 48 hours and
+the last of each of the last 35 days *that have one* stay. A machine that was off for a month, or whose clock is a year
+ahead or behind, loses one old snapshot for a new one, as on every other day. Judging by age was dropped: the first run
+after a clock that jumped ahead would have removed all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HOUR, _DAY = len("@GMT-2026.11.25-08"), len("@GMT-2026.11.25")
 
 @dataclass(frozen=True)
 class Keep:
-    """How many hours and days that have a snapshot keep their newest one."""
+    """How many hours that have a snapshot keep their first one, and how many days their last."""
 
     hours: int
     days: int
@@ -50,7 +50,7 @@ def decide(names: Sequence[str], now: float, keep: Keep, *, asked: bool = False)
     due = asked or not ours or unit(ours[-1]) != unit(wanted)
     make = _unused(now, frozenset(names)) if due else ""
     after = [*ours, make] if make else ours
-    stay = {*_newest_of_each(after, _hour, keep.hours), *_newest_of_each(after, _day, keep.days)}
+    stay = {*_first_of_each(after, _hour, keep.hours), *_last_of_each(after, _day, keep.days)}
     return Plan(make, tuple(name for name in after if name not in stay))
 
 
@@ -70,9 +70,16 @@ def _unused(now: float, taken: frozenset[str]) -> str:
     return name_of(now)
 
 
-def _newest_of_each(names: Sequence[str], unit: Callable[[str], str], count: int) -> list[str]:
-    newest = [list(run)[-1] for _, run in groupby(names, unit)]
-    return newest[-count:] if count else []
+def _first_of_each(names: Sequence[str], unit: Callable[[str], str], count: int) -> list[str]:
+    """What backups ask for in between takes no hour's version away from people."""
+    first = [next(run) for _, run in groupby(names, unit)]
+    return first[-count:] if count else []
+
+
+def _last_of_each(names: Sequence[str], unit: Callable[[str], str], count: int) -> list[str]:
+    """The newest of all is among them."""
+    last = [list(run)[-1] for _, run in groupby(names, unit)]
+    return last[-count:] if count else []
 
 
 def _hour(name: str) -> str:

@@ -84,7 +84,7 @@ def test_a_backup_reads_a_share_as_it_was_at_one_moment(provisioned: Lab) -> Non
     assert result.stdout.decode().strip() == f"'' {folder.removeprefix(SHARES)}"
     assert len(set(said(provisioned, "ls", SNAPSHOTS).split()) - set(before)) == 1
     told = answer(provisioned, "backup", "run", "docs-a")["read_from"]
-    assert [it["how"] for it in told if it["path"].startswith(f"{SHARES}/")] in ([], ["snapshot"])
+    assert [(it["path"], it["how"], it["reason"]) for it in told] == [(folder, "snapshot", "")]
 
 
 # What the agent does, as its account: ask the helper, read, and find nothing that it could change.

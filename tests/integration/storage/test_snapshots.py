@@ -62,13 +62,15 @@ def test_a_clock_that_jumps_a_year_either_way_drops_one_and_not_all(target: Targ
 
 
 def test_what_somebody_reads_is_dropped_only_when_he_ends(target: Target) -> None:
-    first = keep_versions(target, NOW, asked=True).made
-    fd = os.open(first, os.O_RDONLY)
+    of_the_hour = keep_versions(target, NOW).made
+    asked_for = keep_versions(target, NOW + 1, asked=True).made
+    fd = os.open(asked_for, os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_SH)
-    assert keep_versions(target, NOW + 1, asked=True).in_use == (first,)
+    assert keep_versions(target, NOW + 2, asked=True).in_use == (asked_for,)
     os.close(fd)
-    assert first in keep_versions(target, NOW + 2, asked=True).dropped
-    assert not Path(first).exists()
+    assert asked_for in keep_versions(target, NOW + 3, asked=True).dropped
+    assert not Path(asked_for).exists()
+    assert Path(of_the_hour).exists()
 
 
 def test_a_dry_run_says_the_same_and_does_nothing(target: Target) -> None:

@@ -36,7 +36,15 @@ def test_the_first_run_makes_one_and_drops_none() -> None:
 def test_within_the_same_hour_none_is_made_unless_somebody_asks() -> None:
     names = (name_of(NOW),)
     assert decide(names, NOW + 30 * MINUTE, SHARES) == Plan("", ())
-    assert decide(names, NOW + 30 * MINUTE, SHARES, asked=True) == Plan(name_of(NOW + 30 * MINUTE), names)
+    assert decide(names, NOW + 30 * MINUTE, SHARES, asked=True) == Plan(name_of(NOW + 30 * MINUTE), ())
+
+
+def test_what_a_backup_asks_for_in_between_takes_no_hours_version_away() -> None:
+    names: tuple[str, ...] = (name_of(NOW),)
+    for minutes in (10, 20, 30):
+        names = after(names, NOW + minutes * MINUTE, asked=True)
+        assert names == (name_of(NOW), name_of(NOW + minutes * MINUTE))
+    assert after(names, NOW + HOUR) == (name_of(NOW), name_of(NOW + HOUR))
 
 
 def test_two_in_one_second_have_two_names() -> None:
