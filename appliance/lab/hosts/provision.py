@@ -104,8 +104,11 @@ def grant(lab: Lab, desk: Desk) -> bool:
 
 
 def put_documents(lab: Lab) -> None:
-    """Something to back up, where a service of files has nothing yet."""
-    for node, folder in folders_of(load(lab.own.root)):
+    """Something to back up, where a service of files has nothing yet; the control folder is put there by its role."""
+    territory = load(lab.own.root)
+    for node, folder in folders_of(territory):
+        if "control" in territory.node(node).roles:
+            continue
         place = lab.root(lab.plan.node(node)) / folder.lstrip("/")
         if not place.exists() or not any(place.iterdir()):
             generate(place, DOCUMENTS_BYTES, DOCUMENTS_FILES, seed=len(node))

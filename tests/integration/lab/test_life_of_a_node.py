@@ -30,9 +30,8 @@ def offer_nothing(desk: Desk) -> None:
     """What people write about a node that will leave."""
     file = desk.inventory / "territory.yml"
     text = file.read_text()
-    offer = f"{{name: {BLIND}, address: 10.77.2.10, port: 22, offered: 8G"
-    assert text.count(offer) == 1
-    file.write_text(text.replace(offer, offer.replace("8G", "0")))
+    assert text.count("offered: 8G") == 1, "only one node offers that much"
+    file.write_text(text.replace("offered: 8G", "offered: 0"))
 
 
 def test_a_machine_in_the_place_of_a_lost_one_has_every_file_of_it(ground: Ground) -> None:
