@@ -13,7 +13,7 @@ from appliance.host import netns
 from appliance.host.command import run
 from appliance.lab.hosts.desk import Desk
 from appliance.lab.hosts.playbook import play
-from appliance.lab.processes.node import appliance_argv
+from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.lab.stories.ground import BLIND, ORIGIN, SPARE, STANDBY, Ground
 from appliance.lab.story import require
 from appliance.territory.model import Territory
@@ -63,7 +63,9 @@ def _wrong_fingerprint(ground: Ground) -> str:
     before = (desk.inventory / "known_hosts").read_bytes()
     words = ("node", "meet", SPARE, "--fingerprint", WRONG, "--territory", str(desk.inventory))
     result = run(
-        netns.inside(lab.plan.core, (*appliance_argv(), *words, "--identity", str(lab.own.key))), timeout_seconds=60
+        netns.inside(lab.plan.core, (*appliance_argv(), *words, "--identity", str(lab.own.key))),
+        timeout_seconds=60,
+        env={"PYTHONPATH": str(code_folder())},
     )
     require(result.exit_code == IntegrityError.exit_code, f"a wrong fingerprint ended with {result.exit_code}.")
     require((desk.inventory / "known_hosts").read_bytes() == before, "a wrong fingerprint was remembered.")
