@@ -1,4 +1,4 @@
-"""What is sealed on a host is out of reach of who received it and of the agent, whatever they ask, give or hold open."""
+"""What is sealed on a host is out of reach of who received it and of the agent, whatever they ask or hold open."""
 
 from __future__ import annotations
 
