@@ -9,7 +9,16 @@ from pathlib import Path
 
 from appliance.errors import UsageError
 from appliance.lab.hosts import lab as labs
-from appliance.lab.stories import backed_up, booted, previous_versions, provisioned, refusals, replaced, upgraded
+from appliance.lab.stories import (
+    backed_up,
+    booted,
+    previous_versions,
+    provisioned,
+    refusals,
+    replaced,
+    revoked,
+    upgraded,
+)
 from appliance.lab.stories.ground import Ground
 from appliance.lab.stories.left import look
 from appliance.lab.story import Story
@@ -26,6 +35,7 @@ STEPS = (
     ("what must be refused is refused", refusals.refusals),
     ("a lost box is replaced", replaced.replaced),
     ("an upgrade stops at a sick node", upgraded.upgraded),
+    ("a stolen box is revoked", revoked.revoked),
 )
 LAST = ("nothing is left", booted.tear_down)
 
