@@ -15,7 +15,7 @@ from appliance.units import format_bytes
 
 PLAYBOOK = "replace_node"
 PERSON = "jeanne.martin"
-OLD_KEY = "/root/key-of-a-lost-node"
+OLD_KEY = "/run/key-of-a-lost-node"
 SETTINGS = ("BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
 OPTIONS = tuple(word for it in (*SETTINGS, "ConnectTimeout=10") for word in ("-o", it))
 
