@@ -1,0 +1,30 @@
+"""Labs for tests: real hosts, as root. One is up at a time, and each test file has its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.lab.hosts import lab as labs
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.places import Places
+from appliance.lab.hosts.template import up_provisioned
+
+ROOT = Path(__file__).parents[3]
+PROGRAMS = ("systemd-nspawn", "mmdebstrap", "nft", "ansible-playbook")
+
+
+@pytest.fixture(scope="module")
+def provisioned(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """The lab of inventory/lab with every node as its territory says; named after the test file."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: scripts/setup lab")
+    places, name = Places(), request.path.stem.removeprefix("test_").replace("_", "-")[:12].rstrip("-")
+    try:
+        yield up_provisioned(places, name, ROOT / "inventory/lab", print)
+    finally:
+        labs.down(places, name, print)
