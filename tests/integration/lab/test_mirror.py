@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +54,12 @@ class Holder:
 
 
 @pytest.fixture(scope="module")
-def holder(tmp_path_factory: pytest.TempPathFactory) -> Holder:
+def holder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Holder]:
     found = Holder(tmp_path_factory.mktemp("g"))
     found.home.chmod(0o700)
     found.run("gpg", "--batch", "--passphrase", "", "--quick-generate-key", OWNER, "ed25519", "sign", "never")
-    return found
+    yield found
+    found.run("gpgconf", "--kill", "all")
 
 
 @pytest.fixture(scope="module")

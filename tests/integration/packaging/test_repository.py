@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,10 @@ class Holder:
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> Holder:
-    return Holder(tmp_path)
+def holder(tmp_path: Path) -> Iterator[Holder]:
+    found = Holder(tmp_path)
+    yield found
+    found.run("gpgconf", "--kill", "all")
 
 
 def test_apt_takes_what_was_signed_and_older_versions_stay(holder: Holder) -> None:
