@@ -114,7 +114,13 @@ def _ask_for_all(node: Node, folder: Path, reason: str, dry_run: bool) -> int | 
         return None
     shown, code = [], None
     for name in names:
-        answer, found = _ask(node, name, folder / f"{name}{REQUEST}", reason, None)
+        try:
+            answer, found = _ask(node, name, folder / f"{name}{REQUEST}", reason, None)
+        except ApplianceError as error:
+            # One that was granted and never brought to anybody stops no other.
+            say(f"{name}: {error}")
+            code = WARNINGS
+            continue
         shown.append(answer)
         code = _warn(node, name, found) or code
     emit(
