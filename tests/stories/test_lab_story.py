@@ -18,6 +18,7 @@ lab = pytest.mark.xdist_group("lab")
 
 
 @lab
+@pytest.mark.slow
 @pytest.mark.root
 @pytest.mark.skipif(not all(map(shutil.which, PROGRAMS)), reason="boots hosts: scripts/setup lab")
 @pytest.mark.timeout(SECONDS_MAX + 60)

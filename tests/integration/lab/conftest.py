@@ -1,4 +1,7 @@
-"""Labs for tests: real hosts, as root. One is up at a time, and each test file has its own."""
+"""Labs for tests: real hosts, as root. One is up at a time, and each test file has its own.
+
+They take longer than the whole rest of `make test` and are not part of it yet: `make soak SUITE=lab`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,13 @@ from appliance.lab.hosts.template import up_provisioned
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = ("systemd-nspawn", "mmdebstrap", "nft", "ansible-playbook")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "/integration/lab/" in str(item.path) and item.get_closest_marker("root"):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
