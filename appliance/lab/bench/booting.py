@@ -45,7 +45,7 @@ def hosts_answer(bench: Bench) -> tuple[Figure, ...]:
 
 
 def _up(argv: tuple[str, ...]) -> None:
-    result = run(argv, timeout_seconds=UP_SECONDS_MAX)
+    result = run(argv, timeout_seconds=UP_SECONDS_MAX, env={"PYTHONPATH": str(code_folder())})
     if result.exit_code != 0:
         raise ApplianceError(f"appliance lab up ended with {result.exit_code}: {result.tail()}")
 

@@ -36,14 +36,14 @@ FIGURES_OF_THE_ISSUE = {
 @pytest.mark.skipif(not Path("/usr/bin/borgmatic").exists(), reason="borgmatic is not installed: make setup")
 def test_every_figure_is_measured_and_written(tmp_path: Path) -> None:
     out, work = tmp_path / "results", tmp_path / "work"
-    words = ("lab", "bench", "--quick", "--out", str(out), "--work", str(work))
+    rows = ",".join(name for name in ROWS if name != "hosts")  # booting hosts has tests of its own
+    words = ("lab", "bench", "--quick", "--rows", rows, "--out", str(out), "--work", str(work))
     environment = {"PYTHONPATH": str(code_folder())}
     result = run((*appliance_argv(), *words), timeout_seconds=280, cwd=tmp_path, env=environment)
     assert result.exit_code == 0, result.stderr.decode()
     (written,) = out.glob("bench-*.json")
     figures = {figure["name"]: figure for figure in json.loads(written.read_bytes())["figures"]}
-    hosts = {"hosts"} if needs.why_not() is None else set()
-    assert {name for name, figure in figures.items() if figure["goal"]} == FIGURES_OF_THE_ISSUE | hosts
+    assert {name for name, figure in figures.items() if figure["goal"]} == FIGURES_OF_THE_ISSUE
     assert all(value >= 0 for figure in figures.values() for value in figure["values"])
     page = written.with_suffix(".md").read_text()
     assert all(figure["title"] in page for figure in figures.values())

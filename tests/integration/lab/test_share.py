@@ -1,4 +1,4 @@
-"""A share of a provisioned node, from PCs in its building and elsewhere; its people come in at a standby after a loss."""
+"""A share of a provisioned node, from PCs in its building and elsewhere; its people come in at a standby too."""
 
 from __future__ import annotations
 
