@@ -36,7 +36,7 @@ def previous_versions(ground: Ground) -> str:
     require(clerk.get(share, f"Corbeille/{FOLDER}/{FILE}") == SPOILT, "what was deleted is not in the bin.")
     refused = _refused(ground, clerk, share)
     # What she wrote is in the copies from here on: later steps count on that.
-    ground.json(ORIGIN, "backup", "run", SERVICE)
+    ground.back_up(SERVICE)
     return f"{CLERK} read “{FILE}” as it was and found it in the bin after deleting it; refused: {refused}"
 
 

@@ -31,7 +31,7 @@ def replaced(ground: Ground) -> str:
     differences = compare(before, take(documents_of(ground), as_root=True))
     require(not differences, f"{len(differences)} differ: {'; '.join(map(str, differences[:3]))}")
     require(PERSON in str(ground.json(ORIGIN, "account", "list")["accounts"]), "its people are not let in any more.")
-    ground.json(ORIGIN, "backup", "run", SERVICE)
+    ground.back_up(SERVICE)
     after = _epoch(ground.wait_until_safe(SERVICE, ORIGIN))
     require(after > epoch, f"it goes on in epoch {after}, as before the loss.")
     said = _knock_with(ground, old_key)
@@ -47,7 +47,7 @@ def _let_somebody_in(ground: Ground) -> None:
     """An account at the origin, with its password, in what the node saves of itself."""
     if PERSON not in str(ground.json(ORIGIN, "account", "list")):
         ground.did(ORIGIN, "appliance", "account", "add", PERSON, stdin=b"un long mot pour entrer\n")
-    ground.json(ORIGIN, "backup", "run", f"appliance-{ORIGIN}")
+    ground.back_up(f"appliance-{ORIGIN}")
 
 
 def wipe(ground: Ground) -> None:

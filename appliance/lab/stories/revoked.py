@@ -21,8 +21,6 @@ PLAYBOOK = "revoke_node"
 LEFT = (ORIGIN, BLIND, SPARE)
 LET_IN = 6
 """How the forced command ends for a key that it knows and that asked for something else than the vault."""
-BUSY = 4
-"""The agent was faster."""
 OPTIONS = ("BatchMode=yes", "ConnectTimeout=5", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
 COMMAND_SECONDS_MAX = 120.0
 
@@ -37,8 +35,7 @@ def revoked(ground: Ground) -> str:
     ends = tuple(check(ground) for check in (_ssh, _mesh, _tls))
     require(grant(ground.lab, ground.desk), "no service asked for the grant of a new repository.")
     runs.append(_play(ground))
-    ran = ground.ssh(ORIGIN, "appliance", "backup", "run", SERVICE)
-    require(ran.exit_code in (0, 1, BUSY), f"{SERVICE} was not backed up: {ran.tail()}")
+    ground.back_up(SERVICE)
     after = ground.wait_until_safe(SERVICE, ORIGIN)
     anew = _begun_anew(ground, before, after)
     again = _play(ground)
