@@ -16,6 +16,8 @@ from appliance.secret import Secret
 SECONDS_MAX = 60.0
 NO_PASSWORD = Secret(b"")
 _STATUS = re.compile(r"NT_STATUS_\w+")
+# The server names every version of the share, those too that are older than what is asked for.
+_ABSENT = re.compile(r"^pathinfo\((@GMT[^\\]+)\\.*\) failed: NT_STATUS_OBJECT_(?:NAME|PATH)_NOT_FOUND$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Pc:
         """The same when they must go through; raise ApplianceError with what was said otherwise."""
         result = self.ask(share, *commands)
         text = (result.stdout + result.stderr).decode(errors="replace")
-        if result.exit_code != 0 or _STATUS.search(text):
+        if result.exit_code != 0 or _STATUS.search(_ABSENT.sub("", text)):
             raise ApplianceError(f"{self.name or 'a guest'} at {share}: {'; '.join(commands)}: {text.strip()}")
         return text
 
@@ -62,8 +64,8 @@ class Pc:
             return Path(folder, "got").read_text()
 
     def versions(self, share: str, path: str) -> list[str]:
-        """The names of the previous versions of `path`, as the server gives them: the newest first."""
-        return re.findall(r"^@GMT\S+", self.did(share, f'allinfo "{path}"'), re.MULTILINE)
+        """The names of the previous versions in which `path` was there: the newest first."""
+        return read_versions(self.did(share, f'allinfo "{path}"'))
 
     @contextmanager
     def _typed(self) -> Iterator[tuple[str, ...]]:
@@ -75,3 +77,9 @@ class Pc:
             file.write(f"username={self.name}\npassword=".encode() + self.password.reveal() + b"\n")
             file.flush()
             yield ("--authentication-file", file.name)
+
+
+def read_versions(told: str) -> list[str]:
+    """The names of the previous versions that smbclient's `allinfo` tells of and finds, in its order."""
+    absent = set(_ABSENT.findall(told))
+    return [it for it in re.findall(r"^@GMT\S+", told, re.MULTILINE) if it not in absent]
