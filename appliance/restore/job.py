@@ -4,6 +4,7 @@ restores/JOB/
   job.json    this file: what, where to, how far
   files/      what came out of the archive, until it is put in place; the default target of a job that is not in place
   changes     each path that is put in place, and whether it is new or replaces something
+  links       which of them are names of one file
   replaced/   what stood there before, kept for 30 days
   undone/     what stood there when the job was undone
 """
@@ -72,6 +73,10 @@ class JobFolder:
     @property
     def changes(self) -> Path:
         return self.root / "changes"
+
+    @property
+    def links(self) -> Path:
+        return self.root / "links"
 
     @property
     def replaced(self) -> Path:

@@ -23,7 +23,8 @@ from appliance.borg.model import Item
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError, NoSpace, NotFound, UsageError
 from appliance.host.command import run as run_command
-from appliance.host.files import fsync_folder, locked, make_private_folder
+from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
+from appliance.restore import links
 from appliance.restore.contents import Contents, examine, through_symlink
 from appliance.restore.job import Job, JobFolder, folder_of, load, load_changes, save, save_changes
 from appliance.restore.place import Change, TargetChanged, keep_all, named_errors, place_all, survey
@@ -139,6 +140,8 @@ def _extract(folder: JobFolder, job: Job, borg: Borg) -> Job:
 
 
 def _keep(folder: JobFolder, job: Job) -> Job:
+    if not folder.links.exists():  # the stage is whole until the first file is placed
+        write_atomic(folder.links, links.to_json(links.groups_of(folder.files)), mode=0o600)
     changes = _merged(load_changes(folder), survey(folder.files, job.target))
     if not _on_one_disk(job.target, folder.root):
         _check_room(
@@ -156,6 +159,8 @@ def _place(folder: JobFolder, job: Job) -> Job:
     except TargetChanged:
         save(folder, dataclasses.replace(job, state="extracted"))  # the next run surveys and keeps again
         raise
+    if folder.links.exists():  # a job that an older version began has none
+        links.join(job.target, links.from_json(folder.links.read_bytes()))
     sync(job.target)
     return job
 

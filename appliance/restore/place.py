@@ -27,7 +27,7 @@ from appliance.units import DAY
 Change = Literal["new", "replace"]
 OUR_MARK = ".appliance-restore"
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP)
+CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP)
 
 
 class TargetChanged(ApplianceError):
@@ -40,17 +40,17 @@ def survey(stage: Path, live: Path) -> dict[str, Change]:
     Raise Refused when a folder of the stage is a symlink in `live`.
     """
     changes: dict[str, Change] = {}
-    with _open(stage) as new, _open(live, follow=True) as old:
+    with open_folder(stage) as new, open_folder(live, follow=True) as old:
         _survey(new, old, "", changes)
     return changes
 
 
 def keep_all(live: Path, changes: Mapping[str, Change], kept: Path) -> None:
     """Keep in `kept`, at the same paths, everything of `live` that will be replaced."""
-    with _open(live, follow=True) as old:
+    with open_folder(live, follow=True) as old:
         for path, change in changes.items():
             if change == "replace":
-                with contextlib.suppress(FileNotFoundError), _walk_to(old, path) as (folder, name):
+                with contextlib.suppress(FileNotFoundError), walk_to(old, path) as (folder, name):
                     _keep(folder, name, path, live, kept)
 
 
@@ -59,13 +59,17 @@ def place_all(stage: Path, live: Path, kept: Path, changes: Mapping[str, Change]
 
     Raise TargetChanged when something stands where the survey saw nothing.
     """
-    with _open(stage) as new, _open(live, follow=True) as old:
+    with open_folder(stage) as new, open_folder(live, follow=True) as old:
         _place(new, old, "", live, kept, changes)
 
 
 def move_away(live: Path, path: str, kept: Path) -> None:
     """Take `path` out of `live` and keep it in `kept`; nothing happens when it is not there."""
-    with contextlib.suppress(FileNotFoundError), _open(live, follow=True) as old, _walk_to(old, path) as (folder, name):
+    with (
+        contextlib.suppress(FileNotFoundError),
+        open_folder(live, follow=True) as old,
+        walk_to(old, path) as (folder, name),
+    ):
         _keep(folder, name, path, live, kept)
         _unlink(folder, name)
 
@@ -134,7 +138,7 @@ def _keep(folder: int, name: str, path: str, live: Path, kept: Path) -> None:
             if there is None:
                 _shelve(folder, name, shelf, status)
                 return
-            if _same(status, there):
+            if same_file(status, there):
                 return
 
 
@@ -145,7 +149,7 @@ def _shelve(folder: int, name: str, shelf: int, status: os.stat_result) -> None:
     try:
         os.link(name, name, src_dir_fd=folder, dst_dir_fd=shelf, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in _CANNOT_LINK:
+        if error.errno not in CANNOT_LINK:
             raise
         _copy(folder, name, shelf)
 
@@ -199,7 +203,7 @@ def _remove(folder: int, name: str) -> None:
         shutil.rmtree(name, dir_fd=folder)
 
 
-def _same(one: os.stat_result, other: os.stat_result) -> bool:
+def same_file(one: os.stat_result, other: os.stat_result) -> bool:
     """Whether `other` is a second name, or a faithful copy, of `one`."""
     if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
         return True
@@ -228,8 +232,8 @@ def _scaffold(live: Path, place: Path, path: str) -> Iterator[int]:
     """The folder below `place` that matches the one of `path`; made with the attributes of the one in `live`."""
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        here = stack.enter_context(_open(place))
-        there = stack.enter_context(_open(live, follow=True))
+        here = stack.enter_context(open_folder(place))
+        there = stack.enter_context(open_folder(live, follow=True))
         for part in path.split("/")[:-1]:
             there = stack.enter_context(_open_in(there, part))
             if _status(here, part) is None:
@@ -251,7 +255,7 @@ def _copy_attributes(model: int, parent: int, name: str) -> None:
 
 
 @contextlib.contextmanager
-def _walk_to(root: int, path: str) -> Iterator[tuple[int, str]]:
+def walk_to(root: int, path: str) -> Iterator[tuple[int, str]]:
     """The open folder that holds `path` below `root`, and its last name; never through a symlink."""
     *parts, name = path.split("/")
     with contextlib.ExitStack() as stack:
@@ -262,7 +266,7 @@ def _walk_to(root: int, path: str) -> Iterator[tuple[int, str]]:
 
 
 @contextlib.contextmanager
-def _open(path: Path, *, follow: bool = False) -> Iterator[int]:
+def open_folder(path: Path, *, follow: bool = False) -> Iterator[int]:
     """`follow` for the root of a share, which its administrator may have made a link."""
     fd = os.open(path, _OPEN_FOLDER & ~os.O_NOFOLLOW if follow else _OPEN_FOLDER)
     try:

@@ -305,6 +305,28 @@ def test_in_place_on_another_disk_everything_is_kept_and_undone(
         subprocess.run(["umount", other], check=True)
 
 
+@pytest.mark.root
+def test_names_of_one_file_in_several_folders_are_so_again_on_another_disk(
+    borg: Borg, share: Path, restores: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        (share / name).mkdir()
+        os.link(share / "budget.ods", share / name / "same.ods")
+    borg.create("linked", ["."], cwd=share)
+    other = tmp_path / "other"
+    other.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200M", "tmpfs", other], check=True)
+    try:
+        job = jobs.plan(restores, borg, "linked", [], now=NOW, in_place=other)
+        assert jobs.run(restores, job.id, borg, age_seconds=0).state == "done"
+        assert {(other / name).stat().st_ino for name in ("budget.ods", "one/same.ods", "two/same.ods")} == {
+            (other / "one/same.ods").stat().st_ino
+        }
+        assert contents(take(other, AS_ROOT)) == contents(take(share, AS_ROOT))
+    finally:
+        subprocess.run(["umount", other], check=True)
+
+
 def test_an_archive_with_a_path_through_its_own_symlink_writes_nothing(
     borg: Borg, share: Path, restores: Path, tmp_path: Path
 ) -> None:
