@@ -79,7 +79,7 @@ def test_every_node_gets_one_and_a_second_run_changes_nothing(control: Control) 
     assert control.type("pki", "due", ".") == {"schema": 1, "nodes": list(NODES), "revoked": True, "due": True}
     control.ask(*NODES)
     assert control.type("pki", "issue", ".", stdin=control.key)["nodes"] == list(NODES)
-    assert [len(control.give(name)) for name in NODES] == [3, 3, 3, 3]
+    assert [len(control.give(name)) for name in NODES] == [4, 4, 4, 4]
     assert control.type("pki", "due", ".")["due"] is False
     assert control.type("pki", "issue", ".", stdin=control.key)["due"] is False
     assert control.give("commune-a") == []
@@ -140,7 +140,8 @@ def test_a_revoked_node_gets_none_and_its_own_are_on_the_list(control: Control) 
     assert control.type("pki", "due", ".")["due"] is False
     stolen = control.desk / "pki/nodes/hermitage.pem"
     folder = control.territory.nodes["commune-a"].layout.tls
-    assert [Path(it).name for it in control.give("commune-a")] == ["root.pem", "revoked.pem", "certificate.pem"]
+    given = [Path(it).name for it in control.give("commune-a")]
+    assert given == ["key.pem", "root.pem", "revoked.pem", "certificate.pem"]
     argv = ("openssl", "verify", "-CAfile", "root.pem", "-untrusted", "certificate.pem", "-crl_check")
     done = subprocess.run((*argv, "-CRLfile", "revoked.pem", str(stolen)), cwd=folder, capture_output=True, check=False)
     assert b"certificate revoked" in done.stderr

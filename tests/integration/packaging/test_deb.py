@@ -49,7 +49,7 @@ def unpacked(package: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def units(unpacked: Path) -> list[Path]:
-    return sorted((unpacked / "usr/lib/systemd/system").iterdir())
+    return sorted(it for it in (unpacked / "usr/lib/systemd/system").iterdir() if it.is_file())
 
 
 def field(package: Path, name: str) -> str:
