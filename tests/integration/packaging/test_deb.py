@@ -128,10 +128,11 @@ def test_systemd_would_make_the_accounts(unpacked: Path, tmp_path: Path) -> None
 
 def test_systemd_understands_the_units(units: list[Path], unpacked: Path, tmp_path: Path) -> None:
     for unit in units:  # the programs they start are not installed here
-        text = re.sub(r"(?m)^(Exec\w+=\W*)/usr/(bin|lib)/", rf"\1{unpacked}/usr/\2/", unit.read_text())
+        text = re.sub(r"(?m)^(Exec\w+=\W*)/usr/(bin|lib)/(?=appliance)", rf"\1{unpacked}/usr/\2/", unit.read_text())
         (tmp_path / unit.name).write_text(text)
     found = run(
         ("systemd-analyze", "verify", "--man=no", *(str(tmp_path / unit.name) for unit in units)), timeout_seconds=60
     )
     about_ours = [line for line in found.stderr.decode().splitlines() if "appliance" in line]
-    assert [line for line in about_ours if "Failed to create" not in line] == []
+    foreign = [line for line in about_ours if "is not executable" in line and str(unpacked) not in line]
+    assert [line for line in about_ours if "Failed to create" not in line and line not in foreign] == []
