@@ -13,6 +13,7 @@ from appliance.host.command import Result, run
 from appliance.lab.hosts.desk import Desk
 from appliance.lab.hosts.lab import Lab, open_lab
 from appliance.lab.hosts.places import Places
+from appliance.lab.hosts.playbook import Played, play
 from appliance.lab.stories.left import Left
 from appliance.lab.story import Violated, waiting
 from appliance.restore.record import Record
@@ -68,6 +69,14 @@ class Ground:
             raise Violated(f"{node}: appliance {' '.join(words)} ended with {result.exit_code}: {result.tail()}")
         answer: Mapping[str, Any] = json.loads(result.stdout)
         return answer
+
+    def play(self, playbook: str, node: str) -> Played:
+        """How `playbook` ended for `node`, for the better; raise Violated otherwise."""
+        played = play(self.desk, playbook, "-e", f"node={node}")
+        if played.exit_code != 0:
+            where = str(self.desk.root / f"{playbook}.log")
+            raise Violated(f"{playbook} ended with {played.exit_code}: {played.tail()}", where=where)
+        return played
 
     def back_up(self, service: str) -> None:
         """Back `service` up now at its origin; where the agent was faster, after that run."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from appliance.config.load import load
 from appliance.lab.hosts import lab as labs
 from appliance.lab.hosts.lab import changing
-from appliance.lab.hosts.playbook import Played, play
+from appliance.lab.hosts.playbook import Played
 from appliance.lab.hosts.provision import grant, meet, sign
 from appliance.lab.stories.backed_up import STATE, documents_of
 from appliance.lab.stories.ground import ORIGIN, SERVICE, SPARE, STANDBY, Ground
 from appliance.lab.stories.owners import Names, read_names, renumbered
-from appliance.lab.story import Violated, require
+from appliance.lab.story import require
 from appliance.restore.record import Difference, Record, compare, take
 from appliance.units import format_bytes
 
@@ -71,19 +71,11 @@ def _replace(ground: Ground) -> list[Played]:
     """Three runs of the same line; between them the key holder signs, and grants."""
     lab, desk = ground.lab, ground.desk
     require(meet(lab, desk, lab.plan.node(ORIGIN)), f"{ORIGIN} has the host key that it had before.")
-    runs = [_play(ground)]
+    runs = [ground.play(PLAYBOOK, ORIGIN)]
     require(sign(lab, desk), "no new keys were collected.")
-    runs.append(_play(ground))
+    runs.append(ground.play(PLAYBOOK, ORIGIN))
     require(grant(lab, desk), "nothing asked for a grant.")
-    return [*runs, _play(ground)]
-
-
-def _play(ground: Ground) -> Played:
-    played = play(ground.desk, PLAYBOOK, "-e", f"node={ORIGIN}")
-    if played.exit_code != 0:
-        where = str(ground.desk.root / f"{PLAYBOOK}.log")
-        raise Violated(f"{PLAYBOOK} ended with {played.exit_code}: {played.tail()}", where=where)
-    return played
+    return [*runs, ground.play(PLAYBOOK, ORIGIN)]
 
 
 def _epoch(shown: object) -> int:

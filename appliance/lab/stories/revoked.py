@@ -9,12 +9,11 @@ from typing import Any
 from appliance.backup.node import open_node
 from appliance.config.load import load
 from appliance.host.command import run
-from appliance.lab.hosts.playbook import Played, play
 from appliance.lab.hosts.provision import grant
 from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.lab.stories.backed_up import STATE
 from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
-from appliance.lab.story import Violated, require
+from appliance.lab.story import require
 from appliance.units import format_bytes, format_duration
 
 PLAYBOOK = "revoke_node"
@@ -31,14 +30,14 @@ def revoked(ground: Ground) -> str:
     require(_knock(ground, _address(ground, BLIND)) == LET_IN, f"{STANDBY} was not let in before.")
     cost = _revoke(ground, "--dry-run")
     _revoke(ground, "--key", str(ground.desk.territory_key), "--yes")
-    runs = [_play(ground)]
+    runs = [ground.play(PLAYBOOK, STANDBY)]
     ends = tuple(check(ground) for check in (_ssh, _mesh, _tls))
     require(grant(ground.lab, ground.desk), "no service asked for the grant of a new repository.")
-    runs.append(_play(ground))
+    runs.append(ground.play(PLAYBOOK, STANDBY))
     ground.back_up(SERVICE)
     after = ground.wait_until_safe(SERVICE, ORIGIN)
     anew = _begun_anew(ground, before, after)
-    again = _play(ground)
+    again = ground.play(PLAYBOOK, STANDBY)
     require(again.changed == 0, f"a further run changed {again.changed} things.")
     seconds = sum(it.seconds for it in runs)
     return f"{_told(cost)}; after {seconds:.0f} s of playbooks {'; '.join((*ends, anew))}"
@@ -53,14 +52,6 @@ def _revoke(ground: Ground, *words: str) -> Mapping[str, Any]:
     done = run((*argv, *where, *words), timeout_seconds=COMMAND_SECONDS_MAX, env=env, check=True)
     answer: Mapping[str, Any] = json.loads(done.stdout)
     return answer
-
-
-def _play(ground: Ground) -> Played:
-    played = play(ground.desk, PLAYBOOK, "-e", f"node={STANDBY}")
-    if played.exit_code != 0:
-        where = str(ground.desk.root / f"{PLAYBOOK}.log")
-        raise Violated(f"{PLAYBOOK} ended with {played.exit_code}: {played.tail()}", where=where)
-    return played
 
 
 def _address(ground: Ground, node: str) -> str:

@@ -8,9 +8,9 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -76,6 +76,17 @@ def traces(name: str) -> dict[str, list[str]]:
         "folders": [str(it) for it in (ROOT / "labs" / name, ROOT / "pool/labs" / name) if it.exists()],
         "nspawn": [str(it) for it in Path("/run/systemd/nspawn").glob("*/*") if mark in it.name],
     }
+
+
+@contextmanager
+def up(name: str) -> Iterator[Boxes]:
+    """The lab `name`, new; taken down afterwards, and nothing is left of it."""
+    made = Boxes(name)
+    made.lab("down")
+    made.done("up")
+    yield made
+    made.lab("down")
+    assert nothing_is_left(made.name)
 
 
 def nothing_is_left(name: str) -> bool:

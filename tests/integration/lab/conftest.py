@@ -15,6 +15,8 @@ from appliance.lab.hosts import lab as labs
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.places import Places
 from appliance.lab.hosts.template import up_provisioned
+from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
+from appliance.lab.stories.left import look
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = ("systemd-nspawn", "mmdebstrap", "nft", "ansible-playbook")
@@ -38,3 +40,12 @@ def provisioned(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield up_provisioned(places, name, ROOT / "inventory/lab", print)
     finally:
         labs.down(places, name, print)
+
+
+@pytest.fixture(scope="module")
+def ground(provisioned: Lab) -> Ground:
+    """The same lab, once the first backup of commune-a is safe."""
+    name = provisioned.plan.lab
+    ground = Ground(name, Path(provisioned.state.inventory), print, look(name))
+    ground.wait_until_safe(SERVICE, ORIGIN)
+    return ground

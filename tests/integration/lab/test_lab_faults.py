@@ -15,9 +15,9 @@ from tests.integration.lab.boxes import (
     Boxes,
     Conversation,
     bits_a_second,
-    nothing_is_left,
     round_trip_seconds,
     share_lost,
+    up,
 )
 
 pytestmark = [
@@ -34,12 +34,8 @@ NEAR = 0.2  # what was measured may differ by so much
 
 @pytest.fixture(scope="module")
 def boxes() -> Iterator[Boxes]:
-    made = Boxes("tfaults")
-    made.lab("down")
-    made.done("up")
-    yield made
-    made.lab("down")
-    assert nothing_is_left(made.name)
+    with up("tfaults") as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

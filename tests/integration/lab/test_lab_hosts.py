@@ -21,7 +21,7 @@ from appliance.lab.hosts import lab as labs
 from appliance.lab.hosts import machine, needs, network
 from appliance.lab.hosts.places import ROOT, Places
 from appliance.lab.processes.node import appliance_argv
-from tests.integration.lab.boxes import INVENTORY, Boxes, nothing_is_left, traces, until
+from tests.integration.lab.boxes import INVENTORY, Boxes, nothing_is_left, traces, until, up
 
 pytestmark = [
     pytest.mark.root,
@@ -36,12 +36,8 @@ NOBODY = 65534
 
 @pytest.fixture(scope="module")
 def boxes() -> Iterator[Boxes]:
-    made = Boxes("thosts")
-    made.lab("down")
-    made.done("up")
-    yield made
-    made.lab("down")
-    assert nothing_is_left(made.name)
+    with up("thosts") as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from appliance.lab.hosts.desk import Desk
-from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.playbook import play
 from appliance.lab.hosts.provision import sign
 from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, Ground
-from appliance.lab.stories.left import look
 from appliance.lab.stories.replaced import replaced
 from appliance.lab.stories.upgraded import upgraded
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
-
-
-@pytest.fixture(scope="module")
-def ground(provisioned: Lab) -> Ground:
-    name = provisioned.plan.lab
-    ground = Ground(name, Path(provisioned.state.inventory), print, look(name))
-    ground.wait_until_safe(SERVICE, ORIGIN)
-    return ground
 
 
 def offer_nothing(desk: Desk) -> None:

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.playbook import play
-from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
-from appliance.lab.stories.left import look
+from appliance.lab.stories.ground import ORIGIN, Ground
 from appliance.lab.stories.revoked import revoked
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
-
-
-@pytest.fixture(scope="module")
-def ground(provisioned: Lab) -> Ground:
-    name = provisioned.plan.lab
-    ground = Ground(name, Path(provisioned.state.inventory), print, look(name))
-    ground.wait_until_safe(SERVICE, ORIGIN)
-    return ground
 
 
 def test_a_playbook_revokes_nobody_whom_the_key_holder_did_not(ground: Ground) -> None:

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.playbook import play_well
 from appliance.lab.stories.ground import ORIGIN, SERVICE, STANDBY, Ground
-from appliance.lab.stories.left import look
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
@@ -41,14 +39,6 @@ def lines_of(secret: bytes) -> list[bytes]:
     """The lines that nobody could have by chance."""
     lines = [line.strip() for line in secret.splitlines()]
     return [line for line in lines if len(line) >= LINE_BYTES_MIN and not line.startswith(OURS)]
-
-
-@pytest.fixture(scope="module")
-def ground(provisioned: Lab) -> Ground:
-    name = provisioned.plan.lab
-    ground = Ground(name, Path(provisioned.state.inventory), print, look(name))
-    ground.wait_until_safe(SERVICE, ORIGIN)
-    return ground
 
 
 @pytest.fixture(scope="module")

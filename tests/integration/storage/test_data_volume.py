@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from appliance.host.command import run
+from tests.unit.roles.loading import load_data_volume
 
 ROOT = Path(__file__).parents[3]
 MIB = 1 << 20
@@ -28,11 +28,7 @@ pytestmark = [
 @pytest.fixture
 def volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The program, with a folder of its own for /srv and for /dev/disk/by-id."""
-    spec = importlib.util.spec_from_file_location("data_volume", ROOT / "roles/storage/files/data_volume.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_data_volume()
     (tmp_path / "srv").mkdir()
     (tmp_path / "by-id").mkdir()
     monkeypatch.setattr(module, "PLACE", str(tmp_path / "srv"))

@@ -5,7 +5,6 @@ Only the mapping itself is left out: kernels of labs have no device-mapper.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 
 from appliance.host.command import run
+from tests.unit.roles.loading import load_data_volume
 
 ROOT = Path(__file__).parents[3]
 MIB = 1 << 20
@@ -43,12 +43,7 @@ pytestmark = [pytest.mark.root, needs("cryptsetup")]
 
 @pytest.fixture
 def volume() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("data_volume", ROOT / "roles/storage/files/data_volume.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_data_volume()
 
 
 @pytest.fixture

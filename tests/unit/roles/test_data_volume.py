@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.unit.roles.loading import load_data_volume
 
 ROOT = Path(__file__).parents[3]
 DISK = "/dev/disk/by-id/ata-NEW_1234"
 GIB = 1 << 30
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("data_volume", ROOT / "roles/storage/files/data_volume.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-volume = load()
+volume = load_data_volume()
 
 
 def asked(**changes: Any) -> dict[str, Any]:
