@@ -6,7 +6,7 @@ import secrets
 
 from appliance.backup.adopt import install_key, own_repository
 from appliance.backup.chain import Chain
-from appliance.backup.fetch import survey
+from appliance.backup.fetch import Survey, survey_all
 from appliance.backup.node import Node
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id
@@ -59,10 +59,14 @@ def check_is_named(node: Node) -> None:
 
 def history(node: Node, service: str) -> dict[str, int]:
     """Who of the peers that answer knows an epoch of `service`, and the newest that each knows."""
-    terms = node.bundle.terms(service)
-    peers = tuple(peer for peer in (*terms.holders, *terms.spares) if peer != node.name)
-    heads = survey(node, service, peers).heads
+    heads = survey_all(node, service).heads
     return {head.peer: max(grant.epoch for grant in head.grants) for head in heads if head.grants}
+
+
+def known_epochs(node: Node, service: str, found: Survey) -> frozenset[int]:
+    """Every epoch of `service` that a peer in `found`, this node's chain or its holding knows."""
+    at_peers = (grant.epoch for head in found.heads for grant in head.grants)
+    return frozenset((*at_peers, *chain_of(node, service).grants(), *node.holding(service).epochs()))
 
 
 def _refuse_history(node: Node, service: str) -> None:

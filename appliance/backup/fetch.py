@@ -72,6 +72,11 @@ def survey(node: Node, service: str, peers: tuple[str, ...], lines: Lines | None
     return Survey(heads, silent, _newest_held(node, service))
 
 
+def survey_all(node: Node, service: str) -> Survey:
+    """The same of every other holder and spare."""
+    return survey(node, service, node.bundle.terms(service).others(node.name))
+
+
 def _newest_held(node: Node, service: str) -> GenerationId | None:
     """The newest generation in this node's own holding; None when it holds none that proves itself."""
     holding = node.holding(service)
@@ -241,9 +246,7 @@ def fetch_newest(
 
     `wanted` names an older one, as "2.7" or by its full name: the last good one before an attack.
     """
-    terms = node.bundle.terms(service)
-    peers = tuple(peer for peer in (*terms.holders, *terms.spares) if peer != node.name)
-    survey_ = survey(node, service, peers)
+    survey_ = survey_all(node, service)
     own = frozenset(item.name for item in node.holding(service).stored() if item.held)
     name = _held_name(survey_, own, wanted) if wanted else survey_.newest().name
     errors = []

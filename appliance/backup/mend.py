@@ -54,8 +54,8 @@ def mend(node: Node, service: str) -> Mended:
         sealed = _newest(node, service)
         files, rotten = find_rotten(node, service)
         left = rotten
-        for peer in (*terms.holders, *terms.spares):
-            if left and peer != node.name:
+        for peer in terms.others(node.name):
+            if left:
                 try:
                     _mend_from(node, service, peer, sealed, left)
                 except ApplianceError as error:

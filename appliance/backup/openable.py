@@ -15,7 +15,7 @@ from pathlib import Path
 from appliance.backup.adopt import Locate, open_copy, own_repository
 from appliance.backup.begin import chain_of
 from appliance.backup.chain import Sealed
-from appliance.backup.fetch import Survey, fetch, fetch_newest, read_held, short_name, survey
+from appliance.backup.fetch import Survey, fetch, fetch_newest, read_held, short_name, survey_all
 from appliance.backup.node import Node
 from appliance.backup.resync import open_key, staging
 from appliance.borg.model import Repository
@@ -164,8 +164,7 @@ def _newest(node: Node, service: str) -> _Choice:
     """What is held here when nobody attests anything newer; else the newest, fetched from a peer that has it."""
     own = max((item.name for item in node.holding(service).stored() if item.held), default="")
     if own:
-        terms = node.bundle.terms(service)
-        found = survey(node, service, tuple(peer for peer in (*terms.holders, *terms.spares) if peer != node.name))
+        found = survey_all(node, service)
         if _attested(found) <= own:
             return _held_here(node, service, own, _told(node, service, found, own))
     sealed, found = fetch_newest(node, service, _staging(node, service))

@@ -15,9 +15,17 @@ import os
 import shutil
 
 from appliance.backup.adopt import free_name, install_key, own_repository
-from appliance.backup.begin import begin, chain_of, check_grant, create_repository, request, take_first_grant
+from appliance.backup.begin import (
+    begin,
+    chain_of,
+    check_grant,
+    create_repository,
+    known_epochs,
+    request,
+    take_first_grant,
+)
 from appliance.backup.chain import Chain
-from appliance.backup.fetch import fetch_papers, survey
+from appliance.backup.fetch import fetch_papers, survey_all
 from appliance.backup.lineage import remember
 from appliance.backup.node import Node
 from appliance.backup.vault.sealer_choice import sealer_of
@@ -105,10 +113,8 @@ def _check_ours(node: Node, service: str, chain: Chain) -> None:
 
 def _learn_history(node: Node, service: str, chain: Chain) -> int:
     """The highest epoch that anybody knows; a new machine gets the papers of all that was before, but no data."""
-    terms = node.bundle.terms(service)
-    found = survey(node, service, tuple(p for p in (*terms.holders, *terms.spares) if p != node.name))
-    known = {grant.epoch for head in found.heads for grant in head.grants}
-    known |= chain.grants().keys() | {*node.holding(service).epochs()}
+    found = survey_all(node, service)
+    known = known_epochs(node, service, found)
     ended = node.bundle.revoked.ended_epoch(service)
     if max(known, default=0) > ended:
         raise Refused(

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from appliance.backup.adopt import adopt
-from appliance.backup.begin import RECOVERY, chain_of, check_grant, request
+from appliance.backup.begin import RECOVERY, chain_of, check_grant, known_epochs, request
 from appliance.backup.chain import Sealed
 from appliance.backup.fetch import Survey, fetch_newest
 from appliance.backup.lineage import remember
@@ -38,8 +38,7 @@ def fetch_for_resync(node: Node, service: str, wanted: str | None = None) -> tup
 
 def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -> bytes:
     """The request for a grant above every epoch that any peer or this node knows."""
-    known = {grant.epoch for head in survey.heads for grant in head.grants}
-    known |= chain_of(node, service).grants().keys() | {*node.holding(service).epochs()}
+    known = known_epochs(node, service, survey)
     if 0 < max(known) <= node.bundle.revoked.ended_epoch(service):
         raise Refused(
             f"{service} is not continued: a node that was revoked could know its key.",

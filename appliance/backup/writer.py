@@ -141,12 +141,12 @@ def own_grant(node: Node, chain: Chain) -> Grant:
 
 def known_writer(node: Node, service: str) -> str:
     """Who writes `service` as far as it is known here: by the newest grant of the chain or the vault, or as planned."""
-    chain, holding = chain_of(node, service), node.holding(service)
-    newest = max((*chain.grants(), *holding.epochs()), default=0)
+    grants, holding = chain_of(node, service).grants(), node.holding(service)
+    newest = max((*grants, *holding.epochs()), default=0)
     if not newest:
         return node.bundle.terms(service).origin
-    if newest in chain.grants():
-        return chain.grants()[newest].writer
+    if newest in grants:
+        return grants[newest].writer
     return read_grant(holding.grant(newest), node.bundle.territory_key).writer
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from appliance.backup.begin import chain_of, check_grant, check_is_named, history
-from appliance.backup.fetch import Survey, short_name, survey
+from appliance.backup.fetch import Survey, short_name, survey_all
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here, key_of, offer_less
@@ -197,8 +197,7 @@ def _continued_text(shown: dict[str, Any]) -> str:
 
 
 def _show_survey(node: Node, service: str) -> int | None:
-    terms = node.bundle.terms(service)
-    found = survey(node, service, tuple(peer for peer in (*terms.holders, *terms.spares) if peer != node.name))
+    found = survey_all(node, service)
     newest = found.newest().name
     less = offer_less(node, service, found, newest)
     emit({"service": service, **text.survey_json(found, newest, less)}, text.survey_text(found, newest))

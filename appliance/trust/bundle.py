@@ -71,6 +71,10 @@ class Terms:
     def standbys(self) -> tuple[str, ...]:
         return self.service.standbys
 
+    def others(self, node: str) -> tuple[str, ...]:
+        """All who hold the service or may come to, in their order, but for `node`."""
+        return tuple(peer for peer in (*self.holders, *self.spares) if peer != node)
+
     @property
     def quota_bytes(self) -> int:
         """What all generations of the service may fill at one peer."""

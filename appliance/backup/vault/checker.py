@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
+from appliance.backup.vault.asking import ask
 from appliance.backup.vault.sealer_choice import helper
 from appliance.backup.vault.view import ViewChecked, check_here
-from appliance.backup.vault.wire import Channel
-from appliance.host import peer
-from appliance.units import DAY
-
-PATIENCE_SECONDS = DAY
-"""To read a terabyte takes hours, and nothing is said meanwhile. A helper that ends is noticed at once."""
 
 
 def check_view(node: Node, service: str, name: str | None = None) -> ViewChecked:
@@ -23,7 +16,8 @@ def check_view(node: Node, service: str, name: str | None = None) -> ViewChecked
     was sealed by the origin: older generations are not concerned by it.
     """
     socket = helper(node.layout, "checker")
-    found = _ask(socket, service, name) if socket else check_here(node, service, name)
+    said = {"service": service, "generation": name}
+    found = ViewChecked(**ask(socket, said)) if socket else check_here(node, service, name)
     node.journal.write(
         "vault-checked",
         service=service,
@@ -32,11 +26,3 @@ def check_view(node: Node, service: str, name: str | None = None) -> ViewChecked
         account=found.account,
     )
     return found
-
-
-def _ask(socket: Path, service: str, name: str | None) -> ViewChecked:
-    with peer.connect(socket) as connection:
-        peer.greet(connection)
-        channel = Channel(connection.fileno(), connection.fileno(), quiet_seconds=PATIENCE_SECONDS)
-        channel.write_frame({"service": service, "generation": name})
-        return ViewChecked(**channel.read_frame())

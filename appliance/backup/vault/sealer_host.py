@@ -12,21 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.backup.vault.asking import ask
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.relay import Relay
 from appliance.backup.vault.scrub import Budget, Scrubbed
 from appliance.backup.vault.sealer import Papers
 from appliance.backup.vault.thinning import Thinned
-from appliance.backup.vault.wire import Channel
-from appliance.host import peer
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
-from appliance.units import DAY
 
-PATIENCE_SECONDS = DAY
-"""A scrub or a pass of thinning takes its time, and says nothing until it ends. A helper that ends is noticed at
-once."""
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -87,12 +82,8 @@ class HostSealer:
         descriptors: Sequence[int] = (),
     ) -> dict[str, Any]:
         """The helper's answer; what it refuses is raised as the error it is."""
-        with peer.connect(self.socket) as connection:
-            peer.greet(connection, descriptors)
-            channel = Channel(connection.fileno(), connection.fileno(), quiet_seconds=PATIENCE_SECONDS)
-            channel.write_frame({"do": do, "service": service, "raw_bytes": len(raw), **said})
-            channel.write(raw)
-            return channel.read_frame()
+        frame = {"do": do, "service": service, "raw_bytes": len(raw), **said}
+        return ask(self.socket, frame, raw=raw, descriptors=descriptors)
 
 
 def _chain(grants: Iterable[Grant], headers: Iterable[Header]) -> dict[str, list[str]]:
