@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from appliance.backup.revoking import Renewal, renewals
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, check_writable, dry_run_option, naming, read_file, write_file
+from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say, table
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import Refused, UsageError
@@ -76,7 +76,7 @@ def revoke(
     check_writable(target)
     revocation = Revocation(name, member.keys, utc_text(now), reason)
     raw = _signed(before, revocation, _ended(Granted(key), found), key)
-    _confirm(_text(name, found), yes=yes)
+    confirm(_text(name, found), "Revoke its keys for ever?", yes=yes, what="a revocation")
     write_file(target, raw)
     emit(shown, f"{_text(name, found)}\n\nBundle {before.serial + 1} is signed: {target}")
     say(f"Next, on the control machine: ansible-playbook -i {folder} playbooks/revoke_node.yml -e node={name}")
@@ -115,16 +115,6 @@ def _signed(before: Bundle, revocation: Revocation, ended: Sequence[Ended], key:
         revoked=take_back(before.revoked, revocation, ended),
         ca=before.ca,
     )
-
-
-def _confirm(shown: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("a revocation is confirmed on a terminal, and there is none.", remedy="Say --yes.")
-    click.echo(shown, err=True)
-    if not click.confirm("Revoke its keys for ever?", err=True):
-        raise Refused("nothing was signed.")
 
 
 def _json(it: Renewal) -> dict[str, Any]:

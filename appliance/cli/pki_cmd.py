@@ -13,10 +13,11 @@ from typing import Any
 import click
 
 from appliance.cli.arguments import FILE_TYPE, dry_run_option, naming, read_file
+from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_layout
 from appliance.clock import SystemClock, utc_text
-from appliance.errors import Refused, UsageError
+from appliance.errors import UsageError
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.provision.authority import FOLDER, INTERMEDIATE, ROOT, Authority, Due, open_authority
 from appliance.provision.certificate import accept as accept_chain
@@ -100,7 +101,7 @@ def sign(folder: Path, root: Path, yes: bool, dry_run: bool) -> None:
     if dry_run:
         emit(shown, f"{text} would be signed.")
         return
-    _confirm(text, yes=yes)
+    confirm(f"{text}.", "Sign it?", yes=yes)
     if not root.exists() and (place / ROOT).exists():
         raise UsageError("the key of the root that is in use is missing.", where=str(root), remedy="Name it.")
     if not root.exists():
@@ -153,16 +154,6 @@ def _domain(folder: Path) -> str:
     from appliance.config.load import load
 
     return load(folder).domain
-
-
-def _confirm(text: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("this is confirmed on a terminal, and there is none.", remedy="Say --yes.")
-    click.echo(f"{text}.", err=True)
-    if not click.confirm("Sign it?", err=True):
-        raise Refused("nothing was signed.")
 
 
 def _json(found: Due) -> dict[str, Any]:

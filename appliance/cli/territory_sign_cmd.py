@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from appliance.cli.arguments import (
     read_file,
     write_file,
 )
+from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say
 from appliance.clock import SystemClock, utc_text
 from appliance.config.collected import merge, read_collected
@@ -135,7 +135,7 @@ def grant(requests: tuple[Path, ...], bundle: Path, key: Path, out: Path, yes: b
     shown = [_asked(it, answer, in_force) for it, answer in zip(asked, answers, strict=True)]
     if not dry_run:
         for answer, file, words in zip(answers, files, shown, strict=True):
-            _confirm(words, yes=yes)
+            confirm(words, "Sign this grant?", yes=yes, what="a grant")
             granted.save()
             write_file(file, answer.document.raw)
     values = [_grant_json(answer, file, dry_run) for answer, file in zip(answers, files, strict=True)]
@@ -288,13 +288,3 @@ def _asked(asked: GrantRequest, answer: Grant, in_force: Bundle) -> str:
             f"reason      {printable(asked.reason)}",
         )
     )
-
-
-def _confirm(shown: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("a grant is confirmed on a terminal, and there is none.", remedy="Say --yes.")
-    click.echo(shown, err=True)
-    if not click.confirm("Sign this grant?", err=True):
-        raise Refused("nothing was signed.")

@@ -1,0 +1,20 @@
+"""What a key holder is asked before something is signed: shown in full, and answered on a terminal or by --yes."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from appliance.errors import Refused, UsageError
+
+
+def confirm(shown: str, question: str, *, yes: bool, what: str = "this") -> None:
+    """Return when `question` about `shown` is answered with yes; raise Refused for a no, UsageError for no terminal."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{what} is confirmed on a terminal, and there is none.", remedy="Say --yes.")
+    click.echo(shown, err=True)
+    if not click.confirm(question, err=True):
+        raise Refused("nothing was signed.")
