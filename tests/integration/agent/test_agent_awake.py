@@ -27,18 +27,23 @@ def looked(node: ProcessNode) -> int:
     return lock.stat().st_mtime_ns if lock.exists() else 0
 
 
+def start(node: ProcessNode) -> None:
+    """Start the agent and wait until it says that it runs: its lock is there sooner, and its journal is not."""
+    node.start_agent()
+    log = node.layout.run / "agent.log"
+    wait_until(lambda: "runs" in log.read_text(), "it runs")
+
+
 def test_sighup_makes_it_look_at_once(idle: ProcessNode, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(EVERY_VARIABLE, "600")
-    idle.start_agent()
-    log = idle.layout.run / "agent.log"
-    wait_until(lambda: "runs" in log.read_text(), "it runs")
+    start(idle)
     before = looked(idle)
     os.kill(agent_of(idle).pid, signal.SIGHUP)
     wait_until(lambda: looked(idle) > before, "it has looked again")
 
 
 def test_a_bundle_that_cannot_be_read_is_told_once_and_waited_for(idle: ProcessNode) -> None:
-    idle.start_agent()
+    start(idle)
     wait_until(lambda: looked(idle), "it has looked")
     good = idle.layout.bundle.read_bytes()
     write_atomic(idle.layout.bundle, b"rubbish")
