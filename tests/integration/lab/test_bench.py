@@ -26,6 +26,7 @@ FIGURES_OF_THE_ISSUE = {
     "handover",
     "cut",
     "whole",
+    "whole-fetched",
     "file-wall",
     "file-ratio",
     "agent-memory",
