@@ -12,7 +12,7 @@ import pytest
 from appliance.backup.door import vault_command, write_door
 from appliance.backup.vault.wire import COMMAND
 from appliance.errors import Forbidden, NotFound
-from tests.unit.backup.vault.desk import HOLDER, ORIGIN, Desk
+from tests.integration.desk.desk import HOLDER, ORIGIN, Desk
 
 OWNED = "import sys; sys.exit(99)\n"
 

@@ -23,8 +23,8 @@ from appliance.backup.writer import current_targets, push_newest
 from appliance.errors import ApplianceError, Unreachable
 from appliance.lab.demo.whole import prove_whole
 from appliance.units import HOUR
-from tests.unit.backup.in_process import World, counter_of
-from tests.unit.backup.vault.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk
+from tests.integration.desk.in_process import World, counter_of
 
 PEERS = (STANDBY, HOLDER, SPARE)
 GENERATIONS_MAX = 12

@@ -21,7 +21,7 @@ from pathlib import Path
 from appliance.backup.node import Node, open_node
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.sealer_choice import sealer_of
-from tests.unit.backup.vault.desk import HOLDER, Desk
+from tests.integration.desk.desk import HOLDER, Desk
 
 NODE, RECEIVER, SEALED, NOBODY = 61_001, 61_002, 61_003, 61_009
 CODE = Path(__file__).parents[3]

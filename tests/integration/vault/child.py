@@ -14,7 +14,7 @@ from typing import Any
 
 from appliance.backup.vault.session import open_channel, serve
 from appliance.backup.vault.wire import Channel
-from tests.unit.backup.vault.desk import HOLDER, ORIGIN, Desk
+from tests.integration.desk.desk import HOLDER, ORIGIN, Desk
 
 STEPS = ("open", "mkdir", "fsync", "fchmod", "chmod", "link", "rename", "unlink", "truncate", "ftruncate")
 

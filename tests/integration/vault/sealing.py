@@ -13,8 +13,8 @@ from appliance.backup.vault.relay import Relay
 from appliance.backup.vault.sealer import Sealer
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant
+from tests.integration.desk.desk import HOLDER, SERVICE, Generation
 from tests.integration.vault.accounts import Place
-from tests.unit.backup.vault.desk import HOLDER, SERVICE, Generation
 
 
 def offer_of(node: Node, made: Sequence[Generation], grants: Sequence[Grant], listing: bytes | None = None) -> Offer:

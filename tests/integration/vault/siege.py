@@ -21,7 +21,7 @@ from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.generation import Entry, make_header, read_header, render_list
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.signed import digest_of
-from tests.unit.backup.vault.desk import Generation
+from tests.integration.desk.desk import Generation
 
 SERVICE = "docs-a"
 PEERS = ("hermitage", "commune-b")

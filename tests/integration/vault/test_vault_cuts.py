@@ -14,8 +14,8 @@ from appliance.backup.vault.wire import Channel
 from appliance.errors import Unreachable
 from appliance.trust.grant import Grant
 from appliance.units import MIB
+from tests.integration.desk.desk import HOLDER, Desk, Generation, assert_whole, head, offer
 from tests.integration.vault.child import die_after_bytes, die_at_step, vault_child
-from tests.unit.backup.vault.desk import HOLDER, Desk, Generation, assert_whole, head, offer
 
 RESENT_MAX = MIB
 

@@ -14,8 +14,8 @@ from appliance.backup.vault import receive
 from appliance.errors import ApplianceError, NoSpace
 from appliance.trust.grant import Grant
 from appliance.units import MIB
+from tests.integration.desk.desk import HOLDER, SERVICE, Desk, Generation, assert_whole, head, push
 from tests.integration.vault.child import Child, vault_child
-from tests.unit.backup.vault.desk import HOLDER, SERVICE, Desk, Generation, assert_whole, head, push
 
 TMPFS_BYTES = 6 * MIB
 

@@ -32,8 +32,8 @@ from appliance.trust.act import make_act
 from appliance.trust.grant import make_request
 from appliance.trust.keys import load_key
 from appliance.units import DAY
+from tests.integration.desk.desk import offer, push
 from tests.integration.vault.siege import SERVICE, Siege
-from tests.unit.backup.vault.desk import offer, push
 
 STANDBY, BLIND, SPARE, ORIGIN = "hermitage", "commune-b", "commune-c", "commune-a"
 

@@ -20,8 +20,8 @@ from appliance.trust.generation import NO_PARENT, Entry
 from appliance.trust.grant import make_grant, make_request, read_grant, read_request
 from appliance.trust.keys import create_key, load_key, public_line
 from appliance.units import GIB, MIB
+from tests.integration.desk.desk import ask, head, offer, push
 from tests.integration.vault.siege import SERVICE, Session, Siege
-from tests.unit.backup.vault.desk import ask, head, offer, push
 
 PEER = "commune-b"
 

@@ -22,7 +22,7 @@ from appliance.backup.vault.thinning import thin_holding
 from appliance.errors import ApplianceError
 from appliance.trust.grant import Grant
 from appliance.units import DAY, HOUR
-from tests.unit.backup.vault.desk import (
+from tests.integration.desk.desk import (
     HOLDER,
     ORIGIN,
     SERVICE,

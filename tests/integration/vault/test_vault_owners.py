@@ -14,9 +14,9 @@ from appliance.backup.vault.call import Call
 from appliance.backup.vault.receive import not_at_hand
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.wire import Channel
+from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Generation
 from tests.integration.vault.accounts import NODE, RECEIVER, Place, as_account, host
 from tests.integration.vault.sealing import push
-from tests.unit.backup.vault.desk import HOLDER, SERVICE, STANDBY, Generation
 
 pytestmark = pytest.mark.root
 

@@ -22,9 +22,9 @@ from appliance.host.files import write_atomic
 from appliance.trust.grant import Grant, make_grant, make_request, read_request
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.receipt import make_receipt
+from tests.integration.desk.desk import HOLDER, REPOSITORY, SERVICE, STANDBY, STRANGER, TIME, Generation
 from tests.integration.vault.accounts import NOBODY, NODE, RECEIVER, Place, as_account, host
 from tests.integration.vault.sealing import held, offer_of, push, receive
-from tests.unit.backup.vault.desk import HOLDER, REPOSITORY, SERVICE, STANDBY, STRANGER, TIME, Generation
 
 pytestmark = pytest.mark.root
 ASKED: dict[str, Callable[[Node, Sealer], object]] = {

@@ -19,9 +19,9 @@ from appliance.trust.grant import Grant
 from appliance.trust.keys import load_key
 from appliance.trust.receipt import Receipt, make_receipt, read_receipt
 from appliance.units import DAY
+from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, TIME, Desk, Generation
 from tests.integration.vault.accounts import Place, host
 from tests.integration.vault.sealing import held, offer_of, pass_time, push, receive, rot
-from tests.unit.backup.vault.desk import HOLDER, SERVICE, STANDBY, TIME, Desk, Generation
 
 
 @pytest.fixture(params=["here", pytest.param("host", marks=pytest.mark.root)])

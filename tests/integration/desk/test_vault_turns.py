@@ -16,7 +16,7 @@ from appliance.backup.vault import turn as turns
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.turn import Rank, announce, turn
 from appliance.errors import ApplianceError, Busy
-from tests.unit.backup.vault.desk import HOLDER, ORIGIN, STANDBY, Desk, assert_whole, offer, push
+from tests.integration.desk.desk import HOLDER, ORIGIN, STANDBY, Desk, assert_whole, offer, push
 
 WHAT = "the vault's share of docs-a"
 # Another process that takes the turn, says its rank if it is given one, tells that it has it and waits.

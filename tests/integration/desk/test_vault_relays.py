@@ -11,7 +11,7 @@ from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused
 from appliance.trust.keys import load_key
 from appliance.trust.receipt import make_receipt, read_receipt
 from appliance.units import DAY
-from tests.unit.backup.vault.desk import (
+from tests.integration.desk.desk import (
     HOLDER,
     ORIGIN,
     SERVICE,

@@ -9,7 +9,7 @@ import pytest
 from appliance.backup.vault import watch
 from appliance.errors import Forbidden
 from appliance.trust.keys import create_keys
-from tests.unit.backup.vault.desk import HOLDER, ORIGIN, STRANGER, Desk
+from tests.integration.desk.desk import HOLDER, ORIGIN, STRANGER, Desk
 
 
 @pytest.fixture(autouse=True)

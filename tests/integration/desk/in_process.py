@@ -33,7 +33,7 @@ from appliance.secret import Secret
 from appliance.trust.grant import read_request
 from appliance.trust.granted import Granted
 from appliance.trust.keys import load_key
-from tests.unit.backup.vault.desk import ORIGIN, REPOSITORY, SERVICE, Desk
+from tests.integration.desk.desk import ORIGIN, REPOSITORY, SERVICE, Desk
 
 QUIET_SECONDS = 20
 KEY = ServiceKey(Secret(b"phrase"), Secret(f"BORG_KEY {REPOSITORY}\n".encode()))

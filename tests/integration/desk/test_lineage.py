@@ -14,8 +14,8 @@ from appliance.backup.begin import chain_of
 from appliance.backup.lineage import prove, remember
 from appliance.backup.writer import push_newest
 from appliance.errors import Refused
-from tests.unit.backup.in_process import World
-from tests.unit.backup.vault.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk
+from tests.integration.desk.in_process import World
 
 ALL = frozenset({STANDBY, HOLDER, SPARE})
 

@@ -10,8 +10,8 @@ import pytest
 from appliance.backup import peers
 from appliance.backup.mend import find_rotten, mend
 from appliance.backup.seal import RottenSegment, will_compact
-from tests.unit.backup.in_process import World
-from tests.unit.backup.vault.desk import HOLDER, ORIGIN, SERVICE, Desk
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk
+from tests.integration.desk.in_process import World
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from appliance.backup.vault.obey import losing_sides
 from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.trust.grant import Grant
 from appliance.units import DAY, MIB
-from tests.unit.backup.vault.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, ask, head, push
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, ask, head, push
 
 BIG = b"x" * MIB
 

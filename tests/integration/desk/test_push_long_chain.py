@@ -10,8 +10,8 @@ from appliance.backup import ahead, peers
 from appliance.backup.begin import chain_of
 from appliance.backup.vault import session
 from appliance.backup.writer import push_newest
-from tests.unit.backup.in_process import World
-from tests.unit.backup.vault.desk import HOLDER, ORIGIN, SERVICE, Desk, Generation
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk, Generation
+from tests.integration.desk.in_process import World
 
 FRAME_BYTES_MAX = 64 * 1024
 HEADERS = 250

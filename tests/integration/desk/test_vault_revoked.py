@@ -9,7 +9,7 @@ import pytest
 from appliance.errors import NoSpace, Refused
 from appliance.trust.revocation import Revoked
 from appliance.units import GIB, MIB
-from tests.unit.backup.vault.desk import Desk, assert_whole
+from tests.integration.desk.desk import Desk, assert_whole
 
 ENDED = Revoked((), {"docs-a": 2})
 NEW = "cd" * 32

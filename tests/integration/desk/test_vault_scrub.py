@@ -15,7 +15,7 @@ from appliance.backup.vault.damage import MISSING, ROTTEN, Damage
 from appliance.backup.vault.evidence import LINK
 from appliance.backup.vault.scrub import Budget, Scrubbed, scrub
 from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Holding
-from tests.unit.backup.vault.desk import HOLDER, SERVICE, STANDBY, Desk, Generation, assert_whole, head
+from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Desk, Generation, assert_whole, head
 
 
 @dataclass

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.backup.vault.desk import Desk, Generation
-from tests.unit.backup.vault.history import days_of
+from tests.integration.desk.desk import Desk, Generation
+from tests.integration.desk.history import days_of
+from tests.no_fsync import no_fsync
+
+__all__ = ("no_fsync",)
 
 
 @pytest.fixture(scope="session")

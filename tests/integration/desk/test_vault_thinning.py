@@ -15,7 +15,7 @@ from appliance.backup.vault.store import BUCKET, HEADER, LIST, RECEIPT, Holding
 from appliance.backup.vault.thinning import Thinned
 from appliance.backup.vault.turn import turn
 from appliance.units import DAY, HOUR
-from tests.unit.backup.vault.desk import (
+from tests.integration.desk.desk import (
     HOLDER,
     ORIGIN,
     SERVICE,
@@ -24,7 +24,7 @@ from tests.unit.backup.vault.desk import (
     Generation,
     offer,
 )
-from tests.unit.backup.vault.history import days_of, held_here, thin_here
+from tests.integration.desk.history import days_of, held_here, thin_here
 
 
 def test_nothing_younger_than_the_lock_is_touched(desk: Desk, history: list[Generation]) -> None:

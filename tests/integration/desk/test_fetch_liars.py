@@ -16,8 +16,8 @@ from appliance.backup.vault.call import Call
 from appliance.backup.vault.limits import HEADERS_MAX, LISTING_BYTES_MAX
 from appliance.errors import IntegrityError
 from appliance.trust.grant import read_grant
-from tests.unit.backup.in_process import World
-from tests.unit.backup.vault.desk import ORIGIN, SERVICE, STANDBY, Desk
+from tests.integration.desk.desk import ORIGIN, SERVICE, STANDBY, Desk
+from tests.integration.desk.in_process import World
 
 OLDER = "the older one"
 WITHOUT_GRANTS = {"grants": []}

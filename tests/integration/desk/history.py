@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.backup.vault.thinning import Thinned, thin_holding
 from appliance.units import DAY
-from tests.unit.backup.vault.desk import HOLDER, SERVICE, Desk, Generation, assert_whole
+from tests.integration.desk.desk import HOLDER, SERVICE, Desk, Generation, assert_whole
 
 
 def thin_here(desk: Desk) -> Thinned:

@@ -9,7 +9,7 @@ import pytest
 from appliance.backup.targets import keep_act
 from appliance.backup.vault import freeze
 from appliance.units import DAY
-from tests.unit.backup.vault.desk import (
+from tests.integration.desk.desk import (
     HOLDER,
     ORIGIN,
     SERVICE,
@@ -17,7 +17,7 @@ from tests.unit.backup.vault.desk import (
     Desk,
     Generation,
 )
-from tests.unit.backup.vault.history import held_here, thin_here
+from tests.integration.desk.history import held_here, thin_here
 
 # Frozen
 

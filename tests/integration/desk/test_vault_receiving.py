@@ -14,7 +14,7 @@ from appliance.backup.vault.flow import ACKNOWLEDGED_AT_ONCE_BYTES
 from appliance.errors import ApplianceError, IntegrityError, NoSpace, Refused
 from appliance.trust.receipt import read_receipt
 from appliance.units import DAY, GIB, MIB
-from tests.unit.backup.vault.desk import (
+from tests.integration.desk.desk import (
     HOLDER,
     ORIGIN,
     STANDBY,

@@ -8,7 +8,7 @@ from appliance.backup.alarms import alarm_of
 from appliance.backup.exchange import Findings
 from appliance.backup.vault.freeze import why_frozen
 from appliance.units import DAY
-from tests.unit.backup.vault.desk import HOLDER, SERVICE, STANDBY, Desk
+from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Desk
 
 NOTHING: dict[str, Any] = {
     "answered": (STANDBY,),

@@ -9,7 +9,7 @@ from appliance.backup.vault.session import VERBS
 from appliance.errors import Forbidden, Refused
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
-from tests.unit.backup.vault.desk import HOLDER, MONITOR, NAMES, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, Desk
+from tests.integration.desk.desk import HOLDER, MONITOR, NAMES, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, Desk
 
 UNKNOWN = "nobody"
 NOBODY_YET = ""

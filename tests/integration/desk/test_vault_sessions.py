@@ -11,7 +11,7 @@ import pytest
 from appliance.backup.vault import give
 from appliance.backup.vault.session import SESSIONS_PER_CALLER_MAX
 from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NotFound, Refused
-from tests.unit.backup.vault.desk import (
+from tests.integration.desk.desk import (
     HOLDER,
     MONITOR,
     ORIGIN,

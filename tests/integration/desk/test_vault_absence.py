@@ -12,7 +12,7 @@ from appliance.errors import Refused
 from appliance.trust.absence import make_absence
 from appliance.trust.keys import load_key
 from appliance.units import DAY, HOUR
-from tests.unit.backup.vault.desk import (
+from tests.integration.desk.desk import (
     HOLDER,
     ORIGIN,
     SERVICE,
