@@ -167,15 +167,19 @@ def _back_up(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wi
         return
     attempt = view.last(BackUp.kind, written.service)
     answer = due(written.schedule, last_backup(written, attempt, now), now.wall, view.timezone)
+    if written.taken_over:
+        answer = Due(now.wall, f"generation {written.newest} is of the writer before this one")
     wanted = 0.0 if isinstance(answer, Due) else answer.next_utc_seconds - now.wall
     work = BackUp(written.service, answer.reason)
     yield _Wish(max(wanted, _held_back(BackUp.kind, attempt, now, pace)), work)
 
 
 def _push(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
-    """A newest generation that somebody lacks, unless work in progress is bringing it."""
+    """A newest generation of this writer that somebody lacks, unless work in progress is bringing it."""
     missing = written.missing
-    if not missing or view.runs(Push.kind, written.service) or view.runs(BackUp.kind, written.service):
+    if not missing or written.taken_over:
+        return
+    if view.runs(Push.kind, written.service) or view.runs(BackUp.kind, written.service):
         return
     waits = [_held_back(Push.kind, view.last(Push.kind, written.service, peer), now, pace) for peer in missing]
     reason = f"generation {written.newest} is not yet at {', '.join(missing)}"

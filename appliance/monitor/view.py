@@ -26,9 +26,12 @@ class Generation:
     name: str
     time: float
 
+    @property
+    def epoch(self) -> int:
+        return int(self.name.split(".")[0])
+
     def __str__(self) -> str:
-        epoch, sequence, _ = self.name.split(".")
-        return f"{int(epoch)}.{int(sequence)}"
+        return f"{self.epoch}.{int(self.name.split('.')[1])}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ class Written:
     def ours(self) -> bool:
         """Whether this node may write it."""
         return self.grant is not None and self.grant.ours
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether the newest generation is of an epoch before this node's own: no vault takes it from this one."""
+        return self.ours and self.grant is not None and self.newest is not None and self.newest.epoch < self.grant.epoch
 
     @property
     def missing(self) -> tuple[str, ...]:

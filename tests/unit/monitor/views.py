@@ -31,7 +31,8 @@ def generation(moment: Now, sequence: int, ago: str) -> Generation:
 
 
 def written(moment: Now, words: Mapping[str, Any]) -> Written:
-    """`words`: service, every or daily, sequence and sealed (how long ago), at (peers that have it), grant."""
+    """`words`: service, every or daily, sequence and sealed (how long ago), at (peers that have it), grant,
+    epoch (of the grant; generations are of epoch 2)."""
     every = 0 if "daily" in words else words.get("every", 1)
     sequence, at = words.get("sequence", 0), tuple(words.get("at", PEERS))
     grant = words.get("grant", "commune-a")
@@ -44,7 +45,7 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         rpo_seconds=int(parse_duration(words.get("rpo", "1d"))),
         origin=True,
         begun=words.get("begun", True),
-        grant=Grant(2, grant, grant == "commune-a" and "old_keys" not in words) if grant else None,
+        grant=Grant(words.get("epoch", 2), grant, grant == "commune-a" and "old_keys" not in words) if grant else None,
         targets=PEERS,
         newest=newest,
         generations=sequence,
