@@ -15,13 +15,15 @@ from appliance.lab.hosts.places import LabPlaces
 from appliance.lab.hosts.plan import SSH_PORT, Node, Plan
 
 ANSWER_SECONDS_MAX = 1.0
+_HEARD = (b"SSH-", b"Not ")
+"""How a greeting begins, and "Not allowed at this time": who often looks without logging in is kept waiting a while."""
 
 
 def answers(plan: Plan, node: Node) -> bool:
-    """Whether the node's sshd greets."""
+    """Whether the node's sshd is there."""
     try:
         with netns.connect(plan.core, str(node.address), SSH_PORT, ANSWER_SECONDS_MAX) as connection:
-            return connection.recv(4, socket.MSG_WAITALL) == b"SSH-"
+            return connection.recv(4, socket.MSG_WAITALL) in _HEARD
     except OSError:
         return False
 

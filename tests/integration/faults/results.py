@@ -64,7 +64,7 @@ class Results:
             "lost: every acknowledged generation whole where its receipt was signed, the newest restored identical",
             "from each peer, no counter used twice, one chain, no lock left.",
             "",
-            f"- commit `{self.commit}`, seed {seed}: `make soak SUITE={self.name} N={len(runs)} SEED={seed}`",
+            f"- commit `{self.commit}`, seed {seed}: `make soak SUITE=soak_{self.name} N={len(runs)} SEED={seed}`",
             f"- machine: {here['cores']} cores, {here['processor']}, {here['memory']}, kernel {here['kernel']}",
             f"- {sum(it['seconds'] for it in runs.values()):.0f} s in all",
             "",

@@ -1,8 +1,8 @@
 """Seeded runs of a fault or two: kill -9 of a backup, of borg, of a whole process group, of sshd, at a step, a byte or
 a moment drawn from the seed; then one run that heals, and a look for anything lost.
 
-`make test` draws a few from the seed of the day; `make soak SUITE=kills N=200` goes on where it stopped and writes down
-what came of it below docs/results.
+`make test` draws a few from the seed of the day; `make soak SUITE=soak_kills N=200` goes on where it stopped and writes
+down what came of it below docs/results.
 """
 
 from __future__ import annotations
