@@ -62,6 +62,7 @@ def _join(one: tuple[int, str], two: tuple[int, str]) -> None:
     joined = (status.st_dev, status.st_ino) == (present.st_dev, present.st_ino)
     if joined or status.st_dev != present.st_dev or not same_file(status, present):
         return
+    folder = os.stat(there)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(OUR_MARK, dir_fd=there)
     try:
@@ -71,3 +72,4 @@ def _join(one: tuple[int, str], two: tuple[int, str]) -> None:
             raise
         return
     os.rename(OUR_MARK, other, src_dir_fd=there, dst_dir_fd=there)
+    os.utime(there, ns=(folder.st_atime_ns, folder.st_mtime_ns))

@@ -46,6 +46,12 @@ def test_copies_become_names_of_one_file_and_again_changes_nothing(stage: Path, 
         assert sorted(os.listdir(live)) == ["a", "alone", "b", "c"]
 
 
+def test_folders_keep_their_times(stage: Path, live: Path) -> None:
+    before = {folder: (live / folder).stat().st_mtime_ns for folder in ("a", "b", ".")}
+    join(live, groups_of(stage))
+    assert {folder: (live / folder).stat().st_mtime_ns for folder in before} == before
+
+
 def test_what_was_written_meanwhile_stays(stage: Path, live: Path) -> None:
     (live / "b/f").write_text("an hour of work")
     join(live, groups_of(stage))
