@@ -57,11 +57,11 @@ def _let_somebody_in(ground: Ground) -> None:
     ground.back_up(f"appliance-{ORIGIN}")
 
 
-def wipe(ground: Ground) -> None:
-    """Another box stands where the origin stood: an empty disk, another host key, root's SSH."""
+def wipe(ground: Ground, name: str = ORIGIN) -> None:
+    """Another box stands where that node stood: an empty disk, another host key, root's SSH."""
     lab = ground.lab
     with changing(ground.places, ground.name):
-        node = lab.plan.node(ORIGIN)
+        node = lab.plan.node(name)
         labs.wipe(lab, node)
         labs.power_on(lab, node)
         labs.wait_for_ssh(lab, (node,))

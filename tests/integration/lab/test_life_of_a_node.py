@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from appliance.lab.hosts.desk import Desk
+from appliance.lab.hosts.lab import host_keys
 from appliance.lab.hosts.playbook import play
-from appliance.lab.hosts.provision import sign
+from appliance.lab.hosts.provision import grant, sign
 from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, Ground
-from appliance.lab.stories.replaced import replaced
+from appliance.lab.stories.replaced import replaced, wipe
 from appliance.lab.stories.upgraded import upgraded
+from appliance.trust.signed import fingerprint
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
@@ -30,6 +32,20 @@ def test_an_upgrade_stops_at_the_first_node_that_is_not_well(ground: Ground) -> 
     assert "it stopped at" in upgraded(ground)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ssh", "mesh", "tls"])
+def test_a_node_goes_on_with_other_keys(ground: Ground, kind: str) -> None:
+    rotate = ("rotate_keys", "-e", f"kind={kind}", "-e", f"node={ORIGIN}")
+    made = play(ground.desk, *rotate)
+    assert made.exit_code == 0, made.tail()
+    assert "waits for its keys to be signed" in made.text
+    assert sign(ground.lab, ground.desk)
+    taken = play(ground.desk, *rotate)
+    assert taken.exit_code == 0, taken.tail()
+    ground.back_up(SERVICE)
+    assert ground.wait_until_safe(SERVICE, ORIGIN)["safety"]["safe"]
+
+
 def test_a_node_goes_only_when_nobody_counts_on_it_any_more(ground: Ground) -> None:
     lab, desk = ground.lab, ground.desk
     leave = ("remove_node", "-e", f"node={BLIND}")
@@ -48,3 +64,28 @@ def test_a_node_goes_only_when_nobody_counts_on_it_any_more(ground: Ground) -> N
     for unit in ("appliance-agent.service", "appliance-vault.socket"):
         assert ground.refused(BLIND, "systemctl", "is-active", unit, ">&2") == "inactive"
     assert ground.wait_until_safe(SERVICE, ORIGIN)["safety"]["safe"]
+
+
+@pytest.mark.slow
+def test_a_commune_that_left_joins_as_a_new_one(ground: Ground) -> None:
+    """After the test above. Its site goes out of the file, its box comes bare, and is met, signed for and granted."""
+    lab, desk = ground.lab, ground.desk
+    file = desk.inventory / "territory.yml"
+    with_it = file.read_text().replace("offered: 0", "offered: 8G")
+    begin, end = (with_it.index(f"  {site}:\n    title") for site in ("commune-b", "commune-c"))
+    file.write_text(with_it[:begin] + with_it[end:])
+    assert sign(lab, desk)
+    assert play(desk, "site").exit_code == 0
+
+    wipe(ground, BLIND)
+    file.write_text(with_it)
+    join = ("add_node", "-e", f"node={BLIND}", "-e", f"fingerprint={fingerprint(host_keys(lab)[BLIND])}")
+    for answer in (sign, grant):
+        played = play(desk, *join)
+        assert played.exit_code == 0, played.tail()
+        assert answer(lab, desk), f"nothing waits for {answer.__name__}: {played.tail()}"
+    joined = play(desk, *join)
+    assert joined.exit_code == 0, joined.tail()
+    own = f"appliance-{BLIND}"
+    ground.did(BLIND, "appliance", "backup", "run", own)
+    assert ground.wait_until_safe(own, BLIND)["safety"]["safe"]
