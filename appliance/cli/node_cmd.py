@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import shlex
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -20,16 +20,16 @@ from appliance.cli.node_meet_cmd import meet
 from appliance.cli.node_mesh_cmd import mesh
 from appliance.cli.node_revoke_cmd import revoke
 from appliance.cli.node_rotate_cmd import rotate
+from appliance.cli.node_settle_cmd import settle
 from appliance.cli.node_snapshot_cmd import snapshot
 from appliance.cli.output import SCHEMA, emit, say
+from appliance.cli.territory_key import public_line, territory_key_option
 from appliance.cli.this_node import this_layout
-from appliance.config.collected import ssh_line
-from appliance.errors import UsageError
-from appliance.host.layout import NodeLayout, state_of_this_host
-from appliance.host.ssh import machine_key, write_server_config
+from appliance.host.layout import NodeLayout
+from appliance.host.ssh import write_server_config
 from appliance.trust import rotation
 from appliance.trust.bundle import accept_bundle, load_bundle, read_bundle
-from appliance.trust.identity import Identity, create_identity, load_identity
+from appliance.trust.identity import Identity, create_identity, load_identity, shown_keys
 from appliance.trust.keys import PublicKeys
 from appliance.trust.signed import fingerprint
 
@@ -47,11 +47,12 @@ node.add_command(collect)
 node.add_command(leave)
 node.add_command(revoke)
 node.add_command(rotate)
+node.add_command(settle)
 
 
 @node.command()
 @click.argument("name", type=NAME_TYPE)
-@click.option("--territory-key", required=True, metavar="FILE|LINE", help="The territory's public key: ssh-ed25519 ...")
+@territory_key_option
 @dry_run_option
 def init(name: str, territory_key: str, dry_run: bool) -> None:
     """Make this machine the node NAME: its keys, and the territory key that it will believe for ever.
@@ -60,7 +61,7 @@ def init(name: str, territory_key: str, dry_run: bool) -> None:
     contact. Calling again with the same words changes nothing.
     """
     layout = this_layout()
-    pinned = _public_line(territory_key)
+    pinned = public_line(territory_key)
     if dry_run:
         emit({"node": name, "keys": None}, f"{name} would be made in {layout.root}, for {fingerprint(pinned)}.")
         return
@@ -80,7 +81,7 @@ def keys(user: str | None) -> None:
         "schema": SCHEMA,
         "node": load_identity(layout).name,
         "user": user or getpass.getuser(),
-        "keys": asdict(_public_keys(layout)),
+        "keys": asdict(shown_keys(layout)),
     }
     click.echo(json.dumps(shown))
 
@@ -103,7 +104,7 @@ def accept(bundle: Path, dry_run: bool) -> None:
     data = {
         "serial": offered.serial,
         "before": present,
-        "member": member is not None and member.keys == _public_keys(layout),
+        "member": member is not None and member.keys == shown_keys(layout),
         "accepted": not dry_run,
     }
     if dry_run:
@@ -144,7 +145,7 @@ def show() -> None:
     """Show who this node is, its bundle, and what it writes, may open and holds."""
     layout = this_layout()
     identity = load_identity(layout)
-    shown = _public_keys(layout)
+    shown = shown_keys(layout)
     opened = open_node(layout.root) if layout.bundle.exists() else None
     part = _part(opened) if opened else {"origin_of": [], "standby_of": [], "holds": [], "spare_for": []}
     serial = opened.bundle.serial if opened else None
@@ -202,20 +203,3 @@ def _say_next(opened: Node) -> None:
             request = f"{name}.request"
             say(f"Next, if {name} is new: {command('backup', 'begin', name, '--out', request)}")
             say(f"If this node replaces another: {command('backup', 'resync', name, '--request', request)}")
-
-
-def _public_keys(layout: NodeLayout) -> PublicKeys:
-    """Its keys as others shall know them, the next ones where it has any; the door of a host is the machine's own
-    sshd."""
-    found = rotation.shown(layout.keys)
-    return replace(found, host=machine_key()) if layout.root == state_of_this_host() else found
-
-
-def _public_line(text: str) -> str:
-    """The key line that somebody gave, or that is in the file they named."""
-    if text.startswith("ssh-"):
-        return ssh_line(text)
-    try:
-        return ssh_line(read_file(Path(text)).decode("utf-8").strip())
-    except (UnicodeDecodeError, UsageError) as error:
-        raise UsageError("this is no Ed25519 public key.", where=text, remedy="Name the .pub file.") from error

@@ -3,6 +3,8 @@
 Root starts the same program again as that account and gives up everything but what putting files back needs: to read
 and write what is others', and to give a file its owner, mode, attributes and kind. It can then neither load a module,
 nor change an address, nor end another's process. setpriv does it, since it sets all of it or starts nothing.
+
+A verb that stays root works as that account for a while where it looks into such a folder: `as_owner`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.errors import Refused
@@ -34,6 +37,30 @@ def step_down_to_owner(folder: Path) -> None:
     account = _account(owner, folder)
     argv = (sys.executable, *sys.orig_argv[1:])
     os.execvpe("setpriv", setpriv(account, argv), environment(account, os.environ))
+
+
+@contextmanager
+def as_owner(folder: Path) -> Iterator[None]:
+    """Work as the account that owns `folder`, without any power of root's, and be root again afterwards.
+
+    So no link in that folder leads to what the account may not read, and what is made there is the account's. A program
+    that is started meanwhile stays that account. Nothing happens when this process is not root's, or `folder` is, or
+    is not there yet.
+    """
+    owner = folder.stat().st_uid if folder.exists() else _ROOT
+    if os.geteuid() != _ROOT or owner == _ROOT:
+        yield
+        return
+    account, groups = _account(owner, folder), os.getgroups()
+    try:
+        os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
+        os.setresgid(account.pw_gid, account.pw_gid, _ROOT)
+        os.setresuid(account.pw_uid, account.pw_uid, _ROOT)
+        yield
+    finally:
+        os.setresuid(_ROOT, _ROOT, _ROOT)
+        os.setresgid(_ROOT, _ROOT, _ROOT)
+        os.setgroups(groups)
 
 
 def setpriv(account: pwd.struct_passwd, argv: Sequence[str]) -> tuple[str, ...]:

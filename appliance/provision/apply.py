@@ -182,7 +182,11 @@ def _write(path: Path, data: bytes, mode: int, owner: str, group: str) -> None:
 
 def _number(name: str, find: Callable[[str], Sequence[Any]]) -> int:
     """The number of an account or a group by its name; what had no name is known by its number."""
-    return int(name) if name.isdigit() else int(find(name)[2])
+    try:
+        return int(name) if name.isdigit() else int(find(name)[2])
+    except KeyError as error:
+        remedy = "Install the package of the appliance, which makes its accounts."
+        raise ApplianceError(f"this machine has no account or group {name}.", remedy=remedy) from error
 
 
 def _make_folder(host: Host, folder: OwnedFolder) -> None:

@@ -58,7 +58,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a host (one of PARTS) as it should be; `warnings` say what cannot be, one sentence each."""
+    """One part of a host as it should be: one of PARTS, or `node`, which there is before a bundle.
+
+    `warnings` say what cannot be, one sentence each.
+    """
 
     name: str
     files: tuple[WantedFile, ...] = ()

@@ -79,6 +79,16 @@ def below(root: Path, path: str) -> Path:
     return root / path.lstrip("/")
 
 
+def has_folder(root: Path, folder: OwnedFolder) -> bool:
+    """Whether `folder` is there with its mode, and with its owner and group where it names any."""
+    try:
+        status = below(root, folder.path).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    found = (stat.S_ISDIR(status.st_mode), stat.S_IMODE(status.st_mode), _user(status.st_uid), _group(status.st_gid))
+    return found == (True, folder.mode, folder.owner or found[2], folder.group or found[3])
+
+
 def present(path: Path) -> PresentFile | None:
     """The plain file `path`; None for anything else: it is replaced."""
     try:

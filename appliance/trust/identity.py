@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.host.layout import NodeLayout, state_of_this_host
+from appliance.host.ssh import machine_key
+from appliance.trust import rotation
 from appliance.trust.bundle import Bundle, load_bundle
 from appliance.trust.keys import PublicKeys, create_keys
 
@@ -34,6 +36,23 @@ def create_identity(layout: NodeLayout, name: str, territory_key: str) -> Public
         fields = {"format": 1, "node": name, "territory_key": territory_key}
         write_atomic(layout.identity, json.dumps(fields).encode() + b"\n")
     return keys
+
+
+def refuse_another(layout: NodeLayout, wanted: Identity) -> None:
+    """Raise Refused when this folder is a node already and says another name or key; what root pinned is not asked."""
+    if layout.identity.exists() and (found := _read_identity(layout)) != wanted:
+        raise Refused(
+            f"this folder already is the node {found.name}, or believes another territory.",
+            where=str(layout.root),
+            remedy="Choose another --state, or give the name and the key that it has.",
+        )
+
+
+def shown_keys(layout: NodeLayout) -> PublicKeys:
+    """Its keys as others shall know them, the next ones where it has any; the door of a host is the machine's own
+    sshd."""
+    found = rotation.shown(layout.keys)
+    return replace(found, host=machine_key()) if layout.root == state_of_this_host() else found
 
 
 def load_identity(layout: NodeLayout) -> Identity:

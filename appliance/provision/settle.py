@@ -1,0 +1,81 @@
+"""Make this host a node: its folder, what root alone says about it, and keys that are born in that folder.
+
+Invariant: a folder that is another node already, or believes another territory's key, is refused before anything is
+written. What root says comes before the keys, so that they are never born under a key that root was not given. A run
+that was cut is finished by the next one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.host.account import as_owner
+from appliance.host.layout import STATE_OF_A_HOST, NodeLayout
+from appliance.provision.apply import THIS_HOST, Host, apply
+from appliance.provision.files import OwnedFolder, Part, WantedFile
+from appliance.provision.observe import below, has_folder
+from appliance.trust.identity import PIN_OF_A_HOST, Identity, create_identity, refuse_another, shown_keys
+from appliance.trust.keys import PublicKeys
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Accounts of a host: root and root's group, whose the node is, and the group that passes through its folder."""
+
+    root: str = "root"
+    root_group: str = "root"
+    node: str = "appliance"
+    vault: str = "appliance-vault"
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was changed, as paths, and what the node shows; None in a dry run on a host that is no node yet."""
+
+    changed: tuple[str, ...]
+    keys: PublicKeys | None
+
+
+OWNERS = Owners()
+
+
+def part(state: Path, territory_key: str, owners: Owners = OWNERS) -> Part:
+    """What root makes for the node in the folder `state`. Pure."""
+    return Part(
+        "node",
+        folders=(
+            # Root's, so that the account of the node cannot rename what lies beside its folder.
+            OwnedFolder(str(state.parent), "", 0o711, owners.root, owners.root_group),
+            OwnedFolder(str(state), "", 0o710, owners.node, owners.vault),
+        ),
+        files=(
+            WantedFile(str(STATE_OF_A_HOST), f"{state}\n", 0o644, owners.root, owners.root_group),
+            # That account could change what its own folder says; root and the sealing helper compare it with this.
+            WantedFile(str(PIN_OF_A_HOST), f"{territory_key}\n", 0o644, owners.root, owners.root_group),
+        ),
+    )
+
+
+def settle(
+    wanted: Identity, state: Path, host: Host = THIS_HOST, *, dry_run: bool = False, owners: Owners = OWNERS
+) -> Settled:
+    """Make `host` the node `wanted` in the folder `state`, and say what was changed and which keys it shows.
+
+    Raise Refused, and change nothing, when `state` is another node or believes another key.
+    """
+    layout = NodeLayout(below(host.root, str(state)))
+    with as_owner(layout.root):
+        refuse_another(layout, wanted)
+    made = part(state, wanted.territory_key, owners)
+    folders = [it.path for it in made.folders if not has_folder(host.root, it)]
+    outcome = apply((made,), host, dry_run=dry_run)
+    for error in outcome.failures.values():
+        raise error
+    files = outcome.changes[made.name].changed
+    with as_owner(layout.root):
+        born = () if layout.identity.exists() else (str(state / layout.identity.name),)
+        if born and not dry_run:
+            create_identity(layout, wanted.name, wanted.territory_key)
+        keys = None if born and dry_run else shown_keys(layout)
+    return Settled((*folders, *files, *born), keys)

@@ -1,0 +1,116 @@
+"""A host becomes a node in one step, and only once; what is another node already is refused before anything changes."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import ApplianceError, Refused
+from appliance.provision.apply import Host
+from appliance.provision.settle import Owners, Settled, settle
+from appliance.trust.identity import Identity
+from appliance.trust.keys import create_key
+
+USER, GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+HERE = Owners(USER, GROUP, USER, GROUP)
+STATE = Path("/srv/appliance/node")
+SAYS_WHERE, PIN = "/etc/appliance/state", "/etc/appliance/territory.pub"
+EVERYTHING = ("/srv/appliance", str(STATE), SAYS_WHERE, PIN, f"{STATE}/node.json")
+
+
+def no_command(argv: tuple[str, ...]) -> None:
+    raise AssertionError(argv)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    (tmp_path / "host/run").mkdir(parents=True)
+    return Host(tmp_path / "host", no_command)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[str, str]:
+    return create_key(tmp_path / "territory"), create_key(tmp_path / "another")
+
+
+def settled(host: Host, name: str, key: str, *, dry_run: bool = False) -> Settled:
+    return settle(Identity(name, key), STATE, host, dry_run=dry_run, owners=HERE)
+
+
+def disk(host: Host) -> dict[str, tuple[int, bytes]]:
+    """Every file and folder with its mode, but /run."""
+    paths = (path for path in host.root.rglob("*") if path.relative_to(host.root).parts[0] != "run")
+    return {str(it): (it.stat().st_mode, b"" if it.is_dir() else it.read_bytes()) for it in paths}
+
+
+def mode(host: Host, path: str) -> int:
+    return (host.root / path.lstrip("/")).stat().st_mode & 0o7777
+
+
+def test_a_bare_host_becomes_a_node_and_the_second_time_nothing_changes(host: Host, keys: tuple[str, str]) -> None:
+    first = settled(host, "commune-a", keys[0])
+    assert first.changed == EVERYTHING
+    assert (host.root / "etc/appliance/state").read_text() == f"{STATE}\n"
+    assert (host.root / "etc/appliance/territory.pub").read_text() == f"{keys[0]}\n"
+    assert [mode(host, path) for path in EVERYTHING[:4]] == [0o711, 0o710, 0o644, 0o644]
+    before = disk(host)
+    assert settled(host, "commune-a", keys[0]) == Settled((), first.keys)
+    assert disk(host) == before
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(host: Host, keys: tuple[str, str]) -> None:
+    assert settled(host, "commune-a", keys[0], dry_run=True) == Settled(EVERYTHING, None)
+    assert disk(host) == {}
+    made = settled(host, "commune-a", keys[0])
+    assert settled(host, "commune-a", keys[0], dry_run=True) == Settled((), made.keys)
+
+
+@pytest.mark.parametrize("path", EVERYTHING[:4])
+def test_a_mode_that_differs_is_mended(path: str, host: Host, keys: tuple[str, str]) -> None:
+    made = settled(host, "commune-a", keys[0])
+    before = disk(host)
+    (host.root / path.lstrip("/")).chmod(0o700)
+    assert settled(host, "commune-a", keys[0]) == Settled((path,), made.keys)
+    assert disk(host) == before
+
+
+def test_the_key_that_root_pins_is_mended_for_a_node_that_believes_the_right_one(
+    host: Host, keys: tuple[str, str]
+) -> None:
+    made = settled(host, "commune-a", keys[0])
+    (host.root / "etc/appliance/territory.pub").write_text(f"{keys[1]}\n")
+    assert settled(host, "commune-a", keys[0]) == Settled((PIN,), made.keys)
+
+
+@pytest.mark.parametrize("another", ["name", "key"])
+def test_another_node_is_refused_and_nothing_changes(another: str, host: Host, keys: tuple[str, str]) -> None:
+    settled(host, "commune-a", keys[0])
+    (host.root / "srv/appliance/node").chmod(0o700)  # what would be mended otherwise
+    before = disk(host)
+    with pytest.raises(Refused, match="already is the node commune-a"):
+        settled(host, "commune-b" if another == "name" else "commune-a", keys[another == "key"])
+    assert disk(host) == before
+
+
+def test_a_run_that_was_cut_before_the_node_was_born_is_finished_by_the_next(host: Host, keys: tuple[str, str]) -> None:
+    made = settled(host, "commune-a", keys[0])
+    (host.root / "srv/appliance/node/node.json").unlink()  # it is written last
+    assert settled(host, "commune-a", keys[0]) == Settled((f"{STATE}/node.json",), made.keys)
+
+
+def test_a_host_without_our_package_is_told_to_have_it_first(host: Host, keys: tuple[str, str]) -> None:
+    nobody = Owners(USER, GROUP, "nobody-of-ours", GROUP)
+    with pytest.raises(ApplianceError, match=r"no account or group nobody-of-ours.*Install the package"):
+        settle(Identity("commune-a", keys[0]), STATE, host, owners=nobody)
+
+
+def test_a_file_where_the_folder_should_be_is_told(host: Host, keys: tuple[str, str]) -> None:
+    (host.root / "srv/appliance").mkdir(parents=True)
+    (host.root / "srv/appliance/node").touch()
+    with pytest.raises(ApplianceError, match="this is not a folder"):
+        settled(host, "commune-a", keys[0])
+    assert not (host.root / "etc").exists()
