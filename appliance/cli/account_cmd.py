@@ -18,7 +18,7 @@ from appliance.cli.account_password import new_password
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option
 from appliance.cli.options import state_folder
 from appliance.cli.output import emit, say, table
-from appliance.cli.this_node import layout_as_root, this_layout
+from appliance.cli.this_layout import layout_as_root, this_layout
 from appliance.clock import utc_text
 from appliance.errors import OK, WARNINGS, UsageError
 from appliance.host.layout import state_of_this_host

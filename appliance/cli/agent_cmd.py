@@ -7,7 +7,7 @@ import click
 from appliance.agent.decide import Pace
 from appliance.agent.service import serve
 from appliance.cli.output import say
-from appliance.cli.this_node import this_layout
+from appliance.cli.this_layout import this_layout
 
 EVERY_VARIABLE = "APPLIANCE_AGENT_EVERY"
 

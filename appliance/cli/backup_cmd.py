@@ -2,185 +2,61 @@
 
 from __future__ import annotations
 
-import click
+from appliance.cli.commands import Entry
+from appliance.cli.group import LazyGroup
 
-from appliance.backup import writer
-from appliance.backup.adopt import own_repository
-from appliance.backup.begin import chain_of
-from appliance.backup.node import Node
-from appliance.backup.safety import Safety
-from appliance.borg.client import Borg
-from appliance.borg.model import Archive, Progress
-from appliance.cli import backup_text as text
-from appliance.cli.arguments import (
-    command,
-    dry_run_option,
-    service_argument,
+VERBS = {
+    "accept": Entry(
+        "begin_cmd",
+        "accept",
+        "Take the grant of SERVICE that `backup begin` asked for; from then on this node may write it.",
+    ),
+    "begin": Entry(
+        "begin_cmd",
+        "begin",
+        "Make the repository and the key of SERVICE on its origin, and the signed request for its first grant.",
+    ),
+    "drill": Entry(
+        "proof_cmd",
+        "drill",
+        "Restore files of SERVICE for real, on its origin or a standby, compare them and delete them again.",
+    ),
+    "list": Entry(
+        "backup_run_cmd", "list_", "List the archives of SERVICE in this node's own repository, oldest first."
+    ),
+    "mend": Entry(
+        "proof_cmd",
+        "mend",
+        "Bring what rotted in this node's own repository of SERVICE back from its peers, by the hash that was sealed.",
+    ),
+    "push": Entry(
+        "backup_run_cmd",
+        "push",
+        "Bring the newest sealed generation of SERVICE to every peer that has not acknowledged it.",
+    ),
+    "resync": Entry(
+        "resync_cmd",
+        "resync",
+        "Continue SERVICE from what its peers hold: after a loss, a rollback, a replacement, or on a standby.",
+    ),
+    "run": Entry("backup_run_cmd", "run", "Back SERVICE up now, bring it to its peers and say how safe it is."),
+    "show": Entry(
+        "backup_run_cmd",
+        "show",
+        "Show the newest generation of SERVICE sealed here, who holds it by a receipt, and how safe it is.",
+    ),
+    "tidy": Entry(
+        "backup_run_cmd", "tidy", "Forget old archives of this node's own repository of SERVICE and free their space."
+    ),
+    "verify": Entry(
+        "proof_cmd",
+        "verify",
+        "Decrypt and check every version of every file of SERVICE, on its origin or a standby; nothing is written.",
+    ),
+}
+
+backup = LazyGroup(
+    "backup",
+    entries=VERBS,
+    help="The services that this node writes: begin them, back them up, continue them after a loss.",
 )
-from appliance.cli.begin_cmd import accept, begin
-from appliance.cli.output import emit, progress, say
-from appliance.cli.proof_cmd import drill, mend, verify
-from appliance.cli.resync_cmd import resync
-from appliance.cli.this_node import this_node
-from appliance.errors import WARNINGS, NotFound, Refused
-
-ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
-
-
-@click.group()
-def backup() -> None:
-    """The services that this node writes: begin them, back them up, continue them after a loss."""
-
-
-for verb in (begin, accept, resync, verify, drill, mend):
-    backup.add_command(verb)
-
-
-@backup.command()
-@service_argument
-@dry_run_option
-def run(service: str, dry_run: bool) -> int | None:
-    """Back SERVICE up now, bring it to its peers and say how safe it is.
-
-    Ends with 1 when files were left out or it is not safe yet, and with the code of the failure when a part of the
-    service, such as a database, could not be saved at all.
-    """
-    node = this_node()
-    _check_writes(node, service)
-    if dry_run:
-        source = writer.source_spec(node, service)
-        _show_plan(node, service, (*source.paths, *((f"database {source.database}",) if source.database else ())))
-        return None
-    expected = node.bundle.terms(service).service.size_bytes
-    with progress(f"Backing up {service}") as advance:
-
-        def report(seen: Progress) -> None:
-            # borg never knows its total; the declared size is a fair guess, and the end is only told at the end.
-            advance(seen.done_bytes, max(expected, seen.total_bytes, seen.done_bytes + 1))
-
-        done = writer.run(node, service, report)
-    emit(text.run_json(done), text.run_text(done))
-    _say_safe(service, done.safety)
-    if done.failures:
-        return done.failures[0].error.exit_code
-    return WARNINGS if done.left_out or not done.safety.safe else None
-
-
-@backup.command()
-@service_argument
-@dry_run_option
-def push(service: str, dry_run: bool) -> int | None:
-    """Bring the newest sealed generation of SERVICE to every peer that has not acknowledged it."""
-    node = this_node()
-    _check_writes(node, service)
-    if dry_run:
-        _show_plan(node, service, ())
-        return None
-    pushed = writer.push_newest(node, service)
-    safety = writer.safety_of(node, service)
-    newest = chain_of(node, service).newest()
-    generation = str(newest.header.id) if newest else ""
-    emit(
-        text.push_json(service, generation, pushed, safety),
-        text.push_text(service, generation, pushed, safety),
-    )
-    _say_safe(service, safety)
-    return None if safety.safe else WARNINGS
-
-
-@backup.command()
-@service_argument
-@dry_run_option
-def tidy(service: str, dry_run: bool) -> None:
-    """Forget old archives of this node's own repository of SERVICE and free their space.
-
-    What peers hold is theirs to keep; nothing here reaches it.
-    """
-    node = this_node()
-    keep = node.bundle.terms(service).service.retention
-    if dry_run:
-        count = len(_archives(node, service))
-        kept = {period: getattr(keep, period) for period in ("hourly", "daily", "weekly", "monthly", "yearly")}
-        words = ", ".join(f"{number} {period}" for period, number in kept.items() if number)
-        emit({"service": service, "archives": count, "keep": kept}, f"Of {count} archives it would keep {words}.")
-        return
-    forgotten = writer.tidy(node, service)
-    emit(
-        {"service": service, "forgotten": list(forgotten)},
-        "\n".join((f"{service}: {len(forgotten)} archives forgotten.", *(f"  {name}" for name in forgotten))),
-    )
-    say(f"Next: {command('backup', 'list', service)}")
-
-
-@backup.command()
-@service_argument
-def show(service: str) -> int | None:
-    """Show the newest generation of SERVICE sealed here, who holds it by a receipt, and how safe it is.
-
-    Ends with 1 while it is not safe. Nobody is asked: receipts are kept here.
-    """
-    node = this_node()
-    chain = chain_of(node, service)
-    safety = writer.safety_of(node, service)
-    newest = chain.newest()
-    keys = {name: member.keys.sign for name, member in node.bundle.members.items()}
-    receipts = chain.receipts(newest.header.id, keys) if newest else ()
-    grants = chain.grants()
-    emit(
-        text.shown_json(service, newest, grants.get(max(grants, default=0)), receipts, safety),
-        text.shown_text(service, newest, receipts, safety),
-    )
-    return None if safety.safe else WARNINGS
-
-
-@backup.command("list")
-@service_argument
-def list_(service: str) -> None:
-    """List the archives of SERVICE in this node's own repository, oldest first."""
-    found = _archives(this_node(), service)
-    emit(text.archives_json(service, found), text.archives_text(found))
-
-
-def _check_writes(node: Node, service: str) -> None:
-    """Raise Refused, with where to type it, at a node that does not write `service` by all that it knows."""
-    writer_name = writer.known_writer(node, service)
-    if writer_name == node.name:
-        return
-    again = command("backup", "resync", service, "--request", f"{service}.request")
-    trusted = node.name in node.bundle.territory.trusted(service)
-    only = f" Only if that node is lost: {again}" if trusted else ""
-    raise Refused(f"{service} is written by {writer_name}, not by this node.", remedy=f"Run it there.{only}")
-
-
-def _show_plan(node: Node, service: str, reads: tuple[str, ...]) -> None:
-    """What a run, which reads something, or a push would do; nothing is read or sent now."""
-    writer.own_grant(node, chain_of(node, service))
-    safety = writer.safety_of(node, service)
-    aims = [aim for aim in writer.current_targets(node, service) if reads or aim.node not in safety.acknowledged]
-    emit(
-        {
-            "service": service,
-            "reads": list(reads),
-            "peers": [{"peer": aim.node, "reason": aim.reason} for aim in aims],
-            "safety": text.safety_json(safety),
-        },
-        "\n".join((*(f"reads {what}" for what in reads), *(f"pushes to {aim.node} ({aim.reason})" for aim in aims)))
-        or "Every peer has it already.",
-    )
-
-
-def _archives(node: Node, service: str) -> tuple[Archive, ...]:
-    origin = node.bundle.terms(service).origin
-    layout = node.service(service)
-    if not layout.repository.exists():
-        raise NotFound(f"{service} has no repository here.", remedy=f"It begins at {origin}.")
-    return Borg(own_repository(layout)).archives()
-
-
-def _say_safe(service: str, safety: Safety) -> None:
-    if safety.safe:
-        say(f"Next, to see it: {command('backup', 'list', service)}")
-        return
-    lacking = safety.promised - len(safety.counted)
-    say(f"It becomes safe once {lacking} more {'peer has' if lacking == 1 else 'peers have'} it.")
-    say(f"Next, when they answer: {command('backup', 'push', service)}")

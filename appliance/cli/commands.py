@@ -1,4 +1,7 @@
-"""The table of commands. A command's module is imported when it is called: `appliance --help` stays under 150 ms."""
+"""The table of commands. A command's module is imported when it is called: `appliance --help` stays under 150 ms.
+
+Groups whose verbs need much have a table of their own, in the module of the group.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ COMPLETION_VARIABLE = "_APPLIANCE_COMPLETE"  # click's name for it; the scripts 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a command lives, and its one line in `appliance --help`."""
+    """Where a command or a verb lives, and its one line in the help of what it stands under."""
 
     module: str
     attribute: str

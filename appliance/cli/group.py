@@ -1,4 +1,4 @@
-"""The root of the command line: it knows its commands from a table and imports one when it is called."""
+"""The root of the command line and groups below it: each knows its commands from a table and imports the one called."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import click
 
 from appliance.cli.arguments import FILE_TYPE, dry_run_option, read_file
 from appliance.cli.output import emit, say
-from appliance.cli.this_node import layout_as_root
+from appliance.cli.this_layout import layout_as_root
 from appliance.errors import OK, UsageError
 from appliance.provision import firewall
 from appliance.provision.apply import THIS_HOST, Outcome

@@ -13,7 +13,7 @@ from appliance.cli.arguments import FILE_TYPE, read_file
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.cli.vault_care_cmd import held_services
-from appliance.cli.vault_cmd import holds_json
+from appliance.cli.vault_list_cmd import holds_json
 from appliance.errors import IntegrityError, Refused
 
 

@@ -8,7 +8,7 @@ import click
 
 from appliance.cli.arguments import read_file
 from appliance.cli.output import emit
-from appliance.cli.this_node import layout_as_root
+from appliance.cli.this_layout import layout_as_root
 from appliance.provision import link
 from appliance.provision.mesh import CONFIG, INTERFACE
 from appliance.secret import Secret

@@ -6,7 +6,7 @@ import click
 
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say
-from appliance.cli.this_node import this_layout
+from appliance.cli.this_layout import this_layout
 from appliance.errors import UsageError
 from appliance.trust import rotation
 from appliance.trust.identity import load_identity

@@ -10,7 +10,7 @@ import click
 from appliance.cli.arguments import NAME_TYPE, dry_run_option
 from appliance.cli.output import emit
 from appliance.cli.territory_key import public_line, territory_key_option
-from appliance.cli.this_node import layout_as_root
+from appliance.cli.this_layout import layout_as_root
 from appliance.errors import Forbidden
 from appliance.provision.settle import settle as settle_here
 from appliance.trust.identity import Identity

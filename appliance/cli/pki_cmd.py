@@ -15,7 +15,7 @@ import click
 from appliance.cli.arguments import FILE_TYPE, dry_run_option, naming, read_file
 from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say
-from appliance.cli.this_node import this_layout
+from appliance.cli.this_layout import this_layout
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import UsageError
 from appliance.host.files import make_private_folder, write_atomic

@@ -2,222 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from appliance.cli.commands import Entry
+from appliance.cli.group import LazyGroup
 
-import click
+VERBS = {
+    "all": Entry("restore_path_cmd", "all_", "Bring everything of a service back."),
+    "file": Entry(
+        "restore_path_cmd", "file", "Bring the file PATH back, by default its newest version, also when it was deleted."
+    ),
+    "find": Entry(
+        "restore_find_cmd",
+        "find",
+        "Find every file whose path holds all words of TERM, in any version; accents and case do not matter.",
+    ),
+    "folder": Entry(
+        "restore_path_cmd",
+        "folder",
+        "Bring the folder PATH back with all in it, as it was in the newest archive that has it.",
+    ),
+    "forget": Entry(
+        "restore_path_cmd",
+        "forget",
+        "Remove what restores replaced 30 days ago or earlier, counted in days that this machine was up.",
+    ),
+    "jobs": Entry(
+        "restore_path_cmd", "jobs_", "List the restores of this node, oldest first; each can be undone for 30 days."
+    ),
+    "node": Entry(
+        "restore_node_cmd",
+        "node",
+        "Bring back everything of which this node is the origin, each service in turn, "
+        "for a machine that was replaced.",
+    ),
+    "undo": Entry(
+        "restore_path_cmd",
+        "undo",
+        "Put back what the restore JOB replaced in place, and take away what it made; both are kept, too.",
+    ),
+    "versions": Entry(
+        "restore_find_cmd", "versions", "List every version of exactly this PATH, numbered from 1, the newest."
+    ),
+}
 
-from appliance.backup.node import Node
-from appliance.backup.openable import OpenedSource
-from appliance.borg.model import Kind
-from appliance.cli import restore_text as text
-from appliance.cli.arguments import command, dry_run_option
-from appliance.cli.output import emit, say
-from appliance.cli.restore_bring import Wanted, bring, check_place, newest, place_options
-from appliance.cli.restore_find_cmd import find, versions
-from appliance.cli.restore_node_cmd import node
-from appliance.cli.restore_source import (
-    catalogue_of,
-    known_versions,
-    only_service,
-    open_source,
-    paper_option,
-    service_option,
-    source_option,
+restore = LazyGroup(
+    "restore",
+    entries=VERBS,
+    help="Find a file by name over all versions and bring it, a folder or everything back, "
+    "from the best copy there is.",
 )
-from appliance.cli.this_node import this_layout, this_node
-from appliance.errors import NotFound, UsageError
-from appliance.restore import search
-from appliance.restore.job import Job, jobs
-from appliance.restore.jobs import changes_of
-from appliance.restore.model import Version
-from appliance.restore.undo import expire, expired
-from appliance.restore.undo import undo as undo_job
-
-
-def target_options[F: Callable[..., Any]](function: F) -> F:
-    """--version or --archive, and --to or --in-place."""
-    options = (
-        click.option("--version", "number", type=click.IntRange(min=1), help="As `restore versions` numbers them."),
-        click.option("--archive", metavar="NAME", help="As it was in this archive."),
-    )
-    function = place_options(function)
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-@click.group()
-def restore() -> None:
-    """Find a file by name over all versions and bring it, a folder or everything back, from the best copy there is."""
-
-
-for verb in (find, versions, node):
-    restore.add_command(verb)
-
-
-@restore.command()
-@click.argument("path")
-@service_option
-@target_options
-@source_option
-@paper_option
-@dry_run_option
-def file(path: str, **words: Any) -> int | None:
-    """Bring the file PATH back, by default its newest version, also when it was deleted."""
-    return _restore_path(path, folder=False, **words)
-
-
-@restore.command()
-@click.argument("path")
-@service_option
-@target_options
-@source_option
-@paper_option
-@dry_run_option
-def folder(path: str, **words: Any) -> int | None:
-    """Bring the folder PATH back with all in it, as it was in the newest archive that has it."""
-    return _restore_path(path, folder=True, **words)
-
-
-@restore.command("all")
-@service_option
-@click.option("--archive", metavar="NAME", help="As it was in this archive, by default the newest.")
-@place_options
-@source_option
-@paper_option
-@dry_run_option
-def all_(
-    service: str | None,
-    archive: str | None,
-    to: Path | None,
-    in_place: bool,
-    source: str,
-    paper: bool,
-    dry_run: bool,
-) -> int | None:
-    """Bring everything of a service back."""
-    check_place(to, in_place)
-    node = this_node()
-    name = service or only_service(node)
-    opened = open_source(node, name, source, paper=paper)
-    return _carry_out(node, name, opened, Wanted(archive or newest(name, opened)), to=to, dry_run=dry_run)
-
-
-@restore.command()
-@click.argument("job")
-@service_option
-@dry_run_option
-def undo(job: str, service: str | None, dry_run: bool) -> None:
-    """Put back what the restore JOB replaced in place, and take away what it made; both are kept, too."""
-    name, found = _job(job, service)
-    restores = this_layout().service(name).restores
-    if dry_run:
-        changes = changes_of(restores, job)
-        back = sorted(path for path, change in changes.items() if change == "replace")
-        away = sorted(path for path, change in changes.items() if change == "new")
-        shown = {**text.job_json(name, found), "put_back": back, "taken_away": away}
-        emit(shown, f"{len(back)} would be put back, {len(away)} taken away.")
-        return
-    done = undo_job(restores, job)
-    emit(text.job_json(name, done), f"The restore {job} of {name} is undone; what it had brought is kept with it.")
-    say(f"Next: {command('restore', 'jobs')}")
-
-
-@restore.command("jobs")
-@service_option
-def jobs_(service: str | None) -> None:
-    """List the restores of this node, oldest first; each can be undone for 30 days."""
-    found = [text.job_json(name, job) for name, job in _jobs(service)]
-    emit({"jobs": found}, text.jobs_text(found))
-
-
-@restore.command()
-@dry_run_option
-def forget(dry_run: bool) -> None:
-    """Remove what restores replaced 30 days ago or earlier, counted in days that this machine was up.
-
-    A host does this every day, as an account that may remove what belongs to others.
-    """
-    node = this_node()
-    age, act = node.ageing.now(), expired if dry_run else expire
-    services = [path.name for path in sorted((node.layout.root / "services").glob("*"))]
-    found = {name: gone for name in services if (gone := act(node.service(name).restores, age_seconds=age))}
-    if not dry_run:
-        for name, gone in found.items():
-            node.journal.write("restores-expired", service=name, jobs=len(gone))
-    count = sum(map(len, found.values()))
-    emit(
-        {"forgotten": found, "written": not dry_run}, f"{count} restores {'would be' if dry_run else 'are'} forgotten."
-    )
-
-
-def _restore_path(
-    path: str,
-    *,
-    folder: bool,
-    service: str | None,
-    number: int | None,
-    archive: str | None,
-    to: Path | None,
-    in_place: bool,
-    source: str,
-    paper: bool,
-    dry_run: bool,
-) -> int | None:
-    check_place(to, in_place)
-    if number is not None and archive is not None:
-        raise UsageError("a version and an archive were given.", remedy="Give --version or --archive, not both.")
-    path = path.strip("/")
-    node = this_node()
-    name = service or only_service(node)
-    opened = open_source(node, name, source, paper=paper)
-    if archive:
-        return _carry_out(node, name, opened, Wanted(archive, path), to=to, dry_run=dry_run)
-    with catalogue_of(name, opened) as catalogue:
-        version = _version(known_versions(catalogue, path, name), number or 1)
-        _check_kind(path, version.kind, folder=folder)
-        wanted = Wanted(version.archive, path, search.contents_of(catalogue, version.archive, path))
-    return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run)
-
-
-def _carry_out(
-    node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to: Path | None, dry_run: bool
-) -> int | None:
-    """Restore `wanted` to the folder `to` or, without, in place, and tell it."""
-    done = bring(node, service, opened, wanted, to=to, dry_run=dry_run)
-    emit(done.data, done.text)
-    if to is None and not dry_run:
-        say(f"Next, if that was wrong: {command('restore', 'undo', done.data['job'], '--service', service)}")
-    return done.code
-
-
-def _version(found: tuple[Version, ...], number: int) -> Version:
-    if number > len(found):
-        raise NotFound(f"there are {len(found)} versions, no number {number}.", remedy="See `restore versions`.")
-    return found[number - 1]
-
-
-def _check_kind(path: str, kind: Kind, *, folder: bool) -> None:
-    if (kind == "folder") != folder:
-        verb = "folder" if kind == "folder" else "file"
-        raise UsageError(f'"{path}" is a {kind}.', remedy=f"Type `appliance restore {verb}`.")
-
-
-def _jobs(service: str | None) -> Iterator[tuple[str, Job]]:
-    layout = this_layout()
-    services = layout.root / "services"
-    names = [service] if service else sorted(path.name for path in services.glob("*"))
-    for name in names:
-        for job in jobs(layout.service(name).restores):
-            yield name, job
-
-
-def _job(job_id: str, service: str | None) -> tuple[str, Job]:
-    found = [(name, job) for name, job in _jobs(service) if job.id == job_id]
-    if not found:
-        raise NotFound(f'there is no restore "{job_id}" here.', remedy=f"See {command('restore', 'jobs')}.")
-    if len(found) > 1:
-        raise UsageError(f"{len(found)} services have a restore {job_id}.", remedy="Give --service.")
-    return found[0]

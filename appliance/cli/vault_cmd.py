@@ -2,150 +2,52 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import Counter
-from typing import Any
+from appliance.cli.commands import Entry
+from appliance.cli.group import LazyGroup
 
-import click
+VERBS = {
+    "ask": Entry(
+        "vault_peers_cmd",
+        "ask",
+        "Ask the vault of each PEER, by default of all, for a word: over the network, through its door, to its end.",
+    ),
+    "exchange": Entry(
+        "vault_peers_cmd",
+        "exchange",
+        "Compare what is held here, of SERVICE or of all, with the other holders, and bring each what it lacks.",
+    ),
+    "list": Entry(
+        "vault_list_cmd",
+        "list_",
+        "List the services held here, or SERVICE only: how many generations, the newest, the room they take.",
+    ),
+    "repair": Entry(
+        "vault_care_cmd",
+        "repair",
+        "Bring back what is known to be rotten or gone, of SERVICE or of all, from whichever other holder has it.",
+    ),
+    "replicate": Entry(
+        "vault_list_cmd",
+        "replicate",
+        "Hand every generation of SERVICE held here on to another holder, still sealed; the acts in force go along.",
+    ),
+    "scrub": Entry(
+        "vault_care_cmd",
+        "scrub",
+        "Read what is held here again, of SERVICE or of all: signatures and chain, then every file against its hash.",
+    ),
+    "show": Entry(
+        "vault_list_cmd",
+        "show",
+        "Show every generation of SERVICE that this node knows, and whether its files are here.",
+    ),
+    "thin": Entry(
+        "vault_care_cmd",
+        "thin",
+        "Let go of the generations, of SERVICE or of all, that retention no longer keeps; younger than its lock none.",
+    ),
+}
 
-from appliance.backup.fetch import short_name
-from appliance.backup.node import Node
-from appliance.backup.peers import connect
-from appliance.backup.replicate import ask_head
-from appliance.backup.replicate import replicate as replicate_to
-from appliance.backup.targets import load_acts
-from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
-from appliance.backup.vault.obey import quota_bytes
-from appliance.backup.vault.store import Stored
-from appliance.cli.arguments import NAME_TYPE, dry_run_option, service_argument
-from appliance.cli.output import emit, say, table
-from appliance.cli.this_node import this_node
-from appliance.cli.vault_care_cmd import held_services, repair, scrub, thin
-from appliance.cli.vault_peers_cmd import ask, exchange
-from appliance.errors import ApplianceError
-from appliance.units import format_bytes
-
-
-@click.group()
-def vault() -> None:
-    """What this node holds for others, sealed and, unless it is a standby, unreadable here."""
-
-
-for verb in (scrub, repair, thin, ask, exchange):
-    vault.add_command(verb)
-
-
-@vault.command("list")
-@click.argument("service", type=NAME_TYPE, required=False)
-def list_(service: str | None) -> None:
-    """List the services held here, or SERVICE only: how many generations, the newest, the room they take."""
-    node = this_node()
-    found = [_summary(node, name) for name in held_services(node, service)]
-    rows = [
-        (it["service"], it["generations"], it["newest"] or "-", _size(it["used_bytes"]), _size(it["quota_bytes"]))
-        for it in found
-    ]
-    text = table(("SERVICE", "GENERATIONS", "NEWEST", "USED", "QUOTA"), rows)
-    emit({"node": node.name, "services": [{**it, **holds_json(node, it["service"])} for it in found]}, text)
-
-
-@vault.command()
-@service_argument
-def show(service: str) -> None:
-    """Show every generation of SERVICE that this node knows, and whether its files are here."""
-    node = this_node()
-    held_services(node, service)
-    found = [_generation(node, service, item) for item in node.holding(service).stored()]
-    used, quota = node.holding(service).used_bytes(), _quota(node, service)
-    numbers = Counter(short_name(it["name"]) for it in found)
-    # The sides of a fork are told apart by their full names, which an act `continue` has to give.
-    names = [it["name"] if numbers[short_name(it["name"])] > 1 else short_name(it["name"]) for it in found]
-    rows = [
-        (name, it["state"], it["received"] or "-", _size(it["bytes"])) for name, it in zip(names, found, strict=True)
-    ]
-    emit(
-        {"service": service, "generations": found, "used_bytes": used, "quota_bytes": quota},
-        f"{table(('GENERATION', 'STATE', 'RECEIVED', 'SIZE'), rows)}\n\n{_size(used)} used of {_size(quota)}.",
-    )
-
-
-@vault.command()
-@service_argument
-@click.option("--to", "peer", required=True, type=NAME_TYPE, help="The node that shall hold it too.")
-@dry_run_option
-def replicate(service: str, peer: str, dry_run: bool) -> None:
-    """Hand every generation of SERVICE held here on to another holder, still sealed; the acts in force go along.
-
-    A spare takes copies only when a signed act says that a holder or the origin is lost.
-    """
-    node = this_node()
-    held_services(node, service)
-    if dry_run:
-        lacking = _lacking(node, service, peer)
-        emit({"peer": peer, "taken": [], "lacking": lacking}, f"{peer} lacks {len(lacking)} generations of {service}.")
-        return
-    now = node.clock.now()
-    acts = [act for act in load_acts(node.layout.acts, node.bundle) if act.in_force(now)]
-    done = replicate_to(node, service, peer, acts, lambda name: say(f"{peer} holds generation {short_name(name)}."))
-    emit(
-        {"peer": done.peer, "taken": list(done.taken), "bytes_sent": done.bytes_sent},
-        f"{peer} took {len(done.taken)} generations of {service}, {format_bytes(done.bytes_sent)} sent.",
-    )
-    say(f"Next, on {peer}: appliance vault show {service}")
-
-
-def holds_json(node: Node, service: str) -> dict[str, list[str]]:
-    """The generations of `service` held here, and those that this node's own rules let go, by their full names."""
-    stored = node.holding(service).stored()
-    return {"held": [it.name for it in stored if it.held], "let_go": [it.name for it in stored if it.thinned]}
-
-
-def _summary(node: Node, service: str) -> dict[str, Any]:
-    held = [item.name for item in node.holding(service).stored() if item.held]
-    return {
-        "service": service,
-        "generations": len(held),
-        "newest": short_name(held[-1]) if held else None,
-        "used_bytes": node.holding(service).used_bytes(),
-        "quota_bytes": _quota(node, service),
-    }
-
-
-def _generation(node: Node, service: str, item: Stored) -> dict[str, Any]:
-    """A header or a receipt that is damaged leaves its field empty; `vault scrub` says what is wrong."""
-    holding = node.holding(service)
-    size = received = None
-    with contextlib.suppress(ApplianceError):
-        size = read_stored_header(node, holding, item.name).bytes
-    with contextlib.suppress(ApplianceError):
-        received = read_own_receipt(node, holding, item.name).time
-    return {
-        "name": item.name,
-        "epoch": item.epoch,
-        "sequence": item.sequence,
-        "held": item.held,
-        "state": _state(item),
-        "received": received,
-        "bytes": size,
-    }
-
-
-def _state(item: Stored) -> str:
-    if item.held:
-        return "held"
-    return "damaged" if item.damaged else "thinned out" if item.thinned else "known only"
-
-
-def _lacking(node: Node, service: str, peer: str) -> list[str]:
-    with connect(node, peer) as conversation:
-        there = ask_head(conversation, service)
-    return [item.name for item in node.holding(service).stored() if item.held and there.lacks(item.name)]
-
-
-def _quota(node: Node, service: str) -> int | None:
-    """None for a service that left the territory: what is held of it stays until its lock ends."""
-    return quota_bytes(node, node.bundle.terms(service)) if service in node.bundle.territory.services else None
-
-
-def _size(size_bytes: int | None) -> str:
-    return "-" if size_bytes is None else format_bytes(size_bytes)
+vault = LazyGroup(
+    "vault", entries=VERBS, help="What this node holds for others, sealed and, unless it is a standby, unreadable here."
+)

@@ -19,7 +19,7 @@ NAMES_THAT_HIDE_A_MISSING_IDEA = re.compile(r"(^|_)(utils?|helpers?|misc|common|
 LATE_IMPORTS = {
     ("appliance/cli/output.py", "rich.console.Console"),
     ("appliance/cli/output.py", "rich.progress.Progress"),
-    ("appliance/cli/escrow_cmd.py", "appliance.escrow.paper_pdf"),
+    ("appliance/cli/escrow_paper_cmd.py", "appliance.escrow.paper_pdf"),
     ("appliance/cli/node_collect_cmd.py", "appliance.config.load.load"),
     ("appliance/cli/node_collect_cmd.py", "appliance.config.load.territory_file"),
     ("appliance/cli/node_collect_cmd.py", "appliance.host.fleet.Machine"),

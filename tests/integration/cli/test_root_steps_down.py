@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.sources.files import walk
-from appliance.cli.this_node import this_layout
+from appliance.cli.this_layout import this_layout
 from appliance.errors import Refused
 from appliance.host.account import step_down_to_owner
 from appliance.host.command import run

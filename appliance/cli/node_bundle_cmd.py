@@ -1,0 +1,141 @@
+"""`appliance node accept`, `door` and `show`: the territory bundle that this node lives by."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from appliance.backup.door import write_door
+from appliance.backup.node import Node, open_node
+from appliance.cli.arguments import FILE_TYPE, command, dry_run_option, naming, read_file
+from appliance.cli.output import emit, say
+from appliance.cli.this_layout import this_layout
+from appliance.host.layout import NodeLayout
+from appliance.host.ssh import write_server_config
+from appliance.trust import rotation
+from appliance.trust.bundle import accept_bundle, load_bundle, read_bundle
+from appliance.trust.identity import Identity, load_identity, shown_keys
+from appliance.trust.keys import PublicKeys
+from appliance.trust.signed import fingerprint
+
+
+@click.command()
+@click.argument("bundle", metavar="BUNDLE", type=FILE_TYPE)
+@dry_run_option
+def accept(bundle: Path, dry_run: bool) -> None:
+    """Live by the signed territory in the file BUNDLE from now on, and let its nodes talk to our vault.
+
+    A bundle with a lower serial or of another signer is refused.
+    """
+    layout = this_layout()
+    identity = load_identity(layout)
+    raw = read_file(bundle)
+    with naming(bundle, "a bundle"):
+        offered = read_bundle(raw, identity.territory_key)
+    present = load_bundle(layout.bundle, identity.territory_key).serial if layout.bundle.exists() else 0
+    member = offered.members.get(identity.name)
+    data = {
+        "serial": offered.serial,
+        "before": present,
+        "member": member is not None and member.keys == shown_keys(layout),
+        "accepted": not dry_run,
+    }
+    if dry_run:
+        emit(data, f"Bundle {offered.serial} would follow bundle {present}.")
+        return
+    accepted = accept_bundle(layout.bundle, raw, identity.territory_key)
+    if member is not None:
+        rotation.take(layout.keys, member.keys)
+    opened = open_node(layout.root)
+    write_door(opened)
+    emit(data, f"{identity.name} lives by bundle {accepted.serial} of {accepted.territory.name}.")
+    _say_next(opened)
+
+
+@click.command()
+@dry_run_option
+def door(dry_run: bool) -> None:
+    """Write the settings of this node's own sshd, at the address and port of the bundle, and say how to start it.
+
+    It lets in the nodes of the bundle alone, and to nothing but our vault. It runs as the account of the node.
+    """
+    opened = open_node(this_layout().root)
+    plan = opened.bundle.member(opened.name).node
+    folder, host_key = opened.layout.run, opened.layout.keys / "host_ed25519"
+    path = folder / "sshd_config"
+    if not dry_run:
+        write_door(opened)
+        path = write_server_config(folder, address=plan.address, port=plan.port, host_key=host_key)
+    start = shlex.join(("/usr/sbin/sshd", "-f", str(path), "-E", str(folder / "sshd.log")))
+    shown = {"config": str(path), "address": plan.address, "port": plan.port, "start": start, "written": not dry_run}
+    emit(shown, f"{path}: sshd of {opened.name} on {plan.address}:{plan.port}.")
+    if not dry_run:
+        say(f"Next: {start}")
+
+
+@click.command()
+def show() -> None:
+    """Show who this node is, its bundle, and what it writes, may open and holds."""
+    layout = this_layout()
+    identity = load_identity(layout)
+    shown = shown_keys(layout)
+    opened = open_node(layout.root) if layout.bundle.exists() else None
+    part = _part(opened) if opened else {"origin_of": [], "standby_of": [], "holds": [], "spare_for": []}
+    serial = opened.bundle.serial if opened else None
+    data = {
+        "node": identity.name,
+        "state": str(layout.root),
+        "territory": opened.bundle.territory.name if opened else None,
+        "territory_key": fingerprint(identity.territory_key),
+        "serial": serial,
+        "in_bundle": bool(opened and _is_named(opened, shown)),
+        "keys": asdict(shown),
+        **part,
+    }
+    emit(data, _shown(layout, identity, shown, serial, part))
+
+
+def _shown(
+    layout: NodeLayout, identity: Identity, shown: PublicKeys, serial: int | None, part: dict[str, list[str]]
+) -> str:
+    rows = [
+        ("node", identity.name),
+        ("state", str(layout.root)),
+        ("territory key", fingerprint(identity.territory_key)),
+        ("signing key", fingerprint(shown.sign)),
+        ("bundle", str(serial or f"none yet: {command('node', 'accept', 'BUNDLE')}")),
+        *((what.replace("_", " "), ", ".join(names) or "-") for what, names in part.items()),
+    ]
+    return "\n".join(f"{what:15}{value}" for what, value in rows)
+
+
+def _is_named(opened: Node, shown: PublicKeys) -> bool:
+    """Whether the bundle means this machine, not the one that was in its place before."""
+    member = opened.bundle.members.get(opened.name)
+    return member is not None and member.keys.sign == shown.sign
+
+
+def _part(opened: Node) -> dict[str, list[str]]:
+    """The services by the part that this node has in them."""
+    terms = [opened.bundle.terms(name) for name in sorted(opened.bundle.territory.services)]
+    return {
+        "origin_of": [it.name for it in terms if it.origin == opened.name],
+        "standby_of": [it.name for it in terms if opened.name in it.standbys],
+        "holds": [it.name for it in terms if opened.name in it.holders],
+        "spare_for": [it.name for it in terms if opened.name in it.spares],
+    }
+
+
+def _say_next(opened: Node) -> None:
+    if opened.name not in opened.bundle.members:
+        say(f"This bundle has no keys of {opened.name}: peers will not let it in.")
+        say(f"Next: collect them: {command('node', 'keys')}")
+        return
+    for name in _part(opened)["origin_of"]:
+        if not opened.service(name).chain.exists():
+            request = f"{name}.request"
+            say(f"Next, if {name} is new: {command('backup', 'begin', name, '--out', request)}")
+            say(f"If this node replaces another: {command('backup', 'resync', name, '--request', request)}")

@@ -1,0 +1,52 @@
+"""`appliance node init` and `keys`: make this node, and show the keys that were born with it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from dataclasses import asdict
+
+import click
+
+from appliance.cli.arguments import NAME_TYPE, command, dry_run_option
+from appliance.cli.output import SCHEMA, emit, say
+from appliance.cli.territory_key import public_line, territory_key_option
+from appliance.cli.this_layout import this_layout
+from appliance.trust.identity import create_identity, load_identity, shown_keys
+from appliance.trust.signed import fingerprint
+
+
+@click.command()
+@click.argument("name", type=NAME_TYPE)
+@territory_key_option
+@dry_run_option
+def init(name: str, territory_key: str, dry_run: bool) -> None:
+    """Make this machine the node NAME: its keys, and the territory key that it will believe for ever.
+
+    Compare the fingerprint that is told with the one on the paper of the territory: nothing else protects the first
+    contact. Calling again with the same words changes nothing.
+    """
+    layout = this_layout()
+    pinned = public_line(territory_key)
+    if dry_run:
+        emit({"node": name, "keys": None}, f"{name} would be made in {layout.root}, for {fingerprint(pinned)}.")
+        return
+    keys = create_identity(layout, name, pinned)
+    text = f"{layout.root} is the node {name} of the territory with the key {fingerprint(pinned)}."
+    emit({"node": name, "keys": asdict(keys)}, text)
+    say(f"Next: collect its public keys: {command('node', 'keys')} > {name}.json")
+    say(f"Then, once the territory is signed with them: {command('node', 'accept', 'BUNDLE')}")
+
+
+@click.command()
+@click.option("--user", metavar="ACCOUNT", help="The account behind this node's sshd; by default the present one.")
+def keys(user: str | None) -> None:
+    """Print this node's public keys as JSON, to be collected for `appliance territory sign --keys`."""
+    layout = this_layout()
+    shown = {
+        "schema": SCHEMA,
+        "node": load_identity(layout).name,
+        "user": user or getpass.getuser(),
+        "keys": asdict(shown_keys(layout)),
+    }
+    click.echo(json.dumps(shown))
