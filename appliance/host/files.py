@@ -67,7 +67,7 @@ def locked(path: Path, *, what: str, shared: bool = False, wait: bool = False) -
 
     Raise Busy with `what` in its sentence when somebody holds it and `wait` is false.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX

@@ -1,6 +1,7 @@
 """Labs for tests: real hosts, as root. One is up at a time, and each test file has its own.
 
-They take longer than the whole rest of `make test` and are not part of it yet: `make soak SUITE=lab`.
+They are a group of their own and come first: one worker has enough to do with them, and the other does the rest
+meanwhile. What a story shows too, and takes minutes there, is left to `make story-lab` and `make soak SUITE=lab`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,12 @@ from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
 from appliance.lab.stories.left import look
 
 ROOT = Path(__file__).parents[3]
+LAB = pytest.mark.xdist_group("lab").mark
 PROGRAMS = ("systemd-nspawn", "mmdebstrap", "nft", "ansible-playbook")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "/integration/lab/" in str(item.path) and item.get_closest_marker("root"):
-            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: LAB not in item.iter_markers("xdist_group"))
 
 
 @pytest.fixture(scope="module")

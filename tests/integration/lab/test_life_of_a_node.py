@@ -24,10 +24,12 @@ def offer_nothing(desk: Desk) -> None:
     file.write_text(text.replace("offered: 8G", "offered: 0"))
 
 
+@pytest.mark.slow
 def test_a_machine_in_the_place_of_a_lost_one_has_every_file_of_it(ground: Ground) -> None:
     assert "are identical" in replaced(ground)
 
 
+@pytest.mark.slow
 def test_an_upgrade_stops_at_the_first_node_that_is_not_well(ground: Ground) -> None:
     assert "it stopped at" in upgraded(ground)
 
@@ -46,6 +48,7 @@ def test_a_node_goes_on_with_other_keys(ground: Ground, kind: str) -> None:
     assert ground.wait_until_safe(SERVICE, ORIGIN)["safety"]["safe"]
 
 
+@pytest.mark.slow
 def test_a_node_goes_only_when_nobody_counts_on_it_any_more(ground: Ground) -> None:
     lab, desk = ground.lab, ground.desk
     leave = ("remove_node", "-e", f"node={BLIND}")

@@ -18,5 +18,6 @@ def test_a_playbook_revokes_nobody_whom_the_key_holder_did_not(ground: Ground) -
     assert (ground.desk.inventory / "keys" / f"{ORIGIN}.json").exists()
 
 
+@pytest.mark.slow
 def test_a_stolen_standby_is_let_in_nowhere_and_can_open_nothing_new(ground: Ground) -> None:
     assert "is safe in a new repository with a new key" in revoked(ground)

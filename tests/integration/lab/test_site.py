@@ -18,7 +18,7 @@ from appliance.lab.hosts.playbook import UNREACHABLE, read_recap
 
 ROOT = Path(__file__).parents[3]
 LOST = "commune-c"
-SECONDS_MAX = 240
+SECONDS_MAX = 420
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
 

@@ -5,6 +5,7 @@ the node can change, a checker that sees rot, and all of it again after a crash 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import textwrap
 import time
@@ -19,6 +20,7 @@ from appliance.backup.vault.store import RECEIPT
 from appliance.lab.hosts import lab as labs
 from appliance.lab.hosts import machine
 from appliance.lab.hosts.lab import Lab
+from appliance.lab.stories.backed_up import documents_of
 from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
 from appliance.lab.stories.left import look
 from appliance.trust.receipt import read_receipt
@@ -99,8 +101,8 @@ def is_active(ground: Ground, node: str, unit: str) -> bool:
 
 def back_up_something_new(ground: Ground, name: str) -> str:
     """Change the documents of commune-a and have them saved; the generation, which is safe."""
-    ground.did(ORIGIN, f"head -c 3000000 /dev/urandom >/srv/docs-a/{name}")
-    ground.json(ORIGIN, "backup", "run", SERVICE)
+    (documents_of(ground) / name).write_bytes(os.urandom(3_000_000))
+    ground.back_up(SERVICE)
     return str(ground.wait_until_safe(SERVICE, ORIGIN)["generation"])
 
 
@@ -199,7 +201,7 @@ def test_no_account_but_a_callers_reaches_the_vault_and_no_stranger_the_helpers(
 @pytest.mark.parametrize("account", ["appliance-vault", "appliance", "appliance-check", f"vault-{ORIGIN}"])
 def test_no_account_of_the_node_can_change_what_is_sealed(ground: Ground, account: str) -> None:
     # Beside partials and the ledger only locks are for others to write.
-    theirs = f"-path {HELD}/partial -o -path {HELD}/book -o -name lock -o -name session.lock"
+    theirs = f"-path '{VAULT}/*/partial' -o -path '{VAULT}/*/book' -o -name lock -o -name session.lock"
     paths = ground.did(BLIND, f"find {VAULT} \\( {theirs} \\) -prune -o -print").splitlines()
     assert len(paths) > 10
     paths.append("/srv/appliance")

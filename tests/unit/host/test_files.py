@@ -134,6 +134,11 @@ def test_readers_share_a_lock_and_keep_writers_out(tmp_path: Path) -> None:
         _assert_busy(lock, "the pool is in use")
 
 
+def test_the_folders_of_a_lock_are_private_to_the_first(tmp_path: Path) -> None:
+    with locked(tmp_path / "services/docs-a/lock", what="it"):
+        assert {(tmp_path / it).stat().st_mode & 0o777 for it in ("services", "services/docs-a")} == {0o700}
+
+
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     script = """
 import pathlib, sys
