@@ -73,10 +73,11 @@ def parse_holder(host: str, pid: int) -> Holder:
     return Holder(host, pid, Where(match[1], match[2], match[3]), float(match[4]))
 
 
-def state_of(holder: Holder, now: Where, started: Mapping[int, float]) -> State:
+def state_of(holder: Holder, now: Where, started: Mapping[int, float | None]) -> State:
     """Whether the holder can still be running; `started` maps each living PID of interest to its start, in boot time.
 
-    "unknown" counts as alive for every caller; the word only serves the sentence.
+    The start is None where this process may not see it. "unknown" counts as alive for every caller; the word only
+    serves the sentence.
     """
     if holder.where is None or holder.where.machine != now.machine:
         return "unknown"
@@ -86,7 +87,10 @@ def state_of(holder: Holder, now: Where, started: Mapping[int, float]) -> State:
         return "unknown"
     if holder.pid not in started:
         return "dead"
-    age = started[holder.pid] - holder.started_boottime
+    start = started[holder.pid]
+    if start is None:
+        return "unknown"
+    age = start - holder.started_boottime
     return "alive" if -1.0 <= age <= START_WINDOW_SECONDS else "dead"
 
 
@@ -118,15 +122,28 @@ def clear_dead(repository: Repository) -> tuple[Holder, ...]:
     return tuple(sorted(dead, key=repr))
 
 
-def _started(pid: int) -> dict[int, float]:
-    """{pid: start in boot time} when the process lives; a zombie has ended and holds nothing."""
+def _started(pid: int) -> dict[int, float | None]:
+    """{pid: start in boot time} when the process lives; a zombie has ended and holds nothing.
+
+    A unit with ProtectProc=invisible sees in /proc no process that has more rights than it, as one has that root began.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (OSError, IndexError):
-        return {}
+        return {pid: None} if _exists(pid) else {}
     if fields[0] in "ZX":
         return {}
     return {pid: int(fields[19]) / os.sysconf("SC_CLK_TCK")}
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _locks(repository: Repository) -> tuple[Path, ...]:

@@ -54,7 +54,8 @@ def tried(hosts: Meshed, node: str, user: str, command: str = "", *options: str,
 
 
 def test_its_own_door_opens_to_the_vault_alone(hosts: Meshed) -> None:
-    assert tried(hosts, HOLDER, OWN_DOOR) == (6, NOTHING_BUT + "\n")
+    """Its agent may be knocking too, just after the start, and a door lets in few of one house at once."""
+    until(lambda: tried(hosts, HOLDER, OWN_DOOR) == (6, NOTHING_BUT + "\n"), "its door opens")
 
 
 @pytest.mark.parametrize(

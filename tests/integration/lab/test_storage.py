@@ -10,6 +10,8 @@ import pytest
 from appliance.host.command import Result, run
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.machine import enter_argv
+from appliance.lab.stories.ground import IN_USE
+from appliance.lab.story import waiting
 
 NODE = "commune-a"
 SHARES, SNAPSHOTS = "/srv/shares", "/srv/shares/.snapshots"
@@ -83,7 +85,12 @@ def test_a_backup_reads_a_share_as_it_was_at_one_moment(provisioned: Lab) -> Non
     assert result.exit_code == 0, result.tail(10)
     assert result.stdout.decode().strip() == f"'' {folder.removeprefix(SHARES)}"
     assert len(set(said(provisioned, "ls", SNAPSHOTS).split()) - set(before)) == 1
-    told = answer(provisioned, "backup", "run", "docs-a")["read_from"]
+    with waiting("the end of another backup", 120) as done:
+        while True:
+            ran = on(provisioned, "appliance", "--json", "backup", "run", "docs-a")
+            if done(IN_USE not in ran.tail()):
+                break
+    told = json.loads(ran.stdout)["read_from"]
     assert [(it["path"], it["how"], it["reason"]) for it in told] == [(folder, "snapshot", "")]
 
 

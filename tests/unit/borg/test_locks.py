@@ -25,12 +25,13 @@ CASES = [
     ("its number belongs to an older process", NOW, {77: STARTED - 100}, "dead"),
     ("the machine restarted since", Where("m1", "boot1", "4026531836"), {77: STARTED}, "dead"),
     ("another machine", Where("m2", "boot2", "4026531836"), {}, "unknown"),
+    ("a process that hides when it was started", NOW, {77: None}, "unknown"),
     ("another container", Where("m1", "boot2", "4026999999"), {}, "unknown"),
 ]
 
 
 @pytest.mark.parametrize(("case", "where", "started", "state"), CASES)
-def test_the_proof_of_death(case: str, where: Where, started: dict[int, float], state: str) -> None:
+def test_the_proof_of_death(case: str, where: Where, started: dict[int, float | None], state: str) -> None:
     assert state_of(parse_holder(host_id(where, STARTED), 77), NOW, started) == state, case
 
 
