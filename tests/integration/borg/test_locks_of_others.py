@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -25,11 +27,10 @@ HIDDEN = "mount -t proc -o hidepid=invisible proc /proc && exec setpriv --reuid=
 
 
 @pytest.mark.root
-def test_a_lock_whose_holder_is_hidden_is_left_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
-    repository = tmp_path_factory.mktemp("hidden", numbered=True)
-    for folder in (repository, *repository.parents[:2]):
-        folder.chmod(0o777)
-    with subprocess.Popen(["sleep", "60"]) as holder:
+def test_a_lock_whose_holder_is_hidden_is_left_alone() -> None:
+    with tempfile.TemporaryDirectory() as place, subprocess.Popen(["sleep", "60"]) as holder:
+        repository = Path(place)
+        repository.chmod(0o777)
         lock = repository / "lock.exclusive"
         lock.mkdir(mode=0o777)
         (lock / f"{new_host_id()}.{holder.pid}-0").touch()
@@ -37,5 +38,5 @@ def test_a_lock_whose_holder_is_hidden_is_left_alone(tmp_path_factory: pytest.Te
         asked = ("unshare", "--mount", "sh", "-ec", f'{HIDDEN} "$@"', "sh", *words)
         told = subprocess.run(asked, capture_output=True, text=True, timeout=60)
         holder.kill()
-    assert (told.stdout, told.stderr) == ("['unknown'] ()\n", "")
-    assert len(list(lock.iterdir())) == 1
+        assert (told.stdout, told.stderr) == ("['unknown'] ()\n", "")
+        assert len(list(lock.iterdir())) == 1

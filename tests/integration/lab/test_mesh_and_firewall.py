@@ -53,7 +53,8 @@ def typed_by_its_root(hosts: Meshed, node: str, *commands: str) -> Iterator[None
     try:
         yield
     finally:
-        hosts.run(node, "systemctl", "restart", "appliance-mesh.service")
+        # Where the old interface goes a moment late the unit fails, and tries again by itself.
+        hosts.run(node, "systemctl", "restart", "appliance-mesh.service", check=False)
         back_in_the_mesh(hosts, node)
 
 
