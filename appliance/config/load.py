@@ -34,7 +34,7 @@ def read_raw(file: Path) -> bytes:
     try:
         with open(file, "rb") as stream:
             return stream.read(BYTES_MAX + 1)
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise NotFound(
             "there is no such file.", where=str(file), remedy=f"Name a folder with a {FILE_NAME}."
         ) from error

@@ -91,7 +91,8 @@ def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: I
     """The rules of the node `name`, as `nft --file` reads them."""
     node, found = bundle.territory.nodes[name], mesh.plan(bundle, name)
     doorways = doors(bundle, name, operators)
-    rules = (*_USUAL, *_ssh(node, doorways), *_wireguard(node, found), *_of_roles(snippets), *_REST)
+    ours = (*_by_the_mesh_alone(node, found), *_ssh(node, doorways), *_wireguard(node, found))
+    rules = (*_USUAL, *ours, *_of_roles(snippets), *_REST)
     lines = [
         "#!/usr/sbin/nft -f",
         "# Written by `appliance node apply` from the territory's bundle; what is changed here is lost.",
@@ -104,6 +105,12 @@ def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: I
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _by_the_mesh_alone(node: Node, found: mesh.Mesh | None) -> Iterator[str]:
+    if found is not None:
+        yield "# The address in the mesh is for who comes through it, whatever a role lets in."
+        yield f'iifname != "{mesh.INTERFACE}" ip daddr {node.mesh} drop'
 
 
 def _ssh(node: Node, found: Doors) -> Iterator[str]:

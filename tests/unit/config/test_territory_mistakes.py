@@ -94,6 +94,9 @@ def test_a_territory_without_nodes_is_refused() -> None:
 def test_a_missing_file_says_what_to_name(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"Name a folder with a territory\.yml"):
         load(tmp_path)
+    (tmp_path / "territory.yml").mkdir()
+    with pytest.raises(NotFound, match=r"Name a folder with a territory\.yml"):
+        load(tmp_path)
 
 
 def test_an_unreadable_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
