@@ -204,8 +204,8 @@ def standby_lost(stage: Stage) -> str:
     hashed = prove_whole(spare, SERVICE, wanted)
     _prove_blind(stage, SPARE)
     return (
-        f"before the act: {refusal}; after it {SPARE} holds all {len(wanted)} generations of {BLIND} "
-        f"({format_bytes(hashed)} hashed), and still can read none of them"
+        f"before an operator signed that a holder is lost: {refusal.rstrip('.')}; after it {SPARE} holds all "
+        f"{len(wanted)} generations of {BLIND} ({format_bytes(hashed)} hashed), and still can read none of them"
     )
 
 

@@ -25,7 +25,7 @@ STATE = Path("/srv/appliance/node")
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     """A host in a folder that every account may pass."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(folder.stat().st_mode | 0o711)
     (tmp_path / "run").mkdir()
     return Host(tmp_path, lambda argv: None)
@@ -51,7 +51,7 @@ def test_a_folder_of_somebody_else_is_given_back_and_nothing_else_changes(host: 
 
 
 def test_root_reads_in_that_folder_as_its_account_and_starts_programs_as_it(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(folder.stat().st_mode | 0o711)
     (tmp_path / "secret").write_text("root's")
     (tmp_path / "secret").chmod(0o600)
