@@ -325,7 +325,7 @@ def test_a_cut_between_any_two_steps_loses_nothing_that_is_kept(desk: Desk, hist
             assert held_here(desk) == kept
     assert held_here(desk) == kept
     assert _unnamed(desk.holding(HOLDER)) == set()
-    assert steps > 6, "there was something to cut"
+    assert steps > 3, "there was something to cut"
 
 
 def _unnamed(holding: Holding) -> set[str]:
