@@ -10,6 +10,7 @@ import pytest
 
 SEED_VARIABLE = "APPLIANCE_TEST_SEED"
 SOAK_VARIABLE = "APPLIANCE_SOAK_RUNS"
+LAB = pytest.mark.xdist_group("lab").mark
 
 # Two busy cores stretch any deadline; a property that fails prints the line that repeats it. `make unit` looks at a few
 # examples only, `make test` at a hundred.
@@ -20,6 +21,7 @@ hypothesis.settings.load_profile("appliance")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run what takes minutes (make soak)")
+    parser.addoption("--lab", action="store_true", help="also boot real hosts (make test HOSTS=1)")
 
 
 def pytest_report_header() -> str:
@@ -35,6 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root: sudo make test"))
+        if LAB in item.iter_markers("xdist_group") and not (config.getoption("--lab") or config.getoption("--slow")):
+            item.add_marker(pytest.mark.skip(reason="boots hosts, half an hour: make test HOSTS=1"))
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: make soak SUITE=..."))
 

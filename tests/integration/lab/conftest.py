@@ -1,7 +1,7 @@
 """Labs for tests: real hosts, as root. One is up at a time, and each test file has its own.
 
-They are a group of their own and come first: one worker has enough to do with them, and the other does the rest
-meanwhile. What a story shows too, and takes minutes there, is left to `make story-lab` and `make soak SUITE=lab`.
+`make test HOSTS=1` runs them. They are a group of their own and come first: one worker has enough to do with them, and
+the other does the rest meanwhile. What takes minutes for one test is left to `make story-lab` and `make soak SUITE=life`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from appliance.lab.hosts.places import Places
 from appliance.lab.hosts.template import up_provisioned
 from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
 from appliance.lab.stories.left import look
+from tests.conftest import LAB
 
 ROOT = Path(__file__).parents[3]
-LAB = pytest.mark.xdist_group("lab").mark
 PROGRAMS = ("systemd-nspawn", "mmdebstrap", "nft", "ansible-playbook")
 
 
