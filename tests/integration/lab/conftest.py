@@ -1,7 +1,7 @@
 """Labs for tests: real hosts, as root. One is up at a time, and each test file has its own.
 
 `make test HOSTS=1` runs them. They are a group of their own and come first: one worker has enough to do with them, and
-the other does the rest meanwhile. What takes minutes for one test is left to `make story-lab` and `make soak SUITE=life`.
+the other does the rest meanwhile. What takes minutes is left to `make story-lab` and `make soak SUITE=life`.
 """
 
 from __future__ import annotations
