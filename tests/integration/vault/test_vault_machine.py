@@ -150,7 +150,8 @@ class VaultMachine(RuleBasedStateMachine):
         path.chmod(0o600)
         path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
         self.rotten.add((at, path.name))
-        scrub(self.desk.open(at), SERVICE)
+        for _ in range(2):  # the first may only end a round that was begun beyond this blob
+            scrub(self.desk.open(at), SERVICE)
 
     @rule(at=peers, what=st.sampled_from(["alarm", "reboot", "-4000", "4000"]), days=st.sampled_from([1, 8, 200]))
     def disturb(self, at: str, what: str, days: int) -> None:
