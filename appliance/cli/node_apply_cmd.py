@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,20 +27,26 @@ SSH_CLIENT = "SSH_CONNECTION"  # set by sshd: the client's address, its port, ou
 
 @click.command()
 @click.option("parts", "--part", type=click.Choice(PARTS), multiple=True, help="Only this part; may be repeated.")
-@click.option("--operators", metavar="FILE", type=FILE_TYPE, help=f"With --dry-run: try this for {firewall.OPERATORS}.")
+@click.option("--operators", metavar="FILE", type=FILE_TYPE, help=f"Keep this as {firewall.OPERATORS}.")
+@click.option("--enable", is_flag=True, help="Have the units of these parts run, now and at each start.")
 @dry_run_option
-def apply(parts: tuple[str, ...], operators: Path | None, dry_run: bool) -> int:
+def apply(parts: tuple[str, ...], operators: Path | None, enable: bool, dry_run: bool) -> int:
     """Make this host what its bundle says: names, firewall, mesh and the accounts of vaults.
 
     Only what differs is written, after it was checked, and only what changed is loaded again. A part that fails stays
     what it was, and the others go on. The firewall refuses rules that would lock out who is applying them over SSH.
     """
     identity, bundle = load_territory(layout_as_root())
-    here = _declared(operators, dry_run)
-    found = wanted(bundle, identity.name, here, parts or PARTS)
-    if any(part.name == "firewall" for part in found):
+    here, names = declared(THIS_HOST.root), parts or PARTS
+    if operators:
+        text = _operators(operators, names)
+        here = replace(here, operators=networks(text))
+    found = wanted(bundle, identity.name, here, names)
+    if operators:
+        found = tuple(firewall.keeping(it, text) if it.name == "firewall" else it for it in found)
+    if "firewall" in names:
         _check_not_locked_out(bundle, identity.name, here)
-    outcome = apply_parts(found, dry_run=dry_run)
+    outcome = apply_parts(found, enable=enable, dry_run=dry_run)
     _report(identity.name, bundle.serial, found, outcome, dry_run)
     for name, error in list(outcome.failures.items())[:-1]:
         say(f"{name}: {error}")
@@ -48,14 +55,10 @@ def apply(parts: tuple[str, ...], operators: Path | None, dry_run: bool) -> int:
     return OK
 
 
-def _declared(operators: Path | None, dry_run: bool) -> Declared:
-    found = declared(THIS_HOST.root)
-    if operators is None:
-        return found
-    if not dry_run:
-        remedy = f"Add --dry-run; then write it to {firewall.OPERATORS} and apply that."
-        raise UsageError("another file of operators can only be tried.", where="--operators", remedy=remedy)
-    return replace(found, operators=networks(read_file(operators).decode("utf-8", "replace")))
+def _operators(file: Path, names: Iterable[str]) -> str:
+    if "firewall" not in names:
+        raise UsageError("only the firewall reads operators.", where="--operators", remedy="Add --part firewall.")
+    return read_file(file).decode("utf-8", "replace")
 
 
 def _check_not_locked_out(bundle: Bundle, name: str, here: Declared) -> None:

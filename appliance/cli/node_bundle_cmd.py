@@ -10,13 +10,13 @@ import click
 
 from appliance.backup.door import write_door
 from appliance.backup.node import Node, open_node
+from appliance.backup.taking import take_bundle
 from appliance.cli.arguments import FILE_TYPE, command, dry_run_option, naming, read_file
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import this_layout
 from appliance.host.layout import NodeLayout
 from appliance.host.ssh import write_server_config
-from appliance.trust import rotation
-from appliance.trust.bundle import accept_bundle, load_bundle, read_bundle
+from appliance.trust.bundle import read_bundle
 from appliance.trust.identity import Identity, load_identity, shown_keys
 from appliance.trust.keys import PublicKeys
 from appliance.trust.signed import fingerprint
@@ -32,27 +32,15 @@ def accept(bundle: Path, dry_run: bool) -> None:
     """
     layout = this_layout()
     identity = load_identity(layout)
-    raw = read_file(bundle)
     with naming(bundle, "a bundle"):
-        offered = read_bundle(raw, identity.territory_key)
-    present = load_bundle(layout.bundle, identity.territory_key).serial if layout.bundle.exists() else 0
-    member = offered.members.get(identity.name)
-    data = {
-        "serial": offered.serial,
-        "before": present,
-        "member": member is not None and member.keys == shown_keys(layout),
-        "accepted": not dry_run,
-    }
+        offered = read_bundle(read_file(bundle), identity.territory_key)
+    taken = take_bundle(layout, identity, offered, dry_run=dry_run)
+    data = {**asdict(taken), "accepted": not dry_run}
     if dry_run:
-        emit(data, f"Bundle {offered.serial} would follow bundle {present}.")
+        emit(data, f"Bundle {taken.serial} would follow bundle {taken.before}.")
         return
-    accepted = accept_bundle(layout.bundle, raw, identity.territory_key)
-    if member is not None:
-        rotation.take(layout.keys, member.keys)
-    opened = open_node(layout.root)
-    write_door(opened)
-    emit(data, f"{identity.name} lives by bundle {accepted.serial} of {accepted.territory.name}.")
-    _say_next(opened)
+    emit(data, f"{identity.name} lives by bundle {taken.serial} of {offered.territory.name}.")
+    _say_next(open_node(layout.root))
 
 
 @click.command()

@@ -1,18 +1,20 @@
-"""`appliance node settle`: make this host a node, and let it show its keys. Only root can."""
+"""`appliance node settle`: make this host a node, let it show its keys and live by a bundle. Only root can."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
-from appliance.cli.arguments import NAME_TYPE, dry_run_option
+from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option, naming, read_file
 from appliance.cli.output import emit
 from appliance.cli.territory_key import public_line, territory_key_option
 from appliance.cli.this_layout import layout_as_root
 from appliance.errors import Forbidden
 from appliance.provision.settle import settle as settle_here
+from appliance.trust.bundle import Bundle, read_bundle
 from appliance.trust.identity import Identity
 from appliance.trust.signed import fingerprint
 
@@ -26,9 +28,10 @@ BEFORE_THEIR_NAMES = "vault-"
 @click.option(
     "--user", metavar="ACCOUNT", default=BEFORE_THEIR_NAMES, show_default=True, help="What others log in as, less NAME."
 )
+@click.option("--bundle", metavar="FILE", type=FILE_TYPE, help="Then live by this, as `node accept` does.")
 @dry_run_option
-def settle(name: str, territory_key: str, user: str, dry_run: bool) -> None:
-    """Make this host the node NAME: its folder --state, what root says about it in /etc/appliance, its keys.
+def settle(name: str, territory_key: str, user: str, bundle: Path | None, dry_run: bool) -> None:
+    """Make this host the node NAME: its folder --state, what root says in /etc/appliance, its keys, its bundle.
 
     A folder that is another node, or believes another territory key, is refused before anything changes. The keys are
     born here and belong to the account of the node. Calling again with the same words changes nothing.
@@ -37,9 +40,17 @@ def settle(name: str, territory_key: str, user: str, dry_run: bool) -> None:
         raise Forbidden("only root may make a host a node.", remedy="Without root: `appliance node init`.")
     wanted = Identity(name, public_line(territory_key))
     state = layout_as_root().root
-    done = settle_here(wanted, state, dry_run=dry_run)
+    done = settle_here(wanted, state, bundle=_read(bundle, wanted), dry_run=dry_run)
     verb = "would be changed" if dry_run else "changed"
     told = f"{state} is the node {name} of the territory with the key {fingerprint(wanted.territory_key)}."
     keys = asdict(done.keys) if done.keys else None
-    data = {"node": name, "user": user, "keys": keys, "dry_run": dry_run, "changed": done.changed}
+    taken = asdict(done.bundle) if done.bundle else None
+    data = {"node": name, "user": user, "keys": keys, "bundle": taken, "dry_run": dry_run, "changed": done.changed}
     emit(data, "\n".join(f"{verb}: {path}" for path in done.changed) or told)
+
+
+def _read(bundle: Path | None, wanted: Identity) -> Bundle | None:
+    if bundle is None:
+        return None
+    with naming(bundle, "a bundle"):
+        return read_bundle(read_file(bundle), wanted.territory_key)

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +64,18 @@ class Outcome:
     failures: dict[str, ApplianceError]
 
 
-def apply(parts: Iterable[Part], host: Host = THIS_HOST, *, dry_run: bool = False) -> Outcome:
-    """Make `host` what `parts` say, one part after the other; with `dry_run` only say what would change."""
+def apply(parts: Iterable[Part], host: Host = THIS_HOST, *, enable: bool = False, dry_run: bool = False) -> Outcome:
+    """Make `host` what `parts` say, one part after the other; with `dry_run` only say what would change.
+
+    Without `enable` the units of the parts stay as they are: somebody may have stopped one.
+    """
     changes: dict[str, Changes] = {}
     failures: dict[str, ApplianceError] = {}
     with locked(below(host.root, LOCK), what="`appliance node apply`", wait=True):
         for part in parts:
             try:
-                changes[part.name] = apply_part(part, host, dry_run=dry_run)
+                asked = part if enable else replace(part, units=())
+                changes[part.name] = apply_part(asked, host, dry_run=dry_run)
             except ApplianceError as error:
                 failures[part.name] = error
     return Outcome(changes, failures)
@@ -103,6 +107,8 @@ def _act(host: Host, changes: Changes) -> None:
         fsync_folder(below(host.root, path).parent)
     for argv in changes.reloads:
         _reload(host, argv, [(file, old) for file, old in replaced if file.reload == argv])
+    if changes.units:
+        host.run(("systemctl", "enable", "--now", "--no-reload", *changes.units))
 
 
 def _replace(host: Host, file: WantedFile) -> PresentFile | None:

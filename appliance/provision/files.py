@@ -60,11 +60,12 @@ class Account:
 class Part:
     """One part of a host as it should be: one of PARTS, or `node`, which there is before a bundle.
 
-    `warnings` say what cannot be, one sentence each.
+    `units` run now and at each start where that is asked for. `warnings` say what cannot be, one sentence each.
     """
 
     name: str
     files: tuple[WantedFile, ...] = ()
     folders: tuple[OwnedFolder, ...] = ()
     accounts: tuple[Account, ...] = ()
+    units: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

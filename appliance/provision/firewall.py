@@ -8,7 +8,7 @@ into the one file that is loaded, so that a boot needs nothing else and `nft -c`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from appliance.errors import Refused
@@ -20,8 +20,11 @@ from appliance.trust.bundle import Bundle
 
 CONFIG = "/etc/nftables.conf"
 TABLE = "inet appliance"
+UNITS = ("nftables.service", "appliance-apply.path")
+"""The rules are loaded at each start, and again when the bundle changes."""
 OPERATORS = "/etc/appliance/operators"
 SNIPPETS = "/etc/appliance/firewall.d"
+_RELOAD = ("nft", "--file", CONFIG)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def part(bundle: Bundle, name: str, operators: Iterable[str], snippets: Iterable
         render(bundle, name, operators, snippets),
         mode=0o644,
         check=("nft", "--check", "--file", CANDIDATE),
-        reload=("nft", "--file", CONFIG),
+        reload=_RELOAD,
         in_force=("nft", "list", "chain", *TABLE.split(), "input"),
     )
     control = (it.name for it in bundle.territory.nodes.values() if "control" in it.roles)
@@ -84,7 +87,13 @@ def part(bundle: Bundle, name: str, operators: Iterable[str], snippets: Iterable
         for it in control
         if not addresses(bundle, [it])
     )
-    return Part("firewall", (file,), (OwnedFolder(SNIPPETS, names=""),), warnings=tuple(lost))
+    return Part("firewall", (file,), (OwnedFolder(SNIPPETS, names=""),), units=UNITS, warnings=tuple(lost))
+
+
+def keeping(part: Part, operators: str) -> Part:
+    """`part`, and the text `operators` in the file OPERATORS: written after the rules were found good, and taken back
+    with them."""
+    return replace(part, files=(*part.files, WantedFile(OPERATORS, operators, reload=_RELOAD)))
 
 
 def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: Iterable[Snippet] = ()) -> str:

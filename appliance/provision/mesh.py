@@ -115,7 +115,7 @@ def part(bundle: Bundle, name: str) -> Part:
         in_force=("ip", "link", "show", "dev", INTERFACE),
     )
     cut_off = f"{name} and {', '.join(found.cut_off)} are behind NAT, and no standby takes packets for them."
-    return Part("mesh", (file,), warnings=(cut_off,) if found.cut_off else ())
+    return Part("mesh", (file,), units=(UNIT,), warnings=(cut_off,) if found.cut_off else ())
 
 
 def render(mesh: Mesh) -> str:

@@ -14,6 +14,7 @@ from appliance.provision import firewall, hosts
 from appliance.provision.files import Account, OwnedFolder, Part
 from appliance.provision.firewall import Snippet
 
+_SYSTEMCTL, _RUNS = ("systemctl", "--quiet"), ("is-enabled", "is-active")
 type Asked = Callable[[tuple[str, ...]], bool]
 """Whether a command ends with 0."""
 
@@ -38,12 +39,14 @@ class PresentFile:
 @dataclass(frozen=True)
 class Present:
     """`files`: of each wanted path what is there; `stray`: what lies in owned folders and nobody wants; `accounts`:
-    those that are there with all their groups; `out_of_force`: reloads of files whose effect the machine does not show.
+    those that are there with all their groups; `idle`: units that do not run, or will not at the next start;
+    `out_of_force`: reloads of files whose effect the machine does not show.
     """
 
     files: dict[str, PresentFile | None] = field(default_factory=dict)
     stray: tuple[str, ...] = ()
     accounts: frozenset[str] = frozenset()
+    idle: tuple[str, ...] = ()
     out_of_force: tuple[tuple[str, ...], ...] = ()
 
 
@@ -71,6 +74,7 @@ def look(root: Path, part: Part, asked: Asked) -> Present:
         files=files,
         stray=tuple(path for folder in part.folders for path in _stray(root, folder, files)),
         accounts=frozenset(account.name for account in part.accounts if _exists(account)),
+        idle=tuple(unit for unit in part.units if not all(asked((*_SYSTEMCTL, it, unit)) for it in _RUNS)),
         out_of_force=tuple(file.reload for file in part.files if file.in_force and not asked(file.in_force)),
     )
 

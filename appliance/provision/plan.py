@@ -14,18 +14,19 @@ from appliance.trust.bundle import Bundle
 
 @dataclass(frozen=True)
 class Changes:
-    """In the order in which they are made. Reloads come last and each once."""
+    """In the order in which they are made. Reloads come each once, and after them the units that are to run."""
 
     accounts: tuple[Account, ...] = ()
     folders: tuple[OwnedFolder, ...] = ()
     files: tuple[WantedFile, ...] = ()
     remove: tuple[str, ...] = ()
     reloads: tuple[tuple[str, ...], ...] = ()
+    units: tuple[str, ...] = ()
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """What a person would call changed: paths, and accounts by their name."""
-        return (*(it.name for it in self.accounts), *(it.path for it in self.files), *self.remove)
+        """What a person would call changed: paths, and accounts and units by their name."""
+        return (*(it.name for it in self.accounts), *(it.path for it in self.files), *self.remove, *self.units)
 
 
 def wanted(bundle: Bundle, name: str, declared: Declared, names: Iterable[str] = PARTS) -> tuple[Part, ...]:
@@ -51,6 +52,7 @@ def decide(part: Part, present: Present, owed: Iterable[tuple[str, ...]] = ()) -
         files=files,
         remove=present.stray,
         reloads=tuple(dict.fromkeys(reloads)),
+        units=present.idle,
     )
 
 

@@ -1,4 +1,4 @@
-"""Make this host a node: its folder, what root alone says about it, and keys that are born in that folder.
+"""Make this host a node: its folder, what root alone says about it, keys that are born in that folder, and its bundle.
 
 Invariant: a folder that is another node already, or believes another territory's key, is refused before anything is
 written. What root says comes before the keys, so that they are never born under a key that root was not given. A run
@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.taking import Taken, take_bundle
 from appliance.host.account import as_owner
 from appliance.host.layout import STATE_OF_A_HOST, NodeLayout
 from appliance.provision.apply import THIS_HOST, Host, apply
 from appliance.provision.files import OwnedFolder, Part, WantedFile
 from appliance.provision.observe import below, has_folder
+from appliance.trust.bundle import Bundle
 from appliance.trust.identity import PIN_OF_A_HOST, Identity, create_identity, refuse_another, shown_keys
 from appliance.trust.keys import PublicKeys
 
@@ -31,10 +33,13 @@ class Owners:
 
 @dataclass(frozen=True)
 class Settled:
-    """What was changed, as paths, and what the node shows; None in a dry run on a host that is no node yet."""
+    """What was changed, as paths; what the node shows, None in a dry run on a host that is no node yet; the bundle that
+    it was given.
+    """
 
     changed: tuple[str, ...]
     keys: PublicKeys | None
+    bundle: Taken | None = None
 
 
 OWNERS = Owners()
@@ -58,11 +63,18 @@ def part(state: Path, territory_key: str, owners: Owners = OWNERS) -> Part:
 
 
 def settle(
-    wanted: Identity, state: Path, host: Host = THIS_HOST, *, dry_run: bool = False, owners: Owners = OWNERS
+    wanted: Identity,
+    state: Path,
+    host: Host = THIS_HOST,
+    *,
+    bundle: Bundle | None = None,
+    dry_run: bool = False,
+    owners: Owners = OWNERS,
 ) -> Settled:
     """Make `host` the node `wanted` in the folder `state`, and say what was changed and which keys it shows.
 
-    Raise Refused, and change nothing, when `state` is another node or believes another key.
+    With a `bundle` it then lives by that, or raises as `take_bundle` does. Raise Refused, and change nothing, when
+    `state` is another node or believes another key.
     """
     layout = NodeLayout(below(host.root, str(state)))
     with as_owner(layout.root):
@@ -77,5 +89,7 @@ def settle(
         born = () if layout.identity.exists() else (str(state / layout.identity.name),)
         if born and not dry_run:
             create_identity(layout, wanted.name, wanted.territory_key)
+        taken = take_bundle(layout, wanted, bundle, dry_run=dry_run) if bundle else None
         keys = None if born and dry_run else shown_keys(layout)
-    return Settled((*folders, *files, *born), keys)
+    followed = (str(state / layout.bundle.name),) if taken and taken.serial > taken.before else ()
+    return Settled((*folders, *files, *born, *followed), keys, taken)

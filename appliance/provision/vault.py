@@ -39,6 +39,9 @@ FOLDERS = (
     OwnedFolder(VAULT, "", 0o750, SEALER, RECEIVER),
 )
 
+UNITS = ("appliance-seal.service", "appliance-vault.socket", "appliance-check.socket")
+"""The sealing helper runs always, since it keeps the ageing clock; whoever connects starts the others."""
+
 
 def part(bundle: Bundle, name: str) -> Part:
     """The accounts, keys and sshd settings by which the other nodes enter the node `name`; raise UsageError for a
@@ -54,6 +57,7 @@ def part(bundle: Bundle, name: str) -> Part:
         files=(*keys, helpers, door),
         folders=(OwnedFolder(KEYS), *FOLDERS),
         accounts=tuple(Account(account_of(it), home="/", shell="/bin/sh", groups=(CALLERS,)) for it in callers),
+        units=UNITS,
         warnings=tuple(_strangers(bundle, name)),
     )
 

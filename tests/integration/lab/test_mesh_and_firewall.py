@@ -170,10 +170,13 @@ def test_rules_that_would_lock_out_the_operator_are_refused(hosts: Meshed) -> No
     try:
         for typed in (
             f"echo 203.0.113.0/24 >/tmp/operators && {apply} --dry-run --operators /tmp/operators",
-            f"cp /tmp/operators {firewall.OPERATORS} && {apply}",
+            f"{apply} --operators /tmp/operators",
         ):
             refused = hosts.ssh(REACHABLE, typed)
             assert (refused.exit_code, "no longer let in" in refused.tail()) == (8, True), refused.tail()
+            assert hosts.said(REACHABLE, "cat", firewall.OPERATORS) == own
+        written_by_hand = hosts.ssh(REACHABLE, f"cp /tmp/operators {firewall.OPERATORS} && {apply}")
+        assert (written_by_hand.exit_code, "no longer let in" in written_by_hand.tail()) == (8, True)
         assert hosts.ssh(REACHABLE, "true").exit_code == 0
         assert without_counters(hosts.said(REACHABLE, "nft", "list", "ruleset")) == without_counters(before)
     finally:
@@ -184,9 +187,18 @@ def without_counters(rules: str) -> list[str]:
     return [line for line in rules.splitlines() if "counter" not in line]
 
 
-def test_a_file_of_operators_can_be_tried_and_not_applied(hosts: Meshed) -> None:
-    refused = hosts.run(REACHABLE, "appliance", "node", "apply", "--operators", firewall.OPERATORS, check=False)
-    assert (refused.exit_code, "can only be tried" in refused.tail()) == (2, True)
+def test_operators_are_kept_and_let_in_at_once(hosts: Meshed) -> None:
+    own = hosts.said(REACHABLE, "cat", firewall.OPERATORS)
+    apply = ("appliance", "node", "apply", "--part", "firewall", "--operators", "/dev/stdin")
+    try:
+        hosts.run(REACHABLE, *apply, stdin=f"{own}\n203.0.113.0/24\n".encode())
+        assert hosts.said(REACHABLE, "cat", firewall.OPERATORS).endswith("203.0.113.0/24")
+        assert "203.0.113.0/24" in hosts.said(REACHABLE, "nft", "list", "ruleset")
+    finally:
+        hosts.run(REACHABLE, *apply, stdin=own.encode() + b"\n")
+    assert "203.0.113.0/24" not in hosts.said(REACHABLE, "nft", "list", "ruleset")
+    refused = hosts.run(REACHABLE, *apply[:3], "--part", "mesh", *apply[5:], stdin=b"", check=False)
+    assert (refused.exit_code, "only the firewall reads operators" in refused.tail()) == (2, True)
 
 
 def meet(hosts: Meshed, node: str, mark: str) -> Result:

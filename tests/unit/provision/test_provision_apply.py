@@ -145,6 +145,24 @@ def test_a_part_that_fails_leaves_the_others_to_go_on(machine: Machine) -> None:
     assert (list(outcome.failures), outcome.changes["vault"].changed) == (["firewall"], ("/etc/keys/a",))
 
 
+def test_units_run_now_and_at_each_start_where_that_is_asked_for(machine: Machine) -> None:
+    running: set[str] = set()
+
+    def systemctl(argv: tuple[str, ...]) -> bool:
+        if argv[1] == "enable":
+            running.update(argv[4:])
+        return argv[1] == "enable" or argv[-1] in running
+
+    machine.programs["systemctl"] = systemctl
+    part = Part("mesh", rules("one").files, units=("seal.service", "door.socket"))
+    assert apply((part,), machine.host).changes["mesh"].changed == (RULES,), "somebody may have stopped one"
+    assert apply((part,), machine.host, enable=True, dry_run=True).changes["mesh"].changed == part.units
+    assert (apply((part,), machine.host, enable=True).changes["mesh"].changed, running) == (part.units, set(part.units))
+    running.discard("door.socket")
+    assert apply((part,), machine.host, enable=True).changes["mesh"].changed == ("door.socket",)
+    assert apply((part,), machine.host, enable=True).changes["mesh"].changed == ()
+
+
 def test_in_a_folder_of_ours_what_nobody_wants_is_removed_and_the_rest_stays(machine: Machine) -> None:
     def keys(*names: str) -> Part:
         files = (WantedFile(f"/etc/keys/{name}", name, owner=USER, group=GROUP) for name in names)

@@ -62,6 +62,12 @@ def test_operators_that_are_no_network_are_named_with_their_file() -> None:
         firewall.render(FOUR, "commune-a", ("here",))
 
 
+def test_operators_are_written_after_the_rules_and_taken_back_with_them() -> None:
+    kept = firewall.keeping(firewall.part(FOUR, "commune-a", OPERATORS, ()), "203.0.113.0/24\n")
+    assert [file.path for file in kept.files] == [firewall.CONFIG, firewall.OPERATORS]
+    assert {file.reload for file in kept.files} == {("nft", "--file", firewall.CONFIG)}
+
+
 def test_a_control_machine_known_by_name_alone_is_told() -> None:
     nodes = (town("hermitage", 1, address="hermitage.example.org", roles=("control",)), town("commune-a", 2))
     (warning,) = firewall.part(bundle(nodes), "commune-a", (), ()).warnings

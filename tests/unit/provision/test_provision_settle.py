@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from appliance.backup.taking import Taken
 from appliance.errors import ApplianceError, Refused
 from appliance.provision.apply import Host
 from appliance.provision.settle import Owners, Settled, settle
 from appliance.trust.identity import Identity
 from appliance.trust.keys import create_key
+from tests.unit.provision.towns import PUBLIC, bundle, town
 
 USER, GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
 HERE = Owners(USER, GROUP, USER, GROUP)
@@ -100,6 +102,17 @@ def test_a_run_that_was_cut_before_the_node_was_born_is_finished_by_the_next(hos
     made = settled(host, "commune-a", keys[0])
     (host.root / "srv/appliance/node/node.json").unlink()  # it is written last
     assert settled(host, "commune-a", keys[0]) == Settled((f"{STATE}/node.json",), made.keys)
+
+
+def test_a_new_node_keeps_the_bundle_that_does_not_name_its_keys_yet(host: Host) -> None:
+    wanted, first = Identity("commune-a", PUBLIC), bundle([town("commune-a", 1), town("commune-b", 2)])
+    planned = settle(wanted, STATE, host, bundle=first, dry_run=True, owners=HERE)
+    assert (planned.bundle, disk(host)) == (Taken(1, 0, member=False), {})
+    made = settle(wanted, STATE, host, bundle=first, owners=HERE)
+    assert (made.changed, made.bundle) == ((*EVERYTHING, f"{STATE}/bundle"), Taken(1, 0, member=False))
+    assert (host.root / "srv/appliance/node/bundle").read_bytes() == first.document.raw
+    again = settle(wanted, STATE, host, bundle=first, owners=HERE)
+    assert again == Settled((), made.keys, Taken(1, 1, member=False))
 
 
 def test_a_host_without_our_package_is_told_to_have_it_first(host: Host, keys: tuple[str, str]) -> None:

@@ -1,0 +1,37 @@
+"""Live by another bundle: keep it, take the keys that it names, and let its nodes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.backup.door import write_door
+from appliance.backup.node import open_node
+from appliance.host.layout import NodeLayout
+from appliance.trust import rotation
+from appliance.trust.bundle import Bundle, accept_bundle, load_bundle
+from appliance.trust.identity import Identity, shown_keys
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Serials of the bundle and of the one `before` it, 0 for none; `member`: it names the node with its very keys."""
+
+    serial: int
+    before: int
+    member: bool
+
+
+def take_bundle(layout: NodeLayout, identity: Identity, offered: Bundle, *, dry_run: bool = False) -> Taken:
+    """Let the node live by the bundle `offered`, and say what it is to it; with `dry_run` only say it.
+
+    Raise Refused when it may not follow the one in use.
+    """
+    present = load_bundle(layout.bundle, identity.territory_key).serial if layout.bundle.exists() else 0
+    member = offered.members.get(identity.name)
+    shown = layout.identity.exists() and member is not None and member.keys == shown_keys(layout)
+    if not dry_run:
+        accept_bundle(layout.bundle, offered.document.raw, identity.territory_key)
+        if member is not None:
+            rotation.take(layout.keys, member.keys)
+        write_door(open_node(layout.root))
+    return Taken(offered.serial, present, shown)
