@@ -12,6 +12,7 @@ from appliance.cli import territory_text as text
 from appliance.cli.output import emit
 from appliance.cli.territory_sign_cmd import grant, sign
 from appliance.config.load import load, territory_file
+from appliance.config.placed import with_lines_of
 from appliance.errors import IntegrityError, NotFound, UsageError
 from appliance.territory.change import changes
 from appliance.territory.codec import placements_from_json, to_json
@@ -35,7 +36,9 @@ territory.add_command(grant)
 def check(file: Path) -> None:
     """Name every mistake in FILE, or in territory.yml of DIR, with its line; then what no copy survives."""
     found = load(file)
-    verdicts = prove(found, place(found))
+    with with_lines_of(file):
+        placements = place(found)
+    verdicts = prove(found, placements)
     name = str(territory_file(file))
     emit(text.checked_json(name, found, verdicts), text.checked_text(name, found, verdicts))
 
@@ -62,7 +65,8 @@ def plan(file: Path, old: Path | None, why: bool) -> None:
     """Show where each service's copies go and why, what that would move, and which events each service survives."""
     found = load(file)
     before = _read_plan(old) if old else None
-    placements = place(found, before)
+    with with_lines_of(file):
+        placements = place(found, before)
     moves = None if before is None else changes(found, before, placements)
     verdicts = prove(found, placements)
     told = [] if moves is None else [text.moves_text(moves)]
@@ -73,7 +77,8 @@ def plan(file: Path, old: Path | None, why: bool) -> None:
 def _read_plan(old: Path) -> Mapping[str, Placement]:
     """The placements that `plan --json` wrote to `old`, or those of the territory in it."""
     if old.suffix != ".json":
-        return place(load(old))
+        with with_lines_of(old):
+            return place(load(old))
     try:
         return placements_from_json(json.loads(old.read_text("utf-8"))["placements"])
     except FileNotFoundError as error:

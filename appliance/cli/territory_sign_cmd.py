@@ -28,6 +28,7 @@ from appliance.clock import SystemClock, utc_text
 from appliance.config.collected import merge, read_collected
 from appliance.config.draft import Draft, draft
 from appliance.config.load import load, territory_file
+from appliance.config.placed import with_lines_of
 from appliance.errors import WARNINGS, ApplianceError, Refused, UsageError
 from appliance.escrow.age import check_recipient
 from appliance.trust import signed, sshsig
@@ -87,7 +88,9 @@ def sign(
     territory_key = load_key(key)
     before = _signed_bundle(previous, territory_key) if previous else None
     collected = merge(read_collected(read_file(file), name=str(file)) for file in _key_files(key_files))
-    new = draft(load(plan), collected, previous=before, serial=serial, recovery=_recovery(recovery, plan), ca=_ca(plan))
+    public = _recovery(recovery, plan)
+    with with_lines_of(plan):
+        new = draft(load(plan), collected, previous=before, serial=serial, recovery=public, ca=_ca(plan))
     if out.exists():
         _check_follows(out, new, follows=before is not None, public=public_line(territory_key))
     if not dry_run:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 
 from appliance.config.explain import Path
-from appliance.config.parts import Parts
+from appliance.config.parts import Parts, Placed
 from appliance.config.references import Finding
+from appliance.config.schema import ServicePart
 from appliance.territory.domains import conflict, first_conflict
 from appliance.territory.model import Territory
 from appliance.territory.placement import possible_copies
@@ -17,9 +18,13 @@ VOTERS = (0, 3, 5)
 
 def check_domains(parts: Parts, territory: Territory) -> Iterator[Finding]:
     """A path and a sentence for each standby, number of copies or voter that no placement can make good."""
+    sound = []
     for service in parts.services:
         standbys = tuple(_standbys(territory, service.name, service.path))
-        yield from standbys or _copies(territory, service.name, service.path)
+        yield from standbys
+        if not standbys:
+            sound.append(service)
+    yield from _copies(territory, sound)
     yield from _voters(parts, territory)
 
 
@@ -28,18 +33,21 @@ def _standbys(territory: Territory, name: str, path: Path) -> Iterator[Finding]:
     for index, standby in enumerate(service.standbys):
         why = first_conflict(territory, standby, (service.node, *service.standbys[:index]))
         if why:
-            yield path, f"its standby {standby} {why}, so one event may take both; name another."
+            sentence = f"{standby} {why}, so one event may take both; name another."
+            yield (*path, "standbys", index), sentence
 
 
-def _copies(territory: Territory, name: str, path: Path) -> Iterator[Finding]:
-    service = territory.services[name]
-    possible = possible_copies(territory, service)
-    if possible < service.copies:
-        yield (
-            path,
-            f"asks for {service.copies} copies, but the zones allow only {possible} in failure domains distinct from "
-            f"that of {service.node} and from each other; ask for fewer, or have a node in another zone offer room.",
-        )
+def _copies(territory: Territory, services: Iterable[Placed[ServicePart]]) -> Iterator[Finding]:
+    """The service that can have the fewest goes first: where one line asks for many, its number is the one to type."""
+    possible = [(possible_copies(territory, territory.services[it.name]), it) for it in services]
+    for most, it in sorted(possible, key=lambda pair: pair[0]):
+        if most < it.part.copies:
+            fewer = f"ask for {most} at most, or " if most else ""
+            yield (
+                (*it.path, "copies"),
+                f"is {it.part.copies}, but the zones allow only {most} in failure domains distinct from that of "
+                f"{it.part.node} and from each other; {fewer}have a node in another zone offer room.",
+            )
 
 
 def _voters(parts: Parts, territory: Territory) -> Iterator[Finding]:

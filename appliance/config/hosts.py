@@ -15,6 +15,7 @@ from pathlib import Path
 from appliance.config.explain import Problems, path_text
 from appliance.config.load import parse, read_raw, read_root, territory_file
 from appliance.config.parts import Parts, read_parts
+from appliance.config.placed import with_lines_of
 from appliance.config.tree import Mapping as Tree
 from appliance.config.tree import place_of
 from appliance.errors import UsageError
@@ -62,7 +63,7 @@ def read_hosts(place: Path, *, name: str | None = None) -> Hosts:
     territory = parse(raw, name=shown)
     root = read_root(raw, Problems(shown))
     parts = read_parts(root, Problems(shown))
-    _check_placement(territory, parts, root, shown)
+    _check_placement(territory, file, shown)
     lines = {node.name: place_of(root, (*node.path, "offered")).line for node in parts.nodes}
     _check_names(territory, parts, root, shown)
     return hosts_of(territory, {node: f"{shown}:{line}" for node, line in lines.items()}, folder=file.parent.absolute())
@@ -137,13 +138,12 @@ def _plain(value: object) -> object:
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _check_placement(territory: Territory, parts: Parts, root: Tree, name: str) -> None:
+def _check_placement(territory: Territory, file: Path, name: str) -> None:
     try:
-        place(territory)
+        with with_lines_of(file, name=name):
+            place(territory)
     except Infeasible as error:
-        paths = {service.name: service.path for service in parts.services}
-        where = f"{name}:{place_of(root, paths[error.service]).line}  services > {error.service}"
-        raise UsageError(error.what, where=where) from error
+        raise UsageError(error.what, where=error.where) from error
 
 
 def _check_names(territory: Territory, parts: Parts, root: Tree, name: str) -> None:

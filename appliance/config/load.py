@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from appliance.config.build import build
@@ -10,7 +10,7 @@ from appliance.config.domains import check_domains
 from appliance.config.explain import Problems
 from appliance.config.parts import read_parts, with_defaults
 from appliance.config.references import Finding, check_references
-from appliance.config.tree import Mapping, Tree, place_of, read_tree
+from appliance.config.tree import Mapping, Place, Tree, place_of, read_tree
 from appliance.errors import Forbidden, NotFound
 from appliance.territory.implicit import with_implicit
 from appliance.territory.model import Territory
@@ -18,6 +18,7 @@ from appliance.units import MIB, format_bytes
 
 FILE_NAME = "territory.yml"
 BYTES_MAX = MIB
+NAMED_MAX = 3
 
 
 def load(place: Path) -> Territory:
@@ -89,6 +90,21 @@ def _text(raw: bytes, problems: Problems) -> str:
 
 
 def _note(findings: Iterable[Finding], root: Tree, problems: Problems) -> None:
+    """Note what was found where it was written: a line of `defaults` is one mistake, however many it reaches."""
+    found: dict[Place, list[Finding]] = {}
     for path, sentence in findings:
-        place = place_of(root, path)
-        problems.add_line(place.line, place.path, sentence)
+        found.setdefault(place_of(root, path), []).append((path, sentence))
+    for place, here in found.items():
+        sentences = [_of_many(here)] if place.path[:1] == ("defaults",) else [sentence for _, sentence in here]
+        for sentence in sentences:
+            problems.add_line(place.line, place.path, sentence)
+
+
+def _of_many(found: Sequence[Finding]) -> str:
+    """The first sentence, and the services or sites for which there are others of its kind."""
+    sentence = found[0][1]
+    if all(other == sentence for _, other in found):
+        return sentence
+    names = tuple(dict.fromkeys(str(path[1]) for path, _ in found))
+    more = f" and {len(names) - NAMED_MAX} more" if names[NAMED_MAX:] else ""
+    return f"{sentence} This concerns: {', '.join(names[:NAMED_MAX])}{more}."

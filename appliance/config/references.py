@@ -122,7 +122,7 @@ def _service_sense(service: Placed[ServicePart]) -> Iterator[Finding]:
         yield (*path, "database"), f"is for postgresql, and the kind is {part.kind}."
     if part.node in part.standbys:
         index = part.standbys.index(part.node)
-        yield (*path, "standbys", index), f"{part.node} is the origin; a standby is another node."
+        yield (*path, "standbys", index), f"{part.node} is the origin of {service.name}; a standby is another node."
     if part.copies < len(part.standbys):
         yield (
             (*path, "copies"),

@@ -105,9 +105,9 @@ MISTAKES = [
     ),
     pytest.param(
         ("copies: 2", "copies: 4"),
-        "territory.yml:42  services > docs-a: asks for 4 copies, but the zones allow only 3 in failure domains "
+        "territory.yml:47  services > docs-a > copies: is 4, but the zones allow only 3 in failure domains "
         "distinct from that of commune-a and from each other; "
-        "ask for fewer, or have a node in another zone offer room.",
+        "ask for 3 at most, or have a node in another zone offer room.",
         id="fewer_failure_domains_than_copies",
     ),
 ]

@@ -64,9 +64,12 @@ def test_a_mistake_names_its_line_and_ends_with_2(capsys: pytest.CaptureFixture[
 def test_a_plan_without_room_gives_the_reason_of_every_node_and_ends_with_8(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    code, _, err = run(capsys, "plan", changed(tmp_path, "quota: 2G", "quota: 9G"))
+    file = changed(tmp_path, "quota: 2G", "quota: 9G")
+    code, _, err = run(capsys, "plan", file)
     assert code == 8
-    assert "docs-a: 2 copies are asked for, only 1 can be placed." in err
+    assert err.startswith(f"appliance: {file}:45  services > docs-a: ")
+    assert run(capsys, "check", file) == (8, "", err)
+    assert "2 copies are asked for, only 1 can be placed." in err
     assert "commune-b: offers 8 GiB, needs 9 GiB" in err
 
 

@@ -1,0 +1,35 @@
+"""Where in its file a service stands of which planning finds out that its copies find no room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from appliance.config.explain import Problems, path_text
+from appliance.config.load import read_raw, read_root, territory_file
+from appliance.config.parts import read_parts
+from appliance.config.tree import place_of
+from appliance.territory.implicit import implicit_name
+from appliance.territory.placement import Infeasible
+
+
+@contextmanager
+def with_lines_of(place: Path, *, name: str | None = None) -> Iterator[None]:
+    """Let an Infeasible raised within name file and line of its service; `name` is what messages call the file."""
+    try:
+        yield
+    except Infeasible as error:
+        error.where = _where(place, error.service, name)
+        raise
+
+
+def _where(place: Path, service: str, name: str | None) -> str:
+    file = territory_file(place)
+    shown = name or str(file)
+    root = read_root(read_raw(file), Problems(shown))
+    parts = read_parts(root, Problems(shown))
+    # Each node backs itself up without a word in the file: of that service, the node is what stands there.
+    paths = {implicit_name(node.name): node.path for node in parts.nodes}
+    paths |= {written.name: written.path for written in parts.services}
+    return f"{shown}:{place_of(root, paths[service]).line}  {path_text(paths[service])}"

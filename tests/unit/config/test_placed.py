@@ -1,0 +1,25 @@
+"""Copies that find no room are told with the line of their service, or of the node whose own service it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.config.placed import with_lines_of
+from appliance.territory.placement import Infeasible
+
+GOOD = Path(__file__).parents[2] / "cases" / "territory" / "good.yml"
+
+
+@pytest.mark.parametrize(
+    ("service", "where"),
+    [("docs-attichy", "35  services > docs-attichy"), ("appliance-tracy", "28  sites > tracy > nodes[0]")],
+)
+def test_it_stands_at_its_line(service: str, where: str) -> None:
+    with pytest.raises(Infeasible) as caught, with_lines_of(GOOD):
+        raise Infeasible(service, "2 copies are asked for, only 1 can be placed.", ())
+    assert str(caught.value).startswith(f"{GOOD}:{where}: 2 copies")
+    with pytest.raises(Infeasible) as caught, with_lines_of(GOOD, name="territory.yml"):
+        raise Infeasible(service, "2 copies are asked for, only 1 can be placed.", ())
+    assert caught.value.where == f"territory.yml:{where}"
