@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from appliance.errors import ApplianceError
+from appliance.errors import INTERRUPTED, ApplianceError
+from appliance.lab.demo.interruption import interrupted_once
 from appliance.lab.demo.play import play, play_steps
 from appliance.lab.story import UNUSABLE_INPUT
 
@@ -25,11 +26,17 @@ def demo(data: Path | None, keep: bool, work: Path, prepared: Path | None, gener
     Ends with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not begin.
     """
     try:
-        if prepared:
-            return play_steps(work, prepared, generated=generated, keep=keep).exit_code
-        story = play(work, data, keep=keep)
+        with interrupted_once():
+            if prepared:
+                return play_steps(work, prepared, generated=generated, keep=keep).exit_code
+            story = play(work, data, keep=keep)
     except ApplianceError as error:
         click.echo(str(error), err=True)
         return UNUSABLE_INPUT
+    except KeyboardInterrupt:
+        if not prepared:  # root says it for both
+            left = "What ran stays up." if keep else "What it had started is ended, what it had made is removed."
+            click.echo(f"appliance: the demo was interrupted. {left}", err=True)
+        return INTERRUPTED
     click.echo(f"\n{story.verdict}. Report: {story.report}, page: {story.report.with_suffix('.html')}")
     return story.exit_code

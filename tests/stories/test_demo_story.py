@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -20,3 +23,42 @@ def test_every_step_of_the_demo_holds(tmp_path: Path) -> None:
     assert [step for step in report["steps"] if step["verdict"] != "held"] == [], ended.stderr
     assert (report["verdict"], ended.returncode) == ("held", 0)
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["report.html", "report.json"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    data, work = tmp_path / "data", tmp_path / "demo"
+    data.mkdir()
+    (data / "budget.txt").write_text("budget\n" * 1000)
+    command = [ROOT / "bin/appliance", "demo", "--work", work, "--data", data]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        demo.stdout.readline()  # the first step is done, and the nodes run
+        ground = played_at(demo.pid, work)
+        assert running_in(ground)
+        demo.send_signal(number)
+        _, said = demo.communicate(timeout=60)
+    assert demo.returncode == 130
+    assert said.splitlines()[-1].startswith("appliance: the demo was interrupted.")
+    assert "--prepared" not in said
+    assert not running_in(ground)
+    assert [path for path in (ground, work) if path.exists() and any(path.iterdir())] == []
+
+
+def played_at(pid: int, work: Path) -> Path:
+    """The folder of the nodes; as root it belongs to the steps, which are a process of their own."""
+    if os.geteuid() != 0:
+        return work
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    words = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+    return Path(words[words.index("--work") + 1])
+
+
+def running_in(folder: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = process.read_bytes().decode(errors="replace")
+            if f"{folder}/" in words:
+                found.append(words)
+    return found

@@ -11,19 +11,18 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import stat
 import sys
 import tempfile
 from pathlib import Path
 
-from appliance.errors import ApplianceError
 from appliance.host.command import run
 from appliance.lab.processes.node import code_folder
 
 ACCOUNT = "appliance-demo"
 PRIVILEGE_SEPARATION = Path("/run/sshd")
 OTHER_OWNERS = (1, 8, 65534)
-PLAY_SECONDS_MAX = 1800
 
 
 def make_account() -> pwd.struct_passwd:
@@ -37,13 +36,16 @@ def make_account() -> pwd.struct_passwd:
         return pwd.getpwnam(ACCOUNT)
 
 
-def make_stage_folder(account: pwd.struct_passwd) -> Path:
-    """A folder of the account's with a copy of the code, outside any closed home."""
-    folder = Path(tempfile.mkdtemp(prefix="appliance-demo-", dir="/var/tmp"))
+def make_stage_folder() -> Path:
+    """An empty folder outside any closed home."""
+    return Path(tempfile.mkdtemp(prefix="appliance-demo-", dir="/var/tmp"))
+
+
+def furnish(folder: Path, account: pwd.struct_passwd) -> None:
+    """Copy the code to `folder` and make it the account's."""
     for name in ("appliance", "inventory"):
         shutil.copytree(code_folder() / name, folder / "code" / name, ignore=shutil.ignore_patterns("__pycache__"))
     give(folder, account)
-    return folder
 
 
 def give(folder: Path, account: pwd.struct_passwd) -> None:
@@ -85,7 +87,9 @@ def play_as(account: pwd.struct_passwd, folder: Path, arguments: tuple[str, ...]
     child = os.posix_spawn(shutil.which("setpriv") or "/usr/bin/setpriv", words, environment)
     try:
         _, status = os.waitpid(child, 0)
-    except KeyboardInterrupt as error:
+    except KeyboardInterrupt:
+        # A terminal has told both of us, `kill` only this process; told twice, the child does nothing more.
+        os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)
-        raise ApplianceError("the demo was interrupted.") from error
+        raise
     return os.waitstatus_to_exitcode(status)

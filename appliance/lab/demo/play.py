@@ -14,6 +14,7 @@ from appliance.host.command import run
 from appliance.host.files import make_private_folder
 from appliance.lab.corpus import generate
 from appliance.lab.demo import account, steps
+from appliance.lab.demo.interruption import end_what_is_left
 from appliance.lab.demo.stage import (
     ORIGIN,
     SERVICE,
@@ -101,13 +102,15 @@ def play_steps(work: Path, data: Path, *, generated: bool, keep: bool) -> Story:
             _tell_how_to_play(stage)
         else:
             stage.territory.stop()
+            end_what_is_left()
     return story
 
 
 def _play_as_root(work: Path, data: Path | None, *, keep: bool) -> Story:
     plain = account.make_account()
-    folder = account.make_stage_folder(plain)
+    folder = account.make_stage_folder()
     try:
+        account.furnish(folder, plain)
         documents = data.resolve() if data else make_documents(folder)
         if data is None:
             account.give(documents, plain)

@@ -106,9 +106,9 @@ def set_stage(work: Path, data: Path, *, generated: bool) -> Stage:
 
 def leave_up(stage: Stage) -> None:
     """Let the territory live on after this process: commune A's agent runs again, and the pids are written down."""
-    origin = stage.node(ORIGIN)
+    origin = stage.territory.nodes.get(ORIGIN)
     # The replacement is played by hand, with an sshd alone; a fresh node that only listens has no agent yet.
-    if len(origin.processes) == 1:
+    if origin and len(origin.processes) == 1:
         origin.start_agent()
     pids = "".join(f"{pid}\n" for pid in pids_of(stage.territory))
     write_atomic(stage.territory.root / PIDS, pids.encode())
