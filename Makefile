@@ -27,7 +27,7 @@ test: setup-tests ## every test that this machine can run, and what was skipped 
 unit: setup-tests ## the fast tests only
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -q --hypothesis-profile=quick tests/unit $(ARGS)
 
-demo: ## a small territory on this machine loses nodes and gets everything back [DATA=/some/tree] [KEEP=1]
+demo: ## a small territory on this machine loses nodes and gets everything back; 40 s or so [DATA=/some/tree] [KEEP=1]
 	@scripts/setup run
 	@bin/appliance demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
 

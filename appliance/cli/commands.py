@@ -35,6 +35,6 @@ COMMANDS = {
     "vault": Entry("vault_cmd", "vault", "What this node holds for others: list, scrub, repair, thin, hand on."),
     "escrow": Entry("escrow_cmd", "escrow", "The recovery key on paper and the envelopes that it opens."),
     "lab": Entry("lab_cmd", "lab", "Tools for tests and benchmarks."),
-    "demo": Entry("demo_cmd", "demo", "Show the whole promise on this machine in a minute and a half."),
+    "demo": Entry("demo_cmd", "demo", "Show the whole promise on this machine, in 40 s or so."),
     "completion": Entry("completion_cmd", "completion", "Print the completion script of a shell."),
 }
