@@ -8,6 +8,7 @@ import click
 
 from appliance.errors import INTERRUPTED, ApplianceError
 from appliance.lab.demo.interruption import interrupted_once
+from appliance.lab.demo.kept import how_to_play
 from appliance.lab.demo.play import play, play_steps
 from appliance.lab.story import UNUSABLE_INPUT
 
@@ -35,8 +36,11 @@ def demo(data: Path | None, keep: bool, work: Path, prepared: Path | None, gener
         return UNUSABLE_INPUT
     except KeyboardInterrupt:
         if not prepared:  # root says it for both
-            left = "What ran stays up." if keep else "What it had started is ended, what it had made is removed."
-            click.echo(f"appliance: the demo was interrupted. {left}", err=True)
+            kept = how_to_play(work) if keep else ""
+            left = f"\n{kept}" if kept else " What it had started is ended, what it had made is removed."
+            click.echo(f"appliance: the demo was interrupted.{left}", err=True)
         return INTERRUPTED
     click.echo(f"\n{story.verdict}. Report: {story.report}, page: {story.report.with_suffix('.html')}")
+    if keep:
+        click.echo(f"\n{how_to_play(work)}", nl=False)
     return story.exit_code

@@ -15,14 +15,12 @@ from appliance.host.files import make_private_folder
 from appliance.lab.corpus import generate
 from appliance.lab.demo import account, steps
 from appliance.lab.demo.interruption import end_what_is_left
+from appliance.lab.demo.kept import check_nobody_plays, is_kept, leave_up, link
 from appliance.lab.demo.stage import (
+    DOCUMENTS,
     ORIGIN,
     SERVICE,
     TERRITORY,
-    Stage,
-    check_nobody_plays,
-    leave_up,
-    pids_of,
     remove_all,
     set_stage,
 )
@@ -34,7 +32,6 @@ from appliance.units import MIB
 TITLE = "A small territory loses its nodes and gets everything back"
 CORPUS_BYTES = 200 * MIB
 CORPUS_FILES = 3000
-DOCUMENTS = "documents"
 
 STEPS = (
     ("a territory of four sites", steps.found),
@@ -55,13 +52,14 @@ def play(work: Path, data: Path | None, *, keep: bool) -> Story:
             "there are no documents to back up.", where=str(data), remedy="Name a folder with files in it."
         )
     _check_work(work)
+    remove_all(work / TERRITORY)
     if os.geteuid() == 0:
         return _play_as_root(work, data, keep=keep)
     try:
         documents = data.resolve() if data else make_documents(work)
         return play_steps(work, documents, generated=data is None, keep=keep)
     finally:
-        if not keep:
+        if not (keep and is_kept(work)):
             for name in (TERRITORY, DOCUMENTS):
                 remove_all(work / name)
 
@@ -99,7 +97,6 @@ def play_steps(work: Path, data: Path, *, generated: bool, keep: bool) -> Story:
     finally:
         if keep:
             leave_up(stage)
-            _tell_how_to_play(stage)
         else:
             stage.territory.stop()
             end_what_is_left()
@@ -121,8 +118,8 @@ def _play_as_root(work: Path, data: Path | None, *, keep: bool) -> Story:
         story.step("owners and devices", partial(_owners, folder, documents))
         story.write()
     finally:
-        if keep:
-            click.echo(f"All of it lies in {folder}. Once its processes have ended, `rm -rf {folder}` removes it.")
+        if keep and is_kept(folder):
+            link(work, folder)
         else:
             shutil.rmtree(folder, ignore_errors=True)
     return story
@@ -142,26 +139,3 @@ def _owners(folder: Path, documents: Path) -> str:
     return (
         f"{len(before.entries)} entries of {len(owners)} owners and {devices} devices are identical, restored by root"
     )
-
-
-def _tell_how_to_play(stage: Stage) -> None:
-    click.echo("\nThe territory stays up. To play with it:")
-    for name, node in stage.territory.nodes.items():
-        if node.processes:
-            click.echo(f"  bin/appliance --state {node.state} status    # {name}")
-    origin = stage.node(ORIGIN).state
-    click.echo(f"  bin/appliance --state {origin} backup run {SERVICE}")
-    click.echo(f"  bin/appliance --state {origin} restore find budget --service {SERVICE}")
-    down = [name for name, node in stage.territory.nodes.items() if not node.processes]
-    if down:
-        click.echo(
-            f"{' and '.join(down)} are down on purpose, as the last step left them: one copy of two is missing, so "
-            '"1 of 2" and exit code 1 are right.'
-        )
-    click.echo("To end it, and to remove what it left:")
-    click.echo(f"  kill {' '.join(map(str, pids_of(stage.territory)))}; rm -rf {' '.join(map(str, left_by(stage)))}")
-
-
-def left_by(stage: Stage) -> tuple[Path, ...]:
-    """The folders of a demo that somebody may remove after it: never documents of the user's own."""
-    return (stage.territory.root, *((stage.data,) if stage.generated else ()))

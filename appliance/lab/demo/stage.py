@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from appliance.config.load import load
-from appliance.errors import UsageError
 from appliance.escrow.age import RecoveryKey
 from appliance.escrow.ceremony import ceremony
 from appliance.host.command import run
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.files import make_private_folder
 from appliance.lab.demo.search import Needles
 from appliance.lab.processes.node import ProcessNode, code_folder, free_ports
 from appliance.lab.processes.territory import ProcessTerritory, on_ports
@@ -28,7 +27,7 @@ SERVICE = "docs-a"
 STANDBY, ORIGIN, BLIND, SPARE = "hermitage", "commune-a", "commune-b", "commune-c"
 OPERATOR = "maintenance"
 TERRITORY = "territory"
-PIDS = "pids"
+DOCUMENTS = "documents"
 
 
 @dataclass
@@ -104,43 +103,10 @@ def set_stage(work: Path, data: Path, *, generated: bool) -> Stage:
     return stage
 
 
-def leave_up(stage: Stage) -> None:
-    """Let the territory live on after this process: commune A's agent runs again, and the pids are written down."""
-    origin = stage.territory.nodes.get(ORIGIN)
-    # The replacement is played by hand, with an sshd alone; a fresh node that only listens has no agent yet.
-    if origin and len(origin.processes) == 1:
-        origin.start_agent()
-    pids = "".join(f"{pid}\n" for pid in pids_of(stage.territory))
-    write_atomic(stage.territory.root / PIDS, pids.encode())
-
-
-def pids_of(territory: ProcessTerritory) -> tuple[int, ...]:
-    return tuple(process.pid for node in territory.nodes.values() for process in node.processes)
-
-
-def check_nobody_plays(work: Path) -> None:
-    """Raise UsageError while processes of a territory that was kept in `work` run: they would lose their ground."""
-    root = (work / TERRITORY).resolve()
-    try:
-        pids = (root / PIDS).read_text().split()
-    except OSError:
-        return
-    running = [pid for pid in pids if os.fsencode(root) in _command_line(pid)]
-    if running:
-        what = "the territory of an earlier demo still runs here."
-        raise UsageError(what, where=str(root), remedy=f"End it first: kill {' '.join(running)}")
-
-
-def _command_line(pid: str) -> bytes:
-    """Empty for a process that has ended; a pid may belong to somebody else by now, so the words have to tell."""
-    try:
-        return Path("/proc", pid, "cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
 def remove_all(folder: Path) -> None:
-    """Remove `folder` with all below it, also what a restored mode closed to its owner."""
+    """Remove `folder` with all below it, also what a restored mode closed to its owner; of a link, only the link."""
+    if folder.is_symlink():
+        folder.unlink()
     for path, folders, _ in os.walk(folder):
         for name in folders:
             inner = os.path.join(path, name)

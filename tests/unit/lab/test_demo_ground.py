@@ -10,7 +10,8 @@ import pytest
 
 from appliance.cli import main
 from appliance.errors import UsageError
-from appliance.lab.demo.stage import PIDS, TERRITORY, check_nobody_plays, remove_all
+from appliance.lab.demo.kept import NOTE, PIDS, check_nobody_plays, how_to_play, is_kept, link
+from appliance.lab.demo.stage import TERRITORY, remove_all
 
 
 def file_for_work(tmp_path: Path) -> str:
@@ -27,9 +28,12 @@ def test_a_folder_that_cannot_be_made_ends_with_3_and_a_sentence(
     assert "Name another folder with --work." in capsys.readouterr().err
 
 
-def test_a_territory_that_still_runs_is_not_started_over(tmp_path: Path) -> None:
-    root = tmp_path / TERRITORY
-    root.mkdir()
+@pytest.mark.parametrize("by_root", [False, True])
+def test_a_territory_that_still_runs_is_not_started_over(by_root: bool, tmp_path: Path) -> None:
+    root = (tmp_path / "other" if by_root else tmp_path) / TERRITORY
+    root.mkdir(parents=True)
+    if by_root:
+        link(tmp_path, root.parent)
     words = (sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()", str(root))
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -39,6 +43,27 @@ def test_a_territory_that_still_runs_is_not_started_over(tmp_path: Path) -> None
             check_nobody_plays(tmp_path)
         process.communicate(b"")
     check_nobody_plays(tmp_path)
+
+
+@pytest.mark.parametrize("by_root", [False, True])
+def test_who_keeps_a_territory_is_told_what_to_type_and_how_to_remove_all_of_it(by_root: bool, tmp_path: Path) -> None:
+    root = (tmp_path / "other" if by_root else tmp_path) / TERRITORY
+    root.mkdir(parents=True)
+    assert not is_kept(root.parent)
+    (root / PIDS).write_text("12\n13\n")
+    (root / NOTE).write_text("  appliance --state x status\n")
+    if by_root:
+        link(tmp_path, root.parent)
+    else:
+        (tmp_path / "documents").mkdir()
+    said = how_to_play(tmp_path).splitlines()
+    assert "  appliance --state x status" in said
+    assert any(line.startswith("  export PATH=") for line in said)
+    left = f"{root.parent} {tmp_path}/territory" if by_root else f"{root} {tmp_path}/documents"
+    assert said[-1] == f"  kill 12 13; rm -rf {left}"
+    remove_all(tmp_path / TERRITORY)
+    assert root.exists() == by_root
+    assert how_to_play(tmp_path) == ""
 
 
 def test_what_a_restored_mode_closed_is_removed_too(tmp_path: Path) -> None:

@@ -1,0 +1,107 @@
+"""A territory that a demo left up: how to play with it, how to end it, and why no other demo begins beside it.
+
+Played by root, it lies in a folder of its own, to which a link in the demo's folder leads: all this works with both.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from appliance.errors import UsageError
+from appliance.host.files import write_atomic
+from appliance.lab.demo.stage import DOCUMENTS, ORIGIN, SERVICE, TERRITORY, Stage, remove_all
+from appliance.lab.processes.node import code_folder
+
+PIDS = "pids"
+NOTE = "how-to-play.txt"
+
+
+def leave_up(stage: Stage) -> None:
+    """Let the territory live on after this process: commune A's agent runs again; pids and what to type are kept."""
+    origin = stage.territory.nodes.get(ORIGIN)
+    # The replacement is played by hand, with an sshd alone; a fresh node that only listens has no agent yet.
+    if origin and len(origin.processes) == 1:
+        origin.start_agent()
+    pids = (process.pid for node in stage.territory.nodes.values() for process in node.processes)
+    write_atomic(stage.territory.root / PIDS, "".join(f"{pid}\n" for pid in pids).encode())
+    write_atomic(stage.territory.root / NOTE, "".join(f"{line}\n" for line in _words(stage)).encode())
+
+
+def link(work: Path, folder: Path) -> None:
+    """Let `work` know the territory that lives on in the `folder` of another account."""
+    remove_all(work / TERRITORY)
+    (work / TERRITORY).symlink_to(folder / TERRITORY)
+
+
+def is_kept(work: Path) -> bool:
+    """Whether a territory was left up in `work`."""
+    return (work / TERRITORY / NOTE).exists()
+
+
+def how_to_play(work: Path) -> str:
+    """What to type in the territory that was kept in `work`, and to end it; empty when there is none."""
+    root = work.absolute() / TERRITORY
+    try:
+        words = (root / NOTE).read_text()
+    except OSError:
+        return ""
+    checkout = code_folder() / "bin"
+    path = f"  export PATH={shlex.quote(str(checkout))}:$PATH    # so that `appliance` is the one of this checkout\n"
+    left = (root.resolve().parent, root) if root.is_symlink() else (root, *_documents(work))
+    end = f"  kill {' '.join(_pids(root))}; rm -rf {shlex.join(map(str, left))}\n"
+    return (
+        "The territory stays up. To play with it:\n"
+        f"{path if (checkout / 'appliance').exists() else ''}{words}To end it, and to remove what it left:\n{end}"
+    )
+
+
+def check_nobody_plays(work: Path) -> None:
+    """Raise UsageError while processes of a territory that was kept in `work` run: they would lose their ground."""
+    root = (work / TERRITORY).resolve()
+    running = [pid for pid in _pids(root) if os.fsencode(root) in _command_line(pid)]
+    if running:
+        what = "the territory of an earlier demo still runs here."
+        raise UsageError(what, where=str(root), remedy=f"End it first: kill {' '.join(running)}")
+
+
+def _words(stage: Stage) -> list[str]:
+    nodes = stage.territory.nodes.items()
+    lines = [f"{_at(stage, name)} status    # {name}" for name, node in nodes if node.processes]
+    lines += [
+        f"{_at(stage, ORIGIN)} backup run {SERVICE}",
+        f"{_at(stage, ORIGIN)} restore find budget --service {SERVICE}",
+    ]
+    down = [name for name, node in nodes if not node.processes]
+    if down:
+        lines.append(
+            f"{' and '.join(down)} are down on purpose, as the last step left them: one copy of two is missing, so "
+            '"1 of 2" and exit code 1 are right.'
+        )
+    return lines
+
+
+def _at(stage: Stage, node: str) -> str:
+    return f"  appliance --state {shlex.quote(str(stage.territory.root / 'nodes' / node))}"
+
+
+def _documents(work: Path) -> tuple[Path, ...]:
+    """Those that the demo made; never documents of the user's own."""
+    made = work.absolute() / DOCUMENTS
+    return (made,) if made.exists() else ()
+
+
+def _pids(root: Path) -> list[str]:
+    try:
+        return (root / PIDS).read_text().split()
+    except OSError:
+        return []
+
+
+def _command_line(pid: str) -> bytes:
+    """Empty for a process that has ended; a pid may belong to somebody else by now, so the words have to tell."""
+    try:
+        return Path("/proc", pid, "cmdline").read_bytes()
+    except OSError:
+        return b""
