@@ -18,8 +18,11 @@ from pathlib import Path
 
 import click
 
+from appliance import __version__
+from appliance.clock import utc_text
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
+from appliance.lab.checkout import commit
 from appliance.lab.story_page import render_page
 from appliance.units import format_bytes
 
@@ -46,12 +49,17 @@ class Step:
 
 @dataclass
 class Story:
-    """One run of a story; it prints a sentence a step and ends as `FOLDER/report.json` and a page beside it."""
+    """One run of a story; it prints a sentence a step and ends as `FOLDER/report.json` and a page beside it.
+
+    `documents` says what was saved and brought back, where that is the story's to choose.
+    """
 
     name: str
     title: str
     report: Path
     steps: list[Step] = field(default_factory=list)
+    documents: str = ""
+    started_at: str = field(default_factory=lambda: utc_text(time.time()))
 
     @property
     def verdict(self) -> str:
@@ -85,6 +93,10 @@ class Story:
             "schema": 1,
             "story": self.name,
             "verdict": self.verdict,
+            "started_at": self.started_at,
+            "version": __version__,
+            "commit": commit(),
+            "documents": self.documents,
             "machine": machine(),
             "steps": [asdict(step) for step in self.steps],
         }
@@ -103,7 +115,8 @@ def load_story(report: Path, title: str, to: Path) -> Story:
         content = json.loads(report.read_bytes())
     except (FileNotFoundError, ValueError) as error:
         raise Unknown("the steps left no report.", where=str(report)) from error
-    return Story(content["story"], title, to, [Step(**step) for step in content["steps"]])
+    steps = [Step(**step) for step in content["steps"]]
+    return Story(content["story"], title, to, steps, content["documents"], content["started_at"])
 
 
 def _outcome(act: Callable[[], str]) -> tuple[str, str]:

@@ -40,6 +40,7 @@ dd { margin: 0; }
 """
 
 HEADINGS = ("Step", "Verdict", "Took", "What was seen")
+RUN = {"started_at": "started", "version": "version", "commit": "commit", "documents": "documents"}
 
 
 def render_page(title: str, report: Mapping[str, Any]) -> str:
@@ -48,7 +49,7 @@ def render_page(title: str, report: Mapping[str, Any]) -> str:
     took = format_duration(sum(step["seconds"] for step in report["steps"]))
     headings = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
     rows = "".join(_row(number, step) for number, step in enumerate(report["steps"], 1))
-    machine = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(it))}</dd>\n" for name, it in report["machine"].items())
+    run = _listed({name: report[key] for key, name in RUN.items() if report[key]})
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -67,9 +68,10 @@ def render_page(title: str, report: Mapping[str, Any]) -> str:
 <tbody>
 {rows}</tbody>
 </table>
+<h2>Run</h2>
+{run}
 <h2>Machine</h2>
-<dl>
-{machine}</dl>
+{_listed(report["machine"])}
 </main>
 </body>
 </html>
@@ -82,6 +84,11 @@ def _row(number: int, step: Mapping[str, Any]) -> str:
         f'<tr><td>{number}. {escape(str(step["name"]))}</td><td class="state {verdict}">{WORDS[verdict]}</td>'
         f'<td class="number">{step["seconds"]:.1f} s</td><td>{_detail(str(step["detail"]))}</td></tr>\n'
     )
+
+
+def _listed(items: Mapping[str, object]) -> str:
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(it))}</dd>\n" for name, it in items.items())
+    return f"<dl>\n{rows}</dl>"
 
 
 def _detail(text: str) -> str:

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError, UsageError
-from appliance.host.command import run as run_command
 from appliance.host.files import make_private_folder
 from appliance.lab.bench.bench import Bench, Size, Skipped
 from appliance.lab.bench.figures import Figure
 from appliance.lab.bench.report import Result
 from appliance.lab.bench.rows import ROWS
-from appliance.lab.processes.node import code_folder
+from appliance.lab.checkout import commit, first_line
 from appliance.lab.story import machine
 from appliance.units import format_bytes, format_duration
 
@@ -58,10 +57,11 @@ def measure(
 def _conditions(work: Path, size: Size) -> Mapping[str, str]:
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     made = machine()
+    disk = first_line("stat", "--file-system", "--format", "%T", str(make_private_folder(work)))
     return {
-        "commit": _commit(),
+        "commit": commit(),
         "machine": f"{made['processor']}, {made['cores']} cores, {made['memory']}, Linux {made['kernel']}",
-        "disk": f"{_said('stat', '--file-system', '--format', '%T', str(make_private_folder(work)))}; caches are warm",
+        "disk": f"{disk}; caches are warm",
         "load before": load,
         "programs": "; ".join(_versions()),
         "runs": f"{size.runs} of each, in turns",
@@ -70,24 +70,7 @@ def _conditions(work: Path, size: Size) -> Mapping[str, str]:
     }
 
 
-def _commit() -> str:
-    """What is checked out; with what is not committed, the figures are nobody's."""
-    where = ("git", "-C", str(code_folder()))
-    commit = _said(*where, "rev-parse", "--short=12", "HEAD")
-    return f"{commit}, with uncommitted changes" if _said(*where, "status", "--porcelain", "appliance") else commit
-
-
 def _versions() -> tuple[str, ...]:
     python = f"Python {machine()['python']}"
-    borgmatic = f"borgmatic {_said('borgmatic', '--version')}" if shutil.which("borgmatic") else "no borgmatic"
-    return _said("borg", "--version"), borgmatic, _said("ssh", "-V"), python
-
-
-def _said(*argv: str) -> str:
-    """What a command says in its first line, "" when it cannot."""
-    try:
-        result = run_command(argv, timeout_seconds=30)
-    except ApplianceError:
-        return ""
-    lines = (result.stdout or result.stderr).decode(errors="replace").strip().splitlines()
-    return lines[0] if lines and result.exit_code == 0 else ""
+    borgmatic = f"borgmatic {first_line('borgmatic', '--version')}" if shutil.which("borgmatic") else "no borgmatic"
+    return first_line("borg", "--version"), borgmatic, first_line("ssh", "-V"), python

@@ -27,7 +27,7 @@ from appliance.lab.demo.stage import (
 from appliance.lab.processes.node import appliance_argv
 from appliance.lab.story import Story, load_story, require
 from appliance.restore.record import compare, take
-from appliance.units import MIB
+from appliance.units import MIB, format_bytes
 
 TITLE = "A small territory loses its nodes and gets everything back"
 CORPUS_BYTES = 200 * MIB
@@ -89,7 +89,8 @@ def play_steps(work: Path, data: Path, *, generated: bool, keep: bool) -> Story:
     """Play every step that needs no root in the folder `work`; with `keep` the territory stays up."""
     check_nobody_plays(work)
     stage = set_stage(make_private_folder(work.resolve()), data, generated=generated)
-    story = Story("demo", TITLE, work / "report.json")
+    made_up = f"made up: {format_bytes(CORPUS_BYTES)} in {CORPUS_FILES:,} files, seed {steps.CORPUS_SEED}"
+    story = Story("demo", TITLE, work / "report.json", documents=made_up if generated else str(data))
     try:
         for name, step in STEPS:
             story.step(name, partial(step, stage))

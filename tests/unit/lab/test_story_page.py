@@ -8,6 +8,10 @@ from appliance.lab.story_page import STYLE, render_page
 
 REPORT = {
     "verdict": "violated",
+    "started_at": "2026-11-25T08:00:00Z",
+    "version": "0.1.0",
+    "commit": "",
+    "documents": "/srv/<mairie>",
     "machine": {"cores": 2, "kernel": "6.12 <odd>"},
     "steps": [
         {"name": "a first backup", "verdict": "held", "seconds": 1.25, "detail": "generation 2.1 is safe"},
@@ -28,6 +32,13 @@ def test_what_a_step_saw_is_text_and_what_it_says_to_type_is_code() -> None:
     assert "&lt;b&gt;type <code>appliance status</code>" in page
     assert "A &lt;story&gt;" in page
     assert "6.12 &lt;odd&gt;" in page
+
+
+def test_it_says_when_and_with_what_it_was_played_and_is_silent_about_what_is_not_known() -> None:
+    page = render_page("A story", REPORT)
+    for wanted in ("<dt>started</dt><dd>2026-11-25T08:00:00Z</dd>", "<dd>0.1.0</dd>", "<dd>/srv/&lt;mairie&gt;</dd>"):
+        assert wanted in page
+    assert "<dt>commit</dt>" not in page
 
 
 def test_no_rule_of_the_style_is_broken_by_a_line_break() -> None:
