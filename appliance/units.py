@@ -1,4 +1,7 @@
-"""Quantities as people write them: "200M", "1.5G", "30d", "15s". Bytes are powers of 1024, durations are seconds."""
+"""Quantities as people write them: "200M", "1.5G", "30d", "15s"; counts, "1 file".
+
+Bytes are powers of 1024, durations are seconds.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,11 @@ def format_bytes(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" or abs(size) >= 99.95 else f"{size:.3g} {unit}"
         size /= 1024
     raise AssertionError("unreachable")
+
+
+def format_count(count: int, one: str, many: str = "") -> str:
+    """`count` things for a person: "1 file", "3 files"; `many` where more than one takes more than an s."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 def format_duration(seconds: float) -> str:

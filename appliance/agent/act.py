@@ -44,7 +44,7 @@ from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace
 from appliance.restore.catalogue import catch_up
 from appliance.restore.schema import open_catalogue
 from appliance.restore.undo import expire
-from appliance.units import MINUTE
+from appliance.units import MINUTE, format_count
 
 SCRUB_SECONDS_MAX = 10 * MINUTE
 """The lane is for all that is held: the next scrub goes on from here."""
@@ -125,14 +125,16 @@ def _verify(node: Node, work: Verify) -> Outcome:
     """Damage is an alarm, not a failure: the next share is read tomorrow all the same."""
     done = verify_data(node, work.service)
     figures = {"files": done.files, "bytes": done.bytes, "damaged": len(done.damaged), "finished": int(done.finished)}
-    alarms = (f"in {len(done.damaged)} places, files in archives cannot be read.",) if done.damaged else ()
+    places = format_count(len(done.damaged), "place")
+    alarms = (f"in {places}, files in archives cannot be read.",) if done.damaged else ()
     return Outcome(mark=done.generation, figures=figures, alarms=alarms)
 
 
 def _drill(node: Node, work: Drill) -> Outcome:
     done = drill(node, work.service)
     figures = {"files": done.files, "bytes": done.bytes, "seconds": round(done.seconds), "wrong": len(done.wrong)}
-    alarms = (f"in a restore drill, {len(done.wrong)} things did not come back as they were.",) if done.wrong else ()
+    wrong = format_count(len(done.wrong), "thing did not come back as it was", "things did not come back as they were")
+    alarms = (f"in a restore drill, {wrong}.",) if done.wrong else ()
     return Outcome(mark=done.generation, figures=figures, alarms=alarms)
 
 

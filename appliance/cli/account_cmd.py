@@ -24,6 +24,7 @@ from appliance.errors import OK, WARNINGS, UsageError
 from appliance.host.layout import state_of_this_host
 from appliance.secret import Secret
 from appliance.trust.identity import load_identity
+from appliance.units import format_count
 
 name_argument = click.argument("name", metavar="NAME")
 title_option = click.option("--title", help='The name for people: "Marie Dupont".')
@@ -144,7 +145,7 @@ def feed(source: Path | None, without: str | None, dry_run: bool) -> int:
         done = accounts.leave(desk, without, dry_run=dry_run)
     else:
         done = accounts.feed(desk, dry_run=dry_run)
-    return _tell(done, dry_run, f"{len(done.own.accounts)} accounts of {done.own.node}")
+    return _tell(done, dry_run, f"{format_count(len(done.own.accounts), 'account')} of {done.own.node}")
 
 
 _NOBODYS = (Secret(b"0" * 32), Secret(b"scrypt:15:8:3:" + b"A" * 22 + b"==:" + b"A" * 43 + b"="))

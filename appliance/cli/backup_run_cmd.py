@@ -20,6 +20,7 @@ from appliance.cli.arguments import (
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, NotFound, Refused
+from appliance.units import format_count
 
 ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
 
@@ -90,12 +91,17 @@ def tidy(service: str, dry_run: bool) -> None:
         count = len(_archives(node, service))
         kept = {period: getattr(keep, period) for period in ("hourly", "daily", "weekly", "monthly", "yearly")}
         words = ", ".join(f"{number} {period}" for period, number in kept.items() if number)
-        emit({"service": service, "archives": count, "keep": kept}, f"Of {count} archives it would keep {words}.")
+        emit(
+            {"service": service, "archives": count, "keep": kept},
+            f"Of {format_count(count, 'archive')} it would keep {words}.",
+        )
         return
     forgotten = writer.tidy(node, service)
     emit(
         {"service": service, "forgotten": list(forgotten)},
-        "\n".join((f"{service}: {len(forgotten)} archives forgotten.", *(f"  {name}" for name in forgotten))),
+        "\n".join(
+            (f"{service}: {format_count(len(forgotten), 'archive')} forgotten.", *(f"  {name}" for name in forgotten))
+        ),
     )
     say(f"Next: {command('backup', 'list', service)}")
 
@@ -170,5 +176,5 @@ def _say_safe(service: str, safety: Safety) -> None:
         say(f"Next, to see it: {command('backup', 'list', service)}")
         return
     lacking = safety.promised - len(safety.counted)
-    say(f"It becomes safe once {lacking} more {'peer has' if lacking == 1 else 'peers have'} it.")
+    say(f"It becomes safe once {format_count(lacking, 'more peer has', 'more peers have')} it.")
     say(f"Next, when they answer: {command('backup', 'push', service)}")

@@ -16,7 +16,7 @@ from appliance.cli.output import table
 from appliance.clock import utc_text
 from appliance.trust.grant import Grant
 from appliance.trust.receipt import Receipt
-from appliance.units import format_bytes, format_duration
+from appliance.units import format_bytes, format_count, format_duration
 
 _OFFERS = ("PEER", "OFFERS")
 
@@ -43,8 +43,9 @@ def run_json(run: Run) -> dict[str, Any]:
 def run_text(run: Run) -> str:
     created, header = run.created, run.sealed.header
     lines = [
-        f"{run.service}: generation {header.id} in {format_duration(run.seconds)}: {created.files} files, "
-        f"{format_bytes(created.original_bytes)}, {format_bytes(created.deduplicated_bytes)} of them new.",
+        f"{run.service}: generation {header.id} in {format_duration(run.seconds)}: "
+        f"{format_count(created.files, 'file')}, {format_bytes(created.original_bytes)}, "
+        f"{format_bytes(created.deduplicated_bytes)} of them new.",
         *_pushed_lines(run.pushed),
         f"{run.safety}",
     ]

@@ -19,7 +19,7 @@ from appliance.lab.bench.bench import QUICK, Size
 from appliance.lab.bench.report import render, values, write
 from appliance.lab.bench.run import chosen, measure
 from appliance.lab.corpus import Progress, Summary, change, generate
-from appliance.units import format_bytes, parse_bytes
+from appliance.units import format_bytes, format_count, parse_bytes
 
 
 @click.group()
@@ -117,7 +117,8 @@ def _sentences(folder: Path, summary: Summary) -> str:
         f"{count} {word}" for word in ("added", "changed", "deleted", "renamed") if (count := getattr(summary, word))
     )
     lines = [
-        f"{folder}: {summary.files} files, {summary.folders} folders, {summary.symlinks} symbolic links, "
+        f"{folder}: {format_count(summary.files, 'file')}, {format_count(summary.folders, 'folder')}, "
+        f"{format_count(summary.symlinks, 'symbolic link')}, "
         f"{format_bytes(summary.bytes)}.",
         f"{format_bytes(summary.bytes_new)} are new ({did}).",
     ]

@@ -21,6 +21,7 @@ from appliance.lab.hosts.faults import HEALED
 from appliance.lab.hosts.lab import Lab, changing, look
 from appliance.lab.hosts.places import Places
 from appliance.lab.hosts.plan import Node, make_plan
+from appliance.units import format_count
 
 INVENTORY = Path("inventory/lab")
 
@@ -173,7 +174,7 @@ def _state(lab: Lab, node: Node) -> str:
 def _answering(lab: Lab) -> str:
     silent = [node.name for node in lab.plan.nodes if lab.faults.get(node.name, HEALED).cut]
     told = f" {', '.join(silent)}: not asked, the cable is pulled." if silent else ""
-    return f"{len(lab.plan.nodes) - len(silent)} nodes answer.{told}"
+    return f"{format_count(len(lab.plan.nodes) - len(silent), 'node answers', 'nodes answer')}.{told}"
 
 
 def _fault_lines(lab: Lab, ended: frozenset[str]) -> Iterable[str]:

@@ -20,7 +20,7 @@ from appliance.trust.granted import Granted
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.revocation import Ended, Revocation
 from appliance.trust.revocation import revoke as take_back
-from appliance.units import format_bytes, format_duration
+from appliance.units import format_bytes, format_count, format_duration
 
 PUBLIC = "territory.pub"
 BUNDLE = "bundle"
@@ -138,7 +138,8 @@ def _text(name: str, found: Sequence[Renewal]) -> str:
         for it in found
     ]
     lines = [
-        f"{name} could know the keys of {len(found)} services. Each begins anew, with a new key and a full seeding:",
+        f"{name} could know the keys of {format_count(len(found), 'service')}. "
+        "Each begins anew, with a new key and a full seeding:",
         table(("SERVICE", "SENT BY", "TO", "BYTES", "TIME", "OLD COPIES ALL UNTIL", "THE LAST UNTIL"), rows),
         f"Until then the peers keep old copies that a key which {name} could know opens; they let it in no more.",
     ]

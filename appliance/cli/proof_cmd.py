@@ -16,7 +16,7 @@ from appliance.cli.arguments import command, dry_run_option, printable, service_
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, IntegrityError
-from appliance.units import format_bytes, format_duration
+from appliance.units import format_bytes, format_count, format_duration
 
 
 @click.command()
@@ -72,10 +72,15 @@ def mend(service: str, dry_run: bool) -> int | None:
     if dry_run:
         files, rotten = find_rotten(node, service)
         names = [entry.path for entry in rotten]
-        emit({"service": service, "files": files, "rotten": names}, f"{len(names)} of {files} files are rotten.")
+        emit(
+            {"service": service, "files": files, "rotten": names},
+            f"Rotten: {len(names)} of {format_count(files, 'file')}.",
+        )
         return IntegrityError.exit_code if names else None
     done = run_mend(node, service)
-    lines = [f"{service}: {done.files} files read, {len(done.mended)} mended, {len(done.left)} still rotten."]
+    lines = [
+        f"{service}: {format_count(done.files, 'file')} read, {len(done.mended)} mended, {len(done.left)} still rotten."
+    ]
     lines += [f"  {peer} did not help: {why}" for peer, why in done.failed.items()]
     emit(asdict(done), "\n".join(lines))
     if done.left:
@@ -90,12 +95,14 @@ def _verified_json(done: Verified) -> dict[str, Any]:
 
 
 def _verified_text(done: Verified) -> str:
-    read = f"{done.files} versions, {format_bytes(done.bytes)}, in {format_duration(done.seconds)}"
+    read = f"{format_count(done.files, 'version')}, {format_bytes(done.bytes)}, in {format_duration(done.seconds)}"
     state = "all is read" if done.finished else "the round goes on"
     lines = [f"{done.service}, generation {done.generation}: {read}; {state}."]
     if not done.damaged:
         return "\n".join((*lines, "Nothing is damaged."))
-    return "\n".join((*lines, f"Damaged, {len(done.damaged)} places at least:", *map(_damaged_text, done.damaged)))
+    return "\n".join(
+        (*lines, f"Damaged, {format_count(len(done.damaged), 'place')} at least:", *map(_damaged_text, done.damaged))
+    )
 
 
 def _damaged_text(found: Damaged) -> str:
@@ -105,7 +112,7 @@ def _damaged_text(found: Damaged) -> str:
 
 def _drilled_text(done: Drilled) -> str:
     what = "everything" if done.everything else f"a sample of {format_bytes(done.total_bytes)}"
-    took = f"{done.files} files, {format_bytes(done.bytes)}, in {format_duration(done.seconds)}"
+    took = f"{format_count(done.files, 'file')}, {format_bytes(done.bytes)}, in {format_duration(done.seconds)}"
     lines = [f"Generation {done.generation}, {what}, seed {done.seed}: {took}."]
     lines += [f"Wrong, {len(done.wrong)}:", *(f"  {printable(it)}" for it in done.wrong)] if done.wrong else []
     lines += ["Not proven:", *(f"  {printable(it)}" for it in done.told)] if done.told else []

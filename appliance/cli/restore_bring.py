@@ -23,7 +23,7 @@ from appliance.restore.contents import Contents
 from appliance.restore.job import Job, jobs
 from appliance.restore.jobs import contents_of, plan
 from appliance.restore.jobs import run as run_job
-from appliance.units import MIB, format_bytes
+from appliance.units import MIB, format_bytes, format_count
 
 UNENDED = ("planned", "extracted", "kept")
 SOON_DONE_BYTES, SOON_DONE_ENTRIES = 64 * MIB, 1000
@@ -81,7 +81,8 @@ def bring(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to:
         contents = wanted.known or contents_of(Borg(opened.repository), wanted.archive, wanted.paths)
         entries, size = contents.entries, contents.size
         shown = {"archive": wanted.archive, "restored": restored, "entries": entries, "size_bytes": size}
-        return Brought(shown, f"{printable(restored)}: {entries} entries, {format_bytes(size)} would be restored.")
+        what = f"{format_count(entries, 'entry', 'entries')}, {format_bytes(size)}"
+        return Brought(shown, f"{printable(restored)}: {what} would be restored.")
     job = _restore(node, service, opened, wanted, target=target, in_place=to is None)
     node.journal.write("restored", service=service, job=job.id, entries=job.entries, in_place=job.in_place)
     data = {**text.job_json(service, job), "restored": restored, "source": text.source_json(opened)}

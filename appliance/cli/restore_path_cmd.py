@@ -33,6 +33,7 @@ from appliance.restore.jobs import changes_of
 from appliance.restore.model import Version
 from appliance.restore.undo import expire, expired
 from appliance.restore.undo import undo as undo_job
+from appliance.units import format_count
 
 
 def target_options[F: Callable[..., Any]](function: F) -> F:
@@ -139,7 +140,8 @@ def forget(dry_run: bool) -> None:
             node.journal.write("restores-expired", service=name, jobs=len(gone))
     count = sum(map(len, found.values()))
     emit(
-        {"forgotten": found, "written": not dry_run}, f"{count} restores {'would be' if dry_run else 'are'} forgotten."
+        {"forgotten": found, "written": not dry_run},
+        f"{format_count(count, 'restore')} {'would be ' if dry_run else ''}forgotten.",
     )
 
 
@@ -185,7 +187,9 @@ def _carry_out(
 
 def _version(found: tuple[Version, ...], number: int) -> Version:
     if number > len(found):
-        raise NotFound(f"there are {len(found)} versions, no number {number}.", remedy="See `restore versions`.")
+        raise NotFound(
+            f"there is no version {number}; the oldest is number {len(found)}.", remedy="See `restore versions`."
+        )
     return found[number - 1]
 
 

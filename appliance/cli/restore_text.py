@@ -11,7 +11,7 @@ from appliance.cli.output import table
 from appliance.clock import utc_text
 from appliance.restore.job import Job
 from appliance.restore.model import Found, Version
-from appliance.units import format_bytes
+from appliance.units import format_bytes, format_count
 
 
 def source_json(opened: OpenedSource) -> dict[str, Any]:
@@ -97,7 +97,8 @@ def job_json(service: str, job: Job) -> dict[str, Any]:
 
 
 def job_text(job: Job, restored: str) -> str:
-    lines = [f"{printable(restored)}: {job.entries} entries, {format_bytes(job.size)}, from {job.archive}."]
+    what = f"{format_count(job.entries, 'entry', 'entries')}, {format_bytes(job.size)}"
+    lines = [f"{printable(restored)}: {what}, from {job.archive}."]
     if job.warnings:
         lines.append(f"Not as they were, {len(job.warnings)}:")
         lines += [f"  {printable(path)}: {printable(reason)}" for path, reason in job.warnings]

@@ -12,7 +12,7 @@ from appliance.territory.model import Node, Schedule, Service, Territory
 from appliance.territory.placement import Placement
 from appliance.territory.room import asked_of_others
 from appliance.territory.survival import Verdict
-from appliance.units import format_bytes, format_duration
+from appliance.units import format_bytes, format_count, format_duration
 
 SPARES_SHOWN = 3
 # A row each would be hundreds of lines that all say the same; those that fail are always named.
@@ -22,7 +22,7 @@ SUMMED = {"node": "each node lost", "pair": "each pair of nodes lost"}
 def checked_text(name: str, territory: Territory, verdicts: Sequence[Verdict]) -> str:
     """What `check` says of a file without mistakes."""
     things = ((territory.sites, "site"), (territory.nodes, "node"), (territory.services, "service"))
-    counts = ", ".join(f"{len(found)} {thing}{'s' if len(found) != 1 else ''}" for found, thing in things)
+    counts = ", ".join(format_count(len(found), thing) for found, thing in things)
     lines = [f"{name}: {counts}. No mistake, and every copy has its place."]
     if not any(person.may and person.keys for person in territory.people.values()):
         lines.append("Warning: nobody in `people` who may sign acts has a key, so no loss can be stated. Add `keys`.")
@@ -53,7 +53,7 @@ def territory_text(territory: Territory) -> str:
         (
             person.title,
             ", ".join(person.may) or "nothing",
-            f"{len(person.keys)} keys",
+            format_count(len(person.keys), "key"),
             ", ".join(person.sites) or "everywhere",
         )
         for person in territory.people.values()

@@ -22,7 +22,7 @@ from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.cli.vault_care_cmd import held_services
 from appliance.errors import ApplianceError
-from appliance.units import format_bytes
+from appliance.units import format_bytes, format_count
 
 
 @click.command("list")
@@ -72,14 +72,18 @@ def replicate(service: str, peer: str, dry_run: bool) -> None:
     held_services(node, service)
     if dry_run:
         lacking = _lacking(node, service, peer)
-        emit({"peer": peer, "taken": [], "lacking": lacking}, f"{peer} lacks {len(lacking)} generations of {service}.")
+        emit(
+            {"peer": peer, "taken": [], "lacking": lacking},
+            f"{peer} lacks {format_count(len(lacking), 'generation')} of {service}.",
+        )
         return
     now = node.clock.now()
     acts = [act for act in load_acts(node.layout.acts, node.bundle) if act.in_force(now)]
     done = replicate_to(node, service, peer, acts, lambda name: say(f"{peer} holds generation {short_name(name)}."))
+    took = format_count(len(done.taken), "generation")
     emit(
         {"peer": done.peer, "taken": list(done.taken), "bytes_sent": done.bytes_sent},
-        f"{peer} took {len(done.taken)} generations of {service}, {format_bytes(done.bytes_sent)} sent.",
+        f"{peer} took {took} of {service}, {format_bytes(done.bytes_sent)} sent.",
     )
     say(f"Next, on {peer}: appliance vault show {service}")
 

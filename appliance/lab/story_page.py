@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from appliance.units import format_duration
+from appliance.units import format_count, format_duration
 
 WORDS = {"held": "✔ held", "violated": "✘ violated", "unknown": "? unknown"}
 
@@ -47,6 +47,7 @@ def render_page(title: str, report: Mapping[str, Any]) -> str:
     """The HTML of a report as `Story.write` makes it."""
     verdict = str(report["verdict"])
     took = format_duration(sum(step["seconds"] for step in report["steps"]))
+    steps = format_count(len(report["steps"]), "step")
     headings = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
     rows = "".join(_row(number, step) for number, step in enumerate(report["steps"], 1))
     run = _listed({name: report[key] for key, name in RUN.items() if report[key]})
@@ -61,7 +62,7 @@ def render_page(title: str, report: Mapping[str, Any]) -> str:
 <body>
 <main>
 <h1>{escape(title)}</h1>
-<p><span class="verdict {verdict}">{WORDS[verdict]}</span> &ensp;{len(report["steps"])} steps in {took}</p>
+<p><span class="verdict {verdict}">{WORDS[verdict]}</span> &ensp;{steps} in {took}</p>
 <table>
 <caption hidden>Steps of the story and their verdicts</caption>
 <thead><tr>{headings}</tr></thead>

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.errors import UsageError
-from appliance.units import DAY, GIB, MIB, format_bytes, format_duration, parse_bytes, parse_duration
+from appliance.units import DAY, GIB, MIB, format_bytes, format_count, format_duration, parse_bytes, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,17 @@ def test_a_size_that_was_told_reads_back_to_within_half_a_percent(size: int) -> 
 )
 def test_durations_are_told_by_their_two_largest_units(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "said"),
+    [
+        (0, ("file",), "0 files"),
+        (1, ("file",), "1 file"),
+        (3, ("file",), "3 files"),
+        (1, ("entry is", "entries are"), "1 entry is"),
+        (2, ("entry is", "entries are"), "2 entries are"),
+    ],
+)
+def test_one_thing_is_not_many(count: int, words: tuple[str, ...], said: str) -> None:
+    assert format_count(count, *words) == said

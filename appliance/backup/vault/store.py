@@ -37,6 +37,7 @@ from pathlib import Path
 from appliance.errors import IntegrityError, NoSpace, NotFound
 from appliance.host.files import fsync_folder, make_private_folder, sha256_file, write_atomic
 from appliance.trust.generation import Entry, GenerationId, parse_list
+from appliance.units import format_count
 
 HEADER, LIST, RECEIPT, RELAY, BUCKET, DAMAGED = "header", "list", "receipt", "relay", "bucket", "damaged"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -235,7 +236,9 @@ class Holding:
         receipt."""
         lacking = [entry.path for entry in entries if not self.has(entry)]
         if lacking:
-            raise NotFound(f"{len(lacking)} files of generation {generation} are no longer here.", remedy="Push again.")
+            of = f"of generation {generation}"
+            what = format_count(len(lacking), f"file {of} is", f"files {of} are")
+            raise NotFound(f"{what} no longer here.", remedy="Push again.")
         # A folder that a cut session made may still be known to memory only.
         for folder in (self.root.parent, self.root, self.pool, self.grants, self.generations):
             fsync_folder(folder)

@@ -27,7 +27,7 @@ from appliance.lab.demo.stage import (
 from appliance.lab.processes.node import appliance_argv
 from appliance.lab.story import Story, load_story, require
 from appliance.restore.record import compare, take
-from appliance.units import MIB, format_bytes
+from appliance.units import MIB, format_bytes, format_count
 
 TITLE = "A small territory loses its nodes and gets everything back"
 CORPUS_BYTES = 200 * MIB
@@ -134,9 +134,13 @@ def _owners(folder: Path, documents: Path) -> str:
     run((*appliance_argv(), "--state", str(state), *words), timeout_seconds=300, check=True)
     before = take(documents, as_root=True)
     differences = compare(before, take(to / str(documents).lstrip("/"), as_root=True))
-    require(not differences, f"{len(differences)} differences, the first: {differences[0] if differences else ''}")
+    require(
+        not differences,
+        f"{format_count(len(differences), 'difference')}, the first: {differences[0] if differences else ''}",
+    )
     owners = {(entry.uid, entry.gid) for entry in before.entries.values()}
     devices = sum(entry.kind in ("char", "block") for entry in before.entries.values())
     return (
-        f"{len(before.entries)} entries of {len(owners)} owners and {devices} devices are identical, restored by root"
+        f"{format_count(len(before.entries), 'entry', 'entries')} of {format_count(len(owners), 'owner')} and "
+        f"{format_count(devices, 'device')} are identical, restored by root"
     )

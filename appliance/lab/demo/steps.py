@@ -18,7 +18,7 @@ from appliance.lab.demo.whole import held_names, prove_whole
 from appliance.lab.story import Unknown, require, waiting
 from appliance.restore.record import Difference, compare, take
 from appliance.secret import Secret
-from appliance.units import format_bytes
+from appliance.units import format_bytes, format_count
 
 CORPUS_SEED = 1
 CHANGE_RATIO = 0.01
@@ -71,7 +71,7 @@ def second_backup(stage: Stage) -> str:
     left = f"; {len(names)} left out: {', '.join(names)}" if names else ""
     return (
         f"generation {run['generation']} safe at {' and '.join(run['safety']['counted'])}; {format_bytes(sent)} sent "
-        f"to each for {run['files']} files of {format_bytes(run['original_bytes'])}{left}"
+        f"to each for {format_count(run['files'], 'file')} of {format_bytes(run['original_bytes'])}{left}"
     )
 
 
@@ -94,7 +94,8 @@ def peers_are_blind(stage: Stage) -> str:
     for peer in (BLIND, SPARE):
         _prove_blind(stage, peer)
     return (
-        f"{len(needles.contents)} pieces of content, {len(needles.names)} names and {len(secrets)} secrets are found "
+        f"{format_count(len(needles.contents), 'piece')} of content, {format_count(len(needles.names), 'name')} and "
+        f"{format_count(len(secrets), 'secret')} are found "
         f"at commune A and nowhere at {BLIND} or {SPARE}; no envelope there opens with what they have"
     )
 
@@ -161,7 +162,7 @@ def origin_lost(stage: Stage) -> str:
     back = take((to / archived).parent, as_root=False).entries.get(os.path.basename(wanted))
     require(back is not None, f"{wanted} is not where it was restored to.")
     require(back == stage.record.entries[wanted], f"{wanted} came back different.")
-    return f'"{term}" finds {len(hits)} paths; {wanted} is back from {STANDBY} and identical'
+    return f'"{term}" finds {format_count(len(hits), "path")}; {wanted} is back from {STANDBY} and identical'
 
 
 def _a_file(stage: Stage) -> str:
@@ -205,7 +206,8 @@ def standby_lost(stage: Stage) -> str:
     _prove_blind(stage, SPARE)
     return (
         f"before an operator signed that a holder is lost: {refusal.rstrip('.')}; after it {SPARE} holds all "
-        f"{len(wanted)} generations of {BLIND} ({format_bytes(hashed)} hashed), and still can read none of them"
+        f"{format_count(len(wanted), 'generation')} of {BLIND} ({format_bytes(hashed)} hashed), and still "
+        "can read none of them"
     )
 
 
@@ -219,12 +221,16 @@ def replacement(stage: Stage) -> str:
     paper = stage.paper.typed().reveal()
     fetched = _continue_from(stage, ORIGIN, paper=paper)
     differences, count = _restore_everything(stage)
-    require(not differences, f"{len(differences)} differences, the first: {differences[0] if differences else ''}")
+    require(
+        not differences,
+        f"{format_count(len(differences), 'difference')}, the first: {differences[0] if differences else ''}",
+    )
     run = stage.json(ORIGIN, "backup", "run", SERVICE)
     sent = max(peer["bytes_sent"] for peer in run["peers"])
     return (
-        f"generation {fetched} came from {SPARE} and opened with the paper; {count} entries are identical in bytes, "
-        f"modes, times, links, xattrs and ACLs; {OWNERS}; it continues the same repository as {run['generation']}, "
+        f"generation {fetched} came from {SPARE} and opened with the paper; "
+        f"{format_count(count, 'entry is', 'entries are')} identical in bytes, modes, times, links, xattrs "
+        f"and ACLs; {OWNERS}; it continues the same repository as {run['generation']}, "
         f"sends only {format_bytes(sent)} for it, and tells the truth: {len(run['safety']['counted'])} of "
         f"{run['safety']['promised']} copies"
     )

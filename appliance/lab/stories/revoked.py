@@ -14,7 +14,7 @@ from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.lab.stories.backed_up import STATE
 from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
 from appliance.lab.story import require
-from appliance.units import format_bytes, format_duration
+from appliance.units import format_bytes, format_count, format_duration
 
 PLAYBOOK = "revoke_node"
 LEFT = (ORIGIN, BLIND, SPARE)
@@ -114,4 +114,5 @@ def _repository(raw: bytes) -> str:
 def _told(cost: Mapping[str, Any]) -> str:
     size = sum(it["bytes"] for it in cost["services"])
     seconds = sum(it["seconds"] for it in cost["services"])
-    return f"{len(cost['services'])} services begin anew, {format_bytes(size)} in {format_duration(seconds)} declared"
+    begin = format_count(len(cost["services"]), "service begins", "services begin")
+    return f"{begin} anew, {format_bytes(size)} in {format_duration(seconds)} declared"
