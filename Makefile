@@ -27,9 +27,10 @@ test: setup-tests ## every test that this machine can run, and what was skipped 
 unit: setup-tests ## the fast tests only
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -q --hypothesis-profile=quick tests/unit $(ARGS)
 
+# exec: a shell in between would die of what ends make, and leave the demo running.
 demo: ## a small territory on this machine loses nodes and gets everything back; 40 s or so [DATA=/some/tree] [KEEP=1]
 	@scripts/setup run
-	@bin/appliance demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
+	@exec bin/appliance demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
 
 deb: ## the package of a node, in build/deb/ (Debian's own tools; nothing happens when it is there)
 	@scripts/deb
