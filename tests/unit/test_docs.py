@@ -18,6 +18,7 @@ NAMED_IN_CODE = re.compile(r"`([a-z_/]+\.py): ([A-Za-z_.]+(?:, [A-Za-z_.]+)*)`")
 NAMED_TEST = re.compile(r"`(tests/[a-z_0-9/]+\.py)::(\w+)`")
 NAMED_FILE = re.compile(r"`((?:appliance|docs|tests|inventory|packages|scripts)/[\w./-]*(?:/|\.\w+))`")
 MAKE_TARGET = re.compile(r"(?:^ {4}|`)make ([a-z]+)", re.MULTILINE)
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 VARIABLE = re.compile(r"\bAPPLIANCE_[A-Z_]+\b")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -94,10 +95,10 @@ def defined(file: Path) -> frozenset[str]:
     names: set[str] = set()
     for node in ast.parse(file.read_text()).body:
         match node:
-            case ast.FunctionDef(name=name):
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 names.add(name)
             case ast.ClassDef(name=name, body=body):
-                names |= {name, *(f"{name}.{part.name}" for part in body if isinstance(part, ast.FunctionDef))}
+                names |= {name, *(f"{name}.{part.name}" for part in body if isinstance(part, FUNCTION))}
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 names.add(name)
     return frozenset(names)
