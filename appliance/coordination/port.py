@@ -175,7 +175,7 @@ class Taken(Refused):
     """Somebody else holds the service, or owns it at another revision than the claim saw; `state` shows who."""
 
     def __init__(self, what: str, state: State, *, remedy: str = "") -> None:
-        super().__init__(what, remedy=remedy or "Nothing was changed. See `appliance failover status`.")
+        super().__init__(what, remedy=remedy or "Nothing was changed.")
         self.state = state
 
 
