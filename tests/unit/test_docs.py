@@ -11,6 +11,7 @@ import pytest
 
 from appliance.backup.vault import access
 from appliance.backup.vault.session import VERBS
+from appliance.coordination import broker
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -85,6 +86,14 @@ def test_the_architecture_gives_each_caller_the_verbs_that_the_code_gives() -> N
         "node": access.MONITOR,
     }
     assert frozenset().union(*told.values()) == set(VERBS)
+
+
+def test_the_architecture_gives_each_node_the_verbs_that_a_broker_gives() -> None:
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text()
+    rows = re.findall(r"^\| [^|]+ \| (`read`[^|]*) \|$", text, re.MULTILINE)
+    told = [frozenset(re.findall(r"`([a-z]+)`", verbs)) for verbs in rows]
+    assert told == [broker.CANDIDATE, broker.MEMBER, broker.QUARANTINED]
+    assert broker.CANDIDATE == broker.VERBS
 
 
 @cache

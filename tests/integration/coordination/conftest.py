@@ -1,4 +1,4 @@
-"""Tests here may be coroutines; each runs in an event loop of its own, and both versions of the port pass it."""
+"""Tests here may be coroutines; each runs in an event loop of its own, and all versions of the port pass it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from appliance.lab.processes.etcd import EtcdProcesses
-from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS, InMemory, RealEtcd, World
+from tests.integration.coordination.worlds import (
+    HEARTBEAT_MILLISECONDS,
+    InMemory,
+    RealEtcd,
+    ThroughBroker,
+    World,
+)
 
 
 @pytest.fixture
@@ -37,22 +43,26 @@ def one_voter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdProcesse
         yield made
 
 
-@pytest.fixture(params=["memory", "etcd"])
+@pytest.fixture(params=["memory", "broker", "etcd"])
 def world(request: pytest.FixtureRequest, runner: asyncio.Runner) -> Iterator[World]:
     """A store that answers, as long as the test lets it."""
     processes = request.getfixturevalue("one_voter") if request.param == "etcd" else None
-    made = RealEtcd(processes) if processes else InMemory()
+    made: World = RealEtcd(processes) if processes else _simulated(request.param)
     yield made
     runner.run(made.close())
 
 
-@pytest.fixture(params=["memory", "etcd"])
+@pytest.fixture(params=["memory", "broker", "etcd"])
 def own_world(request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path: Path) -> Iterator[World]:
     """A store of this test alone, of three voters, that may lose its majority."""
-    if request.param == "memory":
-        yield InMemory()
+    if request.param != "etcd":
+        yield _simulated(request.param)
         return
     with EtcdProcesses(tmp_path, count=3, heartbeat_milliseconds=HEARTBEAT_MILLISECONDS) as processes:
         made = RealEtcd(processes)
         yield made
         runner.run(made.close())
+
+
+def _simulated(name: str) -> World:
+    return ThroughBroker() if name == "broker" else InMemory()

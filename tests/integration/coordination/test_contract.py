@@ -1,4 +1,4 @@
-"""One contract for both versions of the coordination port: in memory, and etcd itself."""
+"""One contract for every version of the coordination port: in memory, through a broker, and etcd itself."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ async def test_a_node_that_started_again_is_alive_once(world: World) -> None:
 
 async def test_two_people_at_once_do_not_both_get_their_way(world: World) -> None:
     service = new_service()
-    first, second = intent(service, ttl=60), intent(service, by="secretary", ttl=60)
+    first, second = intent(service, ttl=60), intent(service, by="secretary", node="commune-b", ttl=60)
     await world.at("hermitage").report(first)
     await world.at("hermitage").report(first)
     with pytest.raises(Taken, match=rf"maintenance already intends to move {service}") as refusal:

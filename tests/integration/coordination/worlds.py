@@ -6,13 +6,16 @@ import asyncio
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from appliance.clock import Clock, SimulatedClock, SystemClock
+from appliance.coordination.broker import Acts, Brokered
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.keys import new_lease
 from appliance.coordination.memory import Line, Memory, Store
 from appliance.coordination.port import Alive, Claim, Coordination, Event, Holding, Intent, State
 from appliance.lab.processes.etcd import EtcdProcesses
+from tests.unit.territory.small import node, service, territory
 
 TTL = 2
 HEARTBEAT_MILLISECONDS = 50
@@ -20,7 +23,13 @@ HEARTBEAT_MILLISECONDS = 50
 LATE_SECONDS_MAX = 10.0
 """How long a test waits for what must come; two busy cores are slow."""
 TIME = "2026-11-26T08:00:00Z"
+NODES = ("commune-a", "commune-b", "commune-c", "commune-d", "commune-e", "hermitage")
+SERVICES_MAX = 10_000
 _numbers = itertools.count(1)
+_TERRITORY = territory(
+    [node(name, roles=("standby",) if name == "hermitage" else ()) for name in NODES],
+    [replace(service(f"docs-{n}", NODES[0], standbys=NODES[1:]), policy="exclusive") for n in range(SERVICES_MAX)],
+)
 
 
 class World(ABC):
@@ -87,6 +96,31 @@ class InMemory(World):
     async def close(self) -> None: ...
 
 
+class ThroughBroker(World):
+    """The same for nodes that a broker lets through: each is a candidate, and commune-b was promoted by an act."""
+
+    def __init__(self) -> None:
+        self._behind = InMemory()
+        self.clock = self._behind.clock
+
+    def at(self, node: str) -> Coordination:
+        return Brokered(self._behind.at(node), _TERRITORY, node, lambda service: Acts(frozenset({"commune-b"})))
+
+    async def pass_time(self, seconds: float) -> None:
+        await self._behind.pass_time(seconds)
+
+    async def lose_majority(self) -> None:
+        await self._behind.lose_majority()
+
+    async def regain_majority(self) -> None:
+        await self._behind.regain_majority()
+
+    async def cut(self, node: str) -> None:
+        await self._behind.cut(node)
+
+    async def close(self) -> None: ...
+
+
 class RealEtcd(World):
     def __init__(self, processes: EtcdProcesses) -> None:
         self.clock = SystemClock()
@@ -131,8 +165,8 @@ def alive(node: str, ttl: int = TTL) -> Alive:
     return Alive(node, "boot-1", new_lease(node, next(_numbers)), ttl)
 
 
-def intent(service: str, by: str = "maintenance", ttl: int = TTL) -> Intent:
-    lease = new_lease("hermitage", next(_numbers))
+def intent(service: str, by: str = "maintenance", node: str = "hermitage", ttl: int = TTL) -> Intent:
+    lease = new_lease(node, next(_numbers))
     return Intent(service, "move", "commune-b", by, "flood announced", lease, ttl)
 
 
