@@ -77,50 +77,53 @@ def number(answer: Answer, name: str) -> int:
 
 
 def revision(answer: Answer) -> int:
-    return number(_part(answer, "header"), "revision")
+    return number(part(answer, "header"), "revision")
 
 
-def entries(answer: Answer) -> tuple[Entry, ...]:
-    """The keys of a range."""
-    return tuple(_entry(each) for each in _list(answer, "kvs"))
-
-
-def outcome(answer: Answer) -> Outcome:
-    """What a transaction did."""
-    found = [entry for response in _list(answer, "responses") for entry in entries(_part(response, "response_range"))]
-    return Outcome(answer.get("succeeded") is True, revision(answer), tuple(found))
-
-
-def events(answer: Answer) -> Iterator[Entry | Gone]:
-    """The changes that a line of a watch tells, in their order."""
-    for event in _list(answer, "events"):
-        entry = _entry(_part(event, "kv"))
-        yield Gone(entry.key, entry.revision) if event.get("type") == "DELETE" else entry
-
-
-def _entry(value: Answer) -> Entry:
-    return Entry(_raw(value, "key"), _raw(value, "value"), number(value, "mod_revision"), number(value, "lease"))
-
-
-def _raw(answer: Answer, name: str) -> bytes:
+def raw(answer: Answer, name: str) -> bytes:
+    """The bytes in the field `name`; none when it is absent."""
     try:
         return base64.b64decode(answer.get(name, ""), validate=True)
     except (ValueError, TypeError) as error:
         raise _odd(f'has no base64 in its field "{name}"') from error
 
 
-def _part(answer: Answer, name: str) -> Answer:
-    part = answer.get(name, {})
-    if not isinstance(part, dict):
+def part(answer: Answer, name: str) -> Answer:
+    """The object in the field `name`; empty when it is absent."""
+    found = answer.get(name, {})
+    if not isinstance(found, dict):
         raise _odd(f'has no object in its field "{name}"')
-    return part
+    return found
 
 
-def _list(answer: Answer, name: str) -> list[Answer]:
+def items(answer: Answer, name: str) -> list[Answer]:
+    """The objects in the list `name`; none when it is absent."""
     found = answer.get(name, [])
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise _odd(f'has no list in its field "{name}"')
     return found
+
+
+def entries(answer: Answer) -> tuple[Entry, ...]:
+    """The keys of a range."""
+    return tuple(_entry(each) for each in items(answer, "kvs"))
+
+
+def outcome(answer: Answer) -> Outcome:
+    """What a transaction did."""
+    found = [entry for response in items(answer, "responses") for entry in entries(part(response, "response_range"))]
+    return Outcome(answer.get("succeeded") is True, revision(answer), tuple(found))
+
+
+def events(answer: Answer) -> Iterator[Entry | Gone]:
+    """The changes that a line of a watch tells, in their order."""
+    for event in items(answer, "events"):
+        entry = _entry(part(event, "kv"))
+        yield Gone(entry.key, entry.revision) if event.get("type") == "DELETE" else entry
+
+
+def _entry(value: Answer) -> Entry:
+    return Entry(raw(value, "key"), raw(value, "value"), number(value, "mod_revision"), number(value, "lease"))
 
 
 def _rejected(answer: Answer) -> Rejected:

@@ -14,6 +14,8 @@ from pathlib import Path
 from appliance.units import MIB
 
 QUOTA_BYTES = 256 * MIB
+REVISION_BUMP = 1_000_000_000
+"""Beyond all changes that a store can have seen between a snapshot and its loss: 30 years of one a second."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def etcd_argv(member: Member, program: str = "etcd") -> tuple[str, ...]:
         *("--advertise-client-urls", member.client_url),
         *("--listen-peer-urls", peer_url),
         *("--initial-advertise-peer-urls", peer_url),
-        *("--initial-cluster", ",".join(f"{name}={url}" for name, url in sorted(member.members.items()))),
+        *("--initial-cluster", _cluster(member)),
         *("--heartbeat-interval", str(member.heartbeat_milliseconds)),
         *("--election-timeout", str(10 * member.heartbeat_milliseconds)),
         *("--quota-backend-bytes", str(QUOTA_BYTES)),
@@ -63,6 +65,28 @@ def etcd_argv(member: Member, program: str = "etcd") -> tuple[str, ...]:
         *(() if member.certificates is None else _tls_argv(member.certificates)),
         *(() if member.syncs else ("--unsafe-no-fsync",)),
     )
+
+
+def restore_argv(member: Member, snapshot: Path, program: str = "etcdutl") -> tuple[str, ...]:
+    """The command line that makes the data of `member` anew from `snapshot`, the same one for every member.
+
+    Whatever happened after the snapshot is gone, but its revisions were quoted in grants: the store goes on far above
+    them, and who watches from before learns that the store has forgotten that.
+    """
+    return (
+        program,
+        *("snapshot", "restore", str(snapshot)),
+        *("--name", member.name),
+        *("--data-dir", str(member.data)),
+        *("--initial-advertise-peer-urls", member.members[member.name]),
+        *("--initial-cluster", _cluster(member)),
+        *("--bump-revision", str(REVISION_BUMP)),
+        "--mark-compacted",
+    )
+
+
+def _cluster(member: Member) -> str:
+    return ",".join(f"{name}={url}" for name, url in sorted(member.members.items()))
 
 
 def _tls_argv(files: Certificates) -> tuple[str, ...]:

@@ -35,13 +35,19 @@ class Voter:
 
 
 class Gateway:
-    """The voters, in the order in which they are asked; `tls` says whom we believe and who we are."""
+    """The voters, in the order in which they are asked; `tls` says whom we believe and who we are.
 
-    def __init__(self, voters: Sequence[Voter], tls: ssl.SSLContext | None = None) -> None:
+    Unless it `needs_leader`, a voter also answers what it knows by itself.
+    """
+
+    def __init__(
+        self, voters: Sequence[Voter], tls: ssl.SSLContext | None = None, *, needs_leader: bool = True
+    ) -> None:
         if not voters:
             raise UsageError("no voter is named.", remedy="Give nodes of territory.yml the role `voter`.")
         self._voters = tuple(voters)
         self._next = 0
+        self._headers = HAS_LEADER if needs_leader else {}
         # Neither proxies nor authorities from the environment; a context without any believes no https at all.
         self._http = httpx.AsyncClient(
             verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
@@ -69,9 +75,12 @@ class Gateway:
         assert last is not None
         raise Unreachable(f"no voter can answer: {last.what}") from last
 
-    async def stream(self, path: str, body: Body) -> AsyncGenerator[Answer]:
-        """The lines of one voter's answer as they come, for as long as its line holds; the caller bounds the time."""
-        async with self._open(path, body, read_seconds_max=None) as response:
+    async def stream(self, path: str, body: Body, *, quiet_seconds_max: float | None = None) -> AsyncGenerator[Answer]:
+        """The lines of one voter's answer as they come, for as long as its line holds; the caller bounds the time.
+
+        Raise Unreachable when nothing comes for `quiet_seconds_max`.
+        """
+        async with self._open(path, body, quiet_seconds_max) as response:
             rest = b""
             async for piece in response.aiter_raw():
                 *lines, rest = (rest + piece).split(b"\n")
@@ -99,7 +108,7 @@ class Gateway:
             "POST",
             voter.url + path,
             json=body,
-            headers=HAS_LEADER,
+            headers=self._headers,
             timeout=httpx.Timeout(TRY_SECONDS_MAX, connect=CONNECT_SECONDS_MAX, read=read_seconds_max),
             extensions={"sni_hostname": voter.name} if voter.name else None,
         )

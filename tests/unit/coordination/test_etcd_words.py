@@ -13,7 +13,7 @@ import pytest
 
 from appliance.coordination import answers, requests
 from appliance.coordination.answers import Gone, Rejected
-from appliance.coordination.argv import Certificates, Member, etcd_argv
+from appliance.coordination.argv import Certificates, Member, etcd_argv, restore_argv
 from appliance.coordination.keys import Entry
 from appliance.errors import IntegrityError
 from tests.unit.coordination.test_keys import CLAIM, HOLDING
@@ -146,3 +146,12 @@ def test_a_voter_listens_to_its_agent_and_to_the_voters_and_starts_the_same_each
     assert (words["--heartbeat-interval"], words["--election-timeout"]) == ("100", "1000")
     assert {"--client-cert-auth", "--peer-client-cert-auth"} < set(argv)
     assert "--unsafe-no-fsync" not in argv
+
+
+def test_a_restore_goes_on_far_above_every_revision_that_was_quoted() -> None:
+    argv = restore_argv(Member("a", Path("/srv/etcd"), "https://127.0.0.1:2379", SERVERS), Path("snapshot"))
+    words = dict(pairwise(argv))
+    assert words["restore"] == "snapshot"
+    assert words["--bump-revision"] == "1000000000"
+    assert argv[-1] == "--mark-compacted"
+    assert words["--initial-cluster"] == "a=https://10.64.0.1:2380,b=https://10.64.0.2:2380"
