@@ -30,7 +30,13 @@ class EtcdProcess:
 
     member: Member
     log: Path
+    server_name: str = ""
+    """What stands in its certificate, which holds no address."""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def address(self) -> Voter:
+        return Voter(self.member.client_url, self.server_name)
 
     def start(self) -> None:
         """Start it; it answers once a majority runs."""
@@ -74,15 +80,14 @@ class EtcdProcesses:
     count: int = 1
     heartbeat_milliseconds: int = 100
     certificates: Certificates | None = None
-    name: str = ""
-    """What stands in the certificates of all of them, which hold no address."""
+    server_name: str = ""
     tls: ssl.SSLContext | None = None
     """What a client of theirs shows and believes."""
     voters: list[EtcdProcess] = field(default_factory=list)
 
     @property
     def addresses(self) -> tuple[Voter, ...]:
-        return tuple(Voter(voter.member.client_url, self.name) for voter in self.voters)
+        return tuple(voter.address for voter in self.voters)
 
     def __enter__(self) -> EtcdProcesses:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +105,7 @@ class EtcdProcesses:
                 heartbeat_milliseconds=self.heartbeat_milliseconds,
                 syncs=False,
             )
-            self.voters.append(EtcdProcess(member, self.folder / f"{name}.log"))
+            self.voters.append(EtcdProcess(member, self.folder / f"{name}.log", self.server_name))
         try:
             for voter in self.voters:
                 voter.start()

@@ -61,7 +61,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def voter(ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voter]:
     files = Certificates(ours / "root.pem", ours / "hermitage.pem", ours / "hermitage.key")
     folder = tmp_path_factory.mktemp("etcd")
-    with EtcdProcesses(folder, certificates=files, name=SERVER, tls=context(ours, ours)) as made:
+    with EtcdProcesses(folder, certificates=files, server_name=SERVER, tls=context(ours, ours)) as made:
         yield made.addresses[0]
 
 
