@@ -200,9 +200,9 @@ class Copy:
 class Wishes:
     """What people want, as signed acts and requests that were checked already.
 
-    `promote`: an act in force that names this node and whom it replaces. `move_to`: the holder shall hand over to that
-    node. `leaving`: this node hands over whatever it holds, to whoever is next, and takes nothing over. `hand_back`: it
-    is night, or somebody clicked.
+    `promote`: an act in force that names this node and whom it replaces, and was not used yet: each promotes once.
+    `move_to`: the holder shall hand over to that node. `leaving`: this node hands over whatever it holds, to whoever is
+    next, and takes nothing over. `hand_back`: it is night, or somebody clicked.
     """
 
     promote: bool = False
@@ -217,13 +217,13 @@ class Wishes:
 class Seen:
     """One look of the node `node` at one service. Nothing in it is asked for twice within a cycle.
 
-    `rank`: its turn among candidates, the home first. `own_epoch`: of the newest grant here that names this node;
-    `known_epoch`: of the newest grant here or shown by a peer when it refused nothing; `refused_by_epoch`: of a newer
-    grant that a storage peer showed when it refused ours. `released`: this node let go of `own_epoch`, and says so on
-    its disk. `tail`: writes were made here that are in no generation which the present history has; true when unsure.
-    `acknowledged_epoch`: the newest epoch of ours that a storage peer accepted. `deposed_until`: until when whom our
-    takeover deposed may go on by its own clock. `home_ready_since`: since when the home, another node, is a caught-up
-    standby. `last`: when each action was last begun.
+    `rank`: its turn among the home and the standbys, the present owner last. `own_epoch`: of the newest grant here that
+    names this node; `known_epoch`: of the newest grant here or seen anywhere; `refused_by_epoch`: of a newer grant that
+    a storage peer showed when it refused ours. `released`: this node let go of `own_epoch`, and says so on its disk.
+    `lost`: the last renewal was answered by "not yours". `tail`: writes were made here that are in no generation which
+    the present history has; true when unsure. `acknowledged_epoch`: the newest epoch of ours that a storage peer
+    accepted. `deposed_until`: until when whom our takeover deposed may go on by its own clock; kept with the proof.
+    `home_ready_since`: since when the home, another node, is a caught-up standby. `last`: when each action was begun.
     """
 
     node: str

@@ -20,11 +20,12 @@ from appliance.failover.row import Row
 from appliance.failover.timers import FORGIVEN_AFTER, Timers
 
 TABLE: tuple[Row, ...] = (*stopping.ROWS, *waiting.ROWS, *serving.ROWS)
+_ROWS_OF = {state: tuple(row for row in TABLE if state in row.states) for state in State}
 
 
 def decide(standing: Standing, seen: Seen, policy: Policy, timers: Timers, now: float) -> Decision:
     """What the table says to a node in `standing` that sees `seen` at `now`, CLOCK_BOOTTIME in seconds."""
-    return decide_by(TABLE, standing, seen, policy, timers, now)
+    return decide_by(_ROWS_OF[standing.state], standing, seen, policy, timers, now)
 
 
 def decide_by(
@@ -46,7 +47,7 @@ def decide_by(
 
 def rows_of(state: State) -> tuple[Row, ...]:
     """The rows that count in `state`, in the order in which they are tried."""
-    return tuple(row for row in TABLE if state in row.states)
+    return _ROWS_OF[state]
 
 
 def _after(row: Row, standing: Standing, now: float) -> Standing:

@@ -59,6 +59,12 @@ class Timers:
                 f"retry is {self.retry:g} s and renew {self.renew:g} s; a failed renewal is tried again sooner.",
                 remedy="Set retry below renew.",
             )
+        if self.promote <= self.ttl:
+            raise UsageError(
+                f"promote is {self.promote:g} s, not more than a lease of {self.ttl:g} s: "
+                "whoever deposes a holder waits for its lease first, and would always give up.",
+                remedy="Set promote above ttl.",
+            )
         if self.fresh < self.renew + self.request:
             raise UsageError(
                 f"fresh is {self.fresh:g} s, less than renew + request, {self.renew + self.request:g} s: "
