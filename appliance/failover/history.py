@@ -196,6 +196,18 @@ def _event(line: str, number: int, where: str) -> Event:
     return Event(line=number, more=values, **fixed)
 
 
+def line(moment: tuple[float, float, str], node: str, service: str, epoch: int, event: str, **more: object) -> str:
+    """One line for a history, without its end. `moment`: CLOCK_BOOTTIME, wall time and boot id of who writes.
+
+    Raise UsageError for an event or a lack of something that `read` would refuse: found when it is written, not judged.
+    """
+    boottime, wall, boot_id = moment
+    fixed = {"t_boottime": round(boottime, 3), "wall": round(wall, 3), "node": node, "boot_id": boot_id}
+    text = json.dumps({**fixed, "svc": service, "epoch": epoch, "event": event, **more}, ensure_ascii=False)
+    _event(text, 0, node)
+    return text
+
+
 def check(history: History, checks: Sequence[Check]) -> Report:
     """What `checks` say of `history`, and how often what it was made for came about."""
     sometimes = count_sometimes(history)

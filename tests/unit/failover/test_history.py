@@ -11,7 +11,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.errors import UsageError
-from appliance.failover.history import Report, check, read
+from appliance.failover.history import Report, check, line, read
 from appliance.failover.invariants import CHECKS
 
 CASES = Path(__file__).parents[2] / "cases/failover"
@@ -209,6 +209,18 @@ def test_an_unknown_event_and_a_missing_field_are_refused() -> None:
     del history[0]["home"]
     with pytest.raises(UsageError, match='"begin" lacks home'):
         judge(history)
+
+
+def test_a_line_is_refused_where_it_is_written_and_otherwise_read_back() -> None:
+    moment = (12.3456, 1.8e9, "5f1c")
+    begun = line(moment, "", "docs-a", 0, "begin", policy="mirror", home=A)
+    (history,) = read([begun, line(moment, A, "docs-a", 3, "renewal-proven", sent=12.0, ttl=15.0)])
+    assert (history.home, history.events[1].epoch, history.events[1]["sent"]) == (A, 3, 12.0)
+    assert history.events[1].t == 12.346
+    with pytest.raises(UsageError, match='"renewal-proven" lacks ttl'):
+        line(moment, A, "docs-a", 3, "renewal-proven", sent=12.0)
+    with pytest.raises(UsageError, match='unknown event "promoted"'):
+        line(moment, A, "docs-a", 3, "promoted")
 
 
 def test_a_history_without_its_beginning_or_with_two_is_refused() -> None:
