@@ -7,8 +7,11 @@ import os
 import random
 import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from appliance.backup import writer
 from appliance.backup.adopt import open_copy
@@ -30,6 +33,7 @@ from appliance.lab.demo.whole import held_names, prove_whole
 from appliance.lab.processes.node import code_folder
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.restore.record import Record, compare, take
+from appliance.territory.model import Schedule
 from tests.integration.faults.counters import reused, used_by
 
 SERVICE = "docs-a"
@@ -98,6 +102,20 @@ class Ground:
 
     def cut_backup(self, last: int | str) -> tuple[Result, int]:
         return self.cut(last, "backup", str(self.node().layout.root), SERVICE)
+
+    def make_due(self) -> None:
+        """Sign a schedule of which the moment of the day is now, so that an agent backs up when it next looks.
+
+        To the microsecond: generations are dated by the second, and one of this second would pass for what is due.
+        """
+        now = datetime.now(ZoneInfo(self.territory.territory.timezone))
+        self._sign_service(schedule=Schedule(daily_at=f"{now:%H:%M:%S.%f}"))
+
+    def _sign_service(self, **terms: Any) -> None:
+        plan = self.territory.territory
+        service = replace(plan.services[SERVICE], **terms)
+        self.territory.territory = replace(plan, services={**plan.services, SERVICE: service})
+        self.territory.sign()
 
     def stop(self, *names: str) -> None:
         for name in names:

@@ -1,5 +1,5 @@
-"""Seeded runs of a fault or two: kill -9 of a backup, of borg, of a whole process group, of sshd, at a step, a byte or
-a moment drawn from the seed; then one run that heals, and a look for anything lost.
+"""Seeded runs of a fault or two: kill -9 of a backup, of borg, of a whole process group, of an agent, of sshd, at a
+step, a byte or a moment drawn from the seed; then one run that heals, and a look for anything lost.
 
 `make test` draws a few from the seed of the day; `make soak SUITE=soak_kills N=200` goes on where it stopped and writes
 down what came of it below docs/results.
@@ -20,9 +20,11 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cli.agent_cmd import EVERY_VARIABLE
 from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.units import KIB, MIB
-from tests.integration.faults.ground import BLIND, BORG, CUT, SERVICE, STANDBY, Ground, put_borg
+from tests.integration.agent.watch import kill_agent, processes, wait_until
+from tests.integration.faults.ground import BLIND, BORG, CUT, ORIGIN, SERVICE, STANDBY, Ground, put_borg
 from tests.integration.faults.relay import relayed
 from tests.integration.faults.results import Results, runs_wanted
 
@@ -77,6 +79,19 @@ class Fault:
             kill(process)
         return f"{what} killed after {seconds:.2f} s"
 
+    def agent_at_a_moment(self) -> str:
+        """An agent that has a backup to make; what it started must end with it."""
+        seconds = self.draw.uniform(0.2, 2.2)
+        node = self.ground.territory.nodes[ORIGIN]
+        self.ground.make_due()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(EVERY_VARIABLE, "0.3")
+            node.start_agent()
+        time.sleep(seconds)  # the fault itself: no state is waited for
+        kill_agent(node)
+        wait_until(lambda: not processes(node), "nothing of this node runs")
+        return f"agent killed after {seconds:.2f} s"
+
     def sshd_at_a_byte(self) -> str:
         """The peer's sshd, with its sessions, in the middle of what comes to it."""
         peer = self.draw.choice((STANDBY, BLIND))
@@ -109,6 +124,7 @@ FAULTS = (
     Fault.borg_at_a_step,
     Fault.ours_at_a_moment,
     Fault.everything_at_a_moment,
+    Fault.agent_at_a_moment,
     Fault.sshd_at_a_byte,
     Fault.line_at_a_byte,
 )
