@@ -141,6 +141,37 @@ def test_every_playbook_can_be_read(name: str, control: Control) -> None:
     assert (result.exit_code, result.stderr.decode()) == (0, "")
 
 
+SHOW_RULES = """
+- hosts: hermitage
+  gather_facts: false
+  vars_files: [{role}/defaults/main.yml, {role}/vars/main.yml]
+  tasks:
+    - ansible.builtin.debug:
+        msg: "{{{{ lookup('ansible.builtin.template', '{role}/templates/tang.nft.j2') }}}}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("signed", "left_out"),
+    [
+        pytest.param(None, set(), id="before_anything_is_signed"),
+        pytest.param({"nodes": {"commune-b": {}}}, set(), id="none_revoked"),
+        pytest.param({"nodes": {}, "revoked": [{"node": "commune-b"}]}, {"10.77.2.10"}, id="revoked"),
+        pytest.param({"nodes": {"commune-b": {}}, "revoked": [{"node": "commune-b"}]}, set(), id="another_box_since"),
+    ],
+)
+def test_who_is_asked_for_the_key_of_a_disk_lets_in_all_nodes_but_revoked_ones(
+    control: Control, signed: dict[str, Any] | None, left_out: set[str]
+) -> None:
+    if signed is not None:
+        (control.folder / "bundle").write_text(json.dumps(signed) + "\nsignature\n")
+    playbook = control.folder / "show.yml"
+    playbook.write_text(SHOW_RULES.format(role=ROOT / "roles/storage"))
+    said = control.play(str(playbook)).stdout.decode()
+    addresses = sorted({f"10.77.{number}.10" for number in range(4)} - left_out)
+    assert f"ip saddr {{ {', '.join(addresses)} }} tcp dport 7654 accept" in said
+
+
 def test_an_offer_larger_than_the_real_disk_is_refused_with_file_and_line(control: Control) -> None:
     for node in ("hermitage", "commune-a", "commune-b", "commune-c"):
         control.is_local(node)
