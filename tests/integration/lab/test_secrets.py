@@ -87,6 +87,21 @@ def test_the_control_folder_holds_none_in_clear(ground: Ground, needles: Needles
     assert {file: places for file, places in seen.items() if places} == {}
 
 
+def test_the_copy_of_it_that_is_backed_up_knows_what_was_issued_and_holds_none_in_clear(
+    ground: Ground, needles: Needles
+) -> None:
+    [copy] = ground.disk(STANDBY, "/srv/control").iterdir()
+    issued = {name: text for name, text in below(ground.desk.inventory / "pki").items() if "requests/" not in name}
+    assert below(copy / "pki") == issued
+    assert any(name.startswith("issued/") for name in issued)
+    assert {name: needles.seen_in(text) for name, text in below(copy).items() if needles.seen_in(text)} == {}
+
+
+def below(folder: Path) -> dict[str, bytes]:
+    """The files below `folder`, with what is in them."""
+    return {str(it.relative_to(folder)): it.read_bytes() for it in folder.rglob("*") if it.is_file()}
+
+
 @dataclass
 class Watched:
     """What was found in the arguments of processes; `seen` counts them."""
