@@ -1,4 +1,4 @@
-"""Quantities as people write them: "200M", "1.5G", "30d", "15s"; counts, "1 file".
+"""Quantities as people write them: "200M", "1.5G", "30d", "15s"; counts, "1 file"; names that a terminal can show.
 
 Bytes are powers of 1024, durations are seconds.
 """
@@ -62,3 +62,9 @@ def format_duration(seconds: float) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2])
+
+
+def printable(text: str) -> str:
+    """A file name, or a sentence with one, for a terminal: what is not UTF-8 or would move the cursor is escaped."""
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

@@ -15,7 +15,6 @@ from appliance.cli.arguments import (
     command,
     dry_run_option,
     naming,
-    printable,
     read_file,
     write_file,
 )
@@ -25,7 +24,7 @@ from appliance.clock import SystemClock, utc_text
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.trust.act import ACTS, ANY_SERVICE, GENERATION, Act, check_operator, make_act, read_act
 from appliance.trust.bundle import Bundle
-from appliance.units import DAY, format_bytes, parse_bytes
+from appliance.units import DAY, format_bytes, parse_bytes, printable
 
 
 @click.group()

@@ -93,9 +93,3 @@ def command(*words: str) -> str:
     state = options().state
     about = () if state is None else ("--state", str(state.absolute()))
     return shlex.join(("appliance", *about, *words))
-
-
-def printable(path: str) -> str:
-    """A file name for a terminal: what is not UTF-8 or would move the cursor is escaped."""
-    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

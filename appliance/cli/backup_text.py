@@ -11,12 +11,11 @@ from appliance.backup.push import Pushed
 from appliance.backup.safety import Safety
 from appliance.backup.writer import Run
 from appliance.borg.model import Archive
-from appliance.cli.arguments import printable
 from appliance.cli.output import table
 from appliance.clock import utc_text
 from appliance.trust.grant import Grant
 from appliance.trust.receipt import Receipt
-from appliance.units import format_bytes, format_count, format_duration
+from appliance.units import format_bytes, format_count, format_duration, printable
 
 _OFFERS = ("PEER", "OFFERS")
 

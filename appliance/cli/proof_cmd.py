@@ -12,11 +12,11 @@ from appliance.backup.mend import find_rotten
 from appliance.backup.mend import mend as run_mend
 from appliance.backup.proofs import Damaged, Drilled
 from appliance.backup.verify import Verified, verify_data
-from appliance.cli.arguments import command, dry_run_option, printable, service_argument
+from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, IntegrityError
-from appliance.units import format_bytes, format_count, format_duration
+from appliance.units import format_bytes, format_count, format_duration, printable
 
 
 @click.command()

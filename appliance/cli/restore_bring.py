@@ -15,7 +15,7 @@ from appliance.backup.openable import OpenedSource
 from appliance.borg.client import Borg
 from appliance.borg.model import Progress
 from appliance.cli import restore_text as text
-from appliance.cli.arguments import FILE_TYPE, command, printable
+from appliance.cli.arguments import FILE_TYPE, command
 from appliance.cli.options import options
 from appliance.cli.output import progress
 from appliance.errors import WARNINGS, NotFound, UsageError
@@ -23,7 +23,7 @@ from appliance.restore.contents import Contents
 from appliance.restore.job import Job, jobs
 from appliance.restore.jobs import contents_of, plan
 from appliance.restore.jobs import run as run_job
-from appliance.units import MIB, format_bytes, format_count
+from appliance.units import MIB, format_bytes, format_count, printable
 
 UNENDED = ("planned", "extracted", "kept")
 SOON_DONE_BYTES, SOON_DONE_ENTRIES = 64 * MIB, 1000

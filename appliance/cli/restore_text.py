@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from appliance.backup.openable import OpenedSource
-from appliance.cli.arguments import printable
 from appliance.cli.output import table
 from appliance.clock import utc_text
 from appliance.restore.job import Job
 from appliance.restore.model import Found, Version
-from appliance.units import format_bytes, format_count
+from appliance.units import format_bytes, format_count, printable
 
 
 def source_json(opened: OpenedSource) -> dict[str, Any]:

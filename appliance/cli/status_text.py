@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from appliance.cli.arguments import printable
 from appliance.monitor.compare import Worse
 from appliance.monitor.states import Judged
 from appliance.monitor.status import Status
-from appliance.units import format_duration
+from appliance.units import format_duration, printable
 
 _ROLES = {"written": "written here", "held": "held for others", "catalogue": "catalogue", "node": "this node"}
 _LEFT_OUT_SHOWN = 10

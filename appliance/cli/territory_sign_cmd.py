@@ -18,7 +18,6 @@ from appliance.cli.arguments import (
     check_writable,
     dry_run_option,
     naming,
-    printable,
     read_file,
     write_file,
 )
@@ -38,6 +37,7 @@ from appliance.trust.granted import Granted
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.pki import fingerprint_of, read_certificates
 from appliance.trust.signed import fingerprint
+from appliance.units import printable
 
 ROOT_NAME = "pki/root.pem"  # where `appliance pki sign` puts it
 RECOVERY_NAME = "recovery.pub"  # where `appliance escrow export` puts it, beside territory.yml

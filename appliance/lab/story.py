@@ -24,7 +24,7 @@ from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
 from appliance.lab.checkout import commit
 from appliance.lab.story_page import render_page
-from appliance.units import format_bytes
+from appliance.units import format_bytes, printable
 
 HELD, VIOLATED, UNKNOWN = "held", "violated", "unknown"
 EXIT_CODES = {HELD: 0, VIOLATED: 1, UNKNOWN: 2}
@@ -80,7 +80,8 @@ class Story:
         click.echo(f"... {name}", err=True)
         started = time.monotonic()
         verdict, detail = _outcome(act)
-        self._keep(Step(name, verdict, round(time.monotonic() - started, 2), detail))
+        # A detail names files, and one that is not UTF-8 could not be written: the whole report would be lost.
+        self._keep(Step(name, verdict, round(time.monotonic() - started, 2), printable(detail)))
 
     def _keep(self, step: Step) -> None:
         self.steps.append(step)
@@ -96,7 +97,7 @@ class Story:
             "started_at": self.started_at,
             "version": __version__,
             "commit": commit(),
-            "documents": self.documents,
+            "documents": printable(self.documents),
             "machine": machine(),
             "steps": [asdict(step) for step in self.steps],
         }

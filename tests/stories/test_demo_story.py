@@ -22,6 +22,9 @@ def test_every_step_of_the_demo_holds(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "demo/report.json").read_text())
     assert [step for step in report["steps"] if step["verdict"] != "held"] == [], ended.stderr
     assert (report["verdict"], ended.returncode) == ("held", 0)
+    details = {step["name"]: step["detail"] for step in report["steps"]}
+    assert "roll back: refused (generation 2.1 cannot come after" in details["a stranger with all of A's keys"]
+    assert "and 4 secrets are found, each of them, at commune A and nowhere" in details["peers are blind"]
     assert report["documents"].startswith("made up: 200 MiB in 3,000 files")
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["report.html", "report.json"]
 

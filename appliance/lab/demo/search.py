@@ -7,13 +7,14 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.host.command import run
+from appliance.host.command import Result, run
 from appliance.lab.story import Unknown
+from appliance.units import format_count
 
 NAME_BYTES_MIN = 16
 SAMPLE = re.compile(rb"[^\n\0]{32,64}")
@@ -22,18 +23,22 @@ SAMPLES_MAX = 500
 
 @dataclass(frozen=True)
 class Needles:
-    """What to look for, as bytes without line breaks: contents of files, their names, secrets."""
+    """What to look for, as bytes without line breaks: contents of files, their names, secrets.
+
+    `paper` are secrets that were on no disk, so that no search for them at the origin proves anything.
+    """
 
     contents: tuple[bytes, ...]
     names: tuple[bytes, ...]
     secrets: tuple[bytes, ...]
+    paper: tuple[bytes, ...]
 
     @property
     def all(self) -> tuple[bytes, ...]:
-        return (*self.contents, *self.names, *self.secrets)
+        return (*self.contents, *self.names, *self.secrets, *self.paper)
 
 
-def needles_of(data: Path, secrets: Iterable[bytes], extra: Iterable[bytes] = ()) -> Needles:
+def needles_of(data: Path, secrets: Iterable[bytes], paper: bytes = b"", extra: Iterable[bytes] = ()) -> Needles:
     """Samples from the files below `data` (one each from up to 500 files), every distinctive name, and `secrets`."""
     names: set[bytes] = set()
     files: list[bytes] = []
@@ -42,8 +47,11 @@ def needles_of(data: Path, secrets: Iterable[bytes], extra: Iterable[bytes] = ()
         files += [os.path.join(folder, name) for name in found]
     step = max(1, len(files) // SAMPLES_MAX)
     samples = {sample for path in sorted(files)[::step] if (sample := _sample(path))}
-    lines = {line for secret in secrets for line in secret.split(b"\n") if len(line) >= NAME_BYTES_MIN}
-    return Needles((*sorted(samples), *extra), tuple(sorted(names)), tuple(sorted(lines)))
+    return Needles((*sorted(samples), *extra), tuple(sorted(names)), _lines(secrets), _lines((paper,)))
+
+
+def _lines(secrets: Iterable[bytes]) -> tuple[bytes, ...]:
+    return tuple(sorted({line for secret in secrets for line in secret.split(b"\n") if len(line) >= NAME_BYTES_MIN}))
 
 
 def _sample(path: bytes) -> bytes:
@@ -61,26 +69,55 @@ def _sample(path: bytes) -> bytes:
 
 
 def files_with(needles: Iterable[bytes], folder: Path) -> tuple[str, ...]:
-    """The files below `folder` that contain a needle, or have one in their path."""
-    wanted = tuple(needles)
-    with tempfile.NamedTemporaryFile() as patterns:
-        patterns.write(b"\n".join(wanted) + b"\n")
-        patterns.flush()
-        argv = ("grep", "-r", "-l", "-a", "-F", "-f", patterns.name, "--", str(folder))
-        result = run(argv, timeout_seconds=300, env={"LC_ALL": "C"})
+    """The files below `folder` that contain a needle, or have one as their name."""
+    wanted = frozenset(needles)
+    result = _grep("--files-with-matches", wanted, folder)
     if result.exit_code not in (0, 1):
         raise ApplianceError(f"grep failed: {result.tail()}")
-    found = result.stdout.decode(errors="replace").splitlines()
-    for path, folders, names in os.walk(os.fsencode(folder)):
-        for name in (*folders, *names):
-            if name in wanted:
-                found.append(os.fsdecode(os.path.join(path, name)))
-    return tuple(found)
+    return (*result.stdout.decode(errors="replace").splitlines(), *map(os.fsdecode, _named(wanted, folder)))
 
 
 def prove_search(needles: Needles, data: Path, keys: Path) -> None:
-    """Raise Unknown unless the same search finds contents and names where they are known to be."""
+    """Raise Unknown unless the same search finds every needle where it is known to be.
+
+    What is on paper only is looked for in a file that is made for it.
+    """
     if not needles.contents or not needles.names:
         raise Unknown("the documents hold nothing distinctive to look for.")
-    if not files_with(needles.contents, data) or not files_with(needles.secrets, keys):
-        raise Unknown("the search does not even find the documents at their origin.")
+    with tempfile.TemporaryDirectory() as nowhere:
+        (Path(nowhere) / "paper").write_bytes(b"\n".join(needles.paper))
+        missed = {
+            "piece": _missing(needles.contents, data),
+            "name": frozenset(needles.names) - {os.path.basename(path) for path in _named(needles.names, data)},
+            "secret": _missing(needles.secrets, keys) | _missing(needles.paper, Path(nowhere)),
+        }
+    told = [format_count(len(them), what) for what, them in missed.items() if them]
+    if told:
+        raise Unknown(f"the search does not even find {' and '.join(told)} where they are known to be.")
+
+
+def _missing(needles: Iterable[bytes], folder: Path) -> frozenset[bytes]:
+    """Those that no file below `folder` contains."""
+    left = frozenset(needles)
+    # Where two needles overlap, grep tells of one: the other is asked for again without it.
+    while left and (found := left.intersection(_grep("--only-matching", left, folder).stdout.split(b"\n"))):
+        left -= found
+    return left
+
+
+def _grep(what: str, needles: Iterable[bytes], folder: Path) -> Result:
+    with tempfile.NamedTemporaryFile() as patterns:
+        patterns.write(b"\n".join(needles) + b"\n")
+        patterns.flush()
+        words = ("grep", what, "-r", "-h", "-a", "-F", "-f", patterns.name, "--", str(folder))
+        return run(words, timeout_seconds=300, env={"LC_ALL": "C"})
+
+
+def _named(wanted: Collection[bytes], folder: Path) -> list[bytes]:
+    """The paths below `folder` whose last part is one of `wanted`."""
+    return [
+        os.path.join(path, name)
+        for path, folders, names in os.walk(os.fsencode(folder))
+        for name in (*folders, *names)
+        if name in wanted
+    ]

@@ -85,18 +85,18 @@ def peers_are_blind(stage: Stage) -> str:
         (origin.layout.keys / "age").read_bytes().splitlines()[-1],
         # The first lines of OpenSSH's format are the same in every key, or public.
         b"\n".join((origin.layout.keys / "sign_ed25519").read_bytes().splitlines()[-3:-1]),
-        stage.paper.typed().reveal(),
     ]
     extra = canaries(CORPUS_SEED) if stage.generated else ()
-    needles = needles_of(stage.data, secrets, extra)
+    needles = needles_of(stage.data, secrets, stage.paper.typed().reveal(), extra)
     prove_search(needles, stage.data, origin.state)
     stage.needles = needles
     for peer in (BLIND, SPARE):
         _prove_blind(stage, peer)
     return (
         f"{format_count(len(needles.contents), 'piece')} of content, {format_count(len(needles.names), 'name')} and "
-        f"{format_count(len(secrets), 'secret')} are found "
-        f"at commune A and nowhere at {BLIND} or {SPARE}; no envelope there opens with what they have"
+        f"{format_count(len(secrets), 'secret')} are found, each of them, at commune A and nowhere at {BLIND} or "
+        f"{SPARE}; nor is the recovery key, which is on paper only and was found in a file made for this; no envelope "
+        "there opens with what they have"
     )
 
 

@@ -5,7 +5,9 @@ Each attempt returns what came of it in a few words; whether the peers still hol
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,18 +15,20 @@ from pathlib import Path
 
 from appliance.backup.begin import chain_of
 from appliance.backup.chain import Chain, Sealed
+from appliance.backup.fetch import fetch, short_name
 from appliance.backup.node import Node, open_node
-from appliance.backup.peers import Lines, connect, destination_of, known_hosts_of
+from appliance.backup.peers import Head, Lines, connect, destination_of, known_hosts_of
 from appliance.backup.push import push
 from appliance.backup.seal import seal, will_compact
 from appliance.borg.folder import repository_id
-from appliance.errors import ApplianceError, Unreachable
+from appliance.errors import ApplianceError, IntegrityError, Refused, Unreachable
 from appliance.host.command import run
 from appliance.host.ssh import client_argv
 from appliance.lab.story import Unknown, Violated
 from appliance.trust.generation import Entry, make_header, render_list
 from appliance.trust.grant import make_grant, make_request, read_request
 from appliance.trust.keys import load_key, public_line
+from appliance.units import format_count
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,32 @@ def overfill(stranger: Stranger) -> str:
     return "refused"
 
 
-ATTEMPTS: tuple[Callable[[Stranger], str], ...] = (shell, delete, rewrite, grant_itself_an_epoch, overfill)
+def roll_back(stranger: Stranger) -> str:
+    """Make the oldest generation the newest: as what follows, under its old number, and by offering it once more."""
+    before = _head(stranger)
+    with tempfile.TemporaryDirectory() as nowhere:
+        # The chain of the writer keeps the newest list only; the peer itself gives the old one, files are not needed.
+        oldest = fetch(stranger.node, stranger.service, stranger.peer, before.held[0], Path(nowhere), paths=())
+    number = oldest.header.sequence
+    error = _must_refuse(stranger, lambda: _push_list(stranger, oldest.entries, filler=b"\0", sequence=number))
+    if not isinstance(error, IntegrityError):
+        raise Unknown(f"{stranger.peer} refused an old number for another reason than its place in the chain: {error}")
+    _offer_again(stranger, oldest)
+    after = _head(stranger)
+    if (after.newest, after.held) != (before.newest, before.held):
+        now = short_name(after.held[-1]) if after.held else "nothing"
+        raise Violated(f"{stranger.peer} was rolled back: {now} is its newest, {short_name(before.held[-1])} was.")
+    return f"refused ({error.what.rstrip('.')}); offered again, {oldest.header.id} leaves the newest where it is"
+
+
+ATTEMPTS: tuple[Callable[[Stranger], str], ...] = (
+    shell,
+    delete,
+    rewrite,
+    roll_back,
+    grant_itself_an_epoch,
+    overfill,
+)
 
 
 def _empty_and_push(stranger: Stranger, peers: tuple[str, ...]) -> str:
@@ -153,15 +182,37 @@ def _ask(stranger: Stranger, verb: str, **details: object) -> None:
         conversation.channel.read_frame()
 
 
-def _push_list(stranger: Stranger, entries: tuple[Entry, ...], *, filler: bytes) -> None:
-    """Push a properly signed next generation of `entries`, filling what is asked for with `filler`."""
+def _head(stranger: Stranger) -> Head:
+    with connect(stranger.node, stranger.peer) as conversation:
+        head = conversation.head(stranger.service)
+    if len(head.held) < 2:
+        raise Unknown(
+            f"{stranger.peer} holds {format_count(len(head.held), 'generation')}: there is none to roll back to."
+        )
+    return head
+
+
+def _offer_again(stranger: Stranger, sealed: Sealed) -> None:
+    """Push what the peer holds already; it may answer with the receipt of then, or refuse."""
+    header = sealed.header.document.raw.decode()
+    with contextlib.suppress(IntegrityError, Refused), connect(stranger.node, stranger.peer) as conversation:
+        conversation.ask("put", stranger.service, headers=[header], list_bytes=len(sealed.listing))
+        conversation.channel.write(sealed.listing)
+        conversation.channel.read_frame()
+
+
+def _push_list(stranger: Stranger, entries: tuple[Entry, ...], *, filler: bytes, sequence: int = 0) -> None:
+    """Push a properly signed generation of `entries` after the newest, as the next one or under another `sequence`.
+
+    What is asked for is filled with `filler`.
+    """
     previous, grant = stranger.newest.header, stranger.chain.grant()
     listing = render_list(entries)
     header = make_header(
         load_key(stranger.node.signing_key),
         service=stranger.service,
         epoch=grant.epoch,
-        sequence=previous.sequence + 1,
+        sequence=sequence or previous.sequence + 1,
         previous=previous.id.digest,
         time=previous.time,
         listing=listing,
@@ -176,11 +227,12 @@ def _push_list(stranger: Stranger, entries: tuple[Entry, ...], *, filler: bytes)
         conversation.channel.read_frame()
 
 
-def _must_refuse(stranger: Stranger, act: Callable[[], None]) -> None:
+def _must_refuse(stranger: Stranger, act: Callable[[], None]) -> ApplianceError:
+    """The refusal; raise Violated when there is none."""
     try:
         act()
     except Unreachable as error:
         raise Unknown(f"{stranger.peer} did not answer, so it refused nothing: {error}") from error
-    except ApplianceError:
-        return
+    except ApplianceError as error:
+        return error
     raise Violated(f"{stranger.peer} accepted something from a stranger that it must refuse.")

@@ -1,0 +1,48 @@
+"""The stranger of the demo would be seen if a peer let one attempt through: a demo that cannot fail shows nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import writer
+from appliance.backup.node import open_node
+from appliance.lab.demo import stranger as attempts
+from appliance.lab.demo.stranger import Stranger, roll_back, steal
+from appliance.lab.demo.whole import held_names
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.lab.story import Unknown, Violated
+
+SERVICE, PEER = "docs-a", "commune-b"
+
+
+def back_up(territory: ProcessTerritory) -> None:
+    assert writer.run(territory.open("commune-a"), SERVICE).safety.safe
+
+
+def stranger(territory: ProcessTerritory, to: Path) -> Stranger:
+    return Stranger(open_node(steal(territory.nodes["commune-a"].state, to / "stolen")), SERVICE, PEER)
+
+
+def test_a_peer_is_not_rolled_back_and_one_that_were_would_be_seen(
+    territory: ProcessTerritory, documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(territory)
+    with pytest.raises(Unknown, match="holds 1 generation: there is none to roll back to"):
+        roll_back(stranger(territory, tmp_path))
+    (documents / "budget.txt").write_text("budget\n" * 1000)
+    back_up(territory)
+    held = held_names(territory.open(PEER), SERVICE)
+    thief = stranger(territory, tmp_path)
+    said = roll_back(thief)
+    assert said == "refused (generation 2.1 cannot come after 2.2); offered again, 2.1 leaves the newest where it is"
+    assert held_names(territory.open(PEER), SERVICE) == held
+    with monkeypatch.context() as patched:
+        patched.setattr(attempts, "_push_list", lambda *_, **__: None)
+        with pytest.raises(Violated, match="accepted something from a stranger"):
+            roll_back(thief)
+    (documents / "budget.txt").write_text("other\n" * 1000)
+    monkeypatch.setattr(attempts, "_offer_again", lambda *_: back_up(territory))
+    with pytest.raises(Violated, match=r"2\.3 is its newest, 2\.2 was"):
+        roll_back(thief)
