@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,34 @@ def test_a_missing_territory_is_no_empty_one(tmp_path: Path) -> None:
 def test_every_playbook_can_be_read(name: str, control: Control) -> None:
     result = control.play(name, "--syntax-check")
     assert (result.exit_code, result.stderr.decode()) == (0, "")
+
+
+WHICH = "node of territory.yml it is: -e node=NAME. Known: hermitage, commune-a, commune-b, commune-c."
+REFUSED = [
+    pytest.param("add_node", (), f"Say which {WHICH}", id="nobody_to_add"),
+    pytest.param("replace_node", ("-e", "node=commune-x"), f"Say which {WHICH}", id="an_unknown_one_to_replace"),
+    pytest.param("remove_node", (), "Say which node leaves: -e node=NAME. Known: hermitage, ", id="nobody_to_remove"),
+    pytest.param("rotate_keys", (), "Say which keys: -e kind=ssh, mesh or tls. What signs, ", id="no_kind_of_keys"),
+    pytest.param("rotate_keys", ("-e", "kind=age"), "Say which keys: -e kind=ssh, mesh or tls. ", id="another_kind"),
+    pytest.param("revoke_node", (), "Nobody is not revoked in ", id="nobody_to_revoke"),
+    pytest.param(
+        *("revoke_node", ("-e", "node=commune-a")),
+        "appliance node revoke commune-a --reason WHY --territory . --key KEY",
+        id="one_whom_nobody_revoked",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "sentence"), REFUSED)
+def test_a_playbook_refuses_to_guess_before_any_change(
+    control: Control, name: str, words: tuple[str, ...], sentence: str
+) -> None:
+    (control.folder / "bundle").write_text('{"nodes": {"commune-a": {}}, "revoked": [{"node": "commune-b"}]}\n')
+    result = control.play(f"{name}.yml", *words)
+    said = " ".join((result.stdout + result.stderr).decode().split())
+    assert result.exit_code == 2
+    assert sentence in said
+    assert set(re.findall(r"changed=\d+", said)) == {"changed=0"}
 
 
 def test_an_offer_larger_than_the_real_disk_is_refused_with_file_and_line(control: Control) -> None:
