@@ -155,6 +155,11 @@ REFUSED = [
         "appliance node revoke commune-a --reason WHY --territory . --key KEY",
         id="one_whom_nobody_revoked",
     ),
+    pytest.param(
+        *("revoke_node", ("-e", "node=commune-b", "-e", "revoke_operator_key=ssh-ed25519 AAAA")),
+        'revoke_operator_key is "ssh-ed25519", and a key is at least two words. Quote it twice: ',
+        id="half_a_key_of_an_operator",
+    ),
 ]
 
 
