@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 LINES_MAX = 400
@@ -125,6 +126,18 @@ def test_every_decision_record_names_problem_choice_price_and_objections() -> No
     for page in sorted((ROOT / "docs/decisions").glob("[0-9]*.md")):
         headings = re.findall(r"^## (\w+)", page.read_text(), re.MULTILINE)
         assert headings == ["Problem", "Choice", "Price", "Objections"], page.name
+
+
+def test_playbooks_only_list_roles() -> None:
+    own = [
+        f"{name(playbook)}: {task['name']}"
+        for playbook in sorted((ROOT / "playbooks").glob("*.yml"))
+        for play in yaml.safe_load(playbook.read_text())
+        for section in ("pre_tasks", "tasks", "post_tasks", "handlers")
+        for task in play.get(section, [])
+        if "ansible.builtin.import_role" not in task
+    ]
+    assert own == []
 
 
 def test_nothing_names_a_machine_or_a_package_index() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,39 @@ def test_who_is_asked_for_the_key_of_a_disk_lets_in_all_nodes_but_revoked_ones(
     )
     addresses = sorted({f"10.77.{number}.10" for number in range(4)} - left_out)
     assert f"ip saddr {{ {', '.join(addresses)} }} tcp dport 7654 accept" in said
+
+
+WHICH = "node of territory.yml it is: -e node=NAME. Known: hermitage, commune-a, commune-b, commune-c."
+REFUSED = [
+    pytest.param("add_node", (), f"Say which {WHICH}", id="nobody_to_add"),
+    pytest.param("replace_node", ("-e", "node=commune-x"), f"Say which {WHICH}", id="an_unknown_one_to_replace"),
+    pytest.param("remove_node", (), "Say which node leaves: -e node=NAME. Known: hermitage, ", id="nobody_to_remove"),
+    pytest.param("rotate_keys", (), "Say which keys: -e kind=ssh, mesh or tls. What signs, ", id="no_kind_of_keys"),
+    pytest.param("rotate_keys", ("-e", "kind=age"), "Say which keys: -e kind=ssh, mesh or tls. ", id="another_kind"),
+    pytest.param("revoke_node", (), "Nobody is not revoked in ", id="nobody_to_revoke"),
+    pytest.param(
+        *("revoke_node", ("-e", "node=commune-a")),
+        "appliance node revoke commune-a --reason WHY --territory . --key KEY",
+        id="one_whom_nobody_revoked",
+    ),
+    pytest.param(
+        *("revoke_node", ("-e", "node=commune-b", "-e", "revoke_operator_key=ssh-ed25519 AAAA")),
+        'revoke_operator_key is "ssh-ed25519", and a key is at least two words. Quote it twice: ',
+        id="half_a_key_of_an_operator",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "sentence"), REFUSED)
+def test_a_playbook_refuses_to_guess_before_any_change(
+    control: Control, name: str, words: tuple[str, ...], sentence: str
+) -> None:
+    (control.folder / "bundle").write_text('{"nodes": {"commune-a": {}}, "revoked": [{"node": "commune-b"}]}\n')
+    result = control.play(f"{name}.yml", *words)
+    said = " ".join((result.stdout + result.stderr).decode().split())
+    assert result.exit_code == 2
+    assert sentence in said
+    assert set(re.findall(r"changed=\d+", said)) == {"changed=0"}
 
 
 def test_an_offer_larger_than_the_real_disk_is_refused_with_file_and_line(control: Control) -> None:
