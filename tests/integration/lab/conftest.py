@@ -7,25 +7,63 @@ the other does the rest meanwhile. What takes minutes is left to `make story-lab
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from appliance.errors import ApplianceError
+from appliance.host.command import run
 from appliance.lab.hosts import lab as labs
+from appliance.lab.hosts import machine
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.places import Places
+from appliance.lab.hosts.plan import Node
 from appliance.lab.hosts.template import up_provisioned
 from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
 from appliance.lab.stories.left import look
 from tests.conftest import LAB
+from tests.integration.lab.boxes import Boxes
 
 ROOT = Path(__file__).parents[3]
+JOURNAL = ("journalctl", "-b", "-n", "80", "--no-pager")
 PROGRAMS = ("systemd-nspawn", "mmdebstrap", "nft", "ansible-playbook")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LAB not in item.iter_markers("xdist_group"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows the end of its nodes' journals."""
+    report = yield
+    if report.failed:
+        report.sections += [(f"journal of {it.name}", journal(it)) for it in nodes_of(item)]
+    return report
+
+
+def nodes_of(item: pytest.Function) -> tuple[Node, ...]:
+    """The nodes of the lab that the test stands on; none where it is down already."""
+    try:
+        for fixture in item.funcargs.values():
+            if isinstance(fixture, Boxes):
+                return fixture.open().plan.nodes
+            if isinstance(fixture, Lab):
+                return fixture.plan.nodes
+    except ApplianceError:
+        pass
+    return ()
+
+
+def journal(node: Node) -> str:
+    """The end of what `node` wrote since it started, or why that cannot be read."""
+    try:
+        return run(machine.enter_argv(node, JOURNAL), timeout_seconds=30).stdout.decode(errors="replace")
+    except (ApplianceError, OSError) as error:
+        return str(error)
 
 
 @pytest.fixture(scope="module")
