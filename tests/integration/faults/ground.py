@@ -113,6 +113,13 @@ class Ground:
         now = datetime.now(ZoneInfo(self.territory.territory.timezone))
         self._sign_service(schedule=Schedule(daily_at=f"{now:%H:%M:%S.%f}"))
 
+    def make_room(self, quota_bytes: int) -> None:
+        """Sign a quota for much larger documents, and nodes that offer as much."""
+        plan = self.territory.territory
+        nodes = {name: replace(node, offered_bytes=2 * quota_bytes) for name, node in plan.nodes.items()}
+        self.territory.territory = replace(plan, nodes=nodes)
+        self._sign_service(quota_bytes=quota_bytes, size_bytes=quota_bytes // 4, change_bytes_per_day=quota_bytes // 4)
+
     def _sign_service(self, **terms: Any) -> None:
         plan = self.territory.territory
         service = replace(plan.services[SERVICE], **terms)

@@ -3,9 +3,11 @@ what could not be saved is listed by name."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
+import random
 import shutil
 import socket
 import stat
@@ -22,12 +24,14 @@ from appliance.backup.openable import open_best
 from appliance.backup.sources import LeftOut
 from appliance.backup.writer import Run
 from appliance.borg.client import Borg
-from appliance.errors import WARNINGS
+from appliance.errors import WARNINGS, Unreachable
 from appliance.host.command import run
+from appliance.host.files import sha256_file
 from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.restore.record import compare, take
-from appliance.units import GIB, MIB
-from tests.integration.faults.ground import BLIND, BORG, SERVICE, Ground, put_borg
+from appliance.units import GIB, MIB, format_bytes
+from tests.integration.faults.ground import BLIND, BORG, SERVICE, STANDBY, Ground, put_borg
+from tests.integration.faults.relay import relayed
 
 AS_ROOT = os.geteuid() == 0
 LAST_SECOND = 2_147_310_847  # the latest time that borg 1.4 stores: 2^31 seconds and two days less
@@ -145,6 +149,43 @@ def test_a_hole_of_five_gigabytes_comes_back_as_a_hole(ground: Ground, tmp_path:
         assert file.read(8) == b"debut\0\0\0"
         file.seek(5 * GIB - 5)
         assert file.read() == b"\0\0fin"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_five_gigabytes_that_nothing_compresses_come_back_though_the_line_was_cut(
+    ground: Ground, tmp_path: Path, seed: int
+) -> None:
+    size, cut = 5 * GIB, 2 * GIB + 12_345_678
+    if shutil.disk_usage(tmp_path).free < 6 * size:
+        pytest.skip(f"five copies and some room: this needs {format_bytes(6 * size)} of free disk")
+    ground.make_room(4 * size)
+    path = ground.documents / "vidéo du conseil.mkv"
+    written = put_random_bytes(path, size, seed)
+    with relayed(ground.territory, BLIND) as relay:
+        relay.up.cut_after = cut
+        failed = {outcome.peer: outcome.error for outcome in writer.run(ground.node(), SERVICE).pushed}
+    assert failed[STANDBY] is None
+    assert isinstance(failed[BLIND], Unreachable), failed[BLIND]
+    done = ground.save()
+    sent = {outcome.peer: outcome.bytes_sent for outcome in done.pushed}
+    assert size - cut < sent[BLIND] < size - cut + 16 * MIB, "what came before the cut is not sent again"
+    assert sent[STANDBY] < MIB
+    path.unlink()
+    restored = through_a_peer(ground, tmp_path / "restored") / path.name
+    assert restored.stat().st_size == size
+    assert sha256_file(restored) == written
+
+
+def put_random_bytes(path: Path, size: int, seed: int) -> str:
+    """Fill `path` with what neither compresses nor repeats; its SHA-256."""
+    draw, digest = random.Random(seed), hashlib.sha256()
+    with open(path, "wb") as file:
+        for _ in range(size // (64 * MIB)):
+            piece = draw.randbytes(64 * MIB)
+            digest.update(piece)
+            file.write(piece)
+    return digest.hexdigest()
 
 
 @contextmanager

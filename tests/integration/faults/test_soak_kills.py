@@ -1,5 +1,6 @@
 """Seeded runs of a fault or two: kill -9 of a backup, of a tidying, of borg, of a whole process group, of an agent, of
-sshd, at a step, a byte or a moment drawn from the seed; then one run that heals, and a look for anything lost.
+sshd, of a vault alone, at a step, a byte or a moment drawn from the seed; then one run that heals, and a look for
+anything lost.
 
 `make test` draws a few from the seed of the day; `make soak SUITE=soak_kills N=200` goes on where it stopped and writes
 down what came of it below docs/results.
@@ -7,6 +8,7 @@ down what came of it below docs/results.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -19,7 +21,8 @@ from pathlib import Path
 import pytest
 
 from appliance.cli.agent_cmd import EVERY_VARIABLE
-from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance.host.command import descendants
+from appliance.lab.processes.node import ProcessNode, appliance_argv, code_folder
 from appliance.units import KIB, MIB
 from tests.integration.agent.watch import kill_agent, processes, wait_until
 from tests.integration.faults.ground import (
@@ -112,19 +115,31 @@ class Fault:
 
     def sshd_at_a_byte(self) -> str:
         """The peer's sshd, with its sessions, in the middle of what comes to it."""
-        peer = self.draw.choice((STANDBY, BLIND))
         at = self.draw.randrange(1, 2 * MIB)
+        peer = self._stalled(at, lambda node: node.kill())
+        self.ground.territory.nodes[peer].start_sshd()
+        return f"sshd of {peer} killed at byte {at}"
+
+    def vault_at_a_byte(self) -> str:
+        """The vault that a peer's sshd started, and not sshd, in the middle of what comes to it."""
+        killed: list[int] = []
+        at = int(KIB * 2 ** self.draw.uniform(0, 11))
+        peer = self._stalled(at, lambda node: killed.append(kill_vaults(node)))
+        return f"vault of {peer} {'killed' if killed[0] else 'gone'} at byte {at}"
+
+    def _stalled(self, at: int, kill: Callable[[ProcessNode], object]) -> str:
+        """Do `kill` at a peer whose line stands still at byte `at`, if as many come; which peer it was."""
+        peer = self.draw.choice((STANDBY, BLIND))
         with relayed(self.ground.territory, peer) as relay:
             relay.up.stall_after = at
             with self.backup() as process:
                 deadline = time.monotonic() + 20
                 while relay.up.carried < at and process.poll() is None and time.monotonic() < deadline:
                     time.sleep(0.005)
-                self.ground.territory.nodes[peer].kill()
+                kill(self.ground.territory.nodes[peer])
                 relay.heal()
                 process.wait(60)
-        self.ground.territory.nodes[peer].start_sshd()
-        return f"sshd of {peer} killed at byte {at}"
+        return peer
 
     def line_at_a_byte(self) -> str:
         peer = self.draw.choice((STANDBY, BLIND))
@@ -137,6 +152,17 @@ class Fault:
         return f"line to {peer} cut {way} at byte {at}"
 
 
+def kill_vaults(node: ProcessNode) -> int:
+    """Kill what the sshd of `node` has started for its callers, none of sshd's own processes; how many there were."""
+    killed = 0
+    for child in [child for sshd in node.processes for child in descendants(sshd.pid)]:
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            if b"sshd" not in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(child, signal.SIGKILL)
+                killed += 1
+    return killed
+
+
 FAULTS = (
     Fault.ours_at_a_step,
     Fault.borg_at_a_step,
@@ -145,6 +171,7 @@ FAULTS = (
     Fault.agent_at_a_moment,
     Fault.tidy_at_a_step,
     Fault.sshd_at_a_byte,
+    Fault.vault_at_a_byte,
     Fault.line_at_a_byte,
 )
 
