@@ -42,6 +42,8 @@ QUARANTINED = frozenset({"read"})
 LEASE_SECONDS_MAX = MINUTE
 ALIVE_SECONDS_MAX = 5 * MINUTE
 INTENT_SECONDS_MAX = HOUR
+ENTRIES_MAX = 500
+"""Of a history in one answer."""
 OPERATING = frozenset({"control", "standby"})
 """Roles whose nodes may announce what they intend with any service: where the maintenance team works."""
 
@@ -188,7 +190,8 @@ class Brokered:
         self, service: str, *, entries_max: int = 100, seconds_max: float = CALL_SECONDS_MAX
     ) -> tuple[Moved, ...]:
         self._check(service, "read")
-        return await self._behind.history(service, entries_max=entries_max, seconds_max=seconds_max)
+        wanted = max(1, min(entries_max, ENTRIES_MAX))
+        return await self._behind.history(service, entries_max=wanted, seconds_max=seconds_max)
 
     async def alive(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[Alive, ...]:
         if self._caller not in self._territory.nodes:

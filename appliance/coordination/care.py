@@ -13,7 +13,8 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 from appliance.coordination import answers
-from appliance.coordination.gateway import Gateway, Voter, total
+from appliance.coordination.deadlines import total
+from appliance.coordination.gateway import Gateway, Voter
 from appliance.coordination.port import CALL_SECONDS_MAX
 from appliance.errors import IntegrityError
 

@@ -17,7 +17,8 @@ from itertools import groupby
 from appliance.clock import Clock
 from appliance.coordination import answers, keys, requests, rules
 from appliance.coordination.answers import NO_LEADER, Answer, Gone, Outcome, Rejected
-from appliance.coordination.gateway import Gateway, Voter, total
+from appliance.coordination.deadlines import total
+from appliance.coordination.gateway import Gateway, Voter
 from appliance.coordination.keys import Entry
 from appliance.coordination.port import (
     CALL_SECONDS_MAX,

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 import httpx
 
 from appliance.coordination.answers import Answer, Rejected, parse
+from appliance.coordination.deadlines import CONNECT_SECONDS_MAX, TRY_SECONDS_MAX
 from appliance.coordination.requests import Body
 from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageError
 
-CONNECT_SECONDS_MAX = 0.7
-TRY_SECONDS_MAX = 1.5
 ANSWER_BYTES_MAX = 1024 * 1024
 HAS_LEADER = {"Grpc-Metadata-hasleader": "true"}
 """Without it a watch at a voter that lost its majority stays silent for as long as that lasts."""
@@ -127,16 +126,6 @@ class Gateway:
         """Begin the next call elsewhere, unless another call has seen to that."""
         if self._voters[self._next] is voter:
             self._next = (self._next + 1) % len(self._voters)
-
-
-@contextlib.asynccontextmanager
-async def total(seconds_max: float) -> AsyncIterator[None]:
-    """A deadline around a whole call: what is not answered by then is unknown."""
-    try:
-        async with asyncio.timeout(seconds_max):
-            yield
-    except TimeoutError as error:
-        raise Unreachable(f"the voters did not answer within {seconds_max:.1f} s.") from error
 
 
 def _check_size(answer: bytes) -> None:

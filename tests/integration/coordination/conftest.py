@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from appliance.lab.processes.etcd import EtcdProcesses
+from tests.integration.coordination.papers import DOMAIN, authority, context, server_context
 from tests.integration.coordination.worlds import (
     HEARTBEAT_MILLISECONDS,
     InMemory,
+    OverTheWire,
     RealEtcd,
     ThroughBroker,
     World,
@@ -43,20 +45,22 @@ def one_voter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdProcesse
         yield made
 
 
-@pytest.fixture(params=["memory", "broker", "etcd"])
+@pytest.fixture(params=["memory", "broker", "wire", "etcd"])
 def world(request: pytest.FixtureRequest, runner: asyncio.Runner) -> Iterator[World]:
     """A store that answers, as long as the test lets it."""
     processes = request.getfixturevalue("one_voter") if request.param == "etcd" else None
-    made: World = RealEtcd(processes) if processes else _simulated(request.param)
+    made: World = RealEtcd(processes) if processes else _simulated(request, runner)
     yield made
     runner.run(made.close())
 
 
-@pytest.fixture(params=["memory", "broker", "etcd"])
+@pytest.fixture(params=["memory", "broker", "wire", "etcd"])
 def own_world(request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path: Path) -> Iterator[World]:
     """A store of this test alone, of three voters, that may lose its majority."""
     if request.param != "etcd":
-        yield _simulated(request.param)
+        simulated = _simulated(request, runner)
+        yield simulated
+        runner.run(simulated.close())
         return
     with EtcdProcesses(tmp_path, count=3, heartbeat_milliseconds=HEARTBEAT_MILLISECONDS) as processes:
         made = RealEtcd(processes)
@@ -64,5 +68,18 @@ def own_world(request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path: 
         runner.run(made.close())
 
 
-def _simulated(name: str) -> World:
-    return ThroughBroker() if name == "broker" else InMemory()
+@pytest.fixture(scope="session")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The certificates of the territory's nodes."""
+    return authority(tmp_path_factory.mktemp("pki") / "ours")
+
+
+def _simulated(request: pytest.FixtureRequest, runner: asyncio.Runner) -> World:
+    if request.param == "memory":
+        return InMemory()
+    if request.param == "broker":
+        return ThroughBroker()
+    papers = request.getfixturevalue("papers")
+    made = OverTheWire(papers, context)
+    runner.run(made.serve(server_context(papers, "hermitage"), DOMAIN))
+    return made

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
+from pathlib import Path
 
 from appliance.clock import Clock, SimulatedClock, SystemClock
 from appliance.coordination.broker import Acts, Brokered
+from appliance.coordination.broker_server import Server
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.keys import new_lease
 from appliance.coordination.memory import Line, Memory, Store
 from appliance.coordination.port import Alive, Claim, Coordination, Event, Holding, Intent, State
+from appliance.coordination.remote import Broker, Remote
 from appliance.lab.processes.etcd import EtcdProcesses
+from appliance.lab.processes.node import free_ports
 from tests.unit.territory.small import node, service, territory
 
 TTL = 2
@@ -119,6 +124,46 @@ class ThroughBroker(World):
         await self._behind.cut(node)
 
     async def close(self) -> None: ...
+
+
+class OverTheWire(World):
+    """The same again, over TLS to two brokers, of which one is dead; the clocks of nodes and brokers differ."""
+
+    def __init__(self, papers: Path, context: Callable[[Path, Path, str], ssl.SSLContext]) -> None:
+        self._behind = ThroughBroker()
+        self.clock = self._behind.clock
+        self._papers = papers
+        self._context = context
+        self._nodes: dict[str, Remote] = {}
+        self._served: tuple[Broker, ...] = ()
+
+    async def serve(self, tls: ssl.SSLContext, domain: str) -> None:
+        (dead,) = free_ports("127.0.0.1", 1)
+        self._server = await Server("127.0.0.1", 0, tls, domain, self._behind.at).__aenter__()
+        self._served = tuple(Broker("127.0.0.1", port, f"hermitage.{domain}") for port in (dead, self._server.port))
+
+    def at(self, node: str) -> Remote:
+        if node not in self._nodes:
+            tls = self._context(self._papers, self._papers, node)
+            self._nodes[node] = Remote(self._served, self.clock, tls)
+        return self._nodes[node]
+
+    async def pass_time(self, seconds: float) -> None:
+        await self._behind.pass_time(seconds)
+
+    async def lose_majority(self) -> None:
+        await self._behind.lose_majority()
+
+    async def regain_majority(self) -> None:
+        await self._behind.regain_majority()
+
+    async def cut(self, node: str) -> None:
+        await self._behind.cut(node)
+
+    async def close(self) -> None:
+        for client in self._nodes.values():
+            await client.close()
+        await self._server.__aexit__(None)
 
 
 class RealEtcd(World):

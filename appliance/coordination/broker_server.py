@@ -1,0 +1,151 @@
+"""A voter's broker: it takes calls over TLS from nodes that show their certificate, and answers by the broker's rules.
+
+Who calls is said by the certificate alone, which the territory issued for a key of the bundle; nothing that the caller
+writes about itself is believed. A caller has a few conversations at a time and may be slow in none of them, so that no
+node keeps the others from their renewals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from appliance.coordination import wire
+from appliance.coordination.port import (
+    CALL_SECONDS_MAX,
+    WATCH_SECONDS_MAX,
+    Alive,
+    Claim,
+    Coordination,
+    Holding,
+    Intent,
+    State,
+)
+from appliance.errors import ApplianceError, Busy, Forbidden, UsageError
+
+CONVERSATIONS_MAX = 32
+"""Of one node at a time: a watch for each service that it serves or stands by for, and its calls."""
+IDLE_SECONDS_MAX = 120.0
+ARGUMENTS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    "read": {"service": (str,)},
+    "history": {"service": (str,), "entries_max": (int,)},
+    "alive": {},
+    "acquire": {"claim": (Claim,)},
+    "renew": {"holding": (Holding,)},
+    "release": {"holding": (Holding,), "reason": (str,), "time": (str,)},
+    "report": {"report": (Alive, Intent)},
+    "withdraw": {"intent": (Intent,)},
+    "watch": {"seen": (State,)},
+}
+"""What may be called, with which values: of another type they would stand in the store where nobody could read them."""
+Desk = Callable[[str], Coordination]
+"""The port for one caller, as the rules allow it (`broker.Brokered`); raises Forbidden for who is no node."""
+
+
+def caller_of(certificate: Mapping[str, Any] | None, domain: str) -> str:
+    """The node whose certificate this is, as `ssl` gives it; raise Forbidden for any other."""
+    names = [value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "DNS"]
+    suffix = f".{domain}"
+    if len(names) != 1 or not names[0].endswith(suffix):
+        raise Forbidden("the caller shows no certificate of a node of this territory.")
+    return str(names[0].removesuffix(suffix))
+
+
+class Server:
+    """Serves `desk` to the nodes of `domain`; a context that ends with all conversations."""
+
+    def __init__(self, address: str, port: int, tls: ssl.SSLContext, domain: str, desk: Desk) -> None:
+        self.address = address
+        self.port = port
+        self._tls = tls
+        self._domain = domain
+        self._desk = desk
+        self._open: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Server:
+        self._server = await asyncio.start_server(
+            self._begin,
+            self.address,
+            self.port,
+            ssl=self._tls,
+            ssl_handshake_timeout=CALL_SECONDS_MAX,
+            limit=wire.LINE_BYTES_MAX,
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError, ValueError):
+                await self._converse(reader, writer)
+        finally:
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            caller = caller_of(writer.get_extra_info("peercert"), self._domain)
+            if self._open[caller] >= CONVERSATIONS_MAX:
+                raise Busy(f"{caller} has {CONVERSATIONS_MAX} conversations open.")
+            port = self._desk(caller)
+        except ApplianceError as error:
+            await _send(writer, wire.write_refusal(error))
+            return
+        self._open[caller] += 1
+        try:
+            while line := await asyncio.wait_for(reader.readline(), IDLE_SECONDS_MAX):
+                await _answer(port, line, writer)
+        finally:
+            self._open[caller] -= 1
+
+
+async def _answer(port: Coordination, line: bytes, writer: asyncio.StreamWriter) -> None:
+    try:
+        call = wire.read_call(line)
+        _check(call)
+        if call.method == "watch":
+            await _watch(port, call, writer)
+            return
+        seconds_max = min(call.seconds_max, CALL_SECONDS_MAX)
+        answer = await getattr(port, call.method)(**call.arguments, seconds_max=seconds_max)
+    except ApplianceError as error:
+        await _send(writer, wire.write_refusal(error))
+    else:
+        await _send(writer, wire.write_answer(answer))
+
+
+def _check(call: wire.Call) -> None:
+    expected = ARGUMENTS.get(call.method)
+    if expected is None:
+        raise UsageError(f'a broker knows no "{call.method[:50]}".')
+    if call.arguments.keys() != expected.keys() or not all(
+        type(value) in expected[name] for name, value in call.arguments.items()
+    ):
+        raise UsageError(f'"{call.method}" takes {", ".join(expected) or "nothing"}, each of its own type.')
+
+
+async def _watch(port: Coordination, call: wire.Call, writer: asyncio.StreamWriter) -> None:
+    events = port.watch(call.arguments["seen"], seconds_max=min(call.seconds_max, WATCH_SECONDS_MAX))
+    async with contextlib.aclosing(events):
+        async for event in events:
+            await _send(writer, wire.write_answer(event))
+
+
+async def _send(writer: asyncio.StreamWriter, line: bytes) -> None:
+    """A caller that does not read its answer loses the conversation."""
+    writer.write(line)
+    await asyncio.wait_for(writer.drain(), CALL_SECONDS_MAX)

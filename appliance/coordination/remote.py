@@ -1,0 +1,179 @@
+"""The port through brokers, for every node that is no voter: lines of JSON over TLS, one broker after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from appliance.clock import Clock
+from appliance.coordination import wire
+from appliance.coordination.deadlines import CONNECT_SECONDS_MAX, TRY_SECONDS_MAX, total
+from appliance.coordination.port import (
+    CALL_SECONDS_MAX,
+    WATCH_SECONDS_MAX,
+    Alive,
+    Claim,
+    Ended,
+    Event,
+    Holding,
+    Intent,
+    Moved,
+    NoLeader,
+    Report,
+    State,
+)
+from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageError
+
+GRACE_SECONDS = 1.0
+"""How much later than promised the end of a watch may come before its broker counts as gone."""
+_Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where a broker listens; `name` stands in its certificate."""
+
+    address: str
+    port: int
+    name: str
+
+
+class Remote:
+    """A client of the `brokers`; `tls` says whom it believes and who it is. Use it within one event loop, close it."""
+
+    def __init__(self, brokers: Sequence[Broker], clock: Clock, tls: ssl.SSLContext) -> None:
+        if not brokers:
+            raise UsageError("no voter is named.", remedy="Give nodes of territory.yml the role `voter`.")
+        self._brokers = tuple(brokers)
+        self._next = 0
+        self._clock = clock
+        self._tls = tls
+        self._idle: dict[Broker, list[_Line]] = {}
+
+    async def close(self) -> None:
+        for lines in self._idle.values():
+            for _, writer in lines:
+                writer.transport.abort()
+        self._idle.clear()
+
+    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> State:
+        return _as(State, await self._ask("read", seconds_max, service=service))
+
+    async def history(
+        self, service: str, *, entries_max: int = 100, seconds_max: float = CALL_SECONDS_MAX
+    ) -> tuple[Moved, ...]:
+        return _all(Moved, await self._ask("history", seconds_max, service=service, entries_max=entries_max))
+
+    async def alive(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[Alive, ...]:
+        return _all(Alive, await self._ask("alive", seconds_max))
+
+    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+        sent = self._clock.boottime()
+        return replace(_as(Holding, await self._ask("acquire", seconds_max, claim=claim)), sent=sent)
+
+    async def renew(self, holding: Holding, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+        sent = self._clock.boottime()
+        return replace(_as(Holding, await self._ask("renew", seconds_max, holding=holding)), sent=sent)
+
+    async def release(self, holding: Holding, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        await self._ask("release", seconds_max, holding=holding, reason=reason, time=time)
+
+    async def report(self, report: Report, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        await self._ask("report", seconds_max, report=report)
+
+    async def withdraw(self, intent: Intent, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        await self._ask("withdraw", seconds_max, intent=intent)
+
+    async def watch(self, seen: State, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
+        call = wire.Call("watch", {"seen": seen}, seconds_max)
+        ends = asyncio.get_running_loop().time() + seconds_max + GRACE_SECONDS
+        try:
+            async with self._line(self._brokers[self._next]) as (reader, writer):
+                writer.write(wire.write_call(call))
+                while True:
+                    async with asyncio.timeout_at(ends):
+                        event = wire.read_answer(await _line_of(reader))
+                    if not isinstance(event, State | NoLeader | Ended):
+                        raise IntegrityError("a broker answers a watch with something else.")
+                    yield event
+                    if not isinstance(event, State):
+                        return
+        except (Unreachable, TimeoutError) as error:
+            yield Ended(str(error) or "the broker fell silent.")
+
+    async def _ask(self, method: str, seconds_max: float, **arguments: object) -> Any:
+        """What the first broker that can answer says; a call is the same however often it is made."""
+        async with total(seconds_max):
+            last: Unreachable | None = None
+            for _ in range(len(self._brokers) + 1):
+                try:
+                    return await self._try(wire.Call(method, arguments, TRY_SECONDS_MAX))
+                except Unreachable as error:
+                    last = error
+            assert last is not None
+            raise Unreachable(f"no voter's broker can answer: {last.what}") from last
+
+    async def _try(self, call: wire.Call) -> Any:
+        broker = self._brokers[self._next]
+        try:
+            async with asyncio.timeout(TRY_SECONDS_MAX), self._line(broker) as (reader, writer):
+                writer.write(wire.write_call(call))
+                answer = await _line_of(reader)
+        except TimeoutError as error:
+            raise Unreachable(f"{broker.name} did not answer within {TRY_SECONDS_MAX} s.") from error
+        try:
+            return wire.read_answer(answer)
+        except Unreachable:  # by this broker's voter: another one may have the majority
+            self._leave(broker)
+            raise
+
+    @contextlib.asynccontextmanager
+    async def _line(self, broker: Broker) -> AsyncIterator[_Line]:
+        """A line to `broker` that nobody uses; it is kept for the next call when this one was answered."""
+        line: _Line | None = None
+        try:
+            line = self._idle[broker].pop() if self._idle.get(broker) else await self._connect(broker)
+            yield line
+            self._idle.setdefault(broker, []).append(line)
+            line = None
+        except (OSError, EOFError, ValueError) as error:
+            self._leave(broker)
+            raise Unreachable(f"{broker.name}: {error or 'the line was cut'}.") from error
+        except (ApplianceError, asyncio.CancelledError):
+            self._leave(broker)
+            raise
+        finally:
+            if line:
+                line[1].transport.abort()
+
+    def _leave(self, broker: Broker) -> None:
+        """Begin the next call elsewhere, unless another call has seen to that."""
+        if self._brokers[self._next] is broker:
+            self._next = (self._next + 1) % len(self._brokers)
+
+    async def _connect(self, broker: Broker) -> _Line:
+        async with asyncio.timeout(CONNECT_SECONDS_MAX):
+            return await asyncio.open_connection(
+                broker.address, broker.port, ssl=self._tls, server_hostname=broker.name, limit=wire.LINE_BYTES_MAX
+            )
+
+
+async def _line_of(reader: asyncio.StreamReader) -> bytes:
+    line = await reader.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    return line
+
+
+def _as[T](kind: type[T], value: object) -> T:
+    if not isinstance(value, kind):
+        raise IntegrityError(f"a broker answers with something else than {kind.__name__}.")
+    return value
+
+
+def _all[T](kind: type[T], values: object) -> tuple[T, ...]:
+    return tuple(_as(kind, each) for each in _as(tuple, values))

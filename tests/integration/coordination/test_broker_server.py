@@ -1,0 +1,167 @@
+"""A broker on its socket, and callers that should not be let in or that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.clock import SimulatedClock
+from appliance.coordination import wire
+from appliance.coordination.broker import Acts, Brokered
+from appliance.coordination.broker_server import CONVERSATIONS_MAX, Server
+from appliance.coordination.memory import Memory, Store
+from appliance.coordination.port import Coordination, Ended
+from appliance.coordination.remote import Broker, Remote
+from appliance.errors import Busy, Forbidden, IntegrityError, Refused, Unreachable, UsageError
+from tests.integration.coordination.papers import DOMAIN, authority, context, server_context
+from tests.integration.coordination.worlds import claim
+from tests.unit.territory.small import node, service, territory
+
+pytestmark = pytest.mark.usefixtures("runner")
+# Commune-b has a certificate and is in the territory no more; commune-c has no part in the service.
+TERRITORY = territory([node(name) for name in ("commune-a", "commune-c", "hermitage")], [service("docs", "commune-a")])
+
+
+@contextlib.asynccontextmanager
+async def serving(papers: Path) -> AsyncIterator[Callable[[str, ssl.SSLContext], Remote]]:
+    """Makes clients of a broker; all are closed afterwards."""
+    store = Store(SimulatedClock())
+
+    def desk(caller: str) -> Coordination:
+        if caller not in TERRITORY.nodes:
+            raise Forbidden(f'"{caller}" is no node of this territory.')
+        return Brokered(Memory(store), TERRITORY, caller, lambda service: Acts())
+
+    clients = []
+    async with Server("127.0.0.1", 0, server_context(papers, "hermitage"), DOMAIN, desk) as server:
+
+        def client(name: str, tls: ssl.SSLContext) -> Remote:
+            clients.append(Remote((Broker("127.0.0.1", server.port, f"{name}.{DOMAIN}"),), SimulatedClock(), tls))
+            return clients[-1]
+
+        yield client
+        for each in clients:
+            await each.close()
+
+
+async def test_only_nodes_get_an_answer(papers: Path, tmp_path: Path) -> None:
+    theirs = authority(tmp_path / "theirs")
+    async with serving(papers) as client:
+        good = client("hermitage", context(papers, papers))
+        assert (await good.read("docs")).owner is None
+        for tls in (context(papers, None), context(papers, theirs), context(theirs, papers)):
+            with pytest.raises(Unreachable):
+                await client("hermitage", tls).read("docs", seconds_max=2.0)
+        with pytest.raises(Unreachable):
+            await client("commune-a", context(papers, papers)).read("docs", seconds_max=2.0)
+
+
+async def test_a_certificate_without_a_place_in_the_bundle_opens_nothing(papers: Path) -> None:
+    async with serving(papers) as client:
+        with pytest.raises(Forbidden, match=r'"commune-b" is no node of this territory'):
+            await client("hermitage", context(papers, papers, "commune-b")).read("docs")
+
+
+async def test_a_certificate_lets_nobody_speak_for_another(papers: Path) -> None:
+    async with serving(papers) as client:
+        home = client("hermitage", context(papers, papers, "commune-a"))
+        other = client("hermitage", context(papers, papers, "commune-c"))
+        holding = await home.acquire(claim("docs"))
+        for call in (other.renew(holding), other.release(holding, "a lie", ""), other.acquire(claim("docs"))):
+            with pytest.raises(Forbidden):
+                await call
+        await home.renew(holding)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "sentence"),
+    [
+        (b"GET / HTTP/1.1\r\n", IntegrityError, "no JSON"),
+        (b"[]\n", IntegrityError, "no object"),
+        (b'{"format":1}\n', IntegrityError, "no call"),
+        (b'{"format":2,"call":"read"}\n', Refused, "speaks format 2"),
+        (wire.write_call(wire.Call("close", {}, 1.0)), UsageError, 'knows no "close"'),
+        (wire.write_call(wire.Call("__class__", {}, 1.0)), UsageError, "knows no"),
+        (wire.write_call(wire.Call("read", {}, 1.0)), UsageError, '"read" takes service'),
+        (wire.write_call(wire.Call("read", {"service": 3}, 1.0)), UsageError, '"read" takes service'),
+        (wire.write_call(wire.Call("alive", {"service": "docs"}, 1.0)), UsageError, '"alive" takes nothing'),
+        (wire.write_call(wire.Call("acquire", {"claim": "docs"}, 1.0)), UsageError, '"acquire" takes claim'),
+        (wire.write_call(wire.Call("watch", {"seen": "docs"}, 1.0)), UsageError, '"watch" takes seen'),
+    ],
+)
+async def test_what_is_no_call_is_refused_and_the_next_call_is_answered(
+    papers: Path, line: bytes, kind: type[Exception], sentence: str
+) -> None:
+    async with serving(papers) as client:
+        remote = client("hermitage", context(papers, papers))
+        async with remote._line(remote._brokers[0]) as (reader, writer):
+            writer.write(line)
+            with pytest.raises(kind, match=sentence):
+                wire.read_answer(await reader.readline())
+            writer.write(wire.write_call(wire.Call("read", {"service": "docs"}, 1.0)))
+            assert wire.read_answer(await reader.readline()).service == "docs"
+
+
+async def test_a_line_without_an_end_ends_the_conversation(papers: Path) -> None:
+    async with serving(papers) as client:
+        remote = client("hermitage", context(papers, papers))
+        async with contextlib.AsyncExitStack() as stack:
+            reader, writer = await stack.enter_async_context(remote._line(remote._brokers[0]))
+            writer.write(b"x" * (3 * wire.LINE_BYTES_MAX))
+            with contextlib.suppress(OSError):
+                assert await reader.readline() == b""
+            writer.transport.abort()
+        remote._idle.clear()
+        assert (await remote.read("docs")).service == "docs"
+
+
+async def test_a_node_has_so_many_conversations_and_another_has_its_own(papers: Path) -> None:
+    async with serving(papers) as client, contextlib.AsyncExitStack() as stack:
+        greedy = client("hermitage", context(papers, papers, "commune-a"))
+        for _ in range(CONVERSATIONS_MAX):
+            reader, writer = await stack.enter_async_context(greedy._line(greedy._brokers[0]))
+            writer.write(wire.write_call(wire.Call("alive", {}, 1.0)))
+            await reader.readline()
+        with pytest.raises(Busy, match="32 conversations open"):
+            await greedy.read("docs")
+        assert await client("hermitage", context(papers, papers, "commune-c")).alive() == ()
+
+
+async def test_a_watch_ends_when_its_broker_does(papers: Path) -> None:
+    async with serving(papers) as client:
+        remote = client("hermitage", context(papers, papers))
+        events = remote.watch(seen := await remote.read("docs"))
+        assert await anext(events) == seen
+    assert [type(event) async for event in events] == [Ended]
+
+
+async def test_a_broker_that_drips_is_left_within_the_deadline(papers: Path) -> None:
+    async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while not reader.at_eof():
+                writer.write(b" ")
+                await writer.drain()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await reader.read(65536)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(dripping, "127.0.0.1", 0, ssl=server_context(papers, "hermitage"))
+    port = server.sockets[0].getsockname()[1]
+    remote = Remote((Broker("127.0.0.1", port, f"hermitage.{DOMAIN}"),), SimulatedClock(), context(papers, papers))
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(Unreachable):
+        await remote.read("docs", seconds_max=0.5)
+    assert asyncio.get_running_loop().time() - started < 1.5
+    await remote.close()
+    server.close()
+
+
+async def test_no_broker_is_a_mistake_in_the_territory(papers: Path) -> None:
+    with pytest.raises(UsageError, match="role `voter`"):
+        Remote((), SimulatedClock(), context(papers, papers))
