@@ -1,8 +1,9 @@
 """What one look means under a policy at a moment: the words in which the rows of the table are written. Pure.
 
 The invariant that all of it serves: at most one node writes a service, but for a home that goes on alone by policy.
-Whoever is bound to a lease therefore takes itself for deposed as soon as it cannot prove the contrary, and a newer
-epoch is believed from wherever it is shown, since none can be shown that was not signed.
+Whoever is bound to a lease therefore takes itself for deposed as soon as it cannot prove the contrary. A newer epoch
+is believed from wherever it is shown with its signed grant, and never without: who writes into the voters' store can
+stop those who are bound to it, but never a home, and never make anybody drop a byte.
 """
 
 from __future__ import annotations
@@ -30,11 +31,16 @@ class Facts:
 
     @cached_property
     def newest(self) -> int:
-        """The newest epoch that anything here, a voter or a peer shows."""
+        """The newest epoch of which anything here, a voter or a peer shows the grant."""
         record = self.seen.record
-        return max(
-            self.seen.own_epoch, self.seen.known_epoch, self.seen.refused_by_epoch, record.epoch if record else 0
-        )
+        shown = record.epoch if record is not None and record.granted else 0
+        return max(self.seen.own_epoch, self.seen.known_epoch, self.seen.refused_by_epoch, shown)
+
+    @property
+    def above(self) -> int:
+        """The highest number that was used or only claimed: no new epoch may be lower."""
+        record = self.seen.record
+        return max(self.newest_or_mine, record.epoch if record else 0)
 
     @property
     def superseded(self) -> bool:
@@ -60,14 +66,24 @@ class Facts:
         return self.record is not None and self.record.holder not in ("", self.seen.node)
 
     @property
+    def owned_by_another(self) -> bool:
+        return self.record is not None and self.record.owner not in ("", self.seen.node)
+
+    @property
+    def anothers(self) -> bool:
+        """Whether this node has nothing to go on with: a home needs to be shown a grant before it believes that."""
+        seen = self.seen
+        return self.outdated or seen.own_epoch == 0 or seen.released or (self.owned_by_another and not self.alone)
+
+    @property
     def stray(self) -> bool:
         """A lease of this node's that it has no proof of: an answer to a takeover or a release was lost."""
         return self.record is not None and self.record.holder == self.seen.node and self.seen.proof is None
 
     @property
     def released(self) -> bool:
-        """Whether the owner let go cleanly: a proof that it writes no more."""
-        return self.record is not None and self.record.released
+        """Whether the owner let go cleanly: a proof that it writes no more, if it ever was granted the service."""
+        return self.record is not None and self.record.released and self.record.granted
 
     @cached_property
     def deadline(self) -> float:
@@ -104,13 +120,14 @@ class Facts:
 
     @property
     def returnable(self) -> bool:
-        """Whether this node's epoch still stands and nobody else has the lease: the transaction makes sure."""
+        """Whether this node's epoch still stands and nobody else has the lease: the voters' transaction makes sure."""
         return (
             self.seen.own_epoch > 0
             and not self.seen.released
             and not self.outdated
             and self.record is not None
             and not self.held_by_another
+            and (self.alone or not self.owned_by_another)
         )
 
     @property

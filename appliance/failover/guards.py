@@ -22,10 +22,11 @@ ALWAYS = Guard("otherwise", lambda it: True)
 
 QUARANTINED = Guard("an act quarantines this node", lambda it: it.seen.wishes.quarantined)
 REFUSED = Guard("a storage peer shows a newer grant", lambda it: it.seen.refused_by_epoch > it.mine)
-SUPERSEDED = Guard("a newer epoch is known", lambda it: it.superseded)
+SUPERSEDED = Guard("a newer grant is known", lambda it: it.superseded)
 OUTDATED = Guard("its own grant is not the newest", lambda it: it.outdated)
 OPEN = Guard("something could still be written here", lambda it: it.seen.local.is_open)
 TAIL = Guard("writes were made here that nobody else has", lambda it: it.seen.tail)
+CLEAN = Guard("nothing is only here", lambda it: not it.seen.tail)
 
 ALONE = Guard("home under the newest epoch, the policy lets it go on alone", lambda it: it.alone)
 BOUND = Guard("not a home that may go on alone", lambda it: not it.alone)
@@ -44,7 +45,7 @@ RENEWAL_DUE = Guard(
 )
 RETRY_DUE = Guard("the next try is due", lambda it: it.due(Action.RENEW, it.timers.retry))
 RETURNABLE = Guard(
-    "the voters know no newer epoch and no other holder",
+    "the voters know no newer grant and no other holder",
     lambda it: it.returnable and it.due(Action.RETURN, it.timers.retry),
 )
 READ_DUE = Guard("the voters' last answer grows old", lambda it: it.due(Action.READ, it.timers.renew))
@@ -67,7 +68,7 @@ SILENT_AT_FIRST = Guard(
 )
 ANOTHERS = Guard(
     "the service is another's, was let go, or was never this node's",
-    lambda it: it.outdated or it.seen.own_epoch == 0 or it.seen.released,
+    lambda it: it.anothers,
 )
 VACANT = Guard("nobody holds the lease", lambda it: it.vacant)
 BACK = Guard("somebody holds the lease", lambda it: it.held_by_another)

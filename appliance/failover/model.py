@@ -106,7 +106,7 @@ class Action(StrEnum):
 MEANINGS: Mapping[Action, str] = {
     Action.READ: "ask a majority of the voters who owns and who holds the service, and keep watching",
     Action.RENEW: "renew the lease and have a majority prove that service and epoch are still this node's",
-    Action.RETURN: "take the lease again under the epoch that this node has, unless anybody has a newer one",
+    Action.RETURN: "take the lease again under the epoch that this node has, unless anybody was granted a newer one",
     Action.TAKE_OVER: "by one transaction become owner and holder under a new epoch; it decides, whatever was read",
     Action.RELEASE: "note on the disk that this node let go, forget the proof, then end the lease",
     Action.ASK_GRANT: "ask the voters' brokers to sign the grant of the epoch, and store it",
@@ -145,8 +145,10 @@ class Branch(StrEnum):
 class Record:
     """What a majority of the voters last said; `asked` is when the question was sent, or the watch last spoke.
 
+    `granted`: the signed grant of `epoch` came along and was checked; without it nobody is deposed by what voters say.
     `owner` took the service over under `epoch`; `holder` has a lease that lives, "" when nobody has. `released`: the
-    owner let go cleanly, for `to` when that is a name. `vacant_since`: when this node learned of the present vacancy.
+    owner let go cleanly, and signed that, for `to` when that is a name. `vacant_since`: when this node learned of the
+    present vacancy.
     """
 
     asked: float
@@ -156,6 +158,7 @@ class Record:
     released: bool = False
     to: str = ""
     vacant_since: float = 0.0
+    granted: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,7 @@ class Copy:
 class Wishes:
     """What people want, as signed acts and requests that were checked already.
 
-    `promote`: an act in force that names this node and whom it replaces, and was not used yet: each promotes once.
+    `promote`: an act in force that names this node and whom it replaces, of which no grant came yet.
     `move_to`: the holder shall hand over to that node. `leaving`: this node hands over whatever it holds, to whoever is
     next, and takes nothing over. `hand_back`: it is night, or somebody clicked.
     """

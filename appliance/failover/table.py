@@ -40,7 +40,7 @@ def decide_by(
         actions=row.actions,
         standing=_after(row, standing, now),
         deadline=None if it.alone else it.deadline,
-        above=it.newest_or_mine,
+        above=it.above,
         to=it.handed_to or "",
     )
 

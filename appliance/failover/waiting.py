@@ -50,7 +50,8 @@ ROWS: tuple[Row, ...] = (
         S.STANDBY,
         "it could take over now",
     ),
-    Row("catchup.pull", (S.CATCHUP,), when.PULL_DUE, (A.PULL, A.READ), None, "from whoever holds the newest"),
+    Row("catchup.pull", (S.CATCHUP,), when.CLEAN & when.PULL_DUE, (A.PULL,), None, "from whoever holds the newest"),
+    Row("catchup.ask", (S.CATCHUP,), when.READ_DUE, (A.READ,), None, "somebody may have taken over meanwhile"),
     Row("catchup.stay", (S.CATCHUP,), when.ALWAYS, (), None, "the pull goes on"),
     # STANDBY: watches.
     Row(
@@ -78,7 +79,7 @@ ROWS: tuple[Row, ...] = (
         "what it has is not what should be served: it looks for better, and a person is told",
     ),
     Row("standby.behind", (S.STANDBY,), when.BEHIND, (), S.CATCHUP, "it could not take over now"),
-    Row("standby.pull", (S.STANDBY,), when.NEWER, (A.PULL,), None, "a copy that keeps up loses less"),
+    Row("standby.pull", (S.STANDBY,), when.CLEAN & when.NEWER, (A.PULL,), None, "a copy that keeps up loses less"),
     Row("standby.ask", (S.STANDBY,), when.READ_DUE, (A.READ,), None, "a watch that is silent proves nothing"),
     Row("standby.stay", (S.STANDBY,), when.ALWAYS, (), None, "the holder is there, or nobody can tell"),
     # GRACE: makes sure, and waits for its turn.
@@ -130,7 +131,7 @@ ROWS: tuple[Row, ...] = (
         "the writer let go cleanly, which proves that it writes no more",
     ),
     Row("ro-serve.copy", (S.RO_SERVE,), when.COPY_HIDDEN, (A.SERVE_COPY,), None, "reading is better than nothing"),
-    Row("ro-serve.pull", (S.RO_SERVE,), when.NEWER, (A.PULL,), None, "the copy shows the newest there is"),
+    Row("ro-serve.pull", (S.RO_SERVE,), when.CLEAN & when.NEWER, (A.PULL,), None, "the copy shows the newest there is"),
     Row("ro-serve.ask", (S.RO_SERVE,), when.READ_DUE, (A.READ,), None, "it ends when the writer is back"),
     Row("ro-serve.stay", (S.RO_SERVE,), when.ALWAYS, (), None, "writing here is for a person to decide"),
 )

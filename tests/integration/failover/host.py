@@ -21,7 +21,7 @@ class Host(Machine):
         same_boot = self.world.now > self.booted
         self.proof: Proof | None = self.proof if same_boot else None
         self.deposed_until: float = self.deposed_until if same_boot else 0.0
-        self.prior: tuple[str, int] = self.prior if same_boot else ("", 0)
+        self.prior: int = self.prior if same_boot else -1
         self.record: Record | None = None
         self.changes = -1
         self.lost = False
@@ -99,7 +99,7 @@ class Host(Machine):
         stored, disk = self.world.peer.stored, self.disk
         while disk.pointer < len(stored) and stored[disk.pointer][1] in disk.tree:
             disk.pointer += 1
-        first = self.home and not self.world.voters.epoch
+        first = self.home and not self.world.voters.granted
         lag = self.world.now - stored[disk.pointer][0] if disk.pointer < len(stored) else 0.0
         return Copy(lag, "" if disk.has_copy or first else "there is none here")
 
@@ -140,11 +140,12 @@ class Host(Machine):
     def _take_record(self, said: object, sent: float) -> None:
         assert isinstance(said, tuple)
         if self.record is None or sent >= self.record.asked:
-            before, record = self.record, Record(sent, *said[1:])
+            before, record = self.record, Record(sent, *said[1:-1], granted=said[-1])
             since = before.vacant_since if before is not None and said[0] == self.changes else self.clock()
             self.changes = said[0]
             self.record = replace(record, vacant_since=0.0 if record.holder else since)
-        self.disk.known_epoch = max(self.disk.known_epoch, self.record.epoch)
+        if self.record.granted:
+            self.disk.known_epoch = max(self.disk.known_epoch, self.record.epoch)
 
     def hear(self) -> None:
         """What a watch tells."""
@@ -190,26 +191,23 @@ class Host(Machine):
         by = "act" if self.world.promotes == self.name else "release" if record.released else "vacancy"
         self.world.tell(self.name, "takeover-asked", 0, by=by)
 
-        def question() -> tuple[int, str, int, bool]:
+        def question() -> tuple[int, int, bool]:
             voters = self.world.voters
-            prior = voters.owner, voters.epoch, bool(voters.holder)
+            prior = voters.granted, bool(voters.holder)
             won = voters.take_over(self.name, changes, decision.above, by, self.world.now)
-            if won and by == "act":
-                self.world.promotes = ""
             return won, *prior
 
         def answer(said: object, sent: float) -> None:
-            won, owner, epoch, lived = said  # type: ignore[misc]
+            won, prior, lived = said  # type: ignore[misc]
             if won:
-                self.prior = owner, epoch
+                self.prior = prior
                 self.deposed_until = self.clock() + self.world.timers.ttl if lived else 0.0
-                self.disk.known_epoch = won
                 self._prove(won, sent)
 
         self._ask(A.TAKE_OVER, question, answer)
 
     def _release(self, decision: Decision) -> None:
-        epoch = self.proof.epoch if self.proof else self.disk.known_epoch
+        epoch = self.proof.epoch if self.proof else self.record.epoch if self.record else 0
         stopped = not self.writer
         self.disk.released_epoch = self.disk.own_epoch
         self.proof = None
@@ -220,14 +218,22 @@ class Host(Machine):
         proof = self.proof
 
         def answer(said: object, sent: float) -> None:
-            if self.proof is None or proof is None or self.proof.epoch != proof.epoch:
+            if not said or self.proof is None or proof is None or self.proof.epoch != proof.epoch:
                 return
             disk = self.disk
-            if self.prior != (self.name, disk.own_epoch):
+            if self.prior != disk.own_epoch:
                 disk.base_epoch, disk.fetched = 0, None  # another wrote since: its newest generation is adopted
             disk.own_epoch, disk.branch = proof.epoch, Branch.NONE
 
-        self._ask(A.ASK_GRANT, lambda: True, answer)
+        epoch = proof.epoch if proof else 0
+
+        def question() -> bool:
+            granted = self.world.voters.grant(self.name, epoch)
+            if granted and self.world.promotes == self.name:
+                self.world.promotes = ""  # an act promotes once
+            return granted
+
+        self._ask(A.ASK_GRANT, question, answer)
 
     def _present(self, decision: Decision) -> None:
         epoch = self.disk.own_epoch
@@ -303,7 +309,7 @@ class Host(Machine):
     def _pull(self, decision: Decision) -> None:
         def answer(said: object, sent: float) -> None:
             if self.standing.state in (State.CATCHUP, State.STANDBY, State.RO_SERVE, State.GRACE):
-                assert not self.disk.tail or self.disk.own_epoch >= self.world.voters.epoch, (
+                assert not self.disk.tail or self.disk.own_epoch >= self.world.voters.granted, (
                     f"{self.name} pulls over it"
                 )
                 self.disk.tree = set(said) | self.disk.tail  # type: ignore[call-overload]

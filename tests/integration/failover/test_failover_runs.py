@@ -108,6 +108,25 @@ def test_a_home_that_comes_back_after_a_promotion_keeps_what_it_wrote_and_gets_i
     assert at(world, HOME) is State.ACTIVE
 
 
+@pytest.mark.parametrize("policy", [Policy.LOCAL_FIRST, Policy.EXCLUSIVE])
+def test_a_takeover_forged_into_the_voters_store_stops_who_is_bound_and_never_a_home(policy: Policy) -> None:
+    """It has no grant: no peer ever refuses the writer for it, and what was written stays the service's history."""
+    world = begun(policy)
+    world.tell("nemesis", "fault", 0, fault="forgery", target="voters")
+    world.voters.owner = world.voters.holder = "stranger"
+    world.voters.epoch = world.voters.highest = 99
+    world.voters.ends = world.now + 60
+    world.run(40)
+    assert world.home.writer is (policy is Policy.LOCAL_FIRST)
+    assert not world.hosts[STANDBY].writer
+    assert not world.hosts[THIRD].writer
+    assert world.peer.highest == 1
+    world.run(40)
+    report = world.finish()
+    assert violated(report) == {}
+    assert report.sometimes["divergence"] == 0
+
+
 def test_everything_off_and_on_in_any_order_comes_back_by_itself() -> None:
     for policy in Policy:
         for seed in range(6):

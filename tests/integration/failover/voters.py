@@ -22,6 +22,8 @@ class Voters:
     released: bool = False
     to: str = ""
     ends: float = 0.0
+    granted: int = 0
+    highest: int = 0
     changes: int = 0
     """Counts what happens to the lease, as etcd's revisions do: a takeover decided on an older reading fails."""
 
@@ -50,10 +52,11 @@ class Voters:
         return True
 
     def come_back(self, node: str, epoch: int, now: float) -> bool:
-        """RETURN: the lease again under the epoch that `node` has."""
-        if self.epoch > epoch or self.holder not in ("", node):
+        """RETURN: the lease again under the epoch that `node` has, unless a newer one was granted."""
+        if self.granted > epoch or self.holder not in ("", node):
             return False
         self.owner, self.epoch, self.holder = node, epoch, node
+        self.granted, self.highest = epoch, max(self.highest, epoch)
         self.released, self.to, self.ends = False, "", now + self.ttl
         self.changes += 1
         return True
@@ -63,13 +66,21 @@ class Voters:
         if by != "act" and (self.holder or self.changes != seen):
             return 0
         self._delete("deposed")
-        self.epoch = max(self.epoch, above) + 1
+        self.epoch = max(self.highest, above) + 1
         self.epoch += 1 - self.epoch % 2
+        self.highest = self.epoch
         self.owner, self.holder, self.ends = node, node, now + self.ttl
         self.changes += 1
         self.released, self.to = False, ""
         self.record(node, "takeover-won", self.epoch, by=by)
         return self.epoch
+
+    def grant(self, node: str, epoch: int) -> bool:
+        """The brokers sign for who owns it by the record; before that nobody is deposed but by the end of a lease."""
+        if self.owner != node or self.epoch != epoch:
+            return False
+        self.granted = max(self.granted, epoch)
+        return True
 
     def release(self, node: str, epoch: int, to: str, stopped: bool) -> None:
         """`stopped`: it says that it wrote under this epoch, or never did, and writes no more."""

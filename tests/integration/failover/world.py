@@ -71,9 +71,17 @@ class World:
         self.asked += 1
         heapq.heappush(self.waiting, (self.now + seconds, self.asked, what))
 
-    def said(self) -> tuple[int, str, int, str, bool, str]:
+    def said(self) -> tuple[int, str, int, str, bool, str, bool]:
         voters = self.voters
-        return voters.changes, voters.owner, voters.epoch, voters.holder, voters.released, voters.to
+        return (
+            voters.changes,
+            voters.owner,
+            voters.epoch,
+            voters.holder,
+            voters.released,
+            voters.to,
+            voters.granted >= voters.epoch,
+        )
 
     def home_ready(self, host: Host) -> float | None:
         """Since when, by the clock of `host`, the home has been a caught-up standby, as far as it can be asked."""
