@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from appliance.errors import UsageError
 from appliance.host.command import run
 from appliance.lab.processes.node import code_folder
 
@@ -56,6 +57,17 @@ def give(folder: Path, account: pwd.struct_passwd) -> None:
             os.chown(os.path.join(path, name), account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
+def check_may_read(account: pwd.struct_passwd, data: Path) -> None:
+    """Raise UsageError unless the account may read the folder `data`: it plays the steps, and root only the last."""
+    words = (*_become(account), "test", "-r", str(data), "-a", "-x", str(data))
+    if run(words, timeout_seconds=30).exit_code != 0:
+        raise UsageError(
+            f"the account {account.pw_name}, which plays the steps for root, may not read this folder.",
+            where=str(data),
+            remedy="Play as the account whose documents they are, or name a folder that others may read.",
+        )
+
+
 def add_other_owners(documents: Path) -> None:
     """Add files of other accounts and two devices, so that comparing owners compares something.
 
@@ -76,14 +88,13 @@ def add_other_owners(documents: Path) -> None:
 
 def play_as(account: pwd.struct_passwd, folder: Path, arguments: tuple[str, ...]) -> int:
     """Play the steps in `folder` as the account; the exit code of `appliance demo`. What it prints goes through."""
-    become = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", "--no-new-privs")
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
         "HOME": str(folder),
         "PYTHONPATH": str(folder / "code"),
         "LANG": "C.UTF-8",
     }
-    words = (*become, sys.executable, "-m", "appliance", "demo", "--work", str(folder), *arguments)
+    words = (*_become(account), sys.executable, "-m", "appliance", "demo", "--work", str(folder), *arguments)
     child = os.posix_spawn(shutil.which("setpriv") or "/usr/bin/setpriv", words, environment)
     try:
         _, status = os.waitpid(child, 0)
@@ -93,3 +104,7 @@ def play_as(account: pwd.struct_passwd, folder: Path, arguments: tuple[str, ...]
         os.waitpid(child, 0)
         raise
     return os.waitstatus_to_exitcode(status)
+
+
+def _become(account: pwd.struct_passwd) -> tuple[str, ...]:
+    return ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", "--no-new-privs")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.errors import UsageError
+from appliance.lab.demo.account import check_may_read
 from appliance.lab.demo.kept import NOTE, PIDS, check_nobody_plays, how_to_play, is_kept, link
 from appliance.lab.demo.stage import TERRITORY, remove_all
 
@@ -26,6 +29,32 @@ def test_a_folder_that_cannot_be_made_ends_with_3_and_a_sentence(
     assert callable(work)
     assert main.run(["demo", "--work", work(tmp_path)]) == 3
     assert "Name another folder with --work." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", ["nowhere", "empty"])
+def test_without_documents_there_is_nothing_to_play_with(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main.run(["demo", "--work", str(tmp_path / "work"), "--data", str(tmp_path / data)]) == 3
+    assert "there are no documents to back up. Name a folder with files in it." in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_ends_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    assert main.run(["demo", "--work", str(tmp_path / "work"), "--data", str(tmp_path / "closed")]) == 3
+    assert "this account may not read the folder" in capsys.readouterr().err
+
+
+@pytest.mark.root
+def test_root_may_name_no_folder_that_the_account_of_the_steps_may_not_read(tmp_path: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    check_may_read(nobody, Path("/usr"))
+    (tmp_path / "documents").mkdir()
+    tmp_path.chmod(0o700)
+    with pytest.raises(UsageError, match=f"{tmp_path}/documents: the account nobody, .* may not read this folder"):
+        check_may_read(nobody, tmp_path / "documents")
 
 
 @pytest.mark.parametrize("by_root", [False, True])
