@@ -24,17 +24,43 @@ from appliance.lab.processes.node import code_folder
 ACCOUNT = "appliance-demo"
 PRIVILEGE_SEPARATION = Path("/run/sshd")
 OTHER_OWNERS = (1, 8, 65534)
+NO_SHELLS = ("nologin", "false")
 
 
 def make_account() -> pwd.struct_passwd:
-    """The account for the nodes, made when it is missing; and the folder that a root's sshd wants."""
+    """The account for the nodes, made when it is missing; and the folder that a root's sshd wants.
+
+    Raise UsageError for one that was there and that sshd cannot work with.
+    """
     PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
     try:
-        return pwd.getpwnam(ACCOUNT)
+        account = pwd.getpwnam(ACCOUNT)
     except KeyError:
         words = ("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/bin/sh", ACCOUNT)
         run(words, timeout_seconds=60, check=True)
-        return pwd.getpwnam(ACCOUNT)
+        account = pwd.getpwnam(ACCOUNT)
+    check_shell(account)
+    return account
+
+
+def own_account() -> pwd.struct_passwd:
+    """The account that plays; raise UsageError when it has no name, for sshd knows callers by it."""
+    try:
+        return pwd.getpwuid(os.geteuid())
+    except KeyError:
+        what = f"this account has no name, only the number {os.geteuid()}, and sshd lets nobody in without one."
+        raise UsageError(what, remedy="Run the demo as an account of /etc/passwd.") from None
+
+
+def check_shell(account: pwd.struct_passwd) -> None:
+    """Raise UsageError unless the account has a shell that runs commands: ssh would say no more than that it closed."""
+    shell = account.pw_shell or "/bin/sh"
+    if os.path.basename(shell) in NO_SHELLS or not os.access(shell, os.X_OK):
+        raise UsageError(
+            f"the account {account.pw_name} has {shell} for a shell, and sshd needs a real one to run the nodes' "
+            "commands.",
+            remedy=f"Give it one (`usermod --shell /bin/sh {account.pw_name}`), or run the demo as another account.",
+        )
 
 
 def make_stage_folder() -> Path:

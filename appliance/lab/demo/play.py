@@ -56,6 +56,7 @@ def play(work: Path, data: Path | None, *, keep: bool) -> Story:
     remove_all(work / TERRITORY)
     if os.geteuid() == 0:
         return _play_as_root(work, data, keep=keep)
+    account.check_shell(account.own_account())
     try:
         documents = data.resolve() if data else make_documents(work)
         return play_steps(work, documents, generated=data is None, keep=keep)
