@@ -45,6 +45,7 @@ def test_a_folder_that_may_not_be_read_ends_with_3(tmp_path: Path, capsys: pytes
     (tmp_path / "closed").mkdir(mode=0)
     assert main.run(["demo", "--work", str(tmp_path / "work"), "--data", str(tmp_path / "closed")]) == 3
     assert "this account may not read the folder" in capsys.readouterr().err
+    (tmp_path / "closed").chmod(0o700)
 
 
 @pytest.mark.root
