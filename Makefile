@@ -58,6 +58,7 @@ story-%: setup ## one promise shown end to end, for example make story-lab
 docs: setup ## write the pages that come from the code
 	@$(PY) -m appliance.cli.reference >docs/reference/commands.md
 	@$(PY) -m appliance.config.reference >docs/reference/territory.md
+	@$(PY) -m appliance.failover.reference >docs/reference/failover.md
 
 lock: setup ## choose the newest allowed versions for packages/*.lock (needs a package index)
 	@scripts/lock

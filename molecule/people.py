@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from appliance.host.files import make_private_folder
 from appliance.lab.hosts import provision as people
 from appliance.lab.hosts.desk import Desk
 from appliance.lab.hosts.lab import open_lab
@@ -20,8 +22,8 @@ from appliance.lab.stories.replaced import wipe
 from appliance.restore.record import take
 
 LAB = "molec"
-RECORD = "documents.record"
-"""In the lab's own folder: what the documents were before the loss."""
+LOST = "lost"
+"""In the lab's own folder: what the documents were before the loss, and the files with the names of their owners."""
 
 
 def ground() -> Ground:
@@ -45,7 +47,10 @@ def provision() -> None:
 def lose() -> None:
     """Wait for a safe backup, note what there is, wipe the node, and meet the machine in its place."""
     ground().wait_until_safe(SERVICE, ORIGIN)
-    (desk().root / RECORD).write_text(take(documents_of(ground()), as_root=True).to_json())
+    lost = make_private_folder(desk().root / LOST)
+    (lost / "documents.record").write_text(take(documents_of(ground()), as_root=True).to_json())
+    for name in ("passwd", "group"):
+        shutil.copy(ground().disk(ORIGIN, f"/etc/{name}"), lost / name)
     wipe(ground())
     people.meet(ground().lab, desk(), ground().lab.plan.node(ORIGIN))
 

@@ -7,9 +7,11 @@ import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
+from appliance.cli.arguments import dry_run_option
 from appliance.cli.lab_hosts_cmd import COMMANDS
 from appliance.cli.lab_provision_cmd import provision
 from appliance.cli.lab_story_cmd import story
@@ -18,7 +20,7 @@ from appliance.errors import WARNINGS, UsageError
 from appliance.lab.bench.bench import QUICK, Size
 from appliance.lab.bench.report import render, values, write
 from appliance.lab.bench.run import chosen, measure
-from appliance.lab.corpus import Progress, Summary, change, generate
+from appliance.lab.corpus import Progress, Summary, change, generate, planned, planned_change
 from appliance.units import format_bytes, format_count, parse_bytes
 
 
@@ -40,14 +42,33 @@ lab.add_command(story)
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same corpus.")
 @click.option("--change", "ratio", metavar="SHARE", help="Change this share of the corpus in DIR, for example 1%.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def corpus(folder: Path, size: str, files: int, seed: int, ratio: str | None, as_json: bool) -> None:
+@dry_run_option
+def corpus(folder: Path, size: str, files: int, seed: int, ratio: str | None, as_json: bool, dry_run: bool) -> None:
     """Make the documents of a French town hall in DIR, a new or empty folder, or change those made there before."""
+    if dry_run:
+        told, text = _corpus_planned(folder, size, files, seed, ratio)
+        click.echo(json.dumps(told) if as_json else text)
+        return
     progress = percent_on_terminal("Changing the corpus" if ratio else "Making the corpus")
     if ratio is None:
         summary = generate(folder, parse_bytes(size), files, seed, progress)
     else:
         summary = change(folder, parse_share(ratio), progress)
     click.echo(json.dumps(asdict(summary)) if as_json else _sentences(folder, summary))
+
+
+def _corpus_planned(folder: Path, size: str, files: int, seed: int, ratio: str | None) -> tuple[dict[str, Any], str]:
+    """What would be made in `folder`, or changed there, as data and as a sentence."""
+    if ratio is None:
+        kinds = planned(folder, parse_bytes(size), files, seed)
+        named = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+        text = f"{folder}: {files} files of {format_bytes(parse_bytes(size))} in all would be made: {named}."
+        return {"dry_run": True, "files": files, "bytes": parse_bytes(size), "kinds": dict(kinds)}, text
+    marker, bytes_new = planned_change(folder, parse_share(ratio))
+    text = (
+        f"{folder}: about {format_bytes(bytes_new)} would be new, by change number {marker.changes + 1} of this corpus."
+    )
+    return {"dry_run": True, "files": marker.files, "bytes": marker.size_bytes, "bytes_new": bytes_new}, text
 
 
 @lab.command()

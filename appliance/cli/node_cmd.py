@@ -56,7 +56,7 @@ VERBS = {
     "settle": Entry(
         "node_settle_cmd",
         "settle",
-        "Make this host the node NAME: its folder --state, what root says about it in /etc/appliance, its keys.",
+        "Make this host the node NAME: its folder --state, what root says in /etc/appliance, its keys, its bundle.",
     ),
     "show": Entry(
         "node_bundle_cmd", "show", "Show who this node is, its bundle, and what it writes, may open and holds."

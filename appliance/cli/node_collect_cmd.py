@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.arguments import FILE_TYPE, NAME_TYPE
+from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option
 from appliance.cli.output import emit, say, table
 from appliance.config.collected import read_collected
 from appliance.errors import OK, WARNINGS, ApplianceError
@@ -24,10 +24,12 @@ FOLDER = "keys"
     "--territory", "folder", metavar="DIR", default=".", type=FILE_TYPE, help="The folder of territory.yml and keys/."
 )
 @click.option("--identity", metavar="FILE", type=FILE_TYPE, help="Our private key; else the agent's and ~/.ssh.")
-def collect(names: tuple[str, ...], folder: Path, identity: Path | None) -> int:
+@dry_run_option
+def collect(names: tuple[str, ...], folder: Path, identity: Path | None, dry_run: bool) -> int:
     """Ask the nodes, by default all, for their public keys and keep them in DIR/keys.
 
-    Only a machine that was met is asked. Ends with 1 when one did not answer; the others are kept.
+    Only a machine that was met is asked. Ends with 1 when one did not answer; the others are kept. With --dry-run
+    nobody is asked.
     """
     # Only control machines have fabric, and nodes need not pay for reading a territory.yml in every `node` verb.
     from appliance.config.load import load, territory_file
@@ -36,9 +38,11 @@ def collect(names: tuple[str, ...], folder: Path, identity: Path | None) -> int:
     territory, desk = load(folder), territory_file(folder).parent
     met = known_hosts.read(desk / known_hosts.FILE_NAME)
     wanted = [territory.node(name) for name in names] or territory.nodes.values()
-    answers = ask_all(
-        (Machine(node.name, node.address, node.port, met.get(node.name, "")) for node in wanted), ASK, identity=identity
-    )
+    machines = [Machine(node.name, node.address, node.port, met.get(node.name, "")) for node in wanted]
+    if dry_run:
+        asked = {it.name: f"{it.address}:{it.port}" for it in machines if it.host_key}
+        return _rehearse(asked, [it.name for it in machines if not it.host_key], desk / FOLDER)
+    answers = ask_all(machines, ASK, identity=identity)
     kept = {name: _keep(desk / FOLDER, name, answer) for name, answer in answers.items()}
     failed = {name: str(error) for name, error in kept.items() if isinstance(error, ApplianceError)}
     files = {name: str(file) for name, file in kept.items() if name not in failed}
@@ -48,6 +52,14 @@ def collect(names: tuple[str, ...], folder: Path, identity: Path | None) -> int:
         words = " ".join(f"--keys {file}" for file in files.values())
         say(f"Next, the key holder: appliance territory sign {folder} {words} --key territory --out bundle")
     return WARNINGS if failed else OK
+
+
+def _rehearse(asked: dict[str, str], strangers: list[str], folder: Path) -> int:
+    """Say who would be asked, and where, and what the answers would be kept in."""
+    rows = [(name, f"{place} would be asked for {folder / name}.json") for name, place in asked.items()]
+    rows += [(name, "was never met") for name in strangers]
+    emit({"would_ask": asked, "never_met": strangers, "dry_run": True}, table(("NODE", "KEYS"), rows))
+    return WARNINGS if strangers else OK
 
 
 def _keep(folder: Path, name: str, answer: str | ApplianceError) -> Path | ApplianceError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.arguments import FILE_TYPE, read_file
+from appliance.cli.arguments import FILE_TYPE, dry_run_option, read_file
 from appliance.cli.output import emit, say
 from appliance.errors import NotFound, UsageError
 from appliance.host import known_hosts
@@ -38,13 +38,20 @@ PUBLIC_KEY_KINDS = ("ssh-ed25519 ", "ecdsa-sha2-", "ssh-rsa ", "sk-ssh-", "sk-ec
 )
 @click.option("--identity", metavar="FILE", type=FILE_TYPE, help="Our private key; else the agent's and ~/.ssh.")
 @click.option("--replace", is_flag=True, help="It is a new machine in the place of one that was met before.")
+@dry_run_option
 def meet(
-    machine: str, fingerprint: str, folder: Path, install_key: Path | None, identity: Path | None, replace: bool
+    machine: str,
+    fingerprint: str,
+    folder: Path,
+    install_key: Path | None,
+    identity: Path | None,
+    replace: bool,
+    dry_run: bool,
 ) -> None:
     """Compare the host key of NODE with the fingerprint on its screen; then log in, and remember the key.
 
     When they differ nothing is sent, not even a name, and this ends with 5. What is remembered is all that playbooks
-    take for that node from then on.
+    take for that node from then on. With --dry-run the key is compared, and nobody logs in.
     """
     # Only control machines have paramiko, and nodes need not pay for reading a territory.yml in every `node` verb.
     from appliance.config.load import load, territory_file
@@ -53,8 +60,14 @@ def meet(
     first_contact.check_fingerprint(fingerprint)
     node = _node(load(folder), machine)
     line = _public_line(install_key) if install_key else None
+    known = territory_file(folder).with_name(known_hosts.FILE_NAME)
+    data = {"node": node.name, "address": node.address, "fingerprint": fingerprint, "known_hosts": str(known)}
+    if dry_run:
+        with first_contact.met(node.address, node.port, fingerprint) as transport:
+            again = known_hosts.knows(known, node.name, first_contact.host_key_line(transport), replace=replace)
+        emit({**data, "known": again, "dry_run": True}, _would(node, known, again, install_key))
+        return
     with first_contact.met(node.address, node.port, fingerprint) as transport:
-        known = territory_file(folder).with_name(known_hosts.FILE_NAME)
         # Before logging in: what is refused here must not have sent a password either.
         again = known_hosts.remember(known, node.name, first_contact.host_key_line(transport), replace=replace)
         if line:
@@ -63,9 +76,15 @@ def meet(
         else:
             first_contact.log_in_by_key(transport, USER, identity)
     told = "was met before" if again else "is met"
-    data = {"node": node.name, "address": node.address, "fingerprint": fingerprint, "known_hosts": str(known)}
     emit({**data, "known": again, "key_installed": bool(line)}, f"{node.name} {told}: {known} has its host key.")
     say(f"Next: ansible-playbook -i {folder} playbooks/bootstrap.yml --limit {node.name}")
+
+
+def _would(node: Node, known: Path, again: bool, install_key: Path | None) -> str:
+    """What follows once the key was compared, which it was now."""
+    remembered = f"{known} has its host key already" if again else f"its host key would be kept in {known}"
+    way = f"{install_key} would be let in by a password" if install_key else "our key would be tried"
+    return f"{node.name} has that fingerprint: {remembered}, then {way}."
 
 
 def _node(territory: Territory, machine: str) -> Node:

@@ -63,18 +63,25 @@ def accept(chain: Path, dry_run: bool) -> None:
 
 @pki.command()
 @folder_argument
-def begin(folder: Path) -> None:
+@dry_run_option
+def begin(folder: Path, dry_run: bool) -> None:
     """Make the intermediate's key on the control machine: it is printed, for `ansible-vault encrypt` alone to read.
 
     DIR is the folder of territory.yml; its pki/ gets the request for the key holder.
     """
+    place = folder / FOLDER
+    if dry_run:
+        domain = _domain(folder)
+        text = f"A key would be made and printed, and its request, for names under {domain}, kept in {place / CSR}."
+        emit({"domain": domain, "request": str(place / CSR), "dry_run": True}, text)
+        return
     if sys.stdout.isatty():
         raise UsageError(
             "the key would be shown on a screen.",
-            remedy=f"Pipe it into `ansible-vault encrypt --output {folder / FOLDER}/intermediate.key`.",
+            remedy=f"Pipe it into `ansible-vault encrypt --output {place}/intermediate.key`.",
         )
     key = x509.new_key()
-    place = make_private_folder(folder / FOLDER)
+    make_private_folder(place)
     write_atomic(place / CSR, x509.to_pem(x509.make_request(key, _domain(folder))))
     say(f"Next, the key holder: appliance pki sign {folder} --root root.key")
     click.echo(x509.key_to_pem(key), nl=False)

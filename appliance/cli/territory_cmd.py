@@ -18,6 +18,7 @@ from appliance.territory.change import changes
 from appliance.territory.codec import placements_from_json, to_json
 from appliance.territory.placement import Placement, place
 from appliance.territory.survival import prove
+from appliance.territory.voters import voters
 
 FILE = click.argument("file", metavar="[FILE|DIR]", default=".", type=click.Path(path_type=Path))
 
@@ -62,7 +63,7 @@ def show(file: Path) -> None:
 )
 @click.option("--why", is_flag=True, help="Give the reason for every node, refused ones included.")
 def plan(file: Path, old: Path | None, why: bool) -> None:
-    """Show where each service's copies go and why, what that would move, and which events each service survives."""
+    """Show where each service's copies go and why, what that would move, what each survives, and who votes."""
     found = load(file)
     before = _read_plan(old) if old else None
     with with_lines_of(file):
@@ -71,7 +72,9 @@ def plan(file: Path, old: Path | None, why: bool) -> None:
     verdicts = prove(found, placements)
     told = [] if moves is None else [text.moves_text(moves)]
     told += [text.plan_text(found, placements, every_reason=why), text.survival_text(verdicts)]
-    emit(text.plan_json(placements, verdicts, moves or ()), "\n\n".join(told))
+    voting = voters(found)
+    told.append(text.voters_text(voting, every_reason=why))
+    emit(text.plan_json(placements, verdicts, moves or (), voting), "\n\n".join(told))
 
 
 def _read_plan(old: Path) -> Mapping[str, Placement]:

@@ -12,6 +12,7 @@ from appliance.territory.model import Node, Schedule, Service, Territory
 from appliance.territory.placement import Placement
 from appliance.territory.room import asked_of_others
 from appliance.territory.survival import Verdict
+from appliance.territory.voters import COUNTS, Voters
 from appliance.units import format_bytes, format_count, format_duration
 
 SPARES_SHOWN = 3
@@ -113,14 +114,28 @@ def survival_text(verdicts: Sequence[Verdict]) -> str:
     return table(("EVENT", "SURVIVE", "LEAST", "GONE"), rows)
 
 
+def voters_text(voting: Voters, *, every_reason: bool) -> str:
+    """Who votes on who holds a service, why, and which events would leave no majority."""
+    if voting.nodes:
+        named = "" if voting.named else "; give them the role `voter` to keep them"
+        lines = [f"{len(voting.nodes)} voters, {voting.losses_survived} of which may be lost{named}:"]
+    else:
+        lines = [f"No voters: there are no {min(COUNTS)} failure domains, so services move by hand only."]
+    lines += [f"    {it.node} {it.why}" for it in voting.reasons if every_reason or it.accepted]
+    # Pairs are many, and a majority that a pair can take is told by the number above.
+    lost_by = [event for event in voting.lost_by if not event.startswith("nodes ")]
+    return "\n".join([*lines, *(f"No majority would be left by: {event}" for event in lost_by)])
+
+
 def plan_json(
-    placements: Mapping[str, Placement], verdicts: Iterable[Verdict], moves: Iterable[Move]
+    placements: Mapping[str, Placement], verdicts: Iterable[Verdict], moves: Iterable[Move], voting: Voters
 ) -> dict[str, Any]:
     """The whole plan; `placements` can be given back to `plan --from`."""
     return {
         "placements": [asdict(placement) for placement in placements.values()],
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "moves": [asdict(move) for move in moves],
+        "voters": asdict(voting),
     }
 
 

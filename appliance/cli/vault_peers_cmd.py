@@ -12,7 +12,7 @@ from appliance.backup.exchange import exchange as compare_holders
 from appliance.backup.node import Node
 from appliance.backup.peers import connect
 from appliance.backup.replicate import Replicated
-from appliance.cli.arguments import NAME_TYPE
+from appliance.cli.arguments import NAME_TYPE, dry_run_option
 from appliance.cli.output import emit, table
 from appliance.cli.this_node import this_node
 from appliance.cli.vault_care_cmd import held_services
@@ -51,34 +51,38 @@ def _ask(node: Node, peer: str) -> str:
 
 @click.command()
 @click.argument("service", type=NAME_TYPE, required=False)
-def exchange(service: str | None) -> int | None:
+@dry_run_option
+def exchange(service: str | None, dry_run: bool) -> int | None:
     """Compare what is held here, of SERVICE or of all, with the other holders, and bring each what it lacks.
 
-    The agent does so every hour. Ends with 1 when a holder did not answer or could not be brought up to date.
+    The agent does so every hour. Ends with 1 when a holder did not answer or could not be brought up to date. With
+    --dry-run the others are asked all the same, and nothing is brought.
     """
     node = this_node()
     names = held_services(node, service)
     if not names:
         raise NotFound("this node holds nothing for others.")
-    found = [_exchange(node, name) for name in names]
-    emit({"services": found}, table(("SERVICE", "ANSWERED", "BROUGHT", "TO LOOK AT"), [_row(it) for it in found]))
+    found = [_exchange(node, name, dry_run) for name in names]
+    headings = ("SERVICE", "ANSWERED", "WOULD BRING" if dry_run else "BROUGHT", "TO LOOK AT")
+    emit({"services": found, "dry_run": dry_run}, table(headings, [_row(it, dry_run) for it in found]))
     return WARNINGS if any(it["silent"] or it["failed"] for it in found) else None
 
 
-def _exchange(node: Node, service: str) -> dict[str, Any]:
+def _exchange(node: Node, service: str, dry_run: bool) -> dict[str, Any]:
     findings = compare_holders(node, service)
-    done = catch_up(node, service, findings)
+    done = {} if dry_run else catch_up(node, service, findings)
     return {
         "service": service,
         "newest": findings.newest,
         "answered": list(findings.answered),
         "silent": dict(findings.silent),
+        "lacking": {peer: list(names) for peer, names in findings.to_bring.items()},
         "brought": {peer: list(it.taken) for peer, it in done.items() if isinstance(it, Replicated)},
         "failed": {peer: str(it) for peer, it in done.items() if isinstance(it, ApplianceError)},
     }
 
 
-def _row(found: dict[str, Any]) -> tuple[str, str, int, str]:
-    brought = sum(len(names) for names in found["brought"].values())
+def _row(found: dict[str, Any], dry_run: bool) -> tuple[str, str, int, str]:
+    brought = sum(len(names) for names in found["lacking" if dry_run else "brought"].values())
     told = " ".join(f"{peer}: {why}" for peer, why in {**found["silent"], **found["failed"]}.items())
     return found["service"], ", ".join(found["answered"]) or "-", brought, told or "-"

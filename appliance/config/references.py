@@ -123,6 +123,8 @@ def _service_sense(service: Placed[ServicePart]) -> Iterator[Finding]:
     if part.node in part.standbys:
         index = part.standbys.index(part.node)
         yield (*path, "standbys", index), f"{part.node} is the origin of {service.name}; a standby is another node."
+    if part.policy == "exclusive" and not part.standbys:
+        yield (*path, "policy"), "is exclusive, and no standby could take over; name one, or choose local-first."
     if part.copies < len(part.standbys):
         yield (
             (*path, "copies"),

@@ -26,13 +26,18 @@ def remember(path: Path, node: str, key: str, *, replace: bool = False) -> bool:
     Raise Refused when it names another key and `replace` is false: either the machine is a new one, or somebody answers
     in its place.
     """
-    known = read(path)
-    if known.get(node) == key:
+    if knows(path, node, key, replace=replace):
         return True
-    if node in known and not replace:
+    lines = {**read(path), node: key}
+    write_atomic(path, "".join(f"{name} {line}\n" for name, line in lines.items()).encode())
+    return False
+
+
+def knows(path: Path, node: str, key: str, *, replace: bool = False) -> bool:
+    """Whether `path` says that `node` has the host key `key`; raise Refused as `remember` does."""
+    known = read(path)
+    if node in known and known[node] != key and not replace:
         what = f"{node} was met before, with another host key."
         remedy = "If it is a new machine, say --replace; if not, somebody answers in its place."
         raise Refused(what, where=str(path), remedy=remedy)
-    lines = {**known, node: key}
-    write_atomic(path, "".join(f"{name} {line}\n" for name, line in lines.items()).encode())
-    return False
+    return known.get(node) == key

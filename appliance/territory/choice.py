@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import combinations
 
 from appliance.territory.domains import conflict, first_conflict, shared_zones
@@ -34,23 +34,33 @@ def complete(
     territory: Territory, service: Service, room: Room, chosen: tuple[str, ...], spares: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
     """`chosen` and the best nodes that make it whole, named `spares` before others; the longest set when none does."""
-    if len(chosen) >= copies_wanted(service):
-        return chosen
-    able = [
-        node
-        for node in territory.nodes
-        if allowed(territory, service, node, room) and not first_conflict(territory, node, chosen)
-    ]
 
-    def order(node: str) -> tuple[int, tuple[int, float, str]]:
+    def order(node: str, beside: tuple[str, ...]) -> tuple[int, int, float, str]:
         named = spares.index(node) if node in spares else len(spares)
-        return named, rank(territory, service, room, node, chosen)
+        return named, *rank(territory, service, room, node, beside)
 
+    able = [node for node in territory.nodes if allowed(territory, service, node, room)]
+    return extend(territory, chosen, able, copies_wanted(service), order)
+
+
+def extend(
+    territory: Territory,
+    chosen: tuple[str, ...],
+    able: Collection[str],
+    wanted: int,
+    order: Callable[[str, tuple[str, ...]], tuple[float | str, ...]],
+) -> tuple[str, ...]:
+    """`chosen` and those of `able` that make `wanted` nodes in distinct failure domains; the most when so many are not
+    to be had. Of several sets the one whose nodes come first by `order`, which sorts a node beside those chosen."""
+    if len(chosen) >= wanted:
+        return chosen
+    left = [node for node in able if not first_conflict(territory, node, chosen)]
     best = chosen
-    for node in sorted(able, key=order):
-        best = max(best, complete(territory, service, room, (*chosen, node), spares), key=len)
-        if len(best) >= copies_wanted(service):
+    for node in sorted(left, key=lambda node: order(node, chosen)):
+        best = max(best, extend(territory, (*chosen, node), left, wanted, order), key=len)
+        if len(best) >= wanted:
             break
+        left.remove(node)  # all sets with it have been looked at
     return best
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from appliance.backup.vault import access
 from appliance.backup.vault.session import VERBS
+from appliance.coordination import broker
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -18,6 +19,7 @@ NAMED_IN_CODE = re.compile(r"`([a-z_/]+\.py): ([A-Za-z_.]+(?:, [A-Za-z_.]+)*)`")
 NAMED_TEST = re.compile(r"`(tests/[a-z_0-9/]+\.py)::(\w+)`")
 NAMED_FILE = re.compile(r"`((?:appliance|docs|tests|inventory|packages|scripts)/[\w./-]*(?:/|\.\w+))`")
 MAKE_TARGET = re.compile(r"(?:^ {4}|`)make ([a-z]+)", re.MULTILINE)
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 VARIABLE = re.compile(r"\bAPPLIANCE_[A-Z_]+\b")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -86,6 +88,14 @@ def test_the_architecture_gives_each_caller_the_verbs_that_the_code_gives() -> N
     assert frozenset().union(*told.values()) == set(VERBS)
 
 
+def test_the_architecture_gives_each_node_the_verbs_that_a_broker_gives() -> None:
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text()
+    rows = re.findall(r"^\| [^|]+ \| (`read`[^|]*) \|$", text, re.MULTILINE)
+    told = [frozenset(re.findall(r"`([a-z]+)`", verbs)) for verbs in rows]
+    assert told == [broker.CANDIDATE, broker.MEMBER, broker.QUARANTINED]
+    assert broker.CANDIDATE == broker.VERBS
+
+
 @cache
 def defined(file: Path) -> frozenset[str]:
     """The functions, classes, methods (Class.method) and constants of a module; nothing when it does not exist."""
@@ -94,10 +104,10 @@ def defined(file: Path) -> frozenset[str]:
     names: set[str] = set()
     for node in ast.parse(file.read_text()).body:
         match node:
-            case ast.FunctionDef(name=name):
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 names.add(name)
             case ast.ClassDef(name=name, body=body):
-                names |= {name, *(f"{name}.{part.name}" for part in body if isinstance(part, ast.FunctionDef))}
+                names |= {name, *(f"{name}.{part.name}" for part in body if isinstance(part, FUNCTION))}
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 names.add(name)
     return frozenset(names)

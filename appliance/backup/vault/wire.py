@@ -55,6 +55,10 @@ class Closed(Unreachable):
     """The other side ended the conversation or fell silent."""
 
 
+class NoFrame(IntegrityError):
+    """What came is not a frame."""
+
+
 class Channel:
     """Frames and bytes over two file descriptors."""
 
@@ -109,8 +113,11 @@ class Channel:
             raise Closed("the connection ended.") from error
 
     def _hear_why(self) -> None:
-        """Raise the refusal that the other side sent before it went: we were still sending and did not listen."""
-        with contextlib.suppress(Closed):
+        """Raise the refusal that the other side sent before it went: we were still sending and did not listen.
+
+        To a vault that acknowledges, it is bytes of a blob that came last: they say nothing.
+        """
+        with contextlib.suppress(Closed, NoFrame):
             while True:
                 self.read_frame()
 
@@ -133,10 +140,10 @@ class Channel:
         self._patience = self._quiet
         (length,) = struct.unpack(">I", self.read(4))
         if length > self._frame_bytes_max:
-            raise IntegrityError(f"a frame of {length} bytes is more than the {self._frame_bytes_max} allowed.")
+            raise NoFrame(f"a frame of {length} bytes is more than the {self._frame_bytes_max} allowed.")
         frame = _parse(self.read(length), parts_max=self._frame_bytes_max // BYTES_PER_PART_MIN)
         if not isinstance(frame, dict):
-            raise IntegrityError("a frame is not an object.")
+            raise NoFrame("a frame is not an object.")
         if "refused" in frame:
             kind = REFUSALS.get(str(frame["refused"]), Refused)
             sentence, remedy = (str(frame.get(name, ""))[:SENTENCE_MAX] for name in ("sentence", "remedy"))
@@ -188,8 +195,8 @@ class Channel:
 def _parse(data: bytes, *, parts_max: int) -> Any:
     """JSON of at most `parts_max` parts: sixty-four megabytes of "[],[]," would fill the memory of a small machine."""
     if data.count(b",") + data.count(b"[") + data.count(b"{") > parts_max:
-        raise IntegrityError("a frame has more parts than any request or answer.")
+        raise NoFrame("a frame has more parts than any request or answer.")
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise IntegrityError("a frame is not readable JSON.") from error
+        raise NoFrame("a frame is not readable JSON.") from error

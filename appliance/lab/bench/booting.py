@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from appliance.config.load import load
 from appliance.errors import ApplianceError
@@ -22,26 +23,31 @@ UP_SECONDS_MAX = 2400.0  # with the base image
 
 def hosts_answer(bench: Bench) -> tuple[Figure, ...]:
     """The whole command, as typed, with the base image there and every disk new; one more node than was promised."""
-    if reason := needs.why_not():
-        raise Skipped(reason)
-    inventory = code_folder() / "inventory/lab"
-    if not inventory.is_dir():
-        raise Skipped("there is no checkout with inventory/lab here.")
+    inventory = checkout() / "inventory/lab"
     nodes = len(make_plan(load(inventory), NAME).nodes)
     argv = (*appliance_argv(), "lab", "up", "--name", NAME, "--inventory", str(inventory))
     seconds = []
     try:
         _up(argv)
         for _ in bench.runs("hosts of a lab"):
-            labs.down(Places(), NAME, _quiet)
+            labs.down(Places(), NAME, quiet)
             started = time.monotonic()
             _up(argv)
             seconds.append(time.monotonic() - started)
     finally:
-        labs.down(Places(), NAME, _quiet)
+        labs.down(Places(), NAME, quiet)
     title = f"SSH on {nodes} hosts of a lab, base image cached"
     notes = ("the command as typed, new disks and host keys each time",)
     return (Figure("hosts", title, "s", tuple(seconds), goal=Goal(GOAL_SECONDS), notes=notes),)
+
+
+def checkout() -> Path:
+    """Where playbooks and inventory/lab lie; raise Skipped where this machine can have no lab."""
+    if reason := needs.why_not():
+        raise Skipped(reason)
+    if not (code_folder() / "inventory/lab").is_dir():
+        raise Skipped("there is no checkout with inventory/lab here.")
+    return code_folder()
 
 
 def _up(argv: tuple[str, ...]) -> None:
@@ -50,5 +56,5 @@ def _up(argv: tuple[str, ...]) -> None:
         raise ApplianceError(f"appliance lab up ended with {result.exit_code}: {result.tail()}")
 
 
-def _quiet(sentence: str) -> None:
+def quiet(sentence: str) -> None:
     """Only the runs are told."""

@@ -10,6 +10,7 @@ from appliance.lab.bench.compaction import compaction
 from appliance.lab.bench.figures import Figure
 from appliance.lab.bench.handover import handover
 from appliance.lab.bench.parcel import cut, memory
+from appliance.lab.bench.provisioning import playbooks
 from appliance.lab.bench.resting import agent_at_rest
 from appliance.lab.bench.restoring import one_file, whole_service
 from appliance.lab.bench.saving import against_borgmatic, changed, first_backup, unchanged
@@ -27,4 +28,5 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "compaction": compaction,
     "file": one_file,
     "hosts": hosts_answer,
+    "site": playbooks,
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 from appliance.errors import UsageError
 from appliance.lab.corpus import text
 from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.marker import MARKER, read_marker, write_marker
+from appliance.lab.corpus.marker import MARKER, Marker, read_marker, write_marker
 from appliance.lab.corpus.names import LAST_YEAR, draw_cases, draw_path
 from appliance.lab.corpus.oddities import odd_paths
 from appliance.lab.corpus.plan import KINDS, NANOSECONDS, free_path
@@ -34,11 +34,9 @@ def change(root: Path, ratio: float, progress: Progress | None = None) -> Summar
 
     Raise UsageError when `root` is not a whole corpus or `ratio` is not between 0 and 1.
     """
-    if not 0 < ratio <= 1:
-        raise UsageError(f"{ratio:.2%} is not a share of the corpus.", remedy="Write for example 1%.")
-    marker = read_marker(root)
+    marker, bytes_new = planned_change(root, ratio)
     write_marker(root, replace(marker, complete=False))
-    day = _Day(root, int(ratio * marker.size_bytes), marker.seed, marker.changes + 1, progress)
+    day = _Day(root, bytes_new, marker.seed, marker.changes + 1, progress)
     day.run(max(1, round(ratio * marker.files * _MOVED_SHARE)))
     write_marker(root, replace(marker, changes=marker.changes + 1))
     os.utime(root / MARKER, ns=(day.moment(), day.moment()))
@@ -51,6 +49,14 @@ def change(root: Path, ratio: float, progress: Progress | None = None) -> Summar
         deleted=day.counted["deleted"],
         renamed=day.counted["renamed"],
     )
+
+
+def planned_change(root: Path, ratio: float) -> tuple[Marker, int]:
+    """What `change` would start from and about how many bytes would be new. Nothing is touched, the same is refused."""
+    if not 0 < ratio <= 1:
+        raise UsageError(f"{ratio:.2%} is not a share of the corpus.", remedy="Write for example 1%.")
+    marker = read_marker(root)
+    return marker, int(ratio * marker.size_bytes)
 
 
 class _Day:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from appliance.errors import UsageError
 from appliance.lab.corpus import oddities
 from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.marker import MARKER, Marker, claim, write_marker
+from appliance.lab.corpus.marker import MARKER, Marker, check_free, claim, write_marker
 from appliance.lab.corpus.names import FIRST_YEAR, LAST_YEAR
-from appliance.lab.corpus.plan import KINDS, Entry, draw_mtime_ns, plan
+from appliance.lab.corpus.plan import KINDS, Entry, counts, draw_mtime_ns, plan
 from appliance.lab.corpus.summary import Progress, Summary, measure
 from appliance.lab.corpus.tree import Tree
 from appliance.units import KIB
@@ -41,6 +42,14 @@ def generate(root: Path, size_bytes: int, files: int, seed: int, progress: Progr
     tree.date_folders(lambda path: _moment(path, seed))
     totals = measure(root)
     return Summary(**vars(totals), bytes_new=totals.bytes, added=totals.files, unsupported=unsupported)
+
+
+def planned(root: Path, size_bytes: int, files: int, seed: int) -> Mapping[str, int]:
+    """What `generate` would write: how many files of each kind. Nothing is made, and the same is refused."""
+    _refuse_too_small(size_bytes, files)
+    check_free(root)
+    odd = len(oddities.odd_paths(seed))
+    return {**counts(files - odd), "odd": odd}
 
 
 def _refuse_too_small(size_bytes: int, files: int) -> None:

@@ -26,6 +26,12 @@ class Marker:
 
 def claim(root: Path) -> None:
     """Make sure that `root` is an empty folder; raise UsageError, and touch nothing, when it is anything else."""
+    check_free(root)
+    root.mkdir(parents=True, exist_ok=True)
+
+
+def check_free(root: Path) -> None:
+    """Raise UsageError unless `root` can become, or is, an empty folder."""
     if root.exists() and not root.is_dir():
         raise UsageError("is not a folder.", where=str(root))
     if root.is_dir() and any(root.iterdir()):
@@ -34,7 +40,6 @@ def claim(root: Path) -> None:
             where=str(root),
             remedy="Name a new folder, or add --change 1% to change a corpus.",
         )
-    root.mkdir(parents=True, exist_ok=True)
 
 
 def read_marker(root: Path) -> Marker:

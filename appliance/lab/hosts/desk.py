@@ -23,6 +23,8 @@ from appliance.secret import Secret
 from appliance.trust.keys import create_key
 
 NO_OPERATOR = "keys: []"  # in the territory of a lab, where its operator's key is put
+TANG_SERVERS = ("hermitage", "commune-b", "commune-c")
+"""Nodes of a lab that would help others open their volume; as containers they have none to open themselves."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def group_vars(lab: Lab, package: Path) -> str:
         # All labs of this machine: a copy of a lab comes from another address.
         "firewall_operators": [str(UPLINKS)],
         "agent_deb": str(package),
+        "storage_tang_servers": [node.name for node in lab.plan.nodes if node.name in TANG_SERVERS],
     }
     return "---\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
 

@@ -29,8 +29,8 @@ def replaced(ground: Ground) -> str:
     old_key = ground.disk(ORIGIN, f"{STATE}/keys/ssh_ed25519").read_bytes()
     wipe(ground)
     runs = _replace(ground)
-    differences = _differences(ground, before, owners)
-    require(not differences, f"{len(differences)} differ: {'; '.join(map(str, differences[:3]))}")
+    found = differences(ground, before, owners)
+    require(not found, f"{len(found)} differ: {'; '.join(map(str, found[:3]))}")
     require(PERSON in str(ground.json(ORIGIN, "account", "list")["accounts"]), "its people are not let in any more.")
     ground.back_up(SERVICE)
     after = _epoch(ground.wait_until_safe(SERVICE, ORIGIN))
@@ -44,8 +44,9 @@ def replaced(ground: Ground) -> str:
     )
 
 
-def _differences(ground: Ground, before: Record, owners: Names) -> list[Difference]:
-    """What is not as `before`; the folder of the share itself, which `site` makes, has its own time."""
+def differences(ground: Ground, before: Record, owners: Names) -> list[Difference]:
+    """What at the origin is not as `before`, when `owners` had its names; the folder of the share itself, which `site`
+    makes, has its own time."""
     after = renumbered(take(documents_of(ground), as_root=True), read_names(ground.disk(ORIGIN, "/etc")), owners)
     return [it for it in compare(before, after) if (it.path, it.what) != (".", "mtime_ns")]
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from testinfra.host import Host
 
-from appliance.lab.stories.backed_up import documents_of
 from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
 from appliance.lab.stories.left import look
-from appliance.restore.record import compare, parse, take
+from appliance.lab.stories.owners import read_names
+from appliance.lab.stories.replaced import differences
+from appliance.restore.record import parse
 
 LAB = "molec"
 
@@ -21,9 +22,10 @@ def ground() -> Ground:
 
 
 def test_every_file_is_there_as_it_was() -> None:
-    before = parse((ground().desk.root / "documents.record").read_text())
+    lost = ground().desk.root / "lost"
+    before = parse((lost / "documents.record").read_text())
     assert len(before.entries) > 100
-    assert [str(it) for it in compare(before, take(documents_of(ground()), as_root=True))] == []
+    assert [str(it) for it in differences(ground(), before, read_names(lost))] == []
 
 
 def test_the_machine_writes_on_in_the_same_repository(at: Callable[[str], Host]) -> None:

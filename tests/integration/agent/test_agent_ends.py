@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
+from appliance.backup.begin import chain_of
+from appliance.lab.demo.whole import prove_whole
 from appliance.lab.processes.node import ProcessNode
 from appliance.lab.processes.territory import ProcessTerritory
-from tests.integration.agent.watch import agent_of, is_safe, kill_agent, processes, status, stop_borg, wait_until
+from tests.integration.agent.watch import (
+    SERVICE,
+    agent_of,
+    is_safe,
+    kill_agent,
+    processes,
+    status,
+    stop_borg,
+    wait_until,
+)
+from tests.integration.faults.ground import HOLDERS, Ground
+
+ROUNDS, ROUNDS_OF_A_SOAK = 4, 60
 
 
 @pytest.fixture
@@ -38,6 +55,63 @@ def test_kill_9_in_mid_backup_leaves_no_borg_and_the_next_agent_heals(
     origin.start_agent()
     wait_until(lambda: is_safe(territory), "docs-a is safe")
     assert status(origin)[0] == 0
+
+
+@pytest.fixture
+def ground(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> Ground:
+    """`territory` before its first backup."""
+    return Ground(territory, documents, tmp_path / "work")
+
+
+def kill_at_moments(ground: Ground, origin: ProcessNode, draw: random.Random, rounds: int) -> None:
+    """Kill the agent again and again, some time after its start or after the backup that is due has begun."""
+    for number in range(rounds):
+        ground.change()
+        ground.make_due()
+        begun = len(events(origin, "work-begun")) if number else 0
+        origin.start_agent()
+        if number % 2:
+            wait_until(lambda begun=begun: len(events(origin, "work-begun")) > begun, "what is due has begun")
+            time.sleep(draw.uniform(0, 1.2))  # the fault itself: no state is waited for
+        else:
+            time.sleep(draw.uniform(0.2, 2.2))
+        kill_agent(origin)
+        wait_until(lambda: not processes(origin), "nothing of this node runs")
+
+
+def assert_kept_what_was_acknowledged(ground: Ground) -> None:
+    """Every generation is whole wherever a receipt was signed for it, and no counter was used twice."""
+    origin = ground.node()
+    chain = chain_of(origin, SERVICE)
+    keys = {name: member.keys.sign for name, member in origin.bundle.members.items()}
+    for holder in HOLDERS:
+        ids = [chain.header(name).id for name in chain.names()]
+        acknowledged = [it.name for it in ids if holder in {by.holder for by in chain.receipts(it, keys)}]
+        prove_whole(ground.node(holder), SERVICE, tuple(acknowledged))
+        assert ids[-1].name in acknowledged
+    ground.assert_no_counter_twice()
+
+
+def survive_kills(ground: Ground, seed: int, rounds: int) -> None:
+    territory, origin = ground.territory, ground.territory.nodes["commune-a"]
+    kill_at_moments(ground, origin, random.Random(f"agent {seed}"), rounds)
+    ground.change()
+    ground.make_due()
+    begun = len(ended(origin, "backup"))
+    origin.start_agent()
+    wait_until(lambda: len(ended(origin, "backup")) > begun and is_safe(territory), "a backup has ended and is safe")
+    assert "error" not in ended(origin, "backup")[-1]
+    assert_kept_what_was_acknowledged(ground)
+    assert status(origin)[0] == 0
+
+
+def test_an_agent_killed_at_any_moment_loses_nothing_and_the_next_heals(ground: Ground, seed: int) -> None:
+    survive_kills(ground, seed, ROUNDS)
+
+
+@pytest.mark.slow
+def test_soak_of_an_agent_killed_at_many_moments(ground: Ground, seed: int) -> None:
+    survive_kills(ground, seed, ROUNDS_OF_A_SOAK)
 
 
 def test_kill_9_of_a_worker_is_a_failure_that_is_told_and_tried_again(

@@ -141,6 +141,56 @@ def test_every_playbook_can_be_read(name: str, control: Control) -> None:
     assert (result.exit_code, result.stderr.decode()) == (0, "")
 
 
+SHOWN = """
+- hosts: hermitage
+  gather_facts: false
+  vars_files: [{role}/defaults/main.yml, {role}/vars/main.yml]
+  tasks:
+    - ansible.builtin.debug:
+        msg: "{{{{ {expression} }}}}"
+"""
+
+
+def shown(control: Control, role: str, expression: str) -> str:
+    """What a role makes of its settings at hermitage, as Ansible prints it."""
+    playbook = control.folder / "show.yaml"
+    playbook.write_text(SHOWN.format(role=ROOT / "roles" / role, expression=expression))
+    result = control.play(str(playbook))
+    assert result.exit_code == 0, result.stdout.decode()
+    return result.stdout.decode()
+
+
+def test_the_copy_of_the_control_folder_has_what_was_issued_and_nothing_that_is_on_its_way(control: Control) -> None:
+    copied = ("bundle", "packages.asc", "host_vars/commune-a.yml", "pki/intermediate.key", "pki/root.pem")
+    copied += ("pki/issued/1a2b.pem", "pki/nodes/commune-a.pem", "pki/chains/commune-a.pem", "pki/revoked.pem")
+    for name in (*copied, "keys/commune-a.json", "grants/docs-a.grant", "pki/requests/commune-a.csr"):
+        (control.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (control.folder / name).write_text("{}\n")
+    said = shown(control, "control", "control_names | difference(['show.yaml']) | sort | join(' ')")
+    assert f'"msg": "{" ".join(sorted((*copied, "territory.yml")))}"' in said
+
+
+@pytest.mark.parametrize(
+    ("signed", "left_out"),
+    [
+        pytest.param(None, set(), id="before_anything_is_signed"),
+        pytest.param({"nodes": {"commune-b": {}}}, set(), id="none_revoked"),
+        pytest.param({"nodes": {}, "revoked": [{"node": "commune-b"}]}, {"10.77.2.10"}, id="revoked"),
+        pytest.param({"nodes": {"commune-b": {}}, "revoked": [{"node": "commune-b"}]}, set(), id="another_box_since"),
+    ],
+)
+def test_who_is_asked_for_the_key_of_a_disk_lets_in_all_nodes_but_revoked_ones(
+    control: Control, signed: dict[str, Any] | None, left_out: set[str]
+) -> None:
+    if signed is not None:
+        (control.folder / "bundle").write_text(json.dumps(signed) + "\nsignature\n")
+    said = shown(
+        control, "storage", f"lookup('ansible.builtin.template', '{ROOT}/roles/storage/templates/tang.nft.j2')"
+    )
+    addresses = sorted({f"10.77.{number}.10" for number in range(4)} - left_out)
+    assert f"ip saddr {{ {', '.join(addresses)} }} tcp dport 7654 accept" in said
+
+
 def test_an_offer_larger_than_the_real_disk_is_refused_with_file_and_line(control: Control) -> None:
     for node in ("hermitage", "commune-a", "commune-b", "commune-c"):
         control.is_local(node)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import struct
@@ -17,6 +16,7 @@ from appliance.borg.folder import keyfile
 from appliance.borg.model import Repository, Retention
 from appliance.borg.nonce import NONCE_BURN, check_nonce, floor_of, next_nonce, read_nonce, write_nonce
 from appliance.borg.segments import committed
+from tests.integration.borg.pool import hashes, sealed
 
 TAG_PUT = 0
 
@@ -82,17 +82,6 @@ def test_reading_burns_nothing(repository: Repository, borg: Borg, source: Path,
     assert next_nonce(repository) == before
 
 
-def sealed(repository: Repository, folder: Path) -> Path:
-    """A generation as the vault keeps it: config and README as copies, segments as hard links; no index, no nonce."""
-    for segment in committed(repository.path).segments:
-        target = folder / segment.relative_to(repository.path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(segment, target)
-    for name in ("config", "README"):
-        shutil.copy(repository.path / name, folder / name)
-    return folder
-
-
 def adopt(generation: Path, folder: Path, key: Path, giver: Repository, index: int) -> Repository:
     """The recipe: a new folder with exactly the generation, its own config, the floor, and a base with only the key."""
     folder.mkdir()
@@ -108,11 +97,6 @@ def adopt(generation: Path, folder: Path, key: Path, giver: Repository, index: i
     keys.mkdir(parents=True)
     shutil.copy(key, keys / "key")
     return Repository(folder, base, giver.passphrase)
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    files = (file for file in folder.rglob("*") if file.is_file())
-    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def test_a_repository_goes_to_another_writer_and_comes_back(

@@ -17,6 +17,7 @@ from appliance.borg.model import Repository, Retention
 from appliance.borg.segments import committed
 from appliance.errors import Refused
 from appliance.secret import Secret
+from tests.integration.borg.pool import hashes, sealed
 
 
 def test_a_wrong_passphrase_is_told(repository: Repository, borg: Borg) -> None:
@@ -119,14 +120,19 @@ def test_a_disk_that_fills_up_is_told_and_heals_when_there_is_room(
     borg.init()
     (source / "file").write_text("kept")
     borg.create("first", ["."], cwd=source)
+    pool = sealed(borg.repository, small_disk / "pool")
+    before = hashes(pool)
+    assert any(name.startswith("data/") for name in before)
     (source / "big").write_bytes(os.urandom(30_000_000))
     with open(small_disk / "filler", "wb") as filler:
         os.posix_fallocate(filler.fileno(), 0, 240_000_000)
     with pytest.raises(errors.DiskFull):
         borg.create("second", ["."], cwd=source)
+    assert hashes(pool) == before, "what was sealed is not touched when borg has no room"
     (small_disk / "filler").unlink()
     assert [archive.name for archive in borg.archives()] == ["first"]
     borg.create("third", ["."], cwd=source)
     borg.prune(keep=Retention(daily=1))
     borg.compact()
+    assert hashes(pool) == before, "nor by the borg that cleans up"
     borg.check_archives(verify_data=True)

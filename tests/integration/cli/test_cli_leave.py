@@ -50,6 +50,9 @@ def test_a_node_may_leave_once_what_it_held_is_as_safe_without_it(territory: Pro
     assert place(territory.territory, before)[SERVICE].holders == ("hermitage", "commune-c")
     assert why(leaves(territory, others)) == ["its newest generation is safe at 1 of 2 (hermitage)."]
 
+    (would,) = type_at(territory, "hermitage", "vault", "exchange", "--dry-run")["services"]
+    assert (len(would["lacking"]["commune-c"]), would["brought"], would["failed"]) == (2, {}, {})
+    assert territory.open("commune-c").holding(SERVICE).stored() == ()
     brought = type_at(territory, "hermitage", "vault", "exchange")["services"]
     assert [(it["service"], len(it["brought"]["commune-c"]), it["failed"]) for it in brought] == [(SERVICE, 2, {})]
     assert leaves(territory, others) == {

@@ -78,6 +78,16 @@ def test_who_answers_is_kept_and_of_the_others_is_said_why(desk: Path) -> None:
     assert "nothing answers" in shown["failed"]["commune-c"]
 
 
+def test_a_dry_run_says_who_would_be_asked_and_keeps_nothing(desk: Path) -> None:
+    result = collect(desk, "--dry-run")
+    shown = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert set(shown["would_ask"]) == {"commune-a", "commune-b", "commune-c"}
+    assert shown["never_met"] == ["hermitage"]
+    assert not (desk / "keys").exists()
+    assert collect(desk, "--dry-run", "commune-a").exit_code == 0
+
+
 def test_what_is_kept_can_be_signed(desk: Path) -> None:
     assert collect(desk, "commune-a").exit_code == 0
     kept = read_collected((desk / "keys" / "commune-a.json").read_bytes(), name="kept")

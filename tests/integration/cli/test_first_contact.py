@@ -125,6 +125,22 @@ def test_the_key_goes_to_the_right_machine_after_a_password_that_is_asked_for(
     assert desk.known_hosts.read_text().startswith("commune-a ecdsa-sha2-nistp256 ")
 
 
+def test_a_dry_run_compares_the_key_and_says_what_would_follow(desk: Desk, stranger: tuple[Stranger, str]) -> None:
+    server, seen = stranger
+    words = ("commune-a", "--install-key", str(_public_key(desk.folder)), "--dry-run", "--fingerprint")
+    told = desk.meet(*words, seen)
+    assert told.exit_code == 0, told.tail()
+    assert json.loads(told.stdout)["known"] is False
+    assert desk.meet(*words, OTHER).exit_code == 5
+    assert server.told == server.ran == []
+    assert not desk.known_hosts.exists()
+    desk.known_hosts.write_text("commune-a ssh-ed25519 AAAA\n")
+    refused = desk.meet(*words, seen)
+    assert (refused.exit_code, "--replace" in refused.tail()) == (8, True)
+    assert json.loads(desk.meet(*words, seen, "--replace").stdout)["known"] is False
+    assert desk.known_hosts.read_text() == "commune-a ssh-ed25519 AAAA\n"
+
+
 def test_a_wrong_password_is_one_sentence(desk: Desk, stranger: tuple[Stranger, str]) -> None:
     key = _public_key(desk.folder)
     result = desk.meet("commune-a", "--fingerprint", stranger[1], "--install-key", str(key), stdin=b"guess\n")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from appliance.config.load import load
 from appliance.host.command import run
 from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.lab.processes.territory import ProcessTerritory
@@ -73,6 +74,9 @@ def control(territory: ProcessTerritory, tmp_path: Path) -> Control:
 
 def test_every_node_gets_one_and_a_second_run_changes_nothing(control: Control) -> None:
     assert "there is nobody here who issues certificates yet" in control.type("pki", "due", ".", code=3)
+    would = control.type("pki", "begin", ".", "--dry-run")
+    assert (would["domain"], would["request"]) == (load(control.desk).domain, "pki/intermediate.csr")
+    assert not (control.desk / "pki").exists()
     control.begin()
     assert "the bundle names no root" in control.type("pki", "due", ".", code=5)
     control.sign()

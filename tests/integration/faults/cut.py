@@ -1,6 +1,7 @@
 """A process that is killed at the K-th thing it does to a disk: the moments a power cut leaves something half done.
 
     python3 cut.py K COUNT backup STATE SERVICE     one run of ours, in this process
+    python3 cut.py K COUNT tidy STATE SERVICE       prune and compact, in this process
     python3 cut.py K COUNT adopt STATE SERVICE GRANT
     python3 cut.py K COUNT borg WORDS...            borg itself, which is Python too
 
@@ -69,11 +70,11 @@ def main() -> None:
     from appliance.backup.node import open_node
 
     node = open_node(Path(words[0]))
-    if action == "backup":
-        from appliance.backup.writer import run
+    if action in ("backup", "tidy"):
+        from appliance.backup import writer
 
         arm(last, Path(count))
-        run(node, words[1])
+        {"backup": writer.run, "tidy": writer.tidy}[action](node, words[1])
     else:
         from appliance.backup.fetched import load_fetched
         from appliance.backup.openable import key_of

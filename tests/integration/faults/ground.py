@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from appliance.backup import writer
 from appliance.backup.adopt import open_copy
@@ -30,12 +34,14 @@ from appliance.lab.demo.whole import held_names, prove_whole
 from appliance.lab.processes.node import code_folder
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.restore.record import Record, compare, take
+from appliance.territory.model import Retention, Schedule
 from tests.integration.faults.counters import reused, used_by
 
 SERVICE = "docs-a"
 ORIGIN, STANDBY, BLIND, SPARE = "commune-a", "hermitage", "commune-b", "commune-c"
 HOLDERS = (STANDBY, BLIND)
 CUT = Path(__file__).with_name("cut.py")
+MAP_BYTES = 300_000
 BORG = shutil.which("borg") or "borg"
 
 
@@ -98,6 +104,31 @@ class Ground:
 
     def cut_backup(self, last: int | str) -> tuple[Result, int]:
         return self.cut(last, "backup", str(self.node().layout.root), SERVICE)
+
+    def make_due(self) -> None:
+        """Sign a schedule of which the moment of the day is now, so that an agent backs up when it next looks.
+
+        To the microsecond: generations are dated by the second, and one of this second would pass for what is due.
+        """
+        now = datetime.now(ZoneInfo(self.territory.territory.timezone))
+        self._sign_service(schedule=Schedule(daily_at=f"{now:%H:%M:%S.%f}"))
+
+    def _sign_service(self, **terms: Any) -> None:
+        plan = self.territory.territory
+        service = replace(plan.services[SERVICE], **terms)
+        self.territory.territory = replace(plan, services={**plan.services, SERVICE: service})
+        self.territory.sign()
+
+    def cut_tidy(self, last: int | str) -> tuple[Result, int]:
+        return self.cut(last, "tidy", str(self.node().layout.root), SERVICE)
+
+    def keep_little(self) -> None:
+        """Sign a retention of one archive, the newest: the next tidying has all others to forget."""
+        self._sign_service(retention=Retention(0, 1, 0, 0, 0))
+
+    def replace_map(self) -> None:
+        """Give one large file other content: once the archive before is forgotten, most of its segment is waste."""
+        (self.documents / "cadastre.tif").write_bytes(os.urandom(MAP_BYTES))
 
     def stop(self, *names: str) -> None:
         for name in names:
@@ -235,3 +266,16 @@ def put_borg(folder: Path, text: str) -> Path:
     script.write_text(text)
     script.chmod(0o755)
     return script.parent
+
+
+def put_cut_borg(folder: Path, last: int, verb: str = "") -> tuple[Path, Path]:
+    """Have `folder`/bin/borg, when it is started with `verb`, end at its disk call number `last`; the PATH to use for
+    it and the file where it writes how many it made."""
+    count = folder / "borg-count"
+    words = shlex.join((sys.executable, str(CUT), str(last), str(count), "borg", BORG))
+    others = f'case " $* " in *" {verb} "*) ;; *) exec {BORG} "$@" ;; esac\n' if verb else ""
+    return put_borg(folder, f'#!/bin/sh\n{others}exec {words} "$@"\n'), count
+
+
+def remove_borg(folder: Path) -> None:
+    shutil.rmtree(folder / "bin", ignore_errors=True)

@@ -1,10 +1,9 @@
-"""kill -9 of a backup, of borg and of sshd at every step: the next run heals, and nothing acknowledged is lost."""
+"""kill -9 of a backup, a tidying, borg and sshd at every step: the next run heals, and nothing acknowledged is lost."""
 
 from __future__ import annotations
 
 import os
 import random
-import shlex
 import signal
 import subprocess
 import sys
@@ -17,16 +16,19 @@ import pytest
 from appliance.backup import writer
 from appliance.borg.client import Borg
 from appliance.borg.locks import holders, is_locked
+from appliance.borg.segments import committed
 from appliance.errors import Unreachable
 from appliance.lab.processes.node import code_folder
 from appliance.lab.story import waiting
 from appliance.units import MIB
-from tests.integration.faults.ground import BLIND, BORG, CUT, SERVICE, STANDBY, Ground, put_borg
+from tests.integration.faults.ground import BLIND, CUT, MAP_BYTES, SERVICE, STANDBY, Ground, put_cut_borg
 from tests.integration.faults.relay import relayed
 
 KILLED = -signal.SIGKILL
 SAMPLE = 6
 """Steps of each sweep in the daily run; the soak takes them all."""
+STEPS_OF_TIDYING = {"": 3, "prune": 60, "compact": 35}
+"""As many as our own process, and each borg that it starts, has at least: the daily run draws one of each."""
 
 
 def points(steps: int, seed: int, soak_runs: int | None) -> list[int]:
@@ -35,15 +37,17 @@ def points(steps: int, seed: int, soak_runs: int | None) -> list[int]:
     return list(every) if soak_runs else sorted(random.Random(seed).sample(every, min(SAMPLE, steps)))
 
 
+UseBorg = Callable[..., Path]
+
+
 @pytest.fixture
-def use_borg(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
-    """Have the next borgs end at their disk call number `last`; returns where they write how many they made."""
+def use_borg(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> UseBorg:
+    """Have the next borgs, or those with this `verb` only, end at their disk call number `last`; returns where they
+    write how many they made."""
     path = os.environ["PATH"]
 
-    def put(last: int) -> Path:
-        count = ground.work / "borg-count"
-        words = shlex.join((sys.executable, str(CUT), str(last), str(count), "borg", BORG))
-        folder = put_borg(ground.work, f'#!/bin/sh\nexec {words} "$@"\n')
+    def put(last: int, verb: str = "") -> Path:
+        folder, count = put_cut_borg(ground.work, last, verb)
         monkeypatch.setenv("PATH", f"{folder}:{path}")
         return count
 
@@ -62,7 +66,7 @@ def sweep_backup(ground: Ground, seed: int, soak_runs: int | None) -> None:
     ground.assert_nothing_lost(extract=2)
 
 
-def sweep_borg(ground: Ground, seed: int, soak_runs: int | None, use_borg: Callable[[int], Path]) -> None:
+def sweep_borg(ground: Ground, seed: int, soak_runs: int | None, use_borg: UseBorg) -> None:
     count = use_borg(0)
     ground.save()
     steps = int(count.read_text())
@@ -77,12 +81,46 @@ def sweep_borg(ground: Ground, seed: int, soak_runs: int | None, use_borg: Calla
     ground.assert_nothing_lost(extract=2)
 
 
+@pytest.fixture
+def tidying(ground: Ground, use_borg: UseBorg) -> Callable[[str, int], int]:
+    """Tidy what has an archive to forget and waste to give back: our own process, or the borg that it starts with this
+    verb, is killed at a step, at none when it is 0. The next backup heals; how many steps there were."""
+    ground.keep_little()
+
+    def tidy(verb: str, last: int) -> int:
+        count = use_borg(last, verb) if verb else None
+        result, steps = ground.cut_tidy(0 if verb else last)
+        if count and not last:
+            steps = int(count.read_text())
+        use_borg(0)
+        if last:
+            assert result.exit_code == KILLED or b"borg was killed by signal 9" in result.stderr, result.tail()
+        ground.replace_map()
+        ground.change()
+        ground.assert_healed()
+        return steps
+
+    ground.replace_map()
+    ground.assert_healed()
+    return tidy
+
+
+def assert_tidy(ground: Ground) -> None:
+    """A tidying that nobody kills forgets all but the newest, and what only the others needed takes no room."""
+    writer.tidy(ground.node(), SERVICE)
+    own = writer.own_repository(ground.layout())
+    assert [archive.name for archive in Borg(own).archives()] == [ground.acknowledged[-1].archive]
+    assert sum(path.stat().st_size for path in committed(own.path).segments) < 2 * MAP_BYTES
+    ground.assert_healed()
+    ground.assert_nothing_lost(extract=2)
+
+
 def test_a_backup_killed_at_a_step_is_healed_by_the_next(ground: Ground, seed: int) -> None:
     sweep_backup(ground, seed, None)
 
 
 def test_a_borg_killed_at_a_step_fails_the_run_and_is_healed_by_the_next(
-    ground: Ground, seed: int, use_borg: Callable[[int], Path]
+    ground: Ground, seed: int, use_borg: UseBorg
 ) -> None:
     sweep_borg(ground, seed, None, use_borg)
 
@@ -93,8 +131,29 @@ def test_every_step_of_a_backup_in_kills(ground: Ground, seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_every_step_of_borg_in_kills(ground: Ground, seed: int, use_borg: Callable[[int], Path]) -> None:
+def test_every_step_of_borg_in_kills(ground: Ground, seed: int, use_borg: UseBorg) -> None:
     sweep_borg(ground, seed, 1, use_borg)
+
+
+def test_a_tidying_killed_at_a_step_is_healed_by_the_next_backup(
+    ground: Ground, seed: int, tidying: Callable[[str, int], int]
+) -> None:
+    draw = random.Random(seed)
+    for verb, steps in STEPS_OF_TIDYING.items():
+        tidying(verb, draw.randint(1, steps))
+    assert_tidy(ground)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("verb", STEPS_OF_TIDYING, ids=lambda verb: verb or "ours")
+def test_every_step_of_tidying_in_kills(ground: Ground, verb: str, tidying: Callable[[str, int], int]) -> None:
+    steps = tidying(verb, 0)
+    print(f"{steps} steps")
+    assert steps >= STEPS_OF_TIDYING[verb]
+    for last in range(1, steps + 1):
+        tidying(verb, last)
+    assert_tidy(ground)
 
 
 def test_adopting_a_generation_is_cut_safely_at_every_step(ground: Ground, seed: int) -> None:

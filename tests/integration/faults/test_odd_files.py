@@ -242,3 +242,34 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_saved(ground: Ground) -> 
     assert answer["safety"]["safe"]
     ground.assert_healed()
     ground.assert_nothing_lost()
+
+
+@contextmanager
+def without_bytes(path: Path) -> Iterator[None]:
+    """`path` can be opened, and reading it fails as a bad block of a disk does: the memory of a process lies over it,
+    whose first page is never mapped."""
+    mounted = run(("mount", "--bind", f"/proc/{os.getpid()}/mem", str(path)), timeout_seconds=20)
+    if mounted.exit_code:
+        pytest.skip(f"this test has to mount: {mounted.tail()}")
+    try:
+        yield
+    finally:
+        run(("umount", str(path)), timeout_seconds=20, check=True)
+
+
+@pytest.mark.root
+def test_a_file_that_opens_and_cannot_be_read_is_named_and_the_rest_is_saved(ground: Ground, tmp_path: Path) -> None:
+    path = ground.documents / "secteur défectueux.odt"
+    path.write_bytes(b"lisible" * 1000)
+    with without_bytes(path), open(path, "rb") as file, pytest.raises(OSError, match="Input/output error"):
+        file.read(1)
+    with without_bytes(path):
+        ground.change()
+        done = writer.run(ground.node(), SERVICE)
+    assert done.left_out == (LeftOut(str(path), "read: [Errno 5] Input/output error"),)
+    assert str(done.safety) == "safe: 2 of 2 (commune-b, hermitage)"
+    ground.change()
+    before = take(ground.documents, as_root=AS_ROOT)
+    ground.assert_healed()
+    after = take(through_a_peer(ground, tmp_path / "restored"), as_root=AS_ROOT)
+    assert compare(before, after) == ()

@@ -1,5 +1,5 @@
-"""Seeded runs of a fault or two: kill -9 of a backup, of borg, of a whole process group, of sshd, at a step, a byte or
-a moment drawn from the seed; then one run that heals, and a look for anything lost.
+"""Seeded runs of a fault or two: kill -9 of a backup, of a tidying, of borg, of a whole process group, of an agent, of
+sshd, at a step, a byte or a moment drawn from the seed; then one run that heals, and a look for anything lost.
 
 `make test` draws a few from the seed of the day; `make soak SUITE=soak_kills N=200` goes on where it stopped and writes
 down what came of it below docs/results.
@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 import random
-import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,15 +18,26 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cli.agent_cmd import EVERY_VARIABLE
 from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.units import KIB, MIB
-from tests.integration.faults.ground import BLIND, BORG, CUT, SERVICE, STANDBY, Ground, put_borg
+from tests.integration.agent.watch import kill_agent, processes, wait_until
+from tests.integration.faults.ground import (
+    BLIND,
+    ORIGIN,
+    SERVICE,
+    STANDBY,
+    Ground,
+    put_cut_borg,
+    remove_borg,
+)
 from tests.integration.faults.relay import relayed
 from tests.integration.faults.results import Results, runs_wanted
 
 SAMPLE = 6
 STEPS_MAX = 95
 """A little more than a run of ours, or a borg, has: a fault that comes too late is a run like another."""
+TIDYING_STEPS_MAX = {"": 4, "prune": 90, "compact": 50}
 
 DAY_SEED = int(os.environ.get("APPLIANCE_TEST_SEED", "1"))
 SAMPLED = [f"{DAY_SEED}-{number}" for number in range(SAMPLE)]
@@ -57,11 +66,9 @@ class Fault:
 
     def borg_at_a_step(self) -> str:
         step = self.draw.randrange(1, STEPS_MAX)
-        words = shlex.join((sys.executable, str(CUT), str(step), str(self.ground.work / "steps"), "borg", BORG))
-        script = put_borg(self.ground.work, f'#!/bin/sh\nexec {words} "$@"\n') / "borg"
+        put_cut_borg(self.ground.work, step)
         self.ground.cut_backup(0)
-        script.unlink()
-        script.parent.rmdir()
+        remove_borg(self.ground.work)
         return f"borg killed at step {step}"
 
     def ours_at_a_moment(self) -> str:
@@ -76,6 +83,32 @@ class Fault:
             time.sleep(seconds)  # the fault itself: no state is waited for
             kill(process)
         return f"{what} killed after {seconds:.2f} s"
+
+    def agent_at_a_moment(self) -> str:
+        """An agent that has a backup to make; what it started must end with it."""
+        seconds = self.draw.uniform(0.2, 2.2)
+        node = self.ground.territory.nodes[ORIGIN]
+        self.ground.make_due()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(EVERY_VARIABLE, "0.3")
+            node.start_agent()
+        time.sleep(seconds)  # the fault itself: no state is waited for
+        kill_agent(node)
+        wait_until(lambda: not processes(node), "nothing of this node runs")
+        return f"agent killed after {seconds:.2f} s"
+
+    def tidy_at_a_step(self) -> str:
+        """Ours, or one of the borgs that it starts, while it forgets what was saved before and frees its room."""
+        verb = self.draw.choice(("", "prune", "compact"))
+        step = self.draw.randrange(1, TIDYING_STEPS_MAX[verb])
+        self.ground.keep_little()
+        self.ground.replace_map()
+        self.ground.save()
+        if verb:
+            put_cut_borg(self.ground.work, step, verb)
+        self.ground.cut_tidy(0 if verb else step)
+        remove_borg(self.ground.work)
+        return f"{verb or 'tidying'} killed at step {step}"
 
     def sshd_at_a_byte(self) -> str:
         """The peer's sshd, with its sessions, in the middle of what comes to it."""
@@ -109,6 +142,8 @@ FAULTS = (
     Fault.borg_at_a_step,
     Fault.ours_at_a_moment,
     Fault.everything_at_a_moment,
+    Fault.agent_at_a_moment,
+    Fault.tidy_at_a_step,
     Fault.sshd_at_a_byte,
     Fault.line_at_a_byte,
 )

@@ -4,6 +4,8 @@ a process, in the control folder. The run that is watched issues certificates, w
 
 from __future__ import annotations
 
+import json
+import secrets
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,11 +17,14 @@ import pytest
 
 from appliance.lab.hosts.playbook import play_well
 from appliance.lab.stories.ground import ORIGIN, SERVICE, STANDBY, Ground
+from tests.integration.lab.boxes import until
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
 STATE = "/srv/appliance/node"
 SECRETS = ("keys/sign_ed25519", "keys/ssh_ed25519", "keys/age", "keys/mesh", "keys/tls.pem", "tls/key.pem")
+ACCOUNTS = "/srv/accounts"
+PERSON, PASSWORD = "claire.leroy", "trois corbeaux autour du puits"
 PLACES = "/etc /home /opt /root /run /srv /tmp /usr/local /var"
 LINE_BYTES_MIN = 20
 OURS = (b"CREATE", b"-----", b"#", b"BORG_KEY")
@@ -44,7 +49,7 @@ def lines_of(secret: bytes) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def needles(ground: Ground) -> Needles:
-    """Every secret of two nodes, and those of the control machine and of the safe."""
+    """Every secret of two nodes, of somebody who has an account there, of the control machine and of the safe."""
     found: dict[bytes, str] = {}
     for node in (ORIGIN, STANDBY):
         state = ground.disk(node, STATE)
@@ -52,6 +57,8 @@ def needles(ground: Ground) -> Needles:
         assert len(files) > len(SECRETS) or node != ORIGIN
         for file in files:
             found |= dict.fromkeys(lines_of(file.read_bytes()), f"{node}:{file.relative_to(state)}")
+    ground.did(ORIGIN, "appliance", "account", "add", PERSON, stdin=f"{PASSWORD}\n".encode())
+    found |= of_accounts(ground.disk(ORIGIN, ACCOUNTS))
     desk = ground.desk
     opened = subprocess.run(
         (
@@ -72,19 +79,45 @@ def needles(ground: Ground) -> Needles:
     return Needles(found)
 
 
+def of_accounts(folder: Path) -> dict[bytes, str]:
+    """The password that a person types, its hashes, and the lines that Samba reads."""
+    found = {PASSWORD.encode(): f"{ORIGIN}:a password"}
+    for account in json.loads((folder / "accounts.json").read_bytes())["accounts"]:
+        found |= {account[kind].encode(): f"{ORIGIN}:{kind} of {account['name']}" for kind in ("nt_hash", "slow_hash")}
+    lines = [line for line in (folder / "smbpasswd").read_bytes().splitlines() if line.startswith(PERSON.encode())]
+    assert len(lines) == 1
+    return found | dict.fromkeys(lines, f"{ORIGIN}:smbpasswd")
+
+
 def test_nobody_else_on_a_node_can_read_one(ground: Ground, needles: Needles) -> None:
     for node in (ORIGIN, STANDBY):
         here = b"\n".join(line for line, place in needles.places.items() if place.startswith(node)) + b"\n"
         words = f"runuser -u nobody -- grep -rlaF -f - --exclude-dir=proc {PLACES} 2>/dev/null"
         assert ground.ssh(node, words, stdin=here).stdout == b"", node
-        found = ground.ssh(node, f"grep -rlaF -f - {STATE}/keys", stdin=here).stdout
-        assert b"sign_ed25519" in found, "what is looked for would be found"
+        found = ground.ssh(node, f"grep -rlaF -f - {STATE}/keys {ACCOUNTS}", stdin=here).stdout.decode()
+        there = {"sign_ed25519", *(("accounts.json", "smbpasswd") if node == ORIGIN else ())}
+        assert there <= {Path(line).name for line in found.splitlines()}, "what is looked for would be found"
 
 
 def test_the_control_folder_holds_none_in_clear(ground: Ground, needles: Needles) -> None:
     folder = ground.desk.inventory
     seen = {str(file): needles.seen_in(file.read_bytes()) for file in folder.rglob("*") if file.is_file()}
     assert {file: places for file, places in seen.items() if places} == {}
+
+
+def test_the_copy_of_it_that_is_backed_up_knows_what_was_issued_and_holds_none_in_clear(
+    ground: Ground, needles: Needles
+) -> None:
+    [copy] = ground.disk(STANDBY, "/srv/control").iterdir()
+    issued = {name: text for name, text in below(ground.desk.inventory / "pki").items() if "requests/" not in name}
+    assert below(copy / "pki") == issued
+    assert any(name.startswith("issued/") for name in issued)
+    assert {name: needles.seen_in(text) for name, text in below(copy).items() if needles.seen_in(text)} == {}
+
+
+def below(folder: Path) -> dict[str, bytes]:
+    """The files below `folder`, with what is in them."""
+    return {str(it.relative_to(folder)): it.read_bytes() for it in folder.rglob("*") if it.is_file()}
 
 
 @dataclass
@@ -119,13 +152,30 @@ def watching(needles: Needles) -> Iterator[Watched]:
         thread.join()
 
 
+def test_what_a_node_has_in_the_arguments_of_a_process_would_be_found(ground: Ground) -> None:
+    invented = secrets.token_hex(20)
+    waiting = f'exec python3 -I -c "input()" {invented}\n'.encode()
+    argv = ("ssh", "-F", str(ground.places.lab(ground.name).ssh_config), ORIGIN, "sh", "-s")
+    needles = Needles({invented.encode(): "an invented one"})
+    with watching(needles) as watched, subprocess.Popen(argv, stdin=subprocess.PIPE) as going:
+        assert going.stdin is not None
+        going.stdin.write(waiting)
+        going.stdin.flush()
+        try:
+            until(lambda: watched.found, "the watch finds it")
+        finally:
+            going.stdin.close()
+    assert all(it.startswith("an invented one in b'python3") for it in watched.found), watched.found
+
+
 def test_a_run_that_uses_them_tells_none(ground: Ground, needles: Needles) -> None:
-    """Certificates are issued anew, and a node backs up: every kind of key is used."""
+    """Certificates are issued anew, a node backs up, somebody gets a password: every kind of secret is used."""
     for file in (ground.desk.inventory / "pki/nodes").glob("*.pem"):
         file.unlink()
     with watching(needles) as watched:
         played = play_well(ground.desk, "site", "-v")
         ground.json(ORIGIN, "backup", "run", SERVICE)
+        ground.did(ORIGIN, "appliance", "account", "passwd", PERSON, stdin=f"{PASSWORD}\n".encode())
     assert played.changed > 0
     assert len(watched.seen) > 100
     assert watched.found == set()

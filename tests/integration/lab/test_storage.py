@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from appliance.host import netns
 from appliance.host.command import Result, run
+from appliance.lab.hosts.desk import TANG_SERVERS
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.machine import enter_argv
 from appliance.lab.stories.ground import IN_USE
@@ -16,6 +18,14 @@ from appliance.lab.story import waiting
 NODE = "commune-a"
 SHARES, SNAPSHOTS = "/srv/shares", "/srv/shares/.snapshots"
 ALARM = "/var/lib/appliance-alarms/smart_dev_sda"
+TANG_PORT = "7654"
+ADVERTISED = """
+import http.client, sys
+asked = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=5)
+asked.request("GET", "/adv")
+print(asked.getresponse().read().decode())
+"""
+"""What clevis asks a tang server first: its public keys."""
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
 
@@ -24,8 +34,8 @@ def on(lab: Lab, *argv: str, node: str = NODE) -> Result:
     return run(enter_argv(lab.plan.node(node), argv), timeout_seconds=120)
 
 
-def said(lab: Lab, *argv: str) -> str:
-    result = on(lab, *argv)
+def said(lab: Lab, *argv: str, node: str = NODE) -> str:
+    result = on(lab, *argv, node=node)
     assert result.exit_code == 0, f"{argv}: {result.tail(10)}"
     return result.stdout.decode().strip()
 
@@ -58,6 +68,22 @@ def test_an_alarm_of_a_disk_is_shown_until_somebody_takes_it_away(provisioned: L
     assert as_agent(provisioned, "rm", ALARM).exit_code != 0
     said(provisioned, "rm", ALARM)
     assert "unreadable" not in on(provisioned, "appliance", "status").stdout.decode()
+
+
+@pytest.mark.parametrize("server", TANG_SERVERS)
+def test_a_node_that_helps_others_open_their_disk_answers_nodes_alone(provisioned: Lab, server: str) -> None:
+    assert said(provisioned, "systemctl", "is-active", "tangd.socket", node=server) == "active"
+    ask = ("python3", "-I", "-c", ADVERTISED, str(provisioned.plan.node(server).address), TANG_PORT)
+    assert set(json.loads(said(provisioned, *ask))) >= {"payload", "signature"}
+    # A PC in the very building of the server.
+    stranger = run(netns.inside(provisioned.plan.site(server).namespace, ask), timeout_seconds=60)
+    assert stranger.exit_code != 0
+    assert "timed out" in stranger.stderr.decode()
+
+
+def test_a_node_that_helps_nobody_has_no_such_server(provisioned: Lab) -> None:
+    assert on(provisioned, "systemctl", "is-active", "tangd.socket").exit_code != 0
+    assert on(provisioned, "test", "-e", "/etc/appliance/firewall.d/tang.nft").exit_code != 0
 
 
 def test_the_timers_of_disks_run(provisioned: Lab) -> None:

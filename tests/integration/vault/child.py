@@ -1,4 +1,5 @@
-"""A vault in a forked child over pipes, to be killed anywhere: after some bytes, or before any step on the disk.
+"""A vault in a forked child, over pipes or at its own work, to be killed anywhere: after some bytes, or before any step
+on the disk.
 
 Only the child is patched, and it dies by SIGKILL, as in a power cut of its process: nothing gets to say goodbye.
 """
@@ -54,6 +55,19 @@ def vault_child(desk: Desk, in_child: Callable[[], None] = lambda: None, caller:
         os.close(here_out)
         _, child.ended = os.waitpid(pid, 0)
         os.close(here_in)
+
+
+def wait_status_of(do: Callable[[], object]) -> int:
+    """How a child that does `do` and nothing else ended."""
+    pid = os.fork()
+    if pid == 0:
+        code = 70
+        try:
+            do()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(pid, 0)[1]
 
 
 def die() -> None:

@@ -93,8 +93,19 @@ def test_plan_shows_holders_spares_reasons_and_events(capsys: pytest.CaptureFixt
     assert "which never counts" not in out
 
 
+def test_plan_shows_who_votes_and_what_would_leave_no_majority(capsys: pytest.CaptureFixture[str]) -> None:
+    proposed = run(capsys, "plan", DEMO)[1].split("3 voters, 1 of which may be lost")[1]
+    assert proposed.startswith("; give them the role `voter` to keep them:\n    hermitage is the standby")
+    assert "commune-c" not in proposed
+    named = run(capsys, "plan", EXAMPLE)[1].split("5 voters, 2 of which may be lost:")[1]
+    assert "nampcel is named a voter" in named
+    assert "No majority would be left by: zone power-oise lost" in named
+    assert json.loads(run(capsys, "plan", DEMO, "--json")[1])["voters"]["named"] is False
+
+
 def test_plan_with_why_gives_the_reason_of_every_node(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "plan", DEMO, "--why")
+    assert "commune-c is not needed: 3 vote" in out
     assert "commune-a is the origin, which never counts" in out
     assert "commune-c is a spare" in out
 

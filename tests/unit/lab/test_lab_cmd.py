@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from appliance.cli.lab_cmd import lab, parse_share
 from appliance.errors import UsageError
+from appliance.lab.corpus import tree_digest
 
 
 def run(*words: str) -> Result:
@@ -25,6 +26,26 @@ def test_a_corpus_is_made_then_changed(tmp_path: Path) -> None:
     assert changed.exit_code == 0, changed.output
     assert "are new" in changed.stdout
     assert "deleted" in changed.stdout
+
+
+def test_a_dry_run_says_what_would_be_made_or_changed_and_does_neither(tmp_path: Path) -> None:
+    folder = tmp_path / "mairie"
+    words = (str(folder), "--size", "2M", "--files", "200", "--dry-run")
+    assert run(*words).stdout.startswith(f"{folder}: 200 files of 2 MiB in all would be made: ")
+    said = json.loads(run(*words, "--json").stdout)
+    assert sum(said["kinds"].values()) == said["files"] == 200
+    assert not folder.exists()
+    assert run(*words[:-1]).exit_code == 0
+    before = tree_digest(folder)
+    changed = run(str(folder), "--change", "2%", "--dry-run")
+    assert "about 41 KiB would be new, by change number 1" in changed.stdout
+    assert tree_digest(folder) == before
+
+
+@pytest.mark.parametrize("words", [("--dry-run",), ("--dry-run", "--change", "1%"), ("--dry-run", "--files", "3")])
+def test_a_dry_run_refuses_what_the_run_would(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "file").touch()
+    assert isinstance(run(str(tmp_path), *words).exception, UsageError)
 
 
 def test_a_foreign_folder_is_refused_in_a_sentence(tmp_path: Path) -> None:

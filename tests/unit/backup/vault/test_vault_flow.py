@@ -86,3 +86,17 @@ def test_a_refusal_is_heard_while_sending(ends: Ends, path: Path, acknowledgemen
     ends.vault.refuse(NoSpace("the disk is full."))
     with pytest.raises(ApplianceError, match="the disk is full"):
         send(ends, path)
+
+
+def test_a_sender_that_died_in_a_file_is_gone_and_its_bytes_are_no_bad_frame() -> None:
+    (vault_in, sender_out), (sender_in, vault_out) = os.pipe(), os.pipe()
+    widen(sender_out)
+    os.write(sender_out, b"\xff" * (ACKNOWLEDGED_AT_ONCE_BYTES + 100))
+    os.close(sender_out)
+    os.close(sender_in)
+    taking = Taking(Channel(vault_in, vault_out, quiet_seconds=5), acknowledge=True)
+    assert len(taking.read_some(SIZE)) == ACKNOWLEDGED_AT_ONCE_BYTES, "it died where the vault would acknowledge"
+    with pytest.raises(Closed):
+        taking.read_some(SIZE)
+    os.close(vault_in)
+    os.close(vault_out)

@@ -1,0 +1,55 @@
+"""`appliance failover check`: whether a history of a run kept the promises of failover."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from appliance.cli.arguments import FILE_TYPE, read_file
+from appliance.cli.output import emit, table
+from appliance.errors import WARNINGS, IntegrityError, UsageError
+from appliance.failover.history import WORST_FIRST, Report, read
+from appliance.failover.history import check as judge
+from appliance.failover.invariants import CHECKS
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=FILE_TYPE)
+def check(file: Path) -> int | None:
+    """Judge the history in FILE: was there ever a second writer, was anything lost, did it come back in time?
+
+    The same file can be judged any number of times. Ends with 5 when a promise was broken, with 1 when something
+    could not be told or never came about in the run.
+    """
+    try:
+        lines = read_file(file).decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise UsageError("this is no text.", where=str(file), remedy="Give the file that a run wrote.") from error
+    reports = [judge(history, CHECKS) for history in read(lines, str(file))]
+    said = {report.verdict for report in reports}
+    verdict = next(it for it in WORST_FIRST if it in said)
+    emit(
+        {"verdict": verdict, "services": [_as_json(report) for report in reports]},
+        "\n\n".join(_text(report) for report in reports),
+    )
+    return {"violated": IntegrityError.exit_code, "unknown": WARNINGS, "held": None}[verdict]
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    findings = [
+        {"promise": it.name, "verdict": it.verdict, "detail": it.sentence, "lines": list(it.lines)}
+        for it in report.findings
+    ]
+    return {
+        "service": report.service,
+        "verdict": report.verdict,
+        "findings": findings,
+        "sometimes": dict(report.sometimes),
+    }
+
+
+def _text(report: Report) -> str:
+    ordered = sorted(report.findings, key=lambda it: WORST_FIRST.index(it.verdict))
+    rows = [(it.name, it.verdict, it.sentence, ", ".join(map(str, it.lines))) for it in ordered]
+    return f"{report.service}: {report.verdict}\n" + table(("PROMISE", "VERDICT", "WHAT", "LINES"), rows)

@@ -1,0 +1,45 @@
+"""`appliance failover table`: the rows by which failover decides, as they are in the code."""
+
+from __future__ import annotations
+
+import click
+
+from appliance.cli.output import emit
+from appliance.failover.model import DOES, State
+from appliance.failover.row import Row
+from appliance.failover.table import TABLE, rows_of
+
+
+@click.command("table")
+@click.argument("states", metavar="[STATE...]", nargs=-1, type=click.Choice(list(State), case_sensitive=False))
+def table_(states: tuple[str, ...]) -> None:
+    """Print the table of transitions, of all states or of each STATE: when, what is done, what comes next, and why.
+
+    In each state the first row that holds counts. The name of a row is stable.
+    """
+    shown = [State(str(state).upper()) for state in states] or list(State)
+    rows = [row for row in TABLE if set(row.states) & set(shown)]
+    emit(
+        {"states": {state: DOES[state] for state in shown}, "rows": [_as_json(row) for row in rows]},
+        "\n\n".join(_text(state) for state in shown),
+    )
+
+
+def _as_json(row: Row) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "states": list(row.states),
+        "when": row.when,
+        "actions": list(row.actions),
+        "next": row.next,
+        "why": row.why,
+    }
+
+
+def _text(state: State) -> str:
+    return "\n".join((f"{state}: {DOES[state]}", *(_row(row) for row in rows_of(state))))
+
+
+def _row(row: Row) -> str:
+    done = f"\n      do    {', '.join(row.actions)}" if row.actions else ""
+    return f"  {row.id}\n      when  {row.when}{done}\n      then  {row.next or 'stay'}: {row.why}"

@@ -1,0 +1,99 @@
+"""How a voter's etcd is started, as words. Pure.
+
+Its client port listens where its own agent is and nowhere else, its peer port for the other voters: Debian's 3.5.16
+lets any client certificate past its rules, so nobody else gets to talk to it. Members and addresses are in these words,
+never only in the store: it must start when nothing else runs yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.units import MIB
+
+QUOTA_BYTES = 256 * MIB
+REVISION_BUMP = 1_000_000_000
+"""Beyond all changes that a store can have seen between a snapshot and its loss: 30 years of one a second."""
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """PEM files: whom a member believes, what it shows, and its key."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class Member:
+    """One voter: where it keeps its data and listens. `members` gives the peer URL of each, its own included.
+
+    An election begins after ten heartbeats missed; 100 ms is right up to a round trip of about 50 ms, and a lease lasts
+    1.5 elections at least, whatever is asked. Without `syncs` a power cut loses what was promised: for tests.
+    """
+
+    name: str
+    data: Path
+    client_url: str
+    members: Mapping[str, str]
+    certificates: Certificates | None = None
+    heartbeat_milliseconds: int = 100
+    syncs: bool = True
+
+
+def etcd_argv(member: Member, program: str = "etcd") -> tuple[str, ...]:
+    """The command line of `member`, the same for its first start and for each later one."""
+    peer_url = member.members[member.name]
+    return (
+        program,
+        *("--name", member.name),
+        *("--data-dir", str(member.data)),
+        *("--listen-client-urls", member.client_url),
+        *("--advertise-client-urls", member.client_url),
+        *("--listen-peer-urls", peer_url),
+        *("--initial-advertise-peer-urls", peer_url),
+        *("--initial-cluster", _cluster(member)),
+        *("--heartbeat-interval", str(member.heartbeat_milliseconds)),
+        *("--election-timeout", str(10 * member.heartbeat_milliseconds)),
+        *("--quota-backend-bytes", str(QUOTA_BYTES)),
+        *("--auto-compaction-mode", "periodic"),
+        *("--auto-compaction-retention", "1h"),
+        *("--log-level", "warn"),
+        *(() if member.certificates is None else _tls_argv(member.certificates)),
+        *(() if member.syncs else ("--unsafe-no-fsync",)),
+    )
+
+
+def restore_argv(member: Member, snapshot: Path, program: str = "etcdutl") -> tuple[str, ...]:
+    """The command line that makes the data of `member` anew from `snapshot`, the same one for every member.
+
+    Whatever happened after the snapshot is gone, but its revisions were quoted in grants: the store goes on far above
+    them, and who watches from before learns that the store has forgotten that.
+    """
+    return (
+        program,
+        *("snapshot", "restore", str(snapshot)),
+        *("--name", member.name),
+        *("--data-dir", str(member.data)),
+        *("--initial-advertise-peer-urls", member.members[member.name]),
+        *("--initial-cluster", _cluster(member)),
+        *("--bump-revision", str(REVISION_BUMP)),
+        "--mark-compacted",
+    )
+
+
+def _cluster(member: Member) -> str:
+    return ",".join(f"{name}={url}" for name, url in sorted(member.members.items()))
+
+
+def _tls_argv(files: Certificates) -> tuple[str, ...]:
+    """The same certificate towards clients and towards the other voters; both must show one of ours."""
+    return (
+        *("--client-cert-auth", "--trusted-ca-file", str(files.authority)),
+        *("--cert-file", str(files.certificate), "--key-file", str(files.key)),
+        *("--peer-client-cert-auth", "--peer-trusted-ca-file", str(files.authority)),
+        *("--peer-cert-file", str(files.certificate), "--peer-key-file", str(files.key)),
+    )

@@ -1,0 +1,226 @@
+"""What a voter's broker lets a node do: six verbs, each for what is the node's own, by the signed bundle. Pure rules.
+
+Debian's etcd keeps nobody from anything, so only brokers talk to it, each beside its own voter. Invariant: no node can
+end, renew, take or speak for what is another's, hold anything for longer than a lease, or take a local-first service
+whose owner neither gave it up nor was declared out of the way by a signed act. A broker that lies can still write what
+it likes; that is why no vault believes the store.
+
+Who is in the way is judged from a state that was read, which may be stale. It decides nothing by itself: the claim's
+transaction goes through only if the owner is still of the revision that was judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+
+from appliance.coordination import rules
+from appliance.coordination.keys import is_lease_of
+from appliance.coordination.port import (
+    CALL_SECONDS_MAX,
+    WATCH_SECONDS_MAX,
+    Alive,
+    Claim,
+    Coordination,
+    Event,
+    Holding,
+    Intent,
+    Moved,
+    Report,
+    State,
+)
+from appliance.errors import Forbidden, Refused, UsageError
+from appliance.territory.model import Service, Territory
+from appliance.units import HOUR, MINUTE
+
+VERBS = frozenset({"renew", "acquire", "release", "watch", "report", "read"})
+MEMBER = frozenset({"read", "watch", "report"})
+"""Every node moves addresses and shows who serves what, so every node may see it; names and reasons are in no way
+secret inside the territory."""
+CANDIDATE = VERBS
+QUARANTINED = frozenset({"read"})
+LEASE_SECONDS_MAX = MINUTE
+ALIVE_SECONDS_MAX = 5 * MINUTE
+INTENT_SECONDS_MAX = HOUR
+OPERATING = frozenset({"control", "standby"})
+"""Roles whose nodes may announce what they intend with any service: where the maintenance team works."""
+
+
+@dataclass(frozen=True)
+class Acts:
+    """The signed acts in force for a service, as this voter itself has checked them: names of nodes."""
+
+    promoted: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
+    quarantined: frozenset[str] = frozenset()
+
+    @property
+    def out_of_the_way(self) -> frozenset[str]:
+        return self.lost | self.quarantined
+
+
+def verbs(territory: Territory, service: str, caller: str, acts: Acts) -> frozenset[str]:
+    """The verbs of `caller` for `service`; none for a stranger."""
+    if caller not in territory.nodes:
+        return frozenset()
+    if caller in acts.quarantined:
+        return QUARANTINED
+    return CANDIDATE if caller in candidates(territory.service(service)) else MEMBER
+
+
+def candidates(service: Service) -> tuple[str, ...]:
+    """Who may hold `service`, its home first; nobody holds a mirror, which is the same everywhere."""
+    return () if service.policy == "mirror" else (service.node, *service.standbys)
+
+
+def check(territory: Territory, service: str, caller: str, acts: Acts, verb: str) -> None:
+    """Raise Forbidden unless `caller` may say `verb` of `service`."""
+    if verb not in verbs(territory, service, caller, acts):
+        why = " while it is in quarantine" if caller in acts.quarantined else ""
+        raise Forbidden(f'"{caller}" may not "{verb}" {service}{why}.', remedy="Ask the maintenance team.")
+
+
+def check_claim(territory: Territory, caller: str, acts: Acts, claim: Claim, state: State) -> None:
+    """Raise unless `caller` may make `claim`, `state` being what this broker has just read."""
+    check(territory, claim.service, caller, acts, "acquire")
+    _check_own(caller, claim.node, claim.lease, claim.ttl_seconds, LEASE_SECONDS_MAX)
+    # Resuming takes nothing from anybody, and only the owner can; a claim made again was judged before it took effect.
+    if claim.resumes or rules.held_already(state, claim, claim.ttl_seconds, 0.0):
+        return
+    # Another revision than was judged must not reach the store: it could be the true one, and what was read stale.
+    if claim.seen != state.owned or claim.ousts != (state.holder.revision if state.holder else 0):
+        raise rules.taken(state)
+    if claim.ousts:
+        _check_ousting(claim, acts, state)
+    _check_owner(territory.service(claim.service), claim, acts, state)
+
+
+def check_renewal(territory: Territory, caller: str, acts: Acts, holding: Holding) -> None:
+    """Raise unless `caller` may renew `holding`, whose lease is all that a renewal changes."""
+    check(territory, holding.service, caller, acts, "renew")
+    _check_own(caller, holding.node, holding.lease, holding.ttl_seconds, LEASE_SECONDS_MAX)
+
+
+def check_release(territory: Territory, caller: str, acts: Acts, holding: Holding, state: State) -> None:
+    """Raise unless `holding` is what `caller` holds by `state`, or has released before.
+
+    A release names revisions, not who asks: without this it would give up what another holds.
+    """
+    check(territory, holding.service, caller, acts, "release")
+    _check_own(caller, holding.node, holding.lease, holding.ttl_seconds, LEASE_SECONDS_MAX)
+    is_own = state.holder is not None and (state.holder.node, state.holder.lease) == (caller, holding.lease)
+    if not (is_own and rules.is_held(state, holding)) and not rules.is_released(state, holding):
+        raise rules.lost(state)
+
+
+def check_report(territory: Territory, caller: str, acts: Acts, report: Report) -> None:
+    """Raise unless `caller` may report that: of itself, or what it intends with a service."""
+    if isinstance(report, Alive):
+        if caller not in territory.nodes:
+            raise Forbidden(f'"{caller}" is no node of this territory.')
+        _check_own(caller, report.node, report.lease, report.ttl_seconds, ALIVE_SECONDS_MAX)
+        return
+    check(territory, report.service, caller, acts, "report")
+    _check_own(caller, caller, report.lease, report.ttl_seconds, INTENT_SECONDS_MAX)
+    service = territory.service(report.service)
+    if caller not in candidates(service) and OPERATING.isdisjoint(territory.nodes[caller].roles):
+        remedy = f"That is for {', '.join(candidates(service))} and the maintenance team."
+        raise Forbidden(f'"{caller}" may not announce anything for {report.service}.', remedy=remedy)
+    if report.kind in ("promote", "quarantine") and not report.act:
+        raise Refused(f"to {report.kind} {report.service} needs a signed act.", remedy="Name it by its digest.")
+    if report.to and report.to not in candidates(service):
+        raise UsageError(f"{report.to} cannot hold {report.service}.", remedy="Name its home or one of its standbys.")
+
+
+def _check_own(caller: str, node: str, lease: int, ttl_seconds: int, ttl_seconds_max: int) -> None:
+    if node != caller:
+        raise Forbidden(f'"{caller}" may not speak for {node}.')
+    if not is_lease_of(caller, lease):
+        raise Forbidden(f"lease {lease} is not one of {caller}.")
+    if not 0 < ttl_seconds <= ttl_seconds_max:
+        raise Refused(f"a lease of {ttl_seconds} s is not within 1 to {ttl_seconds_max} s.")
+
+
+def _check_ousting(claim: Claim, acts: Acts, state: State) -> None:
+    assert state.holder is not None
+    if claim.node not in acts.promoted and state.holder.node not in acts.out_of_the_way:
+        raise Refused(
+            f"{claim.service} is held by {state.holder.node}, whom nothing declares out of the way.",
+            remedy="The living are replaced by a signed act only: `promote` for the node that takes over, "
+            "or `quarantine` or `lost` for the one that holds.",
+        )
+
+
+def _check_owner(service: Service, claim: Claim, acts: Acts, state: State) -> None:
+    """Of a local-first service silence is no reason: its home may be at work for its own town hall."""
+    owner = state.owner
+    if service.policy != "local-first" or claim.node in acts.promoted:
+        return
+    if owner is None:
+        if claim.node != service.node:
+            remedy = "Start it at its home once, or have the operator sign `promote`."
+            raise Refused(f"{service.name} was never held: its home {service.node} comes first.", remedy=remedy)
+        return
+    if not owner.released and owner.node != claim.node and owner.node not in acts.out_of_the_way:
+        raise Refused(
+            f"{service.name} is local-first and belongs to {owner.node}, which did not give it up: it may be at work.",
+            remedy=f"Serve a dated copy for reading. If {owner.node} is known to be gone, sign `lost` or `promote`.",
+        )
+
+
+class Brokered:
+    """The port for one `caller` of a voter's broker: `behind` it is that voter's own store.
+
+    `acts` gives the signed acts in force for a service, checked by this very node.
+    """
+
+    def __init__(self, behind: Coordination, territory: Territory, caller: str, acts: Callable[[str], Acts]) -> None:
+        self._behind = behind
+        self._territory = territory
+        self._caller = caller
+        self._acts = acts
+
+    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> State:
+        self._check(service, "read")
+        return await self._behind.read(service, seconds_max=seconds_max)
+
+    async def history(
+        self, service: str, *, entries_max: int = 100, seconds_max: float = CALL_SECONDS_MAX
+    ) -> tuple[Moved, ...]:
+        self._check(service, "read")
+        return await self._behind.history(service, entries_max=entries_max, seconds_max=seconds_max)
+
+    async def alive(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[Alive, ...]:
+        if self._caller not in self._territory.nodes:
+            raise Forbidden(f'"{self._caller}" is no node of this territory.')
+        return await self._behind.alive(seconds_max=seconds_max)
+
+    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+        state = await self._behind.read(claim.service, seconds_max=seconds_max / 2)
+        check_claim(self._territory, self._caller, self._acts(claim.service), claim, state)
+        return await self._behind.acquire(claim, seconds_max=seconds_max / 2)
+
+    async def renew(self, holding: Holding, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+        check_renewal(self._territory, self._caller, self._acts(holding.service), holding)
+        return await self._behind.renew(holding, seconds_max=seconds_max)
+
+    async def release(self, holding: Holding, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        state = await self._behind.read(holding.service, seconds_max=seconds_max / 2)
+        check_release(self._territory, self._caller, self._acts(holding.service), holding, state)
+        await self._behind.release(holding, reason, time, seconds_max=seconds_max / 2)
+
+    async def report(self, report: Report, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        acts = self._acts(report.service) if isinstance(report, Intent) else Acts()
+        check_report(self._territory, self._caller, acts, report)
+        await self._behind.report(report, seconds_max=seconds_max)
+
+    async def withdraw(self, intent: Intent, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        check_report(self._territory, self._caller, self._acts(intent.service), intent)
+        await self._behind.withdraw(intent, seconds_max=seconds_max)
+
+    def watch(self, seen: State, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
+        self._check(seen.service, "watch")
+        return self._behind.watch(seen, seconds_max=min(seconds_max, WATCH_SECONDS_MAX))
+
+    def _check(self, service: str, verb: str) -> None:
+        check(self._territory, service, self._caller, self._acts(service), verb)

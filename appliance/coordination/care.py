@@ -1,0 +1,86 @@
+"""What a voter's agent does for the voter beside it: see who leads, hand the lead over, take a snapshot. On etcd 3.5.
+
+The lead is kept at the standby of the whole territory, where the power and the line are best: a town hall that dies
+then never takes the leader along, which would cost its services an election and their leases a second life. Only the
+voter that leads can hand over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+
+from appliance.coordination import answers
+from appliance.coordination.gateway import Gateway, Voter, total
+from appliance.coordination.port import CALL_SECONDS_MAX
+from appliance.errors import IntegrityError
+
+STATUS, MEMBERS = "/v3/maintenance/status", "/v3/cluster/member/list"
+TRANSFER, SNAPSHOT = "/v3/maintenance/transfer-leadership", "/v3/maintenance/snapshot"
+QUIET_SECONDS_MAX = 10.0
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a voter stands: its number, the leader's (0: it knows none), and the bytes of its file."""
+
+    member: int
+    leader: int
+    size_bytes: int
+    revision: int
+
+
+def heir(standing: Standing, members: Mapping[str, int], preferred: str) -> int:
+    """The member to whom this voter hands the lead over; 0 when it does not lead or `preferred` does, or is unknown."""
+    wanted = members.get(preferred, 0)
+    return wanted if standing.leader == standing.member != wanted else 0
+
+
+class Care:
+    """Of the one `voter` beside this agent; use it within one event loop and close it."""
+
+    def __init__(self, voter: Voter, tls: ssl.SSLContext | None = None) -> None:
+        self._gateway = Gateway((voter,), tls, needs_leader=False)
+
+    async def close(self) -> None:
+        await self._gateway.close()
+
+    async def standing(self, *, seconds_max: float = CALL_SECONDS_MAX) -> Standing:
+        """How the voter stands, told by itself: it may be cut off from all others."""
+        async with total(seconds_max):
+            answer = await self._gateway.ask(STATUS, {})
+        return Standing(
+            answers.number(answers.part(answer, "header"), "member_id"),
+            answers.number(answer, "leader"),
+            answers.number(answer, "dbSize"),
+            answers.revision(answer),
+        )
+
+    async def members(self, *, seconds_max: float = CALL_SECONDS_MAX) -> Mapping[str, int]:
+        """The number of each voter by its name, as this one knows them."""
+        async with total(seconds_max):
+            answer = await self._gateway.ask(MEMBERS, {})
+        return {str(each.get("name", "")): answers.number(each, "ID") for each in answers.items(answer, "members")}
+
+    async def hand_over(self, member: int, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        """Let `member` lead; only when this voter does."""
+        async with total(seconds_max):
+            await self._gateway.ask(TRANSFER, {"targetID": str(member)})
+
+    async def snapshot(self) -> AsyncGenerator[bytes]:
+        """The voter's file in pieces, as `etcdutl snapshot restore` takes it, however long whoever keeps them takes.
+
+        Raise IntegrityError at its end when the hash that etcd appends does not hold: nothing of it is good then.
+        """
+        digest, last = hashlib.sha256(), b""
+        async for line in self._gateway.stream(SNAPSHOT, {}, quiet_seconds_max=QUIET_SECONDS_MAX):
+            last += answers.raw(line, "blob")
+            digest.update(last[:-DIGEST_BYTES])
+            yield last[:-DIGEST_BYTES]
+            last = last[-DIGEST_BYTES:]
+        yield last
+        if digest.digest() != last:
+            raise IntegrityError("the snapshot of the voter's store is cut short.", remedy="It is taken again.")

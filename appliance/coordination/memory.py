@@ -1,0 +1,299 @@
+"""The port in memory and in simulated time, for tests and for histories of failover that are played by the thousand.
+
+It does what etcd does where that matters: no lease ends without a majority, and all begin anew when one is back; a
+watch without one says so; a node that is cut off hears nothing, and one whose answers are lost has asked all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from appliance.clock import SimulatedClock
+from appliance.coordination import rules
+from appliance.coordination.port import (
+    CALL_SECONDS_MAX,
+    WATCH_SECONDS_MAX,
+    Alive,
+    Claim,
+    Ended,
+    Event,
+    Holder,
+    Holding,
+    Intent,
+    Lost,
+    Moved,
+    NoLeader,
+    Owner,
+    Report,
+    State,
+)
+from appliance.errors import Unreachable
+
+
+class Line(Enum):
+    """What becomes of a node's calls."""
+
+    GOOD = "good"
+    CUT = "cut"
+    ANSWERS_LOST = "answers lost"
+
+
+@dataclass
+class _Lease:
+    ttl_seconds: int
+    ends: float
+    drops: list[Callable[[], None]] = field(default_factory=list)
+    """What its end removes."""
+
+
+class Store:
+    """What a majority of the voters agrees on; every node's `Memory` shares one. Nothing in it waits."""
+
+    def __init__(self, clock: SimulatedClock) -> None:
+        self.clock = clock
+        self.has_majority = True
+        self.revision = 1
+        self._states: dict[str, State] = {}
+        self._history: dict[str, list[Moved]] = {}
+        self._alive: dict[str, Alive] = {}
+        self._leases: dict[int, _Lease] = {}
+        self._log: list[State] = []
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; leases that end meanwhile end in their order."""
+        self.clock.advance(seconds)
+        self._lapse()
+        self.wake()
+
+    def lose_majority(self) -> None:
+        self._lapse()
+        self.has_majority = False
+        self.wake()
+
+    def regain_majority(self) -> None:
+        """The new leader renews every lease, as it cannot know who was heard meanwhile."""
+        self.has_majority = True
+        for lease in self._leases.values():
+            lease.ends = self.clock.boottime() + lease.ttl_seconds
+        self.wake()
+
+    def read(self, service: str) -> State:
+        self._lapse()
+        return replace(self._states.get(service, State(service, 0)), revision=self.revision)
+
+    def history(self, service: str) -> tuple[Moved, ...]:
+        return tuple(reversed(self._history.get(service, [])))
+
+    def alive(self) -> tuple[Alive, ...]:
+        self._lapse()
+        return tuple(self._alive[name] for name in sorted(self._alive))
+
+    def acquire(self, claim: Claim) -> Holding:
+        state, sent = self.read(claim.service), self.clock.boottime()
+        if claim.resumes and not rules.may_resume(state, claim):
+            raise rules.taken(state)
+        lease = self._grant(claim.lease, claim.ttl_seconds)
+        if state.owned != claim.seen or (state.holder.revision if state.holder else 0) != claim.ousts:
+            if holding := rules.held_already(state, claim, lease.ttl_seconds, sent):
+                return holding
+            raise rules.taken(state)
+        revision = self.revision + 1
+        owner = state.owner
+        if not claim.resumes:
+            owner = Owner(claim.node, claim.reason, claim.time, False, revision)
+            self._note(claim.service, owner, claim.seen)
+        holder = Holder(claim.node, claim.boot_id, claim.lease, revision)
+        self._change(replace(state, owner=owner, holder=holder))
+        lease.drops.append(lambda: self._drop_holder(claim.service, holder))
+        assert owner is not None
+        return Holding(claim.service, claim.node, claim.lease, owner.revision, revision, lease.ttl_seconds, sent)
+
+    def renew(self, holding: Holding) -> Holding:
+        sent = self.clock.boottime()
+        state = self.read(holding.service)
+        lease = self._beat(holding.lease)
+        if lease is None:
+            raise Lost(f"the lease on {holding.service} has ended.")
+        if not rules.is_held(state, holding):
+            raise rules.lost(state)
+        return replace(holding, ttl_seconds=lease.ttl_seconds, sent=sent)
+
+    def release(self, holding: Holding, reason: str, time: str) -> None:
+        state = self.read(holding.service)
+        if not rules.is_held(state, holding):
+            if rules.is_released(state, holding):
+                return
+            raise rules.lost(state)
+        owner = Owner(holding.node, reason, time, True, self.revision + 1)
+        self._note(holding.service, owner, holding.revision)
+        self._change(replace(state, owner=owner, holder=None))
+
+    def report(self, report: Report) -> None:
+        self._lapse()
+        if self._beat(report.lease):
+            return
+        if isinstance(report, Alive):
+            self._grant(report.lease, report.ttl_seconds).drops.append(lambda: self._drop_alive(report))
+            self._alive[report.node] = report
+            self.revision += 1
+            return
+        state = self.read(report.service)
+        if state.intent:
+            raise rules.intended_already(state)
+        self._grant(report.lease, report.ttl_seconds).drops.append(lambda: self._drop_intent(report))
+        self._change(replace(state, intent=report))
+
+    def withdraw(self, intent: Intent) -> None:
+        self._lapse()
+        self._end(intent.lease)
+
+    def since(self, seen: State) -> list[State]:
+        """The states of a service after `seen`, in their order."""
+        self._lapse()
+        return [state for state in self._log if state.service == seen.service and state.revision > seen.revision]
+
+    async def changed(self) -> None:
+        """Wait until something happens: a change, time that passes, a line that is cut or mended."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
+
+    def wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def _grant(self, number: int, ttl_seconds: int) -> _Lease:
+        lease = self._leases.setdefault(number, _Lease(ttl_seconds, 0.0))
+        lease.ends = self.clock.boottime() + lease.ttl_seconds
+        return lease
+
+    def _beat(self, number: int) -> _Lease | None:
+        return self._grant(number, 0) if number in self._leases else None
+
+    def _lapse(self) -> None:
+        if not self.has_majority:
+            return
+        now = self.clock.boottime()
+        for number in sorted(self._leases, key=lambda number: self._leases[number].ends):
+            if self._leases[number].ends <= now:
+                self._end(number)
+
+    def _end(self, number: int) -> None:
+        lease = self._leases.pop(number, None)
+        for drop in lease.drops if lease else ():
+            drop()
+
+    def _drop_holder(self, service: str, holder: Holder) -> None:
+        state = self._states[service]
+        if state.holder == holder:
+            self._change(replace(state, holder=None))
+
+    def _drop_intent(self, intent: Intent) -> None:
+        state = self._states[intent.service]
+        if state.intent == intent:
+            self._change(replace(state, intent=None))
+
+    def _drop_alive(self, alive: Alive) -> None:
+        if self._alive.get(alive.node) == alive:
+            del self._alive[alive.node]
+
+    def _note(self, service: str, owner: Owner, previous: int) -> None:
+        moved = Moved(owner.node, owner.reason, owner.time, owner.released, owner.revision, previous)
+        self._history.setdefault(service, []).append(moved)
+
+    def _change(self, state: State) -> None:
+        self.revision += 1
+        state = replace(state, revision=self.revision)
+        self._states[state.service] = state
+        self._log.append(state)
+        self.wake()
+
+
+class Memory:
+    """One node's access to a `store`; `line` is what becomes of its calls from now on."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._line = Line.GOOD
+
+    @property
+    def line(self) -> Line:
+        return self._line
+
+    @line.setter
+    def line(self, line: Line) -> None:
+        self._line = line
+        self._store.wake()
+
+    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> State:
+        return self._answer(lambda: self._store.read(service))
+
+    async def history(
+        self, service: str, *, entries_max: int = 100, seconds_max: float = CALL_SECONDS_MAX
+    ) -> tuple[Moved, ...]:
+        return self._answer(lambda: self._store.history(service)[:entries_max])
+
+    async def alive(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[Alive, ...]:
+        return self._answer(self._store.alive)
+
+    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+        return self._answer(lambda: self._store.acquire(claim))
+
+    async def renew(self, holding: Holding, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+        return self._answer(lambda: self._store.renew(holding))
+
+    async def release(self, holding: Holding, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        self._answer(lambda: self._store.release(holding, reason, time))
+
+    async def report(self, report: Report, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        self._answer(lambda: self._store.report(report))
+
+    async def withdraw(self, intent: Intent, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        self._answer(lambda: self._store.withdraw(intent))
+
+    async def watch(self, seen: State, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
+        ends = self._store.clock.boottime() + seconds_max
+        is_armed = False
+        while True:
+            # Look at everything anew after each event: much may happen while that is being thought about.
+            if self._line is Line.GOOD and not self._store.has_majority:
+                yield NoLeader("the voters have no majority.")
+                return
+            if self._line is Line.GOOD and not is_armed:
+                is_armed = True
+                yield seen
+            elif self._line is Line.GOOD and (later := self._store.since(seen)):
+                seen = later[0]
+                yield seen
+            elif self._store.clock.boottime() >= ends:
+                yield Ended(f"watched for {seconds_max:.0f} s.")
+                return
+            else:
+                await self._store.changed()
+
+    def _answer[T](self, ask: Callable[[], T]) -> T:
+        if self._line is Line.CUT or not self._store.has_majority:
+            raise Unreachable("no voter can answer.")
+        try:
+            return ask()
+        finally:
+            if self._line is Line.ANSWERS_LOST:
+                raise Unreachable("no voter answered in time.")
+
+
+def at_once[T](call: Coroutine[Any, Any, T]) -> T:
+    """The result of a call of `Memory`, of which only `watch` ever waits: for simulators, which have no event loop."""
+    try:
+        call.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    call.close()
+    raise AssertionError("this call waits for something")

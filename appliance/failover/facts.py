@@ -1,0 +1,186 @@
+"""What one look means under a policy at a moment: the words in which the rows of the table are written. Pure.
+
+The invariant that all of it serves: at most one node writes a service, but for a home that goes on alone by policy.
+Whoever is bound to a lease therefore takes itself for deposed as soon as it cannot prove the contrary, and a newer
+epoch is believed from wherever it is shown, since none can be shown that was not signed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from appliance.failover.model import Action, Policy, Record, Seen, Standing
+from appliance.failover.timers import Timers
+
+
+@dataclass(frozen=True)
+class Facts:
+    standing: Standing
+    seen: Seen
+    policy: Policy
+    timers: Timers
+    now: float
+
+    @cached_property
+    def mine(self) -> int:
+        """The newest epoch that this node has, granted or just taken."""
+        proof = self.seen.proof
+        return max(self.seen.own_epoch, proof.epoch if proof else 0)
+
+    @cached_property
+    def newest(self) -> int:
+        """The newest epoch that anything here, a voter or a peer shows."""
+        record = self.seen.record
+        return max(
+            self.seen.own_epoch, self.seen.known_epoch, self.seen.refused_by_epoch, record.epoch if record else 0
+        )
+
+    @property
+    def superseded(self) -> bool:
+        return self.newest > self.mine
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the newest epoch is not that of a grant here: a lease that was just won does not count."""
+        return self.seen.own_epoch < self.newest_or_mine
+
+    @cached_property
+    def record(self) -> Record | None:
+        """What the voters say at present; None when no majority has answered lately."""
+        record = self.seen.record
+        return record if record is not None and self.now - record.asked <= self.timers.fresh else None
+
+    @property
+    def vacant(self) -> bool:
+        return self.record is not None and not self.record.holder
+
+    @property
+    def held_by_another(self) -> bool:
+        return self.record is not None and self.record.holder not in ("", self.seen.node)
+
+    @property
+    def stray(self) -> bool:
+        """A lease of this node's that it has no proof of: an answer to a takeover or a release was lost."""
+        return self.record is not None and self.record.holder == self.seen.node and self.seen.proof is None
+
+    @property
+    def released(self) -> bool:
+        """Whether the owner let go cleanly: a proof that it writes no more."""
+        return self.record is not None and self.record.released
+
+    @cached_property
+    def deadline(self) -> float:
+        """From when nothing may be written here that is bound to a lease; in the past without a proof."""
+        proof = self.seen.proof
+        return self.timers.demote_at(proof.sent, proof.ttl) if proof else float("-inf")
+
+    @property
+    def proven(self) -> bool:
+        """Whether a renewal of the newest epoch is proven and time is left."""
+        proof = self.seen.proof
+        return proof is not None and proof.epoch == self.newest_or_mine and self.now < self.deadline
+
+    @property
+    def newest_or_mine(self) -> int:
+        return max(self.newest, self.mine)
+
+    @cached_property
+    def alone(self) -> bool:
+        """Whether this node may write for ever without a lease: the home, under its own newest grant, not let go."""
+        return (
+            self.seen.home
+            and self.policy.home_writes_alone
+            and self.seen.own_epoch > 0
+            and not self.outdated
+            and not self.seen.released
+            and not self.seen.wishes.quarantined
+        )
+
+    @property
+    def won(self) -> bool:
+        """A takeover was proven whose grant is not here yet."""
+        return self.proven and self.mine > self.seen.own_epoch
+
+    @property
+    def returnable(self) -> bool:
+        """Whether this node's epoch still stands and nobody else has the lease: the transaction makes sure."""
+        return (
+            self.seen.own_epoch > 0
+            and not self.seen.released
+            and not self.outdated
+            and self.record is not None
+            and not self.held_by_another
+        )
+
+    @property
+    def renewal_failed(self) -> bool:
+        """Whether a renewal was sent after the last proven one and had its time."""
+        sent = self.seen.proof.sent if self.seen.proof else float("-inf")
+        tried = self.seen.last.get(Action.RENEW, float("-inf"))
+        return tried > sent and self.now >= tried + self.timers.request
+
+    @property
+    def renewal_overdue(self) -> bool:
+        sent = self.seen.proof.sent if self.seen.proof else float("-inf")
+        return self.now >= sent + self.timers.renew + 2 * self.timers.request
+
+    def due(self, action: Action, every: float) -> bool:
+        """Whether `action` was last begun `every` seconds ago or more."""
+        return self.now >= self.seen.last.get(action, float("-inf")) + every
+
+    @property
+    def grace_over(self) -> bool:
+        since = max(self.standing.since, self.record.vacant_since if self.record is not None else 0.0)
+        return self.now >= since + self.grace_seconds
+
+    @property
+    def grace_seconds(self) -> float:
+        """How long a vacancy must have been seen: each candidate its turn, who was named before all others, and who
+        let go after all others."""
+        named = self.record.to if self.record is not None and self.record.released else ""
+        if named == self.seen.node:
+            return 0.0
+        wait = self.timers.grace + self.seen.rank * self.timers.rank
+        return wait + self.timers.promote if named or self.seen.released else wait
+
+    @property
+    def cooled(self) -> bool:
+        standing = self.standing
+        return self.now >= standing.failed_at + self.timers.cooldown_seconds(standing.failures) or not standing.failures
+
+    @property
+    def may_write_when_vacant(self) -> bool:
+        """Whether the end of the holder's lease is enough: not for another than the home where the home may go on."""
+        return not self.policy.needs_proof_of_death or self.seen.home or (self.policy.others_write and self.released)
+
+    @property
+    def promoted(self) -> bool:
+        return self.seen.wishes.promote and (self.policy.others_write or self.seen.home)
+
+    @property
+    def fit(self) -> bool:
+        return not self.seen.copy.unfit and self.seen.copy.lag <= self.timers.lag
+
+    @property
+    def handed_to(self) -> str | None:
+        """To whom this holder shall hand over: a name, "" for whoever is next, None when it shall not."""
+        wishes = self.seen.wishes
+        if not self.policy.others_write:
+            return None
+        if wishes.leaving:
+            return ""
+        if wishes.move_to and wishes.move_to != self.seen.node:
+            return wishes.move_to
+        return self.seen.home_name if self._home_may_have_it else None
+
+    @property
+    def _home_may_have_it(self) -> bool:
+        ready = self.seen.home_ready_since
+        return (
+            not self.seen.home
+            and self.seen.wishes.hand_back
+            and not self.seen.wishes.paused
+            and ready is not None
+            and self.now >= ready + self.timers.settle
+        )

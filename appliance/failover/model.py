@@ -1,0 +1,277 @@
+"""What failover reasons about, as values: states, policies, actions, what a node sees of a service, what it remembers.
+
+Every moment is CLOCK_BOOTTIME in seconds of the node that looks: it counts suspended time and no clock setting moves
+it. A deadline counts from when a renewal that was *proven* later was *sent*, since that is the latest moment at which
+the lease can have begun at the voters.
+
+An epoch is the index of a grant (`docs/ARCHITECTURE.md`), which orders the writers of a service; 0 is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Of one service at one node."""
+
+    BOOT = "BOOT"
+    CATCHUP = "CATCHUP"
+    STANDBY = "STANDBY"
+    GRACE = "GRACE"
+    RO_SERVE = "RO_SERVE"
+    PROMOTING = "PROMOTING"
+    ACTIVE = "ACTIVE"
+    SUSPECT = "SUSPECT"
+    DEMOTING = "DEMOTING"
+    RO_ISOLATED = "RO_ISOLATED"
+    ISOLATED_RW = "ISOLATED_RW"
+    FENCED = "FENCED"
+    DIVERGED = "DIVERGED"
+    DRAINING = "DRAINING"
+
+
+DOES: Mapping[State, str] = {
+    State.BOOT: "has just started: nothing is written, the disk is read, the voters are asked",
+    State.CATCHUP: "pulls the newest generation that anybody holds",
+    State.STANDBY: "has a copy that could be served, and watches the holder",
+    State.GRACE: "saw the holder's lease end; makes sure, and waits for its turn",
+    State.RO_SERVE: "serves its dated copy, read-only",
+    State.PROMOTING: "has won the service; proves that it may open it, then opens it",
+    State.ACTIVE: "serves, and renews its lease",
+    State.SUSPECT: "serves, and asks one voter after the other, since a renewal was not proven",
+    State.DEMOTING: "stops: network, programs, files",
+    State.RO_ISOLATED: "is stopped; its own site may read what is here",
+    State.ISOLATED_RW: "is home, and serves its own site alone, for ever if need be",
+    State.FENCED: "was stopped by a peer that knows a newer writer, or by a person",
+    State.DIVERGED: "keeps apart what was written here and nowhere else, and brings it to the present writer",
+    State.DRAINING: "hands over: holds writes, brings everything to the next writer, lets go",
+}
+
+
+class Policy(StrEnum):
+    """As `policy` of a service in territory.yml."""
+
+    LOCAL_FIRST = "local-first"
+    EXCLUSIVE = "exclusive"
+    MIRROR = "mirror"
+
+    @property
+    def home_writes_alone(self) -> bool:
+        """Whether the home goes on writing without a lease: never where another node takes over by itself."""
+        return self is not Policy.EXCLUSIVE
+
+    @property
+    def others_write(self) -> bool:
+        """Whether a node other than the home may ever write it."""
+        return self is not Policy.MIRROR
+
+    @property
+    def needs_proof_of_death(self) -> bool:
+        """Whether the end of the home's lease is not enough for another node to write."""
+        return self is not Policy.EXCLUSIVE
+
+
+class Action(StrEnum):
+    """What the node is asked to do. Each may be asked again while it is under way, and is safe to repeat and to cut."""
+
+    READ = "read"
+    RENEW = "renew"
+    RETURN = "return"
+    TAKE_OVER = "take over"
+    RELEASE = "release"
+    ASK_GRANT = "ask grant"
+    PRESENT = "present"
+    CUT_NETWORK = "cut network"
+    STOP = "stop"
+    SET_READ_ONLY = "set read-only"
+    RESET = "reset"
+    ARM_WATCHDOG = "arm watchdog"
+    START = "start"
+    PROBE = "probe"
+    ADD_ADDRESS = "add address"
+    SERVE_COPY = "serve copy"
+    WITHDRAW_COPY = "withdraw copy"
+    PULL = "pull"
+    HOLD_WRITES = "hold writes"
+    RESUME_WRITES = "resume writes"
+    SYNC = "sync"
+    KEEP_BRANCH = "keep branch"
+    SEND_BRANCH = "send branch"
+    ALARM = "alarm"
+
+
+MEANINGS: Mapping[Action, str] = {
+    Action.READ: "ask a majority of the voters who owns and who holds the service, and keep watching",
+    Action.RENEW: "renew the lease and have a majority prove that service and epoch are still this node's",
+    Action.RETURN: "take the lease again under the epoch that this node has, unless anybody has a newer one",
+    Action.TAKE_OVER: "by one transaction become owner and holder under a new epoch; it decides, whatever was read",
+    Action.RELEASE: "note on the disk that this node let go, forget the proof, then end the lease",
+    Action.ASK_GRANT: "ask the voters' brokers to sign the grant of the epoch, and store it",
+    Action.PRESENT: "show the grant to the peers that store the service; one that takes it refuses all older epochs",
+    Action.CUT_NETWORK: "drop packets at the service's ports, close its connections, remove its address",
+    Action.STOP: "stop the service's programs",
+    Action.SET_READ_ONLY: "make its files read-only",
+    Action.RESET: "reset the machine, since its service would not stop in time",
+    Action.ARM_WATCHDOG: "give the deadline to the watchdog, which stops the service when the agent hangs",
+    Action.START: "continue from the newest generation, make files writable and start the programs, if time is left",
+    Action.PROBE: "ask the service whether it answers",
+    Action.ADD_ADDRESS: "bring the service's address here",
+    Action.SERVE_COPY: "serve the dated copy that is here, read-only",
+    Action.WITHDRAW_COPY: "serve that copy no longer",
+    Action.PULL: "fetch the newest generation that anybody holds",
+    Action.HOLD_WRITES: "let clients wait with what they write",
+    Action.RESUME_WRITES: "let them go on",
+    Action.SYNC: "save, seal and bring everything to the node that will take over, and compare",
+    Action.KEEP_BRANCH: "keep what was written here and nowhere else, as a named branch",
+    Action.SEND_BRANCH: "bring the branch to the present writer, which merges; of what was changed twice it keeps both",
+    Action.ALARM: "tell a person",
+}
+STOPPING = (Action.CUT_NETWORK, Action.STOP, Action.SET_READ_ONLY)
+"""In this order: the network goes first, since the kernel does that at once, whatever the programs are busy with."""
+
+
+class Branch(StrEnum):
+    """What became of writes that the service's present history does not have."""
+
+    NONE = "none"
+    KEPT = "kept"
+    SETTLED = "settled"  # merged, or both sides kept and a person told
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a majority of the voters last said; `asked` is when the question was sent, or the watch last spoke.
+
+    `owner` took the service over under `epoch`; `holder` has a lease that lives, "" when nobody has. `released`: the
+    owner let go cleanly, for `to` when that is a name. `vacant_since`: when this node learned of the present vacancy.
+    """
+
+    asked: float
+    owner: str = ""
+    epoch: int = 0
+    holder: str = ""
+    released: bool = False
+    to: str = ""
+    vacant_since: float = 0.0
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The last renewal that a majority proved: sent at `sent`, for `ttl` seconds as granted, of `epoch`."""
+
+    sent: float
+    ttl: float
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Local:
+    """What runs here. `writer`: the service's programs; `writable`: its files; `held`: clients wait with writes."""
+
+    writer: bool = False
+    writable: bool = False
+    address: bool = False
+    healthy: bool = False
+    held: bool = False
+    copy: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything could still be written here."""
+        return self.writer or self.writable or self.address
+
+    @property
+    def served(self) -> bool:
+        return self.writer and self.writable and self.address and self.healthy
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The copy here: for how long something newer has existed elsewhere, and why it could not be served, if so."""
+
+    lag: float = 0.0
+    unfit: str = ""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What people want, as signed acts and requests that were checked already.
+
+    `promote`: an act in force that names this node and whom it replaces, and was not used yet: each promotes once.
+    `move_to`: the holder shall hand over to that node. `leaving`: this node hands over whatever it holds, to whoever is
+    next, and takes nothing over. `hand_back`: it is night, or somebody clicked.
+    """
+
+    promote: bool = False
+    quarantined: bool = False
+    paused: bool = False
+    move_to: str = ""
+    leaving: bool = False
+    hand_back: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look of the node `node` at one service. Nothing in it is asked for twice within a cycle.
+
+    `rank`: its turn among the home and the standbys, the present owner last. `own_epoch`: of the newest grant here that
+    names this node; `known_epoch`: of the newest grant here or seen anywhere; `refused_by_epoch`: of a newer grant that
+    a storage peer showed when it refused ours. `released`: this node let go of `own_epoch`, and says so on its disk.
+    `lost`: the last renewal was answered by "not yours". `tail`: writes were made here that are in no generation which
+    the present history has; true when unsure. `acknowledged_epoch`: the newest epoch of ours that a storage peer
+    accepted. `deposed_until`: until when whom our takeover deposed may go on by its own clock; kept with the proof.
+    `home_ready_since`: since when the home, another node, is a caught-up standby. `last`: when each action was begun.
+    """
+
+    node: str
+    home: bool
+    rank: int = 0
+    own_epoch: int = 0
+    known_epoch: int = 0
+    refused_by_epoch: int = 0
+    acknowledged_epoch: int = 0
+    released: bool = False
+    lost: bool = False
+    tail: bool = False
+    branch: Branch = Branch.NONE
+    record: Record | None = None
+    proof: Proof | None = None
+    local: Local = Local()
+    copy: Copy = Copy()
+    synced: bool = False
+    deposed_until: float = 0.0
+    home_ready_since: float | None = None
+    home_name: str = ""
+    wishes: Wishes = Wishes()
+    last: Mapping[Action, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the node remembers between two looks: its state, since when, and how often it failed to serve in a row."""
+
+    state: State
+    since: float
+    failures: int = 0
+    failed_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What row `row` of the table says: do `actions` in order, stopping at the first that fails, and be `standing`.
+
+    `deadline`: boot time from which nothing may be written here, looked at again right before each action; None where
+    none applies, and then no watchdog may be tied to a lease. A new epoch must be above `above`. `to`: for whom a
+    release is meant, "" for whoever is next.
+    """
+
+    row: str
+    reason: str
+    actions: tuple[Action, ...]
+    standing: Standing
+    deadline: float | None = None
+    above: int = 0
+    to: str = ""

@@ -1,0 +1,125 @@
+"""Rows of the holder: it proves that it may write, opens, serves, renews, and hands over."""
+
+from __future__ import annotations
+
+from appliance.failover import guards as when
+from appliance.failover.model import STOPPING
+from appliance.failover.model import Action as A
+from appliance.failover.model import State as S
+from appliance.failover.row import Row
+
+ROWS: tuple[Row, ...] = (
+    # PROMOTING: proves, step by step, that it may; then opens.
+    Row(
+        "promoting.failed",
+        (S.PROMOTING,),
+        when.TOO_LONG,
+        (*STOPPING, A.ALARM),
+        S.DEMOTING,
+        "it does not start here; it is tried again after a while, by another unless this is its home",
+        fails=True,
+    ),
+    Row(
+        "active.suspect",
+        (S.ACTIVE,),
+        when.UNPROVEN,
+        (A.RENEW,),
+        S.SUSPECT,
+        "another voter is asked at once",
+    ),
+    Row(
+        "renew",
+        (S.PROMOTING, S.ACTIVE, S.DRAINING),
+        when.RENEWAL_DUE,
+        (A.RENEW,),
+        None,
+        "five tries in a lease",
+    ),
+    Row(
+        "promoting.grant",
+        (S.PROMOTING,),
+        when.NO_GRANT,
+        (A.ASK_GRANT,),
+        None,
+        "peers accept no epoch that a majority of the brokers has not signed",
+    ),
+    Row(
+        "promoting.deposed",
+        (S.PROMOTING,),
+        when.DEPOSED,
+        (),
+        None,
+        "an act does not stop a holder that does not hear of it; its own deadline does",
+    ),
+    Row(
+        "promoting.present",
+        (S.PROMOTING,),
+        when.UNKNOWN_TO_PEERS,
+        (A.PRESENT,),
+        None,
+        "from then on late writes of the former writer are refused, even those in a dead program's buffer",
+    ),
+    Row(
+        "promoting.start",
+        (S.PROMOTING,),
+        when.NOT_STARTED,
+        (A.WITHDRAW_COPY, A.ARM_WATCHDOG, A.START),
+        None,
+        "the watchdog before the service: an agent that hangs here must not leave it running",
+    ),
+    Row("promoting.probe", (S.PROMOTING,), when.SICK, (A.PROBE,), None, "clients come when it answers"),
+    Row("promoting.address", (S.PROMOTING,), when.NO_ADDRESS, (A.ADD_ADDRESS,), None, "clients come now"),
+    Row("promoting.served", (S.PROMOTING,), when.ALWAYS, (), S.ACTIVE, "it is served here"),
+    # ACTIVE: serves and renews.
+    Row(
+        "active.down",
+        (S.ACTIVE,),
+        when.NOT_SERVED,
+        (),
+        S.PROMOTING,
+        "it is started again here, and given away if that fails for T_prom",
+    ),
+    Row(
+        "active.hand-over",
+        (S.ACTIVE,),
+        when.HANDED & when.RESTED,
+        (A.HOLD_WRITES,),
+        S.DRAINING,
+        "a person moves it, the node is leaving, or its home has been ready for long enough",
+    ),
+    Row("active.held", (S.ACTIVE,), when.HELD, (A.RESUME_WRITES,), None, "no handover is under way"),
+    Row("active.stay", (S.ACTIVE,), when.ALWAYS, (), None, "it is served here"),
+    # SUSPECT: serves, and asks every other voter.
+    Row("suspect.proven", (S.SUSPECT,), when.PROVEN_SINCE, (), S.ACTIVE, "one voter or line was slow"),
+    Row("suspect.retry", (S.SUSPECT,), when.RETRY_DUE, (A.RENEW,), None, "each try goes to another voter"),
+    Row("suspect.stay", (S.SUSPECT,), when.ALWAYS, (), None, "the answer is on its way, the deadline ahead"),
+    # DRAINING: hands over, and loses nothing.
+    Row(
+        "draining.cancelled",
+        (S.DRAINING,),
+        when.NOT_HANDED,
+        (A.RESUME_WRITES,),
+        S.ACTIVE,
+        "whoever asked took it back",
+    ),
+    Row(
+        "draining.failed",
+        (S.DRAINING,),
+        when.DRAINED_TOO_LONG,
+        (A.RESUME_WRITES, A.ALARM),
+        S.ACTIVE,
+        "clients have waited long enough; it is tried again after a while",
+        fails=True,
+    ),
+    Row("draining.hold", (S.DRAINING,), when.NOT_HELD, (A.HOLD_WRITES,), None, "nothing new after the last sync"),
+    Row("draining.sync", (S.DRAINING,), when.NOT_SYNCED, (A.SYNC,), None, "a planned move loses nothing"),
+    Row("draining.stop", (S.DRAINING,), when.OPEN, STOPPING, None, "it is closed here before another may open it"),
+    Row(
+        "draining.release",
+        (S.DRAINING,),
+        when.ALWAYS,
+        (A.RELEASE,),
+        S.STANDBY,
+        "a clean release proves all others safe",
+    ),
+)

@@ -1,0 +1,59 @@
+"""The table of transitions: in each state the first row that holds says what is done, what comes next, and why.
+
+The invariant: at most one node writes a service, but for a home that goes on alone by policy. So in every state the
+rows that stop come before those that serve; whoever stops passes through DEMOTING or FENCED, which end only when
+nothing can be written any more; nobody starts to write but in PROMOTING and ISOLATED_RW; and a takeover is decided by
+the voters' transaction, never by what was read.
+
+`decide` is pure: what a node sees, the policy, the timers and the moment are arguments. The simulator calls it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from appliance.failover import serving, stopping, waiting
+from appliance.failover.facts import Facts
+from appliance.failover.model import Decision, Policy, Seen, Standing, State
+from appliance.failover.row import Row
+from appliance.failover.timers import FORGIVEN_AFTER, Timers
+
+TABLE: tuple[Row, ...] = (*stopping.ROWS, *waiting.ROWS, *serving.ROWS)
+_ROWS_OF = {state: tuple(row for row in TABLE if state in row.states) for state in State}
+
+
+def decide(standing: Standing, seen: Seen, policy: Policy, timers: Timers, now: float) -> Decision:
+    """What the table says to a node in `standing` that sees `seen` at `now`, CLOCK_BOOTTIME in seconds."""
+    return decide_by(_ROWS_OF[standing.state], standing, seen, policy, timers, now)
+
+
+def decide_by(
+    table: Sequence[Row], standing: Standing, seen: Seen, policy: Policy, timers: Timers, now: float
+) -> Decision:
+    """The same by another table: tests break rows to show that whoever judges histories finds it."""
+    it = Facts(standing, seen, policy, timers, now)
+    row = next(row for row in table if standing.state in row.states and row.guard.holds(it))
+    return Decision(
+        row=row.id,
+        reason=f"{row.when}: {row.why}",
+        actions=row.actions,
+        standing=_after(row, standing, now),
+        deadline=None if it.alone else it.deadline,
+        above=it.newest_or_mine,
+        to=it.handed_to or "",
+    )
+
+
+def rows_of(state: State) -> tuple[Row, ...]:
+    """The rows that count in `state`, in the order in which they are tried."""
+    return _ROWS_OF[state]
+
+
+def _after(row: Row, standing: Standing, now: float) -> Standing:
+    if row.fails:
+        again = standing.failures and now - standing.failed_at < FORGIVEN_AFTER
+        standing = replace(standing, failures=standing.failures + 1 if again else 1, failed_at=now)
+    if row.next is None or row.next is standing.state:
+        return standing
+    return replace(standing, state=row.next, since=now)

@@ -1,0 +1,120 @@
+"""Which nodes vote on who holds a service: a pure function of the territory, by the same search that places copies.
+
+Invariant: no two voters share a failure domain, so an event that takes one zone takes one vote. Five survive the loss
+of two; three, where the zones do not give five, the loss of one; without three nothing is taken over by itself. Seven
+would survive a third loss, at a price for every decision.
+
+Voters that were named in `territory.yml` stay as they are: to change one is a work of its own at a cluster that runs.
+Otherwise a plan proposes them. In order of weight: who votes already; the standby of the whole territory, where the
+leader is kept; who can be called, since two nodes behind carriers' NAT talk through a relay only; lines that are not
+metered; fewer tolerated zones shared; fewer zones with which the node may fall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from appliance.territory.choice import extend
+from appliance.territory.domains import first_conflict, shared_zones
+from appliance.territory.model import Territory
+from appliance.territory.reasons import Reason
+from appliance.territory.survival import losses
+
+VOTER, STANDBY = "voter", "standby"
+COUNTS = (5, 3)
+
+
+@dataclass(frozen=True)
+class Voters:
+    """`nodes`, where the leader is kept first; none when there are too few. One reason for each node of the territory.
+
+    `named`: the territory names them; otherwise this is a proposal. `lost_by`: events that take the majority.
+    """
+
+    nodes: tuple[str, ...]
+    named: bool
+    reasons: tuple[Reason, ...]
+    lost_by: tuple[str, ...] = ()
+
+    @property
+    def losses_survived(self) -> int:
+        return max(0, (len(self.nodes) - 1) // 2)
+
+
+def voters(territory: Territory, previous: Collection[str] = ()) -> Voters:
+    """The voters of `territory`, `previous` being those of the last plan."""
+    named = [node.name for node in territory.nodes.values() if VOTER in node.roles]
+
+    def order(node: str, chosen: tuple[str, ...]) -> tuple[float | str, ...]:
+        return _rank(territory, node, chosen, previous)
+
+    if named:
+        nodes = tuple(sorted(named, key=lambda node: order(node, ())))
+    else:
+        most = extend(territory, (), list(territory.nodes), max(COUNTS), order)
+        nodes = most[: next((count for count in COUNTS if count <= len(most)), 0)]
+    reasons = tuple(_reason(territory, node, nodes, previous) for node in (*nodes, *_others(territory, nodes)))
+    return Voters(nodes, bool(named), reasons, _lost_by(territory, nodes))
+
+
+def majority(count: int) -> int:
+    """How many of `count` voters decide."""
+    return count // 2 + 1
+
+
+def _rank(
+    territory: Territory, node: str, chosen: tuple[str, ...], previous: Collection[str]
+) -> tuple[float | str, ...]:
+    """The sort key of a candidate beside those `chosen`, the best first."""
+    found = territory.nodes[node]
+    near = sum(len(shared_zones(territory, node, other, tolerated=True)) for other in chosen)
+    return (
+        node not in previous,
+        STANDBY not in found.roles,
+        _is_hidden(territory, node),
+        territory.links[found.uplink].metered,
+        near,
+        sum(not territory.zones[zone].tolerated for zone in territory.zones_of(node)),
+        node,
+    )
+
+
+def _is_hidden(territory: Territory, node: str) -> bool:
+    return bool(territory.nodes[node].mesh) and not territory.nodes[node].mesh_port
+
+
+def _others(territory: Territory, nodes: tuple[str, ...]) -> list[str]:
+    return sorted(set(territory.nodes) - set(nodes))
+
+
+def _reason(territory: Territory, node: str, nodes: tuple[str, ...], previous: Collection[str]) -> Reason:
+    if node in nodes:
+        return Reason(node, True, _why_voter(territory, node, previous))
+    if not nodes:
+        return Reason(node, False, f"would need {min(COUNTS) - 1} others in failure domains of their own")
+    conflict = first_conflict(territory, node, nodes)
+    return Reason(node, False, conflict or f"is not needed: {len(nodes)} vote")
+
+
+def _why_voter(territory: Territory, node: str, previous: Collection[str]) -> str:
+    found = territory.nodes[node]
+    if VOTER in found.roles:
+        return "is named a voter"
+    if node in previous:
+        return "votes already"
+    if STANDBY in found.roles:
+        return "is the standby, where the leader is kept"
+    return "shares no failure domain with another voter"
+
+
+def _lost_by(territory: Territory, nodes: tuple[str, ...]) -> tuple[str, ...]:
+    """The events that leave too few voters; the loss of everything is none that anybody asks about."""
+    needed = majority(len(nodes))
+    return tuple(
+        loss.event
+        for loss in losses(territory)
+        if nodes
+        and loss.kind not in ("territory", "control")
+        and len(loss.nodes.intersection(nodes)) > len(nodes) - needed
+    )

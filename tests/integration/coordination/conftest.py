@@ -1,0 +1,68 @@
+"""Tests here may be coroutines; each runs in an event loop of its own, and all versions of the port pass it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.lab.processes.etcd import EtcdProcesses
+from tests.integration.coordination.worlds import (
+    HEARTBEAT_MILLISECONDS,
+    InMemory,
+    RealEtcd,
+    ThroughBroker,
+    World,
+)
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as made:
+        yield made
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    given = {name: pyfuncitem.funcargs[name] for name in names}
+    pyfuncitem.funcargs["runner"].run(pyfuncitem.obj(**given))
+    return True
+
+
+@pytest.fixture(scope="session")
+def one_voter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdProcesses]:
+    """An etcd of one member that all tests share: each has services of its own."""
+    folder = tmp_path_factory.mktemp("etcd")
+    with EtcdProcesses(folder, heartbeat_milliseconds=HEARTBEAT_MILLISECONDS) as made:
+        yield made
+
+
+@pytest.fixture(params=["memory", "broker", "etcd"])
+def world(request: pytest.FixtureRequest, runner: asyncio.Runner) -> Iterator[World]:
+    """A store that answers, as long as the test lets it."""
+    processes = request.getfixturevalue("one_voter") if request.param == "etcd" else None
+    made: World = RealEtcd(processes) if processes else _simulated(request.param)
+    yield made
+    runner.run(made.close())
+
+
+@pytest.fixture(params=["memory", "broker", "etcd"])
+def own_world(request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path: Path) -> Iterator[World]:
+    """A store of this test alone, of three voters, that may lose its majority."""
+    if request.param != "etcd":
+        yield _simulated(request.param)
+        return
+    with EtcdProcesses(tmp_path, count=3, heartbeat_milliseconds=HEARTBEAT_MILLISECONDS) as processes:
+        made = RealEtcd(processes)
+        yield made
+        runner.run(made.close())
+
+
+def _simulated(name: str) -> World:
+    return ThroughBroker() if name == "broker" else InMemory()

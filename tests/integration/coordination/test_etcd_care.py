@@ -1,0 +1,160 @@
+"""The life of the voters: who leads, and a store that comes back from a snapshot without going back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.clock import SystemClock
+from appliance.coordination.argv import REVISION_BUMP, restore_argv
+from appliance.coordination.care import Care, Standing, heir
+from appliance.coordination.etcd import Etcd
+from appliance.coordination.port import Ended, Lost, State
+from appliance.errors import IntegrityError, Unreachable
+from appliance.host.command import run
+from appliance.lab.processes.etcd import EtcdProcess, EtcdProcesses
+from tests.integration.coordination.test_etcd_answers import listening, saying
+from tests.integration.coordination.worlds import (
+    HEARTBEAT_MILLISECONDS,
+    LATE_SECONDS_MAX,
+    TIME,
+    RealEtcd,
+    claim,
+    held,
+    new_service,
+)
+
+pytestmark = pytest.mark.usefixtures("runner")
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[EtcdProcesses]:
+    with EtcdProcesses(tmp_path / "etcd", count=3, heartbeat_milliseconds=HEARTBEAT_MILLISECONDS) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def caring(processes: EtcdProcesses) -> AsyncIterator[list[Care]]:
+    cares = [Care(voter) for voter in processes.addresses]
+    try:
+        yield cares
+    finally:
+        for care in cares:
+            await care.close()
+
+
+async def leader_of(cares: list[Care]) -> tuple[Care, Standing]:
+    """Who leads, as soon as it says so itself."""
+    async with asyncio.timeout(LATE_SECONDS_MAX):
+        while True:
+            for care in cares:
+                with contextlib.suppress(Unreachable):
+                    standing = await care.standing()
+                    if standing.member == standing.leader:
+                        return care, standing
+            await asyncio.sleep(0)
+
+
+async def test_the_lead_goes_to_whom_it_is_kept_at_and_no_lease_ends(three: EtcdProcesses) -> None:
+    world = RealEtcd(three)
+    holding = await held(world, new_service())
+    async with caring(three) as cares:
+        members = await cares[0].members()
+        assert set(members) == {"voter-0", "voter-1", "voter-2"}
+        for name in ("voter-2", "voter-0", "voter-1"):
+            leader, standing = await leader_of(cares)
+            if wanted := heir(standing, members, name):
+                await leader.hand_over(wanted)
+            assert (await leader_of(cares))[1].member == members[name]
+            holding = await world.at("commune-a").renew(holding)
+    await world.close()
+
+
+@pytest.mark.parametrize(
+    ("leader", "member", "preferred", "expected"),
+    [
+        (1, 1, "hermitage", 2),
+        (2, 2, "hermitage", 0),
+        (1, 3, "hermitage", 0),
+        (0, 3, "hermitage", 0),
+        (1, 1, "nobody", 0),
+    ],
+)
+def test_only_who_leads_hands_over_and_only_to_a_member(
+    leader: int, member: int, preferred: str, expected: int
+) -> None:
+    assert heir(Standing(member, leader, 0, 1), {"commune-a": 1, "hermitage": 2}, preferred) == expected
+
+
+async def test_a_voter_that_is_alone_says_how_it_stands(three: EtcdProcesses) -> None:
+    for voter in three.voters[1:]:
+        voter.kill()
+    async with caring(three) as cares:
+        async with asyncio.timeout(LATE_SECONDS_MAX):
+            while (await cares[0].standing()).leader:
+                await asyncio.sleep(0)
+        standing = await cares[0].standing()
+        assert standing.member == (await cares[0].members())["voter-0"]
+        assert standing.size_bytes
+
+
+async def test_a_store_restored_from_a_snapshot_never_goes_back(three: EtcdProcesses, tmp_path: Path) -> None:
+    world = RealEtcd(three)
+    other, service = new_service(), new_service()
+    before = await held(world, other)
+    first = await held(world, service)
+    file = tmp_path / "snapshot"
+    async with caring(three) as cares:
+        with file.open("wb") as snapshot:
+            async for piece in cares[0].snapshot():
+                snapshot.write(piece)
+    # After the snapshot the service goes to another; then all voters lose their disks.
+    await world.at("commune-a").release(first, "flood", TIME)
+    released = await world.at("commune-b").read(service)
+    forgotten = await world.at("commune-b").acquire(claim(service, "commune-b", seen=released.owned, ttl=60))
+    await world.close()
+    for voter in three.voters:
+        voter.kill()
+        voter.member.data.rename(voter.member.data.with_suffix(".lost"))
+        restore(voter, file)
+        voter.start()
+    restored = Etcd(three.addresses, SystemClock())
+    state = await read_when_ready(restored, service)
+    assert state.revision > REVISION_BUMP
+    assert state.owned == first.revision, "the store knows what it knew"
+    with pytest.raises(Lost):
+        await restored.renew(forgotten)
+    assert (await restored.renew(before)).revision == before.revision, "what did not change goes on"
+    assert [event async for event in restored.watch(released)][-1] == Ended(
+        "the store has forgotten what followed the revision that was seen."
+    )
+    await restored.release(before, "moved", TIME)
+    owned = (await restored.read(other)).owned
+    new = await restored.acquire(claim(other, "commune-b", seen=owned))
+    assert new.revision > REVISION_BUMP > forgotten.revision
+    await restored.close()
+
+
+async def test_a_snapshot_that_is_cut_short_is_none() -> None:
+    whole = b'{"result":{"blob":"' + b"QUFB" * 40 + b'"}}\n'
+    async with listening(saying(whole)) as voter:
+        care = Care(voter)
+        with pytest.raises(IntegrityError, match="cut short"):
+            _ = [piece async for piece in care.snapshot()]
+        await care.close()
+
+
+def restore(voter: EtcdProcess, snapshot: Path) -> None:
+    run(restore_argv(voter.member, snapshot), timeout_seconds=60, check=True)
+
+
+async def read_when_ready(client: Etcd, service: str) -> State:
+    async with asyncio.timeout(LATE_SECONDS_MAX):
+        while True:
+            with contextlib.suppress(Unreachable):
+                return await client.read(service)
+            await asyncio.sleep(0)

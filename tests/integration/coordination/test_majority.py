@@ -1,0 +1,109 @@
+"""Voters that are lost: no lease ends, nobody takes over, a watch says so, and all goes on when they are back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from appliance.coordination.port import Holding, Lost, NoLeader, State
+from appliance.errors import Unreachable
+from tests.integration.coordination.worlds import (
+    LATE_SECONDS_MAX,
+    TTL,
+    RealEtcd,
+    World,
+    claim,
+    held,
+    new_service,
+    next_state,
+)
+
+pytestmark = pytest.mark.usefixtures("runner")
+
+
+async def proven(world: World, holding: Holding) -> Holding:
+    """`holding` renewed as soon as the voters answer."""
+    async with asyncio.timeout(LATE_SECONDS_MAX):
+        while True:
+            try:
+                return await world.at(holding.node).renew(holding, seconds_max=2.0)
+            except Unreachable:
+                await asyncio.sleep(0)
+
+
+async def test_without_a_majority_everything_is_unknown_and_with_it_all_is_as_before(own_world: World) -> None:
+    service = new_service()
+    holding = await own_world.at("commune-a").acquire(claim(service))
+    events = own_world.at("commune-b").watch(seen := await own_world.at("commune-b").read(service))
+    assert await next_state(events) == seen
+    await own_world.lose_majority()
+    for call in (
+        own_world.at("commune-a").renew(holding, seconds_max=1.0),
+        own_world.at("commune-b").read(service, seconds_max=1.0),
+        own_world.at("commune-b").acquire(claim(service, "commune-b", seen=holding.revision), seconds_max=1.0),
+    ):
+        with pytest.raises(Unreachable):
+            await call
+    await own_world.pass_time(3 * TTL)
+    async with asyncio.timeout(LATE_SECONDS_MAX):
+        last = [event async for event in events if not isinstance(event, State)]
+    assert [type(event) for event in last] == [NoLeader], "silence would be no news"
+    await own_world.regain_majority()
+    # A renewal, and no failover: nobody could have taken what could not be given.
+    renewed = await proven(own_world, holding)
+    assert (renewed.revision, renewed.since) == (holding.revision, holding.since)
+    assert renewed.sent >= holding.sent
+    assert len(await own_world.at("commune-b").history(service)) == 1
+
+
+async def test_a_lease_that_nobody_renews_ends_only_once_there_is_a_majority(own_world: World) -> None:
+    service = new_service()
+    holding = await own_world.at("commune-a").acquire(claim(service))
+    await own_world.lose_majority()
+    await own_world.pass_time(3 * TTL)
+    await own_world.regain_majority()
+    async with asyncio.timeout(LATE_SECONDS_MAX):
+        while True:
+            try:
+                seen = await own_world.at("commune-b").read(service)
+                break
+            except Unreachable:
+                await asyncio.sleep(0)
+    assert seen.holder is not None, "the new leader lets every lease begin anew"
+    gone = await own_world.wait_gone("commune-b", service, seen)
+    await own_world.at("commune-b").acquire(claim(service, "commune-b", seen=gone.owned))
+    with pytest.raises(Lost):
+        await own_world.at("commune-a").renew(holding)
+
+
+async def test_one_voter_of_three_may_freeze_or_die(own_world: World) -> None:
+    if not isinstance(own_world, RealEtcd):
+        pytest.skip("only etcd has voters to lose")
+    service = new_service()
+    holding = await held(own_world, service)
+    for voter in own_world.processes.voters:
+        voter.freeze()
+        holding = await proven(own_world, holding)
+        voter.thaw()
+        holding = await proven(own_world, holding)
+    for voter in own_world.processes.voters:
+        voter.kill()
+        holding = await proven(own_world, holding)
+        voter.start()
+        holding = await proven(own_world, holding)
+    assert (await own_world.at("commune-b").read(service)).owned == holding.revision
+
+
+async def test_a_restart_of_all_voters_forgets_nothing(own_world: World) -> None:
+    if not isinstance(own_world, RealEtcd):
+        pytest.skip("only etcd has a disk")
+    service = new_service()
+    holding = await held(own_world, service)
+    for voter in own_world.processes.voters:
+        voter.kill()
+    for voter in own_world.processes.voters:
+        voter.start()
+    assert (await proven(own_world, holding)).revision == holding.revision
+    second = await held(own_world, new_service())
+    assert second.revision > holding.revision, "revisions never go back"
