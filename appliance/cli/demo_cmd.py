@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.output import table
 from appliance.errors import INTERRUPTED, ApplianceError
 from appliance.lab.demo.interruption import interrupted_once
 from appliance.lab.demo.kept import how_to_play
 from appliance.lab.demo.play import play, play_steps
 from appliance.lab.story import UNUSABLE_INPUT
 
-FOLDER = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, readable=False)  # the demo says itself what it may not read, and ends with 3
+HEADINGS = ("STEP", "VERDICT", "SECONDS")
 
 
 @click.command()
@@ -40,6 +42,7 @@ def demo(data: Path | None, keep: bool, work: Path, prepared: Path | None, gener
             left = f"\n{kept}" if kept else " What it had started is ended, what it had made is removed."
             click.echo(f"appliance: the demo was interrupted.{left}", err=True)
         return INTERRUPTED
+    click.echo(f"\n{table(HEADINGS, [(step.name, step.verdict, round(step.seconds, 1)) for step in story.steps])}")
     click.echo(f"\n{story.verdict}. Report: {story.report}, page: {story.report.with_suffix('.html')}")
     if keep:
         click.echo(f"\n{how_to_play(work)}", nl=False)

@@ -78,6 +78,7 @@ def _corpus_planned(folder: Path, size: str, files: int, seed: int, ratio: str |
 @click.option("--files", type=click.IntRange(100), help="How many documents, 20,000 by default.")
 @click.option("--quick", is_flag=True, help="Tiny: shows that it runs; the figures mean nothing and stay in build/.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Where the result goes: docs/results.")
+@click.option("--note", "notes", metavar="TEXT", multiple=True, help="What else the machine does; in the result.")
 @click.option("--work", metavar="DIR", type=click.Path(path_type=Path), default="build/bench", show_default=True)
 def bench(
     rows: str | None,
@@ -86,6 +87,7 @@ def bench(
     files: int | None,
     quick: bool,
     out: Path | None,
+    notes: tuple[str, ...],
     work: Path,
 ) -> int | None:
     """Measure our figures against borg and borgmatic on this machine, in turns, with every fsync and check on.
@@ -102,7 +104,7 @@ def bench(
     names = chosen([name for name in (rows or "").split(",") if name])
     command = " ".join(("appliance", *sys.argv[1:]))
     folder = out or (work.with_name("bench-results") if quick else Path("docs/results"))
-    result = measure(work, how, names, command=command, now=time.time(), say=say)
+    result = replace(measure(work, how, names, command=command, now=time.time(), say=say), noted=notes)
     page = write(folder, result)
     emit(values(result), render(result))
     say(f"Written: {page} and {page.with_suffix('.json').name}")

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -80,12 +80,15 @@ class Difference:
         return f"{self.path}: {self.what} was {self.before}, is {self.after}"
 
 
-def take(root: Path, as_root: bool) -> Record:
-    """Record everything at and below `root`, symlinks not followed. `as_root` adds what only root sees and restores."""
+def take(root: Path, as_root: bool, without: Collection[str] = ()) -> Record:
+    """Record everything at and below `root`, symlinks not followed. `as_root` adds what only root sees and restores.
+
+    The paths `without` are left out with all that is below them: somebody who sees less may have saved the rest.
+    """
     entries: dict[str, Entry] = {}
     left_out: list[tuple[str, str]] = []
     first_names: dict[tuple[int, int], str] = {}
-    for path, status in _walk(root, left_out):
+    for path, status in _walk(root, left_out, frozenset(without)):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is None:
             left_out.append((path, "socket"))
@@ -146,11 +149,14 @@ def _text(name: str, value: object) -> str:
     return f"{cast(int, value):04o}" if name == "mode" else str(value)
 
 
-def _walk(root: Path, left_out: list[tuple[str, str]]) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(root: Path, left_out: list[tuple[str, str]], without: frozenset[str]) -> Iterator[tuple[str, os.stat_result]]:
     """Depth first, names in order: a hard-link group is named after the same path on both sides."""
     waiting = ["."]
     while waiting:
         path = waiting.pop()
+        if path in without:
+            left_out.append((path, "passed over"))
+            continue
         try:
             status = (root / path).lstat()
             yield path, status

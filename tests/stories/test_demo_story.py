@@ -6,13 +6,19 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 SECONDS_MAX = 280
+LEFT_OUT = "; 2 left out: dossier du personnel.txt, prise"
+TELLING = ["a change and a second backup", "a replacement gets everything back"]
 
 
 @pytest.mark.timeout(SECONDS_MAX + 10)
@@ -29,12 +35,56 @@ def test_every_step_of_the_demo_holds(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["report.html", "report.json"]
 
 
+@pytest.mark.timeout(SECONDS_MAX + 10)
+def test_ones_own_documents_are_played_without_what_cannot_be_saved_and_may_be_kept(
+    documents: Path, tmp_path: Path
+) -> None:
+    (documents / "Conseil").mkdir()
+    (documents / "Conseil/compte rendu du 3 mars.txt").write_text("Le conseil municipal a vote le budget primitif.\n")
+    closed = documents / "dossier du personnel.txt"
+    closed.write_text("closed to all but root\n")
+    closed.chmod(0)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(documents / "prise"))
+    work = tmp_path / "demo"
+    command = [ROOT / "bin/appliance", "demo", "--work", work, "--data", documents, "--keep"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX)
+    end = ended.stdout.splitlines()[-1].strip()
+    try:
+        report = json.loads((work / "report.json").read_text())
+        assert [step for step in report["steps"] if step["verdict"] != "held"] == [], ended.stderr
+        assert (report["documents"], ended.returncode) == (str(documents), 0)
+        telling = [step["name"] for step in report["steps"] if LEFT_OUT in step["detail"]]
+        assert telling == [*TELLING, *(["owners and devices"] if os.geteuid() == 0 else [])]
+        ground = (work / "territory").resolve()
+        assert end.startswith("kill ")
+        assert running_in(ground)
+        state = next(line for line in ended.stdout.splitlines() if "status    # commune-c" in line).split()
+        shown = subprocess.run([ROOT / "bin/appliance", *state[1:4]], capture_output=True, text=True, timeout=60)
+        assert "docs-a" in shown.stdout, shown.stderr
+    finally:
+        subprocess.run(["sh", "-c", end if end.startswith("kill ") else ""], check=False, timeout=30)
+    deadline = time.monotonic() + 30
+    while running_in(ground) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not running_in(ground)
+    assert sorted(path.name for path in work.iterdir()) == ["report.html", "report.json"]
+    assert documents.exists()
+
+
+@pytest.fixture
+def documents() -> Iterator[Path]:
+    """A folder that the account of the nodes may read too, which it may not below pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="appliance-test-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_demo_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
-    data, work = tmp_path / "data", tmp_path / "demo"
-    data.mkdir()
-    (data / "budget.txt").write_text("budget\n" * 1000)
-    command = [ROOT / "bin/appliance", "demo", "--work", work, "--data", data]
+def test_an_interrupted_demo_leaves_nothing_behind(number: signal.Signals, documents: Path, tmp_path: Path) -> None:
+    work = tmp_path / "demo"
+    (documents / "budget.txt").write_text("budget\n" * 1000)
+    command = [ROOT / "bin/appliance", "demo", "--work", work, "--data", documents]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
         demo.stdout.readline()  # the first step is done, and the nodes run

@@ -14,12 +14,16 @@ from appliance.lab.bench.figures import Figure, spread
 
 @dataclass(frozen=True)
 class Result:
-    """`conditions` are names and values: machine, commit, command, sizes; not `complete` when a row failed."""
+    """`conditions` are names and values: machine, commit, command, sizes; not `complete` when a row failed.
+
+    `noted` is what only a person knew of the run, by hand: what else the machine did meanwhile.
+    """
 
     date: str
     conditions: Mapping[str, str]
     figures: Sequence[Figure]
     complete: bool = True
+    noted: Sequence[str] = ()
 
 
 def write(folder: Path, result: Result) -> Path:
@@ -36,6 +40,7 @@ def render(result: Result) -> str:
     """The page in Markdown."""
     lines = [f"# Figures of {result.date}", ""]
     lines += [f"- {name}: {value}" for name, value in result.conditions.items()]
+    lines += [f"- noted by hand: {note}" for note in result.noted]
     lines += ["", *_HOW, "", "| figure | against | ours | theirs | figure: min / median / max | goal | verdict |"]
     lines += ["|---|---|---|---|---|---|---|", *map(_row, result.figures), ""]
     lines += [f"- {figure.name}: {note}." for figure in result.figures for note in figure.notes]
@@ -78,6 +83,7 @@ def values(result: Result) -> dict[str, Any]:
         "schema": 1,
         "date": result.date,
         "conditions": dict(result.conditions),
+        "noted": list(result.noted),
         "figures": [_figure(figure) for figure in result.figures],
     }
 

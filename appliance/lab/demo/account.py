@@ -17,23 +17,50 @@ import sys
 import tempfile
 from pathlib import Path
 
+from appliance.errors import UsageError
 from appliance.host.command import run
 from appliance.lab.processes.node import code_folder
 
 ACCOUNT = "appliance-demo"
 PRIVILEGE_SEPARATION = Path("/run/sshd")
 OTHER_OWNERS = (1, 8, 65534)
+NO_SHELLS = ("nologin", "false")
 
 
 def make_account() -> pwd.struct_passwd:
-    """The account for the nodes, made when it is missing; and the folder that a root's sshd wants."""
+    """The account for the nodes, made when it is missing; and the folder that a root's sshd wants.
+
+    Raise UsageError for one that was there and that sshd cannot work with.
+    """
     PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
     try:
-        return pwd.getpwnam(ACCOUNT)
+        account = pwd.getpwnam(ACCOUNT)
     except KeyError:
         words = ("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/bin/sh", ACCOUNT)
         run(words, timeout_seconds=60, check=True)
-        return pwd.getpwnam(ACCOUNT)
+        account = pwd.getpwnam(ACCOUNT)
+    check_shell(account)
+    return account
+
+
+def own_account() -> pwd.struct_passwd:
+    """The account that plays; raise UsageError when it has no name, for sshd knows callers by it."""
+    try:
+        return pwd.getpwuid(os.geteuid())
+    except KeyError:
+        what = f"this account has no name, only the number {os.geteuid()}, and sshd lets nobody in without one."
+        raise UsageError(what, remedy="Run the demo as an account of /etc/passwd.") from None
+
+
+def check_shell(account: pwd.struct_passwd) -> None:
+    """Raise UsageError unless the account has a shell that runs commands: ssh would say no more than that it closed."""
+    shell = account.pw_shell or "/bin/sh"
+    if os.path.basename(shell) in NO_SHELLS or not os.access(shell, os.X_OK):
+        raise UsageError(
+            f"the account {account.pw_name} has {shell} for a shell, and sshd needs a real one to run the nodes' "
+            "commands.",
+            remedy=f"Give it one (`usermod --shell /bin/sh {account.pw_name}`), or run the demo as another account.",
+        )
 
 
 def make_stage_folder() -> Path:
@@ -56,6 +83,17 @@ def give(folder: Path, account: pwd.struct_passwd) -> None:
             os.chown(os.path.join(path, name), account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
+def check_may_read(account: pwd.struct_passwd, data: Path) -> None:
+    """Raise UsageError unless the account may read the folder `data`: it plays the steps, and root only the last."""
+    words = (*_become(account), "test", "-r", str(data), "-a", "-x", str(data))
+    if run(words, timeout_seconds=30).exit_code != 0:
+        raise UsageError(
+            f"the account {account.pw_name}, which plays the steps for root, may not read this folder.",
+            where=str(data),
+            remedy="Play as the account whose documents they are, or name a folder that others may read.",
+        )
+
+
 def add_other_owners(documents: Path) -> None:
     """Add files of other accounts and two devices, so that comparing owners compares something.
 
@@ -76,14 +114,13 @@ def add_other_owners(documents: Path) -> None:
 
 def play_as(account: pwd.struct_passwd, folder: Path, arguments: tuple[str, ...]) -> int:
     """Play the steps in `folder` as the account; the exit code of `appliance demo`. What it prints goes through."""
-    become = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", "--no-new-privs")
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
         "HOME": str(folder),
         "PYTHONPATH": str(folder / "code"),
         "LANG": "C.UTF-8",
     }
-    words = (*become, sys.executable, "-m", "appliance", "demo", "--work", str(folder), *arguments)
+    words = (*_become(account), sys.executable, "-m", "appliance", "demo", "--work", str(folder), *arguments)
     child = os.posix_spawn(shutil.which("setpriv") or "/usr/bin/setpriv", words, environment)
     try:
         _, status = os.waitpid(child, 0)
@@ -93,3 +130,7 @@ def play_as(account: pwd.struct_passwd, folder: Path, arguments: tuple[str, ...]
         os.waitpid(child, 0)
         raise
     return os.waitstatus_to_exitcode(status)
+
+
+def _become(account: pwd.struct_passwd) -> tuple[str, ...]:
+    return ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", "--no-new-privs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from functools import partial
@@ -11,7 +12,7 @@ import click
 
 from appliance.errors import UsageError
 from appliance.host.command import run
-from appliance.host.files import make_private_folder
+from appliance.host.files import make_private_folder, write_atomic
 from appliance.lab.corpus import generate
 from appliance.lab.demo import account, steps
 from appliance.lab.demo.interruption import end_what_is_left
@@ -23,6 +24,7 @@ from appliance.lab.demo.stage import (
     TERRITORY,
     remove_all,
     set_stage,
+    told_left_out,
 )
 from appliance.lab.processes.node import appliance_argv
 from appliance.lab.story import Story, load_story, require
@@ -32,6 +34,7 @@ from appliance.units import MIB, format_bytes, format_count
 TITLE = "A small territory loses its nodes and gets everything back"
 CORPUS_BYTES = 200 * MIB
 CORPUS_FILES = 3000
+LEFT_OUT = "left-out.json"
 
 STEPS = (
     ("a territory of four sites", steps.found),
@@ -47,14 +50,13 @@ STEPS = (
 
 def play(work: Path, data: Path | None, *, keep: bool) -> Story:
     """The whole demo with its report in `work`; as root, the nodes are a plain account's."""
-    if data is not None and not (data.is_dir() and any(data.iterdir())):
-        raise UsageError(
-            "there are no documents to back up.", where=str(data), remedy="Name a folder with files in it."
-        )
+    if data is not None:
+        _check_data(data)
     _check_work(work)
     remove_all(work / TERRITORY)
     if os.geteuid() == 0:
         return _play_as_root(work, data, keep=keep)
+    account.check_shell(account.own_account())
     try:
         documents = data.resolve() if data else make_documents(work)
         return play_steps(work, documents, generated=data is None, keep=keep)
@@ -62,6 +64,20 @@ def play(work: Path, data: Path | None, *, keep: bool) -> Story:
         if not (keep and is_kept(work)):
             for name in (TERRITORY, DOCUMENTS):
                 remove_all(work / name)
+
+
+def _check_data(data: Path) -> None:
+    """Raise UsageError unless `data` is a folder with something in it."""
+    try:
+        empty = not (data.is_dir() and any(data.iterdir()))
+    except PermissionError as error:
+        raise UsageError(
+            "this account may not read the folder.", where=str(data), remedy="Name another one."
+        ) from error
+    if empty:
+        raise UsageError(
+            "there are no documents to back up.", where=str(data), remedy="Name a folder with files in it."
+        )
 
 
 def _check_work(work: Path) -> None:
@@ -95,6 +111,8 @@ def play_steps(work: Path, data: Path, *, generated: bool, keep: bool) -> Story:
         for name, step in STEPS:
             story.step(name, partial(step, stage))
         story.write()
+        if stage.taken:
+            write_atomic(stage.territory.root / LEFT_OUT, json.dumps(stage.left_out).encode())
     finally:
         if keep:
             leave_up(stage)
@@ -106,6 +124,8 @@ def play_steps(work: Path, data: Path, *, generated: bool, keep: bool) -> Story:
 
 def _play_as_root(work: Path, data: Path | None, *, keep: bool) -> Story:
     plain = account.make_account()
+    if data:
+        account.check_may_read(plain, data.resolve())
     folder = account.make_stage_folder()
     try:
         account.furnish(folder, plain)
@@ -127,12 +147,16 @@ def _play_as_root(work: Path, data: Path | None, *, keep: bool) -> Story:
 
 
 def _owners(folder: Path, documents: Path) -> str:
-    """Restored by root from the replacement's repository, owners and devices are the documents' own."""
+    """Restored by root from the replacement's repository, owners and devices are the documents' own.
+
+    Root sees more than the account that made the backups: what that one could not read was never promised.
+    """
+    left_out = json.loads((folder / TERRITORY / LEFT_OUT).read_bytes())
     to = folder / "with-owners"
     state = folder / "territory" / "nodes" / ORIGIN
     words = ("restore", "all", "--service", SERVICE, "--from", "local", "--to", str(to))
     run((*appliance_argv(), "--state", str(state), *words), timeout_seconds=300, check=True)
-    before = take(documents, as_root=True)
+    before = take(documents, as_root=True, without=left_out)
     differences = compare(before, take(to / str(documents).lstrip("/"), as_root=True))
     require(
         not differences,
@@ -143,4 +167,5 @@ def _owners(folder: Path, documents: Path) -> str:
     return (
         f"{format_count(len(before.entries), 'entry', 'entries')} of {format_count(len(owners), 'owner')} and "
         f"{format_count(devices, 'device')} are identical, restored by root"
+        f"{told_left_out(left_out)}"
     )

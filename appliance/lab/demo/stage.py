@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ from appliance.lab.story import Unknown, Violated
 from appliance.restore.record import Record
 from appliance.secret import Secret
 from appliance.trust.keys import load_key, public_line
+from appliance.units import MIB
 
 SERVICE = "docs-a"
 STANDBY, ORIGIN, BLIND, SPARE = "hermitage", "commune-a", "commune-b", "commune-c"
 OPERATOR = "maintenance"
 TERRITORY = "territory"
 DOCUMENTS = "documents"
+SIZE_BYTES_MIN = MIB  # a repository, its envelopes and lists take some KiB however few the documents are
 
 
 @dataclass
@@ -84,6 +87,11 @@ class Stage:
         return self.taken
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """The documents that could not be recorded: sockets, and what this account may not read."""
+        return tuple(dict.fromkeys(path for path, _ in self.record.left_out))
+
+    @property
     def operator_key(self) -> Path:
         return self.territory.offline / "operator_ed25519"
 
@@ -123,8 +131,15 @@ def _make_operator(stage: Stage) -> None:
 def _size_of(data: Path) -> int:
     total = 0
     for folder, _, names in os.walk(data):
-        total += sum(os.lstat(os.path.join(folder, name)).st_size for name in names)
-    return max(total, 1)
+        for name in names:
+            with contextlib.suppress(OSError):  # the backup says what could not be read
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return max(total, SIZE_BYTES_MIN)
+
+
+def told_left_out(paths: Sequence[str]) -> str:
+    """The end of a sentence that counts and names `paths`; empty when there are none."""
+    return f"; {len(paths)} left out: {', '.join(paths)}" if paths else ""
 
 
 def found_territory(stage: Stage) -> None:

@@ -12,7 +12,17 @@ from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import open_envelope
 from appliance.lab.corpus import canaries, change
 from appliance.lab.demo.search import files_with, needles_of, prove_search
-from appliance.lab.demo.stage import BLIND, OPERATOR, ORIGIN, SERVICE, SPARE, STANDBY, Stage, found_territory
+from appliance.lab.demo.stage import (
+    BLIND,
+    OPERATOR,
+    ORIGIN,
+    SERVICE,
+    SPARE,
+    STANDBY,
+    Stage,
+    found_territory,
+    told_left_out,
+)
 from appliance.lab.demo.stranger import attack, steal
 from appliance.lab.demo.whole import held_names, prove_whole
 from appliance.lab.story import Unknown, require, waiting
@@ -67,11 +77,13 @@ def second_backup(stage: Stage) -> str:
     run = stage.json(ORIGIN, "backup", "run", SERVICE)
     require(bool(run["safety"]["safe"]), f"the second backup is not safe: {run['peers']}")
     sent = max(peer["bytes_sent"] for peer in run["peers"])
-    names = [item["path"] for item in run["left_out"]]
-    left = f"; {len(names)} left out: {', '.join(names)}" if names else ""
+    names = [os.path.relpath(item["path"], stage.data) for item in run["left_out"]]
+    silent = [path for path in stage.left_out if path not in names and os.path.lexists(stage.data / path)]
+    require(not silent, f"the backup left out {', '.join(silent)} and does not say so.")
     return (
         f"generation {run['generation']} safe at {' and '.join(run['safety']['counted'])}; {format_bytes(sent)} sent "
-        f"to each for {format_count(run['files'], 'file')} of {format_bytes(run['original_bytes'])}{left}"
+        f"to each for {format_count(run['files'], 'file')} of {format_bytes(run['original_bytes'])}"
+        f"{told_left_out(names)}"
     )
 
 
@@ -230,7 +242,7 @@ def replacement(stage: Stage) -> str:
     return (
         f"generation {fetched} came from {SPARE} and opened with the paper; "
         f"{format_count(count, 'entry is', 'entries are')} identical in bytes, modes, times, links, xattrs "
-        f"and ACLs; {OWNERS}; it continues the same repository as {run['generation']}, "
+        f"and ACLs; {OWNERS}{told_left_out(stage.left_out)}; it continues the same repository as {run['generation']}, "
         f"sends only {format_bytes(sent)} for it, and tells the truth: {len(run['safety']['counted'])} of "
         f"{run['safety']['promised']} copies"
     )
@@ -242,4 +254,5 @@ def _restore_everything(stage: Stage) -> tuple[tuple[Difference, ...], int]:
     restored = to / str(stage.data).lstrip("/")
     differences = compare(stage.record, take(restored, as_root=False))
     devices = {path for path, entry in stage.record.entries.items() if entry.kind in ("char", "block")}
-    return tuple(item for item in differences if item.path not in devices), len(stage.record.entries) - len(devices)
+    compared = stage.record.entries.keys() - devices - {*stage.left_out}
+    return tuple(item for item in differences if item.path not in devices), len(compared)

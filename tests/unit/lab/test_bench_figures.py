@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from appliance.lab.bench.bench import in_turns
 from appliance.lab.bench.figures import MET, MISSED, TOLD, Figure, Goal, Spread
 from appliance.lab.bench.report import Result, number, render
+
+RESULTS = Path(__file__).parents[3] / "docs/results"
 
 
 def test_a_ratio_is_made_pair_by_pair_and_not_of_medians() -> None:
@@ -41,6 +47,21 @@ def test_the_page_shows_spread_goal_verdict_and_notes() -> None:
     assert "| sent again |  | 0.5 MiB |  | 0.25 / 0.5 / 1.5 | ≤ 1 | met |" in page
     assert "- cut: over loopback." in page
     assert "- machine: two cores" in page
+
+
+@pytest.mark.parametrize("page", sorted(RESULTS.glob("bench-*.md")), ids=lambda page: page.stem)
+def test_a_page_says_what_its_values_say_and_what_was_noted_by_hand(page: Path) -> None:
+    content = json.loads(page.with_suffix(".json").read_text())
+    figures = [figure_of(dict(figure)) for figure in content["figures"]]
+    result = Result(content["date"], content["conditions"], figures, noted=content.get("noted", ()))
+    assert render(result) == page.read_text()
+
+
+def figure_of(told: dict[str, Any]) -> Figure:
+    sign, _, limit = told["goal"].partition(" ")
+    goal = Goal(float(limit), at_least=sign == "≥") if sign else None
+    measured = {name: tuple(told[name]) for name in ("ours", "against", "notes")}
+    return Figure(told["name"], told["title"], told["unit"], rival=told["rival"], goal=goal, **measured)
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.6123, "0.612"), (19.96, "20"), (1234.5, "1234"), (0.0, "0")])

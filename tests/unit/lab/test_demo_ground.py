@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.errors import UsageError
+from appliance.lab.demo.account import ACCOUNT, check_may_read, check_shell, make_account
 from appliance.lab.demo.kept import NOTE, PIDS, check_nobody_plays, how_to_play, is_kept, link
 from appliance.lab.demo.stage import TERRITORY, remove_all
 
@@ -26,6 +29,59 @@ def test_a_folder_that_cannot_be_made_ends_with_3_and_a_sentence(
     assert callable(work)
     assert main.run(["demo", "--work", work(tmp_path)]) == 3
     assert "Name another folder with --work." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", ["nowhere", "empty"])
+def test_without_documents_there_is_nothing_to_play_with(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main.run(["demo", "--work", str(tmp_path / "work"), "--data", str(tmp_path / data)]) == 3
+    assert "there are no documents to back up. Name a folder with files in it." in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_ends_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    assert main.run(["demo", "--work", str(tmp_path / "work"), "--data", str(tmp_path / "closed")]) == 3
+    assert "this account may not read the folder" in capsys.readouterr().err
+    (tmp_path / "closed").chmod(0o700)
+
+
+@pytest.mark.root
+def test_root_may_name_no_folder_that_the_account_of_the_steps_may_not_read(tmp_path: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    check_may_read(nobody, Path("/usr"))
+    (tmp_path / "documents").mkdir()
+    tmp_path.chmod(0o700)
+    with pytest.raises(UsageError, match=f"{tmp_path}/documents: the account nobody, .* may not read this folder"):
+        check_may_read(nobody, tmp_path / "documents")
+
+
+@pytest.mark.parametrize("shell", ["/usr/sbin/nologin", "/bin/false", "/nowhere/sh"])
+def test_an_account_without_a_real_shell_is_told_before_ssh_fails(
+    shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = pwd.struct_passwd(("marie", "x", 1000, 1000, "", "/", shell))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: account)
+    assert main.run(["demo", "--work", str(tmp_path / "work")]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith(f"the account marie has {shell} for a shell")
+    assert "`usermod --shell /bin/sh marie`" in said
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", ""])
+def test_a_real_shell_and_that_of_who_names_none_do(shell: str) -> None:
+    check_shell(pwd.struct_passwd(("marie", "x", 1000, 1000, "", "/", shell)))
+
+
+@pytest.mark.root
+def test_root_is_told_of_an_account_for_the_nodes_without_a_real_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = pwd.struct_passwd((ACCOUNT, "x", 999, 999, "", "/", "/usr/sbin/nologin"))
+    monkeypatch.setattr(pwd, "getpwnam", lambda _: account)
+    with pytest.raises(UsageError, match=f"usermod --shell /bin/sh {ACCOUNT}"):
+        make_account()
 
 
 @pytest.mark.parametrize("by_root", [False, True])

@@ -37,6 +37,16 @@ def test_the_same_tree_has_no_difference_and_survives_json(tree: Path) -> None:
     assert set(record.entries) == {".", "file", "folder", "folder/same", "bad\udcff\nname", "link", "fifo"}
 
 
+def test_what_somebody_else_could_not_save_is_passed_over_with_all_below_it(tree: Path) -> None:
+    before = take(tree, as_root=False, without=("folder", "link"))
+    assert before.left_out == (("folder", "passed over"), ("link", "passed over"))
+    assert before.entries["file"].links == ""
+    shutil.rmtree(tree / "folder")
+    (tree / "link").unlink()
+    os.utime(tree, ns=(before.entries["."].mtime_ns,) * 2)
+    assert compare(before, take(tree, as_root=False)) == ()
+
+
 def relink(root: Path) -> None:
     (root / "link").unlink()
     os.symlink("elsewhere", root / "link")
