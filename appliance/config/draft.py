@@ -47,7 +47,10 @@ def draft(
     and for a serial that every node would refuse, Refused for revoked keys, Infeasible when the copies find no place.
     """
     for node in sorted(collected.keys() - territory.nodes.keys()):
-        raise UsageError(f'"{node}" showed keys and is no node of {territory.name}.', remedy="Is its name well spelt?")
+        raise UsageError(
+            f'"{node}" showed keys and is no node of {territory.name}.',
+            remedy="Is its name well spelt? If it left, remove its file of keys.",
+        )
     before = previous.serial if previous else 0
     if serial is not None and serial <= before:
         raise UsageError(f"serial {serial} does not follow {before}, the one in force.", remedy="Leave --serial out.")

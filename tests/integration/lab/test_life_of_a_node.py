@@ -70,25 +70,28 @@ def test_a_node_goes_only_when_nobody_counts_on_it_any_more(ground: Ground) -> N
 
 
 @pytest.mark.slow
-def test_a_commune_that_left_joins_as_a_new_one(ground: Ground) -> None:
-    """After the test above. Its site goes out of the file, its box comes bare, and is met, signed for and granted."""
-    lab, desk = ground.lab, ground.desk
+def test_a_new_commune_joins(ground: Ground) -> None:
+    """After the test above. Who left goes out of the file; another commune gets its place in the lab, a bare box."""
+    lab, desk, joining = ground.lab, ground.desk, "commune-d"
     file = desk.inventory / "territory.yml"
-    with_it = file.read_text().replace("offered: 0", "offered: 8G")
-    begin, end = (with_it.index(f"  {site}:\n    title") for site in ("commune-b", "commune-c"))
+    with_it = (
+        file.read_text().replace("offered: 0", "offered: 8G").replace(BLIND, joining).replace("Commune B", "Commune D")
+    )
+    begin, end = (with_it.index(f"  {site}:\n    title") for site in (joining, "commune-c"))
     file.write_text(with_it[:begin] + with_it[end:])
     assert sign(lab, desk)
-    assert play(desk, "site").exit_code == 0
+    gone = play(desk, "site")
+    assert gone.exit_code == 0, gone.tail()
 
     wipe(ground, BLIND)
     file.write_text(with_it)
-    join = ("add_node", "-e", f"node={BLIND}", "-e", f"fingerprint={fingerprint(host_keys(lab)[BLIND])}")
+    join = ("add_node", "-e", f"node={joining}", "-e", f"fingerprint={fingerprint(host_keys(lab)[BLIND])}")
     for answer in (sign, grant):
         played = play(desk, *join)
         assert played.exit_code == 0, played.tail()
         assert answer(lab, desk), f"nothing waits for {answer.__name__}: {played.tail()}"
     joined = play(desk, *join)
     assert joined.exit_code == 0, joined.tail()
-    own = f"appliance-{BLIND}"
+    own = f"appliance-{joining}"
     ground.did(BLIND, "appliance", "backup", "run", own)
     assert ground.wait_until_safe(own, BLIND)["safety"]["safe"]
