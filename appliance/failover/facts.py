@@ -33,7 +33,7 @@ class Facts:
     def newest(self) -> int:
         """The newest epoch of which anything here, a voter or a peer shows the grant."""
         record = self.seen.record
-        shown = record.epoch if record is not None and record.granted else 0
+        shown = record.granted if record is not None else 0
         return max(self.seen.own_epoch, self.seen.known_epoch, self.seen.refused_by_epoch, shown)
 
     @property
@@ -83,7 +83,7 @@ class Facts:
     @property
     def released(self) -> bool:
         """Whether the owner let go cleanly: a proof that it writes no more, if it ever was granted the service."""
-        return self.record is not None and self.record.released and self.record.granted
+        return self.record is not None and self.record.released and self.record.granted >= self.record.epoch
 
     @cached_property
     def deadline(self) -> float:

@@ -145,7 +145,8 @@ class Branch(StrEnum):
 class Record:
     """What a majority of the voters last said; `asked` is when the question was sent, or the watch last spoke.
 
-    `granted`: the signed grant of `epoch` came along and was checked; without it nobody is deposed by what voters say.
+    `granted`: the newest epoch whose signed grant came along and was checked, whoever claims the service now; without
+    one nobody is deposed by what voters say.
     `owner` took the service over under `epoch`; `holder` has a lease that lives, "" when nobody has. `released`: the
     owner let go cleanly, and signed that, for `to` when that is a name. `vacant_since`: when this node learned of the
     present vacancy.
@@ -158,7 +159,7 @@ class Record:
     released: bool = False
     to: str = ""
     vacant_since: float = 0.0
-    granted: bool = False
+    granted: int = 0
 
 
 @dataclass(frozen=True)

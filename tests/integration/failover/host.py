@@ -144,8 +144,7 @@ class Host(Machine):
             since = before.vacant_since if before is not None and said[0] == self.changes else self.clock()
             self.changes = said[0]
             self.record = replace(record, vacant_since=0.0 if record.holder else since)
-        if self.record.granted:
-            self.disk.known_epoch = max(self.disk.known_epoch, self.record.epoch)
+        self.disk.known_epoch = max(self.disk.known_epoch, self.record.granted)
 
     def hear(self) -> None:
         """What a watch tells."""

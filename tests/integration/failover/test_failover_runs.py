@@ -127,6 +127,21 @@ def test_a_takeover_forged_into_the_voters_store_stops_who_is_bound_and_never_a_
     assert report.sometimes["divergence"] == 0
 
 
+def test_a_grant_is_learned_of_behind_a_later_claim_that_never_got_one() -> None:
+    """Found by a soak: the home went on alone for ever beside a record whose last claim hid the grant before it."""
+    world = begun(Policy.LOCAL_FIRST)
+    world.fault("cut", HOME)
+    world.run(20)
+    world.tell("operator", "proof-of-death", 1, of=HOME, kind="act")
+    world.voters.owner, world.voters.holder = THIRD, ""
+    world.voters.epoch = world.voters.highest = 5
+    world.voters.granted = 3
+    world.heal("cut", HOME)
+    assert world.run_until(lambda: not world.home.writer, 10)
+    assert "superseded" in world.home.rows
+    assert violated(world.finish()) == {}
+
+
 def test_everything_off_and_on_in_any_order_comes_back_by_itself() -> None:
     for policy in Policy:
         for seed in range(6):

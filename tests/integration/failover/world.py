@@ -71,17 +71,9 @@ class World:
         self.asked += 1
         heapq.heappush(self.waiting, (self.now + seconds, self.asked, what))
 
-    def said(self) -> tuple[int, str, int, str, bool, str, bool]:
-        voters = self.voters
-        return (
-            voters.changes,
-            voters.owner,
-            voters.epoch,
-            voters.holder,
-            voters.released,
-            voters.to,
-            voters.granted >= voters.epoch,
-        )
+    def said(self) -> tuple[int, str, int, str, bool, str, int]:
+        it = self.voters
+        return it.changes, it.owner, it.epoch, it.holder, it.released, it.to, it.granted
 
     def home_ready(self, host: Host) -> float | None:
         """Since when, by the clock of `host`, the home has been a caught-up standby, as far as it can be asked."""

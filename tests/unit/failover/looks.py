@@ -96,7 +96,7 @@ def look(state: State, given: Mapping[str, Any]) -> tuple[Standing, Seen, Policy
 
 
 def _record(values: Mapping[str, Any] | None, ago: float) -> Record | None:
-    return None if values is None else replace(Record(NOW - ago, granted=True), **values)
+    return None if values is None else replace(Record(NOW - ago), **{"granted": values.get("epoch", 0), **values})
 
 
 def _proof(ago: float | None, epoch: int) -> Proof | None:
