@@ -18,8 +18,9 @@ import time
 
 SYN, ACK = 0x02, 0x10
 PORTS = range(1, 65536)
-ROUNDS = 2  # a buffer on the way may be full once
-AT_ONCE = 512
+ROUNDS = 3  # a buffer on the way may be full once, and on a busy machine twice
+AT_ONCE = 256
+PAUSE_SECONDS = 0.002
 QUIET_SECONDS = 0.5
 UDP_SECONDS = 0.3
 
@@ -35,7 +36,7 @@ def open_ports(address: str, source: str) -> list[int]:
             for first in range(PORTS.start, PORTS.stop, AT_ONCE):
                 for port in range(first, min(first + AT_ONCE, PORTS.stop)):
                     raw.sendto(segment(source, address, own_port, port), (address, 0))
-                found |= answers(raw, address, own_port, 0)
+                found |= answers(raw, address, own_port, PAUSE_SECONDS)
             found |= answers(raw, address, own_port, QUIET_SECONDS)
     return sorted(found)
 
