@@ -21,7 +21,7 @@ hypothesis.settings.load_profile("appliance")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run what takes minutes (make soak)")
-    parser.addoption("--lab", action="store_true", help="also boot real hosts (make test HOSTS=1)")
+    parser.addoption("--no-hosts", action="store_true", help="boot no real hosts (make test HOSTS=0)")
 
 
 def pytest_report_header() -> str:
@@ -37,8 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root: sudo make test"))
-        if LAB in item.iter_markers("xdist_group") and not (config.getoption("--lab") or config.getoption("--slow")):
-            item.add_marker(pytest.mark.skip(reason="boots hosts, half an hour: make test HOSTS=1"))
+        if LAB in item.iter_markers("xdist_group") and config.getoption("--no-hosts"):
+            item.add_marker(pytest.mark.skip(reason="boots hosts: leave HOSTS=0 out"))
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: make soak SUITE=..."))
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Collection, Mapping
 
 from appliance.errors import ApplianceError, Forbidden, NotFound, Unsupported
-from appliance.lab.hosts.kernel import NFT
+from appliance.lab.hosts.kernel import NFT, probe
 
 STILL = "`make demo` works without: the same territory as plain processes, by any account."
 # Program and Debian package, as in packages/debian.txt.
@@ -57,6 +57,7 @@ def why_not() -> str | None:
     try:
         check_root()
         check_programs()
+        check_kernel(probe())
     except ApplianceError as error:
         return str(error)
     return None

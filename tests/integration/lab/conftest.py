@@ -1,7 +1,7 @@
 """Labs for tests: real hosts, as root. One is up at a time, and each test file has its own.
 
-`make test HOSTS=1` runs them. They are a group of their own and come first: one worker has enough to do with them, and
-the other does the rest meanwhile. What takes minutes is left to `make story-lab` and `make soak SUITE=life`.
+They are a group of their own and come first: one worker has enough to do with them, and the other does the rest
+meanwhile. What takes minutes is left to `make story-lab` and `make soak SUITE=life`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from appliance.errors import ApplianceError
 from appliance.host.command import run
 from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts import machine
+from appliance.lab.hosts import machine, needs
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.places import Places
 from appliance.lab.hosts.plan import Node
@@ -27,7 +27,6 @@ from tests.integration.lab.boxes import Boxes
 
 ROOT = Path(__file__).parents[3]
 JOURNAL = ("journalctl", "-b", "-n", "80", "--no-pager")
-PROGRAMS = ("systemd-nspawn", "mmdebstrap", "nft", "ansible-playbook")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,9 +68,10 @@ def journal(node: Node) -> str:
 @pytest.fixture(scope="module")
 def provisioned(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The lab of inventory/lab with every node as its territory says; named after the test file."""
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"{', '.join(missing)} not installed: scripts/setup lab")
+    if reason := needs.why_not():
+        pytest.skip(f"no lab here: {reason}")
+    if shutil.which("ansible-playbook") is None:
+        pytest.skip("ansible-core is not installed: scripts/setup lab")
     places, name = Places(), request.path.stem.removeprefix("test_").replace("_", "-")[:12].rstrip("-")
     try:
         yield up_provisioned(places, name, ROOT / "inventory/lab", print)
