@@ -8,7 +8,7 @@ from appliance.backup.door import write_door
 from appliance.backup.node import open_node
 from appliance.host.layout import NodeLayout
 from appliance.trust import rotation
-from appliance.trust.bundle import Bundle, accept_bundle, load_bundle
+from appliance.trust.bundle import Bundle, accept_bundle, check_follows
 from appliance.trust.identity import Identity, shown_keys
 
 
@@ -24,9 +24,9 @@ class Taken:
 def take_bundle(layout: NodeLayout, identity: Identity, offered: Bundle, *, dry_run: bool = False) -> Taken:
     """Let the node live by the bundle `offered`, and say what it is to it; with `dry_run` only say it.
 
-    Raise Refused when it may not follow the one in use.
+    Raise Refused when it may not follow the one in use, in a dry run too.
     """
-    present = load_bundle(layout.bundle, identity.territory_key).serial if layout.bundle.exists() else 0
+    present = check_follows(layout.bundle, offered, identity.territory_key)
     member = offered.members.get(identity.name)
     shown = layout.identity.exists() and member is not None and member.keys == shown_keys(layout)
     if not dry_run:

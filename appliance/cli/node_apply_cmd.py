@@ -14,7 +14,7 @@ from appliance.cli.output import emit, say
 from appliance.cli.this_layout import layout_as_root
 from appliance.errors import OK, UsageError
 from appliance.provision import firewall
-from appliance.provision.apply import THIS_HOST, Outcome
+from appliance.provision.apply import THIS_HOST, Outcome, one_at_a_time
 from appliance.provision.apply import apply as apply_parts
 from appliance.provision.files import PARTS, Part
 from appliance.provision.observe import Declared, declared, networks
@@ -36,17 +36,19 @@ def apply(parts: tuple[str, ...], operators: Path | None, enable: bool, dry_run:
     Only what differs is written, after it was checked, and only what changed is loaded again. A part that fails stays
     what it was, and the others go on. The firewall refuses rules that would lock out who is applying them over SSH.
     """
-    identity, bundle = load_territory(layout_as_root())
-    here, names = declared(THIS_HOST.root), parts or PARTS
-    if operators:
-        text = _operators(operators, names)
-        here = replace(here, operators=networks(text))
-    found = wanted(bundle, identity.name, here, names)
-    if operators:
-        found = tuple(firewall.keeping(it, text) if it.name == "firewall" else it for it in found)
-    if "firewall" in names:
-        _check_not_locked_out(bundle, identity.name, here)
-    outcome = apply_parts(found, enable=enable, dry_run=dry_run)
+    names = parts or PARTS
+    text = _operators(operators, names) if operators else ""
+    with one_at_a_time(THIS_HOST):
+        identity, bundle = load_territory(layout_as_root())
+        here = declared(THIS_HOST.root)
+        if operators:
+            here = replace(here, operators=networks(text))
+        found = wanted(bundle, identity.name, here, names)
+        if operators:
+            found = tuple(firewall.keeping(it, text) if it.name == "firewall" else it for it in found)
+        if "firewall" in names:
+            _check_not_locked_out(bundle, identity.name, here)
+        outcome = apply_parts(found, THIS_HOST, enable=enable, dry_run=dry_run)
     _report(identity.name, bundle.serial, found, outcome, dry_run)
     for name, error in list(outcome.failures.items())[:-1]:
         say(f"{name}: {error}")

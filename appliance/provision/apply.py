@@ -15,7 +15,7 @@ import pwd
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,20 +64,29 @@ class Outcome:
     failures: dict[str, ApplianceError]
 
 
+def one_at_a_time(host: Host = THIS_HOST) -> AbstractContextManager[None]:
+    """Wait until nobody else applies parts to `host`, then keep others waiting.
+
+    What the parts are made of is read within it, too. Who read a bundle before another run put the next one in force
+    would bring back what that one took away: the keys of a node that was revoked, the network of a former operator.
+    """
+    return locked(below(host.root, LOCK), what="`appliance node apply`", wait=True)
+
+
 def apply(parts: Iterable[Part], host: Host = THIS_HOST, *, enable: bool = False, dry_run: bool = False) -> Outcome:
     """Make `host` what `parts` say, one part after the other; with `dry_run` only say what would change.
 
-    Without `enable` the units of the parts stay as they are: somebody may have stopped one.
+    It is called within `one_at_a_time`. Without `enable` the units of the parts stay as they are: somebody may have
+    stopped one.
     """
     changes: dict[str, Changes] = {}
     failures: dict[str, ApplianceError] = {}
-    with locked(below(host.root, LOCK), what="`appliance node apply`", wait=True):
-        for part in parts:
-            try:
-                asked = part if enable else replace(part, units=())
-                changes[part.name] = apply_part(asked, host, dry_run=dry_run)
-            except ApplianceError as error:
-                failures[part.name] = error
+    for part in parts:
+        try:
+            asked = part if enable else replace(part, units=())
+            changes[part.name] = apply_part(asked, host, dry_run=dry_run)
+        except ApplianceError as error:
+            failures[part.name] = error
     return Outcome(changes, failures)
 
 

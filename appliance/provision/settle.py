@@ -13,7 +13,7 @@ from pathlib import Path
 from appliance.backup.taking import Taken, take_bundle
 from appliance.host.account import as_owner
 from appliance.host.layout import STATE_OF_A_HOST, NodeLayout
-from appliance.provision.apply import THIS_HOST, Host, apply
+from appliance.provision.apply import THIS_HOST, Host, apply, one_at_a_time
 from appliance.provision.files import OwnedFolder, Part, WantedFile
 from appliance.provision.observe import below, has_folder
 from appliance.trust.bundle import Bundle
@@ -80,8 +80,9 @@ def settle(
     with as_owner(layout.root):
         refuse_another(layout, wanted)
     made = part(state, wanted.territory_key, owners)
-    folders = [it.path for it in made.folders if not has_folder(host.root, it)]
-    outcome = apply((made,), host, dry_run=dry_run)
+    with one_at_a_time(host):
+        folders = [it.path for it in made.folders if not has_folder(host.root, it)]
+        outcome = apply((made,), host, dry_run=dry_run)
     for error in outcome.failures.values():
         raise error
     files = outcome.changes[made.name].changed

@@ -195,19 +195,29 @@ def _members(territory: Territory, values: Mapping[str, Any]) -> dict[str, Membe
 
 
 def accept_bundle(path: Path, raw: bytes, territory_key: str) -> Bundle:
-    """Take `raw` as this node's bundle at `path`; refuse a lower serial, another content for the same one, and one that
-    forgets a revocation."""
+    """Take `raw` as this node's bundle at `path`; raise as `check_follows`. The one that is there is not written again:
+    a host whose bundle changes looks at all that it is."""
     bundle = read_bundle(raw, territory_key)
-    if path.exists():
-        present = load_bundle(path, territory_key)
-        if bundle.serial < present.serial or (bundle.serial == present.serial and raw != present.document.raw):
-            raise Refused(
-                f"bundle {bundle.serial} would replace bundle {present.serial}.",
-                remedy="Sign the territory again with a higher serial (`appliance territory sign`).",
-            )
-        bundle.revoked.check_keeps(present.revoked)
-    write_atomic(path, raw)
+    check_follows(path, bundle, territory_key)
+    if not path.exists() or path.read_bytes() != raw:
+        write_atomic(path, raw)
     return bundle
+
+
+def check_follows(path: Path, bundle: Bundle, territory_key: str) -> int:
+    """The serial of the bundle at `path` that `bundle` may follow, 0 when there is none. Refuse a lower serial, another
+    content for the same one, and one that forgets a revocation."""
+    if not path.exists():
+        return 0
+    present = load_bundle(path, territory_key)
+    same = bundle.document.raw == present.document.raw
+    if bundle.serial < present.serial or (bundle.serial == present.serial and not same):
+        raise Refused(
+            f"bundle {bundle.serial} would replace bundle {present.serial}.",
+            remedy="Sign the territory again with a higher serial (`appliance territory sign`).",
+        )
+    bundle.revoked.check_keeps(present.revoked)
+    return present.serial
 
 
 def load_bundle(path: Path, territory_key: str) -> Bundle:

@@ -225,6 +225,24 @@ def test_a_playbook_refuses_to_guess_before_any_change(
     assert set(re.findall(r"changed=\d+", said)) == {"changed=0"}
 
 
+def test_in_check_mode_nodes_are_asked_for_their_keys_and_make_none(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (control.folder / "bundle").write_text('{"nodes": {"commune-b": {"keys": {"ssh": "former"}}}}\n')
+    control.is_local("commune-b")
+    program = control.folder / "bin/appliance"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >>{control.folder}/asked\necho \'{{"keys": {{"ssh": "new"}}}}\'\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    result = control.play("rotate_keys.yml", "-e", "kind=ssh", "--check", "--limit", "commune-b")
+    said = result.stdout.decode()
+    assert result.exit_code == 0, said
+    assert "waits for its keys to be signed" in said
+    assert (control.folder / "asked").read_text() == "node keys --user vault-\n"
+    assert not (control.folder / "keys").exists()
+
+
 def test_an_offer_larger_than_the_real_disk_is_refused_with_file_and_line(control: Control) -> None:
     for node in ("hermitage", "commune-a", "commune-b", "commune-c"):
         control.is_local(node)

@@ -15,6 +15,7 @@ from appliance.provision.apply import Host
 from appliance.provision.settle import Owners, settle
 from appliance.trust.identity import Identity
 from appliance.trust.keys import create_key
+from tests.unit.provision.towns import PUBLIC, bundle, town
 
 pytestmark = pytest.mark.root
 ACCOUNT = "daemon"  # every Debian has it, and nothing runs as it
@@ -34,8 +35,10 @@ def host(tmp_path: Path) -> Host:
 def test_the_keys_belong_to_the_account_of_the_node_and_what_it_passes_through_to_root(
     host: Host, tmp_path: Path
 ) -> None:
-    settle(Identity("commune-a", create_key(tmp_path / "territory")), STATE, host, owners=OWNERS)
+    towns = bundle([town("commune-a", 1), town("commune-b", 2)])
+    settle(Identity("commune-a", PUBLIC), STATE, host, bundle=towns, owners=OWNERS)
     state = tmp_path / "srv/appliance/node"
+    assert {"bundle", "run/authorized_keys"} <= {str(path.relative_to(state)) for path in state.rglob("*")}
     assert {path.owner() for path in (state, *state.rglob("*"))} == {ACCOUNT}
     assert (state.group(), (state / "keys/age").group()) == ("mail", ACCOUNT)
     assert {path.owner() for path in (state.parent, *(tmp_path / "etc/appliance").iterdir())} == {"root"}

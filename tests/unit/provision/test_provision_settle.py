@@ -115,6 +115,16 @@ def test_a_new_node_keeps_the_bundle_that_does_not_name_its_keys_yet(host: Host)
     assert again == Settled((), made.keys, Taken(1, 1, member=False))
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_older_bundle_than_the_one_in_use_is_refused_in_a_dry_run_too(dry_run: bool, host: Host) -> None:
+    wanted, towns = Identity("commune-a", PUBLIC), [town("commune-a", 1), town("commune-b", 2)]
+    settle(wanted, STATE, host, bundle=bundle(towns, serial=2), owners=HERE)
+    before = disk(host)
+    with pytest.raises(Refused, match="bundle 1 would replace bundle 2"):
+        settle(wanted, STATE, host, bundle=bundle(towns), dry_run=dry_run, owners=HERE)
+    assert disk(host) == before
+
+
 def test_a_host_without_our_package_is_told_to_have_it_first(host: Host, keys: tuple[str, str]) -> None:
     nobody = Owners(USER, GROUP, "nobody-of-ours", GROUP)
     with pytest.raises(ApplianceError, match=r"no account or group nobody-of-ours.*Install the package"):

@@ -34,7 +34,7 @@ def mesh_key(name: str) -> str:
     return base64.b64encode(name.encode().ljust(32, b"."))[:44].decode()
 
 
-def bundle(nodes: Iterable[Node], *, keys: Mapping[str, str] | None = None) -> Bundle:
+def bundle(nodes: Iterable[Node], *, keys: Mapping[str, str] | None = None, serial: int = 1) -> Bundle:
     """The signed bundle of `nodes`; `keys` are public mesh keys that are not invented."""
     plan = small.territory(nodes)
     members = {
@@ -48,7 +48,7 @@ def bundle(nodes: Iterable[Node], *, keys: Mapping[str, str] | None = None) -> B
     placements: dict[str, Placement] = {}
     raw = make_bundle(
         KEY,
-        serial=1,
+        serial=serial,
         issued="2026-11-25T08:00:00Z",
         territory=plan,
         placements=placements,

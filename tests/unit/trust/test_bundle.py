@@ -81,6 +81,16 @@ def test_serials_go_up_and_the_same_bundle_may_come_again(tmp_path: Path, serial
     assert load_bundle(tmp_path / "bundle", PUBLIC).serial == present
 
 
+def test_the_bundle_that_is_there_is_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "bundle"
+    accept_bundle(path, _make(2), PUBLIC)
+    before = path.stat()
+    accept_bundle(path, _make(2), PUBLIC)
+    assert (path.stat().st_ino, path.stat().st_ctime_ns) == (before.st_ino, before.st_ctime_ns)
+    accept_bundle(path, _make(3), PUBLIC)
+    assert path.stat().st_ino != before.st_ino
+
+
 @pytest.mark.parametrize(("first", "second"), [(2, 1), (9, 8), (2**40, 1)])
 def test_a_lower_serial_is_refused(tmp_path: Path, first: int, second: int) -> None:
     accept_bundle(tmp_path / "bundle", _make(first), PUBLIC)
