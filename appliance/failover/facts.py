@@ -103,11 +103,15 @@ class Facts:
 
     @cached_property
     def alone(self) -> bool:
-        """Whether this node may write for ever without a lease: the home, under its own newest grant, not let go."""
+        """Whether this node may write for ever without a lease: the home, under its own newest grant, not let go.
+
+        Under a grant that it was given and never opened it has not even the data yet: others may still be writing it.
+        """
         return (
             self.seen.home
             and self.policy.home_writes_alone
             and self.seen.own_epoch > 0
+            and self.seen.opened_epoch == self.seen.own_epoch
             and not self.outdated
             and not self.seen.released
             and not self.seen.wishes.quarantined

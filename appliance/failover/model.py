@@ -226,7 +226,9 @@ class Seen:
     a storage peer showed when it refused ours. `released`: this node let go of `own_epoch`, and says so on its disk.
     `lost`: the last renewal was answered by "not yours". `tail`: writes were made here that are in no generation which
     the present history has; true when unsure. `acknowledged_epoch`: the newest epoch of ours that a storage peer
-    accepted. `deposed_until`: until when whom our takeover deposed may go on by its own clock; kept with the proof.
+    accepted. `opened_epoch`: of the grant under which the service was last opened here, with the newest generation
+    adopted. `deposed_until`: until when whom our takeover deposed may go on by its own clock; kept with the proof, and
+    one lease from the first proof when a reboot lost it before the epoch was opened.
     `home_ready_since`: since when the home, another node, is a caught-up standby. `last`: when each action was begun.
     """
 
@@ -237,6 +239,7 @@ class Seen:
     known_epoch: int = 0
     refused_by_epoch: int = 0
     acknowledged_epoch: int = 0
+    opened_epoch: int = 0
     released: bool = False
     lost: bool = False
     tail: bool = False

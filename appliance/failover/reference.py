@@ -21,8 +21,8 @@ Nothing runs by it on a node yet (see the README): so far it is tested and simul
 - A *lease* is what a holder renews. A *proof* is a renewal that a majority confirmed; every deadline counts from when
   it was *sent*, by a clock that nobody can set and that counts sleep (CLOCK_BOOTTIME).
 - An *epoch* is the number of the grant under which somebody writes. Whoever stores the service refuses older ones.
-- *Home* is the service's own node. *Alone*: the home of a local-first or mirror service, whose grant is the newest that
-  is known, that has not let go of it and is not quarantined.
+- *Home* is the service's own node. *Alone*: the home of a local-first or mirror service that opened it under the newest
+  grant that is known, has not let go of it and is not quarantined.
 """
 
 POLICIES = """

@@ -68,6 +68,7 @@ class Host(Machine):
             known_epoch=disk.known_epoch,
             refused_by_epoch=disk.refused_by,
             acknowledged_epoch=disk.acknowledged_epoch,
+            opened_epoch=disk.base_epoch,
             released=disk.released_epoch == disk.own_epoch > 0,
             lost=self.lost,
             tail=bool(disk.tail),
@@ -178,6 +179,8 @@ class Host(Machine):
 
         def answer(said: object, sent: float) -> None:
             if said and epoch == self.disk.own_epoch:
+                if self.proof is None and self.disk.base_epoch != epoch:
+                    self.deposed_until = self.clock() + self.world.timers.ttl  # a reboot may have forgotten it
                 self._prove(epoch, sent)
             self.record = self.record if said else None
 

@@ -142,6 +142,26 @@ def test_a_grant_is_learned_of_behind_a_later_claim_that_never_got_one() -> None
     assert violated(world.finish()) == {}
 
 
+def test_a_home_that_died_between_its_grant_and_its_first_start_does_not_open_what_it_had_before() -> None:
+    """Found by a soak: started again, it took itself for the present writer and went on from its old files."""
+    world = begun(Policy.LOCAL_FIRST)
+    world.fault("cut", HOME)
+    world.run(20)
+    world.promote(STANDBY)
+    assert world.run_until(lambda: at(world, STANDBY) is State.ACTIVE, 60)
+    world.heal("cut", HOME)
+    assert world.run_until(lambda: at(world, HOME) is State.STANDBY, 60)
+    world.run(10)
+    world.promote(HOME)
+    granted = lambda: world.home.disk.own_epoch > 1  # noqa: E731
+    assert world.run_until(granted, 10)
+    assert not world.home.writer
+    world.fault("kill", HOME)
+    world.run(0.25)
+    world.heal("kill", HOME)
+    assert violated(world.finish()) == {}
+
+
 def test_everything_off_and_on_in_any_order_comes_back_by_itself() -> None:
     for policy in Policy:
         for seed in range(6):

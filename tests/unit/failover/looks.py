@@ -68,6 +68,7 @@ def look(state: State, given: Mapping[str, Any]) -> tuple[Standing, Seen, Policy
         state, NOW - values.pop("since", 100.0), values.pop("failures", 0), NOW - values.pop("failed", 0)
     )
     wishes = Wishes(**{name: values.pop(name) for name in WISHES if name in values})
+    opened = values.pop("opened", values["own"])
     seen = Seen(
         node="me",
         home=values.pop("home", False),
@@ -76,6 +77,7 @@ def look(state: State, given: Mapping[str, Any]) -> tuple[Standing, Seen, Policy
         known_epoch=values.pop("known", 0),
         refused_by_epoch=values.pop("refused", 0),
         acknowledged_epoch=values.pop("acknowledged", 0),
+        opened_epoch=opened,
         released=values.pop("let_go", False),
         lost=values.pop("lost", False),
         tail=values.pop("tail", False),
