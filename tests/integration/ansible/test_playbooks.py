@@ -193,6 +193,7 @@ def test_who_is_asked_for_the_key_of_a_disk_lets_in_all_nodes_but_revoked_ones(
 
 
 WHICH = "node of territory.yml it is: -e node=NAME. Known: hermitage, commune-a, commune-b, commune-c."
+BLOB = "AAAAC3NzaC1lZDI1NTE5AAAAIJ6mOzTYf3yQx7v0h1kZb2p9Yk4mQ8dWcR5sT1uVwXyZ"
 REFUSED = [
     pytest.param("add_node", (), f"Say which {WHICH}", id="nobody_to_add"),
     pytest.param("replace_node", ("-e", "node=commune-x"), f"Say which {WHICH}", id="an_unknown_one_to_replace"),
@@ -206,9 +207,19 @@ REFUSED = [
         id="one_whom_nobody_revoked",
     ),
     pytest.param(
-        *("revoke_node", ("-e", "node=commune-b", "-e", "revoke_operator_key=ssh-ed25519 AAAA")),
-        'revoke_operator_key is "ssh-ed25519", and a key is at least two words. Quote it twice: ',
+        *("revoke_node", ("-e", "node=commune-b", "-e", f"revoke_operator_key=ssh-ed25519 {BLOB}")),
+        'revoke_operator_key is "ssh-ed25519", and a key is its type and a long word that begins with AAAA. Quote it ',
         id="half_a_key_of_an_operator",
+    ),
+    pytest.param(
+        *("revoke_node", ("-e", "node=commune-b", "-e", f"revoke_operator_key='{BLOB} maintenance'")),
+        f'revoke_operator_key is "{BLOB} maintenance", and a key is its type and a long word',
+        id="a_comment_that_others_have_too",
+    ),
+    pytest.param(
+        *("revoke_node", ("-e", "node=commune-b", "-e", "revoke_operator_key='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI'")),
+        "and a key is its type and a long word",
+        id="the_beginning_that_all_keys_have",
     ),
 ]
 
