@@ -49,7 +49,8 @@ def how_to_play(work: Path) -> str:
         return ""
     checkout = code_folder() / "bin"
     path = f"  export PATH={shlex.quote(str(checkout))}:$PATH    # so that `appliance` is the one of this checkout\n"
-    left = (root.resolve().parent, root) if root.is_symlink() else (root, *_documents(work))
+    # What root's own link says and no further: what lies there belongs to the account that plays.
+    left = (root.readlink().parent, root) if root.is_symlink() else (root, *_documents(work))
     end = f"  kill {' '.join(_pids(root))}; rm -rf {shlex.join(map(str, left))}\n"
     return (
         "The territory stays up. To play with it:\n"
