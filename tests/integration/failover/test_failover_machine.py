@@ -143,7 +143,7 @@ def test_no_order_of_events_makes_two_writers_or_loses_anything() -> None:
 
 
 # What no fault of the simulator brings about, or hardly ever: its machines stop in time and hold writes when told,
-# copies that are behind catch up in seconds, and nothing is left open (the row that would find it so is kept for real ones).
+# copies that are behind catch up in seconds, and nothing is left open (that row is kept for real machines).
 # Each has its cases by name (tests/cases/failover/table.yml).
 HARDLY_EVER = {
     "demoting.late",
