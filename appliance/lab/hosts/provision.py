@@ -63,18 +63,21 @@ def make_package(desk: Desk, version: str = "trial") -> Path:
     return Path(run(argv, timeout_seconds=COMMAND_SECONDS_MAX, check=True).stdout.decode().split()[-1])
 
 
-def meet(lab: Lab, desk: Desk, node: Node) -> bool:
-    """Meet `node` by the fingerprint on its own disk, unless that very machine was met; whether it was new."""
-    key = host_keys(lab)[node.name]
-    met = known_hosts.read(desk.inventory / known_hosts.FILE_NAME).get(node.name)
+def meet(lab: Lab, desk: Desk, node: Node, name: str = "") -> bool:
+    """Meet `node` by the fingerprint on its own disk, unless that very machine was met; whether it was new.
+
+    `name`: what the territory calls it, where that is not the lab's own name for it.
+    """
+    key, name = host_keys(lab)[node.name], name or node.name
+    met = known_hosts.read(desk.inventory / known_hosts.FILE_NAME).get(name)
     if met == key:
         return False
     words = ("--fingerprint", fingerprint(key), "--territory", str(desk.inventory), "--identity", str(lab.own.key))
     again = ("--replace",) if met else ()
     # The lab's addresses exist in its own network only.
-    argv = netns.inside(lab.plan.core, (*appliance_argv(), "node", "meet", node.name, *words, *again))
+    argv = netns.inside(lab.plan.core, (*appliance_argv(), "node", "meet", name, *words, *again))
     _run(argv)
-    lab.say(f"{node.name} is met by its fingerprint, {fingerprint(key)}.")
+    lab.say(f"{name} is met by its fingerprint, {fingerprint(key)}.")
     return True
 
 
