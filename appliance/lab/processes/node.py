@@ -65,10 +65,10 @@ class ProcessNode:
         self._start((str(SSHD), "-D", "-f", str(config), "-E", str(log)), log)
         self._wait_for_port(log)
 
-    def start_agent(self) -> None:
-        """Start this node's agent as its own process."""
+    def start_agent(self, command: Sequence[str] = ()) -> None:
+        """Start this node's agent as its own process, by another `command` than ours where one is given."""
         log = self.layout.run / "agent.log"
-        self._start((*appliance_argv(), "--state", str(self.state), "agent"), log)
+        self._start((*(command or appliance_argv()), "--state", str(self.state), "agent"), log)
 
     def _start(self, argv: Sequence[str], log: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(code_folder())}

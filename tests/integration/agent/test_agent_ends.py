@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -33,6 +34,14 @@ ROUNDS, ROUNDS_OF_A_SOAK = 4, 60
 @pytest.fixture
 def origin(territory: ProcessTerritory) -> ProcessNode:
     return territory.nodes["commune-a"]
+
+
+# The command line with an agent that waits longer: what is short work at rest is not on a busy machine.
+PATIENT = (
+    sys.executable,
+    "-c",
+    "from appliance.agent import service; service.GRACE_SECONDS = 60.0; from appliance.cli.main import main; main()",
+)
 
 
 def events(node: ProcessNode, name: str) -> list[dict[str, object]]:
@@ -139,7 +148,7 @@ def test_a_second_agent_of_one_node_is_refused_with_a_sentence(origin: ProcessNo
 
 
 def test_sigterm_lets_short_work_end_and_begins_nothing_more(territory: ProcessTerritory, origin: ProcessNode) -> None:
-    origin.start_agent()
+    origin.start_agent(PATIENT)
     wait_until(lambda: events(origin, "work-begun"), "the backup has begun")
     agent = origin.processes.pop()
     agent.terminate()
