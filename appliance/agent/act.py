@@ -146,7 +146,7 @@ def _exchange(node: Node, work: Exchange) -> Outcome:
         f"{peer} signed for generation {short_name(name)} and withholds it now."
         for peer, name in found.withheld.items()
     )
-    conflicts = (f"the territory key signed two grants of epoch {epoch}." for epoch in found.conflicts)
+    conflicts = (f"two grants of epoch {epoch} were signed." for epoch in found.conflicts)
     return Outcome(
         mark=found.newest,
         peers={**dict.fromkeys(found.answered, ""), **found.silent},

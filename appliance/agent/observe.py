@@ -22,6 +22,7 @@ from appliance.backup.vault import damage
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.give import open_forks
+from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.obey import passed_over, quota_bytes
 from appliance.backup.vault.store import Holding
 from appliance.clock import utc_seconds
@@ -32,7 +33,6 @@ from appliance.monitor.view import AgentSeen, Generation, Grant, Held, Now, Read
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle, Terms
 from appliance.trust.generation import Header
-from appliance.trust.grant import read_grant
 
 SAFE_SEARCH_MAX = 60
 """How many generations back a safe one is looked for: two months of nights, two and a half days of hours."""
@@ -240,7 +240,7 @@ def _heirs(node: Node, terms: Terms, holding: Holding, lost: frozenset[str]) -> 
     epochs = holding.epochs()
     if not epochs or not lost & {*terms.holders, terms.origin}:
         return ()
-    writer = read_grant(holding.grant(epochs[-1]), node.bundle.territory_key).writer
+    writer = stored_grant(holding, node.bundle, epochs[-1]).writer
     return tuple(aim.node for aim in targets(node.bundle, terms.name, writer, lost) if aim.node != node.name)
 
 

@@ -7,6 +7,7 @@ import secrets
 from appliance.backup.adopt import install_key, own_repository
 from appliance.backup.chain import Chain
 from appliance.backup.fetch import Survey, survey_all
+from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id
@@ -17,14 +18,14 @@ from appliance.escrow.envelopes import ServiceKey, ensure, read_key
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
 from appliance.secret import Secret
-from appliance.trust.grant import Grant, make_request, read_grant
+from appliance.trust.grant import Grant, make_request
 from appliance.trust.keys import load_key, public_line
 
 RECOVERY = "recovery"
 
 
 def chain_of(node: Node, service: str) -> Chain:
-    return Chain(node.service(service).chain, node.bundle.territory_key)
+    return Chain(node.service(service).chain, node.bundle.granters)
 
 
 def begin(node: Node, service: str) -> bytes:
@@ -121,7 +122,7 @@ def request(node: Node, service: str, *, known_epoch: int, reason: str, reposito
 
 def check_grant(node: Node, service: str, raw: bytes) -> Grant:
     """The grant in `raw`, which must be this node's for `service`."""
-    grant = read_grant(raw, node.bundle.territory_key)
+    grant = granters_of(node, service).read(raw)
     if grant.service != service or grant.writer != node.name:
         raise Refused(f"this grant is for {grant.writer} to write {grant.service}.")
     if grant.writer_key != node.bundle.member(node.name).keys.sign:

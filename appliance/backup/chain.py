@@ -19,7 +19,8 @@ from appliance.errors import NotFound, Refused
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
 from appliance.trust.generation import TYPE as GENERATION
 from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, parse_list, read_header
-from appliance.trust.grant import Grant, read_grant
+from appliance.trust.grant import Grant
+from appliance.trust.granters import Granters
 from appliance.trust.receipt import Receipt, read_receipt
 from appliance.trust.signed import parse
 
@@ -34,9 +35,9 @@ class Sealed:
 
 
 class Chain:
-    def __init__(self, root: Path, territory_key: str) -> None:
+    def __init__(self, root: Path, granters: Granters) -> None:
         self.root = root
-        self._territory_key = territory_key
+        self._granters = granters
 
     def names(self) -> tuple[str, ...]:
         """Names of all generations, oldest first."""
@@ -112,15 +113,23 @@ class Chain:
         return tuple(receipt for receipt in found if receipt.generation == generation)
 
     def add_grant(self, grant: Grant) -> None:
-        folder = make_private_folder(self.root / "grants")
-        write_atomic(folder / f"{grant.epoch:05d}", grant.document.raw)
+        """Keep `grant`; raise Refused beside another one of its epoch."""
+        path = make_private_folder(self.root / "grants") / f"{grant.epoch:05d}"
+        if path.exists() and self.grants()[grant.epoch].statement != grant.statement:
+            raise Refused(f"there already is another grant of epoch {grant.epoch} of {grant.service}.")
+        write_atomic(path, grant.document.raw)
 
     def grants(self) -> dict[int, Grant]:
-        """Every grant known here, by epoch."""
+        """Every grant known here, by epoch. Each was judged when it came; by now others may vote."""
+        kept = self.raw_grants()
+        granters = self._granters.keeping(kept)
+        return {grant.epoch: grant for grant in map(granters.read, kept)}
+
+    def raw_grants(self) -> tuple[bytes, ...]:
+        """The grants kept here as they are stored, by epoch."""
         folder = self.root / "grants"
         names = sorted(os.listdir(folder)) if folder.exists() else []
-        read = [read_grant((folder / name).read_bytes(), self._territory_key) for name in names if name.isdigit()]
-        return {grant.epoch: grant for grant in read}
+        return tuple((folder / name).read_bytes() for name in names if name.isdigit())
 
     def grant(self) -> Grant:
         """The newest grant; raise NotFound, with what to do, when there is none yet."""

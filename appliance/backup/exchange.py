@@ -24,6 +24,7 @@ from appliance.backup.peers import connect
 from appliance.backup.replicate import HolderHead, Replicated, ask_head, replicate
 from appliance.backup.sight import note
 from appliance.backup.vault.give import open_forks
+from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.repair import other_holders
@@ -32,6 +33,7 @@ from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.store import Holding, Stored
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
+from appliance.trust.bundle import Bundle
 from appliance.trust.generation import GenerationId
 from appliance.trust.grant import Grant
 from appliance.trust.receipt import read_receipt
@@ -62,7 +64,7 @@ class Findings:
     new_epochs: tuple[int, ...]
     """Epochs whose grants were learned now."""
     conflicts: tuple[int, ...]
-    """Epochs for which the territory key signed two grants."""
+    """Epochs for which two grants were signed."""
 
 
 def exchange(node: Node, service: str) -> Findings:
@@ -74,7 +76,7 @@ def exchange(node: Node, service: str) -> Findings:
     sealer.prepare(service)
     heads, silent = _ask_holders(node, service)
     grants = [grant for there in heads.values() for grant in there.head.grants if grant.service == service]
-    new_epochs, conflicts = _learn(sealer, holding, grants)
+    new_epochs, conflicts = _learn(sealer, holding, node.bundle, grants)
     stored = holding.stored()
     over = passed_over(node, service, stored)
     holders = _holders(node, service, heads)
@@ -135,14 +137,16 @@ def _ask(node: Node, service: str, peers: Sequence[str]) -> tuple[dict[str, Hold
     return heads, {peer: answer.what for peer, answer in answers.items() if isinstance(answer, ApplianceError)}
 
 
-def _learn(sealer: Sealer, holding: Holding, grants: Iterable[Grant]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _learn(
+    sealer: Sealer, holding: Holding, bundle: Bundle, grants: Iterable[Grant]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Keep the grants not known here; the new epochs, and those for which ours and theirs differ."""
     new, conflicts = set(), set()
     for grant in grants:
         if grant.epoch not in holding.epochs():
             sealer.keep(grant.service, [grant])
             new.add(grant.epoch)
-        elif holding.grant(grant.epoch) != grant.document.raw:
+        elif stored_grant(holding, bundle, grant.epoch).statement != grant.statement:
             conflicts.add(grant.epoch)
     return tuple(sorted(new)), tuple(sorted(conflicts))
 

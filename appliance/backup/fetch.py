@@ -17,10 +17,12 @@ from typing import Any
 
 from appliance.backup.at_hand import place_at_hand
 from appliance.backup.chain import Chain, Sealed
+from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, Lines, connect
 from appliance.backup.vault.call import is_texts
 from appliance.backup.vault.evidence import read_stored_header
+from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.limits import HEADERS_MAX, LISTING_BYTES_MAX
 from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.store import HEADER, LIST
@@ -28,7 +30,7 @@ from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
 from appliance.host.files import make_private_folder, sha256_file
 from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, parse_list, read_header
-from appliance.trust.grant import Grant, read_grant
+from appliance.trust.grant import Grant
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _keep_papers(node: Node, service: str, name: str, chain: Chain) -> Sealed:
     """The generation `name` held here; `chain` gets all grants and headers that are known with it."""
     sealed, holding = read_held(node, service, name), node.holding(service)
     for epoch in holding.epochs():
-        chain.add_grant(read_grant(holding.grant(epoch), node.bundle.territory_key))
+        chain.add_grant(stored_grant(holding, node.bundle, epoch))
     for item in holding.stored():
         chain.add_header(read_stored_header(node, holding, item.name))
     return sealed
@@ -170,12 +172,13 @@ def _read_generation(conversation: Conversation, service: str, asked: str | None
 def _read_papers(
     conversation: Conversation, service: str, answer: Mapping[str, Any]
 ) -> tuple[dict[int, Grant], list[Header]]:
-    """The grants of an answer by epoch and its headers, all of `service`, each checked up to the territory key."""
+    """The grants of an answer by epoch and its headers, all of `service`, each checked up to who granted."""
     peer = conversation.peer.name
     grants, headers = answer.get("grants"), answer.get("headers")
     if not (is_texts(grants) and is_texts(headers)) or len(headers) > HEADERS_MAX:
         raise IntegrityError(f"{peer} did not answer with grants and at most {HEADERS_MAX} headers.")
-    read = [read_grant(raw.encode(), conversation.node.bundle.territory_key) for raw in grants]
+    granters = granters_of(conversation.node, service)
+    read = [granters.read(raw.encode()) for raw in grants]
     by_epoch = {grant.epoch: grant for grant in read if grant.service == service}
     checked = []
     for raw in headers:
@@ -306,6 +309,6 @@ def read_held(node: Node, service: str, name: str | None = None) -> Sealed:
         raise NotFound(f"{service} has no such generation here.", remedy=f"{len(held)} are held.")
     name = name or held[-1]
     raw, listing = holding.read(name, HEADER), holding.read(name, LIST)
-    grant = read_grant(holding.grant(epoch_of(raw)), node.bundle.territory_key)
+    grant = stored_grant(holding, node.bundle, epoch_of(raw))
     header = read_header(raw, grant.writer_key)
     return Sealed(header, listing, parse_list(listing, header))

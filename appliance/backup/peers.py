@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.pace import at_once, pace_of
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
@@ -19,7 +20,8 @@ from appliance.host.files import write_atomic
 from appliance.host.ssh import Destination, client_argv, known_hosts_line, pipes_of, start_client
 from appliance.trust.bundle import Member
 from appliance.trust.generation import Header, epoch_of, read_header
-from appliance.trust.grant import Grant, read_grant
+from appliance.trust.grant import Grant
+from appliance.trust.granters import Granters
 from appliance.trust.receipt import Receipt, read_receipt
 from appliance.trust.rotation import other_ssh_keys
 
@@ -61,13 +63,13 @@ class Conversation:
     def head(self, service: str) -> Head:
         """What the peer knows and holds of `service`; raise IntegrityError when a signature in it does not hold."""
         self.ask("head", service)
-        return read_head(self.channel.read_frame(), self.peer, service, self.node.bundle.territory_key)
+        return read_head(self.channel.read_frame(), self.peer, service, granters_of(self.node, service))
 
 
-def read_head(frame: dict[str, Any], peer: Member, service: str, territory_key: str) -> Head:
+def read_head(frame: dict[str, Any], peer: Member, service: str, granters: Granters) -> Head:
     """The checked head in a vault's answer."""
     try:
-        grants = [read_grant(raw.encode(), territory_key) for raw in frame["grants"]]
+        grants = [granters.read(raw.encode()) for raw in frame["grants"]]
         writers = {grant.epoch: grant.writer_key for grant in grants if grant.service == service}
         tips = [read_header(raw.encode(), _writer(writers, raw)) for raw in frame["tips"]]
         newest = read_header(frame["newest"].encode(), _writer(writers, frame["newest"])) if frame["newest"] else None

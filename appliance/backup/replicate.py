@@ -13,6 +13,7 @@ from typing import Any
 from appliance.backup.ahead import send_ahead
 from appliance.backup.chain import Sealed
 from appliance.backup.fetch import read_held
+from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, connect, read_head
 from appliance.backup.push import send_needed
@@ -51,7 +52,7 @@ def ask_head(conversation: Conversation, service: str) -> HolderHead:
     """What a holder knows, holds, mends and let go of `service`; raise IntegrityError for an answer that is none."""
     conversation.ask("head", service)
     frame = conversation.channel.read_frame()
-    head = read_head(frame, conversation.peer, service, conversation.node.bundle.territory_key)
+    head = read_head(frame, conversation.peer, service, granters_of(conversation.node, service))
     return HolderHead(head, _names(frame, "damaged"), _names(frame, "thinned"))
 
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from appliance.backup.node import Node
 from appliance.backup.unseen import UNSEEN_SECONDS, is_fresh, parties, unseen
 from appliance.backup.vault.evidence import read_own_receipt
+from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.store import RELAY
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.trust.absence import Absence, make_absence, read_absence
-from appliance.trust.grant import read_grant
 from appliance.trust.keys import load_key
 
 STATEMENTS_MAX = 64
@@ -114,7 +114,7 @@ def _pushed(node: Node, service: str) -> dict[str, Seen]:
         return {}
     try:
         receipt = read_own_receipt(node, holding, held[-1].name)
-        writer = read_grant(holding.grant(held[-1].epoch), node.bundle.territory_key).writer
+        writer = stored_grant(holding, node.bundle, held[-1].epoch).writer
     except ApplianceError:
         return {}  # the scrub reports it; who answers us is seen all the same
     return {writer: Seen(receipt.age_seconds, receipt.time)}

@@ -26,6 +26,7 @@ from appliance.backup.seal import next_sequence, seal, will_compact
 from appliance.backup.sight import note, unseen_nodes
 from appliance.backup.sources import Failure, LeftOut, Prepared, ReadFrom, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
+from appliance.backup.vault.kept import stored_grant
 from appliance.borg.client import Borg
 from appliance.borg.errors import RepositoryDamaged
 from appliance.borg.locks import is_locked
@@ -37,7 +38,7 @@ from appliance.clock import utc_text
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import locked
 from appliance.territory.implicit import is_implicit
-from appliance.trust.grant import Grant, read_grant
+from appliance.trust.grant import Grant
 from appliance.trust.keys import load_key, public_line
 
 COMPACT_THRESHOLD_PERCENT = 50
@@ -147,7 +148,7 @@ def known_writer(node: Node, service: str) -> str:
         return node.bundle.terms(service).origin
     if newest in grants:
         return grants[newest].writer
-    return read_grant(holding.grant(newest), node.bundle.territory_key).writer
+    return stored_grant(holding, node.bundle, newest).writer
 
 
 def lost_now(node: Node, service: str) -> frozenset[str]:

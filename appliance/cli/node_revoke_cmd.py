@@ -15,11 +15,12 @@ from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say, table
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import Refused, UsageError
-from appliance.trust.bundle import Bundle, make_bundle, read_bundle
+from appliance.trust.bundle import Bundle, make_bundle, read_bundle, voter_keys
 from appliance.trust.granted import Granted
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.revocation import Ended, Revocation
 from appliance.trust.revocation import revoke as take_back
+from appliance.trust.voting import Voting, next_term
 from appliance.units import format_bytes, format_count, format_duration
 
 PUBLIC = "territory.pub"
@@ -75,7 +76,7 @@ def revoke(
         raise UsageError("only the territory's key can revoke a node.", remedy="Name it with --key.")
     check_writable(target)
     revocation = Revocation(name, member.keys, utc_text(now), reason)
-    raw = _signed(before, revocation, _ended(Granted(key), found), key)
+    raw = _signed(before, revocation, _ended(Granted(key), before.voting, found), key)
     confirm(_text(name, found), "Revoke its keys for ever?", yes=yes, what="a revocation")
     write_file(target, raw)
     emit(shown, f"{_text(name, found)}\n\nBundle {before.serial + 1} is signed: {target}")
@@ -90,30 +91,36 @@ def _in_force(file: Path, public: Path, key: Path | None) -> Bundle:
         return read_bundle(read_file(file), signer)
 
 
-def _ended(granted: Granted, found: Sequence[Renewal]) -> tuple[Ended, ...]:
-    """Up to which epoch each service was written with a key that the node could know: all that was ever granted."""
+def _ended(granted: Granted, voting: Voting, found: Sequence[Renewal]) -> tuple[Ended, ...]:
+    """Up to which epoch each service was written with a key that the node could know: all that was ever granted.
+
+    What voters grant, no desk hears of: all that they could have granted ends.
+    """
     if found and not granted.known:
         raise Refused(
             "nothing is noted beside the key of what it granted, so nobody can say which epochs end.",
             where=str(granted.path),
             remedy="Write it anew as {SERVICE: highest epoch granted}; `appliance vault show` on a peer knows them.",
         )
-    epochs = ((it.service, granted.epoch(it.service)) for it in found)
+    epochs = ((it.service, max(granted.epoch(it.service), voting.reached)) for it in found)
     return tuple(Ended(service, epoch) for service, epoch in epochs if epoch)
 
 
 def _signed(before: Bundle, revocation: Revocation, ended: Sequence[Ended], key: Path) -> bytes:
     """The bundle in force without the node: nothing else changes, whatever was planned meanwhile."""
+    members = {name: member for name, member in before.members.items() if name != revocation.node}
     return make_bundle(
         load_key(key),
         serial=before.serial + 1,
         issued=revocation.since,
         territory=before.territory,
         placements=before.placements,
-        members={name: member for name, member in before.members.items() if name != revocation.node},
+        members=members,
         recovery=before.recovery,
         revoked=take_back(before.revoked, revocation, ended),
         ca=before.ca,
+        term=next_term(before.voting, voter_keys(before.territory, members), ended=bool(ended)),
+        confirmed=before.confirmed,
     )
 
 

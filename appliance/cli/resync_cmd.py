@@ -10,6 +10,7 @@ import click
 from appliance.backup.begin import chain_of, check_grant, check_is_named, history
 from appliance.backup.fetch import Survey, short_name, survey_all
 from appliance.backup.fetched import load_fetched, remember_fetched
+from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here, key_of, offer_less
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch, staging
@@ -30,7 +31,7 @@ from appliance.cli.begin_cmd import GRANT, REQUEST, say_grant
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, ApplianceError, NotFound, UsageError
-from appliance.trust.grant import Grant, read_grant
+from appliance.trust.grant import Grant
 
 ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
 REASON = "continued by this node"
@@ -155,7 +156,7 @@ def _grant_for(node: Node, service: str, file: Path) -> bytes | None:
     try:
         raw = read_file(file)
         with naming(file, "a grant"):
-            grant = read_grant(raw, node.bundle.territory_key)
+            grant = granters_of(node, service).read(raw)
     except NotFound:
         return None
     mine = grant.writer == node.name and grant.writer_key == node.bundle.member(node.name).keys.sign

@@ -104,6 +104,8 @@ def sign(
             recovery=new.recovery,
             revoked=new.revoked,
             ca=new.ca,
+            term=new.term,
+            confirmed=new.confirmed,
         )
         write_file(out, raw)
     emit({**_json(new), "out": str(out), "written": not dry_run}, _text(new, out, dry_run))
@@ -133,7 +135,7 @@ def grant(requests: tuple[Path, ...], bundle: Path, key: Path, out: Path, yes: b
     in_force = _signed_bundle(bundle, territory_key)
     asked = _read_requests(requests, in_force)
     granted = Granted(key)
-    answers = [granted.grant(territory_key, it) for it in asked]
+    answers = [granted.grant(territory_key, it, above=in_force.revoked.ended_epoch(it.service)) for it in asked]
     files = [out if single else out / f"{it.service}.grant" for it in answers]
     shown = [_asked(it, answer, in_force) for it, answer in zip(asked, answers, strict=True)]
     if not dry_run:

@@ -10,8 +10,9 @@ from appliance.errors import UsageError
 from appliance.territory.change import Move, changes
 from appliance.territory.model import Territory
 from appliance.territory.placement import Placement, place
-from appliance.trust.bundle import Bundle, Member
+from appliance.trust.bundle import Bundle, Member, voter_keys
 from appliance.trust.revocation import NOTHING, Revoked
+from appliance.trust.voting import next_term
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Draft:
     without_keys: tuple[str, ...]
     revoked: Revoked = NOTHING
     ca: str = ""
+    term: int = 0
+    confirmed: frozenset[str] = frozenset()
 
 
 def draft(
@@ -73,6 +76,8 @@ def draft(
         without_keys=tuple(name for name in sorted(territory.nodes) if name not in members),
         revoked=revoked,
         ca=ca or (previous.ca if previous else ""),
+        term=next_term(previous.voting if previous else None, voter_keys(territory, members)),
+        confirmed=previous.confirmed if previous else frozenset(),
     )
 
 

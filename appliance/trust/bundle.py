@@ -6,7 +6,7 @@ territory back or replace it. It holds the territory as planned, where copies ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +22,11 @@ from appliance.territory.model import Node, Service, Territory
 from appliance.territory.placement import Placement
 from appliance.trust import revocation, signed
 from appliance.trust.act import Operator
+from appliance.trust.granters import Granters
 from appliance.trust.keys import PublicKeys
 from appliance.trust.revocation import NOTHING, Revoked
 from appliance.trust.signed import SHA256, Document
+from appliance.trust.voting import TERM_MAX, Voting, check_term, declared
 from appliance.units import GIB
 
 TYPE = "appliance/bundle"
@@ -104,6 +106,20 @@ class Bundle:
     revoked: Revoked = NOTHING
     ca: str = ""
     """SHA-256 of the root certificate whose nodes' certificates are believed; "" where there is none."""
+    term: int = 0
+    """Of the voters; each other set of them has a later one (`voting.py`)."""
+    confirmed: frozenset[str] = frozenset()
+    """Digests of the signed lines of grants by former voters that the key holder keeps good."""
+
+    @cached_property
+    def voting(self) -> Voting:
+        """Who grants epochs beside the territory key."""
+        return Voting(voter_keys(self.territory, self.members), self.term)
+
+    @cached_property
+    def granters(self) -> Granters:
+        """Whose grants are believed by who lives by this bundle."""
+        return Granters(self.territory_key, self.voting, self.confirmed)
 
     @cached_property
     def revoked_nodes(self) -> frozenset[str]:
@@ -144,8 +160,13 @@ def make_bundle(
     recovery: str,
     revoked: Revoked = NOTHING,
     ca: str = "",
+    term: int = 0,
+    confirmed: Collection[str] = (),
 ) -> bytes:
-    """The signed bundle; `recovery` is the public half of the recovery key, `issued` a UTC time."""
+    """The signed bundle; `recovery` is the public half of the recovery key, `issued` a UTC time.
+
+    `term` is `voting.next_term` of what the bundle follows, which passes its `confirmed` on.
+    """
     fields = {
         "serial": serial,
         "issued": issued,
@@ -155,8 +176,15 @@ def make_bundle(
         "nodes": {name: {"user": member.user, "keys": _shown(member.keys)} for name, member in sorted(members.items())},
         **revocation.to_json(revoked),
         **({"ca": ca} if ca else {}),
+        **({"term": term} if term else {}),
+        **({"confirmed": sorted(confirmed)} if confirmed else {}),
     }
     return signed.make(TYPE, fields, key)
+
+
+def voter_keys(territory: Territory, members: Mapping[str, Member]) -> Mapping[str, str]:
+    """The voters that `territory` declares, with their signing keys."""
+    return declared(territory, {name: member.keys.sign for name, member in members.items()})
 
 
 def _shown(keys: PublicKeys) -> dict[str, str]:
@@ -179,12 +207,20 @@ def read_bundle(raw: bytes, territory_key: str) -> Bundle:
             document=document,
             revoked=revocation.from_json(document.fields),
             ca=document.text("ca", SHA256) if "ca" in document.fields else "",
+            term=document.number("term", most=TERM_MAX) if "term" in document.fields else 0,
+            confirmed=_confirmed(document.fields.get("confirmed", [])),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{TYPE}: a field is missing or malformed ({error}).") from error
     for name, member in bundle.members.items():
         bundle.revoked.check(name, member.keys)
     return bundle
+
+
+def _confirmed(values: object) -> frozenset[str]:
+    if not isinstance(values, list) or not all(isinstance(each, str) and SHA256.fullmatch(each) for each in values):
+        raise IntegrityError(f'{TYPE}: field "confirmed" is malformed.')
+    return frozenset(values)
 
 
 def _members(territory: Territory, values: Mapping[str, Any]) -> dict[str, Member]:
@@ -206,7 +242,7 @@ def accept_bundle(path: Path, raw: bytes, territory_key: str) -> Bundle:
 
 def check_follows(path: Path, bundle: Bundle, territory_key: str) -> int:
     """The serial of the bundle at `path` that `bundle` may follow, 0 when there is none. Refuse a lower serial, another
-    content for the same one, and one that forgets a revocation."""
+    content for the same one, one that forgets a revocation, and one with other voters in the same term."""
     if not path.exists():
         return 0
     present = load_bundle(path, territory_key)
@@ -217,6 +253,7 @@ def check_follows(path: Path, bundle: Bundle, territory_key: str) -> int:
             remedy="Sign the territory again with a higher serial (`appliance territory sign`).",
         )
     bundle.revoked.check_keeps(present.revoked)
+    check_term(bundle.voting, present.voting)
     return present.serial
 
 

@@ -1,8 +1,8 @@
 """A grant: the right to write one service, as its epoch, from one range of nonces.
 
-Epoch numbers are the index of the service's grants: even ones from the territory key, odd ones from the voters' brokers
-(the failover part brings those). Each index owns the 2^48 nonces from its floor, so two writers can never use the same
-keystream whatever their clocks, images or clones say.
+Epoch numbers are the index of the service's grants: even ones from the territory key, odd ones from a majority of the
+voters' brokers (`voted.py`; who reads both kinds asks `granters.py`). Each index owns the 2^48 nonces from its floor,
+so two writers can never use the same keystream whatever their clocks, images or clones say.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ class Grant:
     nonce_floor: int
     reason: str
     document: Document
+
+    @property
+    def statement(self) -> str:
+        """The digest of the line that was signed: two documents with one are the same grant."""
+        raw = self.document.raw
+        return signed.digest_of(raw[: raw.find(b"\n") + 1])
 
 
 @dataclass(frozen=True)
@@ -95,8 +101,16 @@ def make_grant(territory_key: Ed25519PrivateKey, request: GrantRequest, *, above
 
 
 def read_grant(raw: bytes, territory_key: str) -> Grant:
-    """The grant in `raw`, signed by the territory key."""
+    """The grant in `raw`, signed by the territory key alone."""
     document = signed.read(raw, TYPE, (territory_key,))
+    grant = grant_from(document)
+    if grant.epoch % 2:
+        raise IntegrityError(f"the grant of epoch {grant.epoch} contradicts itself: odd epochs are the voters'.")
+    return grant
+
+
+def grant_from(document: Document) -> Grant:
+    """What the checked `document` grants; raise IntegrityError where it contradicts itself."""
     grant = Grant(
         service=document.text("service", NAME),
         epoch=document.number("epoch", least=1, most=EPOCH_MAX),
@@ -108,6 +122,6 @@ def read_grant(raw: bytes, territory_key: str) -> Grant:
         reason=document.text("reason"),
         document=document,
     )
-    if grant.epoch % 2 or grant.epoch <= grant.previous or grant.nonce_floor != floor_of(grant.epoch):
+    if grant.epoch <= grant.previous or grant.nonce_floor != floor_of(grant.epoch):
         raise IntegrityError(f"the grant of epoch {grant.epoch} contradicts itself.")
     return grant

@@ -34,9 +34,9 @@ class Granted:
         """The highest epoch granted of `service`; 0 when none is noted."""
         return self._epochs.get(service, 0)
 
-    def grant(self, key: Ed25519PrivateKey, request: GrantRequest) -> Grant:
-        """The answer to `request`, above every epoch noted; call `save` before it leaves."""
-        raw = make_grant(key, request, above=self._epochs.get(request.service, 0))
+    def grant(self, key: Ed25519PrivateKey, request: GrantRequest, *, above: int = 0) -> Grant:
+        """The answer to `request`, above every epoch noted and `above`; call `save` before it leaves."""
+        raw = make_grant(key, request, above=max(above, self._epochs.get(request.service, 0)))
         grant = read_grant(raw, public_line(key))
         self._epochs[grant.service] = grant.epoch
         return grant

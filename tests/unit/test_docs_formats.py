@@ -16,18 +16,26 @@ from appliance.trust.act import read_act
 from appliance.trust.bundle import read_bundle
 from appliance.trust.generation import parse_list, read_header
 from appliance.trust.grant import read_grant, read_request
+from appliance.trust.held import read_held
 from appliance.trust.receipt import read_receipt
+from appliance.trust.release import read_release
+from appliance.trust.voted import read_voted
+from appliance.trust.voting import Voting
 
 PAGE = Path(__file__).parents[2] / "docs/reference/formats.md"
 SIGNED = {
     "bundle": "appliance/bundle",
     "request": "appliance/grant-request",
     "grant": "appliance/grant",
+    "release": "appliance/release",
+    "held": "appliance/held",
     "header": "appliance/generation",
     "receipt": "appliance/receipt",
     "absence": "appliance/absence",
     "act": "appliance/act",
 }
+
+VOTED = "appliance/voted-grant"
 
 
 @cache
@@ -56,6 +64,11 @@ def test_our_code_reads_every_example_and_they_belong_together() -> None:
     assert (grant.service, grant.writer, grant.repository) == (request.service, request.writer, request.repository)
     assert receipt.generation == header.id
     assert signed.digest_of(found["grant"]) in {entry.sha256 for entry in entries}
+    voters = {"commune-b": keys()["VOTERB"], "commune-c": keys()["VOTERC"], "hermitage": keys()["VOTERH"]}
+    voted = read_voted(found["voted"], Voting(voters))
+    assert (voted.repository, voted.previous, voted.epoch) == (grant.repository, grant.epoch, 3)
+    assert read_release(found["release"], voted.writer_key).epoch == voted.epoch
+    assert read_held(found["held"], voted.writer_key).epoch == voted.epoch
     assert read_absence(found["absence"], {"commune-b": keys()["HOLDER"]}).absent == "commune-a"
     assert read_act(found["act"], bundle.operators).subject == "commune-a"
 
@@ -69,7 +82,9 @@ def test_stock_programs_check_them_as_the_page_says(tmp_path: Path) -> None:
     )
     lines = told.stdout.splitlines()
     types = re.findall(r'^Good "(appliance/[a-z-]+)" signature', told.stdout, re.MULTILINE)
-    assert types == list(SIGNED.values())
+    expected = list(SIGNED.values())
+    after_grant = expected.index("appliance/grant") + 1
+    assert types == [*expected[:after_grant], VOTED, VOTED, *expected[after_grant:]], "two of three voters signed"
     assert "list: OK" in lines
     receipt = read_receipt(examples()["receipt"], keys()["HOLDER"])
     assert f"{receipt.generation.digest}  header" in lines
@@ -85,6 +100,6 @@ def test_a_document_with_one_more_space_in_its_line_is_not_believed(name: str, t
 
 def test_every_type_that_the_code_signs_has_its_example() -> None:
     modules = (PAGE.parents[2] / "appliance/trust").glob("*.py")
-    assert set(SIGNED.values()) == {
+    assert {*SIGNED.values(), VOTED} == {
         type_ for file in modules for type_ in re.findall(r'TYPE = "(appliance/[a-z-]+)"', file.read_text())
     }

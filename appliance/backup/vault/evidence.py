@@ -6,10 +6,10 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from appliance.backup.node import Node
+from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.trust.generation import NO_PARENT, Entry, Header, epoch_of, parse_list, read_header
-from appliance.trust.grant import read_grant
 from appliance.trust.receipt import Receipt, read_receipt
 
 LINK = "link"
@@ -57,7 +57,7 @@ def read_stored_header(node: Node, holding: Holding, name: str) -> Header:
     """The header of generation `name`, its signature and its grant's checked; raise IntegrityError, Refused or
     NotFound."""
     raw = holding.read(name, HEADER)
-    grant = read_grant(holding.grant(epoch_of(raw)), node.bundle.territory_key)
+    grant = stored_grant(holding, node.bundle, epoch_of(raw))
     header = read_header(raw, grant.writer_key)
     if header.id.name != name or header.service != grant.service:
         raise IntegrityError(f"the header of {name} is another generation's.")

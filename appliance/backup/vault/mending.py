@@ -1,7 +1,7 @@
 """Replace what is known to be damaged in a holding by documents that prove themselves; called with `Holding.lock` held.
 
 Only what is wrong here is replaced: a list by the hash in its signed header, a header by its folder's name and its
-grant, a grant by the territory key. Our own receipt cannot come from anybody else; it is signed anew.
+grant, a grant by whoever signed it. Our own receipt cannot come from anybody else; it is signed anew.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from appliance.backup.node import Node
 from appliance.backup.vault import damage
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.evidence import LINK, read_stored_header
+from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.receipts import sign_receipt
 from appliance.backup.vault.sealer import Papers
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
 from appliance.trust.generation import Header
-from appliance.trust.grant import Grant, read_grant
+from appliance.trust.grant import Grant
 
 
 def replace(node: Node, service: str, papers: Papers, key: Path) -> None:
@@ -42,7 +43,7 @@ def _replace_grants(node: Node, holding: Holding, grants: Iterable[Grant]) -> No
         if holding.add_grant(grant.epoch, grant.document.raw):
             continue
         try:
-            read_grant(holding.grant(grant.epoch), node.bundle.territory_key)
+            stored_grant(holding, node.bundle, grant.epoch)
         except ApplianceError:
             write_atomic(holding.grants / f"{grant.epoch:05d}", grant.document.raw, mode=0o440)
 

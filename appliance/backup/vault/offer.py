@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from appliance.backup.vault.kept import granters_at, stored_grant
 from appliance.backup.vault.limits import HEADERS_PER_PUSH_MAX
 from appliance.backup.vault.store import HEADER, Holding
 from appliance.errors import IntegrityError, NoSpace, NotFound, Refused
@@ -23,7 +24,8 @@ from appliance.trust.generation import (
     parse_list,
     read_header,
 )
-from appliance.trust.grant import Grant, read_grant
+from appliance.trust.grant import Grant
+from appliance.trust.granters import Granters
 from appliance.trust.signed import digest_of
 
 
@@ -50,7 +52,7 @@ class Offer:
 
 def newest_grant(holding: Holding, bundle: Bundle) -> Grant | None:
     epochs = holding.epochs()
-    return read_grant(holding.grant(epochs[-1]), bundle.territory_key) if epochs else None
+    return stored_grant(holding, bundle, epochs[-1]) if epochs else None
 
 
 def read_offer(
@@ -94,20 +96,24 @@ def check_writer(offer: Offer, bundle: Bundle, caller: str) -> None:
 
 def _grants(holding: Holding, bundle: Bundle, service: str, offered: Sequence[str]) -> dict[int, Grant]:
     stored = [holding.grant(epoch) for epoch in holding.epochs()]
-    grants = read_grants(bundle, service, (*stored, *(text.encode() for text in offered)))
+    granters = granters_at(holding, bundle)
+    grants = read_grants(granters, service, (*stored, *(text.encode() for text in offered)))
     if not grants:
         raise Refused(f"there is no grant for {service}.", remedy="Ask the key holder: `appliance territory grant`.")
     return grants
 
 
-def read_grants(bundle: Bundle, service: str, raws: Iterable[bytes]) -> dict[int, Grant]:
-    """The grants in `raws` by epoch; raise Refused for one of another service, and for two of one epoch."""
+def read_grants(granters: Granters, service: str, raws: Iterable[bytes]) -> dict[int, Grant]:
+    """The grants in `raws` by epoch; raise Refused for one of another service, and for two of one epoch.
+
+    Of one grant with different voters' signatures the first is taken.
+    """
     grants: dict[int, Grant] = {}
     for raw in raws:
-        grant = read_grant(raw, bundle.territory_key)
+        grant = granters.read(raw)
         if grant.service != service:
             raise Refused(f"the grant is for {grant.service}, not {service}.")
-        if grants.setdefault(grant.epoch, grant).document.raw != raw:
+        if grants.setdefault(grant.epoch, grant).statement != grant.statement:
             raise Refused(f"there already is another grant of epoch {grant.epoch}.")
     return grants
 

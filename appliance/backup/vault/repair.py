@@ -16,6 +16,7 @@ from appliance.backup.peers import Conversation, Lines
 from appliance.backup.vault import damage
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.evidence import LINK
+from appliance.backup.vault.kept import granters_at
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
 from appliance.backup.vault.sealer import Papers, Sealer
 from appliance.backup.vault.sealer_choice import sealer_of
@@ -23,7 +24,6 @@ from appliance.backup.vault.store import HEADER, LIST, Holding
 from appliance.backup.vault.turn import turn
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.trust.generation import epoch_of, parse_list, read_header
-from appliance.trust.grant import read_grant
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,10 @@ def _take(conversation: Conversation, sealer: Sealer, service: str, name: str, w
 
 
 def _read_papers(node: Node, service: str, answer: Mapping[str, Any]) -> Papers:
-    """The grants and headers of an answer, each checked up to the territory key."""
+    """The grants and headers of an answer, each checked up to who granted."""
     try:
-        grants = [read_grant(raw.encode(), node.bundle.territory_key) for raw in answer["grants"]]
+        granters = granters_at(node.holding(service), node.bundle)
+        grants = [granters.read(raw.encode()) for raw in answer["grants"]]
         by_epoch = {grant.epoch: grant for grant in grants if grant.service == service}
         raws = [raw.encode() for raw in answer["headers"]]
         headers = [read_header(raw, by_epoch[epoch_of(raw)].writer_key) for raw in raws]

@@ -17,12 +17,13 @@ from appliance.host.files import make_private_folder
 from appliance.lab.processes.node import ProcessNode
 from appliance.territory.model import Territory
 from appliance.territory.placement import place
-from appliance.trust.bundle import Member, accept_bundle, make_bundle
+from appliance.trust.bundle import Member, accept_bundle, make_bundle, voter_keys
 from appliance.trust.grant import read_request
 from appliance.trust.granted import Granted
 from appliance.trust.identity import create_identity, load_identity
 from appliance.trust.keys import create_key, load_key
 from appliance.trust.revocation import NOTHING, Revoked
+from appliance.trust.voting import Voting, next_term
 
 
 @dataclass
@@ -36,6 +37,8 @@ class ProcessTerritory:
     serial: int = 0
     recovery: str = ""
     revoked: Revoked = NOTHING
+    voting: Voting | None = None
+    """Of the bundle signed last."""
 
     @property
     def offline(self) -> Path:
@@ -73,6 +76,8 @@ class ProcessTerritory:
 
     def signed(self) -> bytes:
         """The bundle as it is now, under the serial of the last signing."""
+        keys = voter_keys(self.territory, self.members)
+        self.voting = Voting(keys, next_term(self.voting, keys))
         return make_bundle(
             load_key(self.territory_key),
             serial=self.serial,
@@ -82,6 +87,7 @@ class ProcessTerritory:
             members=self.members,
             recovery=self.recovery,
             revoked=self.revoked,
+            term=self.voting.term,
         )
 
     def open(self, name: str) -> Node:
@@ -90,7 +96,8 @@ class ProcessTerritory:
     def grant(self, request: bytes, node: str) -> bytes:
         """What the key holder does with a request: sign the next epoch."""
         granted = Granted(self.territory_key)
-        grant = granted.grant(load_key(self.territory_key), read_request(request, self.members[node].keys.sign))
+        asked = read_request(request, self.members[node].keys.sign)
+        grant = granted.grant(load_key(self.territory_key), asked, above=self.revoked.ended_epoch(asked.service))
         granted.save()
         return grant.document.raw
 

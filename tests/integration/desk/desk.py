@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from appliance.backup.node import Node, open_node
 from appliance.backup.vault.evidence import read_evidence
 from appliance.backup.vault.session import REQUEST_BYTES_MAX, serve
@@ -29,13 +31,15 @@ from appliance.host.layout import NodeLayout
 from appliance.territory.model import Person
 from appliance.territory.placement import Placement
 from appliance.trust.act import ACTS, make_act
-from appliance.trust.bundle import Member, accept_bundle, make_bundle
+from appliance.trust.bundle import Member, accept_bundle, make_bundle, voter_keys
 from appliance.trust.generation import NO_PARENT, Entry, Header, make_header, read_header, render_list
 from appliance.trust.grant import Grant, make_grant, make_request, read_grant, read_request
 from appliance.trust.identity import create_identity
 from appliance.trust.keys import create_key, load_key, public_line, read_public_keys
 from appliance.trust.revocation import NOTHING, Revoked
 from appliance.trust.signed import digest_of
+from appliance.trust.voted import assemble, read_voted, statement, vote
+from appliance.trust.voting import Voting, next_term
 from appliance.units import DAY, GIB, MIB
 from tests.unit.territory.small import node as plan_node
 from tests.unit.territory.small import service as plan_service
@@ -83,6 +87,11 @@ class Desk:
     lock_seconds: int = 30 * DAY
     serial: int = 0
     revoked: Revoked = NOTHING
+    voters: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    """Nodes whose keys the bundle does not have."""
+    confirmed: tuple[str, ...] = ()
+    voting: Voting | None = None
     clocks: dict[str, SimulatedClock] = field(default_factory=lambda: {name: SimulatedClock() for name in NAMES})
     exit_code: int = -1
     """How the last session ended."""
@@ -115,7 +124,10 @@ class Desk:
             setattr(self, name, value)
         self.serial += 1
         plan = self._plan()
-        members = {name: Member(plan.nodes[name], "peer", read_public_keys(self.layout(name).keys)) for name in NAMES}
+        names = [name for name in NAMES if name not in self.gone]
+        members = {name: Member(plan.nodes[name], "peer", read_public_keys(self.layout(name).keys)) for name in names}
+        keys = voter_keys(plan, members)
+        self.voting = Voting(keys, next_term(self.voting, keys))
         raw = make_bundle(
             load_key(self.territory_key),
             serial=self.serial,
@@ -128,6 +140,8 @@ class Desk:
             members=members,
             recovery="",
             revoked=self.revoked,
+            term=self.voting.term,
+            confirmed=self.confirmed,
         )
         for name in NAMES:
             accept_bundle(self.layout(name).bundle, raw, public_line(load_key(self.territory_key)))
@@ -142,11 +156,14 @@ class Desk:
         )
         public = public_line(load_key(self.operator_key))
         plan = plan_territory(
-            [plan_node(name, roles=("monitor",) if name == MONITOR else ()) for name in NAMES],
+            [plan_node(name, roles=self._roles(name)) for name in NAMES],
             [docs, plan_service("docs-d", STRANGER)],
         )
         person = Person("keeper", "Keeper", (public,), ACTS)
         return replace(plan, people={"keeper": person})
+
+    def _roles(self, name: str) -> tuple[str, ...]:
+        return (("monitor",) if name == MONITOR else ()) + (("voter",) if name in self.voters else ())
 
     def layout(self, name: str) -> NodeLayout:
         return NodeLayout(self.root / name)
@@ -172,6 +189,19 @@ class Desk:
         )
         territory_key = load_key(self.territory_key)
         return read_grant(make_grant(territory_key, read_request(asked, public_line(key))), public_line(territory_key))
+
+    def voted(self, signers: Sequence[str], writer: str = STANDBY, known_epoch: int = 2, **fields: str) -> Grant:
+        """The next grant for `writer` by the voters of the last bundle, signed by `signers`; nobody checked it."""
+        assert self.voting is not None
+        key = self.signing_key(writer)
+        said = {"service": SERVICE, "repository": REPOSITORY, "reason": "test", **fields}
+        asked = make_request(key, writer=writer, known_epoch=known_epoch, **said)
+        line = statement(read_request(asked, public_line(key)), self.voting)
+        raw = assemble(line, [vote(self.signing_key(name), line) for name in signers])
+        return read_voted(raw, self.voting, accepted=[digest_of(line)])
+
+    def signing_key(self, name: str) -> Ed25519PrivateKey:
+        return load_key(self.layout(name).keys / "sign_ed25519")
 
     def seal(
         self, grant: Grant, files: Mapping[str, bytes], after: Generation | None = None, **fields: Any

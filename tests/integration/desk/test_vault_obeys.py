@@ -30,7 +30,7 @@ def accept(desk: Desk, raw: bytes, at: str = HOLDER) -> None:
 def told(desk: Desk, at: str = HOLDER) -> Head:
     node = desk.open(ORIGIN)
     with desk.session(at, ORIGIN) as channel:
-        return read_head(head(channel), node.bundle.member(at), SERVICE, node.bundle.territory_key)
+        return read_head(head(channel), node.bundle.member(at), SERVICE, node.bundle.granters)
 
 
 # A quarantine

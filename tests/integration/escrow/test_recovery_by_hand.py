@@ -25,6 +25,8 @@ from appliance.secret import Secret
 from appliance.trust import grant, signed
 from appliance.trust.generation import NO_PARENT, Entry, GenerationId, make_header, render_list
 from appliance.trust.keys import public_line
+from tests.unit.trust.voters import KEYS, granted, voting
+from tests.unit.trust.voters import asked as asked_of_voters
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "recovery-by-hand.md"
 PASSPHRASE = "correct horse battery staple"
@@ -103,14 +105,14 @@ def _committed(repository: Path) -> list[Path]:
 
 
 def _publish(
-    vault: Path, writer: Ed25519PrivateKey, content: dict[str, bytes], *, sequence: int, previous: str
+    vault: Path, writer: Ed25519PrivateKey, content: dict[str, bytes], *, sequence: int, previous: str, epoch: int = 2
 ) -> GenerationId:
     entries = [Entry(path, signed.digest_of(data), len(data)) for path, data in content.items()]
     listing = render_list(entries)
     header = make_header(
         writer,
         service="docs-a",
-        epoch=2,
+        epoch=epoch,
         sequence=sequence,
         previous=previous,
         time=f"2026-11-25T0{sequence}:00:00Z",
@@ -119,7 +121,7 @@ def _publish(
     )
     for entry, data in zip(entries, content.values(), strict=True):
         _store(vault / "pool" / entry.sha256[:2] / entry.sha256, data)
-    generation = GenerationId(2, sequence, signed.digest_of(header))
+    generation = GenerationId(epoch, sequence, signed.digest_of(header))
     _store(vault / "generations" / generation.name / "header", header)
     _store(vault / "generations" / generation.name / "list", listing)
     return generation
@@ -247,6 +249,20 @@ def test_a_grant_by_another_territory_shows_another_fingerprint(town: Town, tmp_
     done = follow(town, tmp_path, steps=2)
     assert "SHA256:" in done.stdout
     assert signed.fingerprint(town.territory_key) not in done.stdout
+
+
+@pytest.mark.parametrize("repository", ["the same", "another"])
+def test_after_a_takeover_that_voters_granted_the_territorys_own_grant_is_checked(
+    town: Town, tmp_path: Path, repository: str
+) -> None:
+    own = grant.read_grant((town.vault / "grants" / "00002").read_bytes(), town.territory_key)
+    asked = asked_of_voters(2, repository=own.repository if repository == "the same" else "cd" * 32)
+    _store(town.vault / "grants" / "00003", granted(asked, voting()))
+    _publish(town.vault, KEYS["hermitage"], {"config": b"any"}, sequence=1, previous=NO_PARENT, epoch=3)
+    done = follow(town, tmp_path, steps=3)
+    assert done.returncode == 0, done.stderr
+    assert signed.fingerprint(town.territory_key) in done.stdout
+    assert ("STOP: autre dépôt" in done.stdout) == (repository == "another")
 
 
 def test_a_path_that_leaves_the_folder_is_not_followed(town: Town, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.config.collected import Collected, merge, read_collected
 from appliance.config.draft import draft
 from appliance.errors import UsageError
+from appliance.territory.model import Territory
 from appliance.trust.bundle import Bundle, make_bundle, read_bundle
 from appliance.trust.keys import PublicKeys, public_line
 from tests.unit.territory.small import node, service, territory
@@ -111,6 +112,31 @@ def test_the_next_draft_keeps_what_is_not_given_anew() -> None:
     assert made.members["a"].keys == shown(1).keys
     assert made.members["b"].keys == shown(20).keys
     assert made.placements["docs"].holders == before.placements["docs"].holders
+
+
+def test_other_voters_have_the_next_term_and_what_was_confirmed_stays_confirmed() -> None:
+    def voting(*names: str) -> Territory:
+        roles = {name: ("voter",) if name in names else () for name in PLAN.nodes}
+        return replace(PLAN, nodes={name: replace(it, roles=roles[name]) for name, it in PLAN.nodes.items()})
+
+    collected = {"a": shown(1), "b": shown(5), "c": shown(9), "d": shown(13)}
+    first = draft(voting("a", "b", "c"), collected)
+    raw = make_bundle(
+        TERRITORY_KEY,
+        serial=1,
+        issued="2026-11-25T08:00:00Z",
+        territory=first.territory,
+        placements=first.placements,
+        members=first.members,
+        recovery="",
+        term=first.term,
+        confirmed=["ab" * 32],
+    )
+    before = read_bundle(raw, public_line(TERRITORY_KEY))
+    same = draft(voting("a", "b", "c"), {}, previous=before)
+    assert (same.term, same.confirmed) == (0, {"ab" * 32})
+    assert draft(voting("a", "b", "d"), {}, previous=before).term == 1
+    assert draft(voting("a", "b", "c"), {"c": shown(20)}, previous=before).term == 1, "a box in its place"
 
 
 def test_a_node_that_left_the_territory_is_gone_with_its_keys() -> None:

@@ -14,7 +14,11 @@ from appliance.trust.act import read_act
 from appliance.trust.bundle import read_bundle
 from appliance.trust.generation import Entry, epoch_of, parse_list, read_header, render_list
 from appliance.trust.grant import read_grant, read_request
+from appliance.trust.held import read_held
 from appliance.trust.receipt import read_receipt
+from appliance.trust.release import read_release
+from appliance.trust.voted import read_voted
+from appliance.trust.voting import Voting
 from appliance.units import GIB, MIB
 
 GOLDEN = Path(__file__).parents[2] / "golden/format-1"
@@ -32,6 +36,13 @@ DOCUMENTS = {
 
 # The same type, with what came later; its key was thrown away too, so its public half lies beside it.
 REVOKED = "bundle-revoked"
+# What voters and who they granted to signed, by the public keys of `voters.json`; their keys were thrown away too.
+VOTED = {
+    "voted-grant": "fd17f6ac644e8e405bb849362959441b246f7fe99e43893ac8410c809a99d446",
+    "release": "51451eb89a4b7897bebe7d2a4efc034972ce9a217b26ea6a4472c78d6966f118",
+    "held": "fc4d857e0ea0501223d0080abd783ad08b779d4c3e94348b17cb04c8436632ff",
+    "voters.json": "887d063b212bf035578b47ff2c8491f91e58fa078868054ea3d30082dd81578b",
+}
 REVOKED_DIGEST = "7851b028f8148ae583c6641cc2671dc2ee595ff84eefdb846133ae05887882f5"
 
 
@@ -40,9 +51,10 @@ def _read(name: str) -> bytes:
 
 
 def test_no_golden_file_was_changed_and_none_is_unread() -> None:
-    assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, "list", "keys.json", REVOKED, f"{REVOKED}.pub"}
+    others = {"list", "keys.json", REVOKED, f"{REVOKED}.pub"}
+    assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, *VOTED, *others}
     assert hashlib.sha256(_read(REVOKED)).hexdigest() == REVOKED_DIGEST
-    for name, (_, digest) in DOCUMENTS.items():
+    for name, digest in [*((name, digest) for name, (_, digest) in DOCUMENTS.items()), *VOTED.items()]:
         assert hashlib.sha256(_read(name)).hexdigest() == digest, name
 
 
@@ -80,6 +92,19 @@ def test_the_grant() -> None:
     grant = read_grant(_read("grant"), KEYS["territory"])
     assert (grant.service, grant.epoch, grant.previous, grant.writer) == ("docs-a", 4, 2, "commune-a")
     assert (grant.nonce_floor, grant.writer_key, grant.repository) == (4 << 48, KEYS["commune-a"], "5e" * 32)
+
+
+def test_the_voted_grant_and_what_its_writer_says_of_it() -> None:
+    voting = Voting(**json.loads(_read("voters.json")))
+    grant = read_voted(_read("voted-grant"), voting)
+    assert (grant.service, grant.epoch, grant.previous, grant.writer) == ("docs-a", 513, 4, "hermitage")
+    assert (grant.nonce_floor, grant.writer_key) == (513 << 48, voting.keys["hermitage"])
+    assert (grant.repository, grant.reason) == ("5e" * 32, "la commune A est sous l'eau")
+    release = read_release(_read("release"), grant.writer_key)
+    assert (release.service, release.epoch, release.holder) == ("docs-a", 513, "hermitage")
+    assert (release.reason, release.time) == ("la commune reprend son service", "2026-12-01T19:00:00Z")
+    held = read_held(_read("held"), grant.writer_key)
+    assert (held.service, held.epoch, held.holder, held.challenge) == ("docs-a", 513, "hermitage", "c4" * 32)
 
 
 def test_the_generation_and_its_list() -> None:

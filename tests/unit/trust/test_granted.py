@@ -44,6 +44,10 @@ def test_what_the_peers_know_counts_too(key_file: Path) -> None:
     assert [grant(key_file, asked(0)), grant(key_file, asked(9)), grant(key_file, asked(4))] == [2, 10, 12]
 
 
+def test_what_a_revocation_ended_is_passed_over(key_file: Path) -> None:
+    assert Granted(key_file).grant(load_key(key_file), asked(4), above=511).epoch == 512
+
+
 def test_each_service_has_its_own_epochs(key_file: Path) -> None:
     assert [grant(key_file, asked(0)), grant(key_file, asked(0, "docs-b"))] == [2, 2]
 

@@ -1,0 +1,56 @@
+"""What a broker knows from asking the present holder whether it still holds: since when there is no answer. Pure.
+
+Invariant: only time during which this broker kept asking, on a machine that ran, counts as silence. Moments are seconds
+of CLOCK_BOOTTIME of one boot; they are arguments, and none of this outlives the process, let alone the boot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from appliance.trust.grant import Grant
+from appliance.trust.held import Held
+
+GAP_SECONDS_MAX = 3.0
+"""Between two questions. After a longer gap this broker may have been suspended or cut off, and counts anew."""
+QUESTIONS_MAX = 64
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The questions to the writer of the grant `statement`; `since` begins the silence, `last` is the last question.
+
+    `open`: the moment of each question that was not answered, by its challenge.
+    """
+
+    service: str
+    epoch: int
+    holder_key: str
+    statement: str
+    since: float
+    last: float
+    open: Mapping[str, float] = field(default_factory=dict)
+
+    def asked(self, challenge: str, now: float) -> Asking:
+        """Another question, at `now`, just before it is sent."""
+        steady = 0 <= now - self.last <= GAP_SECONDS_MAX
+        kept = dict(list(self.open.items())[1 - QUESTIONS_MAX :]) if steady else {}
+        return replace(self, since=self.since if steady else now, last=now, open={**kept, challenge: now})
+
+    def answered(self, held: Held, now: float) -> Asking:
+        """Count silence from `now` when `held` answers one of the questions; any other answer says nothing."""
+        fits = (held.service, held.epoch, held.holder_key) == (self.service, self.epoch, self.holder_key)
+        if not fits or held.challenge not in self.open:
+            return self
+        left = {challenge: moment for challenge, moment in self.open.items() if challenge != held.challenge}
+        return replace(self, since=now, open=left)
+
+    def silence(self, now: float) -> float:
+        """For how many seconds the holder has been asked in vain by `now`; 0 when this broker stopped asking."""
+        return now - self.since if 0 <= now - self.last <= GAP_SECONDS_MAX else 0.0
+
+
+def begin_asking(present: Grant, challenge: str, now: float) -> Asking:
+    """The first question to the writer of `present`, at `now`, just before it is sent."""
+    return Asking(present.service, present.epoch, present.writer_key, present.statement, now, now, {challenge: now})

@@ -1,0 +1,203 @@
+"""Whether one voter's broker signs a grant: what it must know by itself, whatever the voters' store says. Pure.
+
+Invariant: a broker signs only what it has proof of: who asks may hold the service and signed for it, the writer until
+now gave the service up, was declared out of the way by a person, has lost its keys, or was asked in vain for one lease;
+and for no epoch does it sign a second line. The store is no argument here at all, so what is forged in it grants
+nothing. In doubt it declines with a sentence, and the territory key is left.
+
+Who is *present* comes from signed grants: the newest that anybody showed this broker. Who asks could hide one, so the
+holders of the service are asked too, by the broker itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from appliance.coordination.broker import candidates
+from appliance.errors import Refused
+from appliance.failover.asking import Asking
+from appliance.failover.promises import Promised
+from appliance.trust.act import Act
+from appliance.trust.bundle import Bundle
+from appliance.trust.grant import Grant, GrantRequest
+from appliance.trust.release import Release
+from appliance.trust.signed import digest_of
+from appliance.trust.voted import statement
+
+LEAP_MAX = 16
+"""How far above the newest grant an asker may say that epochs are used: enough for votes that split, and a term is not
+used up by somebody who makes numbers up."""
+KEY_HOLDER = "Ask the key holder: `appliance territory grant`."
+
+
+@dataclass(frozen=True)
+class View:
+    """All that the broker of `voter` knows of one request, `request` being signed by the asker's key in `bundle`.
+
+    `present`: the newest grant of the service that the asker, this node or a holder showed, its signatures checked.
+    `heard`: holders whose newest grant this broker has asked for itself, this node included where it holds.
+    `release`, `acts`: signatures checked. `promised`: what this broker signed before. `now` is CLOCK_BOOTTIME, for
+    `asking`; `time` is seconds UTC, for acts.
+    """
+
+    voter: str
+    bundle: Bundle
+    request: GrantRequest
+    present: Grant | None
+    heard: Collection[str]
+    promised: Promised
+    lease_seconds: float
+    now: float
+    time: float
+    release: Release | None = None
+    acts: Collection[Act] = ()
+    asking: Asking | None = None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Why the present writer is no more; `act` is the digest of the act that says so, "" without one."""
+
+    reason: str
+    act: str = ""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Sign exactly `line`, which grants `epoch`, once `promised` is durable."""
+
+    line: bytes
+    epoch: int
+    reason: str
+    promised: Promised
+
+
+@dataclass(frozen=True)
+class Declines:
+    reason: str
+    remedy: str
+
+
+def decide(view: View) -> Signs | Declines:
+    """What this broker does; the same question later is answered anew, and a line that was signed is signed again."""
+    try:
+        present = _check_present(view)
+        _check_asker(view, present)
+        line = statement(view.request, view.bundle.voting)
+        epoch, digest = view.bundle.voting.epoch_above(view.request.known_epoch, view.request.service), digest_of(line)
+        _check_promises(view, epoch, digest)
+        proof = _proof(view, present)
+    except Refused as error:
+        return Declines(error.what, error.remedy)
+    return Signs(line, epoch, proof.reason, view.promised.with_line(epoch, digest, present.epoch, proof.act))
+
+
+def _check_present(view: View) -> Grant:
+    """The grant to be replaced; raise Refused when this broker cannot be sure which that is."""
+    present, service = view.present, view.request.service
+    if view.bundle.voting.keys.get(view.voter, "") == "" or not view.bundle.voting.can_sign:
+        raise Refused(f"{view.voter} is no voter who can sign, by bundle {view.bundle.serial}.", remedy=KEY_HOLDER)
+    if present is None or present.service != service:
+        raise Refused(f"{service} has no grant yet: the first one is the territory key's.", remedy=KEY_HOLDER)
+    if present.epoch < view.promised.present:
+        raise Refused(
+            f"epoch {view.promised.present} of {service} was granted already, and {present.epoch} is shown.",
+            remedy="Ask the holders, and show the newest grant.",
+        )
+    others = set(view.bundle.terms(service).others(view.request.writer)) & view.bundle.members.keys()
+    others.discard(present.writer)
+    if others and others.isdisjoint(view.heard):
+        raise Refused(
+            f"no holder of {service} says which grant is the newest: {', '.join(sorted(others))} were not heard.",
+            remedy="Ask again when one of them answers.",
+        )
+    return present
+
+
+def _check_asker(view: View, present: Grant) -> None:
+    request, bundle = view.request, view.bundle
+    service = bundle.territory.service(request.service)
+    if request.writer not in candidates(service):
+        raise Refused(f"{request.writer} is neither the home nor a standby of {service.name}.", remedy=KEY_HOLDER)
+    if request.writer not in bundle.members or bundle.member(request.writer).keys.sign != request.writer_key:
+        raise Refused(f"the request is not signed by the {request.writer} of bundle {bundle.serial}.")
+    if any(act.concerns("quarantine", request.writer, service.name, view.time) for act in view.acts):
+        raise Refused(f"{request.writer} is in quarantine.", remedy="An operator's act said so, ask them.")
+    if present.epoch <= bundle.revoked.ended_epoch(service.name) or request.repository != present.repository:
+        raise Refused(f"{service.name} is to be written to another repository than until now.", remedy=KEY_HOLDER)
+    if request.known_epoch < present.epoch:
+        raise Refused(
+            f"{request.writer} knows epoch {request.known_epoch} of {service.name}, and {present.epoch} is granted.",
+            remedy="Fetch the newest generation and ask again.",
+        )
+    if request.known_epoch > present.epoch and request.known_epoch % 2 == 0:
+        raise Refused(
+            f"{request.writer} knows epoch {request.known_epoch} of {service.name} and shows {present.epoch}: the "
+            "territory key granted a newer one.",
+            remedy="Show the newest grant.",
+        )
+    if request.known_epoch > max(present.epoch, view.promised.highest) + LEAP_MAX:
+        raise Refused(f"nobody here knows of epochs up to {request.known_epoch} of {service.name}.", remedy=KEY_HOLDER)
+
+
+def _check_promises(view: View, epoch: int, line: str) -> None:
+    """Raise Refused unless this broker may sign `line` for `epoch`, which it may have signed before."""
+    promised = view.promised
+    if promised.lines.get(epoch, line) != line or (epoch < promised.highest and epoch not in promised.lines):
+        raise Refused(
+            f"this broker has signed another grant of {view.request.service}, of epoch {promised.highest}.",
+            remedy=f"Ask again for one above {promised.highest}.",
+        )
+
+
+def _proof(view: View, present: Grant) -> Proof:
+    """Why `present` may be replaced; raise Refused, with what is missing, when this broker has no proof of it."""
+    request, release = view.request, view.release
+    member = view.bundle.members.get(present.writer)
+    if request.writer_key == present.writer_key:
+        return Proof(f"{present.writer} gives up epoch {present.epoch} for the next one")
+    if member is None or member.keys.sign != present.writer_key:
+        return Proof(f"{present.writer} has no key any more with which it wrote")
+    if release is not None and _is_of(present, release.service, release.epoch, release.holder, release.holder_key):
+        return Proof(f"{present.writer} has released epoch {present.epoch}")
+    act = next((act for act in view.acts if _replaces(view, act, present)), None)
+    if act is not None:
+        return Proof(f'{act.operator} signed "{act.act}" of {act.subject}', act.document.digest)
+    return _silence(view, present)
+
+
+def _is_of(present: Grant, service: str, epoch: int, holder: str, holder_key: str) -> bool:
+    return (present.service, present.epoch, present.writer, present.writer_key) == (service, epoch, holder, holder_key)
+
+
+def _replaces(view: View, act: Act, present: Grant) -> bool:
+    """Whether `act` is one that lets the asker replace `present`. Each does so once: a writer who came back after it
+    is not deposed by it again. And `lost` is true of a silent one only: a new box may have its name by now."""
+    service, time = view.request.service, view.time
+    says = (
+        act.concerns("promote", view.request.writer, service, time)
+        or act.concerns("quarantine", present.writer, service, time)
+        or (act.concerns("lost", present.writer, service, time) and _is_silent(view, present))
+    )
+    return says and view.promised.acts.get(act.document.digest, present.epoch) == present.epoch
+
+
+def _is_silent(view: View, present: Grant) -> bool:
+    """Whether this broker has asked the writer of `present` for a whole lease, and in vain."""
+    asking = view.asking
+    about_it = asking is not None and (asking.service, asking.statement) == (present.service, present.statement)
+    return about_it and view.lease_seconds > 0 and asking is not None and asking.silence(view.now) >= view.lease_seconds
+
+
+def _silence(view: View, present: Grant) -> Proof:
+    """A holder that is bound to its lease has stopped when it was silent for that long; a home that may go on alone is
+    not proven dead by silence."""
+    service = view.bundle.territory.service(view.request.service)
+    remedy = "Ask again with its release, or with an operator's act: `promote`, `lost` or `quarantine`."
+    if service.policy != "exclusive" and view.request.writer != service.node:
+        raise Refused(f"{present.writer} did not give {service.name} up and may be at work alone.", remedy=remedy)
+    lease = f"{view.lease_seconds:g} s"
+    if not _is_silent(view, present):
+        raise Refused(f"this broker has not asked {present.writer} in vain for a lease of {lease}.", remedy=remedy)
+    return Proof(f"{present.writer} was asked for {lease} and did not say that it holds {service.name}")

@@ -1,0 +1,36 @@
+"""Whose grants are believed: the territory key's, and those of a majority of the voters' brokers, each in its own form.
+
+The form decides who must have signed, before anything else is looked at: a grant of the territory key stays what it
+always was, with even epochs only, and nothing that voters sign can be taken for one.
+
+Voters come and go, while history is kept for years. So a voted grant is judged by the voters of the bundle in force
+when it *arrives*; what is kept since then stays good, as does what the key holder confirmed in the bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from appliance.trust.grant import Grant, read_grant
+from appliance.trust.signed import digest_of
+from appliance.trust.voted import is_voted, read_voted
+from appliance.trust.voting import Voting
+
+
+@dataclass(frozen=True)
+class Granters:
+    """`accepted`: digests of the signed lines of voted grants that were judged before, here or by the key holder."""
+
+    territory_key: str
+    voting: Voting = field(default_factory=Voting)
+    accepted: frozenset[str] = frozenset()
+
+    def read(self, raw: bytes) -> Grant:
+        """The grant in `raw`; raise IntegrityError or Refused, with a sentence, for what none of them granted."""
+        return read_voted(raw, self.voting, self.accepted) if is_voted(raw) else read_grant(raw, self.territory_key)
+
+    def keeping(self, kept: Iterable[bytes]) -> Granters:
+        """The same, for whom the voted grants in `kept` stay good: this node judged each before it kept it."""
+        lines = (raw[: raw.find(b"\n") + 1] for raw in kept if is_voted(raw))
+        return replace(self, accepted=self.accepted.union(digest_of(line) for line in lines))

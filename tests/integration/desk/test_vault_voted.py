@@ -1,0 +1,221 @@
+"""Vaults, and all who read grants, take the epoch that a majority of the voters grants, and no other of theirs."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from appliance.backup.begin import chain_of, check_grant
+from appliance.backup.fetch import fetch_newest
+from appliance.errors import ApplianceError, IntegrityError, Refused
+from appliance.trust.grant import Grant, make_grant, make_request, read_request
+from appliance.trust.keys import public_line
+from appliance.trust.voted import assemble, read_voted, vote
+from tests.integration.desk.desk import (
+    HOLDER,
+    ORIGIN,
+    REPOSITORY,
+    SERVICE,
+    SPARE,
+    STANDBY,
+    STRANGER,
+    Desk,
+    Generation,
+    assert_whole,
+    head,
+    push,
+)
+from tests.integration.desk.in_process import World
+
+FIVE = (ORIGIN, STANDBY, HOLDER, SPARE, STRANGER)
+MAJORITY = (STANDBY, HOLDER, SPARE)
+FILES = {"config": b"config", "data/0/0": b"zero"}
+
+
+@pytest.fixture
+def first(desk: Desk) -> Generation:
+    """The origin's, under a grant of the territory key, at a vault of a territory with five voters."""
+    desk.sign(voters=FIVE)
+    grant = desk.grant()
+    made = desk.seal(grant, FILES)
+    desk.put(made, grant)
+    return made
+
+
+def go_on(desk: Desk, first: Generation, grant: Grant) -> Generation:
+    """The standby goes on under `grant`, at the same vault."""
+    made = desk.seal(grant, {**FILES, "data/0/1": b"one"}, first)
+    desk.put(made, grant, caller=grant.writer)
+    return made
+
+
+def test_a_voted_grant_raises_the_epoch_and_fences_the_writer_before(desk: Desk, first: Generation) -> None:
+    made = go_on(desk, first, desk.voted(MAJORITY))
+    assert assert_whole(desk) == [first.name, made.name]
+    late = desk.seal(desk.grant(), {**FILES, "data/0/9": b"late"}, first)
+    with pytest.raises(Refused, match=r"epoch 2 of docs-a ended: epoch 3 belongs to hermitage"):
+        desk.put(late)
+    with desk.session(HOLDER, STANDBY) as channel:
+        assert len(head(channel)["grants"]) == 2
+
+
+def test_the_territory_key_goes_on_above_it(desk: Desk, first: Generation) -> None:
+    made = go_on(desk, first, desk.voted(MAJORITY))
+    back = desk.grant(known_epoch=3)
+    assert back.epoch == 4
+    home = desk.seal(back, FILES, made)
+    desk.put(home, back)
+    assert assert_whole(desk) == [first.name, made.name, home.name]
+
+
+def _refused(desk: Desk, first: Generation, grant: Grant, why: str) -> None:
+    """Nothing of it is kept by the vault, and nobody else believes it either."""
+    epochs = desk.holding(HOLDER).epochs()
+    with pytest.raises(ApplianceError, match=why):
+        go_on(desk, first, grant)
+    assert desk.holding(HOLDER).epochs() == epochs
+    with pytest.raises(ApplianceError, match=why):
+        check_grant(desk.open(grant.writer), SERVICE, grant.document.raw)
+
+
+def test_one_signature_short(desk: Desk, first: Generation) -> None:
+    _refused(desk, first, desk.voted(MAJORITY[:2]), "signed by 2 of 5 voters; 3 are needed")
+
+
+def test_a_broker_alone_whatever_it_says(desk: Desk, first: Generation) -> None:
+    _refused(desk, first, desk.voted([STANDBY]), "signed by 1 of 5 voters")
+    key = desk.signing_key(STANDBY)
+    asked = make_request(
+        key, service=SERVICE, repository=REPOSITORY, writer=STANDBY, known_epoch=2, reason="I am the territory"
+    )
+    with pytest.raises(Refused, match="signed by a key that may not sign it"):
+        check_grant(desk.open(STANDBY), SERVICE, make_grant(key, read_request(asked, public_line(key))))
+
+
+def test_one_broker_twice(desk: Desk, first: Generation) -> None:
+    good = desk.voted(MAJORITY).document.raw
+    end = b"-----END SSH SIGNATURE-----\n"
+    head_and_one, two, *_ = good.split(end)
+    twice = head_and_one + end + two + end + two + end
+    with pytest.raises(IntegrityError, match="signed twice by one key"):
+        check_grant(desk.open(STANDBY), SERVICE, twice)
+    made = desk.seal(desk.voted(MAJORITY), FILES, first)
+    with desk.session(HOLDER, STANDBY) as channel, pytest.raises(IntegrityError, match="signed twice by one key"):
+        push(channel, made, details={"grants": [twice.decode()]})
+
+
+def test_a_node_that_does_not_vote(desk: Desk, first: Generation) -> None:
+    desk.sign(voters=(STANDBY, HOLDER, SPARE))
+    _refused(desk, first, desk.voted((STANDBY, HOLDER, STRANGER)), "signed by a key that is no voter's")
+
+
+def test_keys_of_nobody(desk: Desk, first: Generation) -> None:
+    line = desk.voted(MAJORITY).document.raw.partition(b"\n")[0] + b"\n"
+    raw = assemble(line, [vote(Ed25519PrivateKey.generate(), line) for _ in range(3)])
+    assert desk.voting
+    forged = read_voted(raw, desk.voting, accepted=[desk.voted(MAJORITY).statement])
+    _refused(desk, first, forged, "signed by a key that is no voter's")
+
+
+def test_a_territory_without_voters_takes_none(desk: Desk, first: Generation) -> None:
+    grant = desk.voted(MAJORITY)
+    desk.sign(voters=())
+    _refused(desk, first, grant, "this territory has no majority of them")
+
+
+def test_a_voter_that_was_revoked(desk: Desk, first: Generation) -> None:
+    """It kept its key, and two others' signatures of an older day."""
+    old = desk.voted((SPARE, HOLDER, STRANGER))
+    desk.sign(gone=(STRANGER,))
+    _refused(desk, first, old, "granted by other voters than the bundle declares")
+    _refused(desk, first, desk.voted((SPARE, HOLDER, STRANGER)), "signed by a key that is no voter's")
+    assert go_on(desk, first, desk.voted((SPARE, HOLDER, STANDBY))).header.epoch == 513
+
+
+def test_two_grants_of_one_epoch(desk: Desk, first: Generation) -> None:
+    made = go_on(desk, first, desk.voted(MAJORITY))
+    other = desk.voted((ORIGIN, SPARE, STRANGER), writer=ORIGIN)
+    assert other.epoch == made.header.epoch
+    with pytest.raises(Refused, match="there already is another grant of epoch 3"):
+        desk.put(desk.seal(other, FILES, first), other)
+    chain = chain_of(desk.open(STANDBY), SERVICE)
+    chain.add_grant(desk.voted(MAJORITY))
+    with pytest.raises(Refused, match="there already is another grant of epoch 3 of docs-a"):
+        chain.add_grant(other)
+
+
+def test_one_grant_with_other_signatures_is_no_second_one(desk: Desk, first: Generation) -> None:
+    made = go_on(desk, first, desk.voted(MAJORITY))
+    again = desk.voted(FIVE)
+    desk.put(made, again, caller=STANDBY)
+    assert desk.holding(HOLDER).grant(3) == desk.voted(MAJORITY).document.raw
+
+
+# When the voters change
+
+
+def test_what_was_kept_stays_good_and_what_comes_new_is_judged_by_present_voters(desk: Desk, first: Generation) -> None:
+    grant = desk.voted(MAJORITY)
+    made = go_on(desk, first, grant)
+    desk.sign(gone=(STRANGER,))
+    more = desk.seal(grant, {**FILES, "data/0/2": b"two"}, made)
+    desk.put(more, grant, caller=STANDBY)
+    assert assert_whole(desk) == [first.name, made.name, more.name]
+    with pytest.raises(Refused, match="granted by other voters"):
+        desk.put(more, grant, desk.grant(), at=SPARE, caller=STANDBY, before=[first, made])
+    desk.sign(confirmed=(grant.statement,))
+    desk.put(more, grant, desk.grant(), at=SPARE, caller=STANDBY, before=[first, made])
+    assert assert_whole(desk, SPARE) == [more.name]
+
+
+def test_whoever_fetches_reads_the_history_under_both_kinds(
+    desk: Desk, first: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(desk)
+    monkeypatch.setattr("appliance.backup.peers.Line", world.line)
+    grant = desk.voted(MAJORITY)
+    made = go_on(desk, first, grant)
+    node = desk.open(ORIGIN)
+    sealed, _ = fetch_newest(node, SERVICE, node.service(SERVICE).root / "fetched", chain_of(node, SERVICE))
+    assert sealed.header.id == made.header.id
+    assert {epoch: it.writer for epoch, it in chain_of(node, SERVICE).grants().items()} == {2: ORIGIN, 3: STANDBY}
+    desk.sign(gone=(STRANGER,))
+    assert chain_of(desk.open(ORIGIN), SERVICE).grant().statement == grant.statement
+
+
+def test_who_never_saw_a_former_grant_does_not_believe_it_until_it_is_confirmed(
+    desk: Desk, first: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.backup.peers.Line", World(desk).line)
+    grant = desk.voted(MAJORITY)
+    made = go_on(desk, first, grant)
+    desk.sign(gone=(STRANGER,))
+    node = desk.open(ORIGIN)
+    with pytest.raises(ApplianceError, match="granted by other voters"):
+        fetch_newest(node, SERVICE, node.service(SERVICE).root / "fetched", chain_of(node, SERVICE))
+    desk.sign(confirmed=(grant.statement,))
+    node = desk.open(ORIGIN)
+    sealed, _ = fetch_newest(node, SERVICE, node.service(SERVICE).root / "fetched", chain_of(node, SERVICE))
+    assert sealed.header.id == made.header.id
+
+
+# A whole takeover
+
+
+def test_a_standby_adopts_and_continues_under_a_voted_grant_and_is_handed_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.sign(voters=FIVE)
+    world = World(desk)
+    monkeypatch.setattr("appliance.backup.peers.Line", world.line)
+    world.begin()
+    world.run(ORIGIN)
+    world.fetch_to_continue(STANDBY)
+    world.adopt(STANDBY, desk.voted(MAJORITY).document.raw)
+    sealed, _ = world.run(STANDBY)
+    assert sealed.header.epoch == 3
+    with pytest.raises(Refused):
+        world.run(ORIGIN)
+    world.fetch_to_continue(ORIGIN)
+    world.adopt(ORIGIN, desk.voted(MAJORITY, writer=ORIGIN, known_epoch=3).document.raw)
+    assert world.run(ORIGIN)[0].header.epoch == 5

@@ -1,0 +1,330 @@
+"""One broker: it signs what it has proof of, one line an epoch, and says in a sentence why it does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.failover.asking import GAP_SECONDS_MAX, Asking, begin_asking
+from appliance.failover.granting import LEAP_MAX, Declines, Signs, View, decide
+from appliance.failover.promises import Promised
+from appliance.territory.placement import Placement
+from appliance.trust.act import Act
+from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle
+from appliance.trust.grant import Grant, make_grant, read_grant
+from appliance.trust.held import Held, make_held, read_held
+from appliance.trust.keys import PublicKeys, public_line
+from appliance.trust.release import Release, make_release, read_release
+from appliance.trust.revocation import Revoked
+from appliance.trust.signed import Document, digest_of
+from appliance.trust.voted import read_voted, statement
+from tests.unit.territory.small import node, service, territory
+from tests.unit.trust.voters import KEYS, NAMES, STRANGER, asked, granted, voting
+
+TERRITORY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+LEASE = 15.0
+HOME, STANDBY, HOLDER = "commune-a", "hermitage", "commune-b"
+
+
+def bundle(policy: str = "local-first", voters: tuple[str, ...] = NAMES, **fields: Any) -> Bundle:
+    """commune-a is the home of docs-a, the hermitage its standby; both, and commune-b, hold it."""
+    docs = replace(service("docs-a", HOME, standbys=(STANDBY,)), policy=policy)
+    plan = territory([node(name, roles=("voter",) if name in voters else ()) for name in NAMES], [docs])
+    said: dict[str, Any] = {"placements": {"docs-a": Placement("docs-a", (STANDBY, HOLDER), ())}, "recovery": ""}
+    keys = fields.pop("keys", KEYS)
+    members = {
+        name: Member(plan.nodes[name], "peer", PublicKeys(public_line(keys[name]), f"ssh {name}", f"host {name}", "a"))
+        for name in NAMES
+    }
+    said |= {"serial": 7, "issued": "2026-11-25T08:00:00Z", "territory": plan, "members": members, **fields}
+    return read_bundle(make_bundle(TERRITORY, **said), public_line(TERRITORY))
+
+
+EXCLUSIVE, LOCAL, MIRROR = bundle("exclusive"), bundle(), bundle("mirror")
+
+
+def by_key(writer: str = HOME, known_epoch: int = 0, **fields: Any) -> Grant:
+    raw = make_grant(TERRITORY, asked(known_epoch, writer, **fields))
+    return read_grant(raw, public_line(TERRITORY))
+
+
+def by_voters(writer: str, known_epoch: int) -> Grant:
+    return read_voted(granted(asked(known_epoch, writer), voting()), voting())
+
+
+FIRST = by_key()
+
+
+def view(**changed: Any) -> View:
+    """The hermitage asks a broker for what commune-a writes in epoch 2; nothing says yet that commune-a stopped."""
+    seen = View(
+        voter="commune-c",
+        bundle=LOCAL,
+        request=asked(2, STANDBY),
+        present=FIRST,
+        heard={HOLDER},
+        promised=Promised(),
+        lease_seconds=LEASE,
+        now=1000.0,
+        time=5000.0,
+    )
+    return replace(seen, **changed)
+
+
+def release(of: Grant = FIRST, key: str = HOME) -> Release:
+    raw = make_release(
+        KEYS[key], service=of.service, epoch=of.epoch, holder=of.writer, reason="moved", time="2026-12-01T19:00:00Z"
+    )
+    return read_release(raw, public_line(KEYS[key]))
+
+
+def act(kind: str, subject: str, service: str = "docs-a", start: float = 4000, end: float = 6000) -> Act:
+    raw = f"{kind} {subject} {service} {start}".encode()
+    return Act(kind, subject, service, "maintenance", "test", start, end, Document("appliance/act", {}, "", raw))
+
+
+def silent(of: Grant = FIRST, seconds: float = LEASE, until: float = 1000.0) -> Asking:
+    """Asked each second, the last time at `until`."""
+    asking = begin_asking(of, "00" * 32, until - seconds)
+    for second in range(int(seconds)):
+        asking = asking.asked(f"{second + 1:064x}", until - seconds + second + 1)
+    return asking
+
+
+def declined(seen: View) -> str:
+    decision = decide(seen)
+    assert isinstance(decision, Declines), decision
+    return decision.reason
+
+
+def signed(seen: View) -> Signs:
+    decision = decide(seen)
+    assert isinstance(decision, Signs), decision
+    assert decision.line == statement(seen.request, seen.bundle.voting)
+    assert decision.promised.lines[decision.epoch] == digest_of(decision.line)
+    return decision
+
+
+# What lets it sign
+
+PROOFS: dict[str, tuple[dict[str, Any], str]] = {
+    "a release": ({"release": release()}, "commune-a has released epoch 2"),
+    "a promotion": ({"acts": [act("promote", STANDBY)]}, 'maintenance signed "promote" of hermitage'),
+    "a promotion for any service": ({"acts": [act("promote", STANDBY, "any")]}, 'signed "promote"'),
+    "a quarantine of the writer": ({"acts": [act("quarantine", HOME)]}, 'signed "quarantine" of commune-a'),
+    "lost, and silent": ({"acts": [act("lost", HOME)], "asking": silent()}, 'signed "lost" of commune-a'),
+    "an exclusive writer silent for a lease": (
+        {"bundle": EXCLUSIVE, "asking": silent()},
+        "commune-a was asked for 15 s and did not say that it holds docs-a",
+    ),
+    "the writer itself": ({"request": asked(2, HOME)}, "commune-a gives up epoch 2 for the next one"),
+    "a writer whose keys were replaced": (
+        {"bundle": bundle(keys={**KEYS, HOME: STRANGER}, term=0)},
+        "commune-a has no key any more with which it wrote",
+    ),
+    "the home takes its own back from a silent one": (
+        {
+            "request": asked(3, HOME),
+            "present": by_voters(STANDBY, 2),
+            "asking": silent(by_voters(STANDBY, 2)),
+        },
+        "hermitage was asked for 15 s",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changed", "reason"), PROOFS.values(), ids=PROOFS)
+def test_it_signs_with_a_proof(changed: dict[str, Any], reason: str) -> None:
+    decision = signed(view(**changed))
+    assert reason in decision.reason
+    assert decision.epoch == (5 if "present" in changed else 3)
+    assert decision.promised.present == view(**changed).present.epoch  # type: ignore[union-attr]
+
+
+# What does not
+
+FIVES = by_voters(STANDBY, 2)
+NO_PROOF: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing": ({}, "commune-a did not give docs-a up and may be at work alone"),
+    "silence of a local-first home": ({"asking": silent()}, "did not give docs-a up and may be at work alone"),
+    "an exclusive one that nobody asked": (
+        {"bundle": EXCLUSIVE},
+        "not asked commune-a in vain for a lease of 15 s",
+    ),
+    "a lease minus a moment": ({"bundle": EXCLUSIVE, "asking": silent(seconds=14)}, "in vain for a lease"),
+    "silence about another grant": ({"bundle": EXCLUSIVE, "asking": silent(FIVES)}, "in vain for a lease"),
+    "silence that ended a while ago": (
+        {"bundle": EXCLUSIVE, "asking": silent(seconds=100, until=990)},
+        "in vain for a lease",
+    ),
+    "a clock of another boot": ({"bundle": EXCLUSIVE, "asking": silent(until=5000.0)}, "in vain for a lease"),
+    "no lease at all": ({"bundle": EXCLUSIVE, "asking": silent(), "lease_seconds": 0}, "in vain for a lease of 0 s"),
+    "a release of another epoch": ({"release": release(by_key(HOME, 2))}, "did not give docs-a up"),
+    "a release that another node signed": ({"release": release(key=HOLDER)}, "did not give docs-a up"),
+    "a promotion of another node": ({"acts": [act("promote", HOLDER)]}, "did not give docs-a up"),
+    "a promotion for another service": ({"acts": [act("promote", STANDBY, "docs-b")]}, "did not give docs-a up"),
+    "a promotion that is over": ({"acts": [act("promote", STANDBY, end=4999)]}, "did not give docs-a up"),
+    "a promotion that begins later": ({"acts": [act("promote", STANDBY, start=5001)]}, "did not give docs-a up"),
+    "lost, and nobody asked it": ({"acts": [act("lost", HOME)]}, "did not give docs-a up"),
+    "another act": ({"acts": [act("hold", HOME), act("freeze", "docs-a")], "asking": silent()}, "did not give docs-a"),
+}
+WHO_ASKS: dict[str, tuple[dict[str, Any], str]] = {
+    "a holder that is no candidate": ({"request": asked(2, HOLDER), "heard": {STANDBY}}, "commune-b is neither"),
+    "anybody, of a mirror": ({"bundle": MIRROR}, "hermitage is neither the home nor a standby of docs-a"),
+    "a key that the bundle does not have": (
+        {"bundle": bundle(keys={**KEYS, STANDBY: STRANGER})},
+        "the request is not signed by the hermitage of bundle 7",
+    ),
+    "one in quarantine": (
+        {"acts": [act("quarantine", STANDBY), act("promote", STANDBY)]},
+        "hermitage is in quarantine",
+    ),
+    "for another repository": (
+        {"request": asked(2, STANDBY, repository="cd" * 32)},
+        "to be written to another repository than until now",
+    ),
+    "after a revocation that ended the epoch": (
+        {"bundle": bundle(revoked=Revoked((), {"docs-a": 2}))},
+        "to be written to another repository than until now",
+    ),
+    "one that knows less": ({"request": asked(1, STANDBY)}, "hermitage knows epoch 1 of docs-a, and 2 is granted"),
+    "one that hides a grant of the key holder's": (
+        {"request": asked(4, STANDBY)},
+        "hermitage knows epoch 4 of docs-a and shows 2: the territory key granted a newer one",
+    ),
+    "one that makes numbers up": (
+        {"request": asked(3 + LEAP_MAX, STANDBY)},
+        "nobody here knows of epochs up to 19 of docs-a",
+    ),
+}
+WHAT_IS_KNOWN: dict[str, tuple[dict[str, Any], str]] = {
+    "no grant at all": ({"present": None}, "docs-a has no grant yet: the first one is the territory key's"),
+    "a grant of another service": ({"present": by_key(service="docs-b")}, "docs-a has no grant yet"),
+    "an older grant than this broker was shown before": (
+        {"promised": Promised({5: "ab" * 32}, present=3)},
+        "epoch 3 of docs-a was granted already, and 2 is shown",
+    ),
+    "nobody but the asker": ({"heard": ()}, "no holder of docs-a says which grant is the newest: commune-b"),
+    "the asker and whom it replaces": ({"heard": {HOME, STANDBY}}, "commune-b were not heard"),
+    "a broker that does not vote": ({"bundle": bundle(voters=NAMES[:2] + NAMES[3:] + NAMES[4:])}, "commune-c is no"),
+    "too few voters": ({"bundle": bundle(voters=("commune-b", "commune-c"))}, "commune-c is no voter who can sign"),
+}
+
+
+@pytest.mark.parametrize(("changed", "why"), NO_PROOF.values(), ids=NO_PROOF)
+def test_it_does_not_sign_without_one(changed: dict[str, Any], why: str) -> None:
+    assert why in declined(view(**changed))
+
+
+@pytest.mark.parametrize(("changed", "why"), WHO_ASKS.values(), ids=WHO_ASKS)
+def test_it_does_not_sign_for_whoever_asks(changed: dict[str, Any], why: str) -> None:
+    assert why in declined(view(**{"release": release(), **changed}))
+
+
+@pytest.mark.parametrize(("changed", "why"), WHAT_IS_KNOWN.values(), ids=WHAT_IS_KNOWN)
+def test_it_does_not_sign_when_it_cannot_be_sure_of_the_present(changed: dict[str, Any], why: str) -> None:
+    assert why in declined(view(**{"release": release(), **changed}))
+
+
+def test_where_nobody_else_holds_it_nobody_else_is_heard() -> None:
+    alone = bundle(placements={"docs-a": Placement("docs-a", (STANDBY,), ())})
+    signed(view(bundle=alone, heard=(), release=release()))
+
+
+# One line an epoch
+
+
+def test_the_same_question_gets_the_same_line_again() -> None:
+    once = signed(view(release=release()))
+    again = signed(view(release=release(), promised=once.promised))
+    assert (again.line, again.promised) == (once.line, once.promised)
+
+
+def test_another_question_for_that_epoch_gets_none_and_a_later_epoch_does() -> None:
+    once = signed(view(release=release()))
+    other = {"release": release(), "request": asked(2, STANDBY, reason="another"), "promised": once.promised}
+    assert declined(view(**other)) == "this broker has signed another grant of docs-a, of epoch 3."
+    later = signed(view(**{**other, "request": asked(3, STANDBY, reason="another")}))
+    assert sorted(later.promised.lines) == [3, 5]
+    assert "signed another grant of docs-a, of epoch 5" in declined(
+        view(**{**other, "promised": Promised({5: "ab" * 32}, 2)})
+    )
+
+
+def test_a_later_term_begins_far_above() -> None:
+    assert signed(view(bundle=bundle(term=2), release=release())).epoch == 1025
+
+
+def test_a_term_that_is_used_up_is_the_key_holders_matter() -> None:
+    present = by_key(HOME, 510)
+    seen = view(request=asked(512, STANDBY), present=present, release=release(present))
+    assert "the voters have no epoch above 512 left for docs-a in their term 0" in declined(seen)
+
+
+def test_an_act_serves_once() -> None:
+    """Promoted, handed back by a release: the same act does not depose the home again."""
+    promoted = [act("promote", STANDBY)]
+    once = signed(view(acts=promoted))
+    again = signed(view(acts=promoted, request=asked(3, STANDBY), promised=once.promised))
+    assert again.epoch == 5, "no grant came of the first attempt"
+    home = by_voters(HOME, 5)
+    seen = view(acts=promoted, request=asked(7, STANDBY), present=home, promised=again.promised)
+    assert "commune-a did not give docs-a up" in declined(seen)
+    signed(replace(seen, acts=[*promoted, act("promote", STANDBY, start=4500)]))
+
+
+@given(st.lists(st.tuples(st.sampled_from([HOME, STANDBY]), st.integers(2, 12), st.sampled_from("xyz")), max_size=20))
+def test_whatever_it_is_asked_it_never_signs_two_lines_for_one_epoch(questions: list[tuple[str, int, str]]) -> None:
+    promised, lines = Promised(), dict[int, bytes]()
+    for writer, known, reason in questions:
+        seen = view(request=asked(known, writer, reason=reason), release=release(), promised=promised)
+        decision = decide(seen)
+        if isinstance(decision, Signs):
+            assert lines.setdefault(decision.epoch, decision.line) == decision.line
+            assert decision.epoch > known
+            promised = decision.promised
+
+
+# Silence
+
+
+def answer(challenge: str, key: str = HOME, epoch: int = 2, service: str = "docs-a") -> Held:
+    raw = make_held(KEYS[key], service=service, epoch=epoch, holder=HOME, challenge=challenge)
+    return read_held(raw, public_line(KEYS[key]))
+
+
+def test_an_answer_ends_the_silence_and_each_question_has_one() -> None:
+    asking = begin_asking(FIRST, "aa" * 32, 100).asked("bb" * 32, 102).answered(answer("aa" * 32), 103)
+    assert asking.silence(104.5) == 1.5
+    assert asking.answered(answer("aa" * 32), 104).silence(104.5) == 1.5, "an answer shown again says nothing"
+    assert asking.answered(answer("bb" * 32), 104).silence(104.5) == 0.5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [answer("cc" * 32), answer("aa" * 32, key=HOLDER), answer("aa" * 32, epoch=4), answer("aa" * 32, service="docs-b")],
+)
+def test_another_answer_says_nothing(wrong: Held) -> None:
+    assert begin_asking(FIRST, "aa" * 32, 100).answered(wrong, 101).silence(102) == 2
+
+
+def test_time_in_which_nobody_asked_is_no_silence() -> None:
+    """A broker that was suspended, or cut off and busy, begins anew."""
+    asking = begin_asking(FIRST, "aa" * 32, 100)
+    assert asking.silence(100 + GAP_SECONDS_MAX) == GAP_SECONDS_MAX
+    assert asking.silence(100.1 + GAP_SECONDS_MAX) == 0
+    late = asking.asked("bb" * 32, 200)
+    assert (late.since, late.silence(201)) == (200, 1)
+    assert asking.silence(99) == 0
+    assert asking.asked("bb" * 32, 50).since == 50, "the clock of another boot"
+
+
+def test_only_so_many_questions_are_remembered() -> None:
+    asking = silent(seconds=200)
+    assert len(asking.open) == 64
+    assert asking.silence(1000) == 200
