@@ -17,6 +17,7 @@ from tests.integration.lab.boxes import (
     bits_a_second,
     round_trip_seconds,
     share_lost,
+    until,
     up,
 )
 
@@ -118,7 +119,7 @@ def test_a_pulled_cable_silences_a_node_but_not_its_console(boxes: Boxes) -> Non
     assert boxes.states()[C] == "no answer"
     assert boxes.exec(C, "hostname").stdout.decode().strip() == C
     boxes.done("heal", C)
-    assert boxes.states()[C] == "up"
+    until(lambda: boxes.states()[C] == "up", f"{C} answers again")
 
 
 def test_a_fault_outlives_the_power_of_its_node_and_an_up(boxes: Boxes) -> None:
