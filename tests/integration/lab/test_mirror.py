@@ -42,6 +42,11 @@ def said(lab: Lab, node: str, *argv: str) -> str:
     return result.stdout.decode().strip()
 
 
+def forget_lists(lab: Lab, node: str) -> None:
+    """What apt began to fetch goes too: it would go on with that where a file has the size and the second of before."""
+    said(lab, node, "sh", "-c", "rm -f /var/lib/apt/lists/*hermitage* /var/lib/apt/lists/partial/*hermitage*")
+
+
 @dataclass(frozen=True)
 class Holder:
     """Who holds the key of our packages, with a keyring of his own."""
@@ -148,7 +153,7 @@ def test_what_somebody_changed_on_the_mirror_is_refused(provisioned: Lab, publis
     # The same length, so that nothing but hash and signature tells.
     said(provisioned, MIRROR, "sed", "-i", "0,/appliance/s//applianze/", path)
     try:
-        said(provisioned, "commune-b", "sh", "-c", "rm -f /var/lib/apt/lists/*hermitage*")
+        forget_lists(provisioned, "commune-b")
         refused = on(provisioned, "commune-b", "apt-get", "-q", "update")
         told = (refused.stdout + refused.stderr).decode()
         assert "Hash Sum mismatch" in told or "signature" in told.lower(), told[-800:]
@@ -170,7 +175,7 @@ def test_a_package_that_another_key_signed_is_refused(
     kept = path.read_bytes()
     path.write_bytes(forged)
     try:
-        said(provisioned, "commune-b", "sh", "-c", "rm -f /var/lib/apt/lists/*hermitage*")
+        forget_lists(provisioned, "commune-b")
         refused = on(provisioned, "commune-b", "apt-get", "-q", "update")
         assert "signature" in (refused.stdout + refused.stderr).decode().lower()
         assert published not in said(provisioned, "commune-b", "apt-cache", "policy", "appliance")
