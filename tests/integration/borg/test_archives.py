@@ -219,15 +219,20 @@ def test_unreadable_files_are_named_and_the_rest_is_saved(
 def test_files_that_change_or_vanish_while_they_are_read_are_named(
     repository: Repository, borg: Borg, source: Path
 ) -> None:
-    big = source / "a big one"
+    big, victim = source / "a big one", source / "z victim"
+    big.touch()
+    victim.touch()
+    if victim.stat().st_ino < big.stat().st_ino:  # a number that became free is given again
+        big, victim = victim.rename(source / "once"), big
+        victim, big = victim.rename(source / "z victim"), big.rename(source / "a big one")
     big.write_bytes(os.urandom(40_000_000))
-    (source / "z victim").write_text("read last: its number is the higher")
+    victim.write_text("read last: its number is the higher")
     done = threading.Event()
 
     def meddle() -> None:
         for _ in range(2000):
             if _is_open_somewhere(big):
-                (source / "z victim").unlink()
+                victim.unlink()
                 with open(big, "ab") as file:
                     file.write(b"more")
                 return
