@@ -56,16 +56,25 @@ def _may_overlap(history: History, one: Span, other: Span) -> bool:
     return any(it["of"] == history.home and it.t <= max(one.start, other.start) for it in _acts(history))
 
 
+def _awake(history: History, begin: str, end: str) -> list[Span]:
+    """From each `begin` to its `end`, less what a node was frozen in between."""
+    frozen = faults(history, "freeze")
+    return [piece for it in spans(history, begin, end) for piece in without(it, frozen)]
+
+
+def _at_once(history: History, found: list[Span]) -> list[tuple[float, Span, Span]]:
+    """Pairs of `found` that two nodes may not have had at once, each with the seconds that they did."""
+    return [it for it in overlaps(found) if it[0] > TOLERANCE and not _may_overlap(history, it[1], it[2])]
+
+
 def f1(history: History) -> Finding:
     """No two nodes write at once; elsewhere than at a local-first home only after a proof of death, and newer."""
     if unknown := _timed("F1", history):
         return unknown
-    frozen = faults(history, "freeze")
-    writers = [piece for it in spans(history, "writer-start", "writer-stop") for piece in without(it, frozen)]
+    writers = _awake(history, "writer-start", "writer-stop")
     bad: list[Broken] = [
         (f"{one.node} and {other.node} both wrote for {shared:.3f} s.", (*one.lines, *other.lines))
-        for shared, one, other in overlaps(writers)
-        if shared > TOLERANCE and not _may_overlap(history, one, other)
+        for shared, one, other in _at_once(history, writers)
     ]
     if history.policy != "exclusive":
         bad += _unproven_writers(history)
@@ -296,12 +305,10 @@ def f12(history: History) -> Finding:
     """The address is at one node, and no write is acknowledged by one whose successor writes already."""
     if unknown := _timed("F12", history):
         return unknown
-    frozen = faults(history, "freeze")
-    places = [piece for it in spans(history, "address-add", "address-del") for piece in without(it, frozen)]
+    places = _awake(history, "address-add", "address-del")
     bad: list[Broken] = [
         (f"the address was at {one.node} and {other.node} for {shared:.3f} s.", (*one.lines, *other.lines))
-        for shared, one, other in overlaps(places)
-        if shared > TOLERANCE and not _may_overlap(history, one, other)
+        for shared, one, other in _at_once(history, places)
     ]
     starts = history.all("writer-start")
     for op in _acknowledged(history):

@@ -8,6 +8,7 @@ so two writers can never use the same keystream whatever their clocks, images or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -87,7 +88,12 @@ def make_grant(territory_key: Ed25519PrivateKey, request: GrantRequest, *, above
         raise Refused(
             f"{request.service} has used all its {EPOCH_MAX} epochs.", remedy="Start a new repository with a new key."
         )
-    fields = {
+    return signed.make(TYPE, granted_fields(request, epoch), territory_key)
+
+
+def granted_fields(request: GrantRequest, epoch: int) -> dict[str, Any]:
+    """What a grant of `epoch` says in answer to `request`, whoever signs it; in the order of the signed line."""
+    return {
         "service": request.service,
         "epoch": epoch,
         "repository": request.repository,
@@ -97,7 +103,6 @@ def make_grant(territory_key: Ed25519PrivateKey, request: GrantRequest, *, above
         "nonce_floor": floor_of(epoch),
         "reason": request.reason,
     }
-    return signed.make(TYPE, fields, territory_key)
 
 
 def read_grant(raw: bytes, territory_key: str) -> Grant:

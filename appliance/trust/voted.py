@@ -11,14 +11,12 @@ same one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.borg.nonce import floor_of
 from appliance.errors import IntegrityError, Refused
 from appliance.trust import signed, sshsig
-from appliance.trust.grant import Grant, GrantRequest, grant_from
+from appliance.trust.grant import Grant, GrantRequest, grant_from, granted_fields
 from appliance.trust.signed import SHA256, Document
 from appliance.trust.voting import VOTERS_MAX, Voting
 
@@ -37,18 +35,7 @@ def is_voted(raw: bytes) -> bool:
 def statement(request: GrantRequest, voting: Voting) -> bytes:
     """The line that each broker signs for `request`; raise Refused when these voters have no epoch for it."""
     epoch = voting.epoch_above(request.known_epoch, request.service)
-    fields: dict[str, Any] = {
-        "service": request.service,
-        "epoch": epoch,
-        "repository": request.repository,
-        "writer": request.writer,
-        "writer_key": request.writer_key,
-        "previous": request.known_epoch,
-        "nonce_floor": floor_of(epoch),
-        "reason": request.reason,
-        "voters": voting.digest,
-    }
-    line = signed.body(TYPE, fields)
+    line = signed.body(TYPE, {**granted_fields(request, epoch), "voters": voting.digest})
     if len(line) > LINE_BYTES_MAX:
         raise Refused("the reason is too long for a grant.", remedy="Say it shorter.")
     return line

@@ -101,15 +101,10 @@ class InMemory(World):
     async def close(self) -> None: ...
 
 
-class ThroughBroker(World):
-    """The same for nodes that a broker lets through: each is a candidate, and commune-b was promoted by an act."""
+class InFront(World):
+    """What passes time and fails is the world behind."""
 
-    def __init__(self) -> None:
-        self._behind = InMemory()
-        self.clock = self._behind.clock
-
-    def at(self, node: str) -> Coordination:
-        return Brokered(self._behind.at(node), _TERRITORY, node, lambda service: Acts(frozenset({"commune-b"})))
+    _behind: World
 
     async def pass_time(self, seconds: float) -> None:
         await self._behind.pass_time(seconds)
@@ -123,10 +118,21 @@ class ThroughBroker(World):
     async def cut(self, node: str) -> None:
         await self._behind.cut(node)
 
+
+class ThroughBroker(InFront):
+    """The same for nodes that a broker lets through: each is a candidate, and commune-b was promoted by an act."""
+
+    def __init__(self) -> None:
+        self._behind = InMemory()
+        self.clock = self._behind.clock
+
+    def at(self, node: str) -> Coordination:
+        return Brokered(self._behind.at(node), _TERRITORY, node, lambda service: Acts(frozenset({"commune-b"})))
+
     async def close(self) -> None: ...
 
 
-class OverTheWire(World):
+class OverTheWire(InFront):
     """The same again, over TLS to two brokers, of which one is dead; the clocks of nodes and brokers differ."""
 
     def __init__(self, papers: Path, context: Callable[[Path, Path, str], ssl.SSLContext]) -> None:
@@ -147,18 +153,6 @@ class OverTheWire(World):
             tls = self._context(self._papers, self._papers, node)
             self._nodes[node] = Remote(self._served, self.clock, tls)
         return self._nodes[node]
-
-    async def pass_time(self, seconds: float) -> None:
-        await self._behind.pass_time(seconds)
-
-    async def lose_majority(self) -> None:
-        await self._behind.lose_majority()
-
-    async def regain_majority(self) -> None:
-        await self._behind.regain_majority()
-
-    async def cut(self, node: str) -> None:
-        await self._behind.cut(node)
 
     async def close(self) -> None:
         for client in self._nodes.values():
