@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,6 +32,9 @@ from appliance.trust.keys import load_key, public_line
 
 COPIED = ("config", "README")
 ATTEMPTS = 3
+LOCK = "lock.exclusive"
+READER_SECONDS_MAX = 5.0
+READER_LOOK_SECONDS = 0.05
 
 
 class RottenSegment(IntegrityError):
@@ -120,8 +124,9 @@ def _refuse_loss(layout: ServiceLayout, newest: Sealed | None, names: Iterable[s
 def _link_repository(repository: Path, folder: Path) -> list[str]:
     """Link the committed segments of `repository` into `folder`; return their names and those of the copied files."""
     for _ in range(ATTEMPTS):
+        _wait_for_readers(repository)
         before = committed(repository)
-        if before.beyond or (repository / "lock.exclusive").exists():
+        if before.beyond or (repository / LOCK).exists():
             raise Busy("the repository is being written.", where=str(repository), remedy="Run the backup again.")
         shutil.rmtree(folder / "data", ignore_errors=True)
         names = [f"data/{path.parent.name}/{path.name}" for path in before.segments]
@@ -130,6 +135,14 @@ def _link_repository(repository: Path, folder: Path) -> list[str]:
                 shutil.copyfile(repository / name, folder / name)
             return [*names, *COPIED]
     raise Busy("the repository changes while it is sealed.", where=str(repository), remedy="Stop other borg commands.")
+
+
+def _wait_for_readers(repository: Path) -> None:
+    """Wait, with a bound, for a lock under which nothing is written: whoever lists archives has it for an instant, as
+    it comes and as it goes."""
+    deadline = time.monotonic() + READER_SECONDS_MAX
+    while (repository / LOCK).exists() and not committed(repository).beyond and time.monotonic() < deadline:
+        time.sleep(READER_LOOK_SECONDS)
 
 
 def _link_all(repository: Path, folder: Path, names: Iterable[str]) -> bool:

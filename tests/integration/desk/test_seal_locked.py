@@ -1,0 +1,41 @@
+"""A seal beside another borg at the same repository: it waits for who only reads, and gives way to who does not end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import peers, seal
+from appliance.errors import Busy
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk
+from tests.integration.desk.in_process import World
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(Desk(tmp_path / "desk").create())
+    monkeypatch.setattr(peers, "Line", world.line)
+    world.begin()
+    return world
+
+
+@pytest.fixture
+def lock(world: World) -> Path:
+    """As borg has it, for an instant, when a listing of archives begins and ends."""
+    lock = world.desk.open(ORIGIN).service(SERVICE).repository / "lock.exclusive"
+    lock.mkdir()
+    return lock
+
+
+def test_it_waits_for_a_reader(world: World, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.backup.seal.time.sleep", lambda seconds: lock.rmdir())
+    world.run(ORIGIN)
+    assert len(world.desk.holding(HOLDER).stored()) == 1
+
+
+def test_it_does_not_wait_for_ever(world: World, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seal, "READER_SECONDS_MAX", 0.0)
+    with pytest.raises(Busy, match="is being written"):
+        world.run(ORIGIN)
+    assert world.desk.holding(HOLDER).stored() == ()
