@@ -32,7 +32,8 @@ def begin(node: Node, service: str) -> bytes:
     """Make the repository of `service` if there is none; return the request for its first grant, to be signed.
 
     Raise Refused when this node is not its origin, when the bundle names another machine, or when a peer that answers
-    knows a history of the service: a new machine continues that one. Calling again gives the same repository.
+    knows a history of the service: a new machine continues that one. Until its grant is here, calling again gives the
+    same repository; afterwards there is nothing to begin.
     """
     origin = node.bundle.terms(service).origin
     if origin != node.name:
@@ -40,6 +41,9 @@ def begin(node: Node, service: str) -> bytes:
     check_is_named(node)
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
+        if granted := chain_of(node, service).grants():
+            remedy = f"`appliance backup show {service}` says how it is."
+            raise Refused(f"{service} has begun already: its newest grant here is {max(granted)}.", remedy=remedy)
         if not layout.repository.exists():
             _refuse_history(node, service)
             create_repository(layout)

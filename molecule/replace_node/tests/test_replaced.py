@@ -30,8 +30,10 @@ def test_every_file_is_there_as_it_was() -> None:
 
 def test_the_machine_writes_on_in_the_same_repository(at: Callable[[str], Host]) -> None:
     shown = json.loads(at(ORIGIN).run(f"appliance --json backup show {SERVICE}").stdout)
-    assert shown["grant"]["writer"] == ORIGIN
-    assert shown["grant"]["previous"]
+    assert shown["writer"] == ORIGIN
+    assert shown["generation"].startswith(f"{shown['epoch']}.")
+    held = json.loads(at("hermitage").check_output(f"appliance --json vault show {SERVICE}"))["generations"]
+    assert min(int(it["name"].partition(".")[0]) for it in held) < shown["epoch"], "one chain, of both machines"
 
 
 def test_it_begins_nothing_anew_beside_its_history(at: Callable[[str], Host]) -> None:
