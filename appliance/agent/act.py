@@ -79,7 +79,10 @@ def _back_up(node: Node, work: BackUp) -> Outcome:
     """A peer that failed is a failed push, not a failed backup; a source that could not be read is one."""
     run = writer.run(node, work.service)
     left_out = tuple((item.path, item.reason) for item in run.left_out[:LEFT_OUT_MAX])
+    made = run.created
+    figures = {"files": made.files, "bytes": made.original_bytes, "new_bytes": made.deduplicated_bytes}
     found: dict[str, Any] = {
+        "figures": figures,
         "mark": run.sealed.header.id.name,
         "peers": _by_peer(run.pushed),
         "left_out": left_out,

@@ -72,6 +72,11 @@ class Pace:
 
     look_seconds: float = 30.0
 
+    @property
+    def measure_seconds(self) -> float:
+        """How long what was measured may stand: a look is cheap, a thorough one counts files."""
+        return 2 * self.look_seconds
+
     def retry_seconds(self, kind: str, failures: int) -> float:
         """How long to wait after so many failures in a row: doubling and bounded, less for a peer that may return."""
         first, most = 2 * self.look_seconds, (30 if kind == Push.kind else 120) * self.look_seconds

@@ -19,10 +19,12 @@ from appliance.agent.decide import Pace, decide
 from appliance.agent.decisions import Wait, Work
 from appliance.agent.memory import Memory, Outcome
 from appliance.agent.observe import Observer, agent_lock, now_of
+from appliance.agent.thorough import measures
 from appliance.backup.node import Node, open_node
 from appliance.errors import ApplianceError
 from appliance.host.notify import WATCHDOG, notify, watchdog_seconds
 from appliance.host.wake import Waiter, Woken
+from appliance.monitor import sheet
 from appliance.monitor.view import Now, Running, View
 
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -42,6 +44,7 @@ class Loop:
         self._path = memories.path_of(node.layout)
         self._alive_within = (watchdog_seconds() or math.inf) / 2
         self._trouble = ""
+        self._measured = -math.inf
         self._now = now_of(node)
         # What a killed agent was doing ended with it; what went wrong before still counts.
         self._remember(memories.load(self._path))
@@ -79,12 +82,22 @@ class Loop:
             return self._cannot_look(str(error))
         self._trouble = ""
         self._crew.kill_hanging(now)
+        self._measure(now)
         *works, wait = decide(view, now, self._pace)
         for work in works:
             assert isinstance(work, Work)
             self._begin(work, view, now)
         assert isinstance(wait, Wait)
         return wait
+
+    def _measure(self, now: Now) -> None:
+        """Write down what is measured, each minute or so: a thorough look counts files. Failing, it stops nothing."""
+        moment = self._node.clock.boottime()
+        if moment - self._measured < self._pace.measure_seconds:
+            return
+        self._measured = moment
+        with contextlib.suppress(OSError, ApplianceError):
+            sheet.save(self._node.layout.measures, measures(self._node, now, self._memory, self._observer))
 
     def _cannot_look(self, sentence: str) -> Wait:
         """A bundle that cannot be read, a full disk: nothing can be decided, and it may pass."""

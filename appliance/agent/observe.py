@@ -7,9 +7,10 @@ files, no pool walked. A thorough one, for status and metrics, counts bytes and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from appliance.agent.machine import is_this_host, see_machine
 from appliance.agent.memory import Memory
 from appliance.backup.begin import chain_of
 from appliance.backup.chain import Chain
@@ -18,18 +19,18 @@ from appliance.backup.safety import judge
 from appliance.backup.schedule import due
 from appliance.backup.sight import unseen_nodes
 from appliance.backup.targets import load_acts, lost_nodes, targets
-from appliance.backup.vault import damage
+from appliance.backup.vault import damage, lock_probe
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.obey import passed_over, quota_bytes
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Holding, size_of
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy
 from appliance.host.files import locked
 from appliance.host.layout import NodeLayout
-from appliance.monitor.view import AgentSeen, Generation, Grant, Held, Now, Readable, View, Written
+from appliance.monitor.view import AgentSeen, Generation, Grant, Held, Machine, Now, Readable, View, Written
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle, Terms
 from appliance.trust.generation import Header
@@ -58,7 +59,7 @@ class Observer:
             holding = _kept(unread, service, _held, node, service, lost, ours=ours, thorough=thorough)
             written += [writing] if writing else []
             held += [holding] if holding else []
-            readable += _readable(node.bundle.terms(service), node.name, writing, holding)
+            readable += _readable(node, service, writing, holding, thorough=thorough)
         return View(
             node=node.name,
             timezone=node.bundle.territory.timezone,
@@ -70,6 +71,7 @@ class Observer:
             readable=tuple(readable),
             attempts=memory.attempts,
             running=memory.running,
+            machine=see_machine(node.layout) if thorough else Machine(),
             unread=unread,
         )
 
@@ -157,7 +159,14 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         safety=safety,
         safe_newest=_generation(safe) if safe else None,
         unsafe_since=unsafe_since,
+        rto_seconds=terms.service.rto_seconds,
+        envelopes=_envelopes(node.service(service).envelopes) if thorough else {},
     )
+
+
+def _envelopes(folder: Path) -> Mapping[str, float]:
+    """A key is sealed once to each recipient, so the age of the file is that of the envelope."""
+    return {path.stem: path.stat().st_mtime for path in sorted(folder.glob("*.age"))} if folder.is_dir() else {}
 
 
 def _grant(node: Node, chain: Chain) -> Grant | None:
@@ -222,6 +231,9 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         forks=_forks(node, service, holding) if thorough else (),
         damage=tuple(f"{item.kind} {item.name}" for item in damage.known(holding)),
         frozen=why_frozen(node, service) if thorough else "",
+        lock=lock_probe.load(lock_probe.FILE_OF_A_HOST).get(service)
+        if thorough and is_this_host(node.layout)
+        else None,
     )
 
 
@@ -251,11 +263,15 @@ def _forks(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     return tuple(open_forks([item for item in stored if item.name not in over]))
 
 
-def _readable(terms: Terms, name: str, written: Written | None, held: Held | None) -> tuple[Readable, ...]:
+def _readable(
+    node: Node, service: str, written: Written | None, held: Held | None, *, thorough: bool
+) -> tuple[Readable, ...]:
     """Where this node reads the names of a service; a sealed key opens only for a signed act, never by itself."""
+    terms, file = node.bundle.terms(service), node.service(service).catalogue
+    size = size_of(file) if thorough else None
     rpo = terms.service.rpo_seconds
     if written and written.newest and written.ours:
-        return (Readable(terms.name, "local", written.newest, rpo),)
-    if held and held.newest and name in terms.standbys and terms.service.key_access == "hot":
-        return (Readable(terms.name, "standby", held.newest, rpo),)
+        return (Readable(service, "local", written.newest, rpo, size),)
+    if held and held.newest and node.name in terms.standbys and terms.service.key_access == "hot":
+        return (Readable(service, "standby", held.newest, rpo, size),)
     return ()

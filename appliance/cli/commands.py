@@ -22,6 +22,9 @@ class Entry:
 
 COMMANDS = {
     "status": Entry("status_cmd", "status", "How safe each service is, the worst first."),
+    "doctor": Entry(
+        "doctor_cmd", "doctor", "Every check of this node, what to do about it, and the page that says more."
+    ),
     "backup": Entry("backup_cmd", "backup", "Begin services, back up, verify, mend, drill, continue after a loss."),
     "restore": Entry(
         "restore_cmd", "restore", "Find a file by name; bring it, a folder or everything back; undo that."

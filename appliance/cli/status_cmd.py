@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+import time
 from pathlib import Path
 
 import click
 
-from appliance.agent import memory
-from appliance.agent.observe import Observer, now_of, see_agent
-from appliance.backup.node import Node
-from appliance.cli.arguments import FILE_TYPE, command, read_file
+from appliance.cli.arguments import FILE_TYPE, read_file
 from appliance.cli.output import emit
 from appliance.cli.status_text import status_json, status_text, worse_json, worse_line
-from appliance.cli.this_node import this_node
-from appliance.errors import OK, WARNINGS, ApplianceError, IntegrityError
-from appliance.host import care
-from appliance.host.layout import NodeLayout, state_of_this_host
+from appliance.cli.this_status import EXIT_CODES, this_status
+from appliance.errors import OK, ApplianceError, IntegrityError, UsageError
 from appliance.monitor.compare import Subject, worse
-from appliance.monitor.states import ORDER, Reason, State
-from appliance.monitor.status import judge
-from appliance.monitor.view import AgentSeen
-from appliance.trust.keys import PURPOSES
+from appliance.monitor.states import ORDER, State
+from appliance.monitor.status import Status
 
-SYSTEMD = Path("/run/systemd/system")
-EXIT_CODES: dict[State, int] = {
-    "ok": OK,
-    "warning": WARNINGS,
-    "unknown": ApplianceError.exit_code,
-    "failed": ApplianceError.exit_code,
-}
+WATCH_SECONDS = 5.0
 
 
 @click.command()
@@ -42,26 +28,43 @@ EXIT_CODES: dict[State, int] = {
     type=FILE_TYPE,
     help="What `appliance --json status` said: end with 4 when the agent stands or anything is worse now, else with 0.",
 )
-def status(before: Path | None) -> int:
+@click.option("--watch", is_flag=True, help="Look again every five seconds, until Ctrl-C.")
+def status(before: Path | None, watch: bool) -> int:
     """Say how safe each service of this node is, how fresh what it holds for others, and how it does itself.
 
     The worst comes first. Ends with 0 when all is well, 1 when something must be looked at, 4 when something failed or
-    cannot be told. Nobody else is asked: this is what the node itself knows.
+    cannot be told. Nobody else is asked: this is what the node itself knows. `appliance doctor` shows each check of it.
     """
-    node = this_node()
-    now = now_of(node)
-    agent = _started_by_hand(see_agent(node.layout), node.layout)
-    view = Observer().look(node, now, memory.load(memory.path_of(node.layout), running=agent.runs), thorough=True)
-    here = node.layout.root == state_of_this_host()
-    apart = (*_keys(node), *(_disks() if here else ()))
-    found = judge(view, now, agent, apart, care.how_kept() if here else "")
-    if before is None:
-        emit(status_json(found), status_text(found))
-        return EXIT_CODES[found.state]
+    if before is not None:
+        if watch:
+            raise UsageError("--watch and --not-worse-than do not go together.", remedy="Say one of them.")
+        return _compare(before, this_status())
+    return _watch() if watch else _show()
+
+
+def _show() -> int:
+    found = this_status()
+    emit(status_json(found), status_text(found))
+    return EXIT_CODES[found.state]
+
+
+def _watch() -> int:
+    """Show it again and again; Ctrl-C is how it ends, with the code of what was shown last."""
+    code = OK
+    try:
+        while True:
+            click.clear()  # does nothing where there is no terminal
+            code = _show()
+            time.sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        return code
+
+
+def _compare(before: Path, found: Status) -> int:
     changed = worse(_earlier(before), found)
     emit(
         {**status_json(found), "worse": [worse_json(it) for it in changed]},
-        "\n".join(worse_line(it) for it in changed) or f"{node.name} is not worse than it was.",
+        "\n".join(worse_line(it) for it in changed) or f"{found.node} is not worse than it was.",
     )
     return ApplianceError.exit_code if changed else OK
 
@@ -74,33 +77,3 @@ def _earlier(file: Path) -> dict[Subject, State]:
     except (ValueError, KeyError, TypeError) as error:
         remedy = "It is what `appliance --json status` printed."
         raise IntegrityError("this is no status of a node.", where=str(file), remedy=remedy) from error
-
-
-def _started_by_hand(agent: AgentSeen, layout: NodeLayout) -> AgentSeen:
-    """`agent` with what to type where no systemd runs it: on a machine without one, or in another state folder."""
-    if SYSTEMD.is_dir() and layout.root == state_of_this_host():
-        return agent
-    start = f"`{command('agent')}`"
-    return replace(agent, start=f"Type {start}.", restart=f"End that process, then type {start}.")
-
-
-def _disks() -> Iterator[Reason]:
-    for alarm in care.alarms():
-        yield Reason("warning", f"{alarm.sentence}.", f"When that is mended: rm {alarm.file}")
-
-
-def _keys(node: Node) -> Iterator[Reason]:
-    """Without its keys a node can neither sign nor reach a peer, however well the rest of it is."""
-    folder = node.layout.keys
-    lacking = []
-    for path in (*(folder / f"{purpose}_ed25519" for purpose in PURPOSES), folder / "age"):
-        try:
-            path.read_bytes()
-        except FileNotFoundError:
-            lacking.append(path.name)
-        except OSError as error:
-            who = "Type this as the account of the node."
-            yield Reason("failed", f"{path}: {(error.strerror or 'cannot be read').lower()}.", who)
-    if lacking:
-        remedy = "Bring them back, or make it anew as a replacement: `appliance node init` in an empty folder."
-        yield Reason("failed", f"its keys are missing ({', '.join(lacking)}): it can sign and send nothing.", remedy)

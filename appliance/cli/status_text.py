@@ -10,7 +10,7 @@ from appliance.monitor.states import Judged
 from appliance.monitor.status import Status
 from appliance.units import format_duration, printable
 
-_ROLES = {"written": "written here", "held": "held for others", "catalogue": "catalogue", "node": "this node"}
+ROLES = {"written": "written here", "held": "held for others", "catalogue": "catalogue", "node": "this node"}
 _LEFT_OUT_SHOWN = 10
 
 
@@ -45,7 +45,7 @@ def worse_json(it: Worse) -> dict[str, Any]:
 def worse_line(it: Worse) -> str:
     """One sentence: what was what, and why it is not any more."""
     told = " ".join(f"{printable(reason.sentence)} {reason.remedy}".rstrip() for reason in it.judged.reasons)
-    return f"{it.judged.subject} ({_ROLES.get(it.judged.role, it.judged.role)}) was {it.before}: {told}"
+    return f"{it.judged.subject} ({ROLES.get(it.judged.role, it.judged.role)}) was {it.before}: {told}"
 
 
 def status_text(status: Status) -> str:
@@ -56,7 +56,7 @@ def status_text(status: Status) -> str:
 
 
 def _block(it: Judged, width: int) -> Iterator[str]:
-    yield f"{it.state:8} {it.subject:{width}}  {_ROLES.get(it.role, it.role)}: {it.summary}"
+    yield f"{it.state:8} {it.subject:{width}}  {ROLES.get(it.role, it.role)}: {it.summary}"
     margin = " " * 9
     for reason in it.reasons:
         yield f"{margin}{reason.state}: {printable(reason.sentence)} {reason.remedy}".rstrip()

@@ -25,7 +25,7 @@ STATE/
     SERVICE/                pool/, partial/, generations/
     helpers.json            on a host: where the accounts that seal and check listen
   journal.jsonl             what happened, one event a line
-  run/                      sshd.pid, agent lock
+  run/                      sshd.pid, agent lock; measures.json (on a host in /run/appliance-measures)
 
 On a host, /etc/appliance/state names STATE, and what must outlive an image of it lies on the system's own disk.
 """
@@ -39,6 +39,7 @@ STATE_OF_A_HOST = Path("/etc/appliance/state")
 """One line: the state folder of the node that this host is."""
 FOLDER_OF_A_HOST = ("srv", "appliance", "node")
 HELPERS = "helpers.json"
+MEASURES_OF_A_HOST = Path("/run/appliance-measures")
 LINEAGE_OF_A_HOST = Path("/var/lib/appliance/lineage")
 ACCOUNTS_OF_A_HOST = Path("/srv/accounts")
 
@@ -134,6 +135,12 @@ class NodeLayout:
         if self.root == state_of_this_host():
             return LINEAGE_OF_A_HOST
         return self.root.with_name(f".{self.root.name}.lineage")
+
+    @property
+    def measures(self) -> Path:
+        """What the agent measured last. On a host where the exporter may read it, whom this folder is closed to."""
+        folder = MEASURES_OF_A_HOST if self.root == state_of_this_host() else self.run
+        return folder / "measures.json"
 
     @property
     def accounts(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from appliance.backup.proofs import DRILL_SECONDS, VERIFY_SECONDS
+from appliance.monitor.checks import checks_of
 from appliance.monitor.states import Judged, Reason, State, failures, too_old, worst_first
 from appliance.monitor.view import Attempt, Held, Now, Readable, View
 from appliance.units import DAY, format_bytes, format_duration
@@ -15,13 +16,21 @@ NAMED_MAX = 3
 SILENT_SECONDS_MAX = DAY
 PROOFS = {"verify": VERIFY_SECONDS, "drill": DRILL_SECONDS}
 PROVEN = {"verify": "verified", "drill": "drilled"}
+LOCK_UNKNOWN = Reason(
+    "unknown",
+    "whether who receives could change what is sealed was not tried: only a host has an account of its own for that.",
+    check="lock",
+)
 PROOF_LATE = 2
 """From how many of its intervals on a proof that was not made is a warning."""
 
 
 def judge_held(held: Held, view: View, now: Now) -> Judged:
+    made = tuple(name for name in checks_of("held") if name != "lock" or held.lock)
+    lacks = () if held.lock else (LOCK_UNKNOWN,)
     if held.newest is None:
-        return Judged(held.service, "held", "NOTHING HELD YET", worst_first(_held_reasons(held, view, now)))
+        reasons = worst_first(_held_reasons(held, view, now))
+        return Judged(held.service, "held", "NOTHING HELD YET", reasons, checks=made, lacks=lacks)
     facts = {
         "newest": str(held.newest),
         "age_seconds": round(held_age(held, now)),
@@ -37,7 +46,8 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
     }
     room = f"{format_bytes(held.used_bytes)} of {format_bytes(held.quota_bytes)}" if held.used_bytes else "room unknown"
     summary = f"generation {held.newest}, received {format_duration(held_age(held, now))} ago; {room}"
-    return Judged(held.service, "held", summary, worst_first(_held_reasons(held, view, now)), facts)
+    reasons = worst_first(_held_reasons(held, view, now))
+    return Judged(held.service, "held", summary, reasons, facts, made, lacks)
 
 
 def held_age(held: Held, now: Now) -> float:
@@ -52,19 +62,22 @@ def _since(attempt: Attempt | None, now: Now) -> int | None:
 
 def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     if held.newest is None:
-        yield Reason("warning", "nothing of it has come yet.", "See `appliance status` at its origin.")
+        yield Reason("warning", "nothing of it has come yet.", "See `appliance status` at its origin.", "held")
         return
     if held.expected:
         what = f"the newest generation here, {held.newest},"
-        yield from too_old(held_age(held, now), held.rpo_seconds, what, "See `appliance status` at its origin.")
+        yield from too_old(
+            held_age(held, now), held.rpo_seconds, what, "See `appliance status` at its origin.", "held-age"
+        )
     if held.lost:
         what = f"{', '.join(held.lost)} is lost, by a signed act or as nobody has seen it for two weeks."
-        yield Reason("warning", what, "Replace it, then let the act end.")
+        yield Reason("warning", what, "Replace it, then let the act end.", "lost-holder")
     for fork in held.forks:
         yield Reason(
             "failed",
             f"there are two generations {fork}: its writer was cloned or rolled back.",
             "Find out which one is right, and sign the act `continue` for it.",
+            "fork",
         )
     if held.damage:
         named = ", ".join(held.damage[:NAMED_MAX])
@@ -72,13 +85,17 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
             "failed",
             f"{len(held.damage)} of what is held is damaged: {named}.",
             "It comes again from its origin or another holder; look at this disk (smartctl).",
+            "damage",
         )
     if held.frozen:
-        yield Reason("warning", f"nothing of it is thinned: {held.frozen}", "Find out why; an act `unfreeze` ends it.")
+        remedy = "Find out why; an act `unfreeze` ends it."
+        yield Reason("warning", f"nothing of it is thinned: {held.frozen}", remedy, "frozen")
     checked = view.last("check", held.service)
     for alarm in checked.alarms if checked else ():
-        yield Reason("failed", alarm, "Find out at its origin what sealed it; older generations are not concerned.")
+        remedy = "Find out at its origin what sealed it; older generations are not concerned."
+        yield Reason("failed", alarm, remedy, "borg-check")
     yield from _room_reasons(held)
+    yield from _lock_reasons(held)
     yield from _exchange_reasons(held, view, now)
     yield from failures(UPKEEP, held.service, view)
     yield from (reason for heir in held.heirs for reason in failures(("replicate",), held.service, view, peer=heir))
@@ -88,14 +105,13 @@ def _exchange_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     """What the last exchange found wrong, and other holders that have not answered for long."""
     asked = view.last("exchange", held.service)
     for alarm in asked.alarms if asked else ():
-        yield Reason("failed", alarm, "Tell the maintenance team: somebody may be removing copies.")
+        yield Reason("failed", alarm, "Tell the maintenance team: somebody may be removing copies.", "withheld")
     for peer, attempt in view.by_peer("exchange", held.service):
         silent = None if attempt.ok_age is None else now.age - attempt.ok_age
         if attempt.failures and (silent is None or silent > SILENT_SECONDS_MAX):
             since = "never answered" if silent is None else f"has not answered for {format_duration(silent)}"
-            yield Reason(
-                "warning", f"{peer}, another holder, {since}: {attempt.error}", "See `appliance status` there."
-            )
+            remedy = "See `appliance status` there."
+            yield Reason("warning", f"{peer}, another holder, {since}: {attempt.error}", remedy, "silent-holder")
 
 
 def _room_reasons(held: Held) -> Iterator[Reason]:
@@ -105,7 +121,22 @@ def _room_reasons(held: Held) -> Iterator[Reason]:
     if share >= QUOTA_WARNING:
         state: State = "failed" if share >= 1 else "warning"
         used = f"{format_bytes(held.used_bytes)} of {format_bytes(held.quota_bytes)}"
-        yield Reason(state, f"its share is nearly full: {used}.", "Raise quota in territory.yml and sign a new bundle.")
+        remedy = "Raise quota in territory.yml and sign a new bundle."
+        yield Reason(state, f"its share is nearly full: {used}.", remedy, "quota")
+
+
+def _lock_reasons(held: Held) -> Iterator[Reason]:
+    """What this holder has tried: to write as the account that receives, and to find whole what is still locked."""
+    if held.lock is None:
+        return
+    remedy = "Its accounts are not as `appliance node apply --part vault` makes them: apply it, then look who wrote."
+    if held.lock.allowed:
+        yield Reason(
+            "failed", f"who receives may change what is sealed: {', '.join(held.lock.allowed)}.", remedy, "lock"
+        )
+    if held.lock.broken:
+        what = f"generation {held.lock.broken} went before its time, while it was still locked."
+        yield Reason("failed", what, "Bring it again from another holder; find out what removed it.", "lock")
 
 
 def judge_catalogue(readable: Readable, view: View, now: Now) -> Judged:
@@ -117,17 +148,19 @@ def judge_catalogue(readable: Readable, view: View, now: Now) -> Judged:
     told = [f"{PROVEN[kind]} {format_duration(age)} ago" for kind, age in since.items() if age is not None]
     facts = {f"last_{kind}_seconds": age for kind, age in since.items()}
     reasons = worst_first(_proof_reasons(readable, view, now))
-    return Judged(readable.service, "catalogue", "; ".join((summary, *told)), reasons, facts)
+    summary = "; ".join((summary, *told))
+    return Judged(readable.service, "catalogue", summary, reasons, facts, checks_of("catalogue"))
 
 
 def _proof_reasons(readable: Readable, view: View, now: Now) -> Iterator[Reason]:
-    yield from failures(("catalogue", *PROOFS), readable.service, view)
+    yield from failures(("catalogue",), readable.service, view, check="catalogue")
     for kind, interval in PROOFS.items():
+        yield from failures((kind,), readable.service, view, check=kind)
         attempt = view.last(kind, readable.service)
         remedy = f"Type: appliance backup {kind} {readable.service}"
         for alarm in attempt.alarms if attempt else ():
-            yield Reason("failed", alarm, remedy)
+            yield Reason("failed", alarm, remedy, kind)
         since = _since(attempt, now)
         if (now.age if since is None else since) > PROOF_LATE * interval:
             what = "it was never" if since is None else f"for {format_duration(since)} it was not"
-            yield Reason("warning", f"{what} {PROVEN[kind]} here.", remedy)
+            yield Reason("warning", f"{what} {PROVEN[kind]} here.", remedy, kind)

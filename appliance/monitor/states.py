@@ -19,20 +19,29 @@ LATE, TOO_LATE = 1.5, 3.0
 
 @dataclass(frozen=True)
 class Reason:
+    """`check` names the check that gave it, one of `checks.CHECKS`."""
+
     state: State
     sentence: str
     remedy: str = ""
+    check: str = ""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One thing and its state, which is that of its worst reason; no reason means ok. `facts` are for programs."""
+    """One thing and its state, which is that of its worst reason; no reason means ok. `facts` are for programs.
+
+    `checks` are those that were made. `lacks` are those that this machine cannot make, each with the sentence why: they
+    are unknown, and do not count, since nobody here could do anything about them.
+    """
 
     subject: str
     role: str
     summary: str
     reasons: tuple[Reason, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+    lacks: tuple[Reason, ...] = ()
 
     @property
     def state(self) -> State:
@@ -43,21 +52,21 @@ def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
     return tuple(sorted(reasons, key=lambda reason: ORDER.index(reason.state)))
 
 
-def too_old(age: float, rpo_seconds: int, what: str, remedy: str) -> Iterator[Reason]:
+def too_old(age: float, rpo_seconds: int, what: str, remedy: str, check: str) -> Iterator[Reason]:
     state: State = "failed" if age > TOO_LATE * rpo_seconds else "warning"
     if age > LATE * rpo_seconds:
         promised = format_duration(rpo_seconds)
-        yield Reason(state, f"{what} is {format_duration(age)} old; at most {promised} were promised.", remedy)
+        yield Reason(state, f"{what} is {format_duration(age)} old; at most {promised} were promised.", remedy, check)
 
 
-def failures(kinds: Iterable[str], service: str, view: View, peer: str = "") -> Iterator[Reason]:
+def failures(kinds: Iterable[str], service: str, view: View, peer: str = "", check: str = "work") -> Iterator[Reason]:
     """Work other than backups and pushes that fails: it harms nothing at once, and must not stay so."""
     for kind in kinds:
         attempt = view.last(kind, service, peer)
         if attempt is not None and attempt.failures:
-            yield failed(attempt, f"{kind} {peer}".rstrip())
+            yield failed(attempt, f"{kind} {peer}".rstrip(), check)
 
 
-def failed(attempt: Attempt, what: str) -> Reason:
+def failed(attempt: Attempt, what: str, check: str) -> Reason:
     times = f"{attempt.failures} times in a row" if attempt.failures > 1 else "once"
-    return Reason("warning", f"{what} failed {times}: {attempt.error}", attempt.remedy)
+    return Reason("warning", f"{what} failed {times}: {attempt.error}", attempt.remedy, check)

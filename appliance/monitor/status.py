@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from appliance.backup.schedule import SKEW_SECONDS_MAX
+from appliance.monitor.checks import checks_of
 from appliance.monitor.held import judge_catalogue, judge_held
 from appliance.monitor.states import ORDER, Judged, Reason, State, worst_first
 from appliance.monitor.view import AgentSeen, Now, View
@@ -47,8 +48,9 @@ def judge(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...] = ()
 
 
 def _unread(service: str, sentence: str) -> Judged:
-    reason = Reason("unknown", sentence, "Its other services go on. Bring the damaged file back, or resynchronise.")
-    return Judged(service, "service", "cannot be told", (reason,))
+    remedy = "Its other services go on. Bring the damaged file back, or resynchronise."
+    reason = Reason("unknown", sentence, remedy, "readable")
+    return Judged(service, "service", "cannot be told", (reason,), checks=("readable",))
 
 
 def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...], kept: str) -> Judged:
@@ -60,20 +62,21 @@ def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...], kep
         "disk_free_bytes": view.disk_free,
         "disk_kept": kept,
     }
-    return Judged(view.node, "node", summary, worst_first((*apart, *_node_reasons(view, now, agent))), facts)
+    reasons = worst_first((*apart, *_node_reasons(view, now, agent)))
+    return Judged(view.node, "node", summary, reasons, facts, checks_of("node"))
 
 
 def _node_reasons(view: View, now: Now, agent: AgentSeen) -> Iterator[Reason]:
     if not agent.runs:
-        yield Reason("failed", "its agent does not run: nothing is backed up.", agent.start)
+        yield Reason("failed", "its agent does not run: nothing is backed up.", agent.start, "agent")
     elif now.wall - agent.looked > AGENT_LOOKS_WITHIN_SECONDS:
         ago = format_duration(now.wall - agent.looked)
-        yield Reason("failed", f"its agent has not looked for {ago}.", agent.restart)
+        yield Reason("failed", f"its agent has not looked for {ago}.", agent.restart, "agent")
     if view.disk_free < FREE_FLOOR_BYTES:
         least = format_bytes(FREE_FLOOR_BYTES)
-        yield Reason("failed", f"the disk has less than {least} free.", "Free space, or add a disk.")
+        yield Reason("failed", f"the disk has less than {least} free.", "Free space, or add a disk.", "disk")
     elif view.disk_free < 2 * FREE_FLOOR_BYTES:
-        yield Reason("warning", "the disk is nearly full.", "Free space, or add a disk.")
+        yield Reason("warning", "the disk is nearly full.", "Free space, or add a disk.", "disk")
     if now.wall < view.issued - SKEW_SECONDS_MAX:
         behind = format_duration(view.issued - now.wall)
-        yield Reason("unknown", f"the clock is at least {behind} behind.", "Set it: `timedatectl`.")
+        yield Reason("unknown", f"the clock is at least {behind} behind.", "Set it: `timedatectl`.", "clock")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from appliance.backup.safety import Safety
+from appliance.backup.vault.lock_probe import Probed
 from appliance.territory.model import Schedule
 
 
@@ -62,6 +63,9 @@ class Written:
     """The newest that is safe. Where `newest` is not, an older one is looked for in a thorough view only."""
     unsafe_since: float = 0.0
     """When the first generation after `safe_newest` was sealed, as far back as was looked; 0 when there is none."""
+    rto_seconds: int = 0
+    envelopes: Mapping[str, float] = field(default_factory=dict)
+    """When its key was sealed to each recipient, UTC seconds; looked for in a thorough view only."""
 
     @property
     def ours(self) -> bool:
@@ -102,6 +106,8 @@ class Held:
     """What is known to be rotten or gone: kind and name of each."""
     frozen: str = ""
     """Why nothing of it is thinned now; looked for in a thorough view only."""
+    lock: Probed | None = None
+    """What was tried of its retention lock; None where it cannot be tried, or was not yet."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,20 @@ class Readable:
     source: str
     newest: Generation
     rpo_seconds: int
+    catalogue_bytes: int | None = None
+    """Looked for in a thorough view only."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a thorough view says of the machine; None is what this machine does not tell.
+
+    `updated`: when Debian's security updates were last looked for. `certificate_ends`: of its TLS certificate.
+    """
+
+    disk_size: int | None = None
+    updated: float | None = None
+    certificate_ends: float | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +191,7 @@ class View:
     attempts: Mapping[str, Attempt] = field(default_factory=dict)
     """By `key`."""
     running: tuple[Running, ...] = ()
+    machine: Machine = Machine()
     unread: Mapping[str, str] = field(default_factory=dict)
     """Services of which something could not be read, and the sentence why."""
 

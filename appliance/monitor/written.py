@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from appliance.backup.schedule import SKEW_SECONDS_MAX, Due, due
+from appliance.monitor.checks import checks_of
 from appliance.monitor.states import Judged, Reason, State, failed, failures, too_old, worst_first
 from appliance.monitor.view import Attempt, Now, View, Written, last_backup
 from appliance.units import format_duration
@@ -21,6 +22,7 @@ def judge_written(written: Written, view: View, now: Now) -> Judged:
         _written_summary(written, view),
         worst_first(_written_reasons(written, attempt, view, now)),
         _written_facts(written, attempt, view, now),
+        checks=checks_of("written") if written.ours else ("grant",),
     )
 
 
@@ -46,13 +48,16 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
     if written.newest is None:
         state: State = "warning" if running else "failed"
         yield Reason(
-            state, "there is no generation yet.", "" if running else f"Type `appliance backup run {written.service}`."
+            state,
+            "there is no generation yet.",
+            "" if running else f"Type `appliance backup run {written.service}`.",
+            "backup-age",
         )
     else:
         yield from _age_reasons(written, now)
         yield from _missing_reasons(written, view)
     if attempt is not None and attempt.failures and _still_counts(written, attempt):
-        yield failed(attempt, "the last backup")
+        yield failed(attempt, "the last backup", "backup-run")
     if attempt is not None:
         yield from _left_out_reasons(attempt)
     yield from failures(("tidy",), written.service, view)
@@ -67,12 +72,16 @@ def _without_grant(written: Written, node: str) -> Reason:
             f"Type `appliance backup begin {name} --out {name}.request`. Whoever holds the territory key types "
             f"`appliance territory grant {name}.request --bundle BUNDLE --key KEY --out {name}.grant`. "
             f"Then here: `appliance backup accept {name} {name}.grant`.",
+            "grant",
         )
     what = f"{written.grant.writer} writes it in epoch {written.grant.epoch}"
     if written.grant.writer == node:
         what = f"the grant of epoch {written.grant.epoch} is for keys that this node no longer has"
     return Reason(
-        "warning", f"{what}, so nothing is backed up here.", f"Type `appliance backup resync {name} --request FILE`."
+        "warning",
+        f"{what}, so nothing is backed up here.",
+        f"Type `appliance backup resync {name} --request FILE`.",
+        "grant",
     )
 
 
@@ -82,13 +91,17 @@ def _age_reasons(written: Written, now: Now) -> Iterator[Reason]:
     if written.newest.time > now.wall + SKEW_SECONDS_MAX:
         ahead = format_duration(written.newest.time - now.wall)
         yield Reason(
-            "unknown", f"the newest generation dates from {ahead} in the future.", "Set the clock: `timedatectl`."
+            "unknown",
+            f"the newest generation dates from {ahead} in the future.",
+            "Set the clock: `timedatectl`.",
+            "backup-age",
         )
         return
     safe = written.safe_newest
     age = now.wall - (safe.time if safe else written.unsafe_since or written.newest.time)
     what = f"the newest safe generation, {safe}," if safe else "no generation is safe, and the first"
-    yield from too_old(age, written.rpo_seconds, what, f"Type `appliance backup run {written.service}`.")
+    remedy = f"Type `appliance backup run {written.service}`."
+    yield from too_old(age, written.rpo_seconds, what, remedy, "backup-age")
 
 
 def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
@@ -98,16 +111,17 @@ def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
             "warning",
             "every peer has it, but they are not in enough failure domains to keep the promise.",
             "Type `appliance territory plan --why`.",
+            "copies",
         )
     under_way = view.runs("push", written.service) or view.runs("backup", written.service)
     for peer in written.missing:
         attempt = view.last("push", written.service, peer)
         if attempt is not None and attempt.failures:
-            yield failed(attempt, f"bringing generation {written.newest} to {peer}")
+            yield failed(attempt, f"bringing generation {written.newest} to {peer}", "copies")
         elif under_way:
-            yield Reason("warning", f"generation {written.newest} is on its way to {peer}.")
+            yield Reason("warning", f"generation {written.newest} is on its way to {peer}.", check="copies")
         elif not written.safety.safe:
-            yield Reason("warning", f"generation {written.newest} is not at {peer} yet.")
+            yield Reason("warning", f"generation {written.newest} is not at {peer} yet.", check="copies")
 
 
 def _still_counts(written: Written, attempt: Attempt) -> bool:
@@ -122,7 +136,8 @@ def _left_out_reasons(attempt: Attempt) -> Iterator[Reason]:
         first = ", ".join(f"{path} ({why})" for path, why in named[:NAMED_MAX])
         more = attempt.left_out_count - min(NAMED_MAX, len(named))
         also = f" and {more} more" if more > 0 else ""
-        yield Reason("warning", f"left out: {first}{also}.", "Let the agent's account read them, or exclude them.")
+        remedy = "Let the agent's account read them, or exclude them."
+        yield Reason("warning", f"left out: {first}{also}.", remedy, "left-out")
 
 
 def _written_facts(written: Written, attempt: Attempt | None, view: View, now: Now) -> dict[str, object]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from appliance.cli.status_cmd import EXIT_CODES
 from appliance.cli.status_text import status_json, status_text
+from appliance.cli.this_status import EXIT_CODES
 from appliance.monitor.states import ORDER, Judged
 from appliance.monitor.status import Status, judge
 from appliance.monitor.view import AgentSeen

@@ -1,0 +1,80 @@
+"""What a thorough look sees of the machine itself: its disks, its keys, its certificate, when it was last updated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance.backup.node import Node
+from appliance.errors import ApplianceError
+from appliance.host import care
+from appliance.host.layout import NodeLayout, state_of_this_host
+from appliance.monitor.states import Reason
+from appliance.monitor.view import Machine
+from appliance.trust import pki
+from appliance.trust.keys import PURPOSES
+
+CERTIFICATE = "certificate.pem"
+UPDATED = Path("/var/lib/apt/periodic/unattended-upgrades-stamp")
+
+
+def is_this_host(layout: NodeLayout) -> bool:
+    """Whether the node is the host that this runs on, and not one of many in process mode."""
+    return layout.root == state_of_this_host()
+
+
+def see_machine(layout: NodeLayout) -> Machine:
+    disk = os.statvfs(layout.root)
+    return Machine(
+        disk_size=disk.f_blocks * disk.f_frsize,
+        updated=_modified(UPDATED) if is_this_host(layout) else None,
+        certificate_ends=_certificate_ends(layout.tls / CERTIFICATE),
+    )
+
+
+def how_kept(layout: NodeLayout) -> str:
+    """How its disk is kept; "" where nobody said so."""
+    return care.how_kept() if is_this_host(layout) else ""
+
+
+def apart(node: Node) -> tuple[Reason, ...]:
+    """What is wrong with the node itself and no service: its keys, its disks."""
+    return (*_keys(node), *(_disks() if is_this_host(node.layout) else ()))
+
+
+def _modified(file: Path) -> float | None:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return None
+
+
+def _certificate_ends(file: Path) -> float | None:
+    try:
+        return pki.read_certificates(file.read_bytes())[0].not_valid_after_utc.timestamp()
+    except (OSError, ApplianceError, IndexError):
+        return None
+
+
+def _disks() -> Iterator[Reason]:
+    for alarm in care.alarms():
+        yield Reason("warning", f"{alarm.sentence}.", f"When that is mended: rm {alarm.file}", "disk-health")
+
+
+def _keys(node: Node) -> Iterator[Reason]:
+    """Without its keys a node can neither sign nor reach a peer, however well the rest of it is."""
+    folder = node.layout.keys
+    lacking = []
+    for path in (*(folder / f"{purpose}_ed25519" for purpose in PURPOSES), folder / "age"):
+        try:
+            path.read_bytes()
+        except FileNotFoundError:
+            lacking.append(path.name)
+        except OSError as error:
+            who = "Type this as the account of the node."
+            yield Reason("failed", f"{path}: {(error.strerror or 'cannot be read').lower()}.", who, "keys")
+    if lacking:
+        remedy = "Bring them back, or make it anew as a replacement: `appliance node init` in an empty folder."
+        what = f"its keys are missing ({', '.join(lacking)}): it can sign and send nothing."
+        yield Reason("failed", what, remedy, "keys")

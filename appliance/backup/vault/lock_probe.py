@@ -1,0 +1,131 @@
+"""Prove the retention lock instead of believing in it: try to change what is sealed, as the account that receives.
+
+    python3 -m appliance.backup.vault.lock_probe STATE FILE     as appliance-vault, by a timer; writes FILE
+
+Two things are tried for each service held. What the receiving account must not be able to do to a sealed file is done
+so that nothing is lost where it can be done after all: the file is opened for writing and nothing is written, its mode
+is set to what it is, a name is made beside it and taken away again. And the *canary*, the oldest generation that is
+still locked, must be whole: on the last day of its lock as on the first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.backup.node import Node, open_node
+from appliance.backup.vault.evidence import read_own_receipt
+from appliance.backup.vault.store import Holding, Stored
+from appliance.errors import ApplianceError
+from appliance.host.files import write_atomic
+
+FORMAT = 1
+FILE_OF_A_HOST = Path("/run/appliance-probe/lock.json")
+"""Where the timer's unit of a host leaves what it found. In process mode there is no other account to try it as."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """`time` UTC seconds. `allowed`: what could be changed. `broken`: a generation that went while it was locked; ""
+    for none. `canary_seconds`: how old the canary is by the ageing clock; None when nothing is locked."""
+
+    time: float
+    allowed: tuple[str, ...] = ()
+    broken: str = ""
+    canary_seconds: int | None = None
+
+
+def probe(node: Node, service: str) -> Probed:
+    """Try the lock of `service` at this node, as whoever this process is."""
+    holding = node.holding(service)
+    lock_seconds = node.bundle.terms(service).service.lock_seconds
+    locked = {item: age for item in holding.stored() if (age := _age(node, holding, item)) is not None}
+    locked = {item: age for item, age in locked.items() if age < lock_seconds}
+    canary = max(locked, key=lambda item: locked[item], default=None)
+    broken = next((item.name for item in locked if item.thinned), "")
+    if canary and not broken and canary.held and not _is_whole(holding, canary):
+        broken = canary.name
+    return Probed(node.clock.now(), _allowed(holding, canary), broken, locked[canary] if canary else None)
+
+
+def _age(node: Node, holding: Holding, item: Stored) -> int | None:
+    """How long ago, by the ageing clock, this node signed for it; None for what it never signed for."""
+    try:
+        return max(0, node.ageing.now() - read_own_receipt(node, holding, item.name).age_seconds)
+    except ApplianceError:
+        return None
+
+
+def _is_whole(holding: Holding, item: Stored) -> bool:
+    return not holding.missing(holding.entries(item.name))
+
+
+def _allowed(holding: Holding, canary: Stored | None) -> tuple[str, ...]:
+    """What this account could do to a sealed blob of `canary`, to its receipt and to the folders they lie in."""
+    if canary is None or not canary.listed:
+        return ()
+    blob = holding.blob(holding.entries(canary.name)[0].sha256)
+    done = []
+    for path in (blob, holding.path(canary.name, "receipt")):
+        for what, attempt in _attempts(path).items():
+            try:
+                attempt()
+            except OSError:
+                continue
+            done.append(f"{what} {path.parent.name}/{path.name}")
+    return tuple(done)
+
+
+def _attempts(path: Path) -> Mapping[str, Callable[[], object]]:
+    return {
+        "write to": lambda: os.close(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)),
+        "set the mode of": lambda: path.chmod(path.stat().st_mode & 0o7777),
+        "make a name beside": lambda: _name_beside(path.with_name(".probe")),
+    }
+
+
+def _name_beside(path: Path) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    path.unlink()
+
+
+def probe_all(node: Node) -> dict[str, Probed]:
+    """Every service that is held here; one that cannot be tried hides no other, and stays unknown."""
+    found = {}
+    for service in node.bundle.territory.services:
+        if node.holding(service).generations.exists():
+            try:
+                found[service] = probe(node, service)
+            except (ApplianceError, OSError) as error:
+                print(f"{service}: {error}", file=sys.stderr, flush=True)
+    return found
+
+
+def save(path: Path, found: Mapping[str, Probed]) -> None:
+    services = {name: asdict(it) for name, it in found.items()}
+    write_atomic(path, json.dumps({"format": FORMAT, "services": services}).encode())
+
+
+def load(path: Path) -> Mapping[str, Probed]:
+    """What was found last; nothing where nothing was tried, or nothing that can be read."""
+    try:
+        said: dict[str, Any] = json.loads(path.read_bytes())
+        if said["format"] != FORMAT:
+            return {}
+        return {name: Probed(**{**it, "allowed": tuple(it["allowed"])}) for name, it in said["services"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def main() -> None:
+    state, file = sys.argv[1:]
+    save(Path(file), probe_all(open_node(Path(state))))
+
+
+if __name__ == "__main__":
+    main()

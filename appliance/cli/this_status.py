@@ -1,0 +1,42 @@
+"""How this node is, judged as its agent judges it: what `appliance status` and `appliance doctor` show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from appliance.agent import memory
+from appliance.agent.machine import is_this_host
+from appliance.agent.observe import Observer, now_of, see_agent
+from appliance.agent.thorough import look
+from appliance.cli.arguments import command
+from appliance.cli.this_node import this_node
+from appliance.errors import OK, WARNINGS, ApplianceError
+from appliance.host.layout import NodeLayout
+from appliance.monitor.states import State
+from appliance.monitor.status import Status
+from appliance.monitor.view import AgentSeen
+
+SYSTEMD = Path("/run/systemd/system")
+EXIT_CODES: dict[State, int] = {
+    "ok": OK,
+    "warning": WARNINGS,
+    "unknown": ApplianceError.exit_code,
+    "failed": ApplianceError.exit_code,
+}
+
+
+def this_status() -> Status:
+    """The status of the node that the command is about, seen now."""
+    node = this_node()
+    agent = _started_by_hand(see_agent(node.layout), node.layout)
+    remembered = memory.load(memory.path_of(node.layout), running=agent.runs)
+    return look(node, now_of(node), remembered, agent, Observer()).status
+
+
+def _started_by_hand(agent: AgentSeen, layout: NodeLayout) -> AgentSeen:
+    """`agent` with what to type where no systemd runs it: on a machine without one, or in another state folder."""
+    if SYSTEMD.is_dir() and is_this_host(layout):
+        return agent
+    start = f"`{command('agent')}`"
+    return replace(agent, start=f"Type {start}.", restart=f"End that process, then type {start}.")

@@ -1,0 +1,61 @@
+"""The checks, each with the question it answers and the page that says what to do.
+
+A check is made of one thing that is judged (its `role`): a service written here, one held for others, a catalogue, the
+node itself. Its answer is the worst reason that bears its name; none means ok. `alert` is what Prometheus calls it, and
+the page of that name in `docs/runbooks/` says what to do, whoever asked: an alert, `appliance status` or
+`appliance doctor`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True)
+class Check:
+    roles: tuple[str, ...]
+    question: str
+    alert: str
+
+    @property
+    def runbook(self) -> str:
+        """The page, below the repository's own folder."""
+        return f"docs/runbooks/{self.alert}.md"
+
+
+CHECKS: Mapping[str, Check] = {
+    "grant": Check(("written",), "may this node write it", "SauvegardeSansAutorisation"),
+    "backup-age": Check(("written",), "is its newest safe generation young enough", "SauvegardeTresEnRetard"),
+    "backup-run": Check(("written",), "did the last backup work", "SauvegardeEnEchec"),
+    "copies": Check(("written",), "is the newest generation where it was promised", "CopiesInsuffisantes"),
+    "left-out": Check(("written",), "was everything saved", "FichiersNonSauvegardes"),
+    "held": Check(("held",), "is anything of it here", "CopieAbsente"),
+    "held-age": Check(("held",), "does it go on coming, whatever its origin says", "RepliqueEnRetard"),
+    "lost-holder": Check(("held",), "are all that hold it there", "DetenteurPerdu"),
+    "fork": Check(("held",), "has it one history", "HistoireDoublee"),
+    "damage": Check(("held",), "is what is held whole", "CopieEndommagee"),
+    "frozen": Check(("held",), "is it thinned as usual", "EclaircissageGele"),
+    "borg-check": Check(("held",), "does borg find it in order", "VerificationEnErreur"),
+    "withheld": Check(("held",), "do all holders show what they signed for", "CopieRetenue"),
+    "silent-holder": Check(("held",), "do the other holders answer", "PairMuet"),
+    "quota": Check(("held",), "is there room for it", "QuotaPresquePlein"),
+    "lock": Check(("held",), "can nobody change what is locked", "VerrouDeRetentionPerdu"),
+    "catalogue": Check(("catalogue",), "are the newest names known", "IndexPerime"),
+    "verify": Check(("catalogue",), "can all of it be decrypted", "VerificationEnRetard"),
+    "drill": Check(("catalogue",), "does a restore bring it back", "TestRestaurationEnRetard"),
+    "work": Check(("written", "held"), "does the upkeep work", "TravailEnEchec"),
+    "readable": Check(("service",), "can what is known of it be read", "EtatIllisible"),
+    "agent": Check(("node",), "does the agent run", "AgentArrete"),
+    "disk": Check(("node",), "is there room on the disk", "DisquePresquePlein"),
+    "disk-health": Check(("node",), "are the disks well", "DisqueMalade"),
+    "clock": Check(("node",), "is the clock right", "HorlogeFausse"),
+    "keys": Check(("node",), "has it its keys", "ClefsManquantes"),
+}
+
+
+@cache
+def checks_of(role: str) -> tuple[str, ...]:
+    """The names of the checks that are made of a thing with this role."""
+    return tuple(name for name, check in CHECKS.items() if role in check.roles)

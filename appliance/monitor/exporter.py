@@ -1,0 +1,151 @@
+"""The exporter of a node: what its agent wrote down, as Prometheus reads it. A process of its own, with nothing else.
+
+    python3 -m appliance.monitor.exporter SHEET ADDRESS PORT                          on loopback, in clear
+    python3 -m appliance.monitor.exporter SHEET ADDRESS PORT TLS CLIENT [CLIENT...]   TLS, for these clients alone
+
+SHEET is the file that the agent writes (`sheet.py`). TLS is a folder with certificate.pem, key.pem and root.pem; a
+client must have a certificate from that root for one of the names CLIENT. The agent is not asked: it is never kept
+waiting, and when it stops, its last measures stay, with the moment at which they were taken.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import sys
+from collections.abc import Collection, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from appliance.errors import UsageError
+from appliance.monitor import sheet
+from appliance.monitor.metrics import METRICS
+
+PATH = "/metrics"
+SILENT_SECONDS_MAX = 10.0
+
+
+class SheetCollector(Collector):
+    """Every metric with the samples that the sheet has for it; one without samples is not told at all."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        samples = sheet.load(self._path)
+        for metric in METRICS:
+            family = GaugeMetricFamily(metric.full_name, metric.help, labels=metric.labels)
+            for sample in samples:
+                if sample.metric == metric.name:
+                    family.add_metric(sample.labels, sample.value)
+            if family.samples:
+                yield family
+
+
+def render(path: Path) -> bytes:
+    """The measures in the sheet `path` in the text format of Prometheus."""
+    registry = CollectorRegistry()
+    registry.register(SheetCollector(path))
+    return generate_latest(registry)
+
+
+class Certificates:
+    """The TLS side: certificates are renewed while this runs, so they are read again when they have changed."""
+
+    def __init__(self, folder: Path, clients: Collection[str]) -> None:
+        self._folder = folder
+        self._clients = frozenset(clients)
+        self._read: tuple[float, ssl.SSLContext] | None = None
+
+    def wrap(self, connection: socket) -> ssl.SSLSocket:
+        """The handshake comes with the first byte that is read, in the thread of that connection."""
+        return self._context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+
+    def admits(self, connection: ssl.SSLSocket) -> bool:
+        shown = connection.getpeercert() or {}
+        names: tuple[tuple[str, str], ...] = shown.get("subjectAltName", ())  # type: ignore[assignment]
+        return any(kind == "DNS" and name in self._clients for kind, name in names)
+
+    def _context(self) -> ssl.SSLContext:
+        changed = (self._folder / "certificate.pem").stat().st_mtime
+        if self._read is None or self._read[0] != changed:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self._folder / "root.pem")
+            context.load_cert_chain(self._folder / "certificate.pem", self._folder / "key.pem")
+            self._read = (changed, context)
+        return self._read[1]
+
+
+class Exporter(ThreadingHTTPServer):
+    """Answers GET /metrics with what is in the sheet `path` at that moment."""
+
+    daemon_threads = True
+    request_queue_size = 16
+
+    def __init__(self, path: Path, address: str, port: int, certificates: Certificates | None = None) -> None:
+        self.path = path
+        self.certificates = certificates
+        super().__init__((address, port), Answer)
+
+    def get_request(self) -> tuple[Any, Any]:
+        connection, peer = super().get_request()
+        connection.settimeout(SILENT_SECONDS_MAX)
+        return (self.certificates.wrap(connection) if self.certificates else connection), peer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who breaks off or has no certificate is told of in one line, without a traceback."""
+        print(f"{client_address[0]}: {sys.exception()}", file=sys.stderr, flush=True)
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Exporter
+
+    def do_GET(self) -> None:
+        certificates = self.server.certificates
+        if certificates and not certificates.admits(self.connection):
+            self.send_error(403, "this certificate is not of a monitoring node")
+        elif self.path != PATH:
+            self.send_error(404)
+        else:
+            self._send(render(self.server.path))
+
+    def _send(self, text: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        """A scrape each half minute says nothing to anybody."""
+
+
+def make(words: list[str]) -> Exporter:
+    """The exporter for the words of a command line; raise UsageError for one that would answer anybody in clear."""
+    path, address, port, *tls = words
+    if not tls and not ipaddress.ip_address(address).is_loopback:
+        raise UsageError(f"without TLS only loopback is served, not {address}.", remedy="Add TLS and CLIENT.")
+    certificates = Certificates(Path(tls[0]), tls[1:]) if tls else None
+    return Exporter(Path(path), address, int(port), certificates)
+
+
+def main() -> None:
+    try:
+        with make(sys.argv[1:]) as exporter:
+            exporter.serve_forever()
+    except UsageError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Every metric that a node tells Prometheus: name, unit, meaning and type, once. No name is written anywhere else.
+
+Names follow Prometheus' practice: base units, moments as `_timestamp_seconds` and never as ages, so that an age goes
+on growing when whoever tells it falls silent. Label `backup` is the service ("job" is Prometheus' own word), `peer` the
+node that holds a copy: what is told of a copy is told by the peer that holds it. `node` and `site` come from whoever
+scrapes.
+
+What is not known has no sample, never a 0; CHECK says that it is unknown.
+
+Left out of the reference list, since nothing measures them truthfully yet: changed, removed and suspect files of a
+backup (borg counts bytes, so a burst is judged by them), the number of archives and the oldest one, the lock's age,
+borg's own exit code (`WORK_FAILURES` counts for all kinds of work), proofs of custodians, snapshots and canary files of
+shares, pending updates, all of the portal's (searches, restores, logins, its audit chain) and of failover's. Power,
+heat and disks come from node_exporter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+PREFIX = "appliance_"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`name` without the prefix. All are gauges: a node tells states, and counts nothing that never falls."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    kind: Literal["gauge"] = "gauge"
+
+    @property
+    def full_name(self) -> str:
+        return PREFIX + self.name
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value of the metric of that name without prefix; `labels` are the values of its labels, in their order."""
+
+    metric: str
+    labels: tuple[str, ...]
+    value: float
+
+
+BACKUP, COPY = ("backup",), ("backup", "peer")
+STATES = {"ok": 0, "warning": 1, "unknown": 2, "failed": 3}
+
+BUILD = Metric("build_info", "Version of the appliance software; always 1", ("version",))
+COMMUNE = Metric("commune_info", "Static facts about the node; always 1", ("commune", "insee", "site", "role"))
+LOOKED = Metric("agent_looked_timestamp_seconds", "When the agent last looked at the node and wrote these measures")
+CHECK = Metric(
+    "check_state",
+    "Answer of a check of appliance doctor: 0 ok, 1 warning, 2 unknown, 3 failed",
+    ("check", "role", "subject"),
+)
+SERIAL = Metric("bundle_serial", "Serial of the signed bundle that the node lives by")
+ISSUED = Metric("bundle_issued_timestamp_seconds", "When that bundle was signed")
+CERTIFICATE = Metric("certificate_expiry_timestamp_seconds", "When the TLS certificate of the node ends")
+UPDATED = Metric("update_last_success_timestamp_seconds", "Last run of the unattended security updates")
+DISK_FREE = Metric("data_free_bytes", "Bytes free where the node keeps its data")
+DISK_SIZE = Metric("data_size_bytes", "Size of the disk where the node keeps its data")
+WORK_FAILURES = Metric(
+    "work_failures", "Failures in a row of one kind of work, 0 when it last worked", ("kind", "backup")
+)
+
+RUN = Metric("backup_last_run_timestamp_seconds", "End of the last backup attempt, whatever its outcome", BACKUP)
+SUCCESS = Metric("backup_last_success_timestamp_seconds", "Start of the last backup that ended without error", BACKUP)
+NEWEST = Metric("backup_newest_archive_timestamp_seconds", "Source time of the newest sealed generation", BACKUP)
+SAFE = Metric(
+    "backup_newest_safe_timestamp_seconds",
+    "Source time of the newest generation that the promised peers signed for",
+    BACKUP,
+)
+DURATION = Metric("backup_last_duration_seconds", "Duration of the last backup, when it worked", BACKUP)
+FILES = Metric("backup_last_source_files", "Files seen by the last backup", BACKUP)
+BYTES = Metric("backup_last_source_bytes", "Original size seen by the last backup", BACKUP)
+NEW_BYTES = Metric("backup_last_new_bytes", "Deduplicated and compressed bytes added by the last backup", BACKUP)
+LEFT_OUT = Metric("backup_last_left_out_files", "Files that the last backup could not save", BACKUP)
+RPO = Metric("backup_rpo_target_seconds", "Promised maximum age of the newest safe generation", BACKUP)
+RTO = Metric("backup_rto_target_seconds", "Promised maximum duration of a full restore", BACKUP)
+COPIES = Metric("backup_copies", "Distinct failure domains whose peers signed for the newest generation", BACKUP)
+PROMISED = Metric("backup_copies_promised", "Copies in distinct failure domains that are promised", BACKUP)
+EPOCH = Metric("backup_epoch", "Epoch under which the service is written here", BACKUP)
+ENVELOPE = Metric(
+    "envelope_made_timestamp_seconds",
+    "When the key of the service was sealed to a recipient; recovery is the key on paper",
+    ("backup", "recipient"),
+)
+
+SIZE = Metric("repo_size_bytes", "Bytes used by the copy at a peer", COPY)
+QUOTA = Metric("repo_quota_bytes", "Bytes allowed for the copy at a peer", COPY)
+HELD_NEWEST = Metric(
+    "replica_newest_archive_timestamp_seconds", "Source time of the newest generation held by a peer", COPY
+)
+HELD_CAME = Metric(
+    "replica_last_success_timestamp_seconds", "When a peer took and signed for its newest generation", COPY
+)
+EXPECTED = Metric("replica_expected", "1 when new generations of it are due at this peer", COPY)
+HELD_RPO = Metric(
+    "replica_rpo_target_seconds", "Promised maximum age of the newest generation, as the peer knows it", COPY
+)
+HELD_EPOCH = Metric("replica_epoch", "Epoch of the newest generation held by a peer", COPY)
+FORKS = Metric("replica_forks", "Generations held by a peer that contradict each other", COPY)
+DAMAGED = Metric("replica_damaged_files", "Files of the copy that are known to be rotten or gone", COPY)
+APPEND_ONLY = Metric(
+    "replica_append_only",
+    "1 when every change by the receiving account to a sealed file was refused in the last probe",
+    COPY,
+)
+CANARY = Metric("replica_canary_intact", "1 while no generation that is still locked has gone or lost a file", COPY)
+CANARY_AGE = Metric("replica_canary_age_seconds", "Age by the ageing clock of the oldest generation still locked", COPY)
+PROBED = Metric("replica_lock_probe_timestamp_seconds", "When the retention lock was last tried at a peer", COPY)
+
+CHECKED = Metric(
+    "check_last_success_timestamp_seconds",
+    "Last integrity check without error; kind is repository (borg), blobs (scrub) or data (decrypted)",
+    ("backup", "kind"),
+)
+ERRORS = Metric("check_last_errors", "Errors found by the last integrity check", ("backup", "kind"))
+DRILLED = Metric(
+    "restore_test_last_success_timestamp_seconds", "Last automatic restore test whose files all matched", BACKUP
+)
+DRILL_SECONDS = Metric("restore_test_last_duration_seconds", "Duration of the last restore test", BACKUP)
+DRILL_FILES = Metric("restore_test_last_files", "Files compared by the last restore test", BACKUP)
+DRILL_WRONG = Metric("restore_test_last_mismatches", "Things that did not come back as they were in that test", BACKUP)
+INDEXED = Metric("index_last_success_timestamp_seconds", "Last time the catalogue caught up with the archives", BACKUP)
+INDEX_NEWEST = Metric(
+    "index_newest_archive_timestamp_seconds", "Source time of the newest generation in the catalogue", BACKUP
+)
+PATHS = Metric("index_paths", "Distinct paths in the catalogue", BACKUP)
+INDEX_SIZE = Metric("index_size_bytes", "Size of the catalogue", BACKUP)
+
+METRICS: tuple[Metric, ...] = tuple(it for it in vars().values() if isinstance(it, Metric))
+BY_NAME = {it.name: it for it in METRICS}

@@ -1,0 +1,86 @@
+"""Alert rules, by the real promtool: each fires when it must, says what it must, and is quiet before."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from appliance.monitor.checks import CHECKS
+
+ROOT = Path(__file__).parents[3]
+RULES = ROOT / "roles/monitoring/files/alerts.rules"
+RUNBOOKS = ROOT / "docs/runbooks"
+CASES = yaml.safe_load((ROOT / "tests/cases/monitor/alerts.yml").read_text())
+ALERTS = {
+    rule["alert"]: rule
+    for group in yaml.safe_load(RULES.read_text())["groups"]
+    for rule in group["rules"]
+    if "alert" in rule
+}
+EXTERNAL = "https://prometheus.example"
+
+
+def promtool(*words: str) -> str:
+    """What promtool says when it finds nothing wrong."""
+    done = subprocess.run(("promtool", *words), capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_prometheus_reads_the_rules() -> None:
+    assert "SUCCESS" in promtool("check", "rules", "--lint-fatal", str(RULES))
+
+
+def test_each_alert_fires_when_it_must_and_says_so(tmp_path: Path) -> None:
+    by_interval: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for case in CASES:
+        by_interval[case.get("every", "1m")].append(expected(case))
+    for interval, tests in by_interval.items():
+        content = {"rule_files": [str(RULES)], "evaluation_interval": interval, "tests": tests}
+        (tmp_path / f"{interval}.yml").write_text(yaml.safe_dump(content))
+    promtool("test", "rules", *map(str, sorted(tmp_path.glob("*.yml"))))
+
+
+def expected(case: dict[str, Any]) -> dict[str, Any]:
+    """A case in the words of promtool."""
+    name = case["alert"]
+    rule = ALERTS[name]
+    tests: list[dict[str, Any]] = []
+    if "quiet" in case:
+        tests.append({"eval_time": case["quiet"], "alertname": name, "exp_alerts": []})
+    if "fires" in case:
+        annotations = {
+            "summary": case["says"],
+            "description": case.get("tells", rule["annotations"]["description"]),
+            "runbook_url": f"{EXTERNAL}/user/{name}.md",
+        }
+        fired = {"exp_labels": {**rule["labels"], **case.get("labels", {})}, "exp_annotations": annotations}
+        tests.append({"eval_time": case["fires"], "alertname": name, "exp_alerts": [fired]})
+    series = [{"series": it, "values": str(values)} for it, values in case["series"].items()]
+    return {
+        "interval": case.get("every", "1m"),
+        "input_series": series,
+        "alert_rule_test": tests,
+        "external_url": EXTERNAL,
+    }
+
+
+def test_each_alert_is_tried() -> None:
+    assert {case["alert"] for case in CASES if "fires" in case} == set(ALERTS)
+
+
+def test_each_alert_has_its_page_and_each_page_its_alert() -> None:
+    pages = {page.stem for page in RUNBOOKS.glob("*.md")} - {"README"}
+    assert pages == set(ALERTS)
+    assert {check.alert for check in CHECKS.values()} <= pages
+
+
+def test_each_alert_is_told_in_french_with_what_it_means_and_where_to_read_on() -> None:
+    for name, rule in ALERTS.items():
+        assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}, name
+        assert rule["annotations"]["runbook_url"] == f"{{{{ $externalURL }}}}/user/{name}.md"
+        assert rule["labels"]["severity"] in ("critical", "warning", "digest", "none"), name

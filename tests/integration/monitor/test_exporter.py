@@ -1,0 +1,144 @@
+"""The exporter over real sockets: what promtool thinks of it, who is let in, and what there is to read."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import UsageError
+from appliance.monitor import sheet
+from appliance.monitor.exporter import Certificates, Exporter, make
+from appliance.monitor.metrics import METRICS, Sample
+from tests.integration.coordination.papers import DOMAIN, authority, context
+
+MONITOR = f"hermitage.{DOMAIN}"
+FILES = {"root.pem": "root.pem", "key.pem": "commune-b.key", "certificate.pem": "commune-b.pem"}
+"""Of the folder tls/ of a node, and what they are called where they were issued."""
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """A sheet with one sample of each metric."""
+    path = tmp_path / "measures.json"
+    sheet.save(path, (Sample(metric.name, tuple("x" for _ in metric.labels), 1.0) for metric in METRICS))
+    return path
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return authority(tmp_path_factory.mktemp("pki") / "papers")
+
+
+@pytest.fixture
+def tls(papers: Path, tmp_path: Path) -> Path:
+    """The folder tls/ of the node commune-b."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    for name, source in {
+        "certificate.pem": "commune-b.pem",
+        "key.pem": "commune-b.key",
+        "root.pem": "root.pem",
+    }.items():
+        (folder / name).write_bytes((papers / source).read_bytes())
+    return folder
+
+
+@contextmanager
+def serving(path: Path, certificates: Certificates | None = None) -> Iterator[str]:
+    with Exporter(path, "127.0.0.1", 0, certificates) as exporter:
+        thread = threading.Thread(target=exporter.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"{'https' if certificates else 'http'}://127.0.0.1:{exporter.server_port}"
+        finally:
+            exporter.shutdown()
+            thread.join()
+
+
+def get(address: str, tls: ssl.SSLContext | None = None) -> str:
+    with urllib.request.urlopen(address, timeout=10, context=tls) as answer:
+        text: bytes = answer.read()
+    return text.decode()
+
+
+def test_promtool_finds_nothing_wrong_with_all_that_a_node_can_tell(written: Path) -> None:
+    with serving(written) as address:
+        text = get(f"{address}/metrics")
+    assert {metric.full_name for metric in METRICS} <= set(text.replace("{", " ").split())
+    done = subprocess.run(("promtool", "check", "metrics"), input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_what_is_written_anew_is_told_at_the_next_scrape_and_what_is_not_known_is_not_there(written: Path) -> None:
+    with serving(written) as address:
+        sheet.save(written, (Sample("backup_copies", ("docs-a",), 2.0),))
+        told = [line for line in get(f"{address}/metrics").splitlines() if not line.startswith("#")]
+        assert told == ['appliance_backup_copies{backup="docs-a"} 2.0']
+        written.unlink()
+        assert get(f"{address}/metrics") == ""
+
+
+def test_there_is_nothing_else_to_read(written: Path) -> None:
+    with serving(written) as address, pytest.raises(urllib.error.HTTPError, match="404"):
+        get(f"{address}/../node.json")
+
+
+def client(papers: Path, shows: Path | None, node: str) -> ssl.SSLContext:
+    """The test asks an address; certificates hold names, so the name is not compared here."""
+    made = context(papers, shows, node)
+    made.check_hostname = False
+    return made
+
+
+def test_a_monitoring_node_is_let_in_and_any_other_node_is_not(written: Path, papers: Path, tls: Path) -> None:
+    with serving(written, Certificates(tls, [MONITOR])) as address:
+        assert "appliance_backup_copies" in get(f"{address}/metrics", client(papers, papers, "hermitage"))
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            get(f"{address}/metrics", client(papers, papers, "commune-a"))
+
+
+@pytest.mark.parametrize("who", ["nobody", "a stranger"])
+def test_who_has_no_certificate_of_the_territory_gets_no_answer(
+    written: Path, papers: Path, tls: Path, who: str, tmp_path: Path
+) -> None:
+    shows = None if who == "nobody" else authority(tmp_path / "theirs")
+    with (
+        serving(written, Certificates(tls, [MONITOR])) as address,
+        pytest.raises(OSError, match=r"alert|reset|EOF|closed"),
+    ):
+        get(f"{address}/metrics", client(papers, shows, "hermitage"))
+
+
+def test_a_renewed_certificate_is_shown_without_a_new_start(
+    written: Path, papers: Path, tls: Path, tmp_path: Path
+) -> None:
+    theirs = authority(tmp_path / "theirs")
+    with serving(written, Certificates(tls, [MONITOR])) as address:
+        get(f"{address}/metrics", client(papers, papers, "hermitage"))
+        for name, source in {
+            "root.pem": "root.pem",
+            "key.pem": "commune-b.key",
+            "certificate.pem": "commune-b.pem",
+        }.items():
+            (tls / name).write_bytes((theirs / source).read_bytes())
+        get(f"{address}/metrics", client(theirs, theirs, "hermitage"))
+
+
+def test_without_tls_nothing_but_loopback_is_served(written: Path) -> None:
+    with pytest.raises(UsageError, match="without TLS only loopback"):
+        make([str(written), "0.0.0.0", "9470"])
+    argv = (sys.executable, "-m", "appliance.monitor.exporter", str(written), "192.0.2.1", "9470")
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stderr.strip()) == (
+        1,
+        "without TLS only loopback is served, not 192.0.2.1. Add TLS and CLIENT.",
+    )

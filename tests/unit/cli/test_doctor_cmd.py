@@ -1,0 +1,42 @@
+"""`appliance doctor`: every check with its answer, and for what is not well what to do and which page says more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.cli.doctor_cmd import _answers, _text
+from appliance.monitor.checks import CHECKS
+from appliance.monitor.states import ORDER
+from tests.unit.monitor.test_status import judged
+
+GIVEN = {"written": [{"sequence": 3, "sealed": "20m"}], "held": [{"damage": ["rotten ab"]}]}
+
+
+def text(*, everything: bool) -> str:
+    answers = sorted(_answers(judged({"given": GIVEN})), key=lambda it: ORDER.index(it.state))
+    return _text(answers, everything)
+
+
+def test_what_is_not_well_comes_first_with_its_remedy_and_its_page() -> None:
+    lines = text(everything=False).splitlines()
+    assert lines[0] == "failed   docs-z  held for others: is what is held whole?"
+    assert lines[1].strip().startswith("1 of what is held is damaged: rotten ab. It comes again")
+    assert lines[2].strip() == "see docs/runbooks/CopieEndommagee.md"
+
+
+def test_what_this_machine_lacks_is_told_as_unknown() -> None:
+    assert "unknown  docs-z  held for others: can nobody change what is locked?" in text(everything=False)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_what_is_well_is_counted_and_named_only_when_asked(everything: bool) -> None:
+    told = text(everything=everything)
+    assert ("ok       docs-a  written here: was everything saved?" in told) is everything
+    assert told.splitlines()[-1].endswith("checks are well.")
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_each_check_has_its_page(name: str) -> None:
+    assert (Path(__file__).parents[3] / CHECKS[name].runbook).is_file()

@@ -1,0 +1,152 @@
+"""What a node measures of itself: every metric is told where it is known, and is absent, never 0, where it is not."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from appliance.backup.vault.lock_probe import Probed
+from appliance.monitor import metrics, sheet
+from appliance.monitor.checks import CHECKS
+from appliance.monitor.measures import checks_in, measure
+from appliance.monitor.metrics import METRICS, Sample
+from appliance.monitor.status import judge
+from appliance.monitor.view import AgentSeen, Machine, View
+from appliance.territory.model import Node, Site, Territory
+from tests.unit.monitor.test_status import EVERY_CASE, judged
+from tests.unit.monitor.views import NOON, now, view
+
+TERRITORY = Territory(
+    "demo",
+    "Démonstration",
+    sites={"a": Site("a", "Commune A", insee="60025")},
+    nodes={"commune-a": Node("commune-a", "a", "127.0.0.1", 22, 0, 0, "fibre", roles=("monitor",))},
+)
+RICH = {
+    "written": [{"sequence": 3, "sealed": "20m"}],
+    "held": [{"service": "docs-z", "sequence": 4, "received": "2h", "damage": ["rotten ab"]}],
+    "readable": [{"service": "docs-a", "source": "local", "sequence": 3}],
+    "attempts": {
+        "backup docs-a": {"ok": "20m", "left_out": [["/x", "may not be read"]]},
+        "catalogue docs-a": {"ok": "15m"},
+        "verify docs-a": {"ok": "3h"},
+        "drill docs-a": {"ok": "2d"},
+        "check docs-z": {"ok": "3d", "alarms": ["a fault."]},
+        "scrub docs-z": {"ok": "5h"},
+    },
+}
+FIGURES = {
+    "backup docs-a": {"files": 100, "bytes": 5000, "new_bytes": 70},
+    "catalogue docs-a": {"paths": 90},
+    "verify docs-a": {"damaged": 0},
+    "drill docs-a": {"files": 9, "seconds": 12, "wrong": 0},
+    "scrub docs-z": {"damage": 0},
+}
+
+
+def rich() -> View:
+    """A node that knows all that there is to know."""
+    seen = view(now(), RICH)
+    [written], [held], [readable] = seen.written, seen.held, seen.readable
+    attempts = {name: dataclasses.replace(it, figures=FIGURES.get(name, {})) for name, it in seen.attempts.items()}
+    attempts["catalogue docs-a"] = dataclasses.replace(attempts["catalogue docs-a"], mark=readable.newest.name)
+    return dataclasses.replace(
+        seen,
+        attempts=attempts,
+        written=(dataclasses.replace(written, rto_seconds=14400, envelopes={"recovery": NOON}),),
+        held=(dataclasses.replace(held, lock=Probed(NOON, canary_seconds=2_000_000)),),
+        readable=(dataclasses.replace(readable, catalogue_bytes=4096),),
+        machine=Machine(1000, NOON, NOON),
+    )
+
+
+def samples(seen: View) -> dict[tuple[str, ...], float]:
+    status = judge(seen, now(), AgentSeen(runs=True, looked=NOON))
+    found = measure(seen, status, TERRITORY, now())
+    assert len(found) == len({(it.metric, it.labels) for it in found}), "one value for each"
+    return {(it.metric, *it.labels): it.value for it in found}
+
+
+def test_each_metric_is_told_by_a_node_that_knows_everything_with_a_value_for_each_of_its_labels() -> None:
+    found = samples(rich())
+    by_name = {it.name: it for it in METRICS}
+    assert {name for name, *_ in found} == set(by_name)
+    assert [key for key in found if len(key) - 1 != len(by_name[key[0]].labels)] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (("backup_newest_safe_timestamp_seconds", "docs-a"), NOON - 1200),
+        (("backup_copies", "docs-a"), 2),
+        (("backup_last_new_bytes", "docs-a"), 70),
+        (("backup_last_left_out_files", "docs-a"), 1),
+        (("replica_newest_archive_timestamp_seconds", "docs-z", "commune-a"), NOON - 7200),
+        (("replica_damaged_files", "docs-z", "commune-a"), 1),
+        (("replica_append_only", "docs-z", "commune-a"), 1),
+        (("check_last_errors", "docs-z", "repository"), 1),
+        (("restore_test_last_duration_seconds", "docs-a"), 12),
+        (("check_state", "damage", "held", "docs-z"), 3),
+        (("check_state", "backup-age", "written", "docs-a"), 0),
+        (("commune_info", "Commune A", "60025", "a", "monitor"), 1),
+    ],
+)
+def test_a_measure_is(key: tuple[str, ...], value: float) -> None:
+    assert samples(rich())[key] == value
+
+
+def test_what_is_not_known_has_no_sample_and_its_check_is_unknown() -> None:
+    found = samples(view(now(), {"written": [{"sequence": 0, "at": []}], "held": [{"sequence": 0}]}))
+    told = {name for name, *_ in found}
+    unknown = {metrics.SAFE, metrics.NEWEST, metrics.SUCCESS, metrics.HELD_NEWEST, metrics.HELD_CAME}
+    assert told.isdisjoint(it.name for it in (*unknown, metrics.APPEND_ONLY, metrics.CANARY, metrics.UPDATED))
+    assert found["check_state", "lock", "held", "docs-z"] == metrics.STATES["unknown"]
+
+
+def test_a_check_that_found_errors_and_a_drill_that_went_wrong_are_no_success() -> None:
+    seen = rich()
+    drill = dataclasses.replace(seen.attempts["drill docs-a"], figures={"files": 9, "seconds": 12, "wrong": 2})
+    found = samples(dataclasses.replace(seen, attempts={**seen.attempts, "drill docs-a": drill}))
+    assert ("check_last_success_timestamp_seconds", "docs-z", "repository") not in found
+    assert ("restore_test_last_success_timestamp_seconds", "docs-a") not in found
+    assert found["restore_test_last_mismatches", "docs-a"] == 2
+
+
+@pytest.mark.parametrize(
+    ("lock", "state"),
+    [
+        (None, "unknown"),
+        (Probed(NOON, canary_seconds=5), "ok"),
+        (Probed(NOON, allowed=("write to ab/abcd",), canary_seconds=5), "failed"),
+        (Probed(NOON, broken="00002.0000000001.aaaa", canary_seconds=5), "failed"),
+    ],
+)
+def test_a_lock_that_was_not_tried_is_unknown_and_does_not_count(lock: Probed | None, state: str) -> None:
+    seen = view(now(), {"held": [{"sequence": 4}]})
+    seen = dataclasses.replace(seen, held=(dataclasses.replace(seen.held[0], lock=lock),))
+    found = samples(seen)
+    assert found["check_state", "lock", "held", "docs-z"] == metrics.STATES[state]
+    status = judge(seen, now(), AgentSeen(runs=True, looked=NOON))
+    assert status.state == ("ok" if state == "unknown" else state)
+
+
+@pytest.mark.parametrize("case", EVERY_CASE)
+def test_every_reason_is_the_answer_of_a_check_that_was_made(case: dict[str, Any]) -> None:
+    for it in judged(case).judged:
+        assert {reason.check for reason in it.reasons} <= set(checks_in(it)) <= set(CHECKS)
+
+
+def test_a_sheet_says_what_was_written_on_it(tmp_path: Any) -> None:
+    written = (Sample("backup_copies", ("docs-a",), 2.0), Sample("bundle_serial", (), 7.0))
+    sheet.save(tmp_path / "sheet", written)
+    assert sheet.load(tmp_path / "sheet") == written
+    assert (tmp_path / "sheet").stat().st_mode & 0o007 == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"format": 2, "samples": []}', b'{"format": 1, "samples": [3]}'])
+def test_a_sheet_that_is_none_says_nothing(tmp_path: Any, content: bytes) -> None:
+    (tmp_path / "sheet").write_bytes(content)
+    assert sheet.load(tmp_path / "sheet") == ()
+    assert sheet.load(tmp_path / "none") == ()
