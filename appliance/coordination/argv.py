@@ -29,7 +29,9 @@ class Certificates:
 
 @dataclass(frozen=True)
 class Member:
-    """One voter: where it keeps its data and listens. `members` gives the peer URL of each, its own included.
+    """One voter: where it keeps its data and listens. `members` gives the peer URL of each, its own included;
+    `peer_listen_url` is where it listens for the others when its own URL has a name, to which etcd cannot bind. With
+    `joins` a first start asks the others, who know it already, for what they have; otherwise it begins with them.
 
     An election begins after ten heartbeats missed; 100 ms is right up to a round trip of about 50 ms, and a lease lasts
     1.5 elections at least, whatever is asked. Without `syncs` a power cut loses what was promised: for tests.
@@ -40,6 +42,8 @@ class Member:
     client_url: str
     members: Mapping[str, str]
     certificates: Certificates | None = None
+    peer_listen_url: str = ""
+    joins: bool = False
     heartbeat_milliseconds: int = 100
     syncs: bool = True
 
@@ -53,9 +57,10 @@ def etcd_argv(member: Member, program: str = "etcd") -> tuple[str, ...]:
         *("--data-dir", str(member.data)),
         *("--listen-client-urls", member.client_url),
         *("--advertise-client-urls", member.client_url),
-        *("--listen-peer-urls", peer_url),
+        *("--listen-peer-urls", member.peer_listen_url or peer_url),
         *("--initial-advertise-peer-urls", peer_url),
         *("--initial-cluster", _cluster(member)),
+        *("--initial-cluster-state", "existing" if member.joins else "new"),
         *("--heartbeat-interval", str(member.heartbeat_milliseconds)),
         *("--election-timeout", str(10 * member.heartbeat_milliseconds)),
         *("--quota-backend-bytes", str(QUOTA_BYTES)),

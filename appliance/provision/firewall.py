@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from appliance.errors import Refused
-from appliance.provision import mesh
-from appliance.provision.addresses import Network, addresses, declared, joined, shown
+from appliance.provision import mesh, voter
+from appliance.provision.addresses import Network, addresses, declared, joined, network, shown
 from appliance.provision.files import CANDIDATE, OwnedFolder, Part, WantedFile
 from appliance.territory.model import Node
 from appliance.trust.bundle import Bundle
@@ -100,7 +100,7 @@ def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: I
     """The rules of the node `name`, as `nft --file` reads them."""
     node, found = bundle.territory.nodes[name], mesh.plan(bundle, name)
     doorways = doors(bundle, name, operators)
-    ours = (*_by_the_mesh_alone(node, found), *_ssh(node, doorways), *_wireguard(node, found))
+    ours = (*_by_the_mesh_alone(node, found), *_ssh(node, doorways), *_wireguard(node, found), *_voters(bundle, name))
     rules = (*_USUAL, *ours, *_of_roles(snippets), *_REST)
     lines = [
         "#!/usr/sbin/nft -f",
@@ -137,6 +137,16 @@ def _wireguard(node: Node, found: mesh.Mesh | None) -> Iterator[str]:
     if found is not None and node.mesh_port:
         yield "# WireGuard answers nobody whose key it does not know."
         yield f"udp dport {node.mesh_port} accept"
+
+
+def _voters(bundle: Bundle, name: str) -> Iterator[str]:
+    others = voter.others(bundle, name)
+    if others:
+        yield "# The other voters, and nobody else: whoever has any certificate could get past the rules of this etcd."
+    v4, v6 = joined(it for node in others if (it := network(node.reach)))
+    for version, found in (("ip", v4), ("ip6", v6)):
+        if found:
+            yield f"{version} saddr {_set(map(shown, found))} tcp dport {voter.PEER_PORT} accept"
 
 
 def _of_roles(snippets: Iterable[Snippet]) -> Iterator[str]:

@@ -34,6 +34,11 @@ def mesh_key(name: str) -> str:
     return base64.b64encode(name.encode().ljust(32, b"."))[:44].decode()
 
 
+def sign_key(name: str) -> str:
+    """Of each node its own: voters with one key would be one voter."""
+    return public_line(Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b".")[:32]))
+
+
 def bundle(nodes: Iterable[Node], *, keys: Mapping[str, str] | None = None, serial: int = 1) -> Bundle:
     """The signed bundle of `nodes`; `keys` are public mesh keys that are not invented."""
     plan = small.territory(nodes)
@@ -41,7 +46,7 @@ def bundle(nodes: Iterable[Node], *, keys: Mapping[str, str] | None = None, seri
         name: Member(
             node,
             "vault-",
-            PublicKeys(PUBLIC, PUBLIC, PUBLIC, "age1test", mesh=(keys or {}).get(name, mesh_key(name))),
+            PublicKeys(sign_key(name), PUBLIC, PUBLIC, "age1test", mesh=(keys or {}).get(name, mesh_key(name))),
         )
         for name, node in plan.nodes.items()
     }

@@ -124,7 +124,7 @@ def test_the_example_and_the_laboratory_have_their_voters() -> None:
     example = voters(load(INVENTORY / "example"))
     assert (len(example.nodes), example.named, example.nodes[0]) == (5, True, "hermitage")
     lab = voters(load(INVENTORY / "lab"))
-    assert (lab.nodes, lab.named) == (("hermitage", "commune-a", "commune-b"), False)
+    assert (lab.nodes, lab.named) == (("hermitage", "commune-b", "commune-c"), True)
 
 
 def test_a_majority_is_more_than_half() -> None:

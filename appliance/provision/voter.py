@@ -1,0 +1,78 @@
+"""The voter beside the agent, from the bundle alone: etcd's words, and its door to the other voters. Pure.
+
+Clients reach it on the loopback only, where the agent's broker is; the other voters by their names in certificates and
+in /etc/hosts, over the mesh where there is one. Who votes no more has its words taken away, and starts no more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from appliance.coordination.argv import Certificates, Member, etcd_argv
+from appliance.provision.addresses import network
+from appliance.provision.files import OwnedFolder, Part, WantedFile
+from appliance.territory.model import Node
+from appliance.territory.voters import VOTER
+from appliance.trust.bundle import Bundle
+
+UNIT = "appliance-voter.service"
+FOLDER = "/etc/appliance/voter.d"
+WORDS = f"{FOLDER}/words"
+DATA = Path("/var/lib/appliance-voter/etcd")
+CLIENT_URL = "https://127.0.0.1:2379"
+PEER_PORT = 2380
+CREDENTIALS = Path("/run/credentials") / UNIT
+CERTIFICATES = Certificates(CREDENTIALS / "root", CREDENTIALS / "certificate", CREDENTIALS / "key")
+"""Copies that systemd makes for this unit alone: the key belongs to the account of the agent."""
+
+
+def others(bundle: Bundle, name: str) -> tuple[Node, ...]:
+    """The voters that the node `name` lets in, by name; none where it does not vote itself."""
+    found = _voters(bundle)
+    return tuple(node for node in found.values() if node.name != name) if name in found else ()
+
+
+def member(bundle: Bundle, name: str) -> Member:
+    """The voter on the node `name`, which votes."""
+    found = _voters(bundle)
+    return Member(
+        name,
+        DATA,
+        CLIENT_URL,
+        {voter: f"https://{voter}.{bundle.territory.domain}:{PEER_PORT}" for voter in found},
+        CERTIFICATES,
+        peer_listen_url=f"https://{_bracketed(found[name].reach)}:{PEER_PORT}",
+    )
+
+
+def part(bundle: Bundle, name: str) -> Part:
+    """What makes the node `name` a voter, or none any more."""
+    folder = OwnedFolder(FOLDER)
+    found = _voters(bundle)
+    if name not in found:
+        return Part("voter", folders=(folder,))
+    nameless = sorted(node.name for node in found.values() if network(node.reach) is None)
+    if nameless:
+        warning = f"{', '.join(nameless)} cannot vote: its address must be a number, to which etcd can bind."
+        return Part("voter", folders=(folder,), warnings=(warning,))
+    # Nothing is started again: what changes here counts for a first start, and two voters at once are a majority.
+    return Part("voter", (WantedFile(WORDS, render(member(bundle, name))),), (folder,))
+
+
+def render(voter: Member) -> str:
+    """The words of `voter` as systemd splits them: none has a blank in it."""
+    _, *words = etcd_argv(voter)
+    return (
+        "# Written by `appliance node apply` from the territory's bundle; what is changed here is lost.\n"
+        f"WORDS={' '.join(words)}\n"
+    )
+
+
+def _voters(bundle: Bundle) -> dict[str, Node]:
+    """Those who vote and have keys, once they are enough to decide anything."""
+    found = {name: member.node for name, member in sorted(bundle.members.items()) if VOTER in member.node.roles}
+    return found if bundle.voting.can_sign else {}
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

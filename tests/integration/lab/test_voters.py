@@ -1,0 +1,81 @@
+"""Voters on hosts: they agree as soon as they are provisioned, go on without one, and let nobody else in.
+
+The last test takes a voter away: it comes last.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from appliance.host.command import Result, run
+from appliance.lab.hosts import machine
+from appliance.lab.hosts.lab import Lab
+from tests.integration.lab.meshed import until
+
+VOTERS = {"hermitage": "10.64.0.1", "commune-b": "10.64.0.3", "commune-c": "10.64.0.4"}
+CLIENT = "commune-a"
+TLS = "/srv/appliance/node/tls"
+UNIT = "appliance-voter.service"
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def lab(provisioned: Lab) -> Lab:
+    return provisioned
+
+
+def on(lab: Lab, node: str, *argv: str) -> Result:
+    return run(machine.enter_argv(lab.plan.node(node), argv), timeout_seconds=60)
+
+
+def members(lab: Lab, node: str) -> set[str]:
+    """Whom the voter on `node` votes with, as its agent is told; nobody while no majority answers."""
+    # The name in its certificate leads to the mesh, where it answers no client.
+    words = ("etcdctl", "--endpoints", "https://127.0.0.1:2379", "--insecure-skip-tls-verify", "--write-out", "json")
+    found = on(lab, node, *words, "--cert", f"{TLS}/certificate.pem", "--key", f"{TLS}/key.pem", "member", "list")
+    return {each["name"] for each in json.loads(found.stdout)["members"]} if found.exit_code == 0 else set()
+
+
+def listens(lab: Lab, node: str) -> set[str]:
+    found = on(lab, node, "ss", "--no-header", "--tcp", "--listening", "--numeric", "sport >= :2379 and sport <= :2380")
+    return {line.split()[3] for line in found.stdout.decode().splitlines()}
+
+
+@pytest.mark.parametrize("node", VOTERS)
+def test_a_voter_listens_to_the_loopback_and_to_the_mesh(lab: Lab, node: str) -> None:
+    until(lambda: listens(lab, node) == {"127.0.0.1:2379", f"{VOTERS[node]}:2380"}, f"the voter of {node} listens")
+    assert on(lab, node, "systemctl", "is-enabled", "--quiet", "etcd.service").exit_code != 0
+
+
+def test_who_does_not_vote_has_no_etcd(lab: Lab) -> None:
+    assert listens(lab, CLIENT) == set()
+    assert on(lab, CLIENT, "which", "etcd").exit_code != 0
+
+
+def test_the_unit_is_confined_and_sees_no_key_but_its_own(lab: Lab) -> None:
+    exposure = on(lab, "commune-b", "systemd-analyze", "security", "--no-pager", UNIT)
+    score = float(exposure.stdout.decode().strip().splitlines()[-1].split(":")[-1].split()[0])
+    assert score < 2.5, exposure.stdout.decode()[-400:]
+    user = on(lab, "commune-b", "systemctl", "show", "--property", "User,DynamicUser", UNIT)
+    assert "DynamicUser=yes" in user.stdout.decode()
+
+
+@pytest.mark.parametrize("voter", VOTERS)
+def test_a_node_that_does_not_vote_finds_the_door_of_the_voters_closed(lab: Lab, voter: str) -> None:
+    for port in ("2379", "2380"):
+        knocked = on(lab, CLIENT, "timeout", "3", "bash", "-c", f"exec 3<>/dev/tcp/{VOTERS[voter]}/{port}")
+        assert knocked.exit_code != 0
+
+
+def test_two_of_three_go_on_and_the_third_catches_up(lab: Lab) -> None:
+    until(lambda: members(lab, "hermitage") == set(VOTERS), "all have found each other")
+    assert on(lab, "commune-c", "systemctl", "stop", UNIT).exit_code == 0
+    assert members(lab, "commune-b") == set(VOTERS)
+    assert on(lab, "commune-b", "systemctl", "stop", UNIT).exit_code == 0
+    assert members(lab, "hermitage") == set(), "one of three decides nothing"
+    for node in ("commune-b", "commune-c"):
+        assert on(lab, node, "systemctl", "start", UNIT).exit_code == 0
+    until(lambda: members(lab, "hermitage") == set(VOTERS), "they are three again")

@@ -1,0 +1,80 @@
+"""The voter from the bundle: its words, who may knock at it, and that nobody else has one."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.provision import firewall, voter
+from appliance.provision.files import OwnedFolder
+from appliance.trust.bundle import Bundle
+from tests.unit.provision.towns import bundle, town
+
+VOTER = ("voter",)
+
+
+def territory(*, outside: str = "") -> Bundle:
+    """Three voters and a town that is none; `outside` is the address of the third, which then is not in the mesh."""
+    return bundle(
+        (
+            town("hermitage", 1, roles=("standby", "voter")),
+            town("commune-a", 2),
+            town("commune-b", 3, roles=VOTER),
+            town("commune-c", 4, roles=VOTER, mesh=not outside, address=outside),
+        )
+    )
+
+
+def words(found: Bundle, name: str) -> dict[str, str]:
+    """The words of the voter on `name`, as options and their values."""
+    (file,) = voter.part(found, name).files
+    split = file.text.partition("WORDS=")[2].split()
+    pairs = (word for word in split if word not in ("--client-cert-auth", "--peer-client-cert-auth"))
+    return dict(zip(pairs, pairs, strict=True))
+
+
+def test_a_voter_is_reached_by_its_certificates_name_in_the_mesh_and_by_clients_on_the_loopback_alone() -> None:
+    found = words(territory(), "commune-b")
+    domain = territory().territory.domain
+    assert found["--listen-client-urls"] == found["--advertise-client-urls"] == "https://127.0.0.1:2379"
+    assert found["--listen-peer-urls"] == "https://10.90.0.3:2380"
+    assert found["--initial-advertise-peer-urls"] == f"https://commune-b.{domain}:2380"
+    assert found["--initial-cluster"] == ",".join(
+        f"{name}=https://{name}.{domain}:2380" for name in ("commune-b", "commune-c", "hermitage")
+    )
+    assert found["--key-file"].startswith("/run/credentials/appliance-voter.service/")
+
+
+def test_an_address_of_version_6_is_bracketed() -> None:
+    assert words(territory(outside="2001:db8::4"), "commune-c")["--listen-peer-urls"] == "https://[2001:db8::4]:2380"
+
+
+@pytest.mark.parametrize("name", ["commune-a", "hermitage"])
+def test_who_does_not_vote_has_no_words_and_what_it_had_goes(name: str) -> None:
+    too_few = bundle((town("hermitage", 1, roles=VOTER), town("commune-a", 2), town("commune-b", 3, roles=VOTER)))
+    found = voter.part(too_few if name == "hermitage" else territory(), name)
+    assert (found.files, found.folders) == ((), (OwnedFolder(voter.FOLDER),))
+
+
+def test_a_voter_whose_address_is_a_name_is_named_and_nobody_begins_without_it() -> None:
+    found = voter.part(territory(outside="c.example.org"), "hermitage")
+    assert found.files == ()
+    assert found.warnings == ("commune-c cannot vote: its address must be a number, to which etcd can bind.",)
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("hermitage", ["ip saddr { 10.90.0.3, 10.90.0.4 } tcp dport 2380 accept"]),
+        ("commune-b", ["ip saddr { 10.90.0.1, 10.90.0.4 } tcp dport 2380 accept"]),
+        ("commune-a", []),
+    ],
+)
+def test_only_voters_let_only_voters_in(name: str, rules: list[str]) -> None:
+    lines = (line.strip() for line in firewall.render(territory(), name).splitlines())
+    assert [line for line in lines if "2380" in line] == rules
+
+
+def test_a_voter_outside_the_mesh_is_let_in_by_its_own_address() -> None:
+    assert "ip6 saddr { 2001:db8::4 } tcp dport 2380 accept" in firewall.render(
+        territory(outside="2001:db8::4"), "commune-b"
+    )
