@@ -14,6 +14,8 @@ from pathlib import Path
 from appliance.units import MIB
 
 QUOTA_BYTES = 256 * MIB
+JOINS = {"ETCD_INITIAL_CLUSTER_STATE": "existing"}
+"""The environment of the first start of a voter that the others took in: it begins with what they have."""
 REVISION_BUMP = 1_000_000_000
 """Beyond all changes that a store can have seen between a snapshot and its loss: 30 years of one a second."""
 
@@ -30,8 +32,7 @@ class Certificates:
 @dataclass(frozen=True)
 class Member:
     """One voter: where it keeps its data and listens. `members` gives the peer URL of each, its own included;
-    `peer_listen_url` is where it listens for the others when its own URL has a name, to which etcd cannot bind. With
-    `joins` a first start asks the others, who know it already, for what they have; otherwise it begins with them.
+    `peer_listen_url` is where it listens for the others when its own URL has a name, to which etcd cannot bind.
 
     An election begins after ten heartbeats missed; 100 ms is right up to a round trip of about 50 ms, and a lease lasts
     1.5 elections at least, whatever is asked. Without `syncs` a power cut loses what was promised: for tests.
@@ -43,7 +44,6 @@ class Member:
     members: Mapping[str, str]
     certificates: Certificates | None = None
     peer_listen_url: str = ""
-    joins: bool = False
     heartbeat_milliseconds: int = 100
     syncs: bool = True
 
@@ -60,7 +60,6 @@ def etcd_argv(member: Member, program: str = "etcd") -> tuple[str, ...]:
         *("--listen-peer-urls", member.peer_listen_url or peer_url),
         *("--initial-advertise-peer-urls", peer_url),
         *("--initial-cluster", _cluster(member)),
-        *("--initial-cluster-state", "existing" if member.joins else "new"),
         *("--heartbeat-interval", str(member.heartbeat_milliseconds)),
         *("--election-timeout", str(10 * member.heartbeat_milliseconds)),
         *("--quota-backend-bytes", str(QUOTA_BYTES)),

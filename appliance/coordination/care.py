@@ -19,6 +19,7 @@ from appliance.coordination.port import CALL_SECONDS_MAX
 from appliance.errors import IntegrityError
 
 STATUS, MEMBERS = "/v3/maintenance/status", "/v3/cluster/member/list"
+REMOVE, ADD = "/v3/cluster/member/remove", "/v3/cluster/member/add"
 TRANSFER, SNAPSHOT = "/v3/maintenance/transfer-leadership", "/v3/maintenance/snapshot"
 QUIET_SECONDS_MAX = 10.0
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -38,6 +39,14 @@ def heir(standing: Standing, members: Mapping[str, int], preferred: str) -> int:
     """The member to whom this voter hands the lead over; 0 when it does not lead or `preferred` does, or is unknown."""
     wanted = members.get(preferred, 0)
     return wanted if standing.leader == standing.member != wanted else 0
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A voter as the others know it, whether it ever started or not."""
+
+    member: int
+    peer_url: str
 
 
 class Care:
@@ -66,6 +75,26 @@ class Care:
             answer = await self._gateway.ask(MEMBERS, {})
         return {str(each.get("name", "")): answers.number(each, "ID") for each in answers.items(answer, "members")}
 
+    async def listed(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[Listed, ...]:
+        """The voters as a majority of them knows them; raise Unreachable when none answers."""
+        async with total(seconds_max):
+            answer = await self._gateway.ask(MEMBERS, {"linearizable": True})
+        return tuple(
+            Listed(answers.number(each, "ID"), str(url))
+            for each in answers.items(answer, "members")
+            for url in _urls(each)
+        )
+
+    async def remove(self, member: int, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        """Take `member` out of the voters; a majority of those left must be at work."""
+        async with total(seconds_max):
+            await self._gateway.ask(REMOVE, {"ID": str(member)})
+
+    async def add(self, peer_url: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        """Take in the voter that will listen at `peer_url`; it asks the others for all they have."""
+        async with total(seconds_max):
+            await self._gateway.ask(ADD, {"peerURLs": [peer_url]})
+
     async def hand_over(self, member: int, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
         """Let `member` lead; only when this voter does."""
         async with total(seconds_max):
@@ -85,3 +114,8 @@ class Care:
         yield last
         if digest.digest() != last:
             raise IntegrityError("the snapshot of the voter's store is cut short.", remedy="It is taken again.")
+
+
+def _urls(member: answers.Answer) -> list[object]:
+    found = member.get("peerURLs", [])
+    return found if isinstance(found, list) else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import ssl
 import subprocess
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.clock import SystemClock
-from appliance.coordination.argv import Certificates, Member, etcd_argv
+from appliance.coordination.argv import JOINS, Certificates, Member, etcd_argv
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Voter
 from appliance.errors import ApplianceError, NotFound, Unreachable
@@ -38,8 +39,8 @@ class EtcdProcess:
     def address(self) -> Voter:
         return Voter(self.member.client_url, self.server_name)
 
-    def start(self) -> None:
-        """Start it; it answers once a majority runs."""
+    def start(self, *, joins: bool = False) -> None:
+        """Start it; it answers once a majority runs. One that `joins` has no data and was added by the others."""
         if not ETCD.exists():
             raise NotFound("etcd is not installed.", remedy="Run `make setup`.")
         with open(self.log, "ab") as log:
@@ -48,6 +49,7 @@ class EtcdProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **(JOINS if joins else {})},
                 start_new_session=True,
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from appliance.clock import SystemClock
 from appliance.coordination.argv import REVISION_BUMP, restore_argv
 from appliance.coordination.care import Care, Standing, heir
 from appliance.coordination.etcd import Etcd
+from appliance.coordination.members import Changes, changes, settle
 from appliance.coordination.port import Ended, Lost, State
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.command import run
@@ -72,6 +74,39 @@ async def test_the_lead_goes_to_whom_it_is_kept_at_and_no_lease_ends(three: Etcd
             assert (await leader_of(cares))[1].member == members[name]
             holding = await world.at("commune-a").renew(holding)
     await world.close()
+
+
+async def test_a_voter_whose_disk_was_lost_comes_back_as_another_one(three: EtcdProcesses) -> None:
+    world = RealEtcd(three)
+    holding = await held(world, new_service())
+    lost = three.voters[2]
+    async with caring(three) as cares:
+        before = await cares[0].listed()
+        lost.kill()
+        shutil.rmtree(lost.member.data)
+        url = lost.member.members[lost.member.name]
+        wanted = changes(before, tuple(lost.member.members.values()), [url])
+        assert [it.peer_url for it in wanted.remove] == [url] == list(wanted.add)
+        await settle(cares[0], wanted)
+        lost.start(joins=True)
+        await answers_at(cares[2])
+        after = await cares[0].listed()
+    assert {it.peer_url for it in after} == {it.peer_url for it in before}
+    assert len({it.member for it in after} - {it.member for it in before}) == 1
+    assert changes(after, tuple(lost.member.members.values()), []) == Changes()
+    three.voters[0].kill()
+    await world.at("commune-a").renew(holding)
+    await world.close()
+
+
+async def answers_at(care: Care) -> None:
+    """Wait until this voter, which was just started, knows a leader."""
+    async with asyncio.timeout(LATE_SECONDS_MAX):
+        while True:
+            with contextlib.suppress(Unreachable):
+                if (await care.standing()).leader:
+                    return
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

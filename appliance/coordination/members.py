@@ -1,0 +1,57 @@
+"""Who votes: what makes etcd's own list of voters what the territory says.
+
+A voter that comes back without its memory could promise a second time what it promised before. It is another one: the
+former is taken out before it is taken in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from appliance.coordination.care import Care, Listed
+from appliance.coordination.deadlines import total
+from appliance.errors import Unreachable
+
+SETTLE_SECONDS_MAX = 30.0
+AGAIN_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What makes the list of voters what the territory says: `remove` before `add`, which are peer URLs."""
+
+    remove: tuple[Listed, ...] = ()
+    add: tuple[str, ...] = ()
+
+
+def changes(listed: Collection[Listed], wanted: Collection[str], empty: Collection[str]) -> Changes:
+    """What makes the voters `listed` those with the peer URLs `wanted`; those at `empty` lost what they had. Pure."""
+    gone = tuple(it for it in listed if it.peer_url not in wanted or it.peer_url in empty)
+    kept = {it.peer_url for it in listed if it not in gone}
+    return Changes(gone, tuple(url for url in wanted if url not in kept))
+
+
+async def settle(care: Care, decided: Changes, *, seconds_max: float = SETTLE_SECONDS_MAX) -> None:
+    """Carry out `decided` at the voter of `care`; a call that was cut is made again by whoever asks for the list anew.
+
+    Raise Unreachable when the voters do not agree within `seconds_max`: etcd takes nobody in until those that it has
+    have been connected for some seconds.
+    """
+    async with total(seconds_max):
+        for it in decided.remove:
+            await care.remove(it.member)
+        for url in decided.add:
+            while not await _takes_in(care, url):
+                await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def _takes_in(care: Care, url: str) -> bool:
+    """Whether the voters have `url` among them by now; an answer that was lost may have been yes."""
+    try:
+        if url not in {it.peer_url for it in await care.listed()}:
+            await care.add(url)
+    except Unreachable:
+        return False
+    return True
