@@ -104,7 +104,10 @@ def test_what_unpacks_to_more_than_a_document_is_not_read(monkeypatch: pytest.Mo
         read_blocks(bomb)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"text", zipped({"x": "y"}), zipped({"content.xml": "<a/>"})])
+OTHER_FILES = [b"", b"PK\x03\x04", b"text", zipped({"x": "y"}), zipped({"content.xml": "<a/>"})]
+
+
+@pytest.mark.parametrize("content", OTHER_FILES, ids=range(len(OTHER_FILES)))
 def test_other_files_are_no_documents(content: bytes) -> None:
     assert not is_office(content)
 
