@@ -36,6 +36,7 @@ COMMANDS = {
     "agent": Entry("agent_cmd", "agent", "Run this node's agent."),
     "failover": Entry("failover_cmd", "failover", "What a node does when another dies or is cut off, and why."),
     "pki": Entry("pki_cmd", "pki", "TLS certificates of the nodes, from a root that is kept offline."),
+    "voter": Entry("voter_cmd", "voter", "Who votes on who holds a service: show and settle them."),
     "vault": Entry("vault_cmd", "vault", "What this node holds for others: list, scrub, repair, thin, hand on."),
     "escrow": Entry("escrow_cmd", "escrow", "The recovery key on paper and the envelopes that it opens."),
     "lab": Entry("lab_cmd", "lab", "Tools for tests and benchmarks."),

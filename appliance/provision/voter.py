@@ -32,9 +32,11 @@ def others(bundle: Bundle, name: str) -> tuple[Node, ...]:
     return tuple(node for node in found.values() if node.name != name) if name in found else ()
 
 
-def member(bundle: Bundle, name: str) -> Member:
-    """The voter on the node `name`, which votes."""
+def member_of(bundle: Bundle, name: str) -> Member | None:
+    """The voter on the node `name`; None where it does not vote."""
     found = _voters(bundle)
+    if name not in found:
+        return None
     return Member(
         name,
         DATA,
@@ -48,15 +50,15 @@ def member(bundle: Bundle, name: str) -> Member:
 def part(bundle: Bundle, name: str) -> Part:
     """What makes the node `name` a voter, or none any more."""
     folder = OwnedFolder(FOLDER)
-    found = _voters(bundle)
-    if name not in found:
+    member = member_of(bundle, name)
+    if member is None:
         return Part("voter", folders=(folder,))
-    nameless = sorted(node.name for node in found.values() if network(node.reach) is None)
+    nameless = sorted(node.name for node in _voters(bundle).values() if network(node.reach) is None)
     if nameless:
         warning = f"{', '.join(nameless)} cannot vote: its address must be a number, to which etcd can bind."
         return Part("voter", folders=(folder,), warnings=(warning,))
     # Nothing is started again: what changes here counts for a first start, and two voters at once are a majority.
-    return Part("voter", (WantedFile(WORDS, render(member(bundle, name))),), (folder,))
+    return Part("voter", (WantedFile(WORDS, render(member)),), (folder,))
 
 
 def render(voter: Member) -> str:

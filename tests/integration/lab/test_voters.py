@@ -1,6 +1,6 @@
 """Voters on hosts: they agree as soon as they are provisioned, go on without one, and let nobody else in.
 
-The last test takes a voter away: it comes last.
+The last tests take voters away: they come last.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import pytest
 
 from appliance.host.command import Result, run
 from appliance.lab.hosts import machine
+from appliance.lab.hosts.desk import Desk
 from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.playbook import play_well
 from tests.integration.lab.meshed import until
 
 VOTERS = {"hermitage": "10.64.0.1", "commune-b": "10.64.0.3", "commune-c": "10.64.0.4"}
 CLIENT = "commune-a"
-TLS = "/srv/appliance/node/tls"
 UNIT = "appliance-voter.service"
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
@@ -32,11 +33,9 @@ def on(lab: Lab, node: str, *argv: str) -> Result:
 
 
 def members(lab: Lab, node: str) -> set[str]:
-    """Whom the voter on `node` votes with, as its agent is told; nobody while no majority answers."""
-    # The name in its certificate leads to the mesh, where it answers no client.
-    words = ("etcdctl", "--endpoints", "https://127.0.0.1:2379", "--insecure-skip-tls-verify", "--write-out", "json")
-    found = on(lab, node, *words, "--cert", f"{TLS}/certificate.pem", "--key", f"{TLS}/key.pem", "member", "list")
-    return {each["name"] for each in json.loads(found.stdout)["members"]} if found.exit_code == 0 else set()
+    """Whom the voter on `node` votes with; nobody while no majority answers."""
+    found = on(lab, node, "appliance", "--json", "voter", "show")
+    return {each["node"] for each in json.loads(found.stdout)["voters"]} if found.exit_code == 0 else set()
 
 
 def listens(lab: Lab, node: str) -> set[str]:
@@ -79,3 +78,17 @@ def test_two_of_three_go_on_and_the_third_catches_up(lab: Lab) -> None:
     for node in ("commune-b", "commune-c"):
         assert on(lab, node, "systemctl", "start", UNIT).exit_code == 0
     until(lambda: members(lab, "hermitage") == set(VOTERS), "they are three again")
+
+
+def test_a_voter_whose_disk_was_lost_is_taken_in_anew(lab: Lab) -> None:
+    lost = "commune-c"
+    assert on(lab, lost, "systemctl", "stop", UNIT).exit_code == 0
+    assert on(lab, lost, "rm", "-r", "/var/lib/private/appliance-voter/etcd").exit_code == 0
+    played = play_well(Desk(lab.own.root), "site")
+    assert played.recap["hermitage"]["failed"] == 0
+    until(lambda: members(lab, lost) == set(VOTERS), "it knows the others")
+    assert on(lab, "commune-b", "systemctl", "stop", UNIT).exit_code == 0
+    assert members(lab, "hermitage") == set(VOTERS), "its vote counts"
+    assert on(lab, "commune-b", "systemctl", "start", UNIT).exit_code == 0
+    again = play_well(Desk(lab.own.root), "site")
+    assert again.changed == 0
