@@ -133,5 +133,9 @@ INDEX_NEWEST = Metric(
 PATHS = Metric("index_paths", "Distinct paths in the catalogue", BACKUP)
 INDEX_SIZE = Metric("index_size_bytes", "Size of the catalogue", BACKUP)
 
+OUTBOX_WAITING = Metric("outbox_waiting", "Notifications of a monitoring node that wait to be delivered")
+OUTBOX_OLDEST = Metric("outbox_oldest_timestamp_seconds", "When the oldest notification that waits was taken")
+
 METRICS: tuple[Metric, ...] = tuple(it for it in vars().values() if isinstance(it, Metric))
-BY_NAME = {it.name: it for it in METRICS}
+OF_AN_OUTBOX = (OUTBOX_WAITING, OUTBOX_OLDEST)
+"""Told by the queue of a monitoring node; all others by the agent of each node."""

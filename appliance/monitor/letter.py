@@ -1,0 +1,37 @@
+"""A notification of Alertmanager as a person reads it: French, one letter for a failure and one for its end. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SUBJECT_LENGTH_MAX = 150
+FIRING = "firing"
+
+
+@dataclass(frozen=True)
+class Letter:
+    subject: str
+    text: str
+
+
+def write(notification: Mapping[str, Any]) -> Letter:
+    """`notification` is what Alertmanager posts to a webhook (its format 4)."""
+    alerts = notification["alerts"]
+    urgent = any(it["status"] == FIRING and it["labels"].get("severity") == "critical" for it in alerts)
+    word = "Fin" if notification["status"] != FIRING else "URGENT" if urgent else "Alerte"
+    first = alerts[0]["annotations"].get("summary", alerts[0]["labels"]["alertname"])
+    more = f" (et {len(alerts) - 1} de plus)" if len(alerts) > 1 else ""
+    subject = " ".join(f"[{word}] {first}{more}".split())[:SUBJECT_LENGTH_MAX]
+    return Letter(subject, "\n\n".join("\n".join(_paragraph(it)) for it in alerts) + "\n")
+
+
+def _paragraph(alert: Mapping[str, Any]) -> Iterator[str]:
+    told = alert["annotations"]
+    ended = alert["status"] != FIRING
+    yield f"{'FIN : ' if ended else ''}{told.get('summary', alert['labels']['alertname'])}"
+    yield f"{alert['labels']['alertname']}, depuis {alert['startsAt']}" + (f", fini {alert['endsAt']}" if ended else "")
+    if not ended:
+        yield told.get("description", "")
+        yield f"Que faire : {told.get('runbook_url', '')}"

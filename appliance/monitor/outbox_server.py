@@ -1,0 +1,141 @@
+"""The queue as a service on a monitoring node: Alertmanager posts to it on loopback, and it delivers.
+
+    python3 -m appliance.monitor.outbox_server SETTINGS FOLDER PORT
+
+SETTINGS is JSON, which holds passwords and belongs to root: `receivers` names the addressees of each receiver, and
+`addressees` says what each is: {"url", "token"} or {"host", "port", "tls", "user", "password", "from", "to"}.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from appliance.errors import ApplianceError, UsageError
+from appliance.monitor import metrics, post
+from appliance.monitor.outbox import Delay, Outbox, addressees_of, deliver
+
+LOOPBACK = "127.0.0.1"
+BODY_BYTES_MAX = 4 << 20
+LOOK_SECONDS = 1.0
+
+
+class Queue(ThreadingHTTPServer):
+    """Takes notifications at /RECEIVER, tells how many wait at /metrics, and delivers in a thread of its own."""
+
+    daemon_threads = True
+
+    def __init__(self, settings: Mapping[str, Any], folder: Path, port: int) -> None:
+        self.settings = settings
+        self.outbox = Outbox(folder)
+        self._came = threading.Event()
+        self._ends = threading.Event()
+        super().__init__((LOOPBACK, port), Answer)
+
+    def take(self, receiver: str, body: bytes) -> None:
+        """Raise ApplianceError or ValueError for what is no notification for a receiver of ours."""
+        notification = json.loads(body)
+        if not isinstance(notification, dict) or not notification.get("alerts"):
+            raise UsageError("this is no notification of Alertmanager.")
+        self.outbox.put(addressees_of(self.settings, receiver), notification, time.time())
+        self._came.set()
+
+    def deliver_for_ever(self) -> None:
+        delays: dict[str, Delay] = {}
+        while not self._ends.is_set():
+            before = self.outbox.count()
+            delays = deliver(self.outbox, delays, time.clock_gettime(time.CLOCK_BOOTTIME), self._send, say)
+            if self.outbox.count() in (0, before):  # nothing waits, or nothing of it could be delivered
+                self._came.wait(LOOK_SECONDS)
+                self._came.clear()
+
+    def _send(self, to: str, notification: Mapping[str, Any]) -> None:
+        addressees = self.settings["addressees"]
+        if to not in addressees:
+            raise UsageError("the settings do not say who that is.", remedy="Name it, or remove what waits for it.")
+        post.send(addressees[to], notification)
+
+    def shutdown(self) -> None:
+        self._ends.set()
+        self._came.set()
+        super().shutdown()
+
+    def measures(self) -> bytes:
+        registry = CollectorRegistry()
+        _gauge(metrics.OUTBOX_WAITING, registry).set(self.outbox.count())
+        if waiting := self.outbox.first_of_each():
+            _gauge(metrics.OUTBOX_OLDEST, registry).set(min(it.time for it in waiting))
+        return generate_latest(registry)
+
+
+def _gauge(metric: metrics.Metric, registry: CollectorRegistry) -> Gauge:
+    return Gauge(metric.full_name, metric.help, registry=registry)
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Queue
+
+    def do_GET(self) -> None:
+        if self.path == "/metrics":
+            self._end(200, self.server.measures(), CONTENT_TYPE_LATEST)
+        else:
+            self._end(404)
+
+    def do_POST(self) -> None:
+        size = int(self.headers.get("Content-Length") or 0)
+        if not 0 < size <= BODY_BYTES_MAX:
+            self._end(413)
+            return
+        try:
+            self.server.take(self.path.lstrip("/"), self.rfile.read(size))
+        except (ApplianceError, ValueError) as error:
+            say(f"refused: {error}")
+            self._end(400)
+        except OSError as error:  # Alertmanager tries again, and its own alert tells
+            say(f"not kept: {error}")
+            self._end(503)
+        else:
+            self._end(200)
+
+    def _end(self, status: int, text: bytes = b"", kind: str = "text/plain") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        """What is worth a line says so itself."""
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def read_settings(file: Path) -> Mapping[str, Any]:
+    """The settings in `file`; raise UsageError when a receiver has an addressee that is not described."""
+    settings: dict[str, Any] = json.loads(file.read_bytes())
+    for receiver, addressees in settings["receivers"].items():
+        if unknown := [to for to in addressees if to not in settings["addressees"]]:
+            raise UsageError(f'receiver "{receiver}" names {", ".join(unknown)}, not described.', where=str(file))
+    return settings
+
+
+def main() -> None:
+    settings, folder, port = sys.argv[1:]
+    with Queue(read_settings(Path(settings)), Path(folder), int(port)) as queue:
+        threading.Thread(target=queue.deliver_for_ever, daemon=True).start()
+        queue.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

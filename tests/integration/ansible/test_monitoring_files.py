@@ -1,0 +1,120 @@
+"""What the role monitoring writes, rendered by Ansible itself, as Prometheus and Alertmanager take it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from appliance.host.command import run
+from tests.integration.coordination.papers import authority
+
+ROOT = Path(__file__).parents[3]
+CASE = ROOT / "tests/cases/hosts/territory.yml"
+TLS = {"root.pem": "root.pem", "certificate.pem": "hermitage.pem", "key.pem": "hermitage.key"}
+PLAY = """
+- hosts: hermitage
+  gather_facts: false
+  connection: local
+  vars_files: [{root}/roles/exporters/defaults/main.yml, {root}/roles/exporters/vars/main.yml,
+    {root}/roles/monitoring/defaults/main.yml, {root}/roles/monitoring/vars/main.yml, {folder}/declared.yml]
+  tasks:
+    - ansible.builtin.template:
+        src: {root}/roles/monitoring/templates/{{{{ item }}}}.j2
+        dest: {folder}/{{{{ item }}}}
+        mode: "0644"
+      loop: [prometheus.yml, alertmanager.yml]
+    - ansible.builtin.copy:
+        content: "{{{{ monitoring_prometheus_args + monitoring_alertmanager_args + monitoring_alertmanager_peers }}}}"
+        dest: {folder}/arguments
+        mode: "0644"
+    - ansible.builtin.template:
+        src: {root}/roles/exporters/templates/web.yml.j2
+        dest: {folder}/web.yml
+        mode: "0644"
+"""
+DECLARED = """
+exporters_tls: {folder}/tls
+monitoring_rules: {root}/roles/monitoring/files/alerts.rules
+monitoring_addressees: {{regie: {{url: "http://x"}}, sms: {{url: "http://y"}}}}
+monitoring_watchdog_url: https://veille.example/ping
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the role would write at the first of two monitoring nodes."""
+    folder = tmp_path_factory.mktemp("monitoring")
+    text = CASE.read_text().replace("address: 10.77.1.10,", "address: 10.77.1.10, roles: [monitor],")
+    assert text.count("roles: [") == 2
+    (folder / "territory.yml").write_text(text)
+    (folder / "play.yml").write_text(PLAY.format(root=ROOT, folder=folder))
+    (folder / "declared.yml").write_text(DECLARED.format(root=ROOT, folder=folder))
+    papers = authority(folder / "papers")
+    (folder / "tls").mkdir()
+    for name, source in {
+        "root.pem": "root.pem",
+        "certificate.pem": "hermitage.pem",
+        "key.pem": "hermitage.key",
+    }.items():
+        (folder / "tls" / name).write_bytes((papers / source).read_bytes())
+    argv = ("ansible-playbook", "-i", str(folder / "territory.yml"), str(folder / "play.yml"))
+    env = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(folder / "home"), "LC_ALL": "C.UTF-8"}
+    played = run(argv, timeout_seconds=120, env=env, cwd=folder)
+    assert played.exit_code == 0, played.stdout.decode()
+    return folder
+
+
+def says(*argv: str) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_prometheus_takes_it(made: Path) -> None:
+    assert "SUCCESS" in says("promtool", "check", "config", str(made / "prometheus.yml"))
+    says("promtool", "check", "web-config", str(made / "web.yml"))
+
+
+def test_alertmanager_takes_it(made: Path) -> None:
+    says("amtool", "check-config", str(made / "alertmanager.yml"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        ("alertname=Watchdog severity=none", "veille"),
+        ("alertname=RecapitulatifHebdomadaire severity=digest", "recapitulatif"),
+        ("alertname=FauxSucces severity=critical", "astreinte"),
+        ("alertname=Surchauffe severity=warning", "regie"),
+    ],
+)
+def test_each_alert_goes_to_one_receiver(made: Path, labels: str, receiver: str) -> None:
+    routes = ("amtool", "config", "routes", "test", f"--config.file={made / 'alertmanager.yml'}")
+    assert says(*routes, *labels.split()).strip() == receiver
+
+
+def test_every_node_is_asked_under_its_name_and_each_site_watches_the_other(made: Path) -> None:
+    config = yaml.safe_load((made / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    named = {name: [it["labels"]["node"] for it in job["static_configs"]] for name, job in jobs.items()}
+    assert named["appliance"] == named["node"] == ["commune-a", "commune-b", "commune-c", "hermitage"]
+    assert named["prometheus"] == named["alertmanager"] == ["commune-a", "hermitage"]
+    assert named["services"] == named["node"]
+    for job in ("appliance", "node", "prometheus", "alertmanager"):
+        assert jobs[job]["scheme"] == "https"
+        assert jobs[job]["tls_config"]["ca_file"].endswith("root.pem")
+    arguments = (made / "arguments").read_text()
+    assert "--storage.tsdb.retention.size=5GB" in arguments
+    assert "--cluster.peer=" in arguments
+
+
+def test_both_sites_send_every_alert_to_both_alertmanagers_and_nothing_in_an_alert_says_which_sent_it(
+    made: Path,
+) -> None:
+    config = yaml.safe_load((made / "prometheus.yml").read_text())
+    [manager] = config["alerting"]["alertmanagers"]
+    assert len(manager["static_configs"][0]["targets"]) == 2
+    assert "external_labels" not in config["global"]

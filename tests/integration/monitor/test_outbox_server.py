@@ -1,0 +1,139 @@
+"""The queue of a monitoring node over real sockets: taken only when it is kept, delivered only when it is answered."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.errors import UsageError
+from appliance.lab.processes.catcher import Catcher
+from appliance.lab.processes.node import free_ports
+from appliance.monitor.outbox_server import Queue
+from appliance.monitor.post import send
+from tests.integration.agent.watch import wait_until
+from tests.unit.monitor.test_outbox import notification
+
+FIRED = notification(("firing", "critical", "docs : rien chez b"))
+
+
+@contextmanager
+def queue(folder: Path, addressee: dict[str, Any]) -> Iterator[str]:
+    settings = {"receivers": {"regie": ["it"]}, "addressees": {"it": addressee}}
+    [port] = free_ports("127.0.0.1", 1)
+    with Queue(settings, folder, port) as made:
+        threads = [threading.Thread(target=it) for it in (made.serve_forever, made.deliver_for_ever)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            made.shutdown()
+            for thread in threads:
+                thread.join()
+
+
+def post(address: str, body: object) -> int:
+    request = urllib.request.Request(address, json.dumps(body).encode(), method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            status: int = answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            status = error.code
+    return status
+
+
+def measures(address: str) -> str:
+    with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
+        text: bytes = answer.read()
+    return text.decode()
+
+
+@pytest.mark.parametrize("refusal", [503, 404, 302])
+def test_a_webhook_that_refuses_gets_it_later_and_until_then_it_is_told_that_it_waits(
+    tmp_path: Path, refusal: int
+) -> None:
+    with Catcher(refuse_with=refusal) as catcher, queue(tmp_path, {"url": catcher.url}) as address:
+        assert post(f"{address}/regie", FIRED) == 200
+        assert "appliance_outbox_waiting 1.0" in measures(address)
+        assert "appliance_outbox_oldest_timestamp_seconds" in measures(address)
+        catcher.refuse_with = 0
+        wait_until(lambda: catcher.caught, "the notification came")
+        assert catcher.caught == [FIRED]
+        wait_until(lambda: "appliance_outbox_waiting 0.0" in measures(address), "nothing waits")
+        assert "oldest_timestamp_seconds " not in measures(address)
+
+
+def test_a_queue_that_ends_keeps_what_waits_for_the_next(tmp_path: Path) -> None:
+    [nobody] = free_ports("127.0.0.1", 1)
+    with queue(tmp_path, {"url": f"http://127.0.0.1:{nobody}/"}) as address:
+        assert post(f"{address}/regie", FIRED) == 200
+    with Catcher() as catcher, queue(tmp_path, {"url": catcher.url}):
+        wait_until(lambda: catcher.caught == [FIRED], "the notification came")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("nobody", FIRED), ("regie", {"alerts": []}), ("regie", []), ("../regie", FIRED)]
+)
+def test_what_is_no_notification_for_a_known_receiver_is_refused_and_not_kept(
+    tmp_path: Path, path: str, body: object
+) -> None:
+    with Catcher() as catcher, queue(tmp_path, {"url": catcher.url}) as address:
+        assert post(f"{address}/{path}", body) == 400
+        assert list(tmp_path.rglob("*.json")) == []
+
+
+class MailServer(socketserver.StreamRequestHandler):
+    """As much of SMTP as a client of ours says."""
+
+    letters: list[bytes]
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 mail\r\n")
+        while line := self.rfile.readline().strip().upper():
+            if line == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                letter = b""
+                while not letter.endswith(b"\r\n.\r\n"):
+                    letter += self.rfile.readline()
+                self.letters.append(letter)
+            self.wfile.write(b"250 good\r\n" if line != b"QUIT" else b"221 bye\r\n")
+
+
+def test_a_letter_comes_by_mail(tmp_path: Path) -> None:
+    handler = type("Handler", (MailServer,), {"letters": []})
+    with socketserver.TCPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        port = server.server_address[1]
+        addressee = {"host": "127.0.0.1", "port": port, "tls": "none", "from": "a@x.fr", "to": ["regie@x.fr"]}
+        with queue(tmp_path, addressee) as address:
+            assert post(f"{address}/regie", FIRED) == 200
+            wait_until(lambda: handler.letters, "the letter came")
+        server.shutdown()
+        thread.join()
+    [letter] = handler.letters
+    assert b"Subject: [URGENT] docs : rien chez b" in letter
+    assert b"To: regie@x.fr" in letter
+
+
+def test_a_password_is_not_sent_in_clear() -> None:
+    handler = type("Handler", (MailServer,), {"letters": []})
+    with socketserver.TCPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        addressee = {"host": "127.0.0.1", "port": server.server_address[1], "tls": "none", "from": "a@x", "to": ["b@x"]}
+        with pytest.raises(UsageError, match="not sent in clear"):
+            send({**addressee, "user": "u", "password": "secret"}, FIRED)
+        server.shutdown()
+        thread.join()
+    assert handler.letters == []

@@ -1,0 +1,123 @@
+"""Notifications that wait: nothing is lost, nobody waits for another, and what is read is French."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.errors import UsageError
+from appliance.monitor.letter import write
+from appliance.monitor.outbox import WAIT_SECONDS_MAX, Delay, Outbox, addressees_of, deliver
+from appliance.monitor.outbox_server import read_settings
+
+
+def notification(*alerts: tuple[str, str, str]) -> dict[str, Any]:
+    """As Alertmanager's: status, severity and summary of each alert."""
+    made = [
+        {
+            "status": status,
+            "labels": {"alertname": "CopieAbsente", "severity": severity},
+            "annotations": {
+                "summary": summary,
+                "description": "Ce pair ne tient rien.",
+                "runbook_url": "https://x/y.md",
+            },
+            "startsAt": "2026-11-26T06:00:00Z",
+            "endsAt": "2026-11-26T07:00:00Z",
+        }
+        for status, severity, summary in alerts
+    ]
+    firing = any(status == "firing" for status, *_ in alerts)
+    return {"status": "firing" if firing else "resolved", "alerts": made}
+
+
+class Post:
+    """Who refuses, and what was sent."""
+
+    def __init__(self, *refusing: str) -> None:
+        self.refusing = set(refusing)
+        self.sent: list[tuple[str, Any]] = []
+
+    def __call__(self, to: str, notification: Mapping[str, Any]) -> None:
+        if to in self.refusing:
+            raise ConnectionRefusedError("the fibre is cut")
+        self.sent.append((to, notification["number"]))
+
+
+def test_what_cannot_be_delivered_waits_and_comes_in_order_when_the_line_is_back(tmp_path: Path) -> None:
+    outbox, post, said = Outbox(tmp_path), Post("mail", "hook"), list[str]()
+    for number in (1, 2):
+        outbox.put(("mail", "hook"), {"number": number}, 1000.0 + number)
+    delays = deliver(outbox, {}, 0.0, post, said.append)
+    assert (post.sent, outbox.count()) == ([], 4)
+    assert said == [f"{to}: not delivered, try 1: the fibre is cut" for to in ("hook", "mail")]
+    post.refusing = {"mail"}
+    again = Outbox(tmp_path)  # the machine was restarted meanwhile
+    for _ in range(3):
+        delays = deliver(again, delays, 10.0, post, said.append)
+    assert post.sent == [("hook", 1), ("hook", 2)]
+    post.refusing.clear()
+    for _ in range(3):
+        delays = deliver(again, delays, 1000.0, post, said.append)
+    assert post.sent == [("hook", 1), ("hook", 2), ("mail", 1), ("mail", 2)]
+    assert (again.count(), delays) == (0, {})
+
+
+def test_who_refuses_is_tried_less_and_less_often_and_never_given_up() -> None:
+    delay, waits = Delay(), []
+    for _ in range(12):
+        delay = delay.after_failure(100.0)
+        waits.append(delay.until - 100.0)
+    assert waits[:3] == [2.0, 4.0, 8.0]
+    assert waits[-1] == WAIT_SECONDS_MAX
+
+
+def test_a_file_that_cannot_be_read_is_set_aside_and_blocks_nobody(tmp_path: Path) -> None:
+    outbox, post, said = Outbox(tmp_path), Post(), list[str]()
+    outbox.put(("hook",), {"number": 1}, 1.0)
+    (tmp_path / "hook/000000000000000-000000.json").write_text("half")
+    for _ in range(2):
+        deliver(outbox, {}, 0.0, post, said.append)
+    assert post.sent == [("hook", 1)]
+    assert "no notification of ours" in said[0]
+    assert len(list((tmp_path / "hook").glob("bad-*"))) == 1
+
+
+def test_what_waits_is_for_this_account_alone(tmp_path: Path) -> None:
+    Outbox(tmp_path / "box").put(("hook",), {"number": 1}, 1.0)
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.rglob("*")} == {0}
+
+
+def test_a_receiver_that_nobody_declared_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match='no receiver "x"; known: regie'):
+        addressees_of({"receivers": {"regie": ["mail"]}}, "x")
+    file = tmp_path / "settings"
+    file.write_text('{"receivers": {"regie": ["mail"]}, "addressees": {}}')
+    with pytest.raises(UsageError, match=r'receiver "regie" names mail'):
+        read_settings(file)
+
+
+@pytest.mark.parametrize(
+    ("alerts", "subject"),
+    [
+        ([("firing", "critical", "docs : rien chez b")], "[URGENT] docs : rien chez b"),
+        ([("firing", "warning", "a : 85 °C")], "[Alerte] a : 85 °C"),
+        ([("resolved", "critical", "docs : rien chez b")], "[Fin] docs : rien chez b"),
+        ([("firing", "warning", "x"), ("resolved", "critical", "y")], "[Alerte] x (et 1 de plus)"),
+        ([("firing", "warning", "two\r\nBcc: lines")], "[Alerte] two Bcc: lines"),
+    ],
+)
+def test_a_letter_says_in_its_subject_how_urgent_it_is(alerts: list[tuple[str, str, str]], subject: str) -> None:
+    assert write(notification(*alerts)).subject == subject
+
+
+def test_a_letter_says_what_to_do_and_its_end_asks_for_nothing() -> None:
+    text = write(notification(("firing", "critical", "docs : rien chez b"))).text
+    assert "Ce pair ne tient rien." in text
+    assert "Que faire : https://x/y.md" in text
+    ended = write(notification(("resolved", "critical", "docs : rien chez b"))).text
+    assert ended.startswith("FIN : docs : rien chez b\n")
+    assert "Que faire" not in ended
