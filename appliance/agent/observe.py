@@ -14,7 +14,9 @@ from appliance.agent.machine import is_this_host, see_machine
 from appliance.agent.memory import Memory
 from appliance.backup.begin import chain_of
 from appliance.backup.chain import Chain
+from appliance.backup.dwindled import Sized, size_of_raw
 from appliance.backup.node import Node
+from appliance.backup.overtaken import load as load_overtaken
 from appliance.backup.safety import judge
 from appliance.backup.schedule import due
 from appliance.backup.sight import unseen_nodes
@@ -25,7 +27,7 @@ from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.obey import passed_over, quota_bytes
-from appliance.backup.vault.store import Holding, size_of
+from appliance.backup.vault.store import HEADER, Holding, size_of
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy
 from appliance.host.files import locked
@@ -161,7 +163,13 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         unsafe_since=unsafe_since,
         rto_seconds=terms.service.rto_seconds,
         envelopes=_envelopes(node.service(service).envelopes) if thorough else {},
+        overtaken=_overtaken(node, service),
     )
+
+
+def _overtaken(node: Node, service: str) -> tuple[str, str]:
+    found = load_overtaken(node, service)
+    return (found.what, found.remedy) if found else ("", "")
 
 
 def _envelopes(folder: Path) -> Mapping[str, float]:
@@ -234,6 +242,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         lock=lock_probe.load(lock_probe.FILE_OF_A_HOST).get(service)
         if thorough and is_this_host(node.layout)
         else None,
+        sizes=_sizes(node, holding) if thorough else (),
     )
 
 
@@ -261,6 +270,14 @@ def _forks(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     stored = holding.stored()
     over = passed_over(node, service, stored)
     return tuple(open_forks([item for item in stored if item.name not in over]))
+
+
+def _sizes(node: Node, holding: Holding) -> tuple[Sized, ...]:
+    """Headers are only read, not proven again: each was when it came, and there are hundreds."""
+    held = [item for item in holding.stored() if item.held]
+    repositories = {epoch: stored_grant(holding, node.bundle, epoch).repository for epoch in {it.epoch for it in held}}
+    same = [it for it in held if repositories[it.epoch] == repositories[held[-1].epoch]]
+    return tuple(size_of_raw(it.name, holding.read(it.name, HEADER)) for it in same)
 
 
 def _readable(

@@ -1,5 +1,7 @@
 """Each hour a holder asks all others what they hold of a service, and compares: who is behind, withholds, or forked.
 
+Where it writes the service itself, it also sees whether one of them knows more than it does (`overtaken.py`).
+
 What a holder lacks and we hold is then pushed there (`catch_up`). Nothing is pulled: who lacks something checks a push
 with the same code, limits and fence as any other, and when each holder pushes what it has, each gets what it lacks.
 
@@ -18,9 +20,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.begin import chain_of
 from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
+from appliance.backup.overtaken import Overtaken, forget, note_overtaken
 from appliance.backup.peers import connect
+from appliance.backup.push import check_lineage
 from appliance.backup.replicate import HolderHead, Replicated, ask_head, replicate
 from appliance.backup.sight import note
 from appliance.backup.vault.give import open_forks
@@ -96,6 +101,7 @@ def exchange(node: Node, service: str) -> Findings:
         conflicts=conflicts,
     )
     _tell(node, findings)
+    _compare_as_writer(node, service, heads)
     return findings
 
 
@@ -135,6 +141,22 @@ def _ask(node: Node, service: str, peers: Sequence[str]) -> tuple[dict[str, Hold
         answers = dict(zip(peers, pool.map(ask, peers), strict=True))
     heads = {peer: answer for peer, answer in answers.items() if isinstance(answer, HolderHead)}
     return heads, {peer: answer.what for peer, answer in answers.items() if isinstance(answer, ApplianceError)}
+
+
+def _compare_as_writer(node: Node, service: str, heads: Mapping[str, HolderHead]) -> None:
+    """Leave it for `status` when a holder knows more of a service than this node, which believes that it writes it."""
+    chain = chain_of(node, service)
+    grants = chain.grants()
+    if not grants or grants[max(grants)].writer != node.name:
+        return
+    newest = chain.newest()
+    for there in heads.values():
+        try:
+            check_lineage(chain, newest, there.head)
+        except Overtaken as found:
+            note_overtaken(node, service, found)
+            return
+    forget(node, service, heads)
 
 
 def _learn(

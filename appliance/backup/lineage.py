@@ -16,6 +16,7 @@ from pathlib import Path
 
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.node import Node
+from appliance.backup.overtaken import Overtaken, look_first
 from appliance.errors import Refused
 from appliance.host.files import locked, write_atomic
 
@@ -30,7 +31,7 @@ def remember(node: Node, service: str, sealed: Sealed) -> None:
 def remember_cut(node: Node, service: str, chain: Chain, sealed: Sealed) -> None:
     """The same for what runs sealed that were cut before they could; never back to an older one.
 
-    Raise Refused when this machine remembers a generation that `sealed` does not continue: the folder is an older
+    Raise Overtaken when this machine remembers a generation that `sealed` does not continue: the folder is an older
     image, and what it holds may have been sealed with counters that were used for something else since.
     """
 
@@ -45,7 +46,7 @@ def remember_cut(node: Node, service: str, chain: Chain, sealed: Sealed) -> None
 def prove(
     node: Node, service: str, chain: Chain, newest: Sealed | None, *, answered: Collection[str], silent: Collection[str]
 ) -> None:
-    """Raise Refused when this machine remembers a generation that `newest` does not continue.
+    """Raise Overtaken when this machine remembers a generation that `newest` does not continue.
 
     When no peer `answered`, Refused too unless `newest` is the last one that was sealed here. A machine that remembers
     nothing of a service that was sealed may be a clone: all peers must answer it, none be `silent`.
@@ -65,10 +66,10 @@ def prove(
         )
 
 
-def _older_image(service: str) -> Refused:
-    return Refused(
+def _older_image(service: str) -> Overtaken:
+    return Overtaken(
         f"this machine sealed a newer generation of {service} than its state folder has: it is an older image.",
-        remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
+        remedy=look_first(service),
     )
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from appliance.backup.ahead import send_ahead
 from appliance.backup.chain import Chain, Sealed
+from appliance.backup.overtaken import Overtaken, look_first
 from appliance.backup.peers import Conversation, Head, Lines
 from appliance.backup.vault.flow import Sending
-from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused
+from appliance.errors import ApplianceError, IntegrityError, NotFound
 from appliance.trust.receipt import Receipt, read_receipt
 
 
@@ -70,22 +71,24 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
 
 
 def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
-    """Raise Refused when `head` knows more of this service than we: a newer epoch, or a later or other generation."""
+    """Raise Overtaken when `head` knows more of this service than we: a newer epoch, or a later or other generation."""
     own_epoch = chain.grant().epoch
     newest = max((grant for grant in head.grants), key=lambda grant: grant.epoch, default=None)
     if newest and newest.epoch > own_epoch:
-        raise Refused(
+        raise Overtaken(
             f"{head.peer} knows epoch {newest.epoch} of {newest.service}, written by {newest.writer}; "
             f"ours is {own_epoch}.",
-            remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
+            remedy=look_first(newest.service),
+            peer=head.peer,
         )
     own = sealed.header.id if sealed else None
     for tip in head.tips:
         if tip.epoch == own_epoch and (own is None or not chain.leads_from(tip.id.digest, own)):
-            raise Refused(
+            raise Overtaken(
                 f"{head.peer} knows generation {tip.id} of {tip.service}, which this node's newest does not continue: "
-                "it was restored from an older image, or it was cloned.",
-                remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
+                "it was restored from an older image, it was cloned, or somebody else has written in its name.",
+                remedy=look_first(tip.service),
+                peer=head.peer,
             )
 
 

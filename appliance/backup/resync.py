@@ -13,6 +13,7 @@ from appliance.backup.chain import Sealed
 from appliance.backup.fetch import Survey, fetch_newest
 from appliance.backup.lineage import remember
 from appliance.backup.node import Node
+from appliance.backup.overtaken import forget
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.borg.folder import repository_id
 from appliance.errors import NotFound, Refused
@@ -110,6 +111,7 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
             # The former writer must be refused here too, before any other peer tells this vault.
             sealer_of(node).keep(service, [grant])
         remember(node, service, sealed)
+        forget(node, service)
         shutil.rmtree(folder)
         layout.handed.unlink(missing_ok=True)
     node.journal.write("adopted", service=service, generation=str(sealed.header.id), epoch=grant.epoch)

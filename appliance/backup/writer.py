@@ -18,6 +18,7 @@ from appliance.backup.chain import Chain, Sealed
 from appliance.backup.fetch import Survey, survey
 from appliance.backup.lineage import prove, remember, remember_cut
 from appliance.backup.node import Node
+from appliance.backup.overtaken import Overtaken, forget, note_overtaken, noted
 from appliance.backup.own import own_paths
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, check_lineage, push_all
@@ -163,16 +164,18 @@ def current_targets(node: Node, service: str) -> tuple[Target, ...]:
 
 
 def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
-    """Ask the peers what they know; raise Refused when one, or this machine's memory, knows more than `chain`.
+    """Ask the peers what they know; raise Overtaken when one, or this machine's memory, knows more than `chain`.
 
-    It comes before borg writes. Of those unseen for long nobody is waited for.
+    It comes before borg writes. Of those unseen for long nobody is waited for. What is found stays for `status`.
     """
     found, newest = _survey(node, service, lines), chain.newest()
     answered = tuple(head.peer for head in found.heads)
     silent = tuple(aim.node for aim in current_targets(node, service) if aim.node in found.silent)
-    prove(node, service, chain, newest, answered=answered, silent=silent)
-    for head in found.heads:
-        check_lineage(chain, newest, head)
+    with noted(node, service):
+        prove(node, service, chain, newest, answered=answered, silent=silent)
+        for head in found.heads:
+            check_lineage(chain, newest, head)
+    forget(node, service, answered)
 
 
 def _save(
@@ -244,13 +247,16 @@ def push_newest(node: Node, service: str, lines: Lines | None = None) -> tuple[P
     sealed = chain.newest()
     if sealed is None:
         raise NotFound(f"{service} has no sealed generation yet.", remedy="Run `appliance backup run`.")
-    remember_cut(node, service, chain, sealed)
+    with noted(node, service):
+        remember_cut(node, service, chain, sealed)
     folder = node.service(service).sealed / sealed.header.id.name
     receipts = {receipt.holder for receipt in chain.receipts(sealed.header.id, _keys(node))}
     peers = [aim.node for aim in current_targets(node, service) if aim.node not in receipts]
     with Lines(node) as own:
         pushed = push_all(lines or own, chain, sealed, folder, peers)
     for outcome in pushed:
+        if isinstance(outcome.error, Overtaken):
+            note_overtaken(node, service, outcome.error)
         details = {"error": str(outcome.error)} if outcome.error else {}
         node.journal.write(
             "pushed",

@@ -8,6 +8,7 @@ from appliance.backup import writer
 from appliance.backup.adopt import own_repository
 from appliance.backup.begin import chain_of
 from appliance.backup.node import Node
+from appliance.backup.overtaken import load as load_overtaken
 from appliance.backup.safety import Safety
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Progress
@@ -59,7 +60,10 @@ def run(service: str, dry_run: bool) -> int | None:
 @service_argument
 @dry_run_option
 def push(service: str, dry_run: bool) -> int | None:
-    """Bring the newest sealed generation of SERVICE to every peer that has not acknowledged it."""
+    """Bring the newest sealed generation of SERVICE to every peer that has not acknowledged it.
+
+    Ends with 8 while a peer is known to have more of it than this node.
+    """
     node = this_node()
     _check_writes(node, service)
     if dry_run:
@@ -73,6 +77,8 @@ def push(service: str, dry_run: bool) -> int | None:
         text.push_json(service, generation, pushed, safety),
         text.push_text(service, generation, pushed, safety),
     )
+    if found := load_overtaken(node, service):
+        raise found
     _say_safe(service, safety)
     return None if safety.safe else WARNINGS
 

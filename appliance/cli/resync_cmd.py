@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from appliance.backup.begin import chain_of, check_grant, check_is_named, history
-from appliance.backup.fetch import Survey, short_name, survey_all
+from appliance.backup.fetch import Survey, survey_all
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
@@ -29,11 +29,11 @@ from appliance.cli.arguments import (
 )
 from appliance.cli.begin_cmd import GRANT, REQUEST, say_grant
 from appliance.cli.output import emit, say
+from appliance.cli.resync_doubt import check_dwindled, show_dwindled, warn
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, ApplianceError, NotFound, UsageError
 from appliance.trust.grant import Grant
 
-ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
 REASON = "continued by this node"
 
 
@@ -60,8 +60,9 @@ def resync(
 
     In two steps: --request OUT fetches the newest generation that anybody attests and asks for a grant; --grant GRANT
     adopts what was fetched and goes on writing. What was here before is kept beside it. Ends with 1 when a peer did
-    not answer or offers less than the newest. With --all, DIR has a file for each service; grants that are not for
-    this machine are passed over.
+    not answer or offers less than the newest, and with 8 when the newest has less than half of what an older one has:
+    look into both, then name one with --generation. With --all, DIR has a file for each service; grants that are not
+    for this machine are passed over.
     """
     if (asked is None) == (granted is None):
         raise UsageError("resync is one of two steps.", remedy="Give --request OUT first, --grant GRANT afterwards.")
@@ -75,7 +76,7 @@ def resync(
         _take_all(node, granted, paper, dry_run)
         return None
     if dry_run:
-        return _show_survey(node, service)
+        return _show_survey(node, service, asked)
     if asked:
         return _ask_for_one(node, service, asked, reason, generation)
     assert granted is not None
@@ -98,7 +99,7 @@ def _ask_for_one(node: Node, service: str, out: Path, reason: str, generation: s
         f"{text.survey_text(found, newest)}\n"
         f"Generation {shown['generation']} is here; the request to continue it is {out}.",
     )
-    code = _warn(node, service, found)
+    code = warn(node, service, found)
     paper = ("--paper",) if not shown["opens"] else ()
     say_grant(str(out), f"{service}{GRANT}", "backup", "resync", service, "--grant", f"{service}{GRANT}", *paper)
     return code
@@ -123,7 +124,7 @@ def _ask_for_all(node: Node, folder: Path, reason: str, dry_run: bool) -> int | 
             code = WARNINGS
             continue
         shown.append(answer)
-        code = _warn(node, name, found) or code
+        code = warn(node, name, found) or code
     emit(
         {"services": shown}, "\n".join(f"{it['service']}: {it['generation']}; request: {it['request']}" for it in shown)
     )
@@ -168,6 +169,8 @@ def _ask(node: Node, service: str, out: Path, reason: str, generation: str | Non
     if (present := known_writer(node, service)) != node.name:
         say(f"{service} is written by {present}: continue it here only if that node is lost or has stopped.")
     sealed, found = fetch_for_resync(node, service, generation)
+    if generation is None:
+        check_dwindled(node, service, chain_of(node, service), sealed.header, found, str(out))
     remember_fetched(node, service, sealed)
     write_file(out, request_after_fetch(node, service, found, reason))
     newest = found.newest().name
@@ -197,20 +200,10 @@ def _continued_text(shown: dict[str, Any]) -> str:
     return "{writer} continues {service} from generation {generation} in epoch {epoch}.".format(**shown)
 
 
-def _show_survey(node: Node, service: str) -> int | None:
+def _show_survey(node: Node, service: str, asked: Path | None) -> int | None:
     found = survey_all(node, service)
     newest = found.newest().name
     less = offer_less(node, service, found, newest)
     emit({"service": service, **text.survey_json(found, newest, less)}, text.survey_text(found, newest))
-    return _warn(node, service, found)
-
-
-def _warn(node: Node, service: str, found: Survey) -> int | None:
-    """Say what makes the newest doubtful; WARNINGS when anything does."""
-    newest = found.newest().name
-    less = offer_less(node, service, found, newest)
-    if less:
-        say(f"Warning: {', '.join(less)} should hold generation {short_name(newest)} and does not offer it.")
-    if found.told():
-        say(f"Warning: {found.told()}")
-    return WARNINGS if less or found.silent or len(found.heads) < ANSWERS_MIN else None
+    doubt = show_dwindled(node, service, found, str(asked or f"{service}{REQUEST}"))
+    return warn(node, service, found) or doubt

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from appliance.backup.proofs import DRILL_SECONDS, VERIFY_SECONDS
 from appliance.monitor.checks import checks_of
+from appliance.monitor.shrunk import shrunk
 from appliance.monitor.states import Judged, Reason, State, failures, too_old, worst_first
 from appliance.monitor.view import Attempt, Held, Now, Readable, View
 from appliance.units import DAY, format_bytes, format_duration
@@ -69,6 +70,7 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
         yield from too_old(
             held_age(held, now), held.rpo_seconds, what, "See `appliance status` at its origin.", "held-age"
         )
+    yield from shrunk(held, now)
     if held.lost:
         what = f"{', '.join(held.lost)} is lost, by a signed act or as nobody has seen it for two weeks."
         yield Reason("warning", what, "Replace it, then let the act end.", "lost-holder")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from appliance.backup.dwindled import Sized
 from appliance.backup.safety import Safety
 from appliance.backup.vault.lock_probe import Probed
 from appliance.territory.model import Schedule
@@ -66,6 +67,8 @@ class Written:
     rto_seconds: int = 0
     envelopes: Mapping[str, float] = field(default_factory=dict)
     """When its key was sealed to each recipient, UTC seconds; looked for in a thorough view only."""
+    overtaken: tuple[str, str] = ("", "")
+    """Why a peer knows more of it than this node, and what to type; empty when that was not found."""
 
     @property
     def ours(self) -> bool:
@@ -108,6 +111,8 @@ class Held:
     """Why nothing of it is thinned now; looked for in a thorough view only."""
     lock: Probed | None = None
     """What was tried of its retention lock; None where it cannot be tried, or was not yet."""
+    sizes: tuple[Sized, ...] = ()
+    """How much the generations held of the newest one's repository have; looked at in a thorough view only."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,9 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
     if not written.ours:
         yield _without_grant(written, view.node)
         return
+    sentence, remedy = written.overtaken
+    if sentence:
+        yield Reason("failed", sentence, remedy, "lineage")
     running = view.runs("backup", written.service)
     if written.newest is None:
         state: State = "warning" if running else "failed"

@@ -60,7 +60,7 @@ def steal(state: Path, to: Path) -> Path:
 def attack(stolen: Path, service: str, peers: tuple[str, ...]) -> tuple[str, ...]:
     """Every attempt against every peer; the refusals, in words. Raise Violated when a forbidden thing was accepted."""
     node = open_node(stolen)
-    told = [_empty_and_push(Stranger(node, service, peers[0]), peers)]
+    told = [empty_and_push(Stranger(node, service, peers[0]), peers)]
     for peer in peers:
         stranger = Stranger(node, service, peer)
         told += [f"{attempt.__name__.replace('_', ' ')}: {attempt(stranger)}" for attempt in ATTEMPTS]
@@ -150,7 +150,7 @@ ATTEMPTS: tuple[Callable[[Stranger], str], ...] = (
 )
 
 
-def _empty_and_push(stranger: Stranger, peers: tuple[str, ...]) -> str:
+def empty_and_push(stranger: Stranger, peers: tuple[str, ...]) -> str:
     """What the keys do allow: forget every archive and push that as the next generation. It can only be added."""
     layout = stranger.node.service(stranger.service)
     env = {

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from appliance.agent.memory import Memory
+from appliance.backup.dwindled import Sized
 from appliance.backup.safety import Safety
 from appliance.clock import utc_seconds
 from appliance.monitor.view import Attempt, Generation, Grant, Held, Now, Readable, Running, View, Written
 from appliance.territory.model import Schedule
-from appliance.units import DAY, GIB, parse_duration
+from appliance.units import DAY, GIB, MIB, parse_duration
 
 NOON = utc_seconds("2026-11-25T12:00:00Z")
 AGE = 40 * DAY
@@ -32,7 +33,7 @@ def generation(moment: Now, sequence: int, ago: str) -> Generation:
 
 def written(moment: Now, words: Mapping[str, Any]) -> Written:
     """`words`: service, every or daily, sequence and sealed (how long ago), at (peers that have it), grant,
-    epoch (of the grant; generations are of epoch 2)."""
+    epoch (of the grant; generations are of epoch 2), overtaken (the sentence and the remedy)."""
     every = 0 if "daily" in words else words.get("every", 1)
     sequence, at = words.get("sequence", 0), tuple(words.get("at", PEERS))
     grant = words.get("grant", "commune-a")
@@ -53,11 +54,13 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         safety=safety,
         safe_newest=safe,
         unsafe_since=before(moment, words["unsafe"]) if "unsafe" in words else 0.0,
+        overtaken=tuple(words.get("overtaken", ("", ""))),
     )
 
 
 def held(moment: Now, words: Mapping[str, Any]) -> Held:
-    """`words`: service, sequence, received (how long ago by both clocks), heirs, lost, damage, used, frozen, forks."""
+    """`words`: service, sequence, received (how long ago by both clocks), heirs, lost, damage, used, frozen, forks,
+    sizes (sequence to MiB and how long ago)."""
     sequence, ago = words.get("sequence", 1), words.get("received", "1h")
     return Held(
         service=words.get("service", "docs-z"),
@@ -73,6 +76,10 @@ def held(moment: Now, words: Mapping[str, Any]) -> Held:
         forks=tuple(words.get("forks", ())),
         damage=tuple(words.get("damage", ())),
         frozen=words.get("frozen", ""),
+        sizes=tuple(
+            Sized(generation(moment, number, since).name, size * MIB, 9, before(moment, since))
+            for number, (size, since) in words.get("sizes", {}).items()
+        ),
     )
 
 

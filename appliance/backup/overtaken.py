@@ -1,0 +1,78 @@
+"""That a peer knows more of a service than its writer here, left on the disk for `status`: nobody else would see it.
+
+    sight/SERVICE.overtaken   what was found, in the sentence that refused it, and at which peer
+
+Whoever finds it writes it: a run, a push, an exchange. It goes once the service was continued, or once a comparison
+with that very peer finds nothing: another one that knows less proves nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from appliance.backup.node import Node
+from appliance.errors import Refused
+from appliance.host.files import make_private_folder, write_atomic
+
+
+class Overtaken(Refused):
+    """`peer` knows a newer history of the service than this node; "" when this machine itself remembers one."""
+
+    def __init__(self, what: str, *, remedy: str, peer: str = "") -> None:
+        super().__init__(what, remedy=remedy)
+        self.peer = peer
+
+
+def look_first(service: str) -> str:
+    """What to type about it: who continues unseen what a stranger wrote, has made it the service's own."""
+    again = f"appliance backup resync {service} --request {service}.request"
+    return (
+        f"Look first what is the newest: `{again} --dry-run`. "
+        f"Then continue from it, or with --generation from the last good one, under a new grant: `{again}`."
+    )
+
+
+@contextmanager
+def noted(node: Node, service: str) -> Iterator[None]:
+    """Leave what is found within, before it is raised on."""
+    try:
+        yield
+    except Overtaken as found:
+        note_overtaken(node, service, found)
+        raise
+
+
+def note_overtaken(node: Node, service: str, found: Overtaken) -> None:
+    path = _path(node, service)
+    make_private_folder(path.parent)
+    content = {"peer": found.peer, "what": found.what, "remedy": found.remedy}
+    raw = json.dumps(content, ensure_ascii=False).encode() + b"\n"
+    if not path.exists() or path.read_bytes() != raw:
+        write_atomic(path, raw, mode=0o600)
+        node.journal.write("overtaken", service=service, peer=found.peer)
+
+
+def forget(node: Node, service: str, answered: Collection[str] | None = None) -> None:
+    """Nothing is known any more that this node has not; unless who knew it is not among those who `answered` now."""
+    found = load(node, service)
+    gone = found is not None and found.peer not in node.bundle.members  # this machine's own memory has no peer
+    if found and (answered is None or gone or found.peer in answered):
+        _path(node, service).unlink(missing_ok=True)
+
+
+def load(node: Node, service: str) -> Overtaken | None:
+    """What was found and stands; a note that cannot be read still says that there was one."""
+    try:
+        content = json.loads(_path(node, service).read_bytes())
+        return Overtaken(str(content["what"]), remedy=str(content["remedy"]), peer=str(content["peer"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return Overtaken(f"something knows a newer history of {service} than this node.", remedy=look_first(service))
+
+
+def _path(node: Node, service: str) -> Path:
+    return node.layout.sight / f"{service}.overtaken"

@@ -1,0 +1,76 @@
+"""What makes the newest generation doubtful before a node continues from it: who is silent, what is gone."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from appliance.backup.chain import Chain
+from appliance.backup.dwindled import Sized, held_by_anybody, lost_most, size_of
+from appliance.backup.fetch import Survey, fetch_papers, short_name
+from appliance.backup.node import Node
+from appliance.backup.openable import offer_less
+from appliance.cli.arguments import command
+from appliance.cli.output import say
+from appliance.errors import WARNINGS, ApplianceError, Refused
+from appliance.trust.generation import Header
+from appliance.units import format_bytes, format_count
+
+ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
+
+
+def check_dwindled(node: Node, service: str, chain: Chain, fetched: Header, found: Survey, out: str) -> None:
+    """Raise Refused for a generation that has lost most of the service: a person who looked into it names it.
+
+    `chain` has the history; the request was to be written to `out`.
+    """
+    held = held_by_anybody(node, service, found)
+    before = lost_most(chain, fetched, held)
+    if before is None:
+        return
+    newest = size_of(fetched)
+    sides = [(it, short_name(it.name)) for it in (newest, before)]
+    looks = [_look(service, number, held=it.name in held) for it, number in sides]
+    goes_on = [_continue(service, number, out) for it, number in reversed(sides) if it.name in held]
+    raise Refused(
+        f"the newest generation of {service}, {_told(newest)}, has lost most of {_told(before)}: "
+        "somebody may have emptied it in this node's name.",
+        remedy=f"Look into each: {' and '.join(looks)}. Then name the one that is right: {' or '.join(goes_on)}.",
+    )
+
+
+def show_dwindled(node: Node, service: str, found: Survey, out: str) -> int | None:
+    """Say the same before anything is fetched but the history; WARNINGS when there is something to say."""
+    with tempfile.TemporaryDirectory() as nowhere:
+        chain = Chain(Path(nowhere), node.bundle.granters)
+        try:
+            sealed = fetch_papers(node, service, found, chain)
+            check_dwindled(node, service, chain, sealed.header, found, out)
+        except ApplianceError as error:
+            say(f"Warning: {error}")
+            return WARNINGS
+    return None
+
+
+def warn(node: Node, service: str, found: Survey) -> int | None:
+    """Say who offers less and who is silent; WARNINGS when anybody is."""
+    newest = found.newest().name
+    less = offer_less(node, service, found, newest)
+    if less:
+        say(f"Warning: {', '.join(less)} should hold generation {short_name(newest)} and does not offer it.")
+    if found.told():
+        say(f"Warning: {found.told()}")
+    return WARNINGS if less or found.silent or len(found.heads) < ANSWERS_MIN else None
+
+
+def _told(it: Sized) -> str:
+    return f"{short_name(it.name)} with {format_bytes(it.bytes)} in {format_count(it.files, 'file')}"
+
+
+def _look(service: str, number: str, *, held: bool) -> str:
+    source = f"generation:{number}" if held else "local"
+    return f"`{command('restore', 'find', 'PART', '--service', service, '--from', source)}`"
+
+
+def _continue(service: str, number: str, out: str) -> str:
+    return f"`{command('backup', 'resync', service, '--request', out, '--generation', number)}`"

@@ -1,0 +1,30 @@
+"""What a holder says of a service that has lost most of what it was: it took the generation, as it must. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from appliance.backup.dwindled import dwindled
+from appliance.monitor.states import Reason
+from appliance.monitor.view import Generation, Held, Now
+from appliance.units import DAY, format_bytes
+
+LOOKED_BACK_SECONDS = 30 * DAY
+"""As long as a generation is locked: a service made smaller on purpose is told of for so long, not for ever."""
+
+
+def shrunk(held: Held, now: Now) -> Iterator[Reason]:
+    """A warning when the newest generation has lost most of one that is not older than a month."""
+    newest = next((it for it in held.sizes if held.newest and it.name == held.newest.name), None)
+    recent = (it for it in held.sizes if now.wall - it.time <= LOOKED_BACK_SECONDS)
+    before = dwindled(newest, recent) if newest else None
+    if newest and before:
+        number = Generation(before.name, before.time)
+        yield Reason(
+            "warning",
+            f"generation {held.newest} has {format_bytes(newest.bytes)}, {number} had "
+            f"{format_bytes(before.bytes)}: most of it is gone.",
+            "Ask at its origin whether that was meant. If not, it goes on there from an older one: "
+            f"`appliance backup resync {held.service} --request FILE --generation {number}`.",
+            "held-size",
+        )

@@ -1,0 +1,114 @@
+"""Somebody with a node's keys has pushed an emptied generation: who notices, what is said, how it goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.backup import writer
+from appliance.backup.exchange import exchange
+from appliance.backup.node import open_node
+from appliance.lab.demo.stranger import Stranger, empty_and_push, steal
+from appliance.lab.processes.territory import ProcessTerritory
+from tests.integration.cli.typed import SERVICE, type_at
+
+ORIGIN, STANDBY, BLIND = "commune-a", "hermitage", "commune-b"
+
+
+@pytest.fixture
+def emptied(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> ProcessTerritory:
+    """Two good generations, 2.1 and 2.2; then a stranger's 2.3, without any archive."""
+    for number in (1, 2):
+        (documents / f"budget-{number}.ods").write_text("the budget")
+        assert writer.run(territory.open(ORIGIN), SERVICE).safety.safe
+    thief = open_node(steal(territory.nodes[ORIGIN].state, tmp_path / "stolen"))
+    empty_and_push(Stranger(thief, SERVICE, STANDBY), (STANDBY, BLIND))
+    return territory
+
+
+def status_of(territory: ProcessTerritory, name: str, role: str) -> dict[str, Any]:
+    """What `status` says of the service there. Agents do not run in this territory, so that the node itself failed."""
+    result = territory.nodes[name].cli("--json", "status", check=False)
+    (found,) = [it for it in json.loads(result.stdout)["judged"] if (it["subject"], it["role"]) == (SERVICE, role)]
+    return dict(found)
+
+
+def test_who_is_overtaken_says_so_until_it_goes_on_from_the_last_good_generation(
+    emptied: ProcessTerritory, tmp_path: Path
+) -> None:
+    assert status_of(emptied, ORIGIN, "written")["state"] == "ok", "nobody was asked yet"
+    refused = type_at(emptied, ORIGIN, "backup", "run", SERVICE, code=8)
+    assert "knows generation 2.3 of docs-a, which this node's newest does not continue" in refused
+    assert "somebody else has written in its name" in refused
+    judged = status_of(emptied, ORIGIN, "written")
+    assert judged["state"] == "failed"
+    assert judged["reasons"][0]["sentence"] in refused
+    assert "backup resync docs-a --request docs-a.request --dry-run" in judged["reasons"][0]["remedy"]
+    assert "knows generation 2.3" in emptied.nodes[ORIGIN].cli("backup", "push", SERVICE, check=False).stderr.decode()
+    assert emptied.nodes[ORIGIN].cli("backup", "push", SERVICE, check=False).exit_code == 8
+
+    request = tmp_path / "request"
+    words = ("backup", "resync", SERVICE, "--request", str(request))
+    looked = emptied.nodes[ORIGIN].cli("--json", *words, "--dry-run", check=False)
+    assert looked.exit_code == 1
+    assert json.loads(looked.stdout)["newest"] == "2.3"
+    assert "has lost most of 2.2" in looked.stderr.decode()
+    refused = type_at(emptied, ORIGIN, *words, code=8)
+    assert "KiB in" in refused
+    assert "has lost most of 2.2 with" in refused
+    assert f"restore find PART --service {SERVICE} --from generation:2.2" in refused
+    assert f"--request {request} --generation 2.2" in refused
+    assert f"--request {request} --generation 2.3" in refused
+    assert not request.exists()
+
+    asked = type_at(emptied, ORIGIN, *words, "--generation", "2.2")
+    assert asked["generation"] == "2.2"
+    grant = tmp_path / "grant"
+    grant.write_bytes(emptied.grant(request.read_bytes(), ORIGIN))
+    type_at(emptied, ORIGIN, "backup", "resync", SERVICE, "--grant", str(grant))
+    assert type_at(emptied, ORIGIN, "backup", "run", SERVICE)["generation"] == "4.1"
+    assert status_of(emptied, ORIGIN, "written")["state"] == "ok"
+    assert status_of(emptied, STANDBY, "held")["state"] == "ok", "the newest is whole again"
+
+
+def test_a_person_who_looked_may_continue_from_the_small_one_by_its_name(
+    emptied: ProcessTerritory, tmp_path: Path
+) -> None:
+    words = ("backup", "resync", SERVICE, "--request", str(tmp_path / "request"), "--generation", "2.3")
+    assert type_at(emptied, ORIGIN, *words)["generation"] == "2.3"
+
+
+def test_holders_warn_of_what_they_hold(emptied: ProcessTerritory) -> None:
+    for name in (STANDBY, BLIND):
+        judged = status_of(emptied, name, "held")
+        assert judged["state"] == "warning"
+        assert "generation 2.3 has" in judged["reasons"][0]["sentence"]
+        assert "most of it is gone" in judged["reasons"][0]["sentence"]
+        assert "--generation 2.2" in judged["reasons"][0]["remedy"]
+
+
+def test_a_push_finds_it_as_well(emptied: ProcessTerritory) -> None:
+    (newest,) = emptied.nodes[ORIGIN].layout.service(SERVICE).chain.glob("00002.0000000002.*")
+    (newest / f"receipt-{BLIND}").unlink()
+    type_at(emptied, ORIGIN, "backup", "push", SERVICE, code=8)
+    assert status_of(emptied, ORIGIN, "written")["state"] == "failed"
+
+
+def test_a_writer_that_holds_the_service_finds_it_in_its_exchange(territory: ProcessTerritory, tmp_path: Path) -> None:
+    """The standby took the service over and writes it; then somebody with its keys adds one to what the others have."""
+    writer.run(territory.open(ORIGIN), SERVICE)
+    request, grant = tmp_path / "request", tmp_path / "grant"
+    type_at(territory, STANDBY, "backup", "resync", SERVICE, "--request", str(request))
+    grant.write_bytes(territory.grant(request.read_bytes(), STANDBY))
+    type_at(territory, STANDBY, "backup", "resync", SERVICE, "--grant", str(grant))
+    assert exchange(territory.open(STANDBY), SERVICE).forks == ()
+    assert not list(territory.nodes[STANDBY].layout.sight.glob("*.overtaken"))
+    thief = open_node(steal(territory.nodes[STANDBY].state, tmp_path / "stolen"))
+    empty_and_push(Stranger(thief, SERVICE, BLIND), (BLIND,))
+    exchange(territory.open(STANDBY), SERVICE)
+    judged = status_of(territory, STANDBY, "written")
+    assert judged["state"] == "failed"
+    assert f"{BLIND} knows generation 4.1" in judged["reasons"][0]["sentence"]
