@@ -15,10 +15,11 @@ from appliance.backup.openable import OpenedSource
 from appliance.borg.client import Borg
 from appliance.borg.model import Progress
 from appliance.cli import restore_text as text
-from appliance.cli.arguments import FILE_TYPE, command
+from appliance.cli.arguments import FILE_TYPE
 from appliance.cli.options import options
 from appliance.cli.output import progress
-from appliance.errors import WARNINGS, NotFound, UsageError
+from appliance.cli.restore_source import no_archive
+from appliance.errors import WARNINGS, UsageError
 from appliance.restore.contents import Contents
 from appliance.restore.job import Job, jobs
 from appliance.restore.jobs import contents_of, plan
@@ -55,11 +56,11 @@ def check_place(to: Path | None, in_place: bool) -> None:
         raise UsageError("a restore goes to a folder or in place.", remedy="Give either --to DIR or --in-place.")
 
 
-def newest(service: str, opened: OpenedSource) -> str:
+def newest(node: Node, service: str, opened: OpenedSource) -> str:
     """The name of the newest archive; raise NotFound where there is none."""
     found = Borg(opened.repository).archives()
     if not found:
-        raise NotFound(f"{service} has no archive yet.", remedy=f"Type {command('backup', 'run', service)}.")
+        raise no_archive(node, service, opened)
     return found[-1].name
 
 

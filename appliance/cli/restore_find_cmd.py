@@ -19,6 +19,7 @@ from appliance.cli.restore_source import (
     paper_option,
     service_option,
     source_option,
+    typed_source,
 )
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, ApplianceError, UsageError
@@ -56,7 +57,7 @@ def find(
     for name in names:
         try:
             opened = open_source(node, name, source, paper=paper)
-            with catalogue_of(name, opened) as catalogue:
+            with catalogue_of(node, name, opened) as catalogue:
                 hits = _hits(catalogue, term, limit + 1, only_deleted=only_deleted)
         except ApplianceError as error:
             if len(names) == 1:
@@ -70,12 +71,13 @@ def find(
     emit({"found": found, "more": more, "sources": sources, "unsearched": unsearched}, text.found_text(found))
     if more:
         say(f"{len(found)} shown, more exist: --limit {min(limit * LIMIT_NEXT_FACTOR, LIMIT_MAX)}")
+    again = typed_source(source, paper=paper)
     if found:
         path, of = found[0]["path"], found[0]["service"]
-        say(f"Next: {command('restore', 'versions', path, '--service', of)}")
+        say(f"Next: {command('restore', 'versions', path, '--service', of, *again)}")
     elif not only_deleted:
         about = ("--service", service) if service else ()
-        say(f"Next, with a shorter part of the name: {command('restore', 'find', 'PART', *about)}")
+        say(f"Next, with a shorter part of the name: {command('restore', 'find', 'PART', *about, *again)}")
     return WARNINGS if unsearched else None
 
 
@@ -90,14 +92,16 @@ def versions(path: str, service: str | None, source: str, paper: bool) -> None:
     name = service or only_service(node)
     opened = open_source(node, name, source, paper=paper)
     path = path.strip("/")
-    with catalogue_of(name, opened) as catalogue:
-        found = text.versions_json(known_versions(catalogue, path, name))
+    again = typed_source(source, paper=paper)
+    with catalogue_of(node, name, opened) as catalogue:
+        found = text.versions_json(known_versions(catalogue, path, name, again))
     emit(
         {"service": name, "path": path, "versions": found, "source": text.source_json(opened)},
         text.versions_text(found),
     )
     verb = "folder" if found[0]["kind"] == "folder" else "file"
-    say(f"Next: {command('restore', verb, path, '--service', name, '--version', '1', '--to', 'DIR')}")
+    words = ("restore", verb, path, "--service", name, "--version", "1", "--to", "DIR", *again)
+    say(f"Next: {command(*words)}")
 
 
 def _hits(catalogue: sqlite3.Connection, term: str, limit: int, *, only_deleted: bool) -> tuple[Found, ...]:

@@ -13,7 +13,7 @@ from appliance.borg.errors import PathMissing
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say
 from appliance.cli.restore_bring import Brought, Wanted, bring, check_place, newest, place_options
-from appliance.cli.restore_source import open_source, paper_option, source_option
+from appliance.cli.restore_source import open_source, paper_option, source_option, typed_source
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, ApplianceError, NotFound
 from appliance.restore.job import jobs
@@ -72,7 +72,7 @@ def node(
             told.before.append(service.name)
         else:
             _bring_back(aim, service, paths, told)
-    _tell(told, dumps)
+    _tell(told, dumps, typed_source(source, paper=paper))
     if told.failed:
         return list(told.failed.values())[-1].exit_code
     return WARNINGS if dumps or any(it.code for it in told.done.values()) else None
@@ -93,7 +93,7 @@ def _bring_back(aim: Aim, service: Service, paths: Sequence[str], told: Told) ->
     name = service.name
     try:
         opened = open_source(aim.node, name, aim.source, paper=aim.paper)
-        wanted = Wanted(newest(name, opened), "".join(paths))
+        wanted = Wanted(newest(aim.node, name, opened), "".join(paths))
         told.done[name] = bring(aim.node, name, opened, wanted, to=aim.to and aim.to / name, dry_run=aim.dry_run)
     except (NotFound, PathMissing) as error:
         # A town hall without accounts, or one whose own service never ran, has nothing to bring.
@@ -108,7 +108,7 @@ def _is_back(restores: Path, paths: Sequence[str]) -> bool:
     return any(it.in_place and it.paths == tuple(paths) and it.state == "done" for it in jobs(restores))
 
 
-def _tell(told: Told, dumps: Sequence[str]) -> None:
+def _tell(told: Told, dumps: Sequence[str], source: Sequence[str]) -> None:
     sentences = {name: str(error) for name, error in told.failed.items()}
     lines = [f"{name}: {it.text}" for name, it in told.done.items()]
     lines += [f"{name} was brought back before." for name in told.before]
@@ -124,5 +124,5 @@ def _tell(told: Told, dumps: Sequence[str]) -> None:
     for name, sentence in sentences.items():
         say(f"{name}: {sentence}")
     for name in dumps:
-        line = command("restore", "all", "--service", name, "--to", "DIR")
+        line = command("restore", "all", "--service", name, "--to", "DIR", *source)
         say(f"{name} is a database: bring its dump with {line}, then load it.")

@@ -23,6 +23,7 @@ from appliance.cli.restore_source import (
     paper_option,
     service_option,
     source_option,
+    typed_source,
 )
 from appliance.cli.this_layout import this_layout
 from appliance.cli.this_node import this_node
@@ -94,7 +95,7 @@ def all_(
     node = this_node()
     name = service or only_service(node)
     opened = open_source(node, name, source, paper=paper)
-    return _carry_out(node, name, opened, Wanted(archive or newest(name, opened)), to=to, dry_run=dry_run)
+    return _carry_out(node, name, opened, Wanted(archive or newest(node, name, opened)), to=to, dry_run=dry_run)
 
 
 @click.command()
@@ -171,8 +172,9 @@ def _restore_path(
     opened = open_source(node, name, source, paper=paper)
     if archive:
         return _carry_out(node, name, opened, Wanted(archive, path), to=to, dry_run=dry_run)
-    with catalogue_of(name, opened) as catalogue:
-        version = _version(known_versions(catalogue, path, name), number or 1)
+    with catalogue_of(node, name, opened) as catalogue:
+        known = known_versions(catalogue, path, name, typed_source(source, paper=paper))
+        version = _version(known, number or 1)
         _check_kind(path, version.kind, folder=folder)
         wanted = Wanted(version.archive, path, search.contents_of(catalogue, version.archive, path))
     return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run)

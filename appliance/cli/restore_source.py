@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 
 import click
 
+from appliance.backup.dwindled import held_by_anybody
+from appliance.backup.fetch import short_name, survey_all
 from appliance.backup.node import Node
 from appliance.backup.openable import AUTO, OpenedSource, open_best
 from appliance.borg.client import Borg
@@ -17,10 +19,12 @@ from appliance.cli.output import progress, say
 from appliance.cli.this_node import typed_paper
 from appliance.errors import NotFound, UsageError
 from appliance.restore import search
-from appliance.restore.catalogue import catch_up, is_current
+from appliance.restore.catalogue import catch_up, has_archives, is_current
 from appliance.restore.model import Version
 from appliance.restore.schema import open_catalogue
 from appliance.territory.implicit import is_implicit
+
+OLDER_NAMED_MAX = 3
 
 service_option = click.option("--service", type=NAME_TYPE, help="Needed where this node may open more than one.")
 source_option = click.option(
@@ -43,23 +47,49 @@ def open_source(node: Node, service: str, source: str, *, paper: bool) -> Opened
     return opened
 
 
+def typed_source(source: str, *, paper: bool) -> tuple[str, ...]:
+    """The words that open the same once more: what to type next has them, too."""
+    return (*(("--from", source) if source != AUTO else ()), *(("--paper",) if paper else ()))
+
+
+def no_archive(node: Node, service: str, opened: OpenedSource) -> NotFound:
+    """That there is nothing in what was opened, and what to type: at its writer a backup, elsewhere an older one."""
+    if not opened.generation:
+        return NotFound(f"{service} has no archive yet.", remedy=f"Type {command('backup', 'run', service)}.")
+    held = held_by_anybody(node, service, survey_all(node, service))
+    older = [short_name(name) for name in sorted(held, reverse=True) if short_name(name) != opened.generation]
+    remedy = f"Older ones are held: {' or '.join(f'--from generation:{it}' for it in older[:OLDER_NAMED_MAX])}."
+    return NotFound(
+        f"generation {opened.generation} of {service} has no archive: it never had one, or somebody emptied it.",
+        remedy=remedy if older else f"See `appliance status` at {node.bundle.terms(service).origin}.",
+    )
+
+
 @contextlib.contextmanager
-def catalogue_of(service: str, opened: OpenedSource) -> Iterator[sqlite3.Connection]:
-    """The catalogue of `service`, caught up with the archives of the opened repository."""
+def catalogue_of(node: Node, service: str, opened: OpenedSource) -> Iterator[sqlite3.Connection]:
+    """The catalogue of `service`, caught up with the archives of the opened repository.
+
+    Raise NotFound for a generation without any: a search in it would find nothing and look as if all were well.
+    """
     with contextlib.closing(open_catalogue(opened.catalogue)) as catalogue:
         if not is_current(catalogue, opened.repository):
             with progress(f"Reading the names of {service}") as advance:
                 catch_up(catalogue, Borg(opened.repository), advance)
+        if opened.generation and not has_archives(catalogue):
+            raise no_archive(node, service, opened)
         yield catalogue
 
 
-def known_versions(catalogue: sqlite3.Connection, path: str, service: str) -> tuple[Version, ...]:
-    """Every version of exactly this path, newest first; raise NotFound, with the search to type, when there is none."""
+def known_versions(
+    catalogue: sqlite3.Connection, path: str, service: str, source: tuple[str, ...]
+) -> tuple[Version, ...]:
+    """Every version of exactly this path, newest first; raise NotFound, with the search to type in the same `source`
+    (`typed_source`), when there is none."""
     try:
         return search.versions(catalogue, path)
     except NotFound as error:
         part = PurePosixPath(path).name or "PART"
-        remedy = f"Look for it: {command('restore', 'find', part, '--service', service)}"
+        remedy = f"Look for it: {command('restore', 'find', part, '--service', service, *source)}"
         raise NotFound(error.what, remedy=remedy) from error
 
 

@@ -51,6 +51,11 @@ def is_current(connection: sqlite3.Connection, repository: Repository) -> bool:
     return bool(mark) and _meta(connection, "mark") == mark and _is_of(connection, repository)
 
 
+def has_archives(connection: sqlite3.Connection) -> bool:
+    """Whether the repository had any archive when its names were read last."""
+    return bool(connection.execute("SELECT EXISTS(SELECT 1 FROM archive WHERE kept)").fetchone()[0])
+
+
 def catch_up(
     connection: sqlite3.Connection, borg: Listing, on_archive: Callable[[int, int], None] = lambda done, total: None
 ) -> CatchUp:

@@ -112,3 +112,24 @@ def test_a_writer_that_holds_the_service_finds_it_in_its_exchange(territory: Pro
     judged = status_of(territory, STANDBY, "written")
     assert judged["state"] == "failed"
     assert f"{BLIND} knows generation 4.1" in judged["reasons"][0]["sentence"]
+
+
+def test_a_standby_names_the_older_generations_and_each_next_line_keeps_the_one_that_was_typed(
+    emptied: ProcessTerritory, tmp_path: Path
+) -> None:
+    back = str(tmp_path / "back")
+    for words in (("restore", "all", "--service", SERVICE, "--to", back), ("restore", "find", "budget")):
+        refused = type_at(emptied, STANDBY, *words, code=3)
+        assert "generation 2.3 of docs-a has no archive" in refused
+        assert "--from generation:2.2 or --from generation:2.1" in refused
+        assert "backup run" not in refused
+    older = ("--service", SERVICE, "--from", "generation:2.2")
+    found = emptied.nodes[STANDBY].cli("restore", "find", "budget-2", *older).stderr.decode()
+    assert f"budget-2.ods {' '.join(older)}" in found
+    nothing = emptied.nodes[STANDBY].cli("restore", "find", "no-such-name", *older).stderr.decode()
+    assert f"restore find PART {' '.join(older)}" in nothing
+    refused = type_at(emptied, STANDBY, "restore", "versions", "srv/no-such.ods", *older, code=3)
+    assert f"restore find no-such.ods {' '.join(older)}" in refused
+    path = type_at(emptied, STANDBY, "restore", "find", "budget-2", *older)["found"][0]["path"]
+    told = emptied.nodes[STANDBY].cli("restore", "versions", path, *older).stderr.decode()
+    assert "--version 1 --to DIR --from generation:2.2" in told
