@@ -71,10 +71,10 @@ def plan(file: Path, old: Path | None, why: bool) -> None:
     moves = None if before is None else changes(found, before, placements)
     verdicts = prove(found, placements)
     told = [] if moves is None else [text.moves_text(moves)]
-    told += [text.plan_text(found, placements, every_reason=why), text.survival_text(verdicts)]
+    told += [text.plan_text(found, placements, every_reason=why), text.survival_text(found, verdicts)]
     voting = voters(found)
     told.append(text.voters_text(voting, every_reason=why))
-    emit(text.plan_json(placements, verdicts, moves or (), voting), "\n\n".join(told))
+    emit(text.plan_json(found, placements, verdicts, moves or (), voting), "\n\n".join(told))
 
 
 def _read_plan(old: Path) -> Mapping[str, Placement]:

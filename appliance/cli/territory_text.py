@@ -11,11 +11,13 @@ from appliance.territory.change import Move
 from appliance.territory.model import Node, Schedule, Service, Territory
 from appliance.territory.placement import Placement
 from appliance.territory.room import asked_of_others
-from appliance.territory.survival import Verdict
+from appliance.territory.survival import Verdict, planned_only
 from appliance.territory.voters import COUNTS, Voters
 from appliance.units import format_bytes, format_count, format_duration
 
 SPARES_SHOWN = 3
+GONE_TOLD_MAX = 3
+SURVIVAL = ("EVENT", "SURVIVE", "LEAST", "GONE", "AS PLANNED")
 # A row each would be hundreds of lines that all say the same; those that fail are always named.
 SUMMED = {"node": "each node lost", "pair": "each pair of nodes lost"}
 
@@ -29,10 +31,20 @@ def checked_text(name: str, territory: Territory, verdicts: Sequence[Verdict]) -
         lines.append("Warning: nobody in `people` who may sign acts has a key, so no loss can be stated. Add `keys`.")
     events = {verdict.event for verdict in verdicts}
     lost = [verdict for verdict in verdicts if not verdict.survives]
+    lines += _planned_only(territory)
     if not lost:
         return "\n".join([*lines, f"Every service survives each of the {len(events)} events."])
     lines.append(f"Not everything survives each of the {len(events)} events:")
-    return "\n".join([*lines, *(f"  {it.event}: {it.service} is gone. {it.why}" for it in lost)])
+    for event in dict.fromkeys(it.event for it in lost):
+        gone = [it for it in lost if it.event == event]
+        if len(gone) > GONE_TOLD_MAX:
+            lines.append(
+                f"  {event}: {len(gone)} of {len(territory.services)} services are gone, like {gone[0].service}:"
+            )
+            lines.append(f"    {gone[0].why}")
+        else:
+            lines += [f"  {event}: {it.service} is gone. {it.why}" for it in gone]
+    return "\n".join(lines)
 
 
 def checked_json(name: str, territory: Territory, verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -42,6 +54,7 @@ def checked_json(name: str, territory: Territory, verdicts: Sequence[Verdict]) -
         "nodes": len(territory.nodes),
         "services": len(territory.services),
         "events": len({verdict.event for verdict in verdicts}),
+        "planned_only": list(planned_only(territory)),
         "lost": [asdict(verdict) for verdict in verdicts if not verdict.survives],
     }
 
@@ -104,14 +117,28 @@ def moves_text(moves: Sequence[Move]) -> str:
     return "\n".join(["Before anything moves, this is the change:", *(f"  {_move(move)}" for move in moves)])
 
 
-def survival_text(verdicts: Sequence[Verdict]) -> str:
-    """One row for each event, nodes and pairs summed up; `LEAST` is the fewest copies that any service is left with."""
+def survival_text(territory: Territory, verdicts: Sequence[Verdict]) -> str:
+    """One row for each event, nodes and pairs summed up; `LEAST` is the fewest copies that any service is left with.
+
+    Where copies are named that nothing writes yet, a sentence names them, and the last column counts them.
+    """
     groups: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         summed = verdict.survives and verdict.kind in SUMMED
         groups.setdefault(SUMMED[verdict.kind] if summed else verdict.event, []).append(verdict)
-    rows = [_survival_row(event, group) for event, group in groups.items()]
-    return table(("EVENT", "SURVIVE", "LEAST", "GONE"), rows)
+    planned = _planned_only(territory)
+    columns = len(SURVIVAL) if planned else len(SURVIVAL) - 1
+    rows = [_survival_row(event, group)[:columns] for event, group in groups.items()]
+    return "\n".join((*planned, table(SURVIVAL[:columns], rows)))
+
+
+def _planned_only(territory: Territory) -> tuple[str, ...]:
+    """The sentence that names copies which are planned and not made; none where there are none."""
+    names = planned_only(territory)
+    if not names:
+        return ()
+    what = "nothing writes to external peers and offline disks yet, so they are not counted"
+    return (f"Warning: {what}: {', '.join(names)}.",)
 
 
 def voters_text(voting: Voters, *, every_reason: bool) -> str:
@@ -128,11 +155,16 @@ def voters_text(voting: Voters, *, every_reason: bool) -> str:
 
 
 def plan_json(
-    placements: Mapping[str, Placement], verdicts: Iterable[Verdict], moves: Iterable[Move], voting: Voters
+    territory: Territory,
+    placements: Mapping[str, Placement],
+    verdicts: Iterable[Verdict],
+    moves: Iterable[Move],
+    voting: Voters,
 ) -> dict[str, Any]:
     """The whole plan; `placements` can be given back to `plan --from`."""
     return {
         "placements": [asdict(placement) for placement in placements.values()],
+        "planned_only": list(planned_only(territory)),
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "moves": [asdict(move) for move in moves],
         "voters": asdict(voting),
@@ -185,10 +217,10 @@ def _move(move: Move) -> str:
 
 def _survival_row(event: str, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     gone = sorted({verdict.service for verdict in verdicts if not verdict.survives})
-    survive = sum(verdict.survives for verdict in verdicts)
     return (
         event,
-        f"{survive} of {len(verdicts)}",
+        f"{sum(verdict.survives for verdict in verdicts)} of {len(verdicts)}",
         str(min(verdict.copies_left for verdict in verdicts)),
-        ", ".join(gone) or "-",
+        (", ".join(gone) or "-") if len(gone) <= GONE_TOLD_MAX else f"{gone[0]} and {len(gone) - 1} more",
+        f"{sum(verdict.survives_as_planned for verdict in verdicts)} of {len(verdicts)}",
     )

@@ -1,7 +1,8 @@
 """Which service outlives which event: proved for the declared events and for those that need no declaration.
 
 A service survives when its origin is untouched or a copy is left. That is about the data; how soon it is served again
-depends on who can open what is left, which each verdict also says.
+depends on who can open what is left, which each verdict also says. Copies at external peers and on offline disks can be
+named, and nothing writes to them yet: a verdict says what they would be worth, and counts none of them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `event` leaves of `service`: `where` names each copy left beside the origin, `opened_by` who can read it."""
+    """What `event` leaves of `service`: `where` names each copy left beside the origin, `opened_by` who can read it.
+
+    `planned` are copies that would be left too, once something writes them; `survives` does not count them.
+    """
 
     event: str
     kind: str
@@ -40,6 +44,8 @@ class Verdict:
     where: tuple[str, ...]
     opened_by: tuple[str, ...]
     why: str
+    planned: tuple[str, ...] = ()
+    survives_as_planned: bool = True
 
     @property
     def copies_left(self) -> int:
@@ -74,11 +80,19 @@ def losses(territory: Territory) -> tuple[Loss, ...]:
 def judge(territory: Territory, service: Service, placement: Placement, loss: Loss) -> Verdict:
     """What `loss` leaves of one service."""
     origin_left = service.node not in loss.nodes
-    where = _copies_left(territory, service, placement, loss)
+    where = tuple(node for node in placement.holders if node not in loss.nodes)
+    planned = _planned_left(territory, service, loss)
     survives = origin_left or bool(where)
     openers = _openers(service, loss) if survives else ()
-    why = _why(territory, service, loss, where, openers)
-    return Verdict(loss.event, loss.kind, service.name, survives, where, openers, why)
+    why = _why(territory, service, loss, where, planned, openers)
+    return Verdict(
+        loss.event, loss.kind, service.name, survives, where, openers, why, planned, survives or bool(planned)
+    )
+
+
+def planned_only(territory: Territory) -> tuple[str, ...]:
+    """The external peers and offline disks that a service names for a copy: nothing writes to them yet."""
+    return tuple(sorted({name for it in territory.services.values() for name in (*it.external, *it.offline)}))
 
 
 def _declared(territory: Territory, name: str) -> Loss:
@@ -102,14 +116,13 @@ def _sites_in(territory: Territory, zones: tuple[str, ...]) -> frozenset[str]:
     return frozenset(site.name for site in territory.sites.values() if not set(zones).isdisjoint(site.zones))
 
 
-def _copies_left(territory: Territory, service: Service, placement: Placement, loss: Loss) -> tuple[str, ...]:
-    """Holders untouched, external peers out of reach, disks that are not plugged in and not where the event strikes."""
-    holders = [node for node in placement.holders if node not in loss.nodes]
+def _planned_left(territory: Territory, service: Service, loss: Loss) -> tuple[str, ...]:
+    """External peers out of reach, disks that are not plugged in and not where the event strikes."""
     external = [
         name for name in service.external if loss.kind != "control" or not territory.external[name].territory_can_log_in
     ]
     offline = [name for name in service.offline if territory.offline[name].kept_at not in loss.sites]
-    return (*holders, *external, *offline)
+    return (*external, *offline)
 
 
 def _openers(service: Service, loss: Loss) -> tuple[str, ...]:
@@ -120,20 +133,28 @@ def _openers(service: Service, loss: Loss) -> tuple[str, ...]:
     return (*origin, *standbys) or (PAPER,)
 
 
-def _why(territory: Territory, service: Service, loss: Loss, where: tuple[str, ...], openers: tuple[str, ...]) -> str:
+def _why(
+    territory: Territory,
+    service: Service,
+    loss: Loss,
+    where: tuple[str, ...],
+    planned: tuple[str, ...],
+    openers: tuple[str, ...],
+) -> str:
     if service.node not in loss.nodes:
         if where:
-            return f"{service.node} goes on; copies at {_listed(territory, where)}."
+            return f"{service.node} goes on; copies at {_joined(where)}."
         return f"{service.node} goes on, but no copy is left beside it: seed a spare at once."
     hit = "in wrong hands" if loss.kind == "control" else "lost"
     if not where:
-        return f"{service.node} and every copy are {hit}; an external peer or an offline disk would be left."
+        left = _listed(territory, planned) or "an external peer or an offline disk"
+        return f"{service.node} and every copy are {hit}; {left} would be left, and nothing writes there yet."
     warned = f" Announced {format_duration(loss.warning_seconds)} ahead: move it first." if loss.warning_seconds else ""
-    return f"{service.node} is {hit}; copies at {_listed(territory, where)}, opened by {_joined(openers)}.{warned}"
+    return f"{service.node} is {hit}; copies at {_joined(where)}, opened by {_joined(openers)}.{warned}"
 
 
 def _listed(territory: Territory, where: tuple[str, ...]) -> str:
-    return _joined(tuple(f"{name}{_age(territory, name)}" for name in where))
+    return _joined(tuple(f"{name}{_age(territory, name)}" for name in where)) if where else ""
 
 
 def _age(territory: Territory, name: str) -> str:

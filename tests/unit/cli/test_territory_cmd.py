@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import main
+from appliance.cli.territory_text import checked_text
+from appliance.config.load import load
+from appliance.territory.placement import place
+from appliance.territory.survival import prove
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "inventory" / "demo"
@@ -28,11 +32,34 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
     return file
 
 
-def test_check_says_that_the_example_holds_and_survives(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_says_of_the_example_what_only_planned_copies_would_survive(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "check", EXAMPLE)
     assert (code, err) == (0, "")
     assert "21 sites, 21 nodes, 47 services. No mistake, and every copy has its place." in out
-    assert "Every service survives each of the 251 events." in out
+    assert "they are not counted: disque-tournant, pair-exterieur." in out
+    assert "Not everything survives each of the 251 events:" in out
+    assert "the whole territory lost: 47 of 47 services are gone" in out
+    assert "disque-tournant (up to 30 d old) would be left, and nothing writes there yet." in out
+
+
+def test_check_says_that_everything_survives_where_it_does() -> None:
+    found = load(DEMO)
+    verdicts = [it for it in prove(found, place(found)) if it.survives]
+    assert checked_text("demo", found, verdicts).endswith("Every service survives each of the 14 events.")
+
+
+def test_plan_counts_planned_copies_in_a_column_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(capsys, "plan", EXAMPLE)[1]
+    (row,) = [line.split() for line in out.splitlines() if line.startswith("control machine compromised")]
+    assert row[3:7] == ["0", "of", "47", "0"]
+    assert row[-3:] == ["47", "of", "47"]
+    assert "they are not counted: disque-tournant, pair-exterieur." in out
+    assert "AS PLANNED" not in run(capsys, "plan", DEMO)[1]
+    values = json.loads(run(capsys, "plan", EXAMPLE, "--json")[1])
+    assert values["planned_only"] == ["disque-tournant", "pair-exterieur"]
+    lost = [it for it in values["verdicts"] if it["event"] == "control machine compromised"]
+    assert {(it["survives"], it["survives_as_planned"], *it["where"]) for it in lost} == {(False, True)}
+    assert {"disque-tournant"} < {name for it in lost for name in it["planned"]}
 
 
 def test_check_tells_what_the_demo_does_not_survive(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,6 +79,7 @@ def test_check_as_json_lists_what_is_lost(capsys: pytest.CaptureFixture[str]) ->
     _, out, _ = run(capsys, "check", DEMO, "--json")
     found = json.loads(out)
     assert [it["event"] for it in found["lost"]] == ["the whole territory lost", "control machine compromised"]
+    assert found["planned_only"] == []
 
 
 def test_a_mistake_names_its_line_and_ends_with_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from appliance.territory.model import Event, ExternalPeer, OfflineDisk, Territory
 from appliance.territory.placement import Placement
-from appliance.territory.survival import PAPER, Verdict, losses, prove
+from appliance.territory.survival import PAPER, Verdict, losses, planned_only, prove
 from appliance.units import DAY
 from tests.unit.territory.small import node, service, territory
 
@@ -60,7 +60,8 @@ def test_a_verdict_names_the_copies_left_and_who_opens_them(
         ("nodes b and hermitage lost", "a goes on, but no copy is left beside it: seed a spare at once."),
         (
             "control machine compromised",
-            "a and every copy are in wrong hands; an external peer or an offline disk would be left.",
+            "a and every copy are in wrong hands; an external peer or an offline disk would be left, "
+            "and nothing writes there yet.",
         ),
     ],
 )
@@ -88,7 +89,7 @@ def outside(*, log_in: bool = False, kept_at: str = "") -> Territory:
 
 
 @pytest.mark.parametrize(
-    ("log_in", "kept_at", "event", "where"),
+    ("log_in", "kept_at", "event", "planned"),
     [
         (False, "", "the whole territory lost", ("amiens", "disk")),
         (True, "", "the whole territory lost", ("amiens", "disk")),
@@ -96,13 +97,22 @@ def outside(*, log_in: bool = False, kept_at: str = "") -> Territory:
         (True, "", "control machine compromised", ("disk",)),
         (False, "site-b", "the whole territory lost", ("amiens",)),
         (True, "site-b", "control machine compromised", ("disk",)),
-        (False, "site-b", "node b lost", ("hermitage", "amiens", "disk")),
+        (False, "site-b", "node b lost", ("amiens", "disk")),
     ],
 )
-def test_what_is_outside_counts_where_the_event_does_not_reach(
-    log_in: bool, kept_at: str, event: str, where: tuple[str, ...]
+def test_what_is_outside_would_be_left_where_the_event_does_not_reach(
+    log_in: bool, kept_at: str, event: str, planned: tuple[str, ...]
 ) -> None:
-    assert of(prove(outside(log_in=log_in, kept_at=kept_at), PLACED), event).where == where
+    assert of(prove(outside(log_in=log_in, kept_at=kept_at), PLACED), event).planned == planned
+
+
+def test_what_nothing_writes_yet_is_named_and_never_counted() -> None:
+    verdict = of(prove(outside(), PLACED), "the whole territory lost")
+    assert (verdict.survives, verdict.survives_as_planned, verdict.where) == (False, True, ())
+    assert "amiens and disk (up to 30 d old) would be left, and nothing writes there yet." in verdict.why
+    assert of(prove(outside(), PLACED), "node b lost").where == ("hermitage",)
+    assert planned_only(outside()) == ("amiens", "disk")
+    assert planned_only(small()) == ()
 
 
 def test_a_disk_kept_where_the_flood_comes_is_lost_with_its_site() -> None:
@@ -114,11 +124,7 @@ def test_a_disk_kept_where_the_flood_comes_is_lost_with_its_site() -> None:
         external_peers=here.external,
         disks=here.offline,
     )
-    assert of(prove(flooded, PLACED), "zone river lost").where == ("hermitage", "amiens")
-
-
-def test_the_age_of_an_offline_copy_is_said() -> None:
-    assert "disk (up to 30 d old)" in of(prove(outside(), PLACED), "the whole territory lost").why
+    assert of(prove(flooded, PLACED), "zone river lost").planned == ("amiens",)
 
 
 def test_a_sealed_key_needs_a_signed_act() -> None:
