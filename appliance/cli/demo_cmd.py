@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,9 +12,10 @@ import click
 from appliance.cli.output import table
 from appliance.errors import INTERRUPTED, ApplianceError
 from appliance.lab.demo.interruption import interrupted_once
-from appliance.lab.demo.kept import how_to_play
+from appliance.lab.demo.kept import how_to_play, show_paper
 from appliance.lab.demo.play import play, play_steps
 from appliance.lab.story import UNUSABLE_INPUT
+from appliance.secret import Secret
 
 FOLDER = click.Path(path_type=Path, readable=False)  # the demo says itself what it may not read, and ends with 3
 HEADINGS = ("STEP", "VERDICT", "SECONDS")
@@ -23,16 +27,21 @@ HEADINGS = ("STEP", "VERDICT", "SECONDS")
 @click.option("--work", type=FOLDER, metavar="DIR", default=Path("build/demo"), show_default=True)
 @click.option("--prepared", type=FOLDER, hidden=True, help="Documents that root made ready for this account.")
 @click.option("--generated", is_flag=True, hidden=True)
-def demo(data: Path | None, keep: bool, work: Path, prepared: Path | None, generated: bool) -> int:
+@click.option("--paper-to", type=int, hidden=True, help="A pipe of root's, for the key on the paper.")
+def demo(
+    data: Path | None, keep: bool, work: Path, prepared: Path | None, generated: bool, paper_to: int | None
+) -> int:
     """Four sites as plain processes: back up, lose nodes, get everything back; a report says what held.
 
     Ends with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not begin.
     """
+    papers: list[Secret] = []
     try:
         with interrupted_once():
             if prepared:
-                return play_steps(work, prepared, generated=generated, keep=keep).exit_code
-            story = play(work, data, keep=keep)
+                hand_over = partial(_send, paper_to)
+                return play_steps(work, prepared, generated=generated, keep=keep, hand_over=hand_over).exit_code
+            story = play(work, data, keep=keep, hand_over=papers.append)
     except ApplianceError as error:
         click.echo(str(error), err=True)
         return UNUSABLE_INPUT
@@ -45,5 +54,21 @@ def demo(data: Path | None, keep: bool, work: Path, prepared: Path | None, gener
     click.echo(f"\n{table(HEADINGS, [(step.name, step.verdict, round(step.seconds, 1)) for step in story.steps])}")
     click.echo(f"\n{story.verdict}. Report: {story.report}, page: {story.report.with_suffix('.html')}")
     if keep:
+        _show_paper(work, papers)
         click.echo(f"\n{how_to_play(work)}", nl=False)
     return story.exit_code
+
+
+def _send(pipe: int | None, paper: Secret) -> None:
+    if pipe is not None:
+        os.write(pipe, paper.reveal())
+
+
+def _show_paper(work: Path, papers: list[Secret]) -> None:
+    """Once, on a terminal: in a file or a log the key would be kept, and a paper is worth what it is kept from."""
+    if papers and sys.stdout.isatty():
+        click.echo(f"\n{show_paper(work, papers[0])}", nl=False)
+    elif papers:
+        click.echo(
+            "\nThe key on the paper is shown on a terminal only; played there, recovery by hand can be practised."
+        )

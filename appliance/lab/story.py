@@ -146,7 +146,7 @@ def machine() -> dict[str, str | int]:
         "kernel": platform.release(),
         "processor": _processor(),
         "python": platform.python_version(),
-        "root": int(os.geteuid() == 0),
+        "played": "as root" if os.geteuid() == 0 else "without root",
     }
 
 

@@ -83,7 +83,8 @@ def documents() -> Iterator[Path]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_nothing_behind(number: signal.Signals, documents: Path, tmp_path: Path) -> None:
     work = tmp_path / "demo"
-    (documents / "budget.txt").write_text("budget\n" * 1000)
+    line = "Le conseil municipal a vote le budget primitif.\n"
+    (documents / "compte rendu du 3 mars.txt").write_text(line * 1000)
     command = [ROOT / "bin/appliance", "demo", "--work", work, "--data", documents]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None

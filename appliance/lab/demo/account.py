@@ -20,6 +20,7 @@ from pathlib import Path
 from appliance.errors import UsageError
 from appliance.host.command import run
 from appliance.lab.processes.node import code_folder
+from appliance.secret import Secret
 
 ACCOUNT = "appliance-demo"
 PRIVILEGE_SEPARATION = Path("/run/sshd")
@@ -112,8 +113,24 @@ def add_other_owners(documents: Path) -> None:
         return  # a container without CAP_MKNOD has no devices to lose
 
 
-def play_as(account: pwd.struct_passwd, folder: Path, arguments: tuple[str, ...]) -> int:
-    """Play the steps in `folder` as the account; the exit code of `appliance demo`. What it prints goes through."""
+def play_as(account: pwd.struct_passwd, folder: Path, arguments: tuple[str, ...]) -> Secret | None:
+    """Play the steps in `folder` as the account; what it prints goes through. The key on the paper of a kept territory.
+
+    That one comes through a pipe: it must be on no disk, and step 4 has looked.
+    """
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    try:
+        _play_as(account, folder, (*arguments, "--paper-to", str(writer)))
+    finally:
+        os.close(writer)
+        os.set_blocking(reader, False)  # nothing that lives on may make us wait
+        with os.fdopen(reader, "rb", buffering=0) as pipe:
+            paper = pipe.read()
+    return Secret(paper) if paper else None
+
+
+def _play_as(account: pwd.struct_passwd, folder: Path, arguments: tuple[str, ...]) -> None:
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
         "HOME": str(folder),
@@ -123,13 +140,12 @@ def play_as(account: pwd.struct_passwd, folder: Path, arguments: tuple[str, ...]
     words = (*_become(account), sys.executable, "-m", "appliance", "demo", "--work", str(folder), *arguments)
     child = os.posix_spawn(shutil.which("setpriv") or "/usr/bin/setpriv", words, environment)
     try:
-        _, status = os.waitpid(child, 0)
+        os.waitpid(child, 0)
     except KeyboardInterrupt:
         # A terminal has told both of us, `kill` only this process; told twice, the child does nothing more.
         os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)
         raise
-    return os.waitstatus_to_exitcode(status)
 
 
 def _become(account: pwd.struct_passwd) -> tuple[str, ...]:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.errors import UsageError
+from appliance.escrow import paper_key
 from appliance.host.files import write_atomic
-from appliance.lab.demo.stage import DOCUMENTS, ORIGIN, SERVICE, TERRITORY, Stage, remove_all
+from appliance.lab.demo.stage import DOCUMENTS, ORIGIN, SERVICE, SPARE, TERRITORY, Stage, remove_all
 from appliance.lab.processes.node import code_folder
+from appliance.secret import Secret
 
 PIDS = "pids"
 NOTE = "how-to-play.txt"
@@ -27,6 +30,17 @@ def leave_up(stage: Stage) -> None:
     pids = (process.pid for node in stage.territory.nodes.values() for process in node.processes)
     write_atomic(stage.territory.root / PIDS, "".join(f"{pid}\n" for pid in pids).encode())
     write_atomic(stage.territory.root / NOTE, "".join(f"{line}\n" for line in _words(stage)).encode())
+
+
+def show_paper(work: Path, paper: Secret) -> str:
+    """The key on the paper, to practise recovery by hand with what the spare holds: for a terminal, nowhere else."""
+    vault = work.absolute() / TERRITORY / "nodes" / SPARE / "vault" / SERVICE
+    lines = "".join(f"  {line}\n" for line in paper_key.lines(paper))
+    return (
+        "To practise docs/recovery-by-hand.md with the disk of one town, begin its first step with:\n"
+        f"  VAULT={shlex.quote(str(vault))} WORK=$HOME/recuperation\n"
+        f"The key on the paper, shown here once and kept nowhere:\n{lines}"
+    )
 
 
 def link(work: Path, folder: Path) -> None:
@@ -49,12 +63,10 @@ def how_to_play(work: Path) -> str:
         return ""
     checkout = code_folder() / "bin"
     path = f"  export PATH={shlex.quote(str(checkout))}:$PATH    # so that `appliance` is the one of this checkout\n"
-    # What root's own link says and no further: what lies there belongs to the account that plays.
-    left = (root.readlink().parent, root) if root.is_symlink() else (root, *_documents(work))
-    end = f"  kill {' '.join(_pids(root))}; rm -rf {shlex.join(map(str, left))}\n"
     return (
         "The territory stays up. To play with it:\n"
-        f"{path if (checkout / 'appliance').exists() else ''}{words}To end it, and to remove what it left:\n{end}"
+        f"{path if (checkout / 'appliance').exists() else ''}{words}"
+        f"To end it, and to remove what it left:\n  {_how_to_end(work, _pids(root))}\n"
     )
 
 
@@ -64,7 +76,15 @@ def check_nobody_plays(work: Path) -> None:
     running = [pid for pid in _pids(root) if os.fsencode(root) in _command_line(pid)]
     if running:
         what = "the territory of an earlier demo still runs here."
-        raise UsageError(what, where=str(root), remedy=f"End it first: kill {' '.join(running)}")
+        remedy = f"End it first, and remove what it left: {_how_to_end(work, running)}"
+        raise UsageError(what, where=str(root), remedy=remedy)
+
+
+def _how_to_end(work: Path, pids: Sequence[str]) -> str:
+    root = work.absolute() / TERRITORY
+    # What root's own link says and no further: what lies there belongs to the account that plays.
+    left = (root.readlink().parent, root) if root.is_symlink() else (root, *_documents(work))
+    return f"kill {' '.join(pids)}; rm -rf {shlex.join(map(str, left))}"
 
 
 def _words(stage: Stage) -> list[str]:

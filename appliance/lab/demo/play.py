@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from appliance.host.command import run
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.lab.corpus import generate
 from appliance.lab.demo import account, steps
+from appliance.lab.demo.documents import check_documents
 from appliance.lab.demo.interruption import end_what_is_left
 from appliance.lab.demo.kept import check_nobody_plays, is_kept, leave_up, link
 from appliance.lab.demo.stage import (
@@ -29,12 +31,20 @@ from appliance.lab.demo.stage import (
 from appliance.lab.processes.node import appliance_argv
 from appliance.lab.story import Story, load_story, require
 from appliance.restore.record import compare, take
+from appliance.secret import Secret
 from appliance.units import MIB, format_bytes, format_count
 
 TITLE = "A small territory loses its nodes and gets everything back"
 CORPUS_BYTES = 200 * MIB
 CORPUS_FILES = 3000
 LEFT_OUT = "left-out.json"
+
+type HandOver = Callable[[Secret], None]
+
+
+def _to_nobody(_paper: Secret) -> None:
+    """Where nobody looks, the paper ends with this process, as one in a safe is out of every machine's reach."""
+
 
 STEPS = (
     ("a territory of four sites", steps.found),
@@ -48,36 +58,25 @@ STEPS = (
 )
 
 
-def play(work: Path, data: Path | None, *, keep: bool) -> Story:
-    """The whole demo with its report in `work`; as root, the nodes are a plain account's."""
+def play(work: Path, data: Path | None, *, keep: bool, hand_over: HandOver = _to_nobody) -> Story:
+    """The whole demo with its report in `work`; as root, the nodes are a plain account's.
+
+    `hand_over` gets the key on the paper of a territory that is kept, when all is played.
+    """
     if data is not None:
-        _check_data(data)
+        check_documents(data)
     _check_work(work)
     remove_all(work / TERRITORY)
     if os.geteuid() == 0:
-        return _play_as_root(work, data, keep=keep)
+        return _play_as_root(work, data, keep=keep, hand_over=hand_over)
     account.check_shell(account.own_account())
     try:
         documents = data.resolve() if data else make_documents(work)
-        return play_steps(work, documents, generated=data is None, keep=keep)
+        return play_steps(work, documents, generated=data is None, keep=keep, hand_over=hand_over)
     finally:
         if not (keep and is_kept(work)):
             for name in (TERRITORY, DOCUMENTS):
                 remove_all(work / name)
-
-
-def _check_data(data: Path) -> None:
-    """Raise UsageError unless `data` is a folder with something in it."""
-    try:
-        empty = not (data.is_dir() and any(data.iterdir()))
-    except PermissionError as error:
-        raise UsageError(
-            "this account may not read the folder.", where=str(data), remedy="Name another one."
-        ) from error
-    if empty:
-        raise UsageError(
-            "there are no documents to back up.", where=str(data), remedy="Name a folder with files in it."
-        )
 
 
 def _check_work(work: Path) -> None:
@@ -101,7 +100,7 @@ def make_documents(work: Path) -> Path:
     return folder
 
 
-def play_steps(work: Path, data: Path, *, generated: bool, keep: bool) -> Story:
+def play_steps(work: Path, data: Path, *, generated: bool, keep: bool, hand_over: HandOver = _to_nobody) -> Story:
     """Play every step that needs no root in the folder `work`; with `keep` the territory stays up."""
     check_nobody_plays(work)
     stage = set_stage(make_private_folder(work.resolve()), data, generated=generated)
@@ -116,13 +115,15 @@ def play_steps(work: Path, data: Path, *, generated: bool, keep: bool) -> Story:
     finally:
         if keep:
             leave_up(stage)
+            if stage.paper.key:
+                hand_over(stage.paper.key)
         else:
             stage.territory.stop()
             end_what_is_left()
     return story
 
 
-def _play_as_root(work: Path, data: Path | None, *, keep: bool) -> Story:
+def _play_as_root(work: Path, data: Path | None, *, keep: bool, hand_over: HandOver) -> Story:
     plain = account.make_account()
     if data:
         account.check_may_read(plain, data.resolve())
@@ -134,7 +135,8 @@ def _play_as_root(work: Path, data: Path | None, *, keep: bool) -> Story:
             account.give(documents, plain)
             account.add_other_owners(documents)
         arguments = ("--prepared", str(documents), *(() if data else ("--generated",)), *(("--keep",) if keep else ()))
-        account.play_as(plain, folder, arguments)
+        if (paper := account.play_as(plain, folder, arguments)) is not None:
+            hand_over(paper)
         story = load_story(folder / "report.json", TITLE, work / "report.json")
         story.step("owners and devices", partial(_owners, folder, documents))
         story.write()

@@ -11,6 +11,7 @@ from appliance.backup.node import open_node
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import open_envelope
 from appliance.lab.corpus import canaries, change
+from appliance.lab.demo.documents import is_searchable
 from appliance.lab.demo.search import files_with, needles_of, prove_search
 from appliance.lab.demo.stage import (
     BLIND,
@@ -32,7 +33,6 @@ from appliance.units import format_bytes, format_count
 
 CORPUS_SEED = 1
 CHANGE_RATIO = 0.01
-LONG_NAME = 16
 OWNERS = "owners and devices, which only root can restore, are not compared in this step"
 
 
@@ -146,8 +146,14 @@ def stranger_with_all_keys(stage: Stage) -> str:
     continued = stage.json(ORIGIN, "backup", "run", SERVICE)["generation"]
     return (
         f"{'; '.join(told)}; all {sum(map(len, before.values()))} generations sealed before are whole "
-        f"({format_bytes(hashed)} hashed); commune A noticed ({sentence}) and continues from {good} as {continued}"
+        f"({format_bytes(hashed)} hashed); commune A noticed ({_first_sentence(sentence)}) "
+        f"and continues from {good} as {continued}"
     )
+
+
+def _first_sentence(text: str) -> str:
+    """What was noticed, without what to type about it, for the middle of a sentence."""
+    return text.split(". ")[0].rstrip(".")
 
 
 def _continue_from(stage: Stage, name: str, generation: str = "", paper: bytes | None = None) -> str:
@@ -182,7 +188,7 @@ def _a_file(stage: Stage) -> str:
     names = sorted(
         path
         for path, entry in stage.record.entries.items()
-        if entry.kind == "file" and not entry.links and len(os.path.basename(path)) >= LONG_NAME and path.isprintable()
+        if entry.kind == "file" and is_searchable(path, links=bool(entry.links))
     )
     if not names:
         raise Unknown("the documents have no file with a name to search for.")

@@ -6,15 +6,20 @@ import os
 import pwd
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from appliance.cli import main
+from appliance.cli import demo_cmd, main
 from appliance.errors import UsageError
+from appliance.escrow import paper_key
+from appliance.escrow.age import generate
 from appliance.lab.demo.account import ACCOUNT, check_may_read, check_shell, make_account
-from appliance.lab.demo.kept import NOTE, PIDS, check_nobody_plays, how_to_play, is_kept, link
+from appliance.lab.demo.kept import NOTE, PIDS, check_nobody_plays, how_to_play, is_kept, link, show_paper
 from appliance.lab.demo.stage import TERRITORY, remove_all
+from appliance.lab.story import Story
+from appliance.secret import Secret
 
 
 def file_for_work(tmp_path: Path) -> str:
@@ -95,7 +100,7 @@ def test_a_territory_that_still_runs_is_not_started_over(by_root: bool, tmp_path
         assert process.stdout is not None
         process.stdout.readline()
         (root / PIDS).write_text(f"{process.pid}\n1\n")
-        with pytest.raises(UsageError, match=f"kill {process.pid}$"):
+        with pytest.raises(UsageError, match=f"kill {process.pid}; rm -rf {root.parent if by_root else root}"):
             check_nobody_plays(tmp_path)
         process.communicate(b"")
     check_nobody_plays(tmp_path)
@@ -120,6 +125,29 @@ def test_who_keeps_a_territory_is_told_what_to_type_and_how_to_remove_all_of_it(
     remove_all(tmp_path / TERRITORY)
     assert root.exists() == by_root
     assert how_to_play(tmp_path) == ""
+
+
+def test_the_paper_of_a_kept_territory_is_shown_with_the_disk_to_practise_on(tmp_path: Path) -> None:
+    key = generate().secret
+    said = show_paper(tmp_path, key).splitlines()
+    assert f"  VAULT={tmp_path}/territory/nodes/commune-c/vault/docs-a WORK=$HOME/recuperation" in said
+    assert paper_key.read(Secret("\n".join(said[-5:]).encode())) == key
+
+
+def test_the_paper_is_shown_on_a_terminal_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, story = generate().secret, Story("demo", "A story", tmp_path / "report.json")
+
+    def played(*_: object, hand_over: Callable[[Secret], None], **__: object) -> Story:
+        hand_over(key)
+        return story
+
+    monkeypatch.setattr(demo_cmd, "play", played)
+    assert main.run(["demo", "--keep", "--work", str(tmp_path)]) == story.exit_code
+    said = capsys.readouterr()
+    assert "shown on a terminal only" in said.out
+    assert paper_key.lines(key)[1] not in said.out + said.err
 
 
 def test_what_a_restored_mode_closed_is_removed_too(tmp_path: Path) -> None:
