@@ -35,7 +35,7 @@ def attack(service: str | None, limit: int, source: str, paper: bool) -> None:
     node = this_node()
     name = service or only_service(node)
     opened = open_source(node, name, source, paper=paper)
-    with catalogue_of(name, opened) as catalogue:
+    with catalogue_of(node, name, opened) as catalogue:
         found = attacks(catalogue)
         files = [it.path for it in hit_files(catalogue, found[0], limit=limit)] if found else []
     lines = [_sentence(it) for it in found] or [f"Nothing unusual is seen in {name}; that is no proof."]
