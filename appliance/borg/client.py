@@ -6,6 +6,8 @@ import contextlib
 import itertools
 import os
 import shutil
+import tempfile
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from appliance.units import DAY, HOUR
 
 READ_TIMEOUT_SECONDS = 12 * HOUR
 WRITE_TIMEOUT_SECONDS = 7 * DAY
+ROOM = "run-"
 
 
 class Borg:
@@ -309,23 +312,25 @@ class Borg:
     def _run(
         self, words: tuple[str, ...], timeout_seconds: float, *, cwd: Path | None = None, local_time: bool = False
     ) -> Result:
-        return run(
-            (*self._start(words[0]), *words),
-            timeout_seconds=timeout_seconds,
-            env=self._environment(local_time),
-            cwd=cwd,
-            secret_fds=self._secrets(),
-            on_stderr_line=self._report if self._on_progress else None,
-        )
+        with self._room() as room:
+            return run(
+                (*self._start(words[0]), *words),
+                timeout_seconds=timeout_seconds,
+                env=self._environment(room, local_time),
+                cwd=cwd,
+                secret_fds=self._secrets(),
+                on_stderr_line=self._report if self._on_progress else None,
+            )
 
     def _stream(self, words: tuple[str, ...]) -> Generator[bytes, None, Result]:
         """Standard output in pieces; a failure is raised at its end."""
-        result = yield from stream(
-            (*self._start(words[0]), *words),
-            timeout_seconds=READ_TIMEOUT_SECONDS,
-            env=self._environment(),
-            secret_fds=self._secrets(),
-        )
+        with self._room() as room:
+            result = yield from stream(
+                (*self._start(words[0]), *words),
+                timeout_seconds=READ_TIMEOUT_SECONDS,
+                env=self._environment(room),
+                secret_fds=self._secrets(),
+            )
         self._raise_on_failure(result, warnings_allowed=False)
         return result
 
@@ -336,9 +341,20 @@ class Borg:
             self.repository, verb, lock_wait_seconds=self._lock_wait_seconds, progress=self._on_progress is not None
         )
 
-    def _environment(self, local_time: bool = False) -> dict[str, str]:
-        make_private_folder(self.repository.base)
-        return argv.environment(self.repository, locks.new_host_id(), local_time=local_time)
+    def _environment(self, room: str, local_time: bool = False) -> dict[str, str]:
+        return {**argv.environment(self.repository, locks.new_host_id(), local_time=local_time), "TMPDIR": room}
+
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[str]:
+        """A folder for borg's temporary files, gone when it has ended: it tests itself at each start with files in
+        /tmp, and would leave there those of a test that is cut."""
+        base = make_private_folder(self.repository.base)
+        for left in base.glob(f"{ROOM}*"):  # by one that was killed with us
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > DAY:
+                    shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=ROOM, dir=base, ignore_cleanup_errors=True) as folder:
+            yield folder
 
     def _secrets(self) -> Mapping[str, Secret]:
         passphrase = self.repository.passphrase

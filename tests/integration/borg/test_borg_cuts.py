@@ -146,3 +146,32 @@ def test_what_a_checkpoint_stored_is_not_stored_again(repository: Repository, bo
     assert again.original_bytes > 20_000_000
     assert again.deduplicated_bytes < 10_000_000, "only what lies behind the last checkpoint"
     assert [archive.name for archive in borg.archives()] == ["again"]
+
+
+BORG_THAT_IS_CUT = """#!/bin/sh
+touch "$TMPDIR/left by a test of its own"
+echo "$TMPDIR" >> {told}
+kill -INT {pid}
+exec sleep 60
+"""
+
+
+def test_what_a_cut_borg_leaves_of_its_temporary_files_goes_with_it(
+    borg: Borg, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """borg tests itself at each start, with files in the folder for temporary ones."""
+    script, told = tmp_path / "bin/borg", tmp_path / "told"
+    script.parent.mkdir()
+    script.write_text(BORG_THAT_IS_CUT.format(told=told, pid=os.getpid()))
+    script.chmod(0o755)
+    killed_last_week = repository.base / "run-killed"
+    killed_last_week.mkdir()
+    os.utime(killed_last_week, (0, 0))
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    with pytest.raises(KeyboardInterrupt):
+        borg.archives()
+    with pytest.raises(KeyboardInterrupt):
+        next(borg.items("archive"))
+    rooms = told.read_text().splitlines()
+    assert [Path(room).parent for room in rooms] == [repository.base] * 2
+    assert not list(repository.base.glob("run-*"))
