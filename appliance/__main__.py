@@ -1,5 +1,10 @@
-"""`python3 -m appliance` is the command `appliance`."""
+"""`python3 -m appliance` is the command `appliance`.
 
-from appliance.cli.main import main
+Ctrl-C has to wait until the command can answer it with a sentence: half a second of imports would die of it instead.
+"""
 
-main()
+from importlib import import_module
+
+signals = import_module("_signal")  # signal itself takes a while to load
+signals.pthread_sigmask(signals.SIG_BLOCK, (signals.SIGINT,))
+import_module("appliance.cli.main").main()

@@ -23,6 +23,7 @@ from pathlib import Path
 import click
 
 from appliance import __version__
+from appliance.cli.options import STATE_VARIABLE
 from appliance.clock import utc_text
 from appliance.errors import INTERRUPTED, OK, ApplianceError, Forbidden, NoSpace, UsageError
 
@@ -58,7 +59,7 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
         case EOFError():
             return "an answer was expected on standard input, which has ended.", UsageError.exit_code
         case KeyboardInterrupt() | click.Abort():
-            again = shlex.join(["appliance", *argv])
+            again = shlex.join(["appliance", *_state(argv), *argv])
             return f"interrupted. What was acknowledged is kept. To go on, type: {again}", INTERRUPTED
         case PermissionError(filename=name):
             return f"{name}: permission denied to this account.", Forbidden.exit_code
@@ -67,6 +68,13 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
         case _:
             path = _write_crash(error, argv)
             return f"a bug of ours stopped this command; please send {path} to whoever maintains it.", CRASHED
+
+
+def _state(argv: Sequence[str]) -> tuple[str, ...]:
+    """The state folder that the environment named: another terminal may name another, or none."""
+    named = any(word.split("=")[0] == "--state" for word in argv)
+    state = os.environ.get(STATE_VARIABLE)
+    return ("--state", state) if state and not named else ()
 
 
 def _usage(error: click.ClickException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -15,7 +16,7 @@ from appliance.cli.commands import COMMANDS, COMPLETION_VARIABLE, PROGRAM
 from appliance.cli.failure import report
 from appliance.cli.group import LazyGroup
 from appliance.cli.options import common_options
-from appliance.errors import OK
+from appliance.errors import INTERRUPTED, OK
 
 EXIT_CODES = {
     0: "done",
@@ -55,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if code == INTERRUPTED:
+        # Python would still die of the signal where that fell into an exec of its own, as dataclasses are made by.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
@@ -63,6 +68,8 @@ def run(argv: Sequence[str]) -> int:
     if instruction := os.environ.get(COMPLETION_VARIABLE):
         sys.exit(shell_complete(root, {}, PROGRAM, COMPLETION_VARIABLE, instruction))
     try:
+        # Held back while this program was loaded, and while root became another account.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
         with root.make_context(PROGRAM, list(argv), color=_color()) as context:
             code = root.invoke(context)
             sys.stdout.flush()

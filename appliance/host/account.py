@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ def step_down_to_owner(folder: Path) -> None:
         return
     account = _account(owner, folder)
     argv = (sys.executable, *sys.orig_argv[1:])
+    # setpriv would die of a Ctrl-C; this program, started again, answers it (`cli/main.py: run`).
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     os.execvpe("setpriv", setpriv(account, argv), environment(account, os.environ))
 
 

@@ -12,6 +12,7 @@ import pytest
 from appliance import errors
 from appliance.cli import failure
 from appliance.cli.failure import CRASHED, OUTPUT_CLOSED, report
+from appliance.cli.options import STATE_VARIABLE
 
 ROOT = Path(__file__).parents[3]
 
@@ -35,6 +36,7 @@ CASES = [
 def _crashes_go_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.delenv(failure.DEBUG_VARIABLE, raising=False)
+    monkeypatch.delenv(STATE_VARIABLE, raising=False)
 
 
 @pytest.mark.parametrize(("error", "code", "sentence"), CASES, ids=lambda case: type(case).__name__)
@@ -51,6 +53,22 @@ def test_each_error_is_one_line_with_its_code(
 def test_an_interruption_says_what_to_type_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     report(KeyboardInterrupt(), ["restore", "file", "budget 2026.ods"])
     assert capsys.readouterr().err.endswith("To go on, type: appliance restore file 'budget 2026.ods'\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["backup", "run", "docs-a"], "appliance --state /srv/a backup run docs-a"),
+        (["--state", "/srv/b", "backup", "run", "docs-a"], "appliance --state /srv/b backup run docs-a"),
+        (["backup", "run", "docs-a", "--state=/srv/b"], "appliance backup run docs-a --state=/srv/b"),
+    ],
+)
+def test_an_interruption_names_the_node_that_the_environment_named(
+    argv: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(STATE_VARIABLE, "/srv/a")
+    report(KeyboardInterrupt(), argv)
+    assert capsys.readouterr().err.endswith(f"To go on, type: {words}\n")
 
 
 def test_a_bug_leaves_a_private_file_and_no_traceback_on_the_screen(
