@@ -29,6 +29,10 @@ from appliance.trust.generation import Entry, parse_list
 
 AUTO, LOCAL, STANDBY, PEER, GENERATION = "auto", "local", "standby", "peer:", "generation:"
 LINKED = "sealed"
+WITH_PAPER = (
+    "Where none of them is left, the paper opens it on a machine in the place of one (docs/how-to/replace-a-node.md), "
+    "or by hand with this disk (docs/recovery-by-hand.md)."
+)
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,8 @@ def check_trusted(node: Node, service: str) -> None:
     trusted = node.bundle.territory.trusted(service)
     if node.name not in trusted:
         raise Refused(
-            f"{service} does not trust {node.name} with its data.", remedy=f"Run this on {' or '.join(trusted)}."
+            f"{service} does not trust {node.name} with its data.",
+            remedy=f"Run this on {' or '.join(trusted)}. {WITH_PAPER}",
         )
 
 

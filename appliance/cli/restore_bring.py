@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,19 @@ def check_place(to: Path | None, in_place: bool) -> None:
     """Raise UsageError unless exactly one place was named."""
     if (to is None) != in_place:
         raise UsageError("a restore goes to a folder or in place.", remedy="Give either --to DIR or --in-place.")
+    if to is not None:
+        _check_folder(to)
+
+
+def _check_folder(to: Path) -> None:
+    """Raise UsageError where no folder can be, before anything is opened: a lack of room would be told, of 64 MiB."""
+    above = next(it for it in (to, *to.absolute().parents) if os.path.lexists(it))
+    if not above.is_dir():
+        raise UsageError(
+            f"{above} is a file, not a folder.", remedy="Name a folder that is empty or does not exist yet."
+        )
+    if os.statvfs(above).f_blocks == 0:
+        raise UsageError(f"nothing can be stored below {above}.", remedy="Name a folder on a disk.")
 
 
 def newest(node: Node, service: str, opened: OpenedSource) -> str:

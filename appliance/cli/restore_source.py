@@ -12,7 +12,7 @@ import click
 from appliance.backup.dwindled import held_by_anybody
 from appliance.backup.fetch import short_name, survey_all
 from appliance.backup.node import Node
-from appliance.backup.openable import AUTO, OpenedSource, open_best
+from appliance.backup.openable import AUTO, WITH_PAPER, OpenedSource, open_best
 from appliance.borg.client import Borg
 from appliance.cli.arguments import NAME_TYPE, command
 from appliance.cli.output import progress, say
@@ -42,6 +42,8 @@ paper_option = click.option(
 
 def open_source(node: Node, service: str, source: str, *, paper: bool) -> OpenedSource:
     opened = open_best(node, service, source, typed_paper if paper else None)
+    if paper and not opened.generation:
+        say(f"Note: the paper is not needed, and was not read: {service} is written on this node.")
     if opened.told:
         say(f"Note: {opened.told}")
     return opened
@@ -98,7 +100,9 @@ def openable(node: Node) -> list[str]:
     territory = node.bundle.territory
     found = [it for _, it in sorted(territory.services.items()) if node.name in territory.trusted(it.name)]
     if not found:
-        raise NotFound(f"no service trusts {node.name} with its data.", remedy="Restore on the origin or a standby.")
+        raise NotFound(
+            f"no service trusts {node.name} with its data.", remedy=f"Restore on the origin or a standby. {WITH_PAPER}"
+        )
     return [it.name for it in found if not is_implicit(it)] or [it.name for it in found]
 
 

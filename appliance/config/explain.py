@@ -61,6 +61,7 @@ def path_text(path: Path) -> str:
 
 def unknown(value: str, known: Collection[str]) -> str:
     """`unknown "fibre2"; known: fibre, 4g`; of many known ones, the closest or the first few."""
+    known = tuple(dict.fromkeys(known))  # a name given twice is another mistake
     said = f'unknown "{value}"'
     if not known:
         return f"{said}; none is described in this file."
@@ -69,7 +70,7 @@ def unknown(value: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(value, known, n=1)
     if close:
         return f'{said}; did you mean "{close[0]}"?'
-    return f"{said}; known: {', '.join(list(known)[:LISTED_MAX])} and {len(known) - LISTED_MAX} more"
+    return f"{said}; known: {', '.join(known[:LISTED_MAX])} and {len(known) - LISTED_MAX} more"
 
 
 def _shown(name: str, problem: Problem) -> str:

@@ -32,6 +32,8 @@ def load(place: Path) -> Territory:
 
 def read_raw(file: Path) -> bytes:
     """The content of `file`, at most one byte more than a territory may have; raise NotFound or Forbidden."""
+    if file.exists() and not file.is_file():  # a pipe would be waited for, for ever
+        raise NotFound("this is no file.", where=str(file), remedy=f"Name a folder with a {FILE_NAME}.")
     try:
         with open(file, "rb") as stream:
             return stream.read(BYTES_MAX + 1)

@@ -78,9 +78,10 @@ def _read_identity(layout: NodeLayout) -> Identity:
         fields = json.loads(layout.identity.read_bytes())
         return Identity(fields["node"], fields["territory_key"])
     except FileNotFoundError as error:
-        raise NotFound(
-            "this is not a node's folder.", where=str(layout.root), remedy="Run `appliance node init`."
-        ) from error
+        there = layout.root.is_dir()
+        what = "this is not a node's folder." if there else "there is no such folder."
+        remedy = "Look at the path after --state, or make a node there: `appliance node init`."
+        raise NotFound(what, where=str(layout.root), remedy=remedy) from error
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError("node.json is damaged.", where=str(layout.identity)) from error
 

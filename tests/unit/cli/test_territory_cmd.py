@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,18 @@ def test_what_is_no_plan_is_refused(capsys: pytest.CaptureFixture[str], tmp_path
     code, _, err = run(capsys, "plan", DEMO, "--from", old)
     assert code == 2
     assert "this is not a plan. Make one with" in err
+
+
+def test_a_pipe_is_no_file_and_is_not_waited_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    code, _, err = run(capsys, "plan", tmp_path / "pipe")
+    assert code == 3
+    assert "pipe: this is no file. Name a folder with a territory.yml." in err
+
+
+def test_a_name_that_was_given_twice_is_listed_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = changed(tmp_path, "{name: commune-b, address", "{name: hermitage, address")
+    _, _, err = run(capsys, "check", file)
+    assert '"hermitage" is already the name of a node at hermitage.' in err
+    file.write_text(file.read_text("utf-8").replace("standbys: [hermitage]", "standbys: [commune-b]"), "utf-8")
+    assert 'unknown "commune-b"; known: hermitage, commune-a, commune-c' in run(capsys, "check", file)[2]
