@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from appliance.agent.machine import is_this_host, see_machine
@@ -273,11 +274,19 @@ def _forks(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
 
 
 def _sizes(node: Node, holding: Holding) -> tuple[Sized, ...]:
-    """Headers are only read, not proven again: each was when it came, and there are hundreds."""
+    """Headers are only read, not proven again: each was when it came, and there are hundreds. The scrub finds what
+    cannot be read."""
     held = [item for item in holding.stored() if item.held]
-    repositories = {epoch: stored_grant(holding, node.bundle, epoch).repository for epoch in {it.epoch for it in held}}
-    same = [it for it in held if repositories[it.epoch] == repositories[held[-1].epoch]]
-    return tuple(size_of_raw(it.name, holding.read(it.name, HEADER)) for it in same)
+    of: dict[int, str] = {}
+    for epoch in {item.epoch for item in held}:
+        with suppress(ApplianceError):
+            of[epoch] = stored_grant(holding, node.bundle, epoch).repository
+    found = []
+    for item in held:
+        if of.get(item.epoch) == of.get(held[-1].epoch):
+            with suppress(ApplianceError):
+                found.append(size_of_raw(item.name, holding.read(item.name, HEADER)))
+    return tuple(found)
 
 
 def _readable(

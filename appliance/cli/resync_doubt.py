@@ -34,7 +34,7 @@ def check_dwindled(node: Node, service: str, chain: Chain, fetched: Header, foun
     goes_on = [_continue(service, number, out) for it, number in reversed(sides) if it.name in held]
     raise Refused(
         f"the newest generation of {service}, {_told(newest)}, has lost most of {_told(before)}: "
-        "somebody may have emptied it in this node's name.",
+        "somebody may have emptied it in its writer's name.",
         remedy=f"Look into each: {' and '.join(looks)}. Then name the one that is right: {' or '.join(goes_on)}.",
     )
 
