@@ -8,9 +8,11 @@ afterwards.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 GRAM = 3
+_NO_NAME = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
 _SPELLED_OUT = str.maketrans({"œ": "oe", "æ": "ae", "’": "'", "ø": "o", "ł": "l"})
 
 
@@ -22,8 +24,8 @@ def normal_form(text: str) -> str:
 
 
 def words_of(term: str) -> tuple[str, ...]:
-    """The words that must all occur, in any order."""
-    return tuple(normal_form(term).split())
+    """The words that must all occur, in any order; whatever somebody typed, what no name can hold parts words."""
+    return tuple(normal_form(_NO_NAME.sub(" ", term)).split())
 
 
 def match_expression(words: tuple[str, ...]) -> str:

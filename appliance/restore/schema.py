@@ -17,6 +17,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from appliance.errors import NotFound
 from appliance.host.files import make_private_folder
 
 FORMAT = 2
@@ -46,6 +47,21 @@ def open_catalogue(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError:
         remove_catalogue(path)
         return _open(path)
+
+
+def read_catalogue(path: Path) -> sqlite3.Connection:
+    """The catalogue at `path`, for questions only; raise NotFound while there is none that can be read."""
+    connection = None
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=60)
+        connection.execute("PRAGMA query_only = ON")
+        if connection.execute("PRAGMA user_version").fetchone()[0] == FORMAT:
+            return connection
+    except sqlite3.DatabaseError:
+        pass
+    if connection:
+        connection.close()
+    raise NotFound("the names of what is saved are not read yet.", remedy="The agent reads them; try again later.")
 
 
 def remove_catalogue(path: Path) -> None:

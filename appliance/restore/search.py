@@ -6,14 +6,17 @@ import os
 import sqlite3
 from typing import Any
 
-from appliance.borg.errors import PathMissing
+from appliance.errors import UsageError
 from appliance.restore.catalogue import MICROSECONDS
 from appliance.restore.contents import Contents
 from appliance.restore.model import Found, Version
 from appliance.restore.names import match_expression, words_of
 from appliance.restore.schema import OPEN
+from appliance.restore.scope import Folders, condition, missing
 
 LIMIT = 50
+TERM_LENGTH_MAX = 200
+"""No name is longer than 255 bytes, and a question of ten thousand letters is no question."""
 
 # The newest version of a path, its number of versions, and the newest kept archive that has it.
 _FOUND = f"""
@@ -30,17 +33,19 @@ ORDER BY {{order}} LIMIT :limit
 
 
 def search(
-    connection: sqlite3.Connection, term: str, *, limit: int = LIMIT, folder: str | None = None
+    connection: sqlite3.Connection, term: str, *, limit: int = LIMIT, folders: Folders = None
 ) -> tuple[Found, ...]:
     """The paths that contain every word of `term`, accents and case left aside, those that appeared last first.
 
-    Only paths under `folder` are looked at and counted, so that nothing outside a person's right shows, not even in a
-    number. An empty term finds nothing.
+    Only paths below one of `folders` (None: all) are looked at and counted, so that nothing outside a person's right
+    shows, not even in a number. An empty term finds nothing; raise UsageError for one that is too long.
     """
+    if len(term) > TERM_LENGTH_MAX:
+        raise UsageError(f"a search is at most {TERM_LENGTH_MAX} letters long.", remedy="Give a part of the name.")
     words = words_of(term)
     if not words:
         return ()
-    conditions, values = _below(folder)
+    conditions, values = _below(folders)
     for number, word in enumerate(words):
         conditions.append(f"instr(path.norm, :word{number})")
         values[f"word{number}"] = word
@@ -55,10 +60,10 @@ def search(
 
 
 def deleted(
-    connection: sqlite3.Connection, *, since_seconds: float = 0.0, limit: int = LIMIT, folder: str | None = None
+    connection: sqlite3.Connection, *, since_seconds: float = 0.0, limit: int = LIMIT, folders: Folders = None
 ) -> tuple[Found, ...]:
     """The paths that the newest archive has no more, latest first, seen last at `since_seconds` or later."""
-    conditions, values = _below(folder)
+    conditions, values = _below(folders)
     conditions += [
         f"ver.last < {OPEN}",
         "ver.last < (SELECT max(number) FROM archive WHERE kept)",
@@ -82,7 +87,7 @@ def versions(connection: sqlite3.Connection, path: str) -> tuple[Version, ...]:
         (os.fsencode(path),),
     ).fetchall()
     if not rows:
-        raise PathMissing(f'no version of "{path}" is known.', remedy="Look for a part of its name.")
+        raise missing(path)
     return tuple(
         Version(path, kind, size, mtime / MICROSECONDS, archive, first_seen, last_seen, bool(current))
         for kind, size, mtime, archive, first_seen, last_seen, current in rows
@@ -108,31 +113,29 @@ def contents_of(connection: sqlite3.Connection, archive: str, path: str) -> Cont
     number, hardlinks, kind, size = row
     if kind != "folder":
         return Contents(1, size if kind == "file" else 0)
-    return None if hardlinks else _folder_contents(connection, number, path)
+    return None if hardlinks else folder_contents(connection, number, path)
 
 
-def _folder_contents(connection: sqlite3.Connection, number: int, folder: str) -> Contents:
-    conditions, values = _below(folder)
+def folder_contents(connection: sqlite3.Connection, number: int, folder: str) -> Contents:
+    """The folder with all below it, as the archive of that number in the catalogue has it."""
+    below, values = condition((folder,))
     entries, size = connection.execute(
         f"SELECT count(*), coalesce(sum(iif(kind = 'file', size, 0)), 0) FROM path JOIN ver ON ver.path_id = path.id"
-        f" WHERE {' AND '.join(conditions)} AND :number BETWEEN first AND last",
+        f" WHERE {below} AND :number BETWEEN first AND last",
         {**values, "number": number},
     ).fetchone()
     return Contents(1 + entries, size)
 
 
-def _below(folder: str | None) -> tuple[list[str], dict[str, Any]]:
-    """All paths below a folder lie between "folder/" and "folder0": 0 is the next byte after /."""
-    if folder is None or folder in ("", "."):
-        return [], {}
-    bounds = {"from": os.fsencode(folder.strip("/")) + b"/", "below": os.fsencode(folder.strip("/")) + b"0"}
-    return ["path.path >= :from AND path.path < :below"], bounds
+def _below(folders: Folders) -> tuple[list[str], dict[str, Any]]:
+    below, values = condition(folders)
+    return [below], values
 
 
 def _found(
     connection: sqlite3.Connection, source: str, conditions: list[str], order: str, values: dict[str, Any]
 ) -> tuple[Found, ...]:
-    query = _FOUND.format(source=source, condition=" AND ".join(conditions) or "1", order=order)
+    query = _FOUND.format(source=source, condition=" AND ".join(conditions), order=order)
     return tuple(
         Found(os.fsdecode(path), kind, size, mtime / MICROSECONDS, count, seen, bool(gone))
         for path, kind, size, mtime, count, seen, gone in connection.execute(query, values)

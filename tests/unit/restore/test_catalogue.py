@@ -90,9 +90,9 @@ def test_nothing_outside_the_folder_is_found_or_counted(
     repository.add({"rh/paie.ods": 1, "rh0/paie.ods": 1, "rh/sub/paie.ods": 1, "rhx": 1})
     repository.add({"x": 1})
     catch_up(catalogue, repository)
-    assert set(paths(search(catalogue, "paie", folder="rh"))) == {"rh/paie.ods", "rh/sub/paie.ods"}
-    assert set(paths(deleted(catalogue, folder="/rh/"))) == {"rh/paie.ods", "rh/sub/paie.ods"}
-    assert search(catalogue, "paie", folder="x") == ()
+    assert set(paths(search(catalogue, "paie", folders=["rh"]))) == {"rh/paie.ods", "rh/sub/paie.ods"}
+    assert set(paths(deleted(catalogue, folders=["/rh/"]))) == {"rh/paie.ods", "rh/sub/paie.ods"}
+    assert search(catalogue, "paie", folders=["x"]) == ()
 
 
 def test_deleted_files_come_latest_first(repository: MemoryRepository, catalogue: sqlite3.Connection) -> None:
