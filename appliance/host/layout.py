@@ -16,6 +16,7 @@ STATE/
     opened/                 the newest holding laid out as a repository, for reading (standby)
     catalogue.db            every name in every version
     restores/               restore jobs, what they replaced, undo
+    orders/                 what people asked for in the portal, and results to download
     proof/                  the holding once more, for verification and drills alone; proofs.json says how they went
   accounts/                 on a host /srv/accounts, root's: who works here, hashes of their passwords, what Samba gets
   acts/                     signed acts of operators in force here
@@ -86,6 +87,10 @@ class ServiceLayout:
     @property
     def restores(self) -> Path:
         return self.root / "restores"
+
+    @property
+    def orders(self) -> Path:
+        return self.root / "orders"
 
     @property
     def lock(self) -> Path:

@@ -50,6 +50,8 @@ class Job:
     ended_age_seconds: int | None = None
     root: bool = True
     """Whether the archive may have an entry for "." itself, which is finished last."""
+    renamed: tuple[tuple[str, str], ...] = ()
+    """(path in the archive, where it is put instead): what comes back beside what stands there now."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,14 @@ def load(folder: JobFolder) -> Job:
         data = json.loads(folder.file.read_bytes())
         if data.pop("format") != FORMAT:
             raise ValueError("unknown format")
-        return Job(**{**data, "paths": tuple(data["paths"]), "target": Path(data["target"]), "warnings": _pairs(data)})
+        pairs = {key: _pairs(data.get(key, [])) for key in ("warnings", "renamed")}
+        return Job(**{**data, "paths": tuple(data["paths"]), "target": Path(data["target"]), **pairs})
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"this restore cannot be read: {error}.", where=str(folder.file)) from error
 
 
-def _pairs(data: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((str(path), str(reason)) for path, reason in data["warnings"])
+def _pairs(data: list[Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(one), str(other)) for one, other in data)
 
 
 def load_changes(folder: JobFolder) -> dict[str, Change]:

@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from appliance.host.files import fsync_folder, locked, make_private_folder, writ
 from appliance.restore import links
 from appliance.restore.contents import Contents, examine, through_symlink
 from appliance.restore.job import Job, JobFolder, folder_of, load, load_changes, save, save_changes
-from appliance.restore.place import Change, TargetChanged, keep_all, named_errors, place_all, survey
+from appliance.restore.place import Change, TargetChanged, keep_all, named_errors, place_all, relocate, survey
 from appliance.units import DAY, MIB, format_bytes
 
 SPARE_BYTES = 64 * MIB
@@ -45,6 +45,7 @@ def plan(
     into: Path | None = None,
     in_place: Path | None = None,
     contents: Contents | None = None,
+    renamed: Mapping[str, str] | None = None,
 ) -> Job:
     """Prepare the restore of `paths` (none: everything) of `archive` and keep it as a job, without restoring yet.
 
@@ -54,16 +55,18 @@ def plan(
     their folder, UsageError for a target that cannot be one.
 
     `contents` is what a catalogue vouches for `paths` to be (`search.contents_of`); the archive is then not listed.
+    `renamed` puts paths elsewhere in place than where they were.
     """
     _check_target(into, in_place)
     paths = _normal(paths)
     contents = contents or contents_of(borg, archive, paths)
     folder = _new_folder(restores, now)
     target = in_place or into or folder.files
-    _check_room(folder.root if in_place else target, contents.size)
+    check_room(folder.root if in_place else target, contents.size)
     if in_place is not None and not _on_one_disk(in_place, folder.root):
-        _check_room(in_place, contents.size)
-    return save(folder, _job(folder, archive, paths, target, in_place is not None, contents, now))
+        check_room(in_place, contents.size)
+    job = _job(folder, archive, paths, target, in_place is not None, contents, now)
+    return save(folder, dataclasses.replace(job, renamed=tuple((renamed or {}).items())))
 
 
 def contents_of(borg: Borg, archive: str, paths: Sequence[str]) -> Contents:
@@ -141,10 +144,12 @@ def _extract(folder: JobFolder, job: Job, borg: Borg) -> Job:
 
 def _keep(folder: JobFolder, job: Job) -> Job:
     if not folder.links.exists():  # the stage is whole until the first file is placed
+        for path, place in job.renamed:
+            relocate(folder.files, path, place)
         write_atomic(folder.links, links.to_json(links.groups_of(folder.files)), mode=0o600)
     changes = _merged(load_changes(folder), survey(folder.files, job.target))
     if not _on_one_disk(job.target, folder.root):
-        _check_room(
+        check_room(
             folder.root, sum(_size(job.target / path) for path, change in changes.items() if change == "replace")
         )
     save_changes(folder, changes)
@@ -237,7 +242,7 @@ def _job(
     )
 
 
-def _check_room(folder: Path, needed: int) -> None:
+def check_room(folder: Path, needed: int) -> None:
     while not folder.exists():
         folder = folder.parent
     disk = os.statvfs(folder)

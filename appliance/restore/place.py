@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -61,6 +62,17 @@ def place_all(stage: Path, live: Path, kept: Path, changes: Mapping[str, Change]
     """
     with open_folder(stage) as new, open_folder(live, follow=True) as old:
         _place(new, old, "", live, kept, changes)
+
+
+def relocate(stage: Path, path: str, place: str) -> None:
+    """Move `path` of the stage, which is ours alone, to `place`, where nothing is; by a name of ours, for a folder may
+    move into itself. Cut anywhere, the next call ends it."""
+    aside = stage / f"{OUR_MARK}-{hashlib.sha256(os.fsencode(path)).hexdigest()}"
+    if not os.path.lexists(aside) and not os.path.lexists(stage / place):
+        os.rename(stage / path, aside)
+    if os.path.lexists(aside):
+        (stage / place).parent.mkdir(parents=True, exist_ok=True)
+        os.rename(aside, stage / place)
 
 
 def move_away(live: Path, path: str, kept: Path) -> None:

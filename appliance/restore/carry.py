@@ -1,0 +1,259 @@
+"""Carry an order out, whatever happens to the process meanwhile: the same call goes on where it stopped.
+
+An order becomes a restore job (`restore.jobs`), which has the safety: room counted first, nothing in place touched
+before what it replaces is kept. For a download the job's files become one file or one zip, and then the job is gone.
+Nothing that happens on the way is lost: a failure is a sentence with the order, and the order can be asked again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from appliance.borg.client import Borg
+from appliance.borg.model import Progress
+from appliance.errors import ApplianceError, Forbidden, NotFound, Refused, UsageError
+from appliance.host.files import fsync_folder, locked, make_private_folder
+from appliance.restore.contents import Contents
+from appliance.restore.dated import free_name, french_moment, version_name
+from appliance.restore.job import Job, JobFolder
+from appliance.restore.jobs import check_room, contents_of, plan, run
+from appliance.restore.order import (
+    Order,
+    OrderFolder,
+    Reached,
+    Status,
+    check_order,
+    load_order,
+    load_status,
+    order_folder,
+    save_status,
+    tell,
+)
+from appliance.restore.packing import pack
+from appliance.restore.undo import undo
+
+TELL_EVERY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where orders of one service are carried out. `live`: the folder to which paths in archives are relative.
+
+    `open_borg` gets what to tell progress to; it may fetch from peers first, and raise. `known` says what a catalogue
+    vouches for; None when borg must list the archive. `shares`: the folders of the service; `may_replace`: whether an
+    act in force lets a whole share be replaced.
+    """
+
+    orders: Path
+    restores: Path
+    live: Path
+    shares: Collection[str]
+    may_replace: bool
+    zone: ZoneInfo
+    open_borg: Callable[[Callable[[Progress], None]], Borg]
+    known: Callable[[Order], Contents | None] = lambda order: None
+
+
+def carry_out(ground: Ground, name: str, *, now: float, age_seconds: int) -> Status:
+    """Carry the order out from where it stands and return how it ended; what has ended is left as it is."""
+    folder = order_folder(ground.orders, name)
+    with locked(folder.lock, what=f"the restore {name}"):
+        status = load_status(folder)
+        if status.state not in ("waiting", "running"):
+            return status
+        order = load_order(folder)
+        try:
+            done = _carry(ground, folder, order, status, now, age_seconds)
+        except (ApplianceError, OSError) as error:
+            done = _failed(load_status(folder), error)
+        done = save_status(folder, dataclasses.replace(done, step="", ended_age_seconds=age_seconds))
+        if order.kind == "download" and done.state == "ready":
+            _discard(ground.restores, done.job)
+        return done
+
+
+def ask_again(orders: Path, name: str) -> Status:
+    """Let an order that failed be carried out once more, from where it stopped."""
+    folder = order_folder(orders, name)
+    with locked(folder.lock, what=f"the restore {name}"):
+        status = load_status(folder)
+        if status.state != "failed":
+            raise UsageError("this restore did not fail.", remedy="Look at the list of restores.")
+        return save_status(
+            folder,
+            dataclasses.replace(status, state="waiting", cause="", failure="", remedy="", ended_age_seconds=None),
+        )
+
+
+def undo_order(ground: Ground, name: str) -> Status:
+    """Put back what the order replaced and take away what it brought; raise UsageError for a download."""
+    folder = order_folder(ground.orders, name)
+    with locked(folder.lock, what=f"the restore {name}"):
+        status = load_status(folder)
+        if load_order(folder).kind == "download" or status.state not in ("ready", "undone"):
+            raise UsageError("this restore changed nothing.", remedy="There is nothing to undo.")
+        undo(ground.restores, status.job)
+        return save_status(folder, dataclasses.replace(status, state="undone"))
+
+
+def _carry(ground: Ground, folder: OrderFolder, order: Order, status: Status, now: float, age: int) -> Status:
+    _check(ground, order)
+    status = save_status(folder, dataclasses.replace(status, state="running", step="opening"))
+    teller = _Teller(folder)
+    borg = ground.open_borg(teller.extracting)
+    if not status.job or not JobFolder(ground.restores / status.job).file.exists():
+        job = _planned(ground, order, borg, now)
+        status = dataclasses.replace(status, job=job.id, entries=job.entries, size=job.size)
+    teller.total = status.size
+    status = save_status(folder, dataclasses.replace(status, step="extracting"))
+    job = run(ground.restores, status.job, borg, age_seconds=age)
+    status = dataclasses.replace(status, left_out=job.warnings)
+    if order.kind != "download":
+        first = dict(job.renamed).get(order.paths[0], order.paths[0])
+        return dataclasses.replace(status, state="ready", result=first)
+    status = save_status(folder, dataclasses.replace(status, step="packing"))
+    return _ready(ground, folder, order, status, job, teller, now)
+
+
+def _check(ground: Ground, order: Order) -> None:
+    """Once more, by whoever has the powers: the one who wrote the order may have been somebody else."""
+    check_order(order)
+    if order.share not in {share.strip("/") for share in ground.shares}:
+        raise Forbidden("this is no shared folder of ours.", remedy="Choose again in a shared folder.")
+    if order.kind != "download" and not (ground.live / order.share).is_dir():
+        raise NotFound(
+            "the shared folder is not on this machine.", remedy="Download the files, or ask the maintenance team."
+        )
+    if order.whole_share and not ground.may_replace:
+        raise Refused(
+            "a whole shared folder is only replaced with a signed act of the maintenance team.",
+            remedy="Restore into a new folder, or ask the maintenance team to sign `rewind`.",
+        )
+
+
+def _planned(ground: Ground, order: Order, borg: Borg, now: float) -> Job:
+    contents = ground.known(order) or contents_of(borg, order.archive, order.paths)
+    if order.kind == "download":
+        copies = 1 if _is_one_file(order, contents) else 2  # what comes out, and the zip of it
+        check_room(ground.orders, copies * contents.size)
+        return plan(ground.restores, borg, order.archive, order.paths, now=now, contents=contents)
+    renamed = _renamed(ground, order, now)
+    return plan(
+        ground.restores,
+        borg,
+        order.archive,
+        order.paths,
+        now=now,
+        in_place=ground.live,
+        contents=contents,
+        renamed=renamed,
+    )
+
+
+def _is_one_file(order: Order, contents: Contents) -> bool:
+    return len(order.paths) == 1 and contents.entries == 1
+
+
+def _renamed(ground: Ground, order: Order, now: float) -> dict[str, str]:
+    """Where each path comes to lie, under names that nothing has yet."""
+    moment = french_moment(order.moment_seconds, ground.zone, now)
+    if order.kind == "folder":
+        title = free_name(f"Retrouvé du {moment}", lambda it: os.path.lexists(ground.live / order.share / it))
+        below = f"{order.share}/{title}"
+        return {path: below if path == order.share else f"{below}{path[len(order.share) :]}" for path in order.paths}
+    if order.kind != "beside":
+        return {}
+    renamed: dict[str, str] = {}
+    for path in order.paths:
+        above, _, name = path.rpartition("/")
+        wanted = version_name(name, moment)
+        found = free_name(
+            wanted,
+            lambda it, above=above: os.path.lexists(ground.live / above / it),  # type: ignore[misc]
+        )
+        renamed[path] = f"{above}/{found}"
+    return renamed
+
+
+def _ready(
+    ground: Ground, folder: OrderFolder, order: Order, status: Status, job: Job, teller: _Teller, now: float
+) -> Status:
+    """Make the job's files one file to download."""
+    made = make_private_folder(folder.result)
+    moment = french_moment(order.moment_seconds, ground.zone, now)
+    files = JobFolder(ground.restores / job.id).files
+    above, name = _what(order)
+    if len(order.paths) == 1 and not (files / above / name).is_dir():
+        result = version_name(name, moment)
+        if not (made / result).exists():  # moved there before a cut
+            _check_is_file(files / above / name)
+            os.rename(files / above / name, made / result)
+    else:
+        result = f"{version_name(name, moment)}.zip"
+        status = _zip(files / above, folder, made / result, ground, status, teller)
+    fsync_folder(made)
+    return dataclasses.replace(status, state="ready", result=result, size=(made / result).stat().st_size)
+
+
+def _what(order: Order) -> tuple[str, str]:
+    """The folder that holds all that was asked for, and what one calls it."""
+    if len(order.paths) == 1:
+        above, _, name = order.paths[0].rpartition("/")
+        return above, name
+    return os.path.commonpath([path.rpartition("/")[0] for path in order.paths]), "fichiers"
+
+
+def _check_is_file(source: Path) -> None:
+    if source.is_symlink() or not source.is_file():
+        raise UsageError("a link, a device or a pipe cannot be downloaded.", remedy="Download the folder it is in.")
+
+
+def _zip(source: Path, folder: OrderFolder, target: Path, ground: Ground, status: Status, teller: _Teller) -> Status:
+    aside = folder.root / "packing.zip"
+    packed = pack(source, aside, ground.zone, teller.packing)
+    os.rename(aside, target)
+    left_out = (*status.left_out, *packed.left_out)
+    return dataclasses.replace(status, changed_names=len(packed.changed), left_out=left_out)
+
+
+def _discard(restores: Path, job: str) -> None:
+    """Remove a job whose files went into a result; what is cut here goes with what restores replaced."""
+    folder = JobFolder(restores / job)
+    aside = folder.root.with_name(f".{job}.expired")
+    os.rename(folder.root, aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _failed(status: Status, error: ApplianceError | OSError) -> Status:
+    if isinstance(error, OSError):
+        # What the system says of a file names it, and it may be somebody's; the sentence is shown to people.
+        error = ApplianceError(f"{os.strerror(error.errno or 0)}.", remedy="Ask the maintenance team.")
+    kind = type(error).__name__
+    return dataclasses.replace(status, state="failed", cause=kind, failure=error.what, remedy=error.remedy)
+
+
+@dataclass
+class _Teller:
+    """Tells the page how far it is, twice a second at most."""
+
+    folder: OrderFolder
+    total: int = 0
+    told: float = 0.0
+
+    def extracting(self, seen: Progress) -> None:
+        self._tell(Reached(seen.done_bytes, max(seen.total_bytes, self.total), seen.files))
+
+    def packing(self, size: int, files: int) -> None:
+        self._tell(Reached(size, self.total, files))
+
+    def _tell(self, reached: Reached) -> None:
+        if time.monotonic() - self.told >= TELL_EVERY_SECONDS:
+            tell(self.folder, reached)
+            self.told = time.monotonic()

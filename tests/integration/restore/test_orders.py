@@ -1,0 +1,341 @@
+"""What somebody asks for in the portal is carried out once, whatever is cut; a sentence says when it cannot be."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import stat
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from appliance.borg.client import Borg
+from appliance.borg.model import Progress, Repository
+from appliance.errors import IntegrityError, NotFound, Unreachable, UsageError
+from appliance.restore import carry, jobs
+from appliance.restore.carry import Ground, ask_again, carry_out, undo_order
+from appliance.restore.ended import RESULT_KEPT_SECONDS, expire_orders
+from appliance.restore.order import (
+    Kind,
+    Order,
+    Status,
+    all_orders,
+    load_status,
+    order_folder,
+    place_order,
+    reached,
+    result_of,
+)
+from appliance.restore.undo import KEPT_SECONDS
+from appliance.secret import Secret
+
+NOW = 1_795_600_000.0
+MOMENT = 1_795_417_200.0  # monday, 8 h in Paris
+SHARE = "srv/shares/docs"
+BUDGET = f"{SHARE}/Finances/budget 2026.ods"
+DATED = f"{SHARE}/Finances/budget 2026 (version du 23 novembre 8 h).ods"
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Path:
+    """Monday is saved; on Tuesday the budget is another and a folder is gone."""
+    root = tmp_path / "live"
+    for path, text in (
+        ("Finances/budget 2026.ods", "monday's budget"),
+        ("Finances/factures/a:b.pdf", "an invoice"),
+        ("Finances/factures/facture\udce9.pdf", "another"),
+        ("Conseil/ordre du jour.odt", "the agenda"),
+    ):
+        (root / SHARE / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / SHARE / path).write_text(text)
+    os.symlink("/etc/passwd", root / SHARE / "Finances/lien")
+    os.mkfifo(root / SHARE / "Finances/tube")
+    return root
+
+
+@pytest.fixture
+def borg(tmp_path: Path, live: Path) -> Borg:
+    made = Borg(Repository(tmp_path / "state/repository", tmp_path / "state/borg", Secret(b"phrase")))
+    made.init()
+    made.create("monday", [SHARE], cwd=live, timestamp="2026-11-23T07:00:00Z")
+    (live / BUDGET).write_text("a wrong budget")
+    subprocess.run(("rm", "-r", str(live / SHARE / "Conseil")), check=True)
+    return made
+
+
+@pytest.fixture
+def ground(tmp_path: Path, live: Path, borg: Borg) -> Ground:
+    state = tmp_path / "state"
+    return Ground(
+        orders=state / "orders",
+        restores=state / "restores",
+        live=live,
+        shares=(f"/{SHARE}",),
+        may_replace=False,
+        zone=ZoneInfo("Europe/Paris"),
+        open_borg=lambda on_progress: Borg(borg.repository, on_progress),
+    )
+
+
+def order(ground: Ground, kind: Kind, *paths: str) -> Order:
+    return place_order(
+        ground.orders,
+        person="marie",
+        service="docs",
+        kind=kind,
+        archive="monday",
+        moment_seconds=MOMENT,
+        paths=paths,
+        share=SHARE,
+        now=NOW,
+    )
+
+
+def carried(ground: Ground, asked: Order, age: int = 0) -> Status:
+    return carry_out(ground, asked.id, now=NOW, age_seconds=age)
+
+
+def test_one_file_is_downloaded_as_it_is(ground: Ground) -> None:
+    asked = order(ground, "download", BUDGET)
+    assert [(it.person, status.state) for it, status in all_orders(ground.orders)] == [("marie", "waiting")]
+    with pytest.raises(NotFound, match="nothing to download"):
+        result_of(ground.orders, asked.id)
+    done = carried(ground, asked)
+    assert (done.state, done.result) == ("ready", "budget 2026 (version du 23 novembre 8 h).ods")
+    assert result_of(ground.orders, asked.id).read_text() == "monday's budget"
+    assert done.size == len("monday's budget")
+    assert list(ground.restores.glob("*")) == [], "the job is not kept beside its result"
+    assert carried(ground, asked) == done
+
+
+def test_a_folder_is_downloaded_as_a_zip_without_what_no_pc_opens(ground: Ground) -> None:
+    asked = order(ground, "download", f"{SHARE}/Finances")
+    done = carried(ground, asked)
+    assert done.result == "Finances (version du 23 novembre 8 h).zip"
+    with zipfile.ZipFile(result_of(ground.orders, asked.id)) as made:
+        names = {it for it in made.namelist() if not it.endswith("/")}
+    expected = {"budget 2026.ods", "factures/a_b.pdf", "factures/factureé.pdf"}
+    assert {it for it in names if it.startswith("Finances/")} == {f"Finances/{it}" for it in expected}
+    assert {kind for _, kind in done.left_out} >= {"lien", "tube"}
+    assert done.changed_names == 2
+    several = carried(ground, order(ground, "download", BUDGET, f"{SHARE}/Conseil/ordre du jour.odt"))
+    assert several.result == "fichiers (version du 23 novembre 8 h).zip"
+
+
+def test_a_copy_comes_to_lie_beside_the_original_and_is_taken_away_again(ground: Ground, live: Path) -> None:
+    first, second = (order(ground, "beside", BUDGET) for _ in range(2))
+    assert carried(ground, first).result == DATED
+    assert carried(ground, second).result == DATED.replace(".ods", " 2.ods")
+    assert (live / BUDGET).read_text() == "a wrong budget"
+    assert (live / DATED).read_text() == "monday's budget"
+    assert undo_order(ground, first.id).state == "undone"
+    assert not (live / DATED).exists()
+    assert (live / BUDGET).read_text() == "a wrong budget"
+
+
+def test_a_folder_beside_which_its_own_name_stands_is_whole(ground: Ground, live: Path) -> None:
+    done = carried(ground, order(ground, "beside", f"{SHARE}/Finances"))
+    assert done.result == f"{SHARE}/Finances (version du 23 novembre 8 h)"
+    assert (live / done.result / "factures/facture\udce9.pdf").read_text() == "another"
+    assert (live / BUDGET).read_text() == "a wrong budget"
+
+
+def test_in_place_the_present_file_is_kept_and_undo_brings_it_back(ground: Ground, live: Path) -> None:
+    asked = order(ground, "in-place", BUDGET)
+    assert carried(ground, asked).result == BUDGET
+    assert (live / BUDGET).read_text() == "monday's budget"
+    assert undo_order(ground, asked.id) == undo_order(ground, asked.id)
+    assert (live / BUDGET).read_text() == "a wrong budget"
+
+
+def test_after_an_attack_everything_comes_into_a_new_folder_of_the_share(ground: Ground, live: Path) -> None:
+    done = carried(ground, order(ground, "folder", SHARE))
+    assert done.result == f"{SHARE}/Retrouvé du 23 novembre 8 h"
+    assert (live / done.result / "Finances/budget 2026.ods").read_text() == "monday's budget"
+    assert (live / BUDGET).read_text() == "a wrong budget"
+    some = carried(ground, order(ground, "folder", BUDGET, f"{SHARE}/Conseil"))
+    assert some.result == f"{SHARE}/Retrouvé du 23 novembre 8 h 2/Finances/budget 2026.ods"
+    assert (live / some.result).parents[1].joinpath("Conseil/ordre du jour.odt").read_text() == "the agenda"
+
+
+def test_a_whole_share_is_replaced_with_a_signed_act_only(ground: Ground, live: Path) -> None:
+    asked = order(ground, "in-place", SHARE)
+    refused = carried(ground, asked)
+    assert (refused.state, refused.cause) == ("failed", "Refused")
+    assert (live / BUDGET).read_text() == "a wrong budget"
+    assert ask_again(ground.orders, asked.id).state == "waiting"
+    signed = dataclasses.replace(ground, may_replace=True)
+    assert carried(signed, asked).state == "ready"
+    assert (live / BUDGET).read_text() == "monday's budget"
+    assert (live / SHARE / "Conseil/ordre du jour.odt").exists()
+
+
+@pytest.mark.parametrize("path", [f"{SHARE}/Finances/lien", f"{SHARE}/Finances/tube"])
+def test_a_link_or_a_pipe_is_no_download_and_is_put_beside_as_what_it_is(ground: Ground, live: Path, path: str) -> None:
+    failed = carried(ground, order(ground, "download", path))
+    assert (failed.state, failed.cause) == ("failed", "UsageError")
+    assert "a link, a device or a pipe" in failed.failure
+    beside = carried(ground, order(ground, "beside", path))
+    kind = stat.S_IFMT(os.lstat(live / path).st_mode)
+    assert stat.S_IFMT(os.lstat(live / beside.result).st_mode) == kind
+
+
+BAD_ORDERS: list[tuple[Kind, tuple[str, ...]]] = [
+    ("download", ()),
+    ("download", ("etc/passwd",)),
+    ("download", (f"{SHARE}/../rh/paie.ods",)),
+    ("download", (f"/{SHARE}/a",)),
+    ("download", (f"{SHARE}2/a",)),
+    ("download", (BUDGET, "")),
+    ("download", (BUDGET,) * 20_001),
+    ("beside", (SHARE,)),
+]
+
+
+@pytest.mark.parametrize(("kind", "paths"), BAD_ORDERS)
+def test_what_lies_elsewhere_is_never_ordered(ground: Ground, kind: Kind, paths: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError):
+        order(ground, kind, *paths)
+    assert list(all_orders(ground.orders)) == []
+
+
+FORGED = [{"paths": ["etc/shadow"], "share": "etc"}, {"paths": [f"{SHARE}/../../x"]}, {"share": ""}]
+
+
+@pytest.mark.parametrize("change", FORGED)
+def test_who_carries_out_trusts_no_order(ground: Ground, change: dict[str, Any]) -> None:
+    asked = order(ground, "download", BUDGET)
+    file = order_folder(ground.orders, asked.id).file
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    assert carried(ground, asked).cause in ("Forbidden", "UsageError")
+    assert not (ground.orders / asked.id / "result").exists()
+
+
+@pytest.mark.parametrize("raw", ["", "[]", '{"format": 2}', '{"format": 1, "paths": 7}'])
+def test_an_order_that_cannot_be_read_is_a_sentence(ground: Ground, raw: str) -> None:
+    asked = order(ground, "download", BUDGET)
+    order_folder(ground.orders, asked.id).file.write_text(raw)
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        carried(ground, asked)
+
+
+@pytest.mark.parametrize("name", ["", "..", "x", "../restores", "0" * 31, "0" * 32, "A" * 32])
+def test_a_forged_name_is_no_order(ground: Ground, name: str) -> None:
+    for ask in (lambda: carry_out(ground, name, now=NOW, age_seconds=0), lambda: result_of(ground.orders, name)):
+        with pytest.raises(NotFound, match="does not exist"):
+            ask()
+
+
+def test_a_peer_that_stalls_is_told_and_the_order_goes_on_later(ground: Ground) -> None:
+    def stalled(on_progress: Callable[[Progress], None]) -> Borg:
+        raise Unreachable("commune-b did not answer for 60 s.", remedy="Try again later.")
+
+    asked = order(ground, "download", BUDGET)
+    failed = carried(dataclasses.replace(ground, open_borg=stalled), asked)
+    assert (failed.cause, failed.failure, failed.remedy) == (
+        "Unreachable",
+        "commune-b did not answer for 60 s.",
+        "Try again later.",
+    )
+    with pytest.raises(UsageError, match="changed nothing"):
+        undo_order(ground, asked.id)
+    ask_again(ground.orders, asked.id)
+    assert carried(ground, asked).state == "ready"
+    with pytest.raises(UsageError, match="did not fail"):
+        ask_again(ground.orders, asked.id)
+
+
+def test_without_room_it_is_said_before_anything_is_written(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "SPARE_BYTES", 2**60)
+    failed = carried(ground, order(ground, "download", f"{SHARE}/Finances"))
+    assert failed.cause == "NoSpace"
+    assert "more must be free" in failed.failure
+    assert not list(ground.restores.glob("*/files"))
+
+
+def test_where_the_share_is_not_nothing_is_put_in_place(ground: Ground, tmp_path: Path) -> None:
+    standby = dataclasses.replace(ground, live=tmp_path / "standby")
+    failed = carried(standby, order(ground, "in-place", BUDGET))
+    assert (failed.cause, failed.failure) == ("NotFound", "the shared folder is not on this machine.")
+    assert carried(standby, order(ground, "download", BUDGET)).state == "ready"
+
+
+CUTS = ["tell", "plan", "run", "pack", "fsync_folder", "_discard"]
+
+
+@pytest.mark.parametrize("where", CUTS)
+@pytest.mark.parametrize("kind", ["download", "beside"])
+def test_a_killed_process_loses_nothing_and_the_next_goes_on(
+    ground: Ground, live: Path, monkeypatch: pytest.MonkeyPatch, where: str, kind: Kind
+) -> None:
+    asked = order(ground, kind, f"{SHARE}/Finances")
+    real: Any = getattr(carry, where)
+
+    def cut(*words: Any, **names: Any) -> Any:
+        real(*words, **names)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(carry, where, cut)
+    try:
+        carried(ground, asked)
+    except KeyboardInterrupt:
+        assert load_status(order_folder(ground.orders, asked.id)).state in ("running", "ready")
+    monkeypatch.undo()
+    done = carried(ground, asked)
+    assert done.state == "ready"
+    if kind == "download":
+        with zipfile.ZipFile(result_of(ground.orders, asked.id)) as made:
+            assert made.testzip() is None
+    else:
+        assert (live / done.result / "budget 2026.ods").read_text() == "monday's budget"
+        assert [it.name for it in (live / SHARE).iterdir()].count(Path(done.result).name) == 1
+
+
+def test_killed_for_real_it_is_running_for_nobody_and_goes_on(ground: Ground, tmp_path: Path) -> None:
+    asked = order(ground, "download", f"{SHARE}/Finances")
+    program = (
+        "import os, signal, sys; from pathlib import Path; from appliance.host.files import locked\n"
+        "from appliance.restore.order import *\n"
+        "folder = order_folder(Path(sys.argv[1]), sys.argv[2])\n"
+        "with locked(folder.lock, what='it'):\n"
+        "    save_status(folder, Status(state='running', step='extracting'))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    root = Path(__file__).parents[3]
+    words = (sys.executable, "-c", program, str(ground.orders), asked.id)
+    assert subprocess.run(words, cwd=root, check=False).returncode == -9
+    assert carried(ground, asked).state == "ready"
+
+
+def test_progress_is_told_in_bytes_and_files(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carry, "TELL_EVERY_SECONDS", 0.0)
+    asked = order(ground, "download", f"{SHARE}/Finances")
+    done = carried(ground, asked)
+    seen = reached(order_folder(ground.orders, asked.id))
+    assert seen.done_bytes == seen.total_bytes == len("monday's budgetan invoiceanother")
+    assert seen.files == 2
+    assert done.entries == 7
+    (ground.orders / asked.id / "progress").write_text("cut")
+    assert reached(order_folder(ground.orders, asked.id)).done_bytes == 0
+
+
+def test_a_result_is_kept_for_7_days_and_its_order_for_30(ground: Ground, live: Path) -> None:
+    asked, beside = order(ground, "download", BUDGET), order(ground, "beside", BUDGET)
+    carried(ground, asked, age=1000)
+    carried(ground, beside, age=1000)
+    waiting = order(ground, "download", BUDGET)
+    assert expire_orders(ground.orders, age_seconds=1000 + RESULT_KEPT_SECONDS - 1) == 0
+    assert expire_orders(ground.orders, age_seconds=1000 + RESULT_KEPT_SECONDS) == 1
+    with pytest.raises(NotFound, match="nothing to download"):
+        result_of(ground.orders, asked.id)
+    assert {status.state for _, status in all_orders(ground.orders)} == {"expired", "ready", "waiting"}
+    assert expire_orders(ground.orders, age_seconds=int(1000 + KEPT_SECONDS)) == 2
+    assert [it.id for it, _ in all_orders(ground.orders)] == [waiting.id]
+    assert (live / DATED).exists()
