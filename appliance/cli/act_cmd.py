@@ -162,6 +162,8 @@ def _check_names(bundle: Bundle, what: str, subject: str, service: str) -> None:
         raise NotFound(f'"{subject}" is no node and no service of {bundle.territory.name}.', remedy=known)
     if what == "continue" and subject not in services:
         raise NotFound("only a service continues.", remedy=f"Services: {', '.join(services)}.")
+    if what == "rewind" and subject not in services:
+        raise NotFound("only a service is brought back as it was.", remedy=f"Services: {', '.join(services)}.")
     if what == "quarantine" and subject not in nodes:
         raise NotFound("only a node is put in quarantine.", remedy=f"Nodes: {', '.join(nodes)}.")
     if service != ANY_SERVICE:

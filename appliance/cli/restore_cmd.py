@@ -7,6 +7,16 @@ from appliance.cli.group import LazyGroup
 
 VERBS = {
     "all": Entry("restore_path_cmd", "all_", "Bring everything of a service back."),
+    "attack": Entry(
+        "restore_attack_cmd",
+        "attack",
+        "Say when many files were rewritten within minutes, and which archive was the last before it.",
+    ),
+    "carry": Entry(
+        "restore_order_cmd",
+        "carry",
+        "Carry out the restores that people asked for in the portal; what was cut goes on.",
+    ),
     "file": Entry(
         "restore_path_cmd", "file", "Bring the file PATH back, by default its newest version, also when it was deleted."
     ),

@@ -28,6 +28,7 @@ from appliance.cli.this_layout import this_layout
 from appliance.cli.this_node import this_node
 from appliance.errors import NotFound, UsageError
 from appliance.restore import search
+from appliance.restore.ended import expire_orders
 from appliance.restore.job import Job, jobs
 from appliance.restore.jobs import changes_of
 from appliance.restore.model import Version
@@ -129,13 +130,16 @@ def jobs_(service: str | None) -> None:
 def forget(dry_run: bool) -> None:
     """Remove what restores replaced 30 days ago or earlier, counted in days that this machine was up.
 
-    A host does this every day, as an account that may remove what belongs to others.
+    Results of the portal that wait for their download go after 7 days. A host does this every day, as an account that
+    may remove what belongs to others.
     """
     node = this_node()
     age, act = node.ageing.now(), expired if dry_run else expire
     services = [path.name for path in sorted((node.layout.root / "services").glob("*"))]
     found = {name: gone for name in services if (gone := act(node.service(name).restores, age_seconds=age))}
     if not dry_run:
+        for name in services:
+            expire_orders(node.service(name).orders, age_seconds=age)
         for name, gone in found.items():
             node.journal.write("restores-expired", service=name, jobs=len(gone))
     count = sum(map(len, found.values()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from appliance.errors import UsageError
@@ -114,6 +115,15 @@ def contents_of(connection: sqlite3.Connection, archive: str, path: str) -> Cont
     if kind != "folder":
         return Contents(1, size if kind == "file" else 0)
     return None if hardlinks else folder_contents(connection, number, path)
+
+
+def contents_of_all(connection: sqlite3.Connection, archive: str, paths: Sequence[str]) -> Contents | None:
+    """The same of several paths, none of which lies below another."""
+    found = [contents_of(connection, archive, path) for path in paths]
+    known = [it for it in found if it is not None]
+    if len(known) < len(found):
+        return None
+    return Contents(sum(it.entries for it in known), sum(it.size for it in known))
 
 
 def folder_contents(connection: sqlite3.Connection, number: int, folder: str) -> Contents:

@@ -19,7 +19,7 @@ from appliance.trust import signed
 from appliance.trust.signed import NAME, Document
 
 TYPE = "appliance/act"
-ACTS = ("lost", "quarantine", "hold", "freeze", "unfreeze", "quota", "promote", "continue")
+ACTS = ("lost", "quarantine", "hold", "freeze", "unfreeze", "quota", "promote", "continue", "rewind")
 ANY_SERVICE = "any"
 BYTES_MAX = 16384
 GENERATION = re.compile(r"[0-9]{5}\.[0-9]{10}\.[0-9a-f]{16}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.trust.absence import read_absence
-from appliance.trust.act import read_act
+from appliance.trust.act import Operator, read_act
 from appliance.trust.bundle import read_bundle
 from appliance.trust.generation import Entry, epoch_of, parse_list, read_header, render_list
 from appliance.trust.grant import read_grant, read_request
@@ -43,6 +43,7 @@ VOTED = {
     "held": "fc4d857e0ea0501223d0080abd783ad08b779d4c3e94348b17cb04c8436632ff",
     "voters.json": "887d063b212bf035578b47ff2c8491f91e58fa078868054ea3d30082dd81578b",
 }
+REWIND, REWIND_DIGEST = "act-rewind", "453eb4f93c13263c8690fa4513e2615b68cbfc9df4729e0b68132b37c4327cea"
 REVOKED_DIGEST = "7851b028f8148ae583c6641cc2671dc2ee595ff84eefdb846133ae05887882f5"
 
 
@@ -51,9 +52,10 @@ def _read(name: str) -> bytes:
 
 
 def test_no_golden_file_was_changed_and_none_is_unread() -> None:
-    others = {"list", "keys.json", REVOKED, f"{REVOKED}.pub"}
+    others = {"list", "keys.json", REVOKED, f"{REVOKED}.pub", REWIND, f"{REWIND}.pub"}
     assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, *VOTED, *others}
     assert hashlib.sha256(_read(REVOKED)).hexdigest() == REVOKED_DIGEST
+    assert hashlib.sha256(_read(REWIND)).hexdigest() == REWIND_DIGEST
     for name, digest in [*((name, digest) for name, (_, digest) in DOCUMENTS.items()), *VOTED.items()]:
         assert hashlib.sha256(_read(name)).hexdigest() == digest, name
 
@@ -147,6 +149,20 @@ def test_the_act() -> None:
     assert (act.act, act.subject, act.service, act.operator) == ("lost", "commune-a", "any", "maintenance")
     assert act.reason == "inondation du 24 décembre"
     assert act.end - act.start == 31 * 24 * 3600
+
+
+def test_the_act_that_lets_a_share_be_replaced() -> None:
+    signer = Operator("maintenance", (_read(f"{REWIND}.pub").decode().strip(),), ("rewind",))
+    act = read_act(_read(REWIND), [signer])
+    assert (act.act, act.subject, act.service, act.reason) == (
+        "rewind",
+        "docs-a",
+        "any",
+        "rançongiciel du 24 novembre",
+    )
+    assert act.concerns("rewind", "docs-a", "docs-a", act.start)
+    assert not act.concerns("rewind", "docs-b", "docs-b", act.start)
+    assert not act.concerns("rewind", "docs-a", "docs-a", act.end)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

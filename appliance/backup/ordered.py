@@ -1,0 +1,91 @@
+"""What people asked for in the portal, carried out on this node: from which copy, in which shares, by which acts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from appliance.backup.node import Node
+from appliance.backup.openable import open_best
+from appliance.backup.targets import load_acts
+from appliance.borg.client import Borg
+from appliance.borg.model import Progress
+from appliance.errors import Busy, NotFound
+from appliance.restore.carry import Ground, carry_out
+from appliance.restore.contents import Contents
+from appliance.restore.order import Order, Status, all_orders
+from appliance.restore.schema import read_catalogue
+from appliance.restore.search import contents_of_all
+from appliance.trust.act import Act
+
+PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first slash
+
+
+@dataclass(frozen=True)
+class Carried:
+    service: str
+    order: Order
+    status: Status
+
+
+def ground_of(node: Node, service: str) -> Ground:
+    """Where orders of `service` are carried out; raise Refused on a node that the service does not trust."""
+    layout, of = node.service(service), node.bundle.terms(service).service
+    return Ground(
+        orders=layout.orders,
+        restores=layout.restores,
+        live=PLACE_OF_PATHS,
+        shares=of.paths,
+        may_replace=rewind_act(node, service) is not None,
+        zone=ZoneInfo(node.bundle.territory.timezone),
+        open_borg=partial(_open, node, service),
+        known=partial(_known, layout.catalogue),
+    )
+
+
+def rewind_act(node: Node, service: str) -> Act | None:
+    """The act in force, accepted here, that lets a whole share of `service` be replaced."""
+    acts, now = load_acts(node.layout.acts, node.bundle, "rewind"), node.clock.now()
+    return next((act for act in acts if act.concerns("rewind", service, service, now)), None)
+
+
+def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
+    """(service, order) of all that waits or was cut on this node, the oldest first."""
+    found = [
+        (folder.parent.name, order)
+        for folder in node.layout.root.glob("services/*/orders")
+        for order, status in all_orders(folder)
+        if status.state in ("waiting", "running")
+    ]
+    return tuple(sorted(found, key=lambda it: it[1].created_utc_seconds))
+
+
+def carry_out_waiting(node: Node) -> Iterator[Carried]:
+    """Carry them out; one that another process is at is left to it."""
+    for service, order in waiting(node):
+        with contextlib.suppress(Busy):
+            yield Carried(service, order, _carry(node, service, order))
+
+
+def _carry(node: Node, service: str, order: Order) -> Status:
+    status = carry_out(ground_of(node, service), order.id, now=node.clock.now(), age_seconds=node.ageing.now())
+    if status.state == "ready":
+        in_place = order.kind != "download"
+        node.journal.write("restored", service=service, job=status.job, entries=status.entries, in_place=in_place)
+    return status
+
+
+def _open(node: Node, service: str, on_progress: Callable[[Progress], None]) -> Borg:
+    return Borg(open_best(node, service).repository, on_progress)
+
+
+def _known(catalogue: Path, order: Order) -> Contents | None:
+    try:
+        with contextlib.closing(read_catalogue(catalogue)) as connection:
+            return contents_of_all(connection, order.archive, order.paths)
+    except NotFound:
+        return None

@@ -1,0 +1,84 @@
+"""What people asked for in the portal is carried out by a command, and an attack is found by another."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import ordered, writer
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.restore.order import Kind, Order, load_status, order_folder, place_order, result_of
+from appliance.trust.act import Act
+from appliance.trust.signed import Document
+from tests.integration.cli.typed import SERVICE, type_at
+
+
+@pytest.fixture
+def saved(territory: ProcessTerritory, documents: Path) -> ProcessTerritory:
+    """A share of forty letters that is saved, encrypted within a second, and saved again."""
+    for number in range(40):
+        (documents / f"lettre {number}.odt").write_text(f"letter {number}")
+    writer.run(territory.open("commune-a"), SERVICE)
+    time.sleep(max(0.0, 1.1 - time.time() % 1))  # archives are a second apart
+    for number in range(40):
+        (documents / f"lettre {number}.odt").rename(documents / f"lettre {number}.odt.locked")
+        (documents / f"lettre {number}.odt.locked").write_text("noise")
+    writer.run(territory.open("commune-a"), SERVICE)
+    return territory
+
+
+def ask(saved: ProcessTerritory, documents: Path, kind: Kind, archive: str, name: str = "") -> Order:
+    share = str(documents).lstrip("/")
+    return place_order(
+        saved.open("commune-a").service(SERVICE).orders,
+        person="marie",
+        service=SERVICE,
+        kind=kind,
+        archive=archive,
+        moment_seconds=time.time(),
+        paths=(f"{share}/{name}" if name else share,),
+        share=share,
+        now=time.time(),
+    )
+
+
+def test_an_attack_is_found_and_everything_put_back(saved: ProcessTerritory, documents: Path) -> None:
+    answer = type_at(saved, "commune-a", "restore", "attack", "--limit", "3")
+    (attack,) = answer["attacks"]
+    assert (attack["hit"], attack["gone"], attack["ending"]) == (40, 40, ".locked")
+    assert len(answer["files"]) == 3
+    node = saved.open("commune-a")
+    file = ask(saved, documents, "download", attack["safe_archive"], "lettre 7.odt")
+    share = ask(saved, documents, "in-place", attack["safe_archive"])
+    waiting = type_at(saved, "commune-a", "restore", "carry", "--dry-run")["carried"]
+    assert [(it["order"], it["state"]) for it in waiting] == [(file.id, "waiting"), (share.id, "waiting")]
+    done = type_at(saved, "commune-a", "restore", "carry", code=1)["carried"]
+    assert [it["state"] for it in done] == ["ready", "failed"]
+    assert "signed act" in done[1]["failure"]
+    orders = node.service(SERVICE).orders
+    assert result_of(orders, file.id).read_text() == "letter 7"
+    assert type_at(saved, "commune-a", "restore", "carry")["carried"] == []
+    assert ordered.rewind_act(node, SERVICE) is None
+    assert load_status(order_folder(orders, share.id)).cause == "Refused"
+    assert not (documents / "lettre 7.odt").exists()
+
+
+def test_an_act_in_force_lets_the_share_be_replaced(
+    saved: ProcessTerritory, documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = saved.open("commune-a")
+    safe = type_at(saved, "commune-a", "restore", "attack")["attacks"][0]["safe_archive"]
+    now = node.clock.now()
+    act = Act("rewind", SERVICE, "any", "maintenance", "ransomware", now, now + 600, Document("", {}, "", b""))
+    monkeypatch.setattr(ordered, "load_acts", lambda folder, bundle, kind: [act] if kind == "rewind" else [])
+    ask(saved, documents, "in-place", safe)
+    (done,) = ordered.carry_out_waiting(node)
+    assert done.status.state == "ready"
+    assert (documents / "lettre 7.odt").read_text() == "letter 7"
+    assert os.path.exists(documents / "lettre 7.odt.locked"), "what came later is not removed"
+    (event,) = node.journal.events("restored")
+    assert (event["job"], event["in_place"]) == (done.status.job, True)
+    assert ordered.rewind_act(node, "docs-b") is None
