@@ -53,6 +53,12 @@ def rewind_act(node: Node, service: str) -> Act | None:
     return next((act for act in acts if act.concerns("rewind", service, service, now)), None)
 
 
+def call(node: Node) -> None:
+    """Leave the mark by which a host begins what waits (`appliance-orders.path`)."""
+    _mark(node).parent.mkdir(mode=0o700, exist_ok=True)
+    _mark(node).touch(mode=0o600)
+
+
 def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
     """(service, order) of all that waits or was cut on this node, the oldest first."""
     found = [
@@ -65,7 +71,11 @@ def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
 
 
 def carry_out_waiting(node: Node) -> Iterator[Carried]:
-    """Carry them out; one that another process is at is left to it."""
+    """Carry them out; one that another process is at is left to it.
+
+    The mark goes first: whatever is asked for after that leaves another.
+    """
+    _mark(node).unlink(missing_ok=True)
     for service, order in waiting(node):
         with contextlib.suppress(Busy):
             yield Carried(service, order, _carry(node, service, order))
@@ -79,7 +89,11 @@ def _carry(node: Node, service: str, order: Order) -> Status:
     return status
 
 
-def _open(node: Node, service: str, on_progress: Callable[[Progress], None]) -> Borg:
+def _mark(node: Node) -> Path:
+    return node.layout.run / "orders"
+
+
+def _open(node: Node, service: str, on_progress: Callable[[Progress], None] | None) -> Borg:
     return Borg(open_best(node, service).repository, on_progress)
 
 

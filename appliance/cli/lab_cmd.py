@@ -92,7 +92,7 @@ def bench(
 ) -> int | None:
     """Measure our figures against borg and borgmatic on this machine, in turns, with every fsync and check on.
 
-    Takes about 25 minutes and 20 GB on two cores that do nothing else. Ends with 1 when a row could not be measured.
+    Takes about 40 minutes and 20 GB on two cores that do nothing else. Ends with 1 when a row could not be measured.
     """
     how = QUICK if quick else Size()
     how = replace(

@@ -23,10 +23,9 @@ from appliance.restore.contents import Contents
 from appliance.restore.job import Job, jobs
 from appliance.restore.jobs import contents_of, plan
 from appliance.restore.jobs import run as run_job
-from appliance.units import MIB, format_bytes, format_count, printable
+from appliance.units import format_bytes, format_count, printable
 
 UNENDED = ("planned", "extracted", "kept")
-SOON_DONE_BYTES, SOON_DONE_ENTRIES = 64 * MIB, 1000
 PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first slash
 
 
@@ -110,9 +109,7 @@ def _restore(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, 
 def _reporting(service: str, wanted: Wanted) -> Iterator[Callable[[Progress], None] | None]:
     """To tell how far it is, borg reads all names of the archive once more first: too much for what is soon done
     or for nobody."""
-    known = wanted.known
-    soon_done = known and known.size < SOON_DONE_BYTES and known.entries < SOON_DONE_ENTRIES
-    if soon_done or options().quiet:
+    if (wanted.known and wanted.known.soon_done) or options().quiet:
         yield None
         return
     with progress(f"Restoring {service}") as advance:

@@ -17,6 +17,8 @@ from appliance.units import MINUTE
 
 QUICK_MINUTES = 15
 LEAST_FILES, LEAST_FILES_UNTIMED = 30, 300
+OTHERS_LEAST = 5
+"""Number alone says something only beside so many other archives."""
 TIMES_USUAL, TIMES_USUAL_NEARBY = 10, 3
 """How far above the usual an attack is, and an archive beside one that shows its beginning or end."""
 PAUSE_MINUTES = 5
@@ -72,8 +74,8 @@ def bursts(observed: Sequence[Observed]) -> tuple[Burst, ...]:
 def _times_usual(it: Observed, others: Sequence[Observed]) -> float:
     """How far `it` is above what is usual here; 0 for what is too little to be an attack."""
     quick = it.quick / _usual([other.quick for other in others]) if it.quick >= LEAST_FILES else 0
-    changed = it.changed / _usual([other.changed for other in others]) if it.changed >= LEAST_FILES_UNTIMED else 0
-    return max(quick, changed)
+    is_untimed = it.changed >= LEAST_FILES_UNTIMED and len(others) >= OTHERS_LEAST
+    return max(quick, it.changed / _usual([other.changed for other in others]) if is_untimed else 0)
 
 
 def _usual(counts: Sequence[int]) -> int:

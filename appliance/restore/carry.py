@@ -46,9 +46,9 @@ TELL_EVERY_SECONDS = 0.5
 class Ground:
     """Where orders of one service are carried out. `live`: the folder to which paths in archives are relative.
 
-    `open_borg` gets what to tell progress to; it may fetch from peers first, and raise. `known` says what a catalogue
-    vouches for; None when borg must list the archive. `shares`: the folders of the service; `may_replace`: whether an
-    act in force lets a whole share be replaced.
+    `open_borg` gets what to tell progress to, if anybody; it may fetch from peers first, and raise. `known` says what a
+    catalogue vouches for; None when borg must list the archive. `shares`: the folders of the service; `may_replace`:
+    whether an act in force lets a whole share be replaced.
     """
 
     orders: Path
@@ -57,7 +57,7 @@ class Ground:
     shares: Collection[str]
     may_replace: bool
     zone: ZoneInfo
-    open_borg: Callable[[Callable[[Progress], None]], Borg]
+    open_borg: Callable[[Callable[[Progress], None] | None], Borg]
     known: Callable[[Order], Contents | None] = lambda order: None
 
 
@@ -107,9 +107,10 @@ def _carry(ground: Ground, folder: OrderFolder, order: Order, status: Status, no
     _check(ground, order)
     status = save_status(folder, dataclasses.replace(status, state="running", step="opening"))
     teller = _Teller(folder)
-    borg = ground.open_borg(teller.extracting)
+    known = ground.known(order)
+    borg = ground.open_borg(None if known and known.soon_done else teller.extracting)
     if not status.job or not JobFolder(ground.restores / status.job).file.exists():
-        job = _planned(ground, order, borg, now)
+        job = _planned(ground, order, borg, known or contents_of(borg, order.archive, order.paths), now)
         status = dataclasses.replace(status, job=job.id, entries=job.entries, size=job.size)
     teller.total = status.size
     status = save_status(folder, dataclasses.replace(status, step="extracting"))
@@ -138,8 +139,7 @@ def _check(ground: Ground, order: Order) -> None:
         )
 
 
-def _planned(ground: Ground, order: Order, borg: Borg, now: float) -> Job:
-    contents = ground.known(order) or contents_of(borg, order.archive, order.paths)
+def _planned(ground: Ground, order: Order, borg: Borg, contents: Contents, now: float) -> Job:
     if order.kind == "download":
         copies = 1 if _is_one_file(order, contents) else 2  # what comes out, and the zip of it
         check_room(ground.orders, copies * contents.size)

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 from appliance.borg.model import Item
 from appliance.errors import IntegrityError
+from appliance.units import MIB
+
+SOON_DONE_BYTES, SOON_DONE_ENTRIES = 64 * MIB, 1000
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,11 @@ class Contents:
     entries: int
     size: int
     root: bool = False
+
+    @property
+    def soon_done(self) -> bool:
+        """Whether nobody waits long for it: to tell how far it is, borg first reads all names of the archive."""
+        return self.size < SOON_DONE_BYTES and self.entries < SOON_DONE_ENTRIES
 
 
 @dataclass

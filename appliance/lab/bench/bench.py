@@ -32,12 +32,23 @@ class Size:
     runs: int = 5
     parcel_bytes: int = 300 * MIB
     many_files: int = 100_000
+    names: int = 1_000_000
     days: int = 28
     rest_seconds: float = 60.0
     settled_seconds: float = 10.0
 
 
-QUICK = Size(10 * MIB, 200, runs=1, parcel_bytes=8 * MIB, many_files=500, days=7, rest_seconds=1.0, settled_seconds=1.0)
+QUICK = Size(
+    10 * MIB,
+    200,
+    runs=1,
+    parcel_bytes=8 * MIB,
+    many_files=500,
+    names=1500,
+    days=7,
+    rest_seconds=1.0,
+    settled_seconds=1.0,
+)
 
 
 @dataclass

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +21,9 @@ from appliance.lab.bench.ground import Ground
 from appliance.lab.bench.measure import wall
 from appliance.lab.demo.stage import BLIND, SERVICE, STANDBY
 from appliance.lab.processes.node import ProcessNode
+from appliance.restore.order import place_order, result_of
+from appliance.restore.schema import read_catalogue
+from appliance.restore.search import search, versions
 from appliance.units import HOUR, MIB
 
 LOCAL = "`borg extract` of the origin's own repository"
@@ -112,21 +117,26 @@ def one_file(bench: Bench) -> tuple[Figure, ...]:
         bench.say(f"backing up {bench.size.many_files} files and reading their names")
         ground.back_up()
     learned = wall(partial(_find, ground))
-    ours, theirs = [], []
+    ours, portal, theirs = [], [], []
     for number in bench.runs("one file of many"):
         legs = {
             "ours": partial(_into_empty, bench, partial(_find_and_restore, ground, path)),
+            "portal": partial(_order, ground, documents, path),
             "borg": partial(_extract, bench, ground, (path,)),
         }
         seconds = in_turns(number, legs)
         ours.append(seconds["ours"])
+        portal.append(seconds["portal"])
         theirs.append(seconds["borg"])
     ground.wipe()
     title = f"one file of {bench.size.many_files:,} by its name, wall"
+    ordered = f"one file of {bench.size.many_files:,}, ordered as in the portal until it can be downloaded, wall"
     notes = (f"the first search after a backup reads the new names: {learned:.1f} s here; the agent does it before",)
     return (
         Figure("file-wall", title, "s", tuple(ours), goal=Goal(2.0), notes=notes),
         Figure("file-ratio", title, "s", tuple(ours), tuple(theirs), "`borg extract` of its path", Goal(1.5)),
+        Figure("portal-file", ordered, "s", tuple(portal), goal=Goal(2.0)),
+        Figure("portal-file-ratio", ordered, "s", tuple(portal), tuple(theirs), "`borg extract` of its path"),
     )
 
 
@@ -140,6 +150,31 @@ def _find_and_restore(ground: Ground, path: str, target: Path) -> None:
     found = _find(ground)
     assert found == path, found
     ground.origin.cli("restore", "file", found, "--service", SERVICE, "--to", str(target))
+
+
+def _order(ground: Ground, documents: Path, path: str) -> float:
+    """Seconds from the question in the portal, a search and its versions, until the file is there to be downloaded."""
+    return wall(partial(_search_and_order, ground, str(documents).lstrip("/"), path))
+
+
+def _search_and_order(ground: Ground, share: str, path: str) -> None:
+    layout = ground.origin.layout.service(SERVICE)
+    with closing(read_catalogue(layout.catalogue)) as catalogue:
+        found = search(catalogue, f"{Path(WANTED).stem} dossier-0003", folders=[share])
+        newest = versions(catalogue, found[0].path)[0]
+    asked = place_order(
+        layout.orders,
+        person="marie",
+        service=SERVICE,
+        kind="download",
+        archive=newest.archive,
+        moment_seconds=newest.last_seen_seconds,
+        paths=(path,),
+        share=share,
+        now=time.time(),
+    )
+    ground.origin.cli("restore", "carry")
+    result_of(layout.orders, asked.id)
 
 
 def _many_files(root: Path, count: int) -> Path:

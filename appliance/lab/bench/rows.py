@@ -9,6 +9,7 @@ from appliance.lab.bench.booting import hosts_answer
 from appliance.lab.bench.compaction import compaction
 from appliance.lab.bench.figures import Figure
 from appliance.lab.bench.handover import handover
+from appliance.lab.bench.names import names
 from appliance.lab.bench.parcel import cut, memory
 from appliance.lab.bench.provisioning import playbooks
 from appliance.lab.bench.resting import agent_at_rest
@@ -27,6 +28,7 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "cut": cut,
     "compaction": compaction,
     "file": one_file,
+    "names": names,
     "hosts": hosts_answer,
     "site": playbooks,
 }

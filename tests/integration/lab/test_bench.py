@@ -29,6 +29,11 @@ FIGURES_OF_THE_ISSUE = {
     "whole-fetched",
     "file-wall",
     "file-ratio",
+    "portal-file",
+    "search-p50",
+    "search-p95",
+    "names-wall",
+    "names-memory",
     "agent-memory",
     "agent-cpu",
 }

@@ -234,7 +234,7 @@ def test_a_forged_name_is_no_order(ground: Ground, name: str) -> None:
 
 
 def test_a_peer_that_stalls_is_told_and_the_order_goes_on_later(ground: Ground) -> None:
-    def stalled(on_progress: Callable[[Progress], None]) -> Borg:
+    def stalled(on_progress: Callable[[Progress], None] | None) -> Borg:
         raise Unreachable("commune-b did not answer for 60 s.", remedy="Try again later.")
 
     asked = order(ground, "download", BUDGET)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -128,6 +129,16 @@ def test_a_picture_is_turned_the_right_way_and_loses_all_but_its_pixels() -> Non
 @pytest.mark.parametrize("asked", ["", "[]", '{"page": "x", "text": 1}', '{"page": 1}'])
 def test_a_question_that_is_none_shows_nothing(asked: str) -> None:
     assert here(b"x", asked).kind == "none"
+
+
+def test_a_document_that_laughs_a_billion_times_is_broken() -> None:
+    entities = '<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
+    space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    body = f'<w:document xmlns:w="{space}"><w:p><w:r><w:t>&a11;</w:t></w:r></w:p></w:document>'
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as made:
+        made.writestr("word/document.xml", f"<!DOCTYPE x [{entities}]>{body}")
+    assert here(sink.getvalue()) == Preview("none", "broken")
 
 
 def test_a_file_that_is_too_large_is_not_even_sent() -> None:

@@ -161,9 +161,11 @@ def test_what_is_usual_here_decides() -> None:
 
 
 def test_files_that_were_dated_back_show_by_their_number_and_tell_no_time() -> None:
-    (burst,) = bursts([seen(1, 1), seen(2, 5000), seen(3, 1)])
+    quiet = [seen(number, 2) for number in range(3, 8)]
+    (burst,) = bursts([seen(1, 1), seen(2, 5000), *quiet])
     assert (burst.safe, burst.window) == ("a1", None)
-    assert bursts([seen(1, 1), seen(2, 40), seen(3, 1)]) == ()
+    assert bursts([seen(1, 1), seen(2, 40), *quiet]) == ()
+    assert bursts([seen(1, 1), seen(2, 5000)]) == (), "with so little beside it, number alone says nothing"
 
 
 def test_the_window_is_around_the_busiest_minute_and_ends_at_a_pause() -> None:

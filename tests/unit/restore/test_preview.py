@@ -80,10 +80,8 @@ def test_a_long_document_is_cut() -> None:
     assert read_blocks(docx(f"<w:p>{run('x' * 600_000)}</w:p>")) == ((), True)
 
 
-LAUGHS = '<!DOCTYPE x [<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
 OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
 HOSTILE = [
-    docx(f"<w:p>{run('&a11;')}</w:p>", f"{LAUGHS}]>"),
     docx(f"<w:p>{run('&a;')}</w:p>", OUTSIDE),
     docx("<w:p>"),
     docx("<w:p/></w:tc>"),
