@@ -44,9 +44,7 @@ def serve(
 
 
 @click.command("work")
-@click.option(
-    "--call", "calls", is_flag=True, help="Restore nothing: leave the mark for a host's own unit."
-)
+@click.option("--call", "calls", is_flag=True, help="Restore nothing: leave the mark for a host's own unit.")
 def work_(calls: bool) -> None:
     """Do what the pages ask for, until SIGTERM: open services, keep their names current, restore, undo."""
     work(this_layout().root, calls=calls)

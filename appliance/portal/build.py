@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from appliance.accounts.desk import Desk as AccountsDesk
@@ -35,20 +36,20 @@ PAGES = (Home, Find, Folder, GonePage, AttackPage, Orders, Views)
 
 
 def build(
-    layout: NodeLayout,
-    *,
-    names: Collection[str] = (),
-    secure: bool = False,
-    clock: Clock | None = None,
-    answer_seconds: float = ANSWER_SECONDS,
+    layout: NodeLayout, *, names: Collection[str] = (), secure: bool = False, answer_seconds: float = ANSWER_SECONDS
 ) -> ASGIApp:
     """The application of the node in `layout`, asked by one of `names`; `secure` when it is reached by TLS."""
-    clock = clock or SystemClock()
     lookup = Lookup(layout)
+    site = make_site(lookup, SystemClock(), secure=secure, answer_seconds=answer_seconds)
+    return application(site, routes(site, lookup), names)
+
+
+def make_site(lookup: Lookup, clock: Clock, *, secure: bool = False, answer_seconds: float = ANSWER_SECONDS) -> Site:
+    """What the pages share: who may come in, where it is written down, how it looks."""
     database = Database(lookup.places.database)
     node, territory = lookup.territory()
-    stores = stores_of(layout, node)
-    site = Site(
+    stores = stores_of(lookup.layout, node)
+    return Site(
         clock=clock,
         zone=ZoneInfo(territory.timezone),
         templates=Templates(TEMPLATES, places=PLACES, territory=territory.title, node=node),
@@ -57,9 +58,12 @@ def build(
         journal=ChainedJournal(lookup.places.journal, clock),
         secure=secure,
     )
+
+
+def routes(site: Site, lookup: Lookup) -> list[Route]:
+    """Every page that can be asked for."""
     desk = Desk(site, lookup)
-    routes = [route for part in (Entrance(site), *(page(desk) for page in PAGES)) for route in part.routes()]
-    return application(site, routes, names)
+    return [route for part in (Entrance(site), *(page(desk) for page in PAGES)) for route in part.routes()]
 
 
 def stores_of(layout: NodeLayout, node: str) -> Stores:

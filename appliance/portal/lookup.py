@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from appliance.host.layout import NodeLayout
@@ -44,8 +45,8 @@ class Lookup:
 
     def territory(self) -> tuple[str, Territory]:
         """The name of this node, and the territory by its newest bundle."""
-        identity, bundle = load_territory(self.layout)
-        return identity.name, bundle.territory
+        bundle = self.layout.bundle.stat()
+        return _territory(self.layout, (bundle.st_ino, bundle.st_mtime_ns))
 
     def shares(self, person: Person) -> tuple[Share, ...]:
         """The shares that `person` sees and that the worker could open at least once."""
@@ -71,3 +72,10 @@ class Lookup:
 
     def _opened(self) -> dict[str, Opened]:
         return load(self.places.opened)
+
+
+@lru_cache(maxsize=4)
+def _territory(layout: NodeLayout, bundle: tuple[int, int]) -> tuple[str, Territory]:
+    """Read once for each bundle, which is replaced and never changed: its signature takes longer than a page."""
+    identity, found = load_territory(layout)
+    return identity.name, found.territory

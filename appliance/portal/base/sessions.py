@@ -21,6 +21,8 @@ from appliance.portal.base.sign_in import Stores, mark, person
 from appliance.units import HOUR, MINUTE
 
 IDLE_SECONDS, LONGEST_SECONDS = 30 * MINUTE, 10 * HOUR
+SEEN_EVERY_SECONDS = MINUTE
+"""The half hour is counted from a page that is at most this much older than the last one."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,15 @@ class Sessions:
         """The session of `token`, which begins its half hour anew; None when it ended or never was."""
         if not token:
             return None
-        with self._database.changing() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(
                 "SELECT * FROM session WHERE id = ? AND began >= ? AND seen >= ?", (hashed(token), *_oldest(now))
             ).fetchone()
-            if row is None:
-                return None
-            connection.execute("UPDATE session SET seen = ? WHERE id = ?", (now, row["id"]))
+        if row is None:
+            return None
+        if now - row["seen"] >= SEEN_EVERY_SECONDS:  # each write waits for the disk
+            with self._database.changing() as connection:
+                connection.execute("UPDATE session SET seen = ? WHERE id = ?", (now, row["id"]))
         who = _still(self._stores(), row["name"], json.loads(row["marks"]))
         if who is None:
             self.end(token)
