@@ -53,12 +53,6 @@ def rewind_act(node: Node, service: str) -> Act | None:
     return next((act for act in acts if act.concerns("rewind", service, service, now)), None)
 
 
-def call(node: Node) -> None:
-    """Leave the mark by which a host begins what waits (`appliance-orders.path`)."""
-    _mark(node).parent.mkdir(mode=0o700, exist_ok=True)
-    _mark(node).touch(mode=0o600)
-
-
 def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
     """(service, order) of all that waits or was cut on this node, the oldest first."""
     found = [
@@ -71,11 +65,7 @@ def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
 
 
 def carry_out_waiting(node: Node) -> Iterator[Carried]:
-    """Carry them out; one that another process is at is left to it.
-
-    The mark goes first: whatever is asked for after that leaves another.
-    """
-    _mark(node).unlink(missing_ok=True)
+    """Carry them out; one that another process is at is left to it."""
     for service, order in waiting(node):
         with contextlib.suppress(Busy):
             yield Carried(service, order, _carry(node, service, order))
@@ -87,10 +77,6 @@ def _carry(node: Node, service: str, order: Order) -> Status:
         in_place = order.kind != "download"
         node.journal.write("restored", service=service, job=status.job, entries=status.entries, in_place=in_place)
     return status
-
-
-def _mark(node: Node) -> Path:
-    return node.layout.run / "orders"
 
 
 def _open(node: Node, service: str, on_progress: Callable[[Progress], None] | None) -> Borg:

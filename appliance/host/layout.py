@@ -26,7 +26,7 @@ STATE/
     SERVICE/                pool/, partial/, generations/
     helpers.json            on a host: where the accounts that seal and check listen
   journal.jsonl             what happened, one event a line
-  run/                      sshd.pid, agent lock; orders: somebody asked for a restore in the portal
+  run/                      sshd.pid, agent lock
 
 On a host, /etc/appliance/state names STATE, and what must outlive an image of it lies on the system's own disk.
 """

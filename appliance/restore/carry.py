@@ -194,7 +194,7 @@ def _ready(
         result = version_name(name, moment)
         if not (made / result).exists():  # moved there before a cut
             _check_is_file(files / above / name)
-            os.rename(files / above / name, made / result)
+            os.rename(_ours(files / above / name), made / result)
     else:
         result = f"{version_name(name, moment)}.zip"
         status = _zip(files / above, folder, made / result, ground, status, teller)
@@ -208,6 +208,13 @@ def _what(order: Order) -> tuple[str, str]:
         above, _, name = order.paths[0].rpartition("/")
         return above, name
     return os.path.commonpath([path.rpartition("/")[0] for path in order.paths]), "fichiers"
+
+
+def _ours(source: Path) -> Path:
+    """What came back with its owner and mode is only a file to be read now, by the pages that offer it."""
+    os.chown(source, os.geteuid(), os.getegid())
+    os.chmod(source, 0o600)
+    return source
 
 
 def _check_is_file(source: Path) -> None:

@@ -19,8 +19,9 @@ import pytest
 from appliance.borg.client import Borg
 from appliance.borg.model import Progress, Repository
 from appliance.errors import IntegrityError, NotFound, Unreachable, UsageError
-from appliance.restore import carry, jobs
+from appliance.restore import carry
 from appliance.restore.carry import Ground, ask_again, carry_out, undo_order
+from appliance.restore.contents import Contents
 from appliance.restore.ended import RESULT_KEPT_SECONDS, expire_orders
 from appliance.restore.order import (
     Kind,
@@ -55,6 +56,7 @@ def live(tmp_path: Path) -> Path:
     ):
         (root / SHARE / path).parent.mkdir(parents=True, exist_ok=True)
         (root / SHARE / path).write_text(text)
+        (root / SHARE / path).chmod(0o444)
     os.symlink("/etc/passwd", root / SHARE / "Finances/lien")
     os.mkfifo(root / SHARE / "Finances/tube")
     return root
@@ -65,6 +67,7 @@ def borg(tmp_path: Path, live: Path) -> Borg:
     made = Borg(Repository(tmp_path / "state/repository", tmp_path / "state/borg", Secret(b"phrase")))
     made.init()
     made.create("monday", [SHARE], cwd=live, timestamp="2026-11-23T07:00:00Z")
+    (live / BUDGET).chmod(0o644)
     (live / BUDGET).write_text("a wrong budget")
     subprocess.run(("rm", "-r", str(live / SHARE / "Conseil")), check=True)
     return made
@@ -111,6 +114,8 @@ def test_one_file_is_downloaded_as_it_is(ground: Ground) -> None:
     assert (done.state, done.result) == ("ready", "budget 2026 (version du 23 novembre 8 h).ods")
     assert result_of(ground.orders, asked.id).read_text() == "monday's budget"
     assert done.size == len("monday's budget")
+    status = result_of(ground.orders, asked.id).stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid) == (0o600, os.geteuid()), "whosever it was"
     assert list(ground.restores.glob("*")) == [], "the job is not kept beside its result"
     assert carried(ground, asked) == done
 
@@ -252,12 +257,12 @@ def test_a_peer_that_stalls_is_told_and_the_order_goes_on_later(ground: Ground) 
         ask_again(ground.orders, asked.id)
 
 
-def test_without_room_it_is_said_before_anything_is_written(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "SPARE_BYTES", 2**60)
-    failed = carried(ground, order(ground, "download", f"{SHARE}/Finances"))
+def test_without_room_it_is_said_before_anything_is_written(ground: Ground) -> None:
+    large = dataclasses.replace(ground, known=lambda order: Contents(1, 2**60))
+    failed = carried(large, order(ground, "download", BUDGET))
     assert failed.cause == "NoSpace"
     assert "more must be free" in failed.failure
-    assert not list(ground.restores.glob("*/files"))
+    assert not ground.restores.exists()
 
 
 def test_where_the_share_is_not_nothing_is_put_in_place(ground: Ground, tmp_path: Path) -> None:
