@@ -108,6 +108,11 @@ class OrderFolder:
         return self.root / "result"
 
     @property
+    def packing(self) -> Path:
+        """The zip while it is written."""
+        return self.root / "packing.zip"
+
+    @property
     def lock(self) -> Path:
         return self.root / "lock"
 

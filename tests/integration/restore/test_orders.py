@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import stat
@@ -19,6 +20,7 @@ import pytest
 from appliance.borg.client import Borg
 from appliance.borg.model import Progress, Repository
 from appliance.errors import IntegrityError, NotFound, Unreachable, UsageError
+from appliance.host.files import locked
 from appliance.restore import carry
 from appliance.restore.carry import Ground, ask_again, carry_out, undo_order
 from appliance.restore.contents import Contents
@@ -272,7 +274,7 @@ def test_where_the_share_is_not_nothing_is_put_in_place(ground: Ground, tmp_path
     assert carried(standby, order(ground, "download", BUDGET)).state == "ready"
 
 
-CUTS = ["tell", "plan", "run", "pack", "fsync_folder", "_discard"]
+CUTS = ["tell", "plan", "run", "pack", "fsync_folder", "discard"]
 
 
 @pytest.mark.parametrize("where", CUTS)
@@ -336,11 +338,31 @@ def test_a_result_is_kept_for_7_days_and_its_order_for_30(ground: Ground, live: 
     carried(ground, asked, age=1000)
     carried(ground, beside, age=1000)
     waiting = order(ground, "download", BUDGET)
-    assert expire_orders(ground.orders, age_seconds=1000 + RESULT_KEPT_SECONDS - 1) == 0
-    assert expire_orders(ground.orders, age_seconds=1000 + RESULT_KEPT_SECONDS) == 1
+    assert expire_orders(ground.orders, ground.restores, age_seconds=1000 + RESULT_KEPT_SECONDS - 1) == 0
+    assert expire_orders(ground.orders, ground.restores, age_seconds=1000 + RESULT_KEPT_SECONDS) == 1
     with pytest.raises(NotFound, match="nothing to download"):
         result_of(ground.orders, asked.id)
     assert {status.state for _, status in all_orders(ground.orders)} == {"expired", "ready", "waiting"}
-    assert expire_orders(ground.orders, age_seconds=int(1000 + KEPT_SECONDS)) == 2
+    assert expire_orders(ground.orders, ground.restores, age_seconds=int(1000 + KEPT_SECONDS)) == 2
     assert [it.id for it, _ in all_orders(ground.orders)] == [waiting.id]
     assert (live / DATED).exists()
+
+
+def test_what_a_failed_download_had_taken_out_goes_and_what_another_replaced_stays(
+    ground: Ground, live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*words: Any) -> None:
+        raise OSError(errno.ENOSPC, "a path of somebody's")
+
+    monkeypatch.setattr(carry, "pack", full)
+    failed, beside = order(ground, "download", f"{SHARE}/Finances"), order(ground, "in-place", BUDGET)
+    assert (carried(ground, failed).cause, carried(ground, beside).state) == ("NoSpace", "ready")
+    assert load_status(order_folder(ground.orders, failed.id)).failure == "the disk is full."
+    assert len(list(ground.restores.glob("*/files"))) == 2
+    with locked(order_folder(ground.orders, beside.id).lock, what="it"):
+        assert expire_orders(ground.orders, ground.restores, age_seconds=RESULT_KEPT_SECONDS) == 1
+    assert [it.parent.name for it in ground.restores.glob("*/files")] == [
+        load_status(order_folder(ground.orders, beside.id)).job
+    ]
+    undo_order(ground, beside.id)
+    assert (live / BUDGET).read_text() == "a wrong budget"
