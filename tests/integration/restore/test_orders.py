@@ -21,7 +21,7 @@ from appliance.borg.client import Borg
 from appliance.borg.model import Progress, Repository
 from appliance.errors import IntegrityError, NotFound, Unreachable, UsageError
 from appliance.host.files import locked
-from appliance.restore import carry
+from appliance.restore import carry, jobs
 from appliance.restore.carry import Ground, ask_again, carry_out, undo_order
 from appliance.restore.contents import Contents
 from appliance.restore.ended import RESULT_KEPT_SECONDS, expire_orders
@@ -201,7 +201,7 @@ BAD_ORDERS: list[tuple[Kind, tuple[str, ...]]] = [
     ("download", (f"/{SHARE}/a",)),
     ("download", (f"{SHARE}2/a",)),
     ("download", (BUDGET, "")),
-    ("download", (BUDGET,) * 20_001),
+    ("download", tuple(f"{SHARE}/{number}" for number in range(20_001))),
     ("beside", (SHARE,)),
 ]
 
@@ -265,6 +265,23 @@ def test_without_room_it_is_said_before_anything_is_written(ground: Ground) -> N
     assert failed.cause == "NoSpace"
     assert "more must be free" in failed.failure
     assert not ground.restores.exists()
+
+
+def test_the_room_is_counted_on_the_disk_of_the_share(
+    ground: Ground, live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_of: list[Path] = []
+    monkeypatch.setattr(jobs, "check_room", lambda place, size: asked_of.append(place))
+    monkeypatch.setattr(jobs, "_on_one_disk", lambda *words: False)
+    assert carried(ground, order(ground, "beside", f"{SHARE}/Conseil/ordre du jour.odt")).state == "ready"
+    assert live / SHARE in asked_of, "the folder is gone, the share is there"
+    assert live not in asked_of
+
+
+def test_what_is_ticked_twice_comes_back_once(ground: Ground, live: Path) -> None:
+    asked = order(ground, "folder", f"{SHARE}/Finances/factures/a:b.pdf", BUDGET, f"{SHARE}/Finances", BUDGET)
+    assert asked.paths == (f"{SHARE}/Finances",)
+    assert (live / carried(ground, asked).result / "factures/a:b.pdf").read_text() == "an invoice"
 
 
 def test_where_the_share_is_not_nothing_is_put_in_place(ground: Ground, tmp_path: Path) -> None:
