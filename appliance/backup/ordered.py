@@ -54,12 +54,6 @@ def rewind_act(node: Node, service: str) -> Act | None:
     return next((act for act in acts if act.concerns("rewind", service, service, now)), None)
 
 
-def call(node: Node) -> None:
-    """Leave the mark by which a host begins what waits (`appliance-orders.path`)."""
-    _mark(node).parent.mkdir(mode=0o700, exist_ok=True)
-    _mark(node).touch(mode=0o600)
-
-
 def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
     """(service, order) of all that waits or was cut on this node, the oldest first."""
     found = [
@@ -78,11 +72,7 @@ def to_undo(node: Node) -> tuple[tuple[str, Undoing], ...]:
 
 
 def carry_out_waiting(node: Node) -> Iterator[Carried]:
-    """Undo what is to be undone and carry out what waits; what another process is at is left to it.
-
-    The mark goes first: whatever is asked for after that leaves another.
-    """
-    _mark(node).unlink(missing_ok=True)
+    """Undo what is to be undone and carry out what waits; what another process is at is left to it."""
     for service, undoing in to_undo(node):
         with contextlib.suppress(Busy):
             order, status = undoing.carry_out(ground_of(node, service))
@@ -98,10 +88,6 @@ def _carry(node: Node, service: str, order: Order) -> Status:
         in_place = order.kind != "download"
         node.journal.write("restored", service=service, job=status.job, entries=status.entries, in_place=in_place)
     return status
-
-
-def _mark(node: Node) -> Path:
-    return node.layout.run / "orders"
 
 
 def _open(node: Node, service: str, on_progress: Callable[[Progress], None] | None) -> Borg:

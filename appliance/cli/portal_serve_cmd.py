@@ -44,10 +44,9 @@ def serve(
 
 
 @click.command("work")
-@click.option("--call", "calls", is_flag=True, help="Restore nothing: leave the mark for a host's own unit.")
-def work_(calls: bool) -> None:
+def work_() -> None:
     """Do what the pages ask for, until SIGTERM: open services, keep their names current, restore, undo."""
-    work(this_layout().root, calls=calls)
+    work(this_layout().root)
 
 
 def _address(listen: str) -> tuple[str, int]:

@@ -27,7 +27,7 @@ STATE/
     helpers.json            on a host: where the accounts that seal and check listen
   portal/                   the pages: sessions, the chained journal of who saw what, orders for restores
   journal.jsonl             what happened, one event a line
-  run/                      sshd.pid, agent lock; orders: somebody asked for a restore in the portal
+  run/                      sshd.pid, agent lock
 
 On a host, /etc/appliance/state names STATE, and what must outlive an image of it lies on the system's own disk.
 """

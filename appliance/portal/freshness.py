@@ -16,17 +16,24 @@ from appliance.backup.safety import judge
 from appliance.backup.vault.kept import stored_grant
 from appliance.monitor.view import Held, View
 
+LATE_AFTER = 1.5
+
 
 @dataclass(frozen=True)
 class Freshness:
     """Of one service. `safe_seconds`: when its newest safe copy was made, UTC; None when none is known to be safe.
 
-    Without a safe copy `copies` of the `promised` ones of the newest are acknowledged.
+    Of the newest of all, `copies` of the `promised` ones are acknowledged.
     """
 
     safe_seconds: float | None
     copies: int
     promised: int
+    rpo_seconds: int
+
+    def is_late(self, now: float) -> bool:
+        """Whether the last safe copy is older than it may ever be, by the measure that holders have (`monitor`)."""
+        return self.safe_seconds is not None and now - self.safe_seconds > LATE_AFTER * self.rpo_seconds
 
 
 def freshness(node: Node, services: tuple[str, ...]) -> dict[str, Freshness]:
@@ -40,7 +47,8 @@ def _of(node: Node, view: View, service: str) -> Freshness | None:
     for written in view.written:
         if written.service == service and written.ours:
             safe = written.safe_newest
-            return Freshness(safe.time if safe else None, len(written.safety.counted), written.safety.promised)
+            safety = written.safety
+            return Freshness(safe.time if safe else None, len(safety.counted), safety.promised, written.rpo_seconds)
     held = next((it for it in view.held if it.service == service), None)
     return _of_held(node, held) if held else None
 
@@ -51,7 +59,8 @@ def _of_held(node: Node, held: Held) -> Freshness | None:
     grant = stored_grant(node.holding(held.service), node.bundle, held.newest.epoch)
     holders = {node.name, *_holding(shown_receipts(node, held.service), held.newest.name)}
     safety = judge(node.bundle, held.service, grant.writer, holders, held.lost)
-    return Freshness(held.newest.time if safety.safe else None, len(safety.counted), safety.promised)
+    safe_seconds = held.newest.time if safety.safe else None
+    return Freshness(safe_seconds, len(safety.counted), safety.promised, held.rpo_seconds)
 
 
 def _holding(shown: Mapping[str, str], generation: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from threading import Event
 
 from appliance.backup.node import Node, open_node
 from appliance.backup.openable import is_written_here, open_best
-from appliance.backup.ordered import call, carry_out_waiting, to_undo, waiting
+from appliance.backup.ordered import carry_out_waiting
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError
 from appliance.host.children import die_with_parent
@@ -38,11 +38,10 @@ HERE_SECONDS, AT_STANDBY_SECONDS = MINUTE, 10 * MINUTE
 
 
 class Worker:
-    """Works for the pages of the node in `state`; one that `calls` restores nothing by itself."""
+    """Works for the pages of the node in `state`."""
 
-    def __init__(self, state: Path, *, calls: bool = False) -> None:
+    def __init__(self, state: Path) -> None:
         self._state = state
-        self._calls = calls
         self._opened: dict[str, Opened] = {}
         self._due: dict[str, float] = {}
         # Held open: a page that may only read finds SQLite's shared memory there as long as somebody has it open.
@@ -73,12 +72,9 @@ class Worker:
                 self._tell(node, services)
 
     def restore_all(self) -> None:
-        """Carry out what was asked for and undo what is to be undone, or call who has the powers to."""
+        """Carry out what was asked for and undo what is to be undone."""
         with _logged("the orders"):
-            node = open_node(self._state)
-            if self._calls and (waiting(node) or to_undo(node)):
-                call(node)
-            for carried in () if self._calls else carry_out_waiting(node):
+            for carried in carry_out_waiting(open_node(self._state)):
                 LOG.info("an order of %s is %s", carried.service, carried.status.state)
 
     def _look_at(self, node: Node, service: str) -> None:
@@ -114,11 +110,11 @@ def _logged(what: str) -> Iterator[None]:
         LOG.warning("%s: %s", what, error)
 
 
-def work(state: Path, *, calls: bool) -> None:
+def work(state: Path) -> None:
     """Work until SIGTERM."""
     ended = Event()
     signal.signal(signal.SIGTERM, lambda number, frame: ended.set())
-    Worker(state, calls=calls).run(ended)
+    Worker(state).run(ended)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -29,7 +29,8 @@ class Gone:
     size: int
 
 
-# A path whose folder went in the same archive is told with it; one that had gone before stands for itself.
+# A path whose folder went in the same archive is told with it; one that had gone before stands for itself, and so does
+# one whose folder gave way to a file.
 _GONE = f"""
 SELECT path.path, ver.kind, ver.size, ver.mtime, kept.number, kept.name, kept.start
 FROM ver JOIN path ON path.id = ver.path_id
@@ -38,7 +39,8 @@ JOIN archive AS kept ON kept.number =
 WHERE ver.last < {OPEN} AND ver.last < (SELECT max(number) FROM archive WHERE kept)
 AND ver.first = (SELECT max(first) FROM ver AS other WHERE other.path_id = ver.path_id)
 AND NOT EXISTS (SELECT 1 FROM path AS above JOIN ver AS over ON over.path_id = above.id
-    WHERE above.path = folder_above(path.path) AND over.last = ver.last AND over.kind = 'folder')
+    WHERE above.path = folder_above(path.path) AND over.last = ver.last AND over.kind = 'folder'
+    AND over.first = (SELECT max(first) FROM ver AS newer WHERE newer.path_id = above.id))
 AND {{below}} ORDER BY ver.last DESC LIMIT :limit OFFSET :offset
 """
 

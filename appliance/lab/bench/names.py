@@ -94,6 +94,7 @@ def queries(seed: int) -> list[str]:
         lambda: f"{draw.pick(WORDS)} {draw.between(1, 999_999)}",
         lambda: f"{draw.pick(WORDS)} {2000 + draw.below(26)} {draw.pick(ENDINGS)}",
         lambda: f"{draw.pick(WORDS)} introuvable",
+        lambda: str(10 + draw.below(90)),
     )
     return [kinds[number % len(kinds)]() for number in range(QUERIES)]
 

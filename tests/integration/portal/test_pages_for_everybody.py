@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from appliance.lab.stories.portal import SCREENSHOTS
 from tests.integration.portal.browsing import open_as, tab_to, violations
 from tests.integration.portal.world import PASSWORD, World, wait_until
 
@@ -52,6 +54,8 @@ def test_a_page_has_no_fault_in_light_dark_or_at_320_pixels(
 ) -> None:
     page = open_as(browser, world, "marie")
     page.goto(pages[name])
+    if folder := os.environ.get(SCREENSHOTS):
+        page.screenshot(path=f"{folder}/{name.replace(' ', '-')}.png", full_page=True)
     assert violations(page) == []
     page.emulate_media(color_scheme="dark")
     assert violations(page) == []

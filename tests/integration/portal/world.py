@@ -61,7 +61,7 @@ class World:
     others: Path
     people: dict[str, Who]
     port: int
-    process: subprocess.Popen[bytes] | None = None
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     sessions: dict[str, str] = field(default_factory=dict)
     """Of those who signed in: a printed code opens once, so tests share a session."""
     visitors: list[Visitor] = field(default_factory=list)
@@ -79,7 +79,7 @@ class World:
 
     def visit(self, name: str = "") -> Visitor:
         """A browser without a screen, signed in as `name` when one is given."""
-        visitor = Visitor(self)
+        visitor = Visitor(self.address)
         self.visitors.append(visitor)
         if name and name not in self.sessions:
             answer = visitor.sign_in(name, PASSWORD, self.people[name].codes.pop())
@@ -89,25 +89,27 @@ class World:
             visitor.cookies = httpx.Cookies({"portail": self.sessions[name]})
         return visitor
 
-    def start(self) -> None:
-        words = ("--state", str(self.state), "portal", "serve", "--listen", f"{LOOPBACK}:{self.port}")
-        with open(self.territory.root / "portal.log", "ab") as log:
-            argv = (sys.executable, "-m", "appliance", *words, "--answer-after", "0")
-            self.process = subprocess.Popen(argv, stderr=log)
-        wait_until(lambda: _answers(self.port), "the portal answers")
+    def serve(self, node: str, port: int) -> None:
+        """Start the pages of `node`, and wait for what its worker sees first."""
+        state = self.territory.nodes[node].state
+        words = ("--state", str(state), "portal", "serve", "--listen", f"{LOOPBACK}:{port}", "--answer-after", "0")
+        with open(self.territory.root / f"{node}.log", "ab") as log:
+            self.processes.append(subprocess.Popen((sys.executable, "-m", "appliance", *words), stderr=log))
+        wait_until(lambda: _answers(port), f"the pages of {node} answer")
+        wait_until(lambda: (state / "portal/opened.json").exists(), f"the worker of {node} has looked")
 
     def stop(self) -> None:
-        if self.process:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(30)
-            self.process = None
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+        self.processes.clear()
 
 
 class Visitor(httpx.Client):
     """Sends what a browser would send with a form of ours."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__(base_url=world.address, timeout=30)
+    def __init__(self, address: str) -> None:
+        super().__init__(base_url=address, timeout=30)
 
     def token(self, page: str) -> str:
         text = self.get(page).text
@@ -138,8 +140,7 @@ def running_world(root: Path) -> Iterator[World]:
         territory.start()
         _live_three_days(world)
         _let_in(world)
-        world.start()
-        wait_until(lambda: (world.state / "portal/opened.json").exists(), "the worker has looked")
+        world.serve(NODE, world.port)
         yield world
     finally:
         for visitor in world.visitors:

@@ -6,10 +6,12 @@ import datetime
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.borg.errors import PathMissing
 from appliance.borg.model import Item
@@ -72,6 +74,37 @@ def test_names_that_are_not_utf8_are_browsed(repository: MemoryRepository, catal
     catch_up(catalogue, repository)
     assert [it.name for it in children(catalogue, SHARE, "a1")] == ["d\udcff", "d\udcff.txt"]
     assert [it.name for it in children(catalogue, f"{SHARE}/d\udcff", "a1")] == ["f\udcfe"]
+
+
+NAMES = st.lists(st.sampled_from(["a", "a!", "a0", "é", "z\udcff"]), min_size=1, max_size=3).map("/".join)
+DAYS = st.lists(st.sets(NAMES, max_size=8), min_size=1, max_size=4)
+
+
+@given(days_of_files=DAYS)
+def test_a_folder_and_what_was_deleted_are_as_a_plain_memory_tells(
+    tmp_path_factory: pytest.TempPathFactory, days_of_files: list[set[str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("day")
+    repository = MemoryRepository(folder / "r")
+    present = [
+        {it for it in names if not any(other.startswith(f"{it}/") for other in names)} for names in days_of_files
+    ]
+    for names in present:
+        repository.add(tree(*sorted(names)))
+    with closing(open_catalogue(folder / "catalogue.db")) as catalogue:
+        catch_up(catalogue, repository)
+        for number, names in enumerate(present, 1):
+            for above in {"", *(it.rpartition("/")[0] for it in names)}:
+                start_of = f"{above}/" if above else ""
+                held = {it[len(start_of) :].split("/")[0] for it in names if it.startswith(start_of)}
+                shown = children(catalogue, f"{SHARE}/{above}".strip("/"), f"a{number}")
+                assert {it.name for it in shown} == held
+                assert len(shown) == len(held)
+        still = {it for path in present[-1] for it in (path, *map(str, PurePosixPath(path).parents))}
+        lost = set().union(*present) - still
+        told = [it.path.removeprefix(f"{SHARE}/") for it in gone(catalogue, folders=[SHARE], limit=99)]
+        assert all(any(f"{path}/".startswith(f"{it}/") for it in told) for path in lost)
+        assert still.isdisjoint(told)
 
 
 def test_the_calendar_has_the_days_on_which_something_was_saved() -> None:
