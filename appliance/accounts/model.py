@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from appliance.accounts.passwords import NT_HASH, SLOW_HASH
+from appliance.accounts.second import CODE_HASH, CODES, TOTP
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.secret import Secret
 from appliance.territory.model import GROUP
@@ -20,7 +21,11 @@ RESERVED = ("appliance", "vault-")
 
 @dataclass(frozen=True)
 class Account:
-    """One person. `title` is the name for people; `password_set` in UTC seconds: when the hashes were made."""
+    """One person. `title` is the name for people; `password_set` in UTC seconds: when the hashes were made.
+
+    `totp` is the secret that a phone has as well, None for somebody who was given no sheet and enters no page;
+    `codes` are the hashes of the printed codes of that sheet.
+    """
 
     name: str
     title: str
@@ -29,6 +34,8 @@ class Account:
     password_set: int
     groups: tuple[str, ...] = ()
     disabled: bool = False
+    totp: Secret | None = None
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,13 @@ def renew(store: Store, name: str, nt_hash: Secret, slow_hash: Secret, now: int)
     return _with(store, changed)
 
 
+def give_sheet(store: Store, name: str, totp: Secret | None, codes: tuple[str, ...]) -> Store:
+    """`store` with another second factor of `name`: what the sheet before it says is refused from then on."""
+    changed = replace(store.account(name), totp=totp, codes=codes)
+    check(changed)
+    return _with(store, changed)
+
+
 def allow(store: Store, name: str, *, disabled: bool) -> Store:
     """`store` with `name` disabled, or let in again."""
     return _with(store, replace(store.account(name), disabled=disabled))
@@ -89,7 +103,11 @@ def check(account: Account) -> None:
     if not NT_HASH.fullmatch(account.nt_hash.reveal().decode("ascii", "replace")):
         raise UsageError(f"what is kept of the password of {account.name} is no NT hash.")
     if not SLOW_HASH.fullmatch(account.slow_hash.reveal().decode("ascii", "replace")):
-        raise UsageError(f"what is kept of the password of {account.name} is no scrypt hash of ours.")
+        raise UsageError(f"what is kept of the password of {account.name} is no slow hash of ours.")
+    if account.totp and not TOTP.fullmatch(account.totp.reveal().decode("ascii", "replace")):
+        raise UsageError(f"the second factor of {account.name} is no secret of ours.")
+    if len(account.codes) > CODES or not all(CODE_HASH.fullmatch(code) for code in account.codes):
+        raise UsageError(f"the printed codes of {account.name} are no hashes of ours.")
 
 
 def check_name(name: str) -> None:

@@ -1,7 +1,8 @@
 """A password in the two forms that are kept of it. The password itself is kept nowhere.
 
 The NT hash is what SMB needs (decision record 25): whoever has it can enter the shares, as with the password. The
-scrypt hash is what web pages compare with; it is slow to guess and good for nothing else.
+slow hash is what web pages compare with; it costs much to guess and is good for nothing else. It is argon2id; those of
+older stores are scrypt and serve until their password is changed.
 """
 
 from __future__ import annotations
@@ -13,16 +14,21 @@ import re
 import secrets
 import unicodedata
 
+from argon2.exceptions import VerifyMismatchError  # type: ignore[import-untyped]
+from argon2.low_level import Type, hash_secret, verify_secret  # type: ignore[import-untyped]
+
 from appliance.accounts.md4 import md4
 from appliance.errors import UsageError
 from appliance.secret import Secret
 
 LENGTH_MIN, LENGTH_MAX = 12, 127
 NT_HASH = re.compile(r"[0-9A-F]{32}")
-SLOW_HASH = re.compile(r"scrypt:15:8:3:[A-Za-z0-9+/]{22}==:[A-Za-z0-9+/]{43}=")
-# 32 MiB and three rounds: a quarter of a second of a small box for each try.
-_LOG_COST, _BLOCKS, _ROUNDS = 15, 8, 3
-_MEMORY_MAX = 64 * 1024 * 1024
+# 19 MiB and two rounds, the least that OWASP asks for: a small box has little memory, and hashes one at a time.
+_MEMORY_KIB, _ROUNDS, _LANES = 19 * 1024, 2, 1
+_ARGON2 = rf"\$argon2id\$v=19\$m={_MEMORY_KIB},t={_ROUNDS},p={_LANES}\$[A-Za-z0-9+/]{{22}}\$[A-Za-z0-9+/]{{43}}"
+_SCRYPT = r"scrypt:15:8:3:[A-Za-z0-9+/]{22}==:[A-Za-z0-9+/]{43}="
+SLOW_HASH = re.compile(f"{_ARGON2}|{_SCRYPT}")
+_SCRYPT_MEMORY_MAX = 64 * 1024 * 1024
 
 
 def check_password(password: Secret, name: str) -> None:
@@ -46,20 +52,35 @@ def nt_hash(password: Secret) -> Secret:
     return Secret(md4(_text(password).encode("utf-16-le")).hex().upper().encode())
 
 
-def slow_hash(password: Secret, salt: bytes | None = None) -> Secret:
-    """`scrypt:15:8:3:SALT:HASH` with both in base64; a new salt unless one is given."""
-    salt = salt or secrets.token_bytes(16)
-    derived = hashlib.scrypt(
-        _text(password).encode(), salt=salt, n=1 << _LOG_COST, r=_BLOCKS, p=_ROUNDS, maxmem=_MEMORY_MAX, dklen=32
-    )
-    words = (f"scrypt:{_LOG_COST}:{_BLOCKS}:{_ROUNDS}".encode(), base64.b64encode(salt), base64.b64encode(derived))
-    return Secret(b":".join(words))
+def slow_hash(password: Secret) -> Secret:
+    """argon2id of the password with a new salt, in the form of its reference program."""
+    salt = secrets.token_bytes(16)
+    return Secret(hash_secret(_text(password).encode(), salt, _ROUNDS, _MEMORY_KIB, _LANES, 32, Type.ID))
 
 
 def is_password(password: Secret, kept: Secret) -> bool:
-    """Whether `kept`, by `slow_hash`, was made of `password`."""
-    salt = base64.b64decode(kept.reveal().split(b":")[4])
-    return hmac.compare_digest(slow_hash(password, salt).reveal(), kept.reveal())
+    """Whether `kept`, by `slow_hash` of this version or an older one, was made of `password`."""
+    typed = _text(password).encode()
+    if kept.reveal().startswith(b"scrypt:"):
+        return _is_scrypt_of(typed, kept.reveal())
+    try:
+        return bool(verify_secret(kept.reveal(), typed, Type.ID))
+    except VerifyMismatchError:
+        return False
+
+
+def _is_scrypt_of(typed: bytes, kept: bytes) -> bool:
+    _, log_cost, blocks, rounds, salt, derived = kept.split(b":")
+    again = hashlib.scrypt(
+        typed,
+        salt=base64.b64decode(salt),
+        n=1 << int(log_cost),
+        r=int(blocks),
+        p=int(rounds),
+        maxmem=_SCRYPT_MEMORY_MAX,
+        dklen=32,
+    )
+    return hmac.compare_digest(again, base64.b64decode(derived))
 
 
 def _text(password: Secret) -> str:

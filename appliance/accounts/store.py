@@ -17,8 +17,9 @@ from appliance.errors import ApplianceError, IntegrityError, NotFound
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.secret import Secret
 
-TYPE, FORMAT = "appliance/accounts", 1
-FIELDS = {"name", "title", "groups", "disabled", "password_set", "nt_hash", "slow_hash"}
+TYPE, FORMAT = "appliance/accounts", 2
+FIELDS_OF = {1: {"name", "title", "groups", "disabled", "password_set", "nt_hash", "slow_hash"}}
+FIELDS_OF[2] = FIELDS_OF[1] | {"totp", "codes"}
 BYTES_MAX = 4 * 1024 * 1024
 
 
@@ -75,26 +76,28 @@ def _plain(account: Account) -> dict[str, object]:
         "password_set": utc_text(account.password_set),
         "nt_hash": account.nt_hash.reveal().decode(),
         "slow_hash": account.slow_hash.reveal().decode(),
+        "totp": account.totp.reveal().decode() if account.totp else "",
+        "codes": list(account.codes),
     }
 
 
 def _store(values: Mapping[str, Any]) -> Store:
     if values["type"] != TYPE:
         raise IntegrityError("these are no accounts.")
-    if values["format"] != FORMAT:
-        raise IntegrityError(
-            f"its format is {values['format']}, and this version knows {FORMAT}.", remedy="Upgrade this node."
-        )
-    accounts = [_account(value) for value in values["accounts"]]
+    form = values["format"]
+    if form not in FIELDS_OF:
+        raise IntegrityError(f"its format is {form}, and this version knows {FORMAT}.", remedy="Upgrade this node.")
+    accounts = [_account(value, FIELDS_OF[form]) for value in values["accounts"]]
     named = {account.name: account for account in accounts}
     if len(named) != len(accounts):
         raise IntegrityError("an account stands in it twice.")
     return Store(_of(str, values["node"]), named)
 
 
-def _account(values: Mapping[str, Any]) -> Account:
-    if set(values) != FIELDS:
+def _account(values: Mapping[str, Any], fields: set[str]) -> Account:
+    if set(values) != fields:
         raise ValueError("other fields than ours")
+    totp = _of(str, values.get("totp", ""))
     account = Account(
         name=_of(str, values["name"]),
         title=_of(str, values["title"]),
@@ -103,6 +106,8 @@ def _account(values: Mapping[str, Any]) -> Account:
         password_set=int(utc_seconds(_of(str, values["password_set"]))),
         groups=tuple(_of(str, group) for group in _of(list, values["groups"])),
         disabled=_of(bool, values["disabled"]),
+        totp=Secret(totp.encode()) if totp else None,
+        codes=tuple(_of(str, code) for code in _of(list, values.get("codes", []))),
     )
     check(account)
     return account

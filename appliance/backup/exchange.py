@@ -233,12 +233,9 @@ def _remember(node: Node, service: str, heads: Mapping[str, HolderHead]) -> dict
 
     A receipt that the peer's present key did not sign is another machine's, which owes us nothing.
     """
-    path = node.layout.sight / f"{service}.exchanged"
+    path = _shown_file(node, service)
     before = _load(path)
-    shown: dict[str, GenerationId] = {}
-    for peer, raw in before.items():
-        with contextlib.suppress(ApplianceError):
-            shown[peer] = read_receipt(raw.encode(), node.bundle.member(peer).keys.sign).generation
+    shown = _checked(node, before)
     kept = {peer: before[peer] for peer in shown}
     for peer, there in heads.items():
         receipt = there.head.receipt
@@ -246,6 +243,23 @@ def _remember(node: Node, service: str, heads: Mapping[str, HolderHead]) -> dict
             kept[peer] = receipt.document.raw.decode()
     write_atomic(path, json.dumps(kept).encode(), mode=0o600)
     return {peer: generation.name for peer, generation in shown.items()}
+
+
+def shown_receipts(node: Node, service: str) -> dict[str, str]:
+    """By peer, the newest generation for which it has ever shown this node its receipt; as kept, nobody is asked."""
+    return {peer: shown.name for peer, shown in _checked(node, _load(_shown_file(node, service))).items()}
+
+
+def _shown_file(node: Node, service: str) -> Path:
+    return node.layout.sight / f"{service}.exchanged"
+
+
+def _checked(node: Node, receipts: Mapping[str, str]) -> dict[str, GenerationId]:
+    shown: dict[str, GenerationId] = {}
+    for peer, raw in receipts.items():
+        with contextlib.suppress(ApplianceError):
+            shown[peer] = read_receipt(raw.encode(), node.bundle.member(peer).keys.sign).generation
+    return shown
 
 
 def _load(path: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from appliance.restore.contents import Contents
 from appliance.restore.order import Order, Status, all_orders
 from appliance.restore.schema import read_catalogue
 from appliance.restore.search import contents_of_all
+from appliance.restore.undoing import Undoing, asked_of
 from appliance.trust.act import Act
 
 PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first slash
@@ -64,8 +65,18 @@ def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
     return tuple(sorted(found, key=lambda it: it[1].created_utc_seconds))
 
 
+def to_undo(node: Node) -> tuple[tuple[str, Undoing], ...]:
+    """(service, what to undo) of all that somebody wants undone."""
+    folders = sorted(node.layout.root.glob("services/*/orders"))
+    return tuple((folder.parent.name, undoing) for folder in folders for undoing in asked_of(folder))
+
+
 def carry_out_waiting(node: Node) -> Iterator[Carried]:
-    """Carry them out; one that another process is at is left to it."""
+    """Undo what is to be undone and carry out what waits; what another process is at is left to it."""
+    for service, undoing in to_undo(node):
+        with contextlib.suppress(Busy):
+            order, status = undoing.carry_out(ground_of(node, service))
+            yield Carried(service, order, status)
     for service, order in waiting(node):
         with contextlib.suppress(Busy):
             yield Carried(service, order, _carry(node, service, order))

@@ -1,4 +1,4 @@
-"""`appliance account`: who works at this town hall; one password for the shares, and later for the pages."""
+"""`appliance account`: who works at this town hall; one password for the shares and the pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from appliance.accounts import model
 from appliance.accounts.desk import Desk, Outcome
 from appliance.accounts.model import Account, Store
 from appliance.accounts.passwords import check_password, nt_hash, slow_hash
+from appliance.accounts.second import code_hash, new_codes, new_totp
 from appliance.cli.account_password import new_password
+from appliance.cli.account_sheet import sheet_text
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option
 from appliance.cli.options import state_folder
 from appliance.cli.output import emit, say, table
@@ -111,18 +113,48 @@ def remove(name: str, dry_run: bool) -> int:
     return _tell(done, dry_run, f"{name} {'would be' if dry_run else 'is'} forgotten")
 
 
+@account.command()
+@name_argument
+@click.option("--remove", "taken", is_flag=True, help="Take it away: NAME enters no page any more.")
+@dry_run_option
+def sheet(name: str, taken: bool, dry_run: bool) -> int | None:
+    """Print the sheet with which NAME enters the pages: a picture for a phone, and codes that open once each.
+
+    What an earlier sheet says is refused from then on. Nothing but the paper has these codes: print them, hand them
+    over, close the terminal.
+    """
+    desk = _desk()
+    totp, codes = new_totp(), new_codes()
+    hashes = tuple(map(code_hash, codes))
+    kept = (None, ()) if taken else (totp, hashes)
+    done = accounts.change(desk, lambda store: model.give_sheet(store, name, *kept), dry_run=dry_run)
+    if taken or dry_run:
+        enters = "enters no page" if taken else "would have another sheet"
+        return _tell(done, dry_run, f"{name} {enters}")
+    data = {"node": desk.node, "account": name, "totp": totp.reveal().decode(), "codes": codes}
+    emit(data, sheet_text(done.own.account(name), desk.node, codes))
+    return None
+
+
 @account.command("list")
 def list_() -> None:
     """List the accounts; those of other nodes that this one stands in for as well."""
     desk = _desk()
     stores = (desk.own, *desk.others.values())
     rows = [
-        (it.name, it.title, ", ".join(it.groups) or "-", "no" if it.disabled else "yes", utc_text(it.password_set))
+        (
+            it.name,
+            it.title,
+            ", ".join(it.groups) or "-",
+            _yes(not it.disabled),
+            _yes(it.totp is not None),
+            utc_text(it.password_set),
+        )
         for store in stores
         for it in store.accounts.values()
     ]
     data = {store.node: [_shown(it) for it in store.accounts.values()] for store in stores}
-    text = table(("NAME", "PERSON", "GROUPS", "MAY LOG IN", "PASSWORD OF"), rows)
+    text = table(("NAME", "PERSON", "GROUPS", "MAY LOG IN", "SHEET", "PASSWORD OF"), rows)
     emit({"node": desk.node, "accounts": data}, text if rows else f"{desk.node} has no accounts yet.")
 
 
@@ -194,5 +226,10 @@ def _shown(it: Account) -> dict[str, Any]:
         "title": it.title,
         "groups": list(it.groups),
         "disabled": it.disabled,
+        "sheet": it.totp is not None,
         "password_set": utc_text(it.password_set),
     }
+
+
+def _yes(whether: bool) -> str:
+    return "yes" if whether else "no"

@@ -35,6 +35,7 @@ COMMANDS = {
     "account": Entry("account_cmd", "account", "Who works at this town hall: one password for the shares."),
     "agent": Entry("agent_cmd", "agent", "Run this node's agent."),
     "failover": Entry("failover_cmd", "failover", "What a node does when another dies or is cut off, and why."),
+    "portal": Entry("portal_cmd", "portal", "The pages on which people get their files back, and their journal."),
     "pki": Entry("pki_cmd", "pki", "TLS certificates of the nodes, from a root that is kept offline."),
     "voter": Entry("voter_cmd", "voter", "Who votes on who holds a service: show and settle them."),
     "vault": Entry("vault_cmd", "vault", "What this node holds for others: list, scrub, repair, thin, hand on."),

@@ -140,7 +140,7 @@ def forget(dry_run: bool) -> None:
     found = {name: gone for name in services if (gone := act(node.service(name).restores, age_seconds=age))}
     if not dry_run:
         for name in services:
-            expire_orders(node.service(name).orders, age_seconds=age)
+            expire_orders(node.service(name).orders, node.service(name).restores, age_seconds=age)
         for name, gone in found.items():
             node.journal.write("restores-expired", service=name, jobs=len(gone))
     count = sum(map(len, found.values()))

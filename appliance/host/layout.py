@@ -26,6 +26,7 @@ STATE/
   vault/                    what this node holds for others (on a host /srv/appliance/vault); age.json: its own clock
     SERVICE/                pool/, partial/, generations/
     helpers.json            on a host: where the accounts that seal and check listen
+  portal/                   the pages: sessions, the chained journal of who saw what, orders for restores
   journal.jsonl             what happened, one event a line
   run/                      sshd.pid, agent lock; measures.json (on a host in /run/appliance-measures)
 
@@ -165,6 +166,10 @@ class NodeLayout:
     @property
     def journal(self) -> Path:
         return self.root / "journal.jsonl"
+
+    @property
+    def portal(self) -> Path:
+        return self.root / "portal"
 
     @property
     def run(self) -> Path:

@@ -37,6 +37,7 @@ from appliance.restore.order import (
     tell,
 )
 from appliance.restore.packing import pack
+from appliance.restore.place import named_errors
 from appliance.restore.undo import undo
 
 TELL_EVERY_SECONDS = 0.5
@@ -70,12 +71,13 @@ def carry_out(ground: Ground, name: str, *, now: float, age_seconds: int) -> Sta
             return status
         order = load_order(folder)
         try:
-            done = _carry(ground, folder, order, status, now, age_seconds)
+            with named_errors(folder.root):
+                done = _carry(ground, folder, order, status, now, age_seconds)
         except (ApplianceError, OSError) as error:
             done = _failed(load_status(folder), error)
         done = save_status(folder, dataclasses.replace(done, step="", ended_age_seconds=age_seconds))
         if order.kind == "download" and done.state == "ready":
-            _discard(ground.restores, done.job)
+            discard(ground.restores, done.job)
         return done
 
 
@@ -223,16 +225,17 @@ def _check_is_file(source: Path) -> None:
 
 
 def _zip(source: Path, folder: OrderFolder, target: Path, ground: Ground, status: Status, teller: _Teller) -> Status:
-    aside = folder.root / "packing.zip"
-    packed = pack(source, aside, ground.zone, teller.packing)
-    os.rename(aside, target)
+    packed = pack(source, folder.packing, ground.zone, teller.packing)
+    os.rename(folder.packing, target)
     left_out = (*status.left_out, *packed.left_out)
     return dataclasses.replace(status, changed_names=len(packed.changed), left_out=left_out)
 
 
-def _discard(restores: Path, job: str) -> None:
-    """Remove a job whose files went into a result; what is cut here goes with what restores replaced."""
+def discard(restores: Path, job: str) -> None:
+    """Remove the job of a download, if it is there; what is cut here goes with what restores replaced."""
     folder = JobFolder(restores / job)
+    if not job or not folder.root.exists():
+        return
     aside = folder.root.with_name(f".{job}.expired")
     os.rename(folder.root, aside)
     shutil.rmtree(aside, ignore_errors=True)

@@ -63,8 +63,8 @@ def plan(
     folder = _new_folder(restores, now)
     target = in_place or into or folder.files
     check_room(folder.root if in_place else target, contents.size)
-    if in_place is not None and not _on_one_disk(in_place, folder.root):
-        check_room(in_place, contents.size)
+    if in_place is not None and not _on_one_disk(in_place, paths, folder.root):
+        check_room(_place_of(in_place, paths), contents.size)
     job = _job(folder, archive, paths, target, in_place is not None, contents, now)
     return save(folder, dataclasses.replace(job, renamed=tuple((renamed or {}).items())))
 
@@ -148,7 +148,7 @@ def _keep(folder: JobFolder, job: Job) -> Job:
             relocate(folder.files, path, place)
         write_atomic(folder.links, links.to_json(links.groups_of(folder.files)), mode=0o600)
     changes = _merged(load_changes(folder), survey(folder.files, job.target))
-    if not _on_one_disk(job.target, folder.root):
+    if not _on_one_disk(job.target, job.paths, folder.root):
         check_room(
             folder.root, sum(_size(job.target / path) for path, change in changes.items() if change == "replace")
         )
@@ -254,8 +254,16 @@ def check_room(folder: Path, needed: int) -> None:
         )
 
 
-def _on_one_disk(one: Path, other: Path) -> bool:
-    return one.stat().st_dev == other.stat().st_dev
+def _on_one_disk(live: Path, paths: Sequence[str], other: Path) -> bool:
+    return _place_of(live, paths).stat().st_dev == other.stat().st_dev
+
+
+def _place_of(live: Path, paths: Sequence[str]) -> Path:
+    """A folder on the disk that `paths` come to lie on: where the live root is "/", shares are on another one."""
+    place = live / paths[0] if paths else live
+    while not place.is_dir():
+        place = place.parent
+    return place
 
 
 def _size(path: Path) -> int:

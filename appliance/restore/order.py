@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -108,6 +109,11 @@ class OrderFolder:
         return self.root / "result"
 
     @property
+    def packing(self) -> Path:
+        """The zip while it is written."""
+        return self.root / "packing.zip"
+
+    @property
     def lock(self) -> Path:
         return self.root / "lock"
 
@@ -126,7 +132,7 @@ def place_order(
 ) -> Order:
     """Keep what `person` asks for; nothing is restored yet. Raise UsageError for what nobody can carry out."""
     name = secrets.token_hex(16)
-    order = Order(name, person, service, kind, archive, moment_seconds, paths, share.strip("/"), now)
+    order = Order(name, person, service, kind, archive, moment_seconds, _outermost(paths), share.strip("/"), now)
     check_order(order)
     folder = OrderFolder(make_private_folder(orders / name))
     write_atomic(folder.file, json.dumps({**dataclasses.asdict(order), "format": FORMAT}).encode(), mode=0o600)
@@ -142,6 +148,15 @@ def check_order(order: Order) -> None:
         raise UsageError("not everything lies in the shared folder.", remedy="Choose again in one shared folder.")
     if order.kind == "beside" and order.share in order.paths:
         raise UsageError("a shared folder has nothing beside it.", remedy="Put it into a new folder instead.")
+
+
+def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Without those that come along with a folder above them: somebody ticked both."""
+    wanted = set(paths)
+    folders = {
+        path: itertools.accumulate(path.split("/")[:-1], lambda above, name: f"{above}/{name}") for path in paths
+    }
+    return tuple(path for path in dict.fromkeys(paths) if wanted.isdisjoint(folders[path]))
 
 
 def order_folder(orders: Path, name: str) -> OrderFolder:

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reference/journal.md"
 # Functions that write what they are given: the position of the event among their arguments.
-HAND_ON = {"_note": 1, "_tell": 0}
+HAND_ON = {"_note": 1, "_tell": 0, "record": 1}
 WRITES = re.compile(r"journal|" + "|".join(HAND_ON))
 
 Event = tuple[str, frozenset[str]]

@@ -13,6 +13,7 @@ from pathlib import Path
 from appliance.errors import UsageError
 from appliance.escrow import paper_key
 from appliance.host.files import write_atomic
+from appliance.lab.demo.pages import open_pages
 from appliance.lab.demo.stage import DOCUMENTS, ORIGIN, SERVICE, SPARE, TERRITORY, Stage, remove_all
 from appliance.lab.processes.node import code_folder
 from appliance.secret import Secret
@@ -22,14 +23,16 @@ NOTE = "how-to-play.txt"
 
 
 def leave_up(stage: Stage) -> None:
-    """Let the territory live on after this process: commune A's agent runs again; pids and what to type are kept."""
+    """Let the territory live on, commune A with its agent and its pages; pids and what to type are kept."""
     origin = stage.territory.nodes.get(ORIGIN)
     # The replacement is played by hand, with an sshd alone; a fresh node that only listens has no agent yet.
     if origin and len(origin.processes) == 1:
         origin.start_agent()
+    pages = open_pages(stage) if origin else []
     pids = (process.pid for node in stage.territory.nodes.values() for process in node.processes)
     write_atomic(stage.territory.root / PIDS, "".join(f"{pid}\n" for pid in pids).encode())
-    write_atomic(stage.territory.root / NOTE, "".join(f"{line}\n" for line in _words(stage)).encode())
+    note = "".join(f"{line}\n" for line in (*_words(stage), *pages))
+    write_atomic(stage.territory.root / NOTE, note.encode(), mode=0o600)  # the demo's sheet of paper is in it
 
 
 def show_paper(work: Path, paper: Secret) -> str:

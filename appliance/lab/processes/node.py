@@ -70,6 +70,11 @@ class ProcessNode:
         log = self.layout.run / "agent.log"
         self._start((*(command or appliance_argv()), "--state", str(self.state), "agent"), log)
 
+    def start_portal(self, listen: str) -> None:
+        """Start this node's pages, with their worker, at the address and port `listen`."""
+        words = ("--state", str(self.state), "portal", "serve", "--listen", listen)
+        self._start((*appliance_argv(), *words), self.layout.run / "portal.log")
+
     def _start(self, argv: Sequence[str], log: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(code_folder())}
         with open(log, "ab") as output:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import stat
@@ -19,7 +20,8 @@ import pytest
 from appliance.borg.client import Borg
 from appliance.borg.model import Progress, Repository
 from appliance.errors import IntegrityError, NotFound, Unreachable, UsageError
-from appliance.restore import carry
+from appliance.host.files import locked
+from appliance.restore import carry, jobs
 from appliance.restore.carry import Ground, ask_again, carry_out, undo_order
 from appliance.restore.contents import Contents
 from appliance.restore.ended import RESULT_KEPT_SECONDS, expire_orders
@@ -199,7 +201,7 @@ BAD_ORDERS: list[tuple[Kind, tuple[str, ...]]] = [
     ("download", (f"/{SHARE}/a",)),
     ("download", (f"{SHARE}2/a",)),
     ("download", (BUDGET, "")),
-    ("download", (BUDGET,) * 20_001),
+    ("download", tuple(f"{SHARE}/{number}" for number in range(20_001))),
     ("beside", (SHARE,)),
 ]
 
@@ -265,6 +267,23 @@ def test_without_room_it_is_said_before_anything_is_written(ground: Ground) -> N
     assert not ground.restores.exists()
 
 
+def test_the_room_is_counted_on_the_disk_of_the_share(
+    ground: Ground, live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_of: list[Path] = []
+    monkeypatch.setattr(jobs, "check_room", lambda place, size: asked_of.append(place))
+    monkeypatch.setattr(jobs, "_on_one_disk", lambda *words: False)
+    assert carried(ground, order(ground, "beside", f"{SHARE}/Conseil/ordre du jour.odt")).state == "ready"
+    assert live / SHARE in asked_of, "the folder is gone, the share is there"
+    assert live not in asked_of
+
+
+def test_what_is_ticked_twice_comes_back_once(ground: Ground, live: Path) -> None:
+    asked = order(ground, "folder", f"{SHARE}/Finances/factures/a:b.pdf", BUDGET, f"{SHARE}/Finances", BUDGET)
+    assert asked.paths == (f"{SHARE}/Finances",)
+    assert (live / carried(ground, asked).result / "factures/a:b.pdf").read_text() == "an invoice"
+
+
 def test_where_the_share_is_not_nothing_is_put_in_place(ground: Ground, tmp_path: Path) -> None:
     standby = dataclasses.replace(ground, live=tmp_path / "standby")
     failed = carried(standby, order(ground, "in-place", BUDGET))
@@ -272,7 +291,7 @@ def test_where_the_share_is_not_nothing_is_put_in_place(ground: Ground, tmp_path
     assert carried(standby, order(ground, "download", BUDGET)).state == "ready"
 
 
-CUTS = ["tell", "plan", "run", "pack", "fsync_folder", "_discard"]
+CUTS = ["tell", "plan", "run", "pack", "fsync_folder", "discard"]
 
 
 @pytest.mark.parametrize("where", CUTS)
@@ -336,11 +355,31 @@ def test_a_result_is_kept_for_7_days_and_its_order_for_30(ground: Ground, live: 
     carried(ground, asked, age=1000)
     carried(ground, beside, age=1000)
     waiting = order(ground, "download", BUDGET)
-    assert expire_orders(ground.orders, age_seconds=1000 + RESULT_KEPT_SECONDS - 1) == 0
-    assert expire_orders(ground.orders, age_seconds=1000 + RESULT_KEPT_SECONDS) == 1
+    assert expire_orders(ground.orders, ground.restores, age_seconds=1000 + RESULT_KEPT_SECONDS - 1) == 0
+    assert expire_orders(ground.orders, ground.restores, age_seconds=1000 + RESULT_KEPT_SECONDS) == 1
     with pytest.raises(NotFound, match="nothing to download"):
         result_of(ground.orders, asked.id)
     assert {status.state for _, status in all_orders(ground.orders)} == {"expired", "ready", "waiting"}
-    assert expire_orders(ground.orders, age_seconds=int(1000 + KEPT_SECONDS)) == 2
+    assert expire_orders(ground.orders, ground.restores, age_seconds=int(1000 + KEPT_SECONDS)) == 2
     assert [it.id for it, _ in all_orders(ground.orders)] == [waiting.id]
     assert (live / DATED).exists()
+
+
+def test_what_a_failed_download_had_taken_out_goes_and_what_another_replaced_stays(
+    ground: Ground, live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*words: Any) -> None:
+        raise OSError(errno.ENOSPC, "a path of somebody's")
+
+    monkeypatch.setattr(carry, "pack", full)
+    failed, beside = order(ground, "download", f"{SHARE}/Finances"), order(ground, "in-place", BUDGET)
+    assert (carried(ground, failed).cause, carried(ground, beside).state) == ("NoSpace", "ready")
+    assert load_status(order_folder(ground.orders, failed.id)).failure == "the disk is full."
+    assert len(list(ground.restores.glob("*/files"))) == 2
+    with locked(order_folder(ground.orders, beside.id).lock, what="it"):
+        assert expire_orders(ground.orders, ground.restores, age_seconds=RESULT_KEPT_SECONDS) == 1
+    assert [it.parent.name for it in ground.restores.glob("*/files")] == [
+        load_status(order_folder(ground.orders, beside.id)).job
+    ]
+    undo_order(ground, beside.id)
+    assert (live / BUDGET).read_text() == "a wrong budget"

@@ -12,12 +12,14 @@ import pytest
 
 from appliance.accounts import model
 from appliance.accounts.passwords import is_password, nt_hash
+from appliance.accounts.second import printed_code, totp_step
 from appliance.accounts.store import read_or_new, read_store, store_bytes, write_store
 from appliance.errors import ApplianceError, IntegrityError, NotFound, UsageError
 from appliance.secret import Secret
 from tests.unit.accounts.people import SLOW, account, store
 
 GOLDEN = Path(__file__).parents[2] / "golden/accounts-1/accounts.json"
+GOLDEN_2 = GOLDEN.parents[1] / "accounts-2/accounts.json"
 TWO = store("commune-a", account("marie", "secretariat", "elus"), account("paul.dupont-petit", disabled=True))
 
 
@@ -34,7 +36,6 @@ def test_accounts_that_were_once_stored_are_read_for_ever() -> None:
     raw = GOLDEN.read_bytes()
     assert hashlib.sha256(raw).hexdigest() == "62ff3ee4fd887d2d84e0f8b27e6261031e7c321e15f2b197ca4564a23921aadd"
     found = read_store(GOLDEN)
-    assert store_bytes(found) == raw
     marie, paul = found.account("marie.dupont"), found.account("paul")
     assert (marie.groups, marie.disabled, paul.title, paul.disabled) == (
         ("elus", "secretariat"),
@@ -45,6 +46,19 @@ def test_accounts_that_were_once_stored_are_read_for_ever() -> None:
     password = Secret("un chêne près du lavoir".encode())
     assert nt_hash(password) == paul.nt_hash
     assert is_password(password, marie.slow_hash)
+
+
+def test_accounts_of_the_second_format_are_read_and_written_as_they_were() -> None:
+    raw = GOLDEN_2.read_bytes()
+    assert hashlib.sha256(raw).hexdigest() == "bb5d431d87a5b9ae49eba69aaca85ce15436d7c8fb103527d571827dab812e0c"
+    found = read_store(GOLDEN_2)
+    assert store_bytes(found) == raw
+    marie, paul = found.account("marie.dupont"), found.account("paul")
+    assert is_password(Secret("un chêne près du lavoir".encode()), marie.slow_hash)
+    assert marie.totp is not None
+    assert totp_step(marie.totp, "287082", 59) == 1
+    assert printed_code(marie.codes, "GEZD-GNBV-GY3T-QOJQ") == marie.codes[0]
+    assert (paul.totp, paul.codes) == (None, ())
 
 
 def test_a_store_that_is_not_there_yet_is_empty_and_one_of_another_node_is_refused(tmp_path: Path) -> None:
@@ -60,14 +74,17 @@ def test_a_store_that_is_not_there_yet_is_empty_and_one_of_another_node_is_refus
 @pytest.mark.parametrize(
     ("change", "say"),
     [
-        ({"format": 2}, "its format is 2, and this version knows 1. Upgrade this node"),
+        ({"format": 3}, "its format is 3, and this version knows 2. Upgrade this node"),
         ({"type": "appliance/act"}, "these are no accounts"),
         ({"name": "root\nx"}, "cannot be an account"),
         ({"name": "appliance-x"}, "an account of the appliance itself"),
         ({"name": "vault-commune-b"}, "an account of the appliance itself"),
         ({"nt_hash": "A" * 31}, "no NT hash"),
         ({"nt_hash": "A" * 32 + ":"}, "no NT hash"),
-        ({"slow_hash": "plain"}, "no scrypt hash"),
+        ({"slow_hash": "plain"}, "no slow hash"),
+        ({"totp": "plain"}, "no secret of ours"),
+        ({"codes": ["plain"]}, "no hashes of ours"),
+        ({"codes": ["0" * 64] * 9}, "no hashes of ours"),
         ({"groups": ["sudo,root"]}, "cannot be a group"),
         ({"groups": "elus"}, "damaged"),
         ({"disabled": 1}, "damaged"),

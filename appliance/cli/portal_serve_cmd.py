@@ -1,0 +1,57 @@
+"""`appliance portal serve` and `work`: the pages, and behind them the worker with the powers that they have not."""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+from appliance.cli.arguments import FILE_TYPE
+from appliance.cli.output import say
+from appliance.cli.this_layout import this_layout
+from appliance.errors import UsageError
+from appliance.portal.base.sign_in import ANSWER_SECONDS
+from appliance.portal.serve import Door, worker_beside
+from appliance.portal.serve import serve as serve_pages
+from appliance.portal.worker import work
+
+LISTEN = "127.0.0.1:8443"
+
+
+@click.command()
+@click.option("--listen", default=LISTEN, show_default=True, metavar="ADDRESS:PORT", help="Where pages are asked for.")
+@click.option("names", "--name", multiple=True, help="A name by which browsers ask for it; addresses always serve.")
+@click.option("--cert", type=FILE_TYPE, metavar="FILE", help="Its certificate; without one, this machine alone asks.")
+@click.option("--key", type=FILE_TYPE, metavar="FILE", help="The key of the certificate.")
+@click.option("--alone", is_flag=True, help="Without the worker beside: `appliance portal work` runs elsewhere.")
+@click.option("--answer-after", type=click.FloatRange(min=0.0), default=ANSWER_SECONDS, hidden=True)
+def serve(
+    listen: str, names: tuple[str, ...], cert: Path | None, key: Path | None, alone: bool, answer_after: float
+) -> None:
+    """Serve the pages until SIGTERM.
+
+    Whoever has an account (`appliance account add`) and a sheet (`appliance account sheet`) may sign in.
+    """
+    address, port = _address(listen)
+    door = Door(address, port, names, cert, key)
+    door.check()
+    layout = this_layout()
+    say(f"The pages are at {'https' if cert else 'http'}://{listen}/")
+    with nullcontext() if alone else worker_beside(layout):
+        serve_pages(layout, door, answer_seconds=answer_after)
+
+
+@click.command("work")
+def work_() -> None:
+    """Do what the pages ask for, until SIGTERM: open services, keep their names current, restore, undo."""
+    work(this_layout().root)
+
+
+def _address(listen: str) -> tuple[str, int]:
+    address, _, port = listen.rpartition(":")
+    try:
+        return str(ipaddress.ip_address(address.strip("[]"))), int(port)
+    except ValueError as error:
+        raise UsageError(f'"{listen}" is no address and port.', remedy=f"Write it like {LISTEN}.") from error

@@ -1,0 +1,28 @@
+"""The pages of a demo that is left up: a made-up secretary, whose sheet is printed here since there is no safe."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from appliance.lab.demo.stage import ORIGIN, Stage
+from appliance.lab.processes.node import free_ports
+
+LOOPBACK = "127.0.0.1"
+WHO, TITLE = "marie.dupont", "Marie Dupont"
+WORDS = ["lavoir", "chêne", "clocher", "mairie", "verger", "moulin", "tilleul", "préau", "grange", "sentier"]
+PASSWORD_WORDS = 4
+
+
+def open_pages(stage: Stage) -> list[str]:
+    """Let a secretary in at commune A and serve its pages; what to type there."""
+    origin = stage.node(ORIGIN)
+    password = " ".join(secrets.choice(WORDS) for _ in range(PASSWORD_WORDS))
+    origin.cli("account", "add", WHO, "--title", TITLE, stdin=f"{password}\n".encode())
+    codes = json.loads(origin.cli("--json", "account", "sheet", WHO).stdout)["codes"]
+    port = free_ports(LOOPBACK, 1)[0]
+    origin.start_portal(f"{LOOPBACK}:{port}")
+    return [
+        f"The pages of commune A, for its secretary: http://{LOOPBACK}:{port}/",
+        f"  identifiant {WHO}, mot de passe « {password} », et un de ces codes, chacun une fois : {', '.join(codes)}",
+    ]

@@ -1,0 +1,67 @@
+"""What pages must remember between two requests: one SQLite file, opened anew for each use.
+
+Of a session, a code or a form nothing is kept but its hash: who reads this file enters nowhere with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from appliance.host.files import make_private_folder
+
+_FORMAT = 1
+_SCHEMA = (
+    "CREATE TABLE session(id TEXT PRIMARY KEY, name TEXT NOT NULL, marks TEXT NOT NULL, form_key BLOB NOT NULL,"
+    " began REAL NOT NULL, seen REAL NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE spent(node TEXT NOT NULL, name TEXT NOT NULL, code TEXT NOT NULL, at REAL NOT NULL,"
+    " PRIMARY KEY(node, name, code)) WITHOUT ROWID",
+    "CREATE TABLE step(node TEXT NOT NULL, name TEXT NOT NULL, step INTEGER NOT NULL, PRIMARY KEY(node, name))"
+    " WITHOUT ROWID",
+    "CREATE TABLE try(key TEXT NOT NULL, at REAL NOT NULL)",
+    "CREATE INDEX try_key ON try(key, at)",
+    f"PRAGMA user_version = {_FORMAT}",
+)
+
+
+class Database:
+    """The file at `path`, made when it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        make_private_folder(path.parent)
+        with self.changing() as connection:
+            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+        path.chmod(0o600)
+
+    @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it, or nothing."""
+        connection = sqlite3.connect(self._path, isolation_level=None, timeout=30)
+        connection.row_factory = sqlite3.Row
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            connection.close()  # rolls back what was not committed
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self._path, isolation_level=None, timeout=30)
+        connection.row_factory = sqlite3.Row
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def hashed(token: str) -> str:
+    """What is kept of a token that a browser holds."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,84 @@
+"""Signing in and out, the language, and the answer that keeps a session going."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from appliance.portal.base.language import choose
+from appliance.portal.base.person import Person
+from appliance.portal.base.sign_in import Wait
+from appliance.portal.base.site import SIGN_IN, Site, Visit
+from appliance.units import DAY, MINUTE
+
+WRONG, SLOWLY, ENDED = "wrong", "slowly", "ended"
+
+
+@dataclass(frozen=True)
+class Entrance:
+    site: Site
+
+    def routes(self) -> Iterable[Route]:
+        page = self.site.page
+        yield page(SIGN_IN, self.form, everybody=True)
+        yield page(SIGN_IN, self.enter, method="POST", everybody=True)
+        yield page("/deconnexion", self.leave, method="POST", everybody=True)
+        yield page("/session", self.go_on)
+        yield page("/langue/{language}", self.speak, everybody=True)
+
+    def form(self, visit: Visit) -> Response:
+        return RedirectResponse("/", 303) if visit.session else self._form(visit, 200)
+
+    def enter(self, visit: Visit) -> Response:
+        """One sentence for everything that may be wrong: nobody learns here which names there are."""
+        site, name = self.site, visit.form.text("identifiant", 64).strip().lower()
+        password, code = visit.form.secret("secret"), visit.form.text("code", 64)
+        found = site.door.enter(name, password, code, address=visit.address, now=visit.now)
+        if isinstance(found, Person):
+            return self._begin(visit, found)
+        if isinstance(found, Wait):
+            site.journal.write("sign-in-slowed", account=name, address=visit.address)
+            return self._form(visit, 429, why=SLOWLY, minutes=math.ceil(found.seconds / MINUTE), name=name)
+        site.journal.write("sign-in-refused", account=name, address=visit.address)
+        return self._form(visit, 401, why=WRONG, name=name)
+
+    def leave(self, visit: Visit) -> Response:
+        if visit.session:
+            self.site.sessions.end(visit.token)
+            self.site.journal.write("signed-out", account=visit.person.name)
+        response = RedirectResponse(SIGN_IN, 303)
+        response.delete_cookie(self.site.session_cookie, secure=self.site.secure, httponly=True, samesite="strict")
+        response.headers["Clear-Site-Data"] = '"cache"'
+        return response
+
+    def go_on(self, visit: Visit) -> Response:
+        """Being asked is enough, any page begins the half hour anew; how many seconds are left then."""
+        assert visit.session is not None
+        return Response(f"{visit.session.ends - visit.now:.0f}", media_type="text/plain")
+
+    def speak(self, visit: Visit) -> Response:
+        response = RedirectResponse(_local(visit.query.path("retour")), 303)
+        language = choose(visit.parameters["language"])
+        response.set_cookie("langue", language, 365 * DAY, secure=self.site.secure, httponly=True, samesite="lax")
+        return response
+
+    def _begin(self, visit: Visit, who: Person) -> Response:
+        """A new number for a new session, whatever the browser brought."""
+        self.site.sessions.end(visit.token)
+        self.site.journal.write("signed-in", account=who.name, nodes=sorted(who.groups), address=visit.address)
+        response = RedirectResponse("/", 303)
+        self.site.set_cookie(response, self.site.session_cookie, self.site.sessions.begin(who, visit.now))
+        return response
+
+    def _form(self, visit: Visit, status: int, why: str = "", minutes: int = 0, name: str = "") -> Response:
+        return self.site.render(visit, "sign-in.html", status, why=why, minutes=minutes, name=name)
+
+
+def _local(address: str) -> str:
+    """The path of one of our own pages, whatever somebody wrote behind a link."""
+    outside = not address.startswith("/") or address.startswith("//") or "\\" in address
+    return "/" if outside or not address.isascii() or not address.isprintable() else address

@@ -1,0 +1,128 @@
+"""Who signed in, looked for, saw and brought back what: a chain of lines, each with the hash of the line before.
+
+Whoever changes, removes or inserts a line breaks the chain from there on. That lines were cut off at its end, or that
+it was written anew from its first line, shows against a head that somebody noted: each export names it.
+
+A line is durable before what it tells of is answered: no page is shown that the journal does not know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from appliance.clock import Clock, utc_text
+from appliance.errors import IntegrityError
+from appliance.host.files import locked, make_private_folder
+
+NOTHING = "0" * 64
+"""What the first line names as the one before."""
+_TAIL_BYTES = 64 * 1024
+LINE_BYTES_MAX = 32 * 1024
+
+
+@dataclass(frozen=True)
+class Verified:
+    """`head` is the hash of the last of `lines`; whoever notes it can tell later whether that line is still there."""
+
+    lines: int
+    head: str
+
+
+class ChainedJournal:
+    """The journal in the file `path`."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self._clock = clock
+
+    def write(self, event: str, **details: Any) -> None:
+        """Append `event` durably. Several processes may: each waits for the one before."""
+        make_private_folder(self.path.parent)
+        with (
+            locked(self.path.with_suffix(".lock"), what="the journal of the pages", wait=True),
+            open(self.path, "a+b", opener=_private) as file,
+        ):
+            _end_cut_line(file)
+            entry = {"time": utc_text(self._clock.now()), "event": event, **details, "previous": _head(file)}
+            file.write(_line(entry))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """The events, oldest first, not verified."""
+        for _, raw in _lines(self.path):
+            yield json.loads(raw)
+
+    def verify(self, head: str = "") -> Verified:
+        """Follow the chain from its first line; raise IntegrityError at the first that does not follow.
+
+        With `head`, also when no line has that hash: what was there when it was noted is not there any more.
+        """
+        previous, number, seen = NOTHING, 0, not head
+        for number, raw in _lines(self.path):
+            if _claimed(raw) != previous:
+                raise IntegrityError(
+                    "this line does not follow the one before: one was changed, taken out or put in.",
+                    where=f"{self.path}:{number}",
+                    remedy="Keep the file as it is, and compare it with an export or a backup.",
+                )
+            previous = hashlib.sha256(raw).hexdigest()
+            seen = seen or previous == head
+        if not seen:
+            raise IntegrityError(
+                f"no line has the hash {head}: the journal was cut, or written anew.",
+                where=str(self.path),
+                remedy="Compare it with an export or a backup.",
+            )
+        return Verified(number, previous)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    # Only ASCII: a name that is no text stays what it is.
+    line = json.dumps(entry).encode() + b"\n"
+    if len(line) > LINE_BYTES_MAX:
+        kept = {key: entry[key] for key in ("time", "event", "account", "previous") if key in entry}
+        line = json.dumps({**kept, "too_long_bytes": len(line)}).encode() + b"\n"
+    return line
+
+
+def _end_cut_line(file: BinaryIO) -> None:
+    """A power cut may leave half a line. It was answered to nobody, so it goes."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _TAIL_BYTES))
+    tail = file.read()
+    whole = tail.rfind(b"\n") + 1
+    if whole != len(tail):
+        file.truncate(size - len(tail) + whole)
+
+
+def _head(file: BinaryIO) -> str:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _TAIL_BYTES))
+    lines = file.read().splitlines(keepends=True)
+    return hashlib.sha256(lines[-1]).hexdigest() if lines else NOTHING
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        with open(path, "rb") as file:
+            yield from enumerate(file, start=1)
+    except FileNotFoundError:
+        return
+
+
+def _claimed(raw: bytes) -> str:
+    try:
+        return str(json.loads(raw)["previous"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,76 @@
+"""The portal of one node, put together: places, accounts, pages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from appliance.accounts.desk import Desk as AccountsDesk
+from appliance.accounts.model import Store
+from appliance.clock import Clock, SystemClock
+from appliance.host.layout import NodeLayout
+from appliance.portal.base.app import application
+from appliance.portal.base.database import Database
+from appliance.portal.base.entrance import Entrance
+from appliance.portal.base.journal import ChainedJournal
+from appliance.portal.base.sessions import Sessions
+from appliance.portal.base.sign_in import ANSWER_SECONDS, Door, Stores
+from appliance.portal.base.site import Site
+from appliance.portal.base.templates import Templates
+from appliance.portal.desk import Desk
+from appliance.portal.lookup import Lookup
+from appliance.portal.pages.attack import AttackPage
+from appliance.portal.pages.find import Find
+from appliance.portal.pages.folder import Folder
+from appliance.portal.pages.gone import GonePage
+from appliance.portal.pages.home import PLACES, Home
+from appliance.portal.pages.orders import Orders
+from appliance.portal.pages.views import Views
+
+TEMPLATES = Path(__file__).parent / "templates"
+PAGES = (Home, Find, Folder, GonePage, AttackPage, Orders, Views)
+
+
+def build(
+    layout: NodeLayout, *, names: Collection[str] = (), secure: bool = False, answer_seconds: float = ANSWER_SECONDS
+) -> ASGIApp:
+    """The application of the node in `layout`, asked by one of `names`; `secure` when it is reached by TLS."""
+    lookup = Lookup(layout)
+    site = make_site(lookup, SystemClock(), secure=secure, answer_seconds=answer_seconds)
+    return application(site, routes(site, lookup), names)
+
+
+def make_site(lookup: Lookup, clock: Clock, *, secure: bool = False, answer_seconds: float = ANSWER_SECONDS) -> Site:
+    """What the pages share: who may come in, where it is written down, how it looks."""
+    database = Database(lookup.places.database)
+    node, territory = lookup.territory()
+    stores = stores_of(lookup.layout, node)
+    return Site(
+        clock=clock,
+        zone=ZoneInfo(territory.timezone),
+        templates=Templates(TEMPLATES, places=PLACES, territory=territory.title, node=node),
+        door=Door(database, stores, answer_seconds=answer_seconds),
+        sessions=Sessions(database, stores),
+        journal=ChainedJournal(lookup.places.journal, clock),
+        secure=secure,
+    )
+
+
+def routes(site: Site, lookup: Lookup) -> list[Route]:
+    """Every page that can be asked for."""
+    desk = Desk(site, lookup)
+    return [route for part in (Entrance(site), *(page(desk) for page in PAGES)) for route in part.routes()]
+
+
+def stores_of(layout: NodeLayout, node: str) -> Stores:
+    """The accounts of `node`, and of those that it stands in for, as they are at each call."""
+    desk = AccountsDesk(layout.accounts, node, feeds=False)
+
+    def stores() -> tuple[Store, ...]:
+        return (desk.own, *desk.others.values())
+
+    return stores

@@ -1,0 +1,81 @@
+"""What the pages look things up in: the catalogues that the worker keeps current. They are read and never written."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from appliance.host.layout import NodeLayout
+from appliance.portal.base.person import Person
+from appliance.portal.freshness import Freshness
+from appliance.portal.opened import Opened, load
+from appliance.portal.places import Places
+from appliance.portal.shares import Share, shares_of
+from appliance.restore.schema import read_catalogue
+from appliance.territory.model import Territory
+from appliance.trust.identity import load_territory
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a share is: `oldest` and `newest` are the first and last moment that one can go back to, UTC seconds."""
+
+    fresh: Freshness | None
+    oldest: float | None
+    newest: float | None
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """The services of the node whose folder is `layout`."""
+
+    layout: NodeLayout
+
+    @property
+    def places(self) -> Places:
+        return Places(self.layout.portal)
+
+    def orders(self, service: str) -> Path:
+        """Where pages write down what is wanted of `service`, and nothing else outside their own folder."""
+        return self.layout.service(service).orders
+
+    def territory(self) -> tuple[str, Territory]:
+        """The name of this node, and the territory by its newest bundle."""
+        bundle = self.layout.bundle.stat()
+        return _territory(self.layout, (bundle.st_ino, bundle.st_mtime_ns))
+
+    def shares(self, person: Person) -> tuple[Share, ...]:
+        """The shares that `person` sees and that the worker could open at least once."""
+        node, territory = self.territory()
+        opened = self._opened()
+        return tuple(share for share in shares_of(territory, node, person) if share.service in opened)
+
+    @contextlib.contextmanager
+    def catalogues(self, shares: Iterable[Share]) -> Iterator[dict[str, sqlite3.Connection]]:
+        """The catalogues of `shares`, by service."""
+        opened = self._opened()
+        with contextlib.ExitStack() as stack:
+            yield {
+                share.service: stack.enter_context(contextlib.closing(read_catalogue(opened[share.service].catalogue)))
+                for share in shares
+            }
+
+    def standing(self, share: Share) -> Standing:
+        query = "SELECT min(start), max(start) FROM archive WHERE kept"
+        with self.catalogues((share,)) as found:
+            oldest, newest = found[share.service].execute(query).fetchone()
+        return Standing(self._opened()[share.service].fresh, oldest, newest)
+
+    def _opened(self) -> dict[str, Opened]:
+        return load(self.places.opened)
+
+
+@lru_cache(maxsize=4)
+def _territory(layout: NodeLayout, bundle: tuple[int, int]) -> tuple[str, Territory]:
+    """Read once for each bundle, which is replaced and never changed: its signature takes longer than a page."""
+    identity, found = load_territory(layout)
+    return identity.name, found.territory

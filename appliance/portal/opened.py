@@ -1,0 +1,42 @@
+"""What the worker of the portal has opened, told to its pages by one small file: the pages themselves open nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from appliance.host.files import make_private_folder, write_atomic
+from appliance.portal.freshness import Freshness
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A service whose names can be looked up in `catalogue`; `fresh` None when nothing is known of its copies."""
+
+    catalogue: Path
+    fresh: Freshness | None = None
+
+
+def save(file: Path, opened: Mapping[str, Opened]) -> None:
+    services = {
+        name: {"catalogue": str(it.catalogue), "fresh": asdict(it.fresh) if it.fresh else None}
+        for name, it in opened.items()
+    }
+    make_private_folder(file.parent)
+    write_atomic(file, json.dumps({"format": FORMAT, "services": services}).encode(), mode=0o600)
+
+
+def load(file: Path) -> dict[str, Opened]:
+    """Nothing before the worker has looked for the first time."""
+    try:
+        services = json.loads(file.read_bytes())["services"]
+    except FileNotFoundError:
+        return {}
+    return {
+        name: Opened(Path(it["catalogue"]), Freshness(**it["fresh"]) if it["fresh"] else None)
+        for name, it in services.items()
+    }

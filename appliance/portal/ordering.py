@@ -1,0 +1,100 @@
+"""What somebody wants back becomes orders, and orders are found again by whoever asked for them alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from urllib.parse import unquote_to_bytes
+
+from appliance.errors import NotFound
+from appliance.portal.base.failures import PageFailure
+from appliance.portal.base.site import Visit
+from appliance.portal.desk import Desk, Seen
+from appliance.portal.shares import Share
+from appliance.restore.order import Kind, Order, Status, all_orders, load_order, load_status, order_folder, place_order
+
+WORDS_MAX = 16_384
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One path of one archive."""
+
+    service: str
+    archive: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An order and how far it is; `share` is the one that it is about."""
+
+    order: Order
+    status: Status
+    share: Share
+
+
+def read_wish(words: str) -> Wish:
+    """A wish as our forms write it: service, archive and path, each percent-encoded."""
+    parts = words.split(" ")
+    if len(parts) != 3 or len(words) > WORDS_MAX:
+        raise PageFailure(400)
+    return Wish(*(os.fsdecode(unquote_to_bytes(part)) for part in parts))
+
+
+def place(desk: Desk, visit: Visit, seen: Seen, kind: Kind, wishes: set[Wish]) -> list[Order]:
+    """Orders for `wishes`, one for each archive and folder of a share; nothing is ordered when one is out of scope."""
+    for wish in wishes:
+        seen.scope.check(wish.service, wish.path)
+        seen.moment(wish.service, wish.archive)
+
+    def together(wish: Wish) -> tuple[str, str, str]:
+        return wish.service, wish.archive, _root(seen.shares[wish.service], wish.path)
+
+    ordered = sorted(wishes, key=lambda wish: (*together(wish), wish.path))
+    return [_place(desk, visit, seen, kind, list(group)) for _, group in groupby(ordered, key=together)]
+
+
+def find(desk: Desk, visit: Visit, seen: Seen, name: str) -> Placed:
+    """The order `name`; raise PageFailure alike for one that is somebody else's and one that is not there."""
+    for service, share in seen.shares.items():
+        try:
+            folder = order_folder(desk.lookup.orders(service), name)
+        except NotFound:
+            continue
+        order = load_order(folder)
+        if order.person == visit.person.name:
+            return Placed(order, load_status(folder), share)
+    raise PageFailure(404)
+
+
+def own(desk: Desk, visit: Visit, seen: Seen) -> Iterator[Placed]:
+    """All orders of who visits, within what this person sees now."""
+    for service, share in seen.shares.items():
+        for order, status in all_orders(desk.lookup.orders(service)):
+            if order.person == visit.person.name:
+                yield Placed(order, status, share)
+
+
+def _place(desk: Desk, visit: Visit, seen: Seen, kind: Kind, wishes: list[Wish]) -> Order:
+    service, archive = wishes[0].service, wishes[0].archive
+    paths = tuple(wish.path for wish in wishes)
+    order = place_order(
+        desk.lookup.orders(service),
+        person=visit.person.name,
+        service=service,
+        kind=kind,
+        archive=archive,
+        moment_seconds=seen.moment(service, archive).start_seconds,
+        paths=paths,
+        share=_root(seen.shares[service], paths[0]),
+        now=visit.now,
+    )
+    desk.record(visit, "asked", service=service, order=order.id, kind=kind, archive=archive, paths=paths)
+    return order
+
+
+def _root(share: Share, path: str) -> str:
+    return next(folder for folder in share.folders if path == folder or path.startswith(f"{folder}/"))

@@ -1,0 +1,49 @@
+"""The third door, after an attack: from which day everything is still good, how much was hit, and all of it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from appliance.portal.base.failures import PageFailure
+from appliance.portal.base.site import Visit
+from appliance.portal.desk import Desk
+from appliance.restore.attack import attacks, hit_files
+
+PER_PAGE, PAGES_MAX = 100, 1000
+
+
+@dataclass(frozen=True)
+class AttackPage:
+    desk: Desk
+
+    def routes(self) -> Iterable[Route]:
+        yield self.desk.site.page("/attaque", self.show)
+        yield self.desk.site.page("/attaque/{service}", self.files)
+
+    def show(self, visit: Visit) -> Response:
+        with self.desk.seen(visit) as seen:
+            found = [
+                (share, attacks(seen.catalogues[service], folders=share.folders))
+                for service, share in seen.shares.items()
+            ]
+            self.desk.record(visit, "looked-for-attack", services=sorted(seen.shares))
+            return self.desk.site.render(visit, "attack.html", found=found)
+
+    def files(self, visit: Visit) -> Response:
+        """What the latest attack on one share hit."""
+        service, number = visit.parameters["service"], min(visit.query.number("page", 1), PAGES_MAX) or 1
+        with self.desk.seen(visit) as seen:
+            share, catalogue = seen.one(service)
+            found = next(iter(attacks(catalogue, folders=share.folders)), None)
+            if found is None:
+                raise PageFailure(404)
+            offset = (number - 1) * PER_PAGE
+            hit = hit_files(catalogue, found, folders=share.folders, limit=PER_PAGE, offset=offset)
+            self.desk.record(visit, "saw-hit", service=service, page=number)
+            return self.desk.site.render(
+                visit, "hit.html", share=share, attack=found, hit=hit, number=number, more=offset + len(hit) < found.hit
+            )

@@ -1,0 +1,58 @@
+"""The first door: a part of a name, one row a file, then its versions by day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from appliance.portal.base.failures import PageFailure
+from appliance.portal.base.site import Visit
+from appliance.portal.desk import Desk
+from appliance.portal.shown import has_words, is_shown
+from appliance.restore.browse import by_day
+from appliance.restore.everywhere import Hits, find, find_versions
+from appliance.restore.model import Found
+
+TERM_MAX = 200
+
+
+@dataclass(frozen=True)
+class Find:
+    desk: Desk
+
+    def routes(self) -> Iterable[Route]:
+        yield self.desk.site.page("/retrouver", self.search)
+        yield self.desk.site.page("/fichier/{service}", self.file)
+
+    def search(self, visit: Visit) -> Response:
+        term = visit.query.text("q", TERM_MAX).strip()
+        found: Hits[Found] | None = None
+        with self.desk.seen(visit) as seen:
+            if term:
+                found = find(seen.catalogues, seen.scope, term)
+                self.desk.record(visit, "searched", term=term, hits=len(found.hits), more=found.more)
+            template = "find-part.html" if visit.part else "find.html"
+            return self.desk.site.render(visit, template, term=term, found=found, shares=seen.shares)
+
+    def file(self, visit: Visit) -> Response:
+        service, path = visit.parameters["service"], visit.query.path("chemin")
+        with self.desk.seen(visit) as seen:
+            share, _ = seen.one(service)
+            versions = find_versions(seen.catalogues, seen.scope, service, path)
+            if versions[0].kind == "folder":
+                raise PageFailure(404)
+            self.desk.record(visit, "saw-versions", service=service, path=path)
+            return self.desk.site.render(
+                visit,
+                "file.html",
+                share=share,
+                path=path,
+                versions=versions,
+                days=by_day(versions, self.desk.zone),
+                shown_as=is_shown(path),
+                has_words=has_words(path),
+                standing=self.desk.lookup.standing(share),
+            )

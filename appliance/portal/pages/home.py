@@ -1,0 +1,43 @@
+"""The first page: three doors, and how each share is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from appliance.portal.base.site import Page, Visit
+from appliance.portal.desk import Desk
+
+PLACES = (
+    ("/", "Accueil"),
+    ("/retrouver", "Retrouver un fichier"),
+    ("/supprimes", "Fichiers supprimés"),
+    ("/attaque", "Mes fichiers ne s'ouvrent plus"),
+    ("/demandes", "Mes demandes"),
+)
+OPEN_TO_EVERYBODY = (
+    ("/accessibilite", "Déclaration d'accessibilité", "accessibility.html"),
+    ("/mentions", "Mentions", "mentions.html"),
+    ("/plan", "Plan du site", "site-map.html"),
+)
+
+
+@dataclass(frozen=True)
+class Home:
+    desk: Desk
+
+    def routes(self) -> Iterable[Route]:
+        yield self.desk.site.page("/", self.show)
+        for path, _, template in OPEN_TO_EVERYBODY:
+            yield self.desk.site.page(path, self._plain(template), everybody=True)
+
+    def show(self, visit: Visit) -> Response:
+        shares = self.desk.lookup.shares(visit.person)
+        standings = [(share, self.desk.lookup.standing(share)) for share in shares]
+        return self.desk.site.render(visit, "home.html", standings=standings)
+
+    def _plain(self, template: str) -> Page:
+        return lambda visit: self.desk.site.render(visit, template, pages=OPEN_TO_EVERYBODY)

@@ -1,0 +1,89 @@
+"""Serve the pages with uvicorn: one process for them, and beside it the worker that has the powers."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from appliance.errors import Busy, NotFound, UsageError
+from appliance.host.children import start_worker
+from appliance.host.layout import NodeLayout
+from appliance.portal.base.sign_in import ANSWER_SECONDS
+from appliance.portal.build import build
+
+CONCURRENT_MAX = 100
+QUIET_SECONDS = 15
+LAST_ANSWERS_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where pages are asked for. Without a certificate that is this machine alone: passwords travel here."""
+
+    address: str
+    port: int
+    names: Collection[str] = ()
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def check(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise UsageError("a certificate and its key go together.", remedy="Give --cert FILE and --key FILE.")
+        if self.certificate is None and not ipaddress.ip_address(self.address).is_loopback:
+            raise UsageError(
+                f"passwords would travel in clear to {self.address}.",
+                remedy="Give --cert and --key, or listen on 127.0.0.1.",
+            )
+        for file in (self.certificate, self.key):
+            if file and not os.access(file, os.R_OK):
+                raise NotFound("this file is not there, or this account may not read it.", where=str(file))
+
+
+def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+    """Serve until SIGTERM or SIGINT; raise Busy when somebody listens there already."""
+    door.check()
+    app = build(layout, names=door.names, secure=door.certificate is not None, answer_seconds=answer_seconds)
+    config = uvicorn.Config(
+        app,
+        host=door.address,
+        port=door.port,
+        ssl_certfile=door.certificate,
+        ssl_keyfile=str(door.key) if door.key else None,
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        # Who stands between would say who asks: nobody does, and everybody may write that header.
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        limit_concurrency=CONCURRENT_MAX,
+        timeout_keep_alive=QUIET_SECONDS,
+        timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
+    )
+    try:
+        uvicorn.Server(config).run()
+    except SystemExit as error:
+        raise Busy(
+            f"nobody can listen on {door.address}:{door.port}.", remedy="Choose another --listen, or end who listens."
+        ) from error
+
+
+@contextmanager
+def worker_beside(layout: NodeLayout) -> Iterator[None]:
+    """The worker as a child, for as long as the pages are served."""
+    worker = start_worker((sys.executable, "-m", "appliance.portal.worker", str(layout.root), str(os.getpid())), {})
+    try:
+        yield
+    finally:
+        worker.reap()

@@ -1,0 +1,128 @@
+"""The worker behind the pages: it opens services, keeps their catalogues current, counts receipts and restores.
+
+It has the powers that the pages have not, and no door: what it is asked lies in a folder, and it checks it again. Where
+one service fails the others go on, and the pages show what was known before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+from appliance.backup.node import Node, open_node
+from appliance.backup.openable import is_written_here, open_best
+from appliance.backup.ordered import carry_out_waiting
+from appliance.borg.client import Borg
+from appliance.errors import ApplianceError
+from appliance.host.children import die_with_parent
+from appliance.portal.freshness import freshness
+from appliance.portal.opened import Opened, save
+from appliance.portal.places import Places
+from appliance.portal.shares import openable
+from appliance.restore.catalogue import catch_up, is_current
+from appliance.restore.schema import open_catalogue
+from appliance.units import MINUTE
+
+LOG = logging.getLogger("appliance.portal")
+LOOK_SECONDS = 0.5
+HERE_SECONDS, AT_STANDBY_SECONDS = MINUTE, 10 * MINUTE
+"""A standby asks all holders for the newest; the writer looks at its own disk."""
+
+
+class Worker:
+    """Works for the pages of the node in `state`."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._opened: dict[str, Opened] = {}
+        self._due: dict[str, float] = {}
+        # Held open: a page that may only read finds SQLite's shared memory there as long as somebody has it open.
+        self._held: dict[str, sqlite3.Connection] = {}
+
+    def run(self, ended: Event) -> None:
+        """Look and restore until `ended`: restores go on beside looks, one at a time."""
+        with ThreadPoolExecutor(1) as restoring:
+            running = restoring.submit(self.restore_all)
+            while not ended.is_set():
+                self.look()
+                if running.done():
+                    running.result()
+                    running = restoring.submit(self.restore_all)
+                ended.wait(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Look at every service that is due."""
+        with _logged("the node"):
+            node = open_node(self._state)
+            services = openable(node.bundle.territory, node.name)
+            due = [it for it in services if self._due.get(it, 0.0) <= time.monotonic()]
+            for service in due:
+                self._due[service] = time.monotonic() + HERE_SECONDS
+                with _logged(service):
+                    self._look_at(node, service)
+            if due:
+                self._tell(node, services)
+
+    def restore_all(self) -> None:
+        """Carry out what was asked for and undo what is to be undone."""
+        with _logged("the orders"):
+            for carried in carry_out_waiting(open_node(self._state)):
+                LOG.info("an order of %s is %s", carried.service, carried.status.state)
+
+    def _look_at(self, node: Node, service: str) -> None:
+        opened = open_best(node, service)
+        held = self._held.get(str(opened.catalogue))
+        if held is None or not _is_same(held, opened.catalogue):
+            held = self._held[str(opened.catalogue)] = open_catalogue(opened.catalogue)
+        if not is_current(held, opened.repository):
+            catch_up(held, Borg(opened.repository))
+        self._opened[service] = Opened(opened.catalogue)
+        if not is_written_here(node, service):
+            self._due[service] = time.monotonic() + AT_STANDBY_SECONDS
+
+    def _tell(self, node: Node, services: tuple[str, ...]) -> None:
+        fresh = freshness(node, services)
+        told = {name: Opened(it.catalogue, fresh.get(name)) for name, it in self._opened.items() if name in services}
+        save(Places(node.layout.portal).opened, told)
+
+
+def _is_same(held: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file that is open is still the one at `path`: a catalogue of another branch starts anew."""
+    try:
+        return held.execute("PRAGMA data_version").fetchone() is not None and path.exists()
+    except sqlite3.Error:
+        return False
+
+
+@contextlib.contextmanager
+def _logged(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (ApplianceError, OSError, sqlite3.Error) as error:
+        LOG.warning("%s: %s", what, error)
+
+
+def work(state: Path) -> None:
+    """Work until SIGTERM."""
+    ended = Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: ended.set())
+    Worker(state).run(ended)
+
+
+def main(argv: Sequence[str]) -> None:
+    """`STATE PARENT`: the worker of pages that run as one process with it; it never outlives them."""
+    state, parent = argv
+    die_with_parent(int(parent))
+    Worker(Path(state)).run(Event())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

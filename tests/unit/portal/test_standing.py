@@ -1,0 +1,53 @@
+"""What a page says of a share: safe, not yet, late, or not known; and what is not known is never said to be well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from jinja2 import Environment, FileSystemLoader
+
+import appliance.portal
+from appliance.portal.base.forms import quoted
+from appliance.portal.base.language import Words
+from appliance.portal.freshness import Freshness
+from appliance.portal.lookup import Standing
+from appliance.portal.opened import Opened, load, save
+from appliance.units import DAY, printable
+
+NOW = 1_800_000_000.0
+TEMPLATES = Path(appliance.portal.__file__).parent / "templates"
+
+
+@pytest.mark.parametrize(
+    ("fresh", "says", "never"),
+    [
+        (Freshness(NOW - DAY, 2, 2, DAY), "En sécurité. Dernière copie sûre : ", "régie"),
+        (Freshness(NOW - DAY, 1, 2, DAY), "Pas encore en sécurité. 1 copie sur 2", "En sécurité."),
+        (Freshness(None, 0, 2, DAY), "0 copie sur 2", "Dernière copie sûre"),
+        (Freshness(NOW - 2 * DAY, 2, 2, DAY), "La dernière copie sûre est ancienne", "En sécurité."),
+        (None, "On ne sait pas", "En sécurité."),
+    ],
+    ids=["safe", "one of two", "none", "late", "not known"],
+)
+def test_a_share_is_said_to_be(fresh: Freshness | None, says: str, never: str) -> None:
+    words = Words("fr", ZoneInfo("Europe/Paris"))
+    pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    pages.filters.update(quoted=quoted, shown=printable)
+    macro = pages.get_template("macros.html")
+    text = " ".join(str(macro.module.standing(words, words.text, NOW, Standing(fresh, None, None))).split())  # type: ignore[attr-defined]
+    text = text.replace("</span>", "").replace('<span class="state-good">', "").replace('<span class="state-bad">', "")
+    assert says in text
+    assert never not in text
+
+
+def test_what_the_worker_opened_is_read_by_the_pages(tmp_path: Path) -> None:
+    file = tmp_path / "portal/opened.json"
+    assert load(file) == {}
+    opened = {
+        "docs-a": Opened(tmp_path / "catalogue.db", Freshness(NOW, 2, 2, DAY)),
+        "docs-b": Opened(tmp_path / "other.db"),
+    }
+    save(file, opened)
+    assert load(file) == opened
