@@ -85,7 +85,7 @@ def _change(node: Node, service: str, newest: Callable[[str | None], str | None]
         digest = newest(known.get(service))
         if digest is None or digest == known.get(service):
             return
-        text = json.dumps({"machine": _machine(), "newest": {**known, service: digest}})
+        text = json.dumps({"machine": machine_id(), "newest": {**known, service: digest}})
         write_atomic(path, text.encode() + b"\n", mode=0o600)
 
 
@@ -94,8 +94,9 @@ def _load(node: Node) -> dict[str, str]:
         content = json.loads(node.layout.lineage.read_bytes())
     except (FileNotFoundError, ValueError):
         return {}
-    return dict(content["newest"]) if content.get("machine") == _machine() else {}
+    return dict(content["newest"]) if content.get("machine") == machine_id() else {}
 
 
-def _machine() -> str:
+def machine_id() -> str:
+    """What tells this machine from one that was made from its image; "" where that cannot be told."""
     return MACHINE_ID.read_text().strip() if MACHINE_ID.exists() else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from appliance.backup.adopt import adopt
+from appliance.backup.adopt import adopt, own_repository
 from appliance.backup.begin import RECOVERY, chain_of, check_grant, known_epochs, request
 from appliance.backup.chain import Sealed
 from appliance.backup.fetch import Survey, fetch_newest
@@ -16,6 +16,7 @@ from appliance.backup.node import Node
 from appliance.backup.overtaken import forget
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.borg.folder import repository_id
+from appliance.borg.nonce import next_nonce
 from appliance.errors import NotFound, Refused
 from appliance.escrow.envelopes import ServiceKey, open_envelope, read_key
 from appliance.host.files import locked
@@ -92,12 +93,23 @@ def own_age_key(node: Node) -> Secret:
     return Secret((node.layout.keys / "age").read_bytes())
 
 
+def is_used(node: Node, service: str, grant: Grant) -> bool:
+    """Whether the repository here was written under `grant` or a later one: it must not be adopted again."""
+    layout = node.service(service)
+    if not (layout.repository / "config").exists() or not (layout.key / "passphrase").exists():
+        return False
+    return (next_nonce(own_repository(layout)) or 0) > grant.nonce_floor
+
+
 def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, key: ServiceKey) -> Grant:
     """Adopt the fetched generation and write on under the grant. The grant counts only once the repository stands."""
     grant = check_grant(node, service, raw_grant)
     layout, chain = node.service(service), chain_of(node, service)
     folder = staging(node, service)
-    if grant.epoch <= max(chain.grants(), default=0):
+    known = chain.grants()
+    # Whoever took it over showed the grant to the vaults before, and may have been told of it by them since.
+    is_known = grant.epoch in known and known[grant.epoch].statement == grant.statement
+    if grant.epoch < max(known, default=0) or (grant.epoch in known and not is_known) or is_used(node, service, grant):
         raise Refused(f"epoch {grant.epoch} was granted before.", remedy="Ask for a new grant.")
     if grant.repository != repository_id(folder):
         raise Refused("this grant is for another repository than the one fetched.")

@@ -36,7 +36,7 @@ from appliance.borg.names import archive_name
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
-from appliance.errors import IntegrityError, NotFound, Refused
+from appliance.errors import Busy, IntegrityError, NotFound, Refused
 from appliance.host.files import locked
 from appliance.territory.implicit import is_implicit
 from appliance.trust.grant import Grant
@@ -90,6 +90,10 @@ def _save_and_seal(
 ) -> tuple[Sealed, Created, Prepared]:
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
+        if layout.opening.exists():
+            raise Busy(
+                f"{service} is being taken over here: its files are not in place yet.", remedy="Try again later."
+            )
         chain = chain_of(node, service)
         grant = own_grant(node, chain)
         compare(node, service, chain, lines)
@@ -213,7 +217,8 @@ def source_spec(node: Node, service: str) -> SourceSpec:
     """What this node reads for `service`, by the bundle."""
     found = node.bundle.terms(service).service
     paths = own_paths(node, found) if is_implicit(found) else found.paths
-    return SourceSpec(found.name, found.kind, paths, found.exclude, found.database)
+    below = "" if is_implicit(found) or not node.layout.machine.exists() else str(node.layout.machine)
+    return SourceSpec(found.name, found.kind, paths, found.exclude, found.database, below=below)
 
 
 def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:

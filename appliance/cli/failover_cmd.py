@@ -1,4 +1,4 @@
-"""`appliance failover`: what a node does when another dies or is cut off. Nothing here changes anything yet."""
+"""`appliance failover`: what a node does when another dies or is cut off; so far in process mode."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from appliance.cli.commands import Entry
 from appliance.cli.group import LazyGroup
 
 VERBS = {
+    "run": Entry(
+        "failover_run_cmd", "run", "Serve this node's services until SIGTERM: take over, hand over, stop in time."
+    ),
+    "broker": Entry("failover_run_cmd", "broker", "Run this voter's broker until SIGTERM."),
     "check": Entry(
         "failover_check_cmd",
         "check",

@@ -8,10 +8,12 @@ from dataclasses import asdict
 
 import click
 
+from appliance.backup.lineage import machine_id
 from appliance.cli.arguments import NAME_TYPE, command, dry_run_option
 from appliance.cli.output import SCHEMA, emit, say
 from appliance.cli.territory_key import public_line, territory_key_option
 from appliance.cli.this_layout import this_layout
+from appliance.failover.promises import begin_promises
 from appliance.trust.identity import create_identity, load_identity, shown_keys
 from appliance.trust.signed import fingerprint
 
@@ -31,7 +33,11 @@ def init(name: str, territory_key: str, dry_run: bool) -> None:
     if dry_run:
         emit({"node": name, "keys": None}, f"{name} would be made in {layout.root}, for {fingerprint(pinned)}.")
         return
+    is_new = not layout.identity.exists() and not layout.promises.exists()
     keys = create_identity(layout, name, pinned)
+    if is_new:
+        # Only who was just made has surely promised nothing; it may be a voter one day.
+        begin_promises(layout.promises, machine_id())
     text = f"{layout.root} is the node {name} of the territory with the key {fingerprint(pinned)}."
     emit({"node": name, "keys": asdict(keys)}, text)
     say(f"Next: collect its public keys: {command('node', 'keys')} > {name}.json")

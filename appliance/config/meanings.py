@@ -74,6 +74,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "timezone": "Schedules are local to it; everything stored is UTC.",
         "own_backup": "Whether each node also backs up what it knows of itself: its bundle, journal, acts and chains, "
         "never its keys. That service is called `appliance-NODE`.",
+        "lease_seconds": "For how long the holder of a service may be silent before another node takes over; all other "
+        "times of failover follow from it.",
     },
     schema.DefaultsPart: {
         "node": "Settings of a node.",
@@ -115,6 +117,7 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "have one, or none.",
         "mesh_port": "The UDP port at `address` that takes WireGuard's packets; 0 for a site behind a carrier's NAT, "
         "which others reach through a relay.",
+        "broker_port": "The TCP port of its broker, where it is a `voter`; at `mesh` where there is one.",
         "roles": f"Any of {_words(NODE_ROLES)}. `monitor` may ask every vault for its head; `voter`s agree on "
         "who holds a service: none, 3 or 5, in distinct failure domains; what the others do comes later.",
         "zones": "Failure domains on top of its site's.",

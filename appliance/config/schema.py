@@ -28,7 +28,16 @@ from appliance.config.fields import (
     Timezone,
     one_of,
 )
-from appliance.territory.model import KEY_ACCESS, NODE_ROLES, POLICIES, SERVICE_KINDS, ZONE_KINDS, Retention, Schedule
+from appliance.territory.model import (
+    KEY_ACCESS,
+    LEASE_SECONDS,
+    NODE_ROLES,
+    POLICIES,
+    SERVICE_KINDS,
+    ZONE_KINDS,
+    Retention,
+    Schedule,
+)
 from appliance.trust.act import ACTS
 from appliance.units import DAY, HOUR
 
@@ -59,6 +68,7 @@ class TerritoryPart(Strict):
     title: Text
     timezone: Timezone = "Europe/Paris"
     own_backup: bool = True
+    lease_seconds: Annotated[int, Field(ge=3, le=60)] = LEASE_SECONDS
 
 
 class DefaultsPart(Strict):
@@ -104,6 +114,7 @@ class NodePart(Strict):
     push_mbit_per_second_max: Annotated[float, Field(ge=0)] = 0.0
     mesh: MeshAddress = ""
     mesh_port: Annotated[int, Field(ge=0, le=65535)] = 51820
+    broker_port: Port = 7412
     roles: Annotated[list[Annotated[str, one_of(*NODE_ROLES)]], Distinct] = []
     zones: Names = []
 

@@ -163,6 +163,9 @@ def _check_owner(service: Service, claim: Claim, acts: Acts, state: State) -> No
             remedy = "Start it at its home once, or have the operator sign `promote`."
             raise Refused(f"{service.name} was never held: its home {service.node} comes first.", remedy=remedy)
         return
+    # Whoever stands in for the home is bound by its lease, so the end of that is enough for the home.
+    if claim.node == service.node and owner.node != service.node:
+        return
     if not owner.released and owner.node != claim.node and owner.node not in acts.out_of_the_way:
         raise Refused(
             f"{service.name} is local-first and belongs to {owner.node}, which did not give it up: it may be at work.",

@@ -58,12 +58,25 @@ def caller_of(certificate: Mapping[str, Any] | None, domain: str) -> str:
 class Server:
     """Serves `desk` to the nodes of `domain`; a context that ends with all conversations."""
 
-    def __init__(self, address: str, port: int, tls: ssl.SSLContext, domain: str, desk: Desk) -> None:
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        tls: ssl.SSLContext,
+        domain: str,
+        desk: Desk,
+        more: Mapping[str, Mapping[str, tuple[type, ...]]] | None = None,
+        is_of: Callable[[str, bytes], bool] = lambda caller, certificate: True,
+    ) -> None:
+        """`more`: what else may be called of what `desk` gives, and with which values. `is_of`: whether the caller has
+        that certificate (DER) still; a stolen box's is good for weeks."""
         self.address = address
         self.port = port
         self._tls = tls
         self._domain = domain
         self._desk = desk
+        self._known = {**ARGUMENTS, **(more or {})}
+        self._is_of = is_of
         self._open: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -99,6 +112,9 @@ class Server:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             caller = caller_of(writer.get_extra_info("peercert"), self._domain)
+            shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            if not self._is_of(caller, shown):
+                raise Forbidden(f"this certificate is not of the key that {caller} has by now.")
             if self._open[caller] >= CONVERSATIONS_MAX:
                 raise Busy(f"{caller} has {CONVERSATIONS_MAX} conversations open.")
             port = self._desk(caller)
@@ -108,28 +124,27 @@ class Server:
         self._open[caller] += 1
         try:
             while line := await asyncio.wait_for(reader.readline(), IDLE_SECONDS_MAX):
-                await _answer(port, line, writer)
+                await self._answer(port, line, writer)
         finally:
             self._open[caller] -= 1
 
+    async def _answer(self, port: Coordination, line: bytes, writer: asyncio.StreamWriter) -> None:
+        try:
+            call = wire.read_call(line)
+            _check(call, self._known)
+            if call.method == "watch":
+                await _watch(port, call, writer)
+                return
+            seconds_max = min(call.seconds_max, CALL_SECONDS_MAX)
+            answer = await getattr(port, call.method)(**call.arguments, seconds_max=seconds_max)
+        except ApplianceError as error:
+            await _send(writer, wire.write_refusal(error))
+        else:
+            await _send(writer, wire.write_answer(answer))
 
-async def _answer(port: Coordination, line: bytes, writer: asyncio.StreamWriter) -> None:
-    try:
-        call = wire.read_call(line)
-        _check(call)
-        if call.method == "watch":
-            await _watch(port, call, writer)
-            return
-        seconds_max = min(call.seconds_max, CALL_SECONDS_MAX)
-        answer = await getattr(port, call.method)(**call.arguments, seconds_max=seconds_max)
-    except ApplianceError as error:
-        await _send(writer, wire.write_refusal(error))
-    else:
-        await _send(writer, wire.write_answer(answer))
 
-
-def _check(call: wire.Call) -> None:
-    expected = ARGUMENTS.get(call.method)
+def _check(call: wire.Call, known: Mapping[str, Mapping[str, tuple[type, ...]]]) -> None:
+    expected = known.get(call.method)
     if expected is None:
         raise UsageError(f'a broker knows no "{call.method[:50]}".')
     if call.arguments.keys() != expected.keys() or not all(

@@ -61,32 +61,32 @@ class Remote:
         self._idle.clear()
 
     async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> State:
-        return _as(State, await self._ask("read", seconds_max, service=service))
+        return _as(State, await self.ask("read", seconds_max, service=service))
 
     async def history(
         self, service: str, *, entries_max: int = 100, seconds_max: float = CALL_SECONDS_MAX
     ) -> tuple[Moved, ...]:
-        return _all(Moved, await self._ask("history", seconds_max, service=service, entries_max=entries_max))
+        return _all(Moved, await self.ask("history", seconds_max, service=service, entries_max=entries_max))
 
     async def alive(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[Alive, ...]:
-        return _all(Alive, await self._ask("alive", seconds_max))
+        return _all(Alive, await self.ask("alive", seconds_max))
 
     async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
         sent = self._clock.boottime()
-        return replace(_as(Holding, await self._ask("acquire", seconds_max, claim=claim)), sent=sent)
+        return replace(_as(Holding, await self.ask("acquire", seconds_max, claim=claim)), sent=sent)
 
     async def renew(self, holding: Holding, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
         sent = self._clock.boottime()
-        return replace(_as(Holding, await self._ask("renew", seconds_max, holding=holding)), sent=sent)
+        return replace(_as(Holding, await self.ask("renew", seconds_max, holding=holding)), sent=sent)
 
     async def release(self, holding: Holding, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
-        await self._ask("release", seconds_max, holding=holding, reason=reason, time=time)
+        await self.ask("release", seconds_max, holding=holding, reason=reason, time=time)
 
     async def report(self, report: Report, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
-        await self._ask("report", seconds_max, report=report)
+        await self.ask("report", seconds_max, report=report)
 
     async def withdraw(self, intent: Intent, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
-        await self._ask("withdraw", seconds_max, intent=intent)
+        await self.ask("withdraw", seconds_max, intent=intent)
 
     async def watch(self, seen: State, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
         call = wire.Call("watch", {"seen": seen}, seconds_max)
@@ -105,7 +105,7 @@ class Remote:
         except (Unreachable, TimeoutError) as error:
             yield Ended(str(error) or "the broker fell silent.")
 
-    async def _ask(self, method: str, seconds_max: float, **arguments: object) -> Any:
+    async def ask(self, method: str, seconds_max: float, **arguments: object) -> Any:
         """What the first broker that can answer says; a call is the same however often it is made."""
         async with total(seconds_max):
             last: Unreachable | None = None

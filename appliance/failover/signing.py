@@ -27,6 +27,10 @@ class Signer:
     machine: str
     key: Ed25519PrivateKey
 
+    def promised(self, service: str) -> Promised:
+        """What this broker promised of `service` so far; raise as `load_promises`."""
+        return load_promises(self.promises, self.machine).of(service)
+
     def sign(self, service: str, look: Callable[[Promised], View]) -> bytes:
         """This voter's signature of the line that grants what `look` was asked, which is given what was promised so
         far; raise Refused when it does not sign, Busy while it answers somebody else."""

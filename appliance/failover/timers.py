@@ -9,12 +9,13 @@ ends 15.19 to 15.55 s after the last renewal was sent, and 20 % of packets lost 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from appliance.errors import UsageError
 from appliance.units import HOUR, MINUTE
 
 COOLDOWN_MAX = HOUR
+_OF_A_LEASE = ("ttl", "renew", "retry", "connect", "request", "stop", "epsilon", "grace", "rank", "fresh", "boot")
 FORGIVEN_AFTER = HOUR
 """A failure so long after the last one counts as the first."""
 
@@ -71,6 +72,13 @@ class Timers:
                 "answers would grow old between two questions.",
                 remedy=f"Set fresh to {self.renew + self.request:g} s or more.",
             )
+
+    @classmethod
+    def of_lease(cls, seconds: float) -> Timers:
+        """The timers of a lease of `seconds`: what counts within a lease in proportion, what is work as it is."""
+        usual, share = cls(), seconds / cls.ttl
+        scaled = {name: getattr(usual, name) * share for name in _OF_A_LEASE}
+        return replace(usual, **scaled, promote=max(usual.promote, 2 * seconds))
 
     @property
     def ttl_min(self) -> float:

@@ -17,6 +17,7 @@ STATE/
     catalogue.db            every name in every version
     restores/               restore jobs, what they replaced, undo
     orders/                 what people asked for in the portal, and results to download
+    failover.json           what failover must not forget; granted, known-grant, release: papers of it; branches/
     proof/                  the holding once more, for verification and drills alone; proofs.json says how they went
   accounts/                 on a host /srv/accounts, root's: who works here, hashes of their passwords, what Samba gets
   acts/                     signed acts of operators in force here
@@ -28,7 +29,11 @@ STATE/
     helpers.json            on a host: where the accounts that seal and check listen
   portal/                   the pages: sessions, the chained journal of who saw what, orders for restores
   journal.jsonl             what happened, one event a line
-  run/                      sshd.pid, agent lock; measures.json (on a host in /run/appliance-measures)
+  voter.json                on a voter: where the etcd beside it listens
+  failover.jsonl            what failover did here, as `appliance failover check` reads it
+  run/                      sshd.pid, agent lock; failover/: leases and what runs, of this boot; measures.json (on a host in
+                            /run/appliance-measures)
+  machine/                  in process mode, where a node has files of its own: srv/ and the like
 
 On a host, /etc/appliance/state names STATE, and what must outlive an image of it lies on the system's own disk.
 """
@@ -44,6 +49,7 @@ FOLDER_OF_A_HOST = ("srv", "appliance", "node")
 HELPERS = "helpers.json"
 MEASURES_OF_A_HOST = Path("/run/appliance-measures")
 LINEAGE_OF_A_HOST = Path("/var/lib/appliance/lineage")
+PROMISES_OF_A_HOST = Path("/var/lib/appliance/promises")
 ACCOUNTS_OF_A_HOST = Path("/srv/accounts")
 
 
@@ -94,6 +100,11 @@ class ServiceLayout:
     @property
     def orders(self) -> Path:
         return self.root / "orders"
+
+    @property
+    def opening(self) -> Path:
+        """Is there while a takeover lays the service's files in place."""
+        return self.root / "opening"
 
     @property
     def lock(self) -> Path:
@@ -148,6 +159,33 @@ class NodeLayout:
         """What the agent measured last. On a host where the exporter may read it, whom this folder is closed to."""
         folder = MEASURES_OF_A_HOST if self.root == state_of_this_host() else self.run
         return folder / "measures.json"
+
+    @property
+    def promises(self) -> Path:
+        """What this node's broker promised by its signatures; where the lineage is, for the same reason."""
+        if self.root == state_of_this_host():
+            return PROMISES_OF_A_HOST
+        return self.root.with_name(f".{self.root.name}.promises")
+
+    @property
+    def voter(self) -> Path:
+        """Where the etcd beside this node listens: on a voter only."""
+        return self.root / "voter.json"
+
+    @property
+    def machine(self) -> Path:
+        """The files of the machine that a node is in process mode, when it has any of its own: what is at /srv/x on a
+        host lies below it. Nodes of one machine then share no folder."""
+        return self.root / "machine"
+
+    @property
+    def failover(self) -> Path:
+        """What failover knows of this boot: leases, what runs, who is served."""
+        return self.root / "run" / "failover"
+
+    @property
+    def failover_history(self) -> Path:
+        return self.root / "failover.jsonl"
 
     @property
     def accounts(self) -> Path:

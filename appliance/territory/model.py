@@ -25,6 +25,7 @@ SERVICE_KINDS = ("files", "postgresql", "sqlite")
 KEY_ACCESS = ("hot", "sealed")
 POLICIES = ("local-first", "exclusive", "mirror")
 MICRODEGREES = 1_000_000
+LEASE_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Node:
 
     `push_bits_per_second_max` bounds what one run sends to all its peers together; 0 is no limit. `mesh` is its
     address inside the territory's WireGuard network, "" without one; `mesh_port` is where it takes WireGuard's packets,
-    0 behind a carrier's NAT, where nobody can begin.
+    0 behind a carrier's NAT, where nobody can begin. `broker_port` is where a voter's broker listens, at `reach`.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Node:
     push_bits_per_second_max: int = 0
     mesh: str = ""
     mesh_port: int = 51820
+    broker_port: int = 7412
     roles: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
 
@@ -207,12 +209,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Territory:
-    """`own_backup`: whether each node also backs itself up (`implicit.with_implicit`)."""
+    """`own_backup`: whether each node also backs itself up (`implicit.with_implicit`). `lease_seconds`: for how long a
+    holder may be silent before another takes over; brokers and holders must agree on it, so it is signed."""
 
     name: str
     title: str
     timezone: str = "Europe/Paris"
     own_backup: bool = True
+    lease_seconds: int = LEASE_SECONDS
     zones: Mapping[str, Zone] = field(default_factory=dict)
     links: Mapping[str, Link] = field(default_factory=dict)
     sites: Mapping[str, Site] = field(default_factory=dict)

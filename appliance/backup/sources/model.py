@@ -41,6 +41,8 @@ class SourceSpec:
     exclude: tuple[str, ...] = ()
     database: str = ""
     server: PostgresServer = PostgresServer()
+    below: str = ""
+    """Folder that stands for /: of a node that shares its machine with others."""
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,8 @@ def _files(spec: SourceSpec, room: Room) -> Prepared:
 
 def _tree(spec: SourceSpec, path: str, room: Room, place: Path) -> Prepared:
     """One path of the service: from a snapshot below `place` if one can be had that lacks nothing, else as it is."""
+    if spec.below:
+        return _below(spec, path, room)
     # Of a link borg would store the link, and not a byte of what it leads to.
     source = os.path.realpath(path) if os.path.islink(path) else os.path.normpath(path)
     if not os.path.exists(source):
@@ -97,6 +99,16 @@ def _tree(spec: SourceSpec, path: str, room: Room, place: Path) -> Prepared:
         snapshot.delete_below(place)
     walked, found = _walk(spec, source, str(room.folder))
     return _read(source.lstrip("/") or ".", walked, found, ReadFrom(path, "live", reason))
+
+
+def _below(spec: SourceSpec, path: str, room: Room) -> Prepared:
+    """The same where another folder stands for /: it is saved under the name that it has there."""
+    source = f"{spec.below}{os.path.normpath(path)}"
+    if not os.path.exists(source):
+        raise NotFound("it does not exist.", where=source)
+    walked, found = _walk(spec, source, str(room.folder))
+    borg_path = f"{spec.below}/.{os.path.normpath(path)}"
+    return _read(borg_path, walked, found, ReadFrom(path, "live"), seen_below=spec.below)
 
 
 def _snapshot(source: str, at: Path, room: Room) -> str:

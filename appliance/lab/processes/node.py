@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import appliance
 from appliance.errors import ApplianceError, NotFound
+from appliance.failover import watchdog
 from appliance.host.command import Result, descendants, run
 from appliance.host.layout import NodeLayout
 from appliance.host.ssh import write_server_config
@@ -75,6 +77,22 @@ class ProcessNode:
         words = ("--state", str(self.state), "portal", "serve", "--listen", listen)
         self._start((*appliance_argv(), *words), self.layout.run / "portal.log")
 
+    def start_broker(self, etcd: str) -> None:
+        """Start this voter's broker beside the etcd that listens at `etcd`."""
+        self.layout.voter.write_text(json.dumps({"format": 1, "etcd": etcd}))
+        self._start_command("broker", "failover", "broker")
+
+    def start_watchdog(self) -> None:
+        log = self.layout.run / "watchdog.log"
+        self._start((sys.executable, "-I", watchdog.__file__, str(self.layout.failover)), log)
+
+    def start_failover(self) -> None:
+        """Start the program that runs this node's services; its watchdog is another one."""
+        self._start_command("failover", "failover", "run")
+
+    def _start_command(self, log: str, *words: str) -> None:
+        self._start((*appliance_argv(), "--state", str(self.state), *words), self.layout.run / f"{log}.log")
+
     def _start(self, argv: Sequence[str], log: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(code_folder())}
         with open(log, "ab") as output:
@@ -129,6 +147,7 @@ class ProcessNode:
         self.kill()
         shutil.rmtree(self.state)
         self.layout.lineage.unlink(missing_ok=True)
+        self.layout.promises.unlink(missing_ok=True)
 
 
 def appliance_argv() -> tuple[str, ...]:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from appliance.backup.begin import begin, take_first_grant
 from appliance.backup.door import write_door
+from appliance.backup.lineage import machine_id
 from appliance.backup.node import Node, open_node
 from appliance.clock import SystemClock, utc_text
+from appliance.failover.promises import begin_promises
 from appliance.host.files import make_private_folder
 from appliance.lab.processes.node import ProcessNode
 from appliance.territory.model import Territory
@@ -37,6 +39,8 @@ class ProcessTerritory:
     serial: int = 0
     recovery: str = ""
     revoked: Revoked = NOTHING
+    ca: str = ""
+    """SHA-256 of the root certificate, once certificates are issued (`certificates.py`)."""
     voting: Voting | None = None
     """Of the bundle signed last."""
 
@@ -61,6 +65,8 @@ class ProcessTerritory:
         node = ProcessNode(name, self.root / "nodes" / name, plan.address, plan.port)
         public = self.territory_key.with_suffix(".pub").read_text().strip()
         keys = create_identity(node.layout, name, public)
+        if not node.layout.promises.exists():
+            begin_promises(node.layout.promises, machine_id())
         self.nodes[name] = node
         self.members[name] = Member(plan, getpass.getuser(), keys)
         return node
@@ -87,6 +93,7 @@ class ProcessTerritory:
             members=self.members,
             recovery=self.recovery,
             revoked=self.revoked,
+            ca=self.ca,
             term=self.voting.term,
         )
 

@@ -1,0 +1,113 @@
+"""The broker of a voter as a program of its own: beside its etcd, it answers nodes and signs grants.
+
+It is no part of the agent, nor of what runs services here: a voter decides about services of others, so nothing that
+hangs in its own work may keep it from answering, and it holds the only way to etcd.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+
+from appliance.agent.current import Current
+from appliance.backup.grants import granters_of
+from appliance.backup.lineage import machine_id
+from appliance.backup.node import Node
+from appliance.backup.targets import load_acts
+from appliance.clock import SystemClock
+from appliance.coordination.broker_server import Server
+from appliance.coordination.etcd import Etcd
+from appliance.coordination.gateway import Voter
+from appliance.coordination.tls import client_tls, server_tls
+from appliance.errors import IntegrityError, NotFound, Refused
+from appliance.failover.counter import MORE, Counter
+from appliance.failover.desk import Desk
+from appliance.failover.papers import Papers
+from appliance.failover.signing import Signer
+from appliance.host.notify import READY, STOPPING, notify
+from appliance.host.stopping import stop_asked
+from appliance.trust import pki
+from appliance.trust.keys import load_key
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`etcd`: where the voter beside this broker listens for clients, as "https://127.0.0.1:2379"."""
+
+    etcd: str
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings of a voter; raise NotFound on a node that has none."""
+    try:
+        fields = json.loads(path.read_bytes())
+        return Settings(str(fields["etcd"]))
+    except FileNotFoundError as error:
+        remedy = 'The role `coordination` writes it: {"format": 1, "etcd": "https://127.0.0.1:2379"}.'
+        raise NotFound("this node has no etcd beside it.", where=str(path), remedy=remedy) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError("it does not say where etcd listens.", where=str(path)) from error
+
+
+def serve(state: Path, say: Callable[[str], None]) -> None:
+    """Run the broker of the node whose state folder is `state` until SIGTERM or SIGINT."""
+    current = Current(state)
+    node = current.node
+    if node.name not in node.bundle.voting.keys:
+        voters = ", ".join(node.bundle.voting.keys) or "none"
+        raise Refused(f"{node.name} is no voter of this territory.", remedy=f"Voters by bundle: {voters}.")
+    asyncio.run(_serve(current, load_settings(node.layout.voter), say))
+
+
+async def _serve(current: Current, settings: Settings, say: Callable[[str], None]) -> None:
+    node = current.node
+    plan, domain = node.bundle.territory.node(node.name), node.bundle.territory.domain
+    tls = client_tls(node.layout.tls) if settings.etcd.startswith("https:") else None
+    etcd = Etcd((Voter(settings.etcd, f"{node.name}.{domain}" if tls else ""),), SystemClock(), tls)
+    desk = make_desk(current)
+    server = Server(
+        plan.reach,
+        plan.broker_port,
+        server_tls(node.layout.tls),
+        domain,
+        lambda caller: Counter(etcd, desk, caller),
+        MORE,
+        is_of=lambda caller, certificate: has_key(current.node, caller, certificate),
+    )
+    stop = stop_asked()
+    async with server:
+        asking = asyncio.create_task(_ask(desk))
+        node.journal.write("broker-started", address=f"{server.address}:{server.port}", bundle=node.bundle.serial)
+        say(f"The broker of {node.name} listens at {server.address}:{server.port}.")
+        notify(READY)
+        await stop.wait()
+        notify(STOPPING)
+        asking.cancel()
+    await etcd.close()
+    node.journal.write("broker-stopped")
+
+
+async def _ask(desk: Desk) -> None:
+    while True:
+        desk.tick()
+        await asyncio.sleep(desk.ask_every_seconds)
+
+
+def make_desk(current: Current) -> Desk:
+    """What the broker of this node knows at its start: nothing."""
+    node = current.node
+    papers = Papers(lambda service: granters_of(current.node, service), lambda: current.node.bundle.operators)
+    signer = Signer(node.layout.promises, machine_id(), load_key(node.signing_key))
+    acts = lambda: load_acts(current.node.layout.acts, current.node.bundle)  # noqa: E731
+    return Desk(node.name, lambda: current.node.bundle, SystemClock(), papers, signer, acts)
+
+
+def has_key(node: Node, caller: str, certificate: bytes) -> bool:
+    """Whether `certificate` (DER) is of the TLS key that the bundle names for `caller` now."""
+    member = node.bundle.members.get(caller)
+    return member is not None and pki.public_of(x509.load_der_x509_certificate(certificate)) == member.keys.tls

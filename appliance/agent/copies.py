@@ -1,0 +1,104 @@
+"""Copies of services for failover: what is on the disk is read here, what takes time is done by workers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import appliance
+from appliance.agent.current import Current
+from appliance.backup.begin import chain_of
+from appliance.errors import ApplianceError, Refused
+from appliance.failover.ports import Presented
+from appliance.trust.grant import Grant
+
+WORK_SECONDS_MAX = 600.0
+LOOK_EVERY_SECONDS = 2.0
+
+
+class BackupCopies:
+    def __init__(self, current: Current) -> None:
+        self._current = current
+        self._own: dict[str, tuple[int, Grant | None]] = {}
+        self._unfit: dict[str, tuple[float, str]] = {}
+
+    def own_grant(self, service: str) -> Grant | None:
+        node = self._current.node
+        chain = chain_of(node, service)
+        mark = _mark(chain.root / "grants")
+        if mark != self._own.get(service, (-1, None))[0]:
+            key = node.bundle.member(node.name).keys.sign
+            mine = [it for it in chain.grants().values() if (it.writer, it.writer_key) == (node.name, key)]
+            self._own[service] = mark, max(mine, key=lambda grant: grant.epoch) if mine else None
+        return self._own[service][1]
+
+    def papers(self, service: str) -> tuple[bytes, ...]:
+        node = self._current.node
+        holding, chain = node.holding(service), chain_of(node, service)
+        held = [holding.grant(epoch) for epoch in holding.epochs()[-1:]]
+        return (*held, *chain.raw_grants()[-1:])
+
+    def unfit(self, service: str) -> str:
+        now = self._current.node.clock.boottime()
+        at, said = self._unfit.get(service, (float("-inf"), ""))
+        if now - at > LOOK_EVERY_SECONDS:
+            held = any(item.held for item in self._current.node.holding(service).stored())
+            at, said = now, "" if held else "no generation is held here"
+            self._unfit[service] = at, said
+        return said
+
+    async def present(self, service: str) -> Presented:
+        told = await self._work("present", service)
+        return Presented(tuple(told["accepted"]), int(told["newer"]))
+
+    async def adopt(self, service: str, *, keep_files: bool) -> None:
+        await self._work("adopt", service, "keep" if keep_files else "")
+
+    async def pull(self, service: str) -> None:
+        await self._work("pull", service)
+
+    async def sync(self, service: str) -> tuple[str, ...]:
+        return tuple((await self._work("sync", service))["has"])
+
+    async def lay_copy(self, service: str) -> None:
+        await self._work("copy", service)
+
+    async def keep_branch(self, service: str, epoch: int) -> str:
+        return str((await self._work("branch", service, str(epoch)))["folder"])
+
+    async def _work(self, verb: str, service: str, word: str = "") -> dict[str, Any]:
+        """Have a worker do it; it ends with whoever waits for it."""
+        state = str(self._current.node.layout.root)
+        argv = (sys.executable, "-P", "-m", "appliance.agent.takeover", str(os.getpid()), state, verb, service, word)
+        env = {**os.environ, "PYTHONPATH": str(Path(appliance.__file__).parent.parent)}
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=env, process_group=0
+        )
+        try:
+            async with asyncio.timeout(WORK_SECONDS_MAX):
+                said, _ = await process.communicate()
+        except TimeoutError as error:
+            raise Refused(f"{verb} {service} took more than {WORK_SECONDS_MAX:.0f} s and was ended.") from error
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+        return _answer(verb, said)
+
+
+def _answer(verb: str, said: bytes) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = json.loads(said)
+    except ValueError as error:
+        raise ApplianceError(f"the worker for {verb} ended without a word.") from error
+    if "error" in told:
+        raise Refused(told["error"], remedy=told["remedy"])
+    return told
+
+
+def _mark(folder: Path) -> int:
+    return folder.stat().st_mtime_ns if folder.exists() else 0

@@ -1,0 +1,198 @@
+"""The program that runs services: it stands beside the agent, so that neither waits for the other.
+
+It renews leases each few seconds, asks and attends at the voters' brokers, and has workers do what takes long. Backups
+are the agent's; a hang of the one is none of the other, and a watchdog outside of both ends what nobody renews.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import appliance
+from appliance.agent.copies import BackupCopies
+from appliance.agent.current import Current
+from appliance.agent.process_services import FileWatchdog, ProcessNetwork, ProcessServices
+from appliance.agent.takeover import files_of
+from appliance.backup.grants import granters_of
+from appliance.backup.node import Node
+from appliance.backup.targets import load_acts
+from appliance.clock import SystemClock
+from appliance.coordination.broker import candidates
+from appliance.coordination.remote import Broker, Remote
+from appliance.coordination.tls import client_tls
+from appliance.errors import Refused
+from appliance.failover.attending import attend_all
+from appliance.failover.keeper import Keeper
+from appliance.failover.papers import OBEYED, Papers
+from appliance.failover.situation import Site, begin
+from appliance.host.files import locked, make_private_folder, write_atomic
+from appliance.host.notify import READY, STOPPING, notify
+from appliance.host.stopping import stop_asked
+from appliance.trust.act import Act
+from appliance.trust.bundle import Bundle
+from appliance.trust.held import make_held
+from appliance.trust.keys import load_key
+
+LOOKS_AT_BUNDLE_SECONDS = 2.0
+
+
+def serve(state: Path, say: Callable[[str], None]) -> None:
+    """Run failover for the node whose state folder is `state` until SIGTERM or SIGINT; services run on after it."""
+    current = Current(state)
+    brokers_of(current.node.bundle)
+    with locked(make_private_folder(current.node.layout.failover) / "agent.lock", what="failover of this node"):
+        asyncio.run(_serve(current, say))
+
+
+def brokers_of(bundle: Bundle) -> dict[str, Broker]:
+    """The voters' brokers by the names of their nodes; raise Refused in a territory that has no voters."""
+    nodes, domain = bundle.territory.nodes, bundle.territory.domain
+    found = {
+        name: Broker(nodes[name].reach, nodes[name].broker_port, f"{name}.{domain}") for name in bundle.voting.keys
+    }
+    if not found:
+        raise Refused(
+            "this territory has no voters, so nothing is taken over by itself.",
+            remedy="Give three or five nodes of territory.yml the role `voter`: `appliance territory plan` says which.",
+        )
+    return found
+
+
+async def _serve(current: Current, say: Callable[[str], None]) -> None:
+    stop = stop_asked()
+    node = current.node
+    node.journal.write("failover-started", bundle=node.bundle.serial)
+    say(f"Failover of {node.name} runs.")
+    notify(READY)
+    while not stop.is_set():
+        await _live(current, stop)
+    notify(STOPPING)
+    node.journal.write("failover-stopped")
+    say(f"Failover of {node.name} has stopped; what is served is served on until its lease must end.")
+
+
+async def _live(current: Current, stop: asyncio.Event) -> None:
+    """As long as the bundle is the same. A proof outlives this, so nothing is interrupted by another bundle."""
+    node, tls, clock = current.node, client_tls(current.node.layout.tls), SystemClock()
+    found = brokers_of(node.bundle)
+    first = (node.name, *(name for name in found if name != node.name))
+    brokers = {name: Remote((broker,), clock, tls) for name, broker in found.items()}
+    store = Remote([found[name] for name in first if name in found], clock, tls)
+    site = make_site(current, store, brokers)
+    site.papers.take(_papers(site, current))
+    keepers = {name: Keeper(begin(site, name)) for name in served(node)}
+    tasks = [asyncio.create_task(keeper.run()) for keeper in keepers.values()]
+    tasks.append(asyncio.create_task(_attend(site, current, keepers)))
+    tasks.append(asyncio.create_task(_until_another(current, node.bundle.serial)))
+    tasks.append(asyncio.create_task(_until_set(stop)))
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for client in (store, *brokers.values()):
+        await client.close()
+    for task in done:
+        task.result()
+
+
+async def _until_another(current: Current, serial: int) -> None:
+    while current.node.bundle.serial == serial:
+        await asyncio.sleep(LOOKS_AT_BUNDLE_SECONDS)
+
+
+async def _until_set(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+def served(node: Node) -> tuple[str, ...]:
+    """The services that this node may serve: those of which it is a candidate and has a program."""
+    path = node.layout.root / "programs.json"
+    programs = json.loads(path.read_bytes()) if path.exists() else {}
+    plans = node.bundle.territory.services.values()
+    return tuple(it.name for it in plans if it.name in programs and node.name in (it.node, *candidates(it)))
+
+
+def make_site(current: Current, store: Remote, brokers: dict[str, Remote]) -> Site:
+    node = current.node
+    papers = Papers(lambda service: granters_of(current.node, service), lambda: current.node.bundle.operators)
+    run = make_private_folder(node.layout.failover)
+    code = Path(appliance.__file__).parent.parent
+    folder_of = lambda name: files_of(current.node, current.node.bundle.terms(name).service.paths[0])  # noqa: E731
+    return Site(
+        name=node.name,
+        bundle=lambda: current.node.bundle,
+        clock=node.clock,
+        boot_id=node.clock.boot_id(),
+        store=store,
+        brokers=brokers,
+        papers=papers,
+        own_acts=_Acts(current).look,
+        key=load_key(node.signing_key),
+        services=ProcessServices(node.layout, node.name, folder_of, code),
+        network=ProcessNetwork(run),
+        watchdog=FileWatchdog(run),
+        copies=BackupCopies(current),
+        folder=lambda service: node.layout.service(service).root,
+        run=run,
+        history=node.layout.failover_history,
+        alarm=lambda service, sentence: node.journal.write("failover-alarm", service=service, sentence=sentence),
+    )
+
+
+class _Acts:
+    """The acts that were accepted at this node; read anew when their folder changes, since each costs a process."""
+
+    def __init__(self, current: Current) -> None:
+        self._current = current
+        self._mark = -1
+        self._found: tuple[Act, ...] = ()
+
+    def look(self) -> tuple[Act, ...]:
+        node = self._current.node
+        mark = node.layout.acts.stat().st_mtime_ns if node.layout.acts.exists() else 0
+        if mark != self._mark:
+            self._mark = mark
+            self._found = tuple(it for kind in OBEYED for it in load_acts(node.layout.acts, node.bundle, kind))
+        return self._found
+
+
+async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> None:
+    def answer(service: str, epoch: int, challenge: str) -> bytes | None:
+        keeper = keepers.get(service)
+        own = keeper.it.own if keeper else None
+        if keeper is None or not keeper.holds or own is None or own.epoch != epoch:
+            return None
+        return make_held(site.key, service=service, epoch=epoch, holder=site.name, challenge=challenge)
+
+    def learn(broker: str, news: tuple[str, ...]) -> None:
+        site.papers.take(text.encode() for text in news)
+        for service in keepers:
+            _keep_newest(site, service)
+
+    def papers() -> tuple[str, ...]:
+        return tuple(raw.decode() for raw in _papers(site, current))
+
+    await attend_all(site.brokers, papers, answer, learn, site.timers.retry)
+
+
+def _papers(site: Site, current: Current) -> tuple[bytes, ...]:
+    """All that this node can show: the newest grants that it keeps, its releases, the acts that it obeys."""
+    node, found = current.node, list[bytes]()
+    for name, plan in node.bundle.territory.services.items():
+        if node.name in (plan.node, *plan.standbys, *node.bundle.terms(name).others("")):
+            found += site.copies.papers(name)
+            folder = site.folder(name)
+            kept = (folder / it for it in ("known-grant", "granted", "release"))
+            found += [path.read_bytes() for path in kept if path.exists()]
+    return tuple(dict.fromkeys((*found, *(act.document.raw for act in site.own_acts()))))
+
+
+def _keep_newest(site: Site, service: str) -> None:
+    """What others showed of a newer writer is not forgotten by a restart."""
+    granted = site.papers.grants.get(service)
+    path = site.folder(service) / "known-grant"
+    if granted is not None and (not path.exists() or path.read_bytes() != granted.document.raw):
+        write_atomic(make_private_folder(path.parent) / path.name, granted.document.raw)

@@ -1,0 +1,231 @@
+"""What a takeover does with copies, as workers: `python3 -m appliance.agent.takeover PARENT STATE VERB SERVICE [WORD]`.
+
+borg, ssh and whole repositories are not for the program that renews leases: a worker may take minutes, hang or be cut,
+and gives its memory back. Each verb prints one JSON object and can be done again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from appliance.backup.adopt import free_name, own_repository
+from appliance.backup.begin import chain_of
+from appliance.backup.fetch import read_held
+from appliance.backup.fetched import load_fetched, remember_fetched
+from appliance.backup.grants import granters_of
+from appliance.backup.node import Node, open_node
+from appliance.backup.openable import STANDBY, key_of, open_best
+from appliance.backup.peers import Conversation, Lines
+from appliance.backup.resync import continue_under, fetch_for_resync, is_used, staging
+from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.writer import current_targets, run, safety_of
+from appliance.borg.client import Borg
+from appliance.borg.model import Repository
+from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
+from appliance.host.children import die_with_parent
+from appliance.host.files import make_private_folder
+from appliance.trust.grant import Grant
+
+GRANTED = "granted"
+
+
+def granted(node: Node, service: str) -> Grant:
+    """The grant that waits to be adopted; raise NotFound when there is none."""
+    path = node.service(service).root / GRANTED
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFound(f"no grant of {service} waits here.", where=str(path)) from error
+    return granters_of(node, service).keeping([raw]).read(raw)
+
+
+def present(node: Node, service: str, word: str) -> dict[str, Any]:
+    """Show the newest grant of ours to all who store the service; who took it, and a newer one that somebody has."""
+    grant = _newest_own(node, service)
+    accepted, newer, refusals = [], 0, []
+    if node.holding(service).grants.exists():
+        sealer_of(node).keep(service, [grant])
+    with Lines(node) as lines:
+        for target in current_targets(node, service):
+            try:
+                with lines.to(target.node) as conversation:
+                    newer = max(newer, _show(conversation, service, grant))
+                accepted.append(target.node)
+            except ApplianceError as error:
+                refusals.append(f"{target.node}: {error.what}")
+    if not accepted and not newer:
+        raise Unreachable(f"nobody who stores {service} took its grant: {' '.join(refusals) or 'nobody is asked'}.")
+    return {"accepted": accepted if not newer else [], "newer": newer}
+
+
+def _newest_own(node: Node, service: str) -> Grant:
+    """The grant that waits, or the one that was adopted last, when that is newer."""
+    adopted = chain_of(node, service).grants()
+    newest = adopted[max(adopted)] if adopted else None
+    try:
+        waiting = granted(node, service)
+    except NotFound:
+        waiting = None
+    found = max((it for it in (newest, waiting) if it), key=lambda it: it.epoch, default=None)
+    if found is None or found.writer != node.name:
+        raise Refused(f"no grant of {service} here is this node's.")
+    return found
+
+
+def _show(conversation: Conversation, service: str, grant: Grant) -> int:
+    """Have one vault keep `grant`; the epoch of a newer one that it has, 0 when ours is kept."""
+    head = conversation.head(service)
+    known = max((it.epoch for it in head.grants), default=0)
+    if known > grant.epoch:
+        return known
+    # A vault takes papers with a header that it can place; one that has none of the service learns with the first push.
+    if known < grant.epoch and head.tips:
+        raws = [it.document.raw.decode() for it in (*head.grants, grant)]
+        headers = [head.tips[-1].document.raw.decode()]
+        conversation.ask("put", service, grants=raws, headers=headers, list_bytes=0, acknowledge=True)
+        conversation.channel.read_frame()
+    return 0
+
+
+def adopt(node: Node, service: str, word: str) -> dict[str, Any]:
+    """Continue the repository under the grant that waits, and lay its newest archive in place unless `word` is "keep".
+
+    What lay there is kept beside. Until all is done no backup is made: it would save what is not the service yet.
+    """
+    layout, grant = node.service(service), _newest_own(node, service)
+    make_private_folder(layout.root)
+    layout.opening.touch()
+    if not is_used(node, service, grant):
+        _adopt(node, service)
+    placed = [] if word == "keep" else place(node, service, own_repository(layout))
+    layout.opening.unlink()
+    return {"placed": placed}
+
+
+def _adopt(node: Node, service: str) -> None:
+    raw = (node.service(service).root / GRANTED).read_bytes()
+    try:
+        sealed, _ = fetch_for_resync(node, service)
+        remember_fetched(node, service, sealed)
+    except NotFound:
+        if not node.service(service).repository.exists():
+            raise
+        raise Refused(f"nobody holds a generation of {service} to go on from.") from None
+    key = key_of(node, service, staging(node, service), None)
+    continue_under(node, service, load_fetched(node, service), raw, key)
+
+
+def place(node: Node, service: str, repository: Repository) -> list[str]:
+    """Lay the newest archive of `repository` where the service has its files; what was there is kept beside it."""
+    borg = Borg(repository)
+    archives = borg.archives()
+    if not archives:
+        raise NotFound(f"{service} has no archive yet.")
+    rooms = node.service(service).root
+    new = rooms / "laying"
+    shutil.rmtree(new, ignore_errors=True)
+    borg.extract(archives[-1].name, (), make_private_folder(new))
+    placed = []
+    for path in node.bundle.terms(service).service.paths:
+        source, target = new / path.lstrip("/"), files_of(node, path)
+        if source.exists():
+            _swap(source, target, rooms / "replaced-files")
+            placed.append(path)
+    shutil.rmtree(new, ignore_errors=True)
+    return placed
+
+
+def files_of(node: Node, path: str) -> Path:
+    """Where `path` of a service is on this node: below a folder of its own in process mode, when it has one."""
+    below = node.layout.machine
+    return below / path.lstrip("/") if below.exists() else Path(path)
+
+
+def _swap(source: Path, target: Path, kept: Path) -> None:
+    make_private_folder(target.parent)
+    if target.exists():
+        make_private_folder(kept)
+        os.rename(target, free_name(kept / target.name))
+    shutil.move(source, target)
+
+
+def pull(node: Node, service: str, word: str) -> dict[str, Any]:
+    """Fetch the newest generation beside what is here."""
+    sealed, _ = fetch_for_resync(node, service)
+    remember_fetched(node, service, sealed)
+    return {"generation": str(sealed.header.id)}
+
+
+def sync(node: Node, service: str, word: str) -> dict[str, Any]:
+    """Save and bring everything to the peers; who has it."""
+    done = run(node, service)
+    if done.failures or done.left_out:
+        raise Refused(f"not all of {service} could be saved; see the journal.")
+    has = [it.peer for it in done.pushed if it.receipt is not None]
+    return {"generation": str(done.sealed.header.id), "has": has, "safe": str(safety_of(node, service))}
+
+
+def copy(node: Node, service: str, word: str) -> dict[str, Any]:
+    """Lay the newest held copy out for reading, below the service's own folder."""
+    folder = node.service(service).root / "copy"
+    newest = read_held(node, service).header.id if not word else None
+    mark = folder.with_name("copy.generation")
+    if newest and folder.exists() and mark.exists() and mark.read_text() == str(newest):
+        return {"generation": str(newest)}
+    opened = open_best(node, service, STANDBY)
+    new = folder.with_name("copy.new")
+    shutil.rmtree(new, ignore_errors=True)
+    borg = Borg(opened.repository)
+    borg.extract(borg.archives()[-1].name, (), make_private_folder(new))
+    shutil.rmtree(folder, ignore_errors=True)
+    paths = node.bundle.terms(service).service.paths
+    os.rename(new / paths[0].lstrip("/"), folder)
+    shutil.rmtree(new, ignore_errors=True)
+    mark.write_text(opened.generation)
+    return {"generation": opened.generation}
+
+
+def branch(node: Node, service: str, word: str) -> dict[str, Any]:
+    """Put aside the files as they are here, under the epoch `word` in which they were written."""
+    folder = make_private_folder(node.service(service).root / "branches") / word
+    if not folder.exists():
+        new = folder.with_name(f"{word}.new")
+        shutil.rmtree(new, ignore_errors=True)
+        make_private_folder(new)
+        for path in node.bundle.terms(service).service.paths:
+            if (source := files_of(node, path)).exists():
+                shutil.copytree(source, new / path.lstrip("/"), symlinks=True)
+        os.rename(new, folder)
+    return {"folder": str(folder)}
+
+
+VERBS: Mapping[str, Callable[[Node, str, str], dict[str, Any]]] = {
+    "present": present,
+    "adopt": adopt,
+    "pull": pull,
+    "sync": sync,
+    "copy": copy,
+    "branch": branch,
+}
+
+
+def main() -> int:
+    parent, state, verb, service, *word = sys.argv[1:]
+    die_with_parent(int(parent))
+    try:
+        answer = VERBS[verb](open_node(Path(state)), service, word[0] if word else "")
+    except ApplianceError as error:
+        print(json.dumps({"error": error.what, "remedy": error.remedy}), flush=True)
+        return error.exit_code
+    print(json.dumps(answer), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

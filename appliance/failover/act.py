@@ -1,0 +1,363 @@
+"""What a node does when the table says so. Each action is safe to repeat and to cut; one that fails says why.
+
+Whatever opens the service looks at the clock again right before: a decision may be old by then. Whatever it allows is
+on the disk before it is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from appliance.clock import utc_text
+from appliance.coordination.keys import new_lease
+from appliance.coordination.port import Claim, Holding, Lost, State, Taken
+from appliance.errors import ApplianceError, Refused, Unreachable
+from appliance.failover.kept import Lease
+from appliance.failover.model import Action, Branch, Decision
+from appliance.failover.observe import acts_in_force, promoting, record_of
+from appliance.failover.papers import newest
+from appliance.failover.situation import Situation
+from appliance.failover.votes import ask_all
+from appliance.host.files import write_atomic
+from appliance.trust.grant import make_request, read_request
+from appliance.trust.keys import public_line
+from appliance.trust.release import make_release
+
+REQUEST_SECONDS_MAX = 4.0
+A = Action
+
+
+def hear(it: Situation, state: State, asked: float) -> None:
+    """Take what the voters say, unless something newer was heard."""
+    if it.state is not None and state.revision < it.state.revision:
+        return
+    before, it.state, it.asked = it.state, state, max(asked, it.asked)
+    if state.holder is None and (before is None or before.holder or before.owned != state.owned):
+        it.vacant_since = it.site.clock.boottime()
+    if before and before.holder and state.holder is None:
+        cause = "released" if state.owner and state.owner.released else "expired"
+        it.site.tell(it.service, 0, "holder-deleted", holder=before.holder.node, cause=cause)
+
+
+async def _read(it: Situation, decision: Decision) -> None:
+    asked = it.site.clock.boottime()
+    hear(it, await it.site.store.read(it.service, seconds_max=REQUEST_SECONDS_MAX), asked)
+
+
+async def _renew(it: Situation, decision: Decision) -> None:
+    lease = it.lease
+    if lease is None:
+        return
+    left = lease.holding.ends - it.site.clock.boottime()
+    try:
+        held = await it.site.store.renew(lease.holding, seconds_max=max(0.1, min(left, REQUEST_SECONDS_MAX)))
+    except Lost:
+        if it.lease is lease:
+            it.prove(None)
+            it.lost = True
+        raise
+    if it.lease is not None and it.lease.epoch == lease.epoch:
+        _proven(it, it.lease.renewed(held))
+
+
+def _proven(it: Situation, lease: Lease) -> None:
+    it.prove(lease)
+    it.lost = False
+    it.site.tell(it.service, lease.epoch, "renewal-proven", sent=lease.holding.sent, ttl=lease.holding.ttl_seconds)
+
+
+async def _return(it: Situation, decision: Decision) -> None:
+    """The lease again, under the epoch that this node has."""
+    site, own = it.site, it.own
+    state = await site.store.read(it.service, seconds_max=REQUEST_SECONDS_MAX / 2)
+    if own is None or (state.holder and state.holder.node != site.name):
+        return
+    mine = state.owner is not None and state.owner.node == site.name and not state.owner.released
+    claim = _claim(it, state, f"goes on under epoch {own.epoch}", resumes=mine)
+    held = await _acquire(it, claim)
+    # A reboot may have forgotten whom an earlier takeover deposed.
+    deposed = site.clock.boottime() + site.timers.ttl if it.kept.opened_epoch != own.epoch else 0.0
+    _proven(it, Lease(site.boot_id, held, own.epoch, deposed_until=deposed))
+
+
+async def _take_over(it: Situation, decision: Decision) -> None:
+    site = it.site
+    state, record = it.state, record_of(it)
+    if state is None or record is None:
+        return
+    by = "act" if promoting(it, acts_in_force(it)) else "release" if record.released else "vacancy"
+    ousts = state.holder.revision if by == "act" and state.holder and state.holder.node != site.name else 0
+    voting = site.bundle().voting
+    epoch = voting.epoch_above(decision.above, it.service)
+    site.tell(it.service, 0, "takeover-asked", by=by)
+    claim = _claim(it, state, f"takes over by {by}", ousts=ousts)
+    held = await _acquire(it, claim)
+    deposed = site.clock.boottime() + site.timers.ttl if ousts else 0.0
+    site.tell(it.service, epoch, "takeover-won", by=by, revision=held.revision)
+    _proven(it, Lease(site.boot_id, held, epoch, decision.above, deposed))
+
+
+def _claim(it: Situation, state: State, reason: str, *, resumes: bool = False, ousts: int = 0) -> Claim:
+    """A claim on what `state` shows; the one before, where its answer was lost and nothing has changed since."""
+    site, before = it.site, it.claim
+    same = before and (before.seen, before.resumes, before.ousts) == (state.owned, resumes, ousts)
+    holds = before and state.holder and (state.holder.node, state.holder.lease) == (site.name, before.lease)
+    if before and (same or holds):
+        return before
+    lease = new_lease(site.name, secrets.randbits(32))
+    ttl, time = round(site.timers.ttl), utc_text(site.clock.now())
+    return Claim(it.service, site.name, site.boot_id, lease, state.owned, ttl, reason, time, resumes, ousts)
+
+
+async def _acquire(it: Situation, claim: Claim) -> Holding:
+    it.claim = claim
+    try:
+        held = await it.site.store.acquire(claim, seconds_max=REQUEST_SECONDS_MAX)
+    except Unreachable:
+        raise  # it may have been carried out: the same claim is made again
+    except ApplianceError as error:
+        it.claim = None
+        if isinstance(error, Taken):
+            hear(it, error.state, it.site.clock.boottime())
+        raise
+    it.claim = None
+    return held
+
+
+async def _ask_grant(it: Situation, decision: Decision) -> None:
+    """A round of asking all brokers; what came is on the disk before it counts."""
+    site, lease, present = it.site, it.lease, it.site.papers.grants.get(it.service)
+    if lease is None or present is None:
+        raise Refused(f"{it.service} has no grant yet: the first one is the territory key's.")
+    reason = f"taken over by the voters' decision at revision {lease.holding.revision}"
+    raw = make_request(
+        site.key,
+        service=it.service,
+        repository=present.repository,
+        writer=site.name,
+        known_epoch=max(lease.above, present.epoch),
+        reason=reason,
+    )
+    request = read_request(raw, public_line(site.key))
+    papers = tuple(it.decode() for it in shown(it))
+    found = await ask_all(site.brokers, request, papers, site.bundle().voting, REQUEST_SECONDS_MAX)
+    if found.grant is None:
+        if found.above > request.known_epoch and it.lease is not None:
+            epoch = site.bundle().voting.epoch_above(found.above, it.service)
+            it.prove(replace(it.lease, epoch=epoch, above=found.above))
+        raise Refused("; ".join(f"{name}: {why}" for name, why in found.reasons.items()))
+    _take_grant(it, found.grant, present.writer)
+
+
+def _take_grant(it: Situation, raw: bytes, before: str) -> None:
+    site = it.site
+    granted = site.papers.granters(it.service).read(raw)
+    act = promoting(it, acts_in_force(it))
+    served = (*it.kept.served_acts, act.document.digest) if act else it.kept.served_acts
+    it.keep(adopts=before != site.name or it.kept.adopts, branch=Branch.NONE, served_acts=served)
+    write_atomic(it.granted_path, raw)
+    site.papers.take([raw])
+    if it.lease is not None:
+        it.prove(replace(it.lease, epoch=granted.epoch))
+
+
+def shown(it: Situation) -> tuple[bytes, ...]:
+    """The papers of this service that this node shows to whom it asks."""
+    granted = it.site.papers.grants.get(it.service)
+    release = it.site.papers.release_of(it.service)
+    acts = (act.document.raw for act in acts_in_force(it) if act.act in ("promote", "quarantine", "lost"))
+    return (*([granted.document.raw] if granted else []), *([release.document.raw] if release else []), *acts)
+
+
+async def _present(it: Situation, decision: Decision) -> None:
+    own = it.own
+    told = await it.site.copies.present(it.service)
+    if told.newer:
+        it.keep(refused_by_epoch=max(told.newer, it.kept.refused_by_epoch))
+    if told.accepted and own is not None:
+        it.keep(acknowledged_epoch=own.epoch)
+
+
+async def _release(it: Situation, decision: Decision) -> None:
+    """Say under our signature that we write no more, where that is true; then let the lease go."""
+    site, own, lease = it.site, it.own, it.lease
+    holding = lease.holding if lease else _stray(it)
+    if own is not None:
+        it.keep(released_epoch=own.epoch)
+        if not it.kept.tail and not site.services.look(it.service).is_open:
+            time = utc_text(site.clock.now())
+            fields = {"service": it.service, "epoch": own.epoch, "holder": site.name}
+            raw = make_release(site.key, reason=decision.row, time=time, **fields)  # type: ignore[arg-type]
+            write_atomic(it.release_path, raw)
+            site.papers.take([raw])
+            site.tell(it.service, own.epoch, "proof-of-death", of=site.name, kind="release")
+    it.prove(None)
+    if holding is not None:
+        await site.store.release(holding, f"by {decision.row}", utc_text(site.clock.now()))
+
+
+def _stray(it: Situation) -> Holding | None:
+    """The lease that the voters show as ours and that we have no proof of."""
+    state = it.state
+    if state is None or state.holder is None or state.owner is None or state.holder.node != it.site.name:
+        return None
+    ttl = round(it.site.timers.ttl)
+    since = state.holder.revision
+    return Holding(it.service, it.site.name, state.holder.lease, state.owner.revision, since, ttl, 0.0)
+
+
+async def _cut_network(it: Situation, decision: Decision) -> None:
+    had = it.site.network.has_address(it.service)
+    await it.site.network.cut(it.service)
+    if had:
+        it.site.tell(it.service, _epoch(it), "address-del")
+
+
+async def _stop(it: Situation, decision: Decision) -> None:
+    ran = it.site.services.look(it.service).writer
+    await it.site.services.stop(it.service)
+    it.healthy = False
+    if ran:
+        it.site.tell(it.service, _epoch(it), "writer-stop")
+
+
+async def _set_read_only(it: Situation, decision: Decision) -> None:
+    await it.site.services.set_read_only(it.service)
+
+
+async def _reset(it: Situation, decision: Decision) -> None:
+    it.site.services.reset(it.service)
+
+
+async def _arm_watchdog(it: Situation, decision: Decision) -> None:
+    tie(it, decision)
+
+
+def tie(it: Situation, decision: Decision) -> None:
+    """Give the watchdog the deadline of the lease, or take it away from who may go on alone."""
+    if decision.deadline is None or it.lease is None:
+        it.site.watchdog.watch(it.service, None)
+        return
+    holding = it.lease.holding
+    it.site.watchdog.watch(it.service, it.site.timers.dead_at(holding.sent, holding.ttl_seconds))
+
+
+async def _start(it: Situation, decision: Decision) -> None:
+    own, alone = it.own, decision.deadline is None
+    if own is None or it.site.services.look(it.service).writer:
+        return
+    if it.kept.opened_epoch != own.epoch:
+        await it.site.copies.adopt(it.service, keep_files=not it.kept.adopts)
+    if not it.may_write(alone) or own.epoch < newest(it.site.papers.grants, it.service):
+        raise Refused("its time was up before it could start.")
+    it.keep(opened_epoch=own.epoch, tail=True, adopts=False)
+    await it.site.services.start(it.service, own.epoch)
+    it.site.tell(it.service, own.epoch, "writer-start")
+    tie(it, decision)
+
+
+async def _probe(it: Situation, decision: Decision) -> None:
+    it.healthy = await it.site.services.probe(it.service)
+
+
+async def _add_address(it: Situation, decision: Decision) -> None:
+    if not it.may_write(decision.deadline is None) or not it.site.services.look(it.service).writer:
+        raise Refused("it may not be served here any more.")
+    if not it.site.network.has_address(it.service):
+        await it.site.network.add_address(it.service)
+        it.site.tell(it.service, _epoch(it), "address-add")
+
+
+async def _serve_copy(it: Situation, decision: Decision) -> None:
+    await it.site.copies.lay_copy(it.service)
+    await it.site.services.serve_copy(it.service)
+
+
+async def _withdraw_copy(it: Situation, decision: Decision) -> None:
+    await it.site.services.withdraw_copy(it.service)
+
+
+async def _pull(it: Situation, decision: Decision) -> None:
+    asked = it.site.clock.boottime()
+    await it.site.copies.pull(it.service)
+    it.pulled_at = asked
+
+
+async def _hold_writes(it: Situation, decision: Decision) -> None:
+    await it.site.services.hold(it.service)
+
+
+async def _resume_writes(it: Situation, decision: Decision) -> None:
+    await it.site.services.resume(it.service)
+
+
+async def _sync(it: Situation, decision: Decision) -> None:
+    """All that was acknowledged is at a peer, from which whoever takes over fetches it; clients wait meanwhile."""
+    has = await it.site.copies.sync(it.service)
+    if has and it.site.services.look(it.service).held:
+        it.keep(tail=False)
+        it.synced = True
+
+
+async def _keep_branch(it: Situation, decision: Decision) -> None:
+    where = await it.site.copies.keep_branch(it.service, it.kept.opened_epoch)
+    it.keep(branch=Branch.KEPT, tail=False)
+    it.site.tell(it.service, it.kept.opened_epoch, "branch", values=[], where=where)
+
+
+async def _send_branch(it: Situation, decision: Decision) -> None:
+    """Both sides are kept, and a person is told; merging is theirs."""
+    it.site.alarm(it.service, "what was written here while another node wrote it is kept apart, in branches/")
+    it.keep(branch=Branch.SETTLED)
+
+
+async def _alarm(it: Situation, decision: Decision) -> None:
+    it.site.alarm(it.service, f"{decision.row}: {decision.reason}")
+
+
+def _epoch(it: Situation) -> int:
+    return it.kept.opened_epoch
+
+
+DOES: Mapping[Action, Callable[[Situation, Decision], Awaitable[None]]] = {
+    A.READ: _read,
+    A.RENEW: _renew,
+    A.RETURN: _return,
+    A.TAKE_OVER: _take_over,
+    A.RELEASE: _release,
+    A.ASK_GRANT: _ask_grant,
+    A.PRESENT: _present,
+    A.CUT_NETWORK: _cut_network,
+    A.STOP: _stop,
+    A.SET_READ_ONLY: _set_read_only,
+    A.RESET: _reset,
+    A.ARM_WATCHDOG: _arm_watchdog,
+    A.START: _start,
+    A.PROBE: _probe,
+    A.ADD_ADDRESS: _add_address,
+    A.SERVE_COPY: _serve_copy,
+    A.WITHDRAW_COPY: _withdraw_copy,
+    A.PULL: _pull,
+    A.HOLD_WRITES: _hold_writes,
+    A.RESUME_WRITES: _resume_writes,
+    A.SYNC: _sync,
+    A.KEEP_BRANCH: _keep_branch,
+    A.SEND_BRANCH: _send_branch,
+    A.ALARM: _alarm,
+}
+
+
+async def perform(it: Situation, decision: Decision) -> None:
+    """Do what `decision` says, in order, and stop at what fails: the table asks again."""
+    for action in decision.actions:
+        it.last[action] = it.site.clock.boottime()
+        try:
+            await DOES[action](it, decision)
+        except (ApplianceError, OSError) as error:
+            it.trouble[str(action)] = str(error)
+            return
+        with contextlib.suppress(KeyError):
+            del it.trouble[str(action)]

@@ -1,0 +1,155 @@
+"""What a voter's broker knows besides the store, and signs by: who attends, what they showed, who keeps silent.
+
+Every node calls each broker about once a second. It brings the signed papers that it has, answers the questions it was
+asked ("do you still hold?") and takes the next ones along. So brokers ask without opening a connection to anybody, a
+node behind a carrier's NAT is asked like all others, and only voters listen.
+
+All of it is in memory: a broker that was just started knows nothing, has asked nobody, and therefore signs nothing for
+one lease. What it must never forget lies with its promises (`promises.py`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from appliance.clock import Clock
+from appliance.coordination.broker import Acts
+from appliance.errors import ApplianceError, Forbidden, Refused
+from appliance.failover.asking import GAP_SECONDS_MAX, Asking, begin_asking
+from appliance.failover.granting import View
+from appliance.failover.papers import Papers
+from appliance.failover.promises import Promised
+from appliance.failover.signing import Signer
+from appliance.trust.act import Act
+from appliance.trust.bundle import Bundle
+from appliance.trust.grant import Grant, read_request
+from appliance.trust.held import read_held
+
+
+@dataclass
+class Desk:
+    """Of the broker of `voter`. `own_acts` are those that were accepted at this very node."""
+
+    voter: str
+    bundle: Callable[[], Bundle]
+    clock: Clock
+    papers: Papers
+    signer: Signer
+    own_acts: Callable[[], Collection[Act]]
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Names this life of the broker: who shows another one has shown its papers to somebody who forgot them."""
+    heard: dict[str, float] = field(default_factory=dict)
+    asking: dict[str, Asking] = field(default_factory=dict)
+
+    @property
+    def lease_seconds(self) -> float:
+        return float(self.bundle().territory.lease_seconds)
+
+    @property
+    def ask_every_seconds(self) -> float:
+        """Six questions in a lease, and never so few that silence would have to be counted anew."""
+        return min(2.0, self.lease_seconds / 6)
+
+    def tick(self) -> None:
+        """Ask every writer whose silence would count."""
+        now = self.clock.boottime()
+        for service, present in self.papers.grants.items():
+            if self._silence_counts(present):
+                challenge = secrets.token_hex(32)
+                asking = self.asking.get(service)
+                if asking is None or asking.statement != present.statement:
+                    self.asking[service] = begin_asking(present, challenge, now)
+                else:
+                    self.asking[service] = asking.asked(challenge, now)
+
+    def _silence_counts(self, present: Grant) -> bool:
+        """A home that may be at work alone is not proven dead by it, and an act about a lost one wants it too."""
+        service = self.bundle().territory.services.get(present.service)
+        if service is None:
+            return False
+        lost = any(act.act == "lost" and act.subject == present.writer for act in self.acts_in_force(present.service))
+        return service.policy == "exclusive" or present.writer != service.node or lost
+
+    def attend(self, caller: str, token: str, papers: tuple[str, ...], answers: tuple[str, ...]) -> None:
+        """`caller` shows `papers` and answers what it was asked."""
+        self.papers.take(text.encode() for text in papers)
+        for text in answers:
+            self._take_answer(caller, text.encode())
+        if token == self.token:
+            self.heard[caller] = self.clock.boottime()
+
+    def _take_answer(self, caller: str, raw: bytes) -> None:
+        for service, asking in self.asking.items():
+            present = self.papers.grants.get(service)
+            if present is None or present.writer != caller:
+                continue
+            try:
+                held = read_held(raw, present.writer_key)
+            except ApplianceError:
+                continue
+            self.asking[service] = asking.answered(held, self.clock.boottime())
+
+    def questions(self, caller: str) -> tuple[str, ...]:
+        """What `caller` is asked now: service, epoch and challenge of each."""
+        mine = (
+            (asking, next(reversed(list(asking.open)), ""))
+            for service, asking in self.asking.items()
+            if (present := self.papers.grants.get(service)) is not None and present.writer == caller
+        )
+        return tuple(f"{asking.service} {asking.epoch} {challenge}" for asking, challenge in mine if challenge)
+
+    def news(self, caller: str) -> tuple[str, ...]:
+        """The newest grant of each service that concerns `caller`, for it to learn who writes by now, and releases."""
+        services = self.bundle().territory.services
+        concerned = [name for name, it in services.items() if caller in (it.node, *it.standbys)]
+        found = [self.papers.grants[name].document.raw for name in concerned if name in self.papers.grants]
+        found += [it.document.raw for name in concerned if (it := self.papers.release_of(name))]
+        return tuple(raw.decode() for raw in found)
+
+    def vote(self, caller: str, raw: str) -> bytes:
+        """This broker's signature for what `caller` asks in the signed request `raw`; raise Refused otherwise."""
+        bundle = self.bundle()
+        request = read_request(raw.encode(), bundle.member(caller).keys.sign)
+        if request.writer != caller:
+            raise Forbidden(f"{caller} asks for {request.writer}.")
+
+        def look(promised: Promised) -> View:
+            now = self.clock.boottime()
+            return View(
+                voter=self.voter,
+                bundle=bundle,
+                request=request,
+                present=self.papers.grants.get(request.service),
+                heard={name for name, at in self.heard.items() if now - at <= GAP_SECONDS_MAX},
+                promised=promised,
+                lease_seconds=float(bundle.territory.lease_seconds),
+                now=now,
+                time=self.clock.now(),
+                release=self.papers.release_of(request.service),
+                acts=self.acts_in_force(request.service),
+                asking=self.asking.get(request.service),
+            )
+
+        return self.signer.sign(request.service, look)
+
+    def acts_in_force(self, service: str) -> tuple[Act, ...]:
+        now = self.clock.now()
+        found = {it.document.digest: it for it in (*self.own_acts(), *self.papers.acts.values())}
+        return tuple(it for it in found.values() if it.in_force(now) and it.service in ("any", service))
+
+    def acts(self, service: str) -> Acts:
+        """What the acts in force mean for the store."""
+        subjects: Mapping[str, set[str]] = {"promote": set(), "lost": set(), "quarantine": set()}
+        for it in self.acts_in_force(service):
+            if it.act in subjects:
+                subjects[it.act].add(it.subject)
+        return Acts(*(frozenset(subjects[name]) for name in ("promote", "lost", "quarantine")))
+
+    def highest(self, service: str) -> int:
+        """The highest epoch of `service` that this broker has promised to anybody; 0 when that cannot be told."""
+        try:
+            return self.signer.promised(service).highest
+        except Refused:
+            return 0

@@ -1,0 +1,89 @@
+"""What failover must not forget of one service: durable facts in one file, and the lease of this boot in another.
+
+The file is written before what it allows is done: that writes may exist here and nowhere else before the service
+starts, that this node let go before its lease is given back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from appliance.coordination.port import Holding
+from appliance.errors import IntegrityError
+from appliance.failover.model import Branch
+from appliance.host.files import make_private_folder, write_atomic
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Kept:
+    """As `model.Seen` says. `adopts`: another wrote before the grant that is here, so its files are taken over.
+    `served_acts`: digests of acts that promoted already."""
+
+    opened_epoch: int = 0
+    acknowledged_epoch: int = 0
+    refused_by_epoch: int = 0
+    released_epoch: int = 0
+    tail: bool = False
+    branch: Branch = Branch.NONE
+    adopts: bool = False
+    served_acts: tuple[str, ...] = ()
+
+
+def load(path: Path) -> Kept | None:
+    """What was kept; None when nothing was yet. Raise IntegrityError for a file that cannot be read."""
+    try:
+        fields = json.loads(path.read_bytes())
+        if fields.pop("format") != FORMAT:
+            raise ValueError("another format")
+        acts = tuple(map(str, fields.pop("served_acts")))
+        return Kept(branch=Branch(fields.pop("branch")), served_acts=acts, **fields)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        remedy = "Stop the service here, bring its newest generation (`appliance backup resync`), remove the file."
+        raise IntegrityError(f"what failover knew cannot be read ({error}).", where=str(path), remedy=remedy) from error
+
+
+def save(path: Path, kept: Kept) -> None:
+    make_private_folder(path.parent)
+    write_atomic(path, json.dumps({"format": FORMAT, **asdict(kept)}).encode(), mode=0o600)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A lease as proven last, of the boot `boot_id`: `epoch` is granted, or asked for above `above`."""
+
+    boot_id: str
+    holding: Holding
+    epoch: int
+    above: int = 0
+    deposed_until: float = 0.0
+
+    def renewed(self, holding: Holding) -> Lease:
+        return replace(self, holding=holding)
+
+
+def load_lease(path: Path, boot_id: str) -> Lease | None:
+    """The lease that an agent of this boot left; None when there is none."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        fields: dict[str, Any] = json.loads(path.read_bytes())
+        if fields["boot_id"] == boot_id:
+            return Lease(**{**fields, "holding": Holding(**fields["holding"])})
+    return None
+
+
+def save_lease(path: Path, lease: Lease | None) -> None:
+    """Keep `lease` for the next agent of this boot; it need not outlive the boot, so nothing waits for the disk."""
+    if lease is None:
+        path.unlink(missing_ok=True)
+        return
+    make_private_folder(path.parent)
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(json.dumps(asdict(lease)))
+    new.rename(path)

@@ -1,0 +1,98 @@
+"""Signed papers that nodes and brokers show each other: grants, releases, acts. What does not check out is left aside.
+
+Whoever brings a paper does not matter, since each carries its own proof; so nodes send all that they have, and a broker
+that was just started knows within a second what the others know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from appliance.errors import ApplianceError
+from appliance.trust import act, grant, release, voted
+from appliance.trust.act import Act, Operator, read_act
+from appliance.trust.grant import Grant
+from appliance.trust.granters import Granters
+from appliance.trust.release import Release, read_release
+from appliance.trust.signed import NAME, digest_of, parse, split
+
+OBEYED = ("promote", "quarantine", "lost")
+"""The acts that failover obeys."""
+KEPT_MAX = 1024
+BYTES_MAX = 16384
+_TYPES = {it: f'{{"type": "{it}"'.encode() for it in (grant.TYPE, voted.TYPE, release.TYPE, act.TYPE)}
+
+
+@dataclass
+class Papers:
+    """What was shown so far. `granters` says whose grants of a service are believed, `operators` whose acts are."""
+
+    granters: Callable[[str], Granters]
+    operators: Callable[[], Collection[Operator]]
+    grants: dict[str, Grant] = field(default_factory=dict)
+    """The newest of each service."""
+    releases: dict[str, Release] = field(default_factory=dict)
+    """Of each service, that of the newest grant."""
+    acts: dict[str, Act] = field(default_factory=dict)
+    """By their digest."""
+    _seen: set[str] = field(default_factory=set)
+
+    def take(self, raws: Iterable[bytes]) -> None:
+        """Keep what checks out and is newer than what is known; grants first, since releases are judged by them."""
+        new = [raw for raw in raws if len(raw) <= BYTES_MAX and digest_of(raw) not in self._seen]
+        for raw in sorted(new, key=lambda raw: not _is(raw, grant.TYPE, voted.TYPE)):
+            try:
+                self._take(raw)
+            except ApplianceError:
+                continue
+            if len(self._seen) >= KEPT_MAX:
+                self._seen.clear()
+            self._seen.add(digest_of(raw))
+
+    def _take(self, raw: bytes) -> None:
+        if _is(raw, grant.TYPE, voted.TYPE):
+            self._take_grant(raw)
+        elif _is(raw, release.TYPE):
+            self._take_release(raw)
+        elif _is(raw, act.TYPE):
+            found = read_act(raw, self.operators())
+            if found.act in OBEYED and len(self.acts) < KEPT_MAX:
+                self.acts[found.document.digest] = found
+
+    def _take_grant(self, raw: bytes) -> None:
+        service = service_in(raw)
+        found = self.granters(service).read(raw)
+        known = self.grants.get(service)
+        if known is None or found.epoch > known.epoch:
+            self.grants[service] = found
+
+    def _take_release(self, raw: bytes) -> None:
+        service = service_in(raw)
+        if (granted := self.grants.get(service)) is None:
+            return
+        found = read_release(raw, granted.writer_key)
+        if (found.epoch, found.holder) == (granted.epoch, granted.writer):
+            self.releases[service] = found
+
+    def release_of(self, service: str) -> Release | None:
+        """The release of the newest grant of `service`; None when its writer has not let go."""
+        found, granted = self.releases.get(service), self.grants.get(service)
+        return found if found and granted and found.epoch == granted.epoch else None
+
+
+def service_in(raw: bytes) -> str:
+    """Which service a grant or a release is about, as it says; nothing of it is checked yet."""
+    (kind,) = [it for it in _TYPES if _is(raw, it)] or [grant.TYPE]
+    name = parse(split(raw, kind)[0], kind).get("service")
+    return name if isinstance(name, str) and NAME.fullmatch(name) else ""
+
+
+def newest(grants: Mapping[str, Grant], service: str) -> int:
+    """The newest epoch of `service` among `grants`, 0 when there is none."""
+    found = grants.get(service)
+    return found.epoch if found else 0
+
+
+def _is(raw: bytes, *types: str) -> bool:
+    return any(raw.startswith(_TYPES[it]) for it in types)

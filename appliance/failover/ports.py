@@ -1,0 +1,118 @@
+"""What failover asks of the machine and of the copies, as ports. Each has a version in memory and one that is real.
+
+Every call is safe to repeat and to cut, as the table asks the same again until it is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance.failover.model import Local
+from appliance.trust.grant import Grant
+
+
+class Services(Protocol):
+    """The service manager of this machine, for the services of the territory."""
+
+    def look(self, service: str) -> Local:
+        """What runs here now; `healthy` is left to `probe`, `address` to the network."""
+        ...
+
+    async def start(self, service: str, epoch: int) -> None:
+        """Make its files writable and start its programs; return once they run."""
+        ...
+
+    async def stop(self, service: str) -> None:
+        """Stop its programs, by force where they do not end."""
+        ...
+
+    async def set_read_only(self, service: str) -> None: ...
+
+    async def probe(self, service: str) -> bool:
+        """Whether the service answers, asked as its clients would."""
+        ...
+
+    async def hold(self, service: str) -> None:
+        """Let clients wait with what they write."""
+        ...
+
+    async def resume(self, service: str) -> None: ...
+
+    async def serve_copy(self, service: str) -> None:
+        """Serve the copy that is here for reading, dated, and never at the service's own address."""
+        ...
+
+    async def withdraw_copy(self, service: str) -> None: ...
+
+    def reset(self, service: str) -> None:
+        """Make sure at any price that the service writes no more: on a host by a reset of the machine."""
+        ...
+
+
+class Network(Protocol):
+    def has_address(self, service: str) -> bool: ...
+
+    async def cut(self, service: str) -> None:
+        """Take the address away and end its connections, at once."""
+        ...
+
+    async def add_address(self, service: str) -> None: ...
+
+
+class Watchdog(Protocol):
+    def watch(self, service: str, deadline: float | None) -> None:
+        """Have the service stopped at `deadline` (CLOCK_BOOTTIME) unless that is moved; None: never by the watchdog.
+
+        Raise Refused for a deadline while no watchdog runs.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Presented:
+    """Who took a grant that was shown, and the epoch of a newer grant that somebody showed instead, 0 without."""
+
+    accepted: tuple[str, ...] = ()
+    newer: int = 0
+
+
+class Copies(Protocol):
+    """The copies of services here and at peers: what backup and vaults do, for failover to ask for."""
+
+    def own_grant(self, service: str) -> Grant | None:
+        """The newest grant of this node's own chain that is this node's; what it adopted or began."""
+        ...
+
+    def papers(self, service: str) -> tuple[bytes, ...]:
+        """The newest grants that this node keeps, as its own and for others."""
+        ...
+
+    def unfit(self, service: str) -> str:
+        """Why nothing that is here could be served; "" when something can."""
+        ...
+
+    async def present(self, service: str) -> Presented:
+        """Show the granted epoch to who stores the service; each that takes it refuses older ones from then on."""
+        ...
+
+    async def adopt(self, service: str, *, keep_files: bool) -> None:
+        """Continue the repository under the grant, from the newest generation anywhere, and lay its files in place
+        unless those here are newer."""
+        ...
+
+    async def pull(self, service: str) -> None:
+        """Fetch the newest generation that anybody holds."""
+        ...
+
+    async def sync(self, service: str) -> tuple[str, ...]:
+        """Save and seal everything, bring it to the peers; who has it then."""
+        ...
+
+    async def lay_copy(self, service: str) -> None:
+        """Lay the newest copy out for reading."""
+        ...
+
+    async def keep_branch(self, service: str, epoch: int) -> str:
+        """Put aside what was written here under `epoch`; where it is."""
+        ...

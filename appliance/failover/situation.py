@@ -1,0 +1,175 @@
+"""Where one node stands with one service: what it keeps, what it was told, what it is at. Changed by `act` alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from appliance.clock import Clock
+from appliance.coordination.port import Claim, Coordination, State
+from appliance.coordination.remote import Remote
+from appliance.errors import ApplianceError
+from appliance.failover import kept as keeping
+from appliance.failover.history import line
+from appliance.failover.kept import Kept, Lease
+from appliance.failover.model import Action, Policy, Standing
+from appliance.failover.model import State as S
+from appliance.failover.papers import Papers
+from appliance.failover.ports import Copies, Network, Services, Watchdog
+from appliance.failover.timers import Timers
+from appliance.territory.model import Service
+from appliance.trust.act import Act
+from appliance.trust.bundle import Bundle
+from appliance.trust.grant import Grant
+
+
+@cache
+def _timers_of(lease_seconds: int) -> Timers:
+    return Timers.of_lease(lease_seconds)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all services of a node share: who it is, its ports, the voters, what it was shown."""
+
+    name: str
+    bundle: Callable[[], Bundle]
+    clock: Clock
+    boot_id: str
+    store: Coordination
+    brokers: Mapping[str, Remote]
+    papers: Papers
+    own_acts: Callable[[], tuple[Act, ...]]
+    key: Ed25519PrivateKey
+    services: Services
+    network: Network
+    watchdog: Watchdog
+    copies: Copies
+    folder: Callable[[str], Path]
+    """Where a service's papers are kept."""
+    run: Path
+    history: Path
+    alarm: Callable[[str, str], None]
+    """Tell a person of a service: what is the matter."""
+
+    @property
+    def timers(self) -> Timers:
+        return _timers_of(self.bundle().territory.lease_seconds)
+
+    def tell(self, service: str, epoch: int, event: str, **more: object) -> None:
+        """Write an event to the history of this node; a full disk stops no service."""
+        moment = (self.clock.boottime(), self.clock.now(), self.boot_id)
+        with contextlib.suppress(OSError), open(self.history, "a") as file:
+            file.write(line(moment, self.name, service, epoch, event, **more) + "\n")
+
+
+@dataclass
+class Situation:
+    site: Site
+    service: str
+    kept: Kept
+    standing: Standing
+    lease: Lease | None = None
+    lost: bool = False
+    state: State | None = None
+    """What a majority of the voters last said, `asked` when the question was sent or their watch spoke."""
+    asked: float = 0.0
+    vacant_since: float = 0.0
+    claim: Claim | None = None
+    """A takeover whose answer did not come; it is repeated as it was."""
+    claimed: Lease | None = None
+    synced: bool = False
+    healthy: bool = False
+    pulled_at: float | None = None
+    last: dict[Action, float] = field(default_factory=dict)
+    trouble: dict[str, str] = field(default_factory=dict)
+    """Why the last try of each action failed."""
+    _pending: tuple[int, Grant | None] = (0, None)
+
+    @property
+    def plan(self) -> Service:
+        return self.site.bundle().territory.service(self.service)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(self.plan.policy)
+
+    @property
+    def home(self) -> bool:
+        return self.plan.node == self.site.name
+
+    @property
+    def granted_path(self) -> Path:
+        """A grant that came and was not adopted yet."""
+        return self.site.folder(self.service) / "granted"
+
+    @property
+    def release_path(self) -> Path:
+        return self.site.folder(self.service) / "release"
+
+    @property
+    def lease_path(self) -> Path:
+        return self.site.run / f"{self.service}.lease"
+
+    def pending(self) -> Grant | None:
+        """The grant of this node's that waits to be adopted, or was."""
+        try:
+            mark = self.granted_path.stat().st_mtime_ns
+            if mark != self._pending[0]:
+                raw = self.granted_path.read_bytes()
+                # It was judged when it came.
+                self._pending = mark, self.site.papers.granters(self.service).keeping([raw]).read(raw)
+        except (OSError, ApplianceError):
+            self._pending = 0, None
+        found = self._pending[1]
+        return found if found and self._is_mine(found) else None
+
+    @property
+    def own(self) -> Grant | None:
+        """The newest grant that names this node and its key."""
+        found = [it for it in (self.site.copies.own_grant(self.service), self.pending()) if it is not None]
+        return max(found, key=lambda grant: grant.epoch) if found else None
+
+    def _is_mine(self, grant: Grant) -> bool:
+        member = self.site.bundle().members.get(self.site.name)
+        return member is not None and (grant.writer, grant.writer_key) == (self.site.name, member.keys.sign)
+
+    def keep(self, **changed: object) -> None:
+        """Change what is kept, on the disk first."""
+        new = replace(self.kept, **changed)  # type: ignore[arg-type]
+        if new != self.kept:
+            keeping.save(self.site.folder(self.service) / "failover.json", new)
+            self.kept = new
+
+    def prove(self, lease: Lease | None) -> None:
+        """Remember what was proven; the watchdog learns of it by `tie`."""
+        self.lease = lease
+        with contextlib.suppress(OSError):  # on a full disk only the next agent of this boot knows less
+            keeping.save_lease(self.lease_path, lease)
+
+    def may_write(self, alone: bool) -> bool:
+        """Whether the service may be open here at this very moment."""
+        lease, timers = self.lease, self.site.timers
+        if alone:
+            return True
+        if lease is None:
+            return False
+        return self.site.clock.boottime() < timers.demote_at(lease.holding.sent, lease.holding.ttl_seconds)
+
+
+def begin(site: Site, service: str) -> Situation:
+    """Where this node stands at the start of its agent; the proof of an earlier one of this boot still counts."""
+    now = site.clock.boottime()
+    found = keeping.load(site.folder(service) / "failover.json")
+    made = Situation(site, service, found or Kept(), Standing(S.BOOT, now))
+    if found is None:
+        # Whoever wrote it before failover was told of it has its files already.
+        own = site.copies.own_grant(service)
+        made.keep(opened_epoch=own.epoch if own else 0, tail=own is not None)
+    made.lease = keeping.load_lease(made.lease_path, site.boot_id)
+    return made

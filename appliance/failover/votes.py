@@ -1,0 +1,68 @@
+"""Ask the voters' brokers for a grant: the same signed request to all at once, enough signatures make the document."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from appliance.coordination.remote import Remote
+from appliance.errors import ApplianceError, IntegrityError
+from appliance.failover.granting import LEAP_MAX
+from appliance.trust import sshsig
+from appliance.trust.grant import GrantRequest
+from appliance.trust.voted import TYPE, assemble, statement
+from appliance.trust.voting import Voting
+
+
+@dataclass(frozen=True)
+class Round:
+    """How a round of asking ended: the grant, or None and why each broker did not sign; `above`: what to ask above."""
+
+    grant: bytes | None
+    reasons: Mapping[str, str]
+    above: int
+
+
+async def ask_all(
+    brokers: Mapping[str, Remote], request: GrantRequest, papers: Iterable[str], voting: Voting, seconds_max: float
+) -> Round:
+    """One round at `brokers`, by the names of their nodes; a slow one keeps nobody waiting longer than that."""
+    line, shown = statement(request, voting), tuple(papers)
+    asked = {
+        name: asyncio.create_task(_ask(broker, request.document.raw.decode(), shown, seconds_max))
+        for name, broker in brokers.items()
+    }
+    answers = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
+    votes = [vote for name, it in answers.items() if (vote := _vote(it, line, voting.keys.get(name, "")))]
+    reasons = {name: _why(it) for name, it in answers.items() if it[0] != "signed"}
+    above = max([request.known_epoch, *(it[3] for it in answers.values() if len(it) == 4)])
+    above = min(above, request.known_epoch + LEAP_MAX)  # one that lies must not lead us away
+    return Round(assemble(line, votes) if len(votes) >= voting.needed else None, reasons, above)
+
+
+async def _ask(broker: Remote, request: str, papers: tuple[str, ...], seconds_max: float) -> tuple[Any, ...]:
+    try:
+        answer = await broker.ask("vote", seconds_max, request=request, papers=papers)
+    except ApplianceError as error:
+        return "silent", str(error)
+    match answer:
+        case ("signed", str()) | ("declined", str(), str(), int()):
+            return tuple(answer)
+    return "silent", "it answers with something else."
+
+
+def _vote(answer: tuple[Any, ...], line: bytes, key: str) -> bytes | None:
+    """The signature in `answer` when it is that broker's, of this line."""
+    if answer[0] != "signed":
+        return None
+    try:
+        raw = str(answer[1]).encode()
+        return raw if key and sshsig.verify(raw, TYPE, line) == key else None
+    except IntegrityError:
+        return None
+
+
+def _why(answer: tuple[Any, ...]) -> str:
+    return " ".join(str(it) for it in answer[1:3])

@@ -1,0 +1,222 @@
+"""Failover in process mode: real etcd, brokers, failover programs and watchdogs, a service that clients write to.
+
+Every node has its own files, its own programs and its own ports on loopback. Faults are signals to processes that were
+started here; lines between nodes cannot be cut in this mode, which the lab of hosts is for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from appliance.clock import SystemClock
+from appliance.errors import ApplianceError
+from appliance.failover.history import line
+from appliance.failover.timers import Timers
+from appliance.host.programs import Program
+from appliance.lab.processes import certificates
+from appliance.lab.processes.etcd import EtcdProcesses
+from appliance.lab.processes.node import ProcessNode, free_ports
+from appliance.lab.processes.territory import ProcessTerritory, on_ports
+from appliance.territory.model import Territory
+from appliance.trust import pki
+
+LOOPBACK = "127.0.0.1"
+VOTERS = ("hermitage", "commune-b", "commune-c")
+BOUND_SECONDS = 40.0
+
+
+@dataclass
+class Stage:
+    """`territory` started for failover of `service`; a context that ends all that was started."""
+
+    territory: ProcessTerritory
+    service: str
+    etcd: EtcdProcesses
+    ports: Mapping[str, tuple[int, int]]
+    """Of each candidate: where its program listens, and where the copy is served."""
+    lines: list[str] = field(default_factory=list)
+    """Of the history: what clients and faults did."""
+    added: list[int] = field(default_factory=list)
+    """What was acknowledged to clients."""
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        return self.territory.territory.trusted(self.service)
+
+    def node(self, name: str) -> ProcessNode:
+        return self.territory.nodes[name]
+
+    def state(self, name: str) -> str:
+        """In which state of the table `name` is, "" while it says nothing."""
+        return str(self.told(name).get("state", ""))
+
+    def told(self, name: str) -> dict[str, Any]:
+        path = self.node(name).layout.failover / f"{self.service}.json"
+        with contextlib.suppress(OSError, ValueError):
+            return dict(json.loads(path.read_bytes()))
+        return {}
+
+    def wait(self, reached: Callable[[], object], what: str, seconds: float = BOUND_SECONDS) -> float:
+        """Wait until `reached()`, and say for how long; raise with `what` and what every candidate tells after that."""
+        begun = time.monotonic()
+        while not reached():
+            if time.monotonic() > begun + seconds:
+                told = "; ".join(f"{name}: {self.told(name)}" for name in self.candidates)
+                raise ApplianceError(f"not reached within {seconds:.0f} s: {what}. {told}")
+            time.sleep(0.02)
+        return time.monotonic() - begun
+
+    def wait_for(self, name: str, *states: str) -> float:
+        return self.wait(lambda: self.state(name) in states, f"{name} is {' or '.join(states)}")
+
+    # Clients
+
+    def add(self, number: int) -> str:
+        """A client adds `number` wherever it is let; the node that acknowledged it, "" when nobody did."""
+        self.tell("client", 0, "op", type="invoke", f="add", value=number)
+        for name in self.candidates:
+            answer = self.ask(self.ports[name][0], f"/{number}", post=True)
+            if answer is not None:
+                self.added.append(number)
+                node, epoch = str(answer["node"]), int(answer["epoch"])
+                self.tell("client", epoch, "op", type="ok", f="add", value=number, server=node)
+                return node
+        self.tell("client", 0, "op", type="info", f="add", value=number)
+        return ""
+
+    def read(self) -> dict[str, Any]:
+        """What the service shows to a client, wherever it is served."""
+        found = (self.ask(self.ports[name][0], "/") for name in self.candidates)
+        return next((it for it in found if it is not None), {})
+
+    def read_copy(self, name: str) -> dict[str, Any] | None:
+        return self.ask(self.ports[name][1], "/")
+
+    @staticmethod
+    def ask(port: int, path: str, *, post: bool = False) -> dict[str, Any] | None:
+        """The answer of a program at `port`; None when there is none, or it does not serve."""
+        request = urllib.request.Request(f"http://{LOOPBACK}:{port}{path}", method="POST" if post else "GET")
+        try:
+            with urllib.request.urlopen(request, timeout=20) as response:
+                return dict(json.loads(response.read()))
+        except (urllib.error.URLError, OSError, ValueError):
+            return None
+
+    # Faults
+
+    def tell(self, node: str, epoch: int, event: str, **more: object) -> None:
+        clock = SystemClock()
+        moment = (clock.boottime(), clock.now(), clock.boot_id())
+        self.lines.append(line(moment, node, self.service, epoch, event, **more))
+
+    def program(self, name: str) -> Program:
+        return Program(self.service, self.node(name).layout.failover)
+
+    def kill(self, name: str) -> None:
+        """As a power cut of the node: its programs and those that it serves by."""
+        self.tell("nemesis", 0, "fault", fault="kill", target=name)
+        self.end(name)
+
+    def end(self, name: str) -> None:
+        node = self.node(name)
+        node.kill()
+        for what in (self.service, f"{self.service}.copy"):
+            Program(what, node.layout.failover).end()
+        # What a machine knows of a boot ends with it.
+        for path in node.layout.failover.glob(f"{self.service}.*"):
+            path.unlink()
+
+    def start(self, name: str) -> None:
+        """Start what belongs to the node, as after a power cut."""
+        node = self.node(name)
+        node.start_sshd()
+        if name in VOTERS:
+            node.start_broker(self.etcd.voters[VOTERS.index(name)].member.client_url)
+        if name in self.candidates:
+            node.start_watchdog()
+        node.start_failover()
+
+    def agent(self, name: str) -> Any:
+        """The process that runs the services of `name`."""
+        return self.node(name).processes[-1]
+
+    def hang(self, name: str) -> None:
+        """Stop the failover program alone; its service and its watchdog run on."""
+        self.tell("nemesis", 0, "fault", fault="hang", target=name)
+        self.agent(name).send_signal(signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        self.agent(name).send_signal(signal.SIGCONT)
+        self.tell("nemesis", 0, "heal", fault="hang", target=name)
+
+    def history(self) -> list[str]:
+        """Everything that was told so far, by whoever told it."""
+        found = list(self.lines)
+        for node in self.territory.nodes.values():
+            path = node.layout.failover_history
+            found += path.read_text().splitlines() if path.exists() else []
+        return found
+
+
+@contextlib.contextmanager
+def staged(root: Path, plan: Territory, service: str, *, policy: str, lease_seconds: int) -> Iterator[Stage]:
+    """`plan` under `root` with three voters, `service` begun, saved once and served at its home."""
+    ports = free_ports(LOOPBACK, 2 * len(plan.nodes))
+    plan = on_ports(plan, dict(zip(plan.nodes, ports, strict=False)), LOOPBACK)
+    brokers = dict(zip(plan.nodes, ports[len(plan.nodes) :], strict=True))
+    nodes = {
+        name: replace(node, broker_port=brokers[name], roles=(*node.roles, "voter") if name in VOTERS else node.roles)
+        for name, node in plan.nodes.items()
+    }
+    services = {service: replace(plan.services[service], policy=policy)}
+    plan = replace(plan, nodes=nodes, services=services, lease_seconds=lease_seconds)
+    made = ProcessTerritory(root / "territory", plan)
+    with EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=50) as etcd:
+        stage = Stage(made, service, etcd, _program_ports(plan.trusted(service)))
+        try:
+            _begin(stage)
+            yield stage
+        finally:
+            for name in made.nodes:
+                stage.end(name)
+
+
+def _program_ports(candidates: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+    ports = free_ports(LOOPBACK, 2 * len(candidates))
+    return {name: (ports[2 * i], ports[2 * i + 1]) for i, name in enumerate(candidates)}
+
+
+def _begin(stage: Stage) -> None:
+    made = stage.territory
+    made.create()
+    issuer = certificates.begin(made.territory.domain)
+    made.ca = pki.fingerprint_of(issuer.root)
+    made.sign()
+    certificates.give(made, issuer)
+    argv = [sys.executable, "-m", "appliance.lab.processes.writer"]
+    for name, (port, copy_port) in stage.ports.items():
+        layout = made.nodes[name].layout
+        layout.machine.mkdir()
+        programs = {stage.service: {"argv": argv, "port": port, "copy_port": copy_port}}
+        (layout.root / "programs.json").write_text(json.dumps(programs))
+    made.begin_services()
+    _tell_begin(stage)
+    for name in made.nodes:
+        stage.start(name)
+
+
+def _tell_begin(stage: Stage) -> None:
+    plan = made = stage.territory.territory
+    service, timers = made.service(stage.service), Timers.of_lease(plan.lease_seconds)
+    times = {name: getattr(timers, name) for name in ("ttl", "stop", "epsilon", "grace", "cooldown")}
+    stage.tell("", 0, "begin", policy=service.policy, home=service.node, rto=BOUND_SECONDS, **times)

@@ -1,0 +1,1 @@
+"""A territory whose nodes fail over for each other, as plain processes."""
