@@ -89,7 +89,7 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
         notify(STOPPING)
         asking.cancel()
     await etcd.close()
-    node.journal.write("broker-stopped")
+    node.journal.write("broker-stopped", bundle=current.node.bundle.serial)
 
 
 async def _ask(desk: Desk) -> None:

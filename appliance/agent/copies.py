@@ -18,23 +18,27 @@ from appliance.trust.grant import Grant
 
 WORK_SECONDS_MAX = 600.0
 LOOK_EVERY_SECONDS = 2.0
+GRANTS_EVERY_SECONDS = 5.0
+"""The chain changes by adopting alone, and the grant that is adopted is known before."""
 
 
 class BackupCopies:
     def __init__(self, current: Current) -> None:
         self._current = current
-        self._own: dict[str, tuple[int, Grant | None]] = {}
+        self._own: dict[str, tuple[float, Grant | None]] = {}
         self._unfit: dict[str, tuple[float, str]] = {}
 
     def own_grant(self, service: str) -> Grant | None:
         node = self._current.node
-        chain = chain_of(node, service)
-        mark = _mark(chain.root / "grants")
-        if mark != self._own.get(service, (-1, None))[0]:
+        now = node.clock.boottime()
+        at, found = self._own.get(service, (float("-inf"), None))
+        if now - at > GRANTS_EVERY_SECONDS:
             key = node.bundle.member(node.name).keys.sign
-            mine = [it for it in chain.grants().values() if (it.writer, it.writer_key) == (node.name, key)]
-            self._own[service] = mark, max(mine, key=lambda grant: grant.epoch) if mine else None
-        return self._own[service][1]
+            grants = chain_of(node, service).grants().values()
+            mine = [it for it in grants if (it.writer, it.writer_key) == (node.name, key)]
+            found = max(mine, key=lambda grant: grant.epoch) if mine else None
+            self._own[service] = now, found
+        return found
 
     def papers(self, service: str) -> tuple[bytes, ...]:
         node = self._current.node
@@ -98,7 +102,3 @@ def _answer(verb: str, said: bytes) -> dict[str, Any]:
     if "error" in told:
         raise Refused(told["error"], remedy=told["remedy"])
     return told
-
-
-def _mark(folder: Path) -> int:
-    return folder.stat().st_mtime_ns if folder.exists() else 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from appliance.backup.node import Node, open_node
+
+LOOK_EVERY_SECONDS = 0.5
 
 
 class Current:
@@ -14,13 +17,22 @@ class Current:
         self._state = state
         self._node = open_node(state)
         self._mark = self._now()
+        self._looked = time.monotonic()
 
     @property
     def node(self) -> Node:
-        if (mark := self._now()) != self._mark:
-            self._node, self._mark = open_node(self._state), mark
+        if time.monotonic() >= self._looked + LOOK_EVERY_SECONDS:
+            self._looked = time.monotonic()
+            if (mark := self._now()) != self._mark:
+                self._node, self._mark = open_node(self._state), mark
         return self._node
 
     def _now(self) -> tuple[int, int]:
         found = self._node.layout.bundle.stat()
         return found.st_mtime_ns, found.st_ino
+
+
+def files_of(node: Node, path: str) -> Path:
+    """Where `path` of a service is on this node: below a folder of its own in process mode, when it has one."""
+    below = node.layout.machine
+    return below / path.lstrip("/") if below.exists() else Path(path)

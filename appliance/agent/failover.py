@@ -7,23 +7,26 @@ are the agent's; a hang of the one is none of the other, and a watchdog outside 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 import appliance
 from appliance.agent.copies import BackupCopies
-from appliance.agent.current import Current
+from appliance.agent.current import Current, files_of
 from appliance.agent.process_services import FileWatchdog, ProcessNetwork, ProcessServices
-from appliance.agent.takeover import files_of
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.targets import load_acts
 from appliance.clock import SystemClock
 from appliance.coordination.broker import candidates
+from appliance.coordination.keys import new_lease
+from appliance.coordination.port import Alive
 from appliance.coordination.remote import Broker, Remote
 from appliance.coordination.tls import client_tls
-from appliance.errors import Refused
+from appliance.errors import ApplianceError, Refused
 from appliance.failover.attending import attend_all
 from appliance.failover.keeper import Keeper
 from appliance.failover.papers import OBEYED, Papers
@@ -37,6 +40,8 @@ from appliance.trust.held import make_held
 from appliance.trust.keys import load_key
 
 LOOKS_AT_BUNDLE_SECONDS = 2.0
+PAPERS_EVERY_SECONDS = 0.5
+"""All brokers are shown the same, so they are read once for all of them."""
 
 
 def serve(state: Path, say: Callable[[str], None]) -> None:
@@ -70,7 +75,7 @@ async def _serve(current: Current, say: Callable[[str], None]) -> None:
     while not stop.is_set():
         await _live(current, stop)
     notify(STOPPING)
-    node.journal.write("failover-stopped")
+    node.journal.write("failover-stopped", bundle=current.node.bundle.serial)
     say(f"Failover of {node.name} has stopped; what is served is served on until its lease must end.")
 
 
@@ -86,6 +91,7 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
     keepers = {name: Keeper(begin(site, name)) for name in served(node)}
     tasks = [asyncio.create_task(keeper.run()) for keeper in keepers.values()]
     tasks.append(asyncio.create_task(_attend(site, current, keepers)))
+    tasks.append(asyncio.create_task(_report_alive(site)))
     tasks.append(asyncio.create_task(_until_another(current, node.bundle.serial)))
     tasks.append(asyncio.create_task(_until_set(stop)))
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -96,6 +102,16 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
         await client.close()
     for task in done:
         task.result()
+
+
+async def _report_alive(site: Site) -> None:
+    """Say to the voters that this node runs; people plan by it, and nothing is decided by it."""
+    ttl = 2 * round(site.timers.ttl)
+    alive = Alive(site.name, site.boot_id, new_lease(site.name, secrets.randbits(32)), ttl)
+    while True:
+        with contextlib.suppress(ApplianceError):
+            await site.store.report(alive)
+        await asyncio.sleep(ttl / 4)
 
 
 async def _until_another(current: Current, serial: int) -> None:
@@ -172,8 +188,14 @@ async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> N
         for service in keepers:
             _keep_newest(site, service)
 
+    read_at, kept = float("-inf"), tuple[str, ...]()
+
     def papers() -> tuple[str, ...]:
-        return tuple(raw.decode() for raw in _papers(site, current))
+        nonlocal read_at, kept
+        if site.clock.boottime() >= read_at + PAPERS_EVERY_SECONDS:
+            read_at = site.clock.boottime()
+            kept = tuple(raw.decode() for raw in _papers(site, current))
+        return kept
 
     await attend_all(site.brokers, papers, answer, learn, site.timers.retry)
 

@@ -1,7 +1,7 @@
 """Services, addresses and the watchdog in process mode: programs on loopback, marks instead of addresses and mounts.
 
 STATE/programs.json names the program of each service, as {"docs-a": {"argv": [...], "port": 8001, "copy_port": 8002}};
-it is told the rest in words. What needs a host is not pretended: no file is made read-only by a mount, nothing is reset.
+it is told the rest in words. What needs a host is not pretended: no mounts, no reset.
 """
 
 from __future__ import annotations
@@ -33,16 +33,14 @@ class ProcessServices:
     def look(self, service: str) -> Local:
         program, copy = self._program(service), self._program(f"{service}.{COPY}")
         runs = program.running() is not None
-        return Local(
-            writer=runs, writable=runs, held=runs and program.mark("held").exists(), copy=copy.running() is not None
-        )
+        return Local(writer=runs, writable=runs, held=runs and program.is_set("held"), copy=copy.running() is not None)
 
     async def start(self, service: str, epoch: int) -> None:
         program, plan = self._program(service), self._plan(service)
         program.set("held", False)
         folder = self._folder_of(service)
         words = ("--folder", str(folder), "--epoch", str(epoch), "--port", str(plan["port"]))
-        self._start(program, service, words)
+        await self._start(program, service, words)
         await self._wait(plan["port"], service)
 
     async def stop(self, service: str) -> None:
@@ -64,7 +62,7 @@ class ProcessServices:
         plan = self._plan(service)
         folder = self._layout.service(service).root / COPY
         words = ("--folder", str(folder), "--port", str(plan["copy_port"]), "--read-only")
-        self._start(self._program(f"{service}.{COPY}"), service, words)
+        await self._start(self._program(f"{service}.{COPY}"), service, words)
 
     async def withdraw_copy(self, service: str) -> None:
         self._program(f"{service}.{COPY}").end()
@@ -73,9 +71,10 @@ class ProcessServices:
         """A process cannot reset the machine that it shares with others."""
         self._program(service).end()
 
-    def _start(self, program: Program, service: str, words: tuple[str, ...]) -> None:
+    async def _start(self, program: Program, service: str, words: tuple[str, ...]) -> None:
         marks = ("--marks", str(self._layout.failover / service), "--node", self._name)
-        if program.start((*self._plan(service)["argv"], *words, *marks), {"PYTHONPATH": str(self._code)}) is None:
+        argv = (*self._plan(service)["argv"], *words, *marks)
+        if await asyncio.to_thread(program.start, argv, {"PYTHONPATH": str(self._code)}) is None:
             raise Refused(f"the program of {service} ended at once.", where=str(program.mark("log")))
 
     async def _wait(self, port: int, service: str) -> None:
@@ -106,7 +105,7 @@ class ProcessNetwork:
         self._folder = folder
 
     def has_address(self, service: str) -> bool:
-        return Program(service, self._folder).mark("address").exists()
+        return Program(service, self._folder).is_set("address")
 
     async def cut(self, service: str) -> None:
         Program(service, self._folder).set("address", False)
@@ -122,10 +121,10 @@ class FileWatchdog:
         self._folder = folder
         self._told: dict[str, str] = {}
 
-    def watch(self, service: str, deadline: float | None) -> None:
+    def watch(self, service: str, epoch: int, deadline: float | None) -> None:
         running = Program(service, self._folder).running()
         who = f"{running.pid} {running.started}" if running else "0 0"
-        text = f"{'none' if deadline is None else f'{deadline:.3f}'} {who}"
+        text = f"{'none' if deadline is None else f'{deadline:.3f}'} {who} {epoch}"
         if text != self._told.get(service):
             if deadline is not None and not self._is_watched():
                 raise Refused("no watchdog runs: nothing would stop the service if this agent hung.")

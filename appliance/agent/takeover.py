@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from appliance.agent.current import files_of
 from appliance.backup.adopt import free_name, own_repository
 from appliance.backup.begin import chain_of
 from appliance.backup.fetch import read_held
@@ -139,12 +140,6 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
             placed.append(path)
     shutil.rmtree(new, ignore_errors=True)
     return placed
-
-
-def files_of(node: Node, path: str) -> Path:
-    """Where `path` of a service is on this node: below a folder of its own in process mode, when it has one."""
-    below = node.layout.machine
-    return below / path.lstrip("/") if below.exists() else Path(path)
 
 
 def _swap(source: Path, target: Path, kept: Path) -> None:

@@ -6,10 +6,59 @@ from appliance.cli.commands import Entry
 from appliance.cli.group import LazyGroup
 
 VERBS = {
-    "run": Entry(
-        "failover_run_cmd", "run", "Serve this node's services until SIGTERM: take over, hand over, stop in time."
+    "status": Entry(
+        "failover_status_cmd",
+        "status",
+        "Show who holds each service by the voters, who writes it by the newest grant, and how this node stands.",
     ),
-    "broker": Entry("failover_run_cmd", "broker", "Run this voter's broker until SIGTERM."),
+    "history": Entry(
+        "failover_status_cmd",
+        "history",
+        "List who took SERVICE over and who let it go, the newest first, as the voters remember it.",
+    ),
+    "move": Entry(
+        "failover_move_cmd",
+        "move",
+        "Move SERVICE to NODE: its holder saves everything, stops and lets go, and NODE goes on.",
+    ),
+    "handback": Entry(
+        "failover_move_cmd",
+        "handback",
+        "Give SERVICE back to its home, which first fetches what was written elsewhere.",
+    ),
+    "evacuate": Entry(
+        "failover_move_cmd",
+        "evacuate",
+        "Move every service that a node in ZONE holds to its first candidate outside: before a flood, or a power cut.",
+    ),
+    "pause": Entry(
+        "failover_move_cmd",
+        "pause",
+        "Let nobody take SERVICE over by itself for some minutes, while somebody works on it.",
+    ),
+    "promote": Entry(
+        "failover_act_cmd",
+        "promote",
+        "Let this node write SERVICE, whoever did before, as the act in FILE says: its home burnt down, or never "
+        "answers.",
+    ),
+    "quarantine": Entry(
+        "failover_act_cmd",
+        "quarantine",
+        "Have NODE, alive and sick, stop whatever it serves, as the act in FILE says; nothing of it is believed any "
+        "more.",
+    ),
+    "run": Entry(
+        "failover_run_cmd",
+        "run",
+        "Serve this node's services until SIGTERM: take over, hand over, stop in time, by the table of transitions.",
+    ),
+    "broker": Entry(
+        "failover_broker_cmd",
+        "broker",
+        "Run this voter's broker until SIGTERM: it answers nodes beside its etcd, and signs grants on proof of its "
+        "own.",
+    ),
     "check": Entry(
         "failover_check_cmd",
         "check",

@@ -1,10 +1,9 @@
-"""`appliance failover run` and `broker`: the two programs of failover, in the foreground."""
+"""`appliance failover run`: the program that serves, in the foreground."""
 
 from __future__ import annotations
 
 import click
 
-from appliance.agent.broker import serve as serve_broker
 from appliance.agent.failover import serve
 from appliance.cli.output import say
 from appliance.cli.this_layout import this_layout
@@ -18,12 +17,3 @@ def run() -> None:
     when its lease can no longer be proven; the next start goes on where this one was.
     """
     serve(this_layout().root, say)
-
-
-@click.command()
-def broker() -> None:
-    """Run this voter's broker until SIGTERM: it answers nodes beside its etcd, and signs grants on proof of its own.
-
-    STATE/voter.json says where that etcd listens; the bundle, at which port nodes call.
-    """
-    serve_broker(this_layout().root, say)

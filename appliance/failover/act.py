@@ -239,10 +239,11 @@ async def _arm_watchdog(it: Situation, decision: Decision) -> None:
 def tie(it: Situation, decision: Decision) -> None:
     """Give the watchdog the deadline of the lease, or take it away from who may go on alone."""
     if decision.deadline is None or it.lease is None:
-        it.site.watchdog.watch(it.service, None)
+        it.site.watchdog.watch(it.service, it.kept.opened_epoch, None)
         return
     holding = it.lease.holding
-    it.site.watchdog.watch(it.service, it.site.timers.dead_at(holding.sent, holding.ttl_seconds))
+    deadline = it.site.timers.dead_at(holding.sent, holding.ttl_seconds)
+    it.site.watchdog.watch(it.service, it.kept.opened_epoch, deadline)
 
 
 async def _start(it: Situation, decision: Decision) -> None:
@@ -297,7 +298,8 @@ async def _resume_writes(it: Situation, decision: Decision) -> None:
 async def _sync(it: Situation, decision: Decision) -> None:
     """All that was acknowledged is at a peer, from which whoever takes over fetches it; clients wait meanwhile."""
     has = await it.site.copies.sync(it.service)
-    if has and it.site.services.look(it.service).held:
+    here = it.site.services.look(it.service)
+    if has and (here.held or not here.writer):
         it.keep(tail=False)
         it.synced = True
 

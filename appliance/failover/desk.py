@@ -19,7 +19,7 @@ from appliance.coordination.broker import Acts
 from appliance.errors import ApplianceError, Forbidden, Refused
 from appliance.failover.asking import GAP_SECONDS_MAX, Asking, begin_asking
 from appliance.failover.granting import View
-from appliance.failover.papers import Papers
+from appliance.failover.papers import OBEYED, Papers
 from appliance.failover.promises import Promised
 from appliance.failover.signing import Signer
 from appliance.trust.act import Act
@@ -101,11 +101,12 @@ class Desk:
         return tuple(f"{asking.service} {asking.epoch} {challenge}" for asking, challenge in mine if challenge)
 
     def news(self, caller: str) -> tuple[str, ...]:
-        """The newest grant of each service that concerns `caller`, for it to learn who writes by now, and releases."""
+        """The newest grant and release of each service that concerns `caller`, for it to learn who writes, and acts."""
         services = self.bundle().territory.services
         concerned = [name for name, it in services.items() if caller in (it.node, *it.standbys)]
         found = [self.papers.grants[name].document.raw for name in concerned if name in self.papers.grants]
         found += [it.document.raw for name in concerned if (it := self.papers.release_of(name))]
+        found += [it.document.raw for it in self.acts_obeyed()]
         return tuple(raw.decode() for raw in found)
 
     def vote(self, caller: str, raw: str) -> bytes:
@@ -134,10 +135,14 @@ class Desk:
 
         return self.signer.sign(request.service, look)
 
-    def acts_in_force(self, service: str) -> tuple[Act, ...]:
+    def acts_obeyed(self) -> tuple[Act, ...]:
+        """Those in force for any service, which every node learns: a sick one must hear of its own quarantine."""
         now = self.clock.now()
         found = {it.document.digest: it for it in (*self.own_acts(), *self.papers.acts.values())}
-        return tuple(it for it in found.values() if it.in_force(now) and it.service in ("any", service))
+        return tuple(it for it in found.values() if it.in_force(now) and it.act in OBEYED)
+
+    def acts_in_force(self, service: str) -> tuple[Act, ...]:
+        return tuple(it for it in self.acts_obeyed() if it.service in ("any", service))
 
     def acts(self, service: str) -> Acts:
         """What the acts in force mean for the store."""

@@ -90,7 +90,7 @@ class Keeper:
             if it.healthy and is_due(it, Action.PROBE, it.site.timers.renew):
                 it.last[Action.PROBE] = it.site.clock.boottime()
                 it.healthy = await it.site.services.probe(it.service)
-            await asyncio.sleep(it.site.timers.retry)
+            await asyncio.sleep(it.site.timers.renew)
 
     def _show(self, seen: Seen, decision: Decision) -> None:
         """What `appliance failover status` tells, rewritten when it changes."""

@@ -61,7 +61,7 @@ class Network(Protocol):
 
 
 class Watchdog(Protocol):
-    def watch(self, service: str, deadline: float | None) -> None:
+    def watch(self, service: str, epoch: int, deadline: float | None) -> None:
         """Have the service stopped at `deadline` (CLOCK_BOOTTIME) unless that is moved; None: never by the watchdog.
 
         Raise Refused for a deadline while no watchdog runs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -91,6 +92,9 @@ class Situation:
     """Why the last try of each action failed."""
     _pending: tuple[int, Grant | None] = (0, None)
 
+    def __post_init__(self) -> None:
+        self._granted = str(self.granted_path)
+
     @property
     def plan(self) -> Service:
         return self.site.bundle().territory.service(self.service)
@@ -119,7 +123,7 @@ class Situation:
     def pending(self) -> Grant | None:
         """The grant of this node's that waits to be adopted, or was."""
         try:
-            mark = self.granted_path.stat().st_mtime_ns
+            mark = os.stat(self._granted).st_mtime_ns
             if mark != self._pending[0]:
                 raw = self.granted_path.read_bytes()
                 # It was judged when it came.

@@ -1,63 +1,99 @@
 """The watchdog: a program of its own that ends a service when its time is up, whatever became of the agent.
 
-    python3 -I watchdog.py FOLDER
+    python3 -I watchdog.py FOLDER NODE HISTORY
 
-FOLDER/SERVICE.watch holds a deadline in seconds of CLOCK_BOOTTIME, or "none", and the process group of the service with
-the start time of its leader. It needs nothing but the standard library, talks to nobody and takes ten megabytes.
-While it runs it holds the lock FOLDER/watchdog.lock, without which no agent starts what is bound to a lease.
+FOLDER/SERVICE.watch holds a deadline in seconds of CLOCK_BOOTTIME, or "none", the process group of the service with the
+start time of its leader, and the epoch. It needs nothing but the standard library, talks to nobody and takes ten
+megabytes. While it runs it holds the lock FOLDER/watchdog.lock, without which no agent starts what is bound to a lease.
 """
 
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 
-LOOK_EVERY_SECONDS = 0.1
+LOOK_SECONDS_MIN, LOOK_SECONDS_MAX = 0.02, 0.25
 LOCK = "watchdog.lock"
 
 
-def late(text: str, now: float) -> tuple[int, int] | None:
-    """Whom to end at `now`, process group and start time, by the text of a watch; None: nobody."""
-    words = text.split()
-    if len(words) != 3 or words[0] == "none" or now < float(words[0]):
+@dataclass(frozen=True)
+class Watch:
+    """Whom to end when: a process group, and when its leader started, in clock ticks since boot."""
+
+    deadline: float
+    group: int
+    started: int
+    epoch: int
+
+
+def read(text: str) -> Watch | None:
+    """The watch in a file; None where nobody is watched, or what stands there is no watch."""
+    try:
+        deadline, *numbers = text.split()
+        watch = Watch(float(deadline), *map(int, numbers))
+    except (ValueError, TypeError):
         return None
-    group, started = int(words[1]), int(words[2])
-    return (group, started) if group > 1 else None
+    return watch if watch.group > 1 else None  # 0 would be our own group, 1 everybody
 
 
 def started(pid: int) -> int:
     """Field 22 of its stat file, which tells it from a later process of that number; 0 when it has gone."""
     try:
         with open(f"/proc/{pid}/stat") as file:
-            return int(file.read().rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
         return 0
+    return 0 if fields[0] in "ZX" else int(fields[19])
 
 
-def look(folder: str, now: float) -> None:
-    """End every service in `folder` whose time is up."""
+def look(folder: str, now: float) -> tuple[list[tuple[str, int]], float]:
+    """End every service in `folder` whose time is up; their names and epochs, and when the next one's may be."""
+    ended, following = [], now + LOOK_SECONDS_MAX
     for name in os.listdir(folder):
         if name.endswith(".watch"):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError):
                 with open(os.path.join(folder, name)) as file:
-                    found = late(file.read(), now)
-                if found and started(found[0]) == found[1]:
-                    os.killpg(found[0], signal.SIGKILL)
-                    print(
-                        f"{name.removesuffix('.watch')} was ended at {now:.3f}: its lease was not renewed.", flush=True
-                    )
+                    watch = read(file.read())
+                if watch and now < watch.deadline:
+                    following = min(following, watch.deadline)
+                elif watch and started(watch.group) == watch.started:
+                    os.killpg(watch.group, signal.SIGKILL)
+                    ended.append((name.removesuffix(".watch"), watch.epoch))
+    return ended, following
 
 
-def main(folder: str) -> None:
+def tell(folder: str, node: str, history: str, service: str, epoch: int) -> None:
+    """Take the service's address away too, and write down what was done."""
+    with contextlib.suppress(OSError):
+        os.unlink(os.path.join(folder, f"{service}.address"))
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        boot_id = file.read().strip()
+    who = {"node": node, "boot_id": boot_id, "svc": service, "epoch": epoch}
+    when = {"t_boottime": round(time.clock_gettime(time.CLOCK_BOOTTIME), 3), "wall": round(time.time(), 3)}
+    lines = [json.dumps({**when, **who, "event": event, "by": "watchdog"}) for event in ("address-del", "writer-stop")]
+    with contextlib.suppress(OSError), open(history, "a") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def main(folder: str, node: str, history: str) -> None:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     lock = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # a second one waits until the first has gone
     while True:
-        look(folder, time.clock_gettime(time.CLOCK_BOOTTIME))
-        time.sleep(LOOK_EVERY_SECONDS)
+        ended, following = look(folder, boottime())
+        for service, epoch in ended:
+            tell(folder, node, history, service, epoch)
+        # A deadline is only ever moved on, so there is nothing to see before the next one; a new one lies further off.
+        time.sleep(max(LOOK_SECONDS_MIN, following - boottime()))
+
+
+def boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -85,7 +85,8 @@ def _all() -> Iterator[Process]:
 def _started(pid: int) -> int | None:
     """Field 22 of its stat file; None when it has ended or is a zombie."""
     try:
-        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except (OSError, UnicodeDecodeError):
+        with open(f"{PROC}/{pid}/stat", errors="surrogateescape") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
         return None
     return int(fields[19]) if fields[0] not in "ZX" else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from pathlib import Path
 from appliance.host.detached import start_detached
 from appliance.host.processes import Process, process
 
-END_SECONDS_MAX = 5.0
+START_SECONDS_MAX = END_SECONDS_MAX = 5.0
+LOOK_EVERY_SECONDS = 0.002
 _NOTE_ITSELF = 'echo $$ >"$0" && exec "$@"'
 
 
@@ -29,10 +31,15 @@ class Program:
     def mark(self, what: str) -> Path:
         return self.folder / f"{self.name}.{what}"
 
+    def is_set(self, what: str) -> bool:
+        # Asked several times a second: no Path for it.
+        return os.path.exists(f"{self.folder}/{self.name}.{what}")
+
     def running(self) -> Process | None:
         """Its process; None when it does not run. A number that was given to another one since is not it."""
         try:
-            pid, started = map(int, self.mark("program").read_text().split())
+            with open(f"{self.folder}/{self.name}.program") as file:
+                pid, started = map(int, file.read().split())
         except (OSError, ValueError):
             return None
         found = process(pid)
@@ -49,12 +56,10 @@ class Program:
         return self._found(note)
 
     def _found(self, note: Path) -> Process | None:
-        """`setsid --fork` has returned by now, and the program notes its number before it becomes what it is."""
-        for _ in range(200):
-            text = note.read_text().strip() if note.exists() else ""
-            if text:
-                break
-            os.sched_yield()
+        """It notes its number before it becomes what it is, a moment after `setsid --fork` has returned."""
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not (text := note.read_text().strip() if note.exists() else "") and time.monotonic() < deadline:
+            time.sleep(LOOK_EVERY_SECONDS)
         found = process(int(text)) if text else None
         if found is not None:
             self.mark("program").write_text(f"{found.pid} {found.started}")

@@ -125,7 +125,11 @@ class Stage:
     def kill(self, name: str) -> None:
         """As a power cut of the node: its programs and those that it serves by."""
         self.tell("nemesis", 0, "fault", fault="kill", target=name)
+        served = self.program(name).running() is not None
         self.end(name)
+        if served:
+            for event in ("address-del", "writer-stop"):
+                self.tell(name, 0, event)
 
     def end(self, name: str) -> None:
         node = self.node(name)

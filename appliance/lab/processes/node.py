@@ -84,7 +84,8 @@ class ProcessNode:
 
     def start_watchdog(self) -> None:
         log = self.layout.run / "watchdog.log"
-        self._start((sys.executable, "-I", watchdog.__file__, str(self.layout.failover)), log)
+        told = (str(self.layout.failover), self.name, str(self.layout.failover_history))
+        self._start((sys.executable, "-I", watchdog.__file__, *told), log)
 
     def start_failover(self) -> None:
         """Start the program that runs this node's services; its watchdog is another one."""

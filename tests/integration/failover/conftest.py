@@ -1,1 +1,68 @@
-"""A territory whose nodes fail over for each other, as plain processes."""
+"""A territory whose nodes fail over for each other, as plain processes; what they said is shown when a test fails."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.config.load import load
+from appliance.failover.history import Report, check, read
+from appliance.failover.invariants import CHECKS
+from appliance.lab.processes.failover import Stage, staged
+from appliance.trust.keys import create_key
+from tests.integration.running import INVENTORY
+
+SERVICE = "docs-a"
+LEASE_SECONDS = 3
+Begin = Callable[[str], Stage]
+
+
+@pytest.fixture
+def operator_key(tmp_path: Path) -> Path:
+    path = tmp_path / "maintenance_ed25519"
+    create_key(path)
+    return path
+
+
+@pytest.fixture
+def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
+    """Start the stage with `docs-a` under a policy: served at commune-a, saved once, the hermitage standing by."""
+    plan = load(INVENTORY)
+    public = operator_key.with_name(f"{operator_key.name}.pub").read_text().strip()
+    plan = replace(plan, people={"maintenance": replace(plan.people["maintenance"], keys=(public,))})
+    with contextlib.ExitStack() as stack:
+
+        def begun(policy: str) -> Stage:
+            made = stack.enter_context(staged(tmp_path, plan, SERVICE, policy=policy, lease_seconds=LEASE_SECONDS))
+            stack.callback(_show, made)
+            made.wait_for("commune-a", "ACTIVE")
+            for number in range(3):
+                assert made.add(number) == "commune-a"
+            made.node("commune-a").cli("backup", "run", SERVICE)
+            made.wait_for("hermitage", "STANDBY")
+            return made
+
+        yield begun
+
+
+def judged(stage: Stage) -> Report:
+    """What the checker says of everything that was told so far."""
+    (history,) = read(stage.history())
+    return check(history, CHECKS)
+
+
+def violated(stage: Stage) -> dict[str, str]:
+    return {it.name: it.sentence for it in judged(stage).findings if it.verdict == "violated"}
+
+
+def _show(stage: Stage) -> None:
+    """pytest shows it when the test failed."""
+    for name, node in stage.territory.nodes.items():
+        for path in (*sorted(node.layout.run.glob("*.log")), node.layout.failover_history, node.layout.journal):
+            if path.exists() and "sshd" not in path.name:
+                print(f"== {name} {path.name}\n{path.read_text()[-6000:]}")
+        print(f"== {name}: {stage.told(name)}")

@@ -146,11 +146,20 @@ def test_a_signed_act_gives_it_to_a_standby_whether_its_home_is_silent_or_alive(
     world.acts = acts
     taken = world.acquire(STANDBY, "files", ousts=first.since)
     world.store.advance(100)
-    world.acts = Acts()
-    with pytest.raises(Refused, match="belongs to hermitage"):
-        world.acquire(HOME, "files")
     world.acts = acts
     assert world.acquire(STANDBY, "files").revision > taken.revision
+
+
+def test_the_home_takes_it_back_once_the_lease_of_its_stand_in_has_ended(world: World) -> None:
+    """A stand-in is bound by its lease; only a home goes on alone."""
+    first = world.acquire(HOME, "files")
+    world.acts = Acts(promoted=frozen(STANDBY))
+    taken = world.acquire(STANDBY, "files", ousts=first.since)
+    world.acts = Acts()
+    with pytest.raises(Refused, match="is held by hermitage, whom nothing declares out of the way"):
+        world.acquire(HOME, "files", ousts=taken.since)
+    world.store.advance(100)
+    assert world.acquire(HOME, "files").revision > taken.revision
 
 
 def test_so_does_a_home_that_gives_it_up(world: World) -> None:

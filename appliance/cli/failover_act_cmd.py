@@ -1,0 +1,107 @@
+"""`appliance failover promote` and `quarantine`: what only a signed act may decide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from appliance.backup.node import Node
+from appliance.backup.targets import keep_act
+from appliance.cli.arguments import (
+    FILE_TYPE,
+    NAME_TYPE,
+    command,
+    dry_run_option,
+    naming,
+    read_file,
+    service_argument,
+)
+from appliance.cli.failover_store import ask
+from appliance.cli.output import emit, say
+from appliance.cli.this_node import this_node
+from appliance.coordination.broker import candidates
+from appliance.errors import Refused
+from appliance.failover.moving import View
+from appliance.trust.act import Act, read_act
+
+act_option = click.option("--act", "file", metavar="FILE", type=FILE_TYPE, help="The act that says so, signed.")
+
+
+@click.command()
+@service_argument
+@act_option
+@dry_run_option
+def promote(service: str, file: Path | None, dry_run: bool) -> None:
+    """Let this node write SERVICE, whoever did before, as the act in FILE says: its home burnt down, or never answers.
+
+    Whoever lives is replaced too, once its lease must have ended. What it goes on writing alone is kept as a branch.
+    """
+    node = this_node()
+    view = ask(node, lambda store: store.view(service))
+    _check_candidate(node, view)
+    act, raw = _read(node, file, "promote", node.name, service, _sign_promote(node, service, view))
+    who = f"{view.holder or view.writer or 'nobody'} is replaced by {node.name} for {service}"
+    told = {"service": service, "node": node.name, "replaces": view.holder or view.writer, "operator": act.operator}
+    if dry_run:
+        emit({**told, "dry_run": True}, f"{who}; what it has not brought to any peer stays with it, as a branch.")
+        return
+    keep_act(node.layout.acts, raw, node.bundle)
+    emit(told, f"{who}, once the brokers have granted it.")
+    say(f"Watch it: {command('failover', 'status', '--watch')}")
+
+
+@click.command()
+@click.argument("name", metavar="NODE", type=NAME_TYPE)
+@act_option
+@dry_run_option
+def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
+    """Have NODE, alive and sick, stop whatever it serves, as the act in FILE says; nothing of it is believed any more.
+
+    The act goes to all brokers and nodes by itself. Exclusive services are then taken over by themselves; for each
+    local-first one a standby is promoted. Its keys are taken back by `appliance node revoke`.
+    """
+    node = this_node()
+    node.bundle.territory.node(name)
+    remedy = f"Sign it: appliance act sign quarantine {name} --reason ... --operator ... --key ... --out FILE"
+    act, raw = _read(node, file, "quarantine", name, "any", remedy)
+    holds = [it.name for it in node.bundle.territory.services_of(name)]
+    told = {"node": name, "operator": act.operator, "services": holds, "dry_run": dry_run}
+    if not dry_run:
+        keep_act(node.layout.acts, raw, node.bundle)
+    emit(told, f"{name} {'would be' if dry_run else 'is'} in quarantine by {act.operator}'s act.")
+    for service in holds:
+        say(f"Next, at a standby of {service}: {command('failover', 'promote', service, '--act', 'FILE')}")
+    say("And, where the territory is managed: appliance node revoke")
+
+
+def _check_candidate(node: Node, view: View) -> None:
+    able = candidates(view.service)
+    if node.name not in able:
+        remedy = f"Its candidates: {', '.join(able) or 'none, it is a mirror'}. Run it on one of them."
+        raise Refused(f"{node.name} cannot hold {view.service.name}.", remedy=remedy)
+    if view.holder == node.name:
+        raise Refused(f"{node.name} holds {view.service.name} already.")
+    if node.name != view.service.node and (why := view.unfit.get(node.name, "")):
+        raise Refused(f"{node.name} has no copy that could be served: {why}", remedy="Another candidate may have one.")
+
+
+def _sign_promote(node: Node, service: str, view: View) -> str:
+    alive = f"{view.holder} is alive. " if view.holder else ""
+    return (
+        f"{alive}Sign it: appliance act sign promote {node.name} --service {service} --reason ... --operator ... "
+        "--key ... --out FILE"
+    )
+
+
+def _read(node: Node, file: Path | None, act: str, subject: str, service: str, remedy: str) -> tuple[Act, bytes]:
+    """The act in `file`; raise Refused unless it says `act` of `subject` for `service`, now."""
+    if file is None:
+        raise Refused(f"nothing signed says {act} of {subject}.", remedy=remedy)
+    raw = read_file(file)
+    with naming(file, "an act"):
+        found = read_act(raw, node.bundle.operators)
+    if not found.concerns(act, subject, service if found.service != "any" else "any", node.clock.now()):
+        says = f'it says "{found.act}" of {found.subject} for {found.service}'
+        raise Refused(f"this act does not say {act} of {subject} now: {says}.", where=str(file), remedy=remedy)
+    return found, raw

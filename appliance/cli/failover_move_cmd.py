@@ -1,0 +1,154 @@
+"""`appliance failover move`, `handback`, `evacuate`, `pause`: moves that somebody plans, with nothing lost."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+import click
+
+from appliance.cli.arguments import NAME_TYPE, command, dry_run_option, service_argument
+from appliance.cli.failover_store import Store, ask
+from appliance.cli.output import emit, say
+from appliance.cli.this_node import this_node
+from appliance.coordination.port import Intent
+from appliance.errors import Refused
+from appliance.failover.moving import Plan, View, evacuation, plan_move
+from appliance.territory.implicit import is_implicit
+from appliance.units import MINUTE
+
+LOOK_EVERY_SECONDS = 0.5
+within_option = click.option(
+    "--within",
+    type=click.IntRange(10, 3600),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long it may take; afterwards it stays where it was.",
+)
+
+
+@click.command()
+@service_argument
+@click.argument("to", metavar="NODE", type=NAME_TYPE)
+@within_option
+@dry_run_option
+def move(service: str, to: str, within: int, dry_run: bool) -> None:
+    """Move SERVICE to NODE: its holder saves everything, stops and lets go, and NODE goes on. Nothing is lost.
+
+    Clients wait meanwhile. When it does not succeed in time, it is served on where it was.
+    """
+    node = this_node()
+    ask(node, lambda store: _move(store, service, to, within, dry_run))
+
+
+@click.command()
+@service_argument
+@within_option
+@dry_run_option
+def handback(service: str, within: int, dry_run: bool) -> None:
+    """Give SERVICE back to its home, which first fetches what was written elsewhere."""
+    node = this_node()
+    home = node.bundle.territory.service(service).node
+    ask(node, lambda store: _move(store, service, home, within, dry_run))
+
+
+@click.command()
+@click.argument("zone", type=NAME_TYPE)
+@within_option
+@dry_run_option
+def evacuate(zone: str, within: int, dry_run: bool) -> None:
+    """Move every service that a node in ZONE holds to its first candidate outside: before a flood, or a power cut.
+
+    All moves are planned before the first begins; one that cannot be planned stops all, and says why.
+    """
+    node = this_node()
+    ask(node, lambda store: _evacuate(store, zone, within, dry_run))
+
+
+@click.command()
+@service_argument
+@click.option(
+    "--minutes", type=click.IntRange(1, 60), default=30, show_default=True, help="After that, failover goes on."
+)
+@click.option("--reason", default="maintenance", show_default=True, help="Why: others see it.")
+@dry_run_option
+def pause(service: str, minutes: int, reason: str, dry_run: bool) -> None:
+    """Let nobody take SERVICE over by itself for some minutes, while somebody works on it. Its holder serves on."""
+    node = this_node()
+    node.bundle.territory.service(service)
+    told = {"service": service, "minutes": minutes, "dry_run": dry_run}
+    if not dry_run:
+        ask(node, lambda store: store.port.report(store.intent(service, "pause", "", minutes * MINUTE, reason)))
+    emit(told, f"{service} {'would be' if dry_run else 'is'} left to people for {minutes} min.")
+
+
+async def _move(store: Store, service: str, to: str, within: int, dry_run: bool) -> None:
+    plan = plan_move(await store.view(service), to)
+    if dry_run:
+        emit({**asdict(plan), "dry_run": True}, text_of(plan))
+        return
+    seconds = await _carry_out(store, plan, within)
+    told = {**asdict(plan), "seconds": round(seconds, 1)}
+    emit(told, f"{to} writes {service}, {seconds:.1f} s after the move began.")
+    say(f"Next: {command('failover', 'status')}")
+
+
+async def _evacuate(store: Store, zone: str, within: int, dry_run: bool) -> None:
+    services = [name for name, it in store.node.bundle.territory.services.items() if not is_implicit(it)]
+    views: list[View] = [await store.view(name) for name in sorted(services)]
+    plans = evacuation(store.node.bundle.territory, zone, views)
+    if not plans:
+        emit({"zone": zone, "moves": []}, f"No node in {zone} holds a service.")
+        return
+    if dry_run:
+        emit(
+            {"zone": zone, "moves": [asdict(plan) for plan in plans], "dry_run": True}, "\n\n".join(map(text_of, plans))
+        )
+        return
+    moved = []
+    for plan in plans:
+        seconds = await _carry_out(store, plan, within)
+        say(f"{plan.service}: {plan.origin} -> {plan.to} in {seconds:.1f} s.")
+        moved.append({**asdict(plan), "seconds": round(seconds, 1)})
+    emit({"zone": zone, "moves": moved}, f"{len(moved)} services have left {zone}.")
+
+
+async def _carry_out(store: Store, plan: Plan, within: int) -> float:
+    """Announce the move and wait until it is done; take it back, and raise Refused, when it is not in time."""
+    clock = store.node.clock
+    begun = clock.boottime()
+    intent = store.intent(plan.service, "move", plan.to, within, "a planned move")
+    await store.port.report(intent)
+    say(f"{plan.origin} hands {plan.service} over to {plan.to}.")
+    try:
+        while not await _is_at(store, plan):
+            if clock.boottime() > begun + within:
+                raise Refused(
+                    f"{plan.service} did not come to {plan.to} within {within} s; it is served on where it was.",
+                    remedy=f"See why: `{command('failover', 'status')}` at {plan.origin} and at {plan.to}.",
+                )
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        return clock.boottime() - begun
+    finally:
+        await _withdraw(store, intent)
+
+
+async def _is_at(store: Store, plan: Plan) -> bool:
+    state = await store.port.read(plan.service)
+    if state.holder is None or state.holder.node != plan.to:
+        return False
+    granted = await store.granted(plan.service)
+    return granted is not None and granted.writer == plan.to
+
+
+async def _withdraw(store: Store, intent: Intent) -> None:
+    await store.port.withdraw(intent)
+
+
+def text_of(plan: Plan) -> str:
+    steps = "\n".join(f"  {number}. {step}" for number, step in enumerate(plan.steps, 1))
+    return (
+        f"{plan.service}: {plan.origin} -> {plan.to}\n{steps}\n"
+        f"Lost: nothing (RPO {plan.rpo_seconds} s). Clients wait: the last backup and about {plan.rto_seconds} s (RTO)."
+    )

@@ -1,0 +1,104 @@
+"""`appliance failover status` and `history`: who holds what, how this node stands, and what happened."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import click
+
+from appliance.backup.node import Node
+from appliance.cli.arguments import service_argument
+from appliance.cli.failover_store import Store, ask
+from appliance.cli.output import emit, say, table
+from appliance.cli.this_node import this_node
+from appliance.errors import WARNINGS, ApplianceError
+from appliance.territory.implicit import is_implicit
+
+WATCH_EVERY_SECONDS = 1.0
+SHOWN = ("holder", "writer", "epoch", "intent")
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Show it anew every second, until interrupted.")
+def status(watch: bool) -> int | None:
+    """Show who holds each service by the voters, who writes it by the newest grant, and how this node stands.
+
+    Ends with 1 when no majority of the voters answers, or something here is in trouble.
+    """
+    node = this_node()
+    while True:
+        found = look(node)
+        emit({"node": node.name, **found}, text_of(found))
+        if not watch:
+            troubled = found["voters"] or any(it["trouble"] for it in found["services"])
+            return WARNINGS if troubled else None
+        time.sleep(WATCH_EVERY_SECONDS)
+
+
+@click.command()
+@service_argument
+@click.option("--last", type=click.IntRange(1, 500), default=20, show_default=True, help="How many changes.")
+def history(service: str, last: int) -> None:
+    """List who took SERVICE over and who let it go, the newest first, as the voters remember it."""
+    node = this_node()
+    node.bundle.territory.service(service)
+    moved = ask(node, lambda store: store.port.history(service, entries_max=last))
+    rows = [(it.time, it.node, "let go" if it.released else "took it", it.reason, it.revision) for it in moved]
+    entries = [
+        {"time": it.time, "node": it.node, "released": it.released, "reason": it.reason, "revision": it.revision}
+        for it in moved
+    ]
+    emit({"service": service, "history": entries}, table(("TIME", "NODE", "WHAT", "WHY", "REVISION"), rows))
+    say(f"What failover did at this node, line by line: {node.layout.failover_history}")
+
+
+def look(node: Node) -> dict[str, Any]:
+    """What is known here and at the voters; `voters` is why those do not answer, "" when they do."""
+    services = sorted(name for name, it in node.bundle.territory.services.items() if not is_implicit(it))
+    try:
+        known, why = ask(node, lambda store: _known(store, services)), ""
+    except ApplianceError as error:
+        known, why = {}, str(error)
+    return {"voters": why, "services": [_row(node, name, known.get(name, {})) for name in services]}
+
+
+async def _known(store: Store, services: list[str]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for name in services:
+        state, granted = await store.port.read(name), await store.granted(name)
+        intent = state.intent
+        found[name] = {
+            "holder": state.holder.node if state.holder else "",
+            "owner": state.owner.node if state.owner else "",
+            "released": bool(state.owner and state.owner.released),
+            "intent": f"{intent.kind} {intent.to}".strip() if intent else "",
+            "writer": granted.writer if granted else "",
+            "epoch": granted.epoch if granted else 0,
+        }
+    return found
+
+
+def _row(node: Node, service: str, known: dict[str, Any]) -> dict[str, Any]:
+    path = node.layout.failover / f"{service}.json"
+    try:
+        here = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        here = {}
+    plan = node.bundle.territory.service(service)
+    told = {name: here.get(name, "") for name in ("state", "reason")}
+    return {"service": service, "policy": plan.policy, **known, **told, "trouble": here.get("trouble", {})}
+
+
+def text_of(found: dict[str, Any]) -> str:
+    headings = ("SERVICE", "POLICY", "HOLDER", "WRITER", "EPOCH", "INTENT", "HERE")
+    rows = [
+        (it["service"], it["policy"], *(str(it.get(name, "?")) for name in SHOWN), it["state"] or "-")
+        for it in found["services"]
+    ]
+    lines = [table(headings, rows)]
+    lines += [f"No majority of the voters answers: {found['voters']}"] if found["voters"] else []
+    lines += [f"{it['service']}: {it['reason']}" for it in found["services"] if it["reason"]]
+    lines += [f"{it['service']}: {what}: {why}" for it in found["services"] for what, why in it["trouble"].items()]
+    return "\n".join(lines)

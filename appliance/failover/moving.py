@@ -1,0 +1,113 @@
+"""What a planned move is: from whom to whom, in which steps, what is lost and for how long clients wait. Pure.
+
+Refusals come before anything is announced: a move that would begin and could not end makes clients wait for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from appliance.coordination.broker import candidates
+from appliance.coordination.port import State
+from appliance.errors import NotFound, Refused
+from appliance.territory.model import Service, Territory
+
+WORK_SECONDS = 8
+"""For grant, adoption and start at the next writer, as measured on two busy cores; the last backup comes on top."""
+
+
+@dataclass(frozen=True)
+class View:
+    """`state` of the voters; `writer` by the newest grant, "" when none is known; `alive` nodes that report to the
+    voters; `unfit`: why a candidate's copy would not do, "" for one that does."""
+
+    territory: Territory
+    service: Service
+    state: State
+    writer: str
+    alive: Collection[str]
+    unfit: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def holder(self) -> str:
+        return self.state.holder.node if self.state.holder else ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    service: str
+    origin: str
+    to: str
+    steps: tuple[str, ...]
+    rpo_seconds: int
+    rto_seconds: int
+
+
+def plan_move(view: View, to: str) -> Plan:
+    """How the service goes to the node `to`; raise NotFound or Refused, with what to do, when it cannot."""
+    name, able = view.service.name, candidates(view.service)
+    view.territory.node(to)
+    if view.service.policy == "mirror":
+        raise Refused(f"{name} is a mirror: it is served everywhere and written at {view.service.node} alone.")
+    if len(able) < 2:
+        remedy = "Name a standby of it in territory.yml, and sign the territory again."
+        raise Refused(f"{name} has no node that could take it over beside {view.service.node}.", remedy=remedy)
+    if to not in able:
+        raise Refused(f"{to} cannot hold {name}.", remedy=f"Its candidates: {', '.join(able)}.")
+    if view.holder == to:
+        raise Refused(f"{to} holds {name} already.")
+    if not view.holder:
+        remedy = f"`appliance failover status` says how it stands; `promote` gives it to {to} by a signed act."
+        raise Refused(f"nobody holds {name} now, so nobody can hand it over.", remedy=remedy)
+    _check_other_intents(view)
+    _check_target(view, to)
+    return Plan(name, view.holder, to, _steps(view, to), 0, WORK_SECONDS)
+
+
+def _check_other_intents(view: View) -> None:
+    """Two people at once: the second one waits, or talks to the first."""
+    intent = view.state.intent
+    if intent is not None:
+        remedy = "Wait until that has ended, or talk to each other."
+        raise Refused(f"{intent.by} already intends to {intent.kind} {view.service.name}.", remedy=remedy)
+
+
+def _check_target(view: View, to: str) -> None:
+    if to not in view.alive:
+        raise Refused(f"{to} does not report to the voters.", remedy="Start it, or choose another candidate.")
+    if why := view.unfit.get(to, ""):
+        raise Refused(f"{to} has no copy that could be served: {why}", remedy="Back up first, or choose another one.")
+
+
+def _steps(view: View, to: str) -> tuple[str, ...]:
+    name, origin = view.service.name, view.holder
+    return (
+        f"{origin} lets clients wait, saves {name} and brings it to its peers",
+        f"{origin} stops it, signs its release and gives the lease back",
+        f"{to} takes the lease, and the voters' brokers grant it an epoch",
+        f"{to} continues the repository, lays the newest files in place and serves",
+    )
+
+
+def evacuation(territory: Territory, zone: str, views: Collection[View]) -> tuple[Plan, ...]:
+    """A plan for each service that a node in `zone` holds: to its first candidate outside that can have it.
+
+    Raise NotFound for an unknown zone, Refused for the first service that nobody outside can take.
+    """
+    if zone not in territory.zones:
+        raise NotFound(f'there is no zone "{zone}"; known: {", ".join(sorted(territory.zones))}.')
+    inside = territory.nodes_in((zone,))
+    return tuple(_away(view, inside) for view in views if view.holder in inside)
+
+
+def _away(view: View, inside: Collection[str]) -> Plan:
+    reasons = []
+    for name in candidates(view.service):
+        if name not in inside:
+            try:
+                return plan_move(view, name)
+            except Refused as error:
+                reasons.append(error.what)
+    why = " ".join(reasons) or "all its candidates are inside too."
+    raise Refused(f"{view.service.name} cannot leave {view.holder}: {why}")

@@ -1,0 +1,253 @@
+"""Failover between real programs, with real etcd, brokers, borg and ssh: who writes, who is refused, what is found."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from appliance.backup.begin import chain_of
+from appliance.backup.peers import connect
+from appliance.backup.vault.store import LIST
+from appliance.clock import SystemClock, utc_text
+from appliance.coordination.etcd import Etcd
+from appliance.coordination.keys import new_lease
+from appliance.coordination.port import Claim
+from appliance.coordination.remote import Broker, Remote
+from appliance.coordination.tls import client_tls
+from appliance.errors import Refused
+from appliance.failover.votes import Round, ask_all
+from appliance.lab.processes.failover import VOTERS, Stage
+from appliance.trust.act import make_act
+from appliance.trust.grant import make_request, read_request
+from appliance.trust.keys import load_key, public_line
+from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
+
+HOME, STANDBY = "commune-a", "hermitage"
+
+
+def epochs(stage: Stage, name: str) -> tuple[int, ...]:
+    """The epochs whose grants the vault of `name` knows."""
+    return stage.territory.open(name).holding(SERVICE).epochs()
+
+
+def test_the_standby_of_a_dead_holder_serves_under_a_voted_grant_and_vaults_refuse_the_old_epoch(begin: Begin) -> None:
+    stage = begin("exclusive")
+    lost = 99
+    stage.add(lost)
+    stage.kill(HOME)
+    seconds = stage.wait_for(STANDBY, "ACTIVE")
+    assert seconds < 3 * LEASE_SECONDS + 8, "a lease, the grant, the adoption on busy cores"
+    assert stage.add(100) == STANDBY
+    assert stage.read()["numbers"] == [0, 1, 2, 100], "all that was saved; what was not is within the RPO"
+    assert stage.read()["epoch"] == 3
+    assert epochs(stage, "commune-b") == (2, 3)
+    stage.start(HOME)
+    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    branch = stage.node(HOME).layout.service(SERVICE).root / "branches/2"
+    stage.wait(branch.exists, "what only the dead had is kept")
+    assert str(lost) in next(branch.rglob("numbers")).read_text().split()
+    stage.wait_for(HOME, "STANDBY")
+    refused = stage.node(HOME).cli("backup", "run", SERVICE, check=False)
+    assert refused.exit_code == 8
+    assert b"docs-a is written by hermitage, not by this node" in refused.stderr
+    assert_the_vault_refuses_the_old_epoch(stage)
+    assert violated(stage) == {}
+
+
+def assert_the_vault_refuses_the_old_epoch(stage: Stage) -> None:
+    """Whatever the former writer knows by now, its next generation of the old epoch would get no further."""
+    home = stage.territory.open(HOME)
+    chain = chain_of(home, SERVICE)
+    (name,) = (it for it in chain.names() if it.startswith("00002."))
+    header = chain.header(name).document.raw.decode()
+    listing = stage.territory.open("commune-b").holding(SERVICE).read(name, LIST)
+    with connect(home, "commune-b") as conversation:
+        grants = [chain.grants()[2].document.raw.decode()]
+        conversation.ask("put", SERVICE, grants=grants, headers=[header], list_bytes=len(listing), acknowledge=True)
+        conversation.channel.write(listing)
+        with pytest.raises(Refused, match="epoch 2 of docs-a ended: epoch 3 belongs to hermitage"):
+            conversation.channel.read_frame()
+
+
+def test_a_hung_agent_has_its_service_stopped_by_the_watchdog_before_its_lease_ends(begin: Begin) -> None:
+    stage = begin("exclusive")
+    assert stage.program(HOME).running()
+    stage.hang(HOME)
+    stage.wait(lambda: stage.program(HOME).running() is None, "the watchdog ended it")
+    assert stage.state(STANDBY) in ("STANDBY", "GRACE"), "before anybody else could begin"
+    stage.wait_for(STANDBY, "ACTIVE")
+    assert stage.add(100) == STANDBY
+    stage.thaw(HOME)
+    stage.wait_for(HOME, "STANDBY")
+    assert stage.add(101) == STANDBY
+    assert violated(stage) == {}
+
+
+def test_the_loss_of_the_majority_is_no_failover_and_the_holder_goes_on_under_its_epoch(begin: Begin) -> None:
+    stage = begin("exclusive")
+    for voter in stage.etcd.voters[1:]:
+        voter.kill()
+    stage.wait_for(HOME, "RO_ISOLATED")
+    assert stage.add(50) == ""
+    assert stage.state(STANDBY) == "STANDBY"
+    for voter in stage.etcd.voters[1:]:
+        voter.start()
+    stage.wait_for(HOME, "ACTIVE")
+    assert stage.add(51) == HOME
+    assert stage.read()["epoch"] == 2
+    assert stage.told(STANDBY)["newest_epoch"] == 2
+    assert violated(stage) == {}
+
+
+def test_a_local_first_home_goes_on_without_voters_and_its_standby_serves_a_dated_copy_when_it_dies(
+    begin: Begin,
+) -> None:
+    stage = begin("local-first")
+    for voter in stage.etcd.voters[1:]:
+        voter.kill()
+    stage.wait_for(HOME, "ISOLATED_RW")
+    assert stage.add(50) == HOME
+    for voter in stage.etcd.voters[1:]:
+        voter.start()
+    stage.wait_for(HOME, "ACTIVE")
+    stage.kill(HOME)
+    stage.wait_for(STANDBY, "RO_SERVE")
+    stage.wait(lambda: stage.read_copy(STANDBY), "the copy is served")
+    copy = stage.read_copy(STANDBY)
+    assert copy is not None
+    assert (copy["copy"], copy["numbers"]) == (True, [0, 1, 2])
+    assert stage.add(51) == "", "nobody writes it without a signed act"
+
+
+def test_a_takeover_forged_into_etcd_gets_no_grant_while_the_holder_lives(begin: Begin) -> None:
+    """Whoever has one voter writes into the store what it likes, and asks the brokers with a candidate's own key."""
+    stage = begin("local-first")
+    asyncio.run(_forge(stage))
+    ends = SystemClock().boottime() + 2 * LEASE_SECONDS
+    while SystemClock().boottime() < ends:
+        found = asyncio.run(_ask_for_grant(stage))
+        assert found.grant is None
+        assert set(found.reasons) == set(VOTERS)
+        assert all("did not give docs-a up" in why for why in found.reasons.values()), found.reasons
+    assert stage.add(60) == HOME, "the home never stopped"
+    assert stage.told(STANDBY)["newest_epoch"] == 2
+    assert stage.program(STANDBY).running() is None
+    assert violated(stage) == {}
+
+
+async def _forge(stage: Stage) -> None:
+    store = Etcd(stage.etcd.addresses, SystemClock())
+    state = await store.read(SERVICE)
+    assert state.holder is not None
+    lease, now = new_lease(STANDBY, 7), utc_text(SystemClock().now())
+    claim = Claim(SERVICE, STANDBY, "forged", lease, state.owned, 60, "forged", now, ousts=state.holder.revision)
+    assert (await store.acquire(claim)).node == STANDBY
+    await store.close()
+
+
+async def _ask_for_grant(stage: Stage) -> Round:
+    node = stage.territory.open(STANDBY)
+    key = load_key(node.signing_key)
+    present = node.bundle.granters.read(node.holding(SERVICE).grant(2))
+    fields = {"service": SERVICE, "repository": present.repository, "writer": STANDBY, "reason": "forged"}
+    request = read_request(make_request(key, known_epoch=2, **fields), public_line(key))  # type: ignore[arg-type]
+    tls, plan = client_tls(node.layout.tls), node.bundle.territory
+    brokers = {
+        name: Remote(
+            [Broker(plan.nodes[name].reach, plan.nodes[name].broker_port, f"{name}.{plan.domain}")], node.clock, tls
+        )
+        for name in VOTERS
+    }
+    try:
+        return await ask_all(brokers, request, [present.document.raw.decode()], node.bundle.voting, 4.0)
+    finally:
+        for broker in brokers.values():
+            await broker.close()
+
+
+def test_a_planned_move_refuses_no_write_and_loses_none(begin: Begin) -> None:
+    stage = begin("local-first")
+    told = stage.node(STANDBY).cli("failover", "move", SERVICE, STANDBY, "--dry-run").stdout.decode()
+    assert "docs-a: commune-a -> hermitage" in told
+    assert "Lost: nothing" in told
+    written = Client(stage)
+    written.start()
+    moved = stage.node(STANDBY).cli("failover", "move", SERVICE, STANDBY, "--json", "--within", "30", check=False)
+    assert moved.exit_code == 0, moved.stderr
+    written.wait_for(STANDBY)
+    back = stage.node(HOME).cli("failover", "handback", SERVICE, "--within", "30", check=False)
+    assert back.exit_code == 0, back.stderr
+    written.wait_for(HOME)
+    written.end()
+    stage.wait_for(HOME, "ACTIVE")
+    assert sorted(stage.read()["numbers"]) == sorted(stage.added)
+    assert written.given_up == []
+    assert violated(stage) == {}
+
+
+class Client(threading.Thread):
+    """Writes all the time, each number again until it is acknowledged."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.stage, self.ended, self.seen = stage, threading.Event(), threading.Event()
+        self.given_up: list[int] = []
+        self.last = ""
+
+    def run(self) -> None:
+        number = 1000
+        while not self.ended.is_set():
+            number += 1
+            tries = iter(range(600))
+            while not (node := self.stage.add(number)) and next(tries, None) is not None:
+                self.ended.wait(0.05)
+            if node:
+                self.last = node
+            else:
+                self.given_up.append(number)
+
+    def wait_for(self, node: str) -> None:
+        self.stage.wait(lambda: self.last == node, f"a client is served by {node}")
+
+    def end(self) -> None:
+        self.ended.set()
+        self.join()
+
+
+def test_the_living_are_replaced_by_a_signed_act_only_and_what_they_wrote_since_is_kept(
+    begin: Begin, operator_key: Path, tmp_path: Path
+) -> None:
+    stage = begin("local-first")
+    node = stage.node(STANDBY)
+    refused = node.cli("failover", "promote", SERVICE, check=False)
+    assert refused.exit_code == 8
+    assert b"commune-a is alive. Sign it: appliance act sign promote hermitage --service docs-a" in refused.stderr
+    wrong = signed(operator_key, tmp_path / "wrong.act", "lost", HOME)
+    assert (
+        b"this act does not say promote of hermitage"
+        in node.cli("failover", "promote", SERVICE, "--act", str(wrong), check=False).stderr
+    )
+    stage.agent(HOME).send_signal(signal.SIGSTOP)  # it hears of nothing
+    act = signed(operator_key, tmp_path / "right.act", "promote", STANDBY)
+    stage.tell("operator", 0, "proof-of-death", of=HOME, kind="act")
+    node.cli("failover", "promote", SERVICE, "--act", str(act))
+    assert stage.add(70) == HOME, "nothing tells the service that it was replaced"
+    stage.wait(lambda: stage.told(STANDBY).get("epoch") == 3, "the voters have granted it")
+    stage.wait(lambda: stage.program(STANDBY).running(), "it is served at the standby")
+    stage.agent(HOME).send_signal(signal.SIGCONT)
+    stage.wait_for(HOME, "STANDBY")
+    assert stage.add(71) == STANDBY
+    branch = stage.node(HOME).layout.service(SERVICE).root / "branches/2"
+    assert "70" in next(branch.rglob("numbers")).read_text().split()
+    assert violated(stage) == {}
+
+
+def signed(key: Path, out: Path, act: str, subject: str) -> Path:
+    times = {"start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z"}
+    fields = {"act": act, "subject": subject, "service": SERVICE, "operator": "maintenance", "reason": "flood"}
+    out.write_bytes(make_act({**fields, **times}, key))
+    return out

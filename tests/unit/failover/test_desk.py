@@ -1,0 +1,161 @@
+"""What a broker knows: who attends, what they showed, who is asked and keeps silent; and what a counter answers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.clock import SimulatedClock
+from appliance.coordination.memory import Memory, Store, at_once
+from appliance.errors import Forbidden, Refused
+from appliance.failover.counter import Counter
+from appliance.failover.desk import Desk
+from appliance.failover.papers import Papers
+from appliance.failover.promises import begin_promises
+from appliance.failover.signing import Signer
+from appliance.trust.bundle import Bundle
+from appliance.trust.held import make_held
+from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOLDER, HOME, LOCAL, STANDBY, act, asked, release
+from tests.unit.trust.voters import KEYS
+
+VOTER = "commune-c"
+LEASE = 15
+RAW = FIRST.document.raw.decode()
+
+
+@dataclass
+class World:
+    bundle: Bundle
+    path: Path
+    clock: SimulatedClock = field(default_factory=SimulatedClock)
+
+    def __post_init__(self) -> None:
+        begin_promises(self.path, "machine")
+        self.desk = self.started()
+
+    def started(self) -> Desk:
+        papers = Papers(lambda service: self.bundle.granters, lambda: self.bundle.operators)
+        signer = Signer(self.path, "machine", KEYS[VOTER])
+        return Desk(VOTER, lambda: self.bundle, self.clock, papers, signer, lambda: ())
+
+    def attend(self, caller: str, *papers: str, answers: tuple[bytes, ...] = (), token: str = "") -> None:
+        self.desk.attend(caller, token or self.desk.token, papers, tuple(it.decode() for it in answers))
+
+    def pass_time(self, seconds: float, *, answering: bool = False, holder: bool = True) -> None:
+        """Ask every two seconds; the writer of the first grant answers, or does not."""
+        for _ in range(round(seconds / 2)):
+            self.desk.tick()
+            if holder:
+                self.attend(HOLDER, RAW)
+            self.attend(HOME, answers=self.answers() if answering else ())
+            self.clock.advance(2)
+        self.desk.tick()
+
+    def answers(self) -> tuple[bytes, ...]:
+        told = [question.split() for question in self.desk.questions(HOME)]
+        fields = [{"service": name, "epoch": int(epoch), "challenge": challenge} for name, epoch, challenge in told]
+        return tuple(make_held(KEYS[HOME], holder=HOME, **it) for it in fields)  # type: ignore[arg-type]
+
+    def vote(self, caller: str = STANDBY, **changed: Any) -> bytes:
+        return self.desk.vote(caller, asked(2, caller, **changed).document.raw.decode())
+
+
+@pytest.fixture
+def exclusive(tmp_path: Path) -> World:
+    return World(EXCLUSIVE, tmp_path / "promises")
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> World:
+    return World(LOCAL, tmp_path / "promises")
+
+
+def test_it_signs_after_a_whole_lease_of_silence_and_not_before(exclusive: World) -> None:
+    exclusive.attend(HOLDER, RAW)
+    exclusive.pass_time(LEASE - 3)
+    with pytest.raises(Refused, match="has not asked commune-a in vain for a lease of 15 s"):
+        exclusive.vote()
+    exclusive.pass_time(4)
+    assert exclusive.vote()
+
+
+def test_it_does_not_sign_against_a_holder_that_says_that_it_holds(exclusive: World) -> None:
+    exclusive.attend(HOLDER, RAW)
+    exclusive.pass_time(3 * LEASE, answering=True)
+    with pytest.raises(Refused, match="has not asked commune-a in vain"):
+        exclusive.vote()
+
+
+def test_a_broker_that_was_just_started_has_asked_nobody(exclusive: World) -> None:
+    exclusive.attend(HOLDER, RAW)
+    exclusive.pass_time(2 * LEASE)
+    exclusive.desk = exclusive.started()
+    exclusive.attend(HOLDER, RAW)
+    with pytest.raises(Refused, match="has not asked commune-a in vain"):
+        exclusive.vote()
+
+
+def test_who_showed_its_papers_to_a_broker_that_forgot_them_counts_as_not_heard(exclusive: World) -> None:
+    exclusive.attend(STANDBY, RAW)
+    exclusive.pass_time(2 * LEASE, holder=False)
+    exclusive.attend(HOLDER, token="of another life")
+    with pytest.raises(Refused, match="no holder of docs-a says which grant is the newest"):
+        exclusive.vote()
+
+
+def test_a_home_that_may_be_at_work_alone_is_never_asked_and_its_silence_proves_nothing(local: World) -> None:
+    local.attend(HOLDER, RAW)
+    local.pass_time(10 * LEASE)
+    assert local.desk.questions(HOME) == ()
+    with pytest.raises(Refused, match="did not give docs-a up and may be at work alone"):
+        local.vote()
+
+
+def test_a_release_that_somebody_brought_is_enough(local: World) -> None:
+    local.attend(HOLDER, RAW, release().document.raw.decode())
+    assert local.vote()
+
+
+def test_nobody_asks_in_the_name_of_another(local: World) -> None:
+    local.attend(HOLDER, RAW)
+    with pytest.raises(Refused):
+        local.desk.vote(HOLDER, asked(2, STANDBY).document.raw.decode())
+
+
+def test_only_who_is_concerned_learns_of_grants_and_a_returning_home_does(exclusive: World) -> None:
+    exclusive.attend(HOLDER, RAW)
+    assert exclusive.desk.news(HOME) == (RAW,)
+    assert exclusive.desk.news(HOLDER) == ()
+
+
+def test_papers_that_do_not_check_out_change_nothing(exclusive: World) -> None:
+    forged = RAW.replace('"writer": "commune-a"', '"writer": "hermitage"')
+    exclusive.attend(HOLDER, forged, "nonsense", RAW[:100], "x" * 100_000)
+    assert exclusive.desk.papers.grants == {}
+
+
+def test_the_counter_tells_why_it_does_not_sign_and_what_was_promised(exclusive: World) -> None:
+    counter = Counter(Memory(Store(exclusive.clock)), exclusive.desk, STANDBY)
+    exclusive.attend(HOLDER, RAW)
+    request = asked(2, STANDBY).document.raw.decode()
+    kind, why, _, highest = asyncio.run(counter.vote(request, (), seconds_max=1))
+    assert (kind, highest) == ("declined", 0)
+    assert "in vain" in why
+
+
+def test_a_stranger_gets_nothing_from_the_counter(exclusive: World) -> None:
+    counter = Counter(Memory(Store(exclusive.clock)), exclusive.desk, "stranger")
+    with pytest.raises(Forbidden, match="no node of this territory"):
+        at_once(counter.attend("", (), (), seconds_max=1))
+
+
+def test_acts_in_force_become_what_the_store_may_do(exclusive: World) -> None:
+    acts = [act("promote", STANDBY), act("quarantine", HOME), act("lost", HOLDER)]
+    exclusive.desk.own_acts = lambda: acts
+    exclusive.clock.jump_wall(5000.0 - exclusive.clock.now())
+    found = exclusive.desk.acts("docs-a")
+    assert (found.promoted, found.out_of_the_way) == ({STANDBY}, {HOME, HOLDER})

@@ -1,0 +1,85 @@
+"""Plans of moves: what they say, and what is refused before anybody waits, with what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from appliance.coordination.port import Holder, Intent, Owner, State
+from appliance.errors import ApplianceError, NotFound, Refused
+from appliance.failover.moving import View, evacuation, plan_move
+from tests.unit.territory.small import node, service, territory
+
+HOME, STANDBY, SECOND, OTHER = "commune-a", "hermitage", "commune-b", "commune-c"
+PLAN = territory(
+    [node(HOME, "valley"), node(STANDBY, "heights"), node(SECOND, "valley"), node(OTHER)],
+    [service("docs-a", HOME, standbys=(STANDBY, SECOND)), service("docs-c", OTHER)],
+)
+MOVED = Intent("docs-a", "move", SECOND, "an operator at commune-b", "flood", 1, 60)
+
+
+def state(holder: str = HOME, intent: Intent | None = None) -> State:
+    held = Holder(holder, "boot", 1, 8) if holder else None
+    return State("docs-a", 9, Owner(HOME, "first", "2026-11-26T08:00:00Z", False, 8), held, intent)
+
+
+def view(**changed: Any) -> View:
+    found = View(PLAN, PLAN.service("docs-a"), state(), HOME, {HOME, STANDBY, SECOND})
+    return replace(found, **changed)
+
+
+def test_a_plan_says_from_whom_to_whom_and_that_nothing_is_lost() -> None:
+    plan = plan_move(view(), STANDBY)
+    assert (plan.origin, plan.to, plan.rpo_seconds) == (HOME, STANDBY, 0)
+    assert plan.steps[0].startswith("commune-a lets clients wait")
+    assert plan.steps[-1].startswith("hermitage continues the repository")
+
+
+MIRROR = replace(PLAN.service("docs-a"), policy="mirror")
+REFUSALS: dict[str, tuple[dict[str, Any], str, type[ApplianceError], str]] = {
+    "an unknown node": ({}, "stranger", NotFound, 'there is no node "stranger".*known: commune-a'),
+    "a mirror": ({"service": MIRROR}, STANDBY, Refused, "docs-a is a mirror"),
+    "only one candidate": ({"service": PLAN.service("docs-c")}, STANDBY, Refused, "no node that could take it over"),
+    "no candidate": ({}, OTHER, Refused, "commune-c cannot hold docs-a.*commune-a, hermitage, commune-b"),
+    "the holder": ({}, HOME, Refused, "commune-a holds docs-a already"),
+    "nobody holds it": ({"state": state("")}, STANDBY, Refused, "nobody holds docs-a now"),
+    "a silent target": ({"alive": {HOME}}, STANDBY, Refused, "hermitage does not report to the voters"),
+    "no fit copy": ({"unfit": {STANDBY: "it holds no generation."}}, STANDBY, Refused, "no copy that could be served"),
+    "two operators at once": (
+        {"state": state(intent=MOVED)},
+        STANDBY,
+        Refused,
+        "an operator at commune-b already intends to move docs-a",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changed", "to", "kind", "sentence"), REFUSALS.values(), ids=REFUSALS)
+def test_what_cannot_end_well_is_refused_before_it_begins(
+    changed: dict[str, Any], to: str, kind: type[ApplianceError], sentence: str
+) -> None:
+    with pytest.raises(kind) as refusal:
+        plan_move(view(**changed), to)
+    refusal.match(sentence)
+    assert refusal.value.remedy or "known" in str(refusal.value) or to in (HOME, STANDBY)
+
+
+def test_an_evacuation_takes_the_first_candidate_outside() -> None:
+    (plan,) = evacuation(PLAN, "valley", [view()])
+    assert (plan.service, plan.to) == ("docs-a", STANDBY)
+
+
+def test_an_evacuation_passes_over_whoever_cannot_have_it() -> None:
+    third = replace(PLAN.service("docs-a"), standbys=(STANDBY, OTHER))
+    (plan,) = evacuation(PLAN, "valley", [view(service=third, alive={HOME, OTHER})])
+    assert plan.to == OTHER
+
+
+def test_an_evacuation_leaves_what_is_outside_and_refuses_what_nobody_outside_can_take() -> None:
+    assert evacuation(PLAN, "heights", [view()]) == ()
+    with pytest.raises(Refused, match="docs-a cannot leave commune-a: hermitage does not report"):
+        evacuation(PLAN, "valley", [view(alive={HOME})])
+    with pytest.raises(NotFound, match='no zone "sea"; known: heights, valley'):
+        evacuation(PLAN, "sea", [view()])

@@ -1,0 +1,69 @@
+"""The watchdog ends whom it was told to end, when it is time, and nobody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from appliance.failover import watchdog
+from appliance.failover.history import read
+
+ME = os.getpid()
+
+
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The process groups that were ended, instead of ending them."""
+    groups: list[int] = []
+
+    def end(group: int, number: int) -> None:
+        assert number == signal.SIGKILL
+        groups.append(group)
+
+    monkeypatch.setattr("appliance.failover.watchdog.os.killpg", end)
+    return groups
+
+
+@pytest.mark.parametrize(
+    ("text", "ended"),
+    [
+        (f"10.0 {ME} {watchdog.started(ME)} 3", [ME]),
+        (f"10.1 {ME} {watchdog.started(ME)} 3", []),
+        (f"none {ME} {watchdog.started(ME)} 3", []),
+        (f"10.0 {ME} {watchdog.started(ME) + 1} 3", []),
+        ("10.0 0 0 3", []),
+        ("10.0 1 1 3", []),
+        ("10.0 999999999 5 3", []),
+        ("", []),
+        ("what stands here is no watch", []),
+    ],
+    ids=["late", "early", "alone", "another process", "no process", "init", "gone", "empty", "nonsense"],
+)
+def test_it_ends_exactly_the_process_that_it_was_told_of_when_its_time_is_up(
+    text: str, ended: list[int], killed: list[int], tmp_path: Path
+) -> None:
+    (tmp_path / "docs-a.watch").write_text(text)
+    assert watchdog.look(str(tmp_path), 10.0)[0] == [("docs-a", 3) for _ in ended]
+    assert killed == ended
+
+
+def test_it_looks_again_at_the_next_deadline_and_at_the_latest_in_a_quarter_of_a_second(tmp_path: Path) -> None:
+    (tmp_path / "docs-a.watch").write_text(f"10.1 {ME} {watchdog.started(ME)} 3")
+    assert watchdog.look(str(tmp_path), 10.0) == ([], 10.1)
+    assert watchdog.look(str(tmp_path), 5.0) == ([], 5.25)
+
+
+def test_what_it_did_stands_in_the_history_and_the_address_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "docs-a.address").touch()
+    history = tmp_path / "failover.jsonl"
+    watchdog.tell(str(tmp_path), "commune-a", str(history), "docs-a", 3)
+    assert not (tmp_path / "docs-a.address").exists()
+    begin = history.read_text().splitlines()[0].replace('"address-del"', '"begin", "policy": "exclusive", "home": "x"')
+    (told,) = read([begin, *history.read_text().splitlines()])
+    assert [(it.event, it.node, it.epoch) for it in told.events[1:]] == [
+        ("address-del", "commune-a", 3),
+        ("writer-stop", "commune-a", 3),
+    ]
