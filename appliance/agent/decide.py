@@ -149,7 +149,7 @@ def has_sealed(running: Running, view: View) -> bool:
 def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     """Everything that is wanted some day, the most urgent kinds first."""
     ours = [written for written in view.written if written.ours]
-    holding = [held for held in view.held if held.newest]
+    holding = [held for held in view.held if held.newest or held.damage]
     for written in sorted(ours, key=lambda it: it.newest.time if it.newest else 0.0):
         yield from _back_up(written, view, now, pace)
     for written in sorted(ours, key=lambda it: it.safety.safe):
@@ -227,6 +227,8 @@ def _keep(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     if held.damage and not view.runs(Repair.kind, name):
         work = Repair(name, f"{len(held.damage)} of what is held is damaged")
         yield _Wish(_held_back(Repair.kind, view.last(Repair.kind, name), now, pace), work)
+    if held.newest is None:  # one file that all generations share is enough for that: first it must come again
+        return
     compare = Exchange(name, "holders compare what they know every hour")
     yield from _regularly(compare, EXCHANGE_SECONDS, view, now, pace)
     budget = max(SCRUB_BYTES_MIN, held.quota_bytes // SCRUB_ROUND_DAYS)

@@ -22,11 +22,12 @@ from appliance.backup.safety import judge
 from appliance.backup.schedule import due
 from appliance.backup.sight import unseen_nodes
 from appliance.backup.targets import load_acts, lost_nodes, targets
-from appliance.backup.vault import damage, lock_probe
+from appliance.backup.vault import damage, ledger, lock_probe
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.kept import stored_grant
+from appliance.backup.vault.limits import ceiling
 from appliance.backup.vault.obey import passed_over, quota_bytes
 from appliance.backup.vault.store import HEADER, Holding, size_of
 from appliance.clock import utc_seconds
@@ -221,11 +222,13 @@ def _generation(header: Header) -> Generation:
 def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thorough: bool) -> Held | None:
     terms, holding = node.bundle.terms(service), node.holding(service)
     newest = _newest_held(holding)
+    known = damage.known(holding)
     holder = node.name in terms.holders
-    if not holder and newest is None:
+    if not holder and newest is None and not known:
         return None
     header = read_stored_header(node, holding, newest) if newest else None
     receipt = read_own_receipt(node, holding, newest) if newest else None
+    quota = quota_bytes(node, terms) if thorough else terms.quota_bytes
     return Held(
         service=service,
         rpo_seconds=terms.service.rpo_seconds,
@@ -235,16 +238,23 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         received_age=receipt.age_seconds if receipt else 0,
         lost=tuple(sorted(lost & {*terms.holders, terms.origin})),
         heirs=_heirs(node, terms, holding, lost),
-        quota_bytes=quota_bytes(node, terms) if thorough else terms.quota_bytes,
+        quota_bytes=quota,
         used_bytes=holding.used_bytes() if thorough else None,
+        ceiling_bytes=_room(holding, quota) if thorough else None,
         forks=_forks(node, service, holding) if thorough else (),
-        damage=tuple(f"{item.kind} {item.name}" for item in damage.known(holding)),
+        damage=tuple(f"{item.kind} {item.name}" for item in known),
         frozen=why_frozen(node, service) if thorough else "",
         lock=lock_probe.load(lock_probe.FILE_OF_A_HOST).get(service)
         if thorough and is_this_host(node.layout)
         else None,
         sizes=_sizes(node, holding) if thorough else (),
     )
+
+
+def _room(holding: Holding, quota: int) -> int:
+    """What the newest epoch may fill: less than the quota, so that whoever comes next finds room."""
+    base = ledger.load(holding.book / "ledger.json").base_of(max(holding.epochs(), default=0))
+    return int(ceiling(quota, base.bytes, relayed=False))
 
 
 def _newest_held(holding: Holding) -> str | None:

@@ -1,17 +1,18 @@
-"""`appliance lab story`: one promise shown end to end on real hosts, with a report."""
+"""`appliance lab story`: one promise shown end to end, with a report: on real hosts, or in processes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 
 from appliance.cli.output import say
 from appliance.errors import ApplianceError
-from appliance.lab.stories import lab, portal
-from appliance.lab.story import UNUSABLE_INPUT
+from appliance.lab.stories import lab, monitor, portal
+from appliance.lab.story import UNUSABLE_INPUT, Story
 
-STORIES = {"lab": lab.play, "portal": portal.play}
+STORIES: Mapping[str, Callable[..., Story]] = {"lab": lab.play, "monitor": monitor.play, "portal": portal.play}
 
 
 @click.command()
@@ -25,7 +26,7 @@ STORIES = {"lab": lab.play, "portal": portal.play}
 )
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), default=Path("build/stories"), show_default=True)
 def story(story: str, keep: bool, name: str, inventory: Path, out: Path) -> int:
-    """Play STORY on this machine; a report in DIR says what held: `lab` on real hosts, `portal` in plain processes.
+    """Play STORY on this machine, `lab` on real hosts and the others in processes; a report in DIR says what held.
 
     Ends with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not begin.
     """

@@ -31,8 +31,8 @@ STATE/
   journal.jsonl             what happened, one event a line
   voter.json                on a voter: where the etcd beside it listens
   failover.jsonl            what failover did here, as `appliance failover check` reads it
-  run/                      sshd.pid, agent lock; failover/: leases and what runs, of this boot; measures.json (on a host
-                            in /run/appliance-measures)
+  run/                      sshd.pid, agent lock; failover/: leases and what runs, of this boot; measures.json (on a
+                            host in /run/appliance-measures)
   machine/                  in process mode, where a node has files of its own: srv/ and the like
 
 On a host, /etc/appliance/state names STATE, and what must outlive an image of it lies on the system's own disk.

@@ -31,7 +31,8 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
     lacks = () if held.lock else (LOCK_UNKNOWN,)
     if held.newest is None:
         reasons = worst_first(_held_reasons(held, view, now))
-        return Judged(held.service, "held", "NOTHING HELD YET", reasons, checks=made, lacks=lacks)
+        what = "NOTHING WHOLE HELD" if held.damage else "NOTHING HELD YET"
+        return Judged(held.service, "held", what, reasons, checks=made, lacks=lacks)
     facts = {
         "newest": str(held.newest),
         "age_seconds": round(held_age(held, now)),
@@ -62,8 +63,18 @@ def _since(attempt: Attempt | None, now: Now) -> int | None:
 
 
 def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
+    if held.damage:
+        named = ", ".join(held.damage[:NAMED_MAX])
+        yield Reason(
+            "failed",
+            f"{len(held.damage)} of what is held is damaged: {named}.",
+            "It comes again from its origin or another holder; look at this disk (smartctl).",
+            "damage",
+        )
+        yield from failures(("repair",), held.service, view)
     if held.newest is None:
-        yield Reason("warning", "nothing of it has come yet.", "See `appliance status` at its origin.", "held")
+        what = "no generation of it is whole." if held.damage else "nothing of it has come yet."
+        yield Reason("warning", what, "See `appliance status` at its origin.", "held")
         return
     if held.expected:
         what = f"the newest generation here, {held.newest},"
@@ -80,14 +91,6 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
             f"there are two generations {fork}: its writer was cloned or rolled back.",
             "Find out which one is right, and sign the act `continue` for it.",
             "fork",
-        )
-    if held.damage:
-        named = ", ".join(held.damage[:NAMED_MAX])
-        yield Reason(
-            "failed",
-            f"{len(held.damage)} of what is held is damaged: {named}.",
-            "It comes again from its origin or another holder; look at this disk (smartctl).",
-            "damage",
         )
     if held.frozen:
         remedy = "Find out why; an act `unfreeze` ends it."
@@ -117,12 +120,15 @@ def _exchange_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
 
 
 def _room_reasons(held: Held) -> Iterator[Reason]:
-    if held.used_bytes is None or not held.quota_bytes:
+    room = held.ceiling_bytes or held.quota_bytes
+    if held.used_bytes is None or not room:
         return
-    share = held.used_bytes / held.quota_bytes
+    share = held.used_bytes / room
     if share >= QUOTA_WARNING:
         state: State = "failed" if share >= 1 else "warning"
-        used = f"{format_bytes(held.used_bytes)} of {format_bytes(held.quota_bytes)}"
+        used = f"{format_bytes(held.used_bytes)} of {format_bytes(room)}"
+        if room < held.quota_bytes:
+            used += f" that an epoch may fill of its {format_bytes(held.quota_bytes)}"
         remedy = "Raise quota in territory.yml and sign a new bundle."
         yield Reason(state, f"its share is nearly full: {used}.", remedy, "quota")
 

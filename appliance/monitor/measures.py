@@ -114,7 +114,7 @@ def _held(held: Held, view: View, now: Now) -> Measured:
     yield _sample(metrics.HELD_CAME, came, *copy)
     yield _sample(metrics.HELD_EPOCH, newest.epoch if newest else None, *copy)
     yield _sample(metrics.SIZE, held.used_bytes, *copy)
-    yield _sample(metrics.QUOTA, held.quota_bytes, *copy)
+    yield _sample(metrics.QUOTA, held.ceiling_bytes or held.quota_bytes, *copy)
     yield _sample(metrics.FORKS, len(held.forks), *copy)
     yield _sample(metrics.DAMAGED, len(held.damage), *copy)
     yield from _checked(held.service, "repository", view.last("check", held.service), "alarms")

@@ -91,7 +91,7 @@ ENVELOPE = Metric(
 )
 
 SIZE = Metric("repo_size_bytes", "Bytes used by the copy at a peer", COPY)
-QUOTA = Metric("repo_quota_bytes", "Bytes allowed for the copy at a peer", COPY)
+QUOTA = Metric("repo_quota_bytes", "Bytes that the present epoch may fill at a peer", COPY)
 HELD_NEWEST = Metric(
     "replica_newest_archive_timestamp_seconds", "Source time of the newest generation held by a peer", COPY
 )

@@ -104,6 +104,8 @@ class Held:
     quota_bytes: int = 0
     used_bytes: int | None = None
     """None when it was not counted: that reads every file's size."""
+    ceiling_bytes: int | None = None
+    """What its present epoch may fill of the quota, the rest being kept for the next; None when it was not counted."""
     forks: tuple[str, ...] = ()
     damage: tuple[str, ...] = ()
     """What is known to be rotten or gone: kind and name of each."""

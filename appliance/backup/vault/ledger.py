@@ -62,4 +62,5 @@ def _read(fields: Mapping[str, Any]) -> Ledger:
 
 
 def save(path: Path, ledger: Ledger) -> None:
-    write_atomic(path, json.dumps(asdict(ledger)).encode(), mode=0o600)
+    """On a host the agent reads it too, to tell how much room an epoch has left."""
+    write_atomic(path, json.dumps(asdict(ledger)).encode(), mode=0o640)

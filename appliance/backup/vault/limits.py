@@ -74,7 +74,7 @@ def check_room(limits: Limits, usage: Usage, incoming: Amount, *, relayed: bool 
 
 def _check_share(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) -> None:
     share = limits.share
-    allowed = _ceiling(share.bytes, usage.base.bytes, relayed)
+    allowed = ceiling(share.bytes, usage.base.bytes, relayed)
     if usage.used.bytes + incoming.bytes > allowed:
         raise NoSpace(
             f"the share at this peer is full: {format_bytes(usage.used.bytes)} used, "
@@ -86,14 +86,15 @@ def _check_share(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) 
         ("files and folders", usage.used.names, usage.base.names, incoming.names, share.names),
         ("headers", usage.used.headers, usage.base.headers, incoming.headers, share.headers),
     ):
-        if used + asked > _ceiling(limit, base, relayed):
+        if used + asked > ceiling(limit, base, relayed):
             raise NoSpace(
                 f"{used} {what} are here and {asked} more were asked: more than an honest service makes.",
                 remedy="Look for ransomware at the origin; nothing that is held is removed.",
             )
 
 
-def _ceiling(limit: int, base: int, relayed: bool) -> float:
+def ceiling(limit: int, base: int, relayed: bool) -> float:
+    """What may be filled of `limit` in an epoch that began with `base` in use."""
     return limit if relayed else base + CURRENT_EPOCH_SHARE * (limit - base)
 
 

@@ -94,6 +94,11 @@ class ProcessNode:
     def _start_command(self, log: str, *words: str) -> None:
         self._start((*appliance_argv(), "--state", str(self.state), *words), self.layout.run / f"{log}.log")
 
+    def start_exporter(self, port: int) -> None:
+        """Start this node's exporter at `port` of its address."""
+        argv = (sys.executable, "-m", "appliance.monitor.exporter", str(self.layout.measures), self.address, str(port))
+        self._start(argv, self.layout.run / "exporter.log")
+
     def _start(self, argv: Sequence[str], log: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(code_folder())}
         with open(log, "ab") as output:

@@ -15,6 +15,7 @@ from appliance.monitor.metrics import METRICS, Sample
 from appliance.monitor.status import judge
 from appliance.monitor.view import AgentSeen, Machine, View
 from appliance.territory.model import Node, Site, Territory
+from appliance.units import GIB
 from tests.unit.monitor.test_status import EVERY_CASE, judged
 from tests.unit.monitor.views import NOON, now, view
 
@@ -150,3 +151,12 @@ def test_a_sheet_that_is_none_says_nothing(tmp_path: Any, content: bytes) -> Non
     (tmp_path / "sheet").write_bytes(content)
     assert sheet.load(tmp_path / "sheet") == ()
     assert sheet.load(tmp_path / "none") == ()
+
+
+def test_a_share_is_full_when_its_epoch_is_though_a_part_is_kept_for_the_next() -> None:
+    seen = view(now(), {"held": [{"used": 70}]})
+    seen = dataclasses.replace(seen, held=(dataclasses.replace(seen.held[0], ceiling_bytes=70 * GIB),))
+    [reason] = judge(seen, now(), AgentSeen(runs=True, looked=NOON)).judged[0].reasons
+    assert (reason.state, reason.check) == ("failed", "quota")
+    assert "70 GiB of 70 GiB that an epoch may fill of its 100 GiB" in reason.sentence
+    assert samples(seen)["repo_quota_bytes", "docs-z", "commune-a"] == 70 * GIB

@@ -1,0 +1,229 @@
+"""A monitoring site in process mode: Debian's own Prometheus and Alertmanager and our queue, on loopback ports.
+
+What they read is what the role monitoring writes on hosts: its templates, its rules. Only the times are shorter: a
+story shows in seconds what takes hours: every `for`, and every silence that counts, is divided by FASTER.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from appliance.errors import ApplianceError, NotFound
+from appliance.host.files import make_private_folder
+from appliance.lab.processes.node import code_folder, free_ports
+
+LOOPBACK = "127.0.0.1"
+FASTER = 60
+PROGRAMS = ("prometheus", "prometheus-alertmanager")
+START_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 10.0
+ANSWER_SECONDS_MAX = 10.0
+PORTS = ("prometheus", "alertmanager", "cluster", "outbox")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SILENCE = re.compile(r"(time\(\) - [^<>]*> )(\d{3,4})\b")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A node with the port of its exporter."""
+
+    node: str
+    site: str
+    port: int
+
+
+@dataclass
+class Site:
+    """One monitoring site `name` below `folder`; `ports` by PORTS."""
+
+    name: str
+    folder: Path
+    ports: Mapping[str, int]
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def url(self, program: str) -> str:
+        return f"http://{LOOPBACK}:{self.ports[program]}"
+
+    def start(self, nodes: Sequence[Watched], sites: Sequence[Site], webhook: str) -> None:
+        """Start all three; `sites` are all monitoring sites, this one too, and `webhook` is told everything."""
+        make_private_folder(self.folder)
+        self._write(nodes, sites, webhook)
+        for argv in (self._outbox(), self._alertmanager(sites), self._prometheus()):
+            self._start(argv)
+        self._wait_until_ready()
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS_MAX)
+            process.kill()
+            process.wait()
+        self.processes.clear()
+
+    def ask(self, expression: str) -> dict[tuple[tuple[str, str], ...], float]:
+        """What Prometheus answers now: the value of each series, by its sorted labels without its name."""
+        path = f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
+        return {_labels(it["metric"]): float(it["value"][1]) for it in self.get("prometheus", path)["data"]["result"]}
+
+    def firing(self) -> dict[str, list[Mapping[str, str]]]:
+        """The alerts that fire now, with the labels of each; Watchdog left out."""
+        found: dict[str, list[Mapping[str, str]]] = {}
+        for it in self.get("prometheus", "/api/v1/alerts")["data"]["alerts"]:
+            if it["state"] == "firing" and it["labels"]["alertname"] != "Watchdog":
+                found.setdefault(it["labels"]["alertname"], []).append(it["labels"])
+        return found
+
+    def get(self, program: str, path: str) -> Any:
+        with urllib.request.urlopen(self.url(program) + path, timeout=ANSWER_SECONDS_MAX) as answer:
+            return json.load(answer)
+
+    def _write(self, nodes: Sequence[Watched], sites: Sequence[Site], webhook: str) -> None:
+        role = code_folder() / "roles/monitoring"
+        values = self._values(nodes, sites)
+        templates = Environment(
+            loader=FileSystemLoader(role / "templates"), undefined=StrictUndefined, autoescape=False
+        )
+        templates.filters["to_json"] = json.dumps
+        for name in ("prometheus.yml", "alertmanager.yml"):
+            (self.folder / name).write_text(templates.get_template(f"{name}.j2").render(values))
+        (self.folder / "alerts.rules").write_text(faster((role / "files/alerts.rules").read_text()))
+        receivers = {name: ["catcher"] for name in ("regie", "astreinte", "recapitulatif")}
+        settings = {"receivers": receivers, "addressees": {"catcher": {"url": webhook}}}
+        (self.folder / "outbox.json").write_text(json.dumps(settings))
+
+    def _values(self, nodes: Sequence[Watched], sites: Sequence[Site]) -> dict[str, Any]:
+        """The variables of the role, as its defaults and vars would be here."""
+
+        def targets(port: str) -> list[dict[str, str]]:
+            return [{"node": it.name, "site": it.name, "target": f"{LOOPBACK}:{it.ports[port]}"} for it in sites]
+
+        agents = [{"node": it.node, "site": it.site, "target": f"{LOOPBACK}:{it.port}"} for it in nodes]
+        jobs = {"appliance": agents, "prometheus": targets("prometheus"), "alertmanager": targets("alertmanager")}
+        return {
+            "monitoring_interval": "1s",
+            "monitoring_timeout": "1s",
+            "monitoring_rules": str(self.folder / "alerts.rules"),
+            "monitoring_scheme": "http",
+            "monitoring_alertmanagers": targets("alertmanager"),
+            "monitoring_jobs": jobs,
+            "monitoring_outbox_port": self.ports["outbox"],
+            "monitoring_here": {"node": self.name, "site": self.name},
+            "monitoring_probes": [],
+            "monitoring_group_wait": "1s",
+            "monitoring_group_interval": "2s",
+            "monitoring_watchdog_url": "",
+            "monitoring_watchdog_interval": "5m",
+        }
+
+    def _outbox(self) -> tuple[str, ...]:
+        folder = str(self.folder / "outbox")
+        words = (str(self.folder / "outbox.json"), folder, str(self.ports["outbox"]))
+        return (sys.executable, "-m", "appliance.monitor.outbox_server", *words)
+
+    def _alertmanager(self, sites: Sequence[Site]) -> tuple[str, ...]:
+        peers = (f"--cluster.peer={LOOPBACK}:{it.ports['cluster']}" for it in sites if it is not self)
+        return (
+            "prometheus-alertmanager",
+            f"--config.file={self.folder / 'alertmanager.yml'}",
+            f"--storage.path={self.folder / 'alertmanager'}",
+            f"--web.listen-address={LOOPBACK}:{self.ports['alertmanager']}",
+            f"--cluster.listen-address={LOOPBACK}:{self.ports['cluster']}",
+            "--cluster.peer-timeout=3s",
+            "--cluster.settle-timeout=2s",
+            *peers,
+        )
+
+    def _prometheus(self) -> tuple[str, ...]:
+        return (
+            "prometheus",
+            f"--config.file={self.folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.folder / 'prometheus'}",
+            f"--web.listen-address={LOOPBACK}:{self.ports['prometheus']}",
+            "--storage.tsdb.retention.size=1GB",
+            "--rules.alert.resend-delay=2s",
+        )
+
+    def _start(self, argv: Sequence[str]) -> None:
+        log = self.folder / f"{Path(argv[0]).name}-{len(self.processes)}.log"
+        environment = {**os.environ, "PYTHONPATH": str(code_folder())}
+        with open(log, "ab") as output:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        for program in ("prometheus", "alertmanager"):
+            while not _is_ready(f"{self.url(program)}/-/ready"):
+                ended = any(process.poll() is not None for process in self.processes)
+                if ended or time.monotonic() > deadline:
+                    raise ApplianceError(f"the monitoring site {self.name} did not start.", where=str(self.folder))
+                time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def two_sites(folder: Path, nodes: Sequence[Watched], webhook: str) -> Iterator[tuple[Site, Site]]:
+    """Two sites that watch `nodes` and each other."""
+    for program in PROGRAMS:
+        if not Path("/usr/bin", program).exists():
+            raise NotFound(f"{program} is not installed.", remedy="Run `make setup`.")
+    ports = free_ports(LOOPBACK, 2 * len(PORTS))
+    first, second = (
+        Site(name, folder / name, dict(zip(PORTS, ports[start : start + len(PORTS)], strict=True)))
+        for name, start in (("site-1", 0), ("site-2", len(PORTS)))
+    )
+    try:
+        for site in (first, second):
+            site.start(nodes, (first, second), webhook)
+        yield first, second
+    finally:
+        first.stop()
+        second.stop()
+
+
+def faster(rules: str) -> str:
+    """`rules` with every `for`, and every silence of minutes that counts, FASTER times shorter."""
+    content = yaml.safe_load(rules)
+    for group in content["groups"]:
+        for rule in group["rules"]:
+            if "for" in rule:
+                seconds = int(rule["for"][:-1]) * _SECONDS[rule["for"][-1]]
+                rule["for"] = f"{max(1, seconds // FASTER)}s"
+            rule["expr"] = _SILENCE.sub(lambda found: f"{found[1]}{int(found[2]) // FASTER}", rule["expr"])
+    return yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+
+
+def _labels(metric: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, value) for name, value in metric.items() if name != "__name__"))
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS_MAX):
+            return True
+    except OSError:
+        return False
