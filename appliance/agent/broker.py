@@ -16,7 +16,6 @@ from cryptography import x509
 
 from appliance.agent.current import Current
 from appliance.backup.grants import granters_of
-from appliance.backup.lineage import machine_id
 from appliance.backup.node import Node
 from appliance.backup.targets import load_acts
 from appliance.clock import SystemClock
@@ -29,6 +28,7 @@ from appliance.failover.counter import MORE, Counter
 from appliance.failover.desk import Desk
 from appliance.failover.papers import Papers
 from appliance.failover.signing import Signer
+from appliance.host.identity import machine_id
 from appliance.host.notify import READY, STOPPING, notify
 from appliance.host.stopping import stop_asked
 from appliance.trust import pki

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, look_first
 from appliance.errors import Refused
 from appliance.host.files import locked, write_atomic
-
-MACHINE_ID = Path("/etc/machine-id")
+from appliance.host.identity import machine_id
 
 
 def remember(node: Node, service: str, sealed: Sealed) -> None:
@@ -95,8 +93,3 @@ def _load(node: Node) -> dict[str, str]:
     except (FileNotFoundError, ValueError):
         return {}
     return dict(content["newest"]) if content.get("machine") == machine_id() else {}
-
-
-def machine_id() -> str:
-    """What tells this machine from one that was made from its image; "" where that cannot be told."""
-    return MACHINE_ID.read_text().strip() if MACHINE_ID.exists() else ""

@@ -8,12 +8,12 @@ from dataclasses import asdict
 
 import click
 
-from appliance.backup.lineage import machine_id
 from appliance.cli.arguments import NAME_TYPE, command, dry_run_option
 from appliance.cli.output import SCHEMA, emit, say
 from appliance.cli.territory_key import public_line, territory_key_option
 from appliance.cli.this_layout import this_layout
 from appliance.failover.promises import begin_promises
+from appliance.host.identity import machine_id
 from appliance.trust.identity import create_identity, load_identity, shown_keys
 from appliance.trust.signed import fingerprint
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from appliance.backup.begin import begin, take_first_grant
 from appliance.backup.door import write_door
-from appliance.backup.lineage import machine_id
 from appliance.backup.node import Node, open_node
 from appliance.clock import SystemClock, utc_text
 from appliance.failover.promises import begin_promises
 from appliance.host.files import make_private_folder
+from appliance.host.identity import machine_id
 from appliance.lab.processes.node import ProcessNode
 from appliance.territory.model import Territory
 from appliance.territory.placement import place

@@ -1,0 +1,12 @@
+"""Which machine this is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MACHINE_ID = Path("/etc/machine-id")
+
+
+def machine_id() -> str:
+    """What tells this machine from one that was made from its image; "" where that cannot be told."""
+    return MACHINE_ID.read_text().strip() if MACHINE_ID.exists() else ""
