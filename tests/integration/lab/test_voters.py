@@ -46,7 +46,8 @@ def listens(lab: Lab, node: str) -> set[str]:
 @pytest.mark.parametrize("node", VOTERS)
 def test_a_voter_listens_to_the_loopback_and_to_the_mesh(lab: Lab, node: str) -> None:
     until(lambda: listens(lab, node) == {"127.0.0.1:2379", f"{VOTERS[node]}:2380"}, f"the voter of {node} listens")
-    assert on(lab, node, "systemctl", "is-enabled", "--quiet", "etcd.service").exit_code != 0
+    assert on(lab, node, "systemctl", "start", "etcd.service").exit_code == 0, "its condition holds it back"
+    assert on(lab, node, "systemctl", "is-active", "--quiet", "etcd.service").exit_code != 0
 
 
 def test_who_does_not_vote_has_no_etcd(lab: Lab) -> None:

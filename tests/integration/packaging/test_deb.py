@@ -12,7 +12,18 @@ from appliance import __version__
 from appliance.host.command import run
 
 ROOT = Path(__file__).parents[3]
-BUILT_FROM = ("appliance", "bin", "debian", "packages", "scripts", "systemd", "pyproject.toml", "README.md", "LICENSE")
+BUILT_FROM = (
+    "appliance",
+    "bin",
+    "debian",
+    "docs/runbooks",
+    "packages",
+    "scripts",
+    "systemd",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 TOOLS = ("dpkg-buildpackage", "dh_python3", "lintian", "help2man")
 
 pytestmark = [
