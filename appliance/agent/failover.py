@@ -21,7 +21,6 @@ from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.targets import load_acts
 from appliance.clock import SystemClock
-from appliance.coordination.broker import candidates
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Alive
 from appliance.coordination.remote import Broker, Remote
@@ -128,7 +127,7 @@ def served(node: Node) -> tuple[str, ...]:
     path = node.layout.root / "programs.json"
     programs = json.loads(path.read_bytes()) if path.exists() else {}
     plans = node.bundle.territory.services.values()
-    return tuple(it.name for it in plans if it.name in programs and node.name in (it.node, *candidates(it)))
+    return tuple(it.name for it in plans if it.name in programs and node.name in (it.node, *it.standbys))
 
 
 def make_site(current: Current, store: Remote, brokers: dict[str, Remote]) -> Site:
@@ -197,7 +196,10 @@ async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> N
             kept = tuple(raw.decode() for raw in _papers(site, current))
         return kept
 
-    await attend_all(site.brokers, papers, answer, learn, site.timers.retry)
+    def serving() -> tuple[str, ...]:
+        return tuple(name for name, keeper in keepers.items() if keeper.serves)
+
+    await attend_all(site.brokers, papers, answer, learn, site.timers.retry, serving)
 
 
 def _papers(site: Site, current: Current) -> tuple[bytes, ...]:

@@ -138,8 +138,7 @@ async def _is_at(store: Store, plan: Plan) -> bool:
     state = await store.port.read(plan.service)
     if state.holder is None or state.holder.node != plan.to:
         return False
-    granted = await store.granted(plan.service)
-    return granted is not None and granted.writer == plan.to
+    return await store.served_at(plan.service) == plan.to
 
 
 async def _withdraw(store: Store, intent: Intent) -> None:

@@ -1,4 +1,4 @@
-"""`appliance lab story`: one promise shown end to end, with a report: on real hosts, or in processes."""
+"""`appliance lab story`: one promise shown end to end, with a report; on real hosts, or between processes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import click
 
 from appliance.cli.output import say
 from appliance.errors import ApplianceError
-from appliance.lab.stories import lab, monitor, portal
+from appliance.lab.stories import failover, lab, monitor, portal
 from appliance.lab.story import UNUSABLE_INPUT, Story
 
-STORIES: Mapping[str, Callable[..., Story]] = {"lab": lab.play, "monitor": monitor.play, "portal": portal.play}
+STORIES: Mapping[str, Callable[..., Story]] = {
+    "failover": failover.play,
+    "lab": lab.play,
+    "monitor": monitor.play,
+    "portal": portal.play,
+}
 
 
 @click.command()
@@ -22,16 +27,16 @@ STORIES: Mapping[str, Callable[..., Story]] = {"lab": lab.play, "monitor": monit
     "--name", default="story", show_default=True, help="Which lab of this machine to play in; it must be down."
 )
 @click.option(
-    "--inventory", metavar="DIR", type=click.Path(path_type=Path), default=Path("inventory/lab"), show_default=True
+    "--inventory", metavar="DIR", type=click.Path(path_type=Path), help="The territory; by default the story's own."
 )
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), default=Path("build/stories"), show_default=True)
-def story(story: str, keep: bool, name: str, inventory: Path, out: Path) -> int:
+def story(story: str, keep: bool, name: str, inventory: Path | None, out: Path) -> int:
     """Play STORY on this machine, `lab` on real hosts and the others in processes; a report in DIR says what held.
 
     Ends with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not begin.
     """
     try:
-        played = STORIES[story](name, inventory, out / f"{story}.json", say, keep=keep)
+        played = STORIES[story](name, inventory or Path("inventory", "demo" if story == "failover" else "lab"), out / f"{story}.json", say, keep=keep)
     except ApplianceError as error:
         click.echo(str(error), err=True)
         return UNUSABLE_INPUT

@@ -6,7 +6,6 @@ on the disk before it is done.
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -352,14 +351,14 @@ DOES: Mapping[Action, Callable[[Situation, Decision], Awaitable[None]]] = {
 }
 
 
-async def perform(it: Situation, decision: Decision) -> None:
-    """Do what `decision` says, in order, and stop at what fails: the table asks again."""
+async def perform(it: Situation, decision: Decision) -> bool:
+    """Do what `decision` says, in order; whether all of it was done. What fails ends it, and the table asks again."""
     for action in decision.actions:
         it.last[action] = it.site.clock.boottime()
         try:
             await DOES[action](it, decision)
         except (ApplianceError, OSError) as error:
             it.trouble[str(action)] = str(error)
-            return
-        with contextlib.suppress(KeyError):
-            del it.trouble[str(action)]
+            return False
+        it.trouble.pop(str(action), None)
+    return True

@@ -21,11 +21,13 @@ async def attend_all(
     answer: Answer,
     learn: Callable[[str, tuple[str, ...]], None],
     retry_seconds: float,
+    serving: Callable[[], tuple[str, ...]],
 ) -> None:
-    """Attend at `brokers` until cancelled. `papers` gives what is shown, `learn` gets what each broker knows."""
+    """Attend at `brokers` until cancelled. `papers` gives what is shown, `learn` gets what each broker knows, `serving`
+    names the services that this node serves."""
     async with asyncio.TaskGroup() as group:
         for name, broker in brokers.items():
-            group.create_task(_attend(name, broker, papers, answer, learn, retry_seconds))
+            group.create_task(_attend(name, broker, papers, answer, learn, retry_seconds, serving))
 
 
 async def _attend(
@@ -35,13 +37,15 @@ async def _attend(
     answer: Answer,
     learn: Callable[[str, tuple[str, ...]], None],
     retry_seconds: float,
+    serving: Callable[[], tuple[str, ...]],
 ) -> None:
     token, shown, answers = "", frozenset[str](), tuple[str, ...]()
     while True:
         present = papers()
         new = tuple(it for it in present if it not in shown)
         try:
-            said = await broker.ask("attend", CALL_SECONDS_MAX, token=token, papers=new, answers=answers)
+            told = {"token": token, "papers": new, "answers": answers, "serving": serving()}
+            said = await broker.ask("attend", CALL_SECONDS_MAX, **told)
             theirs, questions, news = _read(said)
         except (ApplianceError, ValueError):
             answers = ()
@@ -56,7 +60,7 @@ async def _attend(
 
 def _read(said: Any) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     match said:
-        case (str() as token, tuple() as questions, tuple() as news):
+        case (str() as token, tuple() as questions, tuple() as news, tuple()):
             return token, tuple(map(str, questions)), tuple(map(str, news))
     raise ValueError("this is no answer to who attends")
 

@@ -9,10 +9,11 @@ from appliance.coordination.broker import Brokered
 from appliance.coordination.port import Coordination
 from appliance.errors import Forbidden, Refused
 from appliance.failover.desk import Desk
+from appliance.failover.papers import service_in
 from appliance.territory.model import Territory
 
 MORE: Mapping[str, Mapping[str, tuple[type, ...]]] = {
-    "attend": {"token": (str,), "papers": (tuple,), "answers": (tuple,)},
+    "attend": {"token": (str,), "papers": (tuple,), "answers": (tuple,), "serving": (tuple,)},
     "vote": {"request": (str,), "papers": (tuple,)},
 }
 PAPERS_MAX = 256
@@ -34,26 +35,36 @@ class Counter(Brokered):
         """The bundle of each moment counts, not the one of the beginning."""
 
     async def attend(
-        self, token: str, papers: tuple[object, ...], answers: tuple[object, ...], *, seconds_max: float
+        self,
+        token: str,
+        papers: tuple[object, ...],
+        answers: tuple[object, ...],
+        serving: tuple[object, ...],
+        *,
+        seconds_max: float,
     ) -> tuple[object, ...]:
-        """The token of this broker, what the caller is asked, and the newest papers that concern it, a moment later."""
+        """The token of this broker, what the caller is asked, the newest papers that concern it, and who serves what, a
+        moment later."""
         self._check_node()
-        self._desk.attend(self._caller, token, _texts(papers), _texts(answers))
-        await asyncio.sleep(min(0.8 * seconds_max, self._desk.ask_every_seconds))
-        return self._desk.token, self._desk.questions(self._caller), self._desk.news(self._caller)
+        with self._desk.taking_of(self._caller, bool(papers)):
+            await asyncio.to_thread(
+                self._desk.attend, self._caller, token, _texts(papers), _texts(answers), _texts(serving)
+            )
+            await asyncio.sleep(min(0.8 * seconds_max, self._desk.ask_every_seconds))
+        desk = self._desk
+        return desk.token, desk.questions(self._caller), desk.news(self._caller), desk.served()
 
     async def vote(self, request: str, papers: tuple[object, ...], *, seconds_max: float) -> tuple[object, ...]:
         """("signed", signature), or ("declined", why, what to do, highest epoch that was promised to somebody)."""
         self._check_node()
-        self._desk.papers.take(text.encode() for text in _texts(papers))
         try:
-            return "signed", (await asyncio.to_thread(self._desk.vote, self._caller, request)).decode()
+            vote = await asyncio.to_thread(self._desk.vote, self._caller, request, _texts(papers))
+            return "signed", vote.decode()
         except Refused as error:
             return "declined", error.what, error.remedy, self._highest(request)
 
     def _highest(self, request: str) -> int:
-        from_request = next((name for name in self._territory.services if f'"service": "{name}"' in request), "")
-        return self._desk.highest(from_request) if from_request else 0
+        return self._desk.highest(service_in(request.encode()))
 
     def _check_node(self) -> None:
         if self._caller not in self._desk.bundle().members:

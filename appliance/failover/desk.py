@@ -10,13 +10,15 @@ one lease. What it must never forget lies with its promises (`promises.py`).
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Callable, Collection, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from appliance.clock import Clock
 from appliance.coordination.broker import Acts
-from appliance.errors import ApplianceError, Forbidden, Refused
+from appliance.errors import ApplianceError, Busy, Forbidden, Refused
 from appliance.failover.asking import GAP_SECONDS_MAX, Asking, begin_asking
 from appliance.failover.granting import View
 from appliance.failover.papers import OBEYED, Papers
@@ -42,6 +44,10 @@ class Desk:
     """Names this life of the broker: who shows another one has shown its papers to somebody who forgot them."""
     heard: dict[str, float] = field(default_factory=dict)
     asking: dict[str, Asking] = field(default_factory=dict)
+    serving: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Who says to serve each service, and when: for people to see, nothing is decided by it."""
+    _taking: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def lease_seconds(self) -> float:
@@ -72,13 +78,40 @@ class Desk:
         lost = any(act.act == "lost" and act.subject == present.writer for act in self.acts_in_force(present.service))
         return service.policy == "exclusive" or present.writer != service.node or lost
 
-    def attend(self, caller: str, token: str, papers: tuple[str, ...], answers: tuple[str, ...]) -> None:
-        """`caller` shows `papers` and answers what it was asked."""
-        self.papers.take(text.encode() for text in papers)
+    def attend(
+        self,
+        caller: str,
+        token: str,
+        papers: tuple[str, ...],
+        answers: tuple[str, ...],
+        serving: tuple[str, ...] = (),
+    ) -> None:
+        """`caller` shows `papers`, answers what it was asked, and says which services it serves."""
+        self._take(papers)
         for text in answers:
             self._take_answer(caller, text.encode())
+        now = self.clock.boottime()
+        self.serving.update((name, (caller, now)) for name in serving if name in self.bundle().territory.services)
         if token == self.token:
-            self.heard[caller] = self.clock.boottime()
+            self.heard[caller] = now
+
+    def _take(self, papers: tuple[str, ...]) -> None:
+        """One caller at a time: each of them is checked in a thread of its own."""
+        with self._lock:
+            self.papers.take(text.encode() for text in papers)
+
+    @contextlib.contextmanager
+    def taking_of(self, caller: str, brings: bool) -> Iterator[None]:
+        """While `caller` brings papers it brings no others, so that nobody keeps this broker busy with checking."""
+        if brings and caller in self._taking:
+            raise Busy(f"{caller} brings papers already.", remedy="One call after the other.")
+        if brings:
+            self._taking.add(caller)
+        try:
+            yield
+        finally:
+            if brings:
+                self._taking.discard(caller)
 
     def _take_answer(self, caller: str, raw: bytes) -> None:
         for service, asking in self.asking.items():
@@ -90,6 +123,11 @@ class Desk:
             except ApplianceError:
                 continue
             self.asking[service] = asking.answered(held, self.clock.boottime())
+
+    def served(self) -> tuple[str, ...]:
+        """Service and node of what is served, as somebody said a moment ago."""
+        now = self.clock.boottime()
+        return tuple(f"{name} {who}" for name, (who, at) in self.serving.items() if now - at <= GAP_SECONDS_MAX)
 
     def questions(self, caller: str) -> tuple[str, ...]:
         """What `caller` is asked now: service, epoch and challenge of each."""
@@ -109,8 +147,10 @@ class Desk:
         found += [it.document.raw for it in self.acts_obeyed()]
         return tuple(raw.decode() for raw in found)
 
-    def vote(self, caller: str, raw: str) -> bytes:
-        """This broker's signature for what `caller` asks in the signed request `raw`; raise Refused otherwise."""
+    def vote(self, caller: str, raw: str, papers: tuple[str, ...] = ()) -> bytes:
+        """This broker's signature for what `caller` asks in the signed request `raw`, showing `papers`; raise Refused
+        otherwise."""
+        self._take(papers)
         bundle = self.bundle()
         request = read_request(raw.encode(), bundle.member(caller).keys.sign)
         if request.writer != caller:

@@ -158,12 +158,13 @@ class Facts:
     @property
     def grace_seconds(self) -> float:
         """How long a vacancy must have been seen: each candidate its turn, who was named before all others, and who
-        let go after all others."""
+        let go after all others, until somebody was granted the service since."""
         named = self.record.to if self.record is not None and self.record.released else ""
         if named == self.seen.node:
             return 0.0
         wait = self.timers.grace + self.seen.rank * self.timers.rank
-        return wait + self.timers.promote if named or self.seen.released else wait
+        let_go = self.seen.released and not self.outdated
+        return wait + self.timers.promote if named or let_go else wait
 
     @property
     def cooled(self) -> bool:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 
-from appliance.coordination.port import State
+from appliance.coordination.port import State as Voters
 from appliance.errors import ApplianceError
 from appliance.failover.act import hear, perform, tie
-from appliance.failover.model import STOPPING, Action, Decision, Seen
+from appliance.failover.model import STOPPING, Action, Decision, Seen, State
 from appliance.failover.observe import is_due, observe
 from appliance.failover.row import WRITING
 from appliance.failover.situation import Situation
 from appliance.failover.table import decide
 
-LOOKS_IN_A_LEASE = 60
+LOOKS_IN_A_LEASE = 30
+"""While nothing happens. What an action or the voters changed is looked at at once, a deadline when it comes."""
+LOOKS_IN_A_LEASE_MAX = 300
 OPENING = frozenset({Action.START, Action.ADD_ADDRESS, Action.PROBE, Action.SERVE_COPY})
 
 
@@ -30,11 +33,17 @@ class Keeper:
         self.it = it
         self._tasks: dict[tuple[Action, ...], asyncio.Task[None]] = {}
         self._shown = ""
+        self._woken = asyncio.Event()
 
     @property
     def holds(self) -> bool:
         """Whether this node is at work for the service, under a proof that stands or alone by its policy."""
         return self.it.standing.state in WRITING
+
+    @property
+    def serves(self) -> bool:
+        """Whether clients are served here, as far as this node knows."""
+        return self.it.standing.state in (State.ACTIVE, State.SUSPECT, State.ISOLATED_RW)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -42,7 +51,25 @@ class Keeper:
             group.create_task(self._probe())
             while True:
                 self.look()
-                await asyncio.sleep(self.it.site.timers.ttl / LOOKS_IN_A_LEASE)
+                await self._wait()
+
+    async def _wait(self) -> None:
+        """Until something has happened, a deadline comes, or a while has passed."""
+        ttl = self.it.site.timers.ttl
+        await asyncio.sleep(ttl / LOOKS_IN_A_LEASE_MAX)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(ttl / LOOKS_IN_A_LEASE, self._left())):
+                await self._woken.wait()
+        self._woken.clear()
+
+    def _left(self) -> float:
+        """Seconds until this node must begin to stop, while that lies ahead."""
+        it = self.it
+        if it.lease is None:
+            return math.inf
+        holding = it.lease.holding
+        left = it.site.timers.demote_at(holding.sent, holding.ttl_seconds) - it.site.clock.boottime()
+        return left if left > 0 else math.inf
 
     def look(self) -> None:
         it = self.it
@@ -65,7 +92,11 @@ class Keeper:
             for actions, task in self._tasks.items():
                 if OPENING & set(actions):
                     task.cancel()
-        self._tasks[decision.actions] = asyncio.create_task(perform(self.it, decision))
+        self._tasks[decision.actions] = asyncio.create_task(self._perform(decision))
+
+    async def _perform(self, decision: Decision) -> None:
+        if await perform(self.it, decision):
+            self._woken.set()
 
     async def _watch(self) -> None:
         """Hear of changes at once; reading from time to time is the table's business."""
@@ -76,12 +107,13 @@ class Keeper:
                     await self._hear_from(it.state)
             await asyncio.sleep(it.site.timers.retry)
 
-    async def _hear_from(self, seen: State) -> None:
+    async def _hear_from(self, seen: Voters) -> None:
         events = self.it.site.store.watch(seen)
         async with contextlib.aclosing(events):
             async for event in events:
-                if isinstance(event, State) and event.revision > seen.revision:
+                if isinstance(event, Voters) and event.revision > seen.revision:
                     hear(self.it, event, self.it.site.clock.boottime())
+                    self._woken.set()
 
     async def _probe(self) -> None:
         """Ask a service that runs whether it still answers."""

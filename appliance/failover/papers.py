@@ -21,7 +21,10 @@ OBEYED = ("promote", "quarantine", "lost")
 """The acts that failover obeys."""
 KEPT_MAX = 1024
 BYTES_MAX = 16384
-_TYPES = {it: f'{{"type": "{it}"'.encode() for it in (grant.TYPE, voted.TYPE, release.TYPE, act.TYPE)}
+ACTS_AT_ONCE_MAX = 4
+"""Each costs a process that checks its signature; who brings more brings the others with the next call."""
+_KINDS = (grant.TYPE, grant.REQUEST_TYPE, voted.TYPE, release.TYPE, act.TYPE)
+_TYPES = {it: f'{{"type": "{it}"'.encode() for it in _KINDS}
 
 
 @dataclass
@@ -41,7 +44,9 @@ class Papers:
     def take(self, raws: Iterable[bytes]) -> None:
         """Keep what checks out and is newer than what is known; grants first, since releases are judged by them."""
         new = [raw for raw in raws if len(raw) <= BYTES_MAX and digest_of(raw) not in self._seen]
-        for raw in sorted(new, key=lambda raw: not _is(raw, grant.TYPE, voted.TYPE)):
+        acts = [raw for raw in new if _is(raw, act.TYPE)][:ACTS_AT_ONCE_MAX]
+        others = [raw for raw in new if not _is(raw, act.TYPE)]
+        for raw in (*sorted(others, key=lambda raw: not _is(raw, grant.TYPE, voted.TYPE)), *acts):
             try:
                 self._take(raw)
             except ApplianceError:
@@ -82,7 +87,7 @@ class Papers:
 
 
 def service_in(raw: bytes) -> str:
-    """Which service a grant or a release is about, as it says; nothing of it is checked yet."""
+    """Which service a grant, a request or a release is about, as it says; nothing of it is checked yet."""
     (kind,) = [it for it in _TYPES if _is(raw, it)] or [grant.TYPE]
     name = parse(split(raw, kind)[0], kind).get("service")
     return name if isinstance(name, str) and NAME.fullmatch(name) else ""

@@ -27,6 +27,10 @@ from appliance.territory.model import Service
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
+from appliance.units import MIB
+
+HISTORY_BYTES_MAX = 16 * MIB
+"""A renewal every three seconds is a line; so it is two days of one service, and as much again beside it."""
 
 
 @cache
@@ -63,9 +67,11 @@ class Site:
         return _timers_of(self.bundle().territory.lease_seconds)
 
     def tell(self, service: str, epoch: int, event: str, **more: object) -> None:
-        """Write an event to the history of this node; a full disk stops no service."""
+        """Write an event to the history of this node, of which so much is kept; a full disk stops no service."""
         moment = (self.clock.boottime(), self.clock.now(), self.boot_id)
         with contextlib.suppress(OSError), open(self.history, "a") as file:
+            if file.tell() > HISTORY_BYTES_MAX:
+                self.history.rename(self.history.with_suffix(".1.jsonl"))
             file.write(line(moment, self.name, service, epoch, event, **more) + "\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +38,9 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
     with contextlib.ExitStack() as stack:
 
         def begun(policy: str) -> Stage:
-            made = stack.enter_context(staged(tmp_path, plan, SERVICE, policy=policy, lease_seconds=LEASE_SECONDS))
+            stack.close()  # a soak begins again and again
+            root = Path(tempfile.mkdtemp(dir=tmp_path))
+            made = stack.enter_context(staged(root, plan, SERVICE, policy=policy, lease_seconds=LEASE_SECONDS))
             stack.callback(_show, made)
             made.wait_for("commune-a", "ACTIVE")
             for number in range(3):

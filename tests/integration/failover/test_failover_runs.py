@@ -61,6 +61,22 @@ def test_an_exclusive_service_is_served_elsewhere_within_the_bound(kind: str) ->
     assert max(seconds) < 15 + 0.55 + 1 + 1.5 + more + 4, "a grant, a peer's acknowledgement and some looks on the way"
 
 
+def test_a_standby_that_handed_back_before_takes_over_as_fast_the_next_time() -> None:
+    """Found between real programs: who had let go once waited for all others ever after."""
+    world = begun(Policy.EXCLUSIVE)
+    for name in (STANDBY, HOME):
+        world.move(name)
+        assert world.run_until(lambda name=name: at(world, name) is State.ACTIVE, 60)
+    world.take_wishes_back()
+    world.run(10)
+    fault = world.now
+    world.fault("kill", HOME)
+    world.run(40)
+    assert first(world, "address-add", fault, STANDBY) - fault < 15 + 0.55 + 1 + 1.5 + 4
+    world.heal("kill", HOME)
+    assert violated(world.finish()) == {}
+
+
 def test_the_loss_of_a_quorum_is_no_failover_and_the_writer_resumes_under_its_epoch() -> None:
     world = begun(Policy.EXCLUSIVE)
     epoch = world.voters.epoch

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.clock import SimulatedClock
 from appliance.coordination.memory import Memory, Store, at_once
-from appliance.errors import Forbidden, Refused
+from appliance.errors import Busy, Forbidden, Refused
 from appliance.failover.counter import Counter
 from appliance.failover.desk import Desk
 from appliance.failover.papers import Papers
@@ -132,6 +132,24 @@ def test_only_who_is_concerned_learns_of_grants_and_a_returning_home_does(exclus
     assert exclusive.desk.news(HOLDER) == ()
 
 
+def test_who_serves_is_told_for_a_moment_only_and_only_of_known_services(exclusive: World) -> None:
+    exclusive.desk.attend(HOME, "", (), (), ("docs-a", "unheard-of"))
+    assert exclusive.desk.served() == ("docs-a commune-a",)
+    exclusive.clock.advance(5)
+    assert exclusive.desk.served() == ()
+
+
+def test_a_node_brings_papers_in_one_call_at_a_time(exclusive: World) -> None:
+    desk = exclusive.desk
+    with desk.taking_of(HOME, True):
+        with pytest.raises(Busy, match="commune-a brings papers already"), desk.taking_of(HOME, True):
+            pass
+        with desk.taking_of(HOME, False), desk.taking_of(STANDBY, True):
+            pass
+    with desk.taking_of(HOME, True):
+        pass
+
+
 def test_papers_that_do_not_check_out_change_nothing(exclusive: World) -> None:
     forged = RAW.replace('"writer": "commune-a"', '"writer": "hermitage"')
     exclusive.attend(HOLDER, forged, "nonsense", RAW[:100], "x" * 100_000)
@@ -150,7 +168,7 @@ def test_the_counter_tells_why_it_does_not_sign_and_what_was_promised(exclusive:
 def test_a_stranger_gets_nothing_from_the_counter(exclusive: World) -> None:
     counter = Counter(Memory(Store(exclusive.clock)), exclusive.desk, "stranger")
     with pytest.raises(Forbidden, match="no node of this territory"):
-        at_once(counter.attend("", (), (), seconds_max=1))
+        at_once(counter.attend("", (), (), (), seconds_max=1))
 
 
 def test_acts_in_force_become_what_the_store_may_do(exclusive: World) -> None:

@@ -1,0 +1,109 @@
+"""What may happen to nodes in process mode, by name: each fault with its healing, told to the history by its moment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from appliance.lab.processes.failover import VOTERS, Stage
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`targets`: what it may happen to. Whoever injects it heals it, too."""
+
+    targets: Callable[[Stage], tuple[str, ...]]
+    inject: Callable[[Stage, str], None]
+    heal: Callable[[Stage, str], None]
+
+
+def inject(stage: Stage, kind: str, target: str) -> None:
+    """Let it happen; told before, as what follows may be quick."""
+    stage.tell("nemesis", 0, "fault", fault=kind, target=target)
+    FAULTS[kind].inject(stage, target)
+
+
+def heal(stage: Stage, kind: str, target: str) -> None:
+    FAULTS[kind].heal(stage, target)
+    stage.tell("nemesis", 0, "heal", fault=kind, target=target)
+
+
+def _kill(stage: Stage, name: str) -> None:
+    served = stage.program(name).running() is not None
+    stage.end(name)
+    if served:
+        for event in ("address-del", "writer-stop"):
+            stage.tell(name, 0, event)
+
+
+def _freeze(stage: Stage, name: str) -> None:
+    _signal_all(stage, name, signal.SIGSTOP)
+
+
+def _thaw(stage: Stage, name: str) -> None:
+    _signal_all(stage, name, signal.SIGCONT)
+
+
+def _signal_all(stage: Stage, name: str, number: signal.Signals) -> None:
+    """The watchdog first: it was started before the program that serves, whose turn is last."""
+    for process in stage.node(name).processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+    if (served := stage.program(name).running()) is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(served.pid, number)
+
+
+def _crash_agent(stage: Stage, name: str) -> None:
+    agent = stage.node(name).processes.pop()
+    agent.kill()
+    agent.wait()
+
+
+def _crash_service(stage: Stage, name: str) -> None:
+    if (served := stage.program(name).running()) is not None:
+        os.killpg(served.pid, signal.SIGKILL)
+        stage.tell(name, 0, "writer-stop")
+
+
+def _nothing(stage: Stage, name: str) -> None: ...
+
+
+def _lose_quorum(stage: Stage, name: str) -> None:
+    for voter in stage.etcd.voters[1:]:
+        voter.kill()
+
+
+def _regain_quorum(stage: Stage, name: str) -> None:
+    for voter in stage.etcd.voters[1:]:
+        voter.start()
+
+
+def _candidates(stage: Stage) -> tuple[str, ...]:
+    return stage.candidates
+
+
+def _voters(stage: Stage) -> tuple[str, ...]:
+    return VOTERS
+
+
+FAULTS: Mapping[str, Fault] = {
+    "kill": Fault(_candidates, _kill, lambda stage, name: stage.start(name)),
+    "freeze": Fault(_candidates, _freeze, _thaw),
+    "hang": Fault(
+        _candidates,
+        lambda stage, name: stage.agent(name).send_signal(signal.SIGSTOP),
+        lambda stage, name: stage.agent(name).send_signal(signal.SIGCONT),
+    ),
+    "agent-crash": Fault(_candidates, _crash_agent, lambda stage, name: stage.node(name).start_failover()),
+    "service-crash": Fault(_candidates, _crash_service, _nothing),
+    "voter": Fault(
+        _voters,
+        lambda stage, name: stage.etcd.voters[VOTERS.index(name)].kill(),
+        lambda stage, name: stage.etcd.voters[VOTERS.index(name)].start(),
+    ),
+    "quorum": Fault(lambda stage: ("voters",), _lose_quorum, _regain_quorum),
+}

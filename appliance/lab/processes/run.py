@@ -1,0 +1,131 @@
+"""One seeded run of failover in process mode: clients write, faults come and go, everything heals, the checker judges.
+
+The history is kept, so `appliance failover check` judges it again; the seed repeats what was drawn, not the moments at
+which processes of a busy machine do what.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from appliance.errors import ApplianceError
+from appliance.failover.history import Report, check, read
+from appliance.failover.invariants import CHECKS
+from appliance.lab.processes.failover import Stage
+from appliance.lab.processes.faults import FAULTS, heal, inject
+from appliance.lab.processes.writer import FILE
+
+FAULTS_IN_A_RUN = 3
+SETTLES_SECONDS_MAX = 90.0
+WRITE_EVERY_SECONDS = 0.1
+
+
+@dataclass
+class Clients(threading.Thread):
+    """Write numbers, one after the other, wherever they are let; what nobody acknowledged is not tried again."""
+
+    stage: Stage
+    number: int = 1000
+    ended: threading.Event = field(default_factory=threading.Event)
+    last: str = ""
+
+    def __post_init__(self) -> None:
+        super().__init__(daemon=True)
+
+    __hash__ = threading.Thread.__hash__
+
+    def run(self) -> None:
+        while not self.ended.wait(WRITE_EVERY_SECONDS):
+            self.number += 1
+            self.last = self.stage.add(self.number) or self.last
+
+
+@contextlib.contextmanager
+def writing(stage: Stage) -> Iterator[Clients]:
+    clients = Clients(stage)
+    clients.start()
+    try:
+        yield clients
+    finally:
+        clients.ended.set()
+        clients.join()
+
+
+def play(stage: Stage, seed: int) -> Report:
+    """Draw faults by `seed` and let them happen to `stage`, which serves at its home; what the checker says of it."""
+    draw = random.Random(seed)
+    with writing(stage) as clients:
+        for _ in range(FAULTS_IN_A_RUN):
+            save(stage, clients.last)
+            _disturb(stage, draw)
+        stage.tell("nemesis", 0, "healed")
+        _settle(stage)
+    tell_branches(stage)
+    numbers = stage.read().get("numbers", [])
+    stage.tell("client", 0, "op", type="ok", f="read", value=numbers)
+    home = stage.candidates[0]
+    states = {name: stage.state(name) for name in stage.candidates}
+    stage.tell("", 0, "end", holder=stage.told(home).get("holder"), owner=stage.told(home).get("writer"), states=states)
+    (history,) = read(stage.history())
+    return check(history, CHECKS)
+
+
+def _disturb(stage: Stage, draw: random.Random) -> None:
+    """One fault, or two that overlap, and their healing; long enough for a takeover, or not."""
+    lease = stage.territory.territory.lease_seconds
+    chosen: dict[str, str] = {}
+    for kind in draw.sample(sorted(FAULTS), draw.choice((1, 1, 2))):
+        target = draw.choice(FAULTS[kind].targets(stage))
+        if target not in chosen.values():
+            chosen[kind] = target
+    for kind, target in chosen.items():
+        inject(stage, kind, target)
+        time.sleep(draw.uniform(0, 1))
+    time.sleep(draw.choice((0.2, 0.7, 1.5, 3.0)) * lease)
+    for kind, target in chosen.items():
+        heal(stage, kind, target)
+
+
+def save(stage: Stage, writer: str) -> None:
+    """Back up where clients were served last: what was acknowledged before it must be found after any takeover."""
+    before = list(stage.added)
+    if not writer:
+        return
+    with contextlib.suppress(ApplianceError):
+        done = stage.node(writer).cli("backup", "run", stage.service, "--json", check=False)
+        shown = json.loads(done.stdout) if done.exit_code in (0, 1) else {}
+        if shown.get("safety", {}).get("counted"):
+            epoch = int(shown["generation"].partition(".")[0])
+            for number in before:
+                stage.tell("vault", epoch, "received", writer=writer, n=number, accepted=True)
+
+
+def tell_branches(stage: Stage) -> None:
+    """What nodes keep apart of what they wrote and nobody else has."""
+    for name in stage.candidates:
+        for folder in sorted((stage.node(name).layout.service(stage.service).root / "branches").glob("*")):
+            numbers = [int(word) for file in folder.rglob(FILE) for word in file.read_text().split()]
+            stage.tell(name, int(folder.name), "branch", values=numbers)
+
+
+def _settle(stage: Stage) -> None:
+    """Wait until it is as it began: served at home, others standing by. Handed back where another has it."""
+    home, *others = stage.candidates
+    deadline = time.monotonic() + SETTLES_SECONDS_MAX
+    while time.monotonic() < deadline and not _is_settled(stage, home, others):
+        if stage.state(home) == "STANDBY" and any(stage.state(name) == "ACTIVE" for name in others):
+            stage.tell("operator", 0, "handover", to=home)
+            stage.node(home).cli("failover", "handback", stage.service, "--within", "40", check=False)
+        time.sleep(0.2)
+
+
+def _is_settled(stage: Stage, home: str, others: list[str]) -> bool:
+    told = stage.told(home)
+    at_home = (told.get("state"), told.get("holder"), told.get("writer")) == ("ACTIVE", home, home)
+    return at_home and all(stage.state(name) == "STANDBY" for name in others)

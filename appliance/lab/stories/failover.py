@@ -1,0 +1,207 @@
+"""`make story-failover`: services survive the loss of their node, never with two writers, in process mode.
+
+Real etcd, brokers, borg and ssh between plain processes on loopback. What needs hosts is not shown here: lines that are
+cut, addresses, mounts, databases; the lab of hosts is for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from appliance.config.load import load
+from appliance.errors import Unsupported
+from appliance.failover.history import check, read
+from appliance.failover.invariants import CHECKS
+from appliance.lab.processes.etcd import ETCD
+from appliance.lab.processes.failover import Stage, staged
+from appliance.lab.processes.faults import heal, inject
+from appliance.lab.processes.run import save, tell_branches
+from appliance.lab.story import Story, require
+from appliance.territory.model import Territory
+from appliance.trust.act import make_act
+from appliance.trust.keys import create_key
+
+HOME, STANDBY, SERVICE, ZONE = "commune-a", "hermitage", "docs-a", "valley"
+LEASE_SECONDS = 4
+TITLE = "Failover between nodes that are processes"
+
+
+def play(name: str, inventory: Path, report: Path, say: Callable[[str], None], *, keep: bool) -> Story:
+    """Play it with the territory of `inventory`; the processes end with it, whatever `keep` says."""
+    if not ETCD.exists():
+        raise Unsupported("etcd is not installed.", remedy="Run `make setup`.")
+    story, plan = Story("failover", TITLE, report), load(inventory)
+    with tempfile.TemporaryDirectory(prefix="failover-") as folder:
+        key = Path(folder) / "maintenance_ed25519"
+        create_key(key)
+        public = key.with_name(f"{key.name}.pub").read_text().strip()
+        plan = replace(plan, people={"maintenance": replace(plan.people["maintenance"], keys=(public,))})
+        _exclusive(story, Path(folder), plan)
+        _local_first(story, Path(folder), plan, key)
+    story.write()
+    return story
+
+
+def _exclusive(story: Story, folder: Path, plan: Territory) -> None:
+    with _stage(folder / "exclusive", plan, "exclusive") as stage:
+        story.step("a majority of three voters knows who holds an exclusive service", lambda: _begun(stage))
+        story.step("its node dies, and the standby goes on under an epoch that voters sign", lambda: _killed(stage))
+        story.step("it comes back, keeps apart what only it had, and gets its service back", lambda: _returned(stage))
+        story.step("its program hangs, and the watchdog stops the service in time", lambda: _hung(stage))
+        story.step("the voters lose their majority, and nothing is moved for it", lambda: _quorum_lost(stage))
+        story.step("a zone is evacuated without a lost write", lambda: _evacuated(stage))
+        story.step("everything goes off and on again, in another order", lambda: _all_off_and_on(stage))
+        story.step("the checker finds no second writer and nothing lost", lambda: _judged(stage))
+
+
+def _local_first(story: Story, folder: Path, plan: Territory, key: Path) -> None:
+    with _stage(folder / "local-first", plan, "local-first") as stage:
+        story.step("a town hall's own service is served at home", lambda: _begun(stage))
+        story.step("without voters it goes on; when it dies, a dated copy is served", lambda: _alone(stage))
+        story.step("a person promotes the standby; what the home wrote alone is kept", lambda: _promoted(stage, key))
+        story.step("the checker finds no second writer beside the one a person accepted", lambda: _judged(stage))
+
+
+@contextlib.contextmanager
+def _stage(folder: Path, plan: Territory, policy: str) -> Iterator[Stage]:
+    folder.mkdir()
+    with staged(folder, plan, SERVICE, policy=policy, lease_seconds=LEASE_SECONDS) as stage:
+        yield stage
+
+
+def _begun(stage: Stage) -> str:
+    stage.wait_for(HOME, "ACTIVE")
+    for number in range(5):
+        require(stage.add(number) == HOME, f"{number} was not taken at {HOME}.")
+    save(stage, HOME)
+    stage.wait_for(STANDBY, "STANDBY")
+    return f"{HOME} serves under epoch {stage.read()['epoch']}; {STANDBY} stands by with generation 2.1"
+
+
+def _killed(stage: Stage) -> str:
+    stage.add(90)
+    inject(stage, "kill", HOME)
+    seconds = stage.wait_for(STANDBY, "ACTIVE")
+    require(stage.add(100) == STANDBY, f"a client is not served at {STANDBY}.")
+    shown = stage.read()
+    require(shown["numbers"] == [0, 1, 2, 3, 4, 100], f"other writes are found: {shown['numbers']}.")
+    epochs = stage.territory.open("commune-b").holding(SERVICE).epochs()
+    require(shown["epoch"] in epochs, "the blind peer does not know the new epoch.")
+    return f"served again after {seconds:.1f} s at a lease of {LEASE_SECONDS} s, under epoch {shown['epoch']}"
+
+
+def _returned(stage: Stage) -> str:
+    heal(stage, "kill", HOME)
+    branch = stage.node(HOME).layout.service(SERVICE).root / "branches/2"
+    stage.wait(branch.exists, "what only the dead had is kept")
+    kept = next(branch.rglob("numbers")).read_text().split()
+    require("90" in kept, "the write that was in no backup is gone.")
+    stage.wait_for(HOME, "STANDBY")
+    _move(stage, "handback", SERVICE)
+    stage.wait_for(HOME, "ACTIVE")
+    require(stage.add(101) == HOME, f"a client is not served at {HOME}.")
+    require({100, 101} <= set(stage.read()["numbers"]), "what was written elsewhere did not come back.")
+    return f"{len(kept)} numbers are kept in branches/2, and {HOME} serves under epoch {stage.read()['epoch']}"
+
+
+def _move(stage: Stage, *words: str) -> None:
+    stage.tell("operator", 0, "handover", to=words[-1])
+    done = stage.node(STANDBY).cli("failover", *words, "--within", "60", check=False)
+    told = "; ".join(f"{name}: {stage.told(name)}" for name in stage.candidates)
+    require(done.exit_code == 0, f"failover {' '.join(words)}: {done.tail()} {told}")
+
+
+def _hung(stage: Stage) -> str:
+    save(stage, HOME)
+    inject(stage, "hang", HOME)
+    seconds = stage.wait(lambda: stage.program(HOME).running() is None, "the watchdog ends the service")
+    require(stage.state(STANDBY) != "ACTIVE", "two could write at once.")
+    stage.wait_for(STANDBY, "ACTIVE")
+    heal(stage, "hang", HOME)
+    stage.wait_for(HOME, "STANDBY")
+    _move(stage, "handback", SERVICE)
+    stage.wait_for(HOME, "ACTIVE")
+    return f"it was ended after {seconds:.1f} s, before anybody else could hold the lease"
+
+
+def _quorum_lost(stage: Stage) -> str:
+    epoch = stage.read()["epoch"]
+    inject(stage, "quorum", "voters")
+    stage.wait_for(HOME, "RO_ISOLATED")
+    require(stage.add(102) == "", "something was acknowledged without a proof.")
+    heal(stage, "quorum", "voters")
+    stage.wait_for(HOME, "ACTIVE")
+    require(stage.read()["epoch"] == epoch, "the epoch is another one.")
+    return f"it stopped in time and went on under epoch {epoch}"
+
+
+def _evacuated(stage: Stage) -> str:
+    _move(stage, "evacuate", ZONE)
+    require(stage.add(103) == STANDBY, f"a client is not served at {STANDBY}.")
+    require(sorted(stage.added) == sorted({*stage.read()["numbers"], 90}), "a planned move lost something.")
+    _move(stage, "handback", SERVICE)
+    stage.wait_for(HOME, "ACTIVE")
+    return f"{HOME} was left for {STANDBY} and taken again, with every write that was acknowledged"
+
+
+def _all_off_and_on(stage: Stage) -> str:
+    save(stage, HOME)
+    names = tuple(stage.territory.nodes)
+    for name in names:
+        inject(stage, "kill", name)
+    for name in reversed(names):
+        heal(stage, "kill", name)
+    stage.wait_for(HOME, "ACTIVE")
+    require(stage.add(104) == HOME, f"a client is not served at {HOME}.")
+    return f"{len(names)} nodes are back, and {HOME} serves"
+
+
+def _alone(stage: Stage) -> str:
+    inject(stage, "quorum", "voters")
+    stage.wait_for(HOME, "ISOLATED_RW")
+    require(stage.add(50) == HOME, "the town hall cannot work without voters.")
+    heal(stage, "quorum", "voters")
+    stage.wait_for(HOME, "ACTIVE")
+    inject(stage, "kill", HOME)
+    stage.wait_for(STANDBY, "RO_SERVE")
+    stage.wait(lambda: stage.read_copy(STANDBY), "the copy is served")
+    copy = stage.read_copy(STANDBY) or {}
+    require(copy.get("copy") is True and copy["numbers"] == [0, 1, 2, 3, 4], "the copy is not the last saved one.")
+    require(stage.add(51) == "", "somebody writes although nobody is known to be dead.")
+    heal(stage, "kill", HOME)
+    stage.wait_for(HOME, "ACTIVE")
+    return f"{HOME} worked alone; dead, it was served for reading at {STANDBY}, and came back by itself"
+
+
+def _promoted(stage: Stage, key: Path) -> str:
+    inject(stage, "hang", HOME)
+    out = key.with_name("promote.act")
+    times = {"start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z"}
+    fields = {"act": "promote", "subject": STANDBY, "service": SERVICE, "operator": "maintenance", "reason": "story"}
+    refused = stage.node(STANDBY).cli("failover", "promote", SERVICE, check=False)
+    require(refused.exit_code == 8, "the living was replaced without an act.")
+    out.write_bytes(make_act({**fields, **times}, key))
+    stage.tell("operator", 0, "proof-of-death", of=HOME, kind="act")
+    stage.node(STANDBY).cli("failover", "promote", SERVICE, "--act", str(out))
+    require(stage.add(70) == HOME, f"{HOME} does not go on alone.")
+    stage.wait(lambda: stage.program(STANDBY).running(), f"{STANDBY} serves")
+    heal(stage, "hang", HOME)
+    stage.wait_for(HOME, "STANDBY")
+    branch = stage.node(HOME).layout.service(SERVICE).root / "branches/2"
+    require("70" in next(branch.rglob("numbers")).read_text().split(), "what the home wrote alone is gone.")
+    require(stage.add(71) == STANDBY, f"a client is not served at {STANDBY}.")
+    return "without an act it was refused; with it the standby writes, and the home's own writes are in branches/2"
+
+
+def _judged(stage: Stage) -> str:
+    tell_branches(stage)
+    (history,) = read(stage.history())
+    found = check(history, CHECKS)
+    broken = [f"{it.name}: {it.sentence}" for it in found.findings if it.verdict == "violated"]
+    require(not broken, "; ".join(broken))
+    held = [it.name for it in found.findings if it.verdict == "held"]
+    return f"{', '.join(held)} held over {len(history.events)} events"

@@ -1,0 +1,38 @@
+"""Seeded runs of failover between real programs, judged by the checker: one in `make test`, many in `make soak`.
+
+`make soak SUITE=soak_of_failover_processes N=100`; what breaks a promise is left in `build/failover/`.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from appliance.lab.processes.run import play
+from tests.integration.failover.conftest import Begin
+
+BROKEN = Path("build/failover")
+
+
+@pytest.mark.slow
+def test_soak_of_failover_processes(begin: Begin, seed: int, soak_runs: int | None) -> None:
+    for run in range(soak_runs or 1):
+        _one(begin, seed * 1000 + run)
+
+
+def test_a_run_with_faults_drawn_by_the_seed_of_the_day_keeps_every_promise(begin: Begin, seed: int) -> None:
+    _one(begin, seed)
+
+
+def _one(begin: Begin, seed: int) -> None:
+    policy = random.Random(seed).choice(("exclusive", "local-first"))
+    stage = begin(policy)
+    report = play(stage, seed)
+    broken = {it.name: it.sentence for it in report.findings if it.verdict == "violated"}
+    if broken:
+        BROKEN.mkdir(parents=True, exist_ok=True)
+        (BROKEN / f"processes-{seed}.jsonl").write_text("\n".join(stage.history()) + "\n")
+    assert broken == {}, f"seed {seed}, {policy}"
+    assert report.sometimes["acknowledged"], "a run in which nobody wrote proves nothing"

@@ -1,0 +1,238 @@
+"""Actions at their edges: what must be on the disk first, what is refused when time is up, what is asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from appliance.clock import SimulatedClock
+from appliance.coordination.memory import Line, Memory, Store
+from appliance.failover import act
+from appliance.failover.kept import load
+from appliance.failover.memory_machine import MemoryMachine
+from appliance.failover.model import Action, Decision, Standing, State
+from appliance.failover.observe import observe
+from appliance.failover.papers import Papers
+from appliance.failover.ports import Presented
+from appliance.failover.situation import Site, Situation, begin
+from appliance.trust.bundle import Bundle
+from appliance.trust.grant import Grant
+from appliance.trust.release import read_release
+from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOME, LOCAL
+from tests.unit.trust.voters import KEYS
+
+A = Action
+SERVICE = "docs-a"
+LEASE = 15.0
+
+
+@dataclass
+class Copies:
+    """What backup would do, as one line each."""
+
+    own: Grant | None
+    adopted: list[bool]
+    has: tuple[str, ...] = ("commune-b",)
+
+    def own_grant(self, service: str) -> Grant | None:
+        return self.own
+
+    def papers(self, service: str) -> tuple[bytes, ...]:
+        return (self.own.document.raw,) if self.own else ()
+
+    def unfit(self, service: str) -> str:
+        return ""
+
+    async def present(self, service: str) -> Presented:
+        return Presented(self.has)
+
+    async def adopt(self, service: str, *, keep_files: bool) -> None:
+        self.adopted.append(keep_files)
+
+    async def pull(self, service: str) -> None: ...
+
+    async def sync(self, service: str) -> tuple[str, ...]:
+        return self.has
+
+    async def lay_copy(self, service: str) -> None: ...
+
+    async def keep_branch(self, service: str, epoch: int) -> str:
+        return f"branches/{epoch}"
+
+
+class World:
+    """commune-a, the home, which was granted epoch 2 and holds the lease."""
+
+    def __init__(self, folder: Path, bundle: Bundle) -> None:
+        self.clock, self.bundle = SimulatedClock(), bundle
+        self.machine = MemoryMachine(self.clock)
+        self.voters = Store(self.clock)
+        self.store = Memory(self.voters)
+        self.copies = Copies(FIRST, [])
+        self.folder = folder
+        papers = Papers(lambda service: bundle.granters, lambda: bundle.operators)
+        papers.take([FIRST.document.raw])
+        self.site = Site(
+            name=HOME,
+            bundle=lambda: bundle,
+            clock=self.clock,
+            boot_id=self.clock.boot_id(),
+            store=self.store,
+            brokers={},
+            papers=papers,
+            own_acts=lambda: (),
+            key=KEYS[HOME],
+            services=self.machine,
+            network=self.machine,
+            watchdog=self.machine,
+            copies=self.copies,
+            folder=lambda service: folder,
+            run=folder,
+            history=folder / "history.jsonl",
+            alarm=lambda service, sentence: None,
+        )
+        self.it: Situation = begin(self.site, SERVICE)
+
+    def do(self, *actions: Action, deadline: float | None = 0.0) -> bool:
+        decision = Decision("a.row", "test", actions, Standing(State.ACTIVE, 0.0), deadline=deadline)
+        return asyncio.run(act.perform(self.it, decision))
+
+    def hold(self) -> None:
+        assert self.do(A.READ, A.RETURN)
+        assert self.it.lease is not None
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, EXCLUSIVE)
+
+
+def test_a_service_is_started_within_its_lease_and_its_writes_count_as_unsaved_before_it_runs(world: World) -> None:
+    world.it.keep(tail=False)
+    world.hold()
+    assert world.do(A.START)
+    assert world.machine.look(SERVICE).writer
+    kept = load(world.folder / "failover.json")
+    assert kept is not None
+    assert kept.tail
+
+
+def test_nothing_is_started_once_the_deadline_has_passed_however_old_the_decision(world: World) -> None:
+    world.hold()
+    world.clock.advance(LEASE - 2.0)
+    assert not world.do(A.START)
+    assert not world.machine.look(SERVICE).writer
+    assert world.it.trouble["start"] == "its time was up before it could start."
+
+
+def test_nothing_is_started_while_no_watchdog_would_stop_it(world: World) -> None:
+    world.machine.watched = False
+    world.hold()
+    assert not world.do(A.WITHDRAW_COPY, A.ARM_WATCHDOG, A.START)
+    assert not world.machine.look(SERVICE).writer
+
+
+def test_a_home_alone_needs_neither_lease_nor_watchdog(tmp_path: Path) -> None:
+    world = World(tmp_path, LOCAL)
+    world.machine.watched = False
+    assert world.do(A.START, A.ADD_ADDRESS, deadline=None)
+    assert world.machine.has_address(SERVICE)
+
+
+def test_the_address_comes_only_while_the_service_may_be_served(world: World) -> None:
+    world.hold()
+    assert not world.do(A.ADD_ADDRESS), "nothing runs"
+    assert world.do(A.START)
+    world.clock.advance(LEASE - 2.0)
+    assert not world.do(A.ADD_ADDRESS)
+    assert not world.machine.has_address(SERVICE)
+
+
+def test_another_grant_is_adopted_before_anything_runs_under_it(world: World) -> None:
+    world.it.keep(opened_epoch=0, adopts=True)
+    world.hold()
+    assert world.do(A.START)
+    assert world.copies.adopted == [False], "the files of whoever wrote in between are laid in place"
+    assert world.it.kept.opened_epoch == FIRST.epoch
+
+
+def test_the_network_goes_first_and_what_stopped_can_be_stopped_again(world: World) -> None:
+    world.hold()
+    world.do(A.START, A.ADD_ADDRESS)
+    for _ in range(2):
+        assert world.do(A.CUT_NETWORK, A.STOP, A.SET_READ_ONLY)
+    assert not world.machine.look(SERVICE).is_open
+    told = (world.folder / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in told[-2:]] == ["address-del", "writer-stop"]
+
+
+def test_letting_go_is_noted_and_signed_before_the_lease_is_given_back(world: World) -> None:
+    world.it.keep(tail=False)
+    world.hold()
+    world.store.line = Line.CUT
+    assert not world.do(A.RELEASE)
+    assert world.it.lease is None
+    assert world.it.kept.released_epoch == FIRST.epoch
+    paper = read_release((world.folder / "release").read_bytes(), FIRST.writer_key)
+    assert (paper.epoch, paper.holder) == (FIRST.epoch, HOME)
+    assert observe(world.it).released
+
+
+def test_nobody_signs_that_all_is_elsewhere_while_something_is_only_here(world: World) -> None:
+    world.it.keep(tail=True)
+    world.hold()
+    assert world.do(A.RELEASE)
+    assert not (world.folder / "release").exists()
+
+
+def test_a_sync_counts_only_when_clients_wait_and_a_peer_has_it(world: World) -> None:
+    world.hold()
+    world.do(A.START)
+    world.do(A.SYNC)
+    assert not world.it.synced, "clients wrote meanwhile"
+    world.copies.has = ()
+    world.do(A.HOLD_WRITES, A.SYNC)
+    assert not world.it.synced, "nobody has it"
+    world.copies.has = ("commune-b",)
+    world.do(A.SYNC)
+    assert world.it.synced
+    assert not world.it.kept.tail
+
+
+def test_a_claim_whose_answer_was_lost_is_made_again_as_it_was(world: World) -> None:
+    world.do(A.READ)
+    world.store.line = Line.ANSWERS_LOST
+    assert not world.do(A.TAKE_OVER)
+    claim = world.it.claim
+    assert claim is not None
+    world.store.line = Line.GOOD
+    world.do(A.READ)
+    assert world.do(A.TAKE_OVER)
+    assert world.it.lease is not None
+    assert world.it.lease.holding.lease == claim.lease
+    assert world.it.claim is None
+
+
+def test_an_agent_of_the_same_boot_goes_on_with_the_proof_and_one_of_another_boot_does_not(world: World) -> None:
+    world.hold()
+    assert begin(world.site, SERVICE).lease == world.it.lease
+    world.clock.reboot()
+    assert begin(replace(world.site, boot_id=world.clock.boot_id()), SERVICE).lease is None
+
+
+def test_a_lease_that_another_took_is_lost_at_once(world: World) -> None:
+    world.hold()
+    world.voters.advance(LEASE + 1)
+    assert not world.do(A.RENEW)
+    assert world.it.lease is None
+    assert observe(world.it).lost
+
+
+def test_what_a_node_kept_of_a_branch_stays_with_its_epoch(world: World) -> None:
+    assert world.do(A.KEEP_BRANCH)
+    assert not world.it.kept.tail
+    assert "branches/2" in (world.folder / "history.jsonl").read_text()

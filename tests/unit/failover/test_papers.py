@@ -1,0 +1,74 @@
+"""Papers that are shown: what checks out is kept, the newest of each service, whoever brought it."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.failover.papers import ACTS_AT_ONCE_MAX, KEPT_MAX, Papers, newest, service_in
+from appliance.trust.act import Act
+from tests.unit.failover.test_granting import FIRST, HOME, LOCAL, STANDBY, act, by_voters, release
+from tests.unit.trust.voters import asked, granted, voting
+
+SECOND = by_voters(STANDBY, 2)
+
+
+@pytest.fixture
+def papers() -> Papers:
+    return Papers(lambda service: LOCAL.granters, lambda: LOCAL.operators)
+
+
+def test_the_newest_grant_counts_in_whatever_order_they_come(papers: Papers) -> None:
+    papers.take([SECOND.document.raw, FIRST.document.raw])
+    assert newest(papers.grants, "docs-a") == SECOND.epoch
+    assert papers.grants["docs-a"].writer == STANDBY
+
+
+def test_a_grant_that_too_few_signed_is_left_aside(papers: Papers) -> None:
+    papers.take([FIRST.document.raw, granted(asked(2, STANDBY), voting(), ("commune-a", "commune-b"))])
+    assert newest(papers.grants, "docs-a") == FIRST.epoch
+
+
+def test_a_release_counts_for_the_newest_grant_alone_and_comes_before_it_or_after(papers: Papers) -> None:
+    papers.take([release(FIRST).document.raw, FIRST.document.raw])
+    assert papers.release_of("docs-a") is not None
+    papers.take([SECOND.document.raw])
+    assert papers.release_of("docs-a") is None
+
+
+def test_a_release_by_another_than_the_writer_is_none(papers: Papers) -> None:
+    papers.take([FIRST.document.raw, release(FIRST, key=STANDBY).document.raw])
+    assert papers.release_of("docs-a") is None
+    assert papers.grants["docs-a"].writer == HOME
+
+
+@pytest.mark.parametrize("raw", [b"", b"nonsense", FIRST.document.raw[:60], b"x" * 99_999, b'{"type": "appliance/act"'])
+def test_what_is_no_paper_changes_nothing(papers: Papers, raw: bytes) -> None:
+    papers.take([raw, FIRST.document.raw])
+    assert newest(papers.grants, "docs-a") == FIRST.epoch
+
+
+def test_who_shows_thousands_of_them_fills_no_memory(papers: Papers) -> None:
+    papers.take([FIRST.document.raw])
+    papers.take(b"%d" % number for number in range(3 * KEPT_MAX))
+    assert len(papers._seen) <= KEPT_MAX
+
+
+def test_so_many_acts_are_checked_at_once_and_the_others_with_the_next_call(
+    papers: Papers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[bytes] = []
+
+    def check(raw: bytes, operators: object) -> Act:
+        checked.append(raw)
+        return act("promote", raw.decode()[-1])
+
+    monkeypatch.setattr("appliance.failover.papers.read_act", check)
+    raws = [b'{"type": "appliance/act"} %d' % number for number in range(6)]
+    papers.take(raws)
+    assert checked == raws[:ACTS_AT_ONCE_MAX]
+    papers.take(raws)
+    assert checked == raws
+
+
+def test_it_is_told_of_which_service_a_paper_is() -> None:
+    assert service_in(FIRST.document.raw) == service_in(SECOND.document.raw) == "docs-a"
