@@ -59,6 +59,7 @@ docs: setup ## write the pages that come from the code
 	@$(PY) -m appliance.cli.reference >docs/reference/commands.md
 	@$(PY) -m appliance.config.reference >docs/reference/territory.md
 	@$(PY) -m appliance.failover.reference >docs/reference/failover.md
+	@$(PY) -m appliance.monitor.grafana >docs/reference/grafana.json
 
 lock: setup ## choose the newest allowed versions for packages/*.lock (needs a package index)
 	@scripts/lock

@@ -19,7 +19,7 @@ PROOFS = {"verify": VERIFY_SECONDS, "drill": DRILL_SECONDS}
 PROVEN = {"verify": "verified", "drill": "drilled"}
 LOCK_UNKNOWN = Reason(
     "unknown",
-    "whether who receives could change what is sealed was not tried: only a host has an account of its own for that.",
+    "whether who receives could change what is sealed was not tried; only a host has an account of its own for that.",
     check="lock",
 )
 PROOF_LATE = 2

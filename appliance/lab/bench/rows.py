@@ -15,6 +15,7 @@ from appliance.lab.bench.provisioning import playbooks
 from appliance.lab.bench.resting import agent_at_rest
 from appliance.lab.bench.restoring import one_file, whole_service
 from appliance.lab.bench.saving import against_borgmatic, changed, first_backup, unchanged
+from appliance.lab.bench.watched import prometheus, scrape
 
 ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "first": first_backup,
@@ -24,6 +25,8 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "whole": whole_service,
     "handover": handover,
     "agent": agent_at_rest,
+    "scrape": scrape,
+    "prometheus": prometheus,
     "memory": memory,
     "cut": cut,
     "compaction": compaction,

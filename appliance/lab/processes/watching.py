@@ -30,6 +30,8 @@ from appliance.lab.processes.node import code_folder, free_ports
 
 LOOPBACK = "127.0.0.1"
 FASTER = 60
+GOGC = "40"
+"""As the role sets it for Prometheus: it gives memory back sooner and works a little more."""
 PROGRAMS = ("prometheus", "prometheus-alertmanager")
 START_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 10.0
@@ -163,7 +165,7 @@ class Site:
 
     def _start(self, argv: Sequence[str]) -> None:
         log = self.folder / f"{Path(argv[0]).name}-{len(self.processes)}.log"
-        environment = {**os.environ, "PYTHONPATH": str(code_folder())}
+        environment = {**os.environ, "PYTHONPATH": str(code_folder()), "GOGC": GOGC}
         with open(log, "ab") as output:
             process = subprocess.Popen(
                 argv,

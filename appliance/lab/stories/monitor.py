@@ -160,7 +160,6 @@ def false_success(ground: Ground) -> str:
 
 def agree(ground: Ground) -> str:
     """Every check of every node has the same answer in the terminal and in Prometheus, at both sites."""
-    ground.calm()
     checks = 0
     for name in ground.territory.nodes:
         with waiting(f"terminal and Prometheus agreeing about {name}", AGREE_SECONDS_MAX) as done:

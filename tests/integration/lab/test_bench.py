@@ -36,6 +36,8 @@ FIGURES_OF_THE_ISSUE = {
     "names-memory",
     "agent-memory",
     "agent-cpu",
+    "scrape",
+    "prometheus",
 }
 
 

@@ -11,6 +11,7 @@ import pytest
 from appliance.backup.at_hand import place_at_hand
 from appliance.backup.node import Node
 from appliance.backup.vault.call import Call
+from appliance.backup.vault.lock_probe import probe
 from appliance.backup.vault.receive import not_at_hand
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.wire import Channel
@@ -129,3 +130,17 @@ def test_a_session_at_a_standby_takes_all_of_a_push_since_it_may_not_look_into_t
         return not_at_hand(Call(node, STANDBY, channel, node.bundle.terms(SERVICE), node.holding(SERVICE), {}), missing)
 
     assert place.as_receiver(do) == missing
+
+
+def test_the_probe_proves_that_the_receiver_can_change_nothing_and_notices_when_it_can(
+    place: Place, chain: list[Generation]
+) -> None:
+    def allowed() -> tuple[str, ...]:
+        return place.as_receiver(lambda node, sealer: probe(node, SERVICE).allowed)
+
+    assert allowed() == ()
+    blob = place.desk.holding(HOLDER).blob(chain[0].entries[0].sha256)
+    os.chown(blob, RECEIVER, RECEIVER)
+    assert allowed() == (f"set the mode of {blob.parent.name}/{blob.name}",)
+    blob.chmod(0o640)
+    assert f"write to {blob.parent.name}/{blob.name}" in allowed()

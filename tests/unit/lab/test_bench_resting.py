@@ -19,12 +19,13 @@ from appliance.lab.processes.node import ProcessNode
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[ProcessNode]:
-    """A node whose agent is a process that does nothing at all."""
+    """A node whose exporter and agent are processes that do nothing at all."""
     made = ProcessNode("commune-a", tmp_path, "127.0.0.1", 0)
-    with subprocess.Popen(["sleep", "60"]) as agent:
-        made.processes.append(agent)
+    with subprocess.Popen(["sleep", "60"]) as exporter, subprocess.Popen(["sleep", "60"]) as agent:
+        made.processes += [exporter, agent]
         yield made
         agent.kill()
+        exporter.kill()
 
 
 @pytest.fixture
