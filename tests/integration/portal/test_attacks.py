@@ -323,7 +323,7 @@ def test_who_is_disabled_is_out_at_the_next_page(world: World) -> None:
 
 
 def _raw(world: World, request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", world.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", world.port), timeout=60) as connection:
         try:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
