@@ -19,10 +19,11 @@ from threading import Event
 
 from appliance.backup.node import Node, open_node
 from appliance.backup.openable import is_written_here, open_best
-from appliance.backup.ordered import carry_out_waiting
+from appliance.backup.ordered import Carried, carry_out_waiting
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError
 from appliance.host.children import die_with_parent
+from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.freshness import freshness
 from appliance.portal.opened import Opened, save
 from appliance.portal.places import Places
@@ -74,8 +75,10 @@ class Worker:
     def restore_all(self) -> None:
         """Carry out what was asked for and undo what is to be undone."""
         with _logged("the orders"):
-            for carried in carry_out_waiting(open_node(self._state)):
-                LOG.info("an order of %s is %s", carried.service, carried.status.state)
+            node = open_node(self._state)
+            journal = ChainedJournal(Places(node.layout.portal).journal, node.clock)
+            for carried in carry_out_waiting(node):
+                _tell(journal, carried)
 
     def _look_at(self, node: Node, service: str) -> None:
         opened = open_best(node, service)
@@ -100,6 +103,21 @@ def _is_same(held: sqlite3.Connection, path: Path) -> bool:
         return held.execute("PRAGMA data_version").fetchone() is not None and path.exists()
     except sqlite3.Error:
         return False
+
+
+def _tell(journal: ChainedJournal, carried: Carried) -> None:
+    """Write down how an order ended, beside who asked for it."""
+    order, status = carried.order, carried.status
+    journal.write(
+        "ended",
+        account=order.person,
+        service=carried.service,
+        order=order.id,
+        state=status.state,
+        job=status.job,
+        entries=status.entries,
+        cause=status.cause,
+    )
 
 
 @contextlib.contextmanager

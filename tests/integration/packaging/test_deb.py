@@ -64,7 +64,8 @@ def test_it_is_one_package_of_our_version_for_every_machine(package: Path) -> No
 
 def test_it_depends_on_what_pyproject_names_and_on_the_programs_that_a_node_starts(package: Path) -> None:
     depends = set(re.findall(r"(?:^|, )([a-z0-9.+-]+)", field(package, "Depends")))
-    libraries = re.findall(r'^    "([a-z0-9-]+) >=', (ROOT / "pyproject.toml").read_text().split("[project.opt")[0], re.M)
+    project = (ROOT / "pyproject.toml").read_text().split("[project.opt")[0]
+    libraries = re.findall(r'^    "([a-z0-9-]+) >=', project, re.MULTILINE)
     debians = {"argon2-cffi": "argon2", "pyyaml": "yaml", "pillow": "pil"}
     assert {f"python3-{debians.get(name, name)}" for name in libraries} <= depends
     assert {"borgbackup", "age", "openssh-client", "openssh-server", "nftables", "wireguard-tools"} <= depends
