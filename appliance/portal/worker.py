@@ -19,10 +19,12 @@ from threading import Event
 
 from appliance.backup.node import Node, open_node
 from appliance.backup.openable import is_written_here, open_best
-from appliance.backup.ordered import carry_out_waiting
+from appliance.backup.ordered import Carried, carry_out_waiting
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError
 from appliance.host.children import die_with_parent
+from appliance.host.layout import NodeLayout
+from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.freshness import freshness
 from appliance.portal.opened import Opened, save
 from appliance.portal.places import Places
@@ -44,8 +46,10 @@ class Worker:
         self._state = state
         self._opened: dict[str, Opened] = {}
         self._due: dict[str, float] = {}
-        # Held open: a page that may only read finds SQLite's shared memory there as long as somebody has it open.
-        self._held: dict[str, sqlite3.Connection] = {}
+        self._next_look = self._next_restore = 0.0
+        self._asked: dict[Path, int] = {}
+        # Held open, by inode: a page that may only read finds SQLite's shared memory as long as somebody has it open.
+        self._held: dict[tuple[Path, int], sqlite3.Connection] = {}
 
     def run(self, ended: Event) -> None:
         """Look and restore until `ended`: restores go on beside looks, one at a time."""
@@ -59,7 +63,10 @@ class Worker:
                 ended.wait(LOOK_SECONDS)
 
     def look(self) -> None:
-        """Look at every service that is due."""
+        """Look at every service that is due; for most calls that is none, and costs nothing."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + HERE_SECONDS
         with _logged("the node"):
             node = open_node(self._state)
             services = openable(node.bundle.territory, node.name)
@@ -72,21 +79,34 @@ class Worker:
                 self._tell(node, services)
 
     def restore_all(self) -> None:
-        """Carry out what was asked for and undo what is to be undone."""
+        """Carry out what was asked for and undo what is to be undone, when something changed, and each minute."""
         with _logged("the orders"):
-            for carried in carry_out_waiting(open_node(self._state)):
-                LOG.info("an order of %s is %s", carried.service, carried.status.state)
+            asked = _asked(self._state)
+            if asked == self._asked and time.monotonic() < self._next_restore:
+                return
+            self._asked, self._next_restore = asked, time.monotonic() + HERE_SECONDS
+            node = open_node(self._state)
+            journal = ChainedJournal(Places(node.layout.portal).journal, node.clock)
+            for carried in carry_out_waiting(node):
+                _tell(journal, carried)
 
     def _look_at(self, node: Node, service: str) -> None:
         opened = open_best(node, service)
-        held = self._held.get(str(opened.catalogue))
-        if held is None or not _is_same(held, opened.catalogue):
-            held = self._held[str(opened.catalogue)] = open_catalogue(opened.catalogue)
+        held = self._catalogue(opened.catalogue)
         if not is_current(held, opened.repository):
             catch_up(held, Borg(opened.repository))
         self._opened[service] = Opened(opened.catalogue)
         if not is_written_here(node, service):
             self._due[service] = time.monotonic() + AT_STANDBY_SECONDS
+
+    def _catalogue(self, path: Path) -> sqlite3.Connection:
+        """The catalogue at `path`, kept open; one that was begun anew, for another branch, is another file."""
+        place = (path, path.stat().st_ino if path.exists() else 0)
+        if place not in self._held:
+            made = open_catalogue(path)
+            place = (path, path.stat().st_ino)
+            self._held[place] = made
+        return self._held[place]
 
     def _tell(self, node: Node, services: tuple[str, ...]) -> None:
         fresh = freshness(node, services)
@@ -94,12 +114,25 @@ class Worker:
         save(Places(node.layout.portal).opened, told)
 
 
-def _is_same(held: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file that is open is still the one at `path`: a catalogue of another branch starts anew."""
-    try:
-        return held.execute("PRAGMA data_version").fetchone() is not None and path.exists()
-    except sqlite3.Error:
-        return False
+def _asked(state: Path) -> dict[Path, int]:
+    """When something was last asked for, asked again or to be undone: each changes the folder of an order."""
+    folders = NodeLayout(state).root.glob("services/*/orders/*/")
+    return {folder: folder.stat().st_mtime_ns for folder in folders}
+
+
+def _tell(journal: ChainedJournal, carried: Carried) -> None:
+    """Write down how an order ended, beside who asked for it."""
+    order, status = carried.order, carried.status
+    journal.write(
+        "ended",
+        account=order.person,
+        service=carried.service,
+        order=order.id,
+        state=status.state,
+        job=status.job,
+        entries=status.entries,
+        cause=status.cause,
+    )
 
 
 @contextlib.contextmanager

@@ -43,7 +43,16 @@ def play(_name: str, _inventory: Path, report: Path, _say: Callable[[str], None]
 
 
 def _step(files: tuple[str, ...], pictures: Path) -> str:
-    words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", *(str(TESTS / it) for it in files))
+    words = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-rfEs",
+        *(str(TESTS / it) for it in files),
+    )
     environment = {SCREENSHOTS: str(pictures)}
     ended = run(words, timeout_seconds=SECONDS_MAX, env=environment, cwd=code_folder())
     told = ended.stdout.decode(errors="replace")

@@ -107,13 +107,9 @@ class Site:
 
     def _answer(self, request: Request, body: bytes, page: Page, everybody: bool) -> Response:
         token = request.cookies.get(self.session_cookie, "")
+        visit = self._visit(request, None, "", b"", Fields())
         try:
             session = self.sessions.find(token, self.clock.now())
-        except Exception:
-            LOG.exception("a session could not be looked up")
-            session = None
-        visit = self._visit(request, session, token, b"", Fields())
-        try:
             visit = self._visit(request, session, token, body, parse(request.scope["query_string"]))
             self._check_form(request, visit)
             if session is None and not everybody:

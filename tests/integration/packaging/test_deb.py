@@ -75,16 +75,17 @@ def test_it_is_one_package_of_our_version_for_every_machine(package: Path) -> No
 
 def test_it_depends_on_what_pyproject_names_and_on_the_programs_that_a_node_starts(package: Path) -> None:
     depends = set(re.findall(r"(?:^|, )([a-z0-9.+-]+)", field(package, "Depends")))
-    libraries = re.findall(r'^    "([a-z-]+) >=', (ROOT / "pyproject.toml").read_text().split("[project.opt")[0], re.M)
-    debians = {"pyyaml": "yaml", "pillow": "pil"}
+    project = (ROOT / "pyproject.toml").read_text().split("[project.opt")[0]
+    libraries = re.findall(r'^    "([a-z0-9-]+) >=', project, re.MULTILINE)
+    debians = {"argon2-cffi": "argon2", "pyyaml": "yaml", "pillow": "pil"}
     assert {f"python3-{debians.get(name, name)}" for name in libraries} <= depends
     assert {"borgbackup", "age", "openssh-client", "openssh-server", "nftables", "wireguard-tools"} <= depends
 
 
-def test_every_module_is_in_it_and_nothing_that_python_writes_by_itself(unpacked: Path) -> None:
-    installed = unpacked / "usr/lib/python3/dist-packages/appliance"
-    modules = {str(path.relative_to(ROOT / "appliance")) for path in (ROOT / "appliance").glob("**/*.py")}
-    assert {str(path.relative_to(installed)) for path in installed.glob("**/*") if path.is_file()} == modules
+def test_every_module_and_page_is_in_it_and_nothing_that_python_writes_by_itself(unpacked: Path) -> None:
+    installed, ours = unpacked / "usr/lib/python3/dist-packages/appliance", ROOT / "appliance"
+    files = {path.relative_to(ours) for path in ours.glob("**/*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {path.relative_to(installed) for path in installed.glob("**/*") if path.is_file()} == files
 
 
 def test_the_same_files_give_the_same_package(package: Path, tmp_path: Path) -> None:

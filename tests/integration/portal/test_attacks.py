@@ -293,6 +293,10 @@ def test_a_download_that_was_cut_goes_on_where_it_stopped(world: World, marie: V
 
 
 def test_what_was_done_is_in_a_chain_that_a_command_verifies(world: World, marie: Visitor) -> None:
+    wish = f"docs-a monday {quote(world.archived('Budget 2026.txt'))}"
+    order = marie.submit("/demandes", quoi=wish, action="copy").headers["location"]
+    wait_until(lambda: "C&#39;est prêt" in marie.get(order).text, "it is ready")
+    wait_until(lambda: order.rpartition("/")[2].encode() in _told(world), "the worker told")
     marie.get("/retrouver?q=ordre du jour")
     marie.get(f"/fichier/docs-a?chemin={quote(world.archived('Conseil/2026/Ordre du jour.txt'))}")
     node = world.territory.nodes["commune-a"]
@@ -301,6 +305,7 @@ def test_what_was_done_is_in_a_chain_that_a_command_verifies(world: World, marie
     exported = node.cli("portal", "journal", "export", "--head", verified.stdout.split()[-1].decode()).stdout
     assert b'"event": "searched", "account": "marie"' in exported
     assert b'"event": "saw-versions"' in exported
+    assert b'"state": "ready"' in exported
     assert PASSWORD.encode() not in exported
     file = Places(node.layout.portal).journal
     copy = file.with_name("changed.jsonl")
@@ -322,11 +327,17 @@ def test_who_is_disabled_is_out_at_the_next_page(world: World) -> None:
         world.sessions.pop("paul", None)
 
 
+def _told(world: World) -> bytes:
+    """What the worker wrote into the journal."""
+    lines = Places(world.territory.nodes["commune-a"].layout.portal).journal.read_bytes().splitlines()
+    return b"".join(line for line in lines if b'"event": "ended"' in line)
+
+
 def _raw(world: World, request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", world.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", world.port), timeout=60) as connection:
         try:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
             return connection.makefile("rb").read()
-        except (ConnectionResetError, BrokenPipeError):
+        except OSError:  # it was closed before all of it was sent
             return b""

@@ -26,6 +26,7 @@ def test_with_the_origin_off_its_people_find_their_files_at_the_standby(
     nodes = world.territory.nodes
     saved = tmp_path / "accounts.json"
     saved.write_bytes(nodes[NODE].layout.accounts.read_bytes())  # as the node's own service brings it back
+    nodes[STANDBY].cli("vault", "exchange")  # as its agent does each hour: holders show their receipts
     world.stop()
     nodes[NODE].wipe()
     nodes[STANDBY].cli("account", "feed", "--from", str(saved))
@@ -34,7 +35,10 @@ def test_with_the_origin_off_its_people_find_their_files_at_the_standby(
     with Visitor(f"http://{LOOPBACK}:{port}") as marie:
         assert marie.sign_in("marie", PASSWORD, "000000").status_code == 401
         assert marie.sign_in("marie", PASSWORD, code_of(world.people["marie"])).status_code == 303
-        assert "Documents de la commune A" in marie.get("/").text
+        home = marie.get("/").text
+        assert "Documents de la commune A" in home
+        assert "En sécurité." in home, "by its own receipt and those that other holders showed it"
+        assert "Dernière copie sûre" in home
         page = marie.get("/retrouver?q=budget").text
         assert "1 fichier trouvé" in page
         wish = f"docs-a monday {world.archived('Budget 2026.txt').replace(' ', '%20')}"

@@ -109,7 +109,7 @@ class Visitor(httpx.Client):
     """Sends what a browser would send with a form of ours."""
 
     def __init__(self, address: str) -> None:
-        super().__init__(base_url=address, timeout=30)
+        super().__init__(base_url=address, timeout=60)
 
     def token(self, page: str) -> str:
         text = self.get(page).text
