@@ -35,8 +35,9 @@ def story(story: str, keep: bool, name: str, inventory: Path | None, out: Path) 
 
     Ends with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not begin.
     """
+    territory = inventory or Path("inventory", "demo" if story == "failover" else "lab")
     try:
-        played = STORIES[story](name, inventory or Path("inventory", "demo" if story == "failover" else "lab"), out / f"{story}.json", say, keep=keep)
+        played = STORIES[story](name, territory, out / f"{story}.json", say, keep=keep)
     except ApplianceError as error:
         click.echo(str(error), err=True)
         return UNUSABLE_INPUT
