@@ -39,22 +39,26 @@ def status(before: Path | None, watch: bool) -> int:
         if watch:
             raise UsageError("--watch and --not-worse-than do not go together.", remedy="Say one of them.")
         return _compare(before, this_status())
-    return _watch() if watch else _show()
-
-
-def _show() -> int:
+    if watch:
+        return _watch()
     found = this_status()
-    emit(status_json(found), status_text(found))
+    _show(found)
     return EXIT_CODES[found.state]
 
 
+def _show(found: Status) -> None:
+    emit(status_json(found), status_text(found))
+
+
 def _watch() -> int:
-    """Show it again and again; Ctrl-C is how it ends, with the code of what was shown last."""
+    """Show it again and again; Ctrl-C is how it ends, with the code of what was seen last."""
     code = OK
     try:
         while True:
+            found = this_status()
+            code = EXIT_CODES[found.state]
             click.clear()  # does nothing where there is no terminal
-            code = _show()
+            _show(found)
             time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         return code

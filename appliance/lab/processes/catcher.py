@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 
 @dataclass(frozen=True)
 class Told:
-    """One alert in a notification that was caught."""
+    """One alert in a notification that was caught; `began` is when it did, seconds UTC."""
 
     alert: str
     status: str
     labels: dict[str, str]
     summary: str
+    began: float
 
 
 @dataclass
@@ -50,7 +52,8 @@ class Catcher:
 
 def _told(alert: dict[str, Any]) -> Told:
     labels, annotations = alert["labels"], alert["annotations"]
-    return Told(labels["alertname"], alert["status"], labels, annotations.get("summary", ""))
+    began = datetime.fromisoformat(alert["startsAt"]).timestamp()
+    return Told(labels["alertname"], alert["status"], labels, annotations.get("summary", ""), began)
 
 
 def _handler(catcher: Catcher) -> type[BaseHTTPRequestHandler]:

@@ -222,6 +222,11 @@ STEPS = {
 }
 
 
+def _play(step: Callable[[Ground], str], ground: Ground) -> str:
+    ground.began = time.time()
+    return step(ground)
+
+
 def play(
     name: str, inventory: Path, report: Path, say: Callable[[str], None], *, keep: bool, steps: tuple[str, ...] = ()
 ) -> Story:
@@ -236,7 +241,7 @@ def play(
         with lay(make_private_folder(work)) as ground:
             for what, step in STEPS.items():
                 if not steps or what in steps:
-                    story.step(what, partial(step, ground))
+                    story.step(what, partial(_play, step, ground))
         story.write()
     finally:
         if not keep:

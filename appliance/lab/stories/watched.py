@@ -15,7 +15,7 @@ from appliance.errors import OK, WARNINGS
 from appliance.escrow import age
 from appliance.host.files import make_private_folder
 from appliance.lab.corpus import generate
-from appliance.lab.processes.catcher import Catcher
+from appliance.lab.processes.catcher import Catcher, Told
 from appliance.lab.processes.node import ProcessNode, code_folder, free_ports
 from appliance.lab.processes.territory import ProcessTerritory, on_ports
 from appliance.lab.processes.watching import LOOPBACK, Site, Watched, two_sites
@@ -44,6 +44,8 @@ class Ground:
     catcher: Catcher
     clock: Clockwork
     watched: tuple[Watched, ...]
+    began: float = 0.0
+    """When the present step did, seconds UTC: what fired before is not of its making."""
 
     def node(self, name: str) -> ProcessNode:
         return self.territory.nodes[name]
@@ -62,18 +64,22 @@ class Ground:
     def fires(self, alert: str, seconds_max: float = FIRES_SECONDS_MAX, **labels: str) -> None:
         """Wait until `alert` was notified; raise Violated when that takes too long."""
         with waiting(f"a message of {alert}", seconds_max) as done:
-            while not done(any(it.status == "firing" for it in self.catcher.told(alert, **labels))):
+            while not done(any(it.status == "firing" for it in self._told(alert, labels))):
                 pass
 
     def clears(self, alert: str, seconds_max: float = CLEARS_SECONDS_MAX, **labels: str) -> str:
         """Wait until its end was notified; then a sentence. Raise Violated unless each was told exactly once."""
         with waiting(f"the all-clear of {alert}", seconds_max) as done:
-            while not done(any(it.status == "resolved" for it in self.catcher.told(alert, **labels))):
+            while not done(any(it.status == "resolved" for it in self._told(alert, labels))):
                 pass
-        told = self.catcher.told(alert, **labels)
-        if [it.status for it in told] != ["firing", "resolved"]:
-            raise Violated(f"{alert} was told {len(told)} times: {', '.join(it.status for it in told)}.")
+        told = self._told(alert, labels)
+        first = [it.status for it in told if it.began == told[0].began]
+        if first != ["firing", "resolved"]:
+            raise Violated(f"{alert} was told {len(first)} times: {', '.join(first)}.")
         return f"{alert} fired, was told once, and cleared: « {told[0].summary} »"
+
+    def _told(self, alert: str, labels: Mapping[str, str]) -> tuple[Told, ...]:
+        return tuple(it for it in self.catcher.told(alert, **labels) if it.began >= self.began)
 
     def calm(self, seconds_max: float = 90.0) -> None:
         """Wait until nothing fires at the first site."""

@@ -128,7 +128,8 @@ def test_installing_it_enables_and_starts_nothing_on_a_machine_that_is_no_node(u
 def test_the_accounts_have_no_password_and_no_shell(unpacked: Path) -> None:
     lines = (unpacked / "usr/lib/sysusers.d/appliance.conf").read_text().splitlines()
     accounts = [line.split() for line in lines if line.startswith("u")]
-    assert {words[1] for words in accounts} == {"appliance", "appliance-vault", "appliance-sealed", "appliance-check"}
+    parts = ("vault", "sealed", "check", "measures")
+    assert {words[1] for words in accounts} == {"appliance", *(f"appliance-{part}" for part in parts)}
     assert {words[0] for words in accounts} == {"u!"}
     assert not any(line.rstrip().endswith("sh") for line in lines)
 

@@ -1,0 +1,43 @@
+"""`appliance status --watch` looks again until Ctrl-C, and `doctor` ends with the same code as `status`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+
+from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance.lab.processes.territory import ProcessTerritory
+
+
+def test_watching_ends_with_the_state_that_was_shown_last(territory: ProcessTerritory) -> None:
+    node = territory.nodes["commune-a"]
+    argv = (*appliance_argv(), "--state", str(node.state), "--json", "status", "--watch")
+    environment = {**os.environ, "PYTHONPATH": str(code_folder())}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as watching:
+        assert watching.stdout is not None
+        first = json.loads(watching.stdout.readline())
+        watching.send_signal(signal.SIGINT)
+        code = watching.wait(20)
+    once = node.cli("--json", "status", check=False)
+    assert (code, first["state"]) == (once.exit_code, json.loads(once.stdout)["state"])
+
+
+def test_watching_and_comparing_do_not_go_together(territory: ProcessTerritory) -> None:
+    said = territory.nodes["commune-a"].cli("status", "--watch", "--not-worse-than", "/dev/null", check=False)
+    assert said.exit_code == 2
+    assert b"do not go together" in said.stderr
+
+
+def test_doctor_and_status_end_alike_and_judge_alike(territory: ProcessTerritory) -> None:
+    for node in territory.nodes.values():
+        status, doctor = (node.cli("--json", verb, check=False) for verb in ("status", "doctor"))
+        checks = json.loads(doctor.stdout)["checks"]
+        reasons = [reason for it in json.loads(status.stdout)["judged"] for reason in it["reasons"]]
+        assert (status.exit_code, json.loads(status.stdout)["state"]) == (
+            doctor.exit_code,
+            json.loads(doctor.stdout)["state"],
+        )
+        assert {it["check"] for it in reasons} <= {it["check"] for it in checks if it["state"] != "ok"}
+        assert all(it["runbook"].startswith("docs/runbooks/") for it in checks)
