@@ -118,9 +118,9 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "mesh_port": "The UDP port at `address` that takes WireGuard's packets; 0 for a site behind a carrier's NAT, "
         "which others reach through a relay.",
         "broker_port": "The TCP port of its broker, where it is a `voter`; at `mesh` where there is one.",
-        "roles": f"Any of {_words(NODE_ROLES)}. `monitor` watches the others and may ask every vault for its head; "
-        "`voter`s agree on "
-        "who holds a service: none, 3 or 5, in distinct failure domains; what the others do comes later.",
+        "roles": f"Any of {_words(NODE_ROLES)}. `monitor` watches all nodes and may ask every vault for its head, one "
+        "or two at different sites; `voter`s agree on who holds a service: none, 3 or 5, in distinct failure domains; "
+        "what the others do comes later.",
         "zones": "Failure domains on top of its site's.",
     },
     schema.ServicePart: {

@@ -27,8 +27,10 @@ PROOF_LATE = 2
 
 
 def judge_held(held: Held, view: View, now: Now) -> Judged:
-    made = tuple(name for name in checks_of("held") if name != "lock" or held.lock)
-    lacks = () if held.lock else (LOCK_UNKNOWN,)
+    # A try where nothing was sealed yet has tried nothing.
+    tried = held.lock is not None and held.lock.canary_seconds is not None
+    made = tuple(name for name in checks_of("held") if name != "lock" or tried)
+    lacks = () if tried else (LOCK_UNKNOWN,)
     if held.newest is None:
         reasons = worst_first(_held_reasons(held, view, now))
         what = "NOTHING WHOLE HELD" if held.damage else "NOTHING HELD YET"

@@ -119,6 +119,7 @@ def test_a_check_that_found_errors_and_a_drill_that_went_wrong_are_no_success() 
     ("lock", "state"),
     [
         (None, "unknown"),
+        (Probed(NOON), "unknown"),
         (Probed(NOON, canary_seconds=5), "ok"),
         (Probed(NOON, allowed=("write to ab/abcd",), canary_seconds=5), "failed"),
         (Probed(NOON, broken="00002.0000000001.aaaa", canary_seconds=5), "failed"),
