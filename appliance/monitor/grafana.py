@@ -61,7 +61,7 @@ PANELS = (
     Panel("Travaux qui échouent", "timeseries", f"{_full(metrics.WORK_FAILURES)} > 0", "{{node}} {{kind}} {{backup}}"),
     Panel("Disque des données", "timeseries", FREE, "{{node}}", "percentunit", 0.85, 0.95),
     Panel("Température", "timeseries", "node:temperature_celsius:max", "{{node}}", "celsius", 70, 80),
-    Panel("Puissance du processeur", "timeseries", "node:power_watts:sum", "{{node}}", "watt"),
+    Panel("Puissance électrique", "timeseries", "node:power_watts:sum", "{{node}}", "watt"),
     Panel("Messages qui attendent", "timeseries", _full(metrics.OUTBOX_WAITING), "{{node}}", "none", 1, 10),
 )
 
