@@ -19,8 +19,9 @@ from appliance.host.layout import NodeLayout
 from appliance.portal.base.sign_in import ANSWER_SECONDS
 from appliance.portal.build import build
 
-CONCURRENT_MAX = 100
-QUIET_SECONDS = 15
+CONCURRENT_MAX = 500
+"""Connections, those that say nothing too: a browser keeps six, and a town hall has some PCs."""
+QUIET_SECONDS = 5
 LAST_ANSWERS_SECONDS = 10
 
 
