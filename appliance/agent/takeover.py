@@ -21,7 +21,7 @@ from appliance.backup.fetch import read_held
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node, open_node
-from appliance.backup.openable import STANDBY, key_of, open_best
+from appliance.backup.openable import STANDBY, is_written_here, key_of, open_best
 from appliance.backup.peers import Conversation, Lines
 from appliance.backup.resync import continue_under, fetch_for_resync, is_used, staging
 from appliance.backup.vault.sealer_choice import sealer_of
@@ -167,23 +167,39 @@ def sync(node: Node, service: str, word: str) -> dict[str, Any]:
 
 
 def copy(node: Node, service: str, word: str) -> dict[str, Any]:
-    """Lay the newest held copy out for reading, below the service's own folder."""
+    """Lay the newest held copy out for reading, beside the service's own folder; its writer shows its own files."""
     folder = node.service(service).root / "copy"
-    newest = read_held(node, service).header.id if not word else None
     mark = folder.with_name("copy.generation")
-    if newest and folder.exists() and mark.exists() and mark.read_text() == str(newest):
+    if is_written_here(node, service):
+        return {"generation": _own_files(node, service, folder, mark)}
+    newest = read_held(node, service).header.id
+    if folder.exists() and mark.exists() and mark.read_text() == str(newest):
         return {"generation": str(newest)}
     opened = open_best(node, service, STANDBY)
     new = folder.with_name("copy.new")
     shutil.rmtree(new, ignore_errors=True)
     borg = Borg(opened.repository)
     borg.extract(borg.archives()[-1].name, (), make_private_folder(new))
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove(folder)
     paths = node.bundle.terms(service).service.paths
     os.rename(new / paths[0].lstrip("/"), folder)
     shutil.rmtree(new, ignore_errors=True)
     mark.write_text(opened.generation)
     return {"generation": opened.generation}
+
+
+def _own_files(node: Node, service: str, folder: Path, mark: Path) -> str:
+    """Nothing is newer than what was written here, so that itself is shown."""
+    _remove(folder)
+    mark.unlink(missing_ok=True)
+    folder.symlink_to(files_of(node, node.bundle.terms(service).service.paths[0]))
+    return "as it was written here"
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def branch(node: Node, service: str, word: str) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class Counter(Brokered):
             await asyncio.to_thread(
                 self._desk.attend, self._caller, token, _texts(papers), _texts(answers), _texts(serving)
             )
-            await asyncio.sleep(min(0.8 * seconds_max, self._desk.ask_every_seconds))
+            if token or papers:  # not for a person who looks once
+                await asyncio.sleep(min(0.8 * seconds_max, self._desk.ask_every_seconds))
         desk = self._desk
         return desk.token, desk.questions(self._caller), desk.news(self._caller), desk.served()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import threading
 from pathlib import Path
@@ -93,6 +94,7 @@ def test_the_loss_of_the_majority_is_no_failover_and_the_holder_goes_on_under_it
         voter.kill()
     stage.wait_for(HOME, "RO_ISOLATED")
     assert stage.add(50) == ""
+    stage.wait(lambda: stage.read_copy(HOME), "its own site may read what is here")
     assert stage.state(STANDBY) == "STANDBY"
     for voter in stage.etcd.voters[1:]:
         voter.start()
@@ -101,6 +103,53 @@ def test_the_loss_of_the_majority_is_no_failover_and_the_holder_goes_on_under_it
     assert stage.read()["epoch"] == 2
     assert stage.told(STANDBY)["newest_epoch"] == 2
     assert violated(stage) == {}
+
+
+REFUSED: tuple[tuple[str, str, int, str], ...] = (
+    (STANDBY, "failover move nothing hermitage", 3, 'there is no service "nothing" in this territory; known: docs-a'),
+    (STANDBY, "failover move docs-a nowhere", 3, 'there is no node "nowhere" in this territory; known: commune-a'),
+    (
+        STANDBY,
+        "failover move docs-a commune-c",
+        8,
+        "commune-c cannot hold docs-a. Its candidates: commune-a, hermitage.",
+    ),
+    (STANDBY, "failover move docs-a commune-a", 8, "commune-a holds docs-a already."),
+    (STANDBY, "failover evacuate sea", 3, 'there is no zone "sea"; known: forest, heights, plateau, valley.'),
+    (STANDBY, "failover pause nothing", 3, 'there is no service "nothing"'),
+    (STANDBY, "failover history nothing", 3, 'there is no service "nothing"'),
+    (STANDBY, "failover promote docs-a", 8, "commune-a is alive. Sign it: appliance act sign promote hermitage"),
+    (STANDBY, "failover promote docs-a --act none.act", 3, "none.act: there is no such file."),
+    ("commune-c", "failover promote docs-a", 8, "commune-c cannot hold docs-a. Its candidates:"),
+    (STANDBY, "failover quarantine commune-a", 8, "nothing signed says quarantine of commune-a. Sign it:"),
+    (STANDBY, "failover quarantine nowhere", 3, 'there is no node "nowhere"'),
+    (HOME, "failover broker", 8, "commune-a is no voter of this territory. Voters by bundle:"),
+    (HOME, "failover run", 4, "failover of this node is in use by another process."),
+    ("commune-b", "failover pause docs-a", 6, "may not announce anything for docs-a"),
+)
+
+
+def test_what_cannot_be_is_refused_in_one_sentence_and_what_is_asked_is_shown(begin: Begin) -> None:
+    stage = begin("local-first")
+    for name, words, code, sentence in REFUSED:
+        told = stage.node(name).cli(*words.split(), check=False)
+        assert (told.exit_code, told.stdout) == (code, b""), words
+        assert sentence in told.stderr.decode(), words
+        assert told.stderr.count(b"\n") == 1, words
+    shown = json.loads(stage.node(HOME).cli("failover", "status", "--json").stdout)
+    (docs,) = (it for it in shown["services"] if it["service"] == SERVICE)
+    assert (docs["holder"], docs["writer"], docs["epoch"], docs["state"]) == (HOME, HOME, 2, "ACTIVE")
+    moved = json.loads(stage.node(HOME).cli("failover", "history", SERVICE, "--json").stdout)
+    assert [it["node"] for it in moved["history"]] == [HOME]
+    stage.node(STANDBY).cli("failover", "pause", SERVICE, "--minutes", "1")
+    second = stage.node(HOME).cli("failover", "move", SERVICE, STANDBY, check=False)
+    assert second.exit_code == 8
+    assert b"an operator at hermitage already intends to pause docs-a" in second.stderr
+    for voter in stage.etcd.voters:
+        voter.kill()
+    told = stage.node(STANDBY).cli("failover", "status", check=False)
+    assert told.exit_code == 1
+    assert b"No majority of the voters answers:" in told.stdout
 
 
 def test_a_local_first_home_goes_on_without_voters_and_its_standby_serves_a_dated_copy_when_it_dies(

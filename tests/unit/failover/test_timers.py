@@ -56,3 +56,15 @@ def test_the_cooldown_doubles_up_to_an_hour() -> None:
         3600,
     ]
     assert Timers().cooldown_seconds(10**6) == 3600
+
+
+@pytest.mark.parametrize("seconds", [3, 4, 10, 15, 30, 60])
+def test_every_lease_that_a_territory_may_have_gives_timers_that_hold(seconds: int) -> None:
+    timers = Timers.of_lease(seconds)
+    assert timers.ttl == seconds
+    assert timers.ttl_min / timers.ttl == pytest.approx(Timers().ttl_min / Timers().ttl)
+    assert timers.promote >= Timers().promote
+
+
+def test_the_usual_lease_has_the_measured_timers() -> None:
+    assert Timers.of_lease(15) == Timers()
