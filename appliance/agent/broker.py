@@ -85,9 +85,11 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
         node.journal.write("broker-started", address=f"{server.address}:{server.port}", bundle=node.bundle.serial)
         say(f"The broker of {node.name} listens at {server.address}:{server.port}.")
         notify(READY)
-        await stop.wait()
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopping, asking}, return_when=asyncio.FIRST_COMPLETED)
         notify(STOPPING)
-        asking.cancel()
+        if not asking.cancel():
+            asking.result()  # a broker that asks nobody any more is none
     await etcd.close()
     node.journal.write("broker-stopped", bundle=current.node.bundle.serial)
 

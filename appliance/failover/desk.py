@@ -4,8 +4,9 @@ Every node calls each broker about once a second. It brings the signed papers th
 asked ("do you still hold?") and takes the next ones along. So brokers ask without opening a connection to anybody, a
 node behind a carrier's NAT is asked like all others, and only voters listen.
 
-All of it is in memory: a broker that was just started knows nothing, has asked nobody, and therefore signs nothing for
-one lease. What it must never forget lies with its promises (`promises.py`).
+Callers are served by threads, since papers take processes to check: whoever looks through what they may add to looks
+through a copy. All of it is in memory: a broker that was just started knows nothing, has asked nobody, and therefore
+signs nothing for one lease. What it must never forget lies with its promises (`promises.py`).
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Desk:
     def tick(self) -> None:
         """Ask every writer whose silence would count."""
         now = self.clock.boottime()
-        for service, present in self.papers.grants.items():
+        for service, present in tuple(self.papers.grants.items()):
             if self._silence_counts(present):
                 challenge = secrets.token_hex(32)
                 asking = self.asking.get(service)
@@ -114,7 +115,7 @@ class Desk:
                 self._taking.discard(caller)
 
     def _take_answer(self, caller: str, raw: bytes) -> None:
-        for service, asking in self.asking.items():
+        for service, asking in tuple(self.asking.items()):
             present = self.papers.grants.get(service)
             if present is None or present.writer != caller:
                 continue
@@ -127,13 +128,13 @@ class Desk:
     def served(self) -> tuple[str, ...]:
         """Service and node of what is served, as somebody said a moment ago."""
         now = self.clock.boottime()
-        return tuple(f"{name} {who}" for name, (who, at) in self.serving.items() if now - at <= GAP_SECONDS_MAX)
+        return tuple(f"{name} {who}" for name, (who, at) in tuple(self.serving.items()) if now - at <= GAP_SECONDS_MAX)
 
     def questions(self, caller: str) -> tuple[str, ...]:
         """What `caller` is asked now: service, epoch and challenge of each."""
         mine = (
             (asking, next(reversed(list(asking.open)), ""))
-            for service, asking in self.asking.items()
+            for service, asking in tuple(self.asking.items())
             if (present := self.papers.grants.get(service)) is not None and present.writer == caller
         )
         return tuple(f"{asking.service} {asking.epoch} {challenge}" for asking, challenge in mine if challenge)
@@ -163,7 +164,7 @@ class Desk:
                 bundle=bundle,
                 request=request,
                 present=self.papers.grants.get(request.service),
-                heard={name for name, at in self.heard.items() if now - at <= GAP_SECONDS_MAX},
+                heard={name for name, at in tuple(self.heard.items()) if now - at <= GAP_SECONDS_MAX},
                 promised=promised,
                 lease_seconds=float(bundle.territory.lease_seconds),
                 now=now,
@@ -178,7 +179,7 @@ class Desk:
     def acts_obeyed(self) -> tuple[Act, ...]:
         """Those in force for any service, which every node learns: a sick one must hear of its own quarantine."""
         now = self.clock.now()
-        found = {it.document.digest: it for it in (*self.own_acts(), *self.papers.acts.values())}
+        found = {it.document.digest: it for it in (*self.own_acts(), *tuple(self.papers.acts.values()))}
         return tuple(it for it in found.values() if it.in_force(now) and it.act in OBEYED)
 
     def acts_in_force(self, service: str) -> tuple[Act, ...]:

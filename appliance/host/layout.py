@@ -30,6 +30,7 @@ STATE/
   portal/                   the pages: sessions, the chained journal of who saw what, orders for restores
   journal.jsonl             what happened, one event a line
   voter.json                on a voter: where the etcd beside it listens
+  programs.json             in process mode: by which program each service is served here
   failover.jsonl            what failover did here, as `appliance failover check` reads it
   run/                      sshd.pid, agent lock; failover/: leases and what runs, of this boot; measures.json (on a
                             host in /run/appliance-measures)

@@ -32,7 +32,8 @@ from appliance.trust import pki
 
 LOOPBACK = "127.0.0.1"
 VOTERS = ("hermitage", "commune-b", "commune-c")
-BOUND_SECONDS = 40.0
+BOUND_SECONDS = 60.0
+"""Two busy cores are slow: how fast it is, the lab measures."""
 
 
 @dataclass

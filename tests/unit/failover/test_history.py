@@ -113,6 +113,13 @@ def test_a_broken_promise_is_found(broken: str, change: Change) -> None:
     assert report.verdict == "violated"
 
 
+def test_a_planned_move_while_it_must_be_served_is_judged_by_where_it_ends() -> None:
+    """Found by a soak: the check fell into the two seconds in which a hand-back made clients wait."""
+    history = lines()
+    begin(rto=5.6)(history)
+    assert "F9" in said(judge(history), "held")
+
+
 @pytest.mark.parametrize(
     ("unknown", "change"),
     [
