@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from appliance.lab.processes.etcd import EtcdProcess
 from appliance.lab.processes.failover import VOTERS, Stage
 
 
@@ -79,6 +80,12 @@ def _lose_quorum(stage: Stage, name: str) -> None:
 
 def _regain_quorum(stage: Stage, name: str) -> None:
     for voter in stage.etcd.voters[1:]:
+        _start(voter)
+
+
+def _start(voter: EtcdProcess) -> None:
+    """Two faults may have ended it, and both are healed."""
+    if voter.ended():
         voter.start()
 
 
@@ -103,7 +110,7 @@ FAULTS: Mapping[str, Fault] = {
     "voter": Fault(
         _voters,
         lambda stage, name: stage.etcd.voters[VOTERS.index(name)].kill(),
-        lambda stage, name: stage.etcd.voters[VOTERS.index(name)].start(),
+        lambda stage, name: _start(stage.etcd.voters[VOTERS.index(name)]),
     ),
     "quorum": Fault(lambda stage: ("voters",), _lose_quorum, _regain_quorum),
 }
