@@ -100,17 +100,7 @@ class ProcessNode:
         self._start(argv, self.layout.run / "exporter.log")
 
     def _start(self, argv: Sequence[str], log: Path) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(code_folder())}
-        with open(log, "ab") as output:
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment,
-                start_new_session=True,
-            )
-        self.processes.append(process)
+        self.processes.append(start_logged(argv, log))
 
     def _wait_for_port(self, log: Path) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -159,6 +149,19 @@ class ProcessNode:
 def appliance_argv() -> tuple[str, ...]:
     """How to start our own command line with the interpreter and the code that run now."""
     return (sys.executable, "-m", "appliance")
+
+
+def start_logged(argv: Sequence[str], log: Path, **more: str) -> subprocess.Popen[bytes]:
+    """Start `argv` in a session of its own, with our code and the variables `more`; what it prints goes to `log`."""
+    with open(log, "ab") as output:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "PYTHONPATH": str(code_folder()), **more},
+            start_new_session=True,
+        )
 
 
 def code_folder() -> Path:

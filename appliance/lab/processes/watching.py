@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -26,7 +25,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from appliance.errors import ApplianceError, NotFound
 from appliance.host.files import make_private_folder
-from appliance.lab.processes.node import code_folder, free_ports
+from appliance.lab.processes.node import code_folder, free_ports, start_logged
 
 LOOPBACK = "127.0.0.1"
 FASTER = 60
@@ -165,17 +164,7 @@ class Site:
 
     def _start(self, argv: Sequence[str]) -> None:
         log = self.folder / f"{Path(argv[0]).name}-{len(self.processes)}.log"
-        environment = {**os.environ, "PYTHONPATH": str(code_folder()), "GOGC": GOGC}
-        with open(log, "ab") as output:
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment,
-                start_new_session=True,
-            )
-        self.processes.append(process)
+        self.processes.append(start_logged(argv, log, GOGC=GOGC))
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX

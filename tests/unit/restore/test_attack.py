@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -15,22 +12,10 @@ from appliance.lab.corpus.plan import plan
 from appliance.restore.attack import Attack, attacks, hit_files, observe
 from appliance.restore.burst import Observed, bursts, busiest, window
 from appliance.restore.catalogue import catch_up
-from appliance.restore.schema import open_catalogue
 from tests.unit.restore.memory_repository import MemoryRepository, item, start
 
 SHARE = "srv/shares/docs"
 Tree = dict[str, Item]
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> MemoryRepository:
-    return MemoryRepository(tmp_path / "r")
-
-
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(open_catalogue(tmp_path / "catalogue.db")) as connection:
-        yield connection
 
 
 @pytest.fixture(scope="module")

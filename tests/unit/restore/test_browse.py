@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
@@ -28,17 +27,6 @@ from tests.unit.restore.memory_repository import MemoryRepository, item, start
 
 PARIS = ZoneInfo("Europe/Paris")
 SHARE = "srv/shares/docs"
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> MemoryRepository:
-    return MemoryRepository(tmp_path / "r")
-
-
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(open_catalogue(tmp_path / "catalogue.db")) as connection:
-        yield connection
 
 
 def tree(*paths: str, share: str = SHARE) -> list[Item]:

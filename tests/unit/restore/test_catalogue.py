@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,17 +19,6 @@ from appliance.restore.contents import Contents
 from appliance.restore.schema import open_catalogue
 from appliance.restore.search import contents_of, deleted, search, versions
 from tests.unit.restore.memory_repository import Files, MemoryRepository, item, start
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> MemoryRepository:
-    return MemoryRepository(tmp_path / "r")
-
-
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(open_catalogue(tmp_path / "catalogue.db")) as connection:
-        yield connection
 
 
 def paths(found: tuple[object, ...]) -> list[str]:
