@@ -29,9 +29,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium. What drives it is in the environment of the linters, behind Debian's own packages."""
+    """Debian's Chromium. What drives it is in the environment of the linters, behind Debian's own packages.
+
+    It has an event loop that runs until it ends: no test of another file could have its own beside it.
+    """
     folder = ENVIRONMENT / f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     site.addsitedir(str(folder))
     playwright = pytest.importorskip(
