@@ -60,11 +60,12 @@ def test_without_javascript_a_file_is_found_and_saved(browser: Any, world: World
     page.goto("/retrouver")
     page.get_by_label("Une partie du nom").fill("registre")
     page.get_by_role("button", name="Chercher").click()
-    assert "1 fichier trouvé" in page.locator("#annonce").inner_text()
+    page.locator("#annonce", has_text="1 fichier trouvé").wait_for()
     page.get_by_role("link", name="registre.csv").click()
-    page.get_by_role("button", name="Enregistrer une copie").first.click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Enregistrer une copie").first.click()
     order = page.url
-    _reload_until(page, "C'est prêt.")
+    _open_until(page, order, "C'est prêt.")
     with page.expect_download() as started:
         page.get_by_role("link", name="Enregistrer").click()
     started.value.save_as(tmp_path / "saved")
@@ -165,9 +166,9 @@ def _press(page: Any, text: str, tag: str = "") -> None:
         page.keyboard.press("Enter")
 
 
-def _reload_until(page: Any, text: str) -> None:
+def _open_until(page: Any, address: str, text: str) -> None:
     def is_there() -> bool:
-        page.reload()
+        page.goto(address)
         return bool(page.get_by_text(text).count())
 
     wait_until(is_there, text)
