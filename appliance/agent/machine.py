@@ -9,7 +9,7 @@ from pathlib import Path
 from appliance.backup.node import Node
 from appliance.errors import ApplianceError
 from appliance.host import care
-from appliance.host.layout import NodeLayout, state_of_this_host
+from appliance.host.layout import NodeLayout
 from appliance.monitor.states import Reason
 from appliance.monitor.view import Machine
 from appliance.trust import pki
@@ -19,28 +19,23 @@ CERTIFICATE = "certificate.pem"
 UPDATED = Path("/var/lib/apt/periodic/unattended-upgrades-stamp")
 
 
-def is_this_host(layout: NodeLayout) -> bool:
-    """Whether the node is the host that this runs on, and not one of many in process mode."""
-    return layout.root == state_of_this_host()
-
-
 def see_machine(layout: NodeLayout) -> Machine:
     disk = os.statvfs(layout.root)
     return Machine(
         disk_size=disk.f_blocks * disk.f_frsize,
-        updated=_modified(UPDATED) if is_this_host(layout) else None,
+        updated=_modified(UPDATED) if layout.is_this_host else None,
         certificate_ends=_certificate_ends(layout.tls / CERTIFICATE),
     )
 
 
 def how_kept(layout: NodeLayout) -> str:
     """How its disk is kept; "" where nobody said so."""
-    return care.how_kept() if is_this_host(layout) else ""
+    return care.how_kept() if layout.is_this_host else ""
 
 
 def apart(node: Node) -> tuple[Reason, ...]:
     """What is wrong with the node itself and no service: its keys, its disks."""
-    return (*_keys(node), *(_disks() if is_this_host(node.layout) else ()))
+    return (*_keys(node), *(_disks() if node.layout.is_this_host else ()))
 
 
 def _modified(file: Path) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from appliance.agent.machine import is_this_host, see_machine
+from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
 from appliance.backup.begin import chain_of
 from appliance.backup.chain import Chain
@@ -244,9 +244,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         forks=_forks(node, service, holding) if thorough else (),
         damage=tuple(f"{item.kind} {item.name}" for item in known),
         frozen=why_frozen(node, service) if thorough else "",
-        lock=lock_probe.load(lock_probe.FILE_OF_A_HOST).get(service)
-        if thorough and is_this_host(node.layout)
-        else None,
+        lock=lock_probe.load(lock_probe.FILE_OF_A_HOST).get(service) if thorough and node.layout.is_this_host else None,
         sizes=_sizes(node, holding) if thorough else (),
     )
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.hashes import HashCache
+from appliance.borg.locks import is_locked
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
 from appliance.errors import Busy, IntegrityError
@@ -32,7 +33,6 @@ from appliance.trust.keys import load_key, public_line
 
 COPIED = ("config", "README")
 ATTEMPTS = 3
-LOCK = "lock.exclusive"
 READER_SECONDS_MAX = 5.0
 READER_LOOK_SECONDS = 0.05
 
@@ -126,7 +126,7 @@ def _link_repository(repository: Path, folder: Path) -> list[str]:
     for _ in range(ATTEMPTS):
         _wait_for_readers(repository)
         before = committed(repository)
-        if before.beyond or (repository / LOCK).exists():
+        if before.beyond or is_locked(repository):
             raise Busy("the repository is being written.", where=str(repository), remedy="Run the backup again.")
         shutil.rmtree(folder / "data", ignore_errors=True)
         names = [f"data/{path.parent.name}/{path.name}" for path in before.segments]
@@ -141,7 +141,7 @@ def _wait_for_readers(repository: Path) -> None:
     """Wait, with a bound, for a lock under which nothing is written: whoever lists archives has it for an instant, as
     it comes and as it goes."""
     deadline = time.monotonic() + READER_SECONDS_MAX
-    while (repository / LOCK).exists() and not committed(repository).beyond and time.monotonic() < deadline:
+    while is_locked(repository) and not committed(repository).beyond and time.monotonic() < deadline:
         time.sleep(READER_LOOK_SECONDS)
 
 

@@ -206,7 +206,7 @@ def _bring_to_rest(borg: Borg) -> None:
     It may also leave its borg, still reading the dumps and snapshots that the next run would remove: wait for its end.
     """
     try:
-        at_rest = not committed(borg.repository.path).beyond and not is_locked(borg.repository)
+        at_rest = not committed(borg.repository.path).beyond and not is_locked(borg.repository.path)
     except IntegrityError:
         at_rest = False
     if not at_rest:

@@ -107,9 +107,10 @@ def holders(repository: Repository) -> tuple[tuple[Holder, State], ...]:
     return tuple((holder, state_of(holder, now, _started(holder.pid))) for holder in sorted(found, key=repr))
 
 
-def is_locked(repository: Repository) -> bool:
-    """Whether a borg that writes holds the repository, or died when it did."""
-    return _exclusive_folder(repository.path / "lock").exists()
+def is_locked(repository: Path) -> bool:
+    """Whether a borg that writes holds the repository in this folder, or died when it did; one that reads does for an
+    instant, as it comes and as it goes."""
+    return _exclusive_folder(repository / "lock").exists()
 
 
 def clear_dead(repository: Repository) -> tuple[Holder, ...]:

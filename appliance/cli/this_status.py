@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance.agent import memory
-from appliance.agent.machine import is_this_host
 from appliance.agent.observe import Observer, now_of, see_agent
 from appliance.agent.thorough import look
 from appliance.cli.arguments import command
@@ -36,7 +35,7 @@ def this_status() -> Status:
 
 def _started_by_hand(agent: AgentSeen, layout: NodeLayout) -> AgentSeen:
     """`agent` with what to type where no systemd runs it: on a machine without one, or in another state folder."""
-    if SYSTEMD.is_dir() and is_this_host(layout):
+    if SYSTEMD.is_dir() and layout.is_this_host:
         return agent
     start = f"`{command('agent')}`"
     return replace(agent, start=f"Type {start}.", restart=f"End that process, then type {start}.")

@@ -117,6 +117,11 @@ class NodeLayout:
     root: Path
 
     @property
+    def is_this_host(self) -> bool:
+        """Whether the node is the host that this runs on, and not one of many in process mode."""
+        return self.root == state_of_this_host()
+
+    @property
     def identity(self) -> Path:
         return self.root / "node.json"
 
@@ -151,20 +156,20 @@ class NodeLayout:
     @property
     def lineage(self) -> Path:
         """Beside the folder, or on another disk, so that an older image of the folder does not bring it along."""
-        if self.root == state_of_this_host():
+        if self.is_this_host:
             return LINEAGE_OF_A_HOST
         return self.root.with_name(f".{self.root.name}.lineage")
 
     @property
     def measures(self) -> Path:
         """What the agent measured last. On a host where the exporter may read it, whom this folder is closed to."""
-        folder = MEASURES_OF_A_HOST if self.root == state_of_this_host() else self.run
+        folder = MEASURES_OF_A_HOST if self.is_this_host else self.run
         return folder / "measures.json"
 
     @property
     def promises(self) -> Path:
         """What this node's broker promised by its signatures; where the lineage is, for the same reason."""
-        if self.root == state_of_this_host():
+        if self.is_this_host:
             return PROMISES_OF_A_HOST
         return self.root.with_name(f".{self.root.name}.promises")
 
@@ -191,7 +196,7 @@ class NodeLayout:
     @property
     def accounts(self) -> Path:
         """The account store. On a host it is root's, outside the folder of the agent, which must not make accounts."""
-        folder = ACCOUNTS_OF_A_HOST if self.root == state_of_this_host() else self.root / "accounts"
+        folder = ACCOUNTS_OF_A_HOST if self.is_this_host else self.root / "accounts"
         return folder / "accounts.json"
 
     @property

@@ -14,19 +14,11 @@ from appliance.config.load import load
 from appliance.failover.history import Report, check, read
 from appliance.failover.invariants import CHECKS
 from appliance.lab.processes.failover import Stage, staged
-from appliance.trust.keys import create_key
 from tests.integration.running import INVENTORY
 
 SERVICE = "docs-a"
 LEASE_SECONDS = 3
 Begin = Callable[[str], Stage]
-
-
-@pytest.fixture
-def operator_key(tmp_path: Path) -> Path:
-    path = tmp_path / "maintenance_ed25519"
-    create_key(path)
-    return path
 
 
 @pytest.fixture

@@ -184,7 +184,7 @@ class Ground:
         done = self.save()
         node = self.node(self.writer)
         assert done.safety.safe or self.writer != ORIGIN, str(done.safety)
-        assert not is_locked(writer.own_repository(node.service(SERVICE)))
+        assert not is_locked(node.service(SERVICE).repository)
         assert os.listdir(node.service(SERVICE).sealed) == [done.sealed.header.id.name]
         self.assert_counters_went_on()
         self.assert_one_chain()

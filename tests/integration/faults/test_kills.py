@@ -179,7 +179,7 @@ def test_a_borg_that_outlived_its_run_is_waited_for(ground: Ground) -> None:
     words = (sys.executable, str(CUT), "0", str(ground.work / "count"), "backup", str(ground.node().layout.root))
     with subprocess.Popen((*words, SERVICE), env={**os.environ, "PYTHONPATH": str(code_folder())}) as killed:
         with waiting("borg's lock", 30) as done:
-            while not done(is_locked(repository)):
+            while not done(is_locked(repository.path)):
                 pass
         killed.kill()
     assert [state for _, state in holders(repository)] == ["alive"], "borg ended before it could be orphaned"
