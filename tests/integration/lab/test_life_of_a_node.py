@@ -14,12 +14,21 @@ from appliance.lab.stories.upgraded import upgraded
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
 
-def offer_nothing(desk: Desk) -> None:
-    """What people write about a node that will leave."""
+def write(desk: Desk, line: str, by: str) -> None:
     file = desk.inventory / "territory.yml"
     text = file.read_text()
-    assert text.count("offered: 8G") == 1, "only one node offers that much"
-    file.write_text(text.replace("offered: 8G", "offered: 0"))
+    assert text.count(line) == 1, line
+    file.write_text(text.replace(line, by))
+
+
+def offer_nothing(desk: Desk) -> None:
+    """What people write about a node that will leave."""
+    write(desk, "offered: 8G", "offered: 0")
+
+
+def vote_elsewhere(desk: Desk) -> None:
+    write(desk, "offered: 8G, roles: [voter]", "offered: 8G")
+    write(desk, "mesh: 10.64.0.2, offered: 5G", "mesh: 10.64.0.2, offered: 5G, roles: [voter]")
 
 
 @pytest.mark.slow
@@ -50,6 +59,11 @@ def test_a_node_goes_on_with_other_keys(ground: Ground, kind: str) -> None:
 def test_a_node_goes_only_when_nobody_counts_on_it_any_more(ground: Ground) -> None:
     lab, desk = ground.lab, ground.desk
     leave = ("remove_node", "-e", f"node={BLIND}")
+    refused = play(desk, *leave)
+    assert (refused.exit_code != 0, f"{BLIND} is a voter" in " ".join(refused.text.split())) == (True, True)
+
+    vote_elsewhere(desk)
+    assert sign(lab, desk)
     refused = play(desk, *leave)
     said = " ".join(refused.text.split())
     assert refused.exit_code != 0

@@ -25,8 +25,18 @@ MESH_PORT = "51820"
 UDP_SAMPLE = ("53", "67", "111", "123", "137", "161", "1900", "5353", MESH_PORT, "51821")
 SILENT = dict.fromkeys(UDP_SAMPLE, "silence")
 # What each node may show, written down here and not asked of the node: 22 is SSH, 3142 the package cache, 7654 the help
-# to open a disk (desk.TANG_SERVERS), 445 the shares.
-SHOWN_TO_THE_MESH = {RELAY: [22, 3142], REACHABLE: [22], HIDDEN: [22], LEAVES: [22]}
+# to open a disk (desk.TANG_SERVERS), 445 the shares, 2380 what voters say to voters, 9100 and 9470 what exporters tell
+# the monitoring node.
+SHOWN_TO_THE_MESH = {
+    (REACHABLE, RELAY): [22, 3142],
+    (REACHABLE, HIDDEN): [22],
+    (REACHABLE, LEAVES): [22],
+    (HIDDEN, REACHABLE): [22],
+    (HIDDEN, RELAY): [22, 2380, 3142],
+    (LEAVES, HIDDEN): [22, 2380],
+    (RELAY, REACHABLE): [22, 9100, 9470],
+    (RELAY, HIDDEN): [22, 2380, 9100, 9470],
+}
 SHOWN_TO_NODES_BESIDE_IT = {RELAY: [7654]}
 SHOWN_TO_THE_CONTROL_MACHINE = {REACHABLE: [22]}
 SHOWN_TO_ITS_BUILDING = {REACHABLE: [445]}
@@ -113,15 +123,13 @@ def test_nobody_speaks_under_the_address_of_another(hosts: Meshed) -> None:
         assert int(came) > 0, "this counts nothing"
 
 
-@pytest.mark.parametrize(
-    ("source", "target"), [(REACHABLE, RELAY), (HIDDEN, REACHABLE), (REACHABLE, HIDDEN), (REACHABLE, LEAVES)]
-)
+@pytest.mark.parametrize(("source", "target"), SHOWN_TO_THE_MESH)
 def test_another_node_finds_over_the_mesh_what_is_declared_and_nothing_else(
     hosts: Meshed, source: str, target: str
 ) -> None:
     """At the one with shares, no share: these are for the PCs of its building."""
     found = hosts.scan(hosts.namespace(source), MESH[target], *UDP_SAMPLE)
-    assert found == {"tcp": SHOWN_TO_THE_MESH[target], "udp": SILENT}
+    assert found == {"tcp": SHOWN_TO_THE_MESH[source, target], "udp": SILENT}
 
 
 def test_another_node_finds_beside_the_mesh_only_who_helps_to_open_its_disk(hosts: Meshed) -> None:
@@ -165,6 +173,21 @@ def test_the_mesh_of_a_host_without_wireguard_comes_back_when_its_process_dies(h
     if before == "0":
         pytest.skip("this kernel has WireGuard: there is no such process")
     hosts.run(REACHABLE, "kill", "-9", before)
+    back_in_the_mesh(hosts, REACHABLE)
+
+
+def test_what_tells_over_the_mesh_waits_for_it(hosts: Meshed) -> None:
+    """At a start the mesh may come late; nobody is there to start anything by hand."""
+    tells = "prometheus-node-exporter.service"
+    try:
+        hosts.run(REACHABLE, "systemctl", "stop", "appliance-mesh.service")
+        hosts.run(REACHABLE, "systemctl", "restart", tells)
+        failed = ("systemctl", "show", "-P", "NRestarts", tells)
+        until(lambda: int(hosts.said(REACHABLE, *failed)) > 1, "it tries again")
+    finally:
+        hosts.run(REACHABLE, "systemctl", "start", "appliance-mesh.service")
+    at = f"{MESH[REACHABLE]}:9100"
+    until(lambda: at in hosts.said(REACHABLE, "ss", "-Hltn"), "it listens there")
     back_in_the_mesh(hosts, REACHABLE)
 
 
@@ -231,6 +254,9 @@ def test_a_host_with_the_right_fingerprint_is_met(hosts: Meshed) -> None:
 
 def test_a_node_that_leaves_the_bundle_is_cut_off_by_every_other(hosts: Meshed) -> None:
     gone, others = hosts.key(LEAVES), [name for name in MESH if name != LEAVES]
+    hosts.change_territory(
+        rf"(name: {REACHABLE}, [^}}]*)(.*name: {LEAVES}, [^}}]*), roles: \[voter\]", r"\1, roles: [voter]\2"
+    )
     (hosts.desk.inventory / f"keys/{LEAVES}.json").unlink()
     hosts.change_territory(rf"^  {LEAVES}:\n.*?(?=^(  )?\S)", "")
     hosts.give_bundle(*others)
