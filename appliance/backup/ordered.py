@@ -57,8 +57,8 @@ def rewind_act(node: Node, service: str) -> Act | None:
 def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
     """(service, order) of all that waits or was cut on this node, the oldest first."""
     found = [
-        (folder.parent.name, order)
-        for folder in node.layout.root.glob("services/*/orders")
+        (folder.name, order)
+        for folder in node.layout.orders.glob("*")
         for order, status in all_orders(folder)
         if status.state in ("waiting", "running")
     ]
@@ -67,8 +67,8 @@ def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
 
 def to_undo(node: Node) -> tuple[tuple[str, Undoing], ...]:
     """(service, what to undo) of all that somebody wants undone."""
-    folders = sorted(node.layout.root.glob("services/*/orders"))
-    return tuple((folder.parent.name, undoing) for folder in folders for undoing in asked_of(folder))
+    folders = sorted(node.layout.orders.glob("*"))
+    return tuple((folder.name, undoing) for folder in folders for undoing in asked_of(folder))
 
 
 def carry_out_waiting(node: Node) -> Iterator[Carried]:

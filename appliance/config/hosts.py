@@ -20,6 +20,7 @@ from appliance.config.tree import Mapping as Tree
 from appliance.config.tree import place_of
 from appliance.errors import UsageError
 from appliance.host import known_hosts
+from appliance.territory.implicit import openable
 from appliance.territory.model import NODE_ROLES, Node, Territory
 from appliance.territory.placement import Infeasible, place
 
@@ -104,6 +105,7 @@ def _variables(territory: Territory, node: Node, place: str, folder: Path) -> Ma
         "appliance_disk_bytes": node.disk_bytes,
         "appliance_offered_bytes": node.offered_bytes,
         "appliance_offered_at": place,
+        "appliance_openable": list(openable(territory, node.name)),
         "appliance_services": [_plain(asdict(service)) for service in territory.services_of(node.name)],
     }
 

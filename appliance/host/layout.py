@@ -14,11 +14,10 @@ STATE/
     sealed/EPOCH-SEQUENCE/  the newest generation's files, hard-linked
     chain/                  grants, headers, list and receipts of the generations this node sealed
     opened/                 the newest holding laid out as a repository, for reading (standby)
-    catalogue.db            every name in every version
     restores/               restore jobs, what they replaced, undo
-    orders/                 what people asked for in the portal, and results to download
     failover.json           what failover must not forget; granted, known-grant, release: papers of it; branches/
     proof/                  the holding once more, for verification and drills alone; proofs.json says how they went
+  catalogues/SERVICE/       catalogue.db: every name in every version. The portal reads it, and nothing of services/
   accounts/                 on a host /srv/accounts, root's: who works here, hashes of their passwords, what Samba gets
   acts/                     signed acts of operators in force here
   sight/SERVICE             whom of the service this node has seen, and who is stated to be missed
@@ -27,7 +26,8 @@ STATE/
   vault/                    what this node holds for others (on a host /srv/appliance/vault); age.json: its own clock
     SERVICE/                pool/, partial/, generations/
     helpers.json            on a host: where the accounts that seal and check listen
-  portal/                   the pages: sessions, the chained journal of who saw what, orders for restores
+  portal/                   the pages, which write nothing else: sessions, the chained journal of who saw what
+    orders/SERVICE/         what people asked for, and results to download
   journal.jsonl             what happened, one event a line
   voter.json                on a voter: where the etcd beside it listens
   programs.json             in process mode: by which program each service is served here
@@ -56,7 +56,11 @@ ACCOUNTS_OF_A_HOST = Path("/srv/accounts")
 
 @dataclass(frozen=True)
 class ServiceLayout:
+    """`names` and `asked`: folders of what the portal may see, apart from the rest; in `root` where nobody shows it."""
+
     root: Path
+    names: Path | None = None
+    asked: Path | None = None
 
     @property
     def repository(self) -> Path:
@@ -92,7 +96,7 @@ class ServiceLayout:
 
     @property
     def catalogue(self) -> Path:
-        return self.root / "catalogue.db"
+        return (self.names or self.root) / "catalogue.db"
 
     @property
     def restores(self) -> Path:
@@ -100,7 +104,7 @@ class ServiceLayout:
 
     @property
     def orders(self) -> Path:
-        return self.root / "orders"
+        return self.asked or self.root / "orders"
 
     @property
     def opening(self) -> Path:
@@ -216,11 +220,16 @@ class NodeLayout:
         return self.root / "portal"
 
     @property
+    def orders(self) -> Path:
+        """What people asked for on the pages, a folder for each service."""
+        return self.portal / "orders"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 
     def service(self, name: str) -> ServiceLayout:
-        return ServiceLayout(self.root / "services" / name)
+        return ServiceLayout(self.root / "services" / name, self.root / "catalogues" / name, self.orders / name)
 
 
 def state_of_this_host(named_in: Path = STATE_OF_A_HOST) -> Path | None:

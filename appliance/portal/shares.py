@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from appliance.portal.base.person import Person
 from appliance.restore.scope import Scope
-from appliance.territory.implicit import is_implicit
+from appliance.territory.implicit import openable
 from appliance.territory.model import Service, Territory
 
 
@@ -42,30 +42,19 @@ class Share:
 
 def shares_of(territory: Territory, node: str, person: Person) -> tuple[Share, ...]:
     """The shares that `person` sees at `node`, by name."""
-    found = (service for _, service in sorted(territory.services.items()))
-    return tuple(_share(territory, service) for service in found if _sees(territory, node, person, service))
+    found = (territory.services[name] for name in openable(territory, node))
+    return tuple(_share(territory, service) for service in found if _sees(node, person, service))
 
 
 def scope_of(shares: Iterable[Share]) -> Scope:
     return Scope({share.service: share.folders for share in shares})
 
 
-def openable(territory: Territory, node: str) -> tuple[str, ...]:
-    """The services with files that `node` may open, but for what nodes save of themselves."""
-    return tuple(name for name, it in sorted(territory.services.items()) if _opens(territory, node, it))
-
-
-def _sees(territory: Territory, node: str, person: Person, service: Service) -> bool:
-    if not _opens(territory, node, service):
-        return False
+def _sees(node: str, person: Person, service: Service) -> bool:
     if person.maintains(node) or person.maintains(service.node):
         return True
     groups = person.groups.get(service.node)
     return groups is not None and (not service.share_groups or not set(service.share_groups).isdisjoint(groups))
-
-
-def _opens(territory: Territory, node: str, service: Service) -> bool:
-    return service.kind == "files" and not is_implicit(service) and node in territory.trusted(service.name)
 
 
 def _share(territory: Territory, service: Service) -> Share:

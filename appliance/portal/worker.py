@@ -28,9 +28,9 @@ from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.freshness import freshness
 from appliance.portal.opened import Opened, save
 from appliance.portal.places import Places
-from appliance.portal.shares import openable
 from appliance.restore.catalogue import catch_up, is_current
 from appliance.restore.schema import open_catalogue
+from appliance.territory.implicit import openable
 from appliance.units import MINUTE
 
 LOG = logging.getLogger("appliance.portal")
@@ -75,8 +75,7 @@ class Worker:
                 self._due[service] = time.monotonic() + HERE_SECONDS
                 with _logged(service):
                     self._look_at(node, service)
-            if due:
-                self._tell(node, services)
+            self._tell(node, services)
 
     def restore_all(self) -> None:
         """Carry out what was asked for and undo what is to be undone, when something changed, and each minute."""
@@ -116,7 +115,7 @@ class Worker:
 
 def _asked(state: Path) -> dict[Path, int]:
     """When something was last asked for, asked again or to be undone: each changes the folder of an order."""
-    folders = NodeLayout(state).root.glob("services/*/orders/*/")
+    folders = NodeLayout(state).orders.glob("*/*/")
     return {folder: folder.stat().st_mtime_ns for folder in folders}
 
 

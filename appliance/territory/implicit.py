@@ -36,6 +36,11 @@ def implicit_name(node: str) -> str:
     return f"{PREFIX}{node}"
 
 
+def openable(territory: Territory, node: str) -> tuple[str, ...]:
+    """The services with files that `node` may show people, but for what nodes save of themselves, by name."""
+    return tuple(sorted(name for name in territory.services if _shows(territory, node, name)))
+
+
 def is_implicit(service: Service) -> bool:
     """Whether `service` is its node's own."""
     return service.name == implicit_name(service.node)
@@ -69,3 +74,8 @@ def _usual(choices: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     every = list(choices)
     counts = Counter(name for choice in every for name in choice)
     return tuple(sorted(name for name, count in counts.items() if 2 * count > len(every)))
+
+
+def _shows(territory: Territory, node: str, name: str) -> bool:
+    service = territory.services[name]
+    return service.kind == "files" and not is_implicit(service) and node in territory.trusted(name)

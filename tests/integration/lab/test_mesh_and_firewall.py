@@ -25,8 +25,8 @@ MESH_PORT = "51820"
 UDP_SAMPLE = ("53", "67", "111", "123", "137", "161", "1900", "5353", MESH_PORT, "51821")
 SILENT = dict.fromkeys(UDP_SAMPLE, "silence")
 # What each node may show, written down here and not asked of the node: 22 is SSH, 3142 the package cache, 7654 the help
-# to open a disk (desk.TANG_SERVERS), 445 the shares, 2380 what voters say to voters, 9100 and 9470 what exporters tell
-# the monitoring node.
+# to open a disk (desk.TANG_SERVERS), 443 the pages and 445 the shares, 2380 what voters say to voters, 9100 and 9470
+# what exporters tell the monitoring node.
 SHOWN_TO_THE_MESH = {
     (REACHABLE, RELAY): [22, 3142],
     (REACHABLE, HIDDEN): [22],
@@ -39,7 +39,7 @@ SHOWN_TO_THE_MESH = {
 }
 SHOWN_TO_NODES_BESIDE_IT = {RELAY: [7654]}
 SHOWN_TO_THE_CONTROL_MACHINE = {REACHABLE: [22]}
-SHOWN_TO_ITS_BUILDING = {REACHABLE: [445]}
+SHOWN_TO_ITS_BUILDING = {REACHABLE: [443, 445]}
 OTHER = "SHA256:" + "A" * 43
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]

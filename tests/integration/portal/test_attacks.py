@@ -88,7 +88,7 @@ def test_no_number_counts_what_is_out_of_scope(world: World, marie: Visitor) -> 
 def test_nothing_out_of_scope_can_be_ordered_alone_or_among_others(world: World, marie: Visitor, action: str) -> None:
     archive = "wednesday"
     own = f"docs-a {archive} {quote(world.archived('Budget 2026.txt'))}"
-    before = len(list(world.state.glob("services/*/orders/*")))
+    before = len(list(world.state.glob("portal/orders/*/*")))
     for wish in (
         f"docs-b {archive} {quote(str(world.others / SECRET)[1:])}",
         f"docs-a {archive} {quote(str(world.others / SECRET)[1:])}",
@@ -101,7 +101,7 @@ def test_nothing_out_of_scope_can_be_ordered_alone_or_among_others(world: World,
     for wish in ("", "docs-a", "docs-a x", "docs-a x y z", " ".join("abcd"), "x" * 20_000):
         assert marie.submit("/demandes", quoi=wish, action=action).status_code in (400, 404)
     assert marie.submit("/demandes", quoi=own, action="delete").status_code == 400
-    assert len(list(world.state.glob("services/*/orders/*"))) == before
+    assert len(list(world.state.glob("portal/orders/*/*"))) == before
 
 
 def test_an_order_is_only_its_owners(world: World, marie: Visitor) -> None:

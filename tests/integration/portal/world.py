@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -108,8 +109,8 @@ class World:
 class Visitor(httpx.Client):
     """Sends what a browser would send with a form of ours."""
 
-    def __init__(self, address: str) -> None:
-        super().__init__(base_url=address, timeout=60)
+    def __init__(self, address: str, *, verify: ssl.SSLContext | bool = True) -> None:
+        super().__init__(base_url=address, timeout=60, verify=verify)
 
     def token(self, page: str) -> str:
         text = self.get(page).text

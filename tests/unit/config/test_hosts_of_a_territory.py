@@ -60,6 +60,11 @@ def test_a_host_knows_what_roles_need() -> None:
     assert services[0]["paths"] == ["/srv/docs-a"]
 
 
+def test_who_stands_by_for_a_service_may_show_it() -> None:
+    assert "docs-a" in str(host("hermitage").variables["appliance_openable"])
+    assert host("commune-a").variables["appliance_openable"] == ["docs-a"]
+
+
 def test_the_offer_is_named_with_file_and_line() -> None:
     file, line = str(host("commune-a").variables["appliance_offered_at"]).rsplit(":", 1)
     assert "offered: 5G" in Path(file).read_text("utf-8").splitlines()[int(line) - 1]

@@ -9,7 +9,8 @@ import pytest
 
 from appliance.config.load import load
 from appliance.portal.base.person import Person
-from appliance.portal.shares import Share, openable, scope_of, shares_of
+from appliance.portal.shares import Share, scope_of, shares_of
+from appliance.territory.implicit import openable
 from appliance.territory.model import Territory
 
 DEMO = Path(__file__).parents[3] / "inventory/demo"

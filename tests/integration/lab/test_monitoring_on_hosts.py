@@ -1,0 +1,86 @@
+"""What nodes tell of themselves over the mesh: to the monitoring node alone; and a silent one is told."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from appliance.host import netns
+from appliance.host.command import run
+from appliance.lab.hosts import machine
+from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
+from appliance.lab.story import waiting
+
+MESH = {STANDBY: "10.64.0.1", ORIGIN: "10.64.0.2", BLIND: "10.64.0.3", SPARE: "10.64.0.4"}
+TLS = "/etc/prometheus/tls"
+EXPORTERS = (9100, 9470)
+REFUSED_BY_TLS, REFUSED_BY_HTTP, SILENCE = 56, 22, 28
+SCRAPES_SECONDS_MAX = 150.0
+SHOWN_SECONDS_MAX = 60.0
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
+
+
+def curl(ground: Ground, at: str, cert_of: str, host: str, port: int, path: str, *words: str) -> tuple[int, str]:
+    """How curl ended on the node `at`, with the certificate of the node `cert_of`, and what it got."""
+    node, tls = ground.lab.plan.node(at), ground.disk(cert_of or at, TLS)
+    own = ("--cert", str(tls / "certificate.pem"), "--key", str(tls / "key.pem")) if cert_of else ()
+    name = f"{host}.lab.internal"
+    there = ("--resolve", f"{name}:{port}:{MESH[host]}", f"https://{name}:{port}{path}")
+    asked = ("curl", "--silent", "--fail", "--max-time", "5", "--cacert", str(tls / "root.pem"), *own, *words, *there)
+    result = run(netns.inside(node.namespace, asked), timeout_seconds=30)
+    return result.exit_code, result.stdout.decode()
+
+
+def query(ground: Ground, expression: str) -> dict[str, float]:
+    """What Prometheus answers to `expression`, by the node that it is about."""
+    words = ("--data-urlencode", f"query={expression}")
+    code, text = curl(ground, STANDBY, STANDBY, STANDBY, 9090, "/api/v1/query", *words)
+    assert code == 0, (code, text)
+    return {it["metric"]["node"]: float(it["value"][1]) for it in json.loads(text)["data"]["result"]}
+
+
+def wait_for(ground: Ground, expression: str, nodes: set[str], seconds_max: float = SCRAPES_SECONDS_MAX) -> None:
+    with waiting(f"{expression} at {', '.join(nodes)}", seconds_max) as done:
+        while not done(nodes <= query(ground, expression).keys()):
+            pass
+
+
+@pytest.mark.parametrize("job", ["appliance", "node"])
+def test_every_node_tells_the_monitoring_node(ground: Ground, job: str) -> None:
+    wait_for(ground, f'up{{job="{job}"}} == 1', set(MESH))
+
+
+def test_origin_and_holder_both_tell_how_a_service_is(ground: Ground) -> None:
+    wait_for(ground, f'appliance_backup_newest_safe_timestamp_seconds{{backup="{SERVICE}"}} > 0', {ORIGIN})
+    wait_for(ground, f'appliance_replica_newest_archive_timestamp_seconds{{backup="{SERVICE}"}} > 0', {STANDBY})
+
+
+@pytest.mark.parametrize("port", EXPORTERS)
+def test_who_shows_no_certificate_or_another_nodes_is_told_nothing(ground: Ground, port: int) -> None:
+    def asked(at: str, cert_of: str) -> tuple[int, str]:
+        return curl(ground, at, cert_of, ORIGIN, port, "/metrics")
+
+    assert asked(STANDBY, STANDBY)[0] == 0
+    assert asked(STANDBY, "") == (REFUSED_BY_TLS, "")
+    assert asked(STANDBY, BLIND)[0] in (REFUSED_BY_HTTP, REFUSED_BY_TLS), "by its name alone"
+    assert asked(BLIND, BLIND) == (SILENCE, ""), "by the firewall"
+    assert asked(BLIND, STANDBY) == (SILENCE, ""), "by the firewall"
+
+
+def test_every_rule_can_be_evaluated(ground: Ground) -> None:
+    code, text = curl(ground, STANDBY, STANDBY, STANDBY, 9090, "/api/v1/rules")
+    rules = [rule for group in json.loads(text)["data"]["groups"] for rule in group["rules"]]
+    assert code == 0
+    assert {rule["health"] for rule in rules} == {"ok"}
+
+
+def test_a_node_that_is_off_is_told_within_a_minute(ground: Ground) -> None:
+    """The last test: it stays off."""
+    machine.cut_power(ground.lab.plan.node(SPARE))
+    begun = time.monotonic()
+    wait_for(ground, 'up{job="appliance"} == 0', {SPARE}, SHOWN_SECONDS_MAX)
+    wait_for(ground, 'ALERTS{alertname="SiteInjoignable"}', {SPARE}, SHOWN_SECONDS_MAX)
+    assert time.monotonic() - begun < 2 * SHOWN_SECONDS_MAX

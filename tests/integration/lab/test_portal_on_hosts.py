@@ -1,0 +1,114 @@
+"""The pages on hosts: from a PC of the building and from nowhere else, and at the standby once the origin is off."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.host import netns
+from appliance.host.command import Result, run
+from appliance.lab.hosts import machine
+from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, STANDBY, Ground
+
+ROOT = Path(__file__).parents[3]
+FILE = "/srv/shares/documents/Budget 2026.txt"
+PERSON, PASSWORD = "marie.dupont", "un chêne près du lavoir"
+STATE = "/srv/appliance/node"
+HIDDEN = (f"{STATE}/keys", f"{STATE}/services", "/srv/appliance/vault", "/srv/shares", "/var/lib/appliance")
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def codes(ground: Ground) -> list[str]:
+    """What the sheet of paper has, for the one person who works here; and a file that she changed and then lost."""
+    ground.did(ORIGIN, "appliance", "account", "add", PERSON, "--title", "Marie", stdin=f"{PASSWORD}\n".encode())
+    sheet = ground.did(ORIGIN, "appliance", "account", "sheet", PERSON)
+    for text in ("Recettes : 100", "Recettes : 120"):
+        ground.did(ORIGIN, f"cat >'{FILE}'", stdin=text.encode())
+        ground.back_up(SERVICE)
+    ground.did(ORIGIN, f"rm '{FILE}'")
+    ground.back_up(SERVICE)
+    ground.wait_until_safe(SERVICE, ORIGIN)
+    ground.back_up(f"appliance-{ORIGIN}")
+    return re.findall(r"\[ \]  (\S+)", sheet)
+
+
+def ask(ground: Ground, at: str, node: str, code: str, words: str = "budget") -> Result:
+    """What somebody at a PC in the building of `at` gets from the pages of `node`."""
+    lab, root = ground.lab, ground.disk(node, "/srv/appliance/node/tls/root.pem")
+    name, address = f"{node}.lab.internal", str(lab.plan.node(node).address)
+    words = (sys.executable, "-m", "tests.integration.lab.visit", name, address, str(root), PERSON, words)
+    argv = netns.inside(lab.plan.site(at).namespace, words)
+    typed = f"{PASSWORD}\n{code}\n".encode()
+    return run(argv, timeout_seconds=150, stdin=typed, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+
+
+def visited(ground: Ground, at: str, node: str, code: str) -> dict[str, Any]:
+    answer = ask(ground, at, node, code)
+    assert answer.exit_code == 0, answer.tail(20)
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
+
+
+def test_a_secretary_gets_her_lost_file_back_at_her_pc(ground: Ground, codes: list[str]) -> None:
+    found = visited(ground, ORIGIN, ORIGIN, codes[0])
+    assert found["signed_in"] == 303
+    assert "En sécurité." in found["home"]
+    assert "(supprimé)" in found["page"]
+    assert "2 versions" in found["versions"]
+    assert found["saved"] == "Recettes : 120"
+    assert visited(ground, ORIGIN, ORIGIN, codes[0])["signed_in"] == 401, "a printed code opens once"
+
+
+def test_the_pages_see_neither_keys_nor_shares(ground: Ground, codes: list[str]) -> None:
+    serving = ground.did(ORIGIN, "systemctl", "show", "-P", "MainPID", "appliance-portal.service").strip()
+    inside = ("nsenter", "--target", serving, "--mount")
+    for place in HIDDEN:
+        look = ("find", place, "-mindepth", "1", "-maxdepth", "1")
+        assert ground.did(ORIGIN, *look), f"{place} has nothing to hide"
+        assert ground.did(ORIGIN, *inside, *look) == "", place
+    ground.did(ORIGIN, *inside, "touch", f"{STATE}/portal/written")
+    for place in (
+        f"{STATE}/bundle",
+        f"{STATE}/catalogues/{SERVICE}/catalogue.db",
+        "/srv/accounts/accounts.json",
+        "/etc/passwd",
+    ):
+        assert "Read-only file system" in ground.refused(ORIGIN, *inside, "env", "LC_ALL=C", "touch", place)
+
+
+def test_nobody_asks_from_another_building_or_over_the_mesh(ground: Ground, codes: list[str]) -> None:
+    refused = ask(ground, BLIND, ORIGIN, codes[1])
+    assert refused.exit_code == 1
+    assert "ConnectTimeout" in refused.stderr.decode()
+    mesh = ("curl", "--silent", "--insecure", "--max-time", "5", "https://10.64.0.2/")
+    argv = netns.inside(ground.lab.plan.node(BLIND).namespace, mesh)
+    assert run(argv, timeout_seconds=30).exit_code == 28
+
+
+def test_a_node_that_opens_no_service_has_no_pages(ground: Ground) -> None:
+    assert ground.ssh(BLIND, "systemctl", "is-enabled", "appliance-portal.service").stdout.strip() == b"disabled"
+    assert ":443" not in ground.did(BLIND, "ss", "-Hltn")
+
+
+def test_with_the_origin_off_she_signs_in_at_the_standby_as_at_home(ground: Ground, codes: list[str]) -> None:
+    """The last test: the origin stays off."""
+    ground.did(STANDBY, "appliance", "vault", "exchange")
+    machine.shut_down(ground.lab.plan.node(ORIGIN))
+    accounts = "/srv/accounts/accounts.json"
+    back = ("--service", f"appliance-{ORIGIN}", "--to", "/srv/back")
+    ground.did(STANDBY, "appliance", "restore", "file", accounts, *back)
+    ground.did(STANDBY, "appliance", "account", "feed", "--from", f"/srv/back{accounts}")
+    ground.did(
+        STANDBY, "systemctl", "restart", "appliance-portal-work.service"
+    )  # at a standby it looks all ten minutes
+    found = visited(ground, STANDBY, STANDBY, codes[2])
+    assert found["signed_in"] == 303
+    assert "En sécurité." in found["home"]
+    assert found["saved"] == "Recettes : 120"
