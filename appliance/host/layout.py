@@ -31,6 +31,7 @@ STATE/
   journal.jsonl             what happened, one event a line
   voter.json                on a voter: where the etcd beside it listens
   programs.json             in process mode: by which program each service is served here
+  watch.json                in process mode, on a node that watches the others: where exporters and Prometheus listen
   failover.jsonl            what failover did here, as `appliance failover check` reads it
   run/                      sshd.pid, agent lock; failover/: leases and what runs, of this boot; measures.json (on a
                             host in /run/appliance-measures)
@@ -181,6 +182,11 @@ class NodeLayout:
     def voter(self) -> Path:
         """Where the etcd beside this node listens: on a voter only."""
         return self.root / "voter.json"
+
+    @property
+    def watch(self) -> Path:
+        """In process mode: whom the dashboards of this node ask, and where; on a host that is the same everywhere."""
+        return self.root / "watch.json"
 
     @property
     def machine(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,8 @@ from appliance.portal.base.sessions import Sessions
 from appliance.portal.base.sign_in import ANSWER_SECONDS, Door, Stores
 from appliance.portal.base.site import Site
 from appliance.portal.base.templates import Templates
+from appliance.portal.dashboard import pages as dashboards
+from appliance.portal.dashboard.pages import Dashboard
 from appliance.portal.desk import Desk
 from appliance.portal.lookup import Lookup
 from appliance.portal.pages.attack import AttackPage
@@ -32,7 +35,7 @@ from appliance.portal.pages.orders import Orders
 from appliance.portal.pages.views import Views
 
 TEMPLATES = Path(__file__).parent / "templates"
-PAGES = (Home, Find, Folder, GonePage, AttackPage, Orders, Views)
+PAGES = (Home, Find, Folder, GonePage, AttackPage, Orders, Views, Dashboard)
 
 
 def build(
@@ -52,7 +55,14 @@ def make_site(lookup: Lookup, clock: Clock, *, secure: bool = False, answer_seco
     return Site(
         clock=clock,
         zone=ZoneInfo(territory.timezone),
-        templates=Templates(TEMPLATES, places=PLACES, territory=territory.title, node=node),
+        templates=Templates(
+            TEMPLATES,
+            places=PLACES,
+            territory=territory.title,
+            node=node,
+            dashboards=(dashboards.ADDRESS, dashboards.NAME),
+            watches=partial(dashboards.watches, lookup),
+        ),
         door=Door(database, stores, answer_seconds=answer_seconds),
         sessions=Sessions(database, stores),
         journal=ChainedJournal(lookup.places.journal, clock),

@@ -23,3 +23,12 @@ class Places:
     @property
     def opened(self) -> Path:
         return self.root / "opened.json"
+
+    @property
+    def seen(self) -> Path:
+        """What the worker last heard of every node, where this one watches the others."""
+        return self.root / "seen.json"
+
+    @property
+    def history(self) -> Path:
+        return self.root / "history.json"

@@ -25,6 +25,7 @@ from appliance.errors import ApplianceError
 from appliance.host.children import die_with_parent
 from appliance.host.layout import NodeLayout
 from appliance.portal.base.journal import ChainedJournal
+from appliance.portal.dashboard.watch import Watcher
 from appliance.portal.freshness import freshness
 from appliance.portal.opened import Opened, save
 from appliance.portal.places import Places
@@ -52,15 +53,22 @@ class Worker:
         self._held: dict[tuple[Path, int], sqlite3.Connection] = {}
 
     def run(self, ended: Event) -> None:
-        """Look and restore until `ended`: restores go on beside looks, one at a time."""
-        with ThreadPoolExecutor(1) as restoring:
+        """Look and restore until `ended`: restores go on beside looks, one at a time, and so do the looks around the
+        territory, which no service that takes long to open may keep waiting."""
+        with ThreadPoolExecutor(1) as restoring, ThreadPoolExecutor(1) as watching:
+            around = watching.submit(Watcher(self._state).run, ended)
             running = restoring.submit(self.restore_all)
-            while not ended.is_set():
-                self.look()
-                if running.done():
-                    running.result()
-                    running = restoring.submit(self.restore_all)
-                ended.wait(LOOK_SECONDS)
+            try:
+                while not ended.is_set():
+                    self.look()
+                    if running.done():
+                        running.result()
+                        running = restoring.submit(self.restore_all)
+                    if around.done():
+                        around.result()
+                    ended.wait(LOOK_SECONDS)
+            finally:
+                ended.set()
 
     def look(self) -> None:
         """Look at every service that is due; for most calls that is none, and costs nothing."""

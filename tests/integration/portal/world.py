@@ -96,7 +96,7 @@ class World:
         words = ("--state", str(state), "portal", "serve", "--listen", f"{LOOPBACK}:{port}", "--answer-after", "0")
         with open(self.territory.root / f"{node}.log", "ab") as log:
             self.processes.append(subprocess.Popen((sys.executable, "-m", "appliance", *words), stderr=log))
-        wait_until(lambda: _answers(port), f"the pages of {node} answer")
+        wait_until(lambda: is_answered(port), f"the pages of {node} answer")
         wait_until(lambda: (state / "portal/opened.json").exists(), f"the worker of {node} has looked")
 
     def stop(self) -> None:
@@ -211,14 +211,12 @@ def _live_three_days(world: World) -> None:
 
 def _let_in(world: World) -> None:
     layout = world.territory.nodes[NODE].layout
-    own = {
-        name: _account(world, name, groups) for name, groups in (("marie", ()), ("lucie", ()), ("regis", ("regie",)))
-    }
+    own = {name: account(world, name, groups) for name, groups in (("marie", ()), ("lucie", ()), ("regis", ("regie",)))}
     write_store(layout.accounts, Store(NODE, own))
-    write_store(layout.accounts.parent / "of" / f"{OTHER}.json", Store(OTHER, {"paul": _account(world, "paul", ())}))
+    write_store(layout.accounts.parent / "of" / f"{OTHER}.json", Store(OTHER, {"paul": account(world, "paul", ())}))
 
 
-def _account(world: World, name: str, groups: tuple[str, ...]) -> Account:
+def account(world: World, name: str, groups: tuple[str, ...]) -> Account:
     password, totp, codes = Secret(PASSWORD.encode()), new_totp(), list(new_codes())
     world.people[name] = Who(name, totp.reveal().decode(), codes)
     kept = tuple(map(code_hash, codes))
@@ -232,6 +230,6 @@ def code_of(who: Who) -> str:
     return pyotp.TOTP(who.totp).now()
 
 
-def _answers(port: int) -> bool:
+def is_answered(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((LOOPBACK, port)) == 0

@@ -10,6 +10,8 @@ import pytest
 
 import appliance.portal
 from appliance.portal.base.language import _DAYS, _MONTHS, _SIZES, Words, english
+from appliance.portal.dashboard.pages import NAME
+from appliance.portal.dashboard.shown import SAID
 from appliance.portal.pages.home import OPEN_TO_EVERYBODY, PLACES
 
 PORTAL = Path(appliance.portal.__file__).parent
@@ -28,7 +30,7 @@ def said() -> set[str]:
         text = template.read_text()
         found |= {one or other for one, other in TEXT.findall(text)}
         found |= {it for pair in COUNTED.findall(text) for it in pair}
-    return found | {*_DAYS, *_MONTHS, *_SIZES, "{day} à {hour}"}
+    return found | {NAME, *SAID} | {*_DAYS, *_MONTHS, *_SIZES, "{day} à {hour}"}
 
 
 def test_every_french_text_has_its_english_one_and_none_is_left_over() -> None:

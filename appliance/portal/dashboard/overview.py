@@ -1,0 +1,160 @@
+"""The territory at a glance: one row for each town, worst first, and what is behind each row. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from appliance.monitor.states import ORDER, State
+from appliance.portal.dashboard import reasons
+from appliance.portal.dashboard.names import UPS_POWER
+from appliance.portal.dashboard.readings import Reading, ServiceSeen, read, sight
+from appliance.portal.dashboard.reasons import Reason, merged, site_of
+from appliance.portal.dashboard.seen import Heard, Present, Watched
+from appliance.territory.model import Site, Territory
+
+NEVER_ASKED = Watched(Heard())
+
+
+@dataclass(frozen=True)
+class Row:
+    """A town: its worst service in each column, and its machines. `alerts` None while Prometheus does not answer."""
+
+    site: Site
+    nodes: tuple[str, ...]
+    services: tuple[ServiceSeen, ...]
+    reasons: tuple[Reason, ...]
+    power: Reading
+    heat: Reading
+    alerts: int | None
+
+    @property
+    def state(self) -> State:
+        return self.reasons[0].state if self.reasons else "ok"
+
+    def worst(self, column: str) -> tuple[ServiceSeen, Reading] | None:
+        """The service with the worst reading of that name; None where the town has no service."""
+        pairs: list[tuple[ServiceSeen, Reading]] = [(it, getattr(it, column)) for it in self.services]
+        return min(pairs, key=lambda pair: _rank(pair[1])) if pairs else None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`elsewhere`: what is wrong and belongs to no town."""
+
+    rows: tuple[Row, ...]
+    services: tuple[ServiceSeen, ...]
+    elsewhere: tuple[Reason, ...] = ()
+
+    def row(self, site: str) -> Row | None:
+        return next((it for it in self.rows if it.site.name == site), None)
+
+    @property
+    def unwell(self) -> tuple[Row, ...]:
+        return tuple(it for it in self.rows if it.reasons)
+
+
+def judge(territory: Territory, present: Present, now: float) -> Overview:
+    """How every town is, the worst first."""
+    look, fresh = sight(territory, present, now), present.is_fresh(now)
+    services = {name: read(look, it) for name, it in territory.services.items()}
+    told = [
+        *(it for seen in services.values() for it in reasons.of_service(seen)),
+        *(it for name in territory.nodes for it in _of_node(present, name, now)),
+        *(reasons.of_alert(it) for it in present.prometheus.alerts if it.labels.get("severity") != "digest"),
+    ]
+    placed: dict[str, list[Reason]] = {}
+    for it in told:
+        placed.setdefault(site_of(territory, it.subject, it.nodes), []).append(it)
+    sites = (site for site in territory.sites.values() if _nodes(territory, site))
+    rows = [
+        _row(territory, present, it, services.values(), merged(placed.get(it.name, ())), fresh=fresh) for it in sites
+    ]
+    worst = sorted(services.values(), key=lambda it: (ORDER.index(it.state), -it.safe.strain, it.service.name))
+    return Overview(tuple(sorted(rows, key=_badness)), tuple(worst), merged(placed.get("", ())))
+
+
+def _of_node(present: Present, name: str, now: float) -> Iterable[Reason]:
+    """A node that nobody asked yet is not silent: nothing is known of it."""
+    asked = name in present.nodes
+    return reasons.of_node(name, _watched(present, name), now, fresh=asked and present.is_fresh(now))
+
+
+def _badness(row: Row) -> tuple[int, int, float, str]:
+    """First the state, then how much is as bad as that, then how far the oldest copy is beyond its promise."""
+    same = sum(it.state == row.state for it in row.reasons)
+    age = max((it.safe.strain for it in row.services), default=0.0)
+    return ORDER.index(row.state), -same, -age, row.site.title
+
+
+def _rank(reading: Reading) -> tuple[int, float]:
+    return ORDER.index(reading.state), -reading.strain
+
+
+def _row(
+    territory: Territory,
+    present: Present,
+    site: Site,
+    services: Iterable[ServiceSeen],
+    found: tuple[Reason, ...],
+    *,
+    fresh: bool,
+) -> Row:
+    nodes = _nodes(territory, site)
+    machines = [(name, _watched(present, name)) for name in nodes] if fresh else []
+    return Row(
+        site,
+        nodes,
+        tuple(it for it in services if territory.nodes[it.service.node].site == site.name),
+        found,
+        _power(machines),
+        _heat(machines),
+        _alerts(territory, present, site) if fresh else None,
+    )
+
+
+def _power(machines: Iterable[tuple[str, Watched]]) -> Reading:
+    """What all machines of a town take together, as far as they count it."""
+    known = [watts for _, it in machines if (watts := watts_of(it)) is not None]
+    if not known:
+        return Reading()
+    cut = next((name for name, it in machines if it.machine and reasons.on_battery(it.machine)), "")
+    return Reading("failed", sum(known), alert="SurBatterie", where=cut) if cut else Reading("ok", sum(known))
+
+
+def _heat(machines: Iterable[tuple[str, Watched]]) -> Reading:
+    """The warmest place of the warmest machine."""
+    known = [(celsius, name) for name, it in machines if (celsius := _celsius(it)) is not None]
+    if not known:
+        return Reading()
+    celsius, name = max(known)
+    if celsius > reasons.HOT_CELSIUS:
+        return Reading("warning", celsius, alert="Surchauffe", where=name)
+    return Reading("ok", celsius)
+
+
+def _celsius(watched: Watched) -> float | None:
+    return reasons.celsius(watched.machine) if watched.machine and watched.machine.answers else None
+
+
+def watts_of(watched: Watched) -> float | None:
+    """What a machine takes: all that hangs on its UPS, else its processors; None where neither is counted."""
+    if watched.machine is None or not watched.machine.answers:
+        return None
+    on_ups = [it.value for it in watched.machine.all(UPS_POWER)]
+    return sum(on_ups) if on_ups else watched.watts
+
+
+def _alerts(territory: Territory, present: Present, site: Site) -> int | None:
+    if not present.prometheus.answers:
+        return None
+    found = (reasons.of_alert(it) for it in present.prometheus.alerts if it.labels.get("severity") != "digest")
+    return sum(site_of(territory, it.subject, it.nodes) == site.name for it in found)
+
+
+def _nodes(territory: Territory, site: Site) -> tuple[str, ...]:
+    return tuple(name for name, it in territory.nodes.items() if it.site == site.name)
+
+
+def _watched(present: Present, name: str) -> Watched:
+    return present.nodes.get(name, NEVER_ASKED)

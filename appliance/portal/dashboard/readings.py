@@ -1,0 +1,219 @@
+"""What is seen of one service, each measure with its state. Pure.
+
+Destinations are believed, the origin is asked: how many copies are fresh is counted from what the peers that answer now
+show, each in a failure domain of its own. A moment counts whoever told it and whenever, since a silent node's last word
+stays true; how full or how hot something is now, only who answers now can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from appliance.backup.proofs import DRILL_SECONDS
+from appliance.backup.schedule import SKEW_SECONDS_MAX
+from appliance.monitor import metrics
+from appliance.monitor.held import PROOF_LATE, QUOTA_WARNING
+from appliance.monitor.states import LATE, ORDER, TOO_LATE, State
+from appliance.portal.dashboard.seen import Heard, Present, Told
+from appliance.territory.domains import counting_holders
+from appliance.territory.model import Service, Territory
+from appliance.units import DAY
+
+FRESH_COPY = 2.0
+"""Within how many RPO a copy is fresh, as `backup:fresh_copies:count` counts."""
+CHECKS_LATE = {"blobs": 3 * DAY, "data": 3 * DAY, "repository": 15 * DAY}
+"""When a check of a kind is late, as the alert `VerificationEnRetard` has it."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One measure. `value` None when it is not known; `promised` what it is held against, `took` how long it took.
+    `alert`: whose page says what to do, "" while all is well. `where`: the node that it is about."""
+
+    state: State = "unknown"
+    value: float | None = None
+    promised: float | None = None
+    took: float | None = None
+    alert: str = ""
+    where: str = ""
+
+    @property
+    def strain(self) -> float:
+        """How near to its promise it is, to tell the worse of two in the same state."""
+        return (self.value or 0.0) / self.promised if self.promised else (self.value or 0.0)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A peer that holds a service, or should: when its newest copy was made, UTC seconds, and how full its share is."""
+
+    node: str
+    newest: float | None
+    share: float | None
+    answers: bool
+
+
+@dataclass(frozen=True)
+class ServiceSeen:
+    """A service, as its writer and its holders show it."""
+
+    service: Service
+    writer: str
+    safe: Reading
+    copies: Reading
+    drill: Reading
+    check: Reading
+    room: Reading
+    burst: Reading
+    holders: tuple[Holder, ...] = ()
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        return tuple(it.node for it in self.holders if not it.answers)
+
+    @property
+    def state(self) -> State:
+        """Of what every service must show; what a machine need not measure does not make it worse."""
+        must = (self.safe.state, self.copies.state)
+        may = (it.state for it in (self.drill, self.check, self.room) if it.state != "unknown")
+        return min((*must, *may), key=ORDER.index)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One look by `territory`: `known` is what every node told at last, `now_telling` only of those that answer."""
+
+    territory: Territory
+    known: Mapping[str, Heard]
+    now_telling: Mapping[str, Heard]
+    now: float
+
+    def told(self, metric: metrics.Metric, service: str) -> Iterator[tuple[str, Told]]:
+        for node, heard in self.known.items():
+            yield from ((node, it) for it in heard.all(metric.full_name, backup=service))
+
+
+def sight(territory: Territory, present: Present, now: float) -> Sight:
+    known = {name: it.agent for name, it in present.nodes.items() if name in territory.nodes}
+    telling = {name: it for name, it in known.items() if it.answers and present.is_fresh(now)}
+    return Sight(territory, known, telling, now)
+
+
+def read(seen: Sight, service: Service) -> ServiceSeen:
+    writer, holders = _writer(seen, service), _holders(seen, service)
+    return ServiceSeen(
+        service,
+        writer,
+        _safe(seen, service, writer),
+        _copies(seen, service, writer, holders),
+        _drill(seen, service),
+        _check(seen, service),
+        _room(holders),
+        _burst(seen, service, writer),
+        holders,
+    )
+
+
+def _holders(seen: Sight, service: Service) -> tuple[Holder, ...]:
+    """Whoever said that it holds it, the last word of who is silent included."""
+    named = sorted({node for node, _ in seen.told(metrics.EXPECTED, service.name)})
+    return tuple(_holder(seen.known[node], service, node, answers=node in seen.now_telling) for node in named)
+
+
+def _holder(heard: Heard, service: Service, node: str, *, answers: bool) -> Holder:
+    newest, used, quota = (
+        heard.one(it.full_name, backup=service.name) for it in (metrics.HELD_NEWEST, metrics.SIZE, metrics.QUOTA)
+    )
+    return Holder(node, newest, used / quota if used is not None and quota else None, answers)
+
+
+def _writer(seen: Sight, service: Service) -> str:
+    """Who said last that it writes, in the highest epoch; the origin when nobody does."""
+    found = max(((it.value, node) for node, it in seen.told(metrics.EPOCH, service.name)), default=None)
+    return found[1] if found else service.node
+
+
+def _safe(seen: Sight, service: Service, writer: str) -> Reading:
+    promised = float(service.rpo_seconds)
+    told = {node: it.value for node, it in seen.told(metrics.SAFE, service.name)}
+    moment = told.get(writer)
+    if moment is None:
+        # Who writes it and has nothing safe to show says at least what it has promised.
+        begun = any(node == writer for node, _ in seen.told(metrics.RPO, service.name))
+        return Reading("failed" if begun else "unknown", None, promised, alert="SauvegardeJamaisSure", where=writer)
+    age = seen.now - moment
+    if age < -SKEW_SECONDS_MAX:
+        return Reading("unknown", None, promised, alert="HorlogeFausse", where=writer)
+    if age > LATE * promised:
+        late = age > TOO_LATE * promised
+        alert = "SauvegardeTresEnRetard" if late else "SauvegardeEnRetard"
+        return Reading("failed" if late else "warning", age, promised, alert=alert, where=writer)
+    return Reading("ok", max(0.0, age), promised)
+
+
+def _copies(seen: Sight, service: Service, writer: str, holders: tuple[Holder, ...]) -> Reading:
+    promised, since = float(service.copies), seen.now - FRESH_COPY * service.rpo_seconds
+    answering = [it for it in holders if it.answers]
+    if not answering:
+        return Reading("unknown", None, promised, alert="CopiesInsuffisantes")
+    shown = [it.node for it in answering if it.newest is not None and it.newest >= since]
+    count = len(counting_holders(seen.territory, writer, shown))
+    if count >= service.copies:
+        return Reading("ok", float(count), promised)
+    silent = len(holders) - len(answering)
+    state: State = "unknown" if count + silent >= service.copies else "warning" if count else "failed"
+    return Reading(state, float(count), promised, alert="CopiesInsuffisantes")
+
+
+def _drill(seen: Sight, service: Service) -> Reading:
+    """The last restore test that worked, wherever; how long it took is held against the promise."""
+    wrong = [node for node, it in seen.told(metrics.DRILL_WRONG, service.name) if it.value]
+    done = max(((it.value, node) for node, it in seen.told(metrics.DRILLED, service.name)), default=None)
+    if done is None:
+        return Reading("failed", None, alert="TestRestaurationEchoue", where=wrong[0]) if wrong else Reading()
+    moment, node = done
+    took = seen.known[node].one(metrics.DRILL_SECONDS.full_name, backup=service.name)
+    age, promised = max(0.0, seen.now - moment), float(service.rto_seconds)
+    if wrong:
+        return Reading("failed", age, promised, took, "TestRestaurationEchoue", wrong[0])
+    if took is not None and took > promised:
+        return Reading("warning", age, promised, took, "TestRestaurationTropLent", node)
+    if age > PROOF_LATE * DRILL_SECONDS:
+        return Reading("warning", age, promised, took, "TestRestaurationEnRetard", node)
+    return Reading("ok", age, promised, took)
+
+
+def _check(seen: Sight, service: Service) -> Reading:
+    """The last integrity check of any kind; its state is that of the worst kind at the worst node."""
+    found = [(it.value, it.labels.get("kind", ""), node) for node, it in seen.told(metrics.CHECKED, service.name)]
+    newest = max((moment for moment, _, _ in found), default=None)
+    age = None if newest is None else max(0.0, seen.now - newest)
+    for node, it in seen.told(metrics.ERRORS, service.name):
+        if it.value:
+            rotten = it.labels.get("kind") == "blobs"
+            return Reading("failed", age, alert="CopieEndommagee" if rotten else "VerificationEnErreur", where=node)
+    late = next((node for at, kind, node in found if seen.now - at > CHECKS_LATE.get(kind, 15 * DAY)), "")
+    if late:
+        return Reading("warning", age, alert="VerificationEnRetard", where=late)
+    return Reading("ok", age) if found else Reading()
+
+
+def _room(holders: tuple[Holder, ...]) -> Reading:
+    """The fullest share at any peer that answers."""
+    full = max(((it.share, it.node) for it in holders if it.answers and it.share is not None), default=None)
+    if full is None:
+        return Reading()
+    share, node = full
+    if share >= 1:
+        return Reading("failed", share, alert="QuotaPlein", where=node)
+    if share >= QUOTA_WARNING:
+        return Reading("warning", share, alert="QuotaPresquePlein", where=node)
+    return Reading("ok", share, where=node)
+
+
+def _burst(seen: Sight, service: Service, writer: str) -> Reading:
+    """How much of the last backup was new. Not judged here: that a first backup is all new is known to the alert."""
+    heard = seen.known.get(writer, Heard())
+    new, all_of_it = (heard.one(it.full_name, backup=service.name) for it in (metrics.NEW_BYTES, metrics.BYTES))
+    return Reading("ok", new / all_of_it) if new is not None and all_of_it else Reading()

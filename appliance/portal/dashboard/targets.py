@@ -1,0 +1,76 @@
+"""Whom the dashboard asks, and where. Pure, but for the one file that says so in process mode.
+
+On a host it asks as Prometheus beside it does: inside the mesh, by TLS, under the names of the nodes' certificates, at
+the ports of the roles `exporters` and `monitoring`. Nodes that are plain processes have ports of their own: there
+`watch.json` names them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from appliance.host.layout import NodeLayout
+from appliance.monitor.exporter import PATH
+from appliance.territory.model import Territory
+
+EXPORTER_PORT, NODE_EXPORTER_PORT, PROMETHEUS_PORT = 9470, 9100, 9090
+COLLECTORS = ("hwmon", "thermal_zone", "rapl", "textfile")
+"""What of node_exporter a dashboard shows: heat, power, the UPS."""
+_MACHINE = f"{PATH}?{'&'.join(f'collect[]={it}' for it in COLLECTORS)}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A program that answers GET `path`. `name` stands in its certificate; "" for one that answers in clear."""
+
+    address: str
+    port: int
+    path: str = PATH
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """`agents` and `machines` by node; None where there is no Prometheus to ask."""
+
+    agents: Mapping[str, Target]
+    machines: Mapping[str, Target]
+    prometheus: Target | None = None
+
+
+def is_watching(layout: NodeLayout, node: str, territory: Territory) -> bool:
+    """Whether dashboards are made at `node`."""
+    return "monitor" in territory.nodes[node].roles or layout.watch.exists()
+
+
+def targets(layout: NodeLayout, node: str, territory: Territory) -> Targets:
+    """Whom `node` asks; `is_watching` it must be."""
+    return _of_processes(json.loads(layout.watch.read_bytes())) if layout.watch.exists() else of_hosts(node, territory)
+
+
+def of_hosts(node: str, territory: Territory) -> Targets:
+    def at(name: str, port: int, path: str) -> Target:
+        return Target(territory.nodes[name].reach, port, path, f"{name}.{territory.domain}")
+
+    return Targets(
+        {name: at(name, EXPORTER_PORT, PATH) for name in territory.nodes},
+        {name: at(name, NODE_EXPORTER_PORT, _MACHINE) for name in territory.nodes},
+        at(node, PROMETHEUS_PORT, ""),
+    )
+
+
+def _of_processes(content: Mapping[str, Mapping[str, str] | str]) -> Targets:
+    def all_of(kind: str) -> dict[str, Target]:
+        named = content.get(kind, {})
+        return {name: _in_clear(url) for name, url in named.items()} if isinstance(named, Mapping) else {}
+
+    prometheus = content.get("prometheus")
+    return Targets(all_of("agents"), all_of("machines"), _in_clear(prometheus) if isinstance(prometheus, str) else None)
+
+
+def _in_clear(url: str) -> Target:
+    found = urlsplit(url)
+    return Target(found.hostname or "", found.port or 80, found.path)

@@ -1,0 +1,146 @@
+"""The look of a monitoring node around the territory, each half minute: every node at once, and Prometheus beside it.
+
+It runs in the worker, which may read the node's key; the pages only read what it writes. Who does not answer keeps what
+it told last, and since when it is silent.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+from appliance.backup.node import Node, open_node
+from appliance.coordination.tls import client_tls
+from appliance.errors import ApplianceError, IntegrityError
+from appliance.portal.dashboard import history, seen
+from appliance.portal.dashboard.ask import ask, samples
+from appliance.portal.dashboard.names import JOULES, OF_AGENT, OF_MACHINE
+from appliance.portal.dashboard.seen import Alert, Heard, Present, Prometheus, Watched
+from appliance.portal.dashboard.targets import Target, Targets, is_watching, targets
+from appliance.portal.places import Places
+from appliance.units import MINUTE
+
+LOG = logging.getLogger("appliance.portal")
+LOOK_SECONDS = 30.0
+HISTORY_SECONDS = 5 * MINUTE
+AT_ONCE_MAX = 16
+
+
+class Watcher:
+    """Looks around for the node in `state`, where that one watches."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._next_history = 0.0
+
+    def run(self, ended: Event) -> None:
+        """Look until `ended`."""
+        while not ended.is_set():
+            began = time.monotonic()
+            try:
+                self.look()
+            except (ApplianceError, OSError) as error:
+                LOG.warning("the look around the territory: %s", error)
+            ended.wait(max(1.0, began + LOOK_SECONDS - time.monotonic()))
+
+    def look(self) -> None:
+        """Look once, and write down what was seen; nothing where this node does not watch."""
+        node = open_node(self._state)
+        if not is_watching(node.layout, node.name, node.bundle.territory):
+            return
+        whom = targets(node.layout, node.name, node.bundle.territory)
+        places, tls = Places(node.layout.portal), _tls(node, whom)
+        present = look_around(whom, seen.load(places.seen), node.clock.now(), tls)
+        seen.save(places.seen, present)
+        if whom.prometheus and time.monotonic() >= self._next_history:
+            # Where it does not answer, it is asked again with the next look.
+            if present.prometheus.answers:
+                self._next_history = time.monotonic() + HISTORY_SECONDS
+            history.save(places.history, history.fetch(whom.prometheus, node.clock.now(), tls))
+
+
+def look_around(whom: Targets, before: Present, now: float, tls: ssl.SSLContext | None) -> Present:
+    """Ask everybody at once. What each told `before` stays with who does not answer."""
+    with ThreadPoolExecutor(AT_ONCE_MAX) as asking:
+        prometheus = asking.submit(_prometheus, whom.prometheus, before.prometheus, now, tls)
+        named = {
+            name: (
+                asking.submit(_heard, target, OF_AGENT, _before(before, name).agent, now, tls),
+                asking.submit(
+                    _heard, whom.machines[name], OF_MACHINE, _before(before, name).machine or Heard(), now, tls
+                )
+                if name in whom.machines
+                else None,
+            )
+            for name, target in whom.agents.items()
+        }
+        nodes = {
+            name: Watched(agent.result(), machine.result() if machine else None)
+            for name, (agent, machine) in named.items()
+        }
+    counted = {name: replace(it, watts=watts(_before(before, name), it)) for name, it in nodes.items()}
+    return Present(now, counted, prometheus.result())
+
+
+def watts(before: Watched, now: Watched) -> float | None:
+    """What a machine's processors took between two answers; None where they do not count it, and after a restart."""
+    if not before.machine or not now.machine or not now.machine.answers or before.machine.answered is None:
+        return None
+    spent = (now.machine.answered or 0.0) - before.machine.answered
+    joules, earlier = (_sum(it.machine.all(JOULES)) for it in (now, before) if it.machine)
+    if joules is None or earlier is None or joules < earlier or spent <= 0:
+        return None
+    return (joules - earlier) / spent
+
+
+def _sum(told: Iterable[seen.Told]) -> float | None:
+    values = [it.value for it in told]
+    return sum(values) if values else None
+
+
+def _before(present: Present, name: str) -> Watched:
+    return present.nodes.get(name) or Watched(Heard(), Heard())
+
+
+def _heard(target: Target, names: frozenset[str], before: Heard, now: float, tls: ssl.SSLContext | None) -> Heard:
+    try:
+        return Heard(answered=now, told=samples(ask(target, tls), names))
+    except ApplianceError as error:
+        return replace(before, since=before.since or now, why=error.what)
+
+
+def _prometheus(target: Target | None, before: Prometheus, now: float, tls: ssl.SSLContext | None) -> Prometheus:
+    if target is None:
+        return Prometheus()
+    try:
+        return Prometheus(answered=now, alerts=alerts(ask(replace(target, path="/api/v1/alerts"), tls)))
+    except ApplianceError as error:
+        return replace(before, since=before.since or now, why=error.what, alerts=())
+
+
+def alerts(answer: bytes) -> tuple[Alert, ...]:
+    """The alerts that fire, but for the sign of life; raise IntegrityError for what Prometheus does not say."""
+    try:
+        found = json.loads(answer)["data"]["alerts"]
+        return tuple(_alert(it) for it in found if it["state"] == "firing" and it["labels"]["severity"] != "none")
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"these are no alerts: {error}.") from error
+
+
+def _alert(told: Mapping[str, Mapping[str, str]]) -> Alert:
+    labels = dict(told["labels"])
+    since = history.seconds(str(told["activeAt"]))
+    return Alert(labels.pop("alertname"), labels, told["annotations"].get("summary", ""), since)
+
+
+def _tls(node: Node, whom: Targets) -> ssl.SSLContext | None:
+    """Read anew each time: certificates are renewed. None where everybody answers in clear."""
+    named = any(it.name for it in (*whom.agents.values(), *whom.machines.values()))
+    return client_tls(node.layout.tls) if named else None

@@ -1,0 +1,129 @@
+"""What a monitoring node saw, from the few words of a test table: "2h" is two hours before now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from appliance.clock import utc_seconds
+from appliance.monitor import metrics
+from appliance.monitor.metrics import STATES, Metric
+from appliance.portal.dashboard.names import CHIPS, JOULES, UPS_POWER, UPS_STATUS
+from appliance.portal.dashboard.seen import Alert, Heard, Present, Prometheus, Told, Watched
+from appliance.territory.model import Territory
+from appliance.units import HOUR, parse_duration
+
+NOW = utc_seconds("2026-11-25T12:00:00Z")
+LOOKED_AGO = 10.0
+
+
+def ago(text: str, now: float = NOW) -> float:
+    return now - parse_duration(text)
+
+
+def told(metric: Metric, value: float, *labels: str) -> Told:
+    return Told(metric.full_name, dict(zip(metric.labels, labels, strict=True)), value)
+
+
+def present(words: Mapping[str, Any], now: float = NOW) -> Present:
+    """`words`: nodes by name (as `watched`), looked (how long ago), prometheus ("silent"), alerts."""
+    at = ago(words["looked"], now) if "looked" in words else now - LOOKED_AGO
+    nodes = {name: watched(name, it, now) for name, it in words.get("nodes", {}).items()}
+    alerts = tuple(
+        Alert(it["name"], {"severity": it.get("severity", "critical"), **it.get("labels", {})}, "en clair", now - 60)
+        for it in words.get("alerts", ())
+    )
+    prometheus = Prometheus(at, alerts=alerts)
+    if words.get("prometheus") == "silent":
+        prometheus = Prometheus(at - HOUR, at, "refused")
+    return Present(at, nodes, prometheus)
+
+
+def watched(name: str, words: Mapping[str, Any], now: float) -> Watched:
+    """`words`: silent (since when, or "never"), machine (false, or of `_machine`), and what `_agent` takes."""
+    silent, at = words.get("silent", ""), now - LOOKED_AGO
+    if silent == "never":
+        return Watched(Heard(since=at, why="refused."))
+    samples = tuple(_agent(name, words, now))
+    agent = (
+        Heard(at, told=samples) if not silent else Heard(ago(silent, now), ago(silent, now) + 30, "refused.", samples)
+    )
+    machine = words.get("machine")
+    if machine is None:
+        return Watched(agent)
+    if machine is False:
+        return Watched(agent, Heard(ago("1h", now), at, "refused."))
+    return Watched(agent, Heard(at, told=tuple(_machine(machine))), machine.get("watts"))
+
+
+def _agent(name: str, words: Mapping[str, Any], now: float) -> Iterator[Told]:
+    """`words`: looked (how long ago), writes and holds (by service), checks ("check role subject": state)."""
+    yield told(metrics.LOOKED, ago(words.get("looked", "20s"), now))
+    for service, it in words.get("writes", {}).items():
+        yield told(metrics.EPOCH, it.get("epoch", 2), service)
+        yield told(metrics.RPO, parse_duration(it.get("rpo", "1d")), service)
+        if it.get("safe", "1h"):
+            yield told(metrics.SAFE, ago(it.get("safe", "1h"), now), service)
+        if "new" in it:
+            yield told(metrics.NEW_BYTES, it["new"], service)
+            yield told(metrics.BYTES, it.get("of", 100), service)
+        yield from _proofs(service, it, now)
+    for service, it in words.get("holds", {}).items():
+        yield told(metrics.EXPECTED, 1, service, name)
+        if it.get("newest", "1h"):
+            yield told(metrics.HELD_NEWEST, ago(it.get("newest", "1h"), now), service, name)
+        yield told(metrics.SIZE, it.get("used", 10), service, name)
+        yield told(metrics.QUOTA, 100, service, name)
+        yield from _proofs(service, it, now)
+    for what, state in words.get("checks", {}).items():
+        check, role, subject = what.split()
+        yield told(metrics.CHECK, STATES[state], check, role, subject)
+
+
+def _proofs(service: str, words: Mapping[str, Any], now: float) -> Iterator[Told]:
+    """`words`: drilled, took, wrong; checked and errors by kind."""
+    if "drilled" in words:
+        yield told(metrics.DRILLED, ago(words["drilled"], now), service)
+        yield told(metrics.DRILL_SECONDS, parse_duration(words.get("took", "5min")), service)
+    if "wrong" in words:
+        yield told(metrics.DRILL_WRONG, words["wrong"], service)
+    for kind, when in words.get("checked", {}).items():
+        yield told(metrics.CHECKED, ago(when, now), service, kind)
+    for kind, errors in words.get("errors", {}).items():
+        yield told(metrics.ERRORS, errors, service, kind)
+
+
+def _machine(words: Mapping[str, Any]) -> Iterator[Told]:
+    """`words`: celsius, ups (watts), battery, joules."""
+    if "celsius" in words:
+        yield Told(CHIPS, {"chip": "a", "sensor": "temp1"}, words["celsius"])
+        yield Told(CHIPS, {"chip": "b", "sensor": "temp1"}, words["celsius"] - 20)
+    if "ups" in words:
+        yield Told(UPS_POWER, {"ups": "ups"}, words["ups"])
+        yield Told(UPS_STATUS, {"ups": "ups", "flag": "OB"}, float(words.get("battery", False)))
+    if "joules" in words:
+        yield Told(JOULES, {"index": "0"}, words["joules"])
+
+
+def whole(territory: Territory, now: float = NOW) -> dict[str, Any]:
+    """Words for a territory in which all is well: every service safe, held by two others, drilled and checked."""
+    nodes: dict[str, Any] = {
+        name: {"writes": {}, "holds": {}, "checks": {f"agent node {name}": "ok"}, "machine": {"celsius": 41, "ups": 12}}
+        for name in territory.nodes
+    }
+    names = list(territory.nodes)
+    for service in territory.services.values():
+        proofs = {
+            "drilled": "2d",
+            "took": "6min",
+            "checked": {"blobs": "8h", "repository": "3d"},
+            "errors": {"blobs": 0},
+        }
+        nodes[service.node]["writes"][service.name] = {"safe": "3h", "new": 2, **proofs}
+        nodes[service.node]["checks"][f"copies written {service.name}"] = "ok"
+        start = names.index(service.node)
+        others = [*service.standbys, *(names[(start + step) % len(names)] for step in range(1, len(names)))]
+        for node in list(dict.fromkeys(it for it in others if it != service.node))[: service.copies + 1]:
+            nodes[node]["holds"][service.name] = {"newest": "3h", "used": 40}
+            nodes[node]["checks"][f"lock held {service.name}"] = "unknown"
+    return {"nodes": nodes}
