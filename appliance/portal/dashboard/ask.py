@@ -37,12 +37,22 @@ def _read(target: Target, line: socket.socket) -> bytes:
     asking = http.client.HTTPConnection(target.name or target.address, target.port)
     asking.sock = line
     asking.request("GET", target.path, headers={"Connection": "close", "Accept-Encoding": "identity"})
-    answer = asking.getresponse()
+    # It holds the socket open for as long as it lives, whatever happens to the connection.
+    with asking.getresponse() as answer:
+        return _whole(answer, f"{target.address}:{target.port}")
+
+
+def _whole(answer: http.client.HTTPResponse, who: str) -> bytes:
     if answer.status != 200:
-        raise IntegrityError(f"{target.address}:{target.port} answers {answer.status}.")
+        raise IntegrityError(f"{who} answers {answer.status}.")
+    if answer.length is None and not answer.chunked:
+        raise IntegrityError(f"{who} does not say where its answer ends.")
     content = answer.read(ANSWER_BYTES_MAX + 1)
     if len(content) > ANSWER_BYTES_MAX:
-        raise IntegrityError(f"{target.address}:{target.port} answers more than {ANSWER_BYTES_MAX} bytes.")
+        raise IntegrityError(f"{who} answers more than {ANSWER_BYTES_MAX} bytes.")
+    # A call for a number of bytes says nothing of those that are missing; half the measures look like whole ones.
+    if answer.length:
+        raise Unreachable(f"{who} breaks off {answer.length} bytes before the end.")
     return content
 
 

@@ -19,7 +19,8 @@ from appliance.portal.base.language import FRENCH
 
 INSTALLED = Path("/usr/share/appliance/runbooks")
 IN_A_CHECKOUT = Path(appliance.__file__).parents[1] / "docs/runbooks"
-NAME = re.compile(r"[A-Z][A-Za-z0-9]{1,60}")
+NAME = re.compile(r"[A-Z][a-z][A-Za-z0-9]{1,60}")
+"""Not README."""
 _MARKS = re.compile(r"`(?P<code>[^`]+)`|\*\*(?P<strong>[^*]+)\*\*|\[(?P<link>[^\]]+)\]\((?P<target>[^)\s]+)\)")
 _ITEM = re.compile(r"(?:- |\d+\. )(.*)")
 

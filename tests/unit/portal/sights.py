@@ -11,6 +11,7 @@ from appliance.monitor.metrics import STATES, Metric
 from appliance.portal.dashboard.names import CHIPS, JOULES, UPS_POWER, UPS_STATUS
 from appliance.portal.dashboard.seen import Alert, Heard, Present, Prometheus, Told, Watched
 from appliance.territory.model import Territory
+from appliance.territory.placement import place
 from appliance.units import HOUR, parse_duration
 
 NOW = utc_seconds("2026-11-25T12:00:00Z")
@@ -106,12 +107,12 @@ def _machine(words: Mapping[str, Any]) -> Iterator[Told]:
 
 
 def whole(territory: Territory, now: float = NOW) -> dict[str, Any]:
-    """Words for a territory in which all is well: every service safe, held by two others, drilled and checked."""
+    """Words for a territory in which all is well: each service safe, held by its holders and a spare, and proven."""
     nodes: dict[str, Any] = {
         name: {"writes": {}, "holds": {}, "checks": {f"agent node {name}": "ok"}, "machine": {"celsius": 41, "ups": 12}}
         for name in territory.nodes
     }
-    names = list(territory.nodes)
+    placed = place(territory)
     for service in territory.services.values():
         proofs = {
             "drilled": "2d",
@@ -121,9 +122,8 @@ def whole(territory: Territory, now: float = NOW) -> dict[str, Any]:
         }
         nodes[service.node]["writes"][service.name] = {"safe": "3h", "new": 2, **proofs}
         nodes[service.node]["checks"][f"copies written {service.name}"] = "ok"
-        start = names.index(service.node)
-        others = [*service.standbys, *(names[(start + step) % len(names)] for step in range(1, len(names)))]
-        for node in list(dict.fromkeys(it for it in others if it != service.node))[: service.copies + 1]:
+        held = placed[service.name]
+        for node in (*held.holders, *held.spares[:1]):
             nodes[node]["holds"][service.name] = {"newest": "3h", "used": 40}
             nodes[node]["checks"][f"lock held {service.name}"] = "unknown"
     return {"nodes": nodes}
