@@ -33,6 +33,8 @@ TITLE = "Silence and false success are told"
 SLACK_SECONDS = 30.0
 """What starting a command, a look of the agent, a scrape and a delivery may take on a busy machine."""
 AGREE_SECONDS_MAX = 30.0
+SHOWS_SECONDS_MAX = 60.0
+"""Within which the dashboard shows a node that was switched off, and one that came back."""
 FILMS_MIB = (17, *([2] * 6))
 """What comes at once, and what comes bit by bit: a push that does not fit is refused, and fills nothing."""
 
@@ -137,9 +139,16 @@ def monitoring_site_stopped(ground: Ground) -> str:
     second.stop()
     try:
         ground.fires("SurveillanceMuette", node=second.name, job="prometheus")
+        with waiting("the page saying that its history is missing", SHOWS_SECONDS_MAX) as done:
+            while not done("l'historique et les alertes manquent" in ground.screen.page()):
+                pass
+        service = ground.screen.page(f"/services/{SERVICE}")
+        require("L'historique manque" in service, f"the page of {SERVICE} shows a history that nobody gave it.")
+        require(bool(ground.screen.checks(ORIGIN)), "without Prometheus the page knows no checks.")
     finally:
         second.start(ground.watched, ground.sites, ground.catcher.url)
-    return ground.clears("SurveillanceMuette", node=second.name, job="prometheus")
+    cleared = ground.clears("SurveillanceMuette", node=second.name, job="prometheus")
+    return f"{cleared}; meanwhile the page went on without its history"
 
 
 def false_success(ground: Ground) -> str:
@@ -167,6 +176,38 @@ def agree(ground: Ground) -> str:
                 pass
         checks += len(ground.doctor(name))
     return f"{checks} answers of `appliance doctor` are what Prometheus has at both sites"
+
+
+def page_agrees(ground: Ground) -> str:
+    """Every check of every node has the same answer on the dashboard and in the terminal."""
+    checks = 0
+    for name in ground.territory.nodes:
+        with waiting(f"page and terminal agreeing about {name}", SHOWS_SECONDS_MAX + AGREE_SECONDS_MAX) as done:
+            while not done(ground.screen.checks(name) == ground.doctor(name)):
+                pass
+        checks += len(ground.doctor(name))
+    return f"{checks} answers of `appliance doctor` are what the dashboard shows"
+
+
+def page_shows_silence(ground: Ground) -> str:
+    """A node is switched off: the dashboard says so within a minute, since when, and what to do."""
+    ground.node(BLIND).kill()
+    began = time.monotonic()
+    try:
+        with waiting("the silent node on the page", SHOWS_SECONDS_MAX) as done:
+            while not done("SiteInjoignable" in ground.screen.reasons(BLIND)):
+                pass
+        after, said = time.monotonic() - began, ground.screen.reasons(BLIND)
+        require("Silence depuis" in said, "the page does not say since when.")
+        require("Que faire" in said, "the page does not say what to do.")
+        require(set(ground.screen.checks(BLIND).values()) == {"unknown"}, "its last answers are shown as the present.")
+    finally:
+        ground.power_on(BLIND)
+    with waiting("the end of its silence on the page", SHOWS_SECONDS_MAX) as done:
+        while not done("SiteInjoignable" not in ground.screen.reasons(BLIND)):
+            pass
+    ground.calm()
+    return f"it was there after {after:.0f} s, with the remedy, and went when the node came back"
 
 
 def _states(site: Site, node: str) -> dict[tuple[str, str, str], str]:
@@ -219,6 +260,8 @@ STEPS = {
     "backups stop for three RPO": backup_stopped,
     "a quota fills up": quota_filled,
     "terminal and Prometheus agree": agree,
+    "page and terminal agree": page_agrees,
+    "a node that is switched off shows on the page": page_shows_silence,
 }
 
 

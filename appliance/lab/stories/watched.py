@@ -19,6 +19,7 @@ from appliance.lab.processes.catcher import Catcher, Told
 from appliance.lab.processes.node import ProcessNode, code_folder, free_ports
 from appliance.lab.processes.territory import ProcessTerritory, on_ports
 from appliance.lab.processes.watching import LOOPBACK, Site, Watched, two_sites
+from appliance.lab.stories.screen import Screen, open_screen
 from appliance.lab.story import Violated, waiting
 from appliance.territory.model import Territory
 from appliance.units import MIB
@@ -44,6 +45,8 @@ class Ground:
     catcher: Catcher
     clock: Clockwork
     watched: tuple[Watched, ...]
+    screen: Screen
+    """The dashboards of the origin; their history comes from the second monitoring site."""
     began: float = 0.0
     """When the present step did, seconds UTC: what fired before is not of its making."""
 
@@ -51,10 +54,7 @@ class Ground:
         return self.territory.nodes[name]
 
     def power_on(self, name: str) -> None:
-        node = self.node(name)
-        node.start_sshd()
-        node.start_agent()
-        node.start_exporter(self.exporters[name])
+        power_on(self.node(name), self.exporters[name])
 
     def doctor(self, name: str) -> dict[tuple[str, str, str], str]:
         """The answers of `appliance doctor` on a node: the state of each check, role and subject."""
@@ -136,6 +136,12 @@ def well(code: int) -> bool:
     return code in (OK, WARNINGS)
 
 
+def power_on(node: ProcessNode, exporter: int) -> None:
+    node.start_sshd()
+    node.start_agent()
+    node.start_exporter(exporter)
+
+
 @contextlib.contextmanager
 def lay(work: Path) -> Iterator[Ground]:
     """Everything started under `work`, and ended afterwards. Agents look every second."""
@@ -155,9 +161,11 @@ def lay(work: Path) -> Iterator[Ground]:
         catcher = stack.enter_context(Catcher())
         clock = Clockwork(territory.nodes[ORIGIN])
         sites = stack.enter_context(two_sites(work / "watching", watched, catcher.url))
-        ground = Ground(territory, documents, ports, sites, catcher, clock, watched)
-        for name in territory.nodes:
-            ground.power_on(name)
+        for name, node in territory.nodes.items():
+            power_on(node, ports[name])
+        screen = open_screen(territory.nodes[ORIGIN], watched, sites[1])
+        stack.callback(screen.browser.close)
+        ground = Ground(territory, documents, ports, sites, catcher, clock, watched, screen)
         thread = threading.Thread(target=clock.run)
         thread.start()
         stack.callback(thread.join)

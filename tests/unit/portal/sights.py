@@ -106,7 +106,7 @@ def _machine(words: Mapping[str, Any]) -> Iterator[Told]:
         yield Told(JOULES, {"index": "0"}, words["joules"])
 
 
-def whole(territory: Territory, now: float = NOW) -> dict[str, Any]:
+def whole(territory: Territory) -> dict[str, Any]:
     """Words for a territory in which all is well: each service safe, held by its holders and a spare, and proven."""
     nodes: dict[str, Any] = {
         name: {"writes": {}, "holds": {}, "checks": {f"agent node {name}": "ok"}, "machine": {"celsius": 41, "ups": 12}}
