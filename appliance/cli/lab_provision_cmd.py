@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import click
 
 from appliance.cli.arguments import dry_run_option
 from appliance.cli.lab_decisions import name_option
 from appliance.cli.output import emit, say
+from appliance.config.load import load
 from appliance.lab.hosts import provision as provisioning
 from appliance.lab.hosts.desk import Desk
 from appliance.lab.hosts.lab import Lab, changing, open_lab
 from appliance.lab.hosts.places import Places
 from appliance.lab.hosts.playbook import Played
+from appliance.portal.dashboard.targets import ADDRESS, Addresses, addresses
+
+HERE = 8443
+"""The port of this machine at which somebody may open the pages of a node."""
 
 
 @click.command()
@@ -30,20 +37,29 @@ def provision(name: str, dry_run: bool) -> None:
         return
     with changing(lab.places, name):
         _, played = provisioning.provision(lab)
+    watching = addresses(load(lab.own.root))
     data = [{"playbook": it.name, "changed": it.changed, "seconds": round(it.seconds, 1)} for it in played]
-    emit({"lab": name, "inventory": str(desk.inventory), "played": data}, _text(lab, desk, played))
+    told = {"lab": name, "inventory": str(desk.inventory), "played": data, "watching": [vars(it) for it in watching]}
+    emit(told, "\n".join((*_text(lab, desk, played), *watching_text(watching, str(lab.own.ssh_config)))))
 
 
-def _text(lab: Lab, desk: Desk, played: tuple[Played, ...]) -> str:
+def _text(lab: Lab, desk: Desk, played: tuple[Played, ...]) -> tuple[str, ...]:
     names = [node.name for node in lab.plan.nodes]
     seconds = sum(it.seconds for it in played)
-    return "\n".join(
-        (
-            f"{len(names)} nodes are what their territory says, after {seconds:.0f} s of playbooks. To look at them:",
-            f"  ssh -F {lab.own.ssh_config} {names[0]} appliance status",
-            f"  bin/appliance lab status --name {lab.plan.lab}",
-            "To change them: edit the territory in the control folder, sign it again, and run",
-            f"  ansible-playbook -i {desk.inventory} playbooks/site.yml",
-            f"To end it: bin/appliance lab down --name {lab.plan.lab}",
-        )
+    return (
+        f"{len(names)} nodes are what their territory says, after {seconds:.0f} s of playbooks. To look at them:",
+        f"  ssh -F {lab.own.ssh_config} {names[0]} appliance status",
+        f"  bin/appliance lab status --name {lab.plan.lab}",
+        "To change them: edit the territory in the control folder, sign it again, and run",
+        f"  ansible-playbook -i {desk.inventory} playbooks/site.yml",
+        f"To end it: bin/appliance lab down --name {lab.plan.lab}",
     )
+
+
+def watching_text(watching: Sequence[Addresses], ssh_config: str) -> Iterator[str]:
+    """Where what watches the territory is seen. This machine is in no site's network: SSH brings a door here."""
+    for it in watching:
+        here = f"ssh -F {ssh_config} -N -L {HERE}:localhost:443 {it.node}"
+        yield f"The dashboard of {it.node}, for its group regie: {it.dashboard}"
+        yield f"  from this machine: {here}, then https://localhost:{HERE}{ADDRESS}"
+        yield f"Prometheus of {it.node}, for who shows the certificate of a monitoring node: {it.prometheus}"

@@ -24,6 +24,7 @@ from appliance.portal.base.site import Site
 from appliance.portal.base.templates import Templates
 from appliance.portal.dashboard import pages as dashboards
 from appliance.portal.dashboard.pages import Dashboard
+from appliance.portal.dashboard.targets import ADDRESS
 from appliance.portal.desk import Desk
 from appliance.portal.lookup import Lookup
 from appliance.portal.pages.attack import AttackPage
@@ -60,7 +61,7 @@ def make_site(lookup: Lookup, clock: Clock, *, secure: bool = False, answer_seco
             places=PLACES,
             territory=territory.title,
             node=node,
-            dashboards=(dashboards.ADDRESS, dashboards.NAME),
+            dashboards=(ADDRESS, dashboards.NAME),
             watches=partial(dashboards.watches, lookup),
         ),
         door=Door(database, stores, answer_seconds=answer_seconds),

@@ -24,12 +24,12 @@ from appliance.portal.dashboard.runbooks import runbook, said_of
 from appliance.portal.dashboard.seen import Present
 from appliance.portal.dashboard.shown import QUESTIONS as TITLES
 from appliance.portal.dashboard.shown import SPANS, Shown
-from appliance.portal.dashboard.targets import is_watching
+from appliance.portal.dashboard.targets import ADDRESS, is_watching
 from appliance.portal.desk import Desk
 from appliance.portal.lookup import Lookup
 from appliance.territory.model import Service, Territory
 
-ADDRESS, NAME = "/territoire", "Le territoire"
+NAME = "Le territoire"
 
 
 def watches(lookup: Lookup) -> bool:

@@ -16,6 +16,7 @@ from appliance.host.layout import NodeLayout
 from appliance.monitor.exporter import PATH
 from appliance.territory.model import Territory
 
+ADDRESS = "/territoire"
 EXPORTER_PORT, NODE_EXPORTER_PORT, PROMETHEUS_PORT = 9470, 9100, 9090
 COLLECTORS = ("hwmon", "thermal_zone", "rapl", "textfile")
 """What of node_exporter a dashboard shows: heat, power, the UPS."""
@@ -39,6 +40,22 @@ class Targets:
     agents: Mapping[str, Target]
     machines: Mapping[str, Target]
     prometheus: Target | None = None
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where people find what `node` watches: names that the PCs of its site, and nodes of the mesh, know."""
+
+    node: str
+    dashboard: str
+    prometheus: str
+
+
+def addresses(territory: Territory) -> tuple[Addresses, ...]:
+    """Of every monitoring node of hosts."""
+    monitors = (name for name, it in territory.nodes.items() if "monitor" in it.roles)
+    hosts = {name: f"https://{name}.{territory.domain}" for name in monitors}
+    return tuple(Addresses(name, f"{host}{ADDRESS}", f"{host}:{PROMETHEUS_PORT}/") for name, host in hosts.items())
 
 
 def is_watching(layout: NodeLayout, node: str, territory: Territory) -> bool:

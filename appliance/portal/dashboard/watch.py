@@ -21,6 +21,7 @@ from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.portal.dashboard import history, seen
 from appliance.portal.dashboard.ask import ask, samples
+from appliance.portal.dashboard.history import History
 from appliance.portal.dashboard.names import JOULES, OF_AGENT, OF_MACHINE
 from appliance.portal.dashboard.seen import Alert, Heard, Present, Prometheus, Watched
 from appliance.portal.dashboard.targets import Target, Targets, is_watching, targets
@@ -59,11 +60,18 @@ class Watcher:
         places, tls = Places(node.layout.portal), _tls(node, whom)
         present = look_around(whom, seen.load(places.seen), node.clock.now(), tls)
         seen.save(places.seen, present)
-        if whom.prometheus and time.monotonic() >= self._next_history:
-            # Where it does not answer, it is asked again with the next look.
-            if present.prometheus.answers:
-                self._next_history = time.monotonic() + HISTORY_SECONDS
-            history.save(places.history, history.fetch(whom.prometheus, node.clock.now(), tls))
+        if whom.prometheus:
+            self._remember(places.history, whom.prometheus, present, tls)
+
+    def _remember(self, file: Path, prometheus: Target, present: Present, tls: ssl.SSLContext | None) -> None:
+        """Fetch the history every few minutes. While Prometheus is silent there is none, and it comes back with it."""
+        if not present.prometheus.answers:
+            self._next_history = 0.0
+            history.save(file, History(present.at, present.prometheus.why))
+        elif time.monotonic() >= self._next_history:
+            found = history.fetch(prometheus, present.at, tls)
+            history.save(file, found)
+            self._next_history = 0.0 if found.why else time.monotonic() + HISTORY_SECONDS
 
 
 def look_around(whom: Targets, before: Present, now: float, tls: ssl.SSLContext | None) -> Present:

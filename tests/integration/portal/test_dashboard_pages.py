@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +17,11 @@ import pytest
 from appliance.lab.stories.portal import SCREENSHOTS
 from appliance.portal.dashboard import history, seen
 from appliance.portal.dashboard.history import History
-from appliance.portal.dashboard.pages import ADDRESS
+from appliance.portal.dashboard.targets import ADDRESS, Target
+from appliance.portal.dashboard.watch import Watcher
 from tests.integration.portal.browsing import open_as, tab_to, violations
 from tests.integration.portal.dashboards import HERE, Large, large, unwell
+from tests.integration.portal.exporters import LOOPBACK, answering, exporting, measured, nobody
 from tests.integration.portal.world import World, wait_until
 from tests.unit.portal.sights import present, whole
 
@@ -215,3 +220,40 @@ def test_a_page_is_whole_while_the_worker_writes(towns: Large) -> None:
         seen.save(towns.places.seen, present(unwell(plan), time.time()))
         assert "Berneuil" in visitor.get(ADDRESS).text
     wait_until(lambda: visitor.get(ADDRESS).status_code == 200, "the pages answer")
+
+
+def test_the_worker_fetches_the_history_and_says_when_there_is_none(towns: Large, tmp_path: Path) -> None:
+    """As it works behind the pages, in the folder of a real node, with ports of its own."""
+    layout, watcher = towns.territory.nodes[HERE].layout, Watcher(towns.state)
+    kept, service = history.load(towns.places.history), f"{ADDRESS}/services/docs-attichy"
+
+    def look(prometheus: Target) -> str:
+        where = {"agents": {"attichy": f"http://{LOOPBACK}:{port}/metrics"}, "prometheus": _url(prometheus)}
+        layout.watch.write_text(json.dumps(where))
+        watcher.look()
+        return towns.visit("regis").get(service).text
+
+    try:
+        with exporting(measured(tmp_path / "sheet", "attichy")) as port, answering(_prometheus) as prometheus:
+            assert "Demandé à Prometheus le" in look(prometheus)
+            assert "L&#39;historique manque" in look(nobody())
+            assert "Demandé à Prometheus le" in look(prometheus), "at once, and not in five minutes"
+            seen_now = seen.load(towns.places.seen)
+            assert seen_now.nodes["attichy"].agent.answers
+            assert [it.name for it in seen_now.prometheus.alerts] == ["SiteInjoignable"]
+            assert "Cette machine répond." in towns.visit("regis").get(f"{ADDRESS}/machines/attichy").text
+    finally:
+        layout.watch.unlink()
+        history.save(towns.places.history, kept)
+
+
+def _url(target: Target) -> str:
+    return f"http://{target.address}:{target.port}"
+
+
+def _prometheus(line: socket.socket) -> None:
+    """What both questions are answered with: an alert, and a history of nothing."""
+    labels = {"alertname": "SiteInjoignable", "severity": "critical", "node": "jaulzy"}
+    alert = {"state": "firing", "labels": labels, "annotations": {}, "activeAt": "2026-11-25T11:00:00Z"}
+    body = json.dumps({"data": {"alerts": [alert], "result": []}}).encode()
+    line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))

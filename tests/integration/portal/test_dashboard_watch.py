@@ -6,10 +6,9 @@ import contextlib
 import json
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +17,8 @@ import yaml
 
 from appliance.config.load import load
 from appliance.errors import ApplianceError, IntegrityError, Unreachable
-from appliance.monitor import metrics, sheet
-from appliance.monitor.exporter import Certificates, Exporter
-from appliance.monitor.metrics import Sample
+from appliance.monitor import metrics
+from appliance.monitor.exporter import Certificates
 from appliance.portal.dashboard import history
 from appliance.portal.dashboard.ask import ask, samples
 from appliance.portal.dashboard.names import OF_AGENT, OF_MACHINE
@@ -36,9 +34,9 @@ from appliance.portal.dashboard.targets import (
 )
 from appliance.portal.dashboard.watch import alerts, look_around
 from tests.integration.coordination.papers import DOMAIN, authority
+from tests.integration.portal.exporters import LOOPBACK, answering, exporting, measured, nobody
 
 ROOT = Path(__file__).parents[3]
-LOOPBACK = "127.0.0.1"
 TERRITORY = load(ROOT / "inventory/demo")
 ALERTS = {
     "data": {
@@ -57,57 +55,6 @@ ALERTS = {
         ]
     }
 }
-
-
-@contextmanager
-def exporting(path: Path, certificates: Certificates | None = None) -> Iterator[int]:
-    with Exporter(path, LOOPBACK, 0, certificates) as exporter:
-        thread = threading.Thread(target=exporter.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield exporter.server_port
-        finally:
-            exporter.shutdown()
-            thread.join()
-
-
-@contextmanager
-def answering(answer: Callable[[socket.socket], None]) -> Iterator[Target]:
-    """Whoever calls is answered by `answer`, whatever it asks."""
-    with socket.create_server((LOOPBACK, 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    line, _ = server.accept()
-                except OSError:
-                    return
-                with line:
-                    try:
-                        line.recv(4096)
-                        answer(line)
-                    except OSError:
-                        pass
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield Target(LOOPBACK, server.getsockname()[1])
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
-def measured(path: Path, node: str, *more: Sample) -> Path:
-    """The sheet of a node that looked just now and whose checks are well."""
-    looked = Sample(metrics.LOOKED.name, (), time.time())
-    sheet.save(path, (looked, Sample(metrics.CHECK.name, ("agent", "node", node), 0.0), *more))
-    return path
-
-
-def nobody() -> Target:
-    with socket.create_server((LOOPBACK, 0)) as server:
-        return Target(LOOPBACK, server.getsockname()[1])
 
 
 def around(agents: dict[str, Target], before: Present = NOTHING, tls: ssl.SSLContext | None = None) -> Present:

@@ -9,8 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from appliance.cli.lab_cmd import lab, parse_share
+from appliance.cli.lab_provision_cmd import watching_text
+from appliance.config.load import load
 from appliance.errors import UsageError
 from appliance.lab.corpus import tree_digest
+from appliance.lab.processes.node import code_folder
+from appliance.portal.dashboard.targets import addresses
 
 
 def run(*words: str) -> Result:
@@ -63,3 +67,12 @@ def test_a_share_is_a_percentage_or_a_number(text: str, share: float) -> None:
 def test_a_share_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="not a share"):
         parse_share("beaucoup")
+
+
+def test_provisioning_ends_with_where_the_dashboard_and_prometheus_are() -> None:
+    watching = addresses(load(code_folder() / "inventory/lab"))
+    dashboard, here, prometheus = watching_text(watching, "/lab/ssh_config")
+    assert dashboard.endswith("https://hermitage.lab.internal/territoire")
+    assert "ssh -F /lab/ssh_config -N -L 8443:localhost:443 hermitage" in here
+    assert prometheus.endswith("https://hermitage.lab.internal:9090/")
+    assert addresses(load(code_folder() / "inventory/demo")) == (), "nobody watches there"
