@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from appliance.lab.bench.bench import Bench
 from appliance.lab.bench.booting import hosts_answer
 from appliance.lab.bench.compaction import compaction
+from appliance.lab.bench.dashboards import dashboard
 from appliance.lab.bench.figures import Figure
 from appliance.lab.bench.handover import handover
 from appliance.lab.bench.names import names
@@ -27,6 +28,7 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "agent": agent_at_rest,
     "scrape": scrape,
     "prometheus": prometheus,
+    "dashboard": dashboard,
     "memory": memory,
     "cut": cut,
     "compaction": compaction,

@@ -31,7 +31,7 @@ def scrape(bench: Bench) -> tuple[Figure, ...]:
     """One scrape of a node with SERVICES services, from the first byte asked to the last one read."""
     path = bench.work / "measures.json"
     sheet.save(path, samples(SERVICES))
-    with _serving(path) as port:
+    with serving(path) as port:
         spent = tuple(_milliseconds(port) for _ in bench.runs("a scrape"))
         size = len(_scraped(port))
     notes = (f"{SERVICES} services written, held and readable here; {size / 1000:.0f} kB of text",)
@@ -60,7 +60,7 @@ def prometheus(bench: Bench) -> tuple[Figure, ...]:
 
 
 @contextlib.contextmanager
-def _serving(path: Path) -> Iterator[int]:
+def serving(path: Path) -> Iterator[int]:
     """The port at which the exporter serves the sheet `path`, in a thread of this process."""
     with Exporter(path, LOOPBACK, 0) as exporter:
         thread = threading.Thread(target=exporter.serve_forever, args=(0.05,))
@@ -81,7 +81,7 @@ def _territory(folder: Path) -> Iterator[tuple[tuple[Watched, ...], Path]]:
             path = folder / f"node-{number}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             sheet.save(path, samples(SERVICES_OF_A_TOWN, f"node-{number}"))
-            port = stack.enter_context(_serving(path))
+            port = stack.enter_context(serving(path))
             nodes.append(Watched(f"node-{number}", f"site-{number}", port))
         yield tuple(nodes), folder / "sites"
 
@@ -91,7 +91,7 @@ def samples(services: int, node: str = "node") -> Iterable[Sample]:
     names = [f"{node}-service-{number}" for number in range(services)]
     for metric in METRICS:
         for number, labels in enumerate(_labels(metric, names)):
-            yield Sample(metric.name, labels, time.time() - number)
+            yield Sample(metric.name, labels, 0.0 if metric is CHECK else time.time() - number)
 
 
 def _labels(metric: Metric, services: list[str]) -> Iterable[tuple[str, ...]]:

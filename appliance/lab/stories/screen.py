@@ -47,8 +47,8 @@ class Screen:
         return rest.partition("</section>")[0]
 
 
-def open_screen(node: ProcessNode, watched: Sequence[Watched], prometheus: Site) -> Screen:
-    """Serve the pages of `node`, which asks all exporters and the Prometheus of a site, and sign somebody in."""
+def open_screen(node: ProcessNode, watched: Sequence[Watched], prometheus: Site | None = None) -> Screen:
+    """Serve the pages of `node`, which asks all exporters and the Prometheus of a site, if any; sign somebody in."""
     write_atomic(node.layout.watch, json.dumps(_where(watched, prometheus)).encode())
     password = secrets.token_urlsafe()
     node.cli("account", "add", WHO, "--title", "Regis", "--group", GROUP, stdin=f"{password}\n".encode())
@@ -63,9 +63,9 @@ def open_screen(node: ProcessNode, watched: Sequence[Watched], prometheus: Site)
     return Screen(browser)
 
 
-def _where(watched: Sequence[Watched], prometheus: Site) -> Mapping[str, object]:
+def _where(watched: Sequence[Watched], prometheus: Site | None) -> Mapping[str, object]:
     agents = {it.node: f"http://{LOOPBACK}:{it.port}/metrics" for it in watched}
-    return {"agents": agents, "prometheus": prometheus.url("prometheus")}
+    return {"agents": agents, **({"prometheus": prometheus.url("prometheus")} if prometheus else {})}
 
 
 def _answers(browser: httpx.Client) -> bool:

@@ -38,6 +38,7 @@ FIGURES_OF_THE_ISSUE = {
     "agent-cpu",
     "scrape",
     "prometheus",
+    "dashboard",
 }
 
 
