@@ -154,8 +154,8 @@ def _around(spot: Spot) -> tuple[tuple[float, float], ...]:
 
 
 def _along(ring: Ring) -> tuple[tuple[float, float], ...]:
-    """On the ring, from its top on to its foot."""
-    turns = (math.radians(it) for it in (270, 300, 240, 90, 60, 120, 330, 210))
+    """On the ring, from its top down on both sides."""
+    turns = (math.radians(270 + side * it) for it in range(0, 181, 12) for side in (1, -1))
     return tuple((ring.x + ring.radius * math.cos(it), ring.y + ring.radius * math.sin(it)) for it in turns)
 
 
