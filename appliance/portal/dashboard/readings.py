@@ -129,9 +129,13 @@ def _holder(heard: Heard, service: Service, node: str, *, answers: bool) -> Hold
 
 
 def _writer(seen: Sight, service: Service) -> str:
-    """Who said last that it writes, in the highest epoch; the origin when nobody does."""
-    found = max(((it.value, node) for node, it in seen.told(metrics.EPOCH, service.name)), default=None)
-    return found[1] if found else service.node
+    """Who said last that it writes, in the highest epoch; the origin when nobody does.
+
+    Only those are heard who may ever write it: any other node could make a late service look young.
+    """
+    trusted = seen.territory.trusted(service.name)
+    found = [(it.value, node) for node, it in seen.told(metrics.EPOCH, service.name) if node in trusted]
+    return max(found)[1] if found else service.node
 
 
 def _safe(seen: Sight, service: Service, writer: str) -> Reading:

@@ -180,6 +180,22 @@ def test_when_nobody_looks_any_more_everything_is_unknown_and_it_is_said(towns: 
     assert "encore regardé le territoire" in text
 
 
+def test_what_a_node_says_is_text_and_nothing_else(browser: Any, towns: Large) -> None:
+    plan, evil = towns.territory.territory, '"><b>gras</b>'
+    words = unwell(plan)
+    words["nodes"]["jaulzy"]["checks"] = {f"damage held {evil}": "failed", f"{evil} node jaulzy": "failed"}
+    words["nodes"]["bitry"] = {"silent": "never"}
+    words["alerts"] = [{"name": evil, "labels": {"node": "jaulzy", "severity": evil}}]
+    seen.save(towns.places.seen, present(words, time.time()))
+    page = open_as(browser, towns, "regis")
+    for path in (ADDRESS, f"{ADDRESS}/machines/jaulzy"):
+        assert page.goto(path).status == 200
+        assert evil in page.locator("main").inner_text()
+        assert page.locator("main b").count() == 0
+        assert page.faults == []
+    page.context.close()
+
+
 def test_in_english_the_words_and_the_remedies_are_english(browser: Any, towns: Large) -> None:
     page = open_as(browser, towns, "regis")
     page.goto(ADDRESS)

@@ -20,7 +20,7 @@ from appliance.errors import ApplianceError, IntegrityError, Unreachable
 from appliance.monitor import metrics
 from appliance.monitor.exporter import Certificates
 from appliance.portal.dashboard import history
-from appliance.portal.dashboard.ask import ask, samples
+from appliance.portal.dashboard.ask import SAMPLES_MAX, ask, samples
 from appliance.portal.dashboard.names import OF_AGENT, OF_MACHINE
 from appliance.portal.dashboard.overview import judge
 from appliance.portal.dashboard.seen import NOTHING, Present
@@ -171,6 +171,12 @@ def test_who_answers_badly_holds_nobody_for_long(
 def test_what_are_no_measures_is_said_and_never_nought(text: bytes) -> None:
     with contextlib.suppress(IntegrityError):
         assert samples(text, OF_AGENT) == ()
+
+
+def test_who_tells_too_much_is_not_heard() -> None:
+    lines = b"".join(b'appliance_backup_epoch{backup="%d"} 1\n' % number for number in range(SAMPLES_MAX + 1))
+    with pytest.raises(IntegrityError, match="20001 measures"):
+        samples(lines, OF_AGENT)
 
 
 def test_a_number_that_is_none_is_not_known() -> None:
