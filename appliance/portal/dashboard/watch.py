@@ -11,7 +11,7 @@ import logging
 import ssl
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -77,21 +77,18 @@ class Watcher:
 def look_around(whom: Targets, before: Present, now: float, tls: ssl.SSLContext | None) -> Present:
     """Ask everybody at once. What each told `before` stays with who does not answer."""
     with ThreadPoolExecutor(AT_ONCE_MAX) as asking:
+
+        def hear(target: Target, names: frozenset[str], last: Heard) -> Future[Heard]:
+            return asking.submit(_heard, target, names, last, now, tls)
+
         prometheus = asking.submit(_prometheus, whom.prometheus, before.prometheus, now, tls)
-        named = {
-            name: (
-                asking.submit(_heard, target, OF_AGENT, _before(before, name).agent, now, tls),
-                asking.submit(
-                    _heard, whom.machines[name], OF_MACHINE, _before(before, name).machine or Heard(), now, tls
-                )
-                if name in whom.machines
-                else None,
-            )
-            for name, target in whom.agents.items()
+        agents = {name: hear(it, OF_AGENT, _before(before, name).agent) for name, it in whom.agents.items()}
+        machines = {
+            name: hear(it, OF_MACHINE, _before(before, name).machine or Heard()) for name, it in whom.machines.items()
         }
         nodes = {
-            name: Watched(agent.result(), machine.result() if machine else None)
-            for name, (agent, machine) in named.items()
+            name: Watched(it.result(), machines[name].result() if name in machines else None)
+            for name, it in agents.items()
         }
     counted = {name: replace(it, watts=watts(_before(before, name), it)) for name, it in nodes.items()}
     return Present(now, counted, prometheus.result())
