@@ -22,7 +22,10 @@ TITLE = "A town hall secretary gets her files back by herself"
 TESTS = Path("tests/integration/portal")
 STEPS = (
     ("the three doors, by keyboard alone in a real browser", ("test_doors.py",)),
-    ("every page by axe, in light and dark, narrow, enlarged, in forced colours", ("test_pages_for_everybody.py",)),
+    (
+        "every page by axe, in light and dark, narrow, enlarged, in forced colours",
+        ("test_pages_for_everybody.py", "test_dashboard_pages.py"),
+    ),
     ("attackers and made-up requests on every route", ("test_attacks.py", "test_fuzz.py")),
     ("the origin is switched off: the same people at the standby", ("test_origin_off.py",)),
 )
