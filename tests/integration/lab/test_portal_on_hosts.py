@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
-import sys
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from appliance.host import netns
-from appliance.host.command import Result, run
+from appliance.host.command import run
 from appliance.lab.hosts import machine
 from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, STANDBY, Ground
+from tests.integration.lab.pc import Pc, let_in
 
-ROOT = Path(__file__).parents[3]
 FILE = "/srv/shares/documents/Budget 2026.txt"
-PERSON, PASSWORD = "marie.dupont", "un chêne près du lavoir"
+PERSON = "marie.dupont"
 STATE = "/srv/appliance/node"
 HIDDEN = (f"{STATE}/keys", f"{STATE}/services", "/srv/appliance/vault", "/srv/shares", "/var/lib/appliance")
 
@@ -27,8 +21,7 @@ pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.time
 @pytest.fixture(scope="module")
 def codes(ground: Ground) -> list[str]:
     """What the sheet of paper has, for the one person who works here; and a file that she changed and then lost."""
-    ground.did(ORIGIN, "appliance", "account", "add", PERSON, "--title", "Marie", stdin=f"{PASSWORD}\n".encode())
-    sheet = ground.did(ORIGIN, "appliance", "account", "sheet", PERSON)
+    codes = let_in(ground, ORIGIN, PERSON)
     for text in ("Recettes : 100", "Recettes : 120"):
         ground.did(ORIGIN, f"cat >'{FILE}'", stdin=text.encode())
         ground.back_up(SERVICE)
@@ -36,34 +29,17 @@ def codes(ground: Ground) -> list[str]:
     ground.back_up(SERVICE)
     ground.wait_until_safe(SERVICE, ORIGIN)
     ground.back_up(f"appliance-{ORIGIN}")
-    return re.findall(r"\[ \]  (\S+)", sheet)
-
-
-def ask(ground: Ground, at: str, node: str, code: str, words: str = "budget") -> Result:
-    """What somebody at a PC in the building of `at` gets from the pages of `node`."""
-    lab, root = ground.lab, ground.disk(node, "/srv/appliance/node/tls/root.pem")
-    name, address = f"{node}.lab.internal", str(lab.plan.node(node).address)
-    words = (sys.executable, "-m", "tests.integration.lab.visit", name, address, str(root), PERSON, words)
-    argv = netns.inside(lab.plan.site(at).namespace, words)
-    typed = f"{PASSWORD}\n{code}\n".encode()
-    return run(argv, timeout_seconds=150, stdin=typed, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
-
-
-def visited(ground: Ground, at: str, node: str, code: str) -> dict[str, Any]:
-    answer = ask(ground, at, node, code)
-    assert answer.exit_code == 0, answer.tail(20)
-    found: dict[str, Any] = json.loads(answer.stdout)
-    return found
+    return codes
 
 
 def test_a_secretary_gets_her_lost_file_back_at_her_pc(ground: Ground, codes: list[str]) -> None:
-    found = visited(ground, ORIGIN, ORIGIN, codes[0])
+    found = Pc(ground, ORIGIN, PERSON).saw(ORIGIN, codes[0], "budget")
     assert found["signed_in"] == 303
     assert "En sécurité." in found["home"]
     assert "(supprimé)" in found["page"]
     assert "2 versions" in found["versions"]
     assert found["saved"] == "Recettes : 120"
-    assert visited(ground, ORIGIN, ORIGIN, codes[0])["signed_in"] == 401, "a printed code opens once"
+    assert Pc(ground, ORIGIN, PERSON).saw(ORIGIN, codes[0], "budget")["signed_in"] == 401, "a printed code opens once"
 
 
 def test_the_pages_see_neither_keys_nor_shares(ground: Ground, codes: list[str]) -> None:
@@ -84,7 +60,7 @@ def test_the_pages_see_neither_keys_nor_shares(ground: Ground, codes: list[str])
 
 
 def test_nobody_asks_from_another_building_or_over_the_mesh(ground: Ground, codes: list[str]) -> None:
-    refused = ask(ground, BLIND, ORIGIN, codes[1])
+    refused = Pc(ground, BLIND, PERSON).ask(ORIGIN, codes[1], "budget")
     assert refused.exit_code == 1
     assert "ConnectTimeout" in refused.stderr.decode()
     mesh = ("curl", "--silent", "--insecure", "--max-time", "5", "https://10.64.0.2/")
@@ -108,7 +84,7 @@ def test_with_the_origin_off_she_signs_in_at_the_standby_as_at_home(ground: Grou
     ground.did(
         STANDBY, "systemctl", "restart", "appliance-portal-work.service"
     )  # at a standby it looks all ten minutes
-    found = visited(ground, STANDBY, STANDBY, codes[2])
+    found = Pc(ground, STANDBY, PERSON).saw(STANDBY, codes[2], "budget")
     assert found["signed_in"] == 303
     assert "En sécurité." in found["home"]
     assert found["saved"] == "Recettes : 120"

@@ -1,8 +1,10 @@
-"""Somebody at a PC of a town hall: signs in at the pages, finds a file that was deleted and saves a copy. Prints JSON.
+"""Somebody at a PC of a town hall, at the pages of a node. Prints JSON.
 
-    ip netns exec SITE python3 -m tests.integration.lab.visit NAME ADDRESS ROOT.pem PERSON WORDS <password, code
+    ip netns exec SITE python3 -m tests.integration.lab.visit NAME ADDRESS ROOT.pem PERSON WORDS [PATH] <password, code
 
-NAME is what the browser asks for and what the certificate must say; ADDRESS is where the site's DNS would send it.
+NAME is what the browser asks for and what the certificate must say; ADDRESS is where the site's DNS would send it. Who
+signed in looks at the page PATH until it says WORDS; without one, finds a file by WORDS that was deleted, and saves a
+copy of it.
 """
 
 from __future__ import annotations
@@ -21,20 +23,27 @@ from tests.integration.portal.world import Visitor
 WAIT_SECONDS = 90.0
 
 
-def visit(name: str, address: str, root: str, person: str, words: str, password: str, code: str) -> dict[str, object]:
+def visit(
+    name: str, address: str, root: str, person: str, words: str, path: str, password: str, code: str
+) -> dict[str, object]:
     known = socket.getaddrinfo
     socket.getaddrinfo = lambda host, *rest, **more: known(address, *rest, **more)  # type: ignore[assignment]
     with Visitor(f"https://{name}", verify=ssl.create_default_context(cafile=root)) as browser:
         signed_in = browser.sign_in(person, password, code).status_code
         if signed_in != 303:
             return {"signed_in": signed_in}
-        home = until(browser, "/", "En sécurité.")
-        page = until(browser, f"/retrouver?q={quote(words)}", "(supprimé)")
-        found = re.search(r'href="(/fichier/[^"]*)"', page)
-        versions = browser.get(found[1]).text if found else ""
-        wish = re.search(r'name="quoi" value="([^"]*)"', versions)
-        saved = saved_by(browser, unescape(wish[1])) if wish else ""
-        return {"signed_in": signed_in, "home": home, "page": page, "versions": versions, "saved": saved}
+        seen = {"page": until(browser, path, words)} if path else found(browser, words)
+        return {"signed_in": signed_in, **seen}
+
+
+def found(browser: Visitor, words: str) -> dict[str, str]:
+    home = until(browser, "/", "En sécurité.")
+    page = until(browser, f"/retrouver?q={quote(words)}", "(supprimé)")
+    link = re.search(r'href="(/fichier/[^"]*)"', page)
+    versions = browser.get(link[1]).text if link else ""
+    wish = re.search(r'name="quoi" value="([^"]*)"', versions)
+    saved = saved_by(browser, unescape(wish[1])) if wish else ""
+    return {"home": home, "page": page, "versions": versions, "saved": saved}
 
 
 def until(browser: Visitor, address: str, words: str) -> str:
@@ -53,4 +62,5 @@ def saved_by(browser: Visitor, wish: str) -> str:
 
 if __name__ == "__main__":
     secret, code = sys.stdin.read().splitlines()
-    print(json.dumps(visit(*sys.argv[1:], secret, code)))
+    name, address, root, person, words, *path = sys.argv[1:]
+    print(json.dumps(visit(name, address, root, person, words, "".join(path), secret, code)))
