@@ -15,11 +15,13 @@ from pathlib import Path
 from cryptography import x509
 
 from appliance.agent.current import Current
+from appliance.agent.voter_care import VoterCare
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.targets import load_acts
 from appliance.clock import SystemClock
 from appliance.coordination.broker_server import Server
+from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Voter
 from appliance.coordination.tls import client_tls, server_tls
@@ -31,6 +33,7 @@ from appliance.failover.signing import Signer
 from appliance.host.identity import machine_id
 from appliance.host.notify import READY, STOPPING, notify
 from appliance.host.stopping import stop_asked
+from appliance.territory.voters import voters
 from appliance.trust import pki
 from appliance.trust.keys import load_key
 
@@ -68,7 +71,8 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
     node = current.node
     plan, domain = node.bundle.territory.node(node.name), node.bundle.territory.domain
     tls = client_tls(node.layout.tls) if settings.etcd.startswith("https:") else None
-    etcd = Etcd((Voter(settings.etcd, f"{node.name}.{domain}" if tls else ""),), SystemClock(), tls)
+    voter = Voter(settings.etcd, f"{node.name}.{domain}" if tls else "")
+    etcd, care = Etcd((voter,), SystemClock(), tls), Care(voter, tls)
     desk = make_desk(current)
     server = Server(
         plan.reach,
@@ -82,6 +86,8 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
     stop = stop_asked()
     async with server:
         asking = asyncio.create_task(_ask(desk))
+        # Not waited for: one that ends leaves the node's doctor to say so, and the broker at work.
+        caring = asyncio.create_task(make_care(current, care).run())
         node.journal.write("broker-started", address=f"{server.address}:{server.port}", bundle=node.bundle.serial)
         say(f"The broker of {node.name} listens at {server.address}:{server.port}.")
         notify(READY)
@@ -90,6 +96,9 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
         notify(STOPPING)
         if not asking.cancel():
             asking.result()  # a broker that asks nobody any more is none
+        caring.cancel()
+        await asyncio.gather(caring, return_exceptions=True)
+    await care.close()
     await etcd.close()
     node.journal.write("broker-stopped", bundle=current.node.bundle.serial)
 
@@ -98,6 +107,21 @@ async def _ask(desk: Desk) -> None:
     while True:
         desk.tick()
         await asyncio.sleep(desk.ask_every_seconds)
+
+
+def make_care(current: Current, care: Care) -> VoterCare:
+    """What sees to the voter beside this node; who should lead follows from the bundle of each moment."""
+    named: dict[int, str] = {}
+
+    def preferred() -> str:
+        bundle = current.node.bundle
+        if bundle.serial not in named:
+            named.clear()
+            named[bundle.serial] = next(iter(voters(bundle.territory).nodes), "")
+        return named[bundle.serial]
+
+    node = current.node
+    return VoterCare(care, node.layout.voter_care, node.clock, preferred, node.journal)
 
 
 def make_desk(current: Current) -> Desk:

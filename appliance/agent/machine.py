@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from appliance.agent import voter_care
 from appliance.backup.node import Node
 from appliance.errors import ApplianceError
 from appliance.host import care
@@ -34,8 +35,9 @@ def how_kept(layout: NodeLayout) -> str:
 
 
 def apart(node: Node) -> tuple[Reason, ...]:
-    """What is wrong with the node itself and no service: its keys, its disks."""
-    return (*_keys(node), *(_disks() if node.layout.is_this_host else ()))
+    """What is wrong with the node itself and no service: its keys, its voter, its disks."""
+    disks = _disks() if node.layout.is_this_host else ()
+    return (*_keys(node), *voter_care.doubts(node.layout, node.clock.now()), *disks)
 
 
 def _modified(file: Path) -> float | None:

@@ -6,7 +6,7 @@ and keys are in envelopes. Restores and the agent's memory stay out because they
 whose files they are may trust other nodes than this one does.
 
 The account store is in it: a standby serves shares with the passwords that people have (decision record 25). What Samba
-is fed from it is made anew.
+is fed from it is made anew. Of a voter's store the newest copy is in it, which says who held which service since when.
 """
 
 from __future__ import annotations
@@ -22,5 +22,6 @@ def own_paths(node: Node, service: Service) -> tuple[str, ...]:
         raise Refused(f"{service.name} is about {service.node} itself; only {service.node} can write it.")
     layout = node.layout
     chains = sorted(layout.root.glob("services/*/chain"))
-    wanted = (layout.identity, layout.bundle, layout.journal, layout.acts, layout.accounts, *chains)
+    store = sorted(layout.voter_care.glob("*.snapshot"))[-1:]
+    wanted = (layout.identity, layout.bundle, layout.journal, layout.acts, layout.accounts, *chains, *store)
     return tuple(str(path.resolve()) for path in wanted if path.exists())

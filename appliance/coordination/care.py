@@ -21,18 +21,21 @@ from appliance.errors import IntegrityError
 STATUS, MEMBERS = "/v3/maintenance/status", "/v3/cluster/member/list"
 REMOVE, ADD = "/v3/cluster/member/remove", "/v3/cluster/member/add"
 TRANSFER, SNAPSHOT = "/v3/maintenance/transfer-leadership", "/v3/maintenance/snapshot"
+DEFRAGMENT = "/v3/maintenance/defragment"
 QUIET_SECONDS_MAX = 10.0
+DEFRAGMENT_SECONDS_MAX = 30.0
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a voter stands: its number, the leader's (0: it knows none), and the bytes of its file."""
+    """How a voter stands: its number, the leader's (0: it knows none), its file's bytes, and those in use in it."""
 
     member: int
     leader: int
     size_bytes: int
     revision: int
+    used_bytes: int = 0
 
 
 def heir(standing: Standing, members: Mapping[str, int], preferred: str) -> int:
@@ -67,6 +70,7 @@ class Care:
             answers.number(answer, "leader"),
             answers.number(answer, "dbSize"),
             answers.revision(answer),
+            answers.number(answer, "dbSizeInUse"),
         )
 
     async def members(self, *, seconds_max: float = CALL_SECONDS_MAX) -> Mapping[str, int]:
@@ -99,6 +103,12 @@ class Care:
         """Let `member` lead; only when this voter does."""
         async with total(seconds_max):
             await self._gateway.ask(TRANSFER, {"targetID": str(member)})
+
+    async def defragment(self, *, seconds_max: float = DEFRAGMENT_SECONDS_MAX) -> None:
+        """Give the room that nothing uses any more back to the disk; this voter answers nobody meanwhile."""
+        async with total(seconds_max):
+            async for _ in self._gateway.stream(DEFRAGMENT, {}, quiet_seconds_max=seconds_max):
+                pass
 
     async def snapshot(self) -> AsyncGenerator[bytes]:
         """The voter's file in pieces, as `etcdutl snapshot restore` takes it, however long whoever keeps them takes.

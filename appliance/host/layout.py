@@ -30,6 +30,7 @@ STATE/
     orders/SERVICE/         what people asked for, and results to download
   journal.jsonl             what happened, one event a line
   voter.json                on a voter: where the etcd beside it listens
+  voter-care/               on a voter: care.json says how its store is; TIME.snapshot, copies of the store
   programs.json             in process mode: by which program each service is served here
   watch.json                in process mode, on a node that watches the others: where exporters and Prometheus listen
   failover.jsonl            what failover did here, as `appliance failover check` reads it
@@ -187,6 +188,11 @@ class NodeLayout:
     def watch(self) -> Path:
         """In process mode: whom the dashboards of this node ask, and where; on a host that is the same everywhere."""
         return self.root / "watch.json"
+
+    @property
+    def voter_care(self) -> Path:
+        """What its broker says of the store beside it, and copies of that: on a voter only."""
+        return self.root / "voter-care"
 
     @property
     def machine(self) -> Path:

@@ -54,6 +54,7 @@ CHECKS: Mapping[str, Check] = {
     "disk-health": Check(("node",), "are the disks well", "DisqueMalade"),
     "clock": Check(("node",), "is the clock right", "HorlogeFausse"),
     "keys": Check(("node",), "has it its keys", "ClefsManquantes"),
+    "voter": Check(("node",), "is its voter well, if it has one", "VotantMalade"),
 }
 
 

@@ -85,6 +85,8 @@ class EtcdProcesses:
     server_name: str = ""
     tls: ssl.SSLContext | None = None
     """What a client of theirs shows and believes."""
+    names: tuple[str, ...] = ()
+    """Of the voters, where they shall have other names than numbers."""
     voters: list[EtcdProcess] = field(default_factory=list)
 
     @property
@@ -95,7 +97,7 @@ class EtcdProcesses:
         self.folder.mkdir(parents=True, exist_ok=True)
         ports = free_ports(LOOPBACK, 2 * self.count)
         scheme = "https" if self.certificates else "http"
-        names = [f"voter-{index}" for index in range(self.count)]
+        names = self.names or tuple(f"voter-{index}" for index in range(self.count))
         members = {name: f"{scheme}://{LOOPBACK}:{port}" for name, port in zip(names, ports, strict=False)}
         for name, port in zip(names, ports[self.count :], strict=True):
             member = Member(

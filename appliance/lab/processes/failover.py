@@ -186,7 +186,7 @@ def staged(root: Path, plan: Territory, service: str, *, policy: str, lease_seco
     services = {service: replace(plan.services[service], policy=policy)}
     plan = replace(plan, nodes=nodes, services=services, lease_seconds=lease_seconds)
     made = ProcessTerritory(root / "territory", plan)
-    with EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=50) as etcd:
+    with EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=50, names=VOTERS) as etcd:
         stage = Stage(made, service, etcd, _program_ports(plan.trusted(service)))
         try:
             _begin(stage)

@@ -48,6 +48,9 @@ def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerr
     node = own.open("commune-a")
     write_store(node.layout.accounts, store("commune-a", account("marie")))
     (node.layout.accounts.parent / "smbpasswd").write_text("made anew from the store")
+    node.layout.voter_care.mkdir()
+    for time in ("2026-11-25T08:00:00Z", "2026-11-25T09:00:00Z"):
+        (node.layout.voter_care / f"{time}.snapshot").write_text(f"the voters' store at {time}")
     done = writer.run(node, OWN)
     assert done.safety.safe
     assert (done.left_out, done.failures) == ((), ())
@@ -73,7 +76,9 @@ def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerr
         "accounts",
         "acts",
         "services",
+        "voter-care",
     }
+    assert {path.name for path in root.glob("voter-care/*")} == {"2026-11-25T09:00:00Z.snapshot"}, "the newest alone"
     assert {path.name for path in root.glob("services/*/*")} == {"chain"}
 
     restored = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}

@@ -1,5 +1,6 @@
 """Any order of faults, healings, acts, moves and restarts: one writer, nothing lost, everything back. `make test`
-plays some dozen histories; `make soak SUITE=soak_of_failover N=10000` ten thousand, which must walk each row."""
+plays some dozen histories; `make soak SUITE=soak_of_simulated_failover N=10000` ten thousand, which must walk each
+row."""
 
 from __future__ import annotations
 
@@ -157,7 +158,7 @@ HARDLY_EVER = {
 
 
 @pytest.mark.slow
-def test_soak_of_failover(soak_runs: int | None) -> None:
+def test_soak_of_simulated_failover(soak_runs: int | None) -> None:
     play(soak_runs or 10 * SAMPLE)
     print(f"{WALKED['histories']} histories; in how many each came about: {dict(WALKED.most_common())}")
     if WALKED["histories"] >= 10_000:

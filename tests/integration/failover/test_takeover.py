@@ -14,6 +14,7 @@ from appliance.backup.begin import chain_of
 from appliance.backup.peers import connect
 from appliance.backup.vault.store import LIST
 from appliance.clock import SystemClock, utc_text
+from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
@@ -102,6 +103,26 @@ def test_the_loss_of_the_majority_is_no_failover_and_the_holder_goes_on_under_it
     assert stage.read()["epoch"] == 2
     assert stage.told(STANDBY)["newest_epoch"] == 2
     assert violated(stage) == {}
+
+
+def test_brokers_see_to_their_voters_and_the_lead_is_where_the_territory_wants_it(begin: Begin) -> None:
+    stage = begin("exclusive")
+    for name in VOTERS:
+        care = stage.node(name).layout.voter_care
+        stage.wait(lambda care=care: list(care.glob("*.snapshot")), f"{name} has copied its store")  # type: ignore[misc]
+        stage.wait((care / "care.json").exists, f"{name} has said how its voter is")
+    assert asyncio.run(_leader(stage)) == STANDBY
+    answers = json.loads(stage.node(STANDBY).cli("--json", "doctor", check=False).stdout)
+    (voter,) = (it for it in answers["checks"] if it["check"] == "voter")
+    assert voter["state"] == "ok"
+
+
+async def _leader(stage: Stage) -> str:
+    care = Care(stage.etcd.addresses[0])
+    numbers = {number: name for name, number in (await care.members()).items()}
+    standing = await care.standing()
+    await care.close()
+    return numbers.get(standing.leader, "")
 
 
 REFUSED: tuple[tuple[str, str, int, str], ...] = (

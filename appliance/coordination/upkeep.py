@@ -1,0 +1,83 @@
+"""What a voter needs from time to time: the lead where it belongs, copies of its store, room. Pure.
+
+Nothing here decides about services. A copy is for the day on which a majority of the voters lost their disks, so each
+voter makes its own, and an older one never goes before a newer one is whole.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from appliance.coordination.argv import QUOTA_BYTES
+from appliance.coordination.care import Standing, heir
+from appliance.units import GIB, HOUR, MIB, MINUTE
+
+SNAPSHOT_EVERY_SECONDS = HOUR
+HAND_OVER_AGAIN_SECONDS = 10.0 * MINUTE
+"""Writes wait up to an election while the lead moves; one that will not have it is asked six times an hour."""
+DEFRAGMENT_FROM_BYTES = 32 * MIB
+DEFRAGMENT_LEADER_FROM_BYTES = QUOTA_BYTES // 2
+TURN_SECONDS = 10 * MINUTE
+HOURLY_KEPT, DAILY_KEPT = 24, 7
+KEPT_BYTES_MAX = GIB
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look at the voter. `members` by name; `preferred`: who should lead. `since_snapshot` and `since_hand_over` in
+    seconds, None when there was none yet; `wall` is UTC seconds and gives each voter its turn, nothing else."""
+
+    standing: Standing
+    members: Mapping[str, int]
+    preferred: str
+    wall: float
+    since_snapshot: float | None = None
+    since_hand_over: float | None = None
+
+
+@dataclass(frozen=True)
+class Due:
+    """`hand_over` to that member, 0 to none."""
+
+    hand_over: int = 0
+    snapshot: bool = False
+    defragment: bool = False
+
+
+def due(seen: Seen) -> Due:
+    """What the voter needs now."""
+    rested = seen.since_hand_over is None or seen.since_hand_over >= HAND_OVER_AGAIN_SECONDS
+    old = seen.since_snapshot is None or seen.since_snapshot >= SNAPSHOT_EVERY_SECONDS
+    return Due(
+        heir(seen.standing, seen.members, seen.preferred) if rested else 0,
+        old,
+        _is_wasteful(seen.standing) and _has_turn(seen),
+    )
+
+
+def _is_wasteful(standing: Standing) -> bool:
+    """Half of its file is of no use; who leads goes on with that for longer, as all others wait for it."""
+    leads = standing.leader == standing.member
+    least = DEFRAGMENT_LEADER_FROM_BYTES if leads else DEFRAGMENT_FROM_BYTES
+    return standing.size_bytes >= least and standing.used_bytes <= standing.size_bytes // 2
+
+
+def _has_turn(seen: Seen) -> bool:
+    """Voters answer nobody meanwhile, so each has ten minutes of its own."""
+    order = sorted(seen.members.values())
+    turn = int(seen.wall // TURN_SECONDS) % max(1, len(order))
+    return seen.standing.member in order and order.index(seen.standing.member) == turn
+
+
+def outlived(sizes: Mapping[float, int]) -> frozenset[float]:
+    """The copies that go, of those made at these times (UTC seconds) and so large: the newest 24 stay, and the newest
+    of each of seven days before; of what stays, the oldest go while all together are too large. Never the newest."""
+    times = sorted(sizes, reverse=True)
+    kept = times[:HOURLY_KEPT]
+    days = {datetime.datetime.fromtimestamp(it, datetime.UTC).date(): it for it in reversed(times[HOURLY_KEPT:])}
+    kept += sorted(days.values(), reverse=True)[:DAILY_KEPT]
+    while len(kept) > 1 and sum(sizes[it] for it in kept) > KEPT_BYTES_MAX:
+        kept.pop()
+    return frozenset(times) - frozenset(kept)

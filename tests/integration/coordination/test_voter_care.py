@@ -1,0 +1,165 @@
+"""What a broker does for the voter beside it, at real etcd; and what the doctor of its node says when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.agent import voter_care
+from appliance.agent.voter_care import VoterCare, doubts, snapshots
+from appliance.clock import SimulatedClock
+from appliance.coordination.argv import restore_argv
+from appliance.coordination.care import Care
+from appliance.host.command import run
+from appliance.host.journal import Journal
+from appliance.host.layout import NodeLayout
+from appliance.lab.processes.etcd import EtcdProcesses
+from appliance.units import HOUR, MINUTE
+from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS, LATE_SECONDS_MAX
+
+pytestmark = pytest.mark.usefixtures("runner")
+NAMES = ("commune-b", "commune-c", "hermitage")
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[EtcdProcesses]:
+    folder = tmp_path / "etcd"
+    with EtcdProcesses(folder, count=3, heartbeat_milliseconds=HEARTBEAT_MILLISECONDS, names=NAMES) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def caring(
+    three: EtcdProcesses, layout: NodeLayout, clock: SimulatedClock, voter: int = 0
+) -> AsyncIterator[VoterCare]:
+    layout.root.mkdir(exist_ok=True)
+    layout.voter.write_text("{}")
+    journal = Journal(layout.journal, clock)
+    care = Care(three.voters[voter].address)
+    yield VoterCare(care, layout.voter_care, clock, lambda: "hermitage", journal)
+    await care.close()
+
+
+def said(layout: NodeLayout, clock: SimulatedClock) -> list[tuple[str, str]]:
+    return [(it.state, it.sentence) for it in doubts(layout, clock.now())]
+
+
+async def test_whoever_leads_gives_the_lead_to_whom_it_is_kept_at(three: EtcdProcesses, tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    async with contextlib.AsyncExitStack() as stack:
+        cares = [
+            await stack.enter_async_context(caring(three, NodeLayout(tmp_path / name), clock, at))
+            for at, name in enumerate(NAMES)
+        ]
+        async with asyncio.timeout(LATE_SECONDS_MAX):
+            while True:
+                standings = [await it.look() for it in cares]
+                leaders = {it.leader for it in standings if it}
+                assert standings[2] is not None
+                if leaders == {standings[2].member}:
+                    break
+                clock.advance(10 * MINUTE)
+
+
+async def test_a_copy_is_made_each_hour_comes_back_as_a_store_and_older_ones_go(
+    three: EtcdProcesses, tmp_path: Path
+) -> None:
+    layout, clock = NodeLayout(tmp_path / "node"), SimulatedClock()
+    async with caring(three, layout, clock) as it:
+        await it.look()
+        (first,) = snapshots(layout.voter_care)
+        assert said(layout, clock) == []
+        clock.advance(HOUR / 2)
+        await it.look()
+        assert list(snapshots(layout.voter_care)) == [first]
+        for _ in range(30):
+            clock.advance(HOUR)
+            await it.look()
+        assert len(snapshots(layout.voter_care)) == 24 + 1, "a day of hours, and one of the day before"
+        clock.jump_wall(-24 * HOUR)
+        before = set(snapshots(layout.voter_care))
+        await it.look()
+        assert set(snapshots(layout.voter_care)) == before, "a clock set back makes none"
+    newest = snapshots(layout.voter_care)[max(snapshots(layout.voter_care))]
+    member = three.voters[0].member
+    three.voters[0].kill()
+    shutil.rmtree(member.data)
+    run(restore_argv(member, newest), timeout_seconds=60, check=True)
+    assert (member.data / "member").is_dir()
+    assert list(layout.voter_care.glob(".*")) == []
+
+
+async def test_what_fails_stands_in_the_doctor_and_goes_when_it_is_well_again(
+    three: EtcdProcesses, tmp_path: Path
+) -> None:
+    layout, clock = NodeLayout(tmp_path / "node"), SimulatedClock()
+    assert said(layout, clock) == [], "who is no voter has no voter that could be ill"
+    async with caring(three, layout, clock) as it:
+        ((state, sentence),) = said(layout, clock)
+        assert (state, sentence) == ("failed", "nobody looks after its voter: its broker has not said how it is.")
+        layout.voter_care.write_text("in the way")
+        await it.look()
+        assert "snapshot" in it.trouble
+        layout.voter_care.unlink()
+        await it.look()
+        assert it.trouble == {}
+        assert said(layout, clock) == []
+        for voter in three.voters[1:]:
+            voter.kill()
+        async with asyncio.timeout(LATE_SECONDS_MAX):
+            while not said(layout, clock):
+                await it.look()
+        assert said(layout, clock) == [("failed", "its voter knows no leader: there is no majority, or it is cut off.")]
+        three.voters[0].kill()
+        await it.look()
+        assert said(layout, clock)[0][1].startswith("its voter does not answer: ")
+        for voter in three.voters:
+            voter.start()
+        async with asyncio.timeout(LATE_SECONDS_MAX):
+            while said(layout, clock):
+                await it.look()
+        clock.advance(voter_care.SILENT_SECONDS_MAX + 5 * MINUTE)
+        assert said(layout, clock) == [("failed", "its broker has not looked after its voter for 20 min.")]
+        told = it.journal.events("voter-trouble")
+        assert [it["what"] for it in told] == ["snapshot", "answer"], "told once, until it is well again"
+
+
+async def test_a_file_is_made_smaller_without_losing_anything(three: EtcdProcesses) -> None:
+    care = Care(three.voters[0].address)
+    before = await care.standing()
+    await care.defragment()
+    after = await care.standing()
+    assert (after.member, after.revision) == (before.member, before.revision)
+    assert after.size_bytes <= before.size_bytes
+    assert 0 < after.used_bytes <= after.size_bytes
+    await care.close()
+
+
+async def test_a_copy_that_grows_old_is_a_warning_and_then_a_failure(tmp_path: Path) -> None:
+    layout = NodeLayout(tmp_path)
+    layout.voter.write_text("{}")
+    layout.voter_care.mkdir()
+    (layout.voter_care / "2027-01-15T08:00:00Z.snapshot").touch()
+
+    def at(hours: float, **more: object) -> list[tuple[str, str]]:
+        now = 1_800_000_000.0 + hours * HOUR
+        told = {"looked": now, "leader": 1, "size_bytes": 1, "trouble": {}, **more}
+        (layout.voter_care / "care.json").write_text(json.dumps(told))
+        return [(it.state, it.sentence) for it in doubts(layout, now)]
+
+    assert at(1) == []
+    assert at(3) == [("warning", "the newest copy of its voter's store is 3 h old.")]
+    assert at(25, trouble={"snapshot": "disk full"})[0][0] == "failed"
+    assert at(0.5, trouble={"snapshot": "disk full"}) == [
+        ("warning", "its voter's store was not copied this hour: disk full")
+    ]
+    assert at(1, size_bytes=220 * 1024 * 1024)[0] == (
+        "failed",
+        "its voter's store is nearly full: 220 MiB of 256 MiB.",
+    )
