@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import appliance
@@ -26,7 +26,7 @@ from appliance.coordination.port import Alive
 from appliance.coordination.remote import Broker, Remote
 from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.attending import attend_all
+from appliance.failover.attending import Says, attend_all
 from appliance.failover.keeper import Keeper
 from appliance.failover.papers import OBEYED, Papers
 from appliance.failover.situation import Site, begin
@@ -182,8 +182,12 @@ async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> N
             return None
         return make_held(site.key, service=service, epoch=epoch, holder=site.name, challenge=challenge)
 
-    def learn(broker: str, news: tuple[str, ...]) -> None:
+    def learn(broker: str, news: tuple[str, ...], ready: tuple[str, ...]) -> None:
         site.papers.take(text.encode() for text in news)
+        now = site.clock.boottime()
+        for service, seconds in _told_ready(ready):
+            if service in keepers:
+                keepers[service].it.home_ready = now - seconds, now
         for service in keepers:
             _keep_newest(site, service)
 
@@ -196,10 +200,21 @@ async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> N
             kept = tuple(raw.decode() for raw in _papers(site, current))
         return kept
 
-    def serving() -> tuple[str, ...]:
-        return tuple(name for name, keeper in keepers.items() if keeper.serves)
+    def says() -> Says:
+        ready = ((name, keeper.ready_seconds) for name, keeper in keepers.items())
+        return Says(
+            tuple(name for name, keeper in keepers.items() if keeper.serves),
+            tuple(f"{name} {seconds:.0f}" for name, seconds in ready if seconds is not None),
+        )
 
-    await attend_all(site.brokers, papers, answer, learn, site.timers.retry, serving)
+    await attend_all(site.brokers, papers, answer, learn, site.timers.retry, says)
+
+
+def _told_ready(ready: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    for text in ready:
+        service, _, seconds = text.partition(" ")
+        with contextlib.suppress(ValueError):
+            yield service, int(seconds)
 
 
 def _papers(site: Site, current: Current) -> tuple[bytes, ...]:

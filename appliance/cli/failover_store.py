@@ -37,19 +37,19 @@ class Store:
         papers = Papers(lambda name: granters_of(self.node, name), lambda: self.node.bundle.operators)
         holding = self.node.holding(service)
         papers.take(holding.grant(epoch) for epoch in holding.epochs()[-1:])
-        _, _, news, _ = await self._attend()
+        _, _, news, *_ = await self._attend()
         papers.take(str(text).encode() for text in news)
         return papers.grants.get(service)
 
     async def served_at(self, service: str) -> str:
         """The node that says to serve `service`, as a broker heard a moment ago; "" when none does."""
-        *_, served = await self._attend()
+        _, _, _, served, *_ = await self._attend()
         told = dict(str(it).split(" ", 1) for it in served)
         return told.get(service, "")
 
     async def _attend(self) -> tuple[Any, ...]:
         """What a broker tells who attends; nothing is shown to it."""
-        nothing: dict[str, Any] = {"token": "", "papers": (), "answers": (), "serving": ()}
+        nothing: dict[str, Any] = {"token": "", "papers": (), "answers": (), "serving": (), "ready": ()}
         found = await self.port.ask("attend", ATTEND_SECONDS_MAX, **nothing)
         return tuple(found)
 

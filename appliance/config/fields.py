@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from appliance.config.explain import unknown
 from appliance.errors import UsageError
-from appliance.territory.model import GROUP, NAME, Schedule
+from appliance.territory.model import GROUP, HAND_BACK, NAME, NEVER, Schedule
 from appliance.units import parse_bytes, parse_duration
 
 _HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
@@ -156,6 +156,13 @@ def _timezone(value: str) -> str:
     return value
 
 
+def _hours(value: str) -> str:
+    one = r"([01]\d|2[0-3]):[0-5]\d"
+    if value != NEVER and (not re.fullmatch(f"{one}-{one}", value) or value[:5] == value[6:]):
+        raise refuse(f'"{value}" is not a part of the day; write two local times such as {HAND_BACK}, or {NEVER}.')
+    return value
+
+
 def _without_repeats(values: list[str]) -> list[str]:
     repeated = next((value for index, value in enumerate(values) if value in values[:index]), None)
     if repeated is not None:
@@ -180,5 +187,6 @@ Country = Annotated[str, _matching(r"[A-Z]{2}", "is not a country: two capital l
 LocalSchedule = Annotated[Schedule, BeforeValidator(_schedule)]
 SshKey = Annotated[str, AfterValidator(_ssh_key)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
+Hours = Annotated[str, AfterValidator(_hours)]
 Distinct = AfterValidator(_without_repeats)
 Names = Annotated[list[str], Distinct]

@@ -76,6 +76,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "never its keys. That service is called `appliance-NODE`.",
         "lease_seconds": "For how long the holder of a service may be silent before another node takes over; all other "
         "times of failover follow from it.",
+        "hand_back": "Between which local times a service that another node serves goes home by itself, once its home "
+        "has been caught up for five minutes; `never` leaves it to `appliance failover handback`.",
     },
     schema.DefaultsPart: {
         "node": "Settings of a node.",

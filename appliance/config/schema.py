@@ -14,6 +14,7 @@ from appliance.config.fields import (
     Duration,
     FolderOrFile,
     GroupName,
+    Hours,
     Insee,
     LocalSchedule,
     MeshAddress,
@@ -29,6 +30,7 @@ from appliance.config.fields import (
     one_of,
 )
 from appliance.territory.model import (
+    HAND_BACK,
     KEY_ACCESS,
     LEASE_SECONDS,
     NODE_ROLES,
@@ -69,6 +71,7 @@ class TerritoryPart(Strict):
     timezone: Timezone = "Europe/Paris"
     own_backup: bool = True
     lease_seconds: Annotated[int, Field(ge=3, le=60)] = LEASE_SECONDS
+    hand_back: Hours = HAND_BACK
 
 
 class DefaultsPart(Strict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from appliance.coordination.remote import Remote
@@ -12,22 +13,32 @@ from appliance.errors import ApplianceError
 
 Answer = Callable[[str, int, str], bytes | None]
 """The signed "I hold" for a service, an epoch and a challenge; None when this node does not."""
+Learn = Callable[[str, tuple[str, ...], tuple[str, ...]], None]
+"""Gets from a broker, by name, the newest papers, and which homes could have their services back since when."""
 CALL_SECONDS_MAX = 2.5
+
+
+@dataclass(frozen=True)
+class Says:
+    """Which services this node serves; which of its own it could have back, as "SERVICE SECONDS"."""
+
+    serving: tuple[str, ...] = ()
+    ready: tuple[str, ...] = ()
 
 
 async def attend_all(
     brokers: Mapping[str, Remote],
     papers: Callable[[], tuple[str, ...]],
     answer: Answer,
-    learn: Callable[[str, tuple[str, ...]], None],
+    learn: Learn,
     retry_seconds: float,
-    serving: Callable[[], tuple[str, ...]],
+    says: Callable[[], Says],
 ) -> None:
-    """Attend at `brokers` until cancelled. `papers` gives what is shown, `learn` gets what each broker knows, `serving`
-    names the services that this node serves."""
+    """Attend at `brokers` until cancelled. `papers` gives what is shown, `learn` gets what each broker knows, `says`
+    what this node says of itself."""
     async with asyncio.TaskGroup() as group:
         for name, broker in brokers.items():
-            group.create_task(_attend(name, broker, papers, answer, learn, retry_seconds, serving))
+            group.create_task(_attend(name, broker, papers, answer, learn, retry_seconds, says))
 
 
 async def _attend(
@@ -35,18 +46,18 @@ async def _attend(
     broker: Remote,
     papers: Callable[[], tuple[str, ...]],
     answer: Answer,
-    learn: Callable[[str, tuple[str, ...]], None],
+    learn: Learn,
     retry_seconds: float,
-    serving: Callable[[], tuple[str, ...]],
+    says: Callable[[], Says],
 ) -> None:
     token, shown, answers = "", frozenset[str](), tuple[str, ...]()
     while True:
         present = papers()
         new = tuple(it for it in present if it not in shown)
         try:
-            told = {"token": token, "papers": new, "answers": answers, "serving": serving()}
+            told = {"token": token, "papers": new, "answers": answers, **asdict(says())}
             said = await broker.ask("attend", CALL_SECONDS_MAX, **told)
-            theirs, questions, news = _read(said)
+            theirs, questions, news, ready = _read(said)
         except (ApplianceError, ValueError):
             answers = ()
             await asyncio.sleep(retry_seconds)
@@ -54,14 +65,14 @@ async def _attend(
         # Another token: that broker was started anew, and gets everything once more.
         shown = frozenset(present) if theirs == token or not token else frozenset()
         token = theirs
-        learn(name, news)
+        learn(name, news, ready)
         answers = tuple(it.decode() for question in questions if (it := _answer(answer, question)))
 
 
-def _read(said: Any) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+def _read(said: Any) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     match said:
-        case (str() as token, tuple() as questions, tuple() as news, tuple()):
-            return token, tuple(map(str, questions)), tuple(map(str, news))
+        case (str() as token, tuple() as questions, tuple() as news, tuple(), tuple() as ready):
+            return token, tuple(map(str, questions)), tuple(map(str, news)), tuple(map(str, ready))
     raise ValueError("this is no answer to who attends")
 
 

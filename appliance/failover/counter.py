@@ -13,7 +13,7 @@ from appliance.failover.papers import service_in
 from appliance.territory.model import Territory
 
 MORE: Mapping[str, Mapping[str, tuple[type, ...]]] = {
-    "attend": {"token": (str,), "papers": (tuple,), "answers": (tuple,), "serving": (tuple,)},
+    "attend": {"token": (str,), "papers": (tuple,), "answers": (tuple,), "serving": (tuple,), "ready": (tuple,)},
     "vote": {"request": (str,), "papers": (tuple,)},
 }
 PAPERS_MAX = 256
@@ -40,20 +40,26 @@ class Counter(Brokered):
         papers: tuple[object, ...],
         answers: tuple[object, ...],
         serving: tuple[object, ...],
+        ready: tuple[object, ...],
         *,
         seconds_max: float,
     ) -> tuple[object, ...]:
-        """The token of this broker, what the caller is asked, the newest papers that concern it, and who serves what, a
-        moment later."""
+        """The token of this broker, what the caller is asked, the newest papers that concern it, who serves what, and
+        which homes could have their services back, a moment later."""
         self._check_node()
         with self._desk.taking_of(self._caller, bool(papers)):
-            await asyncio.to_thread(
-                self._desk.attend, self._caller, token, _texts(papers), _texts(answers), _texts(serving)
-            )
+            told = map(_texts, (papers, answers, serving, ready))
+            await asyncio.to_thread(self._desk.attend, self._caller, token, *told)
             if token or papers:  # not for a person who looks once
                 await asyncio.sleep(min(0.8 * seconds_max, self._desk.ask_every_seconds))
         desk = self._desk
-        return desk.token, desk.questions(self._caller), desk.news(self._caller), desk.served()
+        return (
+            desk.token,
+            desk.questions(self._caller),
+            desk.news(self._caller),
+            desk.served(),
+            desk.ready_homes(self._caller),
+        )
 
     async def vote(self, request: str, papers: tuple[object, ...], *, seconds_max: float) -> tuple[object, ...]:
         """("signed", signature), or ("declined", why, what to do, highest epoch that was promised to somebody)."""

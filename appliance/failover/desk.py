@@ -47,6 +47,8 @@ class Desk:
     asking: dict[str, Asking] = field(default_factory=dict)
     serving: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Who says to serve each service, and when: for people to see, nothing is decided by it."""
+    ready: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """For how many seconds the home of each service has been ready to have it back, as itself said, and when."""
     _taking: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -86,13 +88,17 @@ class Desk:
         papers: tuple[str, ...],
         answers: tuple[str, ...],
         serving: tuple[str, ...] = (),
+        ready: tuple[str, ...] = (),
     ) -> None:
-        """`caller` shows `papers`, answers what it was asked, and says which services it serves."""
+        """`caller` shows `papers`, answers what it was asked, and says which services it serves, and which of its own
+        it could have back since how many seconds."""
         self._take(papers)
         for text in answers:
             self._take_answer(caller, text.encode())
         now = self.clock.boottime()
         self.serving.update((name, (caller, now)) for name in serving if name in self.bundle().territory.services)
+        for text in ready:
+            self._take_ready(caller, text, now)
         if token == self.token:
             self.heard[caller] = now
 
@@ -124,6 +130,22 @@ class Desk:
             except ApplianceError:
                 continue
             self.asking[service] = asking.answered(held, self.clock.boottime())
+
+    def _take_ready(self, caller: str, text: str, now: float) -> None:
+        """Nobody is ready for another; who says so wrongly makes clients wait for a handover that does not end."""
+        service, _, seconds = text.partition(" ")
+        plan = self.bundle().territory.services.get(service)
+        if plan is not None and plan.node == caller and seconds.isascii() and seconds.isdigit() and len(seconds) < 10:
+            self.ready[service] = int(seconds), now
+
+    def ready_homes(self, caller: str) -> tuple[str, ...]:
+        """Service and seconds of each home that said a moment ago that it could have it back, for other candidates."""
+        now, services = self.clock.boottime(), self.bundle().territory.services
+        return tuple(
+            f"{name} {seconds}"
+            for name, (seconds, at) in tuple(self.ready.items())
+            if now - at <= GAP_SECONDS_MAX and name in services and caller in services[name].standbys
+        )
 
     def served(self) -> tuple[str, ...]:
         """Service and node of what is served, as somebody said a moment ago."""

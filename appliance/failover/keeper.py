@@ -45,6 +45,17 @@ class Keeper:
         """Whether clients are served here, as far as this node knows."""
         return self.it.standing.state in (State.ACTIVE, State.SUSPECT, State.ISOLATED_RW)
 
+    @property
+    def ready_seconds(self) -> float | None:
+        """For how long this node, the home, could have had its service back from who serves it; None when it could
+        not now."""
+        it, standing = self.it, self.it.standing
+        if not it.home or standing.state is not State.STANDBY:
+            return None
+        cooled = standing.failed_at + it.site.timers.cooldown_seconds(standing.failures) if standing.failures else 0.0
+        seconds = it.site.clock.boottime() - max(standing.since, cooled)
+        return seconds if seconds >= 0 else None
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())

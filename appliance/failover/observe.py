@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from appliance.failover.model import Action, Copy, Proof, Record, Seen, Wishes
+from appliance.failover.night import is_night
 from appliance.failover.papers import newest
 from appliance.failover.situation import Situation
 from appliance.trust.act import Act
 
 PULL_EVERY_SECONDS = 60.0
+READY_SECONDS_MAX = 10.0
+"""How old a home's word that it is ready may be: all that hangs on it is a move that loses nothing."""
 
 
 def observe(it: Situation) -> Seen:
@@ -35,10 +38,19 @@ def observe(it: Situation) -> Seen:
         copy=_copy(it, own_epoch),
         synced=it.synced,
         deposed_until=lease.deposed_until if lease else 0.0,
+        home_ready_since=_home_ready_since(it),
         home_name=it.plan.node,
         wishes=_wishes(it),
         last=it.last,
     )
+
+
+def _home_ready_since(it: Situation) -> float | None:
+    """None while nobody has said so lately."""
+    if it.home_ready is None:
+        return None
+    since, told = it.home_ready
+    return since if it.site.clock.boottime() - told <= READY_SECONDS_MAX else None
 
 
 def record_of(it: Situation) -> Record | None:
@@ -88,12 +100,14 @@ def _wishes(it: Situation) -> Wishes:
     acts = acts_in_force(it)
     intent = it.state.intent if it.state else None
     moves = intent is not None and intent.kind == "move"
+    territory = it.site.bundle().territory
     return Wishes(
         promote=promoting(it, acts) is not None,
         quarantined=any(act.act == "quarantine" and act.subject == it.site.name for act in acts),
         paused=intent is not None and intent.kind == "pause",
         move_to=intent.to if intent and moves else "",
         leaving=moves and intent is not None and not intent.to,
+        hand_back=is_night(territory.hand_back, it.site.clock.now(), territory.timezone),
     )
 
 

@@ -93,6 +93,8 @@ class Situation:
     synced: bool = False
     healthy: bool = False
     pulled_at: float | None = None
+    home_ready: tuple[float, float] | None = None
+    """Since when the home could have it back, as a broker told, and when it told."""
     last: dict[Action, float] = field(default_factory=dict)
     trouble: dict[str, str] = field(default_factory=dict)
     """Why the last try of each action failed."""

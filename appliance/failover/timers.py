@@ -75,10 +75,12 @@ class Timers:
 
     @classmethod
     def of_lease(cls, seconds: float) -> Timers:
-        """The timers of a lease of `seconds`: what counts within a lease in proportion, what is work as it is."""
+        """The timers of a lease of `seconds`: what counts within a lease in proportion, what is work as it is; a home
+        settles for twenty leases, five minutes at most."""
         usual, share = cls(), seconds / cls.ttl
         scaled = {name: getattr(usual, name) * share for name in _OF_A_LEASE}
-        return replace(usual, **scaled, promote=max(usual.promote, 2 * seconds))
+        settle = min(usual.settle, usual.settle * share)
+        return replace(usual, **scaled, promote=max(usual.promote, 2 * seconds), settle=settle)
 
     @property
     def ttl_min(self) -> float:

@@ -26,6 +26,8 @@ KEY_ACCESS = ("hot", "sealed")
 POLICIES = ("local-first", "exclusive", "mirror")
 MICRODEGREES = 1_000_000
 LEASE_SECONDS = 15
+HAND_BACK, NEVER = "01:00-05:00", "never"
+"""When services go home by themselves, local time: nobody works on them then, and no backup is due."""
 
 
 @dataclass(frozen=True)
@@ -210,13 +212,15 @@ class Event:
 @dataclass(frozen=True)
 class Territory:
     """`own_backup`: whether each node also backs itself up (`implicit.with_implicit`). `lease_seconds`: for how long a
-    holder may be silent before another takes over; brokers and holders must agree on it, so it is signed."""
+    holder may be silent before another takes over; brokers and holders must agree on it, so it is signed. `hand_back`:
+    between which local times a service goes home by itself, or "never"."""
 
     name: str
     title: str
     timezone: str = "Europe/Paris"
     own_backup: bool = True
     lease_seconds: int = LEASE_SECONDS
+    hand_back: str = HAND_BACK
     zones: Mapping[str, Zone] = field(default_factory=dict)
     links: Mapping[str, Link] = field(default_factory=dict)
     sites: Mapping[str, Site] = field(default_factory=dict)

@@ -27,7 +27,7 @@ from appliance.lab.processes import certificates
 from appliance.lab.processes.etcd import EtcdProcesses
 from appliance.lab.processes.node import ProcessNode, free_ports
 from appliance.lab.processes.territory import ProcessTerritory, on_ports
-from appliance.territory.model import Territory
+from appliance.territory.model import NEVER, Territory
 from appliance.trust import pki
 
 LOOPBACK = "127.0.0.1"
@@ -174,7 +174,9 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(root: Path, plan: Territory, service: str, *, policy: str, lease_seconds: int) -> Iterator[Stage]:
+def staged(
+    root: Path, plan: Territory, service: str, *, policy: str, lease_seconds: int, hand_back: str = NEVER
+) -> Iterator[Stage]:
     """`plan` under `root` with three voters, `service` begun, saved once and served at its home."""
     ports = free_ports(LOOPBACK, 2 * len(plan.nodes))
     plan = on_ports(plan, dict(zip(plan.nodes, ports, strict=False)), LOOPBACK)
@@ -184,7 +186,7 @@ def staged(root: Path, plan: Territory, service: str, *, policy: str, lease_seco
         for name, node in plan.nodes.items()
     }
     services = {service: replace(plan.services[service], policy=policy)}
-    plan = replace(plan, nodes=nodes, services=services, lease_seconds=lease_seconds)
+    plan = replace(plan, nodes=nodes, services=services, lease_seconds=lease_seconds, hand_back=hand_back)
     made = ProcessTerritory(root / "territory", plan)
     with EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=50, names=VOTERS) as etcd:
         stage = Stage(made, service, etcd, _program_ports(plan.trusted(service)))

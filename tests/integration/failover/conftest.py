@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
@@ -14,11 +15,15 @@ from appliance.config.load import load
 from appliance.failover.history import Report, check, read
 from appliance.failover.invariants import CHECKS
 from appliance.lab.processes.failover import Stage, staged
+from appliance.territory.model import NEVER
 from tests.integration.running import INVENTORY
 
 SERVICE = "docs-a"
 LEASE_SECONDS = 3
-Begin = Callable[[str], Stage]
+
+
+class Begin(Protocol):
+    def __call__(self, policy: str, hand_back: str = NEVER) -> Stage: ...
 
 
 @pytest.fixture
@@ -29,10 +34,11 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
     plan = replace(plan, people={"maintenance": replace(plan.people["maintenance"], keys=(public,))})
     with contextlib.ExitStack() as stack:
 
-        def begun(policy: str) -> Stage:
+        def begun(policy: str, hand_back: str = NEVER) -> Stage:
             stack.close()  # a soak begins again and again
             root = Path(tempfile.mkdtemp(dir=tmp_path))
-            made = stack.enter_context(staged(root, plan, SERVICE, policy=policy, lease_seconds=LEASE_SECONDS))
+            told: dict[str, Any] = {"policy": policy, "lease_seconds": LEASE_SECONDS, "hand_back": hand_back}
+            made = stack.enter_context(staged(root, plan, SERVICE, **told))
             stack.callback(_show, made)
             made.wait_for("commune-a", "ACTIVE")
             for number in range(3):

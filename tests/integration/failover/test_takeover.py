@@ -6,7 +6,10 @@ import asyncio
 import json
 import signal
 import threading
+import time
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -123,6 +126,30 @@ async def _leader(stage: Stage) -> str:
     standing = await care.standing()
     await care.close()
     return numbers.get(standing.leader, "")
+
+
+@pytest.mark.slow
+def test_a_service_goes_home_by_itself_at_night_once_its_home_has_been_ready_for_twenty_leases(begin: Begin) -> None:
+    stage = begin("exclusive", hand_back=around_now())
+    stage.kill(HOME)
+    stage.wait_for(STANDBY, "ACTIVE")
+    assert stage.add(100) == STANDBY
+    stage.start(HOME)
+    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    stage.wait_for(HOME, "STANDBY")
+    ready = time.monotonic()
+    stage.wait(lambda: stage.state(HOME) == "ACTIVE", "it is served at home again", seconds=180)
+    assert time.monotonic() - ready > 19 * LEASE_SECONDS, "not before its home was caught up for a while"
+    assert stage.add(101) == HOME
+    assert stage.read()["numbers"] == [0, 1, 2, 100, 101], "it lost nothing"
+    stage.wait_for(STANDBY, "STANDBY")
+    assert violated(stage) == {}
+
+
+def around_now() -> str:
+    """The hours before and after this moment, where the territory is."""
+    now = datetime.now(ZoneInfo("Europe/Paris"))
+    return f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}"
 
 
 REFUSED: tuple[tuple[str, str, int, str], ...] = (

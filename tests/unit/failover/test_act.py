@@ -12,6 +12,7 @@ import pytest
 from appliance.clock import SimulatedClock
 from appliance.coordination.memory import Line, Memory, Store
 from appliance.failover import act
+from appliance.failover.keeper import Keeper
 from appliance.failover.kept import load
 from appliance.failover.memory_machine import MemoryMachine
 from appliance.failover.model import Action, Decision, Standing, State
@@ -22,6 +23,7 @@ from appliance.failover.situation import Site, Situation, begin
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
 from appliance.trust.release import read_release
+from appliance.units import HOUR
 from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOME, LOCAL
 from tests.unit.trust.voters import KEYS
 
@@ -236,3 +238,28 @@ def test_what_a_node_kept_of_a_branch_stays_with_its_epoch(world: World) -> None
     assert world.do(A.KEEP_BRANCH)
     assert not world.it.kept.tail
     assert "branches/2" in (world.folder / "history.jsonl").read_text()
+
+
+def test_a_home_says_for_how_long_it_could_have_its_service_back_and_only_while_it_could(world: World) -> None:
+    keeper, now = Keeper(world.it), world.clock.boottime()
+    assert keeper.ready_seconds is None, "it has just started"
+    world.it.standing = Standing(State.STANDBY, now - 400)
+    assert keeper.ready_seconds == 400
+    world.it.standing = Standing(State.STANDBY, now - 400, failures=1, failed_at=now - 100)
+    assert keeper.ready_seconds == 40, "from when it no longer cools down"
+    world.it.standing = Standing(State.STANDBY, now - 400, failures=1, failed_at=now - 59)
+    assert keeper.ready_seconds is None
+    world.it.standing = Standing(State.CATCHUP, now - 400)
+    assert keeper.ready_seconds is None
+
+
+def test_what_a_broker_tells_of_a_ready_home_counts_for_a_moment_and_at_night(world: World) -> None:
+    now = world.clock.boottime()
+    assert observe(world.it).home_ready_since is None
+    world.it.home_ready = now - 400, now
+    seen = observe(world.it)
+    assert (seen.home_ready_since, seen.wishes.hand_back) == (now - 400, False), "it is nine in the morning"
+    world.clock.jump_wall(-7 * HOUR)
+    assert observe(world.it).wishes.hand_back
+    world.clock.advance(11)
+    assert observe(world.it).home_ready_since is None

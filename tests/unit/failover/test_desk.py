@@ -168,7 +168,7 @@ def test_the_counter_tells_why_it_does_not_sign_and_what_was_promised(exclusive:
 def test_a_stranger_gets_nothing_from_the_counter(exclusive: World) -> None:
     counter = Counter(Memory(Store(exclusive.clock)), exclusive.desk, "stranger")
     with pytest.raises(Forbidden, match="no node of this territory"):
-        at_once(counter.attend("", (), (), (), seconds_max=1))
+        at_once(counter.attend("", (), (), (), (), seconds_max=1))
 
 
 def test_acts_in_force_become_what_the_store_may_do(exclusive: World) -> None:
@@ -177,3 +177,24 @@ def test_acts_in_force_become_what_the_store_may_do(exclusive: World) -> None:
     exclusive.clock.jump_wall(5000.0 - exclusive.clock.now())
     found = exclusive.desk.acts("docs-a")
     assert (found.promoted, found.out_of_the_way) == ({STANDBY}, {HOME, HOLDER})
+
+
+def test_only_a_home_says_that_it_could_have_its_service_back_and_candidates_hear_it_for_a_moment(
+    exclusive: World,
+) -> None:
+    ready = exclusive.desk.ready_homes
+    for caller, text in (
+        (STANDBY, "docs-a 400"),
+        (HOME, "unheard-of 400"),
+        (HOME, "docs-a"),
+        (HOME, "docs-a -1"),
+        (HOME, "docs-a 4e5"),
+        (HOME, f"docs-a {'9' * 10}"),
+    ):
+        exclusive.desk.attend(caller, "", (), (), (), (text,))
+        assert ready(STANDBY) == (), (caller, text)
+    exclusive.desk.attend(HOME, "", (), (), (), ("docs-a 400",))
+    assert ready(STANDBY) == ("docs-a 400",)
+    assert ready(VOTER) == ready(HOME) == (), "nobody else may hand it over"
+    exclusive.clock.advance(4)
+    assert ready(STANDBY) == ()
