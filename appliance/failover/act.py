@@ -95,7 +95,7 @@ async def _take_over(it: Situation, decision: Decision) -> None:
     claim = _claim(it, state, f"takes over by {by}", ousts=ousts)
     held = await _acquire(it, claim)
     deposed = site.clock.boottime() + site.timers.ttl if ousts else 0.0
-    site.tell(it.service, epoch, "takeover-won", by=by, revision=held.revision)
+    site.tell(it.service, 0, "takeover-won", by=by, revision=held.revision)  # the epoch is a grant's
     _proven(it, Lease(site.boot_id, held, epoch, decision.above, deposed))
 
 
@@ -159,6 +159,7 @@ def _take_grant(it: Situation, raw: bytes, before: str) -> None:
     it.keep(adopts=before != site.name or it.kept.adopts, branch=Branch.NONE, served_acts=served)
     write_atomic(it.granted_path, raw)
     site.papers.take([raw])
+    site.tell(it.service, granted.epoch, "granted")
     if it.lease is not None:
         it.prove(replace(it.lease, epoch=granted.epoch))
 

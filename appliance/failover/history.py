@@ -11,7 +11,8 @@ write lines of their own; put together in any order they are one history. The ev
     writer-start writer-stop address-add address-del          the service's programs and its address, at `node`
     renewal-proven  sent ttl                                  at the holder
     holder-deleted  holder cause(expired released deposed)    as the voters tell it
-    takeover-asked takeover-won  by(vacancy release act)      `epoch` is the new one, once won
+    takeover-asked takeover-won  by(vacancy release act)      by the voters' transaction; `epoch` where it is known then
+    granted                                                   a majority of brokers signed `epoch` for this node
     proof-of-death  of kind(release act witness)
     received        writer n accepted                         at a storage peer: a write that arrived
     op              type(invoke ok fail info) f(add read) value server lan    `node` is the client; info: not known
@@ -49,6 +50,7 @@ EVENTS = {
     "holder-deleted": ("holder", "cause"),
     "takeover-asked": ("by",),
     "takeover-won": ("by",),
+    "granted": (),
     "proof-of-death": ("of", "kind"),
     "received": ("writer", "n", "accepted"),
     "op": ("type", "f"),

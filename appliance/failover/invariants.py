@@ -113,7 +113,7 @@ def f3(history: History) -> Finding:
     """One epoch is one node's."""
     whose: dict[int, Event] = {}
     bad: list[Broken] = []
-    for event in history.all("takeover-won", "writer-start"):
+    for event in history.all("granted", "takeover-won", "writer-start"):
         if not event.epoch:
             continue
         first = whose.setdefault(event.epoch, event)
@@ -126,7 +126,7 @@ def f3(history: History) -> Finding:
 
 def f4(history: History) -> Finding:
     """Epochs only increase, even when the voters were brought back from a snapshot."""
-    won = history.all("takeover-won")
+    won = history.all("granted") or history.all("takeover-won")
     if not won:
         return _unknown("F4", "nobody took over.")
     bad: list[Broken] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from appliance.failover.guards import Guard
 from appliance.failover.model import Action, State
@@ -31,3 +32,7 @@ class Row:
     @property
     def when(self) -> str:
         return self.guard.words
+
+    @cached_property
+    def reason(self) -> str:
+        return f"{self.when}: {self.why}"

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -81,10 +81,20 @@ def inside(namespace: str, argv: Iterable[str]) -> tuple[str, ...]:
 def connect(namespace: str, address: str, port: int, seconds_max: float) -> socket.socket:
     """A TCP connection to `address` as seen from `namespace`; raise OSError when there is none.
 
-    A socket stays in the namespace where it was made, a thread too: so it is made by a thread that ends then.
+    A socket stays in the namespace where it was made.
     """
+    return within(namespace, lambda: socket.create_connection((address, port), seconds_max))
+
+
+def within[Answer](namespace: str | None, work: Callable[[], Answer]) -> Answer:
+    """What `work` answers when it runs in `namespace`; here for None.
+
+    A thread stays in the namespace that it went to, so this is done by one that ends then.
+    """
+    if namespace is None:
+        return work()
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_connect, namespace, address, port, seconds_max).result()
+        return thread.submit(_within, namespace, work).result()
 
 
 def set_sysctl(namespace: str, name: str, value: str) -> None:
@@ -93,10 +103,10 @@ def set_sysctl(namespace: str, name: str, value: str) -> None:
     run(argv, timeout_seconds=TIMEOUT_SECONDS, stdin=value.encode(), check=True)
 
 
-def _connect(namespace: str, address: str, port: int, seconds_max: float) -> socket.socket:
+def _within[Answer](namespace: str, work: Callable[[], Answer]) -> Answer:
     with open(FOLDER / namespace) as folder:
         os.setns(folder.fileno(), os.CLONE_NEWNET)
-    return socket.create_connection((address, port), seconds_max)
+    return work()
 
 
 def _batch(program: str, namespace: str | None, lines: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ import signal
 import ssl
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from appliance.coordination.argv import JOINS, Certificates, Member, etcd_argv
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Voter
 from appliance.errors import ApplianceError, NotFound, Unreachable
+from appliance.host import netns
 from appliance.lab.processes.node import free_ports
 
 LOOPBACK = "127.0.0.1"
@@ -33,6 +35,8 @@ class EtcdProcess:
     log: Path
     server_name: str = ""
     """What stands in its certificate, which holds no address."""
+    namespace: str | None = None
+    """The network namespace in which it runs; None: the machine's own."""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -43,9 +47,10 @@ class EtcdProcess:
         """Start it; it answers once a majority runs. One that `joins` has no data and was added by the others."""
         if not ETCD.exists():
             raise NotFound("etcd is not installed.", remedy="Run `make setup`.")
+        argv = etcd_argv(self.member, str(ETCD))
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(
-                etcd_argv(self.member, str(ETCD)),
+                argv if self.namespace is None else netns.inside(self.namespace, argv),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -87,6 +92,8 @@ class EtcdProcesses:
     """What a client of theirs shows and believes."""
     names: tuple[str, ...] = ()
     """Of the voters, where they shall have other names than numbers."""
+    places: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Namespace and address of each by its name, where they do not all stand on the loopback of this machine."""
     voters: list[EtcdProcess] = field(default_factory=list)
 
     @property
@@ -98,7 +105,8 @@ class EtcdProcesses:
         ports = free_ports(LOOPBACK, 2 * self.count)
         scheme = "https" if self.certificates else "http"
         names = self.names or tuple(f"voter-{index}" for index in range(self.count))
-        members = {name: f"{scheme}://{LOOPBACK}:{port}" for name, port in zip(names, ports, strict=False)}
+        hosts = {name: self.places[name][1] if name in self.places else LOOPBACK for name in names}
+        members = {name: f"{scheme}://{hosts[name]}:{port}" for name, port in zip(names, ports, strict=False)}
         for name, port in zip(names, ports[self.count :], strict=True):
             member = Member(
                 name,
@@ -109,11 +117,12 @@ class EtcdProcesses:
                 heartbeat_milliseconds=self.heartbeat_milliseconds,
                 syncs=False,
             )
-            self.voters.append(EtcdProcess(member, self.folder / f"{name}.log", self.server_name))
+            namespace = self.places[name][0] if name in self.places else None
+            self.voters.append(EtcdProcess(member, self.folder / f"{name}.log", self.server_name, namespace))
         try:
             for voter in self.voters:
                 voter.start()
-            asyncio.run(self._answer())
+            netns.within(self.voters[0].namespace, lambda: asyncio.run(self._answer()))
         except BaseException:
             self.stop()
             raise
@@ -125,7 +134,8 @@ class EtcdProcesses:
     async def _answer(self) -> None:
         """Wait until a majority answers."""
         deadline = time.monotonic() + START_SECONDS_MAX
-        client = Etcd(self.addresses, SystemClock(), self.tls)
+        near = [it.address for it in self.voters if it.namespace == self.voters[0].namespace]
+        client = Etcd(near, SystemClock(), self.tls)
         try:
             while True:
                 if ended := next((voter for voter in self.voters if voter.ended()), None):

@@ -1,7 +1,7 @@
 """Failover in process mode: real etcd, brokers, failover programs and watchdogs, a service that clients write to.
 
 Every node has its own files, its own programs and its own ports on loopback. Faults are signals to processes that were
-started here; lines between nodes cannot be cut in this mode, which the lab of hosts is for.
+started here; with root each node can have a network namespace of its own instead, and lines between them are cut.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from appliance.clock import SystemClock
 from appliance.errors import ApplianceError
 from appliance.failover.history import line
 from appliance.failover.timers import Timers
+from appliance.host import netns
 from appliance.host.programs import Program
 from appliance.lab.processes import certificates
+from appliance.lab.processes.clocks import WallClock, library
 from appliance.lab.processes.etcd import EtcdProcesses
+from appliance.lab.processes.lines import Lines, can_cut, lines_between
 from appliance.lab.processes.node import ProcessNode, free_ports
 from appliance.lab.processes.territory import ProcessTerritory, on_ports
 from appliance.territory.model import NEVER, Territory
@@ -49,6 +52,10 @@ class Stage:
     """Of the history: what clients and faults did."""
     added: list[int] = field(default_factory=list)
     """What was acknowledged to clients."""
+    network: Lines | None = None
+    """Between nodes, where they can be cut."""
+    clocks: Mapping[str, WallClock] = field(default_factory=dict)
+    """Of each node, where they can be set off."""
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -86,7 +93,7 @@ class Stage:
         """A client adds `number` wherever it is let; the node that acknowledged it, "" when nobody did."""
         self.tell("client", 0, "op", type="invoke", f="add", value=number)
         for name in self.candidates:
-            answer = self.ask(self.ports[name][0], f"/{number}", post=True)
+            answer = self.ask(name, self.ports[name][0], f"/{number}", post=True)
             if answer is not None:
                 self.added.append(number)
                 node, epoch = str(answer["node"]), int(answer["epoch"])
@@ -97,15 +104,19 @@ class Stage:
 
     def read(self) -> dict[str, Any]:
         """What the service shows to a client, wherever it is served."""
-        found = (self.ask(self.ports[name][0], "/") for name in self.candidates)
+        found = (self.ask(name, self.ports[name][0], "/") for name in self.candidates)
         return next((it for it in found if it is not None), {})
 
     def read_copy(self, name: str) -> dict[str, Any] | None:
-        return self.ask(self.ports[name][1], "/")
+        return self.ask(name, self.ports[name][1], "/")
+
+    def ask(self, name: str, port: int, path: str, *, post: bool = False) -> dict[str, Any] | None:
+        """What a client at the site of `name` gets from a program at `port`; None when that is nothing, or it does not
+        serve."""
+        return netns.within(self.node(name).namespace, lambda: self._ask(port, path, post=post))
 
     @staticmethod
-    def ask(port: int, path: str, *, post: bool = False) -> dict[str, Any] | None:
-        """The answer of a program at `port`; None when there is none, or it does not serve."""
+    def _ask(port: int, path: str, *, post: bool) -> dict[str, Any] | None:
         request = urllib.request.Request(f"http://{LOOPBACK}:{port}{path}", method="POST" if post else "GET")
         try:
             with urllib.request.urlopen(request, timeout=20) as response:
@@ -175,9 +186,41 @@ class Stage:
 
 @contextlib.contextmanager
 def staged(
-    root: Path, plan: Territory, service: str, *, policy: str, lease_seconds: int, hand_back: str = NEVER
+    root: Path,
+    plan: Territory,
+    service: str,
+    *,
+    policy: str,
+    lease_seconds: int,
+    hand_back: str = NEVER,
+    disturbed: bool = False,
 ) -> Iterator[Stage]:
-    """`plan` under `root` with three voters, `service` begun, saved once and served at its home."""
+    """`plan` under `root` with three voters, `service` begun, saved once and served at its home.
+
+    `disturbed`: as far as this machine lets us, lines between nodes can be cut and their clocks set off.
+    """
+    with contextlib.ExitStack() as stack:
+        lines = stack.enter_context(lines_between(plan.nodes)) if disturbed and can_cut() else None
+        plan = _on_lines(_with_ports(plan), lines)
+        services = {service: replace(plan.services[service], policy=policy)}
+        plan = replace(plan, services=services, lease_seconds=lease_seconds, hand_back=hand_back)
+        made = ProcessTerritory(root / "territory", plan)
+        places = {name: (lines.namespace(name), lines.address(name)) for name in VOTERS} if lines else {}
+        voters = EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=50, names=VOTERS, places=places)
+        etcd = stack.enter_context(voters)
+        stage = Stage(made, service, etcd, _program_ports(plan.trusted(service)), network=lines)
+        if disturbed and library() is not None:
+            stage.clocks = {name: WallClock(root / f"{name}.clock") for name in plan.nodes}
+        try:
+            _begin(stage)
+            yield stage
+        finally:
+            for name in made.nodes:
+                stage.end(name)
+
+
+def _with_ports(plan: Territory) -> Territory:
+    """`plan` on free ports of the loopback, with its voters."""
     ports = free_ports(LOOPBACK, 2 * len(plan.nodes))
     plan = on_ports(plan, dict(zip(plan.nodes, ports, strict=False)), LOOPBACK)
     brokers = dict(zip(plan.nodes, ports[len(plan.nodes) :], strict=True))
@@ -185,17 +228,14 @@ def staged(
         name: replace(node, broker_port=brokers[name], roles=(*node.roles, "voter") if name in VOTERS else node.roles)
         for name, node in plan.nodes.items()
     }
-    services = {service: replace(plan.services[service], policy=policy)}
-    plan = replace(plan, nodes=nodes, services=services, lease_seconds=lease_seconds, hand_back=hand_back)
-    made = ProcessTerritory(root / "territory", plan)
-    with EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=50, names=VOTERS) as etcd:
-        stage = Stage(made, service, etcd, _program_ports(plan.trusted(service)))
-        try:
-            _begin(stage)
-            yield stage
-        finally:
-            for name in made.nodes:
-                stage.end(name)
+    return replace(plan, nodes=nodes)
+
+
+def _on_lines(plan: Territory, lines: Lines | None) -> Territory:
+    if lines is None:
+        return plan
+    nodes = {name: replace(node, address=lines.address(name)) for name, node in plan.nodes.items()}
+    return replace(plan, nodes=nodes)
 
 
 def _program_ports(candidates: tuple[str, ...]) -> dict[str, tuple[int, int]]:
@@ -206,6 +246,12 @@ def _program_ports(candidates: tuple[str, ...]) -> dict[str, tuple[int, int]]:
 def _begin(stage: Stage) -> None:
     made = stage.territory
     made.create()
+    found = library()
+    for name, node in made.nodes.items():
+        node.namespace = stage.network.namespace(name) if stage.network else None
+        if name in stage.clocks and found is not None:
+            stage.clocks[name].set_off(0)
+            node.environment = stage.clocks[name].environment(found)
     issuer = certificates.begin(made.territory.domain)
     made.ca = pki.fingerprint_of(issuer.root)
     made.sign()

@@ -1,8 +1,13 @@
-"""What may happen to nodes in process mode, by name: each fault with its healing, told to the history by its moment."""
+"""What may happen to nodes in process mode, by name: each fault with its healing, told to the history by its moment.
+
+Lines are cut and clocks set off on a stage that has them (`failover.staged`, `disturbed`); elsewhere these faults have
+no targets.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -10,6 +15,7 @@ from dataclasses import dataclass
 
 from appliance.lab.processes.etcd import EtcdProcess
 from appliance.lab.processes.failover import VOTERS, Stage
+from appliance.units import DAY, HOUR
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,65 @@ def _start(voter: EtcdProcess) -> None:
         voter.start()
 
 
+def _cut(*, out: bool = True, into: bool = True) -> Fault:
+    """All lines of a node, in both directions or one."""
+    why = f"cut {out} {into}"
+
+    def inject(stage: Stage, name: str) -> None:
+        assert stage.network is not None
+        stage.network.cut(f"{why} {name}", stage.network.of_node(name, out=out, into=into))
+
+    return Fault(_on_lines, inject, _mend(why))
+
+
+def _mend(why: str) -> Callable[[Stage, str], None]:
+    def heal(stage: Stage, target: str) -> None:
+        assert stage.network is not None
+        stage.network.mend(f"{why} {target}")
+
+    return heal
+
+
+def _cut_line(stage: Stage, target: str) -> None:
+    """Between two nodes, while all others reach both."""
+    assert stage.network is not None
+    a, b = target.split()
+    stage.network.cut(f"line {target}", {(a, b), (b, a)})
+
+
+def _on_lines(stage: Stage) -> tuple[str, ...]:
+    """None where there are no lines to cut; else candidates and voters."""
+    return tuple(dict.fromkeys((*stage.candidates, *VOTERS))) if stage.network else ()
+
+
+def _pairs(stage: Stage) -> tuple[str, ...]:
+    return tuple(" ".join(pair) for pair in itertools.combinations(_on_lines(stage), 2))
+
+
+def _with_clocks(stage: Stage) -> tuple[str, ...]:
+    return tuple(name for name in dict.fromkeys((*stage.candidates, *VOTERS)) if name in stage.clocks)
+
+
+def _set_off(seconds: int) -> Fault:
+    """The clock on the wall of a node; no decision may depend on it."""
+    return Fault(_with_clocks, lambda stage, name: stage.clocks[name].set_off(seconds), _set_right)
+
+
+def _set_right(stage: Stage, name: str) -> None:
+    stage.clocks[name].set_off(0)
+
+
 def _candidates(stage: Stage) -> tuple[str, ...]:
     return stage.candidates
 
 
 def _voters(stage: Stage) -> tuple[str, ...]:
     return VOTERS
+
+
+def possible(stage: Stage) -> tuple[str, ...]:
+    """The faults that can be made to happen here."""
+    return tuple(sorted(kind for kind, fault in FAULTS.items() if fault.targets(stage)))
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -112,5 +171,12 @@ FAULTS: Mapping[str, Fault] = {
         lambda stage, name: stage.etcd.voters[VOTERS.index(name)].kill(),
         lambda stage, name: _start(stage.etcd.voters[VOTERS.index(name)]),
     ),
+    "cut": _cut(),
+    "cut-out": _cut(into=False),
+    "cut-in": _cut(out=False),
+    "line": Fault(_pairs, _cut_line, _mend("line")),
+    "clock-ahead": _set_off(HOUR),
+    "clock-behind": _set_off(-HOUR),
+    "clock-days-ahead": _set_off(2 * DAY),
     "quorum": Fault(lambda stage: ("voters",), _lose_quorum, _regain_quorum),
 }

@@ -11,13 +11,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import appliance
 from appliance.errors import ApplianceError, NotFound
 from appliance.failover import watchdog
+from appliance.host import netns
 from appliance.host.command import Result, descendants, run
 from appliance.host.layout import NodeLayout
 from appliance.host.ssh import write_server_config
@@ -36,6 +37,10 @@ class ProcessNode:
     address: str
     port: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    namespace: str | None = None
+    """The network namespace in which all of it runs; None: the machine's own."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What its programs get besides, such as a clock of their own."""
 
     @property
     def layout(self) -> NodeLayout:
@@ -44,10 +49,10 @@ class ProcessNode:
     def cli(self, *words: str, timeout_seconds: float = 300, stdin: bytes | None = None, check: bool = True) -> Result:
         """Run `appliance --state STATE WORDS` as a person would; raise with its sentence when it fails and `check`."""
         result = run(
-            (*appliance_argv(), "--state", str(self.state), *words),
+            self._here((*appliance_argv(), "--state", str(self.state), *words)),
             timeout_seconds=timeout_seconds,
             stdin=stdin,
-            env={"PYTHONPATH": str(code_folder())},
+            env={**self.environment, "PYTHONPATH": str(code_folder())},
         )
         if check and result.exit_code not in (0, 1):
             raise ApplianceError(f"{self.name}: appliance {' '.join(words)}: {result.tail()}")
@@ -100,12 +105,20 @@ class ProcessNode:
         self._start(argv, self.layout.run / "exporter.log")
 
     def _start(self, argv: Sequence[str], log: Path) -> None:
-        self.processes.append(start_logged(argv, log))
+        self.processes.append(start_logged(self._here(argv), log, **self.environment))
+
+    def _here(self, argv: Sequence[str]) -> tuple[str, ...]:
+        return tuple(argv) if self.namespace is None else netns.inside(self.namespace, argv)
+
+    def _answers(self) -> None:
+        with socket.create_connection((self.address, self.port), timeout=1):
+            return
 
     def _wait_for_port(self, log: Path) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), timeout=1):
+            with contextlib.suppress(OSError):
+                netns.within(self.namespace, self._answers)
                 return
             if self.processes[-1].poll() is not None:
                 break

@@ -18,7 +18,7 @@ from appliance.errors import ApplianceError
 from appliance.failover.history import Report, check, read
 from appliance.failover.invariants import CHECKS
 from appliance.lab.processes.failover import Stage
-from appliance.lab.processes.faults import FAULTS, heal, inject
+from appliance.lab.processes.faults import FAULTS, heal, inject, possible
 from appliance.lab.processes.writer import FILE
 
 FAULTS_IN_A_RUN = 3
@@ -80,7 +80,7 @@ def _disturb(stage: Stage, draw: random.Random) -> None:
     """One fault, or two that overlap, and their healing; long enough for a takeover, or not."""
     lease = stage.territory.territory.lease_seconds
     chosen: dict[str, str] = {}
-    for kind in draw.sample(sorted(FAULTS), draw.choice((1, 1, 2))):
+    for kind in draw.sample(possible(stage), draw.choice((1, 1, 2))):
         target = draw.choice(FAULTS[kind].targets(stage))
         if target not in chosen.values():
             chosen[kind] = target
@@ -93,10 +93,14 @@ def _disturb(stage: Stage, draw: random.Random) -> None:
 
 
 def save(stage: Stage, writer: str) -> None:
-    """Back up where clients were served last: what was acknowledged before it must be found after any takeover."""
-    before = list(stage.added)
-    if not writer:
+    """Back up where clients were served last: what is shown there before it must be found after any takeover.
+
+    Not all that was ever acknowledged: another writer may have died with some of it, and keeps that as a branch.
+    """
+    there = stage.ask(writer, stage.ports[writer][0], "/") if writer else None
+    if there is None:
         return
+    before = [int(number) for number in there["numbers"]]
     with contextlib.suppress(ApplianceError):
         done = stage.node(writer).cli("backup", "run", stage.service, "--json", check=False)
         shown = json.loads(done.stdout) if done.exit_code in (0, 1) else {}

@@ -23,7 +23,7 @@ LEASE_SECONDS = 3
 
 
 class Begin(Protocol):
-    def __call__(self, policy: str, hand_back: str = NEVER) -> Stage: ...
+    def __call__(self, policy: str, hand_back: str = NEVER, *, disturbed: bool = False) -> Stage: ...
 
 
 @pytest.fixture
@@ -34,10 +34,15 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
     plan = replace(plan, people={"maintenance": replace(plan.people["maintenance"], keys=(public,))})
     with contextlib.ExitStack() as stack:
 
-        def begun(policy: str, hand_back: str = NEVER) -> Stage:
+        def begun(policy: str, hand_back: str = NEVER, *, disturbed: bool = False) -> Stage:
             stack.close()  # a soak begins again and again
             root = Path(tempfile.mkdtemp(dir=tmp_path))
-            told: dict[str, Any] = {"policy": policy, "lease_seconds": LEASE_SECONDS, "hand_back": hand_back}
+            told: dict[str, Any] = {
+                "policy": policy,
+                "lease_seconds": LEASE_SECONDS,
+                "hand_back": hand_back,
+                "disturbed": disturbed,
+            }
             made = stack.enter_context(staged(root, plan, SERVICE, **told))
             stack.callback(_show, made)
             made.wait_for("commune-a", "ACTIVE")

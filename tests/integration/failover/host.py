@@ -3,6 +3,7 @@ lost questions and lost answers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -51,6 +52,11 @@ class Host(Machine):
         self.tie_watchdog(decision)
         for action in decision.actions:
             self.act(action, decision)
+
+    def wakes_at(self) -> float:
+        """When it must begin to stop, while that lies ahead."""
+        at = self.world.when(self, self._demote_at()) if self.proof is not None else self.world.now
+        return at if at > self.world.now else math.inf
 
     def tie_watchdog(self, decision: Decision) -> None:
         if decision.deadline is None or self.proof is None:

@@ -12,7 +12,9 @@ from appliance.failover.model import Action, Branch
 if TYPE_CHECKING:
     from tests.integration.failover.world import World
 
-LOOKS_EVERY = 0.25
+LOOKS_EVERY = 0.5
+"""While nothing happens, as the real one. What an answer or a watch brought is looked at at once, a deadline when it
+comes."""
 
 
 @dataclass
@@ -61,6 +63,10 @@ class Machine:
         """The agent looks, decides and acts."""
         raise NotImplementedError
 
+    def wakes_at(self) -> float:
+        """When its next deadline comes, in the world's time."""
+        raise NotImplementedError
+
     def clock(self) -> float:
         """Its CLOCK_BOOTTIME, whose rate is not quite the voters'."""
         return 5.0 + (self.world.now - self.booted) * self.rate
@@ -100,8 +106,8 @@ class Machine:
         if self.watchdog is not None and self.writer and self.clock() >= self.watchdog:
             self._stop_writer()
             self._set_address(False)
-        if not self.hung and self.world.now >= self.next_look:
-            self.next_look = self.world.now + LOOKS_EVERY
+        if not self.hung and (self.inbox or self.world.now >= self.next_look):
+            self.next_look = min(self.world.now + LOOKS_EVERY, self.wakes_at())
             self.look()
 
     def write(self, value: int) -> bool:

@@ -28,7 +28,7 @@ def test_a_run_with_faults_drawn_by_the_seed_of_the_day_keeps_every_promise(begi
 
 def _one(begin: Begin, seed: int) -> None:
     policy = random.Random(seed).choice(("exclusive", "local-first"))
-    stage = begin(policy)
+    stage = begin(policy, disturbed=True)
     report = play(stage, seed)
     broken = {it.name: it.sentence for it in report.findings if it.verdict == "violated"}
     if broken:

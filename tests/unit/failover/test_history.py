@@ -113,6 +113,19 @@ def test_a_broken_promise_is_found(broken: str, change: Change) -> None:
     assert report.verdict == "violated"
 
 
+def test_a_number_that_two_asked_for_in_turn_and_one_was_granted_is_one_nodes() -> None:
+    """Found by a soak: who won the voters' transaction and died before its grant left its number to the next."""
+    history = lines()
+    won = [it for it in history if it["event"] == "takeover-won"]
+    for it in won:
+        history.append({**it, "event": "granted"})
+        it["epoch"] = 0
+    assert {"F3", "F4"} <= said(judge(history), "held")
+    last = won[-1]
+    add(last["t_boottime"] + 0.1, "commune-b", "granted", history[-1]["epoch"])(history)
+    assert {"F3", "F4"} <= said(judge(history), "violated")
+
+
 def test_a_planned_move_while_it_must_be_served_is_judged_by_where_it_ends() -> None:
     """Found by a soak: the check fell into the two seconds in which a hand-back made clients wait."""
     history = lines()

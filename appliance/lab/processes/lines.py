@@ -1,0 +1,92 @@
+"""Lines between nodes that run as processes: each in a network namespace of its own, joined by one that routes.
+
+A cut drops packets, as a dug-up cable does: nobody is told, connections hang until somebody's time is up. It needs root
+and touches nothing but namespaces that were made here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from appliance.host import netns, nft
+
+TABLE = "inet cuts"
+NETWORK = "10.77"
+
+
+def can_cut() -> bool:
+    """Whether this process may make namespaces."""
+    return os.geteuid() == 0
+
+
+@dataclass
+class Lines:
+    """`names`: the nodes. A pair (a, b) in what is cut means that nothing gets from a to b."""
+
+    prefix: str
+    names: tuple[str, ...]
+    _cut: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+
+    @property
+    def hub(self) -> str:
+        return f"{self.prefix}-hub"
+
+    def namespace(self, name: str) -> str:
+        return f"{self.prefix}-{name}"
+
+    def address(self, name: str) -> str:
+        return f"{NETWORK}.{self.names.index(name)}.2"
+
+    def cut(self, why: str, pairs: Collection[tuple[str, str]]) -> None:
+        """Cut these until `mend(why)`; other cuts go on."""
+        self._cut[why] = frozenset(pairs)
+        self._apply()
+
+    def mend(self, why: str) -> None:
+        self._cut.pop(why, None)
+        self._apply()
+
+    def of_node(self, name: str, *, out: bool = True, into: bool = True) -> frozenset[tuple[str, str]]:
+        """What is between `name` and all others."""
+        others = [it for it in self.names if it != name]
+        outward = {(name, other) for other in others} if out else set()
+        return frozenset(outward | ({(other, name) for other in others} if into else set()))
+
+    def _apply(self) -> None:
+        pairs = sorted(frozenset[tuple[str, str]]().union(*self._cut.values()))
+        rules = "".join(f"ip saddr {self.address(a)} ip daddr {self.address(b)} drop\n" for a, b in pairs)
+        body = f"chain forward {{ type filter hook forward priority 0; policy accept;\n{rules}}}\n"
+        nft.replace_table(TABLE, body, namespace=self.hub)
+
+    def _make(self) -> None:
+        netns.add(self.hub)
+        netns.set_sysctl(self.hub, "net/ipv4/ip_forward", "1")
+        for number, name in enumerate(self.names):
+            here, gateway = self.namespace(name), f"{NETWORK}.{number}.1"
+            netns.add(here)
+            netns.batch(self.hub, (f"link add n{number} type veth peer name out netns {here}",))
+            netns.batch(self.hub, (f"address add {gateway}/24 dev n{number}", f"link set n{number} up"))
+            inside = (f"address add {self.address(name)}/24 dev out", "link set out up", "link set lo up")
+            netns.batch(here, (*inside, f"route add default via {gateway}"))
+        self._apply()
+
+    def _unmake(self) -> None:
+        there = netns.names()
+        for name in (self.hub, *map(self.namespace, self.names)):
+            if name in there:
+                netns.delete(name)
+
+
+@contextlib.contextmanager
+def lines_between(names: Collection[str]) -> Iterator[Lines]:
+    """Namespaces for `names`, which end with the context; what runs in them must have ended before."""
+    made = Lines(f"lines-{secrets.token_hex(3)}", tuple(names))
+    try:
+        made._make()
+        yield made
+    finally:
+        made._unmake()
