@@ -20,6 +20,8 @@ from tests.integration.running import INVENTORY
 
 SERVICE = "docs-a"
 LEASE_SECONDS = 3
+DISTURBED_LEASE_SECONDS = 6
+"""On two busy cores a worker that lays files takes as long as a shorter lease, and the service would go to and fro."""
 
 
 class Begin(Protocol):
@@ -39,7 +41,7 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
             root = Path(tempfile.mkdtemp(dir=tmp_path))
             told: dict[str, Any] = {
                 "policy": policy,
-                "lease_seconds": LEASE_SECONDS,
+                "lease_seconds": DISTURBED_LEASE_SECONDS if disturbed else LEASE_SECONDS,
                 "hand_back": hand_back,
                 "disturbed": disturbed,
             }
