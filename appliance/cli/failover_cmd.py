@@ -48,6 +48,11 @@ VERBS = {
         "Have NODE, alive and sick, stop whatever it serves, as the act in FILE says; nothing of it is believed any "
         "more.",
     ),
+    "merge": Entry(
+        "failover_merge_cmd",
+        "merge",
+        "Bring what this node wrote of SERVICE alone into what others went on with; of what both changed, both stay.",
+    ),
     "run": Entry(
         "failover_run_cmd",
         "run",

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from appliance.agent.branches import waiting
 from appliance.backup.node import Node
-from appliance.cli.arguments import service_argument
+from appliance.cli.arguments import command, service_argument
 from appliance.cli.failover_store import Store, ask
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
@@ -25,14 +26,15 @@ SHOWN = ("holder", "writer", "epoch", "intent")
 def status(watch: bool) -> int | None:
     """Show who holds each service by the voters, who writes it by the newest grant, and how this node stands.
 
-    Ends with 1 when no majority of the voters answers, or something here is in trouble.
+    Ends with 1 when no majority of the voters answers, something here is in trouble, or a branch waits for
+    somebody to decide.
     """
     node = this_node()
     while True:
         found = look(node)
         emit({"node": node.name, **found}, text_of(found))
         if not watch:
-            troubled = found["voters"] or any(it["trouble"] for it in found["services"])
+            troubled = found["voters"] or any(it["trouble"] or it["branches"] for it in found["services"])
             return WARNINGS if troubled else None
         time.sleep(WATCH_EVERY_SECONDS)
 
@@ -88,7 +90,15 @@ def _row(node: Node, service: str, known: dict[str, Any]) -> dict[str, Any]:
         here = {}
     plan = node.bundle.territory.service(service)
     told = {name: here.get(name, "") for name in ("state", "reason")}
-    return {"service": service, "policy": plan.policy, **known, **told, "trouble": here.get("trouble", {})}
+    kept = [it.epoch for it in waiting(node, service)]
+    return {
+        "service": service,
+        "policy": plan.policy,
+        **known,
+        **told,
+        "trouble": here.get("trouble", {}),
+        "branches": kept,
+    }
 
 
 def text_of(found: dict[str, Any]) -> str:
@@ -101,4 +111,10 @@ def text_of(found: dict[str, Any]) -> str:
     lines += [f"No majority of the voters answers: {found['voters']}"] if found["voters"] else []
     lines += [f"{it['service']}: {it['reason']}" for it in found["services"] if it["reason"]]
     lines += [f"{it['service']}: {what}: {why}" for it in found["services"] for what, why in it["trouble"].items()]
+    lines += [
+        f"{it['service']}: what was written here alone under epoch {epoch} waits: "
+        f"{command('failover', 'merge', it['service'], '--branch', str(epoch), '--dry-run')}"
+        for it in found["services"]
+        for epoch in it["branches"]
+    ]
     return "\n".join(lines)

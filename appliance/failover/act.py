@@ -311,8 +311,9 @@ async def _keep_branch(it: Situation, decision: Decision) -> None:
 
 
 async def _send_branch(it: Situation, decision: Decision) -> None:
-    """Both sides are kept, and a person is told; merging is theirs."""
-    it.site.alarm(it.service, "what was written here while another node wrote it is kept apart, in branches/")
+    """Both sides are kept, and a person is told: merging is a command, once the service is written here again."""
+    told = f"`appliance failover merge {it.service} --dry-run` says what differs once it is written here again"
+    it.site.alarm(it.service, f"what was written here while another node wrote it is kept in branches/; {told}")
     it.keep(branch=Branch.SETTLED)
 
 

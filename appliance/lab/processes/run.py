@@ -113,7 +113,7 @@ def save(stage: Stage, writer: str) -> None:
 def tell_branches(stage: Stage) -> None:
     """What nodes keep apart of what they wrote and nobody else has."""
     for name in stage.candidates:
-        for folder in sorted((stage.node(name).layout.service(stage.service).root / "branches").glob("*")):
+        for folder in sorted((stage.node(name).layout.service(stage.service).root / "branches").glob("*/")):
             numbers = [int(word) for file in folder.rglob(FILE) for word in file.read_text().split()]
             stage.tell(name, int(folder.name), "branch", values=numbers)
 

@@ -6,10 +6,7 @@ import asyncio
 import json
 import signal
 import threading
-import time
-from datetime import datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -128,30 +125,6 @@ async def _leader(stage: Stage) -> str:
     return numbers.get(standing.leader, "")
 
 
-@pytest.mark.slow
-def test_a_service_goes_home_by_itself_at_night_once_its_home_has_been_ready_for_twenty_leases(begin: Begin) -> None:
-    stage = begin("exclusive", hand_back=around_now())
-    stage.kill(HOME)
-    stage.wait_for(STANDBY, "ACTIVE")
-    assert stage.add(100) == STANDBY
-    stage.start(HOME)
-    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
-    stage.wait_for(HOME, "STANDBY")
-    ready = time.monotonic()
-    stage.wait(lambda: stage.state(HOME) == "ACTIVE", "it is served at home again", seconds=180)
-    assert time.monotonic() - ready > 19 * LEASE_SECONDS, "not before its home was caught up for a while"
-    assert stage.add(101) == HOME
-    assert stage.read()["numbers"] == [0, 1, 2, 100, 101], "it lost nothing"
-    stage.wait_for(STANDBY, "STANDBY")
-    assert violated(stage) == {}
-
-
-def around_now() -> str:
-    """The hours before and after this moment, where the territory is."""
-    now = datetime.now(ZoneInfo("Europe/Paris"))
-    return f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}"
-
-
 REFUSED: tuple[tuple[str, str, int, str], ...] = (
     (STANDBY, "failover move nothing hermitage", 3, 'there is no service "nothing" in this territory; known: docs-a'),
     (STANDBY, "failover move docs-a nowhere", 3, 'there is no node "nowhere" in this territory; known: commune-a'),
@@ -168,6 +141,11 @@ REFUSED: tuple[tuple[str, str, int, str], ...] = (
     (STANDBY, "failover promote docs-a", 8, "commune-a is alive. Sign it: appliance act sign promote hermitage"),
     (STANDBY, "failover promote docs-a --act none.act", 3, "none.act: there is no such file."),
     ("commune-c", "failover promote docs-a", 8, "commune-c cannot hold docs-a. Its candidates:"),
+    (HOME, "failover merge nothing", 3, 'there is no service "nothing"'),
+    (HOME, "failover merge docs-a", 3, "there is no branch of docs-a that waits for anybody at commune-a; kept here: "),
+    (HOME, "failover merge docs-a --branch 2", 3, "there is no branch 2 of docs-a at commune-a; kept here: none."),
+    (HOME, "failover merge docs-a --branch 0", 2, "0 is not in the range x>=1."),
+    (HOME, "failover merge docs-a --leave --dry-run", 2, "--leave changes nothing that a --dry-run could show."),
     (STANDBY, "failover quarantine commune-a", 8, "nothing signed says quarantine of commune-a. Sign it:"),
     (STANDBY, "failover quarantine nowhere", 3, 'there is no node "nowhere"'),
     (HOME, "failover broker", 8, "commune-a is no voter of this territory. Voters by bundle:"),

@@ -1,0 +1,247 @@
+"""Branches that a node keeps: what was written here while another wrote the service, and how it is brought back in.
+
+A branch never goes away by itself, and merging changes nothing in it. What merging replaces is kept, as a restore does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from appliance.backup.adopt import free_name, own_repository
+from appliance.backup.begin import chain_of
+from appliance.backup.chain import Chain
+from appliance.backup.node import Node
+from appliance.backup.openable import is_written_here
+from appliance.borg.client import Borg
+from appliance.clock import utc_seconds, utc_text
+from appliance.errors import NotFound, Refused, UsageError
+from appliance.failover.merging import Merge, Trees, differing, plan_merge
+from appliance.host.files import locked, make_private_folder, sha256_file, write_atomic
+from appliance.restore.jobs import sync
+from appliance.restore.place import keep_all, named_errors, place_all, survey
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What was written under `epoch`; `settled`: what a person decided about it, None while nobody has."""
+
+    service: str
+    epoch: int
+    folder: Path
+    settled: Mapping[str, Any] | None = None
+
+    @property
+    def mark(self) -> Path:
+        return self.folder.with_name(f"{self.epoch}.json")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """`base` names the archive that both sides have in common, "" when there is none any more."""
+
+    branch: Branch
+    merge: Merge
+    base: str
+
+
+def branches(node: Node, service: str) -> tuple[Branch, ...]:
+    """All that this node keeps of `service`, oldest first."""
+    found = []
+    for folder in (node.service(service).root / "branches").glob("*"):
+        if folder.name.isdigit() and folder.is_dir():
+            branch = Branch(service, int(folder.name), folder)
+            found.append(Branch(service, branch.epoch, folder, _settled(branch.mark)))
+    return tuple(sorted(found, key=lambda it: it.epoch))
+
+
+def waiting(node: Node, service: str) -> tuple[Branch, ...]:
+    """Those about which nobody has decided."""
+    return tuple(it for it in branches(node, service) if it.settled is None)
+
+
+def choose(node: Node, service: str, epoch: int | None) -> Branch:
+    """The branch of `epoch`, or the only one that waits; raise NotFound or UsageError when that is none, or several."""
+    found = waiting(node, service) if epoch is None else branches(node, service)
+    if epoch is not None:
+        found = tuple(it for it in found if it.epoch == epoch)
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(str(it.epoch) for it in branches(node, service)) or "none"
+    if not found:
+        which = f"branch {epoch} of {service}" if epoch is not None else f"branch of {service} that waits for anybody"
+        raise NotFound(f"there is no {which} at {node.name}; kept here: {known}.")
+    raise UsageError(f"several branches of {service} wait here.", remedy=f"Choose one with --branch: {known}.")
+
+
+def compare(node: Node, branch: Branch) -> Compared:
+    """What merging `branch` would do; raise Refused where this node cannot merge it."""
+    _check(node, branch.service)
+    here, theirs = _tree(_live(node), _paths(node, branch)), _tree(branch.folder, _paths(node, branch))
+    archive, base = _base(node, branch, differing(here, theirs))
+    plan = plan_merge(Trees(base, here, theirs), _labels(node, branch))
+    return Compared(branch, plan, archive)
+
+
+def merge(node: Node, branch: Branch) -> tuple[Compared, Path]:
+    """Compare and carry that out; what was done, and where what it replaced is kept.
+
+    Cut anywhere, the next call goes on from what is there then.
+    """
+    rooms = node.service(branch.service).root
+    stage, live = rooms / "merging", _live(node)
+    with locked(rooms / "merge.lock", what=f"merging into {branch.service}"), named_errors(live):
+        compared = compare(node, branch)
+        shutil.rmtree(stage, ignore_errors=True)
+        make_private_folder(stage)
+        for path, name in compared.merge.brings.items():
+            _stage(branch.folder, path, stage, name, live)
+        kept = make_private_folder(free_name(rooms / "replaced-files" / f"merge-{branch.epoch}"))
+        if compared.merge.brings:
+            changes = survey(stage, live)
+            keep_all(live, changes, kept)
+            sync(rooms)
+            place_all(stage, live, kept, changes)
+            for path in _paths(node, branch):
+                sync(live / path)
+        shutil.rmtree(stage)
+        told = {"merged": True, "taken": len(compared.merge.taken), "both": len(compared.merge.both)}
+        _settle(node, branch, told)
+    return compared, kept
+
+
+def leave(node: Node, branch: Branch) -> None:
+    """Note that a person decided to leave `branch` as it is."""
+    _settle(node, branch, {"merged": False, "taken": 0, "both": 0})
+
+
+def _settle(node: Node, branch: Branch, told: Mapping[str, Any]) -> None:
+    decided = {"format": 1, "time": utc_text(node.clock.now()), **told}
+    write_atomic(branch.mark, json.dumps(decided).encode())
+    node.journal.write(
+        "branch-settled",
+        service=branch.service,
+        epoch=branch.epoch,
+        merged=told["merged"],
+        taken=told["taken"],
+        both=told["both"],
+    )
+
+
+def _settled(mark: Path) -> Mapping[str, Any] | None:
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(mark.read_bytes())
+        return dict(found) if isinstance(found, dict) else None
+    return None
+
+
+def _check(node: Node, service: str) -> None:
+    plan = node.bundle.territory.service(service)
+    if plan.kind != "files":
+        remedy = "Its dump is in the branch, the other in the service's backups; look at both, then --leave."
+        raise Refused(f"{service} is a database, and two histories of one are never merged.", remedy=remedy)
+    if not is_written_here(node, service) or node.service(service).opening.exists():
+        grants = chain_of(node, service).grants()
+        writer = grants[max(grants)].writer if grants else "another node"
+        who = f"{writer} writes it" if writer != node.name else "it is not open yet"
+        remedy = f"First: appliance failover handback {service}"
+        raise Refused(f"{service} is merged where it is written, and {who}, not {node.name}.", remedy=remedy)
+
+
+def _live(node: Node) -> Path:
+    """Below which the service's files have the paths that they have in archives."""
+    return node.layout.machine if node.layout.machine.exists() else Path("/")
+
+
+def _paths(node: Node, branch: Branch) -> tuple[str, ...]:
+    return tuple(path.lstrip("/") for path in node.bundle.terms(branch.service).service.paths)
+
+
+def _tree(root: Path, paths: tuple[str, ...]) -> dict[str, str]:
+    """Kind and content of every file and link below `root`/PATH, by its path below `root`."""
+    found = {}
+    for path in (it for each in paths for it in _walk(root / each)):
+        if (mark := _mark(path)) is not None:
+            found[str(path.relative_to(root))] = mark
+    return found
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    if not path.is_dir() or path.is_symlink():
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        yield from (Path(folder, name) for name in (*names, *folders) if not _is_folder(Path(folder, name)))
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _mark(path: Path) -> str | None:
+    """None for what is neither a file nor a link, or has just gone."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return f"link {os.readlink(path)}"
+        if stat.S_ISREG(mode):
+            return f"file {sha256_file(path)}"
+    return None
+
+
+def _base(node: Node, branch: Branch, paths: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """The last archive that both sides have in common, and what stands in it at `paths`. A link is not looked up: it
+    counts as changed by both, and nothing is lost by that."""
+    moment = common_moment(chain_of(node, branch.service), branch.epoch)
+    borg = Borg(own_repository(node.service(branch.service)))
+    before = [it for it in borg.archives() if moment is not None and it.start_utc_seconds <= moment]
+    if not before:
+        return "", {}
+    newest = max(before, key=lambda it: it.start_utc_seconds)
+    hashes = borg.sha256_of(newest.name, paths) if paths else {}
+    return newest.name, {path: f"file {found}" for path, found in hashes.items() if found}
+
+
+def common_moment(chain: Chain, epoch: int) -> float | None:
+    """When the generation was sealed on which whoever wrote after `epoch` went on, UTC seconds; None if unknown."""
+    headers = [chain.header(name) for name in chain.names()]
+    later = [it for it in headers if it.epoch > epoch]
+    if not later:
+        return None
+    first = min(later, key=lambda it: (it.epoch, it.sequence))
+    return next((utc_seconds(it.time) for it in headers if it.id.digest == first.previous), None)
+
+
+def _labels(node: Node, branch: Branch) -> Callable[[str], str]:
+    """Town and day of a path of the branch."""
+    territory = node.bundle.territory
+    town = territory.sites[territory.node(node.name).site].title.replace("/", "-")
+
+    def label(path: str) -> str:
+        changed = (branch.folder / path).lstat().st_mtime
+        return f"{town} {datetime.fromtimestamp(changed, ZoneInfo(territory.timezone)):%Y-%m-%d}"
+
+    return label
+
+
+def _stage(branch: Path, path: str, stage: Path, name: str, live: Path) -> None:
+    """Copy `path` of the branch to `name` of the stage, owned like what it replaces or the folder that it comes to."""
+    target = stage / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(branch / path, target, follow_symlinks=False)
+    for theirs, ours in zip(PurePosixPath(path).parents, PurePosixPath(name).parents, strict=True):
+        if str(ours) != ".":
+            shutil.copystat(branch / theirs, stage / ours)
+    if os.geteuid() == 0:
+        near = next(it for it in (live / name, *(live / name).parents) if os.path.lexists(it)).lstat()
+        for made in (target, *(stage / folder for folder in PurePosixPath(name).parents if str(folder) != ".")):
+            os.chown(made, near.st_uid, near.st_gid, follow_symlinks=False)

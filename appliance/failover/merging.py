@@ -1,0 +1,111 @@
+"""What a branch brings to the service that went on without it: three-way, file by file. Pure.
+
+The invariant: nothing that either side wrote is gone afterwards. What only the branch changed comes into place; what
+both changed stays as it is, and the branch's version comes beside it under the name of its town and the day; what the
+branch removed is told and stays. The base is the last generation that both have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+NAMES_MAX = 1000
+
+
+@dataclass(frozen=True)
+class Trees:
+    """What lies at each path, as a mark of kind and content that is the same for the same; no folders. `base` needs no
+    more than the paths at which the two others differ."""
+
+    base: Mapping[str, str]
+    here: Mapping[str, str]
+    branch: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """`taken`: paths whose version in the branch comes into place. `both`: paths that both sides changed, with the name
+    under which the branch's version comes beside. `removed`: what the branch removed; it stays. `there`: what an
+    earlier merge brought already."""
+
+    taken: tuple[str, ...] = ()
+    both: Mapping[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+    there: tuple[str, ...] = ()
+
+    @property
+    def brings(self) -> Mapping[str, str]:
+        """Where each path of the branch that is brought comes to lie."""
+        return {**{path: path for path in self.taken}, **self.both}
+
+
+def differing(here: Mapping[str, str], branch: Mapping[str, str]) -> tuple[str, ...]:
+    """The paths at which the two sides differ: of these the base must be known."""
+    return tuple(sorted(path for path in {*here, *branch} if here.get(path) != branch.get(path)))
+
+
+def plan_merge(trees: Trees, label: Callable[[str], str]) -> Merge:
+    """What is done with each path that differs; `label` names town and day of a path of the branch."""
+    taken, removed, there = list[str](), list[str](), list[str]()
+    both: dict[str, str] = {}
+    names = _Names(trees.here, trees.branch)
+    for path in differing(trees.here, trees.branch):
+        base, here, branch = (side.get(path) for side in (trees.base, trees.here, trees.branch))
+        if branch is None:
+            if base == here:
+                removed.append(path)
+        elif branch == base:
+            continue  # the branch did not touch it: what went on is right
+        elif here == base and names.is_free(path):
+            taken.append(path)
+        elif (name := names.beside(path, label(path), branch)) is None:
+            there.append(path)
+        else:
+            both[path] = name
+    return Merge(tuple(taken), both, tuple(removed), tuple(there))
+
+
+class _Names:
+    """Names that are in use on either side, folders included."""
+
+    def __init__(self, here: Mapping[str, str], branch: Mapping[str, str]) -> None:
+        self._here = here
+        self._used = {**branch, **here}
+        self._folders = {folder for path in self._used for folder in _above(path)}
+        self._folders_here = {folder for path in here for folder in _above(path)}
+
+    def is_free(self, path: str) -> bool:
+        """Whether a file can stand at `path` in the place of what is a file there, or nothing."""
+        return path not in self._folders_here and not any(folder in self._here for folder in _above(path))
+
+    def beside(self, path: str, label: str, mark: str) -> str | None:
+        """A name beside `path` for what is `mark`; None when one has just that already."""
+        for number in range(1, NAMES_MAX):
+            name = self._named(path, label if number == 1 else f"{label} {number}")
+            if self._here.get(name) == mark:
+                return None
+            if not {name, *_above(name)} & self._used.keys() and name not in self._folders:
+                self._used[name] = mark
+                self._folders |= _above(name)
+                return name
+        raise AssertionError(f"{NAMES_MAX} versions of one file")
+
+    def _named(self, path: str, label: str) -> str:
+        """`path` with `label`; where a file stands now in the place of one of its folders, that folder has it."""
+        parts = PurePosixPath(path).parts
+        for end in range(1, len(parts)):
+            if (above := str(PurePosixPath(*parts[:end]))) in self._here:
+                return str(PurePosixPath(named(above, label), *parts[end:]))
+        return named(path, label)
+
+
+def _above(path: str) -> set[str]:
+    return {str(folder) for folder in PurePosixPath(path).parents}
+
+
+def named(path: str, label: str) -> str:
+    """`path` with `label` before its ending: "a/notes.txt" is "a/notes (label).txt"."""
+    found = PurePosixPath(path)
+    return str(found.with_name(f"{found.stem} ({label}){found.suffix}"))

@@ -1,0 +1,97 @@
+"""A home that comes back: it gets its service again by itself, and a person merges what it wrote alone."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from appliance.lab.processes.failover import Stage
+from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
+
+HOME, STANDBY = "commune-a", "hermitage"
+
+
+@pytest.mark.slow
+def test_a_service_goes_home_by_itself_at_night_once_its_home_has_been_ready_for_twenty_leases(begin: Begin) -> None:
+    stage = begin("exclusive", hand_back=around_now())
+    stage.kill(HOME)
+    stage.wait_for(STANDBY, "ACTIVE")
+    assert stage.add(100) == STANDBY
+    stage.start(HOME)
+    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    stage.wait_for(HOME, "STANDBY")
+    ready = time.monotonic()
+    stage.wait(lambda: stage.state(HOME) == "ACTIVE", "it is served at home again", seconds=180)
+    assert time.monotonic() - ready > 19 * LEASE_SECONDS, "not before its home was caught up for a while"
+    assert stage.add(101) == HOME
+    assert stage.read()["numbers"] == [0, 1, 2, 100, 101], "it lost nothing"
+    stage.wait_for(STANDBY, "STANDBY")
+    assert violated(stage) == {}
+
+
+def test_what_both_sides_wrote_is_merged_by_a_person_and_nothing_of_either_is_lost(begin: Begin) -> None:
+    stage = begin("exclusive")
+    home, standby = (files(stage, name) for name in (HOME, STANDBY))
+    for name in ("mine.txt", "both.txt", "theirs.txt", "gone.txt"):
+        (home / name).write_text("as both knew it")
+    stage.node(HOME).cli("backup", "run", SERVICE)
+    for name, text in (("mine.txt", "home"), ("both.txt", "home"), ("new/note.txt", "home"), ("same.txt", "alike")):
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_text(text)
+    (home / "gone.txt").unlink()
+    stage.kill(HOME)
+    stage.wait_for(STANDBY, "ACTIVE")
+    for name, text in (("both.txt", "standby"), ("theirs.txt", "standby"), ("same.txt", "alike")):
+        (standby / name).write_text(text)
+    stage.start(HOME)
+    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    node = stage.node(HOME)
+    stage.wait((node.layout.service(SERVICE).root / "branches/2").exists, "what only the dead had is kept")
+    stage.wait_for(HOME, "STANDBY")
+    early = node.cli("failover", "merge", SERVICE, check=False)
+    assert early.exit_code == 8
+    assert b"docs-a is merged where it is written, and hermitage writes it, not commune-a." in early.stderr
+    stage.tell("operator", 0, "handover", to=HOME)
+    node.cli("failover", "handback", SERVICE, "--within", "60")
+    shown = node.cli("failover", "status", check=False)
+    assert b"under epoch 2 waits: appliance" in shown.stdout
+    planned = json.loads(node.cli("failover", "merge", SERVICE, "--dry-run", "--json").stdout)
+    below = "srv/docs-a"
+    assert planned["taken"] == [f"{below}/mine.txt", f"{below}/new/note.txt"]
+    assert planned["removed"] == [f"{below}/gone.txt"]
+    (beside,) = planned["both"].values()
+    assert beside.startswith(f"{below}/both (")
+    assert not (home / "new").exists(), "a dry run changes nothing"
+    node.cli("failover", "merge", SERVICE)
+    texts = {path.relative_to(home).as_posix(): path.read_text() for path in home.rglob("*.txt")}
+    assert texts == {
+        "mine.txt": "home",
+        "both.txt": "standby",
+        beside.removeprefix(f"{below}/"): "home",
+        "theirs.txt": "standby",
+        "new/note.txt": "home",
+        "same.txt": "alike",
+        "gone.txt": "as both knew it",
+    }
+    (kept,) = (node.layout.service(SERVICE).root / "replaced-files").glob(f"merge-2/{below}/*")
+    assert (kept.name, kept.read_text()) == ("mine.txt", "as both knew it")
+    again = json.loads(node.cli("failover", "merge", SERVICE, "--branch", "2", "--json").stdout)
+    assert (again["taken"], again["both"], again["there"]) == ([], {}, [f"{below}/both.txt"])
+    assert node.cli("failover", "merge", SERVICE, check=False).exit_code == 3, "none waits any more"
+    assert json.loads(node.cli("failover", "status", "--json").stdout)["services"][0]["branches"] == []
+
+
+def files(stage: Stage, name: str) -> Path:
+    """Where a node has the files of the service."""
+    return stage.node(name).layout.machine / stage.territory.territory.service(SERVICE).paths[0].lstrip("/")
+
+
+def around_now() -> str:
+    """The hours before and after this moment, where the territory is."""
+    now = datetime.now(ZoneInfo("Europe/Paris"))
+    return f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}"
