@@ -281,7 +281,8 @@ def f10(history: History) -> Finding:
 
 
 def f11(history: History) -> Finding:
-    """At a local-first home that is powered, its own site can write, whatever is cut."""
+    """At a local-first home that is powered, its own site can write, whatever is cut, from when it first served on: of
+    what happened within one millisecond nobody knows the order."""
     if history.policy != "local-first":
         return Finding("F11", "held", "is about local-first services only.")
     if not any(it.get("lan") == history.home for it in history.all("op")):
@@ -297,7 +298,7 @@ def f11(history: History) -> Finding:
     bad: list[Broken] = [
         (f"a client at {history.home} could not write.", (op.line,))
         for op in history.all("op")
-        if op["type"] == "fail" and op.get("lan") == history.home and first <= op.t < until
+        if op["type"] == "fail" and op.get("lan") == history.home and first < op.t < until
         if not any(start <= op.t <= end for start, end in excused)
     ]
     return _finding("F11", bad, "the home's own site could always write.")

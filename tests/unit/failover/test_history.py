@@ -126,6 +126,18 @@ def test_a_number_that_two_asked_for_in_turn_and_one_was_granted_is_one_nodes() 
     assert {"F3", "F4"} <= said(judge(history), "violated")
 
 
+def test_a_town_hall_whose_client_fails_in_the_very_moment_of_the_first_start_was_not_served_yet() -> None:
+    """Found by a soak of ten thousand: the write came half a millisecond before the start, told as the same moment."""
+    history = lines()
+    begin(policy="local-first")(history)
+    start = next(it["t_boottime"] for it in history if it["event"] == "writer-start" and it["node"] == A)
+    failed = {"type": "fail", "f": "add", "value": 98, "server": A, "lan": A}
+    add(start, "client", "op", 1, **failed)(history)
+    assert "F11" in said(judge(history), "held")
+    add(start + 0.001, "client", "op", 1, **failed)(history)
+    assert "F11" in said(judge(history), "violated")
+
+
 def test_a_planned_move_while_it_must_be_served_is_judged_by_where_it_ends() -> None:
     """Found by a soak: the check fell into the two seconds in which a hand-back made clients wait."""
     history = lines()
