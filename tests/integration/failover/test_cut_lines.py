@@ -1,0 +1,72 @@
+"""Lines between nodes are cut: packets vanish, nobody is told. It needs root, for a network namespace for each node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.lab.processes.failover import Stage
+from appliance.lab.processes.faults import heal, inject
+from tests.integration.failover.conftest import SERVICE, Begin, violated
+from tests.integration.failover.test_takeover import signed
+
+pytestmark = pytest.mark.root
+SLOW = pytest.mark.slow
+HOME, STANDBY = "commune-a", "hermitage"
+
+
+@pytest.mark.parametrize("kind", ["cut-in", pytest.param("cut", marks=SLOW), pytest.param("cut-out", marks=SLOW)])
+def test_a_holder_that_is_cut_off_stops_before_another_begins(begin: Begin, kind: str) -> None:
+    """One way is enough: whose answers are lost proves nothing, whose questions are lost renews nothing."""
+    stage = begin("exclusive", disturbed=True)
+    inject(stage, kind, HOME)
+    stage.wait(lambda: stage.program(HOME).running() is None, "it stops by itself")
+    assert stage.program(STANDBY).running() is None, "before anybody else could begin"
+    stage.wait_for(STANDBY, "ACTIVE")
+    assert stage.add(100) == STANDBY
+    heal(stage, kind, HOME)
+    stage.wait_for(HOME, "STANDBY")
+    assert stage.add(101) == STANDBY
+    assert violated(stage) == {}
+
+
+@SLOW
+def test_a_line_that_is_cut_between_holder_and_standby_alone_moves_nothing(begin: Begin) -> None:
+    """Two of three voters still answer each of them."""
+    stage = begin("exclusive", disturbed=True)
+    inject(stage, "line", f"{HOME} {STANDBY}")
+    epoch = stage.told(HOME)["epoch"]
+    for number in range(20):
+        stage.wait(lambda number=number: stage.add(100 + number) == HOME, "it is served")  # type: ignore[misc]
+    heal(stage, "line", f"{HOME} {STANDBY}")
+    assert stage.told(STANDBY)["newest_epoch"] == epoch
+    assert violated(stage) == {}
+
+
+def test_a_town_hall_that_is_cut_off_works_on_and_learns_of_a_promotion_when_the_line_is_back(
+    begin: Begin, operator_key: Path, tmp_path: Path
+) -> None:
+    stage = begin("local-first", disturbed=True)
+    inject(stage, "cut", HOME)
+    stage.wait_for(HOME, "ISOLATED_RW")
+    stage.wait_for(STANDBY, "RO_SERVE")
+    assert stage.add(70) == HOME, "its own PCs notice nothing"
+    stage.tell("operator", 0, "proof-of-death", of=HOME, kind="act")
+    act = signed(operator_key, tmp_path / "promote.act", "promote", STANDBY)
+    stage.node(STANDBY).cli("failover", "promote", SERVICE, "--act", str(act))
+    stage.wait_for(STANDBY, "ACTIVE")
+    assert _add_at(stage, STANDBY, 71)
+    assert stage.add(72) == HOME, "a person accepted two histories"
+    heal(stage, "cut", HOME)
+    branch = stage.node(HOME).layout.service(SERVICE).root / "branches/2"
+    stage.wait(branch.exists, "what the home wrote alone is kept")
+    stage.wait_for(HOME, "STANDBY")
+    assert {"70", "72"} <= set(next(branch.rglob("numbers")).read_text().split())
+    assert violated(stage) == {}
+
+
+def _add_at(stage: Stage, name: str, number: int) -> bool:
+    """Whether a client at the site of `name` is served there."""
+    answer = stage.ask(name, stage.ports[name][0], f"/{number}", post=True)
+    return answer is not None and answer["node"] == name
