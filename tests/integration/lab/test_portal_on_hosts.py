@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from reportlab.pdfgen import canvas
 
 from appliance.host import netns
 from appliance.host.command import run
@@ -10,7 +13,7 @@ from appliance.lab.hosts import machine
 from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, STANDBY, Ground
 from tests.integration.lab.pc import Pc, let_in
 
-FILE = "/srv/shares/documents/Budget 2026.txt"
+FILE, PLAN = "/srv/shares/documents/Budget 2026.txt", "/srv/shares/documents/Plan.pdf"
 PERSON = "marie.dupont"
 STATE = "/srv/appliance/node"
 HIDDEN = (f"{STATE}/keys", f"{STATE}/services", "/srv/appliance/vault", "/srv/shares", "/var/lib/appliance")
@@ -22,6 +25,7 @@ pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.time
 def codes(ground: Ground) -> list[str]:
     """What the sheet of paper has, for the one person who works here; and a file that she changed and then lost."""
     codes = let_in(ground, ORIGIN, PERSON)
+    ground.did(ORIGIN, f"cat >{PLAN}", stdin=a_pdf())
     for text in ("Recettes : 100", "Recettes : 120"):
         ground.did(ORIGIN, f"cat >'{FILE}'", stdin=text.encode())
         ground.back_up(SERVICE)
@@ -32,6 +36,14 @@ def codes(ground: Ground) -> list[str]:
     return codes
 
 
+def a_pdf() -> bytes:
+    made = io.BytesIO()
+    page = canvas.Canvas(made)
+    page.drawString(100, 700, "Plan de la salle des fêtes")
+    page.save()
+    return made.getvalue()
+
+
 def test_a_secretary_gets_her_lost_file_back_at_her_pc(ground: Ground, codes: list[str]) -> None:
     found = Pc(ground, ORIGIN, PERSON).saw(ORIGIN, codes[0], "budget")
     assert found["signed_in"] == 303
@@ -39,6 +51,7 @@ def test_a_secretary_gets_her_lost_file_back_at_her_pc(ground: Ground, codes: li
     assert "(supprimé)" in found["page"]
     assert "2 versions" in found["versions"]
     assert found["saved"] == "Recettes : 120"
+    assert "data:image/png" in found["drawn"]
     assert Pc(ground, ORIGIN, PERSON).saw(ORIGIN, codes[0], "budget")["signed_in"] == 401, "a printed code opens once"
 
 

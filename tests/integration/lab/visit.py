@@ -43,7 +43,15 @@ def found(browser: Visitor, words: str) -> dict[str, str]:
     versions = browser.get(link[1]).text if link else ""
     wish = re.search(r'name="quoi" value="([^"]*)"', versions)
     saved = saved_by(browser, unescape(wish[1])) if wish else ""
-    return {"home": home, "page": page, "versions": versions, "saved": saved}
+    return {"home": home, "page": page, "versions": versions, "saved": saved, "drawn": drawn(browser, "plan.pdf")}
+
+
+def drawn(browser: Visitor, words: str) -> str:
+    """The page that shows the newest version of the file that is found by `words`."""
+    link = re.search(r'href="(/fichier/[^"]*)"', unescape(browser.get(f"/retrouver?q={quote(words)}").text))
+    wish = re.search(r'name="quoi" value="([^"]*)"', browser.get(link[1]).text) if link else None
+    shown = browser.submit("/voir", quoi=unescape(wish[1])).headers["location"] if wish else ""
+    return until(browser, shown, "data:image/png") if shown else ""
 
 
 def until(browser: Visitor, address: str, words: str) -> str:
