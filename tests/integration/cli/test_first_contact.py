@@ -99,7 +99,7 @@ def _serve(listener: socket.socket, server: Stranger, key: paramiko.PKey) -> Non
         transport.add_server_key(key)
         try:
             transport.start_server(server=server)
-        except (paramiko.SSHException, EOFError):
+        except (paramiko.SSHException, EOFError, OSError):  # who asks may hang up at any moment; the next one comes
             transport.close()
 
 
