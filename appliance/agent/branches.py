@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -60,7 +60,7 @@ def branches(node: Node, service: str) -> tuple[Branch, ...]:
     for folder in (node.service(service).root / "branches").glob("*"):
         if folder.name.isdigit() and folder.is_dir():
             branch = Branch(service, int(folder.name), folder)
-            found.append(Branch(service, branch.epoch, folder, _settled(branch.mark)))
+            found.append(replace(branch, settled=_settled(branch.mark)))
     return tuple(sorted(found, key=lambda it: it.epoch))
 
 
@@ -71,12 +71,11 @@ def waiting(node: Node, service: str) -> tuple[Branch, ...]:
 
 def choose(node: Node, service: str, epoch: int | None) -> Branch:
     """The branch of `epoch`, or the only one that waits; raise NotFound or UsageError when that is none, or several."""
-    found = waiting(node, service) if epoch is None else branches(node, service)
-    if epoch is not None:
-        found = tuple(it for it in found if it.epoch == epoch)
+    kept = branches(node, service)
+    found = [it for it in kept if (it.settled is None if epoch is None else it.epoch == epoch)]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(str(it.epoch) for it in branches(node, service)) or "none"
+    known = ", ".join(str(it.epoch) for it in kept) or "none"
     if not found:
         which = f"branch {epoch} of {service}" if epoch is not None else f"branch of {service} that waits for anybody"
         raise NotFound(f"there is no {which} at {node.name}; kept here: {known}.")

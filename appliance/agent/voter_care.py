@@ -1,4 +1,4 @@
-"""What a voter's broker does for the store beside it, and what the node's own doctor reads of that.
+"""What a voter's broker does for the store beside it; what the node's doctor reads of that is in `voter_doubts.py`.
 
 `care.json` is written after each look, so one that grows old says that nobody looks any more.
 """
@@ -13,23 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.clock import Clock, utc_seconds, utc_text
-from appliance.coordination.argv import QUOTA_BYTES
-from appliance.coordination.care import Care, Standing
-from appliance.coordination.upkeep import SNAPSHOT_EVERY_SECONDS, Due, Seen, due, outlived
+from appliance.agent.voter_doubts import SUFFIX, snapshots
+from appliance.clock import Clock, utc_text
+from appliance.coordination.care import Care
+from appliance.coordination.upkeep import Due, Seen, Standing, due, outlived
 from appliance.errors import ApplianceError
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
 from appliance.host.journal import Journal
-from appliance.host.layout import NodeLayout
-from appliance.monitor.states import Reason, State
-from appliance.units import DAY, MINUTE, format_bytes, format_duration
 
 LOOK_EVERY_SECONDS = 60.0
-SILENT_SECONDS_MAX = 15 * MINUTE
-SUFFIX = ".snapshot"
-NEARLY_FULL = 0.8
-CHECK = "voter"
-START = "Type `appliance failover broker`, or start its unit."
 
 
 @dataclass
@@ -130,60 +122,3 @@ class VoterCare:
         }
         with contextlib.suppress(OSError, ApplianceError):  # what is not written grows old, and is noticed by that
             write_atomic(make_private_folder(self.folder) / "care.json", json.dumps(told).encode())
-
-
-def snapshots(folder: Path) -> dict[float, Path]:
-    """The whole copies of the store in `folder`, by when they were made, UTC seconds."""
-    found = {}
-    for path in folder.glob(f"*{SUFFIX}"):
-        with contextlib.suppress(ValueError):
-            found[utc_seconds(path.name.removesuffix(SUFFIX))] = path
-    return found
-
-
-def doubts(layout: NodeLayout, now: float) -> Iterator[Reason]:
-    """What is wrong with the voter of this node; nothing on one that is none."""
-    if not layout.voter.exists():
-        return
-    try:
-        told = json.loads((layout.voter_care / "care.json").read_bytes())
-        looked, leader, size = float(told["looked"]), int(told["leader"]), int(told["size_bytes"])
-        trouble = {str(what): str(why) for what, why in told["trouble"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        yield Reason("failed", "nobody looks after its voter: its broker has not said how it is.", START, CHECK)
-        return
-    if now - looked > SILENT_SECONDS_MAX:
-        ago = format_duration(now - looked)
-        yield Reason("failed", f"its broker has not looked after its voter for {ago}.", START, CHECK)
-        return
-    yield from _of_the_store(leader, size, trouble)
-    yield from _of_copies(layout.voter_care, now, trouble)
-
-
-def _of_the_store(leader: int, size: int, trouble: dict[str, str]) -> Iterator[Reason]:
-    if "answer" in trouble:
-        yield Reason("failed", f"its voter does not answer: {trouble['answer']}", "See `systemctl status`.", CHECK)
-    elif not leader:
-        remedy = "Start the other voters; `appliance voter show` names them."
-        yield Reason("failed", "its voter knows no leader: there is no majority, or it is cut off.", remedy, CHECK)
-    if size > NEARLY_FULL * QUOTA_BYTES:
-        of = f"{format_bytes(size)} of {format_bytes(QUOTA_BYTES)}"
-        remedy = "It takes nothing more once it is full, and no service moves. See the page."
-        yield Reason("failed", f"its voter's store is nearly full: {of}.", remedy, CHECK)
-    for what, sentence in (("lead", "the lead was not handed over"), ("defragment", "its store was not made smaller")):
-        if what in trouble:
-            yield Reason("warning", f"{sentence}: {trouble[what]}", "It is tried again by itself.", CHECK)
-
-
-def _of_copies(folder: Path, now: float, trouble: dict[str, str]) -> Iterator[Reason]:
-    newest = max(snapshots(folder), default=None)
-    why = trouble.get("snapshot", "")
-    if newest is None or now - newest > 2 * SNAPSHOT_EVERY_SECONDS + 5 * MINUTE:
-        age = "there is no copy of its voter's store"
-        if newest is not None:
-            age = f"the newest copy of its voter's store is {format_duration(now - newest)} old"
-        state: State = "failed" if newest is None or now - newest > DAY else "warning"
-        yield Reason(state, f"{age}{f': {why}' if why else '.'}", "See that its disk has room.", CHECK)
-    elif why:
-        remedy = "It is tried again by itself."
-        yield Reason("warning", f"its voter's store was not copied this hour: {why}", remedy, CHECK)

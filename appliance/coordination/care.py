@@ -16,6 +16,7 @@ from appliance.coordination import answers
 from appliance.coordination.deadlines import total
 from appliance.coordination.gateway import Gateway, Voter
 from appliance.coordination.port import CALL_SECONDS_MAX
+from appliance.coordination.upkeep import Standing
 from appliance.errors import IntegrityError
 
 STATUS, MEMBERS = "/v3/maintenance/status", "/v3/cluster/member/list"
@@ -25,23 +26,6 @@ DEFRAGMENT = "/v3/maintenance/defragment"
 QUIET_SECONDS_MAX = 10.0
 DEFRAGMENT_SECONDS_MAX = 30.0
 DIGEST_BYTES = hashlib.sha256().digest_size
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a voter stands: its number, the leader's (0: it knows none), its file's bytes, and those in use in it."""
-
-    member: int
-    leader: int
-    size_bytes: int
-    revision: int
-    used_bytes: int = 0
-
-
-def heir(standing: Standing, members: Mapping[str, int], preferred: str) -> int:
-    """The member to whom this voter hands the lead over; 0 when it does not lead or `preferred` does, or is unknown."""
-    wanted = members.get(preferred, 0)
-    return wanted if standing.leader == standing.member != wanted else 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from appliance.coordination.argv import QUOTA_BYTES
-from appliance.coordination.care import Standing, heir
 from appliance.units import GIB, HOUR, MIB, MINUTE
 
 SNAPSHOT_EVERY_SECONDS = HOUR
@@ -22,6 +21,23 @@ DEFRAGMENT_LEADER_FROM_BYTES = QUOTA_BYTES // 2
 TURN_SECONDS = 10 * MINUTE
 HOURLY_KEPT, DAILY_KEPT = 24, 7
 KEPT_BYTES_MAX = GIB
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a voter stands: its number, the leader's (0: it knows none), its file's bytes, and those in use in it."""
+
+    member: int
+    leader: int
+    size_bytes: int
+    revision: int
+    used_bytes: int = 0
+
+
+def heir(standing: Standing, members: Mapping[str, int], preferred: str) -> int:
+    """The member to whom this voter hands the lead over; 0 when it does not lead or `preferred` does, or is unknown."""
+    wanted = members.get(preferred, 0)
+    return wanted if standing.leader == standing.member != wanted else 0
 
 
 @dataclass(frozen=True)

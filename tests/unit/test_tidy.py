@@ -18,7 +18,6 @@ INDENTED_IMPORT = re.compile(r"^\s+(from|import)\s", re.MULTILINE)
 NAMES_THAT_HIDE_A_MISSING_IDEA = re.compile(r"(^|_)(utils?|helpers?|misc|common|managers?)(_|$)", re.IGNORECASE)
 # Imported where they are used because starting a command must not pay for them; never to break a cycle.
 LATE_IMPORTS = {
-    ("appliance/agent/machine.py", "appliance.agent.voter_care"),
     ("appliance/cli/output.py", "rich.console.Console"),
     ("appliance/cli/output.py", "rich.progress.Progress"),
     ("appliance/cli/escrow_paper_cmd.py", "appliance.escrow.paper_pdf"),

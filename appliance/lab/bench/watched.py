@@ -18,7 +18,7 @@ from appliance.lab.processes.watching import START_SECONDS_MAX, Watched, two_sit
 from appliance.lab.story import waiting
 from appliance.monitor import sheet
 from appliance.monitor.checks import CHECKS
-from appliance.monitor.exporter import PATH, Exporter
+from appliance.monitor.exporter import PATH, Certificates, Exporter
 from appliance.monitor.metrics import CHECK, METRICS, Metric, Sample
 from appliance.units import MIB
 
@@ -60,9 +60,9 @@ def prometheus(bench: Bench) -> tuple[Figure, ...]:
 
 
 @contextlib.contextmanager
-def serving(path: Path) -> Iterator[int]:
+def serving(path: Path, certificates: Certificates | None = None) -> Iterator[int]:
     """The port at which the exporter serves the sheet `path`, in a thread of this process."""
-    with Exporter(path, LOOPBACK, 0) as exporter:
+    with Exporter(path, LOOPBACK, 0, certificates) as exporter:
         thread = threading.Thread(target=exporter.serve_forever, args=(0.05,))
         thread.start()
         try:

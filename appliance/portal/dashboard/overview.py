@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -58,17 +59,24 @@ def judge(territory: Territory, present: Present, now: float) -> Overview:
     """How every town is, the worst first."""
     look, fresh = sight(territory, present, now), present.is_fresh(now)
     services = {name: read(look, it) for name, it in territory.services.items()}
+    alerts = [reasons.of_alert(it) for it in present.prometheus.alerts if it.labels.get("severity") != "digest"]
     told = [
         *(it for seen in services.values() for it in reasons.of_service(seen)),
         *(it for name in territory.nodes for it in _of_node(present, name, now)),
-        *(reasons.of_alert(it) for it in present.prometheus.alerts if it.labels.get("severity") != "digest"),
+        *alerts,
     ]
     placed: dict[str, list[Reason]] = {}
     for it in told:
         placed.setdefault(site_of(territory, it.subject, it.nodes), []).append(it)
     sites = (site for site in territory.sites.values() if _nodes(territory, site))
+    counted = Counter(site_of(territory, it.subject, it.nodes) for it in alerts)
+
+    def open_at(site: Site) -> int | None:
+        return counted[site.name] if fresh and present.prometheus.answers else None
+
     rows = [
-        _row(territory, present, it, services.values(), merged(placed.get(it.name, ())), fresh=fresh) for it in sites
+        _row(territory, present, it, services.values(), merged(placed.get(it.name, ())), open_at(it), fresh=fresh)
+        for it in sites
     ]
     worst = sorted(services.values(), key=lambda it: (ORDER.index(it.state), -it.safe.strain, it.service.name))
     return Overview(tuple(sorted(rows, key=_badness)), tuple(worst), merged(placed.get("", ())))
@@ -97,6 +105,7 @@ def _row(
     site: Site,
     services: Iterable[ServiceSeen],
     found: tuple[Reason, ...],
+    alerts: int | None,
     *,
     fresh: bool,
 ) -> Row:
@@ -109,7 +118,7 @@ def _row(
         found,
         _power(machines),
         _heat(machines),
-        _alerts(territory, present, site) if fresh else None,
+        alerts,
     )
 
 
@@ -143,13 +152,6 @@ def watts_of(watched: Watched) -> float | None:
         return None
     on_ups = [it.value for it in watched.machine.all(UPS_POWER)]
     return sum(on_ups) if on_ups else watched.watts
-
-
-def _alerts(territory: Territory, present: Present, site: Site) -> int | None:
-    if not present.prometheus.answers:
-        return None
-    found = (reasons.of_alert(it) for it in present.prometheus.alerts if it.labels.get("severity") != "digest")
-    return sum(site_of(territory, it.subject, it.nodes) == site.name for it in found)
 
 
 def _nodes(territory: Territory, site: Site) -> tuple[str, ...]:

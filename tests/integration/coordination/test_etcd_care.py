@@ -12,10 +12,11 @@ import pytest
 
 from appliance.clock import SystemClock
 from appliance.coordination.argv import REVISION_BUMP, restore_argv
-from appliance.coordination.care import Care, Standing, heir
+from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.members import Changes, changes, settle
 from appliance.coordination.port import Ended, Lost, State
+from appliance.coordination.upkeep import Standing, heir
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.command import run
 from appliance.lab.processes.etcd import EtcdProcess, EtcdProcesses

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from appliance.lab.bench.watched import serving
 from appliance.lab.processes.catcher import Catcher
 from appliance.lab.processes.watching import LOOPBACK, Watched, two_sites
 from appliance.lab.story import waiting
@@ -19,7 +20,6 @@ from appliance.portal.dashboard.history import QUESTIONS, WINDOWS, History, fetc
 from appliance.portal.dashboard.targets import Target
 from appliance.portal.dashboard.watch import alerts
 from appliance.units import DAY
-from tests.integration.portal.exporters import exporting
 
 SERVICE = "docs-a"
 SECONDS_MAX = 60
@@ -41,7 +41,7 @@ def test_prometheus_remembers_what_a_node_told_and_says_which_alerts_fire(tmp_pa
     samples = [Sample(metric.name, (SERVICE,), value) for metric, value in told.items()]
     samples += [Sample(metric.name, (SERVICE, "commune-a"), value) for metric, value in held.items()]
     sheet.save(tmp_path / "sheet", samples)
-    with exporting(tmp_path / "sheet") as port, Catcher() as catcher:
+    with serving(tmp_path / "sheet") as port, Catcher() as catcher:
         nodes = (Watched("commune-a", "commune-a", port),)
         with two_sites(tmp_path / "sites", nodes, catcher.url) as (site, _):
             prometheus = Target(LOOPBACK, site.ports["prometheus"])

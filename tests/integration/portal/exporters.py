@@ -10,23 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.monitor import metrics, sheet
-from appliance.monitor.exporter import Certificates, Exporter
 from appliance.monitor.metrics import Sample
 from appliance.portal.dashboard.targets import Target
 
 LOOPBACK = "127.0.0.1"
-
-
-@contextmanager
-def exporting(path: Path, certificates: Certificates | None = None) -> Iterator[int]:
-    with Exporter(path, LOOPBACK, 0, certificates) as exporter:
-        thread = threading.Thread(target=exporter.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield exporter.server_port
-        finally:
-            exporter.shutdown()
-            thread.join()
 
 
 @contextmanager

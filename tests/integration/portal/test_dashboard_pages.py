@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from appliance.lab.bench.watched import serving
 from appliance.lab.stories.portal import SCREENSHOTS
 from appliance.portal.dashboard import history, seen
 from appliance.portal.dashboard.history import History
@@ -21,7 +22,7 @@ from appliance.portal.dashboard.targets import ADDRESS, Target
 from appliance.portal.dashboard.watch import Watcher
 from tests.integration.portal.browsing import open_as, tab_to, violations
 from tests.integration.portal.dashboards import HERE, Large, large, unwell
-from tests.integration.portal.exporters import LOOPBACK, answering, exporting, measured, nobody
+from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody
 from tests.integration.portal.world import World, wait_until
 from tests.unit.portal.sights import present, whole
 
@@ -250,7 +251,7 @@ def test_the_worker_fetches_the_history_and_says_when_there_is_none(towns: Large
         return towns.visit("regis").get(service).text
 
     try:
-        with exporting(measured(tmp_path / "sheet", "attichy")) as port, answering(_prometheus) as prometheus:
+        with serving(measured(tmp_path / "sheet", "attichy")) as port, answering(_prometheus) as prometheus:
             assert "Demandé à Prometheus le" in look(prometheus)
             assert "L&#39;historique manque" in look(nobody())
             assert "Demandé à Prometheus le" in look(prometheus), "at once, and not in five minutes"

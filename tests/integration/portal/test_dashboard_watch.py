@@ -17,6 +17,7 @@ import yaml
 
 from appliance.config.load import load
 from appliance.errors import ApplianceError, IntegrityError, Unreachable
+from appliance.lab.bench.watched import serving
 from appliance.monitor import metrics
 from appliance.monitor.exporter import Certificates
 from appliance.portal.dashboard import history
@@ -34,7 +35,7 @@ from appliance.portal.dashboard.targets import (
 )
 from appliance.portal.dashboard.watch import alerts, look_around
 from tests.integration.coordination.papers import DOMAIN, authority
-from tests.integration.portal.exporters import LOOPBACK, answering, exporting, measured, nobody
+from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody
 
 ROOT = Path(__file__).parents[3]
 TERRITORY = load(ROOT / "inventory/demo")
@@ -64,7 +65,7 @@ def around(agents: dict[str, Target], before: Present = NOTHING, tls: ssl.SSLCon
 def test_every_node_is_heard_and_one_that_falls_silent_keeps_its_last_words(tmp_path: Path) -> None:
     with ExitStack() as stack:
         agents = {
-            node: Target(LOOPBACK, stack.enter_context(exporting(measured(tmp_path / node, node))))
+            node: Target(LOOPBACK, stack.enter_context(serving(measured(tmp_path / node, node))))
             for node in TERRITORY.nodes
         }
         first = around(agents)
@@ -96,7 +97,7 @@ def test_by_tls_the_node_shows_its_certificate_and_believes_the_territory_alone(
         made.load_cert_chain(believes / f"{node}.pem", believes / f"{node}.key")
         return made
 
-    with exporting(path, monitor) as port:
+    with serving(path, monitor) as port:
         target = Target(LOOPBACK, port, name=f"commune-b.{DOMAIN}")
         assert b"appliance_agent_looked" in ask(target, client(papers, "hermitage"))
         with pytest.raises(IntegrityError, match="403"):
@@ -107,9 +108,9 @@ def test_by_tls_the_node_shows_its_certificate_and_believes_the_territory_alone(
         with pytest.raises(Unreachable):
             ask(target)
     false = Certificates(tmp_path / "false", [f"hermitage.{DOMAIN}"])
-    with exporting(path, false) as port, pytest.raises(Unreachable, match="certificate verify failed"):
+    with serving(path, false) as port, pytest.raises(Unreachable, match="certificate verify failed"):
         ask(replace(target, port=port), client(papers, "hermitage"))
-    with exporting(path) as port, pytest.raises(Unreachable):
+    with serving(path) as port, pytest.raises(Unreachable):
         ask(replace(target, port=port), client(papers, "hermitage"))
 
 

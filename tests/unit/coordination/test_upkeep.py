@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.coordination.care import Standing
-from appliance.coordination.upkeep import KEPT_BYTES_MAX, Due, Seen, due, outlived
+from appliance.coordination.upkeep import KEPT_BYTES_MAX, Due, Seen, Standing, due, outlived
 from appliance.units import DAY, HOUR, MIB, MINUTE
 
 MEMBERS = {"commune-a": 1, "hermitage": 2, "commune-b": 3}
