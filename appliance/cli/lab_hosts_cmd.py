@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from appliance.cli import lab_faults_cmd as faults_cmd
 from appliance.cli.arguments import NAME_TYPE, dry_run_option
 from appliance.cli.lab_decisions import about, name_option, tell, the_lab
 from appliance.cli.output import emit, say, table
@@ -182,21 +181,3 @@ def _fault_lines(lab: Lab, ended: frozenset[str]) -> Iterable[str]:
         return ("No fault is in force.",)
     gone = "; the router that makes this has ended: NOTHING PASSES. Heal it, or say it again"
     return (f"{target}: {fault}{gone if target in ended else ''}." for target, fault in lab.faults.items())
-
-
-COMMANDS = {
-    "up": up,
-    "status": status,
-    "exec": exec_,
-    "shell": shell,
-    "cut": faults_cmd.cut,
-    "throttle": faults_cmd.throttle,
-    "delay": faults_cmd.delay,
-    "heal": faults_cmd.heal,
-    "power-off": power_off,
-    "power-on": power_on,
-    "wipe": wipe,
-    "console": console,
-    "down": down,
-    "probe": faults_cmd.probe,
-}

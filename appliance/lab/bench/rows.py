@@ -16,6 +16,7 @@ from appliance.lab.bench.provisioning import playbooks
 from appliance.lab.bench.resting import agent_at_rest
 from appliance.lab.bench.restoring import one_file, whole_service
 from appliance.lab.bench.saving import against_borgmatic, changed, first_backup, unchanged
+from appliance.lab.bench.starting import starts
 from appliance.lab.bench.watched import prometheus, scrape
 
 ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
@@ -25,6 +26,7 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "borgmatic": against_borgmatic,
     "whole": whole_service,
     "handover": handover,
+    "start": starts,
     "agent": agent_at_rest,
     "scrape": scrape,
     "prometheus": prometheus,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from appliance.cli.lab_cmd import lab, parse_share
+from appliance.cli.lab_cmd import lab
+from appliance.cli.lab_corpus_cmd import parse_share
 from appliance.cli.lab_provision_cmd import watching_text
 from appliance.config.load import load
 from appliance.errors import UsageError

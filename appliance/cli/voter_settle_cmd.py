@@ -1,0 +1,98 @@
+"""`appliance voter`: the voter on this node, of those who agree on who holds a service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import click
+
+from appliance.cli.arguments import NAME_TYPE, dry_run_option
+from appliance.cli.output import emit, table
+from appliance.cli.this_layout import this_layout
+from appliance.coordination.argv import Member
+from appliance.coordination.care import Care, Listed
+from appliance.coordination.gateway import Voter
+from appliance.coordination.members import Changes, changes, settle
+from appliance.coordination.tls import client_tls
+from appliance.errors import Refused, UsageError
+from appliance.provision import voter as voters
+from appliance.trust.identity import load_territory
+
+
+@click.command()
+def show() -> None:
+    """Show the voters as a majority of them knows them, and who leads. Fails when there is no majority."""
+    name, member, care = _here()
+    listed, leader = asyncio.run(_closing(care, _ask(care)))
+    names = {url: node for node, url in member.members.items()}
+    data = [
+        {
+            "node": names.get(it.peer_url, it.peer_url),
+            "leads": it.member == leader,
+            "declared": it.peer_url in names,
+        }
+        for it in listed
+    ]
+    rows = [(it["node"], "leads" if it["leads"] else "", "" if it["declared"] else "a stranger") for it in data]
+    emit({"node": name, "voters": data}, table(("VOTER", "", ""), rows))
+
+
+@click.command("settle")
+@click.option("--empty", metavar="NODE", type=NAME_TYPE, multiple=True, help="It lost what it had; repeatable.")
+@dry_run_option
+def settle_(empty: tuple[str, ...], dry_run: bool) -> None:
+    """Make the list of voters what the bundle says: strangers out, new ones in.
+
+    A voter whose disk was lost promised things that it does not know any more: named with --empty it is taken out and
+    taken in anew. Its etcd must not have started before; the role `coordination` sees to that.
+    """
+    name, member, care = _here()
+    unknown = sorted(set(empty) - set(member.members))
+    if unknown or name in empty:
+        raise UsageError(
+            f"{(unknown or [name])[0]} cannot have lost what it had, as this voter sees it.",
+            where="--empty",
+            remedy=f"Run this on another voter, and name one of {', '.join(sorted(set(member.members) - {name}))}.",
+        )
+    decided = asyncio.run(_closing(care, _settle(care, member, empty, dry_run=dry_run)))
+    names = {url: node for node, url in member.members.items()}
+    removed = [names.get(it.peer_url, it.peer_url) for it in decided.remove]
+    added = [names[url] for url in decided.add]
+    would = "would be " if dry_run else ""
+    lines = [*(f"{would}taken out: {it}" for it in removed), *(f"{would}taken in: {it}" for it in added)]
+    shown = {"node": name, "removed": removed, "added": added, "dry_run": dry_run}
+    emit(shown, "\n".join(lines) or "Nothing to change.")
+
+
+def _here() -> tuple[str, Member, Care]:
+    """This node, its voter and a line to it."""
+    layout = this_layout()
+    identity, bundle = load_territory(layout)
+    member = voters.member_of(bundle, identity.name)
+    if member is None:
+        declared = ", ".join(sorted(bundle.voting.keys)) or "none"
+        remedy = f"Run this on a voter. Voters by the bundle: {declared}."
+        raise Refused(f"{identity.name} does not vote.", remedy=remedy)
+    address = Voter(member.client_url, f"{identity.name}.{bundle.territory.domain}")
+    return identity.name, member, Care(address, client_tls(layout.tls))
+
+
+async def _closing[Answer](care: Care, asked: Coroutine[Any, Any, Answer]) -> Answer:
+    try:
+        return await asked
+    finally:
+        await care.close()
+
+
+async def _ask(care: Care) -> tuple[tuple[Listed, ...], int]:
+    return await care.listed(), (await care.standing()).leader
+
+
+async def _settle(care: Care, member: Member, empty: tuple[str, ...], *, dry_run: bool) -> Changes:
+    urls = member.members
+    decided = changes(await care.listed(), tuple(urls.values()), [urls[name] for name in empty])
+    if not dry_run:
+        await settle(care, decided)
+    return decided
