@@ -73,9 +73,11 @@ class Meshed:
     def namespace(self, node: str) -> str:
         return self.lab.plan.node(node).namespace
 
-    def scan(self, namespace: str, address: str, *udp_ports: str) -> dict[str, object]:
-        """What `address` shows to somebody in `namespace`: its open ports, and what each of `udp_ports` answers."""
-        argv = netns.inside(namespace, (sys.executable, "-I", str(SCANNER), address, *udp_ports))
+    def scan(self, namespace: str, node: str, address: str, *udp_ports: str) -> dict[str, object]:
+        """What `node` shows at `address` to somebody in `namespace`: its open ports, and what each UDP port answers."""
+        listening = {line.split()[3].rpartition(":")[2] for line in self.said(node, "ss", "-Hltn").splitlines()}
+        argv = (sys.executable, "-I", str(SCANNER), address, ",".join(sorted(listening)), *udp_ports)
+        argv = netns.inside(namespace, argv)
         found: dict[str, object] = json.loads(run(argv, timeout_seconds=RUN_SECONDS_MAX, check=True).stdout)
         return found
 

@@ -128,17 +128,17 @@ def test_another_node_finds_over_the_mesh_what_is_declared_and_nothing_else(
     hosts: Meshed, source: str, target: str
 ) -> None:
     """At the one with shares, no share: these are for the PCs of its building."""
-    found = hosts.scan(hosts.namespace(source), MESH[target], *UDP_SAMPLE)
+    found = hosts.scan(hosts.namespace(source), target, MESH[target], *UDP_SAMPLE)
     assert found == {"tcp": SHOWN_TO_THE_MESH[source, target], "udp": SILENT}
 
 
 def test_another_node_finds_beside_the_mesh_only_who_helps_to_open_its_disk(hosts: Meshed) -> None:
-    found = hosts.scan(hosts.namespace(REACHABLE), hosts.address(RELAY), *UDP_SAMPLE)
+    found = hosts.scan(hosts.namespace(REACHABLE), RELAY, hosts.address(RELAY), *UDP_SAMPLE)
     assert found == {"tcp": SHOWN_TO_NODES_BESIDE_IT[RELAY], "udp": SILENT}
 
 
 def test_the_control_machine_finds_ssh_at_every_address(hosts: Meshed) -> None:
-    found = hosts.scan(hosts.namespace(RELAY), hosts.address(REACHABLE))
+    found = hosts.scan(hosts.namespace(RELAY), REACHABLE, hosts.address(REACHABLE))
     assert found["tcp"] == SHOWN_TO_THE_CONTROL_MACHINE[REACHABLE]
 
 
@@ -147,7 +147,7 @@ def test_a_stranger_on_the_same_network_finds_what_the_town_hall_serves_there(ho
 
 
 def assert_closed(hosts: Meshed, stranger: str) -> None:
-    found = hosts.scan(stranger, hosts.address(REACHABLE), *UDP_SAMPLE)
+    found = hosts.scan(stranger, REACHABLE, hosts.address(REACHABLE), *UDP_SAMPLE)
     assert found == {"tcp": SHOWN_TO_ITS_BUILDING[REACHABLE], "udp": SILENT}
 
 
@@ -156,7 +156,7 @@ def test_a_stranger_does_not_get_into_the_mesh_by_the_cable(hosts: Meshed, stran
     target = f"{MESH[REACHABLE]}/32"
     netns.batch(stranger, (f"route replace {target} via {hosts.address(REACHABLE)}",))
     try:
-        assert hosts.scan(stranger, MESH[REACHABLE])["tcp"] == []
+        assert hosts.scan(stranger, REACHABLE, MESH[REACHABLE])["tcp"] == []
     finally:
         netns.batch(stranger, (f"route del {target}",))
 
@@ -265,7 +265,7 @@ def test_a_node_that_leaves_the_bundle_is_cut_off_by_every_other(hosts: Meshed) 
         until(lambda at=node: not has_door(hosts, at), f"{node} has no door for it")  # type: ignore[misc]
         assert not hosts.greets(LEAVES, MESH[node])
         assert hosts.greets(node, MESH[RELAY if node != RELAY else HIDDEN])
-    found = hosts.scan(hosts.namespace(LEAVES), hosts.address(RELAY), MESH_PORT)
+    found = hosts.scan(hosts.namespace(LEAVES), RELAY, hosts.address(RELAY), MESH_PORT)
     assert found == {"tcp": [], "udp": {MESH_PORT: "silence"}}
 
 
