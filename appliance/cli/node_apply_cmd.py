@@ -31,7 +31,7 @@ SSH_CLIENT = "SSH_CONNECTION"  # set by sshd: the client's address, its port, ou
 @click.option("--enable", is_flag=True, help="Have the units of these parts run, now and at each start.")
 @dry_run_option
 def apply(parts: tuple[str, ...], operators: Path | None, enable: bool, dry_run: bool) -> int:
-    """Make this host what its bundle says: names, firewall, mesh, the accounts of vaults and the voter.
+    """Make this host what its bundle says: names, firewall, mesh, accounts of vaults, voter, exporters.
 
     Only what differs is written, after it was checked, and only what changed is loaded again. A part that fails stays
     what it was, and the others go on. The firewall refuses rules that would lock out who is applying them over SSH.

@@ -14,7 +14,7 @@ VERBS = {
     "apply": Entry(
         "node_apply_cmd",
         "apply",
-        "Make this host what its bundle says: names, firewall, mesh, the accounts of vaults and the voter.",
+        "Make this host what its bundle says: names, firewall, mesh, accounts of vaults, voter, exporters.",
     ),
     "collect": Entry(
         "node_collect_cmd", "collect", "Ask the nodes, by default all, for their public keys and keep them in DIR/keys."

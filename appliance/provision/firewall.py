@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from appliance.errors import Refused
-from appliance.provision import mesh, voter
+from appliance.provision import exporters, mesh, voter
 from appliance.provision.addresses import Network, addresses, declared, joined, network, shown
 from appliance.provision.files import CANDIDATE, OwnedFolder, Part, WantedFile
 from appliance.territory.model import Node
@@ -100,7 +100,13 @@ def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: I
     """The rules of the node `name`, as `nft --file` reads them."""
     node, found = bundle.territory.nodes[name], mesh.plan(bundle, name)
     doorways = doors(bundle, name, operators)
-    ours = (*_by_the_mesh_alone(node, found), *_ssh(node, doorways), *_wireguard(node, found), *_voters(bundle, name))
+    ours = (
+        *_by_the_mesh_alone(node, found),
+        *_ssh(node, doorways),
+        *_wireguard(node, found),
+        *_voters(bundle, name),
+        *_monitors(bundle, name),
+    )
     rules = (*_USUAL, *ours, *_of_roles(snippets), *_REST)
     lines = [
         "#!/usr/sbin/nft -f",
@@ -143,10 +149,22 @@ def _voters(bundle: Bundle, name: str) -> Iterator[str]:
     others = voter.others(bundle, name)
     if others:
         yield "# The other voters, and nobody else: whoever has any certificate could get past the rules of this etcd."
-    v4, v6 = joined(it for node in others if (it := network(node.reach)))
+    yield from _from(others, str(voter.PEER_PORT))
+
+
+def _monitors(bundle: Bundle, name: str) -> Iterator[str]:
+    asking = [node for node in exporters.monitors(bundle) if node.name != name]
+    if asking:
+        yield "# The monitoring nodes: what this one tells of itself."
+    yield from _from(asking, _set(map(str, (exporters.PORT, exporters.NODE_PORT))))
+
+
+def _from(nodes: Iterable[Node], ports: str) -> Iterator[str]:
+    """Let in `nodes` at `ports` of TCP; one whose address is a name is let in nowhere."""
+    v4, v6 = joined(it for node in nodes if (it := network(node.reach)))
     for version, found in (("ip", v4), ("ip6", v6)):
         if found:
-            yield f"{version} saddr {_set(map(shown, found))} tcp dport {voter.PEER_PORT} accept"
+            yield f"{version} saddr {_set(map(shown, found))} tcp dport {ports} accept"
 
 
 def _of_roles(snippets: Iterable[Snippet]) -> Iterator[str]:

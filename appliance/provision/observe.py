@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.provision import firewall, hosts
+from appliance.provision import exporters, firewall, hosts
 from appliance.provision.files import Account, OwnedFolder, Part
 from appliance.provision.firewall import Snippet
 
@@ -21,11 +21,12 @@ type Asked = Callable[[tuple[str, ...]], bool]
 
 @dataclass(frozen=True)
 class Declared:
-    """What this host's own files add to the bundle."""
+    """What this host's own files add to the bundle; `certified`: Prometheus' account has copies of its certificate."""
 
     hosts: str = ""
     operators: tuple[str, ...] = ()
     snippets: tuple[Snippet, ...] = ()
+    certified: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def declared(root: Path) -> Declared:
         hosts=_text(below(root, hosts.PATH)),
         operators=networks(_text(below(root, firewall.OPERATORS))),
         snippets=tuple(Snippet(path.name, path.read_text()) for path in found),
+        certified=below(root, f"{exporters.TLS}/certificate.pem").exists(),
     )
 
 

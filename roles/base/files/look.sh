@@ -1,7 +1,12 @@
-# What this machine is, in one look instead of four: its system; "container" or "machine"; how many keys root has; then name
-# and version of those of the packages "$@" that are installed.
+# look.sh LOCALE PACKAGE...: what this machine is, in one look instead of seven: its system; "container" or "machine"; how many
+# keys root has; its time zone; the language it speaks; whether it makes LOCALE; then name and version of those of the packages
+# that are installed.
 . /etc/os-release
 echo "$ID ${VERSION_ID:-}"
 if systemd-detect-virt --quiet --container; then echo container; else echo machine; fi
 cat ~root/.ssh/authorized_keys 2>/dev/null | grep --count '^[^#]'
+readlink /etc/localtime || echo none
+grep --max-count=1 '^LANG=' /etc/default/locale 2>/dev/null || echo none
+if grep --quiet --line-regexp --fixed-strings "$1 UTF-8" /etc/locale.gen 2>/dev/null; then echo made; else echo none; fi
+shift
 dpkg-query --show --showformat='${db:Status-Status} ${Package} ${Version}\n' "$@" 2>/dev/null | sed --quiet 's/^installed //p'

@@ -1,0 +1,78 @@
+"""What a node tells of itself and to whom, from the bundle: words of the two exporters, and their doors. Pure.
+
+Nothing is told in clear: before there are copies of the node's certificate, which the role `exporters` makes for the
+account of Prometheus, there is neither file nor unit.
+"""
+
+from __future__ import annotations
+
+import json
+
+from appliance.provision.files import Part, WantedFile
+from appliance.territory.model import Node
+from appliance.trust.bundle import Bundle
+
+MONITOR = "monitor"
+PORT, NODE_PORT = 9470, 9100
+"""Of the agent's measures and of the machine's, at the address in the mesh."""
+TLS = "/etc/prometheus/tls"
+WEB = "/etc/prometheus/web.yml"
+WORDS, NODE_WORDS = "/etc/appliance/exporter", "/etc/appliance/prometheus-node-exporter"
+UNIT, NODE_UNIT = "appliance-exporter.service", "prometheus-node-exporter.service"
+UNITS = (UNIT, NODE_UNIT, "appliance-probe.timer")
+_OURS = "# Written by `appliance node apply` from the territory's bundle; what is changed here is lost."
+
+
+def monitors(bundle: Bundle) -> tuple[Node, ...]:
+    """The nodes that ask, by name; none whose keys were taken back."""
+    found = sorted(bundle.territory.nodes.items())
+    return tuple(node for name, node in found if MONITOR in node.roles and name not in bundle.revoked_nodes)
+
+
+def part(bundle: Bundle, name: str, *, certified: bool) -> Part:
+    """What makes the node `name` tell; `certified`: whether the copies of its certificate are there."""
+    asking = monitors(bundle)
+    if not certified or not asking:
+        return Part("exporters")
+    names = [f"{it.name}.{bundle.territory.domain}" for it in asking]
+    listen = bundle.territory.nodes[name].reach
+    return Part(
+        "exporters",
+        (
+            WantedFile(WEB, _web(names), mode=0o640, group="prometheus", reload=_restart(NODE_UNIT)),
+            WantedFile(
+                WORDS, _lines(f"LISTEN={listen}", f"PORT={PORT}", f"CLIENTS={' '.join(names)}"), reload=_restart(UNIT)
+            ),
+            WantedFile(
+                NODE_WORDS,
+                _lines(f'ARGS="--web.listen-address={_bracketed(listen)}:{NODE_PORT} --web.config.file={WEB}"'),
+                reload=_restart(NODE_UNIT),
+            ),
+        ),
+        units=UNITS,
+    )
+
+
+def _web(names: list[str]) -> str:
+    """For Prometheus' own kit: who asks shows the certificate of a monitoring node, from the territory's root."""
+    return _lines(
+        "tls_server_config:",
+        f"  cert_file: {TLS}/certificate.pem",
+        f"  key_file: {TLS}/key.pem",
+        "  client_auth_type: RequireAndVerifyClientCert",
+        f"  client_ca_file: {TLS}/root.pem",
+        f"  client_allowed_sans: {json.dumps(names)}",
+        "  min_version: TLS13",
+    )
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join((_OURS, *lines)) + "\n"
+
+
+def _restart(unit: str) -> tuple[str, ...]:
+    return ("systemctl", "restart", unit)
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
