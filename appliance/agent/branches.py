@@ -1,6 +1,6 @@
-"""Branches that a node keeps: what was written here while another wrote the service, and how it is brought back in.
+"""How a branch that a node keeps (`kept_branches.py`) is brought back into what others went on with.
 
-A branch never goes away by itself, and merging changes nothing in it. What merging replaces is kept, as a restore does.
+Merging changes nothing in it. What merging replaces is kept, as a restore does.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from appliance.agent.kept_branches import Branch, branches
 from appliance.backup.adopt import free_name, own_repository
 from appliance.backup.begin import chain_of
 from appliance.backup.chain import Chain
@@ -32,20 +33,6 @@ from appliance.restore.place import keep_all, named_errors, place_all, survey
 
 
 @dataclass(frozen=True)
-class Branch:
-    """What was written under `epoch`; `settled`: what a person decided about it, None while nobody has."""
-
-    service: str
-    epoch: int
-    folder: Path
-    settled: Mapping[str, Any] | None = None
-
-    @property
-    def mark(self) -> Path:
-        return self.folder.with_name(f"{self.epoch}.json")
-
-
-@dataclass(frozen=True)
 class Compared:
     """`base` names the archive that both sides have in common, "" when there is none any more."""
 
@@ -54,24 +41,9 @@ class Compared:
     base: str
 
 
-def branches(node: Node, service: str) -> tuple[Branch, ...]:
-    """All that this node keeps of `service`, oldest first."""
-    found = []
-    for folder in (node.service(service).root / "branches").glob("*"):
-        if folder.name.isdigit() and folder.is_dir():
-            branch = Branch(service, int(folder.name), folder)
-            found.append(replace(branch, settled=_settled(branch.mark)))
-    return tuple(sorted(found, key=lambda it: it.epoch))
-
-
-def waiting(node: Node, service: str) -> tuple[Branch, ...]:
-    """Those about which nobody has decided."""
-    return tuple(it for it in branches(node, service) if it.settled is None)
-
-
 def choose(node: Node, service: str, epoch: int | None) -> Branch:
     """The branch of `epoch`, or the only one that waits; raise NotFound or UsageError when that is none, or several."""
-    kept = branches(node, service)
+    kept = branches(node.layout, service)
     found = [it for it in kept if (it.settled is None if epoch is None else it.epoch == epoch)]
     if len(found) == 1:
         return found[0]
@@ -134,13 +106,6 @@ def _settle(node: Node, branch: Branch, told: Mapping[str, Any]) -> None:
         taken=told["taken"],
         both=told["both"],
     )
-
-
-def _settled(mark: Path) -> Mapping[str, Any] | None:
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads(mark.read_bytes())
-        return dict(found) if isinstance(found, dict) else None
-    return None
 
 
 def _check(node: Node, service: str) -> None:

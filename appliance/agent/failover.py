@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +17,8 @@ import appliance
 from appliance.agent.copies import BackupCopies
 from appliance.agent.current import Current, files_of
 from appliance.agent.process_services import FileWatchdog, ProcessNetwork, ProcessServices
+from appliance.agent.served import failover_lock, served
 from appliance.backup.grants import granters_of
-from appliance.backup.node import Node
 from appliance.backup.targets import load_acts
 from appliance.clock import SystemClock
 from appliance.coordination.keys import new_lease
@@ -47,7 +47,8 @@ def serve(state: Path, say: Callable[[str], None]) -> None:
     """Run failover for the node whose state folder is `state` until SIGTERM or SIGINT; services run on after it."""
     current = Current(state)
     brokers_of(current.node.bundle)
-    with locked(make_private_folder(current.node.layout.failover) / "agent.lock", what="failover of this node"):
+    make_private_folder(current.node.layout.failover)
+    with locked(failover_lock(current.node.layout), what="failover of this node"):
         asyncio.run(_serve(current, say))
 
 
@@ -115,19 +116,12 @@ async def _report_alive(site: Site) -> None:
 
 async def _until_another(current: Current, serial: int) -> None:
     while current.node.bundle.serial == serial:
+        os.utime(failover_lock(current.node.layout))  # tells `status` that this program lives
         await asyncio.sleep(LOOKS_AT_BUNDLE_SECONDS)
 
 
 async def _until_set(stop: asyncio.Event) -> None:
     await stop.wait()
-
-
-def served(node: Node) -> tuple[str, ...]:
-    """The services that this node may serve: those of which it is a candidate and has a program."""
-    path = node.layout.root / "programs.json"
-    programs = json.loads(path.read_bytes()) if path.exists() else {}
-    plans = node.bundle.territory.services.values()
-    return tuple(it.name for it in plans if it.name in programs and node.name in (it.node, *it.standbys))
 
 
 def make_site(current: Current, store: Remote, brokers: dict[str, Remote]) -> Site:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
+from appliance.agent.served import see_failover
 from appliance.backup.begin import chain_of
 from appliance.backup.chain import Chain
 from appliance.backup.dwindled import Sized, size_of_raw
@@ -34,6 +35,7 @@ from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy
 from appliance.host.files import locked
 from appliance.host.layout import NodeLayout
+from appliance.monitor.stood import Failover
 from appliance.monitor.view import AgentSeen, Generation, Grant, Held, Machine, Now, Readable, View, Written
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle, Terms
@@ -76,6 +78,7 @@ class Observer:
             attempts=memory.attempts,
             running=memory.running,
             machine=see_machine(node.layout) if thorough else Machine(),
+            failover=see_failover(node, now, acts) if thorough else Failover(),
             unread=unread,
         )
 

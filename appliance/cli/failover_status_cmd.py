@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 import click
 
-from appliance.agent.branches import waiting
+from appliance.agent.kept_branches import waiting
 from appliance.backup.node import Node
 from appliance.cli.arguments import command, service_argument
 from appliance.cli.failover_store import Store, ask
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, ApplianceError
+from appliance.failover.told import load
 from appliance.territory.implicit import is_implicit
 
 WATCH_EVERY_SECONDS = 1.0
@@ -83,20 +83,16 @@ async def _known(store: Store, services: list[str]) -> dict[str, dict[str, Any]]
 
 
 def _row(node: Node, service: str, known: dict[str, Any]) -> dict[str, Any]:
-    path = node.layout.failover / f"{service}.json"
-    try:
-        here = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        here = {}
+    here = load(node.layout.failover, service)
     plan = node.bundle.territory.service(service)
-    told = {name: here.get(name, "") for name in ("state", "reason")}
-    kept = [it.epoch for it in waiting(node, service)]
+    kept = [it.epoch for it in waiting(node.layout, service)]
     return {
         "service": service,
         "policy": plan.policy,
         **known,
-        **told,
-        "trouble": here.get("trouble", {}),
+        "state": here.state if here else "",
+        "reason": here.reason if here else "",
+        "trouble": dict(here.trouble) if here else {},
         "branches": kept,
     }
 

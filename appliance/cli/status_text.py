@@ -10,7 +10,13 @@ from appliance.monitor.states import Judged
 from appliance.monitor.status import Status
 from appliance.units import format_duration, printable
 
-ROLES = {"written": "written here", "held": "held for others", "catalogue": "catalogue", "node": "this node"}
+ROLES = {
+    "written": "written here",
+    "held": "held for others",
+    "failover": "failover",
+    "catalogue": "catalogue",
+    "node": "this node",
+}
 _LEFT_OUT_SHOWN = 10
 
 

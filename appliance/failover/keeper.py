@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import math
 
+from appliance.clock import utc_seconds
 from appliance.coordination.port import State as Voters
 from appliance.errors import ApplianceError
 from appliance.failover.act import hear, perform, tie
@@ -19,10 +19,16 @@ from appliance.failover.observe import is_due, observe
 from appliance.failover.row import WRITING
 from appliance.failover.situation import Situation
 from appliance.failover.table import decide
+from appliance.failover.told import Told, save
+from appliance.units import MINUTE
 
 LOOKS_IN_A_LEASE = 30
 """While nothing happens. What an action or the voters changed is looked at at once, a deadline when it comes."""
 LOOKS_IN_A_LEASE_MAX = 300
+SILENT_SECONDS = 60.0
+"""After so long without an answer of a majority, nothing is told of who holds the service."""
+PAUSED_ANEW_SECONDS = 10 * MINUTE
+"""A pause ends by itself within the hour; one that is asked for soon after another goes on."""
 OPENING = frozenset({Action.START, Action.ADD_ADDRESS, Action.PROBE, Action.SERVE_COPY})
 
 
@@ -32,7 +38,9 @@ class Keeper:
     def __init__(self, it: Situation) -> None:
         self.it = it
         self._tasks: dict[tuple[Action, ...], asyncio.Task[None]] = {}
-        self._shown = ""
+        self._shown: Told | None = None
+        self._spells: dict[str, tuple[float, float | None]] = {}
+        self._began = it.site.clock.boottime()
         self._woken = asyncio.Event()
 
     @property
@@ -136,25 +144,62 @@ class Keeper:
             await asyncio.sleep(it.site.timers.renew)
 
     def _show(self, seen: Seen, decision: Decision) -> None:
-        """What `appliance failover status` tells, rewritten when it changes."""
-        it = self.it
-        record, granted = seen.record, it.site.papers.grants.get(it.service)
-        told = {
-            "service": it.service,
-            "state": str(it.standing.state),
-            "row": decision.row,
-            "reason": decision.reason,
-            "epoch": seen.own_epoch,
-            "newest_epoch": granted.epoch if granted else 0,
-            "writer": granted.writer if granted else "",
-            "holder": record.holder if record else None,
-            "fit": seen.copy.unfit or "",
-            "trouble": dict(it.trouble),
-        }
-        if (text := json.dumps(told, ensure_ascii=False)) != self._shown:
-            self._shown = text
-            path = it.site.run / f"{it.service}.json"
-            new = path.with_name(f".{path.name}.new")
-            with contextlib.suppress(OSError):
-                new.write_text(text)
-                new.rename(path)
+        """What monitoring and `appliance failover status` tell, rewritten when it changes."""
+        told = self._told(seen, decision)
+        if told != self._shown:
+            self._shown = told
+            save(self.it.site.run, told)
+
+    def _told(self, seen: Seen, decision: Decision) -> Told:
+        it, now = self.it, self.it.site.clock.boottime()
+        granted = it.site.papers.grants.get(it.service)
+        writer, newest = (granted.writer, granted.epoch) if granted else ("", 0)
+        heard = max(it.asked, it.lease.holding.sent if it.lease else 0.0)
+        silent = now - heard > SILENT_SECONDS
+        record = None if silent else seen.record
+        vacant = record is not None and not record.holder and it.policy.others_write
+        contested = self.holds and newest > seen.own_epoch
+        if record and record.holder and writer:
+            contested = contested or record.holder != writer
+        intent = it.state.intent if it.state and not silent else None
+        paused = intent is not None and intent.kind == "pause"
+        return Told(
+            it.service,
+            it.site.boot_id,
+            str(it.standing.state),
+            decision.row,
+            decision.reason,
+            seen.own_epoch,
+            newest,
+            writer,
+            record.holder if record else None,
+            _moment(it.state.owner.time) if record and it.state and it.state.owner else None,
+            seen.copy.unfit or "",
+            dict(it.trouble),
+            vacant_since=it.vacant_since if vacant else None,
+            unheard_since=max(heard, self._began) if silent else None,
+            contested_since=self._spell("contested", contested, now),
+            paused_since=self._spell("paused", paused, now, PAUSED_ANEW_SECONDS),
+            paused_by=intent.by if intent and paused else "",
+            quarantined=seen.wishes.quarantined,
+        )
+
+    def _spell(self, name: str, lasts: bool, now: float, forgiven: float = 0.0) -> float | None:
+        """Since when it has been so, as far as this program knows; None while it is not. A gap of `forgiven` seconds
+        does not end it."""
+        since, ended = self._spells.get(name, (now, now))
+        if not lasts:
+            self._spells[name] = since, now if ended is None else ended
+            return None
+        if ended is not None and now - ended > forgiven:
+            since = now
+        self._spells[name] = since, None
+        return since
+
+
+def _moment(text: str) -> float | None:
+    """UTC seconds of a time that another node wrote; None for what is none."""
+    try:
+        return utc_seconds(text)
+    except ValueError:
+        return None

@@ -1,9 +1,9 @@
 """The checks, each with the question it answers and the page that says what to do.
 
-A check is made of one thing that is judged (its `role`): a service written here, one held for others, a catalogue, the
-node itself. Its answer is the worst reason that bears its name; none means ok. `alert` is what Prometheus calls it, and
-the page of that name in `docs/runbooks/` says what to do, whoever asked: an alert, `appliance status` or
-`appliance doctor`.
+A check is made of one thing that is judged (its `role`): a service written here, one held for others, one that this
+node may serve (`failover`), a catalogue, the node itself. Its answer is the worst reason that bears its name; none
+means ok. `alert` is what Prometheus calls it, and the page of that name in `docs/runbooks/` says what to do, whoever
+asked: an alert, `appliance status` or `appliance doctor`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ CHECKS: Mapping[str, Check] = {
     "catalogue": Check(("catalogue",), "are the newest names known", "IndexPerime"),
     "verify": Check(("catalogue",), "can all of it be decrypted", "VerificationEnRetard"),
     "drill": Check(("catalogue",), "does a restore bring it back", "TestRestaurationEnRetard"),
+    "holder": Check(("failover",), "does anybody hold it", "ServiceSansDetenteur"),
+    "epoch": Check(("failover",), "is who holds it whom the newest grant names", "DetenteurContredit"),
+    "home": Check(("failover",), "is it held where it is at home", "ServiceLoinDeChezLui"),
+    "pause": Check(("failover",), "may it be taken over", "BasculeEnPause"),
+    "branch": Check(("failover",), "is everything that was written in the history that goes on", "BrancheEnAttente"),
     "work": Check(("written", "held"), "does the upkeep work", "TravailEnEchec"),
     "readable": Check(("service",), "can what is known of it be read", "EtatIllisible"),
     "agent": Check(("node",), "does the agent run", "AgentArrete"),
@@ -55,6 +60,9 @@ CHECKS: Mapping[str, Check] = {
     "clock": Check(("node",), "is the clock right", "HorlogeFausse"),
     "keys": Check(("node",), "has it its keys", "ClefsManquantes"),
     "voter": Check(("node",), "is its voter well, if it has one", "VotantMalade"),
+    "failover": Check(("node",), "does the program that runs services live", "BasculeArretee"),
+    "majority": Check(("node",), "does a majority of the voters answer", "MajoriteInjoignable"),
+    "quarantine": Check(("node",), "is no node that it knows of in quarantine", "NoeudEnQuarantaine"),
 }
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from appliance import __version__
 from appliance.monitor import metrics
+from appliance.monitor.failover import is_told
 from appliance.monitor.metrics import STATES, Metric, Sample
 from appliance.monitor.states import ORDER, Judged, Reason, State
 from appliance.monitor.status import Status
+from appliance.monitor.stood import Stood
 from appliance.monitor.view import Attempt, Held, Now, Readable, View, Written
 from appliance.territory.model import Territory
 
@@ -17,7 +19,7 @@ type Measured = Iterator[Sample | None]
 
 def measure(view: View, status: Status, territory: Territory, now: Now) -> tuple[Sample, ...]:
     """Everything that is known; what is not has no sample."""
-    found = [*_node(view, territory, now), *_checks(status), *_works(view)]
+    found = [*_node(view, territory, now), *_checks(status), *_works(view), *_failover(view, now)]
     for written in view.written:
         found += _written(written, view)
     for held in view.held:
@@ -148,6 +150,29 @@ def _readable(readable: Readable, view: View) -> Measured:
         yield _sample(metrics.DRILL_SECONDS, drill.figures.get("seconds"), name)
         yield _sample(metrics.DRILL_FILES, drill.figures.get("files"), name)
         yield _sample(metrics.DRILL_WRONG, wrong, name)
+
+
+def _failover(view: View, now: Now) -> Measured:
+    """Who holds what only as far as it is told of now: a program that has ended said its last things long ago."""
+    seen = view.failover
+    yield _sample(metrics.FAILOVER_LOOKED, seen.looked if seen.programs else None)
+    yield _sample(metrics.UNHEARD, min((it.unheard_since for it in seen.services if it.unheard_since), default=None))
+    for name, _ in seen.quarantined:
+        yield _sample(metrics.QUARANTINED, 1, name)
+    for stood in seen.services:
+        yield _sample(metrics.BRANCHES, len(stood.branches), stood.service)
+        if is_told(seen, stood, now):
+            yield from _stood(stood, view.node)
+
+
+def _stood(stood: Stood, node: str) -> Measured:
+    name = stood.service
+    yield _sample(metrics.ACTIVE, int(stood.holder == node), name)
+    yield _sample(metrics.NEWEST_EPOCH, stood.newest_epoch or None, name)
+    yield _sample(metrics.VACANT, stood.vacant_since, name)
+    yield _sample(metrics.AWAY, stood.away_since, name)
+    yield _sample(metrics.CONTESTED, stood.contested_since, name)
+    yield _sample(metrics.PAUSED, stood.paused_since, name)
 
 
 def _checked(service: str, kind: str, attempt: Attempt | None, counted: str) -> Measured:

@@ -10,8 +10,8 @@ What is not known has no sample, never a 0; CHECK says that it is unknown.
 Left out of the reference list, since nothing measures them truthfully yet: changed, removed and suspect files of a
 backup (borg counts bytes, so a burst is judged by them), the number of archives and the oldest one, the lock's age,
 borg's own exit code (`WORK_FAILURES` counts for all kinds of work), proofs of custodians, snapshots and canary files of
-shares, pending updates, all of the portal's (searches, restores, logins, its audit chain) and of failover's. Power,
-heat and disks come from node_exporter.
+shares, pending updates, all of the portal's (searches, restores, logins, its audit chain), how often a service changed
+hands and when that was last drilled. Power, heat and disks come from node_exporter.
 """
 
 from __future__ import annotations
@@ -132,6 +132,23 @@ INDEX_NEWEST = Metric(
 )
 PATHS = Metric("index_paths", "Distinct paths in the catalogue", BACKUP)
 INDEX_SIZE = Metric("index_size_bytes", "Size of the catalogue", BACKUP)
+
+ACTIVE = Metric(
+    "failover_active", "1 on the node that holds the service by the voters, 0 on its other candidates", BACKUP
+)
+NEWEST_EPOCH = Metric("failover_newest_epoch", "Epoch of the newest grant of the service that was shown here", BACKUP)
+VACANT = Metric("failover_vacant_since_timestamp_seconds", "Since when nobody holds the service", BACKUP)
+AWAY = Metric("failover_away_since_timestamp_seconds", "When another than its home took the service", BACKUP)
+CONTESTED = Metric(
+    "failover_contested_since_timestamp_seconds",
+    "Since when who holds the service is not whom the newest grant names",
+    BACKUP,
+)
+PAUSED = Metric("failover_paused_since_timestamp_seconds", "Since when nobody may take the service over", BACKUP)
+BRANCHES = Metric("failover_branches_waiting", "Branches of the service about which nobody has decided", BACKUP)
+FAILOVER_LOOKED = Metric("failover_looked_timestamp_seconds", "When the program that runs services last lived")
+UNHEARD = Metric("failover_unheard_since_timestamp_seconds", "When a majority of the voters last answered this node")
+QUARANTINED = Metric("node_quarantined", "1 for each node that an act known here keeps from serving", ("subject",))
 
 OUTBOX_WAITING = Metric("outbox_waiting", "Notifications of a monitoring node that wait to be delivered")
 OUTBOX_OLDEST = Metric("outbox_oldest_timestamp_seconds", "When the oldest notification that waits was taken")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from appliance.backup.schedule import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
+from appliance.monitor.failover import judge_failover, node_lacks, node_reasons
 from appliance.monitor.held import judge_catalogue, judge_held
 from appliance.monitor.states import ORDER, Judged, Reason, State, worst_first
 from appliance.monitor.view import AgentSeen, Now, View
@@ -42,6 +43,7 @@ def judge(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...] = ()
         *(judge_written(written, view, now) for written in view.written),
         *(judge_held(held, view, now) for held in view.held),
         *(judge_catalogue(readable, view, now) for readable in view.readable),
+        *judge_failover(view, now),
         *(_unread(service, sentence) for service, sentence in view.unread.items()),
     ]
     return Status(view.node, tuple(sorted(judged, key=lambda it: ORDER.index(it.state))))
@@ -62,8 +64,10 @@ def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...], kep
         "disk_free_bytes": view.disk_free,
         "disk_kept": kept,
     }
-    reasons = worst_first((*apart, *_node_reasons(view, now, agent)))
-    return Judged(view.node, "node", summary, reasons, facts, checks_of("node"))
+    reasons = worst_first((*apart, *_node_reasons(view, now, agent), *node_reasons(view, now)))
+    lacks = node_lacks(view)
+    made = tuple(name for name in checks_of("node") if name not in {it.check for it in lacks})
+    return Judged(view.node, "node", summary, reasons, facts, made, lacks)
 
 
 def _node_reasons(view: View, now: Now, agent: AgentSeen) -> Iterator[Reason]:

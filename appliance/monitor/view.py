@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from appliance.backup.dwindled import Sized
 from appliance.backup.safety import Safety
 from appliance.backup.vault.lock_probe import Probed
+from appliance.monitor.stood import Failover
 from appliance.territory.model import Schedule
 
 
@@ -199,6 +200,8 @@ class View:
     """By `key`."""
     running: tuple[Running, ...] = ()
     machine: Machine = Machine()
+    failover: Failover = field(default_factory=Failover)
+    """Looked at in a thorough view only."""
     unread: Mapping[str, str] = field(default_factory=dict)
     """Services of which something could not be read, and the sentence why."""
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from appliance.monitor.checks import CHECKS
+from appliance.monitor.failover import LACKS
 from appliance.monitor.held import LOCK_UNKNOWN
 from appliance.monitor.metrics import CHECK, LOOKED, STATES
 from appliance.monitor.states import ORDER, State
@@ -28,6 +29,7 @@ _FAMILIES = (
     ("QuotaPresquePlein", "QuotaPlein"),
     ("TestRestaurationEnRetard", "TestRestaurationEchoue"),
 )
+LACKED = {(it.check, it.state) for it in (LOCK_UNKNOWN, *LACKS)}
 FAMILY = {alert: family[0] for family in _FAMILIES for alert in family}
 """Alerts that say the same of the same thing, one louder than the other."""
 
@@ -58,7 +60,7 @@ class CheckSeen:
     @property
     def counts(self) -> bool:
         """Not what the machine cannot check: `appliance doctor` leaves it out of its verdict, too."""
-        return not (self.check == LOCK_UNKNOWN.check and self.state == LOCK_UNKNOWN.state)
+        return (self.check, self.state) not in LACKED
 
 
 def checks_of(heard: Heard) -> tuple[CheckSeen, ...]:

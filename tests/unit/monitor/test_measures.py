@@ -37,6 +37,13 @@ RICH = {
         "check docs-z": {"ok": "3d", "alarms": ["a fault."]},
         "scrub docs-z": {"ok": "5h"},
     },
+    "failover": {
+        "stood": [
+            {"service": "docs-a", "vacant": "5m", "holder": "", "unheard": "1m", "contested": "1m", "paused": "1m"},
+            {"service": "docs-z", "home": "commune-z", "away": "2h"},
+        ],
+        "quarantined": {"commune-z": "maintenance"},
+    },
 }
 FIGURES = {
     "backup docs-a": {"files": 100, "bytes": 5000, "new_bytes": 70},
@@ -91,6 +98,11 @@ def test_each_metric_is_told_by_a_node_that_knows_everything_with_a_value_for_ea
         (("restore_test_last_duration_seconds", "docs-a"), 12),
         (("check_state", "damage", "held", "docs-z"), 3),
         (("check_state", "backup-age", "written", "docs-a"), 0),
+        (("failover_active", "docs-z"), 1),
+        (("failover_active", "docs-a"), 0),
+        (("failover_vacant_since_timestamp_seconds", "docs-a"), NOON - 300),
+        (("failover_away_since_timestamp_seconds", "docs-z"), NOON - 7200),
+        (("node_quarantined", "commune-z"), 1),
         (("commune_info", "Commune A", "60025", "a", "monitor"), 1),
     ],
 )
@@ -104,6 +116,25 @@ def test_what_is_not_known_has_no_sample_and_its_check_is_unknown() -> None:
     unknown = {metrics.SAFE, metrics.NEWEST, metrics.SUCCESS, metrics.HELD_NEWEST, metrics.HELD_CAME}
     assert told.isdisjoint(it.name for it in (*unknown, metrics.APPEND_ONLY, metrics.CANARY, metrics.UPDATED))
     assert found["check_state", "lock", "held", "docs-z"] == metrics.STATES["unknown"]
+
+
+def test_what_a_program_that_has_ended_told_of_who_holds_what_is_no_measure_any_more() -> None:
+    standing = {"vacant": "5m", "away": "3d", "branches": [2]}
+    found = samples(view(now(), {"failover": {"looked": "5m", "stood": [standing]}}))
+    told = {name for name, *_ in found}
+    assert told.isdisjoint(it.name for it in (metrics.ACTIVE, metrics.VACANT, metrics.AWAY, metrics.NEWEST_EPOCH))
+    assert found["failover_branches_waiting", "docs-a"] == 1
+    assert found["check_state", "holder", "failover", "docs-a"] == metrics.STATES["unknown"]
+    assert found["check_state", "failover", "node", "commune-a"] == metrics.STATES["failed"]
+
+
+def test_a_node_without_a_program_of_any_service_knows_nothing_of_failover_and_is_not_blamed_for_it() -> None:
+    seen = view(now(), {})
+    found = samples(seen)
+    assert found["check_state", "failover", "node", "commune-a"] == metrics.STATES["unknown"]
+    assert found["check_state", "majority", "node", "commune-a"] == metrics.STATES["unknown"]
+    assert found["check_state", "quarantine", "node", "commune-a"] == metrics.STATES["ok"]
+    assert judge(seen, now(), AgentSeen(runs=True, looked=NOON)).state == "ok"
 
 
 def test_a_check_that_found_errors_and_a_drill_that_went_wrong_are_no_success() -> None:

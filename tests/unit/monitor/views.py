@@ -9,6 +9,7 @@ from appliance.agent.memory import Memory
 from appliance.backup.dwindled import Sized
 from appliance.backup.safety import Safety
 from appliance.clock import utc_seconds
+from appliance.monitor.stood import Failover, Stood
 from appliance.monitor.view import Attempt, Generation, Grant, Held, Now, Readable, Running, View, Written
 from appliance.territory.model import Schedule
 from appliance.units import DAY, GIB, MIB, parse_duration
@@ -110,8 +111,43 @@ def running(moment: Now, words: Mapping[str, Any]) -> Running:
     return Running(words["kind"], words.get("service", "docs-a"), peers, since, baseline)
 
 
+def stood(moment: Now, words: Mapping[str, Any]) -> Stood:
+    """`words`: service, home, state, holder, writer, epoch, newest, by (who pauses it), branches; vacant, away,
+    unheard, contested, paused: for how long."""
+    lasting = {
+        name: before(moment, words[name]) if name in words else None
+        for name in ("vacant", "away", "unheard", "contested", "paused")
+    }
+    return Stood(
+        words.get("service", "docs-a"),
+        words.get("home", "commune-a"),
+        words.get("state", "ACTIVE"),
+        words.get("holder", "commune-a"),
+        words.get("writer", "commune-a"),
+        words.get("epoch", 2),
+        words.get("newest", 2),
+        paused_by=words.get("by", ""),
+        branches=tuple(words.get("branches", ())),
+        **{f"{name}_since": since for name, since in lasting.items()},
+    )
+
+
+def failover(moment: Now, words: Mapping[str, Any]) -> Failover:
+    """`words`: programs (of all services that stand, unless said), looked (how long ago), stood, quarantined,
+    unread."""
+    services = tuple(stood(moment, it) for it in words.get("stood", ()))
+    looked = words.get("looked", "2s")
+    return Failover(
+        tuple(words.get("programs", (it.service for it in services))),
+        before(moment, looked) if looked else None,
+        services,
+        tuple(words.get("quarantined", {}).items()),
+        words.get("unread", ""),
+    )
+
+
 def view(moment: Now, words: Mapping[str, Any]) -> View:
-    """`words`: written, held, readable, attempts, running, unread, disk_free and issued, each as above."""
+    """`words`: written, held, readable, failover, attempts, running, unread, disk_free and issued, each as above."""
     memory = Memory({name: attempt(moment, it) for name, it in words.get("attempts", {}).items()})
     return View(
         node="commune-a",
@@ -127,5 +163,6 @@ def view(moment: Now, words: Mapping[str, Any]) -> View:
         ),
         attempts=memory.attempts,
         running=tuple(running(moment, it) for it in words.get("running", ())),
+        failover=failover(moment, words["failover"]) if "failover" in words else Failover(),
         unread=words.get("unread", {}),
     )

@@ -1,0 +1,48 @@
+"""Branches that a node keeps: what was written here while another wrote the service. None ever goes away by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from appliance.host.layout import NodeLayout
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What was written under `epoch`; `settled`: what a person decided about it, None while nobody has."""
+
+    service: str
+    epoch: int
+    folder: Path
+    settled: Mapping[str, Any] | None = None
+
+    @property
+    def mark(self) -> Path:
+        return self.folder.with_name(f"{self.epoch}.json")
+
+
+def branches(layout: NodeLayout, service: str) -> tuple[Branch, ...]:
+    """All that this node keeps of `service`, oldest first."""
+    found = []
+    for folder in (layout.service(service).root / "branches").glob("*"):
+        if folder.name.isdigit() and folder.is_dir():
+            branch = Branch(service, int(folder.name), folder)
+            found.append(replace(branch, settled=_settled(branch.mark)))
+    return tuple(sorted(found, key=lambda it: it.epoch))
+
+
+def waiting(layout: NodeLayout, service: str) -> tuple[Branch, ...]:
+    """Those about which nobody has decided."""
+    return tuple(it for it in branches(layout, service) if it.settled is None)
+
+
+def _settled(mark: Path) -> Mapping[str, Any] | None:
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(mark.read_bytes())
+        return dict(found) if isinstance(found, dict) else None
+    return None

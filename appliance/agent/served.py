@@ -1,0 +1,90 @@
+"""Which services this node may serve, and how each stands, as the program that runs them told it (`failover.py`).
+
+It loads nothing of that program: every look at a node asks this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from appliance.agent.kept_branches import waiting
+from appliance.backup.node import Node
+from appliance.failover.told import Told, load
+from appliance.host.layout import NodeLayout
+from appliance.monitor.stood import Failover, Stood
+from appliance.monitor.view import Now
+from appliance.territory.model import Service
+from appliance.trust.act import Act
+
+
+def served(node: Node) -> tuple[str, ...]:
+    """The services that this node may serve: those of which it is a candidate and has a program."""
+    path = node.layout.root / "programs.json"
+    programs = json.loads(path.read_bytes()) if path.exists() else {}
+    plans = node.bundle.territory.services.values()
+    return tuple(it.name for it in plans if it.name in programs and node.name in (it.node, *it.standbys))
+
+
+def failover_lock(layout: NodeLayout) -> Path:
+    """Held by the program that runs services, and touched while it lives."""
+    return layout.failover / "agent.lock"
+
+
+def see_failover(node: Node, now: Now, acts: Iterable[Act]) -> Failover:
+    """What is told here; `acts` are those that were accepted at this node."""
+    services = node.bundle.territory.services
+    programs, unread = _programs(node)
+    told = {name: load(node.layout.failover, name) for name in programs}
+    boot = node.clock.boot_id()
+    fresh = {name: it for name, it in told.items() if it is not None and it.boot_id == boot}
+    quarantined = {it.subject: it.operator for it in acts if it.act == "quarantine" and it.in_force(now.wall)}
+    if any(it.quarantined for it in fresh.values()):
+        quarantined.setdefault(node.name, "")
+    stood = (_stood(node, plan, fresh.get(name), now) for name, plan in services.items())
+    shown = tuple(it for it in stood if it.state or it.branches or it.service in programs)
+    return Failover(programs, _looked(node.layout), shown, tuple(quarantined.items()), unread)
+
+
+def _programs(node: Node) -> tuple[tuple[str, ...], str]:
+    """What it may serve, nothing in a territory without voters; and why that cannot be told, "" when it can."""
+    try:
+        return (served(node) if node.bundle.voting.keys else ()), ""
+    except (OSError, ValueError, TypeError) as error:
+        return (), f"{error}."
+
+
+def _looked(layout: NodeLayout) -> float | None:
+    try:
+        return failover_lock(layout).stat().st_mtime
+    except OSError:
+        return None
+
+
+def _stood(node: Node, plan: Service, told: Told | None, now: Now) -> Stood:
+    branches = tuple(it.epoch for it in waiting(node.layout, plan.name))
+    if told is None:
+        return Stood(plan.name, plan.node, branches=branches)
+    boottime = node.clock.boottime()
+
+    def wall(moment: float | None) -> float | None:
+        return None if moment is None else now.wall - (boottime - moment)
+
+    away = bool(told.holder) and told.holder != plan.node
+    return Stood(
+        plan.name,
+        plan.node,
+        told.state,
+        told.holder,
+        told.writer,
+        told.epoch,
+        told.newest_epoch,
+        vacant_since=wall(told.vacant_since),
+        away_since=told.owned if away else None,
+        unheard_since=wall(told.unheard_since),
+        contested_since=wall(told.contested_since),
+        paused_since=wall(told.paused_since),
+        paused_by=told.paused_by,
+        branches=branches,
+    )

@@ -1,0 +1,64 @@
+"""What the program that runs services tells the rest of its node: a file for each, rewritten when it changes.
+
+Moments are CLOCK_BOOTTIME of the boot in which it was written, None while the thing is not so; `owned` is what the
+owner's own clock said, UTC seconds. None of it decides anything: people and monitoring read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Told:
+    """`epoch`: of the newest grant that names this node; `newest_epoch` and `writer`: of the newest that was shown.
+
+    `holder` is "" when nobody holds the service, None while no majority of the voters says anything; `unheard_since`
+    is when one last did. `contested_since`: who is at work for it is not whom the newest grant names. `fit` says why
+    the copy here could not be served, `trouble` why the last try of each action failed.
+    """
+
+    service: str
+    boot_id: str
+    state: str
+    row: str
+    reason: str
+    epoch: int = 0
+    newest_epoch: int = 0
+    writer: str = ""
+    holder: str | None = None
+    owned: float | None = None
+    fit: str = ""
+    trouble: Mapping[str, str] = field(default_factory=dict)
+    vacant_since: float | None = None
+    unheard_since: float | None = None
+    contested_since: float | None = None
+    paused_since: float | None = None
+    paused_by: str = ""
+    quarantined: bool = False
+
+
+def path_of(run: Path, service: str) -> Path:
+    """`run` is what failover knows of this boot."""
+    return run / f"{service}.json"
+
+
+def save(run: Path, told: Told) -> None:
+    """It need not outlive a boot, so nothing waits for the disk; a full one only leaves what was told before."""
+    path = path_of(run, told.service)
+    new = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(OSError):
+        new.write_text(json.dumps(asdict(told), ensure_ascii=False))
+        new.rename(path)
+
+
+def load(run: Path, service: str) -> Told | None:
+    """What was told last; None when nothing was, or another version of the software wrote it."""
+    try:
+        return Told(**json.loads(path_of(run, service).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,44 @@
+"""How services stand at a node, as the program that runs them told it. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stood:
+    """One service. Moments are UTC seconds by this node's clock, None while the thing is not so.
+
+    `holder` by the voters: "" is nobody, None what no majority has told lately. `writer`: whom the newest grant names
+    that was shown here, of `newest_epoch`; `epoch` is of this node's own. `away_since`: when another than its home took
+    it. `contested_since`: who is at work for it is not `writer`. `branches`: epochs under which something was written
+    here alone, about which nobody has decided.
+    """
+
+    service: str
+    home: str
+    state: str = ""
+    holder: str | None = None
+    writer: str = ""
+    epoch: int = 0
+    newest_epoch: int = 0
+    vacant_since: float | None = None
+    away_since: float | None = None
+    unheard_since: float | None = None
+    contested_since: float | None = None
+    paused_since: float | None = None
+    paused_by: str = ""
+    branches: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failover:
+    """`programs`: the services that this node could serve. `looked`: when the program that runs them last lived, UTC
+    seconds; None when it never did. `quarantined`: nodes that an act in force stops, and who signed it. `unread`: why
+    it cannot be told what this node could serve, "" when it can."""
+
+    programs: tuple[str, ...] = ()
+    looked: float | None = None
+    services: tuple[Stood, ...] = ()
+    quarantined: tuple[tuple[str, str], ...] = ()
+    unread: str = ""

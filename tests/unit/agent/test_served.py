@@ -1,0 +1,101 @@
+"""What a look at a node sees of failover: files of the program that runs services, and branches that wait."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.agent.served import failover_lock, see_failover, served
+from appliance.backup.node import Node
+from appliance.clock import utc_text
+from appliance.config.load import load
+from appliance.failover import told
+from appliance.failover.told import Told
+from appliance.host.files import make_private_folder
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.monitor.stood import Failover, Stood
+from appliance.monitor.view import Now
+
+INVENTORY = Path(__file__).parents[3] / "inventory/demo"
+SERVICE = "docs-a"
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    """commune-a of the demo, where the first three nodes vote and a program serves its share."""
+    plan = load(INVENTORY)
+    voting = sorted(plan.nodes)[:3]
+    nodes = {
+        name: replace(it, roles=tuple(dict.fromkeys((*it.roles, "voter"))) if name in voting else it.roles)
+        for name, it in plan.nodes.items()
+    }
+    made = ProcessTerritory(tmp_path / "t", replace(plan, nodes=nodes))
+    made.create()
+    made.sign()
+    found = made.open("commune-a")
+    (found.layout.root / "programs.json").write_text(json.dumps({SERVICE: {}}))
+    make_private_folder(found.layout.failover)
+    return found
+
+
+def look(node: Node) -> Failover:
+    return see_failover(node, Now(node.clock.now(), 0), ())
+
+
+def tell(node: Node, **fields: object) -> Stood:
+    """What is seen once a program has told `fields`."""
+    said = {"state": "ACTIVE", "row": "a", "reason": "b", "holder": "commune-a", **fields}
+    told.save(node.layout.failover, Told(SERVICE, node.clock.boot_id(), **said))  # type: ignore[arg-type]
+    (found,) = look(node).services
+    return found
+
+
+def test_what_a_program_tells_is_seen_with_moments_of_the_clock_on_the_wall(node: Node) -> None:
+    since = node.clock.boottime() - 300
+    found = tell(node, vacant_since=since, holder="", newest_epoch=4)
+    assert found.vacant_since == pytest.approx(node.clock.now() - 300, abs=5)
+    assert (found.home, found.holder, found.newest_epoch, found.paused_since) == ("commune-a", "", 4, None)
+
+
+def test_a_service_is_away_since_another_than_its_home_took_it(node: Node) -> None:
+    assert tell(node, owned=1000.0).away_since is None
+    assert tell(node, owned=1000.0, holder="hermitage").away_since == 1000.0
+    assert tell(node, owned=1000.0, holder="").away_since is None
+
+
+def test_what_was_told_before_this_boot_is_not_believed(node: Node) -> None:
+    assert tell(node, holder="hermitage").holder == "hermitage"
+    told.save(node.layout.failover, Told(SERVICE, "another boot", "ACTIVE", "a", "b", holder="hermitage"))
+    (found,) = look(node).services
+    assert (found.state, found.holder) == ("", None)
+
+
+def test_that_the_program_lives_is_told_by_its_lock(node: Node) -> None:
+    assert look(node).looked is None
+    failover_lock(node.layout).touch()
+    os.utime(failover_lock(node.layout), (500, 500))
+    assert look(node).looked == 500
+
+
+@pytest.mark.parametrize("content", ["", "nonsense", "7"])
+def test_a_list_of_programs_that_cannot_be_read_is_told_and_stops_no_look(node: Node, content: str) -> None:
+    (node.layout.root / "programs.json").write_text(content)
+    found = look(node)
+    assert found.programs == ()
+    assert found.unread
+
+
+def test_a_branch_that_waits_is_seen_without_any_program_until_somebody_has_decided(node: Node) -> None:
+    (node.layout.root / "programs.json").unlink()
+    assert served(node) == ()
+    assert look(node).services == ()
+    folder = node.service(SERVICE).root / "branches"
+    (folder / "3").mkdir(parents=True)
+    (found,) = look(node).services
+    assert (found.branches, found.holder) == ((3,), None)
+    (folder / "3.json").write_text(json.dumps({"format": 1, "time": utc_text(0), "merged": True}))
+    assert look(node).services == ()
