@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,9 +49,20 @@ def ground_of(node: Node, service: str) -> Ground:
 
 
 def rewind_act(node: Node, service: str) -> Act | None:
-    """The act in force, accepted here, that lets a whole share of `service` be replaced."""
+    """The act in force, accepted here, that lets a whole share of `service` be replaced; of several that ends last."""
+    return _longest(load_acts(node.layout.acts, node.bundle, "rewind"), service, node.clock.now())
+
+
+def rewinds_until(node: Node) -> dict[str, float]:
+    """Until when, UTC seconds, acts in force let a whole share of each service be replaced; no others are named."""
     acts, now = load_acts(node.layout.acts, node.bundle, "rewind"), node.clock.now()
-    return next((act for act in acts if act.concerns("rewind", service, service, now)), None)
+    found = (_longest(acts, service, now) for service in {act.subject for act in acts})
+    return {it.subject: it.end for it in found if it is not None}
+
+
+def _longest(acts: Iterable[Act], service: str, now: float) -> Act | None:
+    in_force = [act for act in acts if act.concerns("rewind", service, service, now)]
+    return max(in_force, key=lambda act: act.end) if in_force else None
 
 
 def waiting(node: Node) -> tuple[tuple[str, Order], ...]:

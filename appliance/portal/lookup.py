@@ -70,6 +70,12 @@ class Lookup:
             oldest, newest = found[share.service].execute(query).fetchone()
         return Standing(self._opened()[share.service].fresh, oldest, newest)
 
+    def rewinds(self, shares: Iterable[Share], now: float) -> dict[str, float]:
+        """Until when each of `shares` may be replaced whole, UTC seconds, by service; those that may not are absent."""
+        opened = self._opened()
+        found = {share.service: opened[share.service].rewinds_until for share in shares}
+        return {service: until for service, until in found.items() if until > now}
+
     def _opened(self) -> dict[str, Opened]:
         return load(self.places.opened)
 

@@ -15,17 +15,19 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Opened:
-    """A service whose names can be looked up in `catalogue`; `fresh` None when nothing is known of its copies."""
+    """A service whose names can be looked up in `catalogue`; `fresh` None when nothing is known of its copies.
+
+    `rewinds_until`: UTC seconds until which a signed act lets a whole share of it be replaced, 0 where none does. It is
+    to be shown; whoever replaces looks at the act itself.
+    """
 
     catalogue: Path
     fresh: Freshness | None = None
+    rewinds_until: float = 0.0
 
 
 def save(file: Path, opened: Mapping[str, Opened]) -> None:
-    services = {
-        name: {"catalogue": str(it.catalogue), "fresh": asdict(it.fresh) if it.fresh else None}
-        for name, it in opened.items()
-    }
+    services = {name: {**asdict(it), "catalogue": str(it.catalogue)} for name, it in opened.items()}
     make_private_folder(file.parent)
     write_atomic(file, json.dumps({"format": FORMAT, "services": services}).encode(), mode=0o600)
 
@@ -37,6 +39,8 @@ def load(file: Path) -> dict[str, Opened]:
     except FileNotFoundError:
         return {}
     return {
-        name: Opened(Path(it["catalogue"]), Freshness(**it["fresh"]) if it["fresh"] else None)
+        name: Opened(
+            Path(it["catalogue"]), Freshness(**it["fresh"]) if it["fresh"] else None, it.get("rewinds_until", 0.0)
+        )
         for name, it in services.items()
     }

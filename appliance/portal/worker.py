@@ -19,7 +19,7 @@ from threading import Event
 
 from appliance.backup.node import Node, open_node
 from appliance.backup.openable import is_written_here, open_best
-from appliance.backup.ordered import Carried, carry_out_waiting
+from appliance.backup.ordered import Carried, carry_out_waiting, rewinds_until
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError
 from appliance.host.children import die_with_parent
@@ -49,6 +49,7 @@ class Worker:
         self._due: dict[str, float] = {}
         self._next_look = self._next_restore = 0.0
         self._asked: dict[Path, int] = {}
+        self._acts = 0
         # Held open, by inode: a page that may only read finds SQLite's shared memory as long as somebody has it open.
         self._held: dict[tuple[Path, int], sqlite3.Connection] = {}
 
@@ -71,9 +72,12 @@ class Worker:
                 ended.set()
 
     def look(self) -> None:
-        """Look at every service that is due; for most calls that is none, and costs nothing."""
-        if time.monotonic() < self._next_look:
+        """Look at every service that is due; for most calls that is none, and costs nothing. An act that comes is seen
+        at once: somebody waits for it in front of a page."""
+        acts = _changed(NodeLayout(self._state).acts)
+        if time.monotonic() < self._next_look and acts == self._acts:
             return
+        self._acts = acts
         self._next_look = time.monotonic() + HERE_SECONDS
         with _logged("the node"):
             node = open_node(self._state)
@@ -116,15 +120,27 @@ class Worker:
         return self._held[place]
 
     def _tell(self, node: Node, services: tuple[str, ...]) -> None:
-        fresh = freshness(node, services)
-        told = {name: Opened(it.catalogue, fresh.get(name)) for name, it in self._opened.items() if name in services}
+        fresh, until = freshness(node, services), rewinds_until(node)
+        told = {
+            name: Opened(it.catalogue, fresh.get(name), until.get(name, 0.0))
+            for name, it in self._opened.items()
+            if name in services
+        }
         save(Places(node.layout.portal).opened, told)
 
 
 def _asked(state: Path) -> dict[Path, int]:
     """When something was last asked for, asked again or to be undone: each changes the folder of an order."""
     folders = NodeLayout(state).orders.glob("*/*/")
-    return {folder: folder.stat().st_mtime_ns for folder in folders}
+    return {folder: _changed(folder) for folder in folders}
+
+
+def _changed(folder: Path) -> int:
+    """When something came into `folder` or went, in nanoseconds; 0 for one that is not there."""
+    try:
+        return folder.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _tell(journal: ChainedJournal, carried: Carried) -> None:

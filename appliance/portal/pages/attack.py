@@ -31,7 +31,8 @@ class AttackPage:
                 for service, share in seen.shares.items()
             ]
             self.desk.record(visit, "looked-for-attack", services=sorted(seen.shares))
-            return self.desk.site.render(visit, "attack.html", found=found)
+            agreed = self.desk.lookup.rewinds(seen.shares.values(), visit.now)
+            return self.desk.site.render(visit, "attack.html", found=found, agreed=agreed)
 
     def files(self, visit: Visit) -> Response:
         """What the latest attack on one share hit."""

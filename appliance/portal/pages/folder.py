@@ -50,12 +50,16 @@ class Folder:
             day = _nearest(sorted(known), chosen_day(visit.query.text("jour")))
             moment = _at(known[day], visit.query.number("version", len(known[day])))
             held = children(catalogue, path, moment.archive)
+            whole = path in share.folders
+            agreed = service in self.desk.lookup.rewinds((share,), visit.now)
             self.desk.record(visit, "saw-folder", service=service, path=path, archive=moment.archive)
             return self.desk.site.render(
                 visit,
                 "folder.html",
                 share=share,
                 path=path,
+                whole=whole,
+                replaces=agreed or not whole,
                 moment=moment,
                 moments=known[day],
                 around=around(sorted(known), day),

@@ -123,6 +123,33 @@ def test_a_whole_share_is_not_replaced_without_a_signed_act(world: World, marie:
     assert {path: path.stat().st_mtime_ns for path in world.documents.rglob("*")} == before
 
 
+def test_a_whole_share_comes_back_in_place_while_a_signed_act_is_in_force_and_can_be_undone(
+    world: World, marie: Visitor
+) -> None:
+    places = ("/attaque", f"/dossier/docs-a?chemin={quote(world.archived())}")
+    for page in places:
+        assert 'value="in-place"' not in marie.get(page).text
+        assert "demande l&#39;accord signé de la régie" in marie.get(page).text
+    before = {path: path.read_bytes() for path in world.documents.rglob("*") if path.is_file()}
+    act = world.agree()
+    try:
+        for page in places:
+            wait_until(lambda page=page: 'value="in-place"' in marie.get(page).text, f"{page} offers it")
+        wish = f"docs-a monday {quote(world.archived())}"
+        order = marie.submit("/demandes", quoi=wish, action="in-place").headers["location"]
+        wait_until(lambda: "C&#39;est fait." in marie.get(order).text, "all of it is back")
+        assert (world.documents / "Conseil/2026/Délibération 12.txt").read_text() == "La délibération du conseil.\n"
+        assert (world.documents / "Budget 2026.txt").read_text() == "Recettes : 100\nDépenses : 90\n"
+        assert all((world.documents / path).exists() for path in before), "what came since is not taken away"
+        marie.submit(f"{order}/annuler")
+        wait_until(lambda: "tout est comme avant" in marie.get(order).text, "it is undone")
+        assert {path: path.read_bytes() for path in world.documents.rglob("*") if path.is_file()} == before
+    finally:
+        act.unlink()
+    for page in places:
+        wait_until(lambda page=page: 'value="in-place"' not in marie.get(page).text, f"{page} offers it no more")
+
+
 # Forms and sessions
 
 

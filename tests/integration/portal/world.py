@@ -28,13 +28,16 @@ from appliance.accounts.second import code_hash, new_codes, new_totp
 from appliance.accounts.store import write_store
 from appliance.backup import writer
 from appliance.backup.adopt import own_repository
+from appliance.backup.targets import keep_act
 from appliance.borg.client import Borg
 from appliance.clock import utc_text
 from appliance.config.load import load
 from appliance.lab.processes.node import free_ports
 from appliance.lab.processes.territory import ProcessTerritory, on_ports
 from appliance.secret import Secret
-from appliance.territory.model import Territory
+from appliance.territory.model import Person, Territory
+from appliance.trust.act import make_act
+from appliance.trust.keys import create_key
 from appliance.units import DAY, HOUR
 from tests.integration.running import INVENTORY, LOOPBACK
 
@@ -44,6 +47,7 @@ NODE, OTHER = "commune-a", "commune-b"
 ODD = "facture d'\udce9t\udce9 <b>gras.txt"
 """Latin-1, as old machines wrote it, and what looks like a tag."""
 VICTIMS = 40
+OPERATOR = "maintenance-key"
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,17 @@ class World:
         wait_until(lambda: is_answered(port), f"the pages of {node} answer")
         wait_until(lambda: (state / "portal/opened.json").exists(), f"the worker of {node} has looked")
 
+    def agree(self, node: str = NODE) -> Path:
+        """The maintenance team signs that the share may be replaced whole, and the act comes to `node`; where it is."""
+        now = time.time()
+        fields = {"act": "rewind", "subject": "docs-a", "service": "any", "operator": "maintenance"}
+        said = {**fields, "reason": "ransomware", "start": utc_text(now - 60), "end": utc_text(now + HOUR)}
+        opened = self.territory.open(node)
+        before = set(opened.layout.acts.glob("*"))
+        keep_act(opened.layout.acts, make_act(said, self.territory.root.parent / OPERATOR), opened.bundle)
+        (act,) = set(opened.layout.acts.glob("*")) - before
+        return act
+
     def stop(self) -> None:
         for process in self.processes:
             process.send_signal(signal.SIGTERM)
@@ -129,7 +144,10 @@ class Visitor(httpx.Client):
 @contextmanager
 def running_world(root: Path) -> Iterator[World]:
     documents, others = root / "documents", root / "others"
-    territory = ProcessTerritory(root / "territory", _plan(documents, others))
+    create_key(root / OPERATOR)
+    public = (root / f"{OPERATOR}.pub").read_text().strip()
+    operators = {"maintenance": Person("maintenance", "Maintenance", (public,), ("rewind",))}
+    territory = ProcessTerritory(root / "territory", replace(_plan(documents, others), people=operators))
     world = World(territory, documents, others, {}, free_ports(LOOPBACK, 1)[0])
     if os.geteuid() == 0:
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)

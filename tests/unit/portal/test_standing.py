@@ -9,11 +9,13 @@ import pytest
 from jinja2 import Environment, FileSystemLoader
 
 import appliance.portal
+from appliance.host.layout import NodeLayout
 from appliance.portal.base.forms import quoted
 from appliance.portal.base.language import Words
 from appliance.portal.freshness import Freshness
-from appliance.portal.lookup import Standing
+from appliance.portal.lookup import Lookup, Standing
 from appliance.portal.opened import Opened, load, save
+from appliance.portal.shares import Share
 from appliance.units import DAY, printable
 
 NOW = 1_800_000_000.0
@@ -47,7 +49,17 @@ def test_what_the_worker_opened_is_read_by_the_pages(tmp_path: Path) -> None:
     assert load(file) == {}
     opened = {
         "docs-a": Opened(tmp_path / "catalogue.db", Freshness(NOW, 2, 2, DAY)),
-        "docs-b": Opened(tmp_path / "other.db"),
+        "docs-b": Opened(tmp_path / "other.db", rewinds_until=NOW + DAY),
     }
     save(file, opened)
     assert load(file) == opened
+
+
+def test_a_share_may_be_replaced_whole_while_an_act_says_so_and_no_longer(tmp_path: Path) -> None:
+    lookup = Lookup(NodeLayout(tmp_path))
+    shares = [Share(name, name, "Commune A", (f"srv/{name}",)) for name in ("docs-a", "docs-b")]
+    told = {"docs-a": Opened(tmp_path / "a.db"), "docs-b": Opened(tmp_path / "b.db", rewinds_until=NOW + DAY)}
+    save(lookup.places.opened, told)
+    assert lookup.rewinds(shares, NOW) == {"docs-b": NOW + DAY}
+    assert lookup.rewinds(shares[:1], NOW) == {}
+    assert lookup.rewinds(shares, NOW + DAY) == {}
