@@ -7,7 +7,7 @@ is silent.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
@@ -25,6 +25,7 @@ from appliance.portal.dashboard.seen import Present
 from appliance.portal.dashboard.shown import QUESTIONS as TITLES
 from appliance.portal.dashboard.shown import SPANS, Shown
 from appliance.portal.dashboard.targets import ADDRESS, is_watching
+from appliance.portal.dashboard.visits import Visits
 from appliance.portal.desk import Desk
 from appliance.portal.lookup import Lookup
 from appliance.territory.model import Service, Territory
@@ -61,17 +62,18 @@ class Line:
 @dataclass(frozen=True)
 class Dashboard:
     desk: Desk
+    visits: Visits = field(default_factory=Visits)
 
     def routes(self) -> Iterable[Route]:
-        pages: dict[str, Page] = {
-            "": self.show,
-            "/carte": self.map,
-            "/services/{service}": self.service,
-            "/machines/{node}": self.machine,
-            "/fiches/{alert}": self.runbook,
+        pages: dict[str, tuple[str, Page]] = {
+            "": ("territory", self.show),
+            "/carte": ("map", self.map),
+            "/services/{service}": ("service", self.service),
+            "/machines/{node}": ("machine", self.machine),
+            "/fiches/{alert}": ("runbook", self.runbook),
         }
-        for path, page in pages.items():
-            yield self.desk.site.page(f"{ADDRESS}{path}", self._for_maintainers(page))
+        for path, (kind, page) in pages.items():
+            yield self.desk.site.page(f"{ADDRESS}{path}", self._for_maintainers(kind, page))
 
     def show(self, visit: Visit) -> Response:
         return self._render(visit, "territory.html", self._look(visit))
@@ -132,13 +134,15 @@ class Dashboard:
             raise PageFailure(404)
         return self._render(visit, "runbook.html", self._look(visit), page=page)
 
-    def _for_maintainers(self, page: Page) -> Page:
+    def _for_maintainers(self, kind: str, page: Page) -> Page:
         def guarded(visit: Visit) -> Response:
             node, _ = self.desk.lookup.territory()
             if not visit.person.maintains(node):
                 raise PageFailure(403)
             if not watches(self.desk.lookup):
                 raise PageFailure(404)
+            if self.visits.is_new(visit.token, kind, visit.now):
+                self.desk.record(visit, "saw-dashboard", page=kind)
             return page(visit)
 
         return guarded

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from appliance.clock import SystemClock
 from appliance.lab.bench.watched import serving
 from appliance.lab.stories.portal import SCREENSHOTS
+from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.dashboard import history, seen
 from appliance.portal.dashboard.history import History
 from appliance.portal.dashboard.targets import ADDRESS, Target
@@ -66,6 +68,23 @@ def test_a_page_has_no_fault_in_light_dark_or_at_320_pixels(browser: Any, towns:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.faults == []
     page.context.close()
+
+
+def test_a_look_is_written_down_once_for_a_kind_of_page_and_a_refusal_is_none(towns: Large) -> None:
+    def told() -> list[tuple[str, str]]:
+        entries = ChainedJournal(towns.places.journal, SystemClock()).entries()
+        return [(it["account"], it["page"]) for it in entries if it["event"] == "saw-dashboard"]
+
+    regis = towns.visit("regis")
+    for _ in range(3):
+        for path in PAGES.values():
+            assert regis.get(path).status_code == 200
+    once = ("territory", "map", "service", "machine", "runbook")
+    assert [told().count(("regis", kind)) for kind in once] == [told().count(("regis", "map"))] * len(once)
+    before = told()
+    assert regis.get(ADDRESS).status_code == 200
+    assert towns.visit("marie").get(ADDRESS).status_code == 403
+    assert told() == before
 
 
 @pytest.mark.parametrize("path", [*PAGES.values(), f"{ADDRESS}/services/nothing", f"{ADDRESS}/fiches/Nothing"])
