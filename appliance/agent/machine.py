@@ -11,12 +11,16 @@ from appliance.backup.node import Node
 from appliance.errors import ApplianceError
 from appliance.host import care
 from appliance.host.layout import NodeLayout
-from appliance.monitor.states import Reason
+from appliance.monitor.states import Reason, State
 from appliance.monitor.view import Machine
 from appliance.trust import pki
 from appliance.trust.keys import PURPOSES
+from appliance.units import DAY, format_duration
 
 CERTIFICATE = "certificate.pem"
+PUBLIC_CERTIFICATE = "live/pages/fullchain.pem"
+PUBLIC_ENDS_SOON_SECONDS = 14 * DAY
+"""It is renewed in its last third, a month before the end of ninety days: two weeks of tries have failed then."""
 UPDATED = Path("/var/lib/apt/periodic/unattended-upgrades-stamp")
 
 
@@ -35,9 +39,10 @@ def how_kept(layout: NodeLayout) -> str:
 
 
 def apart(node: Node) -> tuple[Reason, ...]:
-    """What is wrong with the node itself and no service: its keys, its voter, its disks."""
+    """What is wrong with the node itself and no service: its keys, its pages' name, its voter, its disks."""
     disks = _disks() if node.layout.is_this_host else ()
-    return (*_keys(node), *voter_doubts.doubts(node.layout, node.clock.now()), *disks)
+    now = node.clock.now()
+    return (*_keys(node), *_public_certificate(node.layout, now), *voter_doubts.doubts(node.layout, now), *disks)
 
 
 def _modified(file: Path) -> float | None:
@@ -52,6 +57,21 @@ def _certificate_ends(file: Path) -> float | None:
         return pki.read_certificates(file.read_bytes())[0].not_valid_after_utc.timestamp()
     except (OSError, ApplianceError, IndexError):
         return None
+
+
+def _public_certificate(layout: NodeLayout, now: float) -> Iterator[Reason]:
+    """What is wrong with the certificate of the pages' public name; nothing where they have none."""
+    if not layout.acme.exists():
+        return
+    ends, remedy = _certificate_ends(layout.acme / PUBLIC_CERTIFICATE), "See: journalctl --unit appliance-portal-acme"
+    if ends is None:
+        what = "its pages have no certificate for their public name yet."
+        yield Reason("warning", what, remedy, "public-certificate")
+    elif ends < now + PUBLIC_ENDS_SOON_SECONDS:
+        left = f"ends in {format_duration(ends - now)}" if ends > now else "has ended"
+        state: State = "warning" if ends > now else "failed"
+        what = f"the certificate of its pages' public name {left}, and was not renewed."
+        yield Reason(state, what, remedy, "public-certificate")
 
 
 def _disks() -> Iterator[Reason]:

@@ -13,6 +13,7 @@ from appliance.cli.output import say
 from appliance.cli.this_layout import this_layout
 from appliance.errors import UsageError
 from appliance.portal.base.sign_in import ANSWER_SECONDS
+from appliance.portal.certificates import PublicName
 from appliance.portal.serve import Door, worker_beside
 from appliance.portal.serve import serve as serve_pages
 from appliance.portal.worker import work
@@ -25,17 +26,30 @@ LISTEN = "127.0.0.1:8443"
 @click.option("names", "--name", multiple=True, help="A name by which browsers ask for it; addresses always serve.")
 @click.option("--cert", type=FILE_TYPE, metavar="FILE", help="Its certificate; without one, this machine alone asks.")
 @click.option("--key", type=FILE_TYPE, metavar="FILE", help="The key of the certificate.")
+@click.option(
+    "--public",
+    nargs=3,
+    type=(str, Path, Path),
+    metavar="NAME CERT KEY",
+    help="A name that everybody's browser believes, and files that come and are renewed while this runs.",
+)
 @click.option("--alone", is_flag=True, help="Without the worker beside: `appliance portal work` runs elsewhere.")
 @click.option("--answer-after", type=click.FloatRange(min=0.0), default=ANSWER_SECONDS, hidden=True)
 def serve(
-    listen: str, names: tuple[str, ...], cert: Path | None, key: Path | None, alone: bool, answer_after: float
+    listen: str,
+    names: tuple[str, ...],
+    cert: Path | None,
+    key: Path | None,
+    public: tuple[str, Path, Path] | None,
+    alone: bool,
+    answer_after: float,
 ) -> None:
     """Serve the pages until SIGTERM.
 
     Whoever has an account (`appliance account add`) and a sheet (`appliance account sheet`) may sign in.
     """
     address, port = _address(listen)
-    door = Door(address, port, names, cert, key)
+    door = Door(address, port, names, cert, key, PublicName(*public) if public else None)
     door.check()
     layout = this_layout()
     say(f"The pages are at {'https' if cert else 'http'}://{listen}/")

@@ -4,6 +4,7 @@ STATE/
   node.json                 who this node is; pins the territory key; made once by `appliance node init`
   bundle                    the newest accepted territory bundle, a signed document
   keys/                     born here, never leave: sign_ed25519, ssh_ed25519, host_ed25519, age (and .pub of each)
+  acme/                     what certbot keeps for a public name of the pages; live/pages/ is its certificate
   tls/                      its certificate, the root and the list of revoked ones, for programs that speak TLS
   services/SERVICE/         a service this node writes, or may open as a trusted standby
     repository/             the borg repository of the present writer
@@ -142,6 +143,10 @@ class NodeLayout:
     @property
     def tls(self) -> Path:
         return self.root / "tls"
+
+    @property
+    def acme(self) -> Path:
+        return self.root / "acme"
 
     @property
     def vault(self) -> Path:

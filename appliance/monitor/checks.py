@@ -59,6 +59,9 @@ CHECKS: Mapping[str, Check] = {
     "disk-health": Check(("node",), "are the disks well", "DisqueMalade"),
     "clock": Check(("node",), "is the clock right", "HorlogeFausse"),
     "keys": Check(("node",), "has it its keys", "ClefsManquantes"),
+    "public-certificate": Check(
+        ("node",), "is the certificate of its pages' public name good, if they have one", "CertificatPublicPerime"
+    ),
     "voter": Check(("node",), "is its voter well, if it has one", "VotantMalade"),
     "failover": Check(("node",), "does the program that runs services live", "BasculeArretee"),
     "majority": Check(("node",), "does a majority of the voters answer", "MajoriteInjoignable"),

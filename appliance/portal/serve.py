@@ -18,6 +18,7 @@ from appliance.host.children import start_worker
 from appliance.host.layout import NodeLayout
 from appliance.portal.base.sign_in import ANSWER_SECONDS
 from appliance.portal.build import build
+from appliance.portal.certificates import PublicName
 
 CONCURRENT_MAX = 500
 """Connections, those that say nothing too: a browser keeps six, and a town hall has some PCs."""
@@ -34,6 +35,7 @@ class Door:
     names: Collection[str] = ()
     certificate: Path | None = None
     key: Path | None = None
+    public: PublicName | None = None
 
     def check(self) -> None:
         if (self.certificate is None) != (self.key is None):
@@ -43,6 +45,10 @@ class Door:
                 f"passwords would travel in clear to {self.address}.",
                 remedy="Give --cert and --key, or listen on 127.0.0.1.",
             )
+        if self.public is not None and self.certificate is None:
+            raise UsageError(
+                "a public name comes beside the node's own certificate.", remedy="Give --cert and --key, too."
+            )
         for file in (self.certificate, self.key):
             if file and not os.access(file, os.R_OK):
                 raise NotFound("this file is not there, or this account may not read it.", where=str(file))
@@ -51,7 +57,8 @@ class Door:
 def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECONDS) -> None:
     """Serve until SIGTERM or SIGINT; raise Busy when somebody listens there already."""
     door.check()
-    app = build(layout, names=door.names, secure=door.certificate is not None, answer_seconds=answer_seconds)
+    names = (*door.names, door.public.name) if door.public else door.names
+    app = build(layout, names=names, secure=door.certificate is not None, answer_seconds=answer_seconds)
     config = uvicorn.Config(
         app,
         host=door.address,
@@ -72,6 +79,9 @@ def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECO
         timeout_keep_alive=QUIET_SECONDS,
         timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
     )
+    config.load()
+    if config.ssl is not None and door.public is not None:
+        config.ssl.sni_callback = door.public.choose
     try:
         uvicorn.Server(config).run()
     except SystemExit as error:

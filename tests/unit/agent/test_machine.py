@@ -1,0 +1,42 @@
+"""What a look sees of the certificate of the pages' public name: nothing where they have none."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from appliance.agent.machine import PUBLIC_CERTIFICATE, _public_certificate
+from appliance.host.command import run
+from appliance.host.layout import NodeLayout
+from appliance.units import DAY
+
+
+def certify(layout: NodeLayout, days: int) -> None:
+    file = layout.acme / PUBLIC_CERTIFICATE
+    file.parent.mkdir(parents=True)
+    words = ("openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", str(days), "-subj", "/CN=x")
+    run((*words, "-keyout", str(file.with_name("key.pem")), "-out", str(file)), timeout_seconds=30, check=True)
+
+
+@pytest.mark.parametrize(
+    ("days", "later", "state", "says"),
+    [(90, 0, "", ""), (90, 77 * DAY, "warning", "ends in"), (90, 91 * DAY, "failed", "has ended")],
+)
+def test_one_that_is_not_renewed_is_told_two_weeks_before_its_end(
+    tmp_path: Path, days: int, later: float, state: str, says: str
+) -> None:
+    layout = NodeLayout(tmp_path)
+    certify(layout, days)
+    told = list(_public_certificate(layout, time.time() + later))
+    assert [it.state for it in told] == ([state] if state else [])
+    assert all(says in it.sentence and it.check == "public-certificate" for it in told)
+
+
+def test_one_that_never_came_is_told_and_without_a_public_name_there_is_nothing_to_tell(tmp_path: Path) -> None:
+    layout = NodeLayout(tmp_path)
+    assert list(_public_certificate(layout, 0.0)) == []
+    layout.acme.mkdir()
+    (told,) = _public_certificate(layout, 0.0)
+    assert (told.state, "have no certificate" in told.sentence) == ("warning", True)
