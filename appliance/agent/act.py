@@ -25,7 +25,7 @@ from appliance.agent.decisions import (
 from appliance.agent.memory import LEFT_OUT_MAX, Outcome
 from appliance.backup import writer
 from appliance.backup.alarms import alarm_of
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.drill import drill
 from appliance.backup.exchange import exchange
 from appliance.backup.fetch import short_name

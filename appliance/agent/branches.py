@@ -19,8 +19,7 @@ from zoneinfo import ZoneInfo
 
 from appliance.agent.kept_branches import Branch, branches
 from appliance.backup.adopt import free_name, own_repository
-from appliance.backup.begin import chain_of
-from appliance.backup.chain import Chain
+from appliance.backup.chain import Chain, chain_of
 from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here
 from appliance.borg.client import Borg

@@ -11,7 +11,7 @@ from typing import Any
 
 import appliance
 from appliance.agent.current import Current
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.ports import Presented
 from appliance.trust.grant import Grant

@@ -36,7 +36,7 @@ from appliance.agent.decisions import (
     Wait,
     Work,
 )
-from appliance.backup.proofs import DRILL_SECONDS, VERIFY_SECONDS
+from appliance.backup.proof_times import DRILL_SECONDS, VERIFY_SECONDS
 from appliance.backup.schedule import Due, due
 from appliance.monitor.view import Attempt, Held, Now, Readable, Running, View, Written, last_backup
 from appliance.units import DAY, GIB, HOUR, format_duration

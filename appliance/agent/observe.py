@@ -14,16 +14,16 @@ from pathlib import Path
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
 from appliance.agent.served import see_failover
-from appliance.backup.begin import chain_of
-from appliance.backup.chain import Chain
-from appliance.backup.dwindled import Sized, size_of_raw
+from appliance.backup.chain import Chain, chain_of
+from appliance.backup.header_sizes import size_of_raw
 from appliance.backup.node import Node
 from appliance.backup.overtaken import load as load_overtaken
 from appliance.backup.safety import judge
 from appliance.backup.schedule import due
 from appliance.backup.sight import unseen_nodes
+from appliance.backup.sized import Sized
 from appliance.backup.targets import load_acts, lost_nodes, targets
-from appliance.backup.vault import damage, ledger, lock_probe
+from appliance.backup.vault import damage, ledger, probed
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.give import open_forks
@@ -247,7 +247,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         forks=_forks(node, service, holding) if thorough else (),
         damage=tuple(f"{item.kind} {item.name}" for item in known),
         frozen=why_frozen(node, service) if thorough else "",
-        lock=lock_probe.load(lock_probe.FILE_OF_A_HOST).get(service) if thorough and node.layout.is_this_host else None,
+        lock=probed.load(probed.FILE_OF_A_HOST).get(service) if thorough and node.layout.is_this_host else None,
         sizes=_sizes(node, holding) if thorough else (),
     )
 

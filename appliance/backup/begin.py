@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from appliance.backup.adopt import install_key, own_repository
-from appliance.backup.chain import Chain
+from appliance.backup.chain import chain_of
 from appliance.backup.fetch import Survey, survey_all
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
@@ -14,18 +14,12 @@ from appliance.borg.folder import repository_id
 from appliance.borg.model import Repository
 from appliance.borg.nonce import write_nonce
 from appliance.errors import NotFound, Refused
-from appliance.escrow.envelopes import ServiceKey, ensure, read_key
+from appliance.escrow.envelopes import RECOVERY, ServiceKey, ensure, read_key
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
 from appliance.secret import Secret
 from appliance.trust.grant import Grant, make_request
 from appliance.trust.keys import load_key, public_line
-
-RECOVERY = "recovery"
-
-
-def chain_of(node: Node, service: str) -> Chain:
-    return Chain(node.service(service).chain, node.bundle.granters)
 
 
 def begin(node: Node, service: str) -> bytes:

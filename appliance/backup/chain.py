@@ -15,6 +15,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.node import Node
 from appliance.errors import NotFound, Refused
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
 from appliance.trust.generation import TYPE as GENERATION
@@ -140,3 +141,8 @@ class Chain:
                 remedy="Make a request for one: `appliance backup begin`.",
             )
         return grants[max(grants)]
+
+
+def chain_of(node: Node, service: str) -> Chain:
+    """The chain that `node` keeps of `service`."""
+    return Chain(node.service(service).chain, node.bundle.granters)

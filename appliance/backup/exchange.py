@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, forget, note_overtaken

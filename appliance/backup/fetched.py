@@ -6,10 +6,9 @@ may be the attacker's. A restore may have used the same folder meanwhile, so eve
 
 from __future__ import annotations
 
-from appliance.backup.begin import chain_of
-from appliance.backup.chain import Sealed
+from appliance.backup.chain import Sealed, chain_of
+from appliance.backup.fetched_key import staging
 from appliance.backup.node import Node
-from appliance.backup.resync import staging
 from appliance.errors import IntegrityError, NotFound
 from appliance.host.files import sha256_file, write_atomic
 from appliance.trust.generation import epoch_of, parse_list, read_header

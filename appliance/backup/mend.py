@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.begin import chain_of
-from appliance.backup.chain import Sealed
+from appliance.backup.chain import Sealed, chain_of
 from appliance.backup.fetch import fetch
 from appliance.backup.node import Node
 from appliance.backup.seal import lost

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.backup.adopt import Locate, open_copy, own_repository
-from appliance.backup.begin import chain_of
-from appliance.backup.chain import Sealed
+from appliance.backup.chain import Sealed, chain_of
 from appliance.backup.fetch import Survey, fetch, fetch_newest, read_held, short_name, survey_all
+from appliance.backup.fetched_key import open_key, staging
 from appliance.backup.node import Node
-from appliance.backup.resync import open_key, staging
+from appliance.backup.source_names import AUTO, GENERATION, LOCAL, PEER, STANDBY
 from appliance.borg.model import Repository
 from appliance.errors import NotFound, Refused, UsageError
 from appliance.escrow.envelopes import ServiceKey
@@ -27,7 +27,6 @@ from appliance.restore.schema import remove_catalogue
 from appliance.secret import Secret
 from appliance.trust.generation import Entry, parse_list
 
-AUTO, LOCAL, STANDBY, PEER, GENERATION = "auto", "local", "standby", "peer:", "generation:"
 LINKED = "sealed"
 WITH_PAPER = (
     "Where none of them is left, the paper opens it on a machine in the place of one (docs/how-to/replace-a-node.md), "

@@ -20,13 +20,9 @@ from appliance.backup.node import Node
 from appliance.backup.openable import LINKED, OpenedSource, check_trusted, open_apart
 from appliance.host.files import locked, write_atomic
 from appliance.host.layout import ServiceLayout
-from appliance.units import DAY
 
 FORMAT = 1
 ROOM = "proof"
-VERIFY_SECONDS = DAY
-DRILL_SECONDS = 7 * DAY
-"""How often the agent reads a share of a round, and drills."""
 
 
 @dataclass(frozen=True)

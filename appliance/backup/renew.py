@@ -15,16 +15,8 @@ import os
 import shutil
 
 from appliance.backup.adopt import free_name, install_key, own_repository
-from appliance.backup.begin import (
-    begin,
-    chain_of,
-    check_grant,
-    create_repository,
-    known_epochs,
-    request,
-    take_first_grant,
-)
-from appliance.backup.chain import Chain
+from appliance.backup.begin import begin, check_grant, create_repository, known_epochs, request, take_first_grant
+from appliance.backup.chain import Chain, chain_of
 from appliance.backup.fetch import fetch_papers, survey_all
 from appliance.backup.lineage import remember
 from appliance.backup.node import Node

@@ -3,26 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
+from appliance.backup.counted import Safety
 from appliance.trust.bundle import Bundle
-
-
-@dataclass(frozen=True)
-class Safety:
-    """`counted` holders are in distinct failure domains, none of them the writer's; `acknowledged` are all of them."""
-
-    acknowledged: tuple[str, ...]
-    counted: tuple[str, ...]
-    promised: int
-
-    @property
-    def safe(self) -> bool:
-        return len(self.counted) >= self.promised
-
-    def __str__(self) -> str:
-        state = "safe" if self.safe else "not safe yet"
-        return f"{state}: {len(self.counted)} of {self.promised} ({', '.join(self.counted) or 'nobody'})"
 
 
 def judge(

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from appliance.backup.adopt import own_repository
-from appliance.backup.begin import chain_of, seal_envelopes
-from appliance.backup.chain import Chain, Sealed
+from appliance.backup.begin import seal_envelopes
+from appliance.backup.chain import Chain, Sealed, chain_of
+from appliance.backup.counted import Safety
 from appliance.backup.fetch import Survey, survey
 from appliance.backup.lineage import prove, remember, remember_cut
 from appliance.backup.node import Node
@@ -22,7 +23,7 @@ from appliance.backup.overtaken import Overtaken, forget, note_overtaken, noted
 from appliance.backup.own import own_paths
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, check_lineage, push_all
-from appliance.backup.safety import Safety, judge
+from appliance.backup.safety import judge
 from appliance.backup.seal import next_sequence, seal, will_compact
 from appliance.backup.sight import note, unseen_nodes
 from appliance.backup.sources import Failure, LeftOut, Prepared, ReadFrom, SourceSpec, prepare

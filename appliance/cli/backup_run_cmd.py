@@ -6,10 +6,10 @@ import click
 
 from appliance.backup import writer
 from appliance.backup.adopt import own_repository
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
+from appliance.backup.counted import Safety
 from appliance.backup.node import Node
 from appliance.backup.overtaken import load as load_overtaken
-from appliance.backup.safety import Safety
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Progress
 from appliance.cli import backup_text as text

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from appliance.backup.chain import Sealed
+from appliance.backup.counted import Safety
 from appliance.backup.fetch import Survey, short_name
 from appliance.backup.push import Pushed
-from appliance.backup.safety import Safety
 from appliance.backup.writer import Run
 from appliance.borg.model import Archive
 from appliance.cli.output import table

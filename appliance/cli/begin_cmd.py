@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from appliance.backup.begin import chain_of, check_grant, check_is_named, history
+from appliance.backup.begin import check_grant, check_is_named, history
+from appliance.backup.chain import chain_of
 from appliance.backup.node import Node
 from appliance.backup.renew import begin_or_renew, take_begun, wants_renewal
 from appliance.cli.arguments import (

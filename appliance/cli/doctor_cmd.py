@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from appliance.cli.output import emit
-from appliance.cli.status_text import ROLES
-from appliance.cli.this_status import EXIT_CODES, this_status
+from appliance.cli.status_text import EXIT_CODES, ROLES
+from appliance.cli.this_status import this_status
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.measures import checks_in, state_of
 from appliance.monitor.states import ORDER, State

@@ -13,7 +13,8 @@ from appliance.borg.errors import PathMissing
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say
 from appliance.cli.restore_bring import Brought, Wanted, bring, check_place, newest, place_options
-from appliance.cli.restore_source import open_source, paper_option, source_option, typed_source
+from appliance.cli.restore_options import paper_option, source_option, typed_source
+from appliance.cli.restore_source import open_source
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, ApplianceError, NotFound
 from appliance.restore.job import jobs

@@ -15,16 +15,8 @@ from appliance.cli import restore_text as text
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say
 from appliance.cli.restore_bring import Wanted, bring, check_place, newest, place_options
-from appliance.cli.restore_source import (
-    catalogue_of,
-    known_versions,
-    only_service,
-    open_source,
-    paper_option,
-    service_option,
-    source_option,
-    typed_source,
-)
+from appliance.cli.restore_options import paper_option, service_option, source_option, typed_source
+from appliance.cli.restore_source import catalogue_of, known_versions, only_service, open_source
 from appliance.cli.this_layout import this_layout
 from appliance.cli.this_node import this_node
 from appliance.errors import NotFound, UsageError

@@ -7,14 +7,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-import click
-
 from appliance.backup.dwindled import held_by_anybody
 from appliance.backup.fetch import short_name, survey_all
 from appliance.backup.node import Node
-from appliance.backup.openable import AUTO, WITH_PAPER, OpenedSource, open_best
+from appliance.backup.openable import WITH_PAPER, OpenedSource, open_best
 from appliance.borg.client import Borg
-from appliance.cli.arguments import NAME_TYPE, command
+from appliance.cli.arguments import command
 from appliance.cli.output import progress, say
 from appliance.cli.this_node import typed_paper
 from appliance.errors import NotFound, UsageError
@@ -26,19 +24,6 @@ from appliance.territory.implicit import is_implicit
 
 OLDER_NAMED_MAX = 3
 
-service_option = click.option("--service", type=NAME_TYPE, help="Needed where this node may open more than one.")
-source_option = click.option(
-    "--from",
-    "source",
-    default=AUTO,
-    show_default=True,
-    metavar="SOURCE",
-    help="local (written here), standby (held here), peer:NAME, generation:2.7 (an older one), or auto: the best.",
-)
-paper_option = click.option(
-    "--paper", is_flag=True, help="Open it with the recovery key, typed without echo (or on standard input)."
-)
-
 
 def open_source(node: Node, service: str, source: str, *, paper: bool) -> OpenedSource:
     opened = open_best(node, service, source, typed_paper if paper else None)
@@ -47,11 +32,6 @@ def open_source(node: Node, service: str, source: str, *, paper: bool) -> Opened
     if opened.told:
         say(f"Note: {opened.told}")
     return opened
-
-
-def typed_source(source: str, *, paper: bool) -> tuple[str, ...]:
-    """The words that open the same once more: what to type next has them, too."""
-    return (*(("--from", source) if source != AUTO else ()), *(("--paper",) if paper else ()))
 
 
 def no_archive(node: Node, service: str, opened: OpenedSource) -> NotFound:

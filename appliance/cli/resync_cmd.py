@@ -7,13 +7,15 @@ from typing import Any
 
 import click
 
-from appliance.backup.begin import chain_of, check_grant, check_is_named, history
+from appliance.backup.begin import check_grant, check_is_named, history
+from appliance.backup.chain import chain_of
 from appliance.backup.fetch import Survey, survey_all
 from appliance.backup.fetched import load_fetched, remember_fetched
+from appliance.backup.fetched_key import staging
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here, key_of, offer_less
-from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch, staging
+from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.backup.writer import known_writer
 from appliance.cli import backup_text as text
 from appliance.cli.arguments import (

@@ -6,10 +6,12 @@ import tempfile
 from pathlib import Path
 
 from appliance.backup.chain import Chain
-from appliance.backup.dwindled import Sized, held_by_anybody, lost_most, size_of
+from appliance.backup.dwindled import held_by_anybody, lost_most
 from appliance.backup.fetch import Survey, fetch_papers, short_name
+from appliance.backup.header_sizes import size_of
 from appliance.backup.node import Node
 from appliance.backup.openable import offer_less
+from appliance.backup.sized import Sized
 from appliance.cli.arguments import command
 from appliance.cli.output import say
 from appliance.errors import WARNINGS, ApplianceError, Refused

@@ -10,8 +10,7 @@ import click
 
 from appliance.cli.arguments import FILE_TYPE, read_file
 from appliance.cli.output import emit
-from appliance.cli.status_text import status_json, status_text, worse_json, worse_line
-from appliance.cli.this_status import EXIT_CODES, this_status
+from appliance.cli.status_text import EXIT_CODES, status_json, status_text, worse_json, worse_line
 from appliance.errors import OK, ApplianceError, IntegrityError, UsageError
 from appliance.monitor.compare import Subject, worse
 from appliance.monitor.states import ORDER, State
@@ -38,12 +37,19 @@ def status(before: Path | None, watch: bool) -> int:
     if before is not None:
         if watch:
             raise UsageError("--watch and --not-worse-than do not go together.", remedy="Say one of them.")
-        return _compare(before, this_status())
+        return _compare(before, _look())
     if watch:
         return _watch()
-    found = this_status()
+    found = _look()
     _show(found)
     return EXIT_CODES[found.state]
+
+
+def _look() -> Status:
+    """How the node is. What looks at it is loaded now: whoever asks for help, or mistypes, does not wait for it."""
+    from appliance.cli.this_status import this_status
+
+    return this_status()
 
 
 def _show(found: Status) -> None:
@@ -55,7 +61,7 @@ def _watch() -> int:
     code = OK
     try:
         while True:
-            found = this_status()
+            found = _look()
             code = EXIT_CODES[found.state]
             click.clear()  # does nothing where there is no terminal
             _show(found)

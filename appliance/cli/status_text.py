@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from appliance.errors import OK, WARNINGS, ApplianceError
 from appliance.monitor.compare import Worse
-from appliance.monitor.states import Judged
+from appliance.monitor.states import Judged, State
 from appliance.monitor.status import Status
 from appliance.units import format_duration, printable
 
+EXIT_CODES: dict[State, int] = {
+    "ok": OK,
+    "warning": WARNINGS,
+    "unknown": ApplianceError.exit_code,
+    "failed": ApplianceError.exit_code,
+}
 ROLES = {
     "written": "written here",
     "held": "held for others",

@@ -10,19 +10,11 @@ from appliance.agent.observe import Observer, now_of, see_agent
 from appliance.agent.thorough import look
 from appliance.cli.arguments import command
 from appliance.cli.this_node import this_node
-from appliance.errors import OK, WARNINGS, ApplianceError
 from appliance.host.layout import NodeLayout
-from appliance.monitor.states import State
 from appliance.monitor.status import Status
 from appliance.monitor.view import AgentSeen
 
 SYSTEMD = Path("/run/systemd/system")
-EXIT_CODES: dict[State, int] = {
-    "ok": OK,
-    "warning": WARNINGS,
-    "unknown": ApplianceError.exit_code,
-    "failed": ApplianceError.exit_code,
-}
 
 
 def this_status() -> Status:

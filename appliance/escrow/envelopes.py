@@ -20,6 +20,8 @@ from appliance.trust.signed import NAME
 
 BYTES_MAX = 64 * 1024
 KEYFILE_START = b"BORG_KEY "
+RECOVERY = "recovery"
+"""The recipient that is the key on paper."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from appliance.backup.proofs import DRILL_SECONDS, VERIFY_SECONDS
+from appliance.backup.proof_times import DRILL_SECONDS, VERIFY_SECONDS
 from appliance.monitor.checks import checks_of
 from appliance.monitor.shrunk import shrunk
 from appliance.monitor.states import Judged, Reason, State, failures, too_old, worst_first

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from appliance.backup.schedule import SKEW_SECONDS_MAX
+from appliance.backup.vault.floor import FREE_FLOOR_BYTES
 from appliance.monitor.checks import checks_of
 from appliance.monitor.failover import judge_failover, node_lacks, node_reasons
 from appliance.monitor.held import judge_catalogue, judge_held
 from appliance.monitor.states import ORDER, Judged, Reason, State, worst_first
 from appliance.monitor.view import AgentSeen, Now, View
 from appliance.monitor.written import judge_written
-from appliance.trust.bundle import FREE_FLOOR_BYTES
 from appliance.units import MINUTE, format_bytes, format_duration
 
 AGENT_LOOKS_WITHIN_SECONDS = 15 * MINUTE

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from appliance.backup.dwindled import Sized
-from appliance.backup.safety import Safety
-from appliance.backup.vault.lock_probe import Probed
+from appliance.backup.counted import Safety
+from appliance.backup.sized import Sized
+from appliance.backup.vault.probed import Probed
 from appliance.monitor.stood import Failover
 from appliance.territory.model import Schedule
 

@@ -33,7 +33,6 @@ TYPE = "appliance/bundle"
 BYTES_MAX = 8 * 1024 * 1024
 DAILY_FACTOR = 5
 QUOTA_FACTOR = 3
-FREE_FLOOR_BYTES = GIB
 
 
 @dataclass(frozen=True)

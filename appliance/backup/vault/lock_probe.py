@@ -10,34 +10,16 @@ still locked, must be whole: on the last day of its lock as on the first.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from appliance.backup.node import Node, open_node
 from appliance.backup.vault.evidence import read_own_receipt
+from appliance.backup.vault.probed import Probed, save
 from appliance.backup.vault.store import Holding, Stored
 from appliance.errors import ApplianceError
-from appliance.host.files import write_atomic
-
-FORMAT = 1
-FILE_OF_A_HOST = Path("/run/appliance-probe/lock.json")
-"""Where the timer's unit of a host leaves what it found. In process mode there is no other account to try it as."""
-
-
-@dataclass(frozen=True)
-class Probed:
-    """`time` UTC seconds. `allowed`: what could be changed. `broken`: a generation that went while it was locked; ""
-    for none. `canary_seconds`: how old the canary is by the ageing clock; None when nothing is locked."""
-
-    time: float
-    allowed: tuple[str, ...] = ()
-    broken: str = ""
-    canary_seconds: int | None = None
 
 
 def probe(node: Node, service: str) -> Probed:
@@ -104,22 +86,6 @@ def probe_all(node: Node) -> dict[str, Probed]:
             except (ApplianceError, OSError) as error:
                 print(f"{service}: {error}", file=sys.stderr, flush=True)
     return found
-
-
-def save(path: Path, found: Mapping[str, Probed]) -> None:
-    services = {name: asdict(it) for name, it in found.items()}
-    write_atomic(path, json.dumps({"format": FORMAT, "services": services}).encode())
-
-
-def load(path: Path) -> Mapping[str, Probed]:
-    """What was found last; nothing where nothing was tried, or nothing that can be read."""
-    try:
-        said: dict[str, Any] = json.loads(path.read_bytes())
-        if said["format"] != FORMAT:
-            return {}
-        return {name: Probed(**{**it, "allowed": tuple(it["allowed"])}) for name, it in said["services"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
 
 
 def main() -> None:

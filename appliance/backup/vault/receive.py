@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from appliance.backup.vault import ledger
 from appliance.backup.vault.call import Call
+from appliance.backup.vault.floor import FREE_FLOOR_BYTES
 from appliance.backup.vault.flow import Taking
 from appliance.backup.vault.limits import LISTING_BYTES_MAX, Amount, Limits, Usage, check_room, day_of
 from appliance.backup.vault.obey import check_quarantine, check_side, quota_bytes
@@ -19,7 +20,6 @@ from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.store import NAME_BYTES, RECEIPT
 from appliance.backup.vault.turn import Rank, announce, turn
 from appliance.errors import IntegrityError, NoSpace
-from appliance.trust.bundle import FREE_FLOOR_BYTES
 from appliance.trust.generation import Entry
 from appliance.units import MIB
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from appliance.backup.adopt import own_repository
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.seal import seal, will_compact
 from appliance.backup.writer import COMPACT_THRESHOLD_PERCENT
 from appliance.borg.client import Borg

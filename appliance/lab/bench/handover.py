@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from appliance.backup import writer
-from appliance.backup.begin import chain_of
-from appliance.backup.resync import continue_under, fetch_for_resync, open_key, request_after_fetch, staging
+from appliance.backup.chain import chain_of
+from appliance.backup.fetched_key import open_key, staging
+from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.lab.bench.bench import Bench
 from appliance.lab.bench.figures import Figure, Goal
 from appliance.lab.bench.ground import PEERS, Ground

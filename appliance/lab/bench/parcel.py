@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, push
 from appliance.errors import ApplianceError

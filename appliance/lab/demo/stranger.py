@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from appliance.backup.begin import chain_of
-from appliance.backup.chain import Chain, Sealed
+from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.fetch import fetch, short_name
 from appliance.backup.node import Node, open_node
 from appliance.backup.peers import Head, Lines, connect, destination_of, known_hosts_of

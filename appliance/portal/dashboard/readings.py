@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from appliance.backup.proofs import DRILL_SECONDS
+from appliance.backup.proof_times import DRILL_SECONDS
 from appliance.backup.schedule import SKEW_SECONDS_MAX
 from appliance.monitor import metrics
 from appliance.monitor.held import PROOF_LATE, QUOTA_WARNING

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.lab.demo.whole import prove_whole
 from appliance.lab.processes.node import ProcessNode
 from appliance.lab.processes.territory import ProcessTerritory

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.agent import memory
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.writer import safety_of
 from appliance.lab.processes.node import ProcessNode
 from appliance.lab.processes.territory import ProcessTerritory

@@ -9,7 +9,8 @@ import pytest
 
 from appliance.backup import writer
 from appliance.backup.begin import begin, seal_envelopes
-from appliance.backup.resync import continue_under, fetch_for_resync, open_key, request_after_fetch, staging
+from appliance.backup.fetched_key import open_key, staging
+from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.backup.targets import keep_act
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import IntegrityError, Refused

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from appliance.backup import renew, writer
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.fetch import short_name, survey
+from appliance.backup.fetched_key import open_key, staging
 from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.backup.peers import Conversation, connect
-from appliance.backup.resync import continue_under, fetch_for_resync, open_key, request_after_fetch, staging
+from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.backup.safety import judge
 from appliance.backup.vault.store import Holding
 from appliance.borg.client import Borg

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
+from appliance.backup.fetched_key import open_key
 from appliance.backup.openable import open_best
-from appliance.backup.resync import open_key
 from appliance.borg.client import Borg
 from appliance.errors import NotFound
 from appliance.lab.processes.territory import ProcessTerritory

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from appliance.backup.adopt import install_key, own_repository
-from appliance.backup.begin import chain_of, request, take_first_grant
-from appliance.backup.chain import Sealed
+from appliance.backup.begin import request, take_first_grant
+from appliance.backup.chain import Sealed, chain_of
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.lineage import remember
 from appliance.backup.node import Node

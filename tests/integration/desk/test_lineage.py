@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import peers
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.lineage import prove, remember
 from appliance.backup.writer import push_newest
 from appliance.errors import Refused

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.backup import ahead, peers
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.vault import session
 from appliance.backup.writer import push_newest
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk, Generation

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.backup.begin import chain_of, check_grant
+from appliance.backup.begin import check_grant
+from appliance.backup.chain import chain_of
 from appliance.backup.fetch import fetch_newest
 from appliance.errors import ApplianceError, IntegrityError, Refused
 from appliance.trust.grant import Grant, make_grant, make_request, read_request

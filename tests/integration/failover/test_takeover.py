@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.peers import connect
 from appliance.backup.vault.store import LIST
 from appliance.clock import SystemClock, utc_text

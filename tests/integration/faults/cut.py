@@ -77,8 +77,9 @@ def main() -> None:
         {"backup": writer.run, "tidy": writer.tidy}[action](node, words[1])
     else:
         from appliance.backup.fetched import load_fetched
+        from appliance.backup.fetched_key import staging
         from appliance.backup.openable import key_of
-        from appliance.backup.resync import continue_under, staging
+        from appliance.backup.resync import continue_under
 
         sealed = load_fetched(node, words[1])
         key = key_of(node, words[1], staging(node, words[1]), None)

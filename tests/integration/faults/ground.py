@@ -16,12 +16,13 @@ from zoneinfo import ZoneInfo
 
 from appliance.backup import writer
 from appliance.backup.adopt import open_copy
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.fetch import read_held, survey
 from appliance.backup.fetched import load_fetched, remember_fetched
+from appliance.backup.fetched_key import staging
 from appliance.backup.node import Node
 from appliance.backup.openable import key_of
-from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch, staging
+from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.backup.writer import Run
 from appliance.borg.client import Borg
 from appliance.borg.locks import is_locked

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from appliance.backup import writer
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.node import open_node
 from appliance.backup.openable import open_best
 from appliance.borg.client import Borg

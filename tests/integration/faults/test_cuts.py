@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.fetch import fetch
 from appliance.backup.push import Pushed
 from appliance.backup.vault.store import size_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.exchange import catch_up, exchange
 from appliance.backup.node import open_node
 from appliance.backup.vault.store import HEADER

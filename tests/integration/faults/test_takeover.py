@@ -9,7 +9,7 @@ import pytest
 
 from appliance.backup import writer
 from appliance.backup.adopt import own_repository
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
-from appliance.backup.begin import chain_of
+from appliance.backup.chain import chain_of
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NotFound, Refused
 from appliance.trust.keys import create_key
 from tests.integration.faults.ground import ORIGIN, SERVICE, Ground

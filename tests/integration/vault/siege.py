@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.begin import chain_of
-from appliance.backup.chain import Chain, Sealed
+from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.node import Node, open_node
 from appliance.backup.peers import destination_of, known_hosts_of
 from appliance.backup.vault.damage import known

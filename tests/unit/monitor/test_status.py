@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from appliance.cli.status_text import status_json, status_text
-from appliance.cli.this_status import EXIT_CODES
+from appliance.cli.status_text import EXIT_CODES, status_json, status_text
 from appliance.monitor.states import ORDER, Judged
 from appliance.monitor.status import Status, judge
 from appliance.monitor.view import AgentSeen
 from tests.unit.monitor.views import before, now, view
 
-CASES = yaml.safe_load((Path(__file__).parents[2] / "cases/monitor/status.yml").read_text("utf-8"))
+ROOT = Path(__file__).parents[3]
+CASES = yaml.safe_load((ROOT / "tests/cases/monitor/status.yml").read_text("utf-8"))
 EVERY_CASE = [pytest.param(case, id=case["name"].replace(" ", "_")) for case in CASES]
 
 
@@ -72,6 +74,15 @@ def test_names_with_line_ends_and_broken_bytes_stay_on_one_line() -> None:
     text = status_text(judged({"given": given}))
     assert "/srv/a\\nb\\xff" in text
     text.encode()
+
+
+def test_judging_is_pure_and_loads_neither_keys_nor_borg() -> None:
+    heavy = ("cryptography", "appliance.borg", "appliance.trust", "subprocess")
+    code = f"import sys, appliance.monitor.measures; print(*(it for it in sys.modules if it.startswith({heavy})))"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout.split() == []
 
 
 def test_every_state_has_an_exit_code_and_only_ok_ends_with_0() -> None:

@@ -1,0 +1,22 @@
+"""How much a generation has, as its signed header says."""
+
+from __future__ import annotations
+
+from appliance.backup.sized import Sized
+from appliance.clock import utc_seconds
+from appliance.errors import IntegrityError
+from appliance.trust.generation import TYPE, Header
+from appliance.trust.signed import parse, split
+
+
+def size_of(header: Header) -> Sized:
+    return Sized(header.id.name, header.bytes, header.files, utc_seconds(header.time))
+
+
+def size_of_raw(name: str, raw: bytes) -> Sized:
+    """The same of a header that was proven before; raise IntegrityError for what is none."""
+    fields = parse(split(raw, TYPE)[0], TYPE)
+    try:
+        return Sized(name, int(fields["bytes"]), int(fields["files"]), utc_seconds(str(fields["time"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"the header of {name} does not say how much it has.") from error

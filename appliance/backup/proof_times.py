@@ -1,0 +1,9 @@
+"""How often the agent proves that a service can be read and brought back; whoever judges that asks for no more."""
+
+from __future__ import annotations
+
+from appliance.units import DAY
+
+VERIFY_SECONDS = DAY
+DRILL_SECONDS = 7 * DAY
+"""How often the agent reads a share of a round, and drills."""

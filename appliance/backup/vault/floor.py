@@ -1,0 +1,7 @@
+"""What a vault leaves free on its disk for the services of its own machine, whatever others want to bring."""
+
+from __future__ import annotations
+
+from appliance.units import GIB
+
+FREE_FLOOR_BYTES = GIB

@@ -1,0 +1,28 @@
+"""How people say which service, and from which source: the options of everything that restores."""
+
+from __future__ import annotations
+
+import click
+
+from appliance.backup.source_names import AUTO
+from appliance.cli.arguments import NAME_TYPE
+
+LIMIT_MAX = 10_000
+
+service_option = click.option("--service", type=NAME_TYPE, help="Needed where this node may open more than one.")
+source_option = click.option(
+    "--from",
+    "source",
+    default=AUTO,
+    show_default=True,
+    metavar="SOURCE",
+    help="local (written here), standby (held here), peer:NAME, generation:2.7 (an older one), or auto: the best.",
+)
+paper_option = click.option(
+    "--paper", is_flag=True, help="Open it with the recovery key, typed without echo (or on standard input)."
+)
+
+
+def typed_source(source: str, *, paper: bool) -> tuple[str, ...]:
+    """The words that open the same once more: what to type next has them, too."""
+    return (*(("--from", source) if source != AUTO else ()), *(("--paper",) if paper else ()))
