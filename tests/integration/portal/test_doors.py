@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.portal.browsing import open_as, tab_to
+from tests.integration.portal.browsing import open_as, tab_to, violations
 from tests.integration.portal.world import ODD, VICTIMS, World, wait_until
 
 WRONG = "Recettes : 100\nDépenses : 95\n"
@@ -105,6 +105,32 @@ def test_after_an_attack_everything_comes_back_beside_by_keyboard(browser: Any, 
     (made,) = world.documents.glob("Retrouvé du*")
     assert len(list(made.rglob("Permis de construire *.odt"))) == VICTIMS
     assert len(list((world.documents / "Urbanisme/Permis").glob("*.verrouille"))) == VICTIMS, "today's files stay"
+    page.context.close()
+
+
+def test_with_the_agreement_of_the_maintenance_team_everything_comes_back_in_place_by_keyboard(
+    browser: Any, world: World
+) -> None:
+    page = open_as(browser, world, "marie")
+    page.goto("/attaque")
+    assert page.get_by_role("button", name="Tout remettre en place").count() == 0
+    assert "demande l'accord signé de la régie" in page.locator("main").inner_text()
+    act = world.agree()
+    try:
+        wait_until(lambda: 'value="in-place"' in world.visit("marie").get("/attaque").text, "the page says so")
+        for address in ("/dossier/docs-a", "/attaque"):
+            page.goto(address)
+            assert violations(page) == []
+        permits = world.documents / "Urbanisme/Permis"
+        before = sorted(permits.iterdir())
+        _press(page, "Tout remettre en place", "BUTTON")
+        page.get_by_text("C'est fait.").wait_for()
+        assert len(list(permits.glob("*.odt"))) == VICTIMS
+        _press(page, "Annuler", "BUTTON")
+        page.get_by_text("Annulé").wait_for()
+        assert sorted(permits.iterdir()) == before
+    finally:
+        act.unlink()
     page.context.close()
 
 
