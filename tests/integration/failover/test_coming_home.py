@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from appliance.agent.served import failover_lock
 from appliance.lab.processes.failover import Stage
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
 
@@ -40,6 +42,8 @@ def test_what_both_sides_wrote_is_merged_by_a_person_and_nothing_of_either_is_lo
     for name in ("mine.txt", "both.txt", "theirs.txt", "gone.txt"):
         (home / name).write_text("as both knew it")
     stage.node(HOME).cli("backup", "run", SERVICE)
+    well = dict.fromkeys(("holder", "epoch", "home", "pause", "branch", "failover", "majority", "quarantine"), "ok")
+    assert checked(stage, HOME) == checked(stage, STANDBY) == well
     for name, text in (("mine.txt", "home"), ("both.txt", "home"), ("new/note.txt", "home"), ("same.txt", "alike")):
         (home / name).parent.mkdir(exist_ok=True)
         (home / name).write_text(text)
@@ -53,6 +57,8 @@ def test_what_both_sides_wrote_is_merged_by_a_person_and_nothing_of_either_is_lo
     node = stage.node(HOME)
     stage.wait((node.layout.service(SERVICE).root / "branches/2").exists, "what only the dead had is kept")
     stage.wait_for(HOME, "STANDBY")
+    stage.wait(lambda: checked(stage, HOME) == {**well, "branch": "warning"}, "the doctor tells of the branch")
+    assert checked(stage, STANDBY) == well, "a takeover is nothing to be told of"
     early = node.cli("failover", "merge", SERVICE, check=False)
     assert early.exit_code == 8
     assert b"docs-a is merged where it is written, and hermitage writes it, not commune-a." in early.stderr
@@ -84,6 +90,18 @@ def test_what_both_sides_wrote_is_merged_by_a_person_and_nothing_of_either_is_lo
     assert (again["taken"], again["both"], again["there"]) == ([], {}, [f"{below}/both.txt"])
     assert node.cli("failover", "merge", SERVICE, check=False).exit_code == 3, "none waits any more"
     assert json.loads(node.cli("failover", "status", "--json").stdout)["services"][0]["branches"] == []
+    assert checked(stage, HOME) == well
+    stage.kill(HOME)
+    os.utime(failover_lock(node.layout), (1, 1))  # some minutes later
+    ended = checked(stage, HOME)
+    assert (ended["failover"], ended["holder"]) == ("failed", "unknown"), "and never nobody"
+
+
+def checked(stage: Stage, name: str) -> dict[str, str]:
+    """What the doctor of a node says of failover: the state of each check."""
+    answers = json.loads(stage.node(name).cli("doctor", "--all", "--json", check=False).stdout)["checks"]
+    about = ("failover", "majority", "quarantine")
+    return {it["check"]: it["state"] for it in answers if it["role"] == "failover" or it["check"] in about}
 
 
 def files(stage: Stage, name: str) -> Path:
