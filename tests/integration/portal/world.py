@@ -144,6 +144,7 @@ class Visitor(httpx.Client):
 @contextmanager
 def running_world(root: Path) -> Iterator[World]:
     documents, others = root / "documents", root / "others"
+    root.mkdir(exist_ok=True)
     create_key(root / OPERATOR)
     public = (root / f"{OPERATOR}.pub").read_text().strip()
     operators = {"maintenance": Person("maintenance", "Maintenance", (public,), ("rewind",))}
