@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from appliance.host.command import run
+from appliance.provision import exporters
 from tests.integration.coordination.papers import authority
+from tests.unit.provision.towns import bundle, town
 
 ROOT = Path(__file__).parents[3]
 CASE = ROOT / "tests/cases/hosts/territory.yml"
@@ -29,10 +31,6 @@ PLAY = """
     - ansible.builtin.copy:
         content: "{{{{ monitoring_prometheus_args + monitoring_alertmanager_args + monitoring_alertmanager_peers }}}}"
         dest: {folder}/arguments
-        mode: "0644"
-    - ansible.builtin.template:
-        src: {root}/roles/exporters/templates/web.yml.j2
-        dest: {folder}/web.yml
         mode: "0644"
 """
 DECLARED = """
@@ -75,6 +73,9 @@ def says(*argv: str) -> str:
 
 def test_prometheus_takes_it(made: Path) -> None:
     assert "SUCCESS" in says("promtool", "check", "config", str(made / "prometheus.yml"))
+    towns = bundle((town("hermitage", 1, roles=("standby", "monitor")), town("commune-a", 2)))
+    (web, *_) = exporters.part(towns, "commune-a", certified=True).files
+    (made / "web.yml").write_text(web.text.replace(exporters.TLS, str(made / "tls")))
     says("promtool", "check", "web-config", str(made / "web.yml"))
 
 

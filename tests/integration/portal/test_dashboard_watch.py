@@ -34,6 +34,7 @@ from appliance.portal.dashboard.targets import (
     of_hosts,
 )
 from appliance.portal.dashboard.watch import alerts, look_around
+from appliance.provision import exporters
 from tests.integration.coordination.papers import DOMAIN, authority
 from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody
 
@@ -226,11 +227,12 @@ def test_each_value_of_prometheus_stands_at_its_moment_and_a_gap_stays_one() -> 
 def test_on_hosts_the_dashboard_asks_where_the_roles_listen() -> None:
     vars_ = [
         yaml.safe_load((ROOT / f"roles/{it}").read_text())
-        for it in ("exporters/defaults/main.yml", "monitoring/vars/main.yml")
+        for it in ("exporters/vars/main.yml", "monitoring/vars/main.yml")
     ]
     named: dict[str, int] = {**vars_[0], **vars_[1]}
     ports = (named["exporters_port"], named["exporters_node_port"], named["monitoring_prometheus_port"])
     assert ports == (EXPORTER_PORT, NODE_EXPORTER_PORT, PROMETHEUS_PORT)
+    assert ports[:2] == (exporters.PORT, exporters.NODE_PORT)
     territory = load(ROOT / "inventory/example")
     found = of_hosts("hermitage", territory)
     assert set(found.agents) == set(found.machines) == set(territory.nodes)
