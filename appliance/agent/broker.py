@@ -31,7 +31,7 @@ from appliance.failover.desk import Desk
 from appliance.failover.papers import Papers
 from appliance.failover.signing import Signer
 from appliance.host.identity import machine_id
-from appliance.host.notify import READY, STOPPING, notify
+from appliance.host.notify import READY, STOPPING, WATCHDOG, notify
 from appliance.host.stopping import stop_asked
 from appliance.territory.voters import voters
 from appliance.trust import pki
@@ -106,6 +106,7 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
 async def _ask(desk: Desk) -> None:
     while True:
         desk.tick()
+        notify(WATCHDOG)
         await asyncio.sleep(desk.ask_every_seconds)
 
 

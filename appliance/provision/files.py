@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PARTS = ("vault", "mesh", "firewall", "hosts", "voter", "exporters")
+PARTS = ("vault", "mesh", "firewall", "hosts", "voter", "failover", "exporters")
 """In the order in which they are put in force: for a node that was revoked SSH ends first, then its way here."""
 CANDIDATE = "{candidate}"
 

@@ -105,6 +105,7 @@ def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: I
         *_ssh(node, doorways),
         *_wireguard(node, found),
         *_voters(bundle, name),
+        *_broker(bundle, name),
         *_monitors(bundle, name),
     )
     rules = (*_USUAL, *ours, *_of_roles(snippets), *_REST)
@@ -161,10 +162,28 @@ def _monitors(bundle: Bundle, name: str) -> Iterator[str]:
 
 def _from(nodes: Iterable[Node], ports: str) -> Iterator[str]:
     """Let in `nodes` at `ports` of TCP; one whose address is a name is let in nowhere."""
-    v4, v6 = joined(it for node in nodes if (it := network(node.reach)))
+    yield from _at((it for node in nodes if (it := network(node.reach))), ports)
+
+
+def _at(networks: Iterable[Network], ports: str) -> Iterator[str]:
+    v4, v6 = joined(networks)
     for version, found in (("ip", v4), ("ip6", v6)):
         if found:
             yield f"{version} saddr {_set(map(shown, found))} tcp dport {ports} accept"
+
+
+def _broker(bundle: Bundle, name: str) -> Iterator[str]:
+    """Nodes that were revoked are no members any more; who knocks shows a certificate all the same."""
+    if voter.member_of(bundle, name) is None:
+        return
+    node = bundle.territory.nodes[name]
+    yield "# Its broker, for the other nodes of the territory."
+    if mesh.plan(bundle, name) is not None:
+        listed = _set(it for it in mesh.addresses(bundle) if it != node.mesh)
+        yield f'iifname "{mesh.INTERFACE}" ip saddr {listed} tcp dport {node.broker_port} accept'
+        return
+    callers = (it for it in bundle.members if it != name and it not in bundle.revoked_nodes)
+    yield from _at(addresses(bundle, callers), str(node.broker_port))
 
 
 def _of_roles(snippets: Iterable[Snippet]) -> Iterator[str]:

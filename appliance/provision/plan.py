@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from appliance.errors import NotFound
-from appliance.provision import exporters, firewall, hosts, mesh, vault, voter
+from appliance.provision import exporters, failover, firewall, hosts, mesh, vault, voter
 from appliance.provision.files import PARTS, Account, OwnedFolder, Part, WantedFile
 from appliance.provision.observe import Declared, Present, PresentFile
 from appliance.trust.bundle import Bundle
@@ -39,6 +39,7 @@ def wanted(bundle: Bundle, name: str, declared: Declared, names: Iterable[str] =
         "mesh": lambda: mesh.part(bundle, name),
         "vault": lambda: vault.part(bundle, name),
         "voter": lambda: voter.part(bundle, name),
+        "failover": lambda: failover.part(bundle, name),
         "exporters": lambda: exporters.part(bundle, name, certified=declared.certified),
     }
     return tuple(made[part]() for part in PARTS if part in names)

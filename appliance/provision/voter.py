@@ -1,16 +1,18 @@
-"""The voter beside the agent, from the bundle alone: etcd's words, and its door to the other voters. Pure.
+"""The voter of a node and its broker, from the bundle alone: etcd's words, where the broker finds it, doors. Pure.
 
-Clients reach it on the loopback only, where the agent's broker is; the other voters by their names in certificates and
-in /etc/hosts, over the mesh where there is one. Who votes no more has its words taken away, and starts no more.
+Clients reach etcd on the loopback only, where the broker is; the other voters by their names in certificates and in
+/etc/hosts, over the mesh where there is one. Who votes no more has its words taken away, and starts no more.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from appliance.coordination.argv import Certificates, Member, etcd_argv
 from appliance.provision.addresses import network
 from appliance.provision.files import OwnedFolder, Part, WantedFile
+from appliance.provision.vault import AGENT, RECEIVER, STATE
 from appliance.territory.model import Node
 from appliance.territory.voters import VOTER
 from appliance.trust.bundle import Bundle
@@ -21,6 +23,8 @@ WORDS = f"{FOLDER}/words"
 DATA = Path("/var/lib/appliance-voter/etcd")
 CLIENT_URL = "https://127.0.0.1:2379"
 PEER_PORT = 2380
+SETTINGS = f"{STATE}/voter.json"
+"""Read by the broker, which runs as the account of the node."""
 CREDENTIALS = Path("/run/credentials") / UNIT
 CERTIFICATES = Certificates(CREDENTIALS / "root", CREDENTIALS / "certificate", CREDENTIALS / "key")
 """Copies that systemd makes for this unit alone: the key belongs to the account of the agent."""
@@ -49,16 +53,17 @@ def member_of(bundle: Bundle, name: str) -> Member | None:
 
 def part(bundle: Bundle, name: str) -> Part:
     """What makes the node `name` a voter, or none any more."""
-    folder = OwnedFolder(FOLDER)
+    folders = (OwnedFolder(FOLDER), OwnedFolder(STATE, Path(SETTINGS).name, 0o710, AGENT, RECEIVER))
     member = member_of(bundle, name)
     if member is None:
-        return Part("voter", folders=(folder,))
+        return Part("voter", folders=folders)
     nameless = sorted(node.name for node in _voters(bundle).values() if network(node.reach) is None)
     if nameless:
         warning = f"{', '.join(nameless)} cannot vote: its address must be a number, to which etcd can bind."
-        return Part("voter", folders=(folder,), warnings=(warning,))
+        return Part("voter", folders=folders, warnings=(warning,))
     # Nothing is started again: what changes here counts for a first start, and two voters at once are a majority.
-    return Part("voter", (WantedFile(WORDS, render(member)),), (folder,))
+    settings = WantedFile(SETTINGS, json.dumps({"format": 1, "etcd": CLIENT_URL}) + "\n", 0o600, AGENT, AGENT)
+    return Part("voter", (WantedFile(WORDS, render(member)), settings), folders)
 
 
 def render(voter: Member) -> str:

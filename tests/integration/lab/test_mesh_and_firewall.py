@@ -25,17 +25,17 @@ MESH_PORT = "51820"
 UDP_SAMPLE = ("53", "67", "111", "123", "137", "161", "1900", "5353", MESH_PORT, "51821")
 SILENT = dict.fromkeys(UDP_SAMPLE, "silence")
 # What each node may show, written down here and not asked of the node: 22 is SSH, 3142 the package cache, 7654 the help
-# to open a disk (desk.TANG_SERVERS), 443 the pages and 445 the shares, 2380 what voters say to voters, 9100 and 9470
-# what exporters tell the monitoring node.
+# to open a disk (desk.TANG_SERVERS), 443 the pages and 445 the shares, 2380 what voters say to voters, 7412 where a
+# voter's broker answers nodes, 9100 and 9470 what exporters tell the monitoring node.
 SHOWN_TO_THE_MESH = {
-    (REACHABLE, RELAY): [22, 3142],
-    (REACHABLE, HIDDEN): [22],
-    (REACHABLE, LEAVES): [22],
+    (REACHABLE, RELAY): [22, 3142, 7412],
+    (REACHABLE, HIDDEN): [22, 7412],
+    (REACHABLE, LEAVES): [22, 7412],
     (HIDDEN, REACHABLE): [22],
-    (HIDDEN, RELAY): [22, 2380, 3142],
-    (LEAVES, HIDDEN): [22, 2380],
+    (HIDDEN, RELAY): [22, 2380, 3142, 7412],
+    (LEAVES, HIDDEN): [22, 2380, 7412],
     (RELAY, REACHABLE): [22, 9100, 9470],
-    (RELAY, HIDDEN): [22, 2380, 9100, 9470],
+    (RELAY, HIDDEN): [22, 2380, 7412, 9100, 9470],
 }
 SHOWN_TO_NODES_BESIDE_IT = {RELAY: [7654]}
 SHOWN_TO_THE_CONTROL_MACHINE = {REACHABLE: [22]}

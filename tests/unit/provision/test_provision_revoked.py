@@ -30,7 +30,8 @@ def _without(name: str) -> Bundle:
 
 def test_ssh_ends_first_then_the_way_here() -> None:
     parts = wanted(_without("commune-b"), "commune-a", Declared())
-    assert tuple(part.name for part in parts) == PARTS == ("vault", "mesh", "firewall", "hosts", "voter", "exporters")
+    names = ("vault", "mesh", "firewall", "hosts", "voter", "failover", "exporters")
+    assert tuple(part.name for part in parts) == PARTS == names
 
 
 def test_its_account_has_no_key_any_more() -> None:

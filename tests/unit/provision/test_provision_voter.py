@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from appliance.provision import firewall, voter
+from appliance.agent.broker import Settings, load_settings
+from appliance.provision import failover, firewall, voter
 from appliance.provision.files import OwnedFolder
 from appliance.trust.bundle import Bundle
 from tests.unit.provision.towns import bundle, town
@@ -26,7 +29,7 @@ def territory(*, outside: str = "") -> Bundle:
 
 def words(found: Bundle, name: str) -> dict[str, str]:
     """The words of the voter on `name`, as options and their values."""
-    (file,) = voter.part(found, name).files
+    file, _ = voter.part(found, name).files
     split = file.text.partition("WORDS=")[2].split()
     pairs = (word for word in split if word not in ("--client-cert-auth", "--peer-client-cert-auth"))
     return dict(zip(pairs, pairs, strict=True))
@@ -52,7 +55,15 @@ def test_an_address_of_version_6_is_bracketed() -> None:
 def test_who_does_not_vote_has_no_words_and_what_it_had_goes(name: str) -> None:
     too_few = bundle((town("hermitage", 1, roles=VOTER), town("commune-a", 2), town("commune-b", 3, roles=VOTER)))
     found = voter.part(too_few if name == "hermitage" else territory(), name)
-    assert (found.files, found.folders) == ((), (OwnedFolder(voter.FOLDER),))
+    settings = OwnedFolder("/srv/appliance/node", "voter.json", 0o710, "appliance", "appliance-vault")
+    assert (found.files, found.folders) == ((), (OwnedFolder(voter.FOLDER), settings))
+
+
+def test_its_broker_is_told_where_its_etcd_listens_in_a_file_of_its_own(tmp_path: Path) -> None:
+    _, file = voter.part(territory(), "commune-b").files
+    assert (file.path, file.mode, file.owner) == ("/srv/appliance/node/voter.json", 0o600, "appliance")
+    (tmp_path / "voter.json").write_text(file.text)
+    assert load_settings(tmp_path / "voter.json") == Settings("https://127.0.0.1:2379")
 
 
 def test_a_voter_whose_address_is_a_name_is_named_and_nobody_begins_without_it() -> None:
@@ -78,3 +89,25 @@ def test_a_voter_outside_the_mesh_is_let_in_by_its_own_address() -> None:
     assert "ip6 saddr { 2001:db8::4 } tcp dport 2380 accept" in firewall.render(
         territory(outside="2001:db8::4"), "commune-b"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("hermitage", ['iifname "mesh0" ip saddr { 10.90.0.2, 10.90.0.3, 10.90.0.4 } tcp dport 7412 accept']),
+        ("commune-a", []),
+    ],
+)
+def test_a_broker_is_for_the_nodes_of_the_territory_and_on_voters_alone(name: str, rules: list[str]) -> None:
+    lines = (line.strip() for line in firewall.render(territory(), name).splitlines())
+    assert [line for line in lines if "7412" in line] == rules
+
+
+def test_without_a_mesh_a_broker_lets_in_the_addresses_of_nodes() -> None:
+    found = bundle(town(f"town-{number}", number, roles=VOTER, mesh=False) for number in (1, 2, 3))
+    assert "ip saddr { 10.1.2.10, 10.1.3.10 } tcp dport 7412 accept" in firewall.render(found, "town-1")
+
+
+@pytest.mark.parametrize(("name", "units"), [("hermitage", ("appliance-broker.service",)), ("commune-a", ())])
+def test_a_broker_runs_where_a_voter_does(name: str, units: tuple[str, ...]) -> None:
+    assert failover.part(territory(), name).units == units
