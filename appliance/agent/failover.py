@@ -16,6 +16,8 @@ from pathlib import Path
 import appliance
 from appliance.agent.copies import BackupCopies
 from appliance.agent.current import Current, files_of
+from appliance.agent.holders import follow_holders
+from appliance.agent.host_services import GROUND, HostCopies, HostNetwork, HostServices, HostWatchdog
 from appliance.agent.process_services import FileWatchdog, ProcessNetwork, ProcessServices
 from appliance.agent.served import failover_lock, served
 from appliance.backup.grants import granters_of
@@ -29,9 +31,11 @@ from appliance.errors import ApplianceError, Refused
 from appliance.failover.attending import Says, attend_all
 from appliance.failover.keeper import Keeper
 from appliance.failover.papers import OBEYED, Papers
+from appliance.failover.ports import Copies, Network, Services, Watchdog
 from appliance.failover.situation import Site, begin
 from appliance.host.files import locked, make_private_folder, write_atomic
-from appliance.host.notify import READY, STOPPING, notify
+from appliance.host.notify import READY, STOPPING, WATCHDOG, notify, watchdog_seconds
+from appliance.host.served import read_served
 from appliance.host.stopping import stop_asked
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
@@ -72,8 +76,10 @@ async def _serve(current: Current, say: Callable[[str], None]) -> None:
     node.journal.write("failover-started", bundle=node.bundle.serial)
     say(f"Failover of {node.name} runs.")
     notify(READY)
+    living = asyncio.create_task(_say_alive())
     while not stop.is_set():
         await _live(current, stop)
+    living.cancel()
     notify(STOPPING)
     node.journal.write("failover-stopped", bundle=current.node.bundle.serial)
     say(f"Failover of {node.name} has stopped; what is served is served on until its lease must end.")
@@ -89,7 +95,11 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
     site = make_site(current, store, brokers)
     site.papers.take(_papers(site, current))
     keepers = {name: Keeper(begin(site, name)) for name in served(node)}
+    if isinstance(site.services, HostServices):
+        await site.services.close_what_rests()
     tasks = [asyncio.create_task(keeper.run()) for keeper in keepers.values()]
+    if node.layout.is_this_host:
+        tasks.append(asyncio.create_task(follow_holders(site, read_served(GROUND.served))))
     tasks.append(asyncio.create_task(_attend(site, current, keepers)))
     tasks.append(asyncio.create_task(_report_alive(site)))
     tasks.append(asyncio.create_task(_until_another(current, node.bundle.serial)))
@@ -102,6 +112,14 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
         await client.close()
     for task in done:
         task.result()
+
+
+async def _say_alive() -> None:
+    """To systemd, while this loop runs."""
+    every = watchdog_seconds()
+    while every:
+        notify(WATCHDOG)
+        await asyncio.sleep(every / 3)
 
 
 async def _report_alive(site: Site) -> None:
@@ -128,8 +146,7 @@ def make_site(current: Current, store: Remote, brokers: dict[str, Remote]) -> Si
     node = current.node
     papers = Papers(lambda service: granters_of(current.node, service), lambda: current.node.bundle.operators)
     run = make_private_folder(node.layout.failover)
-    code = Path(appliance.__file__).parent.parent
-    folder_of = lambda name: files_of(current.node, current.node.bundle.terms(name).service.paths[0])  # noqa: E731
+    services, network, watchdog, copies = _ports(current, run)
     return Site(
         name=node.name,
         bundle=lambda: current.node.bundle,
@@ -140,15 +157,25 @@ def make_site(current: Current, store: Remote, brokers: dict[str, Remote]) -> Si
         papers=papers,
         own_acts=_Acts(current).look,
         key=load_key(node.signing_key),
-        services=ProcessServices(node.layout, node.name, folder_of, code),
-        network=ProcessNetwork(run),
-        watchdog=FileWatchdog(run),
-        copies=BackupCopies(current),
+        services=services,
+        network=network,
+        watchdog=watchdog,
+        copies=copies,
         folder=lambda service: node.layout.service(service).root,
         run=run,
         history=node.layout.failover_history,
         alarm=lambda service, sentence: node.journal.write("failover-alarm", service=service, sentence=sentence),
     )
+
+
+def _ports(current: Current, run: Path) -> tuple[Services, Network, Watchdog, Copies]:
+    """What serves here: units of this host, or programs on loopback."""
+    if current.node.layout.is_this_host:
+        return HostServices(run), HostNetwork(), HostWatchdog(run), HostCopies(current)
+    code = Path(appliance.__file__).parent.parent
+    folder_of = lambda name: files_of(current.node, current.node.bundle.terms(name).service.paths[0])  # noqa: E731
+    services = ProcessServices(current.node.layout, current.node.name, folder_of, code)
+    return services, ProcessNetwork(run), FileWatchdog(run), BackupCopies(current)
 
 
 class _Acts:

@@ -122,9 +122,7 @@ class FileWatchdog:
         self._told: dict[str, str] = {}
 
     def watch(self, service: str, epoch: int, deadline: float | None) -> None:
-        running = Program(service, self._folder).running()
-        who = f"{running.pid} {running.started}" if running else "0 0"
-        text = f"{'none' if deadline is None else f'{deadline:.3f}'} {who} {epoch}"
+        text = f"{'none' if deadline is None else f'{deadline:.3f}'} {self._who(service)} {epoch}"
         if text != self._told.get(service):
             if deadline is not None and not self._is_watched():
                 raise Refused("no watchdog runs: nothing would stop the service if this agent hung.")
@@ -133,6 +131,10 @@ class FileWatchdog:
             new.write_text(text)
             new.rename(path)
             self._told[service] = text
+
+    def _who(self, service: str) -> str:
+        running = Program(service, self._folder).running()
+        return f"{running.pid} {running.started}" if running else "0 0"
 
     def _is_watched(self) -> bool:
         try:

@@ -13,6 +13,7 @@ from appliance.agent.kept_branches import waiting
 from appliance.backup.node import Node
 from appliance.failover.told import Told, load
 from appliance.host.layout import NodeLayout
+from appliance.host.served import read_served
 from appliance.monitor.stood import Failover, Stood
 from appliance.monitor.view import Now
 from appliance.territory.model import Service
@@ -20,9 +21,12 @@ from appliance.trust.act import Act
 
 
 def served(node: Node) -> tuple[str, ...]:
-    """The services that this node may serve: those of which it is a candidate and has a program."""
+    """The services that this node may serve: those of which it is a candidate and has a program, or units of a host."""
     path = node.layout.root / "programs.json"
-    programs = json.loads(path.read_bytes()) if path.exists() else {}
+    if node.layout.is_this_host:
+        programs = {name for name, it in read_served().items() if it.here}
+    else:
+        programs = set(json.loads(path.read_bytes()) if path.exists() else {})
     plans = node.bundle.territory.services.values()
     return tuple(it.name for it in plans if it.name in programs and node.name in (it.node, *it.standbys))
 

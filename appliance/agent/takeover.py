@@ -148,7 +148,7 @@ def _swap(source: Path, target: Path, kept: Path) -> None:
     make_private_folder(target.parent)
     if target.exists():
         make_private_folder(kept)
-        os.rename(target, free_name(kept / target.name))
+        shutil.move(target, free_name(kept / target.name))  # it may lie in another subvolume
     shutil.move(source, target)
 
 

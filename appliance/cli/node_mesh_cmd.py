@@ -9,6 +9,7 @@ import click
 from appliance.cli.arguments import read_file
 from appliance.cli.output import emit
 from appliance.cli.this_layout import layout_as_root
+from appliance.host.hands import HOLDERS
 from appliance.provision import link
 from appliance.provision.mesh import CONFIG, INTERFACE
 from appliance.secret import Secret
@@ -19,8 +20,11 @@ from appliance.trust.network_keys import MESH
 def mesh() -> None:
     """Make the interface of the mesh what its file says; sessions that stay are not cut. Only root can.
 
-    The file is written by `appliance node apply`. The unit appliance-mesh calls this at each start and change.
+    The file is written by `appliance node apply`. The unit appliance-mesh calls this at each start and change, and when
+    the address of a service leads elsewhere.
     """
     key = read_file(layout_as_root().keys / MESH)
-    lines = link.bring_up(read_file(Path(CONFIG)).decode(), Secret(key))
+    holders = Path(HOLDERS).read_text() if Path(HOLDERS).exists() else ""
+    text = link.led(read_file(Path(CONFIG)).decode(), link.read_holders(holders))
+    lines = link.bring_up(text, Secret(key))
     emit({"interface": INTERFACE, "done": lines}, f"{INTERFACE} is what {CONFIG} says.")

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from appliance.config import schema
 from appliance.config.build import USABLE_PERCENT
-from appliance.territory.model import KEY_ACCESS, NODE_ROLES, POLICIES, SERVICE_KINDS, SHARES, ZONE_KINDS
+from appliance.territory.model import KEY_ACCESS, NODE_ROLES, POLICIES, SERVICE_KINDS, SHARES, SITES, ZONE_KINDS
 from appliance.trust.act import ACTS
 
 LATER = "*Later.* "
@@ -136,11 +136,14 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "share": "For `files`: what PCs of the site call it, such as `Documents`. Its one folder lies directly in "
         f"`{SHARES}`.",
         "share_groups": "Groups of accounts that may enter; without it everybody who has an account at the node.",
+        "address": "For `files`: its own IPv4 address in the mesh, such as 10.64.8.1. Its one folder, directly in "
+        f"`{SITES}`, is then published there as a site, by whichever node the voters name.",
         "copies": "How many copies in distinct failure domains are promised; the origin's own never counts. 9 at most.",
         "standbys": "Nodes trusted with its key; they hold the first copies.",
         "key_access": f"One of {_words(KEY_ACCESS)}. With `sealed` the agent of a standby opens nothing by itself; "
         "that a person there needs a signed act comes later.",
-        "policy": f"{LATER}One of {_words(POLICIES)}: who may write it while the origin is cut off.",
+        "policy": f"One of {_words(POLICIES)}: who may write it while the origin is cut off. On hosts it is obeyed "
+        "where the service has an `address`.",
         "external": f"{LATER}Names of `external` peers that shall hold it.",
         "offline": f"{LATER}Names of `offline` disks that shall hold it.",
         "size": "How large it is: for quota, seeding and the limits of its holders.",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from appliance.config.explain import Path, unknown
 from appliance.config.parts import Parts, Placed
 from appliance.config.schema import NodePart, ServicePart
+from appliance.config.served import check_served
 from appliance.config.shares import check_shares
 from appliance.territory.implicit import PREFIX, implicit_name
 from appliance.territory.model import NAME
@@ -29,6 +30,7 @@ def check_references(parts: Parts) -> Iterator[Finding]:
         yield from _service_references(parts, service)
         yield from _service_sense(service)
     yield from check_shares(parts)
+    yield from check_served(parts)
     yield from _people(parts)
     yield from _outside(parts)
     yield from _events(parts)

@@ -139,6 +139,7 @@ class ServicePart(Strict):
     database: Database = ""
     share: ShareName = ""
     share_groups: Annotated[list[GroupName], Distinct] = []
+    address: MeshAddress = ""
     copies: Annotated[int, Field(ge=1, le=COPIES_MAX)] = 2
     standbys: Names = []
     key_access: Annotated[str, one_of(*KEY_ACCESS)] = "hot"

@@ -162,10 +162,14 @@ class Desk:
         return tuple(f"{asking.service} {asking.epoch} {challenge}" for asking, challenge in mine if challenge)
 
     def news(self, caller: str) -> tuple[str, ...]:
-        """The newest grant and release of each service that concerns `caller`, for it to learn who writes, and acts."""
+        """The newest grant and release of each service that concerns `caller`, for it to learn who writes, and acts.
+
+        Of a service with an address every node learns who writes it: that is where its address leads.
+        """
         services = self.bundle().territory.services
         concerned = [name for name, it in services.items() if caller in (it.node, *it.standbys)]
-        found = [self.papers.grants[name].document.raw for name in concerned if name in self.papers.grants]
+        led_to = [name for name, it in services.items() if it.address or name in concerned]
+        found = [self.papers.grants[name].document.raw for name in led_to if name in self.papers.grants]
         found += [it.document.raw for name in concerned if (it := self.papers.release_of(name))]
         found += [it.document.raw for it in self.acts_obeyed()]
         return tuple(raw.decode() for raw in found)

@@ -1,14 +1,18 @@
 """The watchdog: a program of its own that ends a service when its time is up, whatever became of the agent.
 
     python3 -I watchdog.py FOLDER NODE HISTORY
+    python3 -I watchdog.py FOLDER - HISTORY SERVED [CGROUPS]
 
 FOLDER/SERVICE.watch holds a deadline in seconds of CLOCK_BOOTTIME, or "none", the process group of the service with the
-start time of its leader, and the epoch. It needs nothing but the standard library, talks to nobody and takes ten
-megabytes. While it runs it holds the lock FOLDER/watchdog.lock, without which no agent starts what is bound to a lease.
+start time of its leader, and the epoch. On a host, where SERVED says who this is and at which address each service is,
+it holds 0 and the number of the control group of the service's unit instead: all in it ends at once, whatever the
+program started. It needs nothing but the standard library, talks to nobody and takes ten megabytes. While it runs it
+holds the lock FOLDER/watchdog.lock, without which no agent starts what is bound to a lease.
 """
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import signal
@@ -18,11 +22,13 @@ from dataclasses import dataclass
 
 LOOK_SECONDS_MIN, LOOK_SECONDS_MAX = 0.02, 0.25
 LOCK = "watchdog.lock"
+CGROUPS = "/sys/fs/cgroup/system.slice"
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Whom to end when: a process group, and when its leader started, in clock ticks since boot."""
+    """Whom to end when: a process group, and when its leader started, in clock ticks since boot; or 0 and the number
+    of a control group, which is never given again."""
 
     deadline: float
     group: int
@@ -37,7 +43,7 @@ def read(text: str) -> Watch | None:
         watch = Watch(float(deadline), *map(int, numbers))
     except (ValueError, TypeError):
         return None
-    return watch if watch.group > 1 else None  # 0 would be our own group, 1 everybody
+    return watch if watch.group > 1 or (watch.group == 0 and watch.started > 0) else None  # 1 would be everybody
 
 
 def started(pid: int) -> int:
@@ -50,7 +56,28 @@ def started(pid: int) -> int:
     return 0 if fields[0] in "ZX" else int(fields[19])
 
 
-def look(folder: str, now: float) -> tuple[list[tuple[str, int]], float]:
+def end(service: str, watch: Watch, cgroups: str = CGROUPS) -> bool:
+    """End what `watch` is about; whether it was there."""
+    if watch.group:
+        if started(watch.group) != watch.started:
+            return False
+        os.killpg(watch.group, signal.SIGKILL)
+        return True
+    for cgroup in glob.glob(f"{cgroups}/appliance-*@{glob.escape(service)}.service"):
+        if os.stat(cgroup).st_ino == watch.started and populated(cgroup):
+            with open(f"{cgroup}/cgroup.kill", "w") as file:
+                file.write("1")
+            return True
+    return False
+
+
+def populated(cgroup: str) -> bool:
+    """Whether any process is in the cgroup: one that was ended is gone a moment later."""
+    with open(f"{cgroup}/cgroup.events") as file:
+        return "populated 1" in file.read()
+
+
+def look(folder: str, now: float, cgroups: str = CGROUPS) -> tuple[list[tuple[str, int]], float]:
     """End every service in `folder` whose time is up; their names and epochs, and when the next one's may be."""
     ended, following = [], now + LOOK_SECONDS_MAX
     for name in os.listdir(folder):
@@ -60,8 +87,7 @@ def look(folder: str, now: float) -> tuple[list[tuple[str, int]], float]:
                     watch = read(file.read())
                 if watch and now < watch.deadline:
                     following = min(following, watch.deadline)
-                elif watch and started(watch.group) == watch.started:
-                    os.killpg(watch.group, signal.SIGKILL)
+                elif watch and end(name.removesuffix(".watch"), watch, cgroups):
                     ended.append((name.removesuffix(".watch"), watch.epoch))
     return ended, following
 
@@ -79,13 +105,27 @@ def tell(folder: str, node: str, history: str, service: str, epoch: int) -> None
         file.write("\n".join(lines) + "\n")
 
 
-def main(folder: str, node: str, history: str) -> None:
+def drop(address: str) -> None:
+    """Take the address from this host: nobody is left who would answer at it."""
+    with contextlib.suppress(OSError):
+        argv = ("ip", "address", "delete", f"{address}/32", "dev", "lo")
+        os.waitpid(os.posix_spawnp(argv[0], argv, os.environ), 0)
+
+
+def main(folder: str, node: str, history: str, served: str = "", cgroups: str = CGROUPS) -> None:
+    addresses: dict[str, str] = {}
+    if served:
+        with open(served) as file:
+            known = json.load(file)
+        node, addresses = known["node"], {name: it["address"] for name, it in known["services"].items()}
     os.makedirs(folder, mode=0o700, exist_ok=True)
     lock = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # a second one waits until the first has gone
     while True:
-        ended, following = look(folder, boottime())
+        ended, following = look(folder, boottime(), cgroups)
         for service, epoch in ended:
+            if service in addresses:
+                drop(addresses[service])
             tell(folder, node, history, service, epoch)
         # A deadline is only ever moved on, so there is nothing to see before the next one; a new one lies further off.
         time.sleep(max(LOOK_SECONDS_MIN, following - boottime()))

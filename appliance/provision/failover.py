@@ -1,14 +1,104 @@
-"""What serves on a node and follows the voters, from the bundle alone: which programs of failover run. Pure."""
+"""What serves on a node and follows the voters, from the bundle alone: programs of failover, and sites that move. Pure.
+
+A site that moves is served by an nginx of its own, at the service's own address while that is here; a copy of it by
+another one, at the node's address and a port of its own. Nothing here says where a service is: that follows the voters.
+"""
 
 from __future__ import annotations
 
+import json
+
+from appliance.host import hands
 from appliance.provision import voter
-from appliance.provision.files import Part
+from appliance.provision.files import OwnedFolder, Part, WantedFile
+from appliance.provision.vault import AGENT
+from appliance.territory.model import SITES, Service
+from appliance.territory.served import SITE_PORT, copy_port, moving, moving_to
 from appliance.trust.bundle import Bundle
 
 BROKER = "appliance-broker.service"
+UNITS = ("appliance-hands.socket", "appliance-failover-watchdog.service", "appliance-failover.service")
+FOLDER = "/etc/appliance/served.d"
+COPY_FOLDER, COPY_GENERATION = "/srv/copy", "/srv/generation"
+"""As the unit of a copy sees them, which sees nothing else below /srv."""
 
 
 def part(bundle: Bundle, name: str) -> Part:
-    """The units of failover that run at the node `name`; none in a territory whose voters decide nothing."""
-    return Part("failover", units=(BROKER,) if voter.member_of(bundle, name) else ())
+    """What follows the voters at the node `name`; nothing runs in a territory whose voters decide nothing."""
+    services = moving_to(bundle.territory, name)
+    sites = tuple(file for service in services for file in _of_a_site(bundle, name, service))
+    return Part(
+        "failover",
+        files=(WantedFile(hands.SERVED, _served(bundle, name)), *sites),
+        folders=(OwnedFolder(FOLDER), *([OwnedFolder(SITES, "", 0o755, AGENT, AGENT)] if services else [])),
+        units=(*UNITS, *([BROKER] if voter.member_of(bundle, name) else [])) if bundle.voting.can_sign else (),
+    )
+
+
+def _served(bundle: Bundle, name: str) -> str:
+    """All services with an address, for root's side: those that are not served here are routed to who serves them."""
+    territory = bundle.territory
+    services = {
+        it.name: {
+            "address": it.address,
+            "port": SITE_PORT,
+            "copy_port": copy_port(it),
+            "folder": it.paths[0],
+            "here": name in territory.trusted(it.name),
+            "nodes": {node: territory.node(node).mesh for node in territory.trusted(it.name)},
+        }
+        for it in moving(territory)
+    }
+    return json.dumps({"format": 1, "node": name, "services": services}, indent=1) + "\n"
+
+
+def _of_a_site(bundle: Bundle, name: str, service: Service) -> tuple[WantedFile, ...]:
+    folder, copies_at = service.paths[0], bundle.territory.node(name).mesh
+    site = _nginx(f"appliance-site-{service.name}", f"{service.address}:{SITE_PORT}", folder)
+    copy = _nginx(
+        f"appliance-site-copy-{service.name}",
+        f"{copies_at}:{copy_port(service)}",
+        COPY_FOLDER,
+        f"location = /.generation {{ alias {COPY_GENERATION}; default_type text/plain; }}",
+    )
+    return (
+        WantedFile(f"{FOLDER}/{service.name}.conf", site),
+        WantedFile(f"{FOLDER}/{service.name}.copy.conf", copy),
+        # Read by units: where the program listens, and what is made read-only.
+        WantedFile(
+            f"{FOLDER}/{service.name}.env",
+            f"FOLDER={folder}\nADDRESS={service.address}\nPORT={SITE_PORT}\n"
+            f"COPY_ADDRESS={copies_at}\nCOPY_PORT={copy_port(service)}\n",
+        ),
+    )
+
+
+def _nginx(run: str, listen: str, folder: str, *more: str) -> str:
+    """Links are not followed: whoever may put files into a site may not publish others."""
+    temporary = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return "\n".join(
+        [
+            "# Written by `appliance node apply` from the territory's bundle; what is changed here is lost.",
+            "worker_processes 1;",
+            f"pid /run/{run}/pid;",
+            "error_log stderr warn;",
+            "events {}",
+            "http {",
+            "    access_log off;",
+            "    server_tokens off;",
+            "    sendfile on;",
+            "    include /etc/nginx/mime.types;",
+            "    default_type application/octet-stream;",
+            *(f"    {it}_temp_path /run/{run}/{it};" for it in temporary),
+            "    server {",
+            f"        listen {listen};",
+            f"        root {folder};",
+            "        charset utf-8;",
+            "        disable_symlinks on;",
+            "        location / { limit_except GET { deny all; } }",
+            *(f"        {line}" for line in more),
+            "    }",
+            "}",
+            "",
+        ]
+    )

@@ -16,6 +16,7 @@ from appliance.provision import exporters, mesh, voter
 from appliance.provision.addresses import Network, addresses, declared, joined, network, shown
 from appliance.provision.files import CANDIDATE, OwnedFolder, Part, WantedFile
 from appliance.territory.model import Node
+from appliance.territory.served import SITE_PORT, copy_port, moving_to
 from appliance.trust.bundle import Bundle
 
 CONFIG = "/etc/nftables.conf"
@@ -106,6 +107,7 @@ def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: I
         *_wireguard(node, found),
         *_voters(bundle, name),
         *_broker(bundle, name),
+        *_moving(bundle, node),
         *_monitors(bundle, name),
     )
     rules = (*_USUAL, *ours, *_of_roles(snippets), *_REST)
@@ -127,6 +129,15 @@ def _by_the_mesh_alone(node: Node, found: mesh.Mesh | None) -> Iterator[str]:
     if found is not None:
         yield "# The address in the mesh is for who comes through it, whatever a role lets in."
         yield f'iifname != "{mesh.INTERFACE}" ip daddr {node.mesh} drop'
+
+
+def _moving(bundle: Bundle, node: Node) -> Iterator[str]:
+    """Whether their addresses are here is no matter of these rules."""
+    for service in moving_to(bundle.territory, node.name):
+        yield f"# The site {service.name} at its own address, and the copy of it that is here."
+        yield f'iifname != "{mesh.INTERFACE}" ip daddr {service.address} drop'
+        yield f'iifname "{mesh.INTERFACE}" ip daddr {service.address} tcp dport {SITE_PORT} accept'
+        yield f'iifname "{mesh.INTERFACE}" ip daddr {node.mesh} tcp dport {copy_port(service)} accept'
 
 
 def _ssh(node: Node, found: Doors) -> Iterator[str]:

@@ -6,6 +6,7 @@ and would pull down the sessions of every backup with it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from appliance.errors import UsageError
@@ -43,6 +44,27 @@ def read(text: str) -> Link:
         forwarding=FORWARDING in text.splitlines(),
         settings="".join(f"{line}\n" for line, key, _ in pairs if key not in ("Address", "PostUp")),
     )
+
+
+def led(text: str, holders: Mapping[str, str]) -> str:
+    """`text` with addresses of services where `holders` says: each goes with an address of the mesh, to the peer that
+    has it, or to none when that is this node's own."""
+    return "".join(f"{_led(line, holders)}\n" for line in text.splitlines())
+
+
+def _led(line: str, holders: Mapping[str, str]) -> str:
+    key, _, value = line.partition(" = ")
+    if key != "AllowedIPs":
+        return line
+    networks = [it for it in value.split(", ") if it.removesuffix("/32") not in holders]
+    coming = [f"{at}/32" for at, to in holders.items() if f"{to}/32" in networks]
+    return f"{key} = {', '.join((*networks, *coming))}"
+
+
+def read_holders(text: str) -> dict[str, str]:
+    """Where addresses of services are, by addresses of the mesh: what `host/hands.py` wrote; lines that say nothing are
+    passed over."""
+    return {it[0]: it[1] for it in map(str.split, text.splitlines()) if len(it) == 2}
 
 
 def decide(link: Link, seen: Seen) -> tuple[str, ...]:

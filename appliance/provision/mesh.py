@@ -4,6 +4,9 @@ Two nodes that are both behind a carrier's NAT can never begin to talk to each o
 standby, by name, that takes packets. Each of the two gives the other's address to the relay's peer, and the relay hands
 packets on between the two (`firewall.py` lets it do that for these addresses and nothing else). The relay reads what it
 hands on, as any router would: what travels is SSH, and sealed.
+
+Addresses of services lead to their homes here. Where they lead now is known to who follows the voters, and put on top
+of this file (`link.py: led`).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from ipaddress import AddressValueError, IPv4Address, ip_address
 
 from appliance.errors import IntegrityError
 from appliance.provision.files import CANDIDATE, Part, WantedFile
+from appliance.territory.served import moving
 from appliance.trust.bundle import Bundle, Member
 
 INTERFACE = "mesh0"
@@ -55,6 +59,11 @@ def members(bundle: Bundle) -> tuple[Member, ...]:
     return tuple(member for member in found if member.node.mesh and member.keys.mesh)
 
 
+def led_to(bundle: Bundle, name: str) -> tuple[str, ...]:
+    """The addresses of services that are at the node `name` until somebody was granted them."""
+    return tuple(it.address for it in moving(bundle.territory) if it.node == name)
+
+
 def addresses(bundle: Bundle) -> tuple[str, ...]:
     """The addresses of the mesh; raise IntegrityError for a bundle in which one is none."""
     return tuple(_address(member) for member in members(bundle))
@@ -78,14 +87,20 @@ def plan(bundle: Bundle, name: str) -> Mesh | None:
     return Mesh(
         address=_address(self),
         listen_port=self.node.mesh_port or LISTEN_PORT,
-        peers=tuple(_peers(self, others, at, met)),
-        relayed=tuple(_address(member) for member in hidden) if at is self and len(hidden) > 1 else (),
+        peers=tuple(_peers(bundle, self, others, at, met)),
+        relayed=_relayed(bundle, hidden) if at is self and len(hidden) > 1 else (),
         key=self.keys.mesh,
         cut_off=tuple(member.name for member in hidden) if at is None and not self.node.mesh_port else (),
     )
 
 
-def _peers(self: Member, others: list[Member], at: Member | None, met: list[Member]) -> Iterator[Peer]:
+def _relayed(bundle: Bundle, hidden: list[Member]) -> tuple[str, ...]:
+    names = {member.name for member in hidden}
+    services = (it.address for it in moving(bundle.territory) if names & set(bundle.territory.trusted(it.name)))
+    return (*(_address(member) for member in hidden), *services)
+
+
+def _peers(bundle: Bundle, self: Member, others: list[Member], at: Member | None, met: list[Member]) -> Iterator[Peer]:
     """`met` are those of `others` whom `self` meets at the relay `at` alone."""
     for member in others:
         reachable = bool(member.node.mesh_port)
@@ -95,7 +110,7 @@ def _peers(self: Member, others: list[Member], at: Member | None, met: list[Memb
         yield Peer(
             member.name,
             member.keys.mesh,
-            tuple(_address(it) for it in (member, *beyond)),
+            tuple(at for it in (member, *beyond) for at in (_address(it), *led_to(bundle, it.name))),
             _endpoint(member) if reachable else "",
             KEEPALIVE_SECONDS if reachable and not self.node.mesh_port else 0,
         )

@@ -19,6 +19,8 @@ GROUP = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,23}")
 """A group of accounts of a town hall."""
 SHARES = "/srv/shares"
 """The folder of a node whose folders are its shares: one subvolume, so that one snapshot shows all at one moment."""
+SITES = "/srv/sites"
+"""The folder of a node in which the sites lie that move between nodes."""
 ZONE_KINDS = ("flood", "industrial", "power", "fibre", "building", "supplier", "region")
 NODE_ROLES = ("control", "standby", "voter", "monitor", "mirror")
 SERVICE_KINDS = ("files", "postgresql", "sqlite")
@@ -138,7 +140,8 @@ class Service:
 
     `paths` are folders for files, database files for sqlite; `database` is the name for postgresql. `standbys` are
     trusted with the key and hold the first copies; `copies` counts them too, never the origin. `share` is what PCs call
-    its one folder, "" when it is no share; `share_groups` may enter, everybody when there are none.
+    its one folder, "" when it is no share; `share_groups` may enter, everybody when there are none. `address` is its
+    own IPv4 address in the mesh, which goes where it is served; "" for what moves between nodes by hand alone.
     """
 
     name: str
@@ -150,6 +153,7 @@ class Service:
     database: str = ""
     share: str = ""
     share_groups: tuple[str, ...] = ()
+    address: str = ""
     copies: int = 2
     standbys: tuple[str, ...] = ()
     key_access: str = "hot"

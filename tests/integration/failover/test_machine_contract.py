@@ -1,4 +1,4 @@
-"""Service manager, network and watchdog, as programs on loopback and in memory: both keep one contract."""
+"""Service manager, network and watchdog, of a host, as programs on loopback and in memory: all keep one contract."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import appliance
+from appliance.agent.host_services import HostNetwork, HostServices, HostWatchdog
 from appliance.agent.process_services import FileWatchdog, ProcessNetwork, ProcessServices
 from appliance.clock import Clock, SimulatedClock, SystemClock
 from appliance.errors import NotFound, Refused
@@ -23,6 +24,7 @@ from appliance.failover.model import Local
 from appliance.failover.ports import Network, Services, Watchdog
 from appliance.host.layout import NodeLayout
 from appliance.lab.processes.node import free_ports
+from tests.integration.failover.host_ground import HostGround
 
 SERVICE = "docs-a"
 OPEN = Local(writer=True, writable=True)
@@ -91,9 +93,46 @@ class AsProcesses(Machine):
             self._watching.wait()
 
 
-@pytest.fixture(params=["memory", "processes"])
+class AsHost(Machine):
+    """Real addresses, filters, mounts and control groups; only systemd is a stand-in."""
+
+    def __init__(self, root: Path) -> None:
+        self.clock = SystemClock()
+        self.run = root / "run"
+        self.run.mkdir()
+        self._own = HostGround(root, SERVICE)
+        ground = self._own.ground
+        self.services = services = HostServices(self.run, ground)
+        self.network = HostNetwork(ground)
+        self.watchdog = HostWatchdog(self.run, ground)
+        self._words = (str(self.run), "-", str(root / "history"), str(ground.served), ground.cgroups)
+        self._watching: subprocess.Popen[bytes] | None = None
+        done(services.close_what_rests())
+
+    def start_watchdog(self) -> None:
+        self._watching = subprocess.Popen((sys.executable, "-I", watchdog.__file__, *self._words))
+        wait(lambda: (self.run / watchdog.LOCK).exists())
+
+    def pass_time(self, seconds: float) -> None:
+        """Real time passes by itself."""
+
+    def close(self) -> None:
+        if self._watching is not None:
+            self._watching.kill()
+            self._watching.wait()
+        self._own.close()
+
+
+MACHINES: dict[str, Callable[[Path], Machine]] = {
+    "memory": lambda root: InMemory(),
+    "processes": AsProcesses,
+    "host": AsHost,
+}
+
+
+@pytest.fixture(params=["memory", "processes", pytest.param("host", marks=pytest.mark.root)])
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
-    made: Machine = InMemory() if request.param == "memory" else AsProcesses(tmp_path)
+    made = MACHINES[request.param](tmp_path)
     yield made
     made.close()
 
@@ -121,7 +160,8 @@ def test_what_is_started_runs_and_answers_until_it_is_stopped_however_often_eith
     for _ in range(2):
         done(machine.services.start(SERVICE, 3))
         assert machine.services.look(SERVICE) == OPEN
-    assert done(machine.services.probe(SERVICE))
+    done(machine.network.add_address(SERVICE))
+    wait(lambda: done(machine.services.probe(SERVICE)))
     for _ in range(2):
         done(machine.services.stop(SERVICE))
         done(machine.services.set_read_only(SERVICE))
@@ -179,7 +219,7 @@ def test_the_watchdog_ends_what_runs_at_its_deadline(machine: Machine) -> None:
     done(machine.services.start(SERVICE, 3))
     wait(lambda: _watched(machine, 0.3))
     machine.pass_time(0.3)
-    wait(lambda: not machine.services.look(SERVICE).is_open)
+    wait(lambda: not machine.services.look(SERVICE).writer)
 
 
 def test_the_watchdog_leaves_alone_whose_deadline_was_moved_or_taken_away(machine: Machine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,14 @@ def test_only_who_is_concerned_learns_of_grants_and_a_returning_home_does(exclus
     exclusive.attend(HOLDER, RAW)
     assert exclusive.desk.news(HOME) == (RAW,)
     assert exclusive.desk.news(HOLDER) == ()
+
+
+def test_everybody_learns_who_writes_what_has_an_address_for_that_is_where_it_leads(exclusive: World) -> None:
+    territory = exclusive.bundle.territory
+    services = {name: replace(it, address="10.64.8.1") for name, it in territory.services.items()}
+    exclusive.bundle = replace(exclusive.bundle, territory=replace(territory, services=services))
+    exclusive.attend(HOLDER, RAW)
+    assert exclusive.desk.news(HOLDER) == (RAW,)
 
 
 def test_who_serves_is_told_for_a_moment_only_and_only_of_known_services(exclusive: World) -> None:

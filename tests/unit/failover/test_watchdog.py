@@ -50,6 +50,23 @@ def test_it_ends_exactly_the_process_that_it_was_told_of_when_its_time_is_up(
     assert killed == ended
 
 
+def test_on_a_host_it_ends_all_that_the_unit_started_unless_the_unit_was_started_anew(tmp_path: Path) -> None:
+    cgroup = tmp_path / "system.slice/appliance-site@docs-a.service"
+    cgroup.mkdir(parents=True)
+    (cgroup / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    (watched / "docs-a.watch").write_text(f"10.0 0 {cgroup.stat().st_ino + 1} 3")
+    assert watchdog.look(str(watched), 10.0, str(cgroup.parent))[0] == []
+    (watched / "docs-a.watch").write_text(f"10.0 0 {cgroup.stat().st_ino} 3")
+    assert watchdog.look(str(watched), 9.9, str(cgroup.parent))[0] == []
+    assert not (cgroup / "cgroup.kill").exists()
+    assert watchdog.look(str(watched), 10.0, str(cgroup.parent))[0] == [("docs-a", 3)]
+    assert (cgroup / "cgroup.kill").read_text() == "1"
+    (cgroup / "cgroup.events").write_text("populated 0\nfrozen 0\n")
+    assert watchdog.look(str(watched), 11.0, str(cgroup.parent))[0] == []
+
+
 def test_it_looks_again_at_the_next_deadline_and_at_the_latest_in_a_quarter_of_a_second(tmp_path: Path) -> None:
     (tmp_path / "docs-a.watch").write_text(f"10.1 {ME} {watchdog.started(ME)} 3")
     assert watchdog.look(str(tmp_path), 10.0) == ([], 10.1)

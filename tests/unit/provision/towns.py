@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.territory.model import Node
+from appliance.territory.model import Node, Service
 from appliance.territory.placement import Placement
 from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle
 from appliance.trust.keys import PublicKeys, public_line
@@ -39,9 +39,15 @@ def sign_key(name: str) -> str:
     return public_line(Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b".")[:32]))
 
 
-def bundle(nodes: Iterable[Node], *, keys: Mapping[str, str] | None = None, serial: int = 1) -> Bundle:
+def bundle(
+    nodes: Iterable[Node],
+    *,
+    keys: Mapping[str, str] | None = None,
+    serial: int = 1,
+    services: Iterable[Service] = (),
+) -> Bundle:
     """The signed bundle of `nodes`; `keys` are public mesh keys that are not invented."""
-    plan = small.territory(nodes)
+    plan = small.territory(nodes, services)
     members = {
         name: Member(
             node,

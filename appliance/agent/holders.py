@@ -1,0 +1,37 @@
+"""Where addresses of services lead, as this node has it: to whom the newest signed grant names, and to nobody else.
+
+So the mesh itself drops what an earlier writer still says under such an address: WireGuard takes it from one peer only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+from appliance.agent.host_services import Moving, ask_hands
+from appliance.errors import ApplianceError
+from appliance.failover.situation import Site
+from appliance.trust.grant import Grant
+
+LOOK_EVERY_SECONDS = 0.25
+TRY_AGAIN_SECONDS = 2.0
+
+
+def to_lead(moving: Mapping[str, Moving], grants: Mapping[str, Grant], led: Mapping[str, str]) -> dict[str, str]:
+    """The services whose address leads elsewhere than to its writer, with that one's name. `led`: to whom each does."""
+    writers = {name: grants[name].writer for name in moving if name in grants}
+    return {name: to for name, to in writers.items() if to in moving[name].nodes and led.get(name) != to}
+
+
+async def follow_holders(site: Site, moving: Mapping[str, Moving]) -> None:
+    """Have addresses follow their services until cancelled; what could not be done is tried again."""
+    led: dict[str, str] = {}
+    while True:
+        wanted = to_lead(moving, site.papers.grants, led)
+        for service, node in wanted.items():
+            with contextlib.suppress(ApplianceError):
+                await ask_hands("route", service, node=node)
+                led[service] = node
+        behind = any(led.get(service) != node for service, node in wanted.items())
+        await asyncio.sleep(TRY_AGAIN_SECONDS if behind else LOOK_EVERY_SECONDS)

@@ -1,0 +1,225 @@
+"""Services, addresses and the watchdog of a host: units of systemd, addresses of its own, control groups.
+
+What is there now is looked at here, several times a second and without any right; what changes it is asked of root's
+hands (`host/hands.py`), one verb a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.agent.copies import BackupCopies
+from appliance.agent.current import Current
+from appliance.agent.process_services import FileWatchdog
+from appliance.errors import NotFound, Refused, Unreachable
+from appliance.failover.model import Local
+from appliance.host import hands
+from appliance.host.programs import Program
+from appliance.host.served import read_served
+
+SOCKET = Path("/run/appliance/hands.sock")
+PROBE_SECONDS_MAX = 1.0
+HANDS_SECONDS_MAX = 30.0
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where things are on a host; other ones in tests."""
+
+    served: Path = Path(hands.SERVED)
+    cgroups: str = hands.CGROUPS
+    socket: Path = SOCKET
+
+
+GROUND = Ground()
+
+
+async def ask_hands(verb: str, service: str, ground: Ground = GROUND, **more: str) -> None:
+    """Have root's hands do `verb`; raise Refused with their sentence, Unreachable when they do not answer."""
+    request = json.dumps({"verb": verb, "service": service, **more}).encode() + b"\n"
+    try:
+        async with asyncio.timeout(HANDS_SECONDS_MAX):
+            reader, writer = await asyncio.open_unix_connection(ground.socket)
+            try:
+                writer.write(request)
+                answer = _answer(await reader.readline())
+            finally:
+                writer.transport.abort()
+    except (OSError, TimeoutError) as error:
+        raise _silent(verb, service, error) from error
+    if why := answer.get("error"):
+        raise Refused(f"{verb} {service}: {why}")
+
+
+def ask_hands_now(verb: str, service: str, ground: Ground = GROUND) -> None:
+    """The same for who cannot wait for anybody else."""
+    try:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(HANDS_SECONDS_MAX)
+            line.connect(str(ground.socket))
+            line.sendall(json.dumps({"verb": verb, "service": service}).encode() + b"\n")
+            with line.makefile("rb") as file:
+                answer = _answer(file.readline())
+    except OSError as error:
+        raise _silent(verb, service, error) from error
+    if why := answer.get("error"):
+        raise Refused(f"{verb} {service}: {why}")
+
+
+def _silent(verb: str, service: str, error: Exception) -> Unreachable:
+    remedy = "See `systemctl status appliance-hands.socket`."
+    return Unreachable(f"root's hands did not {verb} {service}: {error or type(error).__name__}", remedy=remedy)
+
+
+def _answer(line: bytes) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return {"error": "root's hands ended without a word."}
+    return answer
+
+
+class HostServices:
+    def __init__(self, run: Path, ground: Ground = GROUND) -> None:
+        """`run`: the folder of marks of this boot's program."""
+        self._run = run
+        self._ground = ground
+        self._moving = read_served(ground.served)
+
+    def look(self, service: str) -> Local:
+        writer = hands.populated(f"{self._ground.cgroups}/{hands.SITE.format(service)}")
+        return Local(
+            writer=writer,
+            writable=_is_writable(self._plan(service).folder),
+            held=writer and self._held(service).is_set("held"),
+            copy=hands.populated(f"{self._ground.cgroups}/{hands.COPY.format(service)}"),
+        )
+
+    async def start(self, service: str, epoch: int) -> None:
+        self._plan(service)
+        self._held(service).set("held", False)
+        await self._ask("start", service)
+
+    async def stop(self, service: str) -> None:
+        await self._ask("stop", service)
+
+    async def set_read_only(self, service: str) -> None:
+        await self._ask("read-only", service)
+
+    async def probe(self, service: str) -> bool:
+        """A page that is missing is an answer; a disk that cannot be read is none."""
+        plan = self._plan(service)
+        return await _answers(plan.address, plan.port)
+
+    async def hold(self, service: str) -> None:
+        await self._ask("hold", service)
+        self._held(service).set("held", True)
+
+    async def resume(self, service: str) -> None:
+        await self._ask("resume", service)
+        self._held(service).set("held", False)
+
+    async def serve_copy(self, service: str) -> None:
+        await self._ask("serve-copy", service)
+
+    async def withdraw_copy(self, service: str) -> None:
+        await self._ask("withdraw-copy", service)
+
+    def reset(self, service: str) -> None:
+        ask_hands_now("reset", service, self._ground)
+
+    async def close_what_rests(self) -> None:
+        """After a boot nothing that does not run may be written: who opens it makes it so."""
+        for name, plan in self._moving.items():
+            if plan.here and not self.look(name).writer:
+                await self.set_read_only(name)
+
+    async def _ask(self, verb: str, service: str) -> None:
+        await ask_hands(verb, service, self._ground)
+
+    def _held(self, service: str) -> Program:
+        return Program(service, self._run)
+
+    def _plan(self, service: str) -> Moving:
+        try:
+            return self._moving[service]
+        except KeyError:
+            remedy = "Give it an `address` in territory.yml, sign, and play site."
+            raise NotFound(f"nothing here serves {service}.", where=str(self._ground.served), remedy=remedy) from None
+
+
+class HostNetwork:
+    def __init__(self, ground: Ground = GROUND) -> None:
+        self._ground = ground
+        self._moving = read_served(ground.served)
+
+    def has_address(self, service: str) -> bool:
+        """Only who has an address can bind to it."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+            try:
+                own.bind((self._moving[service].address, 0))
+            except OSError:
+                return False
+        return True
+
+    async def cut(self, service: str) -> None:
+        await ask_hands("cut", service, self._ground)
+
+    async def add_address(self, service: str) -> None:
+        await ask_hands("add", service, self._ground)
+
+
+class HostWatchdog(FileWatchdog):
+    """Names the control group of the service's unit, which the kernel numbers anew with each start."""
+
+    def __init__(self, folder: Path, ground: Ground = GROUND) -> None:
+        super().__init__(folder)
+        self._ground = ground
+
+    def _who(self, service: str) -> str:
+        try:
+            return f"0 {os.stat(f'{self._ground.cgroups}/{hands.SITE.format(service)}').st_ino}"
+        except OSError:
+            return "0 0"
+
+
+class HostCopies(BackupCopies):
+    """On a host the folder of what is not served is read-only, also for who lays files into it."""
+
+    def __init__(self, current: Current, ground: Ground = GROUND) -> None:
+        super().__init__(current)
+        self._ground = ground
+
+    async def adopt(self, service: str, *, keep_files: bool) -> None:
+        if not keep_files:
+            await ask_hands("writable", service, self._ground)
+        await super().adopt(service, keep_files=keep_files)
+
+
+def _is_writable(folder: str) -> bool:
+    try:
+        return not os.statvfs(folder).f_flag & os.ST_RDONLY
+    except OSError:
+        return False
+
+
+async def _answers(address: str, port: int, good: Collection[int] = range(200, 500)) -> bool:
+    """Whether somebody at `address` answers a browser with one of the statuses `good`."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS_MAX):
+            reader, writer = await asyncio.open_connection(address, port)
+            try:
+                writer.write(f"GET / HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+                status = (await reader.readline()).split()[1:2]
+                return bool(status) and status[0].isdigit() and int(status[0]) in good
+            finally:
+                writer.transport.abort()
+    except (OSError, TimeoutError):
+        return False

@@ -1,0 +1,46 @@
+"""What services of `territory.yml` with an address must be, so that they can move between nodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from appliance.config.explain import Path
+from appliance.config.parts import Parts, Placed
+from appliance.config.schema import ServicePart
+from appliance.territory.model import SITES
+
+# One folder of the sites', whose name can stand in the settings of nginx.
+_FOLDER = re.compile(re.escape(SITES) + r"/[a-z0-9][a-z0-9._-]*")
+
+
+def check_served(parts: Parts) -> Iterator[tuple[Path, str]]:
+    """A path and a sentence for each mistake."""
+    moving = [service for service in parts.services if service.part.address]
+    taken = {node.part.mesh: f"the node {node.name}" for node in parts.nodes if node.part.mesh}
+    last: dict[str, str] = {}
+    for service in moving:
+        part, path = service.part, (*service.path, "address")
+        if other := taken.get(part.address):
+            yield path, f"{part.address} is already the address of {other}."
+        taken.setdefault(part.address, f"the service {service.name}")
+        number = part.address.rpartition(".")[2]
+        if (first := last.setdefault(number, service.name)) != service.name:
+            yield path, f"ends with {number} like that of {first}, and ports of copies are told by it; take another."
+        yield from _sense(service)
+    if moving and not any("voter" in node.part.roles for node in parts.nodes):
+        yield (*moving[0].path, "address"), "goes where the voters say, and no node has the role voter."
+    if moving and not any(node.part.mesh for node in parts.nodes):
+        yield (*moving[0].path, "address"), "is an address in the mesh, and no node has one there."
+
+
+def _sense(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
+    part, path = service.part, service.path
+    if part.kind != "files" or part.share:
+        what = f"the share {part.share}" if part.share else f"the kind {part.kind}"
+        yield (*path, "address"), f"is for folders that are published as a site so far, and this is {what}."
+    elif len(part.paths) != 1 or not _FOLDER.fullmatch(part.paths[0]):
+        sentence = f"must be one folder directly in {SITES}, since the service has an address: a-z, 0-9, ., _ and -."
+        yield (*path, "paths"), sentence
+    if not part.standbys:
+        yield (*path, "address"), "goes nowhere without a standby; name one."

@@ -1,0 +1,204 @@
+"""What root does for the program that serves, which may not: one verb for one service, by whoever may open the socket.
+
+    python3 -I -S hands.py <REQUEST >ANSWER
+
+A request is one line, {"verb": ..., "service": ..., "node": ...}, and so is the answer: {} or {"error": ...}. Which
+services there are, with their addresses and folders, stands in a file of root's that comes from the signed bundle: who
+asks can start and stop what is served here, and nothing else. It needs nothing but the standard library, so that it
+answers in some hundredths of a second; a demotion has two.
+
+Invariant: whatever is cut stays cut until it is added. The kernel's filter is set before the address goes, so that no
+connection says a last word to somebody who waits for it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+SERVED = "/etc/appliance/served.json"
+HOLDERS = "/run/appliance/holders"
+"""At which address of the mesh each address of a service is now, two of them a line; `appliance node mesh` obeys it."""
+CGROUPS = "/sys/fs/cgroup/system.slice"
+SECONDS_MAX = 20.0
+ENDS_WITHIN_SECONDS = 0.5
+SITE, COPY, READ_ONLY = "appliance-site@{}.service", "appliance-site-copy@{}.service", "appliance-read-only@{}.service"
+# One transaction: tables, sets and chains may be there or not, and rules stand once.
+FILTER = """\
+add table ip appliance_served
+add set ip appliance_served cut { type ipv4_addr; }
+add set ip appliance_served held { type ipv4_addr; }
+add chain ip appliance_served in { type filter hook input priority -20; }
+add chain ip appliance_served out { type filter hook output priority -20; }
+flush chain ip appliance_served in
+flush chain ip appliance_served out
+add rule ip appliance_served in ip daddr @cut drop
+add rule ip appliance_served in iifname != "lo" ip daddr @held drop
+add rule ip appliance_served out ip saddr @cut drop
+"""
+
+Served = Mapping[str, Any]
+Run = Callable[..., None]
+
+
+class Refused(Exception):
+    """What was asked cannot be done; the sentence goes to who asked."""
+
+
+def run(*argv: str, stdin: str = "", may_fail: bool = False) -> None:
+    """Carry out `argv`; raise Refused when it fails, unless it `may_fail`."""
+    try:
+        done = subprocess.run(argv, input=stdin.encode(), capture_output=True, timeout=SECONDS_MAX)
+        why = done.stderr.decode(errors="replace").strip() if done.returncode else ""
+        failed = done.returncode != 0
+    except (OSError, subprocess.TimeoutExpired) as error:
+        failed, why = True, str(error)
+    if failed and not may_fail:
+        raise Refused(f"{' '.join(argv[:3])} failed: {why.splitlines()[-1] if why else 'without a word'}")
+
+
+def populated(cgroup: str) -> bool:
+    """Whether any process is in the cgroup, or in one below it."""
+    try:
+        with open(f"{cgroup}/cgroup.events") as file:
+            return "populated 1" in file.read()
+    except OSError:
+        return False
+
+
+class Hands:
+    """Carries out verbs; `run`, `holders` and `cgroups` are other ones in tests."""
+
+    def __init__(self, served: Served, run: Run = run, holders: str = HOLDERS, cgroups: str = CGROUPS) -> None:
+        self._served = served
+        self._run = run
+        self._holders = holders
+        self._cgroups = cgroups
+
+    def obey(self, request: Mapping[str, Any]) -> None:
+        """Do what `request` says; raise Refused when that is not done."""
+        name, verb = request.get("service"), request.get("verb")
+        service = self._served["services"].get(name) if isinstance(name, str) else None
+        if service is None:
+            raise Refused("the bundle of this node describes no such service with an address.")
+        if verb == "route":
+            self._route(service, request.get("node"))
+            return
+        if not service["here"]:
+            raise Refused(f"{name} is not served at this node.")
+        does = {
+            "start": self._start,
+            "stop": self._stop,
+            "read-only": self._set_read_only,
+            "writable": self._set_writable,
+            "serve-copy": self._serve_copy,
+            "withdraw-copy": self._withdraw_copy,
+            "add": self._add,
+            "cut": self._cut,
+            "hold": self._hold,
+            "resume": self._resume,
+            "reset": self._reset,
+        }.get(str(verb))
+        if does is None:
+            raise Refused("there is no such verb.")
+        does(str(name), service)
+
+    def _start(self, name: str, service: Served) -> None:
+        self._resume(name, service)
+        self._set_writable(name, service)
+        self._run("systemctl", "start", SITE.format(name))
+
+    def _stop(self, name: str, service: Served) -> None:
+        self._run("systemctl", "stop", SITE.format(name))
+
+    def _set_read_only(self, name: str, service: Served) -> None:
+        if os.path.isdir(service["folder"]):
+            self._run("systemctl", "start", READ_ONLY.format(name))
+
+    def _set_writable(self, name: str, service: Served) -> None:
+        self._run("systemctl", "stop", READ_ONLY.format(name))
+
+    def _serve_copy(self, name: str, service: Served) -> None:
+        self._run("systemctl", "restart", COPY.format(name))  # another copy may lie there since
+
+    def _withdraw_copy(self, name: str, service: Served) -> None:
+        self._run("systemctl", "stop", COPY.format(name))
+
+    def _add(self, name: str, service: Served) -> None:
+        address = service["address"]
+        self._filter(f"add element {_in('cut', address)}", f"delete element {_in('cut', address)}")
+        self._run("ip", "address", "replace", f"{address}/32", "dev", "lo")
+
+    def _cut(self, name: str, service: Served) -> None:
+        address = service["address"]
+        self._filter(f"add element {_in('cut', address)}")
+        self._run("ip", "address", "delete", f"{address}/32", "dev", "lo", may_fail=True)
+        # Without the kernel's help (CONFIG_INET_DIAG_DESTROY) they end when their program does, a moment later.
+        self._run("ss", "--kill", "--tcp", "src", address, may_fail=True)
+
+    def _hold(self, name: str, service: Served) -> None:
+        self._filter(f"add element {_in('held', service['address'])}")
+
+    def _resume(self, name: str, service: Served) -> None:
+        held = _in("held", service["address"])
+        self._filter(f"add element {held}", f"delete element {held}")
+
+    def _reset(self, name: str, service: Served) -> None:
+        """What no signal ends within half a second hangs in the kernel: then the machine goes."""
+        unit = SITE.format(name)
+        self._run("systemctl", "kill", "--kill-whom=all", "--signal=SIGKILL", unit, may_fail=True)
+        deadline = time.monotonic() + ENDS_WITHIN_SECONDS
+        while populated(f"{self._cgroups}/{unit}"):
+            if time.monotonic() > deadline:
+                self._run("systemctl", "reboot", "--force")
+                return
+            time.sleep(0.01)
+        self._set_read_only(name, service)
+
+    def _route(self, service: Served, node: object) -> None:
+        """Send what is for the service to `node`, one of those that may have it."""
+        mesh = service["nodes"].get(node) if isinstance(node, str) else None
+        if mesh is None:
+            raise Refused("that node may not have this service.")
+        try:
+            with open(self._holders) as file:
+                before = dict(line.split() for line in file.read().splitlines())
+        except (FileNotFoundError, ValueError):
+            before = {}
+        known = {it["address"] for it in self._served["services"].values()}
+        after = {**{at: to for at, to in before.items() if at in known}, service["address"]: mesh}
+        if after != before:
+            new = f"{self._holders}.{os.getpid()}"
+            with open(new, "w") as file:
+                file.write("".join(f"{at} {to}\n" for at, to in sorted(after.items())))
+            os.replace(new, self._holders)
+        self._run("systemctl", "reload", "appliance-mesh.service")
+
+    def _filter(self, *lines: str) -> None:
+        self._run("nft", "--file", "-", stdin=FILTER + "".join(f"{line}\n" for line in lines))
+
+
+def _in(what: str, address: str) -> str:
+    return f"ip appliance_served {what} {{ {address} }}"
+
+
+def main() -> int:
+    try:
+        with open(SERVED) as file:
+            hands = Hands(json.load(file))
+        hands.obey(json.loads(sys.stdin.readline()))
+    except Refused as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return 1
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
+        return 1
+    print("{}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

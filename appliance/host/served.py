@@ -1,0 +1,39 @@
+"""What moves between hosts, and what of it may be served at this one: root's file, written from the signed bundle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import IntegrityError
+from appliance.host import hands
+
+FILE = Path(hands.SERVED)
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A service that moves between hosts, as root's file says. `here`: whether this node may serve it; `nodes`: who
+    may."""
+
+    address: str
+    port: int
+    folder: str
+    here: bool
+    nodes: frozenset[str]
+
+
+def read_served(path: Path = FILE) -> dict[str, Moving]:
+    """The services with an address; none on a host that nobody told of any. Raise IntegrityError for what is none."""
+    try:
+        found = json.loads(path.read_bytes())["services"]
+        return {
+            name: Moving(it["address"], it["port"], it["folder"], it["here"], frozenset(it["nodes"]))
+            for name, it in found.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        remedy = "Write it again: `appliance node apply --part failover`."
+        raise IntegrityError("it does not say what is served.", where=str(path), remedy=remedy) from error

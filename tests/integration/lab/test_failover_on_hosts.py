@@ -1,0 +1,252 @@
+"""Sites that move between hosts: units, addresses, a cut network, a lost power; one writer at any moment.
+
+`horaires` is exclusive, `affiches` local-first; both are at home at commune-a, and the hermitage stands by. The tests
+follow each other: each leaves both sites at home and well.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from appliance.host.command import Result
+from appliance.lab.hosts import lab as labs
+from appliance.lab.hosts import machine
+from appliance.lab.hosts.disturb import disturb
+from appliance.lab.hosts.faults import HEALED, Fault
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.playbook import play_well
+from appliance.lab.hosts.provision import grant
+from tests.integration.lab.meshed import Meshed
+
+HOME, STANDBY, CLIENT, OTHER = "commune-a", "hermitage", "commune-c", "commune-b"
+EXCLUSIVE, LOCAL_FIRST = "horaires", "affiches"
+ADDRESSES = {EXCLUSIVE: "10.64.8.1", LOCAL_FIRST: "10.64.8.2"}
+COPY_OF_LOCAL_FIRST = "10.64.0.1:8402"
+SERVICES = """services:
+  horaires: {node: commune-a, standbys: [hermitage], policy: exclusive, address: 10.64.8.1, copies: 2,
+    paths: [/srv/sites/horaires], size: 1M, change_per_day: 1M, quota: 1G}
+  affiches: {node: commune-a, standbys: [hermitage], policy: local-first, address: 10.64.8.2, copies: 2,
+    paths: [/srv/sites/affiches], size: 1M, change_per_day: 1M, quota: 1G}
+"""
+LEASE_SECONDS = 15
+# 18 s is what was measured for lease and grant; laying files, nginx and a machine of two busy cores come on top.
+SERVED_AGAIN_WITHIN_SECONDS = 45.0
+COMES_ABOUT_WITHIN_SECONDS = 120.0
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+
+
+class Sites(Meshed):
+    def get(self, node: str, at: str) -> str:
+        """What a browser on `node` sees at `at`; "" when nobody answers."""
+        asks = "import sys, urllib.request as r; print(r.urlopen(f'http://{sys.argv[1]}/', timeout=2).read().decode())"
+        return self.run(node, "python3", "-I", "-c", asks, at, check=False).stdout.decode().strip()
+
+    def write(self, node: str, service: str, text: str) -> bool:
+        """Somebody at `node` changes the first page; whether that could be written."""
+        place = f"/srv/sites/{service}/index.html"
+        return self.run(node, "tee", place, stdin=text.encode(), check=False).exit_code == 0
+
+    def may_write(self, node: str, service: str) -> bool:
+        """Whether anybody at all could, root included."""
+        return self.run(node, "test", "-w", f"/srv/sites/{service}", check=False).exit_code == 0
+
+    def appliance(self, node: str, *words: str) -> Result:
+        return self.run(node, "appliance", "--json", *words, check=False)
+
+    def here(self, node: str, service: str) -> dict[str, Any]:
+        """What the program that serves says of `service` at `node`."""
+        found = self.run(node, "cat", f"/srv/appliance/node/run/failover/{service}.json", check=False).stdout
+        state: dict[str, Any] = json.loads(found) if found else {}
+        return state
+
+    def state(self, node: str, service: str) -> str:
+        return str(self.here(node, service).get("state", ""))
+
+    def holds_address(self, node: str, service: str) -> bool:
+        return ADDRESSES[service] in self.said(node, "ip", "-4", "-brief", "address")
+
+    def is_active(self, node: str, service: str) -> bool:
+        unit = f"appliance-site@{service}.service"
+        return self.run(node, "systemctl", "is-active", "--quiet", unit, check=False).exit_code == 0
+
+    def history(self, service: str) -> list[dict[str, Any]]:
+        """What both candidates wrote down, by the clock that all hosts of a lab share."""
+        lines = []
+        for node in (HOME, STANDBY):
+            file = self.lab.root(self.lab.plan.node(node)) / "srv/appliance/node/failover.jsonl"
+            lines += [json.loads(line) for line in file.read_text().splitlines() if line]
+        return sorted((it for it in lines if it["svc"] == service), key=lambda it: float(it["t_boottime"]))
+
+    def back_up(self, service: str) -> None:
+        until(lambda: self.appliance(HOME, "backup", "run", service).exit_code in (0, 1), f"a backup of {service}")
+
+    @contextmanager
+    def cut_off(self, node: str) -> Iterator[None]:
+        disturb(self.lab, {node: Fault(cut=True)})
+        try:
+            yield
+        finally:
+            disturb(self.lab, {node: HEALED})
+
+
+def until(holds: Any, what: str, seconds_max: float = COMES_ABOUT_WITHIN_SECONDS) -> float:
+    """Seconds until it holds; fail when it does not come."""
+    begun = time.monotonic()
+    while not holds():
+        assert time.monotonic() < begun + seconds_max, f"after {seconds_max:.0f} s still not: {what}"
+        time.sleep(0.1)
+    return time.monotonic() - begun
+
+
+def assert_one_writer_at_a_time(sites: Sites, service: str, power_cut_at: float = 0.0) -> None:
+    """Nobody started before the other had stopped, or had lost its power."""
+    open_at = ""
+    for it in sites.history(service):
+        if power_cut_at and it["t_boottime"] > power_cut_at and open_at == HOME:
+            open_at = ""
+        if it["event"] == "writer-start":
+            assert open_at in ("", it["node"]), f"{it['node']} began while {open_at} still wrote: {it}"
+            open_at = it["node"]
+        elif it["event"] == "writer-stop" and it["node"] == open_at:
+            open_at = ""
+
+
+@pytest.fixture(scope="module")
+def sites(provisioned: Lab) -> Sites:
+    made = Sites(provisioned)
+    made.change_territory(r"^services:\n", SERVICES)
+    play_well(made.desk, "site")
+    for service in ADDRESSES:
+        assert made.write(HOME, service, f"{service} 1")
+    assert grant(made.lab, made.desk)
+    play_well(made.desk, "site", "--tags", "backup")
+    for service in ADDRESSES:
+        until(lambda s=service: made.get(CLIENT, ADDRESSES[s]) == f"{s} 1", f"{service} is served")
+        until(lambda s=service: made.state(HOME, s) == "ACTIVE", f"{service} has its lease")
+        made.back_up(service)
+        until(lambda s=service: made.state(STANDBY, s) == "STANDBY", f"{service} has a copy")
+    return made
+
+
+def test_a_second_run_changes_nothing(sites: Sites) -> None:
+    assert play_well(sites.desk, "site").changed == 0
+
+
+def test_a_site_is_at_one_node_at_its_own_address_and_read_only_at_the_other(sites: Sites) -> None:
+    for service in ADDRESSES:
+        assert (sites.holds_address(HOME, service), sites.holds_address(STANDBY, service)) == (True, False)
+        assert (sites.is_active(HOME, service), sites.is_active(STANDBY, service)) == (True, False)
+        assert sites.get(STANDBY, ADDRESSES[service]) == f"{service} 1"
+
+
+def test_hands_are_lent_to_the_account_of_the_node_alone(sites: Sites) -> None:
+    asks = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/appliance/hands.sock')"
+    refused = sites.run(HOME, "runuser", "-u", "nobody", "--", "python3", "-I", "-c", asks, check=False)
+    assert b"PermissionError" in refused.stderr
+    for request, why in (
+        ({"verb": "stop", "service": "ssh"}, "no such service"),
+        ({"verb": "route", "service": EXCLUSIVE, "node": OTHER}, "may not have this service"),
+    ):
+        talk = (
+            "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect('/run/appliance/hands.sock');"
+            "s.sendall(sys.argv[1].encode() + b'\\n'); print(s.recv(500).decode())"
+        )
+        said = sites.said(HOME, "runuser", "-u", "appliance", "--", "python3", "-I", "-c", talk, json.dumps(request))
+        assert why in said
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("move", EXCLUSIVE, OTHER), 8),
+        (("move", EXCLUSIVE, HOME), 8),
+        (("move", EXCLUSIVE, "nobody"), 3),
+        (("move", "nothing", STANDBY), 3),
+        (("promote", LOCAL_FIRST), 8),
+    ],
+    ids=["no candidate", "holds it", "no node", "no service", "without an act"],
+)
+def test_what_cannot_be_is_refused_and_changes_nothing(sites: Sites, words: tuple[str, ...], code: int) -> None:
+    refused = sites.appliance(STANDBY, "failover", *words)
+    assert refused.exit_code == code, refused.stderr.decode()
+    assert sites.state(HOME, words[1]) in ("ACTIVE", "")
+
+
+def test_a_planned_move_loses_nothing_and_comes_home_again(sites: Sites) -> None:
+    assert sites.write(HOME, EXCLUSIVE, "horaires 2")
+    moved = sites.appliance(STANDBY, "failover", "move", EXCLUSIVE, STANDBY)
+    assert moved.exit_code == 0, moved.stderr.decode()
+    until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 2", "it is served elsewhere")
+    assert sites.holds_address(STANDBY, EXCLUSIVE)
+    assert not sites.holds_address(HOME, EXCLUSIVE)
+    assert not sites.may_write(HOME, EXCLUSIVE), "where it is not served nothing is written"
+    assert sites.write(STANDBY, EXCLUSIVE, "horaires 3")
+    until(lambda: sites.state(HOME, EXCLUSIVE) == "STANDBY", "its home stands by")
+    back = sites.appliance(STANDBY, "failover", "handback", EXCLUSIVE)
+    assert back.exit_code == 0, back.stderr.decode()
+    until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is home with all that was written")
+    assert sites.holds_address(HOME, EXCLUSIVE)
+    assert_one_writer_at_a_time(sites, EXCLUSIVE)
+
+
+def test_a_holder_that_is_cut_off_stops_by_its_own_clock_before_another_begins(sites: Sites) -> None:
+    until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
+    with sites.cut_off(HOME):
+        stopped = until(lambda: not sites.is_active(HOME, EXCLUSIVE), "it stops by itself", LEASE_SECONDS + 2)
+        assert not sites.holds_address(HOME, EXCLUSIVE)
+        until(lambda: not sites.may_write(HOME, EXCLUSIVE), "its files are read-only", 5)
+        served = until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "the standby serves it")
+        assert stopped + served < SERVED_AGAIN_WITHIN_SECONDS
+        assert sites.write(HOME, LOCAL_FIRST, "affiches 2"), "a local-first home is cut off and works on"
+        assert sites.get(HOME, ADDRESSES[LOCAL_FIRST]) == "affiches 2"
+        assert sites.state(HOME, LOCAL_FIRST) == "ISOLATED_RW"
+        until(lambda: sites.get(CLIENT, COPY_OF_LOCAL_FIRST) == "affiches 1", "the dated copy is shown")
+        assert not sites.is_active(STANDBY, LOCAL_FIRST), "nobody else writes it without a signed act"
+    assert_one_writer_at_a_time(sites, EXCLUSIVE)
+    until(lambda: sites.get(CLIENT, ADDRESSES[LOCAL_FIRST]) == "affiches 2", "the home is seen again")
+    until(lambda: not sites.get(CLIENT, COPY_OF_LOCAL_FIRST), "the copy is withdrawn")
+    come_home(sites)
+
+
+def test_after_a_power_cut_the_standby_serves_at_the_same_address(sites: Sites) -> None:
+    until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
+    node = sites.lab.plan.node(HOME)
+    machine.cut_power(node)
+    cut_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+    took = until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served again")
+    print(f"served again after {took:.1f} s")
+    assert took < SERVED_AGAIN_WITHIN_SECONDS
+    labs.power_on(sites.lab, node)
+    labs.wait_for_ssh(sites.lab, (node,))
+    until(lambda: sites.get(CLIENT, ADDRESSES[LOCAL_FIRST]) == "affiches 2", "what it alone may write is back")
+    assert not sites.is_active(HOME, EXCLUSIVE)
+    assert not sites.may_write(HOME, EXCLUSIVE)
+    assert_one_writer_at_a_time(sites, EXCLUSIVE, cut_at)
+    come_home(sites)
+
+
+def test_when_the_program_that_serves_hangs_the_watchdog_ends_the_site_in_time(sites: Sites) -> None:
+    until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
+    sites.run(HOME, "systemctl", "kill", "--signal=SIGSTOP", "appliance-failover.service")
+    until(lambda: not sites.is_active(HOME, EXCLUSIVE), "the watchdog ends it", LEASE_SECONDS + 2)
+    assert not sites.holds_address(HOME, EXCLUSIVE)
+    until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served somewhere")
+    assert_one_writer_at_a_time(sites, EXCLUSIVE)
+    until(lambda: sites.state(HOME, EXCLUSIVE) in ("STANDBY", "ACTIVE"), "systemd started the program anew")
+    come_home(sites)
+
+
+def come_home(sites: Sites) -> None:
+    """By a click, where it is elsewhere."""
+    until(lambda: sites.state(HOME, EXCLUSIVE) in ("STANDBY", "ACTIVE"), "its home has caught up")
+    if sites.state(HOME, EXCLUSIVE) != "ACTIVE":
+        back = sites.appliance(STANDBY, "failover", "handback", EXCLUSIVE)
+        assert back.exit_code == 0, back.stderr.decode()
+    until(lambda: sites.state(HOME, EXCLUSIVE) == "ACTIVE", "it is home")

@@ -1,0 +1,96 @@
+"""Root's hands: in which order they do what is asked, and what they refuse, whoever asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.host.hands import Hands, Refused
+
+SITE = "10.64.8.1"
+NODES = {"commune-a": "10.64.0.2", "hermitage": "10.64.0.1"}
+SERVED = {
+    "services": {
+        "horaires": {"address": SITE, "folder": "/nonexistent", "here": True, "nodes": NODES},
+        "arrets": {"address": "10.64.8.2", "folder": "/nonexistent", "here": False, "nodes": NODES},
+    }
+}
+
+
+class Told:
+    def __init__(self) -> None:
+        self.argvs: list[str] = []
+        self.filters: list[str] = []
+
+    def __call__(self, *argv: str, stdin: str = "", may_fail: bool = False) -> None:
+        self.argvs.append(" ".join(argv))
+        if stdin:
+            self.filters += stdin.splitlines()
+
+
+def obey(root: Path, **request: Any) -> Told:
+    told = Told()
+    Hands(SERVED, told, str(root / "holders"), str(root)).obey(request)
+    return told
+
+
+def test_the_filter_cuts_before_the_address_goes_and_connections_end_last(tmp_path: Path) -> None:
+    told = obey(tmp_path, verb="cut", service="horaires")
+    assert told.argvs == [
+        "nft --file -",
+        f"ip address delete {SITE}/32 dev lo",
+        f"ss --kill --tcp src {SITE}",
+    ]
+    assert told.filters[-1] == f"add element ip appliance_served cut {{ {SITE} }}"
+
+
+def test_what_is_added_is_let_through_again(tmp_path: Path) -> None:
+    told = obey(tmp_path, verb="add", service="horaires")
+    assert told.filters[-1] == f"delete element ip appliance_served cut {{ {SITE} }}"
+    assert told.argvs[-1] == f"ip address replace {SITE}/32 dev lo"
+
+
+def test_files_are_writable_before_the_program_starts(tmp_path: Path) -> None:
+    told = obey(tmp_path, verb="start", service="horaires")
+    assert told.argvs[-2:] == [
+        "systemctl stop appliance-read-only@horaires.service",
+        "systemctl start appliance-site@horaires.service",
+    ]
+
+
+def test_a_program_that_no_signal_ends_takes_the_machine_along(tmp_path: Path) -> None:
+    cgroup = tmp_path / "appliance-site@horaires.service"
+    cgroup.mkdir()
+    (cgroup / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    assert obey(tmp_path, verb="reset", service="horaires").argvs[-1] == "systemctl reboot --force"
+    (cgroup / "cgroup.events").write_text("populated 0\nfrozen 0\n")
+    assert len(obey(tmp_path, verb="reset", service="horaires").argvs) == 1
+
+
+def test_addresses_lead_where_they_are_told_and_one_that_nobody_knows_any_more_is_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "holders").write_text("10.64.8.9 10.64.0.4\n")
+    obey(tmp_path, verb="route", service="arrets", node="hermitage")
+    told = obey(tmp_path, verb="route", service="horaires", node="commune-a")
+    assert (tmp_path / "holders").read_text() == f"{SITE} 10.64.0.2\n10.64.8.2 10.64.0.1\n"
+    assert told.argvs == ["systemctl reload appliance-mesh.service"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"verb": "stop", "service": "ssh"}, "describes no such service"),
+        ({"verb": "stop", "service": ["horaires"]}, "describes no such service"),
+        ({"verb": "start", "service": "arrets"}, "is not served at this node"),
+        ({"verb": "poweroff", "service": "horaires"}, "no such verb"),
+        ({"service": "horaires"}, "no such verb"),
+        ({"verb": "route", "service": "horaires", "node": "commune-b"}, "may not have this service"),
+        ({"verb": "route", "service": "horaires"}, "may not have this service"),
+    ],
+    ids=["a unit", "no name", "elsewhere", "a verb", "nothing", "a stranger", "nobody"],
+)
+def test_what_is_not_in_roots_file_is_refused(asked: dict[str, Any], why: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=why):
+        obey(tmp_path, **asked)
+    assert not (tmp_path / "holders").exists()
