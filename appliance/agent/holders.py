@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
-from appliance.agent.host_services import Moving, ask_hands
+from appliance.agent.host_services import ask_hands
 from appliance.errors import ApplianceError
 from appliance.failover.situation import Site
+from appliance.host.served import Moving
 from appliance.trust.grant import Grant
 
 LOOK_EVERY_SECONDS = 0.25

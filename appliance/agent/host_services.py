@@ -22,7 +22,7 @@ from appliance.errors import NotFound, Refused, Unreachable
 from appliance.failover.model import Local
 from appliance.host import hands
 from appliance.host.programs import Program
-from appliance.host.served import read_served
+from appliance.host.served import Moving, read_served
 
 SOCKET = Path("/run/appliance/hands.sock")
 PROBE_SECONDS_MAX = 1.0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from appliance.agent.holders import to_lead
-from appliance.agent.host_services import Moving
+from appliance.host.served import Moving
 
 MOVING = {"horaires": Moving("10.64.8.1", 80, "/srv/sites/horaires", False, frozenset({"commune-a", "hermitage"}))}
 
