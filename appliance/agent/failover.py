@@ -87,6 +87,7 @@ async def _serve(current: Current, say: Callable[[str], None]) -> None:
 
 async def _live(current: Current, stop: asyncio.Event) -> None:
     """As long as the bundle is the same. A proof outlives this, so nothing is interrupted by another bundle."""
+    lives_by = _lives_by(current)
     node, tls, clock = current.node, client_tls(current.node.layout.tls), SystemClock()
     found = brokers_of(node.bundle)
     first = (node.name, *(name for name in found if name != node.name))
@@ -102,7 +103,7 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
         tasks.append(asyncio.create_task(follow_holders(site, read_served(GROUND.served))))
     tasks.append(asyncio.create_task(_attend(site, current, keepers)))
     tasks.append(asyncio.create_task(_report_alive(site)))
-    tasks.append(asyncio.create_task(_until_another(current, node.bundle.serial)))
+    tasks.append(asyncio.create_task(_until_another(current, lives_by)))
     tasks.append(asyncio.create_task(_until_set(stop)))
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
@@ -132,10 +133,16 @@ async def _report_alive(site: Site) -> None:
         await asyncio.sleep(ttl / 4)
 
 
-async def _until_another(current: Current, serial: int) -> None:
-    while current.node.bundle.serial == serial:
+async def _until_another(current: Current, lives_by: tuple[int, int]) -> None:
+    while _lives_by(current) == lives_by:
         os.utime(failover_lock(current.node.layout))  # tells `status` that this program lives
         await asyncio.sleep(LOOKS_AT_BUNDLE_SECONDS)
+
+
+def _lives_by(current: Current) -> tuple[int, int]:
+    """The serial of the bundle, and when root last wrote down what that means for this host."""
+    found = GROUND.served
+    return current.node.bundle.serial, found.stat().st_mtime_ns if found.exists() else 0
 
 
 async def _until_set(stop: asyncio.Event) -> None:

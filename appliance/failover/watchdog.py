@@ -105,27 +105,27 @@ def tell(folder: str, node: str, history: str, service: str, epoch: int) -> None
         file.write("\n".join(lines) + "\n")
 
 
-def drop(address: str) -> None:
-    """Take the address from this host: nobody is left who would answer at it."""
-    with contextlib.suppress(OSError):
+def drop(service: str, served: str) -> None:
+    """Take the service's address from this host: nobody is left who would answer at it."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        with open(served) as file:
+            address = json.load(file)["services"][service]["address"]
         argv = ("ip", "address", "delete", f"{address}/32", "dev", "lo")
         os.waitpid(os.posix_spawnp(argv[0], argv, os.environ), 0)
 
 
 def main(folder: str, node: str, history: str, served: str = "", cgroups: str = CGROUPS) -> None:
-    addresses: dict[str, str] = {}
     if served:
         with open(served) as file:
-            known = json.load(file)
-        node, addresses = known["node"], {name: it["address"] for name, it in known["services"].items()}
+            node = json.load(file)["node"]
     os.makedirs(folder, mode=0o700, exist_ok=True)
     lock = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # a second one waits until the first has gone
     while True:
         ended, following = look(folder, boottime(), cgroups)
         for service, epoch in ended:
-            if service in addresses:
-                drop(addresses[service])
+            if served:
+                drop(service, served)
             tell(folder, node, history, service, epoch)
         # A deadline is only ever moved on, so there is nothing to see before the next one; a new one lies further off.
         time.sleep(max(LOOK_SECONDS_MIN, following - boottime()))
