@@ -95,7 +95,8 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
     store = Remote([found[name] for name in first if name in found], clock, tls)
     site = make_site(current, store, brokers)
     site.papers.take(_papers(site, current))
-    keepers = {name: Keeper(begin(site, name)) for name in served(node)}
+    mine = served(node)
+    keepers = {name: Keeper(begin(site, name)) for name in mine if name in site.papers.grants}
     if isinstance(site.services, HostServices):
         await site.services.close_what_rests()
     tasks = [asyncio.create_task(keeper.run()) for keeper in keepers.values()]
@@ -104,6 +105,8 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
     tasks.append(asyncio.create_task(_attend(site, current, keepers)))
     tasks.append(asyncio.create_task(_report_alive(site)))
     tasks.append(asyncio.create_task(_until_another(current, lives_by)))
+    if waiting := set(mine) - set(keepers):
+        tasks.append(asyncio.create_task(_until_granted(site, current, waiting)))
     tasks.append(asyncio.create_task(_until_set(stop)))
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
@@ -137,6 +140,13 @@ async def _until_another(current: Current, lives_by: tuple[int, int]) -> None:
     while _lives_by(current) == lives_by:
         os.utime(failover_lock(current.node.layout))  # tells `status` that this program lives
         await asyncio.sleep(LOOKS_AT_BUNDLE_SECONDS)
+
+
+async def _until_granted(site: Site, current: Current, waiting: set[str]) -> None:
+    """What was never granted to anybody is left to who begins it: there is nothing to serve, and nothing to pull."""
+    while not waiting & set(site.papers.grants):
+        await asyncio.sleep(LOOKS_AT_BUNDLE_SECONDS)
+        site.papers.take(_papers(site, current))
 
 
 def _lives_by(current: Current) -> tuple[int, int]:

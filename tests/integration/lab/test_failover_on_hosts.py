@@ -123,11 +123,10 @@ def sites(provisioned: Lab) -> Sites:
     made = Sites(provisioned)
     made.change_territory(r"^services:\n", SERVICES)
     play_well(made.desk, "site")
-    for service in ADDRESSES:
-        assert made.write(HOME, service, f"{service} 1")
     assert grant(made.lab, made.desk)
     play_well(made.desk, "site", "--tags", "backup")
     for service in ADDRESSES:
+        until(lambda s=service: made.write(HOME, s, f"{s} 1"), f"{service} is granted to its home")
         until(lambda s=service: made.get(CLIENT, ADDRESSES[s]) == f"{s} 1", f"{service} is served")
         until(lambda s=service: made.state(HOME, s) == "ACTIVE", f"{service} has its lease")
         made.back_up(service)
