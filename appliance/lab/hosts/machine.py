@@ -42,6 +42,12 @@ ENVIRONMENT = {
     "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
 }
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW")
+# Without a control group of its own a node would share one tree with all others: units of one name would be one group.
+# Where the machine has mounted none, one is mounted for a moment, seen by nobody else.
+OWN_GROUP = """\
+unshare --mount sh -euc 'mount -t cgroup2 none /mnt; mkdir -p "/mnt/$0"; echo "$1" >"/mnt/$0/cgroup.procs"' "$0" "$$"
+exec "$@"
+"""
 SHELL_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -88,7 +94,8 @@ def switch_on(node: Node, root: Path, console: Path) -> None:
     _sweep(node.namespace)
     condition = console.with_suffix(".conf")
     write_atomic(condition, KEYGEN_CONDITION.encode())
-    start_detached(nspawn_argv(node, root, condition), log=console, env=ENVIRONMENT)
+    argv = ("sh", "-euc", OWN_GROUP, node.namespace, *nspawn_argv(node, root, condition))
+    start_detached(argv, log=console, env=ENVIRONMENT)
 
 
 def is_on(node: Node) -> bool:
