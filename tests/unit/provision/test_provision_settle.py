@@ -11,6 +11,9 @@ import pytest
 
 from appliance.backup.taking import Taken
 from appliance.errors import ApplianceError, Refused
+from appliance.failover.promises import load_promises
+from appliance.host.identity import machine_id
+from appliance.host.layout import NodeLayout
 from appliance.provision.apply import Host
 from appliance.provision.settle import Owners, Settled, settle
 from appliance.trust.identity import Identity
@@ -56,6 +59,8 @@ def mode(host: Host, path: str) -> int:
 def test_a_bare_host_becomes_a_node_and_the_second_time_nothing_changes(host: Host, keys: tuple[str, str]) -> None:
     first = settled(host, "commune-a", keys[0])
     assert first.changed == EVERYTHING
+    promises = NodeLayout(host.root / "srv/appliance/node").promises
+    assert load_promises(promises, machine_id()).services == {}, "its broker could sign"
     assert (host.root / "etc/appliance/state").read_text() == f"{STATE}\n"
     assert (host.root / "etc/appliance/territory.pub").read_text() == f"{keys[0]}\n"
     assert [mode(host, path) for path in EVERYTHING[:4]] == [0o711, 0o710, 0o644, 0o644]
