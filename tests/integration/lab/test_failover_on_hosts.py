@@ -7,6 +7,7 @@ follow each other: each leaves both sites at home and well.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,12 +106,18 @@ def until(holds: Any, what: str, seconds_max: float = COMES_ABOUT_WITHIN_SECONDS
     return time.monotonic() - begun
 
 
-def assert_one_writer_at_a_time(sites: Sites, service: str, power_cut_at: float = 0.0) -> None:
-    """Nobody started before the other had stopped, or had lost its power."""
-    open_at = ""
-    for it in sites.history(service):
-        if power_cut_at and it["t_boottime"] > power_cut_at and open_at == HOME:
-            open_at = ""
+def boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def assert_one_writer_at_a_time(sites: Sites, service: str, since: float, power_cut_at: float = math.inf) -> None:
+    """From `since` on, when it was at home, nobody started before the other had stopped, or had lost its power."""
+    open_at = HOME
+    events = [it for it in sites.history(service) if it["t_boottime"] > since]
+    assert any(it["event"] == "writer-start" and it["node"] == STANDBY for it in events), "nothing moved"
+    for it in events:
+        if it["t_boottime"] > power_cut_at and open_at == HOME:
+            open_at, power_cut_at = "", math.inf
         if it["event"] == "writer-start":
             assert open_at in ("", it["node"]), f"{it['node']} began while {open_at} still wrote: {it}"
             open_at = it["node"]
@@ -179,6 +186,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(sites: Sites, words: tupl
 
 
 def test_a_planned_move_loses_nothing_and_comes_home_again(sites: Sites) -> None:
+    begun = boottime()
     assert sites.write(HOME, EXCLUSIVE, "horaires 2")
     moved = sites.appliance(STANDBY, "failover", "move", EXCLUSIVE, STANDBY)
     assert moved.exit_code == 0, moved.stderr.decode()
@@ -192,11 +200,12 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(sites: Sites) -> None
     assert back.exit_code == 0, back.stderr.decode()
     until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is home with all that was written")
     assert sites.holds_address(HOME, EXCLUSIVE)
-    assert_one_writer_at_a_time(sites, EXCLUSIVE)
+    assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
 
 
 def test_a_holder_that_is_cut_off_stops_by_its_own_clock_before_another_begins(sites: Sites) -> None:
     until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
+    begun = boottime()
     with sites.cut_off(HOME):
         stopped = until(lambda: not sites.is_active(HOME, EXCLUSIVE), "it stops by itself", LEASE_SECONDS + 2)
         assert not sites.holds_address(HOME, EXCLUSIVE)
@@ -208,7 +217,7 @@ def test_a_holder_that_is_cut_off_stops_by_its_own_clock_before_another_begins(s
         assert sites.state(HOME, LOCAL_FIRST) == "ISOLATED_RW"
         until(lambda: sites.get(CLIENT, COPY_OF_LOCAL_FIRST) == "affiches 1", "the dated copy is shown")
         assert not sites.is_active(STANDBY, LOCAL_FIRST), "nobody else writes it without a signed act"
-    assert_one_writer_at_a_time(sites, EXCLUSIVE)
+    assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
     until(lambda: sites.get(CLIENT, ADDRESSES[LOCAL_FIRST]) == "affiches 2", "the home is seen again")
     until(lambda: not sites.get(CLIENT, COPY_OF_LOCAL_FIRST), "the copy is withdrawn")
     come_home(sites)
@@ -216,9 +225,9 @@ def test_a_holder_that_is_cut_off_stops_by_its_own_clock_before_another_begins(s
 
 def test_after_a_power_cut_the_standby_serves_at_the_same_address(sites: Sites) -> None:
     until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
-    node = sites.lab.plan.node(HOME)
+    node, begun = sites.lab.plan.node(HOME), boottime()
     machine.cut_power(node)
-    cut_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+    cut_at = boottime()
     took = until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served again")
     print(f"served again after {took:.1f} s")
     assert took < SERVED_AGAIN_WITHIN_SECONDS
@@ -227,17 +236,18 @@ def test_after_a_power_cut_the_standby_serves_at_the_same_address(sites: Sites) 
     until(lambda: sites.get(CLIENT, ADDRESSES[LOCAL_FIRST]) == "affiches 2", "what it alone may write is back")
     assert not sites.is_active(HOME, EXCLUSIVE)
     assert not sites.may_write(HOME, EXCLUSIVE)
-    assert_one_writer_at_a_time(sites, EXCLUSIVE, cut_at)
+    assert_one_writer_at_a_time(sites, EXCLUSIVE, begun, cut_at)
     come_home(sites)
 
 
 def test_when_the_program_that_serves_hangs_the_watchdog_ends_the_site_in_time(sites: Sites) -> None:
     until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
+    begun = boottime()
     sites.run(HOME, "systemctl", "kill", "--signal=SIGSTOP", "appliance-failover.service")
     until(lambda: not sites.is_active(HOME, EXCLUSIVE), "the watchdog ends it", LEASE_SECONDS + 2)
     assert not sites.holds_address(HOME, EXCLUSIVE)
-    until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served somewhere")
-    assert_one_writer_at_a_time(sites, EXCLUSIVE)
+    until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "the standby serves it")
+    assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
     until(lambda: sites.state(HOME, EXCLUSIVE) in ("STANDBY", "ACTIVE"), "systemd started the program anew")
     come_home(sites)
 
