@@ -14,7 +14,7 @@ from appliance.backup.taking import Taken, take_bundle
 from appliance.failover.promises import begin_promises
 from appliance.host.account import as_owner
 from appliance.host.identity import machine_id
-from appliance.host.layout import STATE_OF_A_HOST, NodeLayout
+from appliance.host.layout import PROMISES_OF_A_HOST, STATE_OF_A_HOST, NodeLayout
 from appliance.provision.apply import THIS_HOST, Host, apply, one_at_a_time
 from appliance.provision.files import OwnedFolder, Part, WantedFile
 from appliance.provision.observe import below, has_folder
@@ -94,8 +94,9 @@ def settle(
             create_identity(layout, wanted.name, wanted.territory_key)
             # A node that was just made has promised nothing; without that note its broker would never sign. What an
             # earlier one of this machine promised stands.
-            if not layout.promises.exists():
-                begin_promises(layout.promises, machine_id())
+            promises = below(host.root, str(PROMISES_OF_A_HOST))
+            if not promises.exists():
+                begin_promises(promises, machine_id())
         taken = take_bundle(layout, wanted, bundle, dry_run=dry_run) if bundle else None
         keys = None if born and dry_run else shown_keys(layout)
     followed = (str(state / layout.bundle.name),) if taken and taken.serial > taken.before else ()

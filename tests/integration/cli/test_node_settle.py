@@ -29,6 +29,9 @@ def host(tmp_path: Path) -> Host:
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(folder.stat().st_mode | 0o711)
     (tmp_path / "run").mkdir()
+    own = tmp_path / "var/lib/appliance"  # as our package makes it
+    own.mkdir(parents=True)
+    os.chown(own, 1, 1)
     return Host(tmp_path, lambda argv: None)
 
 

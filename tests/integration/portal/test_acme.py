@@ -143,7 +143,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int]) -> Ite
         ("knotd", "-c", str(folder / "knot.conf")),
         ("pebble", "-config", str(folder / "pebble.json"), "-dnsserver", f"{LOOPBACK}:{ports['dns']}", "-strict"),
     )
-    env = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
+    env = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"}
     with open(folder / "programs.log", "wb") as log:
         running = [subprocess.Popen(it, env=env, stdout=log, stderr=log) for it in programs]
     try:

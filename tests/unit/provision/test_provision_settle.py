@@ -13,7 +13,6 @@ from appliance.backup.taking import Taken
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.promises import load_promises
 from appliance.host.identity import machine_id
-from appliance.host.layout import NodeLayout
 from appliance.provision.apply import Host
 from appliance.provision.settle import Owners, Settled, settle
 from appliance.trust.identity import Identity
@@ -34,6 +33,7 @@ def no_command(argv: tuple[str, ...]) -> None:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     (tmp_path / "host/run").mkdir(parents=True)
+    (tmp_path / "host/var/lib/appliance").mkdir(parents=True)
     return Host(tmp_path / "host", no_command)
 
 
@@ -59,8 +59,7 @@ def mode(host: Host, path: str) -> int:
 def test_a_bare_host_becomes_a_node_and_the_second_time_nothing_changes(host: Host, keys: tuple[str, str]) -> None:
     first = settled(host, "commune-a", keys[0])
     assert first.changed == EVERYTHING
-    promises = NodeLayout(host.root / "srv/appliance/node").promises
-    assert load_promises(promises, machine_id()).services == {}, "its broker could sign"
+    assert load_promises(host.root / "var/lib/appliance/promises", machine_id()).services == {}, "its broker could sign"
     assert (host.root / "etc/appliance/state").read_text() == f"{STATE}\n"
     assert (host.root / "etc/appliance/territory.pub").read_text() == f"{keys[0]}\n"
     assert [mode(host, path) for path in EVERYTHING[:4]] == [0o711, 0o710, 0o644, 0o644]
@@ -70,8 +69,9 @@ def test_a_bare_host_becomes_a_node_and_the_second_time_nothing_changes(host: Ho
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(host: Host, keys: tuple[str, str]) -> None:
+    before = disk(host)
     assert settled(host, "commune-a", keys[0], dry_run=True) == Settled(EVERYTHING, None)
-    assert disk(host) == {}
+    assert disk(host) == before
     made = settled(host, "commune-a", keys[0])
     assert settled(host, "commune-a", keys[0], dry_run=True) == Settled((), made.keys)
 
@@ -111,8 +111,9 @@ def test_a_run_that_was_cut_before_the_node_was_born_is_finished_by_the_next(hos
 
 def test_a_new_node_keeps_the_bundle_that_does_not_name_its_keys_yet(host: Host) -> None:
     wanted, first = Identity("commune-a", PUBLIC), bundle([town("commune-a", 1), town("commune-b", 2)])
+    before = disk(host)
     planned = settle(wanted, STATE, host, bundle=first, dry_run=True, owners=HERE)
-    assert (planned.bundle, disk(host)) == (Taken(1, 0, member=False), {})
+    assert (planned.bundle, disk(host)) == (Taken(1, 0, member=False), before)
     made = settle(wanted, STATE, host, bundle=first, owners=HERE)
     assert (made.changed, made.bundle) == ((*EVERYTHING, f"{STATE}/bundle"), Taken(1, 0, member=False))
     assert (host.root / "srv/appliance/node/bundle").read_bytes() == first.document.raw
