@@ -13,7 +13,6 @@ import socket
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from appliance.agent.copies import BackupCopies
 from appliance.agent.current import Current
@@ -22,7 +21,7 @@ from appliance.errors import NotFound, Refused, Unreachable
 from appliance.failover.model import Local
 from appliance.host import hands
 from appliance.host.programs import Program
-from appliance.host.served import Moving, read_served
+from appliance.host.served import FILE, Moving, read_served
 
 SOCKET = Path("/run/appliance/hands.sock")
 PROBE_SECONDS_MAX = 1.0
@@ -33,7 +32,7 @@ HANDS_SECONDS_MAX = 30.0
 class Ground:
     """Where things are on a host; other ones in tests."""
 
-    served: Path = Path(hands.SERVED)
+    served: Path = FILE
     cgroups: str = hands.CGROUPS
     socket: Path = SOCKET
 
@@ -43,19 +42,17 @@ GROUND = Ground()
 
 async def ask_hands(verb: str, service: str, ground: Ground = GROUND, **more: str) -> None:
     """Have root's hands do `verb`; raise Refused with their sentence, Unreachable when they do not answer."""
-    request = json.dumps({"verb": verb, "service": service, **more}).encode() + b"\n"
     try:
         async with asyncio.timeout(HANDS_SECONDS_MAX):
             reader, writer = await asyncio.open_unix_connection(ground.socket)
             try:
-                writer.write(request)
-                answer = _answer(await reader.readline())
+                writer.write(_request(verb, service, **more))
+                answer = await reader.readline()
             finally:
                 writer.transport.abort()
     except (OSError, TimeoutError) as error:
         raise _silent(verb, service, error) from error
-    if why := answer.get("error"):
-        raise Refused(f"{verb} {service}: {why}")
+    _check(verb, service, answer)
 
 
 def ask_hands_now(verb: str, service: str, ground: Ground = GROUND) -> None:
@@ -64,13 +61,12 @@ def ask_hands_now(verb: str, service: str, ground: Ground = GROUND) -> None:
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(HANDS_SECONDS_MAX)
             line.connect(str(ground.socket))
-            line.sendall(json.dumps({"verb": verb, "service": service}).encode() + b"\n")
+            line.sendall(_request(verb, service))
             with line.makefile("rb") as file:
-                answer = _answer(file.readline())
+                answer = file.readline()
     except OSError as error:
         raise _silent(verb, service, error) from error
-    if why := answer.get("error"):
-        raise Refused(f"{verb} {service}: {why}")
+    _check(verb, service, answer)
 
 
 def _silent(verb: str, service: str, error: Exception) -> Unreachable:
@@ -78,12 +74,18 @@ def _silent(verb: str, service: str, error: Exception) -> Unreachable:
     return Unreachable(f"root's hands did not {verb} {service}: {error or type(error).__name__}", remedy=remedy)
 
 
-def _answer(line: bytes) -> dict[str, Any]:
+def _request(verb: str, service: str, **more: str) -> bytes:
+    return json.dumps({"verb": verb, "service": service, **more}).encode() + b"\n"
+
+
+def _check(verb: str, service: str, line: bytes) -> None:
+    """Raise Refused unless `line` says that it was done."""
     try:
-        answer: dict[str, Any] = json.loads(line)
+        why = json.loads(line).get("error")
     except ValueError:
-        return {"error": "root's hands ended without a word."}
-    return answer
+        why = "root's hands ended without a word."
+    if why:
+        raise Refused(f"{verb} {service}: {why}")
 
 
 class HostServices:

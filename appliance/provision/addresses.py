@@ -44,3 +44,8 @@ def joined(networks: Iterable[Network]) -> tuple[tuple[IPv4Network, ...], tuple[
 def shown(it: Network) -> str:
     """As nft and `ip` print it: a single address without its /32."""
     return str(it.network_address) if it.prefixlen == it.max_prefixlen else str(it)
+
+
+def bracketed(address: str) -> str:
+    """As it stands before a port: an address of version 6 in brackets."""
+    return f"[{address}]" if ":" in address else address

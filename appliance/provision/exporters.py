@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 
-from appliance.provision.files import Part, WantedFile
+from appliance.provision.addresses import bracketed
+from appliance.provision.files import HEADING, Part, WantedFile
 from appliance.territory.model import Node
 from appliance.trust.bundle import Bundle
 
@@ -20,7 +21,6 @@ WEB = "/etc/prometheus/web.yml"
 WORDS, NODE_WORDS = "/etc/appliance/exporter", "/etc/appliance/prometheus-node-exporter"
 UNIT, NODE_UNIT = "appliance-exporter.service", "prometheus-node-exporter.service"
 UNITS = (UNIT, NODE_UNIT, "appliance-probe.timer")
-_OURS = "# Written by `appliance node apply` from the territory's bundle; what is changed here is lost."
 
 
 def monitors(bundle: Bundle) -> tuple[Node, ...]:
@@ -45,7 +45,7 @@ def part(bundle: Bundle, name: str, *, certified: bool) -> Part:
             ),
             WantedFile(
                 NODE_WORDS,
-                _lines(f'ARGS="--web.listen-address={_bracketed(listen)}:{NODE_PORT} --web.config.file={WEB}"'),
+                _lines(f'ARGS="--web.listen-address={bracketed(listen)}:{NODE_PORT} --web.config.file={WEB}"'),
                 reload=_restart(NODE_UNIT),
             ),
         ),
@@ -67,12 +67,8 @@ def _web(names: list[str]) -> str:
 
 
 def _lines(*lines: str) -> str:
-    return "\n".join((_OURS, *lines)) + "\n"
+    return "\n".join((HEADING, *lines)) + "\n"
 
 
 def _restart(unit: str) -> tuple[str, ...]:
     return ("systemctl", "restart", unit)
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

@@ -10,7 +10,7 @@ import json
 
 from appliance.host import hands
 from appliance.provision import voter
-from appliance.provision.files import OwnedFolder, Part, WantedFile
+from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile
 from appliance.provision.vault import AGENT
 from appliance.territory.model import SITES, Service
 from appliance.territory.served import SITE_PORT, copy_port, moving, moving_to
@@ -78,7 +78,7 @@ def _nginx(run: str, listen: str, folder: str, *more: str) -> str:
     temporary = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     return "\n".join(
         [
-            "# Written by `appliance node apply` from the territory's bundle; what is changed here is lost.",
+            HEADING,
             "worker_processes 1;",
             f"pid /run/{run}/pid;",
             "error_log stderr warn;",

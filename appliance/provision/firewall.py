@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address
 from appliance.errors import Refused
 from appliance.provision import exporters, mesh, voter
 from appliance.provision.addresses import Network, addresses, declared, joined, network, shown
-from appliance.provision.files import CANDIDATE, OwnedFolder, Part, WantedFile
+from appliance.provision.files import CANDIDATE, HEADING, OwnedFolder, Part, WantedFile
 from appliance.territory.model import Node
 from appliance.territory.served import SITE_PORT, copy_port, moving_to
 from appliance.trust.bundle import Bundle
@@ -113,7 +113,7 @@ def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: I
     rules = (*_USUAL, *ours, *_of_roles(snippets), *_REST)
     lines = [
         "#!/usr/sbin/nft -f",
-        "# Written by `appliance node apply` from the territory's bundle; what is changed here is lost.",
+        HEADING,
         f"# Rules of roles: {SNIPPETS}/*.nft; networks of operators: {OPERATORS}",
         f"table {TABLE}",
         f"delete table {TABLE}",
@@ -142,11 +142,7 @@ def _moving(bundle: Bundle, node: Node) -> Iterator[str]:
 
 def _ssh(node: Node, found: Doors) -> Iterator[str]:
     yield "# SSH: the control machine and the operators from their networks, other nodes' vault accounts over the mesh."
-    v4, v6 = joined(found.networks)
-    if v4:
-        yield f"ip saddr {_set(map(shown, v4))} tcp dport {node.port} accept"
-    if v6:
-        yield f"ip6 saddr {_set(map(shown, v6))} tcp dport {node.port} accept"
+    yield from _at(found.networks, str(node.port))
     if found.mesh:
         yield f'iifname "{mesh.INTERFACE}" ip saddr {_set(found.mesh)} tcp dport {node.port} accept'
 
@@ -177,6 +173,7 @@ def _from(nodes: Iterable[Node], ports: str) -> Iterator[str]:
 
 
 def _at(networks: Iterable[Network], ports: str) -> Iterator[str]:
+    """Let in who comes from `networks` at `ports` of TCP."""
     v4, v6 = joined(networks)
     for version, found in (("ip", v4), ("ip6", v6)):
         if found:

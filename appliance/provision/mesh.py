@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, ip_address
 
 from appliance.errors import IntegrityError
-from appliance.provision.files import CANDIDATE, Part, WantedFile
+from appliance.provision.files import CANDIDATE, HEADING, Part, WantedFile
 from appliance.territory.served import moving
 from appliance.trust.bundle import Bundle, Member
 
@@ -136,7 +136,7 @@ def part(bundle: Bundle, name: str) -> Part:
 def render(mesh: Mesh) -> str:
     """`mesh` as wg-quick(8) reads it, so that a person can bring it up alone. The private key stays where it is."""
     lines = [
-        "# Written by `appliance node apply` from the territory's bundle; what is changed here is lost.",
+        HEADING,
         "[Interface]",
         f"Address = {mesh.address}/32",
         f"ListenPort = {mesh.listen_port}",

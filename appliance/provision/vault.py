@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from appliance.errors import UsageError
 from appliance.host.layout import HELPERS
 from appliance.host.ssh import authorized_keys_line
-from appliance.provision.files import Account, OwnedFolder, Part, WantedFile
+from appliance.provision.files import HEADING, Account, OwnedFolder, Part, WantedFile
 from appliance.trust.bundle import Bundle, Member
 
 PREFIX = "vault-"
@@ -86,7 +86,7 @@ def _strangers(bundle: Bundle, name: str) -> Iterator[str]:
 
 # "Match all" ends the block: what other files set after it is for everybody again.
 _DROP_IN = """\
-# Written by `appliance node apply` from the territory's bundle; what is changed here is lost.
+{heading}
 # Other nodes enter as vault-NAME and get nothing but the vault.
 
 # A whole territory may begin its hourly backups in the same second; one caller that holds many doors open shuts none.
@@ -103,4 +103,4 @@ Match User {prefix}*
     ClientAliveInterval 30
     ClientAliveCountMax 4
 Match all
-""".format(prefix=PREFIX, keys=KEYS, command=" ".join(COMMAND))
+""".format(heading=HEADING, prefix=PREFIX, keys=KEYS, command=" ".join(COMMAND))

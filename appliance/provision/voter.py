@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 
 from appliance.coordination.argv import Certificates, Member, etcd_argv
-from appliance.provision.addresses import network
-from appliance.provision.files import OwnedFolder, Part, WantedFile
+from appliance.provision.addresses import bracketed, network
+from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile
 from appliance.provision.vault import AGENT, RECEIVER, STATE
 from appliance.territory.model import Node
 from appliance.territory.voters import VOTER
@@ -47,7 +47,7 @@ def member_of(bundle: Bundle, name: str) -> Member | None:
         CLIENT_URL,
         {voter: f"https://{voter}.{bundle.territory.domain}:{PEER_PORT}" for voter in found},
         CERTIFICATES,
-        peer_listen_url=f"https://{_bracketed(found[name].reach)}:{PEER_PORT}",
+        peer_listen_url=f"https://{bracketed(found[name].reach)}:{PEER_PORT}",
     )
 
 
@@ -69,17 +69,10 @@ def part(bundle: Bundle, name: str) -> Part:
 def render(voter: Member) -> str:
     """The words of `voter` as systemd splits them: none has a blank in it."""
     _, *words = etcd_argv(voter)
-    return (
-        "# Written by `appliance node apply` from the territory's bundle; what is changed here is lost.\n"
-        f"WORDS={' '.join(words)}\n"
-    )
+    return f"{HEADING}\nWORDS={' '.join(words)}\n"
 
 
 def _voters(bundle: Bundle) -> dict[str, Node]:
     """Those who vote and have keys, once they are enough to decide anything."""
     found = {name: member.node for name, member in sorted(bundle.members.items()) if VOTER in member.node.roles}
     return found if bundle.voting.can_sign else {}
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
