@@ -26,6 +26,7 @@ from appliance.host.served import FILE, Moving, read_served
 SOCKET = Path("/run/appliance/hands.sock")
 PROBE_SECONDS_MAX = 1.0
 HANDS_SECONDS_MAX = 30.0
+HELD, COPY_SHOWN = "held", "copy-shown"
 
 
 @dataclass(frozen=True)
@@ -96,17 +97,18 @@ class HostServices:
         self._moving = read_served(ground.served)
 
     def look(self, service: str) -> Local:
-        writer = hands.populated(f"{self._ground.cgroups}/{hands.SITE.format(service)}")
+        plan = self._plan(service)
+        writer = self._runs(plan.unit)
         return Local(
             writer=writer,
-            writable=_is_writable(self._plan(service).folder),
-            held=writer and self._held(service).is_set("held"),
-            copy=hands.populated(f"{self._ground.cgroups}/{hands.COPY.format(service)}"),
+            writable=_is_writable(plan.folder),
+            held=writer and self._marks(service).is_set(HELD),
+            copy=self._runs(plan.copy) if plan.copy else self._marks(service).is_set(COPY_SHOWN),
         )
 
     async def start(self, service: str, epoch: int) -> None:
         self._plan(service)
-        self._held(service).set("held", False)
+        self._marks(service).set(HELD, False)
         await self._ask("start", service)
 
     async def stop(self, service: str) -> None:
@@ -122,17 +124,23 @@ class HostServices:
 
     async def hold(self, service: str) -> None:
         await self._ask("hold", service)
-        self._held(service).set("held", True)
+        self._marks(service).set(HELD, True)
 
     async def resume(self, service: str) -> None:
         await self._ask("resume", service)
-        self._held(service).set("held", False)
+        self._marks(service).set(HELD, False)
 
     async def serve_copy(self, service: str) -> None:
-        await self._ask("serve-copy", service)
+        if self._plan(service).copy:
+            await self._ask("serve-copy", service)
+        else:  # the pages show it, from what is held
+            self._marks(service).set(COPY_SHOWN, True)
 
     async def withdraw_copy(self, service: str) -> None:
-        await self._ask("withdraw-copy", service)
+        if self._plan(service).copy:
+            await self._ask("withdraw-copy", service)
+        else:
+            self._marks(service).set(COPY_SHOWN, False)
 
     def reset(self, service: str) -> None:
         ask_hands_now("reset", service, self._ground)
@@ -146,7 +154,10 @@ class HostServices:
     async def _ask(self, verb: str, service: str) -> None:
         await ask_hands(verb, service, self._ground)
 
-    def _held(self, service: str) -> Program:
+    def _runs(self, unit: str) -> bool:
+        return hands.populated(f"{self._ground.cgroups}/{unit}")
+
+    def _marks(self, service: str) -> Program:
         return Program(service, self._run)
 
     def _plan(self, service: str) -> Moving:
@@ -184,11 +195,12 @@ class HostWatchdog(FileWatchdog):
     def __init__(self, folder: Path, ground: Ground = GROUND) -> None:
         super().__init__(folder)
         self._ground = ground
+        self._moving = read_served(ground.served)
 
     def _who(self, service: str) -> str:
         try:
-            return f"0 {os.stat(f'{self._ground.cgroups}/{hands.SITE.format(service)}').st_ino}"
-        except OSError:
+            return f"0 {os.stat(f'{self._ground.cgroups}/{self._moving[service].unit}').st_ino}"
+        except (OSError, KeyError):
             return "0 0"
 
 

@@ -25,7 +25,7 @@ HOLDERS = "/run/appliance/holders"
 CGROUPS = "/sys/fs/cgroup/system.slice"
 SECONDS_MAX = 20.0
 ENDS_WITHIN_SECONDS = 0.5
-SITE, COPY, READ_ONLY = "appliance-site@{}.service", "appliance-site-copy@{}.service", "appliance-read-only@{}.service"
+READ_ONLY = "appliance-read-only@{}.service"
 # One transaction: tables, sets and chains may be there or not, and rules stand once.
 FILTER = """\
 add table ip appliance_served
@@ -109,10 +109,10 @@ class Hands:
     def _start(self, name: str, service: Served) -> None:
         self._resume(name, service)
         self._set_writable(name, service)
-        self._run("systemctl", "start", SITE.format(name))
+        self._run("systemctl", "start", service["unit"])
 
     def _stop(self, name: str, service: Served) -> None:
-        self._run("systemctl", "stop", SITE.format(name))
+        self._run("systemctl", "stop", service["unit"])
 
     def _set_read_only(self, name: str, service: Served) -> None:
         if os.path.isdir(service["folder"]):
@@ -122,10 +122,10 @@ class Hands:
         self._run("systemctl", "stop", READ_ONLY.format(name))
 
     def _serve_copy(self, name: str, service: Served) -> None:
-        self._run("systemctl", "restart", COPY.format(name))  # another copy may lie there since
+        self._run("systemctl", "restart", service["copy"])  # another copy may lie there since
 
     def _withdraw_copy(self, name: str, service: Served) -> None:
-        self._run("systemctl", "stop", COPY.format(name))
+        self._run("systemctl", "stop", service["copy"])
 
     def _add(self, name: str, service: Served) -> None:
         address = service["address"]
@@ -148,7 +148,7 @@ class Hands:
 
     def _reset(self, name: str, service: Served) -> None:
         """What no signal ends within half a second hangs in the kernel: then the machine goes."""
-        unit = SITE.format(name)
+        unit = service["unit"]
         self._run("systemctl", "kill", "--kill-whom=all", "--signal=SIGKILL", unit, may_fail=True)
         deadline = time.monotonic() + ENDS_WITHIN_SECONDS
         while populated(f"{self._cgroups}/{unit}"):

@@ -10,16 +10,23 @@ from appliance.errors import IntegrityError
 from appliance.host import hands
 
 FILE = Path(hands.SERVED)
+_SAID = ("form", "address", "port", "folder", "unit", "copy", "here")
 
 
 @dataclass(frozen=True)
 class Moving:
-    """A service that moves between hosts, as root's file says. `here`: whether this node may serve it; `nodes`: who
-    may."""
+    """A service that moves between hosts, as root's file says.
 
+    `unit` serves it and `copy`, "" for none, shows what a standby has of it. `here`: whether this node may serve it;
+    `nodes`: who may.
+    """
+
+    form: str
     address: str
     port: int
     folder: str
+    unit: str
+    copy: str
     here: bool
     nodes: frozenset[str]
 
@@ -29,7 +36,7 @@ def read_served(path: Path = FILE) -> dict[str, Moving]:
     try:
         found = json.loads(path.read_bytes())["services"]
         return {
-            name: Moving(it["address"], it["port"], it["folder"], it["here"], frozenset(it["nodes"]))
+            name: Moving(**{field: it[field] for field in _SAID}, nodes=frozenset(it["nodes"]))
             for name, it in found.items()
         }
     except FileNotFoundError:

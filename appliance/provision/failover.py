@@ -12,8 +12,8 @@ from appliance.host import hands
 from appliance.provision import voter
 from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile
 from appliance.provision.vault import AGENT
-from appliance.territory.model import SITES, Service
-from appliance.territory.served import SITE_PORT, copy_port, moving, moving_to
+from appliance.territory.model import SITES, Service, Territory
+from appliance.territory.served import SITE, copy_port, form_of, moving, moving_to
 from appliance.trust.bundle import Bundle
 
 BROKER = "appliance-broker.service"
@@ -38,23 +38,27 @@ def part(bundle: Bundle, name: str) -> Part:
 def _served(bundle: Bundle, name: str) -> str:
     """All services with an address, for root's side: those that are not served here are routed to who serves them."""
     territory = bundle.territory
-    services = {
-        it.name: {
-            "address": it.address,
-            "port": SITE_PORT,
-            "copy_port": copy_port(it),
-            "folder": it.paths[0],
-            "here": name in territory.trusted(it.name),
-            "nodes": {node: territory.node(node).mesh for node in territory.trusted(it.name)},
-        }
-        for it in moving(territory)
-    }
+    services = {it.name: _told(territory, name, it) for it in moving(territory)}
     return json.dumps({"format": 1, "node": name, "services": services}, indent=1) + "\n"
+
+
+def _told(territory: Territory, name: str, service: Service) -> dict[str, object]:
+    form = form_of(service)
+    return {
+        "form": form.name,
+        "address": service.address,
+        "port": form.port,
+        "folder": service.paths[0],
+        "unit": f"{form.unit}@{service.name}.service",
+        "copy": f"{form.copy}@{service.name}.service" if form.copy else "",
+        "here": name in territory.trusted(service.name),
+        "nodes": {node: territory.node(node).mesh for node in territory.trusted(service.name)},
+    }
 
 
 def _of_a_site(bundle: Bundle, name: str, service: Service) -> tuple[WantedFile, ...]:
     folder, copies_at = service.paths[0], bundle.territory.node(name).mesh
-    site = _nginx(f"appliance-site-{service.name}", f"{service.address}:{SITE_PORT}", folder)
+    site = _nginx(f"appliance-site-{service.name}", f"{service.address}:{SITE.port}", folder)
     copy = _nginx(
         f"appliance-site-copy-{service.name}",
         f"{copies_at}:{copy_port(service)}",
@@ -67,7 +71,7 @@ def _of_a_site(bundle: Bundle, name: str, service: Service) -> tuple[WantedFile,
         # Read by units: where the program listens, and what is made read-only.
         WantedFile(
             f"{FOLDER}/{service.name}.env",
-            f"FOLDER={folder}\nADDRESS={service.address}\nPORT={SITE_PORT}\n"
+            f"FOLDER={folder}\nADDRESS={service.address}\nPORT={SITE.port}\n"
             f"COPY_ADDRESS={copies_at}\nCOPY_PORT={copy_port(service)}\n",
         ),
     )

@@ -16,7 +16,7 @@ from appliance.provision import exporters, mesh, voter
 from appliance.provision.addresses import Network, addresses, declared, joined, network, shown
 from appliance.provision.files import CANDIDATE, HEADING, OwnedFolder, Part, WantedFile
 from appliance.territory.model import Node
-from appliance.territory.served import SITE_PORT, copy_port, moving_to
+from appliance.territory.served import copy_port, form_of, moving_to
 from appliance.trust.bundle import Bundle
 
 CONFIG = "/etc/nftables.conf"
@@ -134,10 +134,12 @@ def _by_the_mesh_alone(node: Node, found: mesh.Mesh | None) -> Iterator[str]:
 def _moving(bundle: Bundle, node: Node) -> Iterator[str]:
     """Whether their addresses are here is no matter of these rules."""
     for service in moving_to(bundle.territory, node.name):
-        yield f"# The site {service.name} at its own address, and the copy of it that is here."
+        form = form_of(service)
+        yield f"# The {form.name} {service.name} at its own address, and the copy of it that is here."
         yield f'iifname != "{mesh.INTERFACE}" ip daddr {service.address} drop'
-        yield f'iifname "{mesh.INTERFACE}" ip daddr {service.address} tcp dport {SITE_PORT} accept'
-        yield f'iifname "{mesh.INTERFACE}" ip daddr {node.mesh} tcp dport {copy_port(service)} accept'
+        yield f'iifname "{mesh.INTERFACE}" ip daddr {service.address} tcp dport {form.port} accept'
+        if form.copy:
+            yield f'iifname "{mesh.INTERFACE}" ip daddr {node.mesh} tcp dport {copy_port(service)} accept'
 
 
 def _ssh(node: Node, found: Doors) -> Iterator[str]:

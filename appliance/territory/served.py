@@ -1,16 +1,35 @@
 """Services that move between hosts: those with an address of their own in the mesh, and where they may be served. Pure.
 
-Such an address goes where the service is served. So far they are folders that are published as a site.
+Such an address goes where the service is served. What serves it there follows from its form.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from appliance.territory.model import Service, Territory
 
-SITE_PORT = 80
 _COPY_PORTS_FROM = 8400
+
+
+@dataclass(frozen=True)
+class Form:
+    """How services of a kind are served: at the TCP port `port` of their address, by the units `unit`@SERVICE and, for
+    the copy that a standby shows, `copy`@SERVICE; "" when it shows none."""
+
+    name: str
+    port: int
+    unit: str
+    copy: str = ""
+
+
+SITE = Form("site", 80, "appliance-site", "appliance-site-copy")
+
+
+def form_of(service: Service) -> Form:
+    """What a service with an address is to who comes to it."""
+    return SITE
 
 
 def moving(territory: Territory) -> tuple[Service, ...]:

@@ -10,7 +10,11 @@ import pytest
 from appliance.agent.holders import to_lead
 from appliance.host.served import Moving
 
-MOVING = {"horaires": Moving("10.64.8.1", 80, "/srv/sites/horaires", False, frozenset({"commune-a", "hermitage"}))}
+MOVING = {
+    "horaires": Moving(
+        "site", "10.64.8.1", 80, "/srv/sites/horaires", "", "", False, frozenset({"commune-a", "hermitage"})
+    )
+}
 
 
 @pytest.mark.parametrize(

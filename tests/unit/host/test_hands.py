@@ -13,8 +13,15 @@ SITE = "10.64.8.1"
 NODES = {"commune-a": "10.64.0.2", "hermitage": "10.64.0.1"}
 SERVED = {
     "services": {
-        "horaires": {"address": SITE, "folder": "/nonexistent", "here": True, "nodes": NODES},
-        "arrets": {"address": "10.64.8.2", "folder": "/nonexistent", "here": False, "nodes": NODES},
+        name: {
+            "address": address,
+            "folder": "/nonexistent",
+            "unit": f"appliance-site@{name}.service",
+            "copy": f"appliance-site-copy@{name}.service",
+            "here": here,
+            "nodes": NODES,
+        }
+        for name, address, here in (("horaires", SITE, True), ("arrets", "10.64.8.2", False))
     }
 }
 

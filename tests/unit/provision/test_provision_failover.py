@@ -49,7 +49,16 @@ def test_every_node_knows_of_it_and_its_candidates_alone_may_serve_it(name: str,
     (tmp_path / "served.json").write_text(found.files[0].text)
     nodes = frozenset({"commune-a", "hermitage"})
     assert read_served(tmp_path / "served.json") == {
-        "horaires": Moving(SITE, 80, "/srv/sites/horaires", here, nodes),
+        "horaires": Moving(
+            "site",
+            SITE,
+            80,
+            "/srv/sites/horaires",
+            "appliance-site@horaires.service",
+            "appliance-site-copy@horaires.service",
+            here,
+            nodes,
+        ),
     }
     names = {Path(file.path).name for file in found.files}
     assert names == (
