@@ -15,7 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.errors import IntegrityError, NotFound, Refused
-from appliance.host.files import write_atomic
+from appliance.host.files import read_at_once, write_atomic
 from appliance.territory import codec
 from appliance.territory.domains import counting_holders
 from appliance.territory.model import Node, Service, Territory
@@ -259,7 +259,7 @@ def check_follows(path: Path, bundle: Bundle, territory_key: str) -> int:
 def load_bundle(path: Path, territory_key: str) -> Bundle:
     """This node's bundle, its signature checked again at each load."""
     try:
-        return read_bundle(path.read_bytes(), territory_key)
+        return read_bundle(read_at_once(path), territory_key)
     except FileNotFoundError as error:
         raise NotFound(
             "this node has no territory bundle yet.", where=str(path), remedy="Run `appliance node accept BUNDLE`."

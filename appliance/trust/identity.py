@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.errors import IntegrityError, NotFound, Refused
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.files import make_private_folder, read_at_once, write_atomic
 from appliance.host.layout import NodeLayout, state_of_this_host
 from appliance.host.ssh import machine_key
 from appliance.trust import rotation
@@ -75,7 +75,7 @@ def _pinned(layout: NodeLayout) -> str:
 
 def _read_identity(layout: NodeLayout) -> Identity:
     try:
-        fields = json.loads(layout.identity.read_bytes())
+        fields = json.loads(read_at_once(layout.identity))
         return Identity(fields["node"], fields["territory_key"])
     except FileNotFoundError as error:
         there = layout.root.is_dir()

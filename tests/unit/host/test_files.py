@@ -14,9 +14,16 @@ import pytest
 
 from appliance.errors import Busy, NoSpace
 from appliance.host import files
-from appliance.host.files import locked, make_private_folder, sha256_file, write_atomic
+from appliance.host.files import locked, make_private_folder, read_at_once, sha256_file, write_atomic
 
 ROOT = Path(__file__).parents[3]
+
+
+def test_a_pipe_of_somebody_elses_is_empty_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    assert read_at_once(tmp_path / "a") == b""
+    with open(os.open(tmp_path / "a", os.O_RDWR), "wb", buffering=0):
+        assert read_at_once(tmp_path / "a") == b""
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o755])

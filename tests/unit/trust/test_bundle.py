@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,9 @@ def test_a_damaged_bundle_on_disk_is_not_lived_by(tmp_path: Path) -> None:
         load_bundle(path, PUBLIC)
     with pytest.raises(NotFound, match="no territory bundle yet"):
         load_bundle(tmp_path / "none", PUBLIC)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(IntegrityError):
+        load_bundle(tmp_path / "pipe", PUBLIC)
 
 
 def _fields() -> dict[str, Any]:
