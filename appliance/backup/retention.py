@@ -111,15 +111,19 @@ def _decide(
 
 
 def _newest(known: list[Generation]) -> dict[GenerationId, str]:
-    """Each branch's end and each epoch's highest sequence (two of them in a fork), with the reason to keep it."""
+    """Each branch's end and each epoch's highest sequence (two of them in a fork), with the reason to keep it.
+
+    Of an epoch that is the highest held: later ones went to others, and their headers alone came here.
+    """
     parents = {generation.previous for generation in known}
+    held = [generation for generation in known if generation.held]
     heights = {}
-    for generation in known:
+    for generation in held:
         heights[generation.id.epoch] = generation.id.sequence  # sorted, so the highest comes last
     ends = {generation.id: "the newest of its branch" for generation in known if generation.id.digest not in parents}
     tops = {
         generation.id: "the newest of its epoch"
-        for generation in known
+        for generation in held
         if generation.id.sequence == heights[generation.id.epoch]
     }
     return tops | ends

@@ -114,6 +114,8 @@ def server_config(folder: Path, *, address: str, port: int, host_key: Path) -> s
         "PermitTTY": "no",
         "PermitUserRC": "no",
         "PermitUserEnvironment": "no",
+        # Bash reads ~/.bashrc even for a forced command; what the account starts there is not the vault's.
+        "SetEnv": f'"HOME={folder}"',
         "AllowStreamLocalForwarding": "no",
         "X11Forwarding": "no",
         "PrintMotd": "no",

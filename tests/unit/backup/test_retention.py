@@ -162,6 +162,13 @@ def test_a_branch_keeps_its_newest_even_when_the_middle_of_another_is_gone() -> 
     assert len(left) < 200, "a generation whose child is dropped is not taken for a branch's newest"
 
 
+def test_the_newest_held_of_an_epoch_is_kept_when_a_later_one_went_to_others() -> None:
+    *held, elsewhere = line([0, HOUR, 2 * HOUR, 3 * HOUR])
+    then = generation(4, 5, 4 * HOUR, elsewhere.id.digest)
+    history = [*held, replace(elsewhere, held=False), then]
+    assert held[-1].id in kept(thin(history, 20 * YEAR, LOCK))
+
+
 def test_both_sides_of_a_fork_are_kept() -> None:
     start = line([0])
     sides = [generation(2, 2, HOUR * side, start[0].id.digest, side) for side in (1, 2, 3)]
