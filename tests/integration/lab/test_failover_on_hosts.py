@@ -1,7 +1,7 @@
 """Sites that move between hosts: units, addresses, a cut network, a lost power; one writer at any moment.
 
-`horaires` is exclusive, `affiches` local-first; both are at home at commune-a, and the hermitage stands by. The tests
-follow each other: each leaves both sites at home and well.
+`horaires` is exclusive, `affiches` local-first, `bulletin` a mirror; all are at home at commune-a, and the hermitage
+stands by. The tests follow each other: each but the last leaves all at home and well.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from appliance.clock import utc_text
 from appliance.host.command import Result
 from appliance.lab.hosts import lab as labs
 from appliance.lab.hosts import machine
@@ -23,17 +24,21 @@ from appliance.lab.hosts.faults import HEALED, Fault
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.playbook import play_well
 from appliance.lab.hosts.provision import grant
+from appliance.trust.act import make_act
+from appliance.units import DAY
 from tests.integration.lab.meshed import Meshed
 
 HOME, STANDBY, CLIENT, OTHER = "commune-a", "hermitage", "commune-c", "commune-b"
-EXCLUSIVE, LOCAL_FIRST = "horaires", "affiches"
-ADDRESSES = {EXCLUSIVE: "10.64.8.1", LOCAL_FIRST: "10.64.8.2"}
-COPY_OF_LOCAL_FIRST = "10.64.0.1:8402"
+EXCLUSIVE, LOCAL_FIRST, MIRROR = "horaires", "affiches", "bulletin"
+ADDRESSES = {EXCLUSIVE: "10.64.8.1", LOCAL_FIRST: "10.64.8.2", MIRROR: "10.64.8.3"}
+COPY_OF_LOCAL_FIRST, COPY_OF_MIRROR = "10.64.0.1:8402", "10.64.0.1:8403"
 SERVICES = """services:
   horaires: {node: commune-a, standbys: [hermitage], policy: exclusive, address: 10.64.8.1, copies: 2,
     paths: [/srv/sites/horaires], size: 1M, change_per_day: 1M, quota: 1G}
   affiches: {node: commune-a, standbys: [hermitage], policy: local-first, address: 10.64.8.2, copies: 2,
     paths: [/srv/sites/affiches], size: 1M, change_per_day: 1M, quota: 1G}
+  bulletin: {node: commune-a, standbys: [hermitage], policy: mirror, address: 10.64.8.3, copies: 2,
+    paths: [/srv/sites/bulletin], size: 1M, change_per_day: 1M, quota: 1G}
 """
 LEASE_SECONDS = 15
 # 18 s is what was measured for lease and grant; laying files, nginx and a machine of two busy cores come on top.
@@ -89,12 +94,20 @@ class Sites(Meshed):
         until(lambda: self.appliance(HOME, "backup", "run", service).exit_code in (0, 1), f"a backup of {service}")
 
     @contextmanager
-    def cut_off(self, node: str) -> Iterator[None]:
-        disturb(self.lab, {node: Fault(cut=True)})
+    def cut_off(self, *nodes: str) -> Iterator[None]:
+        disturb(self.lab, dict.fromkeys(nodes, Fault(cut=True)))
         try:
             yield
         finally:
-            disturb(self.lab, {node: HEALED})
+            disturb(self.lab, dict.fromkeys(nodes, HEALED))
+
+    def signed(self, act: str, node: str, service: str) -> str:
+        """Where an operator's act about `node` lies at the standby, signed with a key that is on no node."""
+        fields = {"act": act, "subject": node, "service": service, "operator": "maintenance", "reason": "test"}
+        now = time.time()
+        raw = make_act({**fields, "start": utc_text(now), "end": utc_text(now + DAY)}, self.desk.operator_key)
+        self.run(STANDBY, "tee", f"/root/{act}.act", stdin=raw)
+        return f"/root/{act}.act"
 
 
 def until(holds: Any, what: str, seconds_max: float = COMES_ABOUT_WITHIN_SECONDS) -> float:
@@ -137,7 +150,8 @@ def sites(provisioned: Lab) -> Sites:
         until(lambda s=service: made.get(CLIENT, ADDRESSES[s]) == f"{s} 1", f"{service} is served")
         until(lambda s=service: made.state(HOME, s) == "ACTIVE", f"{service} has its lease")
         made.back_up(service)
-        until(lambda s=service: made.state(STANDBY, s) == "STANDBY", f"{service} has a copy")
+        stands_by = "RO_SERVE" if service == MIRROR else "STANDBY"
+        until(lambda s=service, it=stands_by: made.state(STANDBY, s) == it, f"{service} has a copy")
     return made
 
 
@@ -175,14 +189,15 @@ def test_hands_are_lent_to_the_account_of_the_node_alone(sites: Sites) -> None:
         (("move", EXCLUSIVE, HOME), 8),
         (("move", EXCLUSIVE, "nobody"), 3),
         (("move", "nothing", STANDBY), 3),
+        (("move", MIRROR, STANDBY), 8),
         (("promote", LOCAL_FIRST), 8),
     ],
-    ids=["no candidate", "holds it", "no node", "no service", "without an act"],
+    ids=["no candidate", "holds it", "no node", "no service", "a mirror", "without an act"],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(sites: Sites, words: tuple[str, ...], code: int) -> None:
     refused = sites.appliance(STANDBY, "failover", *words)
     assert refused.exit_code == code, refused.stderr.decode()
-    assert sites.state(HOME, words[1]) in ("ACTIVE", "")
+    assert sites.state(HOME, words[1]) in ("ACTIVE", "ISOLATED_RW", "")
 
 
 def test_a_planned_move_loses_nothing_and_comes_home_again(sites: Sites) -> None:
@@ -250,6 +265,84 @@ def test_when_the_program_that_serves_hangs_the_watchdog_ends_the_site_in_time(s
     assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
     until(lambda: sites.state(HOME, EXCLUSIVE) in ("STANDBY", "ACTIVE"), "systemd started the program anew")
     come_home(sites)
+
+
+def test_a_mirror_is_shown_at_its_standby_too_and_written_at_its_home_alone(sites: Sites) -> None:
+    assert sites.get(CLIENT, COPY_OF_MIRROR) == f"{MIRROR} 1"
+    assert not sites.may_write(STANDBY, MIRROR)
+    with sites.cut_off(HOME):
+        assert sites.write(HOME, MIRROR, f"{MIRROR} 2")
+        assert sites.get(HOME, ADDRESSES[MIRROR]) == f"{MIRROR} 2", "its home goes on publishing"
+        assert sites.get(CLIENT, COPY_OF_MIRROR) == f"{MIRROR} 1"
+    sites.back_up(MIRROR)
+    until(lambda: sites.get(CLIENT, COPY_OF_MIRROR) == f"{MIRROR} 2", "the newer copy is shown")
+
+
+def test_without_a_majority_nothing_is_moved_and_the_same_epoch_goes_on(sites: Sites) -> None:
+    epoch, begun = sites.here(HOME, EXCLUSIVE)["epoch"], boottime()
+    with sites.cut_off(OTHER, CLIENT):
+        until(lambda: sites.state(HOME, EXCLUSIVE) == "RO_ISOLATED", "it stops by its own clock", LEASE_SECONDS + 5)
+        assert not sites.holds_address(HOME, EXCLUSIVE)
+        assert sites.write(HOME, LOCAL_FIRST, "affiches 3"), "what is local-first needs no voters"
+        assert sites.get(STANDBY, ADDRESSES[LOCAL_FIRST]) == "affiches 3"
+        assert not sites.is_active(STANDBY, EXCLUSIVE)
+    until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served again")
+    assert sites.here(HOME, EXCLUSIVE)["epoch"] == epoch
+    starts = [it for it in sites.history(EXCLUSIVE) if it["event"] == "writer-start" and it["t_boottime"] > begun]
+    assert {it["node"] for it in starts} <= {HOME}
+
+
+def test_everything_goes_off_and_on_again_in_another_order(sites: Sites) -> None:
+    nodes = sites.lab.plan.nodes
+    for node in nodes:
+        machine.cut_power(node)
+    for node in reversed(nodes):
+        labs.power_on(sites.lab, node)
+    labs.wait_for_ssh(sites.lab, nodes)
+    for service, text in ((EXCLUSIVE, "horaires 3"), (LOCAL_FIRST, "affiches 3"), (MIRROR, f"{MIRROR} 2")):
+        until(lambda s=service, it=text: sites.get(CLIENT, ADDRESSES[s]) == it, f"{service} is served")
+        assert sites.state(HOME, service) in ("ACTIVE", "ISOLATED_RW")
+    come_home(sites)
+
+
+def test_a_person_promotes_the_standby_and_what_both_wrote_is_kept(sites: Sites) -> None:
+    sites.back_up(LOCAL_FIRST)
+    until(lambda: sites.state(STANDBY, LOCAL_FIRST) == "STANDBY", "the standby has a copy")
+    epoch = sites.here(HOME, LOCAL_FIRST)["epoch"]
+    with sites.cut_off(HOME):
+        assert sites.write(HOME, LOCAL_FIRST, "affiches of the home")
+        act = sites.signed("promote", STANDBY, LOCAL_FIRST)
+        promoted = sites.appliance(STANDBY, "failover", "promote", LOCAL_FIRST, "--act", act)
+        assert promoted.exit_code == 0, promoted.stderr.decode()
+        until(lambda: sites.get(CLIENT, ADDRESSES[LOCAL_FIRST]) == "affiches 3", "the standby serves it")
+        assert sites.write(STANDBY, LOCAL_FIRST, "affiches of the standby")
+        assert sites.get(HOME, ADDRESSES[LOCAL_FIRST]) == "affiches of the home", "the town hall goes on"
+    until(lambda: sites.state(HOME, LOCAL_FIRST) == "STANDBY", "its home stands by")
+    assert sites.get(HOME, ADDRESSES[LOCAL_FIRST]) == "affiches of the standby"
+    kept = f"/srv/appliance/node/services/{LOCAL_FIRST}/branches/{epoch}/srv/sites/{LOCAL_FIRST}/index.html"
+    assert sites.said(HOME, "cat", kept) == "affiches of the home"
+    back = sites.appliance(STANDBY, "failover", "handback", LOCAL_FIRST)
+    assert back.exit_code == 0, back.stderr.decode()
+    until(lambda: sites.state(HOME, LOCAL_FIRST) == "ACTIVE", "it is home")
+    merged = sites.appliance(HOME, "failover", "merge", LOCAL_FIRST)
+    assert merged.exit_code == 0, merged.stderr.decode()
+    lies_there = sites.said(HOME, "sh", "-c", f"head -n 1 /srv/sites/{LOCAL_FIRST}/*")
+    assert "affiches of the standby" in lies_there
+    assert "affiches of the home" in lies_there
+
+
+def test_what_a_sick_node_serves_goes_elsewhere_and_it_serves_nothing(sites: Sites) -> None:
+    until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
+    begun = boottime()
+    act = sites.signed("quarantine", HOME, "any")
+    told = sites.appliance(STANDBY, "failover", "quarantine", HOME, "--act", act)
+    assert told.exit_code == 0, told.stderr.decode()
+    until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "the standby serves it")
+    for service in (EXCLUSIVE, LOCAL_FIRST):
+        until(lambda s=service: not sites.is_active(HOME, s), f"{service} is stopped")
+        assert not sites.may_write(HOME, service)
+    assert sites.holds_address(STANDBY, EXCLUSIVE)
+    assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
 
 
 def come_home(sites: Sites) -> None:
