@@ -67,8 +67,15 @@ ROWS: tuple[Row, ...] = (
         None,
         "the watchdog before the service: an agent that hangs here must not leave it running",
     ),
-    Row("promoting.probe", (S.PROMOTING,), when.SICK, (A.PROBE,), None, "clients come when it answers"),
-    Row("promoting.address", (S.PROMOTING,), when.NO_ADDRESS, (A.ADD_ADDRESS,), None, "clients come now"),
+    Row(
+        "promoting.address",
+        (S.PROMOTING,),
+        when.NO_ADDRESS,
+        (A.ADD_ADDRESS,),
+        None,
+        "it is asked there, as its clients would: before, the question would leave this machine",
+    ),
+    Row("promoting.probe", (S.PROMOTING,), when.SICK, (A.PROBE,), None, "it is served when it answers"),
     Row("promoting.served", (S.PROMOTING,), when.ALWAYS, (), S.ACTIVE, "it is served here"),
     # ACTIVE: serves and renews.
     Row(

@@ -32,7 +32,6 @@ LOCALS = {
     "held": Local(writer=True, writable=True, address=True, healthy=True, held=True),
     "sick": Local(writer=True, writable=True, address=True),
     "started": Local(writer=True, writable=True),
-    "answers": Local(writer=True, writable=True, healthy=True),
     "writable": Local(writable=True),
     "copy": Local(copy=True),
 }
