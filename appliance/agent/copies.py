@@ -15,8 +15,11 @@ from appliance.backup.chain import chain_of
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.ports import Presented
 from appliance.trust.grant import Grant
+from appliance.units import HOUR
 
 WORK_SECONDS_MAX = 600.0
+LAYING_SECONDS_MAX = 4.0 * HOUR
+"""Of what grows with the service: laying it in place, and keeping aside what was written here."""
 LOOK_EVERY_SECONDS = 2.0
 GRANTS_EVERY_SECONDS = 5.0
 """The chain changes by adopting alone, and the grant that is adopted is known before."""
@@ -60,7 +63,7 @@ class BackupCopies:
         return Presented(tuple(told["accepted"]), int(told["newer"]))
 
     async def adopt(self, service: str, *, keep_files: bool) -> None:
-        await self._work("adopt", service, "keep" if keep_files else "")
+        await self._work("adopt", service, "keep" if keep_files else "", LAYING_SECONDS_MAX)
 
     async def pull(self, service: str) -> None:
         await self._work("pull", service)
@@ -72,9 +75,11 @@ class BackupCopies:
         await self._work("copy", service)
 
     async def keep_branch(self, service: str, epoch: int) -> str:
-        return str((await self._work("branch", service, str(epoch)))["folder"])
+        return str((await self._work("branch", service, str(epoch), LAYING_SECONDS_MAX))["folder"])
 
-    async def _work(self, verb: str, service: str, word: str = "") -> dict[str, Any]:
+    async def _work(
+        self, verb: str, service: str, word: str = "", seconds_max: float = WORK_SECONDS_MAX
+    ) -> dict[str, Any]:
         """Have a worker do it; it ends with whoever waits for it."""
         state = str(self._current.node.layout.root)
         argv = (sys.executable, "-P", "-m", "appliance.agent.takeover", str(os.getpid()), state, verb, service, word)
@@ -83,10 +88,10 @@ class BackupCopies:
             *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=env, process_group=0
         )
         try:
-            async with asyncio.timeout(WORK_SECONDS_MAX):
+            async with asyncio.timeout(seconds_max):
                 said, _ = await process.communicate()
         except TimeoutError as error:
-            raise Refused(f"{verb} {service} took more than {WORK_SECONDS_MAX:.0f} s and was ended.") from error
+            raise Refused(f"{verb} {service} took more than {seconds_max:.0f} s and was ended.") from error
         finally:
             if process.returncode is None:
                 process.terminate()

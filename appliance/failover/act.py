@@ -251,13 +251,23 @@ async def _start(it: Situation, decision: Decision) -> None:
     if own is None or it.site.services.look(it.service).writer:
         return
     if it.kept.opened_epoch != own.epoch:
-        await it.site.copies.adopt(it.service, keep_files=not it.kept.adopts)
+        await _adopt(it)
     if not it.may_write(alone) or own.epoch < newest(it.site.papers.grants, it.service):
         raise Refused("its time was up before it could start.")
     it.keep(opened_epoch=own.epoch, tail=True, adopts=False)
     await it.site.services.start(it.service, own.epoch)
     it.site.tell(it.service, own.epoch, "writer-start")
     tie(it, decision)
+
+
+async def _adopt(it: Situation) -> None:
+    """As long as it takes; only a service that is in place and does not start is given to another after a while."""
+    it.laying = True
+    try:
+        await it.site.copies.adopt(it.service, keep_files=not it.kept.adopts)
+        it.laid_at = it.site.clock.boottime()
+    finally:
+        it.laying = False
 
 
 async def _probe(it: Situation, decision: Decision) -> None:

@@ -97,7 +97,10 @@ MAY_WRITE = Guard("the policy lets this node write now", lambda it: it.may_write
 TAKEOVER_DUE = Guard("no takeover is under way", lambda it: it.due(Action.TAKE_OVER, it.timers.request))
 COPY_HIDDEN = Guard("the copy is not served", lambda it: not it.seen.local.copy)
 
-TOO_LONG = Guard("T_prom has passed", lambda it: it.now >= it.standing.since + it.timers.promote)
+TOO_LONG = Guard(
+    "T_prom has passed, without the time in which its files were laid in place",
+    lambda it: it.now >= max(it.standing.since, it.seen.laid_at) + it.timers.promote,
+)
 NO_GRANT = Guard("the grant of the epoch is not here", lambda it: it.mine > it.seen.own_epoch)
 DEPOSED = Guard("whom this takeover deposed may still go on by its clock", lambda it: it.now < it.seen.deposed_until)
 UNKNOWN_TO_PEERS = Guard(

@@ -91,6 +91,9 @@ class Situation:
     """A takeover whose answer did not come; it is repeated as it was."""
     claimed: Lease | None = None
     synced: bool = False
+    laying: bool = False
+    laid_at: float = 0.0
+    """Whether a generation is laid in place now, and when one last was."""
     healthy: bool = False
     pulled_at: float | None = None
     home_ready: tuple[float, float] | None = None

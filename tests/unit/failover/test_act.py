@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from appliance.clock import SimulatedClock
 from appliance.coordination.memory import Line, Memory, Store
+from appliance.errors import Refused
 from appliance.failover import act
 from appliance.failover.keeper import Keeper
 from appliance.failover.kept import load
@@ -39,6 +41,7 @@ class Copies:
     own: Grant | None
     adopted: list[bool]
     has: tuple[str, ...] = ("commune-b",)
+    while_laying: Callable[[], None] = lambda: None
 
     def own_grant(self, service: str) -> Grant | None:
         return self.own
@@ -53,6 +56,7 @@ class Copies:
         return Presented(self.has)
 
     async def adopt(self, service: str, *, keep_files: bool) -> None:
+        self.while_laying()
         self.adopted.append(keep_files)
 
     async def pull(self, service: str) -> None: ...
@@ -160,6 +164,29 @@ def test_another_grant_is_adopted_before_anything_runs_under_it(world: World) ->
     assert world.do(A.START)
     assert world.copies.adopted == [False], "the files of whoever wrote in between are laid in place"
     assert world.it.kept.opened_epoch == FIRST.epoch
+
+
+def test_as_long_as_files_are_laid_in_place_nobody_gives_up_on_it(world: World) -> None:
+    world.it.keep(opened_epoch=0, adopts=True)
+    world.hold()
+    seen = []
+    world.copies.while_laying = lambda: seen.append(observe(world.it).laid_at - world.clock.boottime())
+    assert world.do(A.START)
+    assert seen == [0.0]
+    laid = world.clock.boottime()
+    world.clock.advance(5.0)
+    assert observe(world.it).laid_at == laid
+
+
+def test_files_that_could_not_be_laid_in_place_give_no_more_time(world: World) -> None:
+    def fail() -> None:
+        raise Refused("the disk is full.")
+
+    world.it.keep(opened_epoch=0, adopts=True)
+    world.hold()
+    world.copies.while_laying = fail
+    assert not world.do(A.START)
+    assert observe(world.it).laid_at == 0.0
 
 
 def test_the_network_goes_first_and_what_stopped_can_be_stopped_again(world: World) -> None:
