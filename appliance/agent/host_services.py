@@ -19,9 +19,11 @@ from appliance.agent.current import Current
 from appliance.agent.process_services import FileWatchdog
 from appliance.errors import NotFound, Refused, Unreachable
 from appliance.failover.model import Local
-from appliance.host import hands
+from appliance.host import hands, postgresql
 from appliance.host.programs import Program
 from appliance.host.served import FILE, Moving, read_served
+from appliance.territory.model import DATABASES
+from appliance.territory.served import DATABASE, database_socket
 
 SOCKET = Path("/run/appliance/hands.sock")
 PROBE_SECONDS_MAX = 1.0
@@ -36,6 +38,7 @@ class Ground:
     served: Path = FILE
     cgroups: str = hands.CGROUPS
     socket: Path = SOCKET
+    databases: Path = Path(DATABASES)
 
 
 GROUND = Ground()
@@ -120,6 +123,12 @@ class HostServices:
     async def probe(self, service: str) -> bool:
         """A page that is missing is an answer; a disk that cannot be read is none."""
         plan = self._plan(service)
+        if plan.form == DATABASE.name:
+            # Its door is shut while clients wait.
+            own = f"{database_socket(service)}/.s.PGSQL.{plan.port}"
+            held = self._marks(service).is_set(HELD)
+            to = asyncio.open_unix_connection(own) if held else asyncio.open_connection(plan.address, plan.port)
+            return await postgresql.answers(to, PROBE_SECONDS_MAX)
         return await _answers(plan.address, plan.port)
 
     async def hold(self, service: str) -> None:

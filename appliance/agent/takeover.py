@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from appliance.agent import databases
+from appliance.agent.cluster import DUMP
 from appliance.agent.current import files_of
 from appliance.backup.adopt import free_name, own_repository
 from appliance.backup.chain import chain_of
@@ -135,6 +137,9 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     shutil.rmtree(new, ignore_errors=True)
     borg.extract(archives[-1].name, (), make_private_folder(new))
     placed = []
+    if databases.moves_here(node, service):
+        databases.fill(node, service, new)
+        placed.append(node.bundle.terms(service).service.database)
     for path in node.bundle.terms(service).service.paths:
         source, target = new / path.lstrip("/"), files_of(node, path)
         if source.exists():
@@ -170,6 +175,8 @@ def sync(node: Node, service: str, word: str) -> dict[str, Any]:
 
 def copy(node: Node, service: str, word: str) -> dict[str, Any]:
     """Lay the newest held copy out for reading, beside the service's own folder; its writer shows its own files."""
+    if not node.bundle.terms(service).service.paths:  # of a database nothing is shown
+        return {"generation": ""}
     folder = node.service(service).root / "copy"
     mark = folder.with_name("copy.generation")
     if is_written_here(node, service):
@@ -205,12 +212,14 @@ def _remove(folder: Path) -> None:
 
 
 def branch(node: Node, service: str, word: str) -> dict[str, Any]:
-    """Put aside the files as they are here, under the epoch `word` in which they were written."""
+    """Put aside the files as they are here, or a dump, under the epoch `word` in which they were written."""
     folder = make_private_folder(node.service(service).root / "branches") / word
     if not folder.exists():
         new = folder.with_name(f"{word}.new")
         shutil.rmtree(new, ignore_errors=True)
         make_private_folder(new)
+        if databases.moves_here(node, service):
+            databases.keep(node, service, new / DUMP)
         for path in node.bundle.terms(service).service.paths:
             if (source := files_of(node, path)).exists():
                 shutil.copytree(source, new / path.lstrip("/"), symlinks=True)

@@ -26,7 +26,7 @@ from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import judge
 from appliance.backup.seal import next_sequence, seal, will_compact
 from appliance.backup.sight import note, unseen_nodes
-from appliance.backup.sources import Failure, LeftOut, Prepared, ReadFrom, SourceSpec, prepare
+from appliance.backup.sources import Failure, LeftOut, PostgresServer, Prepared, ReadFrom, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
 from appliance.backup.vault.kept import stored_grant
 from appliance.borg.client import Borg
@@ -40,6 +40,8 @@ from appliance.clock import utc_text
 from appliance.errors import Busy, IntegrityError, NotFound, Refused
 from appliance.host.files import locked
 from appliance.territory.implicit import is_implicit
+from appliance.territory.model import Service
+from appliance.territory.served import database_socket
 from appliance.trust.grant import Grant
 from appliance.trust.keys import load_key, public_line
 
@@ -219,7 +221,13 @@ def source_spec(node: Node, service: str) -> SourceSpec:
     found = node.bundle.terms(service).service
     paths = own_paths(node, found) if is_implicit(found) else found.paths
     below = "" if is_implicit(found) or not node.layout.machine.exists() else str(node.layout.machine)
-    return SourceSpec(found.name, found.kind, paths, found.exclude, found.database, below=below)
+    return SourceSpec(found.name, found.kind, paths, found.exclude, found.database, _server(node, found), below)
+
+
+def _server(node: Node, found: Service) -> PostgresServer:
+    """The host's own, or that of a database which moves between hosts."""
+    moves = found.kind == "postgresql" and found.address and node.layout.is_this_host
+    return PostgresServer(host=database_socket(found.name)) if moves else PostgresServer()
 
 
 def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:

@@ -136,8 +136,9 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "share": "For `files`: what PCs of the site call it, such as `Documents`. Its one folder lies directly in "
         f"`{SHARES}`.",
         "share_groups": "Groups of accounts that may enter; without it everybody who has an account at the node.",
-        "address": "For `files`: its own IPv4 address in the mesh, such as 10.64.8.1. Its one folder, directly in "
-        f"`{SITES}`, is then published there as a site, by whichever node the voters name.",
+        "address": "Its own IPv4 address in the mesh, such as 10.64.8.1, at which the node that the voters name serves "
+        f"it: the one folder of `files`, directly in `{SITES}`, as a site; the database of `postgresql`, which is then "
+        "`exclusive`, at port 5432.",
         "copies": "How many copies in distinct failure domains are promised; the origin's own never counts. 9 at most.",
         "standbys": "Nodes trusted with its key; they hold the first copies.",
         "key_access": f"One of {_words(KEY_ACCESS)}. With `sealed` the agent of a standby opens nothing by itself; "

@@ -10,6 +10,8 @@ from appliance.config.parts import Parts, Placed
 from appliance.config.schema import ServicePart
 from appliance.territory.model import SITES
 
+# Databases and roles of every cluster: PostgreSQL's own, and the one by which it is backed up.
+_TAKEN = re.compile(r"postgres|template[01]|appliance|pg_.*")
 # One folder of the sites', whose name can stand in the settings of nginx.
 _FOLDER = re.compile(re.escape(SITES) + r"/[a-z0-9][a-z0-9._-]*")
 
@@ -36,11 +38,24 @@ def check_served(parts: Parts) -> Iterator[tuple[Path, str]]:
 
 def _sense(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
     part, path = service.part, service.path
-    if part.kind != "files" or part.share:
+    if part.kind == "postgresql" and not part.share:
+        yield from _database(service)
+    elif part.kind != "files" or part.share:
         what = f"the share {part.share}" if part.share else f"the kind {part.kind}"
-        yield (*path, "address"), f"is for folders that are published as a site so far, and this is {what}."
+        sentence = f"is for folders that are published as a site and for postgresql so far, and this is {what}."
+        yield (*path, "address"), sentence
     elif len(part.paths) != 1 or not _FOLDER.fullmatch(part.paths[0]):
         sentence = f"must be one folder directly in {SITES}, since the service has an address: a-z, 0-9, ., _ and -."
         yield (*path, "paths"), sentence
     if not part.standbys:
         yield (*path, "address"), "goes nowhere without a standby; name one."
+
+
+def _database(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
+    part, path = service.part, service.path
+    if part.policy != "exclusive":
+        why = "two histories of a database are never merged"
+        yield (*path, "policy"), f"is {part.policy}; with an address it must be exclusive, for {why}."
+    if _TAKEN.fullmatch(part.database):
+        sentence = "is a name that PostgreSQL or the appliance keeps for itself; with an address it needs another."
+        yield (*path, "database"), sentence

@@ -227,8 +227,9 @@ class Seen:
     `lost`: the last renewal was answered by "not yours". `tail`: writes were made here that are in no generation which
     the present history has; true when unsure. `acknowledged_epoch`: the newest epoch of ours that a storage peer
     accepted. `opened_epoch`: of the grant under which the service was last opened here, with the newest generation
-    adopted. `laid_at`: when the newest generation was last laid in place here; now, while it is. `deposed_until`: until when whom our takeover deposed may go on by its own clock; kept with the proof, and
-    one lease from the first proof when a reboot lost it before the epoch was opened.
+    adopted. `laid_at`: when the newest generation was last laid in place here; now, while it is.
+    `deposed_until`: until when whom our takeover deposed may go on by its own clock; kept with the proof, and one lease
+    from the first proof when a reboot lost it before the epoch was opened.
     `home_ready_since`: since when the home, another node, is a caught-up standby. `last`: when each action was begun.
     """
 

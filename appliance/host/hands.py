@@ -26,6 +26,8 @@ CGROUPS = "/sys/fs/cgroup/system.slice"
 SECONDS_MAX = 20.0
 ENDS_WITHIN_SECONDS = 0.5
 READ_ONLY = "appliance-read-only@{}.service"
+DATABASE, DOOR, WORK = "database", "appliance-database-door@{}.service", "appliance-database-{}@{}.service"
+"""What a database has besides its unit: what listens at its address, and what fills it or keeps what was left."""
 # One transaction: tables, sets and chains may be there or not, and rules stand once.
 FILTER = """\
 add table ip appliance_served
@@ -89,7 +91,9 @@ class Hands:
             return
         if not service["here"]:
             raise Refused(f"{name} is not served at this node.")
+        of_databases = {"fill": self._fill, "keep": self._keep}
         does = {
+            **(of_databases if service["form"] == DATABASE else {}),
             "start": self._start,
             "stop": self._stop,
             "read-only": self._set_read_only,
@@ -112,7 +116,8 @@ class Hands:
         self._run("systemctl", "start", service["unit"])
 
     def _stop(self, name: str, service: Served) -> None:
-        self._run("systemctl", "stop", service["unit"])
+        filling = [WORK.format("fill", name)] if service["form"] == DATABASE else []
+        self._run("systemctl", "stop", service["unit"], *filling)
 
     def _set_read_only(self, name: str, service: Served) -> None:
         if os.path.isdir(service["folder"]):
@@ -141,10 +146,28 @@ class Hands:
 
     def _hold(self, name: str, service: Served) -> None:
         self._filter(f"add element {_in('held', service['address'])}")
+        if service["form"] == DATABASE:  # what it answers from now on may not be in the last dump: nobody hears of it
+            self._run("systemctl", "freeze", DOOR.format(name))
 
     def _resume(self, name: str, service: Served) -> None:
         held = _in("held", service["address"])
         self._filter(f"add element {held}", f"delete element {held}")
+        if service["form"] == DATABASE:
+            self._run("systemctl", "thaw", DOOR.format(name), may_fail=True)
+
+    def _fill(self, name: str, service: Served) -> None:
+        """Another cluster, from what the program that serves offers."""
+        if populated(f"{self._cgroups}/{service['unit']}"):
+            raise Refused(f"{name} runs here.")
+        self._begin("fill", name)
+
+    def _keep(self, name: str, service: Served) -> None:
+        """A dump of it as it was left here."""
+        self._begin("keep", name)
+
+    def _begin(self, work: str, name: str) -> None:
+        """It takes longer than anybody may wait for here, and leaves word of how it went."""
+        self._run("systemctl", "restart", "--no-block", WORK.format(work, name))
 
     def _reset(self, name: str, service: Served) -> None:
         """What no signal ends within half a second hangs in the kernel: then the machine goes."""

@@ -1,7 +1,8 @@
-"""What serves on a node and follows the voters, from the bundle alone: programs of failover, and sites that move. Pure.
+"""What serves on a node and follows the voters, from the bundle alone: programs of failover, and what moves. Pure.
 
 A site that moves is served by an nginx of its own, at the service's own address while that is here; a copy of it by
-another one, at the node's address and a port of its own. Nothing here says where a service is: that follows the voters.
+another one, at the node's address and a port of its own. A database that moves has a cluster of its own, whose settings
+are here. Nothing here says where a service is: that follows the voters.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from appliance.provision import voter
 from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile
 from appliance.provision.vault import AGENT
 from appliance.territory.model import SITES, Service, Territory
-from appliance.territory.served import SITE, copy_port, form_of, moving, moving_to
+from appliance.territory.served import (
+    DATABASE,
+    SITE,
+    copy_port,
+    database_socket,
+    folder_of,
+    form_of,
+    moving,
+    moving_to,
+)
 from appliance.trust.bundle import Bundle
 
 BROKER = "appliance-broker.service"
@@ -26,11 +36,12 @@ COPY_FOLDER, COPY_GENERATION = "/srv/copy", "/srv/generation"
 def part(bundle: Bundle, name: str) -> Part:
     """What follows the voters at the node `name`; nothing runs in a territory whose voters decide nothing."""
     services = moving_to(bundle.territory, name)
-    sites = tuple(file for service in services for file in _of_a_site(bundle, name, service))
+    files = tuple(file for service in services for file in _files(bundle, name, service))
+    forms = {form_of(service) for service in services}
     return Part(
         "failover",
-        files=(WantedFile(hands.SERVED, _served(bundle, name)), *sites),
-        folders=(OwnedFolder(FOLDER), *([OwnedFolder(SITES, "", 0o755, AGENT, AGENT)] if services else [])),
+        files=(WantedFile(hands.SERVED, _served(bundle, name)), *files),
+        folders=(OwnedFolder(FOLDER), *([OwnedFolder(SITES, "", 0o755, AGENT, AGENT)] if SITE in forms else [])),
         units=(*UNITS, *([BROKER] if voter.member_of(bundle, name) else [])) if bundle.voting.can_sign else (),
     )
 
@@ -48,12 +59,50 @@ def _told(territory: Territory, name: str, service: Service) -> dict[str, object
         "form": form.name,
         "address": service.address,
         "port": form.port,
-        "folder": service.paths[0],
+        "folder": folder_of(service),
         "unit": f"{form.unit}@{service.name}.service",
         "copy": f"{form.copy}@{service.name}.service" if form.copy else "",
         "here": name in territory.trusted(service.name),
         "nodes": {node: territory.node(node).mesh for node in territory.trusted(service.name)},
     }
+
+
+def _files(bundle: Bundle, name: str, service: Service) -> tuple[WantedFile, ...]:
+    if form_of(service) is DATABASE:
+        return _of_a_database(bundle.territory.timezone, service)
+    return _of_a_site(bundle, name, service)
+
+
+def _of_a_database(timezone: str, service: Service) -> tuple[WantedFile, ...]:
+    """Who comes by its address comes through its door, which runs as nobody, so that no role comes in without a
+    password there."""
+    name, data = service.name, f"{folder_of(service)}/data"
+    hba = f"{FOLDER}/{name}.pg_hba.conf"
+    settings = {
+        "data_directory": data,
+        "hba_file": hba,
+        "ident_file": f"{data}/pg_ident.conf",
+        "listen_addresses": "",
+        "unix_socket_directories": database_socket(name),
+        "port": f"{DATABASE.port}",
+        "dynamic_shared_memory_type": "sysv",  # which goes with the unit
+        "huge_pages": "off",
+        "jit": "off",  # memory that is written and then run is not for this unit
+        "max_wal_size": "256MB",  # so much at most is done again after a loss of power, while clients wait
+        "log_line_prefix": "",  # the journal tells when and who
+        "timezone": timezone,
+        "log_timezone": timezone,
+        "datestyle": "iso, dmy",
+        "default_text_search_config": "pg_catalog.french",
+    }
+    lines = [HEADING, *(f"{setting} = '{value}'" for setting, value in settings.items())]
+    own = [f"local all {role} peer" for role in ("postgres", AGENT)]
+    env = f"FOLDER={folder_of(service)}\nADDRESS={service.address}\nPORT={DATABASE.port}\nDATABASE={service.database}\n"
+    return (
+        WantedFile(f"{FOLDER}/{name}.postgresql.conf", "\n".join([*lines, ""])),
+        WantedFile(hba, "\n".join([HEADING, *own, "local all all scram-sha-256", ""])),
+        WantedFile(f"{FOLDER}/{name}.env", env),  # read by units
+    )
 
 
 def _of_a_site(bundle: Bundle, name: str, service: Service) -> tuple[WantedFile, ...]:

@@ -21,6 +21,8 @@ SHARES = "/srv/shares"
 """The folder of a node whose folders are its shares: one subvolume, so that one snapshot shows all at one moment."""
 SITES = "/srv/sites"
 """The folder of a node in which the sites lie that move between nodes."""
+DATABASES = "/srv/databases"
+"""The folder of a node in which the databases lie that move between nodes, each in a cluster of its own."""
 ZONE_KINDS = ("flood", "industrial", "power", "fibre", "building", "supplier", "region")
 NODE_ROLES = ("control", "standby", "voter", "monitor", "mirror")
 SERVICE_KINDS = ("files", "postgresql", "sqlite")

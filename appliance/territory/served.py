@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from appliance.territory.model import Service, Territory
+from appliance.territory.model import DATABASES, Service, Territory
 
 _COPY_PORTS_FROM = 8400
 
@@ -25,11 +25,27 @@ class Form:
 
 
 SITE = Form("site", 80, "appliance-site", "appliance-site-copy")
+DATABASE = Form("database", 5432, "appliance-database")
 
 
 def form_of(service: Service) -> Form:
     """What a service with an address is to who comes to it."""
-    return SITE
+    return DATABASE if service.kind == "postgresql" else SITE
+
+
+def folder_of(service: Service) -> str:
+    """What is read-only where it is not served."""
+    return f"{database_folder(service.name)}/cluster" if form_of(service) is DATABASE else service.paths[0]
+
+
+def database_folder(name: str) -> str:
+    """The folder of a database that moves: its cluster, and beside it what is kept of it or still made."""
+    return f"{DATABASES}/{name}"
+
+
+def database_socket(name: str) -> str:
+    """The folder of the Unix socket at which it answers on the node that serves it, and nowhere else."""
+    return f"/run/appliance-database-{name}"
 
 
 def moving(territory: Territory) -> tuple[Service, ...]:

@@ -24,6 +24,8 @@ ROLES = "roles.sql"
 _DUMP_TIMEOUT_SECONDS = 12 * HOUR
 _ROLES_TIMEOUT_SECONDS = 10 * MINUTE
 _PSQL = ("psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only")
+_JOBS = 2
+"""What two cores load at once."""
 _ABOUT_ROLE = re.compile(r'(?:CREATE ROLE|ALTER ROLE|COMMENT ON ROLE|GRANT .+ TO) (?P<role>"(?:[^"]|"")+"|[^\s;]+)')
 
 
@@ -59,9 +61,7 @@ def restore(server: PostgresServer, database: str, folder: Path, into: str) -> N
 
     Nothing is replaced: raise Refused when `into` exists. A restore that fails leaves no database behind.
     """
-    source = dump_file(folder, database)
-    if not source.is_file():
-        raise NotFound(f"no dump of {database} is here.", where=str(folder))
+    source = _dump_in(folder, database)
     _make_missing_roles(server, (folder / ROLES).read_text())
     _create_database(server, into)
     try:
@@ -70,6 +70,36 @@ def restore(server: PostgresServer, database: str, folder: Path, into: str) -> N
     except ApplianceError:
         _sql(server, f"DROP DATABASE {_identifier(into)}")
         raise
+
+
+def recreate(server: PostgresServer, database: str, folder: Path) -> None:
+    """Load the dump of `database` in `folder` under its own name, with its owner and its settings, into a new server.
+
+    A server that this fails at is thrown away: it is half full.
+    """
+    source = _dump_in(folder, database)
+    _make_missing_roles(server, (folder / ROLES).read_text())
+    words = ("pg_restore", "--exit-on-error", "--create", f"--jobs={_JOBS}", str(source))
+    _run(server, "postgres", words, _DUMP_TIMEOUT_SECONDS)
+
+
+def create(server: PostgresServer, database: str) -> None:
+    """Make `database`, empty, of an owner who has its name and no password yet."""
+    _sql(server, f"CREATE ROLE {_identifier(database)} LOGIN")
+    _sql(server, f"CREATE DATABASE {_identifier(database)} OWNER {_identifier(database)}")
+
+
+def carry_out(server: PostgresServer, database: str, statements: str) -> None:
+    """Run `statements`, all or the first ones up to one that fails; raise ApplianceError then."""
+    words = (*_PSQL, "--set=ON_ERROR_STOP=1", "--file=-")
+    _run(server, database, words, _ROLES_TIMEOUT_SECONDS, stdin=statements.encode())
+
+
+def _dump_in(folder: Path, database: str) -> Path:
+    source = dump_file(folder, database)
+    if not source.is_file():
+        raise NotFound(f"no dump of {database} is here.", where=str(folder))
+    return source
 
 
 def _make_missing_roles(server: PostgresServer, statements: str) -> None:

@@ -48,7 +48,16 @@ class HostGround:
         self._cgroups = cgroups / f"appliance-test-{os.getpid()}"
         self._cgroups.mkdir()
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
-        plan = {"address": ADDRESS, "port": PORT, "folder": str(self.folder), "here": True, "nodes": {"commune-a": "x"}}
+        plan = {
+            "form": "site",
+            "address": ADDRESS,
+            "port": PORT,
+            "folder": str(self.folder),
+            "unit": f"appliance-site@{service}.service",
+            "copy": f"appliance-site-copy@{service}.service",
+            "here": True,
+            "nodes": {"commune-a": "x"},
+        }
         served = {"format": 1, "node": "commune-a", "services": {service: plan}}
         self.ground = Ground(root / "served.json", str(self._cgroups), root / "hands.sock")
         self.ground.served.write_text(json.dumps(served))

@@ -14,14 +14,19 @@ NODES = {"commune-a": "10.64.0.2", "hermitage": "10.64.0.1"}
 SERVED = {
     "services": {
         name: {
+            "form": form,
             "address": address,
             "folder": "/nonexistent",
-            "unit": f"appliance-site@{name}.service",
-            "copy": f"appliance-site-copy@{name}.service",
+            "unit": f"appliance-{form}@{name}.service",
+            "copy": f"appliance-{form}-copy@{name}.service",
             "here": here,
             "nodes": NODES,
         }
-        for name, address, here in (("horaires", SITE, True), ("arrets", "10.64.8.2", False))
+        for name, form, address, here in (
+            ("horaires", "site", SITE, True),
+            ("arrets", "site", "10.64.8.2", False),
+            ("etat-civil", "database", "10.64.8.3", True),
+        )
     }
 }
 
@@ -41,6 +46,14 @@ def obey(root: Path, **request: Any) -> Told:
     told = Told()
     Hands(SERVED, told, str(root / "holders"), str(root)).obey(request)
     return told
+
+
+def running(root: Path, unit: str) -> Path:
+    """The control group of `unit`, in which something runs."""
+    cgroup = root / unit
+    cgroup.mkdir()
+    (cgroup / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    return cgroup
 
 
 def test_the_filter_cuts_before_the_address_goes_and_connections_end_last(tmp_path: Path) -> None:
@@ -67,10 +80,34 @@ def test_files_are_writable_before_the_program_starts(tmp_path: Path) -> None:
     ]
 
 
+def test_the_door_of_a_database_is_shut_while_clients_wait_and_open_when_they_go_on(tmp_path: Path) -> None:
+    door = "appliance-database-door@etat-civil.service"
+    assert obey(tmp_path, verb="hold", service="etat-civil").argvs == ["nft --file -", f"systemctl freeze {door}"]
+    for verb in ("resume", "start"):
+        assert f"systemctl thaw {door}" in obey(tmp_path, verb=verb, service="etat-civil").argvs
+    assert obey(tmp_path, verb="hold", service="horaires").argvs == ["nft --file -"]
+
+
+@pytest.mark.parametrize("work", ["fill", "keep"])
+def test_work_on_a_database_is_begun_and_not_waited_for(work: str, tmp_path: Path) -> None:
+    told = obey(tmp_path, verb=work, service="etat-civil")
+    assert told.argvs == [f"systemctl restart --no-block appliance-database-{work}@etat-civil.service"]
+
+
+def test_a_database_that_stops_is_filled_no_longer(tmp_path: Path) -> None:
+    [argv] = obey(tmp_path, verb="stop", service="etat-civil").argvs
+    units = ("appliance-database@etat-civil.service", "appliance-database-fill@etat-civil.service")
+    assert argv == f"systemctl stop {' '.join(units)}"
+
+
+def test_a_database_that_runs_is_not_filled(tmp_path: Path) -> None:
+    running(tmp_path, "appliance-database@etat-civil.service")
+    with pytest.raises(Refused, match="etat-civil runs here"):
+        obey(tmp_path, verb="fill", service="etat-civil")
+
+
 def test_a_program_that_no_signal_ends_takes_the_machine_along(tmp_path: Path) -> None:
-    cgroup = tmp_path / "appliance-site@horaires.service"
-    cgroup.mkdir()
-    (cgroup / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    cgroup = running(tmp_path, "appliance-site@horaires.service")
     assert obey(tmp_path, verb="reset", service="horaires").argvs[-1] == "systemctl reboot --force"
     (cgroup / "cgroup.events").write_text("populated 0\nfrozen 0\n")
     assert len(obey(tmp_path, verb="reset", service="horaires").argvs) == 1
@@ -92,10 +129,11 @@ def test_addresses_lead_where_they_are_told_and_one_that_nobody_knows_any_more_i
         ({"verb": "start", "service": "arrets"}, "is not served at this node"),
         ({"verb": "poweroff", "service": "horaires"}, "no such verb"),
         ({"service": "horaires"}, "no such verb"),
+        ({"verb": "fill", "service": "horaires"}, "no such verb"),
         ({"verb": "route", "service": "horaires", "node": "commune-b"}, "may not have this service"),
         ({"verb": "route", "service": "horaires"}, "may not have this service"),
     ],
-    ids=["a unit", "no name", "elsewhere", "a verb", "nothing", "a stranger", "nobody"],
+    ids=["a unit", "no name", "elsewhere", "a verb", "nothing", "a site to fill", "a stranger", "nobody"],
 )
 def test_what_is_not_in_roots_file_is_refused(asked: dict[str, Any], why: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=why):

@@ -12,6 +12,7 @@ from appliance.host.served import Moving, read_served
 from appliance.provision import failover, firewall, link, mesh
 from appliance.territory.model import Service
 from appliance.trust.bundle import Bundle
+from tests.unit.provision import databases
 from tests.unit.provision.towns import bundle, town
 from tests.unit.territory import small
 
@@ -73,6 +74,37 @@ def test_a_site_is_served_at_its_address_and_a_copy_at_the_nodes_own() -> None:
     assert "root /srv/sites/horaires;" in files["horaires.conf"]
     assert "listen 10.90.0.1:8401;" in files["horaires.copy.conf"]
     assert "FOLDER=/srv/sites/horaires" in files["horaires.env"].splitlines()
+
+
+def test_a_database_lies_in_a_cluster_of_its_own_that_listens_nowhere_and_is_kept_by_no_copy(tmp_path: Path) -> None:
+    found = failover.part(databases.territory(), "hermitage")
+    files = {Path(file.path).name: file.text for file in found.files}
+    (tmp_path / "served.json").write_text(files["served.json"])
+    plan = read_served(tmp_path / "served.json")["etat-civil"]
+    assert (plan.form, plan.port, plan.unit, plan.copy) == (
+        "database",
+        5432,
+        "appliance-database@etat-civil.service",
+        "",
+    )
+    assert plan.folder == "/srv/databases/etat-civil/cluster"
+    settings = files["etat-civil.postgresql.conf"].splitlines()
+    assert "listen_addresses = ''" in settings
+    assert "data_directory = '/srv/databases/etat-civil/cluster/data'" in settings
+    assert files["etat-civil.pg_hba.conf"].splitlines()[1:] == [
+        "local all postgres peer",
+        "local all appliance peer",
+        "local all all scram-sha-256",
+    ]
+    assert "DATABASE=etat_civil" in files["etat-civil.env"].splitlines()
+    assert "/srv/sites" not in [folder.path for folder in found.folders]
+    assert {Path(file.path).name for file in failover.part(databases.territory(), "commune-c").files} == {"served.json"}
+
+
+def test_a_database_is_reached_over_the_mesh_alone_at_its_port() -> None:
+    at = databases.ETAT_CIVIL.address
+    rules = [it.strip() for it in firewall.render(databases.territory(), "hermitage").splitlines() if at in it]
+    assert rules == [f'iifname != "mesh0" ip daddr {at} drop', f'iifname "mesh0" ip daddr {at} tcp dport 5432 accept']
 
 
 def test_without_voters_nothing_follows_them() -> None:
