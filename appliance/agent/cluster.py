@@ -26,7 +26,7 @@ from appliance.backup.sources import PostgresServer, postgresql
 from appliance.errors import ApplianceError
 from appliance.host.command import run
 from appliance.host.files import fsync_folder, write_atomic
-from appliance.territory.served import database_folder
+from appliance.territory.served import DATABASE, database_folder
 from appliance.units import HOUR, MINUTE
 
 PROGRAMS = Path("/usr/lib/postgresql/17/bin")
@@ -119,11 +119,12 @@ class Cluster:
         """A server on `data` that this program alone reaches; it ends with data/ at rest, or raises ApplianceError."""
         pg_ctl = (str(self.programs / "pg_ctl"), f"--pgdata={data}", "--silent", "--wait")
         with tempfile.TemporaryDirectory(prefix="pg") as sockets:
-            options = f"-c listen_addresses= -c unix_socket_directories={sockets} -c fsync=off -c jit=off"
+            options = f"-c listen_addresses= -c unix_socket_directories={sockets} -c port={DATABASE.port}"
+            options += " -c fsync=off -c jit=off"
             start = ("start", f"--log={sockets}/log", f"--options={options}", f"--timeout={START_SECONDS_MAX}")
             run((*pg_ctl, *start), timeout_seconds=START_SECONDS_MAX + MINUTE, check=True)
             try:
-                yield PostgresServer(host=sockets, user="postgres")
+                yield PostgresServer(host=sockets, port=DATABASE.port, user="postgres")
             finally:
                 run((*pg_ctl, "stop", "--mode=fast"), timeout_seconds=10 * MINUTE, check=True)
 

@@ -41,7 +41,7 @@ from appliance.errors import Busy, IntegrityError, NotFound, Refused
 from appliance.host.files import locked
 from appliance.territory.implicit import is_implicit
 from appliance.territory.model import Service
-from appliance.territory.served import database_socket
+from appliance.territory.served import DATABASE, database_socket
 from appliance.trust.grant import Grant
 from appliance.trust.keys import load_key, public_line
 
@@ -227,7 +227,7 @@ def source_spec(node: Node, service: str) -> SourceSpec:
 def _server(node: Node, found: Service) -> PostgresServer:
     """The host's own, or that of a database which moves between hosts."""
     moves = found.kind == "postgresql" and found.address and node.layout.is_this_host
-    return PostgresServer(host=database_socket(found.name)) if moves else PostgresServer()
+    return PostgresServer(host=database_socket(found.name), port=DATABASE.port) if moves else PostgresServer()
 
 
 def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:

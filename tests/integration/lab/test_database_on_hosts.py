@@ -1,0 +1,245 @@
+"""A PostgreSQL database that moves between hosts: a planned move under load, a home cut off, a power cut, a branch.
+
+`etat-civil` is at home at commune-a and the hermitage stands by. The tests follow each other: each leaves it at home.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from appliance.host import netns
+from appliance.host.command import Result, run
+from appliance.lab.hosts import lab as labs
+from appliance.lab.hosts import machine
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.playbook import play_well
+from appliance.lab.hosts.provision import grant
+from tests.integration.lab.test_failover_on_hosts import (
+    CLIENT,
+    HOME,
+    LEASE_SECONDS,
+    STANDBY,
+    Sites,
+    assert_one_writer_at_a_time,
+    boottime,
+    until,
+)
+
+SERVICE, DATABASE, ADDRESS, PASSWORD = "etat-civil", "etat_civil", "10.64.8.3", "un pressoir sous la neige"
+SOCKET = f"/run/appliance-database-{SERVICE}"
+DECLARED = """services:
+  etat-civil: {node: commune-a, kind: postgresql, database: etat_civil, standbys: [hermitage], policy: exclusive,
+    address: 10.64.8.3, copies: 2, size: 10M, change_per_day: 10M, quota: 1G}
+"""
+# Lease and grant as for a site; then a new cluster is made and the dump loaded, on a machine of two busy cores.
+SERVED_AGAIN_WITHIN_SECONDS = 90.0
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+
+
+@dataclass(frozen=True)
+class Databases(Sites):
+    def ask(self, statements: str, user: str = DATABASE, node: str = CLIENT) -> Result:
+        """A program at `node` that speaks to the database at its own address, by its password."""
+        argv = ("psql", "-XqAtw", "-v", "ON_ERROR_STOP=1", "-h", ADDRESS, "-U", user, "-d", DATABASE, "-c", statements)
+        env = {"PGPASSWORD": PASSWORD, "PGCONNECT_TIMEOUT": "3"}
+        return run(netns.inside(self.namespace(node), argv), timeout_seconds=60, env=env)
+
+    def rows(self) -> list[str]:
+        """What is in the table for whoever asks over the mesh; nothing when nobody answers."""
+        return self.ask("SELECT nom FROM acte ORDER BY id").stdout.decode().splitlines()
+
+    def add(self, name: str) -> None:
+        added = self.ask(f"INSERT INTO acte (nom) VALUES ('{name}')")
+        assert added.exit_code == 0, added.stderr.decode()
+
+    def as_maintenance(self, node: str, statements: str) -> None:
+        """What the maintenance team types where the database is served."""
+        argv = ("runuser", "--user=postgres", "--", "psql", "-Xq", "-h", SOCKET, "-d", DATABASE)
+        self.run(node, *argv, "-v", "ON_ERROR_STOP=1", stdin=statements.encode())
+
+    def serves(self, node: str) -> bool:
+        unit = f"appliance-database@{SERVICE}.service"
+        return self.run(node, "systemctl", "is-active", "--quiet", unit, check=False).exit_code == 0
+
+    def has_address(self, node: str) -> bool:
+        return f"{ADDRESS}/32" in self.said(node, "ip", "-4", "-brief", "address")
+
+    def may_be_written(self, node: str) -> bool:
+        """By anybody at all, root included."""
+        folder = f"/srv/databases/{SERVICE}/cluster"
+        return self.run(node, "test", "-w", folder, check=False).exit_code == 0
+
+    def kept(self, node: str) -> str:
+        """What the newest branch of `node` holds, as statements."""
+        folders = f"/srv/appliance/node/services/{SERVICE}/branches"
+        newest = max(filter(str.isdigit, self.said(node, "ls", folders).split()), key=int)
+        return self.said(node, "pg_restore", "--file=-", f"{folders}/{newest}/postgresql/{DATABASE}.dump")
+
+    def move(self, *words: str) -> None:
+        moved = self.appliance(STANDBY, "failover", *words)
+        assert moved.exit_code == 0, moved.stderr.decode()
+
+    def come_home(self) -> None:
+        """By a click, where it is elsewhere."""
+        until(lambda: self.state(HOME, SERVICE) in ("STANDBY", "ACTIVE"), "its home has caught up")
+        if self.state(HOME, SERVICE) != "ACTIVE":
+            self.move("handback", SERVICE)
+        until(lambda: self.state(HOME, SERVICE) == "ACTIVE", "it is home")
+        self.back_up(SERVICE)
+        until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+
+
+@dataclass
+class Load:
+    """Somebody who goes on writing, and tries again what was refused; `told` are those that the database took."""
+
+    databases: Databases
+    told: list[str] = field(default_factory=list)
+    longest_wait_seconds: float = 0.0
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._write)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _write(self) -> None:
+        number, since = 0, boottime()
+        while not self._over.is_set():
+            name = f"load-{number}"
+            if self.databases.ask(f"INSERT INTO acte (nom) VALUES ('{name}')").exit_code == 0:
+                self.told.append(name)
+                self.longest_wait_seconds = max(self.longest_wait_seconds, boottime() - since)
+                since = boottime()
+            number += 1
+
+
+@pytest.fixture(scope="module")
+def databases(provisioned: Lab) -> Databases:
+    made = Databases(provisioned)
+    made.change_territory(r"^services:\n", DECLARED)
+    play_well(made.desk, "site")
+    assert grant(made.lab, made.desk)
+    play_well(made.desk, "site", "--tags", "backup")
+    until(lambda: made.state(HOME, SERVICE) == "ACTIVE", "it is granted to its home and served")
+    made.as_maintenance(HOME, f"ALTER ROLE etat_civil PASSWORD '{PASSWORD}'")
+    made.ask("CREATE TABLE acte (id serial PRIMARY KEY, nom text NOT NULL)")
+    made.add("Lefèvre")
+    made.back_up(SERVICE)
+    until(lambda: made.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+    return made
+
+
+def test_a_second_run_changes_nothing(databases: Databases) -> None:
+    assert play_well(databases.desk, "site").changed == 0
+
+
+def test_it_is_at_one_node_at_its_own_address_by_password_and_nothing_else_of_postgresql_runs(
+    databases: Databases,
+) -> None:
+    assert databases.rows() == ["Lefèvre"]
+    assert [databases.serves(node) for node in (HOME, STANDBY)] == [True, False]
+    assert [databases.has_address(node) for node in (HOME, STANDBY)] == [True, False]
+    for role in ("postgres", "appliance"):
+        assert b"Peer authentication failed" in databases.ask("SELECT 1", role).stderr
+    listening = [line.split()[3] for line in databases.said(HOME, "ss", "-Hltn").splitlines()]
+    assert [it for it in listening if it.endswith(":5432")] == [f"{ADDRESS}:5432"]
+    for node in (HOME, STANDBY):
+        active = databases.run(node, "systemctl", "is-active", "postgresql.service", check=False)
+        assert active.stdout.decode().strip() == "inactive"
+
+
+def test_a_planned_move_loses_nothing_that_was_acknowledged_and_comes_home_again(databases: Databases) -> None:
+    begun, load = boottime(), Load(databases)
+    with load.at_work():
+        until(lambda: len(load.told) > 3, "somebody writes")
+        databases.move("move", SERVICE, STANDBY)
+        until(lambda: databases.serves(STANDBY) and databases.has_address(STANDBY), "it is served elsewhere")
+        before = len(load.told)
+        until(lambda: len(load.told) > before + 3, "writes go on there")
+        assert not databases.serves(HOME)
+        assert not databases.may_be_written(HOME), "where it is not served nothing is written"
+        until(lambda: databases.state(HOME, SERVICE) == "STANDBY", "its home stands by")
+        databases.move("handback", SERVICE)
+        until(lambda: databases.state(HOME, SERVICE) == "ACTIVE", "it is home")
+        before = len(load.told)
+        until(lambda: len(load.told) > before + 3, "writes go on at home")
+    print(f"{len(load.told)} writes acknowledged; the longest wait for one was {load.longest_wait_seconds:.1f} s")
+    assert set(load.told) <= set(databases.rows())
+    assert_one_writer_at_a_time(databases, SERVICE, begun)
+    assert databases.ask("DELETE FROM acte WHERE nom LIKE 'load-%'").exit_code == 0
+    databases.come_home()
+
+
+def test_a_home_that_is_cut_off_stops_by_its_own_clock_and_keeps_what_only_it_has(databases: Databases) -> None:
+    databases.add("Éluard")
+    databases.back_up(SERVICE)
+    databases.add("Verlaine")
+    begun = boottime()
+    with databases.cut_off(HOME):
+        stopped = until(lambda: not databases.serves(HOME), "it stops by itself", LEASE_SECONDS + 2)
+        assert not databases.has_address(HOME)
+        until(lambda: not databases.may_be_written(HOME), "its cluster is read-only", 5)
+        served = until(lambda: databases.rows() == ["Lefèvre", "Éluard"], "the standby serves the last dump")
+        print(f"served again {stopped + served:.1f} s after the cut")
+        assert stopped + served < SERVED_AGAIN_WITHIN_SECONDS
+        databases.add("Zola")
+    until(lambda: databases.state(HOME, SERVICE) == "STANDBY", "its home has kept its branch and stands by")
+    assert "Verlaine" in databases.kept(HOME)
+    assert "Zola" not in databases.kept(HOME)
+    assert_one_writer_at_a_time(databases, SERVICE, begun)
+    databases.come_home()
+    assert databases.rows() == ["Lefèvre", "Éluard", "Zola"]
+
+
+def test_two_histories_are_not_merged_and_a_person_leaves_the_branch(databases: Databases) -> None:
+    refused = databases.appliance(HOME, "failover", "merge", SERVICE)
+    assert refused.exit_code == 8
+    assert "never merged" in refused.stderr.decode()
+    assert databases.appliance(HOME, "failover", "merge", SERVICE, "--leave").exit_code == 0
+
+
+def test_after_a_power_cut_the_standby_serves_the_last_dump_and_the_rest_is_found_on_its_home(
+    databases: Databases,
+) -> None:
+    databases.add("Rimbaud")
+    databases.back_up(SERVICE)
+    databases.add("Nerval")
+    node, begun = databases.lab.plan.node(HOME), boottime()
+    machine.cut_power(node)
+    cut_at = boottime()
+    saved = ["Lefèvre", "Éluard", "Zola", "Rimbaud"]
+    took = until(lambda: databases.rows() == saved, "the standby serves the last dump")
+    print(f"served again {took:.1f} s after the power cut")
+    assert took < SERVED_AGAIN_WITHIN_SECONDS
+    databases.add("Hugo")
+    labs.power_on(databases.lab, node)
+    labs.wait_for_ssh(databases.lab, (node,))
+    until(lambda: databases.state(HOME, SERVICE) == "STANDBY", "its home has kept its branch and stands by")
+    assert not databases.serves(HOME)
+    assert not databases.may_be_written(HOME)
+    assert "Nerval" in databases.kept(HOME), "it came to rest first, in a copy"
+    assert_one_writer_at_a_time(databases, SERVICE, begun, cut_at)
+    databases.come_home()
+    assert databases.rows() == [*saved, "Hugo"]
+
+
+def test_when_the_program_that_serves_hangs_the_watchdog_ends_the_database_in_time(databases: Databases) -> None:
+    begun = boottime()
+    databases.run(HOME, "systemctl", "kill", "--signal=SIGSTOP", "appliance-failover.service")
+    until(lambda: not databases.serves(HOME), "the watchdog ends it", LEASE_SECONDS + 2)
+    assert not databases.has_address(HOME)
+    until(lambda: "Hugo" in databases.rows(), "the standby serves it")
+    assert_one_writer_at_a_time(databases, SERVICE, begun)
+    databases.come_home()
