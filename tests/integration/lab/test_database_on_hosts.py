@@ -31,6 +31,10 @@ from tests.integration.lab.test_failover_on_hosts import (
 )
 
 SERVICE, DATABASE, ADDRESS, PASSWORD = "etat-civil", "etat_civil", "10.64.8.3", "un pressoir sous la neige"
+# What a program does that shall notice within seconds that its server is another one now.
+NOTICES = (
+    f"host={ADDRESS} dbname={DATABASE} connect_timeout=3 keepalives_idle=2 keepalives_interval=1 keepalives_count=3"
+)
 SOCKET = f"/run/appliance-database-{SERVICE}"
 DECLARED = """services:
   etat-civil: {node: commune-a, kind: postgresql, database: etat_civil, standbys: [hermitage], policy: exclusive,
@@ -46,9 +50,8 @@ pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.time
 class Databases(Sites):
     def ask(self, statements: str, user: str = DATABASE, node: str = CLIENT) -> Result:
         """A program at `node` that speaks to the database at its own address, by its password."""
-        argv = ("psql", "-XqAtw", "-v", "ON_ERROR_STOP=1", "-h", ADDRESS, "-U", user, "-d", DATABASE, "-c", statements)
-        env = {"PGPASSWORD": PASSWORD, "PGCONNECT_TIMEOUT": "3"}
-        return run(netns.inside(self.namespace(node), argv), timeout_seconds=60, env=env)
+        argv = ("psql", "-XqAtw", "-v", "ON_ERROR_STOP=1", "-d", f"{NOTICES} user={user}", "-c", statements)
+        return run(netns.inside(self.namespace(node), argv), timeout_seconds=60, env={"PGPASSWORD": PASSWORD})
 
     def rows(self) -> list[str]:
         """What is in the table for whoever asks over the mesh; nothing when nobody answers."""
