@@ -78,12 +78,14 @@ def feed(desk: Desk, *, dry_run: bool = False) -> Outcome:
         return _put(desk, {}, dry_run)
 
 
-def take(desk: Desk, file: Path, *, dry_run: bool = False) -> Outcome:
+def take(desk: Desk, file: Path, *, of: str = "", dry_run: bool = False) -> Outcome:
     """Take the accounts in `file`, from a backup: another node's, to stand in for it, or this node's own.
 
-    Raise Refused when this node has accounts of its own already: they may be newer.
+    Raise Refused when this node has accounts of its own already: they may be newer. With `of` it must be that node's.
     """
     found = read_store(file)
+    if of and found.node != of:
+        raise Refused(f"these are the accounts of {found.node}, not of {of}.", where=str(file))
     with _alone(desk):
         if found.node == desk.node and desk.own.accounts:
             where = str(desk.file)

@@ -17,13 +17,14 @@ from pathlib import Path
 from appliance.agent.copies import BackupCopies
 from appliance.agent.current import Current
 from appliance.agent.process_services import FileWatchdog
+from appliance.agent.smb_probe import speaks_smb
 from appliance.errors import NotFound, Refused, Unreachable
 from appliance.failover.model import Local
 from appliance.host import hands, postgresql
 from appliance.host.programs import Program
 from appliance.host.served import FILE, Moving, read_served
 from appliance.territory.model import DATABASES
-from appliance.territory.served import DATABASE, database_socket
+from appliance.territory.served import DATABASE, SHARE, database_socket
 
 SOCKET = Path("/run/appliance/hands.sock")
 PROBE_SECONDS_MAX = 1.0
@@ -59,11 +60,11 @@ async def ask_hands(verb: str, service: str, ground: Ground = GROUND, **more: st
     _check(verb, service, answer)
 
 
-def ask_hands_now(verb: str, service: str, ground: Ground = GROUND) -> None:
+def ask_hands_now(verb: str, service: str, ground: Ground = GROUND, *, seconds_max: float = HANDS_SECONDS_MAX) -> None:
     """The same for who cannot wait for anybody else."""
     try:
         with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(HANDS_SECONDS_MAX)
+            line.settimeout(seconds_max)
             line.connect(str(ground.socket))
             line.sendall(_request(verb, service))
             with line.makefile("rb") as file:
@@ -129,6 +130,9 @@ class HostServices:
             held = self._marks(service).is_set(HELD)
             to = asyncio.open_unix_connection(own) if held else asyncio.open_connection(plan.address, plan.port)
             return await postgresql.answers(to, PROBE_SECONDS_MAX)
+        if plan.form == SHARE.name:
+            at = (plan.address, plan.port) if _is_here(plan.address) else ("127.0.0.1", plan.local_port)
+            return await speaks_smb(*at, PROBE_SECONDS_MAX)
         return await _answers(plan.address, plan.port)
 
     async def hold(self, service: str) -> None:
@@ -183,13 +187,7 @@ class HostNetwork:
         self._moving = read_served(ground.served)
 
     def has_address(self, service: str) -> bool:
-        """Only who has an address can bind to it."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
-            try:
-                own.bind((self._moving[service].address, 0))
-            except OSError:
-                return False
-        return True
+        return _is_here(self._moving[service].address)
 
     async def cut(self, service: str) -> None:
         await ask_hands("cut", service, self._ground)
@@ -224,6 +222,23 @@ class HostCopies(BackupCopies):
         if not keep_files:
             await ask_hands("writable", service, self._ground)
         await super().adopt(service, keep_files=keep_files)
+
+    async def lay_copy(self, service: str) -> None:
+        """Of a share the pages show what is held here, to its people."""
+        await (self._work("people", service) if self._is_share(service) else super().lay_copy(service))
+
+    def _is_share(self, service: str) -> bool:
+        return bool(self._current.node.bundle.territory.service(service).share)
+
+
+def _is_here(address: str) -> bool:
+    """Only who has an address can bind to it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        try:
+            own.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _is_writable(folder: str) -> bool:

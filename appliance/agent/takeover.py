@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from appliance.agent import databases
+from appliance.agent import databases, shares
 from appliance.agent.cluster import DUMP
 from appliance.agent.current import files_of
 from appliance.backup.adopt import free_name, own_repository
@@ -132,6 +132,8 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     archives = borg.archives()
     if not archives:
         raise NotFound(f"{service} has no archive yet.")
+    if shares.is_share(node, service):
+        return shares.lay(node, service, archives[-1].name, borg)
     rooms = node.service(service).root
     new = rooms / "laying"
     shutil.rmtree(new, ignore_errors=True)
@@ -166,6 +168,8 @@ def pull(node: Node, service: str, word: str) -> dict[str, Any]:
 
 def sync(node: Node, service: str, word: str) -> dict[str, Any]:
     """Save and bring everything to the peers; who has it."""
+    if shares.is_share(node, service):
+        shares.save_people(node, service)
     done = run(node, service)
     if done.failures or done.left_out:
         raise Refused(f"not all of {service} could be saved; see the journal.")
@@ -227,6 +231,11 @@ def branch(node: Node, service: str, word: str) -> dict[str, Any]:
     return {"folder": str(folder)}
 
 
+def people(node: Node, service: str, word: str) -> dict[str, Any]:
+    """Let the people of a share's home log in at this node, as long as what their home serves is shown here."""
+    return {"of": shares.bring_people(node, service)}
+
+
 VERBS: Mapping[str, Callable[[Node, str, str], dict[str, Any]]] = {
     "present": present,
     "adopt": adopt,
@@ -234,6 +243,7 @@ VERBS: Mapping[str, Callable[[Node, str, str], dict[str, Any]]] = {
     "sync": sync,
     "copy": copy,
     "branch": branch,
+    "people": people,
 }
 
 

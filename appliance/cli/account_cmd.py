@@ -160,9 +160,10 @@ def list_() -> None:
 
 @account.command()
 @click.option("--from", "source", metavar="FILE", type=FILE_TYPE, help="Take the accounts of a backup first.")
+@click.option("--of", "whose", metavar="NODE", type=NAME_TYPE, help="Refuse those of --from that are another node's.")
 @click.option("--without", metavar="NODE", type=NAME_TYPE, help="Stop standing in for another node's accounts.")
 @dry_run_option
-def feed(source: Path | None, without: str | None, dry_run: bool) -> int:
+def feed(source: Path | None, whose: str | None, without: str | None, dry_run: bool) -> int:
     """Make this machine's accounts and Samba's passwords what the account store says.
 
     With --from, at a standby: FILE holds the accounts of another node, restored from the service `appliance-NODE`; its
@@ -170,9 +171,11 @@ def feed(source: Path | None, without: str | None, dry_run: bool) -> int:
     """
     if source and without:
         raise UsageError("--from and --without contradict each other.")
+    if whose and not source:
+        raise UsageError("--of is said of what --from gives.")
     desk = _desk()
     if source:
-        done = accounts.take(desk, source, dry_run=dry_run)
+        done = accounts.take(desk, source, of=whose or "", dry_run=dry_run)
     elif without:
         done = accounts.leave(desk, without, dry_run=dry_run)
     else:

@@ -137,8 +137,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         f"`{SHARES}`.",
         "share_groups": "Groups of accounts that may enter; without it everybody who has an account at the node.",
         "address": "Its own IPv4 address in the mesh, such as 10.64.8.1, at which the node that the voters name serves "
-        f"it: the one folder of `files`, directly in `{SITES}`, as a site; the database of `postgresql`, which is then "
-        "`exclusive`, at port 5432.",
+        "it: a share of `files`, besides at home; any other folder of `files`, directly in "
+        f"`{SITES}`, as a site; the database of `postgresql`, which is then `exclusive`, at port 5432.",
         "copies": "How many copies in distinct failure domains are promised; the origin's own never counts. 9 at most.",
         "standbys": "Nodes trusted with its key; they hold the first copies.",
         "key_access": f"One of {_words(KEY_ACCESS)}. With `sealed` the agent of a standby opens nothing by itself; "

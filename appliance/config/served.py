@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from appliance.config.explain import Path
 from appliance.config.parts import Parts, Placed
 from appliance.config.schema import ServicePart
+from appliance.config.shares import check_moving_shares
 from appliance.territory.model import SITES
 
 # Databases and roles of every cluster: PostgreSQL's own, and the one by which it is backed up.
@@ -30,6 +31,8 @@ def check_served(parts: Parts) -> Iterator[tuple[Path, str]]:
         if (first := last.setdefault(number, service.name)) != service.name:
             yield path, f"ends with {number} like that of {first}, and ports of copies are told by it; take another."
         yield from _sense(service)
+    yield from _folders(parts)
+    yield from check_moving_shares(parts)
     if moving and not any("voter" in node.part.roles for node in parts.nodes):
         yield (*moving[0].path, "address"), "goes where the voters say, and no node has the role voter."
     if moving and not any(node.part.mesh for node in parts.nodes):
@@ -40,11 +43,9 @@ def _sense(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
     part, path = service.part, service.path
     if part.kind == "postgresql" and not part.share:
         yield from _database(service)
-    elif part.kind != "files" or part.share:
-        what = f"the share {part.share}" if part.share else f"the kind {part.kind}"
-        sentence = f"is for folders that are published as a site and for postgresql so far, and this is {what}."
-        yield (*path, "address"), sentence
-    elif len(part.paths) != 1 or not _FOLDER.fullmatch(part.paths[0]):
+    elif part.kind != "files":
+        yield (*path, "address"), f"is for shares, folders and postgresql so far, and this is the kind {part.kind}."
+    elif not part.share and (len(part.paths) != 1 or not _FOLDER.fullmatch(part.paths[0])):
         sentence = f"must be one folder directly in {SITES}, since the service has an address: a-z, 0-9, ., _ and -."
         yield (*path, "paths"), sentence
     if not part.standbys:
@@ -59,3 +60,16 @@ def _database(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
     if _TAKEN.fullmatch(part.database):
         sentence = "is a name that PostgreSQL or the appliance keeps for itself; with an address it needs another."
         yield (*path, "database"), sentence
+
+
+def _folders(parts: Parts) -> Iterator[tuple[Path, str]]:
+    """Where a service may be served its folder is no other service's."""
+    first: dict[tuple[str, str], Placed[ServicePart]] = {}
+    for service in parts.services:
+        part = service.part
+        for node in (part.node, *(part.standbys if part.address else ())):
+            for folder in part.paths:
+                other = first.setdefault((node, folder), service)
+                if other is not service and (part.address or other.part.address):
+                    sentence = f"{folder} is the folder of {other.name} at {node}, and one of both moves; name another."
+                    yield (*service.path, "paths"), sentence

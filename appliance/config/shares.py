@@ -36,6 +36,20 @@ def check_shares(parts: Parts) -> Iterator[tuple[Path, str]]:
             )
 
 
+def check_moving_shares(parts: Parts) -> Iterator[tuple[Path, str]]:
+    """The same of shares with an address, which move between nodes."""
+    for service in (it for it in parts.services if it.part.share and it.part.address):
+        part, path = service.part, service.path
+        if part.policy != "local-first":
+            sentence = "a share that moves is local-first, so that a town hall that is cut off goes on."
+            yield (*path, "policy"), f"is {part.policy}; {sentence}"
+        # PCs come to their node's own address, where one Samba has the port.
+        beside = [it.name for it in parts.services if it.part.share and it.part.node == part.node and it is not service]
+        if beside:
+            sentence = "a share that moves is the only one of its node. Make the others folders in it, or let it stay."
+            yield (*path, "address"), f"{part.node} serves {', '.join(beside)} too; {sentence}"
+
+
 def _folder(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
     part, path = service.part, service.path
     if part.kind != "files":

@@ -24,21 +24,28 @@ HOLDERS = "/run/appliance/holders"
 """At which address of the mesh each address of a service is now, two of them a line; `appliance node mesh` obeys it."""
 CGROUPS = "/sys/fs/cgroup/system.slice"
 SECONDS_MAX = 20.0
+LAY_SECONDS_MAX = 600.0
+"""A million files get their owner within that."""
+MESH = "mesh0"
 ENDS_WITHIN_SECONDS = 0.5
 READ_ONLY = "appliance-read-only@{}.service"
 DATABASE, DOOR, WORK = "database", "appliance-database-door@{}.service", "appliance-database-{}@{}.service"
 """What a database has besides its unit: what listens at its address, and what fills it or keeps what was left."""
+SHARE, PEOPLE, LAY = "share", "appliance-share-people@{}.service", "appliance-share-lay@{}.service"
 # One transaction: tables, sets and chains may be there or not, and rules stand once.
-FILTER = """\
+# `shut` are ports at which PCs around this node come to what is also served at an address of its own.
+FILTER = f"""\
 add table ip appliance_served
-add set ip appliance_served cut { type ipv4_addr; }
-add set ip appliance_served held { type ipv4_addr; }
-add chain ip appliance_served in { type filter hook input priority -20; }
-add chain ip appliance_served out { type filter hook output priority -20; }
+add set ip appliance_served cut {{ type ipv4_addr; }}
+add set ip appliance_served held {{ type ipv4_addr; }}
+add set ip appliance_served shut {{ type inet_service; }}
+add chain ip appliance_served in {{ type filter hook input priority -20; }}
+add chain ip appliance_served out {{ type filter hook output priority -20; }}
 flush chain ip appliance_served in
 flush chain ip appliance_served out
 add rule ip appliance_served in ip daddr @cut drop
 add rule ip appliance_served in iifname != "lo" ip daddr @held drop
+add rule ip appliance_served in iifname != "lo" iifname != "{MESH}" tcp dport @shut drop
 add rule ip appliance_served out ip saddr @cut drop
 """
 
@@ -50,10 +57,10 @@ class Refused(Exception):
     """What was asked cannot be done; the sentence goes to who asked."""
 
 
-def run(*argv: str, stdin: str = "", may_fail: bool = False) -> None:
+def run(*argv: str, stdin: str = "", may_fail: bool = False, seconds_max: float = SECONDS_MAX) -> None:
     """Carry out `argv`; raise Refused when it fails, unless it `may_fail`."""
     try:
-        done = subprocess.run(argv, input=stdin.encode(), capture_output=True, timeout=SECONDS_MAX)
+        done = subprocess.run(argv, input=stdin.encode(), capture_output=True, timeout=seconds_max)
         why = done.stderr.decode(errors="replace").strip() if done.returncode else ""
         failed = done.returncode != 0
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -91,9 +98,12 @@ class Hands:
             return
         if not service["here"]:
             raise Refused(f"{name} is not served at this node.")
-        of_databases = {"fill": self._fill, "keep": self._keep}
+        of_its_form = {
+            DATABASE: {"fill": self._fill, "keep": self._keep},
+            SHARE: {"people": self._people, "lay": self._lay},
+        }
         does = {
-            **(of_databases if service["form"] == DATABASE else {}),
+            **of_its_form.get(service["form"], {}),
             "start": self._start,
             "stop": self._stop,
             "read-only": self._set_read_only,
@@ -132,26 +142,33 @@ class Hands:
     def _withdraw_copy(self, name: str, service: Served) -> None:
         self._run("systemctl", "stop", service["copy"])
 
+    def _people(self, name: str, service: Served) -> None:
+        """The accounts of the share's home count here from now on."""
+        self._run("systemctl", "start", PEOPLE.format(name), seconds_max=LAY_SECONDS_MAX)
+
+    def _lay(self, name: str, service: Served) -> None:
+        """What was brought becomes the share."""
+        self._run("systemctl", "start", LAY.format(name), seconds_max=LAY_SECONDS_MAX)
+
     def _add(self, name: str, service: Served) -> None:
         address = service["address"]
-        self._filter(f"add element {_in('cut', address)}", f"delete element {_in('cut', address)}")
+        self._let_in(service, "cut")
         self._run("ip", "address", "replace", f"{address}/32", "dev", "lo")
 
     def _cut(self, name: str, service: Served) -> None:
         address = service["address"]
-        self._filter(f"add element {_in('cut', address)}")
+        self._keep_out(service, "cut")
         self._run("ip", "address", "delete", f"{address}/32", "dev", "lo", may_fail=True)
         # Without the kernel's help (CONFIG_INET_DIAG_DESTROY) they end when their program does, a moment later.
         self._run("ss", "--kill", "--tcp", "src", address, may_fail=True)
 
     def _hold(self, name: str, service: Served) -> None:
-        self._filter(f"add element {_in('held', service['address'])}")
+        self._keep_out(service, "held")
         if service["form"] == DATABASE:  # what it answers from now on may not be in the last dump: nobody hears of it
             self._run("systemctl", "freeze", DOOR.format(name))
 
     def _resume(self, name: str, service: Served) -> None:
-        held = _in("held", service["address"])
-        self._filter(f"add element {held}", f"delete element {held}")
+        self._let_in(service, "held")
         if service["form"] == DATABASE:
             self._run("systemctl", "thaw", DOOR.format(name), may_fail=True)
 
@@ -200,12 +217,22 @@ class Hands:
             os.replace(new, self._holders)
         self._run("systemctl", "reload", "appliance-mesh.service")
 
+    def _keep_out(self, service: Served, how: str) -> None:
+        self._filter(*(f"add element {it}" for it in _doors(service, how)))
+
+    def _let_in(self, service: Served, how: str) -> None:
+        # Nothing can be deleted that is not there.
+        self._filter(*(f"{verb} element {it}" for it in _doors(service, how) for verb in ("add", "delete")))
+
     def _filter(self, *lines: str) -> None:
         self._run("nft", "--file", "-", stdin=FILTER + "".join(f"{line}\n" for line in lines))
 
 
-def _in(what: str, address: str) -> str:
-    return f"ip appliance_served {what} {{ {address} }}"
+def _doors(service: Served, how: str) -> list[str]:
+    """Where clients come to `service`, as elements of the filter's sets: `how` its address is kept, "cut" or "held"."""
+    shut = service.get("lan_port")
+    elements = [(how, service["address"]), *([("shut", shut)] if shut else [])]
+    return [f"ip appliance_served {name} {{ {element} }}" for name, element in elements]
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ class Moving:
     """A service that moves between hosts, as root's file says.
 
     `unit` serves it and `copy`, "" for none, shows what a standby has of it. `here`: whether this node may serve it;
-    `nodes`: who may.
+    `nodes`: who may. At `local_port` of loopback, unless that is 0, it answers before its address is here.
     """
 
     form: str
@@ -29,6 +29,7 @@ class Moving:
     copy: str
     here: bool
     nodes: frozenset[str]
+    local_port: int = 0
 
 
 def read_served(path: Path = FILE) -> dict[str, Moving]:
@@ -36,7 +37,11 @@ def read_served(path: Path = FILE) -> dict[str, Moving]:
     try:
         found = json.loads(path.read_bytes())["services"]
         return {
-            name: Moving(**{field: it[field] for field in _SAID}, nodes=frozenset(it["nodes"]))
+            name: Moving(
+                **{field: it[field] for field in _SAID},
+                nodes=frozenset(it["nodes"]),
+                local_port=it.get("local_port", 0),
+            )
             for name, it in found.items()
         }
     except FileNotFoundError:

@@ -10,17 +10,20 @@ from __future__ import annotations
 import json
 
 from appliance.host import hands
-from appliance.provision import voter
+from appliance.provision import shares, voter
 from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile
 from appliance.provision.vault import AGENT
 from appliance.territory.model import SITES, Service, Territory
 from appliance.territory.served import (
     DATABASE,
+    SHARE,
     SITE,
     copy_port,
     database_socket,
     folder_of,
     form_of,
+    lan_port,
+    local_port,
     moving,
     moving_to,
 )
@@ -41,7 +44,11 @@ def part(bundle: Bundle, name: str) -> Part:
     return Part(
         "failover",
         files=(WantedFile(hands.SERVED, _served(bundle, name)), *files),
-        folders=(OwnedFolder(FOLDER), *([OwnedFolder(SITES, "", 0o755, AGENT, AGENT)] if SITE in forms else [])),
+        folders=(
+            OwnedFolder(FOLDER),
+            *([OwnedFolder(SITES, "", 0o755, AGENT, AGENT)] if SITE in forms else []),
+            *(shares.FOLDERS if SHARE in forms else ()),
+        ),
         units=(*UNITS, *([BROKER] if voter.member_of(bundle, name) else [])) if bundle.voting.can_sign else (),
     )
 
@@ -62,6 +69,8 @@ def _told(territory: Territory, name: str, service: Service) -> dict[str, object
         "folder": folder_of(service),
         "unit": f"{form.unit}@{service.name}.service",
         "copy": f"{form.copy}@{service.name}.service" if form.copy else "",
+        "lan_port": lan_port(service, name),
+        "local_port": local_port(service, name),
         "here": name in territory.trusted(service.name),
         "nodes": {node: territory.node(node).mesh for node in territory.trusted(service.name)},
     }
@@ -70,6 +79,8 @@ def _told(territory: Territory, name: str, service: Service) -> dict[str, object
 def _files(bundle: Bundle, name: str, service: Service) -> tuple[WantedFile, ...]:
     if form_of(service) is DATABASE:
         return _of_a_database(bundle.territory.timezone, service)
+    if form_of(service) is SHARE:
+        return shares.of_a_share(bundle.territory, name, service, FOLDER)
     return _of_a_site(bundle, name, service)
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 from appliance.errors import Refused
 from appliance.provision import exporters, mesh, voter
 from appliance.provision.addresses import Network, addresses, declared, joined, network, shown
 from appliance.provision.files import CANDIDATE, HEADING, OwnedFolder, Part, WantedFile
 from appliance.territory.model import Node
-from appliance.territory.served import copy_port, form_of, moving_to
+from appliance.territory.served import copy_port, form_of, lan_port, moving_to
 from appliance.trust.bundle import Bundle
 
 CONFIG = "/etc/nftables.conf"
@@ -140,6 +140,15 @@ def _moving(bundle: Bundle, node: Node) -> Iterator[str]:
         yield f'iifname "{mesh.INTERFACE}" ip daddr {service.address} tcp dport {form.port} accept'
         if form.copy:
             yield f'iifname "{mesh.INTERFACE}" ip daddr {node.mesh} tcp dport {copy_port(service)} accept'
+        if port := lan_port(service, node.name):
+            yield from _by_ipv4(bundle.territory.sites[node.site].lan, port)
+
+
+def _by_ipv4(networks: Iterable[str], port: int) -> Iterator[str]:
+    """Let in PCs, from `networks` of version 4 alone: those can be made to wait (`host/hands.py`)."""
+    if known := [it for it in map(network, networks) if isinstance(it, IPv4Network)]:
+        yield "# The PCs of the site."
+        yield from _at(known, str(port))
 
 
 def _ssh(node: Node, found: Doors) -> Iterator[str]:

@@ -56,7 +56,7 @@ def _own_service(territory: Territory, node: str) -> Service | None:
         "files",
         title=f"Réglages et journaux de {node}",
         copies=COPIES,
-        standbys=_usual(service.standbys for service in here),
+        standbys=_standbys(here),
         # Copies outside are the whole territory's: a node without services has its settings too.
         external=_usual(service.external for service in named),
         offline=_usual(service.offline for service in named),
@@ -67,6 +67,13 @@ def _own_service(territory: Territory, node: str) -> Service | None:
     )
     possible = possible_copies(territory, service)
     return replace(service, copies=min(COPIES, possible)) if possible else None
+
+
+def _standbys(here: list[Service]) -> tuple[str, ...]:
+    """Those of the share that moves from there, where one does: its people log in where it is served, by accounts that
+    are saved here. Otherwise the usual ones."""
+    share = next((it for it in here if it.share and it.address), None)
+    return tuple(sorted(share.standbys)) if share else _usual(service.standbys for service in here)
 
 
 def _usual(choices: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

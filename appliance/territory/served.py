@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 from appliance.territory.model import DATABASES, Service, Territory
 
 _COPY_PORTS_FROM = 8400
+_LOCAL_PORTS_FROM = 8600
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,14 @@ class Form:
 
 SITE = Form("site", 80, "appliance-site", "appliance-site-copy")
 DATABASE = Form("database", 5432, "appliance-database")
+SHARE = Form("share", 445, "appliance-share")
 
 
 def form_of(service: Service) -> Form:
     """What a service with an address is to who comes to it."""
-    return DATABASE if service.kind == "postgresql" else SITE
+    if service.kind == "postgresql":
+        return DATABASE
+    return SHARE if service.share else SITE
 
 
 def folder_of(service: Service) -> str:
@@ -60,4 +64,23 @@ def moving_to(territory: Territory, node: str) -> tuple[Service, ...]:
 
 def copy_port(service: Service) -> int:
     """The TCP port at which a node shows its copy, beside its own address in the mesh; of each service another one."""
-    return _COPY_PORTS_FROM + IPv4Address(service.address).packed[-1]
+    return _COPY_PORTS_FROM + _last_number(service)
+
+
+def lan_port(service: Service, node: str) -> int:
+    """The TCP port at which PCs of the network around `node` reach a service there; 0 where they do not. A share is
+    reached at its home, by all of that node's addresses."""
+    form = form_of(service)
+    return form.port if form is SHARE and node == service.node else 0
+
+
+def local_port(service: Service, node: str) -> int:
+    """The TCP port on loopback at which what serves at `node` answers before the service's address is there; 0 for
+    what does not. Away from its home a share has one of its own: several may be at one standby."""
+    if form_of(service) is not SHARE:
+        return 0
+    return lan_port(service, node) or _LOCAL_PORTS_FROM + _last_number(service)
+
+
+def _last_number(service: Service) -> int:
+    return IPv4Address(service.address).packed[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -66,6 +67,18 @@ class Pc:
     def versions(self, share: str, path: str) -> list[str]:
         """The names of the previous versions in which `path` was there: the newest first."""
         return read_versions(self.did(share, f'allinfo "{path}"'))
+
+    @contextmanager
+    def staying(self, share: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A session at `share` that stays open and does what comes to its input."""
+        with self._typed() as who:
+            words = (*self.inside, "smbclient", f"//{self.server}/{share}", *who, *self.options)
+            pipe = subprocess.PIPE
+            with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT) as process:
+                try:
+                    yield process
+                finally:
+                    process.kill()
 
     @contextmanager
     def _typed(self) -> Iterator[tuple[str, ...]]:

@@ -81,6 +81,7 @@ def with_paul(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("remove", "luc"), None, 3, 'no account "luc"'),
         (("change", "paul", "--group", "elus", "--no-group"), None, 2, "contradict each other"),
         (("feed", "--from", "nothing.json"), None, 3, "there are no accounts"),
+        (("feed", "--of", "commune-b"), None, 2, "--of is said of what --from gives"),
         (("feed", "--without", "commune-b"), None, 3, "there are no accounts"),
         (("feed", "--without", "commune-a"), None, 8, "commune-a is this node itself"),
     ],
@@ -117,7 +118,9 @@ def test_a_standby_takes_the_accounts_of_another_node_and_leaves_them(
     assert typed(monkeypatch, state, "add", "paul", password=PASSWORD) == 0
     file = str(NodeLayout(other).accounts)
     capsys.readouterr()
-    assert typed(monkeypatch, state, "feed", "--from", file) == 1
+    assert typed(monkeypatch, state, "feed", "--from", file, "--of", "commune-c") == 8
+    assert "these are the accounts of commune-b, not of commune-c" in capsys.readouterr().err
+    assert typed(monkeypatch, state, "feed", "--from", file, "--of", "commune-b") == 1
     assert "paul of commune-b is left out: commune-a has an account of that name" in capsys.readouterr().err
     assert typed(monkeypatch, state, "list", json_too=True) == 0
     assert set(json.loads(capsys.readouterr().out)["accounts"]) == {"commune-a", "commune-b"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,17 +23,9 @@ NEW = "le pont de bois de Saint-Crépin"
 @contextmanager
 def stays(world: World, pc: Pc) -> Iterator[subprocess.Popen[bytes]]:
     """A PC that has a share open and waits for what its user types."""
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(f"username={pc.name}\npassword=".encode() + pc.password.reveal())
-        file.flush()
-        line = (*pc.inside, "smbclient", f"//{pc.server}/Documents", "--authentication-file", file.name)
-        pipe = subprocess.PIPE
-        with subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT) as process:
-            try:
-                world.wait(lambda: pc.name.encode() in world.run("smbstatus", "--processes").stdout, "a session")
-                yield process
-            finally:
-                process.kill()
+    with pc.staying("Documents") as process:
+        world.wait(lambda: pc.name.encode() in world.run("smbstatus", "--processes").stdout, "a session")
+        yield process
 
 
 def test_one_change_of_a_password_counts_at_once_and_the_old_one_is_refused(world: World, paul: Pc) -> None:

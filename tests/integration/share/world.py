@@ -23,6 +23,7 @@ from appliance.trust.keys import create_key
 
 ROOT = Path(__file__).parents[3]
 TEMPLATES = ROOT / "roles/share/templates"
+COMMON = ROOT / "systemd/shares.conf"
 SECONDS_MAX = 60.0
 SHARES = (
     {"share": "Documents", "title": "Documents de la mairie", "paths": ["/srv/shares/documents"], "share_groups": []},
@@ -54,6 +55,7 @@ def smb_conf(node: str, shares: tuple[Mapping[str, Any], ...] = SHARES) -> str:
         share_title="Mairie d'Attichy",
         share_people=f"people-{mark(node)}",
         share_services=shares,
+        share_common=str(COMMON),
         accounts_mark=mark(node),
     )
 

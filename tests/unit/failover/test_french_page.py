@@ -50,6 +50,6 @@ def test_the_figures_of_the_page_are_those_of_the_timers() -> None:
     assert (timers.promote, timers.cooldown, timers.settle, timers.boot, timers.drain) == (30, 60, 300, 10, 60)
 
 
-def test_the_page_says_that_nothing_runs_by_it_yet() -> None:
-    assert "aucun service réel n'est déplacé par elle" in TEXT
-    assert "Nothing of this runs real services yet" in TEXT
+def test_the_page_says_what_does_not_move_yet() -> None:
+    assert "Les bases de données restent sur leur boîtier" in TEXT
+    assert "databases not yet" in TEXT

@@ -9,9 +9,9 @@ import pytest
 
 from appliance.host.hands import Hands, Refused
 
-SITE = "10.64.8.1"
+SITE, SHARE = "10.64.8.1", "10.64.8.4"
 NODES = {"commune-a": "10.64.0.2", "hermitage": "10.64.0.1"}
-SERVED = {
+SERVED: dict[str, dict[str, dict[str, Any]]] = {
     "services": {
         name: {
             "form": form,
@@ -26,9 +26,11 @@ SERVED = {
             ("horaires", "site", SITE, True),
             ("arrets", "site", "10.64.8.2", False),
             ("etat-civil", "database", "10.64.8.3", True),
+            ("docs-a", "share", SHARE, True),
         )
     }
 }
+SERVED["services"]["docs-a"]["lan_port"] = 445
 
 
 class Told:
@@ -36,7 +38,7 @@ class Told:
         self.argvs: list[str] = []
         self.filters: list[str] = []
 
-    def __call__(self, *argv: str, stdin: str = "", may_fail: bool = False) -> None:
+    def __call__(self, *argv: str, stdin: str = "", may_fail: bool = False, seconds_max: float = 0.0) -> None:
         self.argvs.append(" ".join(argv))
         if stdin:
             self.filters += stdin.splitlines()
@@ -70,6 +72,32 @@ def test_what_is_added_is_let_through_again(tmp_path: Path) -> None:
     told = obey(tmp_path, verb="add", service="horaires")
     assert told.filters[-1] == f"delete element ip appliance_served cut {{ {SITE} }}"
     assert told.argvs[-1] == f"ip address replace {SITE}/32 dev lo"
+
+
+@pytest.mark.parametrize(
+    ("verb", "lines"),
+    [
+        (
+            "hold",
+            [f"add element ip appliance_served held {{ {SHARE} }}", "add element ip appliance_served shut { 445 }"],
+        ),
+        ("cut", [f"add element ip appliance_served cut {{ {SHARE} }}", "add element ip appliance_served shut { 445 }"]),
+        ("resume", ["delete element ip appliance_served shut { 445 }"]),
+        ("start", ["delete element ip appliance_served shut { 445 }"]),
+        ("add", ["delete element ip appliance_served shut { 445 }"]),
+    ],
+)
+def test_the_pcs_around_its_home_wait_and_come_in_with_those_of_the_mesh(
+    verb: str, lines: list[str], tmp_path: Path
+) -> None:
+    assert obey(tmp_path, verb=verb, service="docs-a").filters[-len(lines) :] == lines
+
+
+@pytest.mark.parametrize(("verb", "unit"), [("people", "appliance-share-people"), ("lay", "appliance-share-lay")])
+def test_accounts_and_files_of_a_share_are_units_of_their_own(verb: str, unit: str, tmp_path: Path) -> None:
+    assert obey(tmp_path, verb=verb, service="docs-a").argvs == [f"systemctl start {unit}@docs-a.service"]
+    with pytest.raises(Refused, match="no such verb"):
+        obey(tmp_path, verb=verb, service="horaires")
 
 
 def test_files_are_writable_before_the_program_starts(tmp_path: Path) -> None:

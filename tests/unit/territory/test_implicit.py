@@ -54,6 +54,13 @@ def test_its_standbys_are_those_that_most_services_of_the_node_name(
     assert own(territory(NODES, services), "a").standbys == usual
 
 
+def test_where_a_share_moves_its_standbys_have_the_accounts_of_its_people() -> None:
+    share = replace(service("docs", "a", standbys=("d",)), share="Documents", address="10.64.8.1")
+    others = [service("one", "a", standbys=("c",)), service("two", "a", standbys=("c",))]
+    assert own(territory(NODES, [*others, share]), "a").standbys == ("d",)
+    assert own(territory(NODES, [*others, replace(share, address="")]), "a").standbys == ("c",)
+
+
 def test_copies_outside_are_those_that_most_services_of_the_territory_have() -> None:
     services = [
         service("one", "a", offline=("disk",)),

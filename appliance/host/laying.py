@@ -1,0 +1,103 @@
+"""Root's side of a share that was brought from another node: its files become its people's, and it comes into place.
+
+    python3 -I -S laying.py FOLDER NAME GROUP
+
+The account that serves has laid the files in `.laying/NAME`, beside FOLDER, as its own; it may give them to nobody.
+Here they get the owner and the modes that every file of a share has (`roles/share`): root's, GROUP's, and all of GROUP
+may change them. What lay in FOLDER is kept in `.replaced`. It needs nothing but the standard library.
+
+Invariant: nothing outside of what was laid is changed, whatever that account does meanwhile. It is first moved to where
+that account has no way; every file is changed by its descriptor, no link is followed, and what is neither folder nor
+file nor link is removed. FOLDER comes by one rename, when all of it is on the disk; cut anywhere, it is done again.
+"""
+
+import grp
+import os
+import shutil
+import stat
+import sys
+
+LAYING, REPLACED = ".laying", ".replaced"
+ROOT = 0
+FOLDER_MODE, FILE_MODE = 0o2770, 0o660
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class Refused(Exception):
+    """What was asked cannot be done; the sentence goes to the journal."""
+
+
+def lay(folder: str, name: str, group: int, owner: int = ROOT) -> None:
+    """Put `.laying/NAME` in the place of `folder`, as `owner`'s and `group`'s."""
+    parent, own = os.path.split(folder)
+    if "/" in name or not own:
+        raise Refused(f"{folder} and {name} are not names of one folder each.")
+    shares = os.open(parent, _FOLDER)
+    laying, replaced = (os.open(it, _FOLDER, dir_fd=shares) for it in (LAYING, REPLACED))
+    coming = f"{name}.coming"
+    shutil.rmtree(coming, ignore_errors=True, dir_fd=replaced)  # of a run that was cut
+    os.rename(name, coming, src_dir_fd=laying, dst_dir_fd=replaced)
+    tree = os.open(coming, _FOLDER, dir_fd=replaced)
+    give(tree, owner, group)
+    os.sync()
+    if _is_there(own, shares):
+        os.rename(own, _free(name, replaced), src_dir_fd=shares, dst_dir_fd=replaced)
+    os.rename(coming, own, src_dir_fd=replaced, dst_dir_fd=shares)
+    os.fsync(shares)
+
+
+def give(tree: int, owner: int, group: int) -> None:
+    """Make all in the open folder `tree` `owner`'s and `group`'s."""
+    for _, folders, files, here in os.fwalk(".", dir_fd=tree, follow_symlinks=False):
+        os.fchown(here, owner, group)
+        os.fchmod(here, FOLDER_MODE)
+        for name in (*folders, *files):
+            kind = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(kind):
+                os.chown(name, owner, group, dir_fd=here, follow_symlinks=False)
+            elif stat.S_ISREG(kind):
+                _give_file(name, here, owner, group)
+            elif not stat.S_ISDIR(kind):
+                os.unlink(name, dir_fd=here)
+
+
+def _give_file(name: str, here: int, owner: int, group: int) -> None:
+    file = os.open(name, _FILE, dir_fd=here)
+    try:
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            os.fchown(file, owner, group)
+            os.fchmod(file, FILE_MODE)
+    finally:
+        os.close(file)
+
+
+def _is_there(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _free(name: str, folder: int) -> str:
+    """`name`, or the first of name.1, name.2, ... that is free."""
+    free, number = name, 0
+    while _is_there(free, folder):
+        number += 1
+        free = f"{name}.{number}"
+    return free
+
+
+def main() -> int:
+    folder, name, group = sys.argv[1:]
+    try:
+        lay(folder, name, grp.getgrnam(group).gr_gid)
+    except (Refused, OSError, KeyError) as error:
+        print(f"{name} was not laid: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

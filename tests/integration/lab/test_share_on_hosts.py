@@ -1,0 +1,197 @@
+"""A share that moves between hosts with its people: PCs at home, people at a standby, a cut line, a promotion, a merge.
+
+The share of commune-a gets an address; the hermitage stands by. The tests follow each other: each leaves it at home.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from appliance.accounts.machine import mark
+from appliance.host import netns
+from appliance.host.command import run
+from appliance.lab.hosts.disturb import disturb
+from appliance.lab.hosts.faults import HEALED, Fault, targets
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.pc import Pc
+from appliance.lab.hosts.playbook import play_well
+from appliance.lab.processes.node import appliance_argv
+from appliance.secret import Secret
+from tests.integration.lab.test_failover_on_hosts import (
+    CLIENT,
+    HOME,
+    LEASE_SECONDS,
+    OTHER,
+    STANDBY,
+    Sites,
+    assert_one_writer_at_a_time,
+    boottime,
+    until,
+)
+
+SERVICE, SHARE, FOLDER, ADDRESS = "docs-a", "Documents", "/srv/shares/documents", "10.64.8.3"
+OWN = f"appliance-{HOME}"
+PERSON, PASSWORD = "marie", Secret(b"un pressoir sous la neige")
+PEOPLE = f"people-{mark(HOME)}"
+REACHED_AGAIN_WITHIN_SECONDS = 60.0
+
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+
+
+@dataclass(frozen=True)
+class Shares(Sites):
+    def at_home(self, place: str = HOME) -> Pc:
+        """A PC in the building of `place` that turns to the box of commune-a, as it always has."""
+        return Pc(netns.inside(self.lab.plan.site(place).namespace, ()), self.address(HOME), PERSON, PASSWORD)
+
+    def over_the_mesh(self, node: str = CLIENT) -> Pc:
+        """Somebody at `node` who turns to the share's own address."""
+        return Pc(netns.inside(self.namespace(node), ()), ADDRESS, PERSON, PASSWORD)
+
+    def serves(self, node: str) -> bool:
+        unit = f"appliance-share@{SERVICE}.service"
+        return self.run(node, "systemctl", "is-active", "--quiet", unit, check=False).exit_code == 0
+
+    def may_be_written(self, node: str) -> bool:
+        """By anybody at all, root included."""
+        return self.run(node, "test", "-w", FOLDER, check=False).exit_code == 0
+
+    @contextmanager
+    def line_cut(self) -> Iterator[None]:
+        """The town hall of HOME has no line; within its building everything reaches everything."""
+        links = targets(self.lab.plan, f"{HOME}--*")
+        disturb(self.lab, dict.fromkeys(links, Fault(cut=True)))
+        try:
+            yield
+        finally:
+            disturb(self.lab, dict.fromkeys(links, HEALED))
+
+    def people_of_home(self, node: str) -> set[str]:
+        """Whom `node` lets in with the accounts of HOME."""
+        listed = json.loads(self.appliance(node, "account", "list").stdout)
+        return {it["name"] for it in listed["accounts"].get(HOME, [])}
+
+    def save(self, service: str) -> None:
+        until(lambda: self.appliance(HOME, "backup", "run", service).exit_code in (0, 1), f"a backup of {service}")
+
+    def move(self, *words: str) -> None:
+        moved = self.appliance(STANDBY, "failover", *words)
+        assert moved.exit_code == 0, moved.stderr.decode()
+
+    def promote(self, folder: Path) -> None:
+        """What a person signs who answers for it."""
+        act = folder / "promote.act"
+        words = ("--service", SERVICE, "--reason", "the town hall is cut off", "--operator", "maintenance")
+        signed = ("act", "sign", "promote", STANDBY, *words, "--key", str(self.desk.operator_key), "--out", str(act))
+        run((*appliance_argv(), *signed), timeout_seconds=60, check=True)
+        self.run(STANDBY, "tee", "/srv/promote.act", stdin=act.read_bytes())
+        self.move("promote", SERVICE, "--act", "/srv/promote.act")
+
+
+def reads(pc: Pc, file: str, text: str) -> bool:
+    return pc.refusal(SHARE, f'allinfo "{file}"') == "" and pc.get(SHARE, file) == text
+
+
+@pytest.fixture(scope="module")
+def shares(provisioned: Lab) -> Shares:
+    made = Shares(provisioned)
+    typed = PASSWORD.reveal() + b"\n"
+    made.run(HOME, "appliance", "account", "add", PERSON, "--title", "Marie Dupont", stdin=typed)
+    made.at_home().put(SHARE, "avant.txt", "du Samba de Debian")
+    made.change_territory(r"(^  docs-a:\n    title: [^\n]*\n)", rf"\1    address: {ADDRESS}\n")
+    play_well(made.desk, "site")
+    until(lambda: made.state(HOME, SERVICE) == "ACTIVE", "the home has its lease")
+    until(lambda: made.at_home().refusal(SHARE, "ls") == "", "its PCs come in")
+    for service in (OWN, SERVICE):
+        made.save(service)
+    until(lambda: made.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+    return made
+
+
+def test_a_second_run_changes_nothing(shares: Shares) -> None:
+    assert play_well(shares.desk, "site").changed == 0
+
+
+def test_pcs_at_home_keep_their_drive_and_others_come_to_its_own_address(shares: Shares) -> None:
+    assert shares.at_home().get(SHARE, "avant.txt") == "du Samba de Debian"
+    assert shares.at_home(OTHER).refusal(SHARE, "ls"), "PCs of another town hall do not come in"
+    assert shares.over_the_mesh().get(SHARE, "avant.txt") == "du Samba de Debian"
+    assert (shares.serves(HOME), shares.serves(STANDBY)) == (True, False)
+    for node in (HOME, STANDBY):
+        active = shares.run(node, "systemctl", "is-active", "smbd.service", "nmbd.service", check=False)
+        assert set(active.stdout.decode().split()) == {"inactive"}, "no second Samba has the folder"
+
+
+def test_a_planned_move_loses_nothing_and_comes_home_again(shares: Shares) -> None:
+    begun = boottime()
+    shares.at_home().put(SHARE, "Délibération n° 12.txt", "à la mairie")
+    shares.move("move", SERVICE, STANDBY)
+    visitor = shares.over_the_mesh()
+    took = until(lambda: reads(visitor, "Délibération n° 12.txt", "à la mairie"), "she opens it elsewhere")
+    print(f"opened at {STANDBY} {boottime() - begun:.1f} s after the move was asked for, {took:.1f} s after the answer")
+    assert boottime() - begun < REACHED_AGAIN_WITHIN_SECONDS
+    assert (shares.serves(HOME), shares.may_be_written(HOME)) == (False, False)
+    assert shares.at_home().refusal(SHARE, "ls")
+    owned = shares.said(STANDBY, "stat", "--format=%a %U %G", FOLDER, f"{FOLDER}/avant.txt").splitlines()
+    assert owned == [f"2770 root {PEOPLE}", f"660 root {PEOPLE}"]
+    visitor.put(SHARE, "avant.txt", "changé au secours")
+    visitor.put(SHARE, "nouveau.txt", "écrit au secours")
+    until(lambda: shares.state(HOME, SERVICE) == "STANDBY", "its home stands by")
+    asked = boottime()
+    shares.move("handback", SERVICE)
+    at_home = shares.at_home()
+    until(lambda: reads(at_home, "nouveau.txt", "écrit au secours"), "it is home with all that was written")
+    print(f"opened at home {boottime() - asked:.1f} s after it was asked back")
+    assert at_home.get(SHARE, "avant.txt") == "changé au secours"
+    at_home.put(SHARE, "avant.txt", "de nouveau à la mairie")
+    assert (shares.serves(STANDBY), shares.may_be_written(STANDBY)) == (False, False)
+    assert_one_writer_at_a_time(shares, SERVICE, begun)
+    shares.save(SERVICE)
+
+
+def test_a_home_that_is_cut_off_works_on_and_its_people_can_enter_the_standby(shares: Shares) -> None:
+    until(lambda: shares.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+    shares.run(STANDBY, "appliance", "account", "feed", "--without", HOME)
+    with shares.line_cut():
+        until(lambda: shares.state(STANDBY, SERVICE) == "RO_SERVE", "the standby sees the silence")
+        until(lambda: PERSON in shares.people_of_home(STANDBY), "her account counts there")
+        assert shares.state(HOME, SERVICE) == "ISOLATED_RW"
+        shares.at_home().put(SHARE, "coupure.txt", "écrit sans réseau")
+        assert not shares.serves(STANDBY), "nobody else writes it without a signed act"
+        assert not shares.may_be_written(STANDBY)
+    until(lambda: reads(shares.over_the_mesh(), "coupure.txt", "écrit sans réseau"), "the home is seen again")
+    until(lambda: shares.state(HOME, SERVICE) == "ACTIVE", "it has its lease")
+    shares.save(SERVICE)
+
+
+def test_what_both_sides_wrote_is_kept_and_merged(shares: Shares, tmp_path: Path) -> None:
+    until(lambda: shares.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+    visitor, at_home = shares.over_the_mesh(), shares.at_home()
+    with shares.line_cut():
+        until(lambda: shares.state(STANDBY, SERVICE) == "RO_SERVE", "the standby sees the silence")
+        shares.promote(tmp_path)
+        took = until(lambda: reads(visitor, "coupure.txt", "écrit sans réseau"), "the standby serves it")
+        print(f"opened at {STANDBY} {took:.1f} s after the act, with a lease of {LEASE_SECONDS} s")
+        visitor.put(SHARE, "avant.txt", "version du secours")
+        visitor.put(SHARE, "secours.txt", "seulement au secours")
+        at_home.put(SHARE, "avant.txt", "version de la mairie")
+        at_home.put(SHARE, "mairie.txt", "seulement à la mairie")
+    until(lambda: not shares.serves(HOME), "the home steps down")
+    until(lambda: not shares.may_be_written(HOME), "and its files are read-only")
+    until(lambda: shares.state(HOME, SERVICE) == "STANDBY", "it has kept its branch and caught up")
+    shares.move("handback", SERVICE)
+    until(lambda: reads(at_home, "secours.txt", "seulement au secours"), "it is home with what the standby wrote")
+    merged = shares.appliance(HOME, "failover", "merge", SERVICE)
+    assert merged.exit_code == 0, merged.stderr.decode()
+    assert at_home.get(SHARE, "mairie.txt") == "seulement à la mairie"
+    assert at_home.get(SHARE, "avant.txt") == "version du secours"
+    [other] = [it for it in shares.said(HOME, "ls", FOLDER).splitlines() if it.startswith("avant (")]
+    assert at_home.get(SHARE, other) == "version de la mairie"
+    at_home.put(SHARE, other, "lue et corrigée")
+    until(lambda: shares.state(HOME, SERVICE) == "ACTIVE", "it is well")

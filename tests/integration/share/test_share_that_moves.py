@@ -1,0 +1,126 @@
+"""A share that moves has an smbd of its own: where it answers beside the one of the host, to whom, and until when."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.accounts.machine import mark
+from appliance.lab.hosts.pc import Pc
+from appliance.provision import shares
+from appliance.secret import Secret
+from appliance.territory.model import Service
+from tests.integration.share.conftest import MARIE, PAUL
+from tests.integration.share.world import COMMON, ROOT, World
+from tests.unit.territory import small
+
+pytestmark = pytest.mark.root
+HOME, STANDBY, ADDRESS, SHARE = "commune-a", "hermitage", "10.64.8.3", "Conseil"
+FOLDER, RUN = "/srv/shares/qui bouge", "/run/appliance-share-docs-a"
+SERVICE: Service = replace(
+    small.service("docs-a", HOME, standbys=(STANDBY,)),
+    address=ADDRESS,
+    paths=(FOLDER,),
+    share=SHARE,
+    share_groups=("elus",),
+)
+TERRITORY = small.territory((small.node(HOME), small.node(STANDBY)), (SERVICE,))
+ASKS = """
+import asyncio, sys
+from appliance.agent.smb_probe import speaks_smb
+print(asyncio.run(speaks_smb(sys.argv[1], int(sys.argv[2]), 1)))
+"""
+# All of it ends with its first process, as in the control group of a unit.
+ENDS_WITH_ITS_INPUT = 'unshare --pid --fork --kill-child "$@" & read _; kill $!; wait'
+
+
+def laid(world: World, node: str) -> dict[str, str]:
+    """The settings of the share at `node`, as the unit reads them, and its folder."""
+    config, env = shares.of_a_share(TERRITORY, node, SERVICE, "/etc/appliance/served.d")
+    file = world.folder / config.path.lstrip("/")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(config.text.replace(shares.COMMON, str(COMMON)))
+    told = dict(it.split("=", 1) for it in env.text.splitlines())
+    world.did("install", "--directory", f"--group={told['PEOPLE']}", "--mode=2770", FOLDER)
+    world.did(
+        "install", "--directory", RUN, *(f"{RUN}/{it}" for it in ("private", "lock", "state", "cache", "ncalrpc"))
+    )
+    return told
+
+
+@pytest.fixture(scope="module")
+def served(world: World) -> Iterator[World]:
+    """As at a standby, whose own Samba has port 445 of all addresses; the share's address is not here yet."""
+    told = laid(world, STANDBY)
+    words = (str(ROOT / "systemd/serve-share"), *(told[it] for it in ("CONFIG", "ADDRESS", "PORT", "LOCAL_PORT")))
+    argv = (*world.inside, "sh", "-c", ENDS_WITH_ITS_INPUT, "sh", *words)
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
+        world.wait(lambda: speaks(world, "127.0.0.1", told["LOCAL_PORT"]), "an smbd of its own")
+        yield world
+        process.communicate(timeout=60)
+    assert not speaks(world, "127.0.0.1", told["LOCAL_PORT"])
+
+
+def speaks(world: World, address: str, port: str = "445") -> bool:
+    return world.did(sys.executable, "-c", ASKS, address, port).strip() == "True"
+
+
+def pc(world: World, name: str, password: str) -> Pc:
+    """One that comes to the share's own address."""
+    return Pc(world.inside, ADDRESS, name, Secret(password.encode()))
+
+
+def test_it_answers_before_its_address_is_here_and_at_it_from_then_on(served: World) -> None:
+    assert not speaks(served, ADDRESS)
+    served.did("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
+    assert speaks(served, ADDRESS)
+    pc(served, "marie", MARIE).put(SHARE, "avis.txt", "de la mairie")
+    assert served.did("cat", f"{FOLDER}/avis.txt") == "de la mairie"
+    owner = served.did("stat", "--format=%a %U %G", f"{FOLDER}/avis.txt").split()
+    assert owner == ["660", "marie", f"people-{mark(HOME)}"]
+
+
+def test_the_samba_of_the_host_goes_on_beside_it_and_neither_has_the_others_shares(served: World, marie: Pc) -> None:
+    assert marie.refusal(SHARE, "ls") == "NT_STATUS_BAD_NETWORK_NAME"
+    assert marie.refusal("Documents", "ls") == ""
+    assert pc(served, "marie", MARIE).refusal("Documents", "ls") == "NT_STATUS_BAD_NETWORK_NAME"
+
+
+def test_its_groups_may_enter_and_others_not(served: World) -> None:
+    assert pc(served, "paul", PAUL).refusal(SHARE, "ls") == "NT_STATUS_ACCESS_DENIED"
+
+
+def test_what_is_deleted_lies_in_the_bin_and_a_snapshot_is_a_previous_version(served: World) -> None:
+    marie = pc(served, "marie", MARIE)
+    marie.put(SHARE, "budget.txt", "premier")
+    served.snapshot("@GMT-2026.11.24-10.00.00")
+    marie.put(SHARE, "budget.txt", "second")
+    assert marie.get(SHARE, "@GMT-2026.11.24-10.00.00/budget.txt") == "premier"
+    marie.did(SHARE, "del budget.txt")
+    assert marie.get(SHARE, "Corbeille/budget.txt") == "second"
+
+
+def test_who_is_logged_in_at_it_when_the_account_is_disabled_is_cut_off(served: World) -> None:
+    config = "--configfile=/etc/appliance/served.d/docs-a.smb.conf"
+    with pc(served, "marie", MARIE).staying(SHARE) as session:
+        served.wait(lambda: b"marie" in served.run("smbstatus", config, "--processes").stdout, "a session")
+        assert "marie was logged in and is cut off" in served.account("disable", "marie")
+        out, _ = session.communicate(b"ls\n", timeout=60)
+    served.account("enable", "marie")
+    assert b"NT_STATUS" in out, out
+
+
+@pytest.mark.parametrize("node", [HOME, STANDBY])
+def test_the_settings_hold_nothing_that_samba_does_not_know(world: World, node: str, tmp_path: Path) -> None:
+    config, _ = shares.of_a_share(TERRITORY, node, SERVICE, "/etc/appliance/served.d")
+    file = tmp_path / "smb.conf"
+    file.write_text(config.text.replace(shares.COMMON, str(COMMON)))
+    told = world.run("testparm", "--suppress-prompt", str(file))
+    assert told.exit_code == 0
+    assert "Unknown" not in told.stderr.decode()
+    assert "WARNING" not in told.stderr.decode()
