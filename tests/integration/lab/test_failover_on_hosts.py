@@ -106,8 +106,8 @@ class Sites(Meshed):
         fields = {"act": act, "subject": node, "service": service, "operator": "maintenance", "reason": "test"}
         now = time.time()
         raw = make_act({**fields, "start": utc_text(now), "end": utc_text(now + DAY)}, self.desk.operator_key)
-        self.run(STANDBY, "tee", f"/root/{act}.act", stdin=raw)
-        return f"/root/{act}.act"
+        self.run(STANDBY, "tee", f"/srv/{act}.act", stdin=raw)
+        return f"/srv/{act}.act"
 
 
 def until(holds: Any, what: str, seconds_max: float = COMES_ABOUT_WITHIN_SECONDS) -> float:
