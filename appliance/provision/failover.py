@@ -101,6 +101,7 @@ def _of_a_database(timezone: str, service: Service) -> tuple[WantedFile, ...]:
         "jit": "off",  # memory that is written and then run is not for this unit
         "max_wal_size": "256MB",  # so much at most is done again after a loss of power, while clients wait
         "log_line_prefix": "",  # the journal tells when and who
+        "lc_messages": "C.UTF-8",
         "timezone": timezone,
         "log_timezone": timezone,
         "datestyle": "iso, dmy",
