@@ -35,8 +35,8 @@ import asyncio, sys
 from appliance.agent.smb_probe import speaks_smb
 print(asyncio.run(speaks_smb(sys.argv[1], int(sys.argv[2]), 1)))
 """
-# All of it ends with its first process, as in the control group of a unit.
-ENDS_WITH_ITS_INPUT = 'unshare --pid --fork --kill-child "$@" & read _; kill $!; wait'
+# All of it ends at once, as in the control group of a unit.
+ENDS_WITH_ITS_INPUT = '"$@" & read _; kill -KILL 0'
 
 
 def laid(world: World, node: str) -> dict[str, str]:
@@ -58,7 +58,7 @@ def served(world: World) -> Iterator[World]:
     """As at a standby, whose own Samba has port 445 of all addresses; the share's address is not here yet."""
     told = laid(world, STANDBY)
     words = (str(ROOT / "systemd/serve-share"), *(told[it] for it in ("CONFIG", "ADDRESS", "PORT", "LOCAL_PORT")))
-    argv = (*world.inside, "sh", "-c", ENDS_WITH_ITS_INPUT, "sh", *words)
+    argv = (*world.inside, "setsid", "--wait", "sh", "-c", ENDS_WITH_ITS_INPUT, "sh", *words)
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
         world.wait(lambda: speaks(world, "127.0.0.1", told["LOCAL_PORT"]), "an smbd of its own")
         yield world
