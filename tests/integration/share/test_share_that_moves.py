@@ -58,7 +58,18 @@ def served(world: World) -> Iterator[World]:
     """As at a standby, whose own Samba has port 445 of all addresses; the share's address is not here yet."""
     told = laid(world, STANDBY)
     words = (str(ROOT / "systemd/serve-share"), *(told[it] for it in ("CONFIG", "ADDRESS", "PORT", "LOCAL_PORT")))
-    argv = (*world.inside, "setsid", "--wait", "sh", "-c", ENDS_WITH_ITS_INPUT, "sh", *words)
+    argv = (
+        *world.inside,
+        "env",
+        f"RUNTIME_DIRECTORY={RUN}:{RUN}/private",
+        "setsid",
+        "--wait",
+        "sh",
+        "-c",
+        ENDS_WITH_ITS_INPUT,
+        "sh",
+        *words,
+    )
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
         world.wait(lambda: speaks(world, "127.0.0.1", told["LOCAL_PORT"]), "an smbd of its own")
         yield world
