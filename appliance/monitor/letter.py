@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 SUBJECT_LENGTH_MAX = 150
 FIRING = "firing"
+BESIDE_PROMETHEUS = "/user/"
+RUNBOOKS = "/territoire/fiches/"
+"""Where the pages of a monitoring node show runbooks to the maintenance team."""
 
 
 @dataclass(frozen=True)
@@ -34,4 +38,12 @@ def _paragraph(alert: Mapping[str, Any]) -> Iterator[str]:
     yield f"{alert['labels']['alertname']}, depuis {alert['startsAt']}" + (f", fini {alert['endsAt']}" if ended else "")
     if not ended:
         yield told.get("description", "")
-        yield f"Que faire : {told.get('runbook_url', '')}"
+        yield f"Que faire : {_page(told.get('runbook_url', ''))}"
+
+
+def _page(runbook: str) -> str:
+    """The page for people: the one beside Prometheus opens to a monitoring node's certificate alone."""
+    address = urlsplit(runbook)
+    if not address.path.startswith(BESIDE_PROMETHEUS):
+        return runbook
+    return f"https://{address.hostname}{RUNBOOKS}{address.path.removeprefix(BESIDE_PROMETHEUS).removesuffix('.md')}"

@@ -12,6 +12,7 @@ from appliance.errors import UsageError
 from appliance.monitor.letter import write
 from appliance.monitor.outbox import WAIT_SECONDS_MAX, Delay, Outbox, addressees_of, deliver
 from appliance.monitor.outbox_server import read_settings
+from appliance.portal.dashboard.targets import ADDRESS
 
 
 def notification(*alerts: tuple[str, str, str]) -> dict[str, Any]:
@@ -118,6 +119,10 @@ def test_a_letter_says_what_to_do_and_its_end_asks_for_nothing() -> None:
     text = write(notification(("firing", "critical", "docs : rien chez b"))).text
     assert "Ce pair ne tient rien." in text
     assert "Que faire : https://x/y.md" in text
+    sent = notification(("firing", "critical", "docs : rien chez b"))
+    sent["alerts"][0]["annotations"]["runbook_url"] = "https://hermitage.demo.internal:9090/user/CopieAbsente.md"
+    page = f"https://hermitage.demo.internal{ADDRESS}/fiches/CopieAbsente\n"
+    assert f"Que faire : {page}" in write(sent).text, "which people may open"
     ended = write(notification(("resolved", "critical", "docs : rien chez b"))).text
     assert ended.startswith("FIN : docs : rien chez b\n")
     assert "Que faire" not in ended
