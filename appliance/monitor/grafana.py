@@ -39,7 +39,7 @@ def _full(metric: metrics.Metric) -> str:
     return metric.full_name
 
 
-AGE = f"(time() - {_full(metrics.SAFE)}) / on (node, backup) {_full(metrics.RPO)}"
+AGE = f"(time() - ({_full(metrics.SAFE)} or {_full(metrics.UNSAFE)})) / on (node, backup) {_full(metrics.RPO)}"
 LAG = f"time() - {_full(metrics.HELD_NEWEST)}"
 ROOM = f"{_full(metrics.SIZE)} / {_full(metrics.QUOTA)}"
 BURST = f"{_full(metrics.NEW_BYTES)} / {_full(metrics.BYTES)}"
@@ -50,7 +50,8 @@ PANELS = (
     Panel("État de chaque nœud", "stat", f"max by (node) ({_full(metrics.CHECK)})", "{{node}}", width=24, height=5),
     Panel("Alertes ouvertes", "table", 'ALERTS{alertstate="firing",alertname!="Watchdog"}', "", width=24),
     Panel(
-        "Âge de la dernière sauvegarde sûre, en RPO", "bargauge", f"sort_desc({AGE})", "{{backup}}", "none", 1.5, 3, 12
+        "Âge de la dernière sauvegarde sûre (ou attente de la première), en RPO",
+        *("bargauge", f"sort_desc({AGE})", "{{backup}}", "none", 1.5, 3, 12),
     ),
     Panel("Copies montrées par les pairs", "bargauge", "sort(backup:copies_shown:count)", "{{backup}}", "none"),
     Panel("Âge de chaque copie, vu du pair", "timeseries", LAG, "{{backup}} → {{peer}}", "s"),

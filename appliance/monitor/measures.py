@@ -86,8 +86,9 @@ def _written(written: Written, view: View) -> Measured:
         yield _sample(metrics.ENVELOPE, made, name, recipient)
     safe = written.safe_newest
     yield _sample(metrics.NEWEST, written.newest.time if written.newest else None, name)
+    yield _sample(metrics.SAFE, safe.time if safe else None, name)
     # Where none is safe, how long that has been so is what counts: since the first that should be.
-    yield _sample(metrics.SAFE, safe.time if safe else written.unsafe_since or None, name)
+    yield _sample(metrics.UNSAFE, written.unsafe_since or None, name)
     yield _sample(metrics.COPIES, len(written.safety.counted), name)
     yield _sample(metrics.PROMISED, written.safety.promised, name)
     if attempt is not None:
@@ -128,7 +129,8 @@ def _lock(held: Held, view: View) -> Measured:
     if lock is None:
         return
     yield _sample(metrics.PROBED, lock.time, *copy)
-    yield _sample(metrics.CANARY, int(not lock.broken), *copy)
+    if lock.broken or lock.canary_seconds is not None:  # there was a locked generation to look at
+        yield _sample(metrics.CANARY, int(not lock.broken), *copy)
     yield _sample(metrics.CANARY_AGE, lock.canary_seconds, *copy)
     if lock.canary_seconds is not None:  # there was a sealed file to try it on
         yield _sample(metrics.APPEND_ONLY, int(not lock.allowed), *copy)

@@ -74,6 +74,11 @@ SAFE = Metric(
     "Source time of the newest generation that the promised peers signed for",
     BACKUP,
 )
+UNSAFE = Metric(
+    "backup_unsafe_since_timestamp_seconds",
+    "Source time of the first generation, after the newest safe one, that the promised peers have not signed for",
+    BACKUP,
+)
 DURATION = Metric("backup_last_duration_seconds", "Duration of the last backup, when it worked", BACKUP)
 FILES = Metric("backup_last_source_files", "Files seen by the last backup", BACKUP)
 BYTES = Metric("backup_last_source_bytes", "Original size seen by the last backup", BACKUP)

@@ -6,7 +6,7 @@ from appliance.monitor import metrics
 
 OURS = (
     *(metrics.LOOKED, metrics.SERIAL, metrics.CHECK, metrics.DISK_FREE, metrics.DISK_SIZE),
-    *(metrics.EPOCH, metrics.SAFE, metrics.RPO, metrics.NEW_BYTES, metrics.BYTES),
+    *(metrics.EPOCH, metrics.SAFE, metrics.UNSAFE, metrics.RPO, metrics.NEW_BYTES, metrics.BYTES),
     *(metrics.HELD_NEWEST, metrics.EXPECTED, metrics.SIZE, metrics.QUOTA),
     *(metrics.CHECKED, metrics.ERRORS, metrics.DRILLED, metrics.DRILL_SECONDS, metrics.DRILL_WRONG),
 )

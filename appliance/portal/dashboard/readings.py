@@ -143,9 +143,7 @@ def _safe(seen: Sight, service: Service, writer: str) -> Reading:
     told = {node: it.value for node, it in seen.told(metrics.SAFE, service.name)}
     moment = told.get(writer)
     if moment is None:
-        # Who writes it and has nothing safe to show says at least what it has promised.
-        begun = any(node == writer for node, _ in seen.told(metrics.RPO, service.name))
-        return Reading("failed" if begun else "unknown", None, promised, alert="SauvegardeJamaisSure", where=writer)
+        return _never_safe(seen, service, writer)
     age = seen.now - moment
     if age < -SKEW_SECONDS_MAX:
         return Reading("unknown", None, promised, alert="HorlogeFausse", where=writer)
@@ -154,6 +152,20 @@ def _safe(seen: Sight, service: Service, writer: str) -> Reading:
         alert = "SauvegardeTresEnRetard" if late else "SauvegardeEnRetard"
         return Reading("failed" if late else "warning", age, promised, alert=alert, where=writer)
     return Reading("ok", max(0.0, age), promised)
+
+
+def _never_safe(seen: Sight, service: Service, writer: str) -> Reading:
+    """Who writes it and has nothing safe to show says what it promised, and since when something waits for peers."""
+    promised, never = float(service.rpo_seconds), "SauvegardeJamaisSure"
+    begun = any(node == writer for node, _ in seen.told(metrics.RPO, service.name))
+    since = next((it.value for node, it in seen.told(metrics.UNSAFE, service.name) if node == writer), None)
+    if not begun or since is None:
+        return Reading("failed" if begun else "unknown", None, promised, alert=never, where=writer)
+    waits = seen.now - since
+    if waits > TOO_LATE * promised:
+        return Reading("failed", None, promised, alert="SauvegardeTresEnRetard", where=writer)
+    alert = "SauvegardeEnRetard" if waits > LATE * promised else never
+    return Reading("warning", None, promised, alert=alert, where=writer)
 
 
 def _copies(seen: Sight, service: Service, writer: str, holders: tuple[Holder, ...]) -> Reading:

@@ -83,6 +83,15 @@ def test_alertmanager_takes_it(made: Path) -> None:
     says("amtool", "check-config", str(made / "alertmanager.yml"))
 
 
+def test_what_keeps_an_alert_quiet_is_an_alert_and_so_is_what_is_kept_quiet(made: Path) -> None:
+    rules = yaml.safe_load((ROOT / "roles/monitoring/files/alerts.rules").read_text())
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule}
+    for inhibited in yaml.safe_load((made / "alertmanager.yml").read_text())["inhibit_rules"]:
+        for matcher in (*inhibited["source_matchers"], *inhibited["target_matchers"]):
+            label, _, names = matcher.replace("=~", "=").partition("=")
+            assert label != "alertname" or set(names.strip('"').split("|")) <= alerts
+
+
 @pytest.mark.parametrize(
     ("labels", "receiver"),
     [

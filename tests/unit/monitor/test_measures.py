@@ -15,7 +15,7 @@ from appliance.monitor.metrics import METRICS, Sample
 from appliance.monitor.status import judge
 from appliance.monitor.view import AgentSeen, Machine, View
 from appliance.territory.model import Node, Site, Territory
-from appliance.units import GIB
+from appliance.units import GIB, HOUR
 from tests.unit.monitor.test_status import EVERY_CASE, judged
 from tests.unit.monitor.views import NOON, now, view
 
@@ -63,7 +63,7 @@ def rich() -> View:
     return dataclasses.replace(
         seen,
         attempts=attempts,
-        written=(dataclasses.replace(written, rto_seconds=14400, envelopes={"recovery": NOON}),),
+        written=(dataclasses.replace(written, rto_seconds=14400, envelopes={"recovery": NOON}, unsafe_since=NOON),),
         held=(dataclasses.replace(held, lock=Probed(NOON, canary_seconds=2_000_000)),),
         readable=(dataclasses.replace(readable, catalogue_bytes=4096),),
         machine=Machine(1000, NOON, NOON),
@@ -146,6 +146,12 @@ def test_a_check_that_found_errors_and_a_drill_that_went_wrong_are_no_success() 
     assert found["restore_test_last_mismatches", "docs-a"] == 2
 
 
+def test_what_no_peer_has_signed_for_is_no_safe_copy_and_says_since_when_it_waits() -> None:
+    found = samples(view(now(), {"written": [{"sequence": 3, "sealed": "20m", "at": [], "unsafe": "5h"}]}))
+    assert (metrics.SAFE.name, "docs-a") not in found
+    assert found[metrics.UNSAFE.name, "docs-a"] == NOON - 5 * HOUR
+
+
 @pytest.mark.parametrize(
     ("lock", "state"),
     [
@@ -161,6 +167,7 @@ def test_a_lock_that_was_not_tried_is_unknown_and_does_not_count(lock: Probed | 
     seen = dataclasses.replace(seen, held=(dataclasses.replace(seen.held[0], lock=lock),))
     found = samples(seen)
     assert found["check_state", "lock", "held", "docs-z"] == metrics.STATES[state]
+    assert ((metrics.CANARY.name, "docs-z", "commune-a") in found) == (state != "unknown")
     status = judge(seen, now(), AgentSeen(runs=True, looked=NOON))
     assert status.state == ("ok" if state == "unknown" else state)
 

@@ -65,6 +65,8 @@ def _agent(name: str, words: Mapping[str, Any], now: float) -> Iterator[Told]:
         yield told(metrics.RPO, parse_duration(it.get("rpo", "1d")), service)
         if it.get("safe", "1h"):
             yield told(metrics.SAFE, ago(it.get("safe", "1h"), now), service)
+        if "unsafe" in it:
+            yield told(metrics.UNSAFE, ago(it["unsafe"], now), service)
         if "new" in it:
             yield told(metrics.NEW_BYTES, it["new"], service)
             yield told(metrics.BYTES, it.get("of", 100), service)
