@@ -113,6 +113,7 @@ def test_every_node_is_asked_under_its_name_and_each_site_watches_the_other(made
     assert named["appliance"] == named["node"] == ["commune-a", "commune-b", "commune-c", "hermitage"]
     assert named["prometheus"] == named["alertmanager"] == ["commune-a", "hermitage"]
     assert named["services"] == named["node"]
+    assert named["outbox"] == named["blackbox"] == ["hermitage"], "who tells and who looks are asked themselves"
     for job in ("appliance", "node", "prometheus", "alertmanager"):
         assert jobs[job]["scheme"] == "https"
         assert jobs[job]["tls_config"]["ca_file"].endswith("root.pem")
