@@ -95,6 +95,10 @@ class Shares(Sites):
 
 
 def reads(pc: Pc, file: str, text: str) -> bool:
+    """What is not there yet is not waited for: TCP would try again after a minute."""
+    asks = f"import socket; socket.create_connection(({pc.server!r}, 445), 1)"
+    if run((*pc.inside, "python3", "-I", "-c", asks), timeout_seconds=60).exit_code != 0:
+        return False
     return pc.refusal(SHARE, f'allinfo "{file}"') == "" and pc.get(SHARE, file) == text
 
 
