@@ -148,9 +148,9 @@ def sites(provisioned: Lab) -> Sites:
     for service in ADDRESSES:
         until(lambda s=service: made.write(HOME, s, f"{s} 1"), f"{service} is granted to its home")
         until(lambda s=service: made.get(CLIENT, ADDRESSES[s]) == f"{s} 1", f"{service} is served")
-        until(lambda s=service: made.state(HOME, s) == "ACTIVE", f"{service} has its lease")
+        at_home, stands_by = ("ISOLATED_RW", "RO_SERVE") if service == MIRROR else ("ACTIVE", "STANDBY")
+        until(lambda s=service, it=at_home: made.state(HOME, s) == it, f"{service} has its lease, or needs none")
         made.back_up(service)
-        stands_by = "RO_SERVE" if service == MIRROR else "STANDBY"
         until(lambda s=service, it=stands_by: made.state(STANDBY, s) == it, f"{service} has a copy")
     return made
 
