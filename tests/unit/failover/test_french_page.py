@@ -51,5 +51,5 @@ def test_the_figures_of_the_page_are_those_of_the_timers() -> None:
 
 
 def test_the_page_says_what_does_not_move_yet() -> None:
-    assert "Les bases de données restent sur leur boîtier" in TEXT
-    assert "databases not yet" in TEXT
+    assert "les dossiers partagés, à l'essai seulement" in TEXT
+    assert "shares on trial only" in TEXT
