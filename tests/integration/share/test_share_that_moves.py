@@ -19,7 +19,8 @@ from tests.integration.share.conftest import MARIE, PAUL
 from tests.integration.share.world import COMMON, ROOT, World
 from tests.unit.territory import small
 
-pytestmark = pytest.mark.root
+# The first test brings the address that the others ask.
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("share-that-moves")]
 HOME, STANDBY, ADDRESS, SHARE = "commune-a", "hermitage", "10.64.8.3", "Conseil"
 FOLDER, RUN = "/srv/shares/qui bouge", "/run/appliance-share-docs-a"
 SERVICE: Service = replace(
