@@ -20,17 +20,10 @@ from appliance.backup.node import Node
 from appliance.errors import ApplianceError, Refused
 from appliance.host import hands
 from appliance.host.files import make_private_folder
-from appliance.territory.served import DATABASE, form_of
 
 LOOK_EVERY_SECONDS = 0.1
 SILENT_SECONDS_MAX = 10.0
 """How long nothing may run that was asked for, before it begins and after it ended."""
-
-
-def moves_here(node: Node, service: str) -> bool:
-    """Whether `service` is such a database, and this node a host."""
-    plan = node.bundle.terms(service).service
-    return node.layout.is_this_host and bool(plan.address) and form_of(plan) is DATABASE
 
 
 def fill(node: Node, service: str, laid: Path, ground: Ground = GROUND) -> None:

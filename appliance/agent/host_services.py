@@ -225,10 +225,10 @@ class HostCopies(BackupCopies):
 
     async def lay_copy(self, service: str) -> None:
         """Of a share the pages show what is held here, to its people."""
-        await (self._work("people", service) if self._is_share(service) else super().lay_copy(service))
-
-    def _is_share(self, service: str) -> bool:
-        return bool(self._current.node.bundle.territory.service(service).share)
+        if self._current.node.form(service) is SHARE:
+            await self._work("people", service)
+        else:
+            await super().lay_copy(service)
 
 
 def _is_here(address: str) -> bool:

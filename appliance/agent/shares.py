@@ -14,12 +14,12 @@ from appliance.accounts.desk import Desk
 from appliance.agent.host_services import ask_hands_now
 from appliance.backup.chain import chain_of
 from appliance.backup.node import Node
-from appliance.backup.openable import open_best
+from appliance.backup.openable import newest_archive, open_best
 from appliance.backup.source_names import STANDBY
 from appliance.backup.writer import run
 from appliance.borg.client import Borg
 from appliance.clock import utc_seconds
-from appliance.errors import ApplianceError, NotFound, Refused
+from appliance.errors import ApplianceError, Refused
 from appliance.host.files import make_private_folder
 from appliance.host.hands import LAY_SECONDS_MAX
 from appliance.host.laying import LAYING
@@ -27,11 +27,6 @@ from appliance.territory.implicit import implicit_name
 from appliance.territory.model import SHARES
 
 PEOPLE = "people.json"
-
-
-def is_share(node: Node, service: str) -> bool:
-    """Whether `service` is a share that this host may serve."""
-    return node.layout.is_this_host and bool(node.bundle.territory.service(service).share)
 
 
 def bring_people(node: Node, service: str) -> str:
@@ -56,12 +51,10 @@ def bring_people(node: Node, service: str) -> str:
 def _lay_out(node: Node, own: str, file: Path) -> None:
     """Put the accounts that the service `own` saved last into `file`."""
     borg = Borg(open_best(node, own, STANDBY).repository)
-    archives = borg.archives()
-    if not archives:
-        raise NotFound(f"{own} has no archive yet.")
+    archive = newest_archive(borg, own)
     new = file.with_suffix(".new")
     with open(new, "wb") as sink:
-        borg.extract_to(archives[-1].name, str(node.layout.accounts).lstrip("/"), sink)
+        borg.extract_to(archive, str(node.layout.accounts).lstrip("/"), sink)
     os.replace(new, file)
 
 

@@ -24,7 +24,7 @@ from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.fetched_key import staging
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node, open_node
-from appliance.backup.openable import is_written_here, key_of, open_best
+from appliance.backup.openable import is_written_here, key_of, newest_archive, open_best
 from appliance.backup.peers import Conversation, Lines
 from appliance.backup.resync import continue_under, fetch_for_resync, is_used
 from appliance.backup.source_names import STANDBY
@@ -35,6 +35,7 @@ from appliance.borg.model import Repository
 from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
 from appliance.host.children import die_with_parent
 from appliance.host.files import make_private_folder
+from appliance.territory.served import DATABASE, SHARE
 from appliance.trust.grant import Grant
 
 GRANTED = "granted"
@@ -129,17 +130,15 @@ def _adopt(node: Node, service: str) -> None:
 def place(node: Node, service: str, repository: Repository) -> list[str]:
     """Lay the newest archive of `repository` where the service has its files; what was there is kept beside it."""
     borg = Borg(repository)
-    archives = borg.archives()
-    if not archives:
-        raise NotFound(f"{service} has no archive yet.")
-    if shares.is_share(node, service):
-        return shares.lay(node, service, archives[-1].name, borg)
+    archive, form = newest_archive(borg, service), node.form(service)
+    if form is SHARE:
+        return shares.lay(node, service, archive, borg)
     rooms = node.service(service).root
     new = rooms / "laying"
     shutil.rmtree(new, ignore_errors=True)
-    borg.extract(archives[-1].name, (), make_private_folder(new))
+    borg.extract(archive, (), make_private_folder(new))
     placed = []
-    if databases.moves_here(node, service):
+    if form is DATABASE:
         databases.fill(node, service, new)
         placed.append(node.bundle.terms(service).service.database)
     for path in node.bundle.terms(service).service.paths:
@@ -168,7 +167,7 @@ def pull(node: Node, service: str, word: str) -> dict[str, Any]:
 
 def sync(node: Node, service: str, word: str) -> dict[str, Any]:
     """Save and bring everything to the peers; who has it."""
-    if shares.is_share(node, service):
+    if node.form(service) is SHARE:
         shares.save_people(node, service)
     done = run(node, service)
     if done.failures or done.left_out:
@@ -192,7 +191,7 @@ def copy(node: Node, service: str, word: str) -> dict[str, Any]:
     new = folder.with_name("copy.new")
     shutil.rmtree(new, ignore_errors=True)
     borg = Borg(opened.repository)
-    borg.extract(borg.archives()[-1].name, (), make_private_folder(new))
+    borg.extract(newest_archive(borg, service), (), make_private_folder(new))
     _remove(folder)
     paths = node.bundle.terms(service).service.paths
     os.rename(new / paths[0].lstrip("/"), folder)
@@ -222,7 +221,7 @@ def branch(node: Node, service: str, word: str) -> dict[str, Any]:
         new = folder.with_name(f"{word}.new")
         shutil.rmtree(new, ignore_errors=True)
         make_private_folder(new)
-        if databases.moves_here(node, service):
+        if node.form(service) is DATABASE:
             databases.keep(node, service, new / DUMP)
         for path in node.bundle.terms(service).service.paths:
             if (source := files_of(node, path)).exists():

@@ -18,6 +18,7 @@ from appliance.backup.fetch import Survey, fetch, fetch_newest, read_held, short
 from appliance.backup.fetched_key import open_key, staging
 from appliance.backup.node import Node
 from appliance.backup.source_names import AUTO, GENERATION, LOCAL, PEER, STANDBY
+from appliance.borg.client import Borg
 from appliance.borg.model import Repository
 from appliance.errors import NotFound, Refused, UsageError
 from appliance.escrow.envelopes import ServiceKey
@@ -88,6 +89,14 @@ def open_apart(node: Node, service: str, room: Path) -> OpenedSource:
     else:
         choice = _held_here(node, service, None, "")
     return _open(node, service, replace(choice, home=ServiceLayout(room)), None)
+
+
+def newest_archive(borg: Borg, service: str) -> str:
+    """The name of the last archive in the repository of `borg`; raise NotFound when it has none."""
+    archives = borg.archives()
+    if not archives:
+        raise NotFound(f"{service} has no archive yet.")
+    return archives[-1].name
 
 
 def check_trusted(node: Node, service: str) -> None:

@@ -40,7 +40,6 @@ from appliance.clock import utc_text
 from appliance.errors import Busy, IntegrityError, NotFound, Refused
 from appliance.host.files import locked
 from appliance.territory.implicit import is_implicit
-from appliance.territory.model import Service
 from appliance.territory.served import DATABASE, database_socket
 from appliance.trust.grant import Grant
 from appliance.trust.keys import load_key, public_line
@@ -221,13 +220,13 @@ def source_spec(node: Node, service: str) -> SourceSpec:
     found = node.bundle.terms(service).service
     paths = own_paths(node, found) if is_implicit(found) else found.paths
     below = "" if is_implicit(found) or not node.layout.machine.exists() else str(node.layout.machine)
-    return SourceSpec(found.name, found.kind, paths, found.exclude, found.database, _server(node, found), below)
+    return SourceSpec(found.name, found.kind, paths, found.exclude, found.database, _server(node, service), below)
 
 
-def _server(node: Node, found: Service) -> PostgresServer:
+def _server(node: Node, service: str) -> PostgresServer:
     """The host's own, or that of a database which moves between hosts."""
-    moves = found.kind == "postgresql" and found.address and node.layout.is_this_host
-    return PostgresServer(host=database_socket(found.name), port=DATABASE.port) if moves else PostgresServer()
+    moves = node.form(service) is DATABASE
+    return PostgresServer(host=database_socket(service), port=DATABASE.port) if moves else PostgresServer()
 
 
 def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:
