@@ -22,7 +22,9 @@ hypothesis.settings.load_profile("appliance")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run what takes minutes (make soak)")
-    parser.addoption("--no-hosts", action="store_true", help="boot no real hosts (make test HOSTS=0)")
+    parser.addoption(
+        "--lab-hosts", default="most", choices=["0", "most", "all"], help="real hosts (make test HOSTS=...)"
+    )
 
 
 def pytest_configure() -> None:
@@ -41,11 +43,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    hosts = config.getoption("--lab-hosts")
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root: sudo make test"))
-        if LAB in item.iter_markers("xdist_group") and config.getoption("--no-hosts"):
+        if LAB in item.iter_markers("xdist_group") and hosts == "0":
             item.add_marker(pytest.mark.skip(reason="boots hosts: leave HOSTS=0 out"))
+        elif item.get_closest_marker("moves") and hosts != "all":
+            item.add_marker(pytest.mark.skip(reason="services move between hosts for long: make test HOSTS=all"))
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: make soak SUITE=..."))
 

@@ -43,7 +43,7 @@ DECLARED = """services:
 # Lease and grant as for a site; then a new cluster is made and the dump loaded, on a machine of two busy cores.
 SERVED_AGAIN_WITHIN_SECONDS = 90.0
 
-pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ LEASE_SECONDS = 15
 SERVED_AGAIN_WITHIN_SECONDS = 45.0
 COMES_ABOUT_WITHIN_SECONDS = 120.0
 
-pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
 
 class Sites(Meshed):

@@ -41,7 +41,7 @@ PERSON, PASSWORD = "marie", Secret(b"un pressoir sous la neige")
 PEOPLE = f"people-{mark(HOME)}"
 REACHED_AGAIN_WITHIN_SECONDS = 60.0
 
-pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
 
 @dataclass(frozen=True)
