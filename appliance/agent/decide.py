@@ -36,7 +36,7 @@ from appliance.agent.decisions import (
     Wait,
     Work,
 )
-from appliance.backup.proof_times import DRILL_SECONDS, VERIFY_SECONDS
+from appliance.backup.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
 from appliance.backup.schedule import Due, due
 from appliance.monitor.view import Attempt, Held, Now, Readable, Running, View, Written, last_backup
 from appliance.units import DAY, GIB, HOUR, format_duration
@@ -46,11 +46,9 @@ READING_MAX = 1
 PROVING_MAX = 1
 KEEPING_MAX = 1
 EXCHANGE_SECONDS = HOUR
-SCRUB_SECONDS = DAY
 SCRUB_ROUND_DAYS = 28
 SCRUB_BYTES_MIN = GIB
 THIN_SECONDS = DAY
-CHECK_SECONDS = 7 * DAY
 TIDY_SECONDS = DAY
 TIDY_FROM_GENERATIONS = 24
 

@@ -7,3 +7,6 @@ from appliance.units import DAY
 VERIFY_SECONDS = DAY
 DRILL_SECONDS = 7 * DAY
 """How often the agent reads a share of a round, and drills."""
+SCRUB_SECONDS = DAY
+CHECK_SECONDS = 7 * DAY
+"""How often a holder reads a part of what it holds again, and has borg check it."""

@@ -38,6 +38,7 @@ CHECKS: Mapping[str, Check] = {
     "lost-holder": Check(("held",), "are all that hold it there", "DetenteurPerdu"),
     "fork": Check(("held",), "has it one history", "HistoireDoublee"),
     "damage": Check(("held",), "is what is held whole", "CopieEndommagee"),
+    "reread": Check(("held",), "was it read again, and checked by borg, in time", "VerificationEnRetard"),
     "frozen": Check(("held",), "is it thinned as usual", "EclaircissageGele"),
     "borg-check": Check(("held",), "does borg find it in order", "VerificationEnErreur"),
     "withheld": Check(("held",), "do all holders show what they signed for", "CopieRetenue"),

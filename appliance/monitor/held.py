@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from appliance.backup.proof_times import DRILL_SECONDS, VERIFY_SECONDS
+from appliance.backup.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
 from appliance.monitor.checks import checks_of
 from appliance.monitor.shrunk import shrunk
 from appliance.monitor.states import Judged, Reason, State, failures, too_old, worst_first
 from appliance.monitor.view import Attempt, Held, Now, Readable, View
-from appliance.units import DAY, format_bytes, format_duration
+from appliance.units import DAY, HOUR, format_bytes, format_duration
 
 QUOTA_WARNING = 0.9
 UPKEEP = ("exchange", "scrub", "thin", "check")
 NAMED_MAX = 3
 SILENT_SECONDS_MAX = DAY
 PROOFS = {"verify": VERIFY_SECONDS, "drill": DRILL_SECONDS}
-PROVEN = {"verify": "verified", "drill": "drilled"}
+READ_AGAIN = {"scrub": SCRUB_SECONDS, "check": CHECK_SECONDS}
+PROVEN = {"verify": "verified", "drill": "drilled", "scrub": "read again", "check": "checked by borg"}
 LOCK_UNKNOWN = Reason(
     "unknown",
     "whether who receives could change what is sealed was not tried; only a host has an account of its own for that.",
@@ -24,6 +25,7 @@ LOCK_UNKNOWN = Reason(
 )
 PROOF_LATE = 2
 """From how many of its intervals on a proof that was not made is a warning."""
+NAMES_LATE_SECONDS = 2 * HOUR
 
 
 def judge_held(held: Held, view: View, now: Now) -> Judged:
@@ -105,6 +107,9 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     yield from _lock_reasons(held)
     yield from _exchange_reasons(held, view, now)
     yield from failures(UPKEEP, held.service, view)
+    yield from _late(
+        READ_AGAIN, held.service, view, now, "See whether the agent is busy here: appliance status", "reread"
+    )
     yield from (reason for heir in held.heirs for reason in failures(("replicate",), held.service, view, peer=heir))
 
 
@@ -151,8 +156,7 @@ def _lock_reasons(held: Held) -> Iterator[Reason]:
 
 def judge_catalogue(readable: Readable, view: View, now: Now) -> Judged:
     """Whether the names are known, and when it was last proven that what they name can be read and brought back."""
-    attempt = view.last("catalogue", readable.service)
-    known = attempt is not None and attempt.mark == readable.newest.name and not attempt.failures
+    known = _names_known(readable, view)
     summary = f"names known up to generation {readable.newest}" if known else "the newest names are not known yet"
     since = {kind: _since(view.last(kind, readable.service), now) for kind in PROOFS}
     told = [f"{PROVEN[kind]} {format_duration(age)} ago" for kind, age in since.items() if age is not None]
@@ -162,15 +166,29 @@ def judge_catalogue(readable: Readable, view: View, now: Now) -> Judged:
     return Judged(readable.service, "catalogue", summary, reasons, facts, checks_of("catalogue"))
 
 
+def _names_known(readable: Readable, view: View) -> bool:
+    attempt = view.last("catalogue", readable.service)
+    return attempt is not None and attempt.mark == readable.newest.name and not attempt.failures
+
+
 def _proof_reasons(readable: Readable, view: View, now: Now) -> Iterator[Reason]:
     yield from failures(("catalogue",), readable.service, view, check="catalogue")
+    behind = now.wall - readable.newest.time
+    if not _names_known(readable, view) and behind > NAMES_LATE_SECONDS:
+        what = f"the names of its newest generation, {format_duration(behind)} old, are not known yet."
+        yield Reason("warning", what, "See whether the agent is busy here: appliance status", "catalogue")
     for kind, interval in PROOFS.items():
         yield from failures((kind,), readable.service, view, check=kind)
         attempt = view.last(kind, readable.service)
         remedy = f"Type: appliance backup {kind} {readable.service}"
         for alarm in attempt.alarms if attempt else ():
             yield Reason("failed", alarm, remedy, kind)
-        since = _since(attempt, now)
+        yield from _late({kind: interval}, readable.service, view, now, remedy, kind)
+
+
+def _late(proofs: Mapping[str, int], service: str, view: View, now: Now, remedy: str, check: str) -> Iterator[Reason]:
+    for kind, interval in proofs.items():
+        since = _since(view.last(kind, service), now)
         if (now.age if since is None else since) > PROOF_LATE * interval:
             what = "it was never" if since is None else f"for {format_duration(since)} it was not"
-            yield Reason("warning", f"{what} {PROVEN[kind]} here.", remedy, kind)
+            yield Reason("warning", f"{what} {PROVEN[kind]} here.", remedy, check)

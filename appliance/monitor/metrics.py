@@ -11,7 +11,7 @@ Left out of the reference list, since nothing measures them truthfully yet: chan
 backup (borg counts bytes, so a burst is judged by them), the number of archives and the oldest one, the lock's age,
 borg's own exit code (`WORK_FAILURES` counts for all kinds of work), proofs of custodians, snapshots and canary files of
 shares, pending updates, all of the portal's (searches, restores, logins, its audit chain), how often a service changed
-hands and when that was last drilled. Power, heat and disks come from node_exporter.
+hands and when that was last drilled. Heat, disks, the UPS and the processor's energy come from node_exporter.
 """
 
 from __future__ import annotations
@@ -158,6 +158,10 @@ QUARANTINED = Metric("node_quarantined", "1 for each node that an act known here
 OUTBOX_WAITING = Metric("outbox_waiting", "Notifications of a monitoring node that wait to be delivered")
 OUTBOX_OLDEST = Metric("outbox_oldest_timestamp_seconds", "When the oldest notification that waits was taken")
 
+POWER = Metric("power_watts", "Electrical power; source is plug, for all that hangs on it", ("source",))
+
 METRICS: tuple[Metric, ...] = tuple(it for it in vars().values() if isinstance(it, Metric))
 OF_AN_OUTBOX = (OUTBOX_WAITING, OUTBOX_OLDEST)
-"""Told by the queue of a monitoring node; all others by the agent of each node."""
+"""Told by the queue of a monitoring node."""
+OF_A_PLUG = (POWER,)
+"""Told by `plug.py` through node_exporter; all others by the agent of each node."""

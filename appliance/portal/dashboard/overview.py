@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from appliance.monitor.states import ORDER, State
 from appliance.portal.dashboard import reasons
-from appliance.portal.dashboard.names import UPS_POWER
+from appliance.portal.dashboard.names import PLUG_POWER, UPS_POWER
 from appliance.portal.dashboard.readings import Reading, ServiceSeen, read, sight
 from appliance.portal.dashboard.reasons import Reason, merged, site_of
 from appliance.portal.dashboard.seen import Heard, Present, Watched
@@ -147,11 +147,13 @@ def _celsius(watched: Watched) -> float | None:
 
 
 def watts_of(watched: Watched) -> float | None:
-    """What a machine takes: all that hangs on its UPS, else its processors; None where neither is counted."""
+    """What a machine takes: all that hangs on its plug, else on its UPS, else its processors; None where none says."""
     if watched.machine is None or not watched.machine.answers:
         return None
-    on_ups = [it.value for it in watched.machine.all(UPS_POWER)]
-    return sum(on_ups) if on_ups else watched.watts
+    for name in (PLUG_POWER, UPS_POWER):
+        if told := [it.value for it in watched.machine.all(name)]:
+            return sum(told)
+    return watched.watts
 
 
 def _nodes(territory: Territory, site: Site) -> tuple[str, ...]:

@@ -69,6 +69,29 @@ def expected(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def test_power_is_that_at_the_plug_else_at_the_ups_else_of_the_processor(tmp_path: Path) -> None:
+    series = {
+        'appliance_power_watts{node="plug",source="plug"}': "21x9",
+        'network_ups_tools_ups_realpower{node="plug"}': "14x9",
+        'network_ups_tools_ups_realpower{node="ups"}': "12x9",
+        'node_rapl_package_joules_total{node="ups"}': "0+300x9",
+        'node_rapl_package_joules_total{node="neither"}': "0+300x9",
+        'up{node="nothing"}': "1x9",
+    }
+    expected_samples = [
+        {"labels": f'node:power_watts:sum{{node="{node}"}}', "value": value}
+        for node, value in (("plug", 21), ("ups", 12), ("neither", 5))
+    ]
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [{"expr": "node:power_watts:sum", "eval_time": "8m", "exp_samples": expected_samples}],
+    }
+    content = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "power.yml").write_text(yaml.safe_dump(content))
+    promtool("test", "rules", str(tmp_path / "power.yml"))
+
+
 def test_each_alert_is_tried() -> None:
     assert {case["alert"] for case in CASES if "fires" in case} == set(ALERTS)
 

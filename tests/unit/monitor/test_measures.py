@@ -17,7 +17,7 @@ from appliance.monitor.view import AgentSeen, Machine, View
 from appliance.territory.model import Node, Site, Territory
 from appliance.units import GIB, HOUR
 from tests.unit.monitor.test_status import EVERY_CASE, judged
-from tests.unit.monitor.views import NOON, now, view
+from tests.unit.monitor.views import NOON, kept, now, view
 
 TERRITORY = Territory(
     "demo",
@@ -80,7 +80,9 @@ def samples(seen: View) -> dict[tuple[str, ...], float]:
 def test_each_metric_is_told_by_a_node_that_knows_everything_with_a_value_for_each_of_its_labels() -> None:
     found = samples(rich())
     by_name = {it.name: it for it in METRICS}
-    assert {name for name, *_ in found} == set(by_name) - {it.name for it in metrics.OF_AN_OUTBOX}
+    assert {name for name, *_ in found} == set(by_name) - {
+        it.name for it in (*metrics.OF_AN_OUTBOX, *metrics.OF_A_PLUG)
+    }
     assert [key for key in found if len(key) - 1 != len(by_name[key[0]].labels)] == []
 
 
@@ -163,7 +165,7 @@ def test_what_no_peer_has_signed_for_is_no_safe_copy_and_says_since_when_it_wait
     ],
 )
 def test_a_lock_that_was_not_tried_is_unknown_and_does_not_count(lock: Probed | None, state: str) -> None:
-    seen = view(now(), {"held": [{"sequence": 4}]})
+    seen = view(now(), kept({"held": [{"sequence": 4}]}))
     seen = dataclasses.replace(seen, held=(dataclasses.replace(seen.held[0], lock=lock),))
     found = samples(seen)
     assert found["check_state", "lock", "held", "docs-z"] == metrics.STATES[state]
@@ -193,7 +195,7 @@ def test_a_sheet_that_is_none_says_nothing(tmp_path: Any, content: bytes) -> Non
 
 
 def test_a_share_is_full_when_its_epoch_is_though_a_part_is_kept_for_the_next() -> None:
-    seen = view(now(), {"held": [{"used": 70}]})
+    seen = view(now(), kept({"held": [{"used": 70}]}))
     seen = dataclasses.replace(seen, held=(dataclasses.replace(seen.held[0], ceiling_bytes=70 * GIB),))
     [reason] = judge(seen, now(), AgentSeen(runs=True, looked=NOON)).judged[0].reasons
     assert (reason.state, reason.check) == ("failed", "quota")

@@ -15,7 +15,7 @@ from appliance.cli.status_text import EXIT_CODES, status_json, status_text
 from appliance.monitor.states import ORDER, Judged
 from appliance.monitor.status import Status, judge
 from appliance.monitor.view import AgentSeen
-from tests.unit.monitor.views import before, now, view
+from tests.unit.monitor.views import before, kept, now, view
 
 ROOT = Path(__file__).parents[3]
 CASES = yaml.safe_load((ROOT / "tests/cases/monitor/status.yml").read_text("utf-8"))
@@ -26,7 +26,7 @@ def judged(case: dict[str, Any]) -> Status:
     moment = now(case.get("now", ""))
     seen = case.get("agent", {"runs": True, "looked": "10s"})
     agent = AgentSeen(seen["runs"], before(moment, seen["looked"]) if seen["runs"] else 0.0)
-    return judge(view(moment, case["given"]), moment, agent)
+    return judge(view(moment, kept(case["given"])), moment, agent)
 
 
 def found(status: Status, what: str) -> Judged:

@@ -100,6 +100,11 @@ def test_power_and_heat_that_nobody_measures_are_unknown_and_never_nought() -> N
     assert (row.power.value, row.heat.value) == (12, 41)
 
 
+def test_a_plug_knows_more_than_the_ups_behind_it() -> None:
+    both = changed(whole(TERRITORY), {"nodes": {"commune-b": {"machine": {"ups": 12, "plug": 21.5}}}})
+    assert row_of(judge(TERRITORY, present(both), NOW), "commune-b").power.value == 21.5
+
+
 def test_what_processors_took_is_counted_between_two_answers() -> None:
     before, now = (seen_of("a", {"machine": {"joules": joules}}, at) for joules, at in ((1000, NOW), (1600, NOW + 30)))
     assert watts(before, now) == 20.0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +40,15 @@ def test_what_it_does_not_tell_is_not_there(text: str) -> None:
     assert 'network_ups_tools_battery_charge{ups="ups"} 97.0\n' in text
     assert "realpower" not in text
     assert "load" not in text
+
+
+def test_one_that_does_not_answer_is_not_known_any_more(tmp_path: Path) -> None:
+    upsc, file = tmp_path / "upsc", tmp_path / "ups.prom"
+    upsc.write_text("#!/bin/sh\necho 'Error: Data stale' >&2; exit 1\n")
+    upsc.chmod(0o755)
+    file.write_text("old")
+    argv = (sys.executable, "-I", str(FILE), "ups", str(file))
+    done = subprocess.run(argv, env={**os.environ, "PATH": f"{tmp_path}:/bin"}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "the UPS ups does not answer: Error: Data stale\n"
+    assert not file.exists()

@@ -1,0 +1,104 @@
+"""What the plug of a node measures at the wall: the box, its modem, all that hangs on it. For node_exporter.
+
+    python3 -I -m appliance.monitor.plug KIND ADDRESS FILE
+
+asks the plug once over HTTP and writes FILE. KIND says whose answers it gives: `shelly` (second generation and later),
+`shelly1` (the first) or `tasmota`. A plug has no certificate, so ADDRESS must be one of the site's own network, and
+what it says is believed for watts only. One that does not answer, or measures nothing, takes FILE away: what is not
+known has no sample.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from appliance.errors import ApplianceError, Unreachable, UsageError
+from appliance.host.files import write_atomic
+from appliance.monitor.metrics import POWER
+
+SECONDS_MAX = 10.0
+BYTES_MAX = 65536
+WATTS_MAX = 16 * 250.0
+"""More than a household plug lets through."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`path` is asked for, and `watts` finds the power in what came."""
+
+    path: str
+    watts: Callable[[Any], Any]
+
+
+KINDS: Mapping[str, Kind] = {
+    "shelly": Kind("/rpc/Switch.GetStatus?id=0", lambda said: said["apower"]),
+    "shelly1": Kind("/status", lambda said: said["meters"][0]["power"]),
+    "tasmota": Kind("/cm?cmnd=Status%208", lambda said: said["StatusSNS"]["ENERGY"]["Power"]),
+}
+
+
+def watts(kind: str, address: str) -> float:
+    """The power in watts by the plug at `address` (an IP address, with a port or without)."""
+    if kind not in KINDS:
+        raise UsageError(f"a plug of the kind {kind} is not known.", remedy=f"Known are {', '.join(KINDS)}.")
+    if not _is_of_the_site(address):
+        raise UsageError(f"{address} is no address of a site's own network.", remedy="Say 192.168.1.40, for example.")
+    try:
+        found = float(KINDS[kind].watts(json.loads(_answer(address, KINDS[kind].path))))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise Unreachable(
+            f"the plug at {address} does not say its power as a {kind} does.",
+            remedy=f"Look at http://{address}{KINDS[kind].path}, and at exporters_plug of this node.",
+        ) from error
+    if not 0 <= found <= WATTS_MAX:
+        raise Unreachable(f"the plug at {address} says {found:g} W, which no plug lets through.")
+    return found
+
+
+def render(power: float) -> bytes:
+    registry = CollectorRegistry()
+    Gauge(POWER.full_name, POWER.help, POWER.labels, registry=registry).labels("plug").set(power)
+    return generate_latest(registry)
+
+
+def _is_of_the_site(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition(":")[0]).is_private
+    except ValueError:
+        return False
+
+
+def _answer(address: str, path: str) -> bytes:
+    line = http.client.HTTPConnection(address, timeout=SECONDS_MAX)
+    try:
+        line.request("GET", path)
+        answer = line.getresponse()
+        if answer.status != http.client.OK:
+            raise Unreachable(f"the plug at {address} answered {answer.status}.", remedy="Does it ask for a password?")
+        return answer.read(BYTES_MAX)
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(f"the plug at {address} does not answer: {error}.") from error
+    finally:
+        line.close()
+
+
+def main() -> None:
+    kind, address, file = sys.argv[1:]
+    try:
+        write_atomic(Path(file), render(watts(kind, address)))
+    except ApplianceError as error:
+        Path(file).unlink(missing_ok=True)
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
