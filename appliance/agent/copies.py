@@ -29,7 +29,7 @@ class BackupCopies:
     def __init__(self, current: Current) -> None:
         self._current = current
         self._own: dict[str, tuple[float, Grant | None]] = {}
-        self._unfit: dict[str, tuple[float, str]] = {}
+        self._held: dict[str, tuple[float, str]] = {}
 
     def own_grant(self, service: str) -> Grant | None:
         node = self._current.node
@@ -50,13 +50,25 @@ class BackupCopies:
         return (*held, *chain.raw_grants()[-1:])
 
     def unfit(self, service: str) -> str:
+        return "" if self._newest_held(service) else "no generation is held here"
+
+    def outdone(self, service: str) -> bool:
+        """A copy of this node's own files bears no name."""
+        newest = self._newest_held(service)
+        try:
+            laid = self._current.node.service(service).copied.read_text()
+        except FileNotFoundError:
+            return False
+        return bool(newest) and laid != newest
+
+    def _newest_held(self, service: str) -> str:
         now = self._current.node.clock.boottime()
-        at, said = self._unfit.get(service, (float("-inf"), ""))
+        at, newest = self._held.get(service, (float("-inf"), ""))
         if now - at > LOOK_EVERY_SECONDS:
-            held = any(item.held for item in self._current.node.holding(service).stored())
-            at, said = now, "" if held else "no generation is held here"
-            self._unfit[service] = at, said
-        return said
+            names = [f"{it.epoch}.{it.sequence}" for it in self._current.node.holding(service).stored() if it.held]
+            at, newest = now, names[-1] if names else ""
+            self._held[service] = at, newest
+        return newest
 
     async def present(self, service: str) -> Presented:
         told = await self._work("present", service)

@@ -60,7 +60,7 @@ class ProcessServices:
 
     async def serve_copy(self, service: str) -> None:
         plan = self._plan(service)
-        folder = self._layout.service(service).root / COPY
+        folder = self._layout.service(service).copy
         words = ("--folder", str(folder), "--port", str(plan["copy_port"]), "--read-only")
         await self._start(self._program(f"{service}.{COPY}"), service, words)
 

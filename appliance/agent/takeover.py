@@ -180,8 +180,7 @@ def copy(node: Node, service: str, word: str) -> dict[str, Any]:
     """Lay the newest held copy out for reading, beside the service's own folder; its writer shows its own files."""
     if not node.bundle.terms(service).service.paths:  # of a database nothing is shown
         return {"generation": ""}
-    folder = node.service(service).root / "copy"
-    mark = folder.with_name("copy.generation")
+    folder, mark = node.service(service).copy, node.service(service).copied
     if is_written_here(node, service):
         return {"generation": _own_files(node, service, folder, mark)}
     newest = read_held(node, service).header.id

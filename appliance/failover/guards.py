@@ -96,6 +96,10 @@ MAY_NOT_WRITE = Guard("not the home, nothing proves the writer's death", lambda 
 MAY_WRITE = Guard("the policy lets this node write now", lambda it: it.may_write_when_vacant)
 TAKEOVER_DUE = Guard("no takeover is under way", lambda it: it.due(Action.TAKE_OVER, it.timers.request))
 COPY_HIDDEN = Guard("the copy is not served", lambda it: not it.seen.local.copy)
+COPY_OUTDONE = Guard(
+    "a newer one than the copy that is served is here",
+    lambda it: it.seen.copy.outdone and it.due(Action.SERVE_COPY, it.timers.renew),
+)
 
 TOO_LONG = Guard(
     "T_prom has passed, without the time in which its files were laid in place",

@@ -194,10 +194,14 @@ class Local:
 
 @dataclass(frozen=True)
 class Copy:
-    """The copy here: for how long something newer has existed elsewhere, and why it could not be served, if so."""
+    """The copy here: for how long something newer has existed elsewhere, and why it could not be served, if so.
+
+    `outdone`: what is laid out for reading is older than what is held here.
+    """
 
     lag: float = 0.0
     unfit: str = ""
+    outdone: bool = False
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,10 @@ def _turn(it: Situation) -> int:
 
 def _copy(it: Situation, own_epoch: int) -> Copy:
     """A standby gets the newest from the writer; a home whose service is elsewhere fetches it from time to time."""
+    return replace(_held(it, own_epoch), outdone=it.site.copies.outdone(it.service))
+
+
+def _held(it: Situation, own_epoch: int) -> Copy:
     if own_epoch and own_epoch >= newest(it.site.papers.grants, it.service):
         return Copy(unfit="" if own_epoch == it.kept.opened_epoch else it.site.copies.unfit(it.service))
     if not it.home:

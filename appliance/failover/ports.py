@@ -92,6 +92,10 @@ class Copies(Protocol):
         """Why nothing that is here could be served; "" when something can."""
         ...
 
+    def outdone(self, service: str) -> bool:
+        """Whether a newer generation is held here than the one that was laid out for reading."""
+        ...
+
     async def present(self, service: str) -> Presented:
         """Show the granted epoch to who stores the service; each that takes it refuses older ones from then on."""
         ...

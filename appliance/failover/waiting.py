@@ -131,7 +131,10 @@ ROWS: tuple[Row, ...] = (
         "the writer let go cleanly, which proves that it writes no more",
     ),
     Row("ro-serve.copy", (S.RO_SERVE,), when.COPY_HIDDEN, (A.SERVE_COPY,), None, "reading is better than nothing"),
-    Row("ro-serve.pull", (S.RO_SERVE,), when.CLEAN & when.NEWER, (A.PULL,), None, "the copy shows the newest there is"),
+    Row(
+        "ro-serve.newer", (S.RO_SERVE,), when.COPY_OUTDONE, (A.SERVE_COPY,), None, "the copy shows the newest there is"
+    ),
+    Row("ro-serve.pull", (S.RO_SERVE,), when.CLEAN & when.NEWER, (A.PULL,), None, "somebody may read more of it"),
     Row("ro-serve.ask", (S.RO_SERVE,), when.READ_DUE, (A.READ,), None, "it ends when the writer is back"),
     Row("ro-serve.stay", (S.RO_SERVE,), when.ALWAYS, (), None, "writing here is for a person to decide"),
 )

@@ -110,6 +110,15 @@ class ServiceLayout:
         return self.asked or self.root / "orders"
 
     @property
+    def copy(self) -> Path:
+        """What a standby shows for reading, and beside it of which generation that is."""
+        return self.root / "copy"
+
+    @property
+    def copied(self) -> Path:
+        return self.root / "copy.generation"
+
+    @property
     def opening(self) -> Path:
         """Is there while a takeover lays the service's files in place."""
         return self.root / "opening"

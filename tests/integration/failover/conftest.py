@@ -47,11 +47,13 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
             }
             made = stack.enter_context(staged(root, plan, SERVICE, **told))
             stack.callback(_show, made)
-            made.wait_for("commune-a", "ACTIVE")
+            mirror = policy == "mirror"  # is written at home without a lease, and read elsewhere at all times
+            made.wait_for("commune-a", "ISOLATED_RW" if mirror else "ACTIVE")
+            made.wait(made.read, "it is served")
             for number in range(3):
                 assert made.add(number) == "commune-a"
             made.node("commune-a").cli("backup", "run", SERVICE)
-            made.wait_for("hermitage", "STANDBY")
+            made.wait_for("hermitage", "RO_SERVE" if mirror else "STANDBY")
             return made
 
         yield begun

@@ -197,6 +197,19 @@ def test_a_local_first_home_goes_on_without_voters_and_its_standby_serves_a_date
     assert stage.add(51) == "", "nobody writes it without a signed act"
 
 
+def test_a_mirror_is_read_at_its_standby_at_all_times_and_follows_each_save_there(begin: Begin) -> None:
+    stage = begin("mirror")
+    for number in (50, 51):
+        assert stage.add(number) == HOME
+        stage.node(HOME).cli("backup", "run", SERVICE)
+        stage.wait(lambda n=number: n in (stage.read_copy(STANDBY) or {}).get("numbers", ()), f"{number} is shown")  # type: ignore[misc]
+    copy = stage.read_copy(STANDBY)
+    assert copy is not None
+    assert copy["numbers"] == [0, 1, 2, 50, 51]
+    assert stage.state(STANDBY) == "RO_SERVE"
+    assert violated(stage) == {}
+
+
 def test_a_takeover_forged_into_etcd_gets_no_grant_while_the_holder_lives(begin: Begin) -> None:
     """Whoever has one voter writes into the store what it likes, and asks the brokers with a candidate's own key."""
     stage = begin("local-first")

@@ -1,7 +1,7 @@
 """Sites that move between hosts: units, addresses, a cut network, a lost power; one writer at any moment.
 
-`horaires` is exclusive, `affiches` local-first; both are at home at commune-a, and the hermitage stands by. The tests
-follow each other: each but the last leaves both at home and well.
+`horaires` is exclusive, `affiches` local-first, `bulletin` a mirror; all are at home at commune-a, and the hermitage
+stands by. The tests follow each other: each but the last leaves all at home and well.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ from appliance.units import DAY
 from tests.integration.lab.meshed import Meshed
 
 HOME, STANDBY, CLIENT, OTHER = "commune-a", "hermitage", "commune-c", "commune-b"
-EXCLUSIVE, LOCAL_FIRST = "horaires", "affiches"
-ADDRESSES = {EXCLUSIVE: "10.64.8.1", LOCAL_FIRST: "10.64.8.2"}
-COPY_OF_LOCAL_FIRST = "10.64.0.1:8402"
+EXCLUSIVE, LOCAL_FIRST, MIRROR = "horaires", "affiches", "bulletin"
+ADDRESSES = {EXCLUSIVE: "10.64.8.1", LOCAL_FIRST: "10.64.8.2", MIRROR: "10.64.8.3"}
+COPY_OF_LOCAL_FIRST, COPY_OF_MIRROR = "10.64.0.1:8402", "10.64.0.1:8403"
 SERVICES = """services:
   horaires: {node: commune-a, standbys: [hermitage], policy: exclusive, address: 10.64.8.1, copies: 2,
     paths: [/srv/sites/horaires], size: 1M, change_per_day: 1M, quota: 1G}
   affiches: {node: commune-a, standbys: [hermitage], policy: local-first, address: 10.64.8.2, copies: 2,
     paths: [/srv/sites/affiches], size: 1M, change_per_day: 1M, quota: 1G}
+  bulletin: {node: commune-a, standbys: [hermitage], policy: mirror, address: 10.64.8.3, copies: 2,
+    paths: [/srv/sites/bulletin], size: 1M, change_per_day: 1M, quota: 1G}
 """
 LEASE_SECONDS = 15
 # 18 s is what was measured for lease and grant; laying files, nginx and a machine of two busy cores come on top.
@@ -146,9 +148,10 @@ def sites(provisioned: Lab) -> Sites:
     for service in ADDRESSES:
         until(lambda s=service: made.write(HOME, s, f"{s} 1"), f"{service} is granted to its home")
         until(lambda s=service: made.get(CLIENT, ADDRESSES[s]) == f"{s} 1", f"{service} is served")
-        until(lambda s=service: made.state(HOME, s) == "ACTIVE", f"{service} has its lease")
+        at_home, stands_by = ("ISOLATED_RW", "RO_SERVE") if service == MIRROR else ("ACTIVE", "STANDBY")
+        until(lambda s=service, it=at_home: made.state(HOME, s) == it, f"{service} has its lease, or needs none")
         made.back_up(service)
-        until(lambda s=service: made.state(STANDBY, s) == "STANDBY", f"{service} has a copy")
+        until(lambda s=service, it=stands_by: made.state(STANDBY, s) == it, f"{service} has a copy")
     return made
 
 
@@ -186,9 +189,10 @@ def test_hands_are_lent_to_the_account_of_the_node_alone(sites: Sites) -> None:
         (("move", EXCLUSIVE, HOME), 8),
         (("move", EXCLUSIVE, "nobody"), 3),
         (("move", "nothing", STANDBY), 3),
+        (("move", MIRROR, STANDBY), 8),
         (("promote", LOCAL_FIRST), 8),
     ],
-    ids=["no candidate", "holds it", "no node", "no service", "without an act"],
+    ids=["no candidate", "holds it", "no node", "no service", "a mirror", "without an act"],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(sites: Sites, words: tuple[str, ...], code: int) -> None:
     refused = sites.appliance(STANDBY, "failover", *words)
@@ -263,6 +267,17 @@ def test_when_the_program_that_serves_hangs_the_watchdog_ends_the_site_in_time(s
     come_home(sites)
 
 
+def test_a_mirror_is_shown_at_its_standby_too_and_written_at_its_home_alone(sites: Sites) -> None:
+    until(lambda: sites.get(CLIENT, COPY_OF_MIRROR) == f"{MIRROR} 1", "the first copy is shown")
+    assert not sites.may_write(STANDBY, MIRROR)
+    with sites.cut_off(HOME):
+        assert sites.write(HOME, MIRROR, f"{MIRROR} 2")
+        assert sites.get(HOME, ADDRESSES[MIRROR]) == f"{MIRROR} 2", "its home goes on publishing"
+        assert sites.get(CLIENT, COPY_OF_MIRROR) == f"{MIRROR} 1"
+    sites.back_up(MIRROR)
+    until(lambda: sites.get(CLIENT, COPY_OF_MIRROR) == f"{MIRROR} 2", "the newer copy is shown")
+
+
 def test_without_a_majority_nothing_is_moved_and_the_same_epoch_goes_on(sites: Sites) -> None:
     epoch, begun = sites.here(HOME, EXCLUSIVE)["epoch"], boottime()
     with sites.cut_off(OTHER, CLIENT):
@@ -284,7 +299,7 @@ def test_everything_goes_off_and_on_again_in_another_order(sites: Sites) -> None
     for node in reversed(nodes):
         labs.power_on(sites.lab, node)
     labs.wait_for_ssh(sites.lab, nodes)
-    for service, text in ((EXCLUSIVE, "horaires 3"), (LOCAL_FIRST, "affiches 3")):
+    for service, text in ((EXCLUSIVE, "horaires 3"), (LOCAL_FIRST, "affiches 3"), (MIRROR, f"{MIRROR} 2")):
         until(lambda s=service, it=text: sites.get(CLIENT, ADDRESSES[s]) == it, f"{service} is served")
         assert sites.state(HOME, service) in ("ACTIVE", "ISOLATED_RW")
     come_home(sites)

@@ -84,7 +84,7 @@ def look(state: State, given: Mapping[str, Any]) -> tuple[Standing, Seen, Policy
         record=_record(values.pop("record", None), values.pop("answered", 1.0)),
         proof=_proof(values.pop("proof", None), values.pop("proof_epoch", 0) or given.get("own") or 3),
         local=LOCALS[values.pop("local", "down")],
-        copy=Copy(values.pop("lag", 0.0), values.pop("unfit", "")),
+        copy=Copy(values.pop("lag", 0.0), values.pop("unfit", ""), values.pop("outdone", False)),
         synced=values.pop("synced", False),
         laid_at=NOW - values.pop("laid", NOW),
         deposed_until=NOW + values.pop("deposed_in", -1.0),

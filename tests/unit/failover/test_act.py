@@ -52,6 +52,9 @@ class Copies:
     def unfit(self, service: str) -> str:
         return ""
 
+    def outdone(self, service: str) -> bool:
+        return False
+
     async def present(self, service: str) -> Presented:
         return Presented(self.has)
 
