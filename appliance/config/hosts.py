@@ -23,6 +23,7 @@ from appliance.host import known_hosts
 from appliance.territory.implicit import openable
 from appliance.territory.model import NODE_ROLES, Node, Territory
 from appliance.territory.placement import Infeasible, place
+from appliance.territory.served import form_of, moving
 
 ALL = "nodes"
 GROUPS = ("all", "ungrouped", ALL, *NODE_ROLES)
@@ -106,6 +107,11 @@ def _variables(territory: Territory, node: Node, place: str, folder: Path) -> Ma
         "appliance_offered_bytes": node.offered_bytes,
         "appliance_offered_at": place,
         "appliance_openable": list(openable(territory, node.name)),
+        "appliance_moving": [
+            {"name": it.name, "address": it.address, "port": form_of(it).port}
+            for it in moving(territory)
+            if it.node == node.name
+        ],
         "appliance_services": [_plain(asdict(service)) for service in territory.services_of(node.name)],
     }
 

@@ -17,6 +17,7 @@ from tests.integration.lab.pc import Pc, let_in
 MESH = {STANDBY: "10.64.0.1", ORIGIN: "10.64.0.2", BLIND: "10.64.0.3", SPARE: "10.64.0.4"}
 TLS = "/etc/prometheus/tls"
 EXPORTERS = (9100, 9470)
+NODE_EXPORTER = "prometheus-node-exporter"
 MAINTAINER = "regis.martin"
 REFUSED_BY_TLS, REFUSED_BY_HTTP, SILENCE = 56, 22, 28
 SCRAPES_SECONDS_MAX = 150.0
@@ -70,6 +71,18 @@ def test_who_shows_no_certificate_or_another_nodes_is_told_nothing(ground: Groun
     assert asked(STANDBY, BLIND)[0] in (REFUSED_BY_HTTP, REFUSED_BY_TLS), "by its name alone"
     assert asked(BLIND, BLIND) == (SILENCE, ""), "by the firewall"
     assert asked(BLIND, STANDBY) == (SILENCE, ""), "by the firewall"
+
+
+def test_a_board_of_a_commune_runs_its_two_exporters_and_nothing_else_that_watches(ground: Ground) -> None:
+    """NUT neither, where no UPS is declared; the monitoring node shows that the question can be answered."""
+    installed = (
+        "dpkg-query -Wf '${db:Status-Abbrev} ${Package}\\n' 'prometheus*' 'nut*' 2>/dev/null | sed -n 's/^ii *//p'"
+    )
+    for node in (ORIGIN, BLIND, SPARE):
+        assert set(ground.did(node, installed).split()) == {NODE_EXPORTER, f"{NODE_EXPORTER}-collectors"}, node
+        assert ground.did(node, "systemctl", "is-active", NODE_EXPORTER, "appliance-exporter") == "active\nactive\n"
+    watching = {"prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter"}
+    assert watching <= set(ground.did(STANDBY, installed).split())
 
 
 def test_every_rule_can_be_evaluated(ground: Ground) -> None:

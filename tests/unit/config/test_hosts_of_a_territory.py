@@ -58,6 +58,7 @@ def test_a_host_knows_what_roles_need() -> None:
     assert isinstance(services, list)
     assert [service["name"] for service in services] == ["docs-a", "appliance-commune-a"]
     assert services[0]["paths"] == ["/srv/docs-a"]
+    assert known["appliance_moving"] == []
 
 
 def test_who_stands_by_for_a_service_may_show_it() -> None:
