@@ -14,6 +14,7 @@ from pathlib import Path
 
 from appliance.backup.ahead import send_ahead
 from appliance.backup.chain import Chain, Sealed
+from appliance.backup.doubt import doubted
 from appliance.backup.overtaken import Overtaken, look_first
 from appliance.backup.peers import Conversation, Head, Lines
 from appliance.backup.vault.flow import Sending
@@ -59,11 +60,18 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
     header = sealed.header
     head = conversation.head(header.service)
     check_lineage(chain, sealed, head)
+    recheck = doubted(conversation, sealed, folder)
     grants = [grant.document.raw.decode() for grant in chain.grants().values()]
     headers = chain.headers_after({tip.id.digest for tip in head.tips}) or [header.document.raw.decode()]
     rest = send_ahead(conversation, "put", header.service, headers, grants=grants)
     conversation.ask(
-        "put", header.service, grants=grants, headers=list(rest), list_bytes=len(sealed.listing), acknowledge=True
+        "put",
+        header.service,
+        grants=grants,
+        headers=list(rest),
+        list_bytes=len(sealed.listing),
+        acknowledge=True,
+        recheck=recheck,
     )
     conversation.channel.write(sealed.listing)
     raw = send_needed(conversation, sealed, {entry.sha256: folder / entry.path for entry in sealed.entries})

@@ -167,7 +167,7 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
     schema.PersonPart: {
         "title": "Their name or office.",
         "keys": "SSH public keys of this person alone; hardware keys serve.",
-        "may": f"The acts this person may sign, of {_words(ACTS)}. Nodes obey all but `promote`, which comes later.",
+        "may": f"The acts this person may sign, of {_words(ACTS)}.",
         "sites": f"{LATER}Where, all sites when empty.",
     },
     schema.ExternalPart: {

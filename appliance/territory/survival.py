@@ -128,8 +128,8 @@ def _planned_left(territory: Territory, service: Service, loss: Loss) -> tuple[s
 def _openers(service: Service, loss: Loss) -> tuple[str, ...]:
     """Who can open what is left, in the order in which one would ask them."""
     origin = () if service.node in loss.nodes else (service.node,)
-    act = " with a signed act" if service.key_access == "sealed" else ""
-    standbys = tuple(f"{node}{act}" for node in service.standbys if node not in loss.nodes)
+    how = " by a person there" if service.key_access == "sealed" else ""
+    standbys = tuple(f"{node}{how}" for node in service.standbys if node not in loss.nodes)
     return (*origin, *standbys) or (PAPER,)
 
 

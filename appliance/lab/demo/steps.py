@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from appliance.backup.fetch import read_held
+from appliance.backup.fetch import read_held, short_name
 from appliance.backup.node import open_node
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import open_envelope
@@ -33,6 +33,8 @@ from appliance.units import format_bytes, format_count
 
 CORPUS_SEED = 1
 CHANGE_RATIO = 0.01
+NEW_RATIO_MAX = 0.2
+"""Of all data, at most what a push of a small change may send."""
 OWNERS = "owners and devices, which only root can restore, are not compared in this step"
 
 
@@ -77,6 +79,8 @@ def second_backup(stage: Stage) -> str:
     run = stage.json(ORIGIN, "backup", "run", SERVICE)
     require(bool(run["safety"]["safe"]), f"the second backup is not safe: {run['peers']}")
     sent = max(peer["bytes_sent"] for peer in run["peers"])
+    if stage.generated:
+        require(sent < NEW_RATIO_MAX * run["original_bytes"], f"{format_bytes(sent)} were sent: more than what is new.")
     names = [os.path.relpath(item["path"], stage.data) for item in run["left_out"]]
     silent = [path for path in stage.left_out if path not in names and os.path.lexists(stage.data / path)]
     require(not silent, f"the backup left out {', '.join(silent)} and does not say so.")
@@ -198,7 +202,8 @@ def _a_file(stage: Stage) -> str:
 def standby_lost(stage: Stage) -> str:
     """No keyholder lives; the blind peer hands its copies to the blind spare, and only after a signed act."""
     spare = open_node(stage.node(SPARE).state)
-    require(not held_names(spare, SERVICE), f"{SPARE} holds something already.")
+    pieces = [path for path in spare.holding(SERVICE).root.rglob("*") if path.is_file()]
+    require(not pieces, f"{SPARE} holds something already: {', '.join(map(str, pieces[:3]))}.")
     stage.node(STANDBY).wipe()
     refusal = stage.refused(BLIND, "vault", "replicate", SERVICE, "--to", SPARE, exit_code=8)
     act = stage.territory.offline / "lost"
@@ -245,6 +250,10 @@ def replacement(stage: Stage) -> str:
     )
     run = stage.json(ORIGIN, "backup", "run", SERVICE)
     sent = max(peer["bytes_sent"] for peer in run["peers"])
+    same = _repository_id(stage) in _held_config(stage, fetched)
+    require(same, "it writes another repository than the one that came back.")
+    require(sent < NEW_RATIO_MAX * run["original_bytes"], f"{format_bytes(sent)} were sent though nothing is new.")
+    require(run["safety"]["counted"] == [SPARE], f"copies are counted at {run['safety']['counted']}, not at {SPARE}.")
     return (
         f"generation {fetched} came from {SPARE} and opened with the paper; "
         f"{format_count(count, 'entry is', 'entries are')} identical in bytes, modes, times, links, xattrs "
@@ -252,6 +261,20 @@ def replacement(stage: Stage) -> str:
         f"sends only {format_bytes(sent)} for it, and tells the truth: {len(run['safety']['counted'])} of "
         f"{run['safety']['promised']} copies"
     )
+
+
+def _repository_id(stage: Stage) -> str:
+    """The line of borg's config that tells the repository which A writes from all others."""
+    config = open_node(stage.node(ORIGIN).state).service(SERVICE).repository / "config"
+    return next(line for line in config.read_text().splitlines() if line.startswith("id = "))
+
+
+def _held_config(stage: Stage, generation: str) -> str:
+    """That config in `generation`, as the last peer held it before A came back."""
+    spare = open_node(stage.node(SPARE).state)
+    [name] = [it for it in held_names(spare, SERVICE) if short_name(it) == generation]
+    [entry] = [it for it in read_held(spare, SERVICE, name).entries if it.path == "config"]
+    return spare.holding(SERVICE).blob(entry.sha256).read_text()
 
 
 def _restore_everything(stage: Stage) -> tuple[tuple[Difference, ...], int]:

@@ -129,7 +129,7 @@ def test_a_disk_kept_where_the_flood_comes_is_lost_with_its_site() -> None:
 
 def test_a_sealed_key_needs_a_signed_act() -> None:
     here = territory(NODES, [service("docs", "a", standbys=("hermitage",), key_access="sealed")])
-    assert of(prove(here, PLACED), "node a lost").opened_by == ("hermitage with a signed act",)
+    assert of(prove(here, PLACED), "node a lost").opened_by == ("hermitage by a person there",)
 
 
 def test_an_announced_event_says_how_far_ahead() -> None:

@@ -1,0 +1,83 @@
+"""What rots at a peer between two pushes: the writer draws, the peer cannot show it, and it comes again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import doubt, peers
+from appliance.backup.chain import Sealed
+from appliance.backup.writer import push_newest
+from appliance.trust.generation import Entry
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk
+from tests.integration.desk.in_process import World
+
+
+@pytest.fixture
+def world(desk: Desk) -> Iterator[World]:
+    """A service of which a generation is at its peers; every push draws, and draws everything."""
+    with pytest.MonkeyPatch.context() as patch:
+        world = World(desk)
+        patch.setattr(peers, "Line", world.line)
+        patch.setattr(doubt, "EVERY_GENERATIONS", 1)
+        patch.setattr(doubt, "DRAWN", 1000)
+        world.begin()
+        world.run(ORIGIN)
+        yield world
+
+
+def rot(path: Path) -> None:
+    """Another content of the same size, as a disk does it."""
+    whole = path.read_bytes()
+    path.chmod(0o600)
+    path.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+
+
+def oldest(sealed: Sealed) -> Entry:
+    """A segment that each later generation has too."""
+    return min((it for it in sealed.entries if it.path.startswith("data/")), key=lambda it: int(Path(it.path).name))
+
+
+def rotten_at(world: World) -> list[str]:
+    return [event["blob"] for event in world.desk.open(HOLDER).journal.events("vault-rotten")]
+
+
+def test_a_blob_that_rotted_at_a_peer_is_found_by_the_next_push_and_comes_again(world: World) -> None:
+    sealed, _ = world.run(ORIGIN)
+    shared = oldest(sealed)
+    rot(world.desk.holding(HOLDER).blob(shared.sha256))
+    later, pushed = world.run(ORIGIN)
+    assert [it.error for it in pushed] == [None] * len(pushed)
+    assert rotten_at(world) == [shared.sha256]
+    held = world.desk.holding(HOLDER)
+    assert held.holds(later.header.id)
+    assert held.blob(shared.sha256).read_bytes() == _own(world, shared.path)
+
+
+def test_a_push_draws_now_and_then_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed, _ = world.run(ORIGIN)
+    monkeypatch.setattr(doubt, "EVERY_GENERATIONS", sealed.header.sequence + 2)
+    shared = oldest(sealed)
+    rot(world.desk.holding(HOLDER).blob(shared.sha256))
+    world.run(ORIGIN)
+    assert rotten_at(world) == []
+    world.run(ORIGIN)
+    assert rotten_at(world) == [shared.sha256]
+
+
+def test_what_is_rotten_here_is_no_fault_of_the_peers(world: World) -> None:
+    """It rots after it was sealed: what is rotten before is not sealed at all."""
+    sealed, _ = world.run(ORIGIN, "remembered")
+    shared = oldest(sealed)
+    before = world.desk.holding(HOLDER).blob(shared.sha256).read_bytes()
+    rot(world.desk.open(ORIGIN).service(SERVICE).repository / shared.path)
+    pushed = push_newest(world.desk.open(ORIGIN), SERVICE)
+    assert [it.error for it in pushed] == [None] * len(pushed)
+    assert rotten_at(world) == []
+    assert world.desk.holding(HOLDER).blob(shared.sha256).read_bytes() == before
+
+
+def _own(world: World, path: str) -> bytes:
+    return (world.desk.open(ORIGIN).service(SERVICE).repository / path).read_bytes()
