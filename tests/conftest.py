@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -12,6 +13,8 @@ import pytest
 SEED_VARIABLE = "APPLIANCE_TEST_SEED"
 SOAK_VARIABLE = "APPLIANCE_SOAK_RUNS"
 LAB = pytest.mark.xdist_group("lab").mark
+EVERY_DAY = ("test_lab_hosts", "test_lab_faults", "test_base", "test_site")
+"""Files of labs that `make test` runs each day; of the others one half, so that the whole stays below 45 minutes."""
 
 # Two busy cores stretch any deadline; a property that fails prints the line that repeats it. `make unit` looks at a few
 # examples only, `make test` at a hundred.
@@ -22,15 +25,16 @@ hypothesis.settings.load_profile("appliance")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run what takes minutes (make soak)")
-    parser.addoption(
-        "--lab-hosts", default="most", choices=["0", "most", "all"], help="real hosts (make test HOSTS=...)"
-    )
+    parser.addoption("--lab-hosts", default="day", choices=["0", "day", "all"], help="real hosts: make test HOSTS=...")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # A shell lets what it starts in the background ignore Ctrl-C, and so would all that tests start and interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Who names files wants all of them; workers are told by the option.
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS and config.option.lab_hosts == "day":
+        config.option.lab_hosts = "all"
 
 
 def pytest_report_header() -> str:
@@ -43,7 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    hosts = config.getoption("--lab-hosts")
+    hosts, turns = config.getoption("--lab-hosts"), _turns(items)
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root: sudo make test"))
@@ -51,8 +55,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
             item.add_marker(pytest.mark.skip(reason="boots hosts: leave HOSTS=0 out"))
         elif item.get_closest_marker("moves") and hosts != "all":
             item.add_marker(pytest.mark.skip(reason="services move between hosts for long: make test HOSTS=all"))
+        elif hosts == "day" and turns.get(item.path, _seed()) % 2 != _seed() % 2:
+            item.add_marker(pytest.mark.skip(reason="another day's turn, by the seed: make test HOSTS=all"))
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: make soak SUITE=..."))
+
+
+def _turns(items: Iterable[pytest.Item]) -> dict[Path, int]:
+    """The files of labs that come every other day, numbered."""
+    files = {item.path for item in items if LAB in item.iter_markers("xdist_group")}
+    return {path: number for number, path in enumerate(sorted(path for path in files if path.stem not in EVERY_DAY))}
 
 
 @pytest.fixture(scope="session")

@@ -62,8 +62,7 @@ async def test_whoever_leads_gives_the_lead_to_whom_it_is_kept_at(three: EtcdPro
             while True:
                 standings = [await it.look() for it in cares]
                 leaders = {it.leader for it in standings if it}
-                assert standings[2] is not None
-                if leaders == {standings[2].member}:
+                if (wanted := standings[2]) is not None and leaders == {wanted.member}:  # a busy one says nothing
                     break
                 clock.advance(10 * MINUTE)
 

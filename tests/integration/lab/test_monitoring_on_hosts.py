@@ -19,7 +19,8 @@ TLS = "/etc/prometheus/tls"
 EXPORTERS = (9100, 9470)
 NODE_EXPORTER = "prometheus-node-exporter"
 MAINTAINER = "regis.martin"
-REFUSED_BY_TLS, REFUSED_BY_HTTP, SILENCE = 56, 22, 28
+REFUSED_BY_TLS, REFUSED_BY_HTTP, SILENCE = (55, 56), 22, 28
+"""TLS 1.3 refuses a client while that already asks: curl notices it when it sends, or when it waits."""
 SCRAPES_SECONDS_MAX = 150.0
 SHOWN_SECONDS_MAX = 60.0
 
@@ -67,8 +68,9 @@ def test_who_shows_no_certificate_or_another_nodes_is_told_nothing(ground: Groun
         return curl(ground, at, cert_of, ORIGIN, port, "/metrics")
 
     assert asked(STANDBY, STANDBY)[0] == 0
-    assert asked(STANDBY, "") == (REFUSED_BY_TLS, "")
-    assert asked(STANDBY, BLIND)[0] in (REFUSED_BY_HTTP, REFUSED_BY_TLS), "by its name alone"
+    code, text = asked(STANDBY, "")
+    assert (code in REFUSED_BY_TLS, text) == (True, "")
+    assert asked(STANDBY, BLIND)[0] in (REFUSED_BY_HTTP, *REFUSED_BY_TLS), "by its name alone"
     assert asked(BLIND, BLIND) == (SILENCE, ""), "by the firewall"
     assert asked(BLIND, STANDBY) == (SILENCE, ""), "by the firewall"
 

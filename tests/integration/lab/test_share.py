@@ -92,7 +92,10 @@ def test_the_unit_that_empties_the_bin_leaves_what_is_young_and_may_delete_the_r
     place = "/run/systemd/system/appliance-recycle.service.d"
     try:
         did(provisioned, ORIGIN, f"mkdir {place} && cat >{place}/young.conf", stdin=young.encode())
-        did(provisioned, ORIGIN, "systemctl", "daemon-reload", "&&", *empty)
+        did(provisioned, ORIGIN, "systemctl", "daemon-reload")
+        asked = did(provisioned, ORIGIN, "systemctl", "show", "--property=ExecStart", "appliance-recycle.service")
+        assert asked.count("-ctime -1") == len(lines)
+        did(provisioned, ORIGIN, *empty)
     finally:
         did(provisioned, ORIGIN, f"rm -r {place} && systemctl daemon-reload")
     assert did(provisioned, ORIGIN, "find", BIN, "-mindepth", "1") == ""
