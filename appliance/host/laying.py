@@ -15,6 +15,7 @@ import grp
 import os
 import shutil
 import stat
+import subprocess
 import sys
 
 LAYING, REPLACED = ".laying", ".replaced"
@@ -40,7 +41,7 @@ def lay(folder: str, name: str, group: int, owner: int = ROOT) -> None:
     os.rename(name, coming, src_dir_fd=laying, dst_dir_fd=replaced)
     tree = os.open(coming, _FOLDER, dir_fd=replaced)
     give(tree, owner, group)
-    os.sync()
+    _sync(coming, replaced)
     if _is_there(own, shares):
         os.rename(own, _free(name, replaced), src_dir_fd=shares, dst_dir_fd=replaced)
     os.rename(coming, own, src_dir_fd=replaced, dst_dir_fd=shares)
@@ -72,6 +73,11 @@ def _give_file(name: str, here: int, owner: int, group: int) -> None:
         os.close(file)
 
 
+def _sync(name: str, folder: int) -> None:
+    """Bring the filesystem of `name` to its disk, and no other: a machine that works has much to write elsewhere."""
+    subprocess.run(("sync", "--file-system", f"/proc/self/fd/{folder}/{name}"), check=True, pass_fds=(folder,))
+
+
 def _is_there(name: str, folder: int) -> bool:
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -93,7 +99,7 @@ def main() -> int:
     folder, name, group = sys.argv[1:]
     try:
         lay(folder, name, grp.getgrnam(group).gr_gid)
-    except (Refused, OSError, KeyError) as error:
+    except (Refused, OSError, KeyError, subprocess.CalledProcessError) as error:
         print(f"{name} was not laid: {error}", file=sys.stderr)
         return 1
     return 0
