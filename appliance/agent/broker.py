@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-
 from appliance.agent.current import Current
 from appliance.agent.voter_care import VoterCare
 from appliance.backup.grants import granters_of
@@ -137,4 +135,4 @@ def make_desk(current: Current) -> Desk:
 def has_key(node: Node, caller: str, certificate: bytes) -> bool:
     """Whether `certificate` (DER) is of the TLS key that the bundle names for `caller` now."""
     member = node.bundle.members.get(caller)
-    return member is not None and pki.public_of(x509.load_der_x509_certificate(certificate)) == member.keys.tls
+    return member is not None and pki.public_in(certificate) == member.keys.tls

@@ -37,6 +37,7 @@ from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify, watchdog_seconds
 from appliance.host.served import read_served
 from appliance.host.stopping import stop_asked
+from appliance.trust import pki
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.held import make_held
@@ -58,16 +59,19 @@ def serve(state: Path, say: Callable[[str], None]) -> None:
 
 def brokers_of(bundle: Bundle) -> dict[str, Broker]:
     """The voters' brokers by the names of their nodes; raise Refused in a territory that has no voters."""
-    nodes, domain = bundle.territory.nodes, bundle.territory.domain
-    found = {
-        name: Broker(nodes[name].reach, nodes[name].broker_port, f"{name}.{domain}") for name in bundle.voting.keys
-    }
+    found = {name: _broker(bundle, name) for name in bundle.voting.keys}
     if not found:
         raise Refused(
             "this territory has no voters, so nothing is taken over by itself.",
             remedy="Give three or five nodes of territory.yml the role `voter`: `appliance territory plan` says which.",
         )
     return found
+
+
+def _broker(bundle: Bundle, name: str) -> Broker:
+    node, keys = bundle.territory.nodes[name], bundle.member(name).keys
+    certified = f"{name}.{bundle.territory.domain}"
+    return Broker(node.reach, node.broker_port, certified, lambda certificate: pki.public_in(certificate) == keys.tls)
 
 
 async def _serve(current: Current, say: Callable[[str], None]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from appliance.clock import Clock
@@ -35,11 +35,13 @@ _Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(frozen=True)
 class Broker:
-    """Where a broker listens; `name` stands in its certificate."""
+    """Where a broker listens; `name` stands in its certificate. `is_of`: whether its voter has that certificate (DER)
+    still; a stolen box's is good for weeks."""
 
     address: str
     port: int
     name: str
+    is_of: Callable[[bytes], bool] = field(default=lambda certificate: True, compare=False, repr=False)
 
 
 class Remote:
@@ -157,9 +159,13 @@ class Remote:
 
     async def _connect(self, broker: Broker) -> _Line:
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
-            return await asyncio.open_connection(
+            reader, writer = await asyncio.open_connection(
                 broker.address, broker.port, ssl=self._tls, server_hostname=broker.name, limit=wire.LINE_BYTES_MAX
             )
+        if broker.is_of(writer.get_extra_info("ssl_object").getpeercert(binary_form=True)):
+            return reader, writer
+        writer.transport.abort()
+        raise Unreachable(f"{broker.name} shows a certificate that is not of the key that it has by now.")
 
 
 async def _line_of(reader: asyncio.StreamReader) -> bytes:

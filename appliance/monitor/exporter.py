@@ -1,11 +1,12 @@
 """The exporter of a node: what its agent wrote down, as Prometheus reads it. A process of its own, with nothing else.
 
-    python3 -m appliance.monitor.exporter SHEET ADDRESS PORT                          on loopback, in clear
-    python3 -m appliance.monitor.exporter SHEET ADDRESS PORT TLS CLIENT [CLIENT...]   TLS, for these clients alone
+    python3 -m appliance.monitor.exporter SHEET ADDRESS PORT                    on loopback, in clear
+    python3 -m appliance.monitor.exporter SHEET ADDRESS PORT TLS KEY [KEY...]   TLS, for these clients alone
 
 SHEET is the file that the agent writes (`sheet.py`). TLS is a folder with certificate.pem, key.pem and root.pem; a
-client must have a certificate from that root for one of the names CLIENT. The agent is not asked: it is never kept
-waiting, and when it stops, its last measures stay, with the moment at which they were taken.
+client must have a certificate from that root for one of the public keys KEY, written as in the bundle: what was issued
+for a stolen box's key is good for weeks. The agent is not asked: it is never kept waiting, and when it stops, its last
+measures stay, with the moment at which they were taken.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from appliance.errors import UsageError
 from appliance.monitor import sheet
 from appliance.monitor.metrics import METRICS
+from appliance.trust import pki
 
 PATH = "/metrics"
 SILENT_SECONDS_MAX = 10.0
@@ -58,9 +60,9 @@ def render(path: Path) -> bytes:
 class Certificates:
     """The TLS side: certificates are renewed while this runs, so they are read again when they have changed."""
 
-    def __init__(self, folder: Path, clients: Collection[str]) -> None:
+    def __init__(self, folder: Path, keys: Collection[str]) -> None:
         self._folder = folder
-        self._clients = frozenset(clients)
+        self._keys = frozenset(keys)
         self._read: tuple[float, ssl.SSLContext] | None = None
 
     def wrap(self, connection: socket) -> ssl.SSLSocket:
@@ -68,9 +70,8 @@ class Certificates:
         return self._context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 
     def admits(self, connection: ssl.SSLSocket) -> bool:
-        shown = connection.getpeercert() or {}
-        names: tuple[tuple[str, str], ...] = shown.get("subjectAltName", ())  # type: ignore[assignment]
-        return any(kind == "DNS" and name in self._clients for kind, name in names)
+        shown = connection.getpeercert(binary_form=True)
+        return shown is not None and pki.public_in(shown) in self._keys
 
     def _context(self) -> ssl.SSLContext:
         changed = (self._folder / "certificate.pem").stat().st_mtime
@@ -132,7 +133,7 @@ def make(words: list[str]) -> Exporter:
     """The exporter for the words of a command line; raise UsageError for one that would answer anybody in clear."""
     path, address, port, *tls = words
     if not tls and not ipaddress.ip_address(address).is_loopback:
-        raise UsageError(f"without TLS only loopback is served, not {address}.", remedy="Add TLS and CLIENT.")
+        raise UsageError(f"without TLS only loopback is served, not {address}.", remedy="Add TLS and KEY.")
     certificates = Certificates(Path(tls[0]), tls[1:]) if tls else None
     return Exporter(Path(path), address, int(port), certificates)
 

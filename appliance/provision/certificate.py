@@ -3,7 +3,7 @@
 tls/certificate.pem   the node's and the intermediate's, in the order that servers want
 tls/key.pem           the private key of that certificate: while keys are changed, keys/tls.pem may be a newer one
 tls/root.pem          whom to believe; the signed bundle names it
-tls/revoked.pem       whom not to believe any more
+tls/revoked.pem       whom not to believe any more: etcd asks it, what is ours asks the bundle
 """
 
 from __future__ import annotations

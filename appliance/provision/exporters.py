@@ -35,13 +35,14 @@ def part(bundle: Bundle, name: str, *, certified: bool) -> Part:
     if not certified or not asking:
         return Part("exporters")
     names = [f"{it.name}.{bundle.territory.domain}" for it in asking]
+    keys = [bundle.members[it.name].keys.tls for it in asking if it.name in bundle.members]
     listen = bundle.territory.nodes[name].reach
     return Part(
         "exporters",
         (
             WantedFile(WEB, _web(names), mode=0o640, group="prometheus", reload=_restart(NODE_UNIT)),
             WantedFile(
-                WORDS, _lines(f"LISTEN={listen}", f"PORT={PORT}", f"CLIENTS={' '.join(names)}"), reload=_restart(UNIT)
+                WORDS, _lines(f"LISTEN={listen}", f"PORT={PORT}", f"KEYS={' '.join(keys)}"), reload=_restart(UNIT)
             ),
             WantedFile(
                 NODE_WORDS,

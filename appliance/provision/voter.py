@@ -26,7 +26,7 @@ PEER_PORT = 2380
 SETTINGS = f"{STATE}/voter.json"
 """Read by the broker, which runs as the account of the node."""
 CREDENTIALS = Path("/run/credentials") / UNIT
-CERTIFICATES = Certificates(CREDENTIALS / "root", CREDENTIALS / "certificate", CREDENTIALS / "key")
+CERTIFICATES = Certificates(*(CREDENTIALS / it for it in ("root", "certificate", "key", "revoked")))
 """Copies that systemd makes for this unit alone: the key belongs to the account of the agent."""
 
 

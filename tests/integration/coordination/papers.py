@@ -7,13 +7,15 @@ import time
 from pathlib import Path
 
 from appliance.trust import pki
+from appliance.units import DAY
 from tests.integration.coordination.worlds import NODES
 
 DOMAIN = "test.internal"
 
 
 def authority(folder: Path) -> Path:
-    """`folder` with root.pem, and for each of NODES its chain NODE.pem and its key NODE.key."""
+    """`folder` with root.pem, for each of NODES its chain NODE.pem and its key NODE.key, the key issuer.key of who
+    issued them, and revoked.pem, on which nobody is."""
     folder.mkdir()
     now = time.time()
     root_key, key = pki.new_key(), pki.new_key()
@@ -26,7 +28,22 @@ def authority(folder: Path) -> Path:
         issued = pki.issue(key, issuer, request, node, pki.public_of(request), now)
         (folder / f"{node}.pem").write_bytes(pki.to_pem(issued) + pki.to_pem(issuer))
         (folder / f"{node}.key").write_bytes(pki.key_to_pem(own))
+    (folder / "issuer.key").write_bytes(pki.key_to_pem(key))
+    (folder / "revoked.pem").write_bytes(revoked(folder))
     return folder
+
+
+def revoked(papers: Path, *nodes: str, days_ago: int = 0) -> bytes:
+    """The list that was made so long ago of the certificates of `nodes`; it is good for 60 days."""
+    own = {node: pki.read_certificates((papers / f"{node}.pem").read_bytes()) for node in NODES}
+    issuer = own[NODES[0]][1]
+    key = pki.read_key((papers / "issuer.key").read_bytes())
+    return pki.to_pem(pki.make_list(key, issuer, (own[node][0] for node in nodes), time.time() - days_ago * DAY))
+
+
+def key_of(papers: Path, node: str) -> str:
+    """The public TLS key of `node`, as the bundle has it."""
+    return pki.public_of(pki.read_certificates((papers / f"{node}.pem").read_bytes())[0])
 
 
 def context(believes: Path, shows: Path | None, node: str = "commune-a") -> ssl.SSLContext:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from appliance.coordination.memory import Memory, Store
 from appliance.coordination.port import Coordination, Ended
 from appliance.coordination.remote import Broker, Remote
 from appliance.errors import Busy, Forbidden, IntegrityError, Refused, Unreachable, UsageError
-from tests.integration.coordination.papers import DOMAIN, authority, context, server_context
+from appliance.trust import pki
+from tests.integration.coordination.papers import DOMAIN, authority, context, key_of, server_context
 from tests.integration.coordination.worlds import claim
 from tests.unit.territory.small import node, service, territory
 
@@ -65,6 +67,18 @@ async def test_a_certificate_without_a_place_in_the_bundle_opens_nothing(papers:
     async with serving(papers) as client:
         with pytest.raises(Forbidden, match=r'"commune-b" is no node of this territory'):
             await client("hermitage", context(papers, papers, "commune-b")).read("docs")
+
+
+async def test_a_broker_with_the_certificate_of_a_stolen_voter_is_asked_nothing(papers: Path) -> None:
+    async with serving(papers) as client:
+        good = client("hermitage", context(papers, papers))
+        [broker] = good._brokers
+        for key, believed in ((key_of(papers, "hermitage"), True), (key_of(papers, "commune-a"), False)):
+            pinned = replace(broker, is_of=lambda certificate, key=key: pki.public_in(certificate) == key)
+            remote = Remote((pinned,), SimulatedClock(), context(papers, papers))
+            with contextlib.nullcontext() if believed else pytest.raises(Unreachable, match="not of the key"):
+                assert (await remote.read("docs", seconds_max=2.0)).owner is None
+            await remote.close()
 
 
 async def test_a_certificate_lets_nobody_speak_for_another(papers: Path) -> None:

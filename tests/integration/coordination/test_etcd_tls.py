@@ -13,7 +13,7 @@ from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Voter
 from appliance.errors import Unreachable
 from appliance.lab.processes.etcd import EtcdProcesses
-from tests.integration.coordination.papers import DOMAIN, authority, context
+from tests.integration.coordination.papers import DOMAIN, authority, context, revoked
 from tests.integration.coordination.worlds import claim, new_service
 
 pytestmark = pytest.mark.usefixtures("runner")
@@ -26,8 +26,16 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def voter(papers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voter]:
-    files = Certificates(papers / "root.pem", papers / "hermitage.pem", papers / "hermitage.key")
+def listed(papers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The voter's list of revoked certificates."""
+    made = tmp_path_factory.mktemp("listed") / "revoked.pem"
+    made.write_bytes(revoked(papers))
+    return made
+
+
+@pytest.fixture(scope="module")
+def voter(papers: Path, listed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voter]:
+    files = Certificates(papers / "root.pem", papers / "hermitage.pem", papers / "hermitage.key", listed)
     folder = tmp_path_factory.mktemp("etcd")
     with EtcdProcesses(folder, certificates=files, server_name=SERVER, tls=context(papers, papers)) as made:
         yield made.addresses[0]
@@ -58,3 +66,17 @@ async def test_anybody_else_gets_no_answer(voter: Voter, papers: Path, theirs: P
     with pytest.raises(Unreachable, match="no voter can answer"):
         await client.read("docs-a")
     await client.close()
+
+
+async def test_a_revoked_certificate_opens_nothing_and_a_list_past_its_date_shuts_nobody_else_out(
+    voter: Voter, papers: Path, listed: Path
+) -> None:
+    thief, node = (Etcd((voter,), SystemClock(), context(papers, papers, name)) for name in ("commune-b", "commune-c"))
+    await thief.read("docs-a")
+    await thief.close()
+    listed.write_bytes(revoked(papers, "commune-b", days_ago=300))
+    with pytest.raises(Unreachable, match="no voter can answer"):
+        await thief.read("docs-a")
+    await node.read("docs-a")
+    for client in (thief, node):
+        await client.close()

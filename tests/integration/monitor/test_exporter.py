@@ -18,9 +18,9 @@ from appliance.errors import UsageError
 from appliance.monitor import sheet
 from appliance.monitor.exporter import Certificates, Exporter, make
 from appliance.monitor.metrics import METRICS, Sample
-from tests.integration.coordination.papers import DOMAIN, authority, context
+from appliance.trust import pki
+from tests.integration.coordination.papers import authority, context, key_of
 
-MONITOR = f"hermitage.{DOMAIN}"
 FILES = {"root.pem": "root.pem", "key.pem": "commune-b.key", "certificate.pem": "commune-b.pem"}
 """Of the folder tls/ of a node, and what they are called where they were issued."""
 
@@ -100,10 +100,20 @@ def client(papers: Path, shows: Path | None, node: str) -> ssl.SSLContext:
 
 
 def test_a_monitoring_node_is_let_in_and_any_other_node_is_not(written: Path, papers: Path, tls: Path) -> None:
-    with serving(written, Certificates(tls, [MONITOR])) as address:
+    with serving(written, Certificates(tls, [key_of(papers, "hermitage")])) as address:
         assert "appliance_backup_copies" in get(f"{address}/metrics", client(papers, papers, "hermitage"))
         with pytest.raises(urllib.error.HTTPError, match="403"):
             get(f"{address}/metrics", client(papers, papers, "commune-a"))
+
+
+def test_the_certificate_of_a_stolen_monitoring_node_opens_nothing_once_the_bundle_has_another_key_for_it(
+    written: Path, papers: Path, tls: Path
+) -> None:
+    with (
+        serving(written, Certificates(tls, [pki.public_of(pki.make_request(pki.new_key(), "hermitage"))])) as address,
+        pytest.raises(urllib.error.HTTPError, match="403"),
+    ):
+        get(f"{address}/metrics", client(papers, papers, "hermitage"))
 
 
 @pytest.mark.parametrize("who", ["nobody", "a stranger"])
@@ -112,7 +122,7 @@ def test_who_has_no_certificate_of_the_territory_gets_no_answer(
 ) -> None:
     shows = None if who == "nobody" else authority(tmp_path / "theirs")
     with (
-        serving(written, Certificates(tls, [MONITOR])) as address,
+        serving(written, Certificates(tls, [key_of(papers, "hermitage")])) as address,
         pytest.raises(OSError, match=r"alert|reset|EOF|closed|Broken pipe"),
     ):
         get(f"{address}/metrics", client(papers, shows, "hermitage"))
@@ -122,7 +132,8 @@ def test_a_renewed_certificate_is_shown_without_a_new_start(
     written: Path, papers: Path, tls: Path, tmp_path: Path
 ) -> None:
     theirs = authority(tmp_path / "theirs")
-    with serving(written, Certificates(tls, [MONITOR])) as address:
+    keys = [key_of(folder, "hermitage") for folder in (papers, theirs)]
+    with serving(written, Certificates(tls, keys)) as address:
         get(f"{address}/metrics", client(papers, papers, "hermitage"))
         for name, source in {
             "root.pem": "root.pem",
@@ -140,5 +151,5 @@ def test_without_tls_nothing_but_loopback_is_served(written: Path) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
     assert (done.returncode, done.stderr.strip()) == (
         1,
-        "without TLS only loopback is served, not 192.0.2.1. Add TLS and CLIENT.",
+        "without TLS only loopback is served, not 192.0.2.1. Add TLS and KEY.",
     )

@@ -35,7 +35,7 @@ from appliance.portal.dashboard.targets import (
 )
 from appliance.portal.dashboard.watch import alerts, look_around
 from appliance.provision import exporters
-from tests.integration.coordination.papers import DOMAIN, authority
+from tests.integration.coordination.papers import DOMAIN, authority, key_of
 from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody
 
 ROOT = Path(__file__).parents[3]
@@ -90,7 +90,7 @@ def test_by_tls_the_node_shows_its_certificate_and_believes_the_territory_alone(
         (tmp_path / folder).mkdir()
         for name, of in names.items():
             (tmp_path / folder / name).write_bytes((source / of).read_bytes())
-    monitor = Certificates(tmp_path / "tls", [f"hermitage.{DOMAIN}"])
+    monitor = Certificates(tmp_path / "tls", [key_of(papers, "hermitage")])
     path = measured(tmp_path / "sheet", "commune-b")
 
     def client(believes: Path, node: str) -> ssl.SSLContext:
@@ -108,7 +108,7 @@ def test_by_tls_the_node_shows_its_certificate_and_believes_the_territory_alone(
                 ask(wrong, client(papers, "hermitage"))
         with pytest.raises(Unreachable):
             ask(target)
-    false = Certificates(tmp_path / "false", [f"hermitage.{DOMAIN}"])
+    false = Certificates(tmp_path / "false", [key_of(papers, "hermitage")])
     with serving(path, false) as port, pytest.raises(Unreachable, match="certificate verify failed"):
         ask(replace(target, port=port), client(papers, "hermitage"))
     with serving(path) as port, pytest.raises(Unreachable):

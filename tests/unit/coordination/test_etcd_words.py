@@ -137,7 +137,7 @@ def test_an_answer_of_another_shape_is_refused(answer: dict[str, Any]) -> None:
 
 
 def test_a_voter_listens_to_its_agent_and_to_the_voters_and_starts_the_same_each_time() -> None:
-    files = Certificates(Path("ca.pem"), Path("node.pem"), Path("node.key"))
+    files = Certificates(Path("ca.pem"), Path("node.pem"), Path("node.key"), Path("revoked.pem"))
     argv = etcd_argv(Member("a", Path("/srv/etcd"), "https://127.0.0.1:2379", SERVERS, files))
     words = dict(pairwise(argv))
     assert words["--listen-client-urls"] == words["--advertise-client-urls"] == "https://127.0.0.1:2379"
@@ -145,6 +145,7 @@ def test_a_voter_listens_to_its_agent_and_to_the_voters_and_starts_the_same_each
     assert words["--initial-cluster"] == "a=https://10.64.0.1:2380,b=https://10.64.0.2:2380"
     assert (words["--heartbeat-interval"], words["--election-timeout"]) == ("100", "1000")
     assert {"--client-cert-auth", "--peer-client-cert-auth"} < set(argv)
+    assert words["--client-crl-file"] == words["--peer-crl-file"] == "revoked.pem"
     assert "--unsafe-no-fsync" not in argv
 
 

@@ -7,7 +7,7 @@ import pytest
 from appliance.provision import exporters, firewall
 from appliance.provision.files import Part
 from appliance.trust.bundle import Bundle
-from tests.unit.provision.towns import bundle, town
+from tests.unit.provision.towns import bundle, tls_key, town
 
 
 def territory(*, address: str = "") -> Bundle:
@@ -20,14 +20,14 @@ def texts(found: Part) -> dict[str, str]:
     return {file.path: file.text for file in found.files}
 
 
-def test_it_tells_at_its_address_in_the_mesh_and_to_the_certificates_of_monitoring_nodes_alone() -> None:
+def test_it_tells_at_its_address_in_the_mesh_and_to_the_keys_of_monitoring_nodes_alone() -> None:
     found = territory()
     part = exporters.part(found, "commune-a", certified=True)
     name = f"hermitage.{found.territory.domain}"
     said = texts(part)
     assert f'client_allowed_sans: ["{name}"]' in said[exporters.WEB]
     assert "client_auth_type: RequireAndVerifyClientCert" in said[exporters.WEB]
-    assert f"LISTEN=10.90.0.2\nPORT=9470\nCLIENTS={name}\n" in said[exporters.WORDS]
+    assert f"LISTEN=10.90.0.2\nPORT=9470\nKEYS={tls_key('hermitage')}\n" in said[exporters.WORDS]
     assert f"--web.listen-address=10.90.0.2:9100 --web.config.file={exporters.WEB}" in said[exporters.NODE_WORDS]
     assert (part.files[0].mode, part.files[0].group) == (0o640, "prometheus")
     assert part.units == exporters.UNITS

@@ -44,7 +44,9 @@ def test_a_voter_is_reached_by_its_certificates_name_in_the_mesh_and_by_clients_
     assert found["--initial-cluster"] == ",".join(
         f"{name}=https://{name}.{domain}:2380" for name in ("commune-b", "commune-c", "hermitage")
     )
-    assert found["--key-file"].startswith("/run/credentials/appliance-voter.service/")
+    files = {found[option] for option in ("--key-file", "--client-crl-file", "--peer-crl-file")}
+    credentials = "/run/credentials/appliance-voter.service"
+    assert files == {f"{credentials}/key", f"{credentials}/revoked"}
 
 
 def test_an_address_of_version_6_is_bracketed() -> None:

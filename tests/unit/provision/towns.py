@@ -34,6 +34,10 @@ def mesh_key(name: str) -> str:
     return base64.b64encode(name.encode().ljust(32, b"."))[:44].decode()
 
 
+def tls_key(name: str) -> str:
+    return base64.b64encode(f"the TLS key of {name}".encode()).decode()
+
+
 def sign_key(name: str) -> str:
     """Of each node its own: voters with one key would be one voter."""
     return public_line(Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b".")[:32]))
@@ -52,7 +56,14 @@ def bundle(
         name: Member(
             node,
             "vault-",
-            PublicKeys(sign_key(name), PUBLIC, PUBLIC, "age1test", mesh=(keys or {}).get(name, mesh_key(name))),
+            PublicKeys(
+                sign_key(name),
+                PUBLIC,
+                PUBLIC,
+                "age1test",
+                mesh=(keys or {}).get(name, mesh_key(name)),
+                tls=tls_key(name),
+            ),
         )
         for name, node in plan.nodes.items()
     }
