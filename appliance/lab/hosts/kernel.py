@@ -23,7 +23,7 @@ _FILE_SYSTEMS, _MISC = Path("/proc/filesystems"), Path("/proc/misc")
 _CONTROLLERS = (Path("/sys/fs/cgroup/cgroup.controllers"), Path("/sys/fs/cgroup/unified/cgroup.controllers"))
 _LIMITS = frozenset({"memory", "cpu"})
 
-NETEM, TBF, TUN, NFT, BTRFS = "netem", "tbf", "tun", "nftables", "btrfs"
+NETWORKS, NETEM, TBF, TUN, NFT, BTRFS = "networks", "netem", "tbf", "tun", "nftables", "btrfs"
 WIREGUARD, DEVICE_MAPPER, CONTROLLERS, KVM = "wireguard", "device-mapper", "cgroup-controllers", "kvm"
 SHUTTLE = "user-space router"
 
@@ -59,6 +59,12 @@ def backends(found: Mapping[str, bool]) -> dict[str, str]:
 
 def _alone(*argv: str) -> bool:
     return run((*_ALONE, *argv), timeout_seconds=TRIAL_SECONDS_MAX).exit_code == 0
+
+
+def _networks() -> bool:
+    """A network of its own, and in it a bridge with the end of a cable, as each site has."""
+    cable = "ip link add try type bridge && ip link add end type veth peer name other && ip link set end master try"
+    return _alone("sh", "-c", cable)
 
 
 def _queues(*words: str) -> bool:
@@ -107,6 +113,7 @@ def _opens(path: Path) -> bool:
 
 
 FEATURES = (
+    Feature(NETWORKS, "gives each node a network, each site a bridge", "no lab", _networks),
     Feature(
         NETEM,
         "delays packets and loses some",

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Collection, Mapping
 
 from appliance.errors import ApplianceError, Forbidden, NotFound, Unsupported
-from appliance.lab.hosts.kernel import NFT, probe
+from appliance.lab.hosts.kernel import NETWORKS, NFT, UNSUPPORTED, probe
 
 STILL = "`make demo` works without: the same territory as plain processes, by any account."
 # Program and Debian package, as in packages/debian.txt.
@@ -48,8 +48,22 @@ def check_found(missing: Collection[str]) -> None:
 
 def check_kernel(found: Mapping[str, bool]) -> None:
     """Raise Unsupported when the kernel lacks what no lab can do without."""
+    # Every other trial is made in a network of its own, so without those it is no other feature that is missing.
+    if not found[NETWORKS]:
+        what = "network namespaces, veth pairs and bridges"
+        raise Unsupported(f"a lab needs {what}, not all of which this machine's kernel offers. {STILL}")
     if not found[NFT]:
         raise Unsupported(f"a lab needs nftables with NAT, which this machine's kernel does not offer. {STILL}")
+
+
+def check_mesh(backends: Mapping[str, str]) -> None:
+    """Raise Unsupported when nothing here can make the mesh of nodes: each would wait for the others in vain."""
+    if backends["mesh"] == UNSUPPORTED:
+        raise Unsupported(
+            "the mesh of the nodes is unsupported: this machine's kernel has neither WireGuard nor tun for "
+            f"wireguard-go. Bare nodes work. {STILL}",
+            remedy="Nothing was changed. See: appliance lab probe",
+        )
 
 
 def why_not() -> str | None:

@@ -19,6 +19,7 @@ from appliance.lab.corpus import generate
 from appliance.lab.hosts.authority import make_authority
 from appliance.lab.hosts.desk import Desk, names, set_up
 from appliance.lab.hosts.lab import Lab, host_keys
+from appliance.lab.hosts.needs import check_mesh
 from appliance.lab.hosts.plan import Node
 from appliance.lab.hosts.playbook import Played, play_well
 from appliance.lab.processes.node import appliance_argv, code_folder
@@ -45,7 +46,12 @@ def provision(lab: Lab) -> tuple[Desk, tuple[Played, ...]]:
 
 
 def begin(lab: Lab) -> Desk:
-    """Make our package and the control folder, and meet every node that was not met yet."""
+    """Make our package and the control folder, and meet every node that was not met yet.
+
+    Raise Unsupported, before anything is made, when the territory has a mesh and this kernel can make none.
+    """
+    if any(node.mesh for node in load(lab.own.root).nodes.values()):
+        check_mesh(lab.state.backends)
     lab.say("Our package is made from this checkout, where it changed.")
     desk = set_up(lab, make_package(Desk(lab.own.root)))
     make_authority(desk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,16 @@ from click.testing import CliRunner
 from appliance.cli.lab_cmd import lab
 from appliance.config.load import load
 from appliance.errors import Forbidden, NotFound, Unsupported, UsageError
+from appliance.host.files import make_private_folder
 from appliance.lab.hosts import kernel, needs
 from appliance.lab.hosts.decide import Seen, decide_down, decide_power_off, decide_up, decide_wipe
 from appliance.lab.hosts.faults import Fault
+from appliance.lab.hosts.kernel import FEATURES
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.places import Places
 from appliance.lab.hosts.plan import Plan, make_plan
+from appliance.lab.hosts.provision import begin
+from appliance.lab.hosts.state import State
 
 ROOT = Path(__file__).parents[3]
 
@@ -73,10 +80,30 @@ def test_a_missing_program_is_named_with_its_package() -> None:
 
 
 def test_a_kernel_that_can_do_no_lab_is_told_so() -> None:
-    found = {feature.name: True for feature in kernel.FEATURES}
+    found = {feature.name: True for feature in FEATURES}
     needs.check_kernel({**found, kernel.NETEM: False})
-    with pytest.raises(Unsupported, match="make demo"):
+    with pytest.raises(Unsupported, match=r"needs nftables.*make demo"):
         needs.check_kernel({**found, kernel.NFT: False})
+
+
+def test_a_kernel_without_networks_of_their_own_is_not_told_of_nftables_which_it_may_have() -> None:
+    none = {feature.name: False for feature in FEATURES}
+    with pytest.raises(Unsupported, match=r"needs network namespaces, veth pairs and bridges.*make demo"):
+        needs.check_kernel(none)
+
+
+def test_a_lab_whose_mesh_nothing_can_make_is_not_provisioned(plan: Plan, tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    own = make_private_folder(places.lab(plan.lab).root)
+    shutil.copy(ROOT / "inventory/lab/territory.yml", own)
+    offered = kernel.backends(
+        {feature.name: feature.name not in (kernel.WIREGUARD, kernel.TUN) for feature in FEATURES}
+    )
+    told: list[str] = []
+    lab = Lab(places, plan, State(plan.lab, "", 0, backends=offered), told.append)
+    with pytest.raises(Unsupported, match=r"mesh of the nodes is unsupported.*make demo"):
+        begin(lab)
+    assert (told, [it.name for it in own.iterdir()]) == ([], ["territory.yml"])
 
 
 @pytest.mark.parametrize("verb", ["up", "down", "status", "heal", "provision"])
