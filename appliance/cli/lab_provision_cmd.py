@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 import click
 
 from appliance.cli.arguments import dry_run_option
-from appliance.cli.lab_decisions import name_option
-from appliance.cli.output import emit, say
+from appliance.cli.lab_decisions import name_option, the_lab
+from appliance.cli.output import emit
 from appliance.config.load import load
 from appliance.lab.hosts import provision as provisioning
 from appliance.lab.hosts.desk import Desk
-from appliance.lab.hosts.lab import Lab, changing, open_lab
-from appliance.lab.hosts.places import Places
+from appliance.lab.hosts.lab import Lab, changing
 from appliance.lab.hosts.playbook import Played
 from appliance.portal.dashboard.targets import ADDRESS, Addresses, addresses
 
@@ -30,7 +29,7 @@ def provision(name: str, dry_run: bool) -> None:
     The control folder with its inventory lies in the lab's own folder, and what real territories keep in a safe beside
     it. Called again it changes what differs, which is nothing where nothing was changed.
     """
-    lab = open_lab(Places(), name, say)
+    lab = the_lab(name)
     desk = Desk(lab.own.root)
     if dry_run:
         emit({"lab": name, "inventory": str(desk.inventory), "played": []}, f"{name} would be provisioned.")

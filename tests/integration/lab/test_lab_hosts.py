@@ -225,7 +225,9 @@ def test_the_last_lab_of_a_place_gives_back_its_pool_and_loop_device(tmp_path: P
     assert nothing_is_left("tlast")
 
 
-@pytest.mark.parametrize("words", [("up",), ("status",), ("cut", ONE), ("exec", ONE, "true"), ("probe",), ("down",)])
+@pytest.mark.parametrize(
+    "words", [("up",), ("status",), ("provision",), ("cut", ONE), ("exec", ONE, "true"), ("probe",), ("down",)]
+)
 def test_an_account_that_is_not_root_is_told_what_is_missing_and_what_works(words: tuple[str, ...]) -> None:
     os.seteuid(NOBODY)
     try:
