@@ -91,6 +91,33 @@ def test_every_node_gets_one_and_a_second_run_changes_nothing(control: Control) 
     assert b"PRIVATE" not in b"".join(it.read_bytes() for it in control.desk.rglob("*") if it.is_file())
 
 
+def test_a_second_intermediate_issues_anew_for_every_node_and_so_does_a_second_root(control: Control) -> None:
+    every = {"schema": 1, "nodes": list(NODES), "revoked": True, "due": True}
+    control.begin()
+    control.sign()
+    control.ask(*NODES)
+    control.type("pki", "issue", ".", stdin=control.key)
+    for name in NODES:
+        control.give(name)
+    former = control.key
+    control.begin()
+    assert control.type("pki", "due", ".") == every
+    assert "not the key of the intermediate" in control.type("pki", "issue", ".", stdin=former, code=5)
+    assert control.type("pki", "issue", ".", stdin=control.key) == every
+    for name in NODES:
+        assert [Path(it).name for it in control.give(name)] == ["revoked.pem", "certificate.pem"]
+    assert control.type("pki", "due", ".")["due"] is False
+    _verify_as_a_peer_would(control.territory.nodes["commune-b"].layout.tls)
+    (control.desk / "pki/root.pem").unlink()
+    (control.territory.offline / "root.key").unlink()
+    control.begin()
+    control.sign()
+    assert control.type("pki", "issue", ".", stdin=control.key) == every
+    for name in NODES:
+        assert [Path(it).name for it in control.give(name)] == ["root.pem", "revoked.pem", "certificate.pem"]
+    _verify_as_a_peer_would(control.territory.nodes["commune-b"].layout.tls)
+
+
 def _verify_as_a_peer_would(folder: Path) -> None:
     words = ("-untrusted", "certificate.pem", "-CRLfile", "revoked.pem", "-crl_check", "-x509_strict")
     argv = ("openssl", "verify", "-CAfile", "root.pem", *words, "certificate.pem")
