@@ -37,9 +37,9 @@ from appliance.agent.decisions import (
     Work,
 )
 from appliance.backup.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
-from appliance.backup.schedule import Due, due
+from appliance.backup.schedule import Due, NotDue, due
 from appliance.monitor.view import Attempt, Held, Now, Readable, Running, View, Written, last_backup
-from appliance.units import DAY, GIB, HOUR, format_duration
+from appliance.units import DAY, GIB, HOUR, MINUTE, format_duration
 
 SAVING_MAX = 2
 READING_MAX = 1
@@ -51,6 +51,8 @@ SCRUB_BYTES_MIN = GIB
 THIN_SECONDS = DAY
 TIDY_SECONDS = DAY
 TIDY_FROM_GENERATIONS = 24
+ACCOUNTS_SECONDS = MINUTE
+"""How long accounts stay as they are before they are saved: who changes one often changes more."""
 
 _SAVE, _SEND, _READ, _PROVE, _KEEP = "save", "send", "read", "prove", "keep"
 _LANES = {
@@ -169,12 +171,25 @@ def _back_up(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wi
     if (running := view.runs(BackUp.kind, written.service)) and not has_sealed(running, view):
         return
     attempt = view.last(BackUp.kind, written.service)
-    answer = due(written.schedule, last_backup(written, attempt, now), now.wall, view.timezone)
-    if written.taken_over:
-        answer = Due(now.wall, f"generation {written.newest} is of the writer before this one")
+    answer = _due(written, attempt, view, now)
     wanted = 0.0 if isinstance(answer, Due) else answer.next_utc_seconds - now.wall
     work = BackUp(written.service, answer.reason)
     yield _Wish(max(wanted, _held_back(BackUp.kind, attempt, now, pace)), work)
+
+
+def _due(written: Written, attempt: Attempt | None, view: View, now: Now) -> Due | NotDue:
+    """By its schedule; before that for a newest generation of another writer, and for other accounts than it has."""
+    if written.taken_over:
+        return Due(now.wall, f"generation {written.newest} is of the writer before this one")
+    answer = due(written.schedule, last_backup(written, attempt, now), now.wall, view.timezone)
+    # What was changed while the newest one was being made may not be in it.
+    changed = written.accounts_changed
+    if isinstance(answer, Due) or not written.newest or changed <= written.newest.time - ACCOUNTS_SECONDS:
+        return answer
+    still = changed + ACCOUNTS_SECONDS
+    if still <= now.wall:
+        return Due(still, f"accounts were changed since generation {written.newest}")
+    return NotDue(min(still, answer.next_utc_seconds), "accounts were changed just now")
 
 
 def _push(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:

@@ -37,6 +37,8 @@ from appliance.host.files import locked
 from appliance.host.layout import NodeLayout
 from appliance.monitor.stood import Failover
 from appliance.monitor.view import AgentSeen, Generation, Grant, Held, Machine, Now, Readable, View, Written
+from appliance.territory.implicit import is_implicit
+from appliance.territory.model import Service
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle, Terms
 from appliance.trust.generation import Header
@@ -169,12 +171,21 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         rto_seconds=terms.service.rto_seconds,
         envelopes=_envelopes(node.service(service).envelopes) if thorough else {},
         overtaken=_overtaken(node, service),
+        accounts_changed=_accounts_changed(node, terms.service),
     )
 
 
 def _overtaken(node: Node, service: str) -> tuple[str, str]:
     found = load_overtaken(node, service)
     return (found.what, found.remedy) if found else ("", "")
+
+
+def _accounts_changed(node: Node, service: Service) -> float:
+    """Only the agent may look into root's folder: for anybody else nothing was changed."""
+    if is_implicit(service) and service.node == node.name:
+        with suppress(OSError):
+            return node.layout.accounts.stat().st_mtime
+    return 0.0
 
 
 def _envelopes(folder: Path) -> Mapping[str, float]:

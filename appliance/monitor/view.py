@@ -70,6 +70,8 @@ class Written:
     """When its key was sealed to each recipient, UTC seconds; looked for in a thorough view only."""
     overtaken: tuple[str, str] = ("", "")
     """Why a peer knows more of it than this node, and what to type; empty when that was not found."""
+    accounts_changed: float = 0.0
+    """When the accounts that it saves were changed last, UTC seconds; 0 where it saves none."""
 
     @property
     def ours(self) -> bool:

@@ -16,6 +16,7 @@ from appliance.config.load import load
 from appliance.host.files import locked, make_private_folder
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.monitor.view import AgentSeen, View
+from appliance.territory.implicit import with_implicit
 from appliance.territory.model import Schedule
 from appliance.trust.act import make_act
 from appliance.trust.keys import create_key
@@ -72,6 +73,17 @@ def test_a_schedule_that_makes_no_sense_hides_no_other(made: ProcessTerritory) -
     seen = look(made.open("commune-a"))
     assert [it.service for it in seen.written] == ["base-a"]
     assert "hour" in seen.unread["docs-a"]
+
+
+def test_accounts_that_were_changed_are_seen_at_the_nodes_own_service_alone(made: ProcessTerritory) -> None:
+    made.territory = with_implicit(replace(made.territory, own_backup=True))
+    made.sign()
+    node = made.open("commune-a")
+    make_private_folder(node.layout.accounts.parent)
+    node.layout.accounts.write_text("{}")
+    os.utime(node.layout.accounts, (1000, 1000))
+    changed = {it.service: it.accounts_changed for it in look(node).written}
+    assert changed == {"docs-a": 0, "base-a": 0, "appliance-commune-a": 1000}
 
 
 def test_a_new_bundle_is_seen_at_the_next_look(made: ProcessTerritory) -> None:

@@ -34,7 +34,8 @@ def generation(moment: Now, sequence: int, ago: str) -> Generation:
 
 def written(moment: Now, words: Mapping[str, Any]) -> Written:
     """`words`: service, every or daily, sequence and sealed (how long ago), at (peers that have it), grant,
-    epoch (of the grant; generations are of epoch 2), overtaken (the sentence and the remedy)."""
+    epoch (of the grant; generations are of epoch 2), overtaken (the sentence and the remedy), accounts (how long ago
+    they were changed)."""
     every = 0 if "daily" in words else words.get("every", 1)
     sequence, at = words.get("sequence", 0), tuple(words.get("at", PEERS))
     grant = words.get("grant", "commune-a")
@@ -56,6 +57,7 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         safe_newest=safe,
         unsafe_since=before(moment, words["unsafe"]) if "unsafe" in words else 0.0,
         overtaken=tuple(words.get("overtaken", ("", ""))),
+        accounts_changed=before(moment, words["accounts"]) if "accounts" in words else 0.0,
     )
 
 
