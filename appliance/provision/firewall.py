@@ -2,7 +2,8 @@
 
 Only our own table is replaced, in one transaction: there is no moment without rules, and tables of others stay. What
 leaves is free. Roles that serve the local network (Samba, the portal) add rules as files of their own; they are copied
-into the one file that is loaded, so that a boot needs nothing else and `nft -c` has seen all of it.
+into the one file that is loaded, so that a boot needs nothing else and `nft -c` has seen all of it. Where the PCs are
+is the bundle's to say all the same: `from lan tcp dport 445 accept`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ UNITS = ("nftables.service", "appliance-apply.path")
 """The rules are loaded at each start, and again when the bundle changes."""
 OPERATORS = "/etc/appliance/operators"
 SNIPPETS = "/etc/appliance/firewall.d"
+FROM_LAN = "from lan "
+"""How a rule of a role begins that is for the PCs of the site."""
 _RELOAD = ("nft", "--file", CONFIG)
 
 
@@ -110,7 +113,7 @@ def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: I
         *_moving(bundle, node),
         *_monitors(bundle, name),
     )
-    rules = (*_USUAL, *ours, *_of_roles(snippets), *_REST)
+    rules = (*_USUAL, *ours, *_of_roles(snippets, bundle.territory.sites[node.site].lan), *_REST)
     lines = [
         "#!/usr/sbin/nft -f",
         HEADING,
@@ -185,10 +188,14 @@ def _from(nodes: Iterable[Node], ports: str) -> Iterator[str]:
 
 def _at(networks: Iterable[Network], ports: str) -> Iterator[str]:
     """Let in who comes from `networks` at `ports` of TCP."""
+    yield from (f"{who} tcp dport {ports} accept" for who in _coming(networks))
+
+
+def _coming(networks: Iterable[Network]) -> Iterator[str]:
     v4, v6 = joined(networks)
     for version, found in (("ip", v4), ("ip6", v6)):
         if found:
-            yield f"{version} saddr {_set(map(shown, found))} tcp dport {ports} accept"
+            yield f"{version} saddr {_set(map(shown, found))}"
 
 
 def _broker(bundle: Bundle, name: str) -> Iterator[str]:
@@ -205,10 +212,13 @@ def _broker(bundle: Bundle, name: str) -> Iterator[str]:
     yield from _at(addresses(bundle, callers), str(node.broker_port))
 
 
-def _of_roles(snippets: Iterable[Snippet]) -> Iterator[str]:
+def _of_roles(snippets: Iterable[Snippet], lan: Iterable[str]) -> Iterator[str]:
+    coming = tuple(_coming(it for it in map(network, lan) if it))
     for snippet in snippets:
         yield f"# {SNIPPETS}/{snippet.name}"
-        yield from (line.strip() for line in snippet.text.splitlines() if line.strip())
+        for line in filter(None, map(str.strip, snippet.text.splitlines())):
+            rest = line.removeprefix(FROM_LAN)
+            yield from (line,) if rest == line else (f"{who} {rest}" for who in coming)
 
 
 def _forward(found: mesh.Mesh | None) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,29 @@ SAMBA = Snippet("share.nft", "ip saddr 10.1.2.0/24 tcp dport 445 accept\n")
 def test_the_rules_are_as_they_were_read_by_people(name: str) -> None:
     snippets = (SAMBA,) if name == "commune-a" else ()
     assert firewall.render(FOUR, name, OPERATORS, snippets) == (CASES / f"{name}.nft").read_text()
+
+
+@pytest.mark.parametrize(
+    ("lan", "rules"),
+    [
+        (
+            ("10.2.0.0/24", "10.2.1.0/24", "fd00:2::/64"),
+            ["ip saddr { 10.2.0.0/23 } tcp dport 445 accept", "ip6 saddr { fd00:2::/64 } tcp dport 445 accept"],
+        ),
+        ((), []),
+    ],
+)
+def test_a_role_says_at_which_port_it_serves_pcs_and_the_bundle_where_they_are(
+    lan: tuple[str, ...], rules: list[str]
+) -> None:
+    plan = FOUR.territory
+    site = replace(plan.sites[plan.nodes["commune-a"].site], lan=lan)
+    found = replace(FOUR, territory=replace(plan, sites={**plan.sites, site.name: site}))
+    snippet = Snippet("share.nft", "# of the role share\n  from lan tcp dport 445 accept\n")
+    text = firewall.render(found, "commune-a", OPERATORS, (snippet,))
+    lines = [line.strip() for line in text.splitlines()]
+    assert [line for line in lines if "445" in line] == rules
+    assert "from lan" not in text.partition("table")[2]
 
 
 @pytest.mark.parametrize(
