@@ -198,6 +198,11 @@ REFUSED = [
     pytest.param("add_node", (), f"Say which {WHICH}", id="nobody_to_add"),
     pytest.param("replace_node", ("-e", "node=commune-x"), f"Say which {WHICH}", id="an_unknown_one_to_replace"),
     pytest.param("remove_node", (), "Say which node leaves: -e node=NAME. Known: hermitage, ", id="nobody_to_remove"),
+    pytest.param(
+        *("remove_node", ("-e", "node=commune-b", "-e", '{"storage_tang_servers": ["hermitage", "commune-b"]}')),
+        "commune-b helps other nodes open their disks. Name another node in its place in storage_tang_servers",
+        id="one_that_others_need_to_open_their_disks",
+    ),
     pytest.param("rotate_keys", (), "Say which keys: -e kind=ssh, mesh or tls. What signs, ", id="no_kind_of_keys"),
     pytest.param("rotate_keys", ("-e", "kind=age"), "Say which keys: -e kind=ssh, mesh or tls. ", id="another_kind"),
     pytest.param("revoke_node", (), "Nobody is not revoked in ", id="nobody_to_revoke"),
