@@ -296,3 +296,31 @@ def test_after_a_machine_did_not_answer_the_others_are_done_and_the_summary_says
         *("--limit", "commune-a"),
     ]
     assert os.linesep + "When that is mended" in said
+
+
+LOOKS = """
+- hosts: commune-b
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {name: upgrade, tasks_from: before}
+"""
+
+
+def test_an_upgrade_is_looked_at_from_the_first_neighbour_that_answers(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (port,) = free_ports(LOOPBACK, 1)
+    control.change(("10.77.0.10, port: 22", f"{LOOPBACK}, port: {port}"))
+    for node in ("commune-a", "commune-b"):
+        control.is_local(node)
+    program = control.folder / "bin/appliance"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >>{control.folder}/asked\necho {{}}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    (control.folder / "looks.yaml").write_text(LOOKS)
+    result = control.play(str(control.folder / "looks.yaml"))
+    assert result.exit_code == 0, result.stdout.decode()
+    asked = (control.folder / "asked").read_text().splitlines()
+    assert asked == ["--json status", "--json status --not-worse-than /dev/stdin", "--json vault ask commune-b"]
+    assert "[commune-b -> commune-a" in result.stdout.decode()
