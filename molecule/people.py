@@ -15,7 +15,7 @@ from appliance.lab.hosts import provision as people
 from appliance.lab.hosts.desk import Desk
 from appliance.lab.hosts.lab import open_lab
 from appliance.lab.hosts.places import Places
-from appliance.lab.stories.backed_up import documents_of
+from appliance.lab.stories.backed_up import STATE, documents_of
 from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
 from appliance.lab.stories.left import look
 from appliance.lab.stories.replaced import wipe
@@ -23,7 +23,8 @@ from appliance.restore.record import take
 
 LAB = "molec"
 LOST = "lost"
-"""In the lab's own folder: what the documents were before the loss, and the files with the names of their owners."""
+"""In the lab's own folder: what the documents were before the loss, the files with the names of their owners, and the
+key that opened the neighbours' vaults."""
 
 
 def ground() -> Ground:
@@ -49,8 +50,8 @@ def lose() -> None:
     ground().wait_until_safe(SERVICE, ORIGIN)
     lost = make_private_folder(desk().root / LOST)
     (lost / "documents.record").write_text(take(documents_of(ground()), as_root=True).to_json())
-    for name in ("passwd", "group"):
-        shutil.copy(ground().disk(ORIGIN, f"/etc/{name}"), lost / name)
+    for file in ("/etc/passwd", "/etc/group", f"{STATE}/keys/ssh_ed25519"):
+        shutil.copy(ground().disk(ORIGIN, file), lost)
     wipe(ground())
     people.meet(ground().lab, desk(), ground().lab.plan.node(ORIGIN))
 

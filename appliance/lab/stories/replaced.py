@@ -35,7 +35,7 @@ def replaced(ground: Ground) -> str:
     ground.back_up(SERVICE)
     after = _epoch(ground.wait_until_safe(SERVICE, ORIGIN))
     require(after > epoch, f"it goes on in epoch {after}, as before the loss.")
-    said = _knock_with(ground, old_key)
+    said = knock_with(ground, old_key)
     size, seconds = sum(it.size for it in before.entries.values()), sum(it.seconds for it in runs)
     return (
         f"{len(before.entries)} entries, {format_bytes(size)}, are identical with mode, owner, times and attributes, "
@@ -85,7 +85,7 @@ def _epoch(shown: object) -> int:
     return int(str(shown["generation"]).split(".")[0])
 
 
-def _knock_with(ground: Ground, key: bytes) -> str:
+def knock_with(ground: Ground, key: bytes) -> str:
     """What the standby's sshd says to somebody who has the lost box's disk and stands in the same network."""
     ground.did(SPARE, f"umask 077; cat >{OLD_KEY}", stdin=key)
     address = load(ground.desk.inventory).node(STANDBY).reach

@@ -11,7 +11,7 @@ from testinfra.host import Host
 from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
 from appliance.lab.stories.left import look
 from appliance.lab.stories.owners import read_names
-from appliance.lab.stories.replaced import differences
+from appliance.lab.stories.replaced import differences, knock_with
 from appliance.restore.record import parse
 
 LAB = "molec"
@@ -43,6 +43,10 @@ def test_it_begins_nothing_anew_beside_its_history(at: Callable[[str], Host]) ->
     ):
         refused = at(ORIGIN).run(f"appliance {words}")
         assert refused.rc in (3, 8), (words, refused.stdout, refused.stderr)
+
+
+def test_who_has_the_lost_disk_is_let_in_no_more() -> None:
+    assert "Permission denied" in knock_with(ground(), (ground().desk.root / "lost/ssh_ed25519").read_bytes())
 
 
 def test_its_neighbours_know_its_new_keys_only(at: Callable[[str], Host]) -> None:
