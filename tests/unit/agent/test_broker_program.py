@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from appliance.agent.broker import Settings, has_key, load_settings
+from appliance.agent.failover import brokers_of
 from appliance.errors import IntegrityError, NotFound
 from appliance.trust import pki
 from appliance.trust.bundle import Bundle
@@ -52,3 +53,4 @@ def test_only_the_certificate_of_the_key_that_the_bundle_names_by_now_is_a_nodes
     assert has_key(node, HOME, made)  # type: ignore[arg-type]
     assert not has_key(AsNode(LOCAL), HOME, made)  # type: ignore[arg-type]
     assert not has_key(node, "stranger", made)  # type: ignore[arg-type]
+    assert [name for name, broker in brokers_of(node.bundle).items() if broker.is_of(made)] == [HOME]
