@@ -99,7 +99,7 @@ def _tls_argv(files: Certificates) -> tuple[str, ...]:
     """The same certificate towards clients and towards the other voters; both must show one of ours.
 
     At each new connection etcd compares serials with the list, and nothing else: one that is past its date shuts nobody
-    out. Without that file it lets nobody in.
+    out. Without that file, or where it cannot read it (3.6 will want DER, where 3.5 takes PEM), it lets nobody in.
     """
     return (
         *("--client-cert-auth", "--trusted-ca-file", str(files.authority)),
