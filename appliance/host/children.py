@@ -19,6 +19,7 @@ from types import FrameType
 from appliance.errors import ApplianceError
 
 _PR_SET_PDEATHSIG = 1
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,19 @@ def start_worker(argv: Sequence[str], env: Mapping[str, str]) -> Worker:
 def die_with_parent(parent: int) -> None:
     """In a worker: end this process group when the process `parent` dies, or at SIGTERM. For the main thread only."""
     signal.signal(signal.SIGTERM, _end_group)
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
-        raise ApplianceError(f"prctl: {os.strerror(ctypes.get_errno())}")
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it died before we asked
         _end_group(signal.SIGTERM, None)
+
+
+def hand_on_no_powers() -> None:
+    """In a child: what the unit of its parent may do (ambient capabilities) goes to no program that it starts."""
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+
+
+def _prctl(option: int, *values: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, *values) != 0:
+        raise ApplianceError(f"prctl: {os.strerror(ctypes.get_errno())}")
 
 
 def _end_group(number: int, frame: FrameType | None) -> None:

@@ -45,7 +45,7 @@ class Asked:
 class Preview:
     """`pages`: how many there are. `picture`: PNG or JPEG bytes, as `media_type` says. `cut`: there is more of it.
 
-    `missing` are limits that the worker could not set on this machine: "network" or "files".
+    `missing` are limits that the worker could not set on this machine: "files", or with "network" too it read nothing.
     """
 
     kind: Kind

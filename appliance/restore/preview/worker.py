@@ -2,8 +2,8 @@
 
 What is asked comes on standard input with the file itself, the answer goes to standard output: the worker opens no file
 of the town's, and needs none. On a host systemd starts it (`appliance-preview@.service`) without network, files or
-rights. Started by another program it gives up what it can: time, memory, size, and the network by namespaces of its
-own. What it could not give up is named in the answer.
+rights. Started by another program it gives up what it can: time, memory, size, powers, and the network by namespaces
+of its own. Where it keeps the network it reads nothing of the file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from dataclasses import replace
 from typing import BinaryIO
 
+from appliance.host.children import hand_on_no_powers
 from appliance.restore.preview.model import FILE_BYTES_MAX, Asked, Preview, to_wire
 from appliance.restore.preview.show import show
 from appliance.units import MIB
@@ -34,7 +35,7 @@ LINE_LENGTH_MAX = 1000
 
 def main() -> int:
     missing = () if CONFINED in sys.argv[1:] else confine()
-    preview = answer(sys.stdin.buffer)
+    preview = Preview("none", "unavailable") if "network" in missing else answer(sys.stdin.buffer)
     sys.stdout.buffer.write(to_wire(replace(preview, missing=missing)))
     return 0
 
@@ -56,8 +57,9 @@ def confine() -> tuple[str, ...]:
     """Give up what a reader of one file does not need; return what this machine did not let go of."""
     for limit, value in LIMITS.items():
         resource.setrlimit(limit, (value, value))
+    hand_on_no_powers()
     try:
-        # In a user namespace of its own it has no right over anything, root's worker included.
+        # In a user namespace of its own it has no right over anything outside, root's worker included.
         os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET | os.CLONE_NEWIPC | os.CLONE_NEWUTS)
     except OSError:
         return "network", "files"

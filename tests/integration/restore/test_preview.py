@@ -167,6 +167,36 @@ def test_the_worker_has_neither_network_nor_memory_nor_disk_nor_time_without_end
     assert limits.strip() == "(15, 15)"
 
 
+def test_the_worker_has_no_power_of_whoever_started_it(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give powers away")
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    powers = "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"
+    words = "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *powers, sys.executable, "-c"
+    program = """if True:
+        import os, subprocess, sys
+        from appliance.restore.preview.worker import confine
+        os.stat(sys.argv[1])
+        assert confine() == ("files",)
+        try:
+            os.stat(sys.argv[1])
+        except PermissionError:
+            sys.exit(subprocess.run(("grep", "CapEff:.0*$", "/proc/self/status")).returncode)
+        """
+    done = subprocess.run((*words, program, str(secret)), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.startswith("CapEff")) == (0, True), done.stderr
+
+
+def test_where_the_network_cannot_be_given_up_nothing_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake = tmp_path / "python"
+    inside = f'echo 0 >/proc/sys/user/max_user_namespaces && exec {sys.executable} "$@"'
+    fake.write_text(f"#!/bin/sh\nexec unshare --user --map-root-user sh -c '{inside}' sh \"$@\"\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(client.sys, "executable", str(fake))
+    assert preview(b"bonjour") == Preview("none", "unavailable", missing=("network", "files"))
+
+
 def test_a_worker_that_hangs_is_ended_and_says_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\nexec sleep 600\n")
