@@ -81,7 +81,11 @@ def own(desk: Desk, visit: Visit, seen: Seen) -> Iterator[Placed]:
 def _place(desk: Desk, visit: Visit, seen: Seen, kind: Kind, wishes: list[Wish]) -> Order:
     service, archive = wishes[0].service, wishes[0].archive
     paths = tuple(wish.path for wish in wishes)
-    order = place_order(
+
+    def tell(order: Order) -> None:
+        desk.record(visit, "asked", service=service, order=order.id, kind=kind, archive=archive, paths=paths)
+
+    return place_order(
         desk.lookup.orders(service),
         person=visit.person.name,
         service=service,
@@ -91,9 +95,8 @@ def _place(desk: Desk, visit: Visit, seen: Seen, kind: Kind, wishes: list[Wish])
         paths=paths,
         share=_root(seen.shares[service], paths[0]),
         now=visit.now,
+        tell=tell,
     )
-    desk.record(visit, "asked", service=service, order=order.id, kind=kind, archive=archive, paths=paths)
-    return order
 
 
 def _root(share: Share, path: str) -> str:

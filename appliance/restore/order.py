@@ -18,7 +18,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -129,11 +129,16 @@ def place_order(
     paths: tuple[str, ...],
     share: str,
     now: float,
+    tell: Callable[[Order], None] = lambda order: None,
 ) -> Order:
-    """Keep what `person` asks for; nothing is restored yet. Raise UsageError for what nobody can carry out."""
+    """Keep what `person` asks for; nothing is restored yet. Raise UsageError for what nobody can carry out.
+
+    `tell` hears of the order before anybody can take it up; where it raises, nothing is ordered.
+    """
     name = secrets.token_hex(16)
     order = Order(name, person, service, kind, archive, moment_seconds, _outermost(paths), share.strip("/"), now)
     check_order(order)
+    tell(order)
     folder = OrderFolder(make_private_folder(orders / name))
     write_atomic(folder.file, json.dumps({**dataclasses.asdict(order), "format": FORMAT}).encode(), mode=0o600)
     fsync_folder(orders)

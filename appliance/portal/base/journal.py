@@ -91,7 +91,7 @@ def _line(entry: dict[str, Any]) -> bytes:
     # Only ASCII: a name that is no text stays what it is.
     line = json.dumps(entry).encode() + b"\n"
     if len(line) > LINE_BYTES_MAX:
-        kept = {key: entry[key] for key in ("time", "event", "account", "previous") if key in entry}
+        kept = {key: entry[key] for key in ("time", "event", "account", "service", "order", "previous") if key in entry}
         line = json.dumps({**kept, "too_long_bytes": len(line)}).encode() + b"\n"
     return line
 

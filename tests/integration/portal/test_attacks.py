@@ -341,6 +341,21 @@ def test_what_was_done_is_in_a_chain_that_a_command_verifies(world: World, marie
         ChainedJournal(copy, SystemClock()).verify()
 
 
+def test_what_the_journal_cannot_be_told_is_not_ordered(world: World, marie: Visitor) -> None:
+    wish = f"docs-a monday {quote(world.archived('Budget 2026.txt'))}"
+    orders = set(world.state.glob("portal/orders/*/*"))
+    journal = Places(world.territory.nodes["commune-a"].layout.portal).journal
+    aside = journal.rename(journal.with_name("aside"))
+    journal.symlink_to("/nowhere")
+    try:
+        for action in ("in-place", "copy", "folder"):
+            assert marie.submit("/demandes", quoi=wish, action=action).status_code == 500
+    finally:
+        aside.rename(journal)
+    assert set(world.state.glob("portal/orders/*/*")) == orders
+    assert marie.submit("/demandes", quoi=wish, action="copy").status_code == 303
+
+
 def test_who_is_disabled_is_out_at_the_next_page(world: World) -> None:
     paul = world.visit("paul")
     assert paul.get("/").status_code == 200

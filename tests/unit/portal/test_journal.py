@@ -71,9 +71,9 @@ def test_half_a_line_that_a_power_cut_left_goes_and_the_chain_goes_on(journal: C
     assert journal.verify().lines == 4
 
 
-def test_an_entry_that_is_too_long_keeps_who_and_when(journal: ChainedJournal) -> None:
-    journal.write("asked", account="marie", paths=["x" * 40_000])
+def test_an_entry_that_is_too_long_keeps_who_when_and_which_order(journal: ChainedJournal) -> None:
+    journal.write("asked", account="marie", order="0f", paths=["x" * 40_000])
     last = json.loads(journal.path.read_bytes().splitlines()[-1])
-    assert last["account"] == "marie"
+    assert (last["account"], last["order"]) == ("marie", "0f")
     assert last["too_long_bytes"] > 40_000
     assert journal.verify().lines == 4
