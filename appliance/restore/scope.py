@@ -7,11 +7,12 @@ are everything, and none at all are nothing: a right that was forgotten opens no
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.borg.errors import PathMissing
+from appliance.restore.names import normal_form
 
 type Folders = Collection[str] | None
 
@@ -43,15 +44,21 @@ def missing(path: str) -> PathMissing:
     return PathMissing(f'no version of "{path}" is known.', remedy="Look for a part of its name.")
 
 
-def condition(folders: Folders) -> tuple[str, dict[str, Any]]:
-    """The SQL that `path.path` lies below one of `folders`: between "folder/" and "folder0", the next byte after /."""
+def condition(folders: Folders, words: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
+    """The SQL that `path.path` lies below one of `folders`: between "folder/" and "folder0", the next byte after /.
+
+    With `words`, in normal form, also that each stands below that folder: where shares lie on the machine is no name.
+    """
+    values: dict[str, Any] = {f"word{number}": word for number, word in enumerate(words)}
     if folders is None or any(_below(folder) == "" for folder in folders):
-        return "1", {}
-    values: dict[str, Any] = {}
+        return " AND ".join(f"instr(path.norm, :{word})" for word in values) or "1", values
+    ranges = []
     for number, folder in enumerate(sorted(folders)):
+        below = (f"instr(substr(path.norm, :after{number}), :word{word})" for word in range(len(words)))
+        ranges.append(" AND ".join((f"path.path >= :from{number}", f"path.path < :below{number}", *below)))
         start = os.fsencode(_below(folder))
         values |= {f"from{number}": start, f"below{number}": start[:-1] + b"0"}
-    ranges = (f"path.path >= :from{number} AND path.path < :below{number}" for number in range(len(folders)))
+        values |= {f"after{number}": len(normal_form(_below(folder))) + 1}
     return f"({' OR '.join(ranges) or '0'})", values
 
 

@@ -83,6 +83,21 @@ def test_nothing_outside_the_folder_is_found_or_counted(
     assert search(catalogue, "paie", folders=["x"]) == ()
 
 
+def test_where_shares_lie_on_the_machine_is_no_part_of_a_name(
+    repository: MemoryRepository, catalogue: sqlite3.Connection
+) -> None:
+    folders = ["srv/shares/Documents Élus", "srv/shares/x"]
+    names = ("srv/shares/Documents Élus/plan.odt", "srv/shares/Documents Élus/shares/élus.odt", "srv/shares/x/elus.odt")
+    repository.add(dict.fromkeys(names, 1))
+    catch_up(catalogue, repository)
+    for term in ("srv", "documents", "x/", "us/plan", "srv plan"):
+        assert search(catalogue, term, folders=folders) == (), term
+    assert paths(search(catalogue, "shares", folders=folders)) == [names[1]]
+    assert paths(search(catalogue, "elus", folders=folders)) == [names[2], names[1]]
+    assert paths(search(catalogue, "plan.odt", folders=folders)) == [names[0]]
+    assert set(paths(search(catalogue, "srv"))) == set(names), "who names no folder sees where things lie"
+
+
 def test_deleted_files_come_latest_first(repository: MemoryRepository, catalogue: sqlite3.Connection) -> None:
     repository.add({"first": 1, "second": 1, "stays": 1, "back": 1})
     repository.add({"second": 1, "stays": 2})
