@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.site import Site, Visit
-from appliance.portal.lookup import Lookup
+from appliance.portal.lookup import Lookup, Standing
 from appliance.portal.shares import Share, scope_of
 from appliance.restore.browse import Moment, moments
 from appliance.restore.scope import Scope
@@ -55,6 +55,10 @@ class Desk:
         shares = self.lookup.shares(visit.person)
         with self.lookup.catalogues(shares) as catalogues:
             yield Seen({share.service: share for share in shares}, scope_of(shares), catalogues)
+
+    def standings(self, seen: Seen) -> list[tuple[Share, Standing]]:
+        """How each share is that a visit may see."""
+        return [(it, self.lookup.standing(it, seen.catalogues[name])) for name, it in seen.shares.items()]
 
     def record(self, visit: Visit, event: str, **details: object) -> None:
         """Write down what `visit` is about to be shown, before it is."""

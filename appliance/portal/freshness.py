@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from appliance.agent.memory import Memory
-from appliance.agent.observe import Observer, now_of
+from appliance.agent.observe import SAFE_SEARCH_MAX, Observer, now_of
+from appliance.backup.counted import Safety
 from appliance.backup.exchange import shown_receipts
 from appliance.backup.node import Node
 from appliance.backup.safety import judge
+from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.kept import stored_grant
+from appliance.clock import utc_seconds
 from appliance.monitor.view import Held, View
 
 LATE_AFTER = 1.5
@@ -56,11 +59,18 @@ def _of(node: Node, view: View, service: str) -> Freshness | None:
 def _of_held(node: Node, held: Held) -> Freshness | None:
     if held.newest is None:
         return None
-    grant = stored_grant(node.holding(held.service), node.bundle, held.newest.epoch)
-    holders = {node.name, *_holding(shown_receipts(node, held.service), held.newest.name)}
-    safety = judge(node.bundle, held.service, grant.writer, holders, held.lost)
-    safe_seconds = held.newest.time if safety.safe else None
-    return Freshness(safe_seconds, len(safety.counted), safety.promised, held.rpo_seconds)
+    holding = node.holding(held.service)
+    shown = shown_receipts(node, held.service)
+
+    def safety_of(name: str, epoch: int) -> Safety:
+        writer = stored_grant(holding, node.bundle, epoch).writer
+        return judge(node.bundle, held.service, writer, {node.name, *_holding(shown, name)}, held.lost)
+
+    newest = safety_of(held.newest.name, held.newest.epoch)
+    older = (it for it in reversed(holding.stored()[-SAFE_SEARCH_MAX:]) if it.held)
+    safe = held.newest.name if newest.safe else next((it.name for it in older if safety_of(it.name, it.epoch).safe), "")
+    safe_seconds = utc_seconds(read_stored_header(node, holding, safe).time) if safe else None
+    return Freshness(safe_seconds, len(newest.counted), newest.promised, held.rpo_seconds)
 
 
 def _holding(shown: Mapping[str, str], generation: str) -> tuple[str, ...]:

@@ -64,10 +64,9 @@ class Lookup:
                 for share in shares
             }
 
-    def standing(self, share: Share) -> Standing:
+    def standing(self, share: Share, catalogue: sqlite3.Connection) -> Standing:
         query = "SELECT min(start), max(start) FROM archive WHERE kept"
-        with self.catalogues((share,)) as found:
-            oldest, newest = found[share.service].execute(query).fetchone()
+        oldest, newest = catalogue.execute(query).fetchone()
         return Standing(self._opened()[share.service].fresh, oldest, newest)
 
     def rewinds(self, shares: Iterable[Share], now: float) -> dict[str, float]:

@@ -27,8 +27,8 @@ class AttackPage:
     def show(self, visit: Visit) -> Response:
         with self.desk.seen(visit) as seen:
             found = [
-                (share, attacks(seen.catalogues[service], folders=share.folders))
-                for service, share in seen.shares.items()
+                (share, standing, attacks(seen.catalogues[share.service], folders=share.folders))
+                for share, standing in self.desk.standings(seen)
             ]
             self.desk.record(visit, "looked-for-attack", services=sorted(seen.shares))
             agreed = self.desk.lookup.rewinds(seen.shares.values(), visit.now)
@@ -46,5 +46,12 @@ class AttackPage:
             hit = hit_files(catalogue, found, folders=share.folders, limit=PER_PAGE, offset=offset)
             self.desk.record(visit, "saw-hit", service=service, page=number)
             return self.desk.site.render(
-                visit, "hit.html", share=share, attack=found, hit=hit, number=number, more=offset + len(hit) < found.hit
+                visit,
+                "hit.html",
+                share=share,
+                standing=self.desk.lookup.standing(share, catalogue),
+                attack=found,
+                hit=hit,
+                number=number,
+                more=offset + len(hit) < found.hit,
             )

@@ -34,13 +34,17 @@ class Find:
             if term:
                 found = find(seen.catalogues, seen.scope, term)
                 self.desk.record(visit, "searched", term=term, hits=len(found.hits), more=found.more)
-            template = "find-part.html" if visit.part else "find.html"
-            return self.desk.site.render(visit, template, term=term, found=found, shares=seen.shares)
+            if visit.part:
+                return self.desk.site.render(visit, "find-part.html", term=term, found=found, shares=seen.shares)
+            standings = self.desk.standings(seen)
+            return self.desk.site.render(
+                visit, "find.html", term=term, found=found, shares=seen.shares, standings=standings
+            )
 
     def file(self, visit: Visit) -> Response:
         service, path = visit.parameters["service"], visit.query.path("chemin")
         with self.desk.seen(visit) as seen:
-            share, _ = seen.one(service)
+            share, catalogue = seen.one(service)
             versions = find_versions(seen.catalogues, seen.scope, service, path)
             if versions[0].kind == "folder":
                 raise PageFailure(404)
@@ -54,5 +58,5 @@ class Find:
                 days=by_day(versions, self.desk.zone),
                 shown_as=is_shown(path),
                 has_words=has_words(path),
-                standing=self.desk.lookup.standing(share),
+                standing=self.desk.lookup.standing(share, catalogue),
             )

@@ -64,6 +64,7 @@ class Folder:
                 moments=known[day],
                 around=around(sorted(known), day),
                 children=held[:SHOWN_MAX],
+                standing=self.desk.lookup.standing(share, catalogue),
                 more=max(0, len(held) - SHOWN_MAX),
             )
 

@@ -32,5 +32,11 @@ class GonePage:
             found = find_gone(seen.catalogues, scope, limit=PER_PAGE, offset=offset)
             self.desk.record(visit, "saw-deleted", services=sorted(shares), page=number)
             return self.desk.site.render(
-                visit, "gone.html", found=found, shares=seen.shares, wanted=wanted, number=number
+                visit,
+                "gone.html",
+                found=found,
+                shares=seen.shares,
+                wanted=wanted,
+                number=number,
+                standings=self.desk.standings(seen),
             )

@@ -35,9 +35,8 @@ class Home:
             yield self.desk.site.page(path, self._plain(template), everybody=True)
 
     def show(self, visit: Visit) -> Response:
-        shares = self.desk.lookup.shares(visit.person)
-        standings = [(share, self.desk.lookup.standing(share)) for share in shares]
-        return self.desk.site.render(visit, "home.html", standings=standings)
+        with self.desk.seen(visit) as seen:
+            return self.desk.site.render(visit, "home.html", standings=self.desk.standings(seen))
 
     def _plain(self, template: str) -> Page:
         return lambda visit: self.desk.site.render(visit, template, pages=OPEN_TO_EVERYBODY)

@@ -1,0 +1,43 @@
+"""A standby says when the last safe copy was made, from receipts alone, also while the newest copy is not safe yet."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from appliance.backup import writer
+from appliance.backup.exchange import exchange
+from appliance.backup.node import open_node
+from appliance.clock import SimulatedClock
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.portal.freshness import Freshness, freshness
+from appliance.units import DAY, HOUR
+
+SERVICE = "docs-a"
+
+
+def test_while_the_newest_copy_is_not_safe_the_last_safe_one_has_its_date(
+    territory: ProcessTerritory, documents: Path
+) -> None:
+    clock = SimulatedClock(now=time.time() - DAY)
+    origin, standby = open_node(territory.nodes["commune-a"].state, clock), territory.open("hermitage")
+
+    def said() -> Freshness:
+        return freshness(standby, (SERVICE,))[SERVICE]
+
+    writer.run(origin, SERVICE)
+    assert (said().safe_seconds, said().copies, said().promised) == (None, 1, 2), "nobody else has shown a receipt"
+    exchange(standby, SERVICE)
+    safe = said()
+    assert (safe.safe_seconds, safe.copies) == (int(clock.now()), 2)
+    territory.nodes["commune-b"].stop()
+    for number in range(2):
+        clock.advance(HOUR)
+        (documents / "new.odt").write_text(f"written while commune-b is away, {number}")
+        writer.run(origin, SERVICE)
+        exchange(standby, SERVICE)
+        assert (said().safe_seconds, said().copies) == (safe.safe_seconds, 1)
+    territory.nodes["commune-b"].start_sshd()
+    writer.run(origin, SERVICE)
+    exchange(standby, SERVICE)
+    assert (said().safe_seconds, said().copies) == (int(clock.now()), 2)
