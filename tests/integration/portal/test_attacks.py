@@ -94,6 +94,7 @@ def test_nothing_out_of_scope_can_be_ordered_alone_or_among_others(world: World,
         f"docs-a {archive} {quote(str(world.others / SECRET)[1:])}",
         f"docs-a {archive} {quote(world.archived('..', 'others', SECRET))}",
         f"docs-a {archive} etc/passwd",
+        f"docs-a {archive} {quote(world.archived('Budget 2026.txt'))}%00",
         f"docs-a no-such-day {quote(world.archived('Budget 2026.txt'))}",
         f"docs-a --help {quote(world.archived('Budget 2026.txt'))}",
     ):

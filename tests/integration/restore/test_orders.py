@@ -201,6 +201,7 @@ BAD_ORDERS: list[tuple[Kind, tuple[str, ...]]] = [
     ("download", (f"/{SHARE}/a",)),
     ("download", (f"{SHARE}2/a",)),
     ("download", (BUDGET, "")),
+    ("download", (f"{BUDGET}\0",)),
     ("download", tuple(f"{SHARE}/{number}" for number in range(20_001))),
     ("beside", (SHARE,)),
 ]
@@ -213,7 +214,12 @@ def test_what_lies_elsewhere_is_never_ordered(ground: Ground, kind: Kind, paths:
     assert list(all_orders(ground.orders)) == []
 
 
-FORGED = [{"paths": ["etc/shadow"], "share": "etc"}, {"paths": [f"{SHARE}/../../x"]}, {"share": ""}]
+FORGED = [
+    {"paths": ["etc/shadow"], "share": "etc"},
+    {"paths": [f"{SHARE}/../../x"]},
+    {"paths": [f"{BUDGET}\0"]},
+    {"share": ""},
+]
 
 
 @pytest.mark.parametrize("change", FORGED)

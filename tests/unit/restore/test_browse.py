@@ -145,6 +145,7 @@ SCOPES = [
     ({"docs": [SHARE]}, "srv/shares/docs2/a", False),
     ({"docs": [SHARE]}, "srv/shares/docs/../rh/a", False),
     ({"docs": [SHARE]}, "srv/shares/docs//a", False),
+    ({"docs": [SHARE]}, "srv/shares/docs/a\0", False),
     ({"docs": []}, "srv/shares/docs/a", False),
     ({"other": None}, "srv/shares/docs/a", False),
     ({"docs": None}, "anything", True),
