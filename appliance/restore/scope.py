@@ -34,7 +34,7 @@ class Scope:
 
 
 def holds(folders: Folders, path: str) -> bool:
-    """Whether `path` is one of `folders` or lies below it; a path that climbs, or that no file can have, lies nowhere."""
+    """Whether `path` is one of `folders` or lies below it; a path that climbs or that no file has lies nowhere."""
     if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
         return False
     return folders is None or any(f"{path}/".startswith(_below(folder)) for folder in folders)

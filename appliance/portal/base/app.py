@@ -63,6 +63,8 @@ class _Guard:
         if not _is_ours(Request(scope).headers.get("host", ""), self._names):
             await PlainTextResponse("Adresse inconnue. / Unknown address.\n", 400)(scope, receive, send)
             return
+        # No browser asks for several parts of a file at once; while Starlette sorts thousands, it answers nobody.
+        scope["headers"] = [(name, it) for name, it in scope["headers"] if name != b"range" or b"," not in it]
         await self._app(scope, receive, partial(_with_headers, send, scope["path"], self._secure))
 
 

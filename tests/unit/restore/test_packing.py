@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import zipfile
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -62,6 +63,20 @@ def test_everything_is_in_it_and_what_cannot_be_is_told(stage: Path, tmp_path: P
     assert "lien (lien)" in note
     assert "d/a:b → d/a_b 3" in note
     assert told[-1][0] == packed.size
+
+
+def test_devices_that_an_archive_made_are_left_out_and_told(stage: Path, tmp_path: Path) -> None:
+    try:
+        os.mknod(stage / "disque", stat.S_IFBLK | 0o666, os.makedev(7, 0))
+        os.mknod(stage / "hasard", stat.S_IFCHR | 0o666, os.makedev(1, 8))
+    except PermissionError:
+        pytest.skip("only root makes devices, and not in every container")
+    (stage / "lettre.odt").write_text("une lettre")
+    packed = pack(stage, tmp_path / "made.zip", PARIS)
+    assert packed.left_out == [("disque", "périphérique"), ("hasard", "périphérique")]
+    with zipfile.ZipFile(tmp_path / "made.zip") as made:
+        assert set(made.namelist()) == {"lettre.odt", NOTE}
+        assert "hasard (périphérique)" in made.read(NOTE).decode()
 
 
 def test_times_out_of_range_and_modes_harm_nothing(stage: Path, tmp_path: Path) -> None:
