@@ -19,6 +19,7 @@ from appliance.secret import Secret
 
 STEP_SECONDS = 30
 CODES, CODE_BYTES = 8, 10
+CODE = re.compile(r"[A-Z2-7]{4}(?:-[A-Z2-7]{4}){3}")
 CODE_HASH = re.compile(r"[0-9a-f]{64}")
 TOTP = re.compile(r"[A-Z2-7]{32}")
 _TYPED_TOTP = re.compile(r"[0-9]{6}")

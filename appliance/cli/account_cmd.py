@@ -16,7 +16,7 @@ from appliance.accounts.model import Account, Store
 from appliance.accounts.passwords import check_password, nt_hash, slow_hash
 from appliance.accounts.second import code_hash, new_codes, new_totp
 from appliance.cli.account_password import new_password
-from appliance.cli.account_sheet import sheet_text
+from appliance.cli.account_sheet import Sheet, read_sheet, sheet_text
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option
 from appliance.cli.options import state_folder
 from appliance.cli.output import emit, say, table
@@ -115,24 +115,30 @@ def remove(name: str, dry_run: bool) -> int:
 
 @account.command()
 @name_argument
+@click.option("--same", is_flag=True, help="The sheet of another node, from standard input: one for both.")
 @click.option("--remove", "taken", is_flag=True, help="Take it away: NAME enters no page any more.")
 @dry_run_option
-def sheet(name: str, taken: bool, dry_run: bool) -> int | None:
+def sheet(name: str, same: bool, taken: bool, dry_run: bool) -> int | None:
     """Print the sheet with which NAME enters the pages: a picture for a phone, and codes that open once each.
 
     What an earlier sheet says is refused from then on. Nothing but the paper has these codes: print them, hand them
     over, close the terminal.
+
+    With --same, for somebody who works at two town halls, it is the one that `appliance --json account sheet NAME`
+    prints at the other node: with the same password at both, one sign-in opens both.
     """
+    if same and taken:
+        raise UsageError("--same and --remove contradict each other.")
     desk = _desk()
-    totp, codes = new_totp(), new_codes()
-    hashes = tuple(map(code_hash, codes))
-    kept = (None, ()) if taken else (totp, hashes)
+    given = read_sheet(name) if same else Sheet("", new_totp(), new_codes())
+    nodes = ", ".join(filter(None, (given.nodes, desk.node)))
+    kept = (None, ()) if taken else (given.totp, tuple(map(code_hash, given.codes)))
     done = accounts.change(desk, lambda store: model.give_sheet(store, name, *kept), dry_run=dry_run)
     if taken or dry_run:
         enters = "enters no page" if taken else "would have another sheet"
         return _tell(done, dry_run, f"{name} {enters}")
-    data = {"node": desk.node, "account": name, "totp": totp.reveal().decode(), "codes": codes}
-    emit(data, sheet_text(done.own.account(name), desk.node, codes))
+    data = {"node": nodes, "account": name, "totp": given.totp.reveal().decode(), "codes": given.codes}
+    emit(data, sheet_text(done.own.account(name), nodes, given.codes))
     return None
 
 

@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 import io
+import json
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import qrcode
 
 from appliance.accounts.model import Account
-from appliance.accounts.second import provisioning
+from appliance.accounts.second import CODE, CODES, provisioning
+from appliance.errors import UsageError
+from appliance.secret import Secret
+
+BYTES_MAX = 4096
+_FROM_ELSEWHERE = "ssh NODE appliance --json account sheet {name} | appliance account sheet {name} --same"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a sheet lets somebody in with. `nodes`: where it does, for people."""
+
+    nodes: str
+    totp: Secret
+    codes: tuple[str, ...]
+
+
+def read_sheet(name: str) -> Sheet:
+    """The sheet of `name` that another node printed with --json, from standard input: an argument others could read.
+
+    Raise UsageError for anything else, and for a sheet of somebody else's.
+    """
+    remedy = f"From the control machine or here: {_FROM_ELSEWHERE.format(name=name)}"
+    if sys.stdin.isatty():
+        raise UsageError("the sheet of another node comes on standard input.", remedy=remedy)
+    try:
+        told = json.loads(sys.stdin.buffer.read(BYTES_MAX))
+        sheet = Sheet(told["node"], Secret(told["totp"].encode()), tuple(told["codes"]))
+        whole = sheet.nodes.isprintable() and 0 < len(sheet.codes) <= CODES and all(map(CODE.fullmatch, sheet.codes))
+        if not whole:
+            raise ValueError("no sheet")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError("this is no sheet as a node prints it with --json.", remedy=remedy) from error
+    if told.get("account") != name:
+        raise UsageError(f"this sheet is not one of {name}: who has two accounts has one name.", remedy=remedy)
+    return sheet
 
 
 def sheet_text(account: Account, node: str, codes: Sequence[str]) -> str:

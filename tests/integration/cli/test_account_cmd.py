@@ -80,6 +80,7 @@ def with_paul(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("disable", "luc"), None, 3, 'no account "luc"'),
         (("remove", "luc"), None, 3, 'no account "luc"'),
         (("change", "paul", "--group", "elus", "--no-group"), None, 2, "contradict each other"),
+        (("sheet", "paul", "--same", "--remove"), None, 2, "contradict each other"),
         (("feed", "--from", "nothing.json"), None, 3, "there are no accounts"),
         (("feed", "--of", "commune-b"), None, 2, "--of is said of what --from gives"),
         (("feed", "--without", "commune-b"), None, 3, "there are no accounts"),
@@ -126,6 +127,56 @@ def test_a_standby_takes_the_accounts_of_another_node_and_leaves_them(
     assert set(json.loads(capsys.readouterr().out)["accounts"]) == {"commune-a", "commune-b"}
     assert typed(monkeypatch, state, "feed", "--without", "commune-b") == 0
     assert typed(monkeypatch, state, "feed", "--without", "commune-b") == 3
+
+
+def test_two_nodes_have_one_sheet_and_nothing_of_it_is_an_argument(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    create_identity(NodeLayout(other), "commune-b", create_key(tmp_path / "second"))
+    for node in (state, other):
+        assert typed(monkeypatch, node, "add", "nadia", password=PASSWORD) == 0
+    capsys.readouterr()
+    assert typed(monkeypatch, state, "sheet", "nadia", json_too=True) == 0
+    told = capsys.readouterr().out
+    assert typed(monkeypatch, other, "sheet", "nadia", "--same", "--dry-run", password=told) == 0
+    assert read_store(NodeLayout(other).accounts).accounts["nadia"].totp is None
+    capsys.readouterr()
+    assert typed(monkeypatch, other, "sheet", "nadia", "--same", password=told) == 0
+    paper = capsys.readouterr().out
+    one, two = (read_store(NodeLayout(node).accounts).accounts["nadia"] for node in (state, other))
+    assert one.totp is not None
+    assert (one.totp, one.codes) == (two.totp, two.codes)
+    assert "(nadia), commune-a, commune-b" in paper
+    assert all(code in paper for code in json.loads(told)["codes"])
+
+
+SHEET = {"node": "commune-a", "account": "paul", "totp": "A" * 32, "codes": ["ABCD-EFGH-IJKL-MNOP"]}
+NO_SHEETS = [
+    ("", "no sheet as a node prints it"),
+    ("[]", "no sheet as a node prints it"),
+    ("{}", "no sheet as a node prints it"),
+    (json.dumps({**SHEET, "codes": ["easy"]}), "no sheet as a node prints it"),
+    (json.dumps({**SHEET, "codes": []}), "no sheet as a node prints it"),
+    (json.dumps({**SHEET, "codes": [7]}), "no sheet as a node prints it"),
+    (json.dumps({**SHEET, "codes": ["ABCD-EFGH-IJKL-MNOP"] * 9}), "no sheet as a node prints it"),
+    (json.dumps({**SHEET, "node": "\x1b[2J"}), "no sheet as a node prints it"),
+    (json.dumps({**SHEET, "totp": 7}), "no sheet as a node prints it"),
+    (json.dumps({**SHEET, "totp": "short"}), "the second factor of paul is no secret of ours"),
+    (json.dumps({**SHEET, "account": "luc"}), "this sheet is not one of paul"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(NO_SHEETS)))
+def test_what_is_no_sheet_of_hers_is_refused(
+    with_paul: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    given, say = NO_SHEETS[number]
+    before = NodeLayout(with_paul).accounts.read_bytes()
+    capsys.readouterr()
+    assert typed(monkeypatch, with_paul, "sheet", "paul", "--same", password=given) == 2
+    assert say in capsys.readouterr().err
+    assert NodeLayout(with_paul).accounts.read_bytes() == before
 
 
 def test_a_replacement_takes_its_own_accounts_back_once(

@@ -13,7 +13,7 @@ import pytest
 
 from appliance.host.command import run
 from appliance.lab.processes.node import free_ports
-from tests.integration.portal.world import NODE, PASSWORD, World, wait_until
+from tests.integration.portal.world import NODE, OTHER, PASSWORD, World, wait_until
 from tests.integration.running import LOOPBACK
 
 
@@ -105,6 +105,32 @@ def test_a_sheet_lets_somebody_in_and_a_later_one_makes_it_void(world: World) ->
     node.cli("account", "sheet", "anne", "--remove")
     assert anne.get("/").status_code == 303, "what let her in is gone"
     assert b"no account" in node.cli("account", "sheet", "nobody", check=False).stderr
+
+
+def test_somebody_who_works_at_two_town_halls_signs_in_once_and_sees_both(world: World) -> None:
+    here, there = (world.territory.nodes[name] for name in (NODE, OTHER))
+    stood_in = here.layout.accounts.parent / "of" / f"{OTHER}.json"
+    there.layout.accounts.parent.mkdir(parents=True, exist_ok=True)
+    there.layout.accounts.write_bytes(stood_in.read_bytes())  # the people of commune-b have their accounts there
+    for node in (here, there):
+        node.cli("account", "add", "nadia", "--title", "Nadia Roy", stdin=f"{PASSWORD}\n".encode())
+    told = here.cli("--json", "account", "sheet", "nadia").stdout
+    there.cli("account", "sheet", "nadia", stdin=told)
+    here.cli("account", "feed", "--from", str(there.layout.accounts))
+    codes = json.loads(told)["codes"]
+    nadia = world.visit()
+    assert nadia.sign_in("nadia", PASSWORD, codes[0]).status_code == 303
+    assert "Documents de la commune B" not in nadia.get("/").text, "another sheet there: she is let in here alone"
+    there.cli("account", "sheet", "nadia", "--same", stdin=told)
+    here.cli("account", "feed", "--from", str(there.layout.accounts))
+    nadia = world.visit()
+    assert nadia.sign_in("nadia", PASSWORD, codes[1]).status_code == 303
+    home = nadia.get("/").text
+    assert "Documents de la commune A" in home
+    assert "Documents de la commune B" in home
+    assert "Budget 2026.txt" in nadia.get("/retrouver?q=budget").text
+    assert "Secret de la commune B.txt" in nadia.get("/retrouver?q=secret").text
+    assert world.visit().sign_in("nadia", PASSWORD, codes[1]).status_code == 401, "a code opens once"
 
 
 def _is_answered(client: httpx.Client) -> bool:
