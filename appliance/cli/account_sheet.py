@@ -60,6 +60,9 @@ First sign-in: name, password and one of the codes below. Each opens once: tick 
 
 {listed}
 
+Aux pages de secours, chez une commune voisine, un code déjà coché ouvre encore une fois : elles n'en savent rien.
+At the standby's pages, at a neighbour's, a code that is ticked opens once more: they know nothing of it.
+
 Avec un téléphone (FreeOTP, Aegis...) : lisez cette image, ou tapez {account.totp.reveal().decode()}
 With a phone: read this picture, or type those letters.
 

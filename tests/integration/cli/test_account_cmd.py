@@ -149,6 +149,8 @@ def test_two_nodes_have_one_sheet_and_nothing_of_it_is_an_argument(
     assert (one.totp, one.codes) == (two.totp, two.codes)
     assert "(nadia), commune-a, commune-b" in paper
     assert all(code in paper for code in json.loads(told)["codes"])
+    assert "un code déjà coché ouvre encore une fois" in paper
+    assert "a code that is ticked opens once more" in paper
 
 
 SHEET = {"node": "commune-a", "account": "paul", "totp": "A" * 32, "codes": ["ABCD-EFGH-IJKL-MNOP"]}
