@@ -37,6 +37,13 @@ def test_every_french_text_has_its_english_one_and_none_is_left_over() -> None:
     assert said() == set(english())
 
 
+def test_the_page_for_secretaries_names_what_the_pages_show() -> None:
+    page = " ".join((Path(__file__).parents[3] / "docs/fr/retrouver-un-fichier.md").read_text().split())
+    named = set(re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", page)) | set(re.findall(r"- \*\*([^*]+)\*\* :", page))
+    assert named - {text.replace("{share}", "…") for text in said()} == set()
+    assert {"Voir", "Remettre en place", "Enregistrer une copie"} <= named, "what stands beside each version"
+
+
 def test_braces_are_the_same_in_both() -> None:
     braces = re.compile(r"{\w*}")
     assert [it for it, text in english().items() if set(braces.findall(it)) != set(braces.findall(text))] == []
