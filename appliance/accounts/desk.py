@@ -93,6 +93,19 @@ def take(desk: Desk, file: Path, *, of: str = "", dry_run: bool = False) -> Outc
         return _put(desk, {found.node: found}, dry_run)
 
 
+def take_brought(desk: Desk, files: Mapping[str, Path], *, dry_run: bool = False) -> Outcome:
+    """Take the accounts in `files`, by the node whose they must be, to stand in for these nodes.
+
+    Raise Refused when one holds another's.
+    """
+    found = {of: read_store(file) for of, file in files.items()}
+    for of, store in found.items():
+        if store.node != of:
+            raise Refused(f"these are the accounts of {store.node}, not of {of}.", where=str(files[of]))
+    with _alone(desk):
+        return _put(desk, found, dry_run)
+
+
 def leave(desk: Desk, node: str, *, dry_run: bool = False) -> Outcome:
     """Stand in for `node` no more: its people come in here no longer. Raise NotFound when it does not."""
     with _alone(desk):

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
+from appliance.agent import people
 from appliance.agent.decisions import (
     BackUp,
     Catalogue,
     Check,
     Drill,
     Exchange,
+    People,
     Push,
     Repair,
     Replicate,
@@ -124,6 +126,11 @@ def _catalogue(node: Node, work: Catalogue) -> Outcome:
     return Outcome(mark=work.newest, figures={"archives": found.archives, "paths": found.paths})
 
 
+def _people(node: Node, work: People) -> Outcome:
+    people.bring(node, work.home)
+    return Outcome(mark=work.newest)
+
+
 def _verify(node: Node, work: Verify) -> Outcome:
     """Damage is an alarm, not a failure: the next share is read tomorrow all the same."""
     done = verify_data(node, work.service)
@@ -207,6 +214,7 @@ ACTIONS: Mapping[type[Work], Callable[[Node, Any], Outcome]] = {
     Push: _push,
     Replicate: _replicate,
     Catalogue: _catalogue,
+    People: _people,
     Verify: _verify,
     Drill: _drill,
     Exchange: _exchange,

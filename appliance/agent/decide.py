@@ -26,6 +26,7 @@ from appliance.agent.decisions import (
     Decision,
     Drill,
     Exchange,
+    People,
     Push,
     Repair,
     Replicate,
@@ -38,7 +39,7 @@ from appliance.agent.decisions import (
 )
 from appliance.backup.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
 from appliance.backup.schedule import Due, NotDue, due
-from appliance.monitor.view import Attempt, Held, Now, Readable, Running, View, Written, last_backup
+from appliance.monitor.view import Attempt, Held, Home, Now, Readable, Running, View, Written, last_backup
 from appliance.units import DAY, GIB, HOUR, MINUTE, format_duration
 
 SAVING_MAX = 2
@@ -46,6 +47,7 @@ READING_MAX = 1
 PROVING_MAX = 1
 KEEPING_MAX = 1
 EXCHANGE_SECONDS = HOUR
+SILENT_SECONDS = 3 * EXCHANGE_SECONDS
 SCRUB_ROUND_DAYS = 28
 SCRUB_BYTES_MIN = GIB
 THIN_SECONDS = DAY
@@ -156,6 +158,8 @@ def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
         yield from _push(written, view, now, pace)
     for held in holding:
         yield from _replicate(held, view, now, pace)
+    for home in view.homes:
+        yield from _people(home, view, now, pace)
     for readable in view.readable:
         yield from _catalogue(readable, view, now, pace)
     for held in holding:
@@ -232,6 +236,20 @@ def _catalogue(readable: Readable, view: View, now: Now, pace: Pace) -> Iterator
         reason = f"the names of generation {readable.newest} are not in it"
         work = Catalogue(readable.service, reason, readable.source, readable.newest.name)
         yield _Wish(_held_back(Catalogue.kind, attempt, now, pace), work)
+
+
+def _people(home: Home, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    """Its people log in here once it is silent, by what it saved last; those who do already, by each newer one.
+
+    Once for each generation: who sent them away again is not overruled.
+    """
+    silent = home.lost or (home.seen_age is not None and now.age - home.seen_age > SILENT_SECONDS)
+    attempt = view.last(People.kind, home.service)
+    done = attempt is not None and not attempt.failures and attempt.mark == home.newest.name
+    if (silent or home.let_in) and not done and not view.runs(People.kind, home.service):
+        reason = f"{home.node} is silent" if silent else f"its people log in here, and generation {home.newest} came"
+        work = People(home.service, reason, home.node, home.newest.name)
+        yield _Wish(_held_back(People.kind, attempt, now, pace), work)
 
 
 def _keep(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:

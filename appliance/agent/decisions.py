@@ -59,6 +59,15 @@ class Catalogue(Work):
 
 
 @dataclass(frozen=True)
+class People(Work):
+    """Let the people of the node `home` log in here, by generation `newest` of what it saves of itself."""
+
+    kind = "people"
+    home: str
+    newest: str
+
+
+@dataclass(frozen=True)
 class Verify(Work):
     """Decrypt a day's share of what may be read here, from where the last one stopped."""
 
@@ -121,7 +130,7 @@ Decision = Work | Wait
 
 KINDS: Mapping[str, Callable[..., Work]] = {
     kind.kind: kind
-    for kind in (BackUp, Push, Replicate, Catalogue, Verify, Drill, Repair, Exchange, Scrub, Check, Thin, Tidy)
+    for kind in (BackUp, Push, Replicate, Catalogue, People, Verify, Drill, Repair, Exchange, Scrub, Check, Thin, Tidy)
 }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from appliance.accounts.desk import Desk
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
 from appliance.agent.served import see_failover
@@ -20,7 +21,7 @@ from appliance.backup.node import Node
 from appliance.backup.overtaken import load as load_overtaken
 from appliance.backup.safety import judge
 from appliance.backup.schedule import due
-from appliance.backup.sight import unseen_nodes
+from appliance.backup.sight import load_sight, unseen_nodes
 from appliance.backup.sized import Sized
 from appliance.backup.targets import load_acts, lost_nodes, targets
 from appliance.backup.vault import damage, ledger, probed
@@ -36,8 +37,8 @@ from appliance.errors import ApplianceError, Busy
 from appliance.host.files import locked
 from appliance.host.layout import NodeLayout
 from appliance.monitor.stood import Failover
-from appliance.monitor.view import AgentSeen, Generation, Grant, Held, Machine, Now, Readable, View, Written
-from appliance.territory.implicit import is_implicit
+from appliance.monitor.view import AgentSeen, Generation, Grant, Held, Home, Machine, Now, Readable, View, Written
+from appliance.territory.implicit import homes, implicit_name, is_implicit
 from appliance.territory.model import Service
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle, Terms
@@ -60,6 +61,7 @@ class Observer:
         written: list[Written] = []
         held: list[Held] = []
         readable: list[Readable] = []
+        stood_for: list[Home] = []
         for service in node.bundle.territory.services:
             lost = lost_nodes(acts, service, now.wall) | unseen_nodes(node, service) | node.bundle.revoked_nodes
             writing = _kept(unread, service, _written, node, service, lost, thorough=thorough)
@@ -68,6 +70,7 @@ class Observer:
             written += [writing] if writing else []
             held += [holding] if holding else []
             readable += _readable(node, service, writing, holding, thorough=thorough)
+            stood_for += _home(node, service, holding, lost)
         return View(
             node=node.name,
             timezone=node.bundle.territory.timezone,
@@ -77,6 +80,7 @@ class Observer:
             written=tuple(written),
             held=tuple(held),
             readable=tuple(readable),
+            homes=tuple(stood_for),
             attempts=memory.attempts,
             running=memory.running,
             machine=see_machine(node.layout) if thorough else Machine(),
@@ -323,3 +327,15 @@ def _readable(
     if held and held.newest and node.name in terms.standbys and terms.service.key_access == "hot":
         return (Readable(service, "standby", held.newest, rpo, size),)
     return ()
+
+
+def _home(node: Node, service: str, held: Held | None, lost: frozenset[str]) -> tuple[Home, ...]:
+    """The node whose own service this is, when this one stands by for it and holds something of it."""
+    home = node.bundle.territory.service(service).node
+    if not held or not held.newest or service != implicit_name(home):
+        return ()
+    if home not in homes(node.bundle.territory, node.name):
+        return ()
+    seen = load_sight(node, service).seen.get(home)
+    let_in = os.path.exists(Desk(node.layout.accounts, node.name, feeds=False).file_of(home))
+    return (Home(service, home, held.newest, seen.age if seen else None, home in lost, let_in),)

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from appliance.accounts.desk import Desk
 from appliance.agent.host_services import ask_hands_now
+from appliance.agent.people import lay_out
 from appliance.backup.chain import chain_of
 from appliance.backup.node import Node
-from appliance.backup.openable import newest_archive, open_best
-from appliance.backup.source_names import STANDBY
 from appliance.backup.writer import run
 from appliance.borg.client import Borg
 from appliance.clock import utc_seconds
@@ -38,7 +37,7 @@ def bring_people(node: Node, service: str) -> str:
     if home == node.name:
         return home
     try:
-        _lay_out(node, implicit_name(home), make_private_folder(node.service(service).root) / PEOPLE)
+        lay_out(node, implicit_name(home), make_private_folder(node.service(service).root) / PEOPLE)
     except ApplianceError as error:
         if not Desk(node.layout.accounts, node.name, feeds=True).file_of(home).exists():
             remedy = f"On {home}: `appliance backup run {implicit_name(home)}`."
@@ -46,16 +45,6 @@ def bring_people(node: Node, service: str) -> str:
     else:
         ask_hands_now("people", service)
     return home
-
-
-def _lay_out(node: Node, own: str, file: Path) -> None:
-    """Put the accounts that the service `own` saved last into `file`."""
-    borg = Borg(open_best(node, own, STANDBY).repository)
-    archive = newest_archive(borg, own)
-    new = file.with_suffix(".new")
-    with open(new, "wb") as sink:
-        borg.extract_to(archive, str(node.layout.accounts).lstrip("/"), sink)
-    os.replace(new, file)
 
 
 def save_people(node: Node, service: str) -> None:

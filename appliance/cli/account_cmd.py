@@ -25,7 +25,8 @@ from appliance.clock import utc_text
 from appliance.errors import OK, WARNINGS, UsageError
 from appliance.host.layout import state_of_this_host
 from appliance.secret import Secret
-from appliance.trust.identity import load_identity
+from appliance.territory.implicit import homes
+from appliance.trust.identity import load_identity, load_territory
 from appliance.units import format_count
 
 name_argument = click.argument("name", metavar="NAME")
@@ -167,21 +168,24 @@ def list_() -> None:
 @account.command()
 @click.option("--from", "source", metavar="FILE", type=FILE_TYPE, help="Take the accounts of a backup first.")
 @click.option("--of", "whose", metavar="NODE", type=NAME_TYPE, help="Refuse those of --from that are another node's.")
+@click.option("--brought", is_flag=True, help="Take what the agent brought of nodes for which this one stands by.")
 @click.option("--without", metavar="NODE", type=NAME_TYPE, help="Stop standing in for another node's accounts.")
 @dry_run_option
-def feed(source: Path | None, whose: str | None, without: str | None, dry_run: bool) -> int:
+def feed(source: Path | None, whose: str | None, brought: bool, without: str | None, dry_run: bool) -> int:
     """Make this machine's accounts and Samba's passwords what the account store says.
 
     With --from, at a standby: FILE holds the accounts of another node, restored from the service `appliance-NODE`; its
     people can then log in here. Their names give way to those of this node.
     """
-    if source and without:
-        raise UsageError("--from and --without contradict each other.")
+    if sum(map(bool, (source, brought, without))) > 1:
+        raise UsageError("--from, --brought and --without contradict each other.")
     if whose and not source:
         raise UsageError("--of is said of what --from gives.")
     desk = _desk()
     if source:
         done = accounts.take(desk, source, of=whose or "", dry_run=dry_run)
+    elif brought:
+        done = accounts.take_brought(desk, _brought(desk), dry_run=dry_run)
     elif without:
         done = accounts.leave(desk, without, dry_run=dry_run)
     else:
@@ -198,6 +202,14 @@ def _desk() -> Desk:
     feeds = state_folder().resolve() == state_of_this_host()
     layout = layout_as_root() if feeds else this_layout()
     return Desk(layout.accounts, load_identity(layout).name, feeds)
+
+
+def _brought(desk: Desk) -> dict[str, Path]:
+    """What the agent laid out, of the nodes whose accounts this one may take by the signed bundle."""
+    layout = layout_as_root() if desk.feeds else this_layout()
+    _, bundle = load_territory(layout)
+    files = {home: layout.people / f"{home}.json" for home in homes(bundle.territory, desk.node)}
+    return {home: file for home, file in files.items() if file.exists()}
 
 
 def _account(name: str, title: str | None, groups: tuple[str, ...], hashes: tuple[Secret, Secret]) -> Account:

@@ -20,6 +20,7 @@ STATE/
     proof/                  the holding once more, for verification and drills alone; proofs.json says how they went
   catalogues/SERVICE/       catalogue.db: every name in every version. The portal reads it, and nothing of services/
   accounts/                 on a host /srv/accounts, root's: who works here, hashes of their passwords, what Samba gets
+  people/HOME.json          accounts of a node for which this one stands by, until they are taken
   acts/                     signed acts of operators in force here
   sight/SERVICE             whom of the service this node has seen, and who is stated to be missed
   sight/SERVICE.exchanged   the last receipt that each peer showed; SERVICE.alarmed: what froze thinning once already
@@ -228,6 +229,10 @@ class NodeLayout:
         """The account store. On a host it is root's, outside the folder of the agent, which must not make accounts."""
         folder = ACCOUNTS_OF_A_HOST if self.is_this_host else self.root / "accounts"
         return folder / "accounts.json"
+
+    @property
+    def people(self) -> Path:
+        return self.root / "people"
 
     @property
     def sight(self) -> Path:

@@ -133,6 +133,22 @@ class Readable:
 
 
 @dataclass(frozen=True)
+class Home:
+    """The node `node`, for which this one stands by. `newest` is the newest generation held of what it saves of itself.
+
+    `seen_age` is our ageing clock's when it last gave a sign of life, None when nobody asked yet; `lost` as in `Held`;
+    `let_in`: its people log in here already.
+    """
+
+    service: str
+    node: str
+    newest: Generation
+    seen_age: int | None
+    lost: bool
+    let_in: bool
+
+
+@dataclass(frozen=True)
 class Machine:
     """What a thorough view says of the machine; None is what this machine does not tell.
 
@@ -198,6 +214,7 @@ class View:
     written: tuple[Written, ...] = ()
     held: tuple[Held, ...] = ()
     readable: tuple[Readable, ...] = ()
+    homes: tuple[Home, ...] = ()
     attempts: Mapping[str, Attempt] = field(default_factory=dict)
     """By `key`."""
     running: tuple[Running, ...] = ()

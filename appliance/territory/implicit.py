@@ -41,6 +41,12 @@ def openable(territory: Territory, node: str) -> tuple[str, ...]:
     return tuple(sorted(name for name in territory.services if _shows(territory, node, name)))
 
 
+def homes(territory: Territory, node: str) -> tuple[str, ...]:
+    """The nodes for which `node` stands by: it opens what they save of themselves, the accounts of their people too."""
+    own = ((it, territory.services.get(implicit_name(it))) for it in territory.nodes)
+    return tuple(home for home, it in own if it and node in it.standbys and it.key_access == "hot")
+
+
 def is_implicit(service: Service) -> bool:
     """Whether `service` is its node's own."""
     return service.name == implicit_name(service.node)

@@ -8,15 +8,25 @@ from pathlib import Path
 
 import pytest
 
+from appliance.accounts.desk import Desk
 from appliance.accounts.store import write_store
+from appliance.agent.act import perform
+from appliance.agent.decide import Pace, decide
+from appliance.agent.decisions import People
+from appliance.agent.memory import Memory
+from appliance.agent.observe import Observer, now_of
 from appliance.backup import writer
 from appliance.backup.begin import begin, take_first_grant
+from appliance.backup.exchange import exchange
+from appliance.backup.node import Node, open_node
 from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
+from appliance.clock import SimulatedClock
 from appliance.errors import Refused
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.restore.jobs import plan, run
 from appliance.territory.implicit import with_implicit
+from appliance.units import DAY, HOUR
 from tests.unit.accounts.people import account, store
 
 OWN = "appliance-commune-a"
@@ -92,3 +102,45 @@ def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerr
     assert any(f"services/{OWN}/chain/00002.0000000001" in item.path for item in items)
     with pytest.raises(Refused, match="only commune-a can write it"):
         writer.source_spec(standby, OWN)
+
+
+def to_let_in(node: Node) -> list[People]:
+    """What its agent would begin for the people of other nodes, if it had never done so."""
+    now = now_of(node)
+    return [it for it in decide(Observer().look(node, now, Memory()), now, Pace()) if isinstance(it, People)]
+
+
+def test_a_standby_lets_the_people_of_a_silent_home_in_by_itself(own: ProcessTerritory) -> None:
+    home = own.open("commune-a")
+    clock = SimulatedClock(now=home.clock.now() - DAY)
+    standby, blind = open_node(own.nodes["hermitage"].state, clock), own.open("commune-b")
+    people = Desk(standby.layout.accounts, "hermitage", feeds=False)
+    writer.run(home, OWN)
+    exchange(standby, OWN)
+    clock.advance(HOUR)
+    assert to_let_in(standby) == [], "it gave a sign of life an hour ago"
+    own.nodes["commune-a"].stop()
+    clock.advance(3 * HOUR)
+    exchange(standby, OWN)
+    [work] = to_let_in(standby)
+    assert (work.home, work.reason) == ("commune-a", "commune-a is silent")
+    assert perform(standby, work).error == "", "nobody has an account there yet"
+    assert people.others == {}
+
+    write_store(home.layout.accounts, store("commune-a", account("marie")))
+    writer.run(home, OWN)
+    [work] = to_let_in(standby)
+    assert perform(standby, work).error == ""
+    assert set(people.others["commune-a"].accounts) == {"marie"}
+    assert list(standby.layout.people.iterdir()) == [], "it lies nowhere else"
+
+    own.nodes["commune-a"].start_sshd()
+    write_store(home.layout.accounts, store("commune-a", account("marie", disabled=True)))
+    writer.run(home, OWN)
+    exchange(standby, OWN)
+    [work] = to_let_in(standby)
+    assert "its people log in here" in work.reason
+    assert perform(standby, work).error == ""
+    assert people.others["commune-a"].accounts["marie"].disabled, "who was disabled at home is soon here too"
+    assert to_let_in(blind) == []
+    assert "does not trust" in perform(blind, work).error

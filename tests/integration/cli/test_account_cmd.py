@@ -82,6 +82,7 @@ def with_paul(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("change", "paul", "--group", "elus", "--no-group"), None, 2, "contradict each other"),
         (("sheet", "paul", "--same", "--remove"), None, 2, "contradict each other"),
         (("feed", "--from", "nothing.json"), None, 3, "there are no accounts"),
+        (("feed", "--brought", "--without", "commune-b"), None, 2, "contradict each other"),
         (("feed", "--of", "commune-b"), None, 2, "--of is said of what --from gives"),
         (("feed", "--without", "commune-b"), None, 3, "there are no accounts"),
         (("feed", "--without", "commune-a"), None, 8, "commune-a is this node itself"),

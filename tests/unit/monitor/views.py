@@ -10,7 +10,7 @@ from appliance.backup.counted import Safety
 from appliance.backup.sized import Sized
 from appliance.clock import utc_seconds
 from appliance.monitor.stood import Failover, Stood
-from appliance.monitor.view import Attempt, Generation, Grant, Held, Now, Readable, Running, View, Written
+from appliance.monitor.view import Attempt, Generation, Grant, Held, Home, Now, Readable, Running, View, Written
 from appliance.territory.model import Schedule
 from appliance.units import DAY, GIB, MIB, parse_duration
 
@@ -86,6 +86,19 @@ def held(moment: Now, words: Mapping[str, Any]) -> Held:
     )
 
 
+def home(moment: Now, words: Mapping[str, Any]) -> Home:
+    """`words`: node, sequence, seen (how long ago, or null), lost, let_in."""
+    node, seen = words.get("node", "commune-b"), words.get("seen", "10m")
+    return Home(
+        f"appliance-{node}",
+        node,
+        generation(moment, words.get("sequence", 1), "1h"),
+        moment.age - int(parse_duration(seen)) if seen else None,
+        words.get("lost", False),
+        words.get("let_in", False),
+    )
+
+
 def attempt(moment: Now, words: Mapping[str, Any]) -> Attempt:
     """`words`: ago, failures, error, ok (how long ago it worked, by both clocks), mark, left_out, alarms, to_bring."""
     ago = words.get("ago", words.get("ok", "1h"))
@@ -149,7 +162,7 @@ def failover(moment: Now, words: Mapping[str, Any]) -> Failover:
 
 
 def view(moment: Now, words: Mapping[str, Any]) -> View:
-    """`words`: written, held, readable, failover, attempts, running, unread, disk_free and issued, each as above."""
+    """`words`: written, held, readable, homes, failover, attempts, running, unread, disk_free, issued, as above."""
     memory = Memory({name: attempt(moment, it) for name, it in words.get("attempts", {}).items()})
     return View(
         node="commune-a",
@@ -163,6 +176,7 @@ def view(moment: Now, words: Mapping[str, Any]) -> View:
             Readable(it["service"], it["source"], generation(moment, it["sequence"], it.get("ago", "1h")), int(DAY))
             for it in words.get("readable", ())
         ),
+        homes=tuple(home(moment, it) for it in words.get("homes", ())),
         attempts=memory.attempts,
         running=tuple(running(moment, it) for it in words.get("running", ())),
         failover=failover(moment, words["failover"]) if "failover" in words else Failover(),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.territory.codec import from_json, to_json
-from appliance.territory.implicit import implicit_name, is_implicit, with_implicit
+from appliance.territory.implicit import homes, implicit_name, is_implicit, with_implicit
 from appliance.territory.model import Service, Territory
 from appliance.territory.placement import place
 from tests.unit.territory.small import node, service, territory
@@ -26,6 +26,13 @@ def test_each_node_has_one_and_every_copy_its_place() -> None:
     placements = place(made)
     assert placements["appliance-a"].holders[0] == "c"
     assert all(len(placements[f"appliance-{it.name}"].holders) == 2 for it in NODES)
+
+
+def test_only_its_standbys_open_what_a_node_saves_of_itself() -> None:
+    made = with_implicit(territory(NODES, [service("docs", "a", standbys=("c",)), service("mail", "b")]))
+    assert {it.name: homes(made, it.name) for it in NODES} == {"a": (), "b": (), "c": ("a",), "d": ()}
+    sealed = replace(own(made, "a"), key_access="sealed")
+    assert homes(replace(made, services={**made.services, sealed.name: sealed}), "c") == ()
 
 
 def test_what_was_placed_before_does_not_move() -> None:

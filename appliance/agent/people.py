@@ -1,0 +1,72 @@
+"""The people of a node for which this one stands by, let in by the accounts that it saved of itself last.
+
+On a host accounts are root's. What is brought lies in `people/` until root's side has taken it
+(`appliance-people.path`), which looks in the bundle whose accounts this node may take.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from appliance.accounts.desk import Desk, take
+from appliance.accounts.store import read_store
+from appliance.backup.node import Node
+from appliance.backup.openable import newest_archive, open_best
+from appliance.backup.source_names import STANDBY
+from appliance.borg.client import Borg
+from appliance.borg.errors import PathMissing
+from appliance.errors import Unreachable
+from appliance.host.files import make_private_folder
+from appliance.territory.implicit import implicit_name
+
+TAKEN_WITHIN_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
+
+
+def bring(node: Node, home: str) -> None:
+    """Let the people of `home` log in here as they did there; nothing where nobody has an account yet."""
+    desk = Desk(node.layout.accounts, node.name, feeds=node.layout.is_this_host)
+    file = make_private_folder(node.layout.people) / f"{home}.json"
+    try:
+        lay_out(node, implicit_name(home), file)
+        if desk.feeds:
+            _wait_until_taken(desk, home, file)
+        else:
+            take(desk, file, of=home)
+    except PathMissing:
+        return
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def lay_out(node: Node, own: str, file: Path) -> None:
+    """Put the accounts that the service `own` saved last into `file`; raise PathMissing when it has none."""
+    borg = Borg(open_best(node, own, STANDBY).repository)
+    archive = newest_archive(borg, own)
+    new = file.with_suffix(".new")
+    with open(new, "wb") as sink:
+        borg.extract_to(archive, _accounts_in(node, borg, archive), sink)
+    os.replace(new, file)
+
+
+def _accounts_in(node: Node, borg: Borg, archive: str) -> str:
+    """On all hosts they lie at the same place; plain processes have each a folder of their own."""
+    known = node.layout.accounts
+    if node.layout.is_this_host:
+        return str(known).lstrip("/")
+    ending = f"/{known.parent.name}/{known.name}"
+    found = next((item.path for item in borg.items(archive) if item.path.endswith(ending)), None)
+    if found is None:
+        raise PathMissing(f"there are no accounts in {archive}.")
+    return found
+
+
+def _wait_until_taken(desk: Desk, home: str, file: Path) -> None:
+    wanted, kept, end = read_store(file), desk.file_of(home), time.monotonic() + TAKEN_WITHIN_SECONDS
+    while not os.path.exists(kept) or read_store(kept) != wanted:
+        if time.monotonic() > end:
+            remedy = "See `journalctl --unit appliance-people`."
+            raise Unreachable(f"root's side did not take the accounts of {home}.", remedy=remedy)
+        time.sleep(_LOOK_SECONDS)
