@@ -112,7 +112,7 @@ def learn(catalogue: Path, repository: Repository) -> dict[str, float]:
 def _two_archives(bench: Bench, root: Path) -> Named:
     bench.say(f"making {bench.size.names:,} empty files, and two archives of them")
     share = root / "live/srv/shares/docs"
-    paths = _files(share, bench.size.names)
+    paths = make_files(share, bench.size.names)
     made = Named(Repository(root / "repository", root / "base", Secret(PHRASE)), root / "catalogue.db")
     borg = Borg(made.repository)
     borg.init()
@@ -133,7 +133,7 @@ def _two_archives(bench: Bench, root: Path) -> Named:
     return made
 
 
-def _files(share: Path, count: int) -> list[str]:
+def make_files(share: Path, count: int) -> list[str]:
     """Empty files with the names of a town hall, of about 90 bytes with their folders."""
     draw = Draw("names")
     paths: list[str] = []

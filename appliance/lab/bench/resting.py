@@ -42,7 +42,7 @@ def agent_at_rest(bench: Bench) -> tuple[Figure, ...]:
             node.start_exporter(port)
             node.start_agent()
         try:
-            _wait_until_settled(_agents(nodes), bench.size.settled_seconds)
+            wait_until_settled(_agents(nodes), bench.size.settled_seconds)
             windows = [undisturbed(bench, nodes) for _ in bench.runs("agents at rest")]
         finally:
             ground.origin.stop()
@@ -69,11 +69,11 @@ def undisturbed(bench: Bench, nodes: Sequence[ProcessNode]) -> Window:
         before = [_cpu_seconds(node) for node in nodes]
         time.sleep(seconds)
         used = [_cpu_seconds(node) - then for node, then in zip(nodes, before, strict=True)]
-        memory = max(_memory_bytes(node) for node in nodes) / MIB
+        memory = max(memory_bytes(_both(node)) for node in nodes) / MIB
         if _works_begun(nodes) == begun:
             return Window(memory, 100 * max(used) / seconds, repeated)
         bench.say("agents at rest: work began in this window, so it is measured again")
-        _wait_until_settled(agents, bench.size.settled_seconds)
+        wait_until_settled(agents, bench.size.settled_seconds)
     raise ApplianceError(f"work began in each of {WINDOWS_MAX} windows, so no agent was ever at rest.")
 
 
@@ -83,10 +83,9 @@ def _both(node: ProcessNode) -> tuple[int, int]:
     return exporter.pid, agent.pid
 
 
-def _memory_bytes(node: ProcessNode) -> int:
-    """Of both: Python and its libraries, which both map, are in memory once, and count for the one that maps more."""
-    own = sum(status_bytes(pid, "RssAnon") for pid in _both(node))
-    return own + max(status_bytes(pid, "RssFile") for pid in _both(node))
+def memory_bytes(pids: Sequence[int]) -> int:
+    """Of all: Python and its libraries, which all map, are in memory once, and count for the one that maps most."""
+    return sum(status_bytes(pid, "RssAnon") for pid in pids) + max(status_bytes(pid, "RssFile") for pid in pids)
 
 
 def _agents(nodes: Sequence[ProcessNode]) -> list[int]:
@@ -98,15 +97,15 @@ def _works_begun(nodes: Sequence[ProcessNode]) -> int:
     return sum(1 for node in nodes for _ in Journal(node.layout.journal, SystemClock()).events("work-begun"))
 
 
-def _wait_until_settled(agents: list[int], seconds: float) -> None:
-    """Until none has had work for so long."""
+def wait_until_settled(workers: Sequence[int], seconds: float) -> None:
+    """Until none of these processes has had one of its own at work for so long."""
     deadline = time.monotonic() + SETTLE_SECONDS_MAX
     quiet_since = time.monotonic()
     while time.monotonic() - quiet_since < seconds:
-        if any(children(pid) for pid in agents):
+        if any(children(pid) for pid in workers):
             quiet_since = time.monotonic()
-        if not all(Path(f"/proc/{pid}").exists() for pid in agents) or time.monotonic() > deadline:
-            raise ApplianceError("an agent ended or did not come to rest.")
+        if not all(Path(f"/proc/{pid}").exists() for pid in workers) or time.monotonic() > deadline:
+            raise ApplianceError("a process ended or did not come to rest.")
         time.sleep(LOOK_SECONDS)
 
 

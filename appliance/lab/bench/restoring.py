@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from html import unescape
 from pathlib import Path
+from urllib.parse import quote
+
+import httpx
 
 from appliance.backup.adopt import own_repository
 from appliance.borg.client import Borg
+from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import read_key
 from appliance.host.command import run
 from appliance.host.files import make_private_folder
@@ -21,14 +27,14 @@ from appliance.lab.bench.ground import Ground
 from appliance.lab.bench.measure import wall
 from appliance.lab.demo.stage import BLIND, SERVICE, STANDBY
 from appliance.lab.processes.node import ProcessNode
-from appliance.restore.order import place_order, result_of
-from appliance.restore.schema import read_catalogue
-from appliance.restore.search import search, versions
+from appliance.lab.stories.screen import open_pages
+from appliance.lab.story import waiting
 from appliance.units import HOUR, MIB
 
 LOCAL = "`borg extract` of the origin's own repository"
 NAMES_PER_FOLDER = 100
-WANTED = "dossier-0003/delibération n° 42.txt"
+WANTED, WANTED_WORDS = "dossier-0003/delibération n° 42.txt", "délibération 342"
+LEARNING_SECONDS_MAX, SAVED_SECONDS_MAX = 120.0, 60.0
 
 
 def whole_service(bench: Bench) -> tuple[Figure, ...]:
@@ -118,25 +124,28 @@ def one_file(bench: Bench) -> tuple[Figure, ...]:
         ground.back_up()
     learned = wall(partial(_find, ground))
     ours, portal, theirs = [], [], []
-    for number in bench.runs("one file of many"):
-        legs = {
-            "ours": partial(_into_empty, bench, partial(_find_and_restore, ground, path)),
-            "portal": partial(_order, ground, documents, path),
-            "borg": partial(_extract, bench, ground, (path,)),
-        }
-        seconds = in_turns(number, legs)
-        ours.append(seconds["ours"])
-        portal.append(seconds["portal"])
-        theirs.append(seconds["borg"])
-    ground.wipe()
+    try:
+        button = _find_button(open_pages(ground.origin, "marie"), path)
+        for number in bench.runs("one file of many"):
+            legs = {
+                "ours": partial(_into_empty, bench, partial(_find_and_restore, ground, path)),
+                "portal": partial(wall, button.click),
+                "borg": partial(_extract, bench, ground, (path,)),
+            }
+            seconds = in_turns(number, legs)
+            ours.append(seconds["ours"])
+            portal.append(seconds["portal"])
+            theirs.append(seconds["borg"])
+    finally:
+        ground.wipe()
     title = f"one file of {bench.size.many_files:,} by its name, wall"
-    ordered = f"one file of {bench.size.many_files:,}, ordered as in the portal until it can be downloaded, wall"
+    saved = f"one file of {bench.size.many_files:,} back in the browser, from the click to its last byte, wall"
     notes = (f"the first search after a backup reads the new names: {learned:.1f} s here; the agent does it before",)
     return (
         Figure("file-wall", title, "s", tuple(ours), goal=Goal(2.0), notes=notes),
         Figure("file-ratio", title, "s", tuple(ours), tuple(theirs), "`borg extract` of its path", Goal(1.5)),
-        Figure("portal-file", ordered, "s", tuple(portal), goal=Goal(2.0)),
-        Figure("portal-file-ratio", ordered, "s", tuple(portal), tuple(theirs), "`borg extract` of its path"),
+        Figure("portal-file", saved, "s", tuple(portal), goal=Goal(2.0)),
+        Figure("portal-file-ratio", saved, "s", tuple(portal), tuple(theirs), "`borg extract` of its path"),
     )
 
 
@@ -152,29 +161,38 @@ def _find_and_restore(ground: Ground, path: str, target: Path) -> None:
     ground.origin.cli("restore", "file", found, "--service", SERVICE, "--to", str(target))
 
 
-def _order(ground: Ground, documents: Path, path: str) -> float:
-    """Seconds from the question in the portal, a search and its versions, until the file is there to be downloaded."""
-    return wall(partial(_search_and_order, ground, str(documents).lstrip("/"), path))
+@dataclass(frozen=True)
+class Button:
+    """« Enregistrer une copie » of the newest version, on the page of the wanted file in `browser`."""
+
+    browser: httpx.Client
+    form: Mapping[str, str]
+
+    def click(self) -> None:
+        """Until the last byte: the page that follows is asked as often as it says, and its link is clicked at once."""
+        deadline = time.monotonic() + SAVED_SECONDS_MAX
+        headers = {"Origin": str(self.browser.base_url).rstrip("/")}
+        answer = self.browser.post("/demandes", data=self.form, headers=headers, follow_redirects=True)
+        order, page = answer.url.path, answer.text
+        while again := re.search(r'hx-trigger="every (\d+)ms"', page):
+            if time.monotonic() > deadline:
+                raise ApplianceError(f"the file was not there after {SAVED_SECONDS_MAX:.0f} s.")
+            time.sleep(int(again[1]) / 1000)
+            page = self.browser.get(order, headers={"HX-Request": "true"}).text
+        saved = self.browser.get(f"{order}/fichier")
+        if saved.status_code != httpx.codes.OK or WANTED_WORDS not in saved.text:
+            raise ApplianceError(f"what came is not the wanted file: {saved.status_code}.")
 
 
-def _search_and_order(ground: Ground, share: str, path: str) -> None:
-    layout = ground.origin.layout.service(SERVICE)
-    with closing(read_catalogue(layout.catalogue)) as catalogue:
-        found = search(catalogue, f"{Path(WANTED).stem} dossier-0003", folders=[share])
-        newest = versions(catalogue, found[0].path)[0]
-    asked = place_order(
-        layout.orders,
-        person="marie",
-        service=SERVICE,
-        kind="download",
-        archive=newest.archive,
-        moment_seconds=newest.last_seen_seconds,
-        paths=(path,),
-        share=share,
-        now=time.time(),
-    )
-    ground.origin.cli("restore", "carry")
-    result_of(layout.orders, asked.id)
+def _find_button(browser: httpx.Client, path: str) -> Button:
+    """Once the worker beside the pages has read the names."""
+    address = f"/fichier/{SERVICE}?chemin={quote(path)}"
+    with waiting("the page of the wanted file", LEARNING_SECONDS_MAX) as done:
+        while not done(browser.get(address).status_code == httpx.codes.OK):
+            pass
+    page = browser.get(address).text
+    fields = {name: re.search(f'name="{name}" value="([^"]*)"', page) for name in ("jeton", "quoi")}
+    return Button(browser, {"action": "copy", **{name: unescape(it[1]) for name, it in fields.items() if it}})
 
 
 def _many_files(root: Path, count: int) -> Path:

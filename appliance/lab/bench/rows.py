@@ -11,6 +11,7 @@ from appliance.lab.bench.dashboards import dashboard
 from appliance.lab.bench.figures import Figure
 from appliance.lab.bench.handover import handover
 from appliance.lab.bench.names import names
+from appliance.lab.bench.pages import pages
 from appliance.lab.bench.parcel import cut, memory
 from appliance.lab.bench.provisioning import playbooks
 from appliance.lab.bench.resting import agent_at_rest
@@ -36,6 +37,7 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "compaction": compaction,
     "file": one_file,
     "names": names,
+    "portal": pages,
     "hosts": hosts_answer,
     "site": playbooks,
 }

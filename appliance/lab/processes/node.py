@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from appliance.host.layout import NodeLayout
 from appliance.host.ssh import write_server_config
 
 SSHD = Path("/usr/sbin/sshd")
-START_SECONDS_MAX = 10.0
+START_SECONDS_MAX, PAGES_SECONDS_MAX = 10.0, 30.0
 STOP_SECONDS_MAX = 10.0
 
 
@@ -70,7 +71,8 @@ class ProcessNode:
         )
         log = self.layout.run / "sshd.log"
         self._start((str(SSHD), "-D", "-f", str(config), "-E", str(log)), log)
-        self._wait_for_port(log)
+        silent = f"sshd of {self.name} does not listen on {self.address}:{self.port}."
+        self._wait_until(self._listens, START_SECONDS_MAX, silent, log)
 
     def start_agent(self, command: Sequence[str] = ()) -> None:
         """Start this node's agent as its own process, by another `command` than ours where one is given."""
@@ -78,9 +80,11 @@ class ProcessNode:
         self._start((*(command or appliance_argv()), "--state", str(self.state), "agent"), log)
 
     def start_portal(self, listen: str) -> None:
-        """Start this node's pages, with their worker, at the address and port `listen`."""
-        words = ("--state", str(self.state), "portal", "serve", "--listen", listen)
-        self._start((*appliance_argv(), *words), self.layout.run / "portal.log")
+        """Start this node's pages, with their worker, at the address and port `listen`; return once they answer."""
+        words, log = ("--state", str(self.state), "portal", "serve", "--listen", listen), self.layout.run / "portal.log"
+        self._start((*appliance_argv(), *words), log)
+        silent = f"the pages of {self.name} do not answer at {listen}."
+        self._wait_until(lambda: _shows_a_page(listen), PAGES_SECONDS_MAX, silent, log)
 
     def start_broker(self, etcd: str) -> None:
         """Start this voter's broker beside the etcd that listens at `etcd`."""
@@ -110,20 +114,21 @@ class ProcessNode:
     def _here(self, argv: Sequence[str]) -> tuple[str, ...]:
         return tuple(argv) if self.namespace is None else netns.inside(self.namespace, argv)
 
-    def _answers(self) -> None:
+    def _listens(self) -> bool:
         with socket.create_connection((self.address, self.port), timeout=1):
-            return
+            return True
 
-    def _wait_for_port(self, log: Path) -> None:
-        deadline = time.monotonic() + START_SECONDS_MAX
+    def _wait_until(self, answers: Callable[[], bool], seconds_max: float, silent: str, log: Path) -> None:
+        """Until what was started last `answers`; raise ApplianceError with `silent` when it ends or never does."""
+        deadline = time.monotonic() + seconds_max
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                netns.within(self.namespace, self._answers)
-                return
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if netns.within(self.namespace, answers):
+                    return
             if self.processes[-1].poll() is not None:
                 break
             time.sleep(0.02)
-        raise ApplianceError(f"sshd of {self.name} does not listen on {self.address}:{self.port}.", where=str(log))
+        raise ApplianceError(silent, where=str(log))
 
     def stop(self) -> None:
         """End this node's processes and what they started: first politely, then for good."""
@@ -157,6 +162,13 @@ class ProcessNode:
         shutil.rmtree(self.state)
         self.layout.lineage.unlink(missing_ok=True)
         self.layout.promises.unlink(missing_ok=True)
+
+
+def _shows_a_page(listen: str) -> bool:
+    """Whether whoever comes to the pages at `listen` sees the first one."""
+    with contextlib.closing(http.client.HTTPConnection(listen, timeout=PAGES_SECONDS_MAX)) as browser:
+        browser.request("GET", "/connexion")
+        return browser.getresponse().status == http.client.OK
 
 
 def appliance_argv() -> tuple[str, ...]:

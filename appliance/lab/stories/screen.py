@@ -1,4 +1,4 @@
-"""The dashboards of a node in process mode, as somebody of the maintenance team sees them: signed in, over HTTP."""
+"""The pages of a node in process mode, over HTTP, as somebody sees them who is signed in; the dashboards above all."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
 from appliance.lab.processes.node import ProcessNode, free_ports
 from appliance.lab.processes.watching import LOOPBACK, Site, Watched
-from appliance.lab.story import waiting
 
 WHO, GROUP = "regis", "regie"
 ANSWER_SECONDS_MAX = 10.0
-START_SECONDS_MAX = 30.0
 _CHECK = re.compile(r'data-check="([^"]*)" data-role="([^"]*)" data-subject="([^"]*)" data-state="([^"]*)"')
 
 
@@ -50,17 +48,19 @@ class Screen:
 def open_screen(node: ProcessNode, watched: Sequence[Watched], prometheus: Site | None = None) -> Screen:
     """Serve the pages of `node`, which asks all exporters and the Prometheus of a site, if any; sign somebody in."""
     write_atomic(node.layout.watch, json.dumps(_where(watched, prometheus)).encode())
+    return Screen(open_pages(node, WHO, "--group", GROUP))
+
+
+def open_pages(node: ProcessNode, name: str, *options: str) -> httpx.Client:
+    """Serve the pages of `node`, and sign in somebody new, whose account is added with `options`."""
     password = secrets.token_urlsafe()
-    node.cli("account", "add", WHO, "--title", "Regis", "--group", GROUP, stdin=f"{password}\n".encode())
-    code = json.loads(node.cli("--json", "account", "sheet", WHO).stdout)["codes"][0]
+    node.cli("account", "add", name, "--title", name.title(), *options, stdin=f"{password}\n".encode())
+    code = json.loads(node.cli("--json", "account", "sheet", name).stdout)["codes"][0]
     address = f"{LOOPBACK}:{free_ports(LOOPBACK, 1)[0]}"
     node.start_portal(address)
     browser = httpx.Client(base_url=f"http://{address}", timeout=ANSWER_SECONDS_MAX, trust_env=False)
-    with waiting("the pages", START_SECONDS_MAX) as done:
-        while not done(_answers(browser)):
-            pass
-    _sign_in(browser, password, code)
-    return Screen(browser)
+    sign_in(browser, name, password, code)
+    return browser
 
 
 def _where(watched: Sequence[Watched], prometheus: Site | None) -> Mapping[str, object]:
@@ -68,16 +68,10 @@ def _where(watched: Sequence[Watched], prometheus: Site | None) -> Mapping[str, 
     return {"agents": agents, **({"prometheus": prometheus.url("prometheus")} if prometheus else {})}
 
 
-def _answers(browser: httpx.Client) -> bool:
-    try:
-        return browser.get("/connexion").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def _sign_in(browser: httpx.Client, password: str, code: str) -> None:
+def sign_in(browser: httpx.Client, name: str, password: str, code: str) -> None:
+    """Let `browser` in at the pages as `name`; raise ApplianceError when they do not."""
     token = browser.get("/connexion").text.partition('name="jeton" value="')[2].partition('"')[0]
-    fields = {"jeton": token, "identifiant": WHO, "secret": password, "code": code}
+    fields = {"jeton": token, "identifiant": name, "secret": password, "code": code}
     answer = browser.post("/connexion", data=fields, headers={"Origin": str(browser.base_url).rstrip("/")})
     if answer.status_code != 303:
-        raise ApplianceError(f"nobody can sign in: {answer.status_code}.")
+        raise ApplianceError(f"{name} cannot sign in: {answer.status_code}.")

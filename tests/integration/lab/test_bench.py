@@ -30,6 +30,8 @@ FIGURES_OF_THE_ISSUE = {
     "file-wall",
     "file-ratio",
     "portal-file",
+    "portal-search-p95",
+    "portal-memory",
     "search-p50",
     "search-p95",
     "names-wall",
