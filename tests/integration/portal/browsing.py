@@ -16,12 +16,38 @@ VIOLATIONS = """async (locale) => {
   const told = (node) => `${node.target} ${node.failureSummary}`;
   return found.violations.map((it) => `${it.id}: ${it.help}: ${it.nodes.map(told).join(" | ")}`);
 }"""
+NAMED = """(it) => [it.tagName, it.id, it.name, it.value, it.href, it.innerText].join("|")"""
+PRESSED = f"""() => {{
+  const found = 'a[href], button, input:not([type=hidden]), select, summary, [tabindex="0"]';
+  return [...document.querySelectorAll(found)].filter((it) => it.checkVisibility()).map({NAMED});
+}}"""
+STOP = f"""() => {{
+  const it = document.activeElement, box = it.getBoundingClientRect();
+  const seen = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+  return {{is: ({NAMED})(it), nowhere: it === document.body, seen}};
+}}"""
 FOCUSED = """() => {
   const it = document.activeElement, style = getComputedStyle(it);
-  const name = it.innerText || it.value || it.getAttribute("aria-label") || it.id || "";
+  const label = it.labels && it.labels.length ? it.labels[0].innerText : "";
+  const name = label || it.innerText || it.value || it.getAttribute("aria-label") || it.id || "";
   return {name: name.trim(), tag: it.tagName, outline: parseFloat(style.outlineWidth) || 0, style: style.outlineStyle};
 }"""
-TABS_MAX = 80
+WAYS: dict[str, dict[str, Any]] = {
+    "on a phone of 320 pixels": {"viewport": {"width": 320, "height": 568}, "is_mobile": True, "has_touch": True},
+    # What a browser lays out on a screen of 1280 by 1024 at 400 %: each pixel is four of the screen's, both ways.
+    "at 400 %": {"viewport": {"width": 320, "height": 256}, "device_scale_factor": 4},
+    "in forced colours, without motion": {"forced_colors": "active", "reduced_motion": "reduce"},
+    "without JavaScript": {"java_script_enabled": False},
+}
+"""How people look at a page who cannot look at it as others do."""
+WIDTHS = "() => [document.documentElement.scrollWidth, innerWidth]"
+HEIGHTS = """() => [...document.querySelectorAll("button, select, input:not([type=hidden]):not([type=checkbox])")]
+  .filter((it) => it.checkVisibility()).map((it) => it.offsetHeight)"""
+MOVES = """() => [...document.querySelectorAll("*")].some((it) => {
+  const style = getComputedStyle(it);
+  return [style.transitionDuration, style.animationDuration].some((time) => parseFloat(time) > 0);
+})"""
+TABS_MAX, TABS_MORE = 80, 5
 
 
 def open_as(browser: Any, world: World, name: str = "", **options: Any) -> Any:
@@ -45,15 +71,50 @@ def violations(page: Any) -> list[str]:
     return found
 
 
-def tab_to(page: Any, text: str, tag: str = "") -> None:
+def check_whole(page: Any, way: str) -> None:
+    """The page opened with WAYS[way] is all there: it fits, it is still, nothing in it does nothing, and the keyboard
+    comes everywhere."""
+    wide, screen = page.evaluate(WIDTHS)
+    assert wide <= screen == page.viewport_size["width"], "one would have to push it to and fro"
+    assert min(page.evaluate(HEIGHTS), default=44) >= 44, "a finger needs 44 pixels"
+    assert not page.evaluate(MOVES)
+    if way == "without JavaScript":
+        idle = page.locator("button:not([type=submit]), [data-ticks]")
+        assert not any(idle.nth(number).is_visible() for number in range(idle.count())), "it would do nothing"
+    else:
+        assert violations(page) == []
+    walk(page)
+
+
+def tab_to(page: Any, text: str, tag: str = "", key: str = "Tab") -> None:
     """Press Tab until the focus is on what is called `text`, and see at each step where the focus is."""
     for _ in range(TABS_MAX):
-        page.keyboard.press("Tab")
+        page.keyboard.press(key)
         focused = page.evaluate(FOCUSED)
         if focused["tag"] == "BODY":
             continue
-        assert focused["outline"] >= 2, f"the focus cannot be seen on {focused}"
-        assert focused["style"] != "none", f"the focus cannot be seen on {focused}"
+        _check_is_seen(focused)
         if text in focused["name"] and tag in ("", focused["tag"]):
             return
     raise AssertionError(f"the keyboard never came to {text}")
+
+
+def walk(page: Any) -> None:
+    """Press Tab through the whole page: whatever can be pressed is come to, is on the screen then, and shows it."""
+    missed = dict.fromkeys(page.evaluate(PRESSED))
+    for _ in range(len(missed) + TABS_MORE):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(STOP)
+        if stop["nowhere"]:
+            continue
+        assert stop["seen"], f"the focus is beyond the screen: {stop['is']}"
+        _check_is_seen(page.evaluate(FOCUSED))
+        missed.pop(stop["is"], None)
+        if not missed:
+            return
+    raise AssertionError(f"the keyboard never came to {list(missed)}")
+
+
+def _check_is_seen(focused: dict[str, Any]) -> None:
+    assert focused["outline"] >= 2, f"the focus cannot be seen on {focused}"
+    assert focused["style"] != "none", f"the focus cannot be seen on {focused}"

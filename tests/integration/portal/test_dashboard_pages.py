@@ -22,7 +22,7 @@ from appliance.portal.dashboard import history, seen
 from appliance.portal.dashboard.history import History
 from appliance.portal.dashboard.targets import ADDRESS, Target
 from appliance.portal.dashboard.watch import Watcher
-from tests.integration.portal.browsing import open_as, tab_to, violations
+from tests.integration.portal.browsing import WAYS, check_whole, open_as, tab_to, violations
 from tests.integration.portal.dashboards import HERE, Large, large, unwell
 from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody
 from tests.integration.portal.world import World, wait_until
@@ -67,6 +67,25 @@ def test_a_page_has_no_fault_in_light_dark_or_at_320_pixels(browser: Any, towns:
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.faults == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_and_the_keyboard_comes_everywhere(browser: Any, towns: Large, name: str, way: str) -> None:
+    page = open_as(browser, towns, "regis", **WAYS[way])
+    page.goto(PAGES[name])
+    check_whole(page, way)
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_in_english_has_no_fault(browser: Any, towns: Large, name: str) -> None:
+    page = open_as(browser, towns, "regis")
+    page.context.add_cookies([{"name": "langue", "value": "en", "url": towns.address}])
+    page.goto(PAGES[name])
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert violations(page) == []
     page.context.close()
 
 

@@ -1,4 +1,4 @@
-"""The three doors, each by keyboard alone in a real browser; and the first one without JavaScript."""
+"""The three doors, each by keyboard alone in a real browser, and each without JavaScript."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ def test_a_file_is_found_put_back_and_the_restore_undone_by_keyboard(browser: An
     page = open_as(browser, world, "marie")
     page.goto("/")
     _press(page, "Retrouver un fichier")
-    tab_to(page, "", "INPUT")
+    tab_to(page, "Une partie du nom", "INPUT")
     page.keyboard.type("BUDGÉT")
     page.keyboard.press("Enter")
     page.get_by_role("status").get_by_text("1 fichier trouvé").wait_for()
     _press(page, "Budget 2026.txt")
     assert page.locator("h1").inner_text() == "Budget 2026.txt"
     assert page.locator("h2").first.inner_text() == "2 versions"
-    page.get_by_role("button", name="Remettre en place").last.focus()
-    page.keyboard.press("Enter")
+    tab_to(page, "Remettre en place", "BUTTON")
+    tab_to(page, "Remettre en place", "BUTTON")
+    tab_to(page, "Enregistrer une copie", "BUTTON")
+    tab_to(page, "Remettre en place", "BUTTON", key="Shift+Tab")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     page.get_by_text("C'est fait.").wait_for()
     assert file.read_text() == RIGHT
     _press(page, "Annuler", "BUTTON")
@@ -55,23 +59,69 @@ def test_a_version_is_looked_at_and_compared_before_it_is_brought_back(browser: 
     page.context.close()
 
 
-def test_without_javascript_a_file_is_found_and_saved(browser: Any, world: World, tmp_path: Path) -> None:
+def test_without_javascript_a_file_is_found_looked_at_compared_and_saved(
+    browser: Any, world: World, tmp_path: Path
+) -> None:
     page = open_as(browser, world, "marie", java_script_enabled=False)
-    page.goto("/retrouver")
-    page.get_by_label("Une partie du nom").fill("registre")
-    page.get_by_role("button", name="Chercher").click()
+    page.goto("/")
+    _click(page, "link", "Retrouver un fichier")
+    page.get_by_label("Une partie du nom").fill("budget")
+    _click(page, "button", "Chercher")
     page.locator("#annonce", has_text="1 fichier trouvé").wait_for()
-    page.get_by_role("link", name="registre.csv").click()
-    with page.expect_navigation():
-        page.get_by_role("button", name="Enregistrer une copie").first.click()
+    _click(page, "link", "Budget 2026.txt")
+    _click(page, "button", "Voir")
+    _refresh_until(page, "Cette version est là.")
+    assert page.get_by_label("Texte de cette version").inner_text().strip() == RIGHT.strip()
+    _click(page, "link", "Toutes les versions de ce fichier")
+    _click(page, "button", "Comparer")
+    _refresh_until(page, "lignes ne sont pas les mêmes.")
+    assert page.locator("del").all_inner_texts() == ["Dépenses : 90"]
+    _click(page, "link", "Toutes les versions de ce fichier")
+    _click(page, "button", "Enregistrer une copie")
     order = page.url
-    _open_until(page, order, "C'est prêt.")
+    _refresh_until(page, "C'est prêt.")
     with page.expect_download() as started:
         page.get_by_role("link", name="Enregistrer").click()
     started.value.save_as(tmp_path / "saved")
-    assert (tmp_path / "saved").read_text() == "nom;date\n" * 200_000
-    assert "registre" in started.value.suggested_filename
-    assert order in page.url
+    assert (tmp_path / "saved").read_text() == RIGHT
+    assert started.value.suggested_filename == "Budget 2026.txt"
+    assert order == page.url
+    page.context.close()
+
+
+def test_without_javascript_what_was_deleted_comes_back_and_that_is_undone(browser: Any, world: World) -> None:
+    page = open_as(browser, world, "marie", java_script_enabled=False)
+    found = world.documents / "registre.csv"
+    assert not found.exists()
+    page.goto("/")
+    _click(page, "link", "Voir les fichiers supprimés")
+    page.get_by_role("checkbox", name="registre.csv").check()
+    _click(page, "button", "Remettre en place ce qui est coché")
+    _refresh_until(page, "C'est fait.")
+    assert found.stat().st_size == len("nom;date\n" * 200_000)
+    _click(page, "button", "Annuler")
+    _refresh_until(page, "Annulé : tout est comme avant.")
+    assert not found.exists()
+    page.context.close()
+
+
+def test_without_javascript_everything_comes_back_after_an_attack_and_that_is_undone(
+    browser: Any, world: World
+) -> None:
+    page = open_as(browser, world, "marie", java_script_enabled=False)
+    before = set(world.documents.iterdir())
+    page.goto("/")
+    _click(page, "link", "Mes fichiers ne s'ouvrent plus")
+    _click(page, "link", "Voir la liste de ces fichiers")
+    assert page.locator("tbody tr").count() == VICTIMS
+    _click(page, "link", "Revenir à la page d'avant")
+    _click(page, "button", "Récupérer tout dans un nouveau dossier")
+    _refresh_until(page, "C'est fait.")
+    (made,) = set(world.documents.iterdir()) - before
+    assert len(list(made.rglob("Permis de construire *.odt"))) == VICTIMS
+    _click(page, "button", "Annuler")
+    _refresh_until(page, "Annulé : tout est comme avant.")
+    assert set(world.documents.iterdir()) == before
     page.context.close()
 
 
@@ -79,10 +129,9 @@ def test_what_was_deleted_is_ticked_and_comes_back_by_keyboard(browser: Any, wor
     page = open_as(browser, world, "marie")
     page.goto("/")
     _press(page, "Voir les fichiers supprimés")
-    listed = page.get_by_role("checkbox", name="Conseil")
-    assert "dossier entier" in page.locator("label", has=listed).inner_text()
-    listed.focus()
+    tab_to(page, "Conseil", "INPUT")
     page.keyboard.press("Space")
+    assert page.get_by_role("checkbox", name="Conseil dossier entier").is_checked()
     _press(page, "Remettre en place ce qui est coché", "BUTTON")
     page.get_by_text("C'est fait.").wait_for()
     found = world.documents / "Conseil/2026/Délibération 12.txt"
@@ -192,9 +241,18 @@ def _press(page: Any, text: str, tag: str = "") -> None:
         page.keyboard.press("Enter")
 
 
-def _open_until(page: Any, address: str, text: str) -> None:
+def _click(page: Any, role: str, name: str) -> None:
+    """Click the last one of that name, of an old version rather than of a new one."""
+    with page.expect_navigation():
+        page.get_by_role(role, name=name).last.click()
+
+
+def _refresh_until(page: Any, text: str) -> None:
+    """As somebody without JavaScript does: press « Actualiser » until it is there."""
+
     def is_there() -> bool:
-        page.goto(address)
+        if not page.get_by_text(text).count():
+            _click(page, "link", "Actualiser")
         return bool(page.get_by_text(text).count())
 
     wait_until(is_there, text)

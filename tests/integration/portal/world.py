@@ -32,8 +32,10 @@ from appliance.backup.targets import keep_act
 from appliance.borg.client import Borg
 from appliance.clock import utc_text
 from appliance.config.load import load
+from appliance.host.files import locked
 from appliance.lab.processes.node import free_ports
 from appliance.lab.processes.territory import ProcessTerritory, on_ports
+from appliance.restore.order import OrderFolder, Reached, Status, order_folder, place_order, save_status, tell
 from appliance.secret import Secret
 from appliance.territory.model import Person, Territory
 from appliance.trust.act import make_act
@@ -48,6 +50,7 @@ ODD = "facture d'\udce9t\udce9 <b>gras.txt"
 """Latin-1, as old machines wrote it, and what looks like a tag."""
 VICTIMS = 40
 OPERATOR = "maintenance-key"
+NOWHERE = Reached()
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,9 @@ class World:
     def archived(self, *names: str) -> str:
         return "/".join((str(self.documents).lstrip("/"), *names))
 
-    def visit(self, name: str = "") -> Visitor:
-        """A browser without a screen, signed in as `name` when one is given."""
-        visitor = Visitor(self.address)
+    def visit(self, name: str = "", *, source: str = "") -> Visitor:
+        """A browser without a screen at the address `source`, signed in as `name` when one is given."""
+        visitor = Visitor(self.address, source=source)
         self.visitors.append(visitor)
         if name and name not in self.sessions:
             answer = visitor.sign_in(name, PASSWORD, self.people[name].codes.pop())
@@ -114,6 +117,30 @@ class World:
         (act,) = set(opened.layout.acts.glob("*")) - before
         return act
 
+    @contextmanager
+    def held(self, name: str, status: Status, reached: Reached = NOWHERE) -> Iterator[OrderFolder]:
+        """A copy of the file `name` that marie asked for, and that another process is at: the worker leaves it alone
+        as long as the block takes, and brings it then."""
+        orders = self.territory.nodes[NODE].layout.service("docs-a").orders
+        now = time.time()
+        order = place_order(
+            orders,
+            person="marie",
+            service="docs-a",
+            kind="download",
+            archive="monday",
+            moment_seconds=now - 3 * DAY,
+            paths=(self.archived(name),),
+            share=self.archived(),
+            now=now,
+        )
+        folder = order_folder(orders, order.id)
+        with locked(folder.lock, what="this order", wait=True):
+            save_status(folder, status)
+            tell(folder, reached)
+            yield folder
+        save_status(folder, Status())
+
     def stop(self) -> None:
         for process in self.processes:
             process.send_signal(signal.SIGTERM)
@@ -124,8 +151,9 @@ class World:
 class Visitor(httpx.Client):
     """Sends what a browser would send with a form of ours."""
 
-    def __init__(self, address: str, *, verify: ssl.SSLContext | bool = True) -> None:
-        super().__init__(base_url=address, timeout=60, verify=verify)
+    def __init__(self, address: str, *, verify: ssl.SSLContext | bool = True, source: str = "") -> None:
+        transport = httpx.HTTPTransport(verify=verify, local_address=source or None)
+        super().__init__(base_url=address, timeout=60, transport=transport)
 
     def token(self, page: str) -> str:
         text = self.get(page).text
