@@ -24,6 +24,7 @@ def build(parts: Parts, head: schema.TerritoryPart) -> model.Territory:
         own_backup=head.own_backup,
         lease_seconds=head.lease_seconds,
         hand_back=head.hand_back,
+        contact=head.contact,
         zones={it.name: _zone(it) for it in parts.zones},
         links={it.name: _link(it) for it in parts.links},
         sites={it.name: _site(it) for it in parts.sites},

@@ -78,6 +78,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "times of failover follow from it.",
         "hand_back": "Between which local times a service that another node serves goes home by itself, once its home "
         "has been caught up for five minutes; `never` leaves it to `appliance failover handback`.",
+        "contact": "Whom people write to or call when a page of the portal is a problem for them; it stands in the "
+        "declaration of accessibility, which the law wants to name somebody.",
     },
     schema.DefaultsPart: {
         "node": "Settings of a node.",

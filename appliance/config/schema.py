@@ -72,6 +72,7 @@ class TerritoryPart(Strict):
     own_backup: bool = True
     lease_seconds: Annotated[int, Field(ge=3, le=60)] = LEASE_SECONDS
     hand_back: Hours = HAND_BACK
+    contact: Annotated[str, Field(max_length=200)] = ""
 
 
 class DefaultsPart(Strict):

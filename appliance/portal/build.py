@@ -60,6 +60,7 @@ def make_site(lookup: Lookup, clock: Clock, *, secure: bool = False, answer_seco
             TEMPLATES,
             places=PLACES,
             territory=territory.title,
+            contact=territory.contact,
             node=node,
             dashboards=(ADDRESS, dashboards.NAME),
             watches=partial(dashboards.watches, lookup),

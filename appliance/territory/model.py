@@ -219,7 +219,8 @@ class Event:
 class Territory:
     """`own_backup`: whether each node also backs itself up (`implicit.with_implicit`). `lease_seconds`: for how long a
     holder may be silent before another takes over; brokers and holders must agree on it, so it is signed. `hand_back`:
-    between which local times a service goes home by itself, or "never"."""
+    between which local times a service goes home by itself, or "never". `contact`: whom people write to, as pages show
+    it, "" for none."""
 
     name: str
     title: str
@@ -227,6 +228,7 @@ class Territory:
     own_backup: bool = True
     lease_seconds: int = LEASE_SECONDS
     hand_back: str = HAND_BACK
+    contact: str = ""
     zones: Mapping[str, Zone] = field(default_factory=dict)
     links: Mapping[str, Link] = field(default_factory=dict)
     sites: Mapping[str, Site] = field(default_factory=dict)
