@@ -6,6 +6,7 @@ meanwhile. What takes minutes is left to `make story-lab` and `make soak SUITE=l
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from appliance.lab.hosts.plan import Node
 from appliance.lab.hosts.template import up_provisioned
 from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
 from appliance.lab.stories.left import look
+from appliance.lab.stories.portal import LAB_KEPT, LAB_NAME
 from tests.conftest import LAB
 from tests.integration.lab.boxes import Boxes
 
@@ -67,16 +69,18 @@ def journal(node: Node) -> str:
 
 @pytest.fixture(scope="module")
 def provisioned(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """The lab of inventory/lab with every node as its territory says; named after the test file."""
+    """The lab of inventory/lab with every node as its territory says; named after the test file, or by a story."""
     if reason := needs.why_not():
         pytest.skip(f"no lab here: {reason}")
     if shutil.which("ansible-playbook") is None:
         pytest.skip("ansible-core is not installed: scripts/setup lab")
-    places, name = Places(), request.path.stem.removeprefix("test_").replace("_", "-")[:12].rstrip("-")
+    own_name = request.path.stem.removeprefix("test_").replace("_", "-")[:12].rstrip("-")
+    places, name = Places(), os.environ.get(LAB_NAME, own_name)
     try:
         yield up_provisioned(places, name, ROOT / "inventory/lab", print)
     finally:
-        labs.down(places, name, print)
+        if not os.environ.get(LAB_KEPT):
+            labs.down(places, name, print)
 
 
 @pytest.fixture(scope="module")
