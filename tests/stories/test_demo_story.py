@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +14,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+
+from appliance.lab.stories.screen import sign_in
 
 ROOT = Path(__file__).parents[2]
 SECONDS_MAX = 280
@@ -62,6 +66,7 @@ def test_ones_own_documents_are_played_without_what_cannot_be_saved_and_may_be_k
         state = next(line for line in ended.stdout.splitlines() if "status    # commune-c" in line).split()
         shown = subprocess.run([ROOT / "bin/appliance", *state[1:4]], capture_output=True, text=True, timeout=60)
         assert "docs-a" in shown.stdout, shown.stderr
+        assert "compte rendu du 3 mars.txt" in seen_by_the_secretary(ended.stdout)
     finally:
         subprocess.run(["sh", "-c", end if end.startswith("kill ") else ""], check=False, timeout=30)
     deadline = time.monotonic() + 30
@@ -70,6 +75,20 @@ def test_ones_own_documents_are_played_without_what_cannot_be_saved_and_may_be_k
     assert not running_in(ground)
     assert sorted(path.name for path in work.iterdir()) == ["report.html", "report.json"]
     assert documents.exists()
+
+
+def seen_by_the_secretary(printed: str) -> str:
+    """What the pages show for a search, at the address and to whoever the demo printed last."""
+    address = re.findall(r"The pages of commune A, for its secretary: (http://\S+/)", printed)[-1]
+    name, password, code = re.findall(r"identifiant (\S+), mot de passe « (.*) », .* : ([A-Z2-7-]+),", printed)[-1]
+    with httpx.Client(base_url=address, timeout=30, trust_env=False) as browser:
+        assert browser.get("/connexion").status_code == 200, "the demo ended when its pages answered"
+        sign_in(browser, name, password, code)
+        deadline = time.monotonic() + 60  # its worker looks at once, and then each minute
+        while "fichier trouvé" not in (page := browser.get("/retrouver?q=compte rendu").text):
+            assert time.monotonic() < deadline, page
+            time.sleep(0.1)
+        return page
 
 
 @pytest.fixture
