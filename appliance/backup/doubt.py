@@ -16,9 +16,9 @@ from appliance.backup.peers import Conversation
 from appliance.errors import IntegrityError
 from appliance.trust.generation import Entry
 
-EVERY_GENERATIONS = 10
+EVERY_GENERATIONS = 24
 DRAWN = 4
-"""Of 64 MiB each: half a second's reading at both sides, twice a day at a push an hour."""
+"""Of 64 MiB each: half a second of reading at both sides, once a day at a push an hour."""
 
 
 def doubted(conversation: Conversation, sealed: Sealed, folder: Path) -> list[str]:

@@ -87,7 +87,7 @@ def test_a_mistake_names_its_line_and_ends_with_2(capsys: pytest.CaptureFixture[
     file = changed(tmp_path, "offered: 8G", "offered: 8G, uplink: fibre2")
     code, out, err = run(capsys, "check", file)
     assert (code, out) == (2, "")
-    assert err == f'appliance: {file}:37  sites > commune-b > nodes[0] > uplink: unknown "fibre2"; known: fibre\n'
+    assert err == f'appliance: {file}:38  sites > commune-b > nodes[0] > uplink: unknown "fibre2"; known: fibre\n'
 
 
 def test_a_plan_without_room_gives_the_reason_of_every_node_and_ends_with_8(
@@ -96,7 +96,7 @@ def test_a_plan_without_room_gives_the_reason_of_every_node_and_ends_with_8(
     file = changed(tmp_path, "quota: 2G", "quota: 9G")
     code, _, err = run(capsys, "plan", file)
     assert code == 8
-    assert err.startswith(f"appliance: {file}:45  services > docs-a: ")
+    assert err.startswith(f"appliance: {file}:46  services > docs-a: ")
     assert run(capsys, "check", file) == (8, "", err)
     assert "2 copies are asked for, only 1 can be placed." in err
     assert "commune-b: offers 8 GiB, needs 9 GiB" in err
