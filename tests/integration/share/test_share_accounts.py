@@ -5,13 +5,19 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from appliance.accounts.model import Store
 from appliance.accounts.store import write_store
+from appliance.config.load import load
 from appliance.lab.hosts.pc import Pc
+from appliance.lab.processes.node import appliance_argv
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.territory.implicit import with_implicit
+from tests.integration.running import INVENTORY
 from tests.integration.share.conftest import LETS_NOBODY_IN, MARIE, PAUL, lets_in
 from tests.integration.share.world import World
 from tests.unit.accounts.people import account
@@ -96,6 +102,38 @@ def test_the_people_of_another_town_hall_come_in_to_nothing_of_this_one(world: W
     world.account("feed", "--from", str(tmp_path / "accounts.json"))
     zoe = world.pc("zoe", "un jardin de curé")
     assert [zoe.refusal(share, "ls") for share in ("Documents", "Élus")] == ["NT_STATUS_ACCESS_DENIED"] * 2
+    world.account("feed", "--without", "commune-b")
+    assert zoe.refusal("Documents", "ls") == LETS_NOBODY_IN
+
+
+def test_of_what_the_agent_brought_root_takes_what_the_bundle_says_and_nothing_else(
+    world: World, tmp_path: Path
+) -> None:
+    plan = load(INVENTORY)
+    other = replace(plan.services["docs-a"], name="docs-b", node="commune-b", standbys=("commune-a",))
+    made = ProcessTerritory(
+        tmp_path / "territory", with_implicit(replace(plan, own_backup=True, services={"docs-b": other}))
+    )
+    made.create()
+    made.sign()
+    node = "/srv/appliance/node"
+    for name in ("node.json", "bundle"):
+        world.did("cp", str(made.nodes["commune-a"].state / name), f"{node}/{name}")
+    world.did("install", "--directory", f"{node}/people")
+
+    def bring(home: str, of: str, name: str) -> None:
+        write_store(tmp_path / "brought", Store(of, {name: account(name, "elus", password="un jardin de curé")}))
+        world.did("cp", str(tmp_path / "brought"), f"{node}/people/{home}.json")
+
+    bring("commune-b", "commune-b", "zoe")
+    bring("commune-c", "commune-c", "yves")
+    world.account("feed", "--brought")
+    zoe, yves = (world.pc(name, "un jardin de curé") for name in ("zoe", "yves"))
+    assert zoe.refusal("Documents", "ls") == "NT_STATUS_ACCESS_DENIED", "she logs in, and this share is not hers"
+    assert yves.refusal("Documents", "ls") == LETS_NOBODY_IN
+    bring("commune-b", "commune-a", "zoe")
+    refused = world.run(*appliance_argv(), "account", "feed", "--brought")
+    assert "these are the accounts of commune-a, not of commune-b" in refused.stderr.decode()
     world.account("feed", "--without", "commune-b")
     assert zoe.refusal("Documents", "ls") == LETS_NOBODY_IN
 
