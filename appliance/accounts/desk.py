@@ -7,7 +7,7 @@ is fed from it; who lost the right to be logged in is cut off last. Cut in betwe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,16 @@ class Desk:
         """The accounts of nodes that this one stands in for."""
         files = sorted((self.file.parent / OTHERS).glob("*.json"))
         return {store.node: store for store in map(read_store, files)}
+
+    @property
+    def marks(self) -> tuple[object, ...]:
+        """Another value as soon as any store here was replaced, added or removed."""
+        marks = []
+        for file in (self.file, *sorted((self.file.parent / OTHERS).glob("*.json"))):
+            with suppress(FileNotFoundError):
+                found = file.stat()
+                marks.append((file, found.st_ino, found.st_mtime_ns))
+        return tuple(marks)
 
     def file_of(self, node: str) -> Path:
         return self.file if node == self.node else self.file.parent / OTHERS / f"{node}.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -82,7 +82,9 @@ def stores_of(layout: NodeLayout, node: str) -> Stores:
     """The accounts of `node`, and of those that it stands in for, as they are at each call."""
     desk = AccountsDesk(layout.accounts, node, feeds=False)
 
-    def stores() -> tuple[Store, ...]:
+    @lru_cache(maxsize=1)
+    def read(marks: tuple[object, ...]) -> tuple[Store, ...]:
         return (desk.own, *desk.others.values())
 
-    return stores
+    # To read them costs as much as to make a page, and they change some times a year. A store is replaced whole.
+    return lambda: read(desk.marks)

@@ -16,6 +16,7 @@ import uvicorn
 from appliance.errors import Busy, NotFound, UsageError
 from appliance.host.children import start_worker
 from appliance.host.layout import NodeLayout
+from appliance.host.memory import give_back, share_one_heap
 from appliance.portal.base.sign_in import ANSWER_SECONDS
 from appliance.portal.build import build
 from appliance.portal.certificates import PublicName
@@ -24,6 +25,7 @@ CONCURRENT_MAX = 500
 """Connections, those that say nothing too: a browser keeps six, and a town hall has some PCs."""
 QUIET_SECONDS = 5
 LAST_ANSWERS_SECONDS = 10
+GIVE_BACK_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Door:
 def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECONDS) -> None:
     """Serve until SIGTERM or SIGINT; raise Busy when somebody listens there already."""
     door.check()
+    share_one_heap()
     names = (*door.names, door.public.name) if door.public else door.names
     app = build(layout, names=names, secure=door.certificate is not None, answer_seconds=answer_seconds)
     config = uvicorn.Config(
@@ -78,6 +81,8 @@ def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECO
         limit_concurrency=CONCURRENT_MAX,
         timeout_keep_alive=QUIET_SECONDS,
         timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
+        callback_notify=_give_back,
+        timeout_notify=GIVE_BACK_SECONDS,
     )
     config.load()
     if config.ssl is not None and door.public is not None:
@@ -88,6 +93,10 @@ def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECO
         raise Busy(
             f"nobody can listen on {door.address}:{door.port}.", remedy="Choose another --listen, or end who listens."
         ) from error
+
+
+async def _give_back() -> None:
+    give_back()
 
 
 @contextmanager

@@ -48,10 +48,13 @@ class Secretary:
     def get(self, address: str) -> str:
         """What htmx would be given; raise ApplianceError for anything but a page."""
         headers = {"Cookie": self.cookie, "HX-Request": "true"}
-        with contextlib.closing(http.client.HTTPConnection(self.listen, timeout=ANSWER_SECONDS_MAX)) as browser:
-            browser.request("GET", address, headers=headers)
-            answer = browser.getresponse()
-            page = answer.read().decode()
+        try:
+            with contextlib.closing(http.client.HTTPConnection(self.listen, timeout=ANSWER_SECONDS_MAX)) as browser:
+                browser.request("GET", address, headers=headers)
+                answer = browser.getresponse()
+                page = answer.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            raise ApplianceError(f"the pages do not answer to {address}: {error}.") from error
         if answer.status != http.client.OK:
             raise ApplianceError(f"the pages answer {answer.status} to {address}.")
         return page
@@ -64,12 +67,12 @@ class Secretary:
 
 
 def pages(bench: Bench) -> tuple[Figure, ...]:
-    """All press Enter at the same moment, ROUNDS times a run, each for a word of her own, as often as nobody else."""
+    """All press Enter at the same moment, ROUNDS times a run, each for words of her own."""
     ground = _ground(bench)
     origin, listen = ground.origin, f"{LOOPBACK}:{free_ports(LOOPBACK, 1)[0]}"
     codes = _let_in(origin)
-    origin.start_portal(listen)
     try:
+        origin.start_portal(listen)
         serving = origin.processes[-1].pid
         workers = children(serving)
         secretaries = [_signed_in(listen, name, code, number) for number, (name, code) in enumerate(codes.items(), 1)]

@@ -25,7 +25,7 @@ class Entrance:
     def routes(self) -> Iterable[Route]:
         page = self.site.page
         yield page(SIGN_IN, self.form, everybody=True)
-        yield page(SIGN_IN, self.enter, method="POST", everybody=True)
+        yield page(SIGN_IN, self.enter, method="POST", everybody=True, waits=True)
         yield page("/deconnexion", self.leave, method="POST", everybody=True)
         yield page("/session", self.go_on)
         yield page("/langue/{language}", self.speak, everybody=True)

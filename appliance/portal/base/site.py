@@ -6,10 +6,12 @@ only when it comes from one of our own pages: the browser says where it comes fr
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -32,6 +34,8 @@ from appliance.portal.base.templates import FORM_FIELD, Templates
 
 LOG = logging.getLogger("appliance.portal")
 SIGN_IN = "/connexion"
+PAGES_AT_ONCE = 4
+"""A page is made by the processor, and a box has few: more at once wait for each other, each with its memory."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Site:
     sessions: Sessions
     journal: ChainedJournal
     secure: bool = False
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PAGES_AT_ONCE))
 
     @property
     def session_cookie(self) -> str:
@@ -81,12 +86,18 @@ class Site:
     def form_cookie(self) -> str:
         return "__Host-formulaire" if self.secure else "formulaire"
 
-    def page(self, path: str, page: Page, *, method: str = "GET", everybody: bool = False) -> Route:
-        """`page` at `path`; unless for `everybody`, whoever is not signed in is sent to do so."""
+    def page(
+        self, path: str, page: Page, *, method: str = "GET", everybody: bool = False, waits: bool = False
+    ) -> Route:
+        """`page` at `path`; unless for `everybody`, whoever is not signed in is sent to do so.
+
+        One that `waits`, for a program or for time to pass, takes no turn from those that are made meanwhile.
+        """
 
         async def endpoint(request: Request) -> Response:
             body = await _body(request) if method == "POST" else b""
-            return await run_in_threadpool(self._answer, request, body, page, everybody)
+            async with nullcontext() if waits else self.turns:
+                return await run_in_threadpool(self._answer, request, body, page, everybody)
 
         return Route(path, endpoint, methods=[method], name=f"{method} {path}")
 

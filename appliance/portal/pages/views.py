@@ -33,9 +33,9 @@ class Views:
     def routes(self) -> Iterable[Route]:
         page = self.desk.site.page
         yield page("/voir", self.ask, method="POST")
-        yield page("/voir/{id}", self.show)
+        yield page("/voir/{id}", self.show, waits=True)
         yield page("/comparer", self.ask_two, method="POST")
-        yield page("/comparer/{before}/{after}", self.compare)
+        yield page("/comparer/{before}/{after}", self.compare, waits=True)
 
     def ask(self, visit: Visit) -> Response:
         with self.desk.seen(visit) as seen:
