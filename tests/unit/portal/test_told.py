@@ -67,6 +67,14 @@ def test_the_next_look_brings_what_was_told_last() -> None:
     assert SAID not in changed(Status("running"), Reached(31, 100), told="running1")
 
 
+@pytest.mark.parametrize(("age_seconds", "milliseconds"), [(0, 300), (9, 300), (10, 1000), (86400, 1000)])
+def test_a_young_order_is_looked_at_more_often(age_seconds: float, milliseconds: int) -> None:
+    order = dataclasses.replace(ORDER, created_utc_seconds=-age_seconds)
+    values = {"order": order, "share": SHARE, "status": Status(), "reached": NOWHERE, "undoing": ""}
+    page = TEMPLATES.render(look(), "order-part.html", **values)
+    assert f'hx-trigger="every {milliseconds}ms"' in page
+
+
 @pytest.mark.parametrize("state", ["waiting", "running", "ready", "failed", "undone", "expired"])
 def test_the_focus_finds_its_place_again_whatever_came(state: str) -> None:
     page = changed(dataclasses.replace(Status(), state=state))
