@@ -264,7 +264,7 @@ def replacement(stage: Stage) -> str:
 
 
 def _small(run: Mapping[str, Any]) -> float:
-    return max(NEW_BYTES_MIN, NEW_RATIO_MAX * run["original_bytes"])
+    return max(NEW_BYTES_MIN, NEW_RATIO_MAX * int(run["original_bytes"]))
 
 
 def _repository_id(stage: Stage) -> str:
