@@ -45,18 +45,20 @@ class Desk:
     @property
     def others(self) -> dict[str, Store]:
         """The accounts of nodes that this one stands in for."""
-        files = sorted((self.file.parent / OTHERS).glob("*.json"))
-        return {store.node: store for store in map(read_store, files)}
+        return {store.node: store for store in map(read_store, self._of_others())}
 
     @property
     def marks(self) -> tuple[object, ...]:
         """Another value as soon as any store here was replaced, added or removed."""
         marks = []
-        for file in (self.file, *sorted((self.file.parent / OTHERS).glob("*.json"))):
+        for file in (self.file, *self._of_others()):
             with suppress(FileNotFoundError):
                 found = file.stat()
                 marks.append((file, found.st_ino, found.st_mtime_ns))
         return tuple(marks)
+
+    def _of_others(self) -> list[Path]:
+        return sorted((self.file.parent / OTHERS).glob("*.json"))
 
     def file_of(self, node: str) -> Path:
         return self.file if node == self.node else self.file.parent / OTHERS / f"{node}.json"
@@ -93,9 +95,7 @@ def take(desk: Desk, file: Path, *, of: str = "", dry_run: bool = False) -> Outc
 
     Raise Refused when this node has accounts of its own already: they may be newer. With `of` it must be that node's.
     """
-    found = read_store(file)
-    if of and found.node != of:
-        raise Refused(f"these are the accounts of {found.node}, not of {of}.", where=str(file))
+    found = _read_of(of, file) if of else read_store(file)
     with _alone(desk):
         if found.node == desk.node and desk.own.accounts:
             where = str(desk.file)
@@ -108,12 +108,17 @@ def take_brought(desk: Desk, files: Mapping[str, Path], *, dry_run: bool = False
 
     Raise Refused when one holds another's.
     """
-    found = {of: read_store(file) for of, file in files.items()}
-    for of, store in found.items():
-        if store.node != of:
-            raise Refused(f"these are the accounts of {store.node}, not of {of}.", where=str(files[of]))
+    found = {of: _read_of(of, file) for of, file in files.items()}
     with _alone(desk):
         return _put(desk, found, dry_run)
+
+
+def _read_of(node: str, file: Path) -> Store:
+    """The accounts in `file`; raise Refused when they are not of `node`."""
+    found = read_store(file)
+    if found.node != node:
+        raise Refused(f"these are the accounts of {found.node}, not of {node}.", where=str(file))
+    return found
 
 
 def leave(desk: Desk, node: str, *, dry_run: bool = False) -> Outcome:

@@ -26,13 +26,18 @@ LOOKS = """() => new Promise((done) => {
 })"""
 
 
+def stand_and_wait(page: Any, address: str) -> None:
+    """Stand on « Actualiser » while the page at `address` looks three times, and hear what it says from then on."""
+    page.goto(address)
+    page.evaluate(LISTEN)
+    tab_to(page, "Actualiser")
+    assert page.evaluate(LOOKS) == 3
+
+
 def test_an_order_tells_each_change_once_and_keeps_the_focus(browser: Any, world: World) -> None:
     page = open_as(browser, world, "marie")
     with world.held(FILE, Status("waiting")) as folder:
-        page.goto(f"/demandes/{folder.root.name}")
-        page.evaluate(LISTEN)
-        tab_to(page, "Actualiser")
-        assert page.evaluate(LOOKS) == 3
+        stand_and_wait(page, f"/demandes/{folder.root.name}")
         assert page.evaluate("window.changes") == 0, "what did not change is not said again"
         assert page.evaluate("document.activeElement.innerText") == "Actualiser"
         for reached in (Reached(), Reached(30, 100, 1), Reached(80, 100, 2)):
@@ -61,10 +66,7 @@ def test_an_order_tells_each_change_once_and_keeps_the_focus(browser: Any, world
 def test_a_version_is_announced_when_it_arrives_and_the_focus_is_brought_to_it(browser: Any, world: World) -> None:
     page = open_as(browser, world, "marie")
     with world.held(FILE, Status("waiting")) as folder:
-        page.goto(f"/voir/{folder.root.name}")
-        page.evaluate(LISTEN)
-        tab_to(page, "Actualiser")
-        assert page.evaluate(LOOKS) == 3
+        stand_and_wait(page, f"/voir/{folder.root.name}")
         assert page.evaluate("document.activeElement.innerText") == "Actualiser"
     page.get_by_label("Texte de cette version").wait_for()
     assert page.evaluate("window.heard") == ["Cette version arrive.", "Cette version est là."]
