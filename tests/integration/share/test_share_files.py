@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -97,15 +98,14 @@ def test_the_timer_empties_bins_of_what_is_old_and_nothing_else(world: World, tw
     outside = "/srv/shares/documents/gardé.txt"
     world.did("ln", "--symbolic", "/srv/shares/documents", "/srv/shares/documents/Corbeille/lien")
     world.did("ln", "--symbolic", "/srv/shares/documents", "/srv/shares/documents/Conseil d’été/Corbeille")
-    commands = re.findall(r"^ExecStart=(.*)$", UNIT.read_text(), re.MULTILINE)
-    for command in commands:
-        words = command.replace("\\;", ";").split()
+    lines = re.findall(r"^ExecStart=(.*)$", UNIT.read_text(), re.MULTILINE)
+    commands = [[word.replace("$$", "$") for word in shlex.split(line)] for line in lines]
+    for words in commands:
         world.did(*words)
     assert "vieux.txt" in twice.did("Documents", 'ls "Corbeille/Conseil d’été/*"'), "it was deleted today"
-    for command in commands:
+    for words in commands:
         # What is a month old cannot be made in a test: here all that is less old counts as such.
-        words = command.replace("\\;", ";").replace("+29", "-1").replace("+0", "-1").split()
-        world.did(*words)
+        world.did(*["-1" if word in ("+29", "+0") else word for word in words])
     assert world.did("find", "/srv/shares/documents/Corbeille", "-mindepth", "1") == ""
     assert world.did("cat", outside) == "x"
     assert world.did("ls", "/srv/shares/documents/Conseil d’été").split()
