@@ -235,18 +235,25 @@ def _doors(service: Served, how: str) -> list[str]:
     return [f"ip appliance_served {name} {{ {element} }}" for name, element in elements]
 
 
+def _answer(words: Mapping[str, str]) -> None:
+    try:
+        print(json.dumps(words), flush=True)
+    except BrokenPipeError:  # who asked has gone; what it asked for is done all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> int:
     try:
         with open(SERVED) as file:
             hands = Hands(json.load(file))
         hands.obey(json.loads(sys.stdin.readline()))
     except Refused as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        _answer({"error": str(error)})
         return 1
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
+        _answer({"error": f"{type(error).__name__}: {error}"})
         return 1
-    print("{}", flush=True)
+    _answer({})
     return 0
 
 

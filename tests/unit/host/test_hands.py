@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from appliance.host import hands
 from appliance.host.hands import Hands, Refused
 
 SITE, SHARE = "10.64.8.1", "10.64.8.4"
@@ -167,3 +172,17 @@ def test_what_is_not_in_roots_file_is_refused(asked: dict[str, Any], why: str, t
     with pytest.raises(Refused, match=why):
         obey(tmp_path, **asked)
     assert not (tmp_path / "holders").exists()
+
+
+def test_who_no_longer_listens_gets_no_answer_and_nothing_is_said_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = tmp_path / "served.json"
+    served.write_text(json.dumps(SERVED))
+    reading, writing = os.pipe()
+    os.close(reading)
+    monkeypatch.setattr(hands, "SERVED", str(served))
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"verb": "poweroff", "service": "horaires"}\n'))
+    with open(writing, "w") as gone:
+        monkeypatch.setattr(sys, "stdout", gone)
+        assert hands.main() == 1
