@@ -42,11 +42,11 @@ SECTIONS: Mapping[type[BaseModel], tuple[str, str]] = {
     schema.PersonPart: ("people", "Who may sign acts, by name."),
     schema.ExternalPart: (
         "external",
-        f"Peers outside the territory, by name. {LATER}`territory plan` counts them; nothing is sent there yet.",
+        f"Peers outside the territory, by name. {LATER}`territory plan` names them; nothing is sent there yet.",
     ),
     schema.OfflinePart: (
         "offline",
-        f"Disks plugged in now and then, by name. {LATER}`territory plan` counts them; nothing is written there yet.",
+        f"Disks plugged in now and then, by name. {LATER}`territory plan` names them; nothing is written there yet.",
     ),
     schema.EventPart: (
         "events",
@@ -95,7 +95,7 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "title": "What people call it.",
         "up_mbit_per_second": "What the provider sells, in Mbit/s; from it come the hours of a first seeding.",
         "down_mbit_per_second": f"{LATER}The same, downwards.",
-        "metered": f"{LATER}Whether traffic is paid by volume.",
+        "metered": "Whether traffic is paid by volume: `territory plan` proposes other nodes as voters first.",
     },
     schema.SitePart: {
         "title": "What people call it.",
@@ -122,9 +122,11 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "mesh_port": "The UDP port at `address` that takes WireGuard's packets; 0 for a site behind a carrier's NAT, "
         "which others reach through a relay.",
         "broker_port": "The TCP port of its broker, where it is a `voter`; at `mesh` where there is one.",
-        "roles": f"Any of {_words(NODE_ROLES)}. `monitor` watches all nodes and may ask every vault for its head, one "
-        "or two at different sites; `voter`s agree on who holds a service: none, 3 or 5, in distinct failure domains; "
-        "what the others do comes later.",
+        "roles": f"Any of {_words(NODE_ROLES)}. `control` keeps a copy of the control folder and comes to every node "
+        "by SSH; `standby` is where voters keep the lead, and in the mesh hands on between nodes behind NAT; both may "
+        "move any service; `voter`s agree on who holds a service: none, 3 or 5, in distinct failure domains; `monitor` "
+        "watches all nodes and may ask every vault for its head, one or two at different sites; `mirror`, on one node, "
+        "keeps Debian's packages for the others.",
         "zones": "Failure domains on top of its site's.",
     },
     schema.ServicePart: {
@@ -154,7 +156,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "quota": "What it may fill at each holder. Without it: size and what changes while generations are locked, "
         f"such that they fit into {USABLE_PERCENT} %.",
         "rpo": "How old the newest safe generation may be; `appliance status` warns at 1.5 times it, fails at 3 times.",
-        "rto": f"{LATER}How soon it shall be served again after a loss.",
+        "rto": "How soon it shall be served again after a loss: a drill that brings everything back and takes longer "
+        "says so.",
         "schedule": "When it is backed up: a local time such as `21:30`, or `every 4 h` (168 h at most).",
         "lock": "How long a holder keeps every generation, whatever anybody asks; by the holder's own ageing clock.",
         "retention": "What the writer's own repository keeps.",
