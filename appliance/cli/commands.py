@@ -40,7 +40,7 @@ COMMANDS = {
     "voter": Entry("voter_cmd", "voter", "Who votes on who holds a service: show and settle them."),
     "vault": Entry("vault_cmd", "vault", "What this node holds for others: list, scrub, repair, thin, hand on."),
     "escrow": Entry("escrow_cmd", "escrow", "The recovery key on paper and the envelopes that it opens."),
-    "lab": Entry("lab_cmd", "lab", "Tools for tests and benchmarks."),
+    "lab": Entry("lab_cmd", "lab", "Boot a territory as hosts of this machine, break it, play stories, measure."),
     "demo": Entry("demo_cmd", "demo", "Show the whole promise on this machine, in 40 s or so."),
     "completion": Entry("completion_cmd", "completion", "Print the completion script of a shell."),
 }

@@ -49,7 +49,7 @@ VERBS = {
     "story": Entry(
         "lab_story_cmd",
         "story",
-        "Play STORY on this machine, `lab` on real hosts and the others in processes; a report in DIR says what held.",
+        "Play STORY on this machine; a report in DIR says what held.",
     ),
     "throttle": Entry("lab_faults_cmd", "throttle", "Let at most RATE pass each way, such as 512kbit or 10mbit."),
     "up": Entry(
@@ -62,4 +62,6 @@ VERBS = {
     ),
 }
 
-lab = LazyGroup("lab", entries=VERBS, help="Tools for tests and benchmarks.")
+lab = LazyGroup(
+    "lab", entries=VERBS, help="Boot a territory as hosts of this machine, break it, play stories, measure."
+)
