@@ -12,6 +12,7 @@ from appliance.clock import utc_text
 from appliance.host import netns
 from appliance.host.command import run
 from appliance.lab.hosts import machine
+from appliance.lab.hosts.playbook import play_well
 from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, STANDBY, Ground
 from appliance.lab.story import waiting
 from appliance.trust.act import make_act
@@ -22,6 +23,7 @@ FILE, PLAN = "/srv/shares/documents/Budget 2026.txt", "/srv/shares/documents/Pla
 PERSON = "marie.dupont"
 STATE = "/srv/appliance/node"
 PEOPLE_SECONDS_MAX = 180.0
+CURL_TIMED_OUT = 28
 HIDDEN = (f"{STATE}/keys", f"{STATE}/services", "/srv/appliance/vault", "/srv/shares", "/var/lib/appliance")
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
@@ -84,7 +86,7 @@ def test_nobody_asks_from_another_building_or_over_the_mesh(ground: Ground, code
     assert "ConnectTimeout" in refused.stderr.decode()
     mesh = ("curl", "--silent", "--insecure", "--max-time", "5", "https://10.64.0.2/")
     argv = netns.inside(ground.lab.plan.node(BLIND).namespace, mesh)
-    assert run(argv, timeout_seconds=30).exit_code == 28
+    assert run(argv, timeout_seconds=30).exit_code == CURL_TIMED_OUT
 
 
 def test_a_node_that_opens_no_service_has_no_pages(ground: Ground) -> None:
@@ -92,8 +94,25 @@ def test_a_node_that_opens_no_service_has_no_pages(ground: Ground) -> None:
     assert ":443" not in ground.did(BLIND, "ss", "-Hltn")
 
 
+def test_a_standby_lets_in_the_town_halls_that_the_team_names(ground: Ground, codes: list[str]) -> None:
+    assert reaches_the_pages(ground, ORIGIN) == CURL_TIMED_OUT
+    settings = ground.desk.inventory / "host_vars" / STANDBY / "portal.yml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"---\nportal_from: [{ground.lab.plan.site(ORIGIN).network}]\n")
+    play_well(ground.desk, "site", "--limit", STANDBY)
+    assert reaches_the_pages(ground, ORIGIN) == 0
+    assert reaches_the_pages(ground, BLIND) == CURL_TIMED_OUT
+
+
+def reaches_the_pages(ground: Ground, site: str) -> int:
+    """How curl ends that asks the standby's pages from a PC of `site`."""
+    address = ground.lab.plan.node(STANDBY).address
+    asked = ("curl", "--silent", "--insecure", "--max-time", "5", "--output", "/dev/null", f"https://{address}/")
+    return run(netns.inside(ground.lab.plan.site(site).namespace, asked), timeout_seconds=30).exit_code
+
+
 def test_with_the_origin_off_she_signs_in_at_the_standby_as_at_home(ground: Ground, codes: list[str]) -> None:
-    """The last test: the origin stays off."""
+    """From her own building. The last test: the origin stays off."""
     ground.did(STANDBY, "appliance", "vault", "exchange")
     machine.shut_down(ground.lab.plan.node(ORIGIN))
     said = {"act": "lost", "subject": ORIGIN, "service": "any", "operator": "maintenance", "reason": "burnt down"}
@@ -107,7 +126,7 @@ def test_with_the_origin_off_she_signs_in_at_the_standby_as_at_home(ground: Grou
     ground.did(
         STANDBY, "systemctl", "restart", "appliance-portal-work.service"
     )  # at a standby it looks all ten minutes
-    found = Pc(ground, STANDBY, PERSON).saw(STANDBY, codes[2], "budget")
+    found = Pc(ground, ORIGIN, PERSON).saw(STANDBY, codes[2], "budget")
     assert found["signed_in"] == 303
     assert "En sécurité." in found["home"]
     assert found["saved"] == "Recettes : 120"
