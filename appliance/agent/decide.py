@@ -243,13 +243,21 @@ def _people(home: Home, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
 
     Once for each generation: who sent them away again is not overruled.
     """
-    silent = home.lost or (home.seen_age is not None and now.age - home.seen_age > SILENT_SECONDS)
+    silent = home.lost or _is_silent(home, view, now)
     attempt = view.last(People.kind, home.service)
     done = attempt is not None and not attempt.failures and attempt.mark == home.newest.name
     if (silent or home.let_in) and not done and not view.runs(People.kind, home.service):
         reason = f"{home.node} is silent" if silent else f"its people log in here, and generation {home.newest} came"
         work = People(home.service, reason, home.node, home.newest.name)
         yield _Wish(_held_back(People.kind, attempt, now, pace), work)
+
+
+def _is_silent(home: Home, view: View, now: Now) -> bool:
+    """Whether it was asked in vain: where this agent rested, or was busy for hours, nobody listened."""
+    asked = view.last(Exchange.kind, home.service)
+    if home.seen_age is None or asked is None or asked.ok_age is None:
+        return False
+    return now.age - home.seen_age > SILENT_SECONDS and asked.ok_age - home.seen_age > EXCHANGE_SECONDS
 
 
 def _keep(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:

@@ -12,7 +12,7 @@ from appliance.accounts.desk import Desk
 from appliance.accounts.store import write_store
 from appliance.agent.act import perform
 from appliance.agent.decide import Pace, decide
-from appliance.agent.decisions import People
+from appliance.agent.decisions import Exchange, People
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup import writer
@@ -24,6 +24,7 @@ from appliance.borg.client import Borg
 from appliance.clock import SimulatedClock
 from appliance.errors import Refused
 from appliance.lab.processes.territory import ProcessTerritory
+from appliance.monitor.view import Attempt, key
 from appliance.restore.jobs import plan, run
 from appliance.territory.implicit import with_implicit
 from appliance.units import DAY, HOUR
@@ -105,9 +106,10 @@ def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerr
 
 
 def to_let_in(node: Node) -> list[People]:
-    """What its agent would begin for the people of other nodes, if it had never done so."""
+    """What its agent would begin for the people of other nodes, if it had just asked them, and never done so."""
     now = now_of(node)
-    return [it for it in decide(Observer().look(node, now, Memory()), now, Pace()) if isinstance(it, People)]
+    asked = Memory({key(Exchange.kind, OWN): Attempt(now.wall, now.age, ok_time=now.wall, ok_age=now.age)})
+    return [it for it in decide(Observer().look(node, now, asked), now, Pace()) if isinstance(it, People)]
 
 
 def test_a_standby_lets_the_people_of_a_silent_home_in_by_itself(own: ProcessTerritory) -> None:
