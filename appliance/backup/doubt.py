@@ -43,10 +43,14 @@ def doubted(conversation: Conversation, sealed: Sealed, folder: Path) -> list[st
 
 
 def _expected(folder: Path, challenge: str, entry: Entry, *, otherwise: str) -> str:
-    """What proves `entry`; `otherwise` where our own file is rotten, which is no fault of the peer's."""
+    """What proves `entry`; `otherwise` where our own file is rotten, which is no fault of the peer's, or is gone since
+    a newer generation was sealed."""
     proof, own = hashlib.sha256(bytes.fromhex(challenge)), hashlib.sha256()
-    with open(folder / entry.path, "rb") as file:
-        while piece := file.read(1 << 20):
-            proof.update(piece)
-            own.update(piece)
+    try:
+        with open(folder / entry.path, "rb") as file:
+            while piece := file.read(1 << 20):
+                proof.update(piece)
+                own.update(piece)
+    except OSError:
+        return otherwise
     return proof.hexdigest() if own.hexdigest() == entry.sha256 else otherwise

@@ -79,5 +79,15 @@ def test_what_is_rotten_here_is_no_fault_of_the_peers(world: World) -> None:
     assert world.desk.holding(HOLDER).blob(shared.sha256).read_bytes() == before
 
 
+def test_what_is_not_here_any_more_is_no_fault_of_the_peers_and_ends_no_push(world: World) -> None:
+    """A newer generation is sealed while this one is pushed: the folder with its files goes, as between two pushes."""
+    sealed, _ = world.run(ORIGIN, "remembered")
+    node = world.desk.open(ORIGIN)
+    (node.service(SERVICE).sealed / sealed.header.id.name / oldest(sealed).path).unlink()
+    pushed = push_newest(node, SERVICE)
+    assert [it.error for it in pushed] == [None] * len(pushed)
+    assert rotten_at(world) == []
+
+
 def _own(world: World, path: str) -> bytes:
     return (world.desk.open(ORIGIN).service(SERVICE).repository / path).read_bytes()
