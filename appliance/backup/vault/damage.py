@@ -15,8 +15,8 @@ from pathlib import Path
 
 from appliance.backup.node import Node
 from appliance.backup.vault.evidence import LINK, read_evidence
-from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Holding, size_of
-from appliance.host.files import fsync_folder, sha256_file, write_atomic
+from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Holding, is_whole, size_of
+from appliance.host.files import fsync_folder, write_atomic
 
 ROTTEN, MISSING = "rotten", "missing"
 KINDS = (ROTTEN, MISSING, HEADER, LIST, RECEIPT, LINK)
@@ -55,7 +55,7 @@ def record(node: Node, holding: Holding, new: Iterable[Damage]) -> tuple[Damage,
 def set_rotten_aside(node: Node, holding: Holding, digest: str) -> bool:
     """Take a blob out of the pool if it fails its own hash, after marking what names it; say whether it did."""
     path = holding.blob(digest)
-    if size_of(path) is None or sha256_file(path) == digest:
+    if size_of(path) is None or is_whole(path, digest):
         return False
     record(node, holding, (Damage(ROTTEN, digest),))
     return holding.set_aside(digest)
@@ -85,7 +85,7 @@ def _named_in(holding: Holding, name: str, items: Iterable[Damage]) -> frozenset
 def _still(node: Node, holding: Holding, item: Damage, named: frozenset[Damage]) -> bool:
     if item.is_blob:
         path = holding.blob(item.name)
-        return item in named and (size_of(path) is None or sha256_file(path) != item.name)
+        return item in named and (size_of(path) is None or not is_whole(path, item.name))
     return item.kind in read_evidence(node, holding, item.name).wrong
 
 

@@ -16,6 +16,8 @@ from appliance.trust.signed import SHA256
 
 PROOFS_MAX = 64
 SIDES_MAX = 16
+UNREADABLE = ""
+"""No proof of what is here: the caller has it come again."""
 
 
 def head(call: Call) -> None:
@@ -77,9 +79,14 @@ def _proof(holding: Holding, challenge: str, digest: str) -> str | None:
     if not SHA256.fullmatch(digest) or size_of(holding.blob(digest)) is None:
         return None
     proof = hashlib.sha256(bytes.fromhex(challenge))
-    with open(holding.blob(digest), "rb") as file:
-        while piece := file.read(1 << 18):
-            proof.update(piece)
+    try:
+        with open(holding.blob(digest), "rb") as file:
+            while piece := file.read(1 << 18):
+                proof.update(piece)
+    except FileNotFoundError:
+        return None  # thinned since
+    except OSError:
+        return UNREADABLE
     return proof.hexdigest()
 
 

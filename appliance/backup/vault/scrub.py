@@ -17,8 +17,8 @@ from appliance.backup.node import Node
 from appliance.backup.vault import damage
 from appliance.backup.vault.damage import MISSING, Damage
 from appliance.backup.vault.evidence import read_evidence, short_digests
-from appliance.backup.vault.store import LIST, Holding, size_of
-from appliance.host.files import locked, sha256_file, write_atomic
+from appliance.backup.vault.store import LIST, Holding, is_whole, size_of
+from appliance.host.files import locked, write_atomic
 
 GENERATION, POOL = "generation", "pool"
 
@@ -115,12 +115,12 @@ def _check_generation(now: _Round, name: str) -> None:
 
 def _check_blob(now: _Round, digest: str) -> None:
     try:
-        is_whole = sha256_file(now.holding.blob(digest)) == digest
+        whole = is_whole(now.holding.blob(digest), digest)
     except FileNotFoundError:
         return  # thinned since
     now.blobs += 1
     now.bytes += now.sizes[digest]
-    if not is_whole:
+    if not whole:
         with _locked(now), _told(now):
             damage.set_rotten_aside(now.node, now.holding, digest)
 

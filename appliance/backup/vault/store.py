@@ -168,7 +168,7 @@ class Holding:
     def set_aside(self, digest: str) -> bool:
         """Take a blob that fails its own hash out of the pool, so that it can come again; say whether it was rotten."""
         path = self.blob(digest)
-        if size_of(path) is None or sha256_file(path) == digest:
+        if size_of(path) is None or is_whole(path, digest):
             return False
         os.rename(path, make_folder_within(self.rotten) / digest)
         fsync_folder(path.parent)
@@ -292,6 +292,17 @@ def size_of(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def is_whole(path: Path, digest: str) -> bool:
+    """Whether `path` has the hash that is its name. What its disk cannot read any more is rotten: a checksum of btrfs
+    or of the disk itself found that before ours could."""
+    try:
+        return sha256_file(path) == digest
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return False
 
 
 def make_folder_within(path: Path) -> Path:

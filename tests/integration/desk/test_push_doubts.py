@@ -13,6 +13,7 @@ from appliance.backup.writer import push_newest
 from appliance.trust.generation import Entry
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk
 from tests.integration.desk.in_process import World
+from tests.integration.desk.unreadable import refuse_to_read
 
 
 @pytest.fixture
@@ -54,6 +55,18 @@ def test_a_blob_that_rotted_at_a_peer_is_found_by_the_next_push_and_comes_again(
     held = world.desk.holding(HOLDER)
     assert held.holds(later.header.id)
     assert held.blob(shared.sha256).read_bytes() == _own(world, shared.path)
+
+
+def test_a_blob_that_a_peers_disk_cannot_read_any_more_comes_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed, _ = world.run(ORIGIN)
+    shared = oldest(sealed)
+    refuse_to_read(monkeypatch, world.desk.holding(HOLDER).blob(shared.sha256))
+    _, pushed = world.run(ORIGIN)
+    assert [it.error for it in pushed] == [None] * len(pushed)
+    assert rotten_at(world) == [shared.sha256]
+    assert world.desk.holding(HOLDER).blob(shared.sha256).read_bytes() == _own(world, shared.path)
 
 
 def test_a_push_draws_now_and_then_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

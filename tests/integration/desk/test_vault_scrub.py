@@ -16,6 +16,7 @@ from appliance.backup.vault.evidence import LINK
 from appliance.backup.vault.scrub import Budget, Scrubbed, scrub
 from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Holding
 from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Desk, Generation, assert_whole, head
+from tests.integration.desk.unreadable import refuse_to_read
 
 
 @dataclass
@@ -75,6 +76,17 @@ def test_a_rotten_blob_is_set_aside_and_its_generations_are_not_claimed(held: He
     assert answer["held"] == [made.name for made in held.chain if made is not held.chain[1]] == assert_whole(held.desk)
     (line,) = held.desk.open(HOLDER).journal.events("vault-damage")
     assert (line["kind"], line["name"]) == (ROTTEN, digest)
+
+
+def test_a_blob_that_the_disk_cannot_read_any_more_is_rotten_and_ends_no_scrub(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = held.digest(1, "data/0/2")
+    refuse_to_read(monkeypatch, held.holding.blob(digest))
+    outcome = held.scrub()
+    assert (outcome.damage, outcome.finished) == ((Damage(ROTTEN, digest),), True)
+    assert (held.holding.rotten / digest).exists(), "kept, to be looked at"
+    assert held.head()["damaged"] == [held.chain[1].name]
 
 
 def test_a_blob_that_all_share_leaves_nothing_to_claim(held: Held) -> None:
