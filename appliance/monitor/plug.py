@@ -13,10 +13,13 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -54,7 +57,7 @@ def watts(kind: str, address: str) -> float:
         raise UsageError(f"{address} is no address of a site's own network.", remedy="Say 192.168.1.40, for example.")
     try:
         found = float(KINDS[kind].watts(json.loads(_answer(address, KINDS[kind].path))))
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise Unreachable(
             f"the plug at {address} does not say its power as a {kind} does.",
             remedy=f"Look at http://{address}{KINDS[kind].path}, and at exporters_plug of this node.",
@@ -80,15 +83,33 @@ def _is_of_the_site(address: str) -> bool:
 def _answer(address: str, path: str) -> bytes:
     line = http.client.HTTPConnection(address, timeout=SECONDS_MAX)
     try:
-        line.request("GET", path)
-        answer = line.getresponse()
-        if answer.status != http.client.OK:
-            raise Unreachable(f"the plug at {address} answered {answer.status}.", remedy="Does it ask for a password?")
-        return answer.read(BYTES_MAX)
+        with _within(SECONDS_MAX):
+            line.request("GET", path)
+            answer = line.getresponse()
+            if answer.status != http.client.OK:
+                remedy = "Does it ask for a password?"
+                raise Unreachable(f"the plug at {address} answered {answer.status}.", remedy=remedy)
+            return answer.read(BYTES_MAX)
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable(f"the plug at {address} does not answer: {error}.") from error
     finally:
         line.close()
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError once that is over, wherever the call is: a socket's own timeout begins anew with each byte."""
+
+    def cut(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"nothing whole came within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, cut)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def main() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import pytest
 from appliance.errors import Unreachable, UsageError
 from appliance.monitor.plug import KINDS, watts
 
+DRIPS_SECONDS = 5.0
 SAID = {
     "shelly": b'{"id": 0, "source": "init", "output": true, "apower": 8.9, "aenergy": {"total": 6.5}}',
     "shelly1": b'{"relays": [{"ison": true}], "meters": [{"power": 8.9, "overpower": 0.0, "total": 390}]}',
@@ -77,6 +81,8 @@ def test_node_exporter_finds_it_and_promtool_has_no_objection(tmp_path: Path) ->
         (b'{"apower": "much"}', "does not say its power"),
         (b'{"apower": NaN}', "no plug lets through"),
         (b'{"apower": 1e9}', "no plug lets through"),
+        pytest.param(b'{"apower": 1' + b"0" * 400 + b"}", "does not say its power", id="more_than_a_float"),
+        pytest.param(b"[" * 60_000, "does not say its power", id="lists_in_lists"),
         (b'{"apower": -3}', "no plug lets through"),
         (b'{"apower": 8.9' + b" " * 70_000 + b"}", "does not say its power"),
         (None, "answered 401"),
@@ -98,6 +104,38 @@ def test_a_plug_that_is_away_says_so() -> None:
         pass
     with pytest.raises(Unreachable, match="does not answer"):
         watts("shelly", address)
+
+
+def test_a_plug_that_says_a_byte_now_and_then_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.monitor.plug.SECONDS_MAX", 0.3)
+    began = time.monotonic()
+    with dripping() as address, pytest.raises(Unreachable, match="does not answer"):
+        watts("shelly", address)
+    assert time.monotonic() - began < DRIPS_SECONDS
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """A plug that sends its headers letter by letter, always before anybody's patience for one ends."""
+    ended = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        line, _ = server.accept()
+        with line, suppress(OSError):
+            for letter in itertools.cycle(b"X"):
+                if ended.wait(0.1) or time.monotonic() > began + DRIPS_SECONDS:
+                    return
+                line.sendall(bytes([letter]))
+
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            ended.set()
+            thread.join()
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "plug.example.org", "", "fe80::1"])
