@@ -241,11 +241,12 @@ def _catalogue(readable: Readable, view: View, now: Now, pace: Pace) -> Iterator
 def _people(home: Home, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     """Its people log in here once it is silent, by what it saved last; those who do already, by each newer one.
 
-    Once for each generation: who sent them away again is not overruled.
+    Once for each generation: who sent them away again is not overruled. Never by an older one, which is the newest
+    while that is damaged: who was disabled since would come in again.
     """
     silent = home.lost or _is_silent(home, view, now)
     attempt = view.last(People.kind, home.service)
-    done = attempt is not None and not attempt.failures and attempt.mark == home.newest.name
+    done = attempt is not None and not attempt.failures and attempt.mark >= home.newest.name
     if (silent or home.let_in) and not done and not view.runs(People.kind, home.service):
         reason = f"{home.node} is silent" if silent else f"its people log in here, and generation {home.newest} came"
         work = People(home.service, reason, home.node, home.newest.name)
