@@ -30,7 +30,10 @@ _LOOK_SECONDS = 0.2
 def bring(node: Node, home: str) -> None:
     """Let the people of `home` log in here as they did there; nothing where nobody has an account yet."""
     desk = Desk(node.layout.accounts, node.name, feeds=node.layout.is_this_host)
-    file = make_private_folder(node.layout.people) / f"{home}.json"
+    folder = make_private_folder(node.layout.people)
+    for left in folder.iterdir():  # of a worker that was killed, one at a time: root's side takes all that lies there
+        left.unlink()
+    file = folder / f"{home}.json"
     try:
         lay_out(node, implicit_name(home), file)
         if desk.feeds:

@@ -132,6 +132,7 @@ def test_a_standby_lets_the_people_of_a_silent_home_in_by_itself(own: ProcessTer
     write_store(home.layout.accounts, store("commune-a", account("marie")))
     writer.run(home, OWN)
     [work] = to_let_in(standby)
+    write_store(standby.layout.people / "commune-b.json", store("commune-b", account("paul")))  # a worker was killed
     assert perform(standby, work).error == ""
     assert set(people.others["commune-a"].accounts) == {"marie"}
     assert list(standby.layout.people.iterdir()) == [], "it lies nowhere else"
