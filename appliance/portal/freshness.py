@@ -5,6 +5,7 @@ At the writer the receipts are its own memory's. A standby has its own, and the 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from appliance.backup.safety import judge
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.kept import stored_grant
 from appliance.clock import utc_seconds
+from appliance.errors import ApplianceError
 from appliance.monitor.view import Held, View
 
 LATE_AFTER = 1.5
@@ -40,9 +42,12 @@ class Freshness:
 
 
 def freshness(node: Node, services: tuple[str, ...]) -> dict[str, Freshness]:
-    """What is known here of each of `services`; nobody is asked."""
+    """What is known here of each of `services`; nobody is asked. Where something of one is rotten, it is left out."""
     view = Observer().look(node, now_of(node), Memory(), thorough=True)
-    found = {service: _of(node, view, service) for service in services}
+    found = {}
+    for service in services:
+        with contextlib.suppress(ApplianceError):
+            found[service] = _of(node, view, service)
     return {service: it for service, it in found.items() if it}
 
 
