@@ -6,6 +6,9 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+SKEW_SECONDS_MAX = 600
+"""How far in the future a moment is still believed: clocks differ a little, and one may be set back a little."""
+
 
 class Clock(Protocol):
     """What code that observes or acts may ask; pure code gets the answers, never the clock."""

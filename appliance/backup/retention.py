@@ -22,9 +22,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from appliance.borg.model import Retention as PruneCounts
-from appliance.errors import UsageError
-from appliance.territory.model import Retention
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY, format_duration
 
@@ -139,10 +136,3 @@ def _edges(held: list[Generation], period_seconds: int) -> dict[GenerationId, st
         firsts.setdefault(period, generation.id)
         lasts[period] = generation.id
     return dict.fromkeys(lasts.values(), "the last") | dict.fromkeys(firsts.values(), "the first")
-
-
-def prune_counts(kept: Retention) -> PruneCounts:
-    """What the origin gives to `borg prune`; raise UsageError when that would forget everything."""
-    if not any(vars(kept).values()):
-        raise UsageError("this retention keeps no archive.", remedy="Set daily, for example, to 14.")
-    return PruneCounts(kept.hourly, kept.daily, kept.weekly, kept.monthly, kept.yearly)

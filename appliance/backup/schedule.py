@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from appliance.clock import utc_text
+from appliance.clock import SKEW_SECONDS_MAX, utc_text
 from appliance.errors import UsageError
 from appliance.territory.model import Schedule
-from appliance.units import HOUR, MINUTE, format_duration
-
-SKEW_SECONDS_MAX = 10 * MINUTE
-"""How far in the future a last run is still believed: a clock set back by a little must not start a second one."""
+from appliance.units import HOUR, format_duration
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from appliance.backup.schedule import SKEW_SECONDS_MAX
+from appliance.clock import SKEW_SECONDS_MAX
 from appliance.trust.absence import Absence
 from appliance.trust.bundle import Terms
 from appliance.units import DAY

@@ -37,8 +37,9 @@ from appliance.borg.names import archive_name
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
-from appliance.errors import Busy, IntegrityError, NotFound, Refused
+from appliance.errors import Busy, IntegrityError, NotFound, Refused, UsageError
 from appliance.host.files import locked
+from appliance.territory import model
 from appliance.territory.implicit import is_implicit
 from appliance.territory.served import DATABASE, database_socket
 from appliance.trust.grant import Grant
@@ -244,14 +245,17 @@ def tidy(node: Node, service: str) -> tuple[str, ...]:
         repository = own_repository(layout)
         keep = node.bundle.terms(service).service.retention
         check_nonce(next_nonce(repository), grant.epoch)
-        forgotten = Borg(repository).prune(
-            keep=Retention(
-                hourly=keep.hourly, daily=keep.daily, weekly=keep.weekly, monthly=keep.monthly, yearly=keep.yearly
-            )
-        )
+        forgotten = Borg(repository).prune(keep=prune_counts(keep))
         will_compact(layout)
         Borg(repository).compact(COMPACT_THRESHOLD_PERCENT)
     return forgotten
+
+
+def prune_counts(kept: model.Retention) -> Retention:
+    """What the origin gives to `borg prune`; raise UsageError when that would forget everything."""
+    if not any(vars(kept).values()):
+        raise UsageError("this retention keeps no archive.", remedy="Set daily, for example, to 14.")
+    return Retention(kept.hourly, kept.daily, kept.weekly, kept.monthly, kept.yearly)
 
 
 def push_newest(node: Node, service: str, lines: Lines | None = None) -> tuple[Pushed, ...]:

@@ -16,10 +16,13 @@ So: a new writer writes the floor of its grant to the repository's file first, a
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from appliance.borg.model import Repository
 from appliance.errors import IntegrityError, Refused
 from appliance.host.files import write_atomic
+
+if TYPE_CHECKING:  # vaults read floors of grants, and pay for nothing of borg's
+    from appliance.borg.model import Repository
 
 NONCE_RANGE = 2**48
 """Counters per grant: 4 PiB of data, or a million writing runs."""

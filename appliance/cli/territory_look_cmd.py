@@ -15,7 +15,8 @@ from appliance.config.placed import with_lines_of
 from appliance.errors import IntegrityError, NotFound, UsageError
 from appliance.territory.change import changes
 from appliance.territory.codec import placements_from_json, to_json
-from appliance.territory.placement import Placement, place
+from appliance.territory.model import Placement
+from appliance.territory.placement import place
 from appliance.territory.survival import prove
 from appliance.territory.voters import voters
 

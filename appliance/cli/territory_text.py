@@ -8,8 +8,7 @@ from typing import Any
 
 from appliance.cli.output import table
 from appliance.territory.change import Move
-from appliance.territory.model import Node, Schedule, Service, Territory
-from appliance.territory.placement import Placement
+from appliance.territory.model import Node, Placement, Schedule, Service, Territory
 from appliance.territory.room import asked_of_others
 from appliance.territory.survival import Verdict, planned_only
 from appliance.territory.voters import COUNTS, Voters

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from appliance.config.collected import Collected
 from appliance.errors import UsageError
 from appliance.territory.change import Move, changes
-from appliance.territory.model import Territory
-from appliance.territory.placement import Placement, place
+from appliance.territory.model import Placement, Territory
+from appliance.territory.placement import place
 from appliance.trust.bundle import Bundle, Member, voter_keys
 from appliance.trust.revocation import NOTHING, Revoked
 from appliance.trust.voting import next_term

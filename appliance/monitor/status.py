@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from appliance.backup.schedule import SKEW_SECONDS_MAX
 from appliance.backup.vault.floor import FREE_FLOOR_BYTES
+from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
 from appliance.monitor.failover import judge_failover, node_lacks, node_reasons
 from appliance.monitor.held import judge_catalogue, judge_held

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from appliance.backup.schedule import SKEW_SECONDS_MAX, Due, due
+from appliance.backup.schedule import Due, due
+from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
 from appliance.monitor.states import Judged, Reason, State, failed, failures, too_old, worst_first
 from appliance.monitor.view import Attempt, Now, View, Written, last_backup

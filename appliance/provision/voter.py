@@ -14,7 +14,7 @@ from appliance.provision.addresses import bracketed, network
 from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile
 from appliance.provision.vault import AGENT, RECEIVER, STATE
 from appliance.territory.model import Node
-from appliance.territory.voters import VOTER
+from appliance.territory.quorum import VOTER
 from appliance.trust.bundle import Bundle
 
 UNIT = "appliance-voter.service"

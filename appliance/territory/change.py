@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from appliance.territory.model import Territory
-from appliance.territory.placement import Placement
+from appliance.territory.model import Placement, Territory
 
 
 @dataclass(frozen=True)

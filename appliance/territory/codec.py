@@ -13,8 +13,7 @@ from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from appliance.errors import IntegrityError
-from appliance.territory.model import NAME, Territory
-from appliance.territory.placement import Placement
+from appliance.territory.model import NAME, Placement, Territory
 
 
 def to_json(territory: Territory) -> dict[str, Any]:

@@ -278,3 +278,22 @@ def _named[Thing](things: Mapping[str, Thing], name: str, what: str) -> Thing:
     if name not in things:
         raise NotFound(f'there is no {what} "{name}" in this territory; known: {", ".join(sorted(things))}.')
     return things[name]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why `node` was taken (as holder or spare) or refused for a service; said of the node, without full stop."""
+
+    node: str
+    accepted: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Placement:
+    """`holders` in order, standbys first; `spares` in the order in which they step in; one reason for each node."""
+
+    service: str
+    holders: tuple[str, ...]
+    spares: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()

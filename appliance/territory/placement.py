@@ -16,24 +16,14 @@ Weighted rendezvous hashing would need no memory of the last plan, but nobody at
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from appliance.errors import Refused
 from appliance.territory.choice import choose_holders, complete
 from appliance.territory.domains import first_conflict
-from appliance.territory.model import Service, Territory
-from appliance.territory.reasons import Reason, explain, refusal
+from appliance.territory.model import Placement, Reason, Service, Territory
+from appliance.territory.reasons import explain, refusal
 from appliance.territory.room import Room, copies_wanted, takes_more_than_it_gives
-
-
-@dataclass(frozen=True)
-class Placement:
-    """`holders` in order, standbys first; `spares` in the order in which they step in; one reason for each node."""
-
-    service: str
-    holders: tuple[str, ...]
-    spares: tuple[str, ...] = ()
-    reasons: tuple[Reason, ...] = ()
 
 
 class Infeasible(Refused):

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from appliance.territory.choice import rank
 from appliance.territory.domains import conflict
-from appliance.territory.model import Service, Territory
+from appliance.territory.model import Reason, Service, Territory
 from appliance.territory.room import Room, asked_of_others, takes_more_than_it_gives
 from appliance.units import format_bytes
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why `node` was taken (as holder or spare) or refused for a service; said of the node, without full stop."""
-
-    node: str
-    accepted: bool
-    why: str
 
 
 def explain(

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from appliance.territory.model import Service, Territory
-from appliance.territory.placement import Placement
+from appliance.territory.model import Placement, Service, Territory
 from appliance.units import format_duration
 
 KINDS = ("declared", "zone", "site", "node", "pair", "territory", "control")

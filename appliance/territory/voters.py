@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 from appliance.territory.choice import extend
 from appliance.territory.domains import first_conflict, shared_zones
-from appliance.territory.model import Territory
-from appliance.territory.reasons import Reason
+from appliance.territory.model import Reason, Territory
+from appliance.territory.quorum import VOTER, majority
 from appliance.territory.survival import losses
 
-VOTER, STANDBY = "voter", "standby"
+STANDBY = "standby"
 COUNTS = (5, 3)
 
 
@@ -56,11 +56,6 @@ def voters(territory: Territory, previous: Collection[str] = ()) -> Voters:
         nodes = most[: next((count for count in COUNTS if count <= len(most)), 0)]
     reasons = tuple(_reason(territory, node, nodes, previous) for node in (*nodes, *_others(territory, nodes)))
     return Voters(nodes, bool(named), reasons, _lost_by(territory, nodes))
-
-
-def majority(count: int) -> int:
-    """How many of `count` voters decide."""
-    return count // 2 + 1
 
 
 def _rank(

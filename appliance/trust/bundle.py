@@ -18,8 +18,7 @@ from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import read_at_once, write_atomic
 from appliance.territory import codec
 from appliance.territory.domains import counting_holders
-from appliance.territory.model import Node, Service, Territory
-from appliance.territory.placement import Placement
+from appliance.territory.model import Node, Placement, Service, Territory
 from appliance.trust import revocation, signed
 from appliance.trust.act import Operator
 from appliance.trust.granters import Granters

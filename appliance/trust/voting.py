@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from appliance.errors import Refused
 from appliance.territory.model import Territory
-from appliance.territory.voters import VOTER, majority
+from appliance.territory.quorum import VOTER, majority
 from appliance.trust.signed import digest_of
 
 TERM_EPOCHS = 512

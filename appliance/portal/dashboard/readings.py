@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from appliance.backup.proof_times import DRILL_SECONDS
-from appliance.backup.schedule import SKEW_SECONDS_MAX
+from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor import metrics
 from appliance.monitor.held import PROOF_LATE, QUOTA_WARNING
 from appliance.monitor.states import LATE, ORDER, TOO_LATE, State

@@ -28,8 +28,7 @@ from appliance.backup.vault.wire import PROTOCOL, Channel
 from appliance.clock import SimulatedClock, utc_text
 from appliance.host.files import sha256_file
 from appliance.host.layout import NodeLayout
-from appliance.territory.model import Person
-from appliance.territory.placement import Placement
+from appliance.territory.model import Person, Placement
 from appliance.trust.act import ACTS, make_act
 from appliance.trust.bundle import Member, accept_bundle, make_bundle, voter_keys
 from appliance.trust.generation import NO_PARENT, Entry, Header, make_header, read_header, render_list

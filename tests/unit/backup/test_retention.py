@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.backup.retention import MONTH, TIERS, YEAR, Drop, Generation, Keep, prune_counts, thin
+from appliance.backup.retention import MONTH, TIERS, YEAR, Drop, Generation, Keep, thin
+from appliance.backup.writer import prune_counts
 from appliance.errors import UsageError
 from appliance.territory.model import Retention
 from appliance.trust.generation import NO_PARENT, GenerationId

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.territory.model import Node, Service
-from appliance.territory.placement import Placement
+from appliance.territory.model import Node, Placement, Service
 from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle
 from appliance.trust.keys import PublicKeys, public_line
 from tests.unit.territory import small

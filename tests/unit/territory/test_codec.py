@@ -10,7 +10,8 @@ import pytest
 from appliance.errors import IntegrityError
 from appliance.territory.change import Move, changes
 from appliance.territory.codec import from_json, placements_from_json, placements_to_json, to_json
-from appliance.territory.placement import Placement, place
+from appliance.territory.model import Placement
+from appliance.territory.placement import place
 from tests.unit.territory.small import node, service, territory
 
 HERE = territory([node("a", "z"), node("b"), node("c")], [service("docs", "a", standbys=("c",))])

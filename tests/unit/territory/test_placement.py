@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from appliance.territory.domains import conflict, counting_holders
-from appliance.territory.model import Territory
-from appliance.territory.placement import Infeasible, Placement, place, possible_copies, replacements
+from appliance.territory.model import Placement, Territory
+from appliance.territory.placement import Infeasible, place, possible_copies, replacements
 from appliance.units import GIB
 from tests.unit.territory.small import node, service, territory
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.territory.model import Event, ExternalPeer, OfflineDisk, Territory
-from appliance.territory.placement import Placement
+from appliance.territory.model import Event, ExternalPeer, OfflineDisk, Placement, Territory
 from appliance.territory.survival import PAPER, Verdict, losses, planned_only, prove
 from appliance.units import DAY
 from tests.unit.territory.small import node, service, territory

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from appliance.config.load import load
 from appliance.territory.domains import conflict
 from appliance.territory.model import Event, Link, Territory
-from appliance.territory.voters import Voters, majority, voters
+from appliance.territory.quorum import majority
+from appliance.territory.voters import Voters, voters
 from tests.unit.territory.small import LINK, node, territory
 
 INVENTORY = Path(__file__).parents[3] / "inventory"

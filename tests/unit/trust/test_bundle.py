@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused
-from appliance.territory.placement import Placement
+from appliance.territory.model import Placement
 from appliance.trust import bundle as bundles
 from appliance.trust import signed
 from appliance.trust.bundle import Member, accept_bundle, load_bundle, make_bundle, read_bundle
