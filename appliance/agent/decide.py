@@ -242,8 +242,11 @@ def _people(home: Home, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     """Its people log in here once it is silent, by what it saved last; those who do already, by each newer one.
 
     Once for each generation: who sent them away again is not overruled. Never by an older one, which is the newest
-    while that is damaged: who was disabled since would come in again.
+    while that is damaged: who was disabled since would come in again. Of a home that was revoked a person has to say
+    which: whoever took that box could have saved accounts of his own with it.
     """
+    if home.revoked:
+        return
     silent = home.lost or _is_silent(home, view, now)
     attempt = view.last(People.kind, home.service)
     done = attempt is not None and not attempt.failures and attempt.mark >= home.newest.name

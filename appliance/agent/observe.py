@@ -338,4 +338,5 @@ def _home(node: Node, service: str, held: Held | None, lost: frozenset[str]) -> 
         return ()
     seen = load_sight(node, service).seen.get(home)
     let_in = os.path.exists(Desk(node.layout.accounts, node.name, feeds=False).file_of(home))
-    return (Home(service, home, held.newest, seen.age if seen else None, home in lost, let_in),)
+    revoked = home in node.bundle.revoked_nodes
+    return (Home(service, home, held.newest, seen.age if seen else None, home in lost, let_in, revoked),)

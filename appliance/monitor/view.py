@@ -137,7 +137,7 @@ class Home:
     """The node `node`, for which this one stands by. `newest` is the newest generation held of what it saves of itself.
 
     `seen_age` is our ageing clock's when it last gave a sign of life, None when nobody asked yet; `lost` as in `Held`;
-    `let_in`: its people log in here already.
+    `let_in`: its people log in here already; `revoked`: its keys were taken back, so what it saved may be a thief's.
     """
 
     service: str
@@ -146,6 +146,7 @@ class Home:
     seen_age: int | None
     lost: bool
     let_in: bool
+    revoked: bool = False
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def held(moment: Now, words: Mapping[str, Any]) -> Held:
 
 
 def home(moment: Now, words: Mapping[str, Any]) -> Home:
-    """`words`: node, sequence, seen (how long ago, or null), lost, let_in."""
+    """`words`: node, sequence, seen (how long ago, or null), lost, let_in, revoked."""
     node, seen = words.get("node", "commune-b"), words.get("seen", "10m")
     return Home(
         f"appliance-{node}",
@@ -96,6 +96,7 @@ def home(moment: Now, words: Mapping[str, Any]) -> Home:
         moment.age - int(parse_duration(seen)) if seen else None,
         words.get("lost", False),
         words.get("let_in", False),
+        words.get("revoked", False),
     )
 
 
