@@ -173,8 +173,15 @@ class Facts:
 
     @property
     def may_write_when_vacant(self) -> bool:
-        """Whether the end of the holder's lease is enough: not for another than the home where the home may go on."""
-        return not self.policy.needs_proof_of_death or self.seen.home or (self.policy.others_write and self.released)
+        """Whether the end of the holder's lease is enough: not for another than the home where the home may go on,
+        unless the last writer let go or was this node itself."""
+        proof = self.released or self.last_writer
+        return not self.policy.needs_proof_of_death or self.seen.home or (self.policy.others_write and proof)
+
+    @property
+    def last_writer(self) -> bool:
+        """Whether the newest grant is this node's and still stands: nobody else may have written since."""
+        return self.seen.own_epoch > 0 and not self.outdated and not self.seen.released
 
     @property
     def promoted(self) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from appliance.clock import SimulatedClock
 from appliance.coordination.memory import Line, Memory, Store
+from appliance.coordination.port import Claim, Holding
 from appliance.errors import Refused
 from appliance.failover import act
 from appliance.failover.keeper import Keeper
@@ -247,6 +248,42 @@ def test_a_claim_whose_answer_was_lost_is_made_again_as_it_was(world: World) -> 
     assert world.it.lease is not None
     assert world.it.lease.holding.lease == claim.lease
     assert world.it.claim is None
+
+
+def test_a_watch_that_tells_of_a_takeover_before_its_own_answer_comes_does_not_give_it_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, acquire = asyncio.Event(), world.store.acquire
+
+    async def slow(claim: Claim, *, seconds_max: float) -> Holding:
+        held = await acquire(claim, seconds_max=seconds_max)
+        await answered.wait()
+        return held
+
+    async def play() -> None:
+        await act.perform(world.it, Decision("a.row", "test", (A.READ,), Standing(State.GRACE, 0.0)))
+        world.it.standing = Standing(State.GRACE, world.clock.boottime())
+        world.clock.advance(2)
+        keeper = Keeper(world.it)
+        keeper.look()
+        await asyncio.sleep(0)
+        act.hear(world.it, world.voters.read(SERVICE), world.clock.boottime())
+        seen = observe(world.it)
+        assert (seen.record.holder if seen.record else "", seen.proof) == (HOME, None)
+        world.clock.advance(1.2)
+        keeper.look()
+        await asyncio.sleep(0)
+        answered.set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        keeper.look()
+
+    monkeypatch.setattr(world.store, "acquire", slow)
+    asyncio.run(play())
+    assert world.it.standing.state is State.PROMOTING
+    holder = world.voters.read(SERVICE).holder
+    assert holder is not None
+    assert holder.node == HOME
 
 
 def test_an_agent_of_the_same_boot_goes_on_with_the_proof_and_one_of_another_boot_does_not(world: World) -> None:
