@@ -2,13 +2,16 @@
 
 A vault proves what comes by its hash and knows the rest by name and size: what rots there meanwhile is found by its own
 scrub, in four weeks at the latest, and its receipt says "safe" until then. So the writer draws a few blobs and asks for
-a hash that cannot be kept ready. What does not match is asked to come again with the push.
+a hash that cannot be kept ready. What does not match is asked to come again with the push; and no receipt counts before
+the peer has shown what it could not show at first.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.chain import Sealed
@@ -21,25 +24,55 @@ DRAWN = 4
 """Of 64 MiB each: half a second of reading at both sides, once a day at a push an hour."""
 
 
-def doubted(conversation: Conversation, sealed: Sealed, folder: Path) -> list[str]:
-    """The hashes of blobs of `sealed` that the peer has and cannot show; those it lacks it will ask for anyway.
+@dataclass(frozen=True)
+class Unshown:
+    """What a peer did not show: `absent` it says that it lacks, of `wrong` it gave a proof that is none."""
 
-    `folder` has the files of `sealed`. Raise IntegrityError for an answer that is none.
+    absent: tuple[Entry, ...] = ()
+    wrong: tuple[Entry, ...] = ()
+
+    @property
+    def all(self) -> tuple[Entry, ...]:
+        return (*self.absent, *self.wrong)
+
+
+def draw(conversation: Conversation, sealed: Sealed, folder: Path) -> Unshown:
+    """What the peer does not show of some blobs of `sealed`, whose files `folder` has.
+
+    Raise IntegrityError for an answer that is none.
     """
     if sealed.header.sequence % EVERY_GENERATIONS:
-        return []
+        return Unshown()
     drawn = secrets.SystemRandom().sample(sealed.entries, min(DRAWN, len(sealed.entries)))
+    return _ask(conversation, sealed, folder, drawn)
+
+
+def check_shown(conversation: Conversation, sealed: Sealed, folder: Path, entries: Sequence[Entry]) -> None:
+    """Raise IntegrityError unless the peer shows all of `entries` now."""
+    name = conversation.peer.name
+    if entries and (left := _ask(conversation, sealed, folder, entries).all):
+        raise IntegrityError(
+            f"{name} gave a receipt for {sealed.header.id} and cannot show {len(left)} of its blobs.",
+            remedy=f"That receipt does not count. See on {name} what is wrong with its disk: `appliance doctor`.",
+        )
+
+
+def _ask(conversation: Conversation, sealed: Sealed, folder: Path, entries: Sequence[Entry]) -> Unshown:
     challenge = secrets.token_hex(32)
-    digests = [entry.sha256 for entry in drawn]
+    digests = [entry.sha256 for entry in entries]
     conversation.ask("prove", sealed.header.service, challenge=challenge, blobs=digests)
     proofs = conversation.channel.read_frame().get("proofs")
-    if not isinstance(proofs, list) or len(proofs) != len(drawn):
+    if not isinstance(proofs, list) or len(proofs) != len(entries):
         raise IntegrityError(f"{conversation.peer.name} gave an answer that proves nothing.")
-    return [
-        entry.sha256
-        for entry, proof in zip(drawn, proofs, strict=True)
-        if proof is not None and proof != _expected(folder, challenge, entry, otherwise=proof)
-    ]
+    found = list(zip(entries, proofs, strict=True))
+    return Unshown(
+        absent=tuple(entry for entry, proof in found if proof is None),
+        wrong=tuple(
+            entry
+            for entry, proof in found
+            if proof is not None and proof != _expected(folder, challenge, entry, otherwise=proof)
+        ),
+    )
 
 
 def _expected(folder: Path, challenge: str, entry: Entry, *, otherwise: str) -> str:

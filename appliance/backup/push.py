@@ -14,7 +14,7 @@ from pathlib import Path
 
 from appliance.backup.ahead import send_ahead
 from appliance.backup.chain import Chain, Sealed
-from appliance.backup.doubt import doubted
+from appliance.backup.doubt import check_shown, draw
 from appliance.backup.overtaken import Overtaken, look_first
 from appliance.backup.peers import Conversation, Head, Lines
 from appliance.backup.vault.flow import Sending
@@ -60,7 +60,7 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
     header = sealed.header
     head = conversation.head(header.service)
     check_lineage(chain, sealed, head)
-    recheck = doubted(conversation, sealed, folder)
+    unshown = draw(conversation, sealed, folder)
     grants = [grant.document.raw.decode() for grant in chain.grants().values()]
     headers = chain.headers_after({tip.id.digest for tip in head.tips}) or [header.document.raw.decode()]
     rest = send_ahead(conversation, "put", header.service, headers, grants=grants)
@@ -71,11 +71,13 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
         headers=list(rest),
         list_bytes=len(sealed.listing),
         acknowledge=True,
-        recheck=recheck,
+        recheck=[entry.sha256 for entry in unshown.wrong],
     )
     conversation.channel.write(sealed.listing)
     raw = send_needed(conversation, sealed, {entry.sha256: folder / entry.path for entry in sealed.entries})
-    return _checked_receipt(conversation, raw, sealed)
+    receipt = _checked_receipt(conversation, raw, sealed)
+    check_shown(conversation, sealed, folder, unshown.all)
+    return receipt
 
 
 def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:

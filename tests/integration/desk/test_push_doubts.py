@@ -9,6 +9,7 @@ import pytest
 
 from appliance.backup import doubt, peers
 from appliance.backup.chain import Sealed
+from appliance.backup.vault import give
 from appliance.backup.writer import push_newest
 from appliance.trust.generation import Entry
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk
@@ -67,6 +68,22 @@ def test_a_blob_that_a_peers_disk_cannot_read_any_more_comes_again(
     assert [it.error for it in pushed] == [None] * len(pushed)
     assert rotten_at(world) == [shared.sha256]
     assert world.desk.holding(HOLDER).blob(shared.sha256).read_bytes() == _own(world, shared.path)
+
+
+@pytest.mark.parametrize("answer", [None, "0" * 64], ids=["says that it lacks it", "proves something else"])
+def test_a_receipt_for_what_a_peer_never_shows_does_not_count(
+    world: World, monkeypatch: pytest.MonkeyPatch, answer: str | None
+) -> None:
+    """It neither shows a blob nor has it come again, and says all the same that it holds the generation."""
+    sealed, _ = world.run(ORIGIN)
+    shared, proof = oldest(sealed).sha256, give._proof
+    monkeypatch.setattr(give, "_proof", lambda it, said, blob: answer if blob == shared else proof(it, said, blob))
+    later, pushed = world.run(ORIGIN)
+    assert [it.receipt for it in pushed] == [None] * len(pushed)
+    told = f"gave a receipt for {later.header.id} and cannot show 1 of its blobs."
+    assert [told in str(it.error) for it in pushed] == [True] * len(pushed)
+    kept = world.desk.open(ORIGIN).service(SERVICE).root.rglob(f"chain/{later.header.id.name}/receipt-*")
+    assert list(kept) == []
 
 
 def test_a_push_draws_now_and_then_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
