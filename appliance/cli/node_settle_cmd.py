@@ -13,6 +13,10 @@ from appliance.cli.output import emit
 from appliance.cli.territory_key import public_line, territory_key_option
 from appliance.cli.this_layout import layout_as_root
 from appliance.errors import Forbidden
+from appliance.provision.apply import THIS_HOST
+from appliance.provision.due import due
+from appliance.provision.files import PARTS
+from appliance.provision.observe import declared
 from appliance.provision.settle import settle as settle_here
 from appliance.trust.bundle import Bundle, read_bundle
 from appliance.trust.identity import Identity
@@ -35,17 +39,22 @@ def settle(name: str, territory_key: str, user: str, bundle: Path | None, dry_ru
 
     A folder that is another node, or believes another territory key, is refused before anything changes. The keys are
     born here and belong to the account of the node. Calling again with the same words changes nothing.
+
+    With a bundle that has this node, --json tells which parts of `node apply` are due, and whose networks are let in.
     """
     if os.geteuid() != 0:
         raise Forbidden("only root may make a host a node.", remedy="Without root: `appliance node init`.")
     wanted = Identity(name, public_line(territory_key))
     state = layout_as_root().root
-    done = settle_here(wanted, state, bundle=_read(bundle, wanted), dry_run=dry_run)
+    followed = _read(bundle, wanted)
+    done = settle_here(wanted, state, bundle=followed, dry_run=dry_run)
     verb = "would be changed" if dry_run else "changed"
     told = f"{state} is the node {name} of the territory with the key {fingerprint(wanted.territory_key)}."
     keys = asdict(done.keys) if done.keys else None
     taken = asdict(done.bundle) if done.bundle else None
     data = {"node": name, "user": user, "keys": keys, "bundle": taken, "dry_run": dry_run, "changed": done.changed}
+    data["due"] = due(followed, name) if followed and done.bundle and done.bundle.member else PARTS
+    data["operators"] = declared(THIS_HOST.root).operators
     emit(data, "\n".join(f"{verb}: {path}" for path in done.changed) or told)
 
 

@@ -32,6 +32,8 @@ def test_a_rule_of_a_role_comes_with_its_folder_and_is_loaded() -> None:
             text = str({key: value for key, value in task.items() if key != "block"})
             if not is_rule(text) and not any(name in text for name in named):
                 continue
+            if task.get("changed_when") is False:
+                continue  # it only looks
             seen.append(role.name)
             assert "notify" in task, task["name"]
             if not task.get("ansible.builtin.raw", "").startswith("rm "):
