@@ -259,8 +259,12 @@ class NodeLayout:
     def run(self) -> Path:
         return self.root / "run"
 
+    @property
+    def services(self) -> Path:
+        return self.root / "services"
+
     def service(self, name: str) -> ServiceLayout:
-        return ServiceLayout(self.root / "services" / name, self.root / "catalogues" / name, self.orders / name)
+        return ServiceLayout(self.services / name, self.root / "catalogues" / name, self.orders / name)
 
 
 def state_of_this_host(named_in: Path = STATE_OF_A_HOST) -> Path | None:

@@ -26,6 +26,7 @@ from appliance.host import netns
 from appliance.host.programs import Program
 from appliance.lab.processes import certificates
 from appliance.lab.processes.clocks import WallClock, library
+from appliance.lab.processes.disks import Disk, disk_at
 from appliance.lab.processes.etcd import EtcdProcesses
 from appliance.lab.processes.lines import Lines, can_cut, lines_between
 from appliance.lab.processes.node import ProcessNode, free_ports
@@ -56,6 +57,8 @@ class Stage:
     """Between nodes, where they can be cut."""
     clocks: Mapping[str, WallClock] = field(default_factory=dict)
     """Of each node, where they can be set off."""
+    disks: Mapping[str, Disk] = field(default_factory=dict)
+    """Of each candidate, for what it keeps of services, where they can be filled."""
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -197,7 +200,7 @@ def staged(
 ) -> Iterator[Stage]:
     """`plan` under `root` with three voters, `service` begun, saved once and served at its home.
 
-    `disturbed`: as far as this machine lets us, lines between nodes can be cut and their clocks set off.
+    `disturbed`: as far as this machine lets us, lines between nodes can be cut, clocks set off and disks filled.
     """
     with contextlib.ExitStack() as stack:
         lines = stack.enter_context(lines_between(plan.nodes)) if disturbed and can_cut() else None
@@ -205,12 +208,16 @@ def staged(
         services = {service: replace(plan.services[service], policy=policy)}
         plan = replace(plan, services=services, lease_seconds=lease_seconds, hand_back=hand_back)
         made = ProcessTerritory(root / "territory", plan)
+        made.create()
         places = {name: (lines.namespace(name), lines.address(name)) for name in VOTERS} if lines else {}
         voters = EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=50, names=VOTERS, places=places)
         etcd = stack.enter_context(voters)
         stage = Stage(made, service, etcd, _program_ports(plan.trusted(service)), network=lines)
         if disturbed and library() is not None:
             stage.clocks = {name: WallClock(root / f"{name}.clock") for name in plan.nodes}
+        if disturbed and can_cut():
+            folders = {name: made.nodes[name].layout.services for name in stage.candidates}
+            stage.disks = {name: stack.enter_context(disk_at(folder)) for name, folder in folders.items()}
         try:
             _begin(stage)
             yield stage
@@ -244,9 +251,7 @@ def _program_ports(candidates: tuple[str, ...]) -> dict[str, tuple[int, int]]:
 
 
 def _begin(stage: Stage) -> None:
-    made = stage.territory
-    made.create()
-    found = library()
+    made, found = stage.territory, library()
     for name, node in made.nodes.items():
         node.namespace = stage.network.namespace(name) if stage.network else None
         if name in stage.clocks and found is not None:

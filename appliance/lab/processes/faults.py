@@ -1,7 +1,7 @@
 """What may happen to nodes in process mode, by name: each fault with its healing, told to the history by its moment.
 
-Lines are cut and clocks set off on a stage that has them (`failover.staged`, `disturbed`); elsewhere these faults have
-no targets.
+Lines are cut, clocks set off and disks filled on a stage that has them (`failover.staged`, `disturbed`); elsewhere
+these faults have no targets.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from appliance.units import DAY, HOUR
 
 @dataclass(frozen=True)
 class Fault:
-    """`targets`: what it may happen to. Whoever injects it heals it, too."""
+    """`targets`: what it may happen to. Whoever injects it heals it, too. `alone`: no other happens at that time."""
 
     targets: Callable[[Stage], tuple[str, ...]]
     inject: Callable[[Stage, str], None]
     heal: Callable[[Stage, str], None]
+    alone: bool = False
 
 
 def inject(stage: Stage, kind: str, target: str) -> None:
@@ -121,6 +122,27 @@ def _cut_line(stage: Stage, target: str) -> None:
     stage.network.cut(f"line {target}", {(a, b), (b, a)})
 
 
+def _lose_packets(stage: Stage, name: str) -> None:
+    """Of all that goes to and from a node, so many in a hundred each way."""
+    assert stage.network is not None
+    stage.network.lose(f"loss {name}", stage.network.of_node(name), LOST_PERCENT)
+
+
+def _restart_everything(stage: Stage, target: str) -> None:
+    """All candidates lose power at once; they come back in the order of their names as `target` has them."""
+    for name in stage.candidates:
+        inject(stage, "kill", name)
+
+
+def _start_everything(stage: Stage, target: str) -> None:
+    for name in target.split():
+        heal(stage, "kill", name)
+
+
+def _orders(stage: Stage) -> tuple[str, ...]:
+    return tuple(" ".join(order) for order in itertools.permutations(stage.candidates))
+
+
 def _on_lines(stage: Stage) -> tuple[str, ...]:
     """None where there are no lines to cut; else candidates and voters."""
     return tuple(dict.fromkeys((*stage.candidates, *VOTERS))) if stage.network else ()
@@ -143,6 +165,10 @@ def _set_right(stage: Stage, name: str) -> None:
     stage.clocks[name].set_off(0)
 
 
+def _with_disks(stage: Stage) -> tuple[str, ...]:
+    return tuple(stage.disks)
+
+
 def _candidates(stage: Stage) -> tuple[str, ...]:
     return stage.candidates
 
@@ -156,6 +182,7 @@ def possible(stage: Stage) -> tuple[str, ...]:
     return tuple(sorted(kind for kind, fault in FAULTS.items() if fault.targets(stage)))
 
 
+LOST_PERCENT = 20
 FAULTS: Mapping[str, Fault] = {
     "kill": Fault(_candidates, _kill, lambda stage, name: stage.start(name)),
     "freeze": Fault(_candidates, _freeze, _thaw),
@@ -174,9 +201,16 @@ FAULTS: Mapping[str, Fault] = {
     "cut": _cut(),
     "cut-out": _cut(into=False),
     "cut-in": _cut(out=False),
+    "loss": Fault(_on_lines, _lose_packets, _mend("loss")),
     "line": Fault(_pairs, _cut_line, _mend("line")),
     "clock-ahead": _set_off(HOUR),
     "clock-behind": _set_off(-HOUR),
     "clock-days-ahead": _set_off(2 * DAY),
+    "disk-full": Fault(
+        _with_disks,
+        lambda stage, name: stage.disks[name].fill(),
+        lambda stage, name: stage.disks[name].empty(),
+    ),
+    "everything": Fault(_orders, _restart_everything, _start_everything, alone=True),
     "quorum": Fault(lambda stage: ("voters",), _lose_quorum, _regain_quorum),
 }

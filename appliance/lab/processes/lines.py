@@ -1,7 +1,8 @@
 """Lines between nodes that run as processes: each in a network namespace of its own, joined by one that routes.
 
-A cut drops packets, as a dug-up cable does: nobody is told, connections hang until somebody's time is up. It needs root
-and touches nothing but namespaces that were made here.
+A cut drops packets, as a dug-up cable does: nobody is told, connections hang until somebody's time is up. Of what goes
+over a bad line so many packets of a hundred are dropped, by the kernel's own dice. It needs root and touches nothing
+but namespaces that were made here.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ def can_cut() -> bool:
 
 @dataclass
 class Lines:
-    """`names`: the nodes. A pair (a, b) in what is cut means that nothing gets from a to b."""
+    """`names`: the nodes. A pair (a, b) in what drops means that of what goes from a to b so many packets of a hundred
+    do not arrive."""
 
     prefix: str
     names: tuple[str, ...]
-    _cut: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    _drops: dict[str, tuple[int, frozenset[tuple[str, str]]]] = field(default_factory=dict)
 
     @property
     def hub(self) -> str:
@@ -43,11 +45,15 @@ class Lines:
 
     def cut(self, why: str, pairs: Collection[tuple[str, str]]) -> None:
         """Cut these until `mend(why)`; other cuts go on."""
-        self._cut[why] = frozenset(pairs)
+        self.lose(why, pairs, 100)
+
+    def lose(self, why: str, pairs: Collection[tuple[str, str]], percent: int) -> None:
+        """Drop `percent` of the packets on these until `mend(why)`."""
+        self._drops[why] = percent, frozenset(pairs)
         self._apply()
 
     def mend(self, why: str) -> None:
-        self._cut.pop(why, None)
+        self._drops.pop(why, None)
         self._apply()
 
     def of_node(self, name: str, *, out: bool = True, into: bool = True) -> frozenset[tuple[str, str]]:
@@ -57,10 +63,14 @@ class Lines:
         return frozenset(outward | ({(other, name) for other in others} if into else set()))
 
     def _apply(self) -> None:
-        pairs = sorted(frozenset[tuple[str, str]]().union(*self._cut.values()))
-        rules = "".join(f"ip saddr {self.address(a)} ip daddr {self.address(b)} drop\n" for a, b in pairs)
+        drops = sorted({(a, b, percent) for percent, pairs in self._drops.values() for a, b in pairs})
+        rules = "".join(self._rule(*it) for it in drops)
         body = f"chain forward {{ type filter hook forward priority 0; policy accept;\n{rules}}}\n"
         nft.replace_table(TABLE, body, namespace=self.hub)
+
+    def _rule(self, a: str, b: str, percent: int) -> str:
+        dice = "" if percent >= 100 else f"numgen random mod 100 < {percent} "
+        return f"ip saddr {self.address(a)} ip daddr {self.address(b)} {dice}drop\n"
 
     def _make(self) -> None:
         netns.add(self.hub)

@@ -80,7 +80,9 @@ def _disturb(stage: Stage, draw: random.Random) -> None:
     """One fault, or two that overlap, and their healing; long enough for a takeover, or not."""
     lease = stage.territory.territory.lease_seconds
     chosen: dict[str, str] = {}
-    for kind in draw.sample(possible(stage), draw.choice((1, 1, 2))):
+    kinds = draw.sample(possible(stage), draw.choice((1, 1, 2)))
+    alone = [kind for kind in kinds if FAULTS[kind].alone][:1]
+    for kind in alone or kinds:
         target = draw.choice(FAULTS[kind].targets(stage))
         if target not in chosen.values():
             chosen[kind] = target

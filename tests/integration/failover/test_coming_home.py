@@ -13,6 +13,7 @@ import pytest
 
 from appliance.agent.served import failover_lock
 from appliance.lab.processes.failover import Stage
+from appliance.lab.processes.faults import heal, inject
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
 
 HOME, STANDBY = "commune-a", "hermitage"
@@ -33,6 +34,34 @@ def test_a_service_goes_home_by_itself_at_night_once_its_home_has_been_ready_for
     assert stage.add(101) == HOME
     assert stage.read()["numbers"] == [0, 1, 2, 100, 101], "it lost nothing"
     stage.wait_for(STANDBY, "STANDBY")
+    assert violated(stage) == {}
+
+
+@pytest.mark.slow
+def test_everything_is_off_and_comes_back_in_another_order(begin: Begin) -> None:
+    stage = begin("exclusive")
+    assert stage.add(80) == HOME
+    order = f"{STANDBY} {HOME}"
+    inject(stage, "everything", order)
+    assert stage.add(81) == ""
+    heal(stage, "everything", order)
+    stage.wait(lambda: stage.add(82), "somebody serves again")
+    assert violated(stage) == {}
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_a_disk_that_is_full_keeps_nobody_from_holding_the_service_and_is_no_reason_to_take_it(begin: Begin) -> None:
+    stage = begin("exclusive", disturbed=True)
+    epoch = stage.told(HOME)["epoch"]
+    inject(stage, "disk-full", HOME)
+    assert stage.node(HOME).cli("backup", "run", SERVICE, check=False).exit_code not in (0, 1)
+    full = time.monotonic() + 2 * LEASE_SECONDS
+    while time.monotonic() < full:
+        stage.wait(lambda: stage.add(len(stage.added) + 200) == HOME, "it is served")
+    heal(stage, "disk-full", HOME)
+    stage.node(HOME).cli("backup", "run", SERVICE)
+    assert stage.told(STANDBY)["newest_epoch"] == epoch
     assert violated(stage) == {}
 
 

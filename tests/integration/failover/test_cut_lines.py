@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,22 @@ def test_a_line_that_is_cut_between_holder_and_standby_alone_moves_nothing(begin
     for number in range(20):
         stage.wait(lambda number=number: stage.add(100 + number) == HOME, "it is served")  # type: ignore[misc]
     heal(stage, "line", f"{HOME} {STANDBY}")
+    assert stage.told(STANDBY)["newest_epoch"] == epoch
+    assert violated(stage) == {}
+
+
+@SLOW
+def test_a_holder_that_loses_a_fifth_of_its_packets_goes_on_and_nobody_takes_over(begin: Begin) -> None:
+    """Each way, for three leases: two tries in a lease would be enough, and there are five."""
+    stage = begin("exclusive", disturbed=True)
+    epoch = stage.told(HOME)["epoch"]
+    inject(stage, "loss", HOME)
+    lossy = time.monotonic() + 3 * stage.territory.territory.lease_seconds
+    for number in itertools.count(100):
+        stage.wait(lambda number=number: stage.add(number) == HOME, "it is served")  # type: ignore[misc]
+        if time.monotonic() > lossy:
+            break
+    heal(stage, "loss", HOME)
     assert stage.told(STANDBY)["newest_epoch"] == epoch
     assert violated(stage) == {}
 
