@@ -72,8 +72,7 @@ class Facts:
     @property
     def anothers(self) -> bool:
         """Whether this node has nothing to go on with: a home needs to be shown a grant before it believes that."""
-        seen = self.seen
-        return self.outdated or seen.own_epoch == 0 or seen.released or (self.owned_by_another and not self.alone)
+        return not self.last_writer or (self.owned_by_another and not self.alone)
 
     @property
     def stray(self) -> bool:
@@ -110,10 +109,8 @@ class Facts:
         return (
             self.seen.home
             and self.policy.home_writes_alone
-            and self.seen.own_epoch > 0
+            and self.last_writer
             and self.seen.opened_epoch == self.seen.own_epoch
-            and not self.outdated
-            and not self.seen.released
             and not self.seen.wishes.quarantined
         )
 
@@ -126,9 +123,7 @@ class Facts:
     def returnable(self) -> bool:
         """Whether this node's epoch still stands and nobody else has the lease: the voters' transaction makes sure."""
         return (
-            self.seen.own_epoch > 0
-            and not self.seen.released
-            and not self.outdated
+            self.last_writer
             and self.record is not None
             and not self.held_by_another
             and (self.alone or not self.owned_by_another)

@@ -72,10 +72,7 @@ ANOTHERS = Guard(
 )
 VACANT = Guard("nobody holds the lease", lambda it: it.vacant)
 BACK = Guard("somebody holds the lease", lambda it: it.held_by_another)
-STRAY = Guard(
-    "the voters show a lease of this node that it has no proof of, no takeover is under way",
-    lambda it: it.stray and it.due(Action.TAKE_OVER, it.timers.request),
-)
+STRAY = Guard("the voters show a lease of this node that it has no proof of", lambda it: it.stray)
 WON = Guard("a takeover by this node is proven", lambda it: it.won)
 PROMOTED = Guard(
     "a signed act promotes this node",

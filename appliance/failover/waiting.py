@@ -28,7 +28,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "waiting.stray",
         WAITING,
-        when.STRAY & when.READ_DUE,
+        when.STRAY & when.TAKEOVER_DUE & when.READ_DUE,
         (A.RELEASE, A.READ),
         None,
         "an answer was lost on the way: giving the lease back costs one round and is safe",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from appliance.errors import ApplianceError
 from appliance.provision.apply import THIS_HOST, Host, apply_part, one_at_a_time
 from appliance.provision.files import PARTS
-from appliance.provision.observe import declared, has_folder
+from appliance.provision.observe import Declared, declared, has_folder
 from appliance.provision.plan import wanted
 from appliance.trust.bundle import Bundle
 
@@ -13,12 +13,13 @@ from appliance.trust.bundle import Bundle
 def due(bundle: Bundle, name: str, host: Host = THIS_HOST) -> tuple[str, ...]:
     """The parts to which `appliance node apply --enable` would do anything; also those of which that cannot be told."""
     with one_at_a_time(host):
-        return tuple(part for part in PARTS if _is_due(bundle, name, part, host))
+        here = declared(host.root)
+        return tuple(part for part in PARTS if _is_due(bundle, name, here, part, host))
 
 
-def _is_due(bundle: Bundle, name: str, part: str, host: Host) -> bool:
+def _is_due(bundle: Bundle, name: str, here: Declared, part: str, host: Host) -> bool:
     try:
-        [made] = wanted(bundle, name, declared(host.root), (part,))
+        [made] = wanted(bundle, name, here, (part,))
         changes = apply_part(made, host, dry_run=True)
     except ApplianceError:
         return True  # whoever applies it is told why

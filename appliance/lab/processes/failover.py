@@ -215,7 +215,7 @@ def staged(
         stage = Stage(made, service, etcd, _program_ports(plan.trusted(service)), network=lines)
         if disturbed and library() is not None:
             stage.clocks = {name: WallClock(root / f"{name}.clock") for name in plan.nodes}
-        if disturbed and can_cut():
+        if lines is not None:  # where this process may make those, it may mount
             folders = {name: made.nodes[name].layout.services for name in stage.candidates}
             stage.disks = {name: stack.enter_context(disk_at(folder)) for name, folder in folders.items()}
         try:
