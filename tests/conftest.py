@@ -1,20 +1,26 @@
-"""What every suite shares: which tests this machine can run, the seed of the day, how many runs a soak makes."""
+"""What every suite shares: which tests this machine can run in which time, the seed of the day, how long a soak is."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from tests.pace import PACE
+
 SEED_VARIABLE = "APPLIANCE_TEST_SEED"
 SOAK_VARIABLE = "APPLIANCE_SOAK_RUNS"
 LAB = pytest.mark.xdist_group("lab").mark
 EVERY_DAY = ("test_lab_hosts", "test_lab_faults", "test_base", "test_site")
 """Files of labs that `make test` runs each day; of the others one half, so that the whole stays below 45 minutes."""
+
+TOO_SLOW_FOR_HOSTS = 2.0
+"""The lab itself bounds booting and provisioning in seconds, and half of the hosts would take over an hour."""
 
 # Two busy cores stretch any deadline; a property that fails prints the line that repeats it. `make unit` looks at a few
 # examples only, `make test` at a hundred.
@@ -26,8 +32,10 @@ hypothesis.settings.load_profile("appliance")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run what takes minutes (make soak)")
     parser.addoption("--lab-hosts", default="day", choices=["0", "day", "all"], help="real hosts: make test HOSTS=...")
+    parser.addoption("--minutes", type=float, default=0.0, help="begin no test later than this (0: run them all)")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     # A shell lets what it starts in the background ignore Ctrl-C, and so would all that tests start and interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -35,10 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
     # Who names files wants all of them; workers are told by the option.
     if config.args_source is not pytest.Config.ArgsSource.TESTPATHS and config.option.lab_hosts == "day":
         config.option.lab_hosts = "all"
+    if config.option.timeout is None:
+        config.option.timeout = PACE * float(config.getini("timeout"))
+    if not hasattr(config, "workerinput"):
+        config.option.last_begin = time.time() + 60 * config.option.minutes if config.option.minutes else None
 
 
-def pytest_report_header() -> str:
-    return f"seed of the day: {_seed()} (repeat it with make test SEED={_seed()})"
+def pytest_report_header() -> list[str]:
+    seed = f"seed of the day: {_seed()} (repeat it with make test SEED={_seed()})"
+    return [seed, f"this machine: {PACE:.1f} times slower than the usual one; bounds stretch by that"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
@@ -51,14 +64,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root: sudo make test"))
+        for mark in item.iter_markers("timeout"):
+            item.add_marker(pytest.mark.timeout(PACE * mark.args[0]), append=False)
+            break
         if LAB in item.iter_markers("xdist_group") and hosts == "0":
             item.add_marker(pytest.mark.skip(reason="boots hosts: leave HOSTS=0 out"))
+        elif LAB in item.iter_markers("xdist_group") and hosts == "day" and PACE > TOO_SLOW_FOR_HOSTS:
+            item.add_marker(pytest.mark.skip(reason="boots hosts, and this machine is slow: make test HOSTS=all"))
         elif item.get_closest_marker("moves") and hosts != "all":
             item.add_marker(pytest.mark.skip(reason="services move between hosts for long: make test HOSTS=all"))
         elif hosts == "day" and turns.get(item.path, _seed()) % 2 != _seed() % 2:
             item.add_marker(pytest.mark.skip(reason="another day's turn, by the seed: make test HOSTS=all"))
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: make soak SUITE=..."))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.option.last_begin is not None and time.time() > item.config.option.last_begin:
+        pytest.skip(f"no time was left for it: {item.config.option.minutes:.0f} minutes were over (make test runs all)")
 
 
 def _turns(items: Iterable[pytest.Item]) -> dict[Path, int]:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from appliance.lab.stories.screen import sign_in
+from tests.pace import PACE
 
 ROOT = Path(__file__).parents[2]
 SECONDS_MAX = 280
@@ -28,7 +29,7 @@ TELLING = ["a change and a second backup", "a replacement gets everything back"]
 @pytest.mark.timeout(SECONDS_MAX + 10)
 def test_every_step_of_the_demo_holds(tmp_path: Path) -> None:
     command = [ROOT / "bin/appliance", "demo", "--work", tmp_path / "demo"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PACE * SECONDS_MAX)
     report = json.loads((tmp_path / "demo/report.json").read_text())
     assert [step for step in report["steps"] if step["verdict"] != "held"] == [], ended.stderr
     assert (report["verdict"], ended.returncode) == ("held", 0)
@@ -52,7 +53,7 @@ def test_ones_own_documents_are_played_without_what_cannot_be_saved_and_may_be_k
         door.bind(str(documents / "prise"))
     work = tmp_path / "demo"
     command = [ROOT / "bin/appliance", "demo", "--work", work, "--data", documents, "--keep"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PACE * SECONDS_MAX)
     end = ended.stdout.splitlines()[-1].strip()
     try:
         report = json.loads((work / "report.json").read_text())

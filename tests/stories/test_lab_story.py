@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.pace import PACE
+
 ROOT = Path(__file__).parents[2]
 SECONDS_MAX = 1500
 PROGRAMS = ("systemd-nspawn", "mmdebstrap", "nft", "ansible-playbook")
@@ -24,7 +26,7 @@ lab = pytest.mark.xdist_group("lab")
 @pytest.mark.timeout(SECONDS_MAX + 60)
 def test_every_step_of_the_lab_holds(tmp_path: Path) -> None:
     command = [*STORY, "--name", "teststory", "--out", tmp_path, "--inventory", ROOT / "inventory/lab"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PACE * SECONDS_MAX)
     report = json.loads((tmp_path / "lab.json").read_text())
     assert [step for step in report["steps"] if step["verdict"] != "held"] == [], ended.stderr[-3000:]
     assert (report["verdict"], ended.returncode) == ("held", 0)

@@ -16,9 +16,10 @@ from appliance.backup.chain import chain_of
 from appliance.backup.writer import safety_of
 from appliance.lab.processes.node import ProcessNode
 from appliance.lab.processes.territory import ProcessTerritory
+from tests.pace import PACE
 
 SERVICE = "docs-a"
-BOUND_SECONDS = 40.0
+BOUND_SECONDS = PACE * 40.0
 
 
 def wait_until(reached: Callable[[], object], what: str) -> None:

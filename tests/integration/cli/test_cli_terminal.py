@@ -17,8 +17,9 @@ from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.grant import make_request
 from appliance.trust.keys import load_key
 from tests.integration.cli.typed import SERVICE
+from tests.pace import PACE
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = PACE * 60.0
 
 
 def at_terminal(*words: str, answers: dict[str, str]) -> tuple[int, str]:

@@ -20,12 +20,13 @@ from appliance.coordination.port import Alive, Claim, Coordination, Event, Holdi
 from appliance.coordination.remote import Broker, Remote
 from appliance.lab.processes.etcd import EtcdProcesses
 from appliance.lab.processes.node import free_ports
+from tests.pace import PACE
 from tests.unit.territory.small import node, service, territory
 
 TTL = 2
 HEARTBEAT_MILLISECONDS = 50
 """Elections after 0.5 s, so that leases may be as short as a second."""
-LATE_SECONDS_MAX = 10.0
+LATE_SECONDS_MAX = PACE * 10.0
 """How long a test waits for what must come; two busy cores are slow."""
 TIME = "2026-11-26T08:00:00Z"
 NODES = ("commune-a", "commune-b", "commune-c", "commune-d", "commune-e", "hermitage")

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from appliance.agent.host_services import Ground
 from appliance.host import hands
+from tests.pace import PACE
 
 ADDRESS, PORT = "10.64.8.1", 8080
 IP_FREEBIND = 15
-ENDS_WITHIN_SECONDS = 5.0
+ENDS_WITHIN_SECONDS = PACE * 5.0
 SERVE = """
 import socket, sys
 listening = socket.socket(fileno=int(sys.argv[1]))

@@ -28,6 +28,7 @@ from appliance.lab.processes.node import free_ports
 from appliance.provision import failover
 from appliance.territory.served import database_socket, folder_of
 from tests.integration.backup.test_sources_postgresql import programs
+from tests.pace import PACE
 from tests.unit.provision.databases import ETAT_CIVIL, territory
 
 DATABASE = ETAT_CIVIL.database
@@ -50,7 +51,7 @@ ALTER DATABASE etat_civil SET search_path = public;
 ALTER ROLE etat_civil PASSWORD 'ouvert';
 ALTER TABLE acte OWNER TO etat_civil;
 """
-STARTS_WITHIN_SECONDS = 15.0
+STARTS_WITHIN_SECONDS = PACE * 15.0
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not Path(PROXY).exists(), reason="systemd is not installed")]
 

@@ -25,10 +25,11 @@ from appliance.failover.ports import Network, Services, Watchdog
 from appliance.host.layout import NodeLayout
 from appliance.lab.processes.node import free_ports
 from tests.integration.failover.host_ground import HostGround
+from tests.pace import PACE
 
 SERVICE = "docs-a"
 OPEN = Local(writer=True, writable=True)
-LATE_SECONDS_MAX = 10.0
+LATE_SECONDS_MAX = PACE * 10.0
 
 
 class Machine(ABC):

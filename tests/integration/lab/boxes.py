@@ -23,9 +23,10 @@ from appliance.host.mounts import mounts_below
 from appliance.lab.hosts.lab import Lab, open_lab
 from appliance.lab.hosts.places import ROOT, Places
 from appliance.lab.processes.node import appliance_argv
+from tests.pace import PACE
 
 INVENTORY = Path(__file__).parents[3] / "inventory/lab"
-COMMAND_SECONDS_MAX = 400.0  # the first one of a machine makes the base image
+COMMAND_SECONDS_MAX = PACE * 400.0  # the first one of a machine makes the base image
 SILENT_PORT = 9
 
 

@@ -13,6 +13,7 @@ from appliance.lab.hosts import machine
 from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
 from appliance.lab.story import waiting
 from tests.integration.lab.pc import Pc, let_in
+from tests.pace import PACE
 
 MESH = {STANDBY: "10.64.0.1", ORIGIN: "10.64.0.2", BLIND: "10.64.0.3", SPARE: "10.64.0.4"}
 TLS = "/etc/prometheus/tls"
@@ -21,8 +22,8 @@ NODE_EXPORTER = "prometheus-node-exporter"
 MAINTAINER = "regis.martin"
 REFUSED_BY_TLS, REFUSED_BY_HTTP, SILENCE = (55, 56), 22, 28
 """TLS 1.3 refuses a client while that already asks: curl notices it when it sends, or when it waits."""
-SCRAPES_SECONDS_MAX = 150.0
-SHOWN_SECONDS_MAX = 60.0
+SCRAPES_SECONDS_MAX = PACE * 150.0
+SHOWN_SECONDS_MAX = PACE * 60.0
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
 

@@ -16,10 +16,11 @@ from appliance.lab.hosts import machine
 from appliance.lab.hosts.desk import Desk
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.playbook import UNREACHABLE, play_well, read_recap
+from tests.pace import PACE
 
 ROOT = Path(__file__).parents[3]
 LOST = "commune-c"
-SECONDS_MAX = 420
+SECONDS_MAX = PACE * 420
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
 

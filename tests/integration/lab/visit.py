@@ -19,8 +19,9 @@ from html import unescape
 from urllib.parse import quote
 
 from tests.integration.portal.world import Visitor
+from tests.pace import PACE
 
-WAIT_SECONDS = 90.0
+WAIT_SECONDS = PACE * 90.0
 
 
 def visit(

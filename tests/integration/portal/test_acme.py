@@ -26,12 +26,13 @@ from appliance.host.layout import NodeLayout
 from appliance.lab.processes.node import free_ports
 from appliance.portal.certificates import PublicName
 from tests.integration.running import LOOPBACK
+from tests.pace import PACE
 from tests.unit.portal.test_certificates import der, make, shown
 
 ROOT = Path(__file__).parents[3]
 NAME = "restauration.mairie.example"
 SECRET = base64.b64encode(b"a secret of thirty-two bytes, ok").decode()
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = PACE * 30.0
 PLAY = """
 - hosts: localhost
   gather_facts: false

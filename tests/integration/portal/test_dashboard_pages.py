@@ -26,9 +26,10 @@ from tests.integration.portal.browsing import WAYS, check_whole, open_as, tab_to
 from tests.integration.portal.dashboards import HERE, Large, large, unwell
 from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody
 from tests.integration.portal.world import World, wait_until
+from tests.pace import PACE
 from tests.unit.portal.sights import present, whole
 
-SECONDS_MAX = 0.3
+SECONDS_MAX = PACE * 0.3
 PAGES = {
     "territory": ADDRESS,
     "territory map": f"{ADDRESS}/carte",

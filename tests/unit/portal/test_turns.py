@@ -20,9 +20,10 @@ from appliance.clock import SimulatedClock
 from appliance.host.layout import NodeLayout
 from appliance.portal.base.site import PAGES_AT_ONCE, Site, Visit
 from appliance.portal.build import stores_of
+from tests.pace import PACE
 from tests.unit.accounts.people import account
 
-SECONDS_MAX = 20.0
+SECONDS_MAX = PACE * 20.0
 
 
 def site() -> Site:

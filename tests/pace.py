@@ -1,0 +1,34 @@
+"""How slow this machine is, measured once in a run: bounds of tests stretch by it.
+
+A virtual machine may give a seventh of its usual speed for a whole day, and nothing inside tells: neither load nor
+stolen time. Tests ask what the product does, not how fast it is (`make bench` measures that), so a bound that only
+says "it hangs" is written in seconds of the usual machine, times PACE. What the product promises in seconds stays.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+VARIABLE = "APPLIANCE_TEST_PACE"
+TURNS = 200_000
+USUAL_SECONDS = 0.0015
+"""TURNS turns of an empty loop, Debian's Python 3.13, on the machine of docs/results (2 cores of an AMD EPYC)."""
+
+
+def _measured() -> float:
+    """The best of nine, so that other work beside it counts little; never below 1."""
+    return max(1.0, min(_turns() for _ in range(9)) / USUAL_SECONDS)
+
+
+def _turns() -> float:
+    started = time.perf_counter()
+    for _ in range(TURNS):
+        pass
+    return time.perf_counter() - started
+
+
+# Workers inherit the variable, so that all stretch alike.
+if VARIABLE not in os.environ:
+    os.environ[VARIABLE] = f"{_measured():.1f}"
+PACE = float(os.environ[VARIABLE])
