@@ -5,7 +5,7 @@ from __future__ import annotations
 from appliance.errors import ApplianceError
 from appliance.provision.apply import THIS_HOST, Host, apply_part, one_at_a_time
 from appliance.provision.files import PARTS
-from appliance.provision.observe import Declared, declared, has_folder
+from appliance.provision.observe import Declared, declared
 from appliance.provision.plan import wanted
 from appliance.trust.bundle import Bundle
 
@@ -23,4 +23,4 @@ def _is_due(bundle: Bundle, name: str, here: Declared, part: str, host: Host) ->
         changes = apply_part(made, host, dry_run=True)
     except ApplianceError:
         return True  # whoever applies it is told why
-    return bool(changes.changed or changes.reloads) or not all(has_folder(host.root, it) for it in made.folders)
+    return bool(changes.changed or changes.reloads)

@@ -39,12 +39,13 @@ class PresentFile:
 
 @dataclass(frozen=True)
 class Present:
-    """`files`: of each wanted path what is there; `stray`: what lies in owned folders and nobody wants; `accounts`:
-    those that are there with all their groups; `idle`: units that do not run, or will not at the next start;
-    `out_of_force`: reloads of files whose effect the machine does not show.
+    """`files`: of each wanted path what is there; `folders`: those that are as wanted; `stray`: what lies in owned
+    folders and nobody wants; `accounts`: those that are there with all their groups; `idle`: units that do not run, or
+    will not at the next start; `out_of_force`: reloads of files whose effect the machine does not show.
     """
 
     files: dict[str, PresentFile | None] = field(default_factory=dict)
+    folders: frozenset[str] = frozenset()
     stray: tuple[str, ...] = ()
     accounts: frozenset[str] = frozenset()
     idle: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ def look(root: Path, part: Part, asked: Asked) -> Present:
     files = {file.path: present(below(root, file.path)) for file in part.files}
     return Present(
         files=files,
+        folders=frozenset(folder.path for folder in part.folders if _is_there(root, folder)),
         stray=tuple(path for folder in part.folders for path in _stray(root, folder, files)),
         accounts=frozenset(account.name for account in part.accounts if _exists(account)),
         idle=tuple(unit for unit in part.units if not all(asked((*_SYSTEMCTL, it, unit)) for it in _RUNS)),
@@ -83,16 +85,6 @@ def look(root: Path, part: Part, asked: Asked) -> Present:
 
 def below(root: Path, path: str) -> Path:
     return root / path.lstrip("/")
-
-
-def has_folder(root: Path, folder: OwnedFolder) -> bool:
-    """Whether `folder` is there with its mode, and with its owner and group where it names any."""
-    try:
-        status = below(root, folder.path).lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    found = (stat.S_ISDIR(status.st_mode), stat.S_IMODE(status.st_mode), _user(status.st_uid), _group(status.st_gid))
-    return found == (True, folder.mode, folder.owner or found[2], folder.group or found[3])
 
 
 def present(path: Path) -> PresentFile | None:
@@ -111,6 +103,16 @@ def _stray(root: Path, folder: OwnedFolder, wanted: dict[str, PresentFile | None
     names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
     paths = (f"{folder.path}/{name}" for name in names if fnmatch.fnmatchcase(name, folder.names))
     return (path for path in paths if path not in wanted)
+
+
+def _is_there(root: Path, folder: OwnedFolder) -> bool:
+    """Whether `folder` is there with its mode, and with its owner and group where it names any."""
+    try:
+        status = below(root, folder.path).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    found = (stat.S_ISDIR(status.st_mode), stat.S_IMODE(status.st_mode), _user(status.st_uid), _group(status.st_gid))
+    return found == (True, folder.mode, folder.owner or found[2], folder.group or found[3])
 
 
 def _exists(account: Account) -> bool:

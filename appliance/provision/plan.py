@@ -26,7 +26,8 @@ class Changes:
     @property
     def changed(self) -> tuple[str, ...]:
         """What a person would call changed: paths, and accounts and units by their name."""
-        return (*(it.name for it in self.accounts), *(it.path for it in self.files), *self.remove, *self.units)
+        made = (*(it.name for it in self.accounts), *(it.path for it in self.folders))
+        return (*made, *(it.path for it in self.files), *self.remove, *self.units)
 
 
 def wanted(bundle: Bundle, name: str, declared: Declared, names: Iterable[str] = PARTS) -> tuple[Part, ...]:
@@ -51,7 +52,7 @@ def decide(part: Part, present: Present, owed: Iterable[tuple[str, ...]] = ()) -
     reloads = (*owed, *(file.reload for file in files if file.reload), *present.out_of_force)
     return Changes(
         accounts=tuple(it for it in part.accounts if it.name not in present.accounts),
-        folders=part.folders,
+        folders=tuple(it for it in part.folders if it.path not in present.folders),
         files=files,
         remove=present.stray,
         reloads=tuple(dict.fromkeys(reloads)),

@@ -17,7 +17,7 @@ from appliance.host.identity import machine_id
 from appliance.host.layout import PROMISES_OF_A_HOST, STATE_OF_A_HOST, NodeLayout
 from appliance.provision.apply import THIS_HOST, Host, apply, one_at_a_time
 from appliance.provision.files import OwnedFolder, Part, WantedFile
-from appliance.provision.observe import below, has_folder
+from appliance.provision.observe import below
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import PIN_OF_A_HOST, Identity, create_identity, refuse_another, shown_keys
 from appliance.trust.keys import PublicKeys
@@ -83,11 +83,10 @@ def settle(
         refuse_another(layout, wanted)
     made = part(state, wanted.territory_key, owners)
     with one_at_a_time(host):
-        folders = [it.path for it in made.folders if not has_folder(host.root, it)]
         outcome = apply((made,), host, dry_run=dry_run)
     for error in outcome.failures.values():
         raise error
-    files = outcome.changes[made.name].changed
+    changed = outcome.changes[made.name].changed
     with as_owner(layout.root):
         born = () if layout.identity.exists() else (str(state / layout.identity.name),)
         if born and not dry_run:
@@ -100,4 +99,4 @@ def settle(
         taken = take_bundle(layout, wanted, bundle, dry_run=dry_run) if bundle else None
         keys = None if born and dry_run else shown_keys(layout)
     followed = (str(state / layout.bundle.name),) if taken and taken.serial > taken.before else ()
-    return Settled((*folders, *files, *born, *followed), keys, taken)
+    return Settled((*changed, *born, *followed), keys, taken)
