@@ -19,6 +19,7 @@ LAB = pytest.mark.xdist_group("lab").mark
 EVERY_DAY = ("test_lab_hosts", "test_lab_faults", "test_base", "test_site")
 """Files of labs that `make test` runs each day; of the others one half, so that the whole stays below 45 minutes."""
 
+UNIT = Path(__file__).parent / "unit"
 TOO_SLOW_FOR_HOSTS = 2.0
 """The lab itself bounds booting and provisioning in seconds, and half of the hosts would take over an hour."""
 
@@ -59,9 +60,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         terminalreporter.write_line(f"repeat this day's run with: make test SEED={_seed()}")
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups next
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
     hosts, turns = config.getoption("--lab-hosts"), _turns(items)
     for item in items:
+        if UNIT in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("unit"))  # the largest group: it is handed out first
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root: sudo make test"))
         for mark in item.iter_markers("timeout"):
