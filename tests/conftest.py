@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -41,13 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell lets what it starts in the background ignore Ctrl-C, and so would all that tests start and interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Who names files wants all of them; workers are told by the option.
+    # Who names files wants all of them. Each worker reads the same words as we do.
     if config.args_source is not pytest.Config.ArgsSource.TESTPATHS and config.option.lab_hosts == "day":
         config.option.lab_hosts = "all"
     if config.option.timeout is None:
         config.option.timeout = PACE * float(config.getini("timeout"))
-    if not hasattr(config, "workerinput"):
-        config.option.last_begin = time.time() + 60 * config.option.minutes if config.option.minutes else None
+    config.option.last_begin = time.time() + 60 * config.option.minutes if config.option.minutes else math.inf
 
 
 def pytest_report_header() -> list[str]:
@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.config.option.last_begin is not None and time.time() > item.config.option.last_begin:
+    if time.time() > item.config.option.last_begin:
         pytest.skip(f"no time was left for it: {item.config.option.minutes:.0f} minutes were over (make test runs all)")
 
 

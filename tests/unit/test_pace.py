@@ -27,10 +27,12 @@ def test_all_that_run_together_stretch_alike(request: pytest.FixtureRequest) -> 
     assert request.config.option.timeout in (0, PACE * 300.0)
 
 
-def test_no_test_begins_once_the_time_is_over_and_each_is_named() -> None:
-    said = play(SOMETHING, "--minutes", "0.00001")
+@pytest.mark.parametrize("workers", [(), ("-n", "1", "--dist", "loadgroup")], ids=["here", "by a worker"])
+def test_no_test_begins_once_the_time_is_over_and_each_is_named(workers: tuple[str, ...]) -> None:
+    said = play(SOMETHING, "--minutes", "0.00001", *workers)
     assert "this machine: 3.0 times slower" in said
     assert "timeout: 900.0s" in said
     assert "no time was left for it: 0 minutes were over" in said
     assert "15 skipped" in said
+    assert "15 skipped" not in play(SOMETHING, *workers)
     assert "passed" not in said
