@@ -10,6 +10,7 @@ import pytest
 from appliance.host import netns
 from appliance.host.command import run
 from appliance.lab.hosts import machine
+from appliance.lab.hosts.playbook import play_well
 from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
 from appliance.lab.story import waiting
 from tests.integration.lab.pc import Pc, let_in
@@ -20,6 +21,23 @@ TLS = "/etc/prometheus/tls"
 EXPORTERS = (9100, 9470)
 NODE_EXPORTER = "prometheus-node-exporter"
 MAINTAINER = "regis.martin"
+WATCHES = ("/etc/appliance/outbox", "/etc/prometheus/appliance.rules")
+MIRRORS = (
+    "/etc/appliance/mirror.conf",
+    "/etc/appliance/firewall.d/mirror.nft",
+    "/etc/apt/apt.conf.d/51appliance-mirror",
+    "/srv/mirror/cache",
+)
+SHOWS = ("/etc/appliance/firewall.d/portal.nft",)
+UNITS = (
+    "prometheus.service",
+    "prometheus-alertmanager.service",
+    "prometheus-blackbox-exporter.service",
+    "appliance-outbox.service",
+    "appliance-mirror.service",
+    "appliance-portal-work.service",
+    "appliance-portal.service",
+)
 REFUSED_BY_TLS, REFUSED_BY_HTTP, SILENCE = (55, 56), 22, 28
 """TLS 1.3 refuses a client while that already asks: curl notices it when it sends, or when it waits."""
 SCRAPES_SECONDS_MAX = PACE * 150.0
@@ -104,6 +122,21 @@ def test_the_maintenance_team_sees_every_town_on_one_page(ground: Ground, codes:
     page = Pc(ground, STANDBY, MAINTAINER).saw(STANDBY, codes[0], "Commune C", "/territoire")["page"]
     assert [town for town in ("L'Hermitage", "Commune A", "Commune B", "Commune C") if town not in page] == []
     assert "Silence depuis" not in page
+
+
+def test_a_node_that_gave_its_roles_up_watches_and_serves_nobody_and_takes_them_again(ground: Ground) -> None:
+    there = (*WATCHES, *MIRRORS, *SHOWS)
+    assert all(ground.ssh(STANDBY, "systemctl", "is-active", unit).exit_code == 0 for unit in UNITS)
+    assert [path for path in there if not ground.disk(STANDBY, path).exists()] == []
+    none = json.dumps({"monitoring_is_here": False, "mirror_node": "", "portal_shows": False})
+    play_well(ground.desk, "site", "--limit", STANDBY, "-e", none)
+    assert [unit for unit in UNITS if ground.ssh(STANDBY, "systemctl", "is-enabled", unit).exit_code == 0] == []
+    assert [unit for unit in UNITS if ground.ssh(STANDBY, "systemctl", "is-active", unit).exit_code == 0] == []
+    assert [path for path in there if ground.disk(STANDBY, path).exists()] == []
+    assert "3142" not in ground.did(STANDBY, "nft", "list", "ruleset")
+    play_well(ground.desk, "site", "--limit", STANDBY)
+    assert [path for path in there if not ground.disk(STANDBY, path).exists()] == []
+    assert all(ground.ssh(STANDBY, "systemctl", "is-active", unit).exit_code == 0 for unit in UNITS)
 
 
 def test_a_node_that_is_off_is_told_within_a_minute(ground: Ground, codes: list[str]) -> None:
