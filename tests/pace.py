@@ -2,7 +2,8 @@
 
 A virtual machine may give a seventh of its usual speed for a whole day, and nothing inside tells: neither load nor
 stolen time. Tests ask what the product does, not how fast it is (`make bench` measures that), so a bound that only
-says "it hangs" is written in seconds of the usual machine, times PACE. What the product promises in seconds stays.
+says "it hangs" is written in seconds of the usual machine, times PACE. So are the few that repeat a promise in seconds
+(a page, an alert, a service served again): such a promise is proven at the usual speed alone.
 """
 
 from __future__ import annotations
