@@ -59,6 +59,8 @@ class Stage:
     """Of each node, where they can be set off."""
     disks: Mapping[str, Disk] = field(default_factory=dict)
     """Of each candidate, for what it keeps of services, where they can be filled."""
+    bound_seconds: float = BOUND_SECONDS
+    """What has not come about after that long does not come about."""
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -77,9 +79,9 @@ class Stage:
             return dict(json.loads(path.read_bytes()))
         return {}
 
-    def wait(self, reached: Callable[[], object], what: str, seconds: float = BOUND_SECONDS) -> float:
+    def wait(self, reached: Callable[[], object], what: str, seconds: float | None = None) -> float:
         """Wait until `reached()`, and say for how long; raise with `what` and what every candidate tells after that."""
-        begun = time.monotonic()
+        begun, seconds = time.monotonic(), seconds or self.bound_seconds
         while not reached():
             if time.monotonic() > begun + seconds:
                 told = "; ".join(f"{name}: {self.told(name)}" for name in self.candidates)
@@ -197,6 +199,7 @@ def staged(
     lease_seconds: int,
     hand_back: str = NEVER,
     disturbed: bool = False,
+    bound_seconds: float = BOUND_SECONDS,
 ) -> Iterator[Stage]:
     """`plan` under `root` with three voters, `service` begun, saved once and served at its home.
 
@@ -212,7 +215,9 @@ def staged(
         places = {name: (lines.namespace(name), lines.address(name)) for name in VOTERS} if lines else {}
         voters = EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=50, names=VOTERS, places=places)
         etcd = stack.enter_context(voters)
-        stage = Stage(made, service, etcd, _program_ports(plan.trusted(service)), network=lines)
+        stage = Stage(
+            made, service, etcd, _program_ports(plan.trusted(service)), network=lines, bound_seconds=bound_seconds
+        )
         if disturbed and library() is not None:
             stage.clocks = {name: WallClock(root / f"{name}.clock") for name in plan.nodes}
         if lines is not None:  # where this process may make those, it may mount
@@ -277,4 +282,4 @@ def _tell_begin(stage: Stage) -> None:
     plan = made = stage.territory.territory
     service, timers = made.service(stage.service), Timers.of_lease(plan.lease_seconds)
     times = {name: getattr(timers, name) for name in ("ttl", "stop", "epsilon", "grace", "cooldown")}
-    stage.tell("", 0, "begin", policy=service.policy, home=service.node, rto=BOUND_SECONDS, **times)
+    stage.tell("", 0, "begin", policy=service.policy, home=service.node, rto=stage.bound_seconds, **times)

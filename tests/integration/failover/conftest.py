@@ -14,13 +14,15 @@ import pytest
 from appliance.config.load import load
 from appliance.failover.history import Report, check, read
 from appliance.failover.invariants import CHECKS
-from appliance.lab.processes.failover import Stage, staged
+from appliance.lab.processes.failover import BOUND_SECONDS, Stage, staged
 from appliance.territory.model import NEVER
 from tests.integration.running import INVENTORY
+from tests.pace import PACE
 
 SERVICE = "docs-a"
-LEASE_SECONDS = 3
-DISTURBED_LEASE_SECONDS = 6
+_SLOWER = max(1.0, PACE / 2)
+LEASE_SECONDS = round(3 * _SLOWER)
+DISTURBED_LEASE_SECONDS = round(6 * _SLOWER)
 """On two busy cores a worker that lays files takes as long as a shorter lease, and the service would go to and fro."""
 
 
@@ -44,6 +46,7 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
                 "lease_seconds": DISTURBED_LEASE_SECONDS if disturbed else LEASE_SECONDS,
                 "hand_back": hand_back,
                 "disturbed": disturbed,
+                "bound_seconds": PACE * BOUND_SECONDS,
             }
             made = stack.enter_context(staged(root, plan, SERVICE, **told))
             stack.callback(_show, made)
