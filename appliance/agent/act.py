@@ -16,6 +16,7 @@ from appliance.agent.decisions import (
     Exchange,
     People,
     Push,
+    Ready,
     Repair,
     Replicate,
     Scrub,
@@ -25,6 +26,7 @@ from appliance.agent.decisions import (
     Work,
 )
 from appliance.agent.memory import LEFT_OUT_MAX, Outcome
+from appliance.agent.ready import lay_ahead
 from appliance.backup import writer
 from appliance.backup.alarms import alarm_of
 from appliance.backup.chain import chain_of
@@ -126,6 +128,16 @@ def _catalogue(node: Node, work: Catalogue) -> Outcome:
     return Outcome(mark=work.newest, figures={"archives": found.archives, "paths": found.paths})
 
 
+def _ready(node: Node, work: Ready) -> Outcome:
+    """A disk without room for it is no failure: a takeover lays the service out then, and takes longer."""
+    try:
+        brought = lay_ahead(node, work.service)
+    except NoSpace as error:
+        node.journal.write("not-laid-ahead", service=work.service, why=error.what)
+        return Outcome(mark=work.newest, figures={"ahead": 0})
+    return Outcome(mark=work.newest, figures={"ahead": 1, "whole": int(not brought)})
+
+
 def _people(node: Node, work: People) -> Outcome:
     people.bring(node, work.home)
     return Outcome(mark=work.newest)
@@ -214,6 +226,7 @@ ACTIONS: Mapping[type[Work], Callable[[Node, Any], Outcome]] = {
     Push: _push,
     Replicate: _replicate,
     Catalogue: _catalogue,
+    Ready: _ready,
     People: _people,
     Verify: _verify,
     Drill: _drill,

@@ -6,6 +6,7 @@ doubles. What is wanted now is begun in the order of urgency, as far as its lane
     save   a backup until it has sealed, a tidying: reads and packs whole disks, so few at a time
     send   pushes, replications: mostly wait for the line, so each service has its own
     read   a catalogue: lists archives, one at a time
+    lay    a copy laid out ahead: reads what was changed, at first all of a service, one at a time
     prove  a verification, a drill: read a copy apart, may take hours, one at a time
     keep   repair, exchange, scrub, thinning, check of what is held for others: one at a time
 
@@ -28,6 +29,7 @@ from appliance.agent.decisions import (
     Exchange,
     People,
     Push,
+    Ready,
     Repair,
     Replicate,
     Scrub,
@@ -39,11 +41,12 @@ from appliance.agent.decisions import (
 )
 from appliance.backup.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
 from appliance.backup.schedule import Due, NotDue, due
-from appliance.monitor.view import Attempt, Held, Home, Now, Readable, Running, View, Written, last_backup
+from appliance.monitor.view import Ahead, Attempt, Held, Home, Now, Readable, Running, View, Written, last_backup
 from appliance.units import DAY, GIB, HOUR, MINUTE, format_duration
 
 SAVING_MAX = 2
 READING_MAX = 1
+LAYING_MAX = 1
 PROVING_MAX = 1
 KEEPING_MAX = 1
 EXCHANGE_SECONDS = HOUR
@@ -56,13 +59,14 @@ TIDY_FROM_GENERATIONS = 24
 ACCOUNTS_SECONDS = MINUTE
 """How long accounts stay as they are before they are saved: who changes one often changes more."""
 
-_SAVE, _SEND, _READ, _PROVE, _KEEP = "save", "send", "read", "prove", "keep"
+_SAVE, _SEND, _READ, _LAY, _PROVE, _KEEP = "save", "send", "read", "lay", "prove", "keep"
 _LANES = {
     BackUp.kind: _SAVE,
     Tidy.kind: _SAVE,
     Push.kind: _SEND,
     Replicate.kind: _SEND,
     Catalogue.kind: _READ,
+    Ready.kind: _LAY,
     Verify.kind: _PROVE,
     Drill.kind: _PROVE,
 }
@@ -114,7 +118,7 @@ def _wait(later: _Wish | None, begun: tuple[Work, ...], view: View, pace: Pace) 
 
 def _with_room(wanted: Iterable[Work], view: View) -> Iterator[Work]:
     """Those of `wanted` that their lane has room for, in their order; one at a time at each repository of this node."""
-    free = {_SAVE: SAVING_MAX, _READ: READING_MAX, _PROVE: PROVING_MAX, _KEEP: KEEPING_MAX}
+    free = {_SAVE: SAVING_MAX, _READ: READING_MAX, _LAY: LAYING_MAX, _PROVE: PROVING_MAX, _KEEP: KEEPING_MAX}
     in_use: set[str] = set()
     for running in view.running:
         if running.kind == BackUp.kind and has_sealed(running, view):
@@ -162,6 +166,8 @@ def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
         yield from _people(home, view, now, pace)
     for readable in view.readable:
         yield from _catalogue(readable, view, now, pace)
+    for ahead in view.ahead:
+        yield from _ready(ahead, view, now, pace)
     for held in holding:
         yield from _keep(held, view, now, pace)
     for written in ours:
@@ -236,6 +242,14 @@ def _catalogue(readable: Readable, view: View, now: Now, pace: Pace) -> Iterator
         reason = f"the names of generation {readable.newest} are not in it"
         work = Catalogue(readable.service, reason, readable.source, readable.newest.name)
         yield _Wish(_held_back(Catalogue.kind, attempt, now, pace), work)
+
+
+def _ready(ahead: Ahead, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    attempt = view.last(Ready.kind, ahead.service)
+    done = attempt is not None and not attempt.failures and attempt.mark == ahead.newest.name
+    if not done and not view.runs(Ready.kind, ahead.service):
+        work = Ready(ahead.service, f"generation {ahead.newest} may have to be served here", ahead.newest.name)
+        yield _Wish(_held_back(Ready.kind, attempt, now, pace), work)
 
 
 def _people(home: Home, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:

@@ -59,6 +59,14 @@ class Catalogue(Work):
 
 
 @dataclass(frozen=True)
+class Ready(Work):
+    """Lay generation `newest`, which this node may have to serve, out ahead."""
+
+    kind = "ready"
+    newest: str
+
+
+@dataclass(frozen=True)
 class People(Work):
     """Let the people of the node `home` log in here, by generation `newest` of what it saves of itself."""
 
@@ -130,7 +138,10 @@ Decision = Work | Wait
 
 KINDS: Mapping[str, Callable[..., Work]] = {
     kind.kind: kind
-    for kind in (BackUp, Push, Replicate, Catalogue, People, Verify, Drill, Repair, Exchange, Scrub, Check, Thin, Tidy)
+    for kind in (
+        *(BackUp, Push, Replicate, Catalogue, Ready, People, Verify, Drill),
+        *(Repair, Exchange, Scrub, Check, Thin, Tidy),
+    )
 }
 
 

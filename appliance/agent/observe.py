@@ -14,7 +14,7 @@ from pathlib import Path
 from appliance.accounts.desk import Desk
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
-from appliance.agent.served import see_failover
+from appliance.agent.served import programs_of, see_failover
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.header_sizes import size_of_raw
 from appliance.backup.node import Node
@@ -37,7 +37,19 @@ from appliance.errors import ApplianceError, Busy
 from appliance.host.files import locked
 from appliance.host.layout import NodeLayout
 from appliance.monitor.stood import Failover
-from appliance.monitor.view import AgentSeen, Generation, Grant, Held, Home, Machine, Now, Readable, View, Written
+from appliance.monitor.view import (
+    AgentSeen,
+    Ahead,
+    Generation,
+    Grant,
+    Held,
+    Home,
+    Machine,
+    Now,
+    Readable,
+    View,
+    Written,
+)
 from appliance.territory.implicit import homes, implicit_name, is_implicit
 from appliance.territory.model import Service
 from appliance.trust.act import Act
@@ -61,7 +73,9 @@ class Observer:
         written: list[Written] = []
         held: list[Held] = []
         readable: list[Readable] = []
+        ahead: list[Ahead] = []
         stood_for: list[Home] = []
+        programs, _ = programs_of(node)
         for service in node.bundle.territory.services:
             lost = lost_nodes(acts, service, now.wall) | unseen_nodes(node, service) | node.bundle.revoked_nodes
             writing = _kept(unread, service, _written, node, service, lost, thorough=thorough)
@@ -70,6 +84,7 @@ class Observer:
             written += [writing] if writing else []
             held += [holding] if holding else []
             readable += _readable(node, service, writing, holding, thorough=thorough)
+            ahead += _ahead(node, service, holding, ours=ours, may_be_served=service in programs)
             stood_for += _home(node, service, holding, lost)
         return View(
             node=node.name,
@@ -80,6 +95,7 @@ class Observer:
             written=tuple(written),
             held=tuple(held),
             readable=tuple(readable),
+            ahead=tuple(ahead),
             homes=tuple(stood_for),
             attempts=memory.attempts,
             running=memory.running,
@@ -327,6 +343,15 @@ def _readable(
     if held and held.newest and node.name in terms.standbys and terms.service.key_access == "hot":
         return (Readable(service, "standby", held.newest, rpo, size),)
     return ()
+
+
+def _ahead(node: Node, service: str, held: Held | None, *, ours: bool, may_be_served: bool) -> tuple[Ahead, ...]:
+    """What may have to be served here next. A database is not: what it is made from is read once, at the takeover."""
+    terms = node.bundle.terms(service)
+    opens = node.name == terms.origin or terms.service.key_access == "hot"
+    if ours or not may_be_served or not opens or not held or not held.newest or not terms.service.paths:
+        return ()
+    return (Ahead(service, held.newest),)
 
 
 def _home(node: Node, service: str, held: Held | None, lost: frozenset[str]) -> tuple[Home, ...]:

@@ -39,7 +39,7 @@ def failover_lock(layout: NodeLayout) -> Path:
 def see_failover(node: Node, now: Now, acts: Iterable[Act]) -> Failover:
     """What is told here; `acts` are those that were accepted at this node."""
     services = node.bundle.territory.services
-    programs, unread = _programs(node)
+    programs, unread = programs_of(node)
     told = {name: load(node.layout.failover, name) for name in programs}
     boot = node.clock.boot_id()
     fresh = {name: it for name, it in told.items() if it is not None and it.boot_id == boot}
@@ -51,7 +51,7 @@ def see_failover(node: Node, now: Now, acts: Iterable[Act]) -> Failover:
     return Failover(programs, _looked(node.layout), shown, tuple(quarantined.items()), unread)
 
 
-def _programs(node: Node) -> tuple[tuple[str, ...], str]:
+def programs_of(node: Node) -> tuple[tuple[str, ...], str]:
     """What it may serve, nothing in a territory without voters; and why that cannot be told, "" when it can."""
     try:
         return (served(node) if node.bundle.voting.keys else ()), ""

@@ -16,7 +16,6 @@ from appliance.agent.people import lay_out
 from appliance.backup.chain import chain_of
 from appliance.backup.node import Node
 from appliance.backup.writer import run
-from appliance.borg.client import Borg
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Refused
 from appliance.host.files import make_private_folder
@@ -57,17 +56,9 @@ def save_people(node: Node, service: str) -> None:
         raise Refused(f"the accounts of {node.name} could not be saved; see the journal.")
 
 
-def lay(node: Node, service: str, archive: str, borg: Borg) -> list[str]:
-    """Put what `archive` has in the place of the share, as its people's; what lay there is kept."""
-    bring_people(node, service)
-    [path] = node.bundle.terms(service).service.paths
-    room, new = (Path(SHARES, LAYING, name) for name in (f"{service}.room", service))
-    for folder in (room, new):
-        shutil.rmtree(folder, ignore_errors=True)
-    borg.extract(archive, (), make_private_folder(room))
-    if not (source := room / path.lstrip("/")).exists():
-        return []
+def lay(service: str, source: Path) -> None:
+    """Put the folder `source` in the place of the share, as its people's; what lay there is kept."""
+    new = Path(SHARES, LAYING, service)
+    shutil.rmtree(new, ignore_errors=True)
     os.rename(source, new)
-    shutil.rmtree(room)
     ask_hands_now("lay", service, seconds_max=LAY_SECONDS_MAX)
-    return [path]

@@ -17,6 +17,7 @@ from typing import Any
 from appliance.agent import databases, shares
 from appliance.agent.cluster import DUMP
 from appliance.agent.current import files_of
+from appliance.agent.ready import tree_of
 from appliance.backup.adopt import free_name, own_repository
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import read_held
@@ -132,21 +133,20 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     borg = Borg(repository)
     archive, form = newest_archive(borg, service), node.form(service)
     if form is SHARE:
-        return shares.lay(node, service, archive, borg)
-    rooms = node.service(service).root
-    new = rooms / "laying"
-    shutil.rmtree(new, ignore_errors=True)
-    borg.extract(archive, (), make_private_folder(new))
+        shares.bring_people(node, service)
     placed = []
-    if form is DATABASE:
-        databases.fill(node, service, new)
-        placed.append(node.bundle.terms(service).service.database)
-    for path in node.bundle.terms(service).service.paths:
-        source, target = new / path.lstrip("/"), files_of(node, path)
-        if source.exists():
-            _swap(source, target, rooms / "replaced-files")
-            placed.append(path)
-    shutil.rmtree(new, ignore_errors=True)
+    with tree_of(node, service).taken(borg, archive) as tree:
+        if form is DATABASE:
+            databases.fill(node, service, tree)
+            placed.append(node.bundle.terms(service).service.database)
+        for path in node.bundle.terms(service).service.paths:
+            source, target = tree / path.lstrip("/"), files_of(node, path)
+            if source.exists():
+                if form is SHARE:
+                    shares.lay(service, source)
+                else:
+                    _swap(source, target, node.service(service).root / "replaced-files")
+                placed.append(path)
     return placed
 
 

@@ -77,6 +77,11 @@ def item(line: bytes) -> Item:
     )
 
 
+def changed_path(line: bytes) -> str:
+    """The path in one line of `borg diff --json-lines`."""
+    return str(json.loads(line)["path"])
+
+
 def listed(stderr: bytes) -> int:
     """How many entries a command with --list and --log-json named. In JSON no name can look like this key and value."""
     return stderr.count(b'"name": "borg.output.list"')

@@ -119,6 +119,11 @@ def extract(
     return (*words, "--", location(path, archive), *patterns)
 
 
+def differences(path: Path, before: str, after: str) -> tuple[str, ...]:
+    location(path, after)  # only its name goes to borg, as it is
+    return ("diff", "--json-lines", "--", location(path, before), after)
+
+
 def extract_to_stdout(path: Path, archive: str, member: str) -> tuple[str, ...]:
     return ("extract", "--stdout", "--", location(path, archive), full(member))
 

@@ -164,6 +164,17 @@ class Borg:
             self._finish_root(archive, into, numeric_ids)
         return tuple(warnings)
 
+    def extract_only(self, archive: str, paths: Sequence[str], into: Path) -> None:
+        """Write anew of `paths` those that are in the archive, without what is below them, in their order."""
+        for them in batches([argv.full(path) for path in paths]) if paths else ():
+            words = argv.extract(self.repository.path, archive, them, numeric_ids=False, exclude_from=None)
+            self._read(words, cwd=into, warnings_allowed=True)
+
+    def differences(self, before: str, after: str) -> frozenset[str]:
+        """The paths that are not the same in both, by content, attributes or times. Bytes not UTF-8 are "?"."""
+        with self._lines(argv.differences(self.repository.path, before, after)) as lines:
+            return frozenset(map(answers.changed_path, lines))
+
     def extract_to(self, archive: str, path: str, sink: BinaryIO) -> int:
         """Write the content of the file `path` to `sink` and return its bytes.
 
@@ -198,8 +209,7 @@ class Borg:
         """
         found: dict[str, str] = {}
         for patterns in batches([argv.full(path) for path in paths]):
-            chunks = self._stream(argv.list_hashes(self.repository.path, archive, patterns))
-            with contextlib.closing(answers.lines(chunks)) as lines:
+            with self._lines(argv.list_hashes(self.repository.path, archive, patterns)) as lines:
                 found |= dict(map(answers.hash_of, lines))
         return {path: found[path] for path in paths if path in found and "?" not in path}
 
@@ -231,14 +241,12 @@ class Borg:
         self._read(argv.recover(self.repository.path))
 
     def _items(self, archive: str, patterns: Sequence[str]) -> Generator[Item]:
-        chunks = self._stream(argv.list_items(self.repository.path, archive, patterns))
-        with contextlib.closing(answers.lines(chunks)) as lines:
+        with self._lines(argv.list_items(self.repository.path, archive, patterns)) as lines:
             for line in lines:
                 yield answers.item(line)
 
     def _names(self, archive: str, under: str | None, *, with_folders_above: bool) -> Generator[answers.Names]:
-        chunks = self._stream(argv.dump_archive(self.repository.path, archive))
-        with contextlib.closing(answers.lines(chunks)) as lines:
+        with self._lines(argv.dump_archive(self.repository.path, archive)) as lines:
             for names in answers.exact_names(lines):
                 path = names.path
                 if (
@@ -321,6 +329,9 @@ class Borg:
                 secret_fds=self._secrets(),
                 on_stderr_line=self._report if self._on_progress else None,
             )
+
+    def _lines(self, words: tuple[str, ...]) -> contextlib.closing[Generator[bytes, None, Result]]:
+        return contextlib.closing(answers.lines(self._stream(words)))
 
     def _stream(self, words: tuple[str, ...]) -> Generator[bytes, None, Result]:
         """Standard output in pieces; a failure is raised at its end."""

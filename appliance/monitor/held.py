@@ -106,7 +106,7 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     yield from _room_reasons(held)
     yield from _lock_reasons(held)
     yield from _exchange_reasons(held, view, now)
-    yield from failures((*UPKEEP, "people"), held.service, view)
+    yield from failures((*UPKEEP, "people", "ready"), held.service, view)
     yield from _late(
         READ_AGAIN, held.service, view, now, "See whether the agent is busy here: appliance status", "reread"
     )

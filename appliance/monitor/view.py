@@ -133,6 +133,14 @@ class Readable:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """A service that another node writes and this one may have to serve next, with the newest generation held here."""
+
+    service: str
+    newest: Generation
+
+
+@dataclass(frozen=True)
 class Home:
     """The node `node`, for which this one stands by. `newest` is the newest generation held of what it saves of itself.
 
@@ -215,6 +223,7 @@ class View:
     written: tuple[Written, ...] = ()
     held: tuple[Held, ...] = ()
     readable: tuple[Readable, ...] = ()
+    ahead: tuple[Ahead, ...] = ()
     homes: tuple[Home, ...] = ()
     attempts: Mapping[str, Attempt] = field(default_factory=dict)
     """By `key`."""

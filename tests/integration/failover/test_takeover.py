@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from appliance.agent.act import perform
+from appliance.agent.current import files_of
+from appliance.agent.decisions import Ready
+from appliance.agent.memory import Memory
+from appliance.agent.observe import Observer, now_of
+from appliance.agent.ready import tree_of
 from appliance.backup.chain import chain_of
+from appliance.backup.node import Node
 from appliance.backup.peers import connect
 from appliance.backup.vault.store import LIST
 from appliance.clock import SystemClock, utc_text
@@ -23,6 +30,7 @@ from appliance.coordination.tls import client_tls
 from appliance.errors import Refused
 from appliance.failover.votes import Round, ask_all
 from appliance.lab.processes.failover import VOTERS, Stage
+from appliance.monitor.view import Ahead
 from appliance.trust.act import make_act
 from appliance.trust.grant import make_request, read_request
 from appliance.trust.keys import load_key, public_line
@@ -57,6 +65,28 @@ def test_the_standby_of_a_dead_holder_serves_under_a_voted_grant_and_vaults_refu
     assert b"docs-a is written by hermitage, not by this node" in refused.stderr
     assert_the_vault_refuses_the_old_epoch(stage)
     assert violated(stage) == {}
+
+
+def test_what_was_laid_out_ahead_is_renamed_into_place(begin: Begin) -> None:
+    stage = begin("exclusive")
+    standby = stage.territory.open(STANDBY)
+    assert [it.service for it in ahead_of(standby)] == [SERVICE]
+    assert not ahead_of(stage.territory.open(HOME)), "its own files are there"
+    assert perform(standby, Ready(SERVICE, "a test", "newest")).figures == {"ahead": 1, "whole": 1}
+    tree = tree_of(standby, SERVICE).folder
+    inode = next(tree.rglob("numbers")).stat().st_ino
+    stage.kill(HOME)
+    stage.wait_for(STANDBY, "ACTIVE")
+    [path] = standby.bundle.terms(SERVICE).service.paths
+    assert next(files_of(standby, path).rglob("numbers")).stat().st_ino == inode
+    assert not tree.exists()
+    assert not ahead_of(standby)
+    assert stage.add(100) == STANDBY
+    assert stage.read()["numbers"] == [0, 1, 2, 100]
+
+
+def ahead_of(node: Node) -> tuple[Ahead, ...]:
+    return Observer().look(node, now_of(node), Memory()).ahead
 
 
 def assert_the_vault_refuses_the_old_epoch(stage: Stage) -> None:

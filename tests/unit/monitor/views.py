@@ -10,7 +10,7 @@ from appliance.backup.counted import Safety
 from appliance.backup.sized import Sized
 from appliance.clock import utc_seconds
 from appliance.monitor.stood import Failover, Stood
-from appliance.monitor.view import Attempt, Generation, Grant, Held, Home, Now, Readable, Running, View, Written
+from appliance.monitor.view import Ahead, Attempt, Generation, Grant, Held, Home, Now, Readable, Running, View, Written
 from appliance.territory.model import Schedule
 from appliance.units import DAY, GIB, MIB, parse_duration
 
@@ -163,7 +163,7 @@ def failover(moment: Now, words: Mapping[str, Any]) -> Failover:
 
 
 def view(moment: Now, words: Mapping[str, Any]) -> View:
-    """`words`: written, held, readable, homes, failover, attempts, running, unread, disk_free, issued, as above."""
+    """`words`: written, held, readable, ahead, homes, failover, attempts, running, unread, disk_free, issued."""
     memory = Memory({name: attempt(moment, it) for name, it in words.get("attempts", {}).items()})
     return View(
         node="commune-a",
@@ -176,6 +176,10 @@ def view(moment: Now, words: Mapping[str, Any]) -> View:
         readable=tuple(
             Readable(it["service"], it["source"], generation(moment, it["sequence"], it.get("ago", "1h")), int(DAY))
             for it in words.get("readable", ())
+        ),
+        ahead=tuple(
+            Ahead(it["service"], generation(moment, it["sequence"], it.get("ago", "1h")))
+            for it in words.get("ahead", ())
         ),
         homes=tuple(home(moment, it) for it in words.get("homes", ())),
         attempts=memory.attempts,

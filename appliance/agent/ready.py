@@ -1,0 +1,173 @@
+"""What this node may have to serve next, laid out ahead: a takeover then renames a tree, and extracts no archive.
+
+The tree of a service is brought forward with each generation that comes, and by the takeover itself, by what `borg
+diff` says was changed since the archive it was laid from. How long that takes follows from the change, not from the
+size of the service; the price is a second copy on this disk (docs/decisions/0047-laid-out-ahead.md). A tree that
+cannot be brought forward is laid anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from appliance.backup.node import Node
+from appliance.backup.openable import newest_archive, open_apart
+from appliance.borg.client import Borg
+from appliance.errors import NoSpace
+from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
+from appliance.host.laying import LAYING
+from appliance.territory.model import SHARES
+from appliance.territory.served import SHARE
+from appliance.units import format_bytes
+
+LEFT_FREE = 0.1
+"""Of its disk, which also takes the backups of others: what is laid ahead leaves that free."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """`folder` holds all of the first archive in `mark`; while there are more, some of it is as in those."""
+
+    folder: Path
+    mark: Path
+
+    def bring(self, borg: Borg, archive: str, *, spare: bool = False) -> bool:
+        """Have in the folder all of `archive` and nothing else; return whether only changes had to be written.
+
+        Cut anywhere, the next call goes on from there. Raise NoSpace, nothing done, when `spare` and it would be laid
+        anew on a disk that has little free.
+        """
+        ids = {it.id: it.name for it in borg.archives()}
+        wanted = next(it for it, name in ids.items() if name == archive)
+        laid = self._laid()
+        if laid == (wanted,):
+            return True
+        known = bool(laid) and all(it in ids for it in laid)
+        changed = _changed(borg, [ids[it] for it in laid], archive) if known else None
+        if changed is None:
+            self._lay_anew(borg, archive, spare=spare)
+        else:
+            self._remember(*laid, wanted)
+            _make_way(self.folder, changed)
+            borg.extract_only(archive, _with_folders(changed), self.folder)
+        self._remember(wanted)
+        return changed is not None
+
+    @contextmanager
+    def taken(self, borg: Borg, archive: str) -> Iterator[Path]:
+        """The folder with all of `archive`, to move away what is in it; the rest is removed."""
+        with self._locked():
+            self.bring(borg, archive)
+            self._forget()
+            yield self.folder
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def lay_ahead(self, borg: Borg, archive: str) -> bool:
+        """As `bring`; for a takeover that may come."""
+        with self._locked():
+            return self.bring(borg, archive, spare=True)
+
+    def _locked(self) -> AbstractContextManager[None]:
+        make_private_folder(self.mark.parent)
+        return locked(self.mark.with_suffix(".lock"), what="what is laid out ahead", wait=True)
+
+    def _lay_anew(self, borg: Borg, archive: str, *, spare: bool) -> None:
+        self._forget()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        make_private_folder(self.folder)
+        if spare:
+            _check_room(borg, archive, self.folder)
+        borg.extract(archive, (), self.folder)
+
+    def _laid(self) -> tuple[str, ...]:
+        """Ids of archives; none where nothing can be gone on from."""
+        with suppress(OSError, ValueError, TypeError):
+            if self.folder.is_dir():
+                return tuple(map(str, json.loads(self.mark.read_bytes())))
+        return ()
+
+    def _remember(self, *ids: str) -> None:
+        write_atomic(self.mark, json.dumps(list(dict.fromkeys(ids))).encode(), mode=0o600)
+
+    def _forget(self) -> None:
+        self.mark.unlink(missing_ok=True)
+        fsync_folder(self.mark.parent)
+
+
+def tree_of(node: Node, service: str) -> Tree:
+    """Where `service` is laid out ahead on this node: on the disk on which it would be served."""
+    rooms = node.service(service).root
+    on_shares = node.form(service) is SHARE
+    return Tree(Path(SHARES, LAYING, f"{service}.room") if on_shares else rooms / "ready", rooms / "ready.json")
+
+
+def lay_ahead(node: Node, service: str) -> bool:
+    """Lay the newest generation held here out ahead; return whether only changes had to be written."""
+    opened = open_apart(node, service, node.service(service).root / "ahead")
+    borg = Borg(opened.repository)
+    return tree_of(node, service).lay_ahead(borg, newest_archive(borg, service))
+
+
+def _changed(borg: Borg, laid: list[str], archive: str) -> frozenset[str] | None:
+    """All that may be otherwise in the tree than in `archive`; None when names of it are not known exactly."""
+    first = laid[0]
+    found = frozenset().union(*(borg.differences(first, it) for it in (*laid[1:], archive) if it != first))
+    found |= _other_names(borg, archive, found)
+    return None if any("?" in it or not _is_inside(it) for it in found) else found
+
+
+def _other_names(borg: Borg, archive: str, changed: frozenset[str]) -> frozenset[str]:
+    """All hard links to files of `changed`: extracted alone, one would become a file of its own."""
+    names: dict[str, set[str]] = {}
+    for item in borg.items(archive, exact=False) if changed else ():
+        if item.kind == "hardlink":
+            names.setdefault(item.link_target, {item.link_target}).add(item.path)
+    return frozenset().union(*(it for it in names.values() if it & changed))
+
+
+def _is_inside(path: str) -> bool:
+    pure = PurePosixPath(path)
+    return not pure.is_absolute() and ".." not in pure.parts
+
+
+def _make_way(folder: Path, changed: frozenset[str]) -> None:
+    """Remove `changed` from `folder`, but folders that hold something else.
+
+    What is above goes first, so that no link is followed to what lies behind it: it is itself in `changed` then.
+    """
+    folders = []
+    for path in sorted(changed):
+        place = folder / path
+        if place.is_dir() and not place.is_symlink():
+            folders.append(place)
+        else:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                place.unlink()
+    for place in reversed(folders):
+        with suppress(OSError):
+            os.rmdir(place)
+
+
+def _with_folders(changed: frozenset[str]) -> list[str]:
+    """`changed`, and at the end the folders above them, whose times are otherwise by now."""
+    above = {str(folder) for it in changed for folder in PurePosixPath(it).parents}
+    return [*sorted(changed - above), *sorted(above)]
+
+
+def _check_room(borg: Borg, archive: str, folder: Path) -> None:
+    wanted = sum(it.size for it in borg.items(archive, exact=False) if it.kind == "file")
+    disk = shutil.disk_usage(folder)
+    room = disk.free - round(LEFT_FREE * disk.total)
+    if wanted > room:
+        may = format_bytes(max(room, 0))
+        raise NoSpace(
+            f"laid out ahead it would take {format_bytes(wanted)}, and {may} may be used for that.",
+            where=str(folder),
+            remedy="A takeover works all the same, and takes longer. Give this node a larger disk to shorten it.",
+        )

@@ -1,0 +1,187 @@
+"""A tree laid out ahead is, after whatever changed, as borg would extract it; what did not change is not written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from appliance.agent import ready
+from appliance.agent.ready import Tree
+from appliance.borg.client import Borg
+from appliance.borg.model import Retention
+from appliance.errors import NoSpace
+from tests.integration.borg.test_archives import kept
+
+Change = Callable[[Path], object]
+
+
+def fill(source: Path) -> None:
+    for name in ("plain.txt", "with\nnewline", "tab\tand space ", "é" * 127 + "a", "-rf", "sh:*", "bad\udcff"):
+        (source / name).write_bytes(f"content of {name}".encode(errors="surrogateescape"))
+    (source / "folder/deep").mkdir(parents=True)
+    (source / "folder/deep/file").write_text("deep")
+    (source / "folder/empty").mkdir()
+    os.symlink("deep", source / "folder/link")
+    os.link(source / "plain.txt", source / "folder/second name")
+    os.setxattr(source / "folder/deep/file", "user.note", b"kept")
+
+
+def _file_for_folder(source: Path) -> None:
+    shutil.rmtree(source / "folder/deep")
+    (source / "folder/deep").write_text("a file now")
+
+
+def _folder_for_file(source: Path) -> None:
+    (source / "-rf").unlink()
+    (source / "-rf/below").mkdir(parents=True)
+    (source / "-rf/below/it").write_text("new")
+
+
+def _folder_for_link(source: Path) -> None:
+    """What the link pointed to has a file of the same name."""
+    (source / "folder/link").unlink()
+    (source / "folder/link").mkdir()
+    (source / "folder/link/file").write_text("not deep's")
+
+
+def _link_for_folder(source: Path) -> None:
+    shutil.rmtree(source / "folder/deep")
+    os.symlink("/nowhere", source / "folder/deep")
+
+
+CHANGES: dict[str, Change] = {
+    "content": lambda it: (it / "with\nnewline").write_text("other content"),
+    "time": lambda it: os.utime(it / "-rf", ns=(10**18, 10**18 + 123_456_000)),
+    "mode": lambda it: os.chmod(it / "sh:*", 0o4640),
+    "mode-of-a-folder": lambda it: os.chmod(it / "folder", 0o2750),
+    "attribute": lambda it: os.setxattr(it / "folder/deep/file", "user.note", b"other"),
+    "gone": lambda it: (it / "folder/deep/file").unlink(),
+    "folder-gone": lambda it: shutil.rmtree(it / "folder"),
+    "new": lambda it: shutil.copytree(it / "folder", it / "new/below", symlinks=True),
+    "renamed": lambda it: os.rename(it / "folder", it / "other"),
+    "link": lambda it: ((it / "folder/link").unlink(), os.symlink("../plain.txt", it / "folder/link")),
+    "third-name": lambda it: os.link(it / "plain.txt", it / "third"),
+    "second-name-gone": lambda it: (it / "folder/second name").unlink(),
+    "content-of-two-names": lambda it: (it / "plain.txt").write_text("more"),
+    "file-for-folder": _file_for_folder,
+    "folder-for-file": _folder_for_file,
+    "folder-for-link": _folder_for_link,
+    "link-for-folder": _link_for_folder,
+}
+TOGETHER = (
+    ("content", "time", "attribute"),
+    ("mode", "mode-of-a-folder", "gone", "link", "third-name"),
+    ("renamed",),
+    ("content-of-two-names", "folder-for-file", "folder-for-link", "link-for-folder"),
+    ("file-for-folder", "second-name-gone", "new"),
+    ("folder-gone",),
+)
+
+
+class Saved:
+    """A source, its repository, and a tree of it."""
+
+    def __init__(self, source: Path, borg: Borg, folder: Path) -> None:
+        self.source = source
+        self.borg = borg
+        self.tree = Tree(folder / "ready", folder / "ready.json")
+
+    def save(self, name: str) -> str:
+        self.borg.create(name, ["."], cwd=self.source)
+        return name
+
+    def is_laid(self) -> bool:
+        return kept(self.tree.folder) == kept(self.source)
+
+
+@pytest.fixture
+def saved(source: Path, borg: Borg, tmp_path: Path) -> Saved:
+    fill(source)
+    made = Saved(source, borg, tmp_path / "state")
+    assert not made.tree.lay_ahead(borg, made.save("one"))
+    assert made.is_laid()
+    return made
+
+
+@pytest.mark.parametrize("names", TOGETHER, ids=lambda names: names[0])
+def test_a_tree_is_brought_forward_by_what_was_changed_alone(saved: Saved, names: tuple[str, ...]) -> None:
+    inode = (saved.tree.folder / "tab\tand space ").stat().st_ino
+    for name in names:
+        CHANGES[name](saved.source)
+    assert saved.tree.lay_ahead(saved.borg, saved.save("two"))
+    assert saved.is_laid()
+    assert (saved.tree.folder / "tab\tand space ").stat().st_ino == inode
+
+
+@pytest.mark.parametrize(("share", "then"), [(0.0, "two"), (0.5, "three"), (0.5, "one")])
+def test_a_cut_in_the_middle_is_gone_on_from(
+    saved: Saved, monkeypatch: pytest.MonkeyPatch, share: float, then: str
+) -> None:
+    for name in ("content", "renamed", "folder-for-file", "content-of-two-names"):
+        CHANGES[name](saved.source)
+    saved.save("two")
+
+    def cut(self: Borg, archive: str, paths: Sequence[str], into: Path) -> None:
+        whole(self, archive, paths[: round(share * len(paths))], into)
+        raise KeyboardInterrupt
+
+    whole = Borg.extract_only
+    monkeypatch.setattr(Borg, "extract_only", cut)
+    with pytest.raises(KeyboardInterrupt):
+        saved.tree.lay_ahead(saved.borg, "two")
+    monkeypatch.setattr(Borg, "extract_only", whole)
+    if then == "three":
+        (saved.source / "with\nnewline").write_text("third content")
+        saved.save("three")
+    assert saved.tree.lay_ahead(saved.borg, then)
+    if then == "one":
+        assert saved.tree.lay_ahead(saved.borg, "two")
+    assert saved.is_laid()
+
+
+def test_what_cannot_be_brought_forward_is_laid_anew(saved: Saved) -> None:
+    (saved.source / "bad\udcff").write_text("other content")
+    assert not saved.tree.lay_ahead(saved.borg, saved.save("two")), "a name that is not known exactly"
+    assert saved.is_laid()
+    (saved.source / "plain.txt").write_text("other content")
+    saved.save("three")
+    saved.borg.prune(keep=Retention(daily=1))
+    assert not saved.tree.lay_ahead(saved.borg, "three"), "what it was laid from is gone"
+    assert saved.is_laid()
+    saved.tree.mark.write_text("[half of")
+    assert not saved.tree.lay_ahead(saved.borg, "three"), "what it says is damaged"
+    assert saved.is_laid()
+
+
+def test_no_name_of_an_archive_leads_out_of_the_tree(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = saved.tree.folder.parent / "outside"
+    outside.write_text("of somebody else")
+    saved.save("two")
+    monkeypatch.setattr(Borg, "differences", lambda *_: frozenset({"../outside", str(outside)}))
+    assert not saved.tree.lay_ahead(saved.borg, "two")
+    assert outside.read_text() == "of somebody else"
+
+
+def test_what_is_taken_is_all_of_the_archive_and_leaves_nothing_behind(saved: Saved) -> None:
+    CHANGES["content"](saved.source)
+    inode = (saved.tree.folder / "plain.txt").stat().st_ino
+    with saved.tree.taken(saved.borg, saved.save("two")) as folder:
+        assert saved.is_laid()
+        os.rename(folder / "plain.txt", saved.tree.mark.with_name("served"))
+    assert saved.tree.mark.with_name("served").stat().st_ino == inode, "renamed, not written again"
+    assert not saved.tree.folder.exists()
+    assert not saved.tree.lay_ahead(saved.borg, "two"), "what was taken is not there any more"
+    assert saved.is_laid()
+
+
+def test_a_disk_with_little_free_is_left_to_the_backups(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready, "LEFT_FREE", 1.0)
+    shutil.rmtree(saved.tree.folder)
+    with pytest.raises(NoSpace, match=r"laid out ahead it would take .*, and 0 B may be used for that"):
+        saved.tree.lay_ahead(saved.borg, "one")
+    with saved.tree.taken(saved.borg, "one") as folder:
+        assert kept(folder) == kept(saved.source), "a takeover does not ask for that"
