@@ -46,9 +46,9 @@ def at_rest(ground: Ground) -> str:
             pass
     ground.calm()
     for site in ground.sites:
-        up = site.ask("up")
-        silent = [labels for labels, value in up.items() if not value]
-        require(not silent, f"{site.name} does not reach {silent}.")
+        with waiting(f"an answer of all that {site.name} asks", 60) as done:
+            while not done(bool(up := site.ask("up")) and all(up.values())):
+                pass
     return f"{len(up)} targets answer at both sites, and nothing fires"
 
 
