@@ -128,6 +128,16 @@ def _lose_packets(stage: Stage, name: str) -> None:
     stage.network.lose(f"loss {name}", stage.network.of_node(name), LOST_PERCENT)
 
 
+def _delay(stage: Stage, name: str) -> None:
+    assert stage.network is not None
+    stage.network.delay(name, DELAY_SECONDS)
+
+
+def _hasten(stage: Stage, name: str) -> None:
+    assert stage.network is not None
+    stage.network.hasten(name)
+
+
 def _restart_everything(stage: Stage, target: str) -> None:
     """All candidates lose power at once; they come back in the order of their names as `target` has them."""
     for name in stage.candidates:
@@ -183,6 +193,8 @@ def possible(stage: Stage) -> tuple[str, ...]:
 
 
 LOST_PERCENT = 20
+DELAY_SECONDS = 0.3
+"""Each way: a line by satellite."""
 FAULTS: Mapping[str, Fault] = {
     "kill": Fault(_candidates, _kill, lambda stage, name: stage.start(name)),
     "freeze": Fault(_candidates, _freeze, _thaw),
@@ -202,6 +214,7 @@ FAULTS: Mapping[str, Fault] = {
     "cut-out": _cut(into=False),
     "cut-in": _cut(out=False),
     "loss": Fault(_on_lines, _lose_packets, _mend("loss")),
+    "delay": Fault(_on_lines, _delay, _hasten),
     "line": Fault(_pairs, _cut_line, _mend("line")),
     "clock-ahead": _set_off(HOUR),
     "clock-behind": _set_off(-HOUR),

@@ -1,8 +1,8 @@
 """Lines between nodes that run as processes: each in a network namespace of its own, joined by one that routes.
 
 A cut drops packets, as a dug-up cable does: nobody is told, connections hang until somebody's time is up. Of what goes
-over a bad line so many packets of a hundred are dropped, by the kernel's own dice. It needs root and touches nothing
-but namespaces that were made here.
+over a bad line so many packets of a hundred are dropped, by the kernel's own dice. Over a long one they come later, by
+a router in user space. It needs root and touches nothing but namespaces that were made here.
 """
 
 from __future__ import annotations
@@ -10,13 +10,19 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import subprocess
+import sys
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
+from appliance.errors import ApplianceError
 from appliance.host import netns, nft
+from appliance.lab.hosts import shuttle
 
 TABLE = "inet cuts"
 NETWORK = "10.77"
+SHUTTLE_SECONDS_MAX = 10.0
 
 
 def can_cut() -> bool:
@@ -32,6 +38,7 @@ class Lines:
     prefix: str
     names: tuple[str, ...]
     _drops: dict[str, tuple[int, frozenset[tuple[str, str]]]] = field(default_factory=dict)
+    _shuttles: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def hub(self) -> str:
@@ -55,6 +62,28 @@ class Lines:
     def mend(self, why: str) -> None:
         self._drops.pop(why, None)
         self._apply()
+
+    def delay(self, name: str, seconds: float) -> None:
+        """Let all that goes to and from `name` come so much later, each way, until `hasten(name)`."""
+        here, far, near = self.namespace(name), f"far{self.names.index(name)}", "near"
+        places = (f"{self.hub}:{far}", f"{here}:{near}")
+        argv = (sys.executable, "-I", "-S", shuttle.__file__, "tun", f"{seconds:g}", "0", *places)
+        self._shuttles[name] = subprocess.Popen(argv)
+        deadline = time.monotonic() + SHUTTLE_SECONDS_MAX
+        while not (_has(self.hub, far) and _has(here, near)):
+            if time.monotonic() > deadline:
+                raise ApplianceError(f"the router in user space of {name} did not start.")
+            time.sleep(0.01)
+        netns.batch(self.hub, (f"link set {far} up", f"route add {self.address(name)}/32 dev {far}"))
+        netns.batch(here, (f"link set {near} up", f"route replace default dev {near} src {self.address(name)}"))
+
+    def hasten(self, name: str) -> None:
+        """The way past the shuttle is back before that ends; its interfaces and routes go with it."""
+        gateway = f"{NETWORK}.{self.names.index(name)}.1"
+        netns.batch(self.namespace(name), (f"route replace default via {gateway}",))
+        ended = self._shuttles.pop(name)
+        ended.kill()
+        ended.wait()
 
     def of_node(self, name: str, *, out: bool = True, into: bool = True) -> frozenset[tuple[str, str]]:
         """What is between `name` and all others."""
@@ -85,10 +114,16 @@ class Lines:
         self._apply()
 
     def _unmake(self) -> None:
+        for name in tuple(self._shuttles):
+            self.hasten(name)
         there = netns.names()
         for name in (self.hub, *map(self.namespace, self.names)):
             if name in there:
                 netns.delete(name)
+
+
+def _has(namespace: str, interface: str) -> bool:
+    return any(it["ifname"] == interface for it in netns.show(namespace, "link"))
 
 
 @contextlib.contextmanager

@@ -64,8 +64,24 @@ def test_what_is_cut_one_way_still_goes_the_other_and_others_notice_nothing(line
 
 
 @pytest.mark.root
+def test_what_is_delayed_comes_later_each_way_and_others_notice_nothing(lines: Lines) -> None:
+    lines.delay(A, 0.3)
+    lines.delay(B, 0.4)
+    for sender, receiver, least in ((B, C, 0.4), (A, C, 0.3), (C, A, 0.3), (A, B, 0.7)):
+        begun = time.monotonic()
+        assert gets(lines, sender, receiver)
+        assert time.monotonic() - begun >= least
+    lines.hasten(B)
+    assert gets(lines, B, C, silent=True)
+    lines.cut("out", lines.of_node(A, into=False))
+    assert gets(lines, C, A)
+    assert not gets(lines, A, C, silent=True), "cut as well"
+
+
+@pytest.mark.root
 def test_nothing_is_left_of_lines_that_ended() -> None:
     with lines_between((A, B)) as made:
+        made.delay(A, 0.1)
         assert made.hub in netns.names()
     assert [it for it in netns.names() if it.startswith(made.prefix)] == []
 
