@@ -136,6 +136,13 @@ def test_pcs_at_home_keep_their_drive_and_others_come_to_its_own_address(shares:
         assert set(active.stdout.decode().split()) == {"inactive"}, "no second Samba has the folder"
 
 
+def test_the_agent_of_the_standby_lays_it_out_ahead(shares: Shares) -> None:
+    mark = f"/srv/appliance/node/services/{SERVICE}/ready.json"
+    until(lambda: shares.run(STANDBY, "test", "-e", mark, check=False).exit_code == 0, "it is laid out")
+    laid = shares.run(STANDBY, "cat", f"/srv/shares/.laying/{SERVICE}.room{FOLDER}/avant.txt")
+    assert laid.stdout == b"du Samba de Debian"
+
+
 def test_a_planned_move_loses_nothing_and_comes_home_again(shares: Shares) -> None:
     begun = boottime()
     shares.at_home().put(SHARE, "Délibération n° 12.txt", "à la mairie")
