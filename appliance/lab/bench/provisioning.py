@@ -17,7 +17,8 @@ from appliance.lab.hosts.provision import provision
 from appliance.lab.story import waiting
 
 FIRST_SECONDS, AGAIN_SECONDS = 300.0, 45.0
-REST_SECONDS, REST_SECONDS_MAX = 10.0, 600.0
+REST_SECONDS, REST_SECONDS_MAX = 40.0, 900.0
+"""An agent looks each half minute for something to do: one that rests for less may only not have looked."""
 WORKER = b"appliance.agent.work"
 
 

@@ -81,6 +81,14 @@ def test_two_of_three_go_on_and_the_third_catches_up(lab: Lab) -> None:
     until(lambda: members(lab, "hermitage") == set(VOTERS), "they are three again")
 
 
+def test_the_alarm_of_a_voter_that_died_ends_when_it_answers_again(lab: Lab) -> None:
+    alarm = f"/var/lib/appliance-alarms/{UNIT}"
+    assert on(lab, "commune-b", "systemctl", "kill", "--signal=KILL", UNIT).exit_code == 0
+    until(lambda: on(lab, "commune-b", "test", "-e", alarm).exit_code == 0, "it is told")
+    until(lambda: on(lab, "commune-b", "test", "-e", alarm).exit_code != 0, "it is over")
+    until(lambda: members(lab, "commune-b") == set(VOTERS), "it knows the others")
+
+
 def test_a_voter_whose_disk_was_lost_is_taken_in_anew(lab: Lab) -> None:
     lost = "commune-c"
     assert on(lab, lost, "systemctl", "stop", UNIT).exit_code == 0
