@@ -58,8 +58,11 @@ def serve(state: Path, say: Callable[[str], None]) -> None:
 
 
 def brokers_of(bundle: Bundle) -> dict[str, Broker]:
-    """The voters' brokers by the names of their nodes; raise Refused in a territory that has no voters."""
-    found = {name: _broker(bundle, name) for name in bundle.voting.keys}
+    """The voters' brokers by the names of their nodes; raise Refused in a territory that has no voters.
+
+    A voter whose keys were revoked has none until another box takes its place: its vote is missing, and counts.
+    """
+    found = {name: _broker(bundle, name) for name, key in bundle.voting.keys.items() if key}
     if not found:
         raise Refused(
             "this territory has no voters, so nothing is taken over by itself.",

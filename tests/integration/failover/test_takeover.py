@@ -135,6 +135,18 @@ def test_the_loss_of_the_majority_is_no_failover_and_the_holder_goes_on_under_it
     assert violated(stage) == {}
 
 
+def test_the_others_go_on_when_a_voter_is_revoked(begin: Begin) -> None:
+    """Two of three sign. Its box still runs, and is asked nothing."""
+    stage = begin("exclusive")
+    revoked = "commune-c"
+    del stage.territory.members[revoked]
+    stage.territory.sign([name for name in stage.territory.nodes if name != revoked])
+    stage.kill(HOME)
+    stage.wait_for(STANDBY, "ACTIVE")
+    assert stage.add(100) == STANDBY
+    assert violated(stage) == {}
+
+
 def test_brokers_see_to_their_voters_and_the_lead_is_where_the_territory_wants_it(begin: Begin) -> None:
     stage = begin("exclusive")
     for name in VOTERS:
