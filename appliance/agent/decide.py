@@ -164,10 +164,9 @@ def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
         yield from _replicate(held, view, now, pace)
     for home in view.homes:
         yield from _people(home, view, now, pace)
-    for readable in view.readable:
-        yield from _catalogue(readable, view, now, pace)
-    for ahead in view.ahead:
-        yield from _ready(ahead, view, now, pace)
+    by_generation: tuple[Catalogue | Ready, ...] = (*map(_catalogue, view.readable), *map(_ready, view.ahead))
+    for work in by_generation:
+        yield from _for_each_generation(work, view, now, pace)
     for held in holding:
         yield from _keep(held, view, now, pace)
     for written in ours:
@@ -235,21 +234,21 @@ def _is_brought(held: Held, peer: str, attempt: Attempt | None, asked: Attempt |
     return asked is None or peer not in asked.to_bring or attempt.age >= asked.age
 
 
-def _catalogue(readable: Readable, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
-    attempt = view.last(Catalogue.kind, readable.service)
-    done = attempt is not None and not attempt.failures and attempt.mark == readable.newest.name
-    if not done and not view.runs(Catalogue.kind, readable.service):
-        reason = f"the names of generation {readable.newest} are not in it"
-        work = Catalogue(readable.service, reason, readable.source, readable.newest.name)
-        yield _Wish(_held_back(Catalogue.kind, attempt, now, pace), work)
+def _catalogue(readable: Readable) -> Catalogue:
+    reason = f"the names of generation {readable.newest} are not in it"
+    return Catalogue(readable.service, reason, readable.source, readable.newest.name)
 
 
-def _ready(ahead: Ahead, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
-    attempt = view.last(Ready.kind, ahead.service)
-    done = attempt is not None and not attempt.failures and attempt.mark == ahead.newest.name
-    if not done and not view.runs(Ready.kind, ahead.service):
-        work = Ready(ahead.service, f"generation {ahead.newest} may have to be served here", ahead.newest.name)
-        yield _Wish(_held_back(Ready.kind, attempt, now, pace), work)
+def _ready(ahead: Ahead) -> Ready:
+    return Ready(ahead.service, f"generation {ahead.newest} may have to be served here", ahead.newest.name)
+
+
+def _for_each_generation(work: Catalogue | Ready, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    """`work` unless it was done for its generation."""
+    attempt = view.last(work.kind, work.service)
+    done = attempt is not None and not attempt.failures and attempt.mark == work.newest
+    if not done and not view.runs(work.kind, work.service):
+        yield _Wish(_held_back(work.kind, attempt, now, pace), work)
 
 
 def _people(home: Home, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:

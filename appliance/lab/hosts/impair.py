@@ -151,7 +151,7 @@ def _needs_shuttle(fault: Fault, making: Making) -> bool:
 
 def _shuttle(kind: str, ends: tuple[End, End], fault: Fault, making: Making) -> bool:
     """Have the shuttle that `fault` needs between `ends`, and no other; whether there is one."""
-    argv = _argv(kind, ends, fault)
+    argv = shuttle_between(kind, ends, fault)
     wanted = _needs_shuttle(fault, making)
     running = [found for found in _shuttles() if found.argv[-2:] == argv[-2:]]
     if wanted and any(found.argv[-5:] == argv[-5:] for found in running):
@@ -160,15 +160,16 @@ def _shuttle(kind: str, ends: tuple[End, End], fault: Fault, making: Making) -> 
         found.end()
     if wanted:
         start_detached(argv, log=making.log)
-        _wait_for(ends, making.log)
+        wait_for(ends, str(making.log))
     return wanted
 
 
-def _wait_for(ends: tuple[End, End], log: Path) -> None:
+def wait_for(ends: tuple[End, End], where: str) -> None:
+    """Until a shuttle has made its `ends`; `where` it may have said why it did not."""
     deadline = time.monotonic() + SHUTTLE_SECONDS_MAX
     while not all(end.interface in network.interfaces(end.namespace) for end in ends):
         if time.monotonic() > deadline:
-            raise ApplianceError("the router in user space did not start.", where=str(log))
+            raise ApplianceError("the router in user space did not start.", where=where)
         time.sleep(LOOK_EVERY_SECONDS)
 
 
@@ -176,7 +177,8 @@ def _shuttles() -> Iterator[Process]:
     return processes_running(Path(shuttle.__file__).name)
 
 
-def _argv(kind: str, ends: tuple[End, End], fault: Fault) -> tuple[str, ...]:
+def shuttle_between(kind: str, ends: tuple[End, End], fault: Fault) -> tuple[str, ...]:
+    """The command line of the shuttle that lets what goes between `ends` come as `fault` has it."""
     places = (end.place for end in ends)
     values = (f"{fault.delay_seconds:g}", f"{fault.loss:g}")
     return (sys.executable, "-I", "-S", str(Path(shuttle.__file__)), kind, *values, *places)
@@ -184,9 +186,9 @@ def _argv(kind: str, ends: tuple[End, End], fault: Fault) -> tuple[str, ...]:
 
 def _shuttle_argv(plan: Plan, target: str, fault: Fault) -> tuple[str, ...]:
     if "--" in target:
-        return _argv("tun", _shuttle_ends(plan.link(target)), fault)
+        return shuttle_between("tun", _shuttle_ends(plan.link(target)), fault)
     node = plan.node(target)
-    return _argv("tap", _tap_ends(node, plan.site(node.site)), fault)
+    return shuttle_between("tap", _tap_ends(node, plan.site(node.site)), fault)
 
 
 def _ends(link: Link) -> tuple[End, End]:

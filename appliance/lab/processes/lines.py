@@ -11,18 +11,15 @@ import contextlib
 import os
 import secrets
 import subprocess
-import sys
-import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from appliance.errors import ApplianceError
 from appliance.host import netns, nft
-from appliance.lab.hosts import shuttle
+from appliance.lab.hosts.faults import Fault
+from appliance.lab.hosts.impair import End, shuttle_between, wait_for
 
 TABLE = "inet cuts"
 NETWORK = "10.77"
-SHUTTLE_SECONDS_MAX = 10.0
 
 
 def can_cut() -> bool:
@@ -65,17 +62,13 @@ class Lines:
 
     def delay(self, name: str, seconds: float) -> None:
         """Let all that goes to and from `name` come so much later, each way, until `hasten(name)`."""
-        here, far, near = self.namespace(name), f"far{self.names.index(name)}", "near"
-        places = (f"{self.hub}:{far}", f"{here}:{near}")
-        argv = (sys.executable, "-I", "-S", shuttle.__file__, "tun", f"{seconds:g}", "0", *places)
-        self._shuttles[name] = subprocess.Popen(argv)
-        deadline = time.monotonic() + SHUTTLE_SECONDS_MAX
-        while not (_has(self.hub, far) and _has(here, near)):
-            if time.monotonic() > deadline:
-                raise ApplianceError(f"the router in user space of {name} did not start.")
-            time.sleep(0.01)
-        netns.batch(self.hub, (f"link set {far} up", f"route add {self.address(name)}/32 dev {far}"))
-        netns.batch(here, (f"link set {near} up", f"route replace default dev {near} src {self.address(name)}"))
+        address, number = self.address(name), self.names.index(name)
+        far, near = ends = End(self.hub, f"far{number}"), End(self.namespace(name), "near")
+        self._shuttles[name] = subprocess.Popen(shuttle_between("tun", ends, Fault(delay_seconds=seconds)))
+        wait_for(ends, name)
+        netns.batch(far.namespace, (f"link set {far.interface} up", f"route add {address}/32 dev {far.interface}"))
+        around = f"route replace default dev {near.interface} src {address}"
+        netns.batch(near.namespace, (f"link set {near.interface} up", around))
 
     def hasten(self, name: str) -> None:
         """The way past the shuttle is back before that ends; its interfaces and routes go with it."""
@@ -120,10 +113,6 @@ class Lines:
         for name in (self.hub, *map(self.namespace, self.names)):
             if name in there:
                 netns.delete(name)
-
-
-def _has(namespace: str, interface: str) -> bool:
-    return any(it["ifname"] == interface for it in netns.show(namespace, "link"))
 
 
 @contextlib.contextmanager

@@ -109,13 +109,18 @@ def test_an_unchanged_page_is_the_same_in_the_copy(base: Path, tmp_path: Path) -
     assert all(before[at : at + 4096] == after[at : at + 4096] for at in pages)
 
 
+def dump_of(tmp_path: Path, base: Path) -> str:
+    """Where the copy of `base` lies while it is saved."""
+    return f"{tmp_path / 'work' / 'dumps'}/.{base}"
+
+
 def test_the_copy_has_the_databases_own_name_mode_and_owner_and_is_gone_afterwards(base: Path, tmp_path: Path) -> None:
     base.chmod(0o640)
     if os.geteuid() == 0:
         os.chown(base, 65534, 65534)
     with prepared(tmp_path, base) as answer:
         (path,) = answer.paths
-        assert path == f"{tmp_path}/work/dumps/.{base}"
+        assert path == dump_of(tmp_path, base)
         status = os.stat(path)
         assert (status.st_mode & 0o777, status.st_uid) == (0o640, base.stat().st_uid)
         assert (tmp_path / "work").stat().st_mode & 0o077 == 0
@@ -146,7 +151,7 @@ def test_a_damaged_database_is_told_and_its_bytes_are_kept_for_who_may_mend_it(t
         (failure,) = answer.failures
         assert failure.what == str(damaged)
         assert isinstance(failure.error, IntegrityError)
-        assert answer.paths == (str(damaged).lstrip("/"), f"{tmp_path}/work/dumps/.{sound}")
+        assert answer.paths == (str(damaged).lstrip("/"), dump_of(tmp_path, sound))
 
 
 @pytest.mark.parametrize(
