@@ -137,12 +137,12 @@ def _is_inside(path: str) -> bool:
 
 
 def _make_way(folder: Path, changed: frozenset[str]) -> None:
-    """Remove `changed` from `folder`, but folders that hold something else.
+    """Remove `changed` from `folder`, but itself and folders that hold something else.
 
     What is above goes first, so that no link is followed to what lies behind it: it is itself in `changed` then.
     """
     folders = []
-    for path in sorted(changed):
+    for path in sorted(changed - {"."}):
         place = folder / path
         if place.is_dir() and not place.is_symlink():
             folders.append(place)

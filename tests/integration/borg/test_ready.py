@@ -185,3 +185,12 @@ def test_a_disk_with_little_free_is_left_to_the_backups(saved: Saved, monkeypatc
         saved.tree.lay_ahead(saved.borg, "one")
     with saved.tree.taken(saved.borg, "one") as folder:
         assert kept(folder) == kept(saved.source), "a takeover does not ask for that"
+
+
+def test_a_tree_of_which_everything_goes_is_empty(saved: Saved) -> None:
+    (saved.source / "bad\udcff").unlink()  # its name is not known exactly
+    saved.tree.lay_ahead(saved.borg, saved.save("two"))
+    for path in saved.source.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert saved.tree.lay_ahead(saved.borg, saved.save("three"))
+    assert saved.is_laid()
