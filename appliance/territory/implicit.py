@@ -60,7 +60,7 @@ def _own_service(territory: Territory, node: str) -> Service | None:
         implicit_name(node),
         node,
         "files",
-        title=f"Réglages et journaux de {node}",
+        title=f"Réglages et journaux : {node}",
         copies=COPIES,
         standbys=_standbys(here),
         # Copies outside are the whole territory's: a node without services has its settings too.

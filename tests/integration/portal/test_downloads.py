@@ -137,6 +137,14 @@ def test_a_name_that_no_file_has_is_not_ordered(world: World, marie: Visitor, pa
         assert marie.submit("/demandes", quoi=wish, action=action).status_code == 404
 
 
+def test_the_list_of_orders_says_what_each_one_was_for(world: World, marie: Visitor) -> None:
+    wish = f"docs-a wednesday {quote(world.archived('Budget 2026.txt'))}"
+    order = marie.submit("/demandes", quoi=wish, action="copy").headers["location"]
+    row = marie.get("/demandes").text.partition(order)[2].partition("</th>")[0]
+    assert "Budget 2026.txt" in row
+    assert "Enregistrer une copie" in row
+
+
 @pytest.mark.parametrize("path", ["a%0ab", 'a"b', "%ed%b2%80", "-x"])
 def test_a_name_that_no_file_of_hers_has_is_answered_by_a_sentence(world: World, marie: Visitor, path: str) -> None:
     wish = f"docs-a monday {quote(world.archived())}/{path}"
