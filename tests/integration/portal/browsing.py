@@ -60,6 +60,12 @@ def open_as(browser: Any, world: World, name: str = "", **options: Any) -> Any:
     return page
 
 
+def click(page: Any, role: str, name: str) -> None:
+    """Click the last one of that name, of an old version rather than of a new one, and be on the page it leads to."""
+    with page.expect_navigation():
+        page.get_by_role(role, name=name).last.click()
+
+
 def violations(page: Any) -> list[str]:
     """What axe finds wrong with the page, in French."""
     # By the debugger and not by a <script>, which our own policy would refuse.

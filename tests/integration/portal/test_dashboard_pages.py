@@ -23,7 +23,7 @@ from appliance.portal.dashboard import history, seen
 from appliance.portal.dashboard.history import History
 from appliance.portal.dashboard.targets import ADDRESS, Target
 from appliance.portal.dashboard.watch import Watcher
-from tests.integration.portal.browsing import WAYS, check_whole, open_as, tab_to, violations
+from tests.integration.portal.browsing import WAYS, check_whole, click, open_as, tab_to, violations
 from tests.integration.portal.dashboards import HERE, Large, large, unwell
 from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody
 from tests.integration.portal.world import World, wait_until
@@ -240,7 +240,7 @@ def test_what_a_node_says_is_text_and_nothing_else(browser: Any, towns: Large) -
 def test_in_english_the_words_and_the_remedies_are_english(browser: Any, towns: Large) -> None:
     page = open_as(browser, towns, "regis")
     page.goto(ADDRESS)
-    page.get_by_role("link", name="English").click()
+    click(page, "link", "English")
     text = page.locator("main").inner_text()
     assert "Call the town hall: is there power?" in text
     assert "need looking after" in text

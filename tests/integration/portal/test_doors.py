@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.portal.browsing import open_as, tab_to, violations
+from tests.integration.portal.browsing import click, open_as, tab_to, violations
 from tests.integration.portal.world import ODD, VICTIMS, World, wait_until
 
 WRONG = "Recettes : 100\nDépenses : 95\n"
@@ -45,13 +45,13 @@ def test_a_file_is_found_put_back_and_the_restore_undone_by_keyboard(browser: An
 def test_a_version_is_looked_at_and_compared_before_it_is_brought_back(browser: Any, world: World) -> None:
     page = open_as(browser, world, "marie")
     page.goto("/retrouver?q=budget")
-    page.get_by_role("link", name="Budget 2026.txt").click()
-    page.get_by_role("button", name="Voir").last.click()
+    click(page, "link", "Budget 2026.txt")
+    click(page, "button", "Voir")
     shown = page.get_by_label("Texte de cette version")
     shown.wait_for()
     assert shown.inner_text().strip() == RIGHT.strip()
     page.go_back()
-    page.get_by_role("button", name="Comparer").click()
+    click(page, "button", "Comparer")
     page.get_by_role("region", name="Lignes changées").wait_for()
     assert page.locator("del").all_inner_texts() == ["Dépenses : 90"]
     assert page.locator("ins").all_inner_texts() == ["Dépenses : 95"]
@@ -64,20 +64,20 @@ def test_without_javascript_a_file_is_found_looked_at_compared_and_saved(
 ) -> None:
     page = open_as(browser, world, "marie", java_script_enabled=False)
     page.goto("/")
-    _click(page, "link", "Retrouver un fichier")
+    click(page, "link", "Retrouver un fichier")
     page.get_by_label("Une partie du nom").fill("budget")
-    _click(page, "button", "Chercher")
+    click(page, "button", "Chercher")
     page.locator("#annonce", has_text="1 fichier trouvé").wait_for()
-    _click(page, "link", "Budget 2026.txt")
-    _click(page, "button", "Voir")
+    click(page, "link", "Budget 2026.txt")
+    click(page, "button", "Voir")
     _refresh_until(page, "Cette version est là.")
     assert page.get_by_label("Texte de cette version").inner_text().strip() == RIGHT.strip()
-    _click(page, "link", "Toutes les versions de ce fichier")
-    _click(page, "button", "Comparer")
+    click(page, "link", "Toutes les versions de ce fichier")
+    click(page, "button", "Comparer")
     _refresh_until(page, "lignes ne sont pas les mêmes.")
     assert page.locator("del").all_inner_texts() == ["Dépenses : 90"]
-    _click(page, "link", "Toutes les versions de ce fichier")
-    _click(page, "button", "Enregistrer une copie")
+    click(page, "link", "Toutes les versions de ce fichier")
+    click(page, "button", "Enregistrer une copie")
     order = page.url
     _refresh_until(page, "C'est prêt.")
     with page.expect_download() as started:
@@ -94,12 +94,12 @@ def test_without_javascript_what_was_deleted_comes_back_and_that_is_undone(brows
     found = world.documents / "registre.csv"
     assert not found.exists()
     page.goto("/")
-    _click(page, "link", "Voir les fichiers supprimés")
+    click(page, "link", "Voir les fichiers supprimés")
     page.get_by_role("checkbox", name="registre.csv").check()
-    _click(page, "button", "Remettre en place ce qui est coché")
+    click(page, "button", "Remettre en place ce qui est coché")
     _refresh_until(page, "C'est fait.")
     assert found.stat().st_size == len("nom;date\n" * 200_000)
-    _click(page, "button", "Annuler")
+    click(page, "button", "Annuler")
     _refresh_until(page, "Annulé : tout est comme avant.")
     assert not found.exists()
     page.context.close()
@@ -111,15 +111,15 @@ def test_without_javascript_everything_comes_back_after_an_attack_and_that_is_un
     page = open_as(browser, world, "marie", java_script_enabled=False)
     before = set(world.documents.iterdir())
     page.goto("/")
-    _click(page, "link", "Mes fichiers ne s'ouvrent plus")
-    _click(page, "link", "Voir la liste de ces fichiers")
+    click(page, "link", "Mes fichiers ne s'ouvrent plus")
+    click(page, "link", "Voir la liste de ces fichiers")
     assert page.locator("tbody tr").count() == VICTIMS
-    _click(page, "link", "Revenir à la page d'avant")
-    _click(page, "button", "Récupérer tout dans un nouveau dossier")
+    click(page, "link", "Revenir à la page d'avant")
+    click(page, "button", "Récupérer tout dans un nouveau dossier")
     _refresh_until(page, "C'est fait.")
     (made,) = set(world.documents.iterdir()) - before
     assert len(list(made.rglob("Permis de construire *.odt"))) == VICTIMS
-    _click(page, "button", "Annuler")
+    click(page, "button", "Annuler")
     _refresh_until(page, "Annulé : tout est comme avant.")
     assert set(world.documents.iterdir()) == before
     page.context.close()
@@ -188,21 +188,21 @@ def test_a_folder_is_walked_from_day_to_day(browser: Any, world: World) -> None:
     page.goto("/dossier/docs-a")
     assert page.get_by_role("link", name="Conseil").count() == 0, "it was deleted on the second day"
     while page.get_by_role("link", name="Jour d'avant").count():
-        page.get_by_role("link", name="Jour d'avant").click()
+        click(page, "link", "Jour d'avant")
     page.get_by_text("Choisir un jour dans le calendrier").click()
     assert page.locator(".calendar [aria-current=date]").count() == 1
-    page.get_by_role("link", name="Conseil").click()
-    page.get_by_role("link", name="2026").click()
+    click(page, "link", "Conseil")
+    click(page, "link", "2026")
     assert page.get_by_role("link", name="Délibération 12.txt").count() == 1
-    page.get_by_role("link", name="Jour d'après").click()
+    click(page, "link", "Jour d'après")
     page.context.close()
 
 
 def test_a_folder_is_saved_as_a_zip_whose_names_any_pc_can_write(browser: Any, world: World, tmp_path: Path) -> None:
     page = open_as(browser, world, "marie")
     page.goto("/dossier/docs-a")
-    page.get_by_role("link", name="Photos").click()
-    page.get_by_role("button", name="Enregistrer une copie").click()
+    click(page, "link", "Photos")
+    click(page, "button", "Enregistrer une copie")
     with page.expect_download() as started:
         page.get_by_role("link", name="Enregistrer").click()
     started.value.save_as(tmp_path / "saved.zip")
@@ -215,7 +215,7 @@ def test_a_name_that_is_no_text_and_looks_like_a_tag_is_only_a_name(browser: Any
     page = open_as(browser, world, "marie")
     page.goto("/retrouver?q=facture")
     shown = ODD.replace("\udce9", "\\xe9")
-    page.get_by_role("link", name=shown).click()
+    click(page, "link", shown)
     assert page.locator("h1").inner_text() == shown
     assert page.locator("h1 b").count() == 0
     page.context.close()
@@ -241,18 +241,12 @@ def _press(page: Any, text: str, tag: str = "") -> None:
         page.keyboard.press("Enter")
 
 
-def _click(page: Any, role: str, name: str) -> None:
-    """Click the last one of that name, of an old version rather than of a new one."""
-    with page.expect_navigation():
-        page.get_by_role(role, name=name).last.click()
-
-
 def _refresh_until(page: Any, text: str) -> None:
     """As somebody without JavaScript does: press « Actualiser » until it is there."""
 
     def is_there() -> bool:
         if not page.get_by_text(text).count():
-            _click(page, "link", "Actualiser")
+            click(page, "link", "Actualiser")
         return bool(page.get_by_text(text).count())
 
     wait_until(is_there, text)

@@ -14,7 +14,7 @@ import pytest
 from appliance.lab.stories.portal import SCREENSHOTS
 from appliance.portal.base.limits import PER_NAME
 from appliance.restore.order import Reached, Status
-from tests.integration.portal.browsing import WAYS, check_whole, open_as, tab_to, violations
+from tests.integration.portal.browsing import WAYS, check_whole, click, open_as, tab_to, violations
 from tests.integration.portal.world import PASSWORD, World, wait_until
 
 PAGES = {
@@ -175,7 +175,7 @@ def test_pages_are_in_the_language_that_was_chosen(browser: Any, world: World, l
     page = open_as(browser, world, "marie")
     page.goto("/")
     if language == "en":
-        page.get_by_role("link", name="English").click()
+        click(page, "link", "English")
     assert page.locator("html").get_attribute("lang") == language
     assert (
         page.locator("h1").inner_text()
