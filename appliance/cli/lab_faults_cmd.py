@@ -12,7 +12,7 @@ from appliance.cli.lab_decisions import about, name_option, tell, the_lab
 from appliance.cli.output import emit, say, table
 from appliance.lab.hosts import kernel
 from appliance.lab.hosts.disturb import chosen, decide, disturb
-from appliance.lab.hosts.faults import HEALED, Fault, merge, parse_delay, parse_loss, parse_rate
+from appliance.lab.hosts.faults import HEALED, Fault, check_end, merge, parse_delay, parse_loss, parse_rate
 from appliance.lab.hosts.lab import Lab, changing
 from appliance.lab.hosts.needs import check_programs, check_root
 from appliance.lab.hosts.places import Places
@@ -24,14 +24,15 @@ targets_argument = click.argument("targets", metavar=f"{TARGET}...", nargs=-1, r
 
 @click.command()
 @targets_argument
+@click.option("--from", "cut_from", metavar="SITE", default="", help="Lose only what SITE sends over its links.")
 @name_option
 @dry_run_option
-def cut(targets: Sequence[str], name: str, dry_run: bool) -> None:
+def cut(targets: Sequence[str], cut_from: str, name: str, dry_run: bool) -> None:
     """Let nothing pass any more: pull the cable of NODE, or dig up the link between the sites A and B.
 
     "A--*" is every link of A; its nodes then reach each other and nobody else.
     """
-    _change(name, targets, dry_run, cut=True)
+    _change(name, targets, dry_run, cut=True, cut_from=cut_from)
 
 
 @click.command()
@@ -94,4 +95,8 @@ def _change(name: str, texts: Sequence[str], dry_run: bool, **changes: Any) -> N
 
 def _wanted(lab: Lab, texts: Sequence[str], changes: Mapping[str, Any]) -> dict[str, Fault]:
     """What the targets shall be; without any, those that are known to be at fault."""
-    return merge(lab.faults, chosen(lab, texts) if texts else tuple(lab.faults), **changes)
+    targets = chosen(lab, texts) if texts else tuple(lab.faults)
+    if site := changes.get("cut_from"):
+        for target in targets:
+            check_end(lab.plan, target, site)
+    return merge(lab.faults, targets, **changes)

@@ -27,10 +27,12 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
 class Fault:
     """What is wrong with one target; the one that `heals` is the default.
 
-    `loss` is the share of packets that do not arrive, 0 to 1; `rate` is in bits a second, None for unlimited.
+    `loss` is the share of packets that do not arrive, 0 to 1; `rate` is in bits a second, None for unlimited. With
+    `cut_from`, a site, a cut link loses what that one sends, and nothing of the other.
     """
 
     cut: bool = False
+    cut_from: str = ""
     rate: int | None = None
     delay_seconds: float = 0.0
     loss: float = 0.0
@@ -42,7 +44,7 @@ class Fault:
         return tuple(job for job, asked in jobs.items() if asked)
 
     def __str__(self) -> str:
-        parts = ["cut"] if self.cut else []
+        parts = [f"cut for what {self.cut_from} sends" if self.cut_from else "cut"] if self.cut else []
         if self.rate is not None:
             parts.append(f"{rate_text(self.rate)} each way")
         if self.delay_seconds:
@@ -64,6 +66,15 @@ def targets(plan: Plan, text: str) -> tuple[str, ...]:
         return (plan.link(text).name,)
     named = [plan.site(end).name for end in ends if end != EVERY]
     return tuple(link.name for link in plan.links if all(name in (link.a.name, link.b.name) for name in named))
+
+
+def check_end(plan: Plan, target: str, site: str) -> None:
+    """Raise UsageError unless `target` is a link of which `site` is one end."""
+    if "--" not in target or site not in (plan.link(target).a.name, plan.link(target).b.name):
+        raise UsageError(
+            f"{target} is no link of {site}.",
+            remedy=f'Only a link loses what one end sends, such as: appliance lab cut "{site}--*" --from {site}',
+        )
 
 
 def check_supported(target: str, fault: Fault, backends: Mapping[str, str]) -> None:

@@ -125,16 +125,18 @@ def _impair_cable(node: Node, site: Site, fault: Fault, making: Making) -> None:
 
 
 def _cut_links(plan: Plan, site: Site, faults: Mapping[str, Fault]) -> None:
-    """Nothing passes between `site` and those to which its link is cut, whatever way it would take."""
-    peers = [
-        link.b if link.a == site else link.a
-        for link in plan.links
-        if site in (link.a, link.b) and faults.get(link.name, HEALED).cut
-    ]
-    if not peers:
+    """Nothing that a cut link loses passes between `site` and its other end, whatever way it would take."""
+    drops = ""
+    for link in plan.links:
+        fault = faults.get(link.name, HEALED)
+        if not fault.cut or site not in (link.a, link.b):
+            continue
+        peer = link.b if link.a == site else link.a
+        drops += f"ip daddr {peer.network} drop\n" if fault.cut_from != peer.name else ""
+        drops += f"ip saddr {peer.network} drop\n" if fault.cut_from != site.name else ""
+    if not drops:
         nft.delete_table(CUTS, namespace=site.namespace)
         return
-    drops = "".join(f"ip daddr {it.network} drop\nip saddr {it.network} drop\n" for it in peers)
     body = f"chain forward {{\ntype filter hook forward priority filter - 10;\n{drops}}}\n"
     nft.replace_table(CUTS, body, namespace=site.namespace)
 

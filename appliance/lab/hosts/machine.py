@@ -125,6 +125,23 @@ def cut_power(node: Node) -> None:
     _end(node.namespace)
 
 
+def freeze(node: Node) -> None:
+    """Let nothing of the node run any more, as a box whose processor stands still; its kernel's network answers on."""
+    _signal_all(node, signal.SIGSTOP)
+
+
+def thaw(node: Node) -> None:
+    """Let it go on where it was."""
+    _signal_all(node, signal.SIGCONT)
+
+
+def _signal_all(node: Node, number: signal.Signals) -> None:
+    """To all that is in the node's network; a unit with a network of its own is left out."""
+    for pid in netns.pids(node.namespace):
+        if found := process(pid):
+            found.signal(number)
+
+
 def running(lab: str) -> frozenset[str]:
     """The namespaces of the nodes of `lab` that run."""
     watched = _watched() | {name for name in netns.names() if is_node_of(lab, name) and _first_in(name)}

@@ -116,6 +116,28 @@ def inside[T](namespace: str, do: Callable[[], T]) -> T:
         return thread.submit(enter).result()
 
 
+def hears(boxes: Boxes, node: str, sender: str, seconds_max: float = 10.0) -> bool:
+    """Whether one of the packets that `sender` sends to `node` arrives."""
+    plan = boxes.open().plan
+    address = (str(plan.node(node).address), SILENT_PORT)
+
+    def listening() -> socket.socket:
+        found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        found.bind(address)
+        return found
+
+    def sending() -> socket.socket:
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    with inside(plan.node(node).namespace, listening) as ear, inside(plan.node(sender).namespace, sending) as mouth:
+        deadline = time.monotonic() + seconds_max
+        while time.monotonic() < deadline:
+            mouth.sendto(b"here", address)
+            if select.select([ear], [], [], 0.1)[0]:
+                return True
+    return False
+
+
 def round_trip_seconds(boxes: Boxes, source: str, to: str, count: int = 9) -> float:
     """The shortest of `count` refused TCP handshakes, each one round trip: what a busy machine adds is not the line's.
 

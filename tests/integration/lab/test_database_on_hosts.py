@@ -19,7 +19,7 @@ from appliance.lab.hosts import machine
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.playbook import play_well
 from appliance.lab.hosts.provision import grant
-from tests.integration.lab.test_failover_on_hosts import (
+from tests.integration.lab.moving import (
     CLIENT,
     HOME,
     LEASE_SECONDS,

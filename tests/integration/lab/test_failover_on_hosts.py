@@ -7,31 +7,32 @@ stands by. The tests follow each other: each but the last leaves all at home and
 from __future__ import annotations
 
 import json
-import math
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
-from appliance.clock import utc_text
-from appliance.host.command import Result
 from appliance.lab.hosts import lab as labs
 from appliance.lab.hosts import machine
-from appliance.lab.hosts.disturb import disturb
-from appliance.lab.hosts.faults import HEALED, Fault
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.playbook import play_well
 from appliance.lab.hosts.provision import grant
-from appliance.trust.act import make_act
-from appliance.units import DAY
-from tests.integration.lab.meshed import Meshed
+from tests.integration.lab.moving import (
+    ADDRESSES,
+    CLIENT,
+    EXCLUSIVE,
+    HOME,
+    LEASE_SECONDS,
+    LOCAL_FIRST,
+    MIRROR,
+    OTHER,
+    STANDBY,
+    Sites,
+    assert_one_writer_at_a_time,
+    boottime,
+    until,
+)
 from tests.pace import PACE
 
-HOME, STANDBY, CLIENT, OTHER = "commune-a", "hermitage", "commune-c", "commune-b"
-EXCLUSIVE, LOCAL_FIRST, MIRROR = "horaires", "affiches", "bulletin"
-ADDRESSES = {EXCLUSIVE: "10.64.8.1", LOCAL_FIRST: "10.64.8.2", MIRROR: "10.64.8.3"}
+ZONE = "valley"
 COPY_OF_LOCAL_FIRST, COPY_OF_MIRROR = "10.64.0.1:8402", "10.64.0.1:8403"
 SERVICES = """services:
   horaires: {node: commune-a, standbys: [hermitage], policy: exclusive, address: 10.64.8.1, copies: 2,
@@ -41,102 +42,10 @@ SERVICES = """services:
   bulletin: {node: commune-a, standbys: [hermitage], policy: mirror, address: 10.64.8.3, copies: 2,
     paths: [/srv/sites/bulletin], size: 1M, change_per_day: 1M, quota: 1G}
 """
-LEASE_SECONDS = 15
 # 18 s is what was measured for lease and grant; laying files, nginx and a machine of two busy cores come on top.
 SERVED_AGAIN_WITHIN_SECONDS = PACE * 45.0
-COMES_ABOUT_WITHIN_SECONDS = PACE * 120.0
 
 pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
-
-
-class Sites(Meshed):
-    def get(self, node: str, at: str) -> str:
-        """What a browser on `node` sees at `at`; "" when nobody answers."""
-        asks = "import sys, urllib.request as r; print(r.urlopen(f'http://{sys.argv[1]}/', timeout=2).read().decode())"
-        return self.run(node, "python3", "-I", "-c", asks, at, check=False).stdout.decode().strip()
-
-    def write(self, node: str, service: str, text: str) -> bool:
-        """Somebody at `node` changes the first page; whether that could be written."""
-        place = f"/srv/sites/{service}/index.html"
-        return self.run(node, "tee", place, stdin=text.encode(), check=False).exit_code == 0
-
-    def may_write(self, node: str, service: str) -> bool:
-        """Whether anybody at all could, root included."""
-        return self.run(node, "test", "-w", f"/srv/sites/{service}", check=False).exit_code == 0
-
-    def appliance(self, node: str, *words: str) -> Result:
-        return self.run(node, "appliance", "--json", *words, check=False)
-
-    def here(self, node: str, service: str) -> dict[str, Any]:
-        """What the program that serves says of `service` at `node`."""
-        found = self.run(node, "cat", f"/srv/appliance/node/run/failover/{service}.json", check=False).stdout
-        state: dict[str, Any] = json.loads(found) if found else {}
-        return state
-
-    def state(self, node: str, service: str) -> str:
-        return str(self.here(node, service).get("state", ""))
-
-    def holds_address(self, node: str, service: str) -> bool:
-        return ADDRESSES[service] in self.said(node, "ip", "-4", "-brief", "address")
-
-    def is_active(self, node: str, service: str) -> bool:
-        unit = f"appliance-site@{service}.service"
-        return self.run(node, "systemctl", "is-active", "--quiet", unit, check=False).exit_code == 0
-
-    def history(self, service: str) -> list[dict[str, Any]]:
-        """What both candidates wrote down, by the clock that all hosts of a lab share."""
-        lines = []
-        for node in (HOME, STANDBY):
-            file = self.lab.root(self.lab.plan.node(node)) / "srv/appliance/node/failover.jsonl"
-            lines += [json.loads(line) for line in file.read_text().splitlines() if line]
-        return sorted((it for it in lines if it["svc"] == service), key=lambda it: float(it["t_boottime"]))
-
-    def back_up(self, service: str) -> None:
-        until(lambda: self.appliance(HOME, "backup", "run", service).exit_code in (0, 1), f"a backup of {service}")
-
-    @contextmanager
-    def cut_off(self, *nodes: str) -> Iterator[None]:
-        disturb(self.lab, dict.fromkeys(nodes, Fault(cut=True)))
-        try:
-            yield
-        finally:
-            disturb(self.lab, dict.fromkeys(nodes, HEALED))
-
-    def signed(self, act: str, node: str, service: str) -> str:
-        """Where an operator's act about `node` lies at the standby, signed with a key that is on no node."""
-        fields = {"act": act, "subject": node, "service": service, "operator": "maintenance", "reason": "test"}
-        now = time.time()
-        raw = make_act({**fields, "start": utc_text(now), "end": utc_text(now + DAY)}, self.desk.operator_key)
-        self.run(STANDBY, "tee", f"/srv/{act}.act", stdin=raw)
-        return f"/srv/{act}.act"
-
-
-def until(holds: Any, what: str, seconds_max: float = COMES_ABOUT_WITHIN_SECONDS) -> float:
-    """Seconds until it holds; fail when it does not come."""
-    begun = time.monotonic()
-    while not holds():
-        assert time.monotonic() < begun + seconds_max, f"after {seconds_max:.0f} s still not: {what}"
-        time.sleep(0.1)
-    return time.monotonic() - begun
-
-
-def boottime() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def assert_one_writer_at_a_time(sites: Sites, service: str, since: float, power_cut_at: float = math.inf) -> None:
-    """From `since` on, when it was at home, nobody started before the other had stopped, or had lost its power."""
-    open_at = HOME
-    events = [it for it in sites.history(service) if it["t_boottime"] > since]
-    assert any(it["event"] == "writer-start" and it["node"] == STANDBY for it in events), "nothing moved"
-    for it in events:
-        if it["t_boottime"] > power_cut_at and open_at == HOME:
-            open_at, power_cut_at = "", math.inf
-        if it["event"] == "writer-start":
-            assert open_at in ("", it["node"]), f"{it['node']} began while {open_at} still wrote: {it}"
-            open_at = it["node"]
-        elif it["event"] == "writer-stop" and it["node"] == open_at:
-            open_at = ""
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +145,41 @@ def test_a_holder_that_is_cut_off_stops_by_its_own_clock_before_another_begins(s
     assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
     until(lambda: sites.get(CLIENT, ADDRESSES[LOCAL_FIRST]) == "affiches 2", "the home is seen again")
     until(lambda: not sites.get(CLIENT, COPY_OF_LOCAL_FIRST), "the copy is withdrawn")
+    come_home(sites)
+
+
+def test_a_zone_is_left_and_taken_again_without_a_lost_write(sites: Sites) -> None:
+    until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
+    begun = boottime()
+    assert sites.write(HOME, EXCLUSIVE, "horaires 3")
+    moved = sites.appliance(STANDBY, "failover", "evacuate", ZONE)
+    assert moved.exit_code == 0, moved.stderr.decode()
+    until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served elsewhere")
+    assert sites.holds_address(STANDBY, EXCLUSIVE)
+    for service in (EXCLUSIVE, LOCAL_FIRST):
+        come_home(sites, service)
+    assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
+
+
+def test_a_home_that_nobody_hears_stops_though_it_hears_all(sites: Sites) -> None:
+    until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
+    begun = boottime()
+    with sites.unheard(HOME):
+        until(lambda: not sites.is_active(HOME, EXCLUSIVE), "it stops by itself", LEASE_SECONDS + 2)
+        served = until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "the standby serves it")
+        assert served < SERVED_AGAIN_WITHIN_SECONDS
+    assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
+    come_home(sites)
+
+
+def test_a_box_that_stood_still_writes_nothing_more_when_it_goes_on(sites: Sites) -> None:
+    until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
+    with sites.frozen(HOME):
+        until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "the standby serves it")
+    until(lambda: not sites.is_active(HOME, EXCLUSIVE), "it stops as soon as it goes on", 5)
+    until(lambda: not sites.may_write(HOME, EXCLUSIVE), "its files are read-only", 5)
+    assert sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3"
+    assert sites.holds_address(STANDBY, EXCLUSIVE)
     come_home(sites)
 
 
@@ -346,10 +290,10 @@ def test_what_a_sick_node_serves_goes_elsewhere_and_it_serves_nothing(sites: Sit
     assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
 
 
-def come_home(sites: Sites) -> None:
+def come_home(sites: Sites, service: str = EXCLUSIVE) -> None:
     """By a click, where it is elsewhere."""
-    until(lambda: sites.state(HOME, EXCLUSIVE) in ("STANDBY", "ACTIVE"), "its home has caught up")
-    if sites.state(HOME, EXCLUSIVE) != "ACTIVE":
-        back = sites.appliance(STANDBY, "failover", "handback", EXCLUSIVE)
+    until(lambda: sites.state(HOME, service) in ("STANDBY", "ACTIVE"), "its home has caught up")
+    if sites.state(HOME, service) != "ACTIVE":
+        back = sites.appliance(STANDBY, "failover", "handback", service)
         assert back.exit_code == 0, back.stderr.decode()
-    until(lambda: sites.state(HOME, EXCLUSIVE) == "ACTIVE", "it is home")
+    until(lambda: sites.state(HOME, service) == "ACTIVE", "it is home")

@@ -15,6 +15,7 @@ from tests.integration.lab.boxes import (
     Boxes,
     Conversation,
     bits_a_second,
+    hears,
     round_trip_seconds,
     share_lost,
     until,
@@ -57,6 +58,16 @@ def test_a_cut_link_stops_a_session_and_a_healed_one_lets_it_go_on(boxes: Boxes)
         boxes.done("heal", LINK)
         assert session.hears("meanwhile", 60.0)
         assert session.says_back("after", 10.0)
+
+
+def test_a_link_can_lose_only_what_one_end_sends(boxes: Boxes) -> None:
+    assert hears(boxes, A, B)
+    boxes.done("cut", LINK, "--from", A)
+    assert hears(boxes, A, B), "what the other one sends arrives"
+    assert not hears(boxes, B, A, 1.0)
+    assert boxes.lab("cut", LINK, "--from", C).exit_code == 2
+    boxes.done("heal", LINK)
+    assert hears(boxes, B, A)
 
 
 def test_a_link_that_is_cut_cannot_be_got_around(boxes: Boxes) -> None:

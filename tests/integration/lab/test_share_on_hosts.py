@@ -24,7 +24,7 @@ from appliance.lab.hosts.pc import Pc
 from appliance.lab.hosts.playbook import play_well
 from appliance.lab.processes.node import appliance_argv
 from appliance.secret import Secret
-from tests.integration.lab.test_failover_on_hosts import (
+from tests.integration.lab.moving import (
     CLIENT,
     HOME,
     LEASE_SECONDS,

@@ -14,6 +14,7 @@ from appliance.lab.hosts.decide import decide_faults
 from appliance.lab.hosts.faults import (
     HEALED,
     Fault,
+    check_end,
     check_supported,
     merge,
     parse_delay,
@@ -157,6 +158,14 @@ def test_the_kernel_decides_what_each_job_is_made_by(absent: set[str], job: str,
 )
 def test_the_queue_of_a_line_is_what_the_kernel_has_for_it(fault: Fault, absent: set[str], words: str) -> None:
     assert queue_words(fault, kernel.backends({**ALL, **dict.fromkeys(absent, False)})) == words
+
+
+def test_only_an_end_of_a_link_can_be_the_one_whose_packets_are_lost(plan: Plan) -> None:
+    check_end(plan, "hermitage--commune-a", "commune-a")
+    for target in ("hermitage--commune-a", "commune-b"):
+        with pytest.raises(UsageError, match=f"{target} is no link of commune-b"):
+            check_end(plan, target, "commune-b")
+    assert str(Fault(cut=True, cut_from="commune-a")) == "cut for what commune-a sends"
 
 
 def test_a_decision_names_what_makes_the_fault_and_what_was_before() -> None:
