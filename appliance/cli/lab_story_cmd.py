@@ -33,7 +33,8 @@ STORIES: Mapping[str, Callable[..., Story]] = {
 def story(story: str, keep: bool, name: str, inventory: Path | None, out: Path) -> int:
     """Play STORY on this machine; a report in DIR says what held.
 
-    `lab` is played on real hosts, the others in processes; by root the last step of `portal` is on hosts, too.
+    `lab` is played on real hosts, the others in processes; by root the last steps of `portal` and `failover` are on
+    hosts, too.
 
     Ends with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not begin.
     """

@@ -1,25 +1,29 @@
-"""What `make story-failover` shows must hold: it takes some minutes, so `make soak SUITE=story_of_failover` runs it."""
+"""What `make story-failover` shows must hold between plain processes: it takes some minutes, so
+`make soak SUITE=story_of_failover` runs it. Its steps on hosts are files of tests, and are not run twice."""
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from appliance.lab.stories.failover import ON_HOSTS, play
+from appliance.lab.stories.tested import TESTS
 from tests.pace import PACE
 
 ROOT = Path(__file__).parents[2]
-SECONDS_MAX = 900
-STORY = (ROOT / "bin/appliance", "lab", "story", "failover")
+SECONDS_MAX = PACE * 900
+
+
+def test_every_file_that_moves_services_between_hosts_is_a_step_of_it() -> None:
+    steps = {ROOT / TESTS / file for step in ON_HOSTS for file in step.files}
+    moving = {file for file in (ROOT / TESTS / "lab").glob("test_*.py") if "pytest.mark.moves" in file.read_text()}
+    assert steps == moving
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(SECONDS_MAX + 60)
+@pytest.mark.timeout(SECONDS_MAX)
 def test_every_step_of_the_story_of_failover_holds(tmp_path: Path) -> None:
-    command = [*STORY, "--out", tmp_path, "--inventory", ROOT / "inventory/demo"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=PACE * SECONDS_MAX)
-    report = json.loads((tmp_path / "failover.json").read_text())
-    assert [step for step in report["steps"] if step["verdict"] != "held"] == [], ended.stderr[-3000:]
-    assert (report["verdict"], ended.returncode) == ("held", 0)
+    story = play("story", ROOT / "inventory/demo", tmp_path / "failover.json", print, keep=False, on_hosts=())
+    assert [step for step in story.steps if step.verdict != "held"] == []
+    assert story.exit_code == 0

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import UsageError
-from appliance.lab.stories.portal import LAB_KEPT, LAB_NAME, ON_HOSTS, SCREENSHOTS, STEPS, TESTS, Step, play
+from appliance.lab.stories.portal import ON_HOSTS, STEPS, play
+from appliance.lab.stories.tested import LAB_KEPT, LAB_NAME, SCREENSHOTS, TESTS, Suite
 
 ROOT = Path(__file__).parents[2]
 IS_ROOT = os.geteuid() == 0
@@ -26,10 +27,10 @@ FAILS = "def test_that_fails():\n    assert False\n"
 SKIPS = "import pytest\n\ndef test_that_is_skipped():\n    pytest.skip('no browser')\n"
 
 
-def written(folder: Path, name: str, text: str) -> Step:
+def written(folder: Path, name: str, text: str) -> Suite:
     file = folder / f"test_{name}.py"
     file.write_text(text)
-    return Step(name, (str(file),), 60.0)
+    return Suite(name, (str(file),), 60.0)
 
 
 def test_every_file_of_the_story_is_there_and_every_door_of_the_pages_is_in_it() -> None:

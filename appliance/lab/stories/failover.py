@@ -1,15 +1,17 @@
-"""`make story-failover`: services survive the loss of their node, never with two writers, in process mode.
+"""`make story-failover`: services survive the loss of their node, never with two writers.
 
-Real etcd, brokers, borg and ssh between plain processes on loopback. What needs hosts is not shown here: lines that are
-cut, addresses, mounts, databases; the lab of hosts is for that.
+Real etcd, brokers, borg and ssh between plain processes on loopback; then, played by root, hosts of a lab, where lines
+are cut, addresses move and units serve sites, a database and a share: each of those steps is a file of tests.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from appliance.config.load import load
@@ -20,6 +22,7 @@ from appliance.lab.processes.etcd import ETCD
 from appliance.lab.processes.failover import Stage, staged
 from appliance.lab.processes.faults import heal, inject
 from appliance.lab.processes.run import save, tell_branches
+from appliance.lab.stories.tested import LAB_KEPT, LAB_NAME, Suite, carry_out, check_down, check_tests
 from appliance.lab.story import Story, require
 from appliance.territory.model import Territory
 from appliance.trust.act import make_act
@@ -27,13 +30,45 @@ from appliance.trust.keys import create_key
 
 HOME, STANDBY, SERVICE, ZONE = "commune-a", "hermitage", "docs-a", "valley"
 LEASE_SECONDS = 4
-TITLE = "Failover between nodes that are processes"
+TITLE = "Services survive the loss of their node, and never have two writers"
+ON_HOSTS = (
+    Suite(
+        "on hosts, a database: a planned move under load, its home cut off, a power cut, a program that hangs",
+        ("lab/test_database_on_hosts.py",),
+        5400.0,
+    ),
+    Suite(
+        "on hosts, a share: a planned move, its home cut off, and what both sides wrote kept and merged",
+        ("lab/test_share_on_hosts.py",),
+        5400.0,
+    ),
+    Suite(
+        "on hosts, sites: moved, evacuated, cut off, unheard, frozen, without power, without a majority, quarantined",
+        ("lab/test_failover_on_hosts.py",),
+        5400.0,
+    ),
+)
 
 
-def play(name: str, inventory: Path, report: Path, say: Callable[[str], None], *, keep: bool) -> Story:
-    """Play it with the territory of `inventory`; the processes end with it, whatever `keep` says."""
+def play(
+    name: str,
+    inventory: Path,
+    report: Path,
+    say: Callable[[str], None],
+    *,
+    keep: bool,
+    on_hosts: tuple[Suite, ...] = ON_HOSTS,
+) -> Story:
+    """Play it with the territory of `inventory`, and by root in labs called `name`, one after another, too.
+
+    The processes end with it; with `keep` the last lab stays up.
+    """
     if not ETCD.exists():
         raise Unsupported("etcd is not installed.", remedy="Run `make setup`.")
+    has_hosts = os.geteuid() == 0
+    if has_hosts:
+        check_tests("story-failover")
+        check_down(name)
     story, plan = Story("failover", TITLE, report), load(inventory)
     with tempfile.TemporaryDirectory(prefix="failover-") as folder:
         key = Path(folder) / "maintenance_ed25519"
@@ -42,7 +77,12 @@ def play(name: str, inventory: Path, report: Path, say: Callable[[str], None], *
         plan = replace(plan, people={"maintenance": replace(plan.people["maintenance"], keys=(public,))})
         _exclusive(story, Path(folder), plan)
         _local_first(story, Path(folder), plan, key)
+    for step in on_hosts if has_hosts else ():
+        told = {LAB_NAME: name, LAB_KEPT: "yes" if keep and step == on_hosts[-1] else ""}
+        story.step(step.name, partial(carry_out, step, told))
     story.write()
+    if not has_hosts:
+        say("Hosts were left out, which need root: sudo make story-failover")
     return story
 
 

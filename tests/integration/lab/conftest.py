@@ -23,7 +23,7 @@ from appliance.lab.hosts.plan import Node
 from appliance.lab.hosts.template import up_provisioned
 from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
 from appliance.lab.stories.left import look
-from appliance.lab.stories.portal import LAB_KEPT, LAB_NAME
+from appliance.lab.stories.tested import LAB_KEPT, LAB_NAME
 from tests.conftest import LAB
 from tests.integration.lab.boxes import Boxes
 

@@ -17,7 +17,7 @@ import pytest
 
 from appliance.clock import SystemClock
 from appliance.lab.bench.watched import serving
-from appliance.lab.stories.portal import SCREENSHOTS
+from appliance.lab.stories.tested import SCREENSHOTS
 from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.dashboard import history, seen
 from appliance.portal.dashboard.history import History

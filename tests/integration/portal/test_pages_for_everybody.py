@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from appliance.lab.stories.portal import SCREENSHOTS
+from appliance.lab.stories.tested import SCREENSHOTS
 from appliance.portal.base.limits import PER_NAME
 from appliance.restore.order import Reached, Status
 from tests.integration.portal.browsing import WAYS, check_whole, click, open_as, tab_to, violations
