@@ -36,6 +36,9 @@ class Size:
     days: int = 28
     rest_seconds: float = 60.0
     settled_seconds: float = 10.0
+    takeover_bytes: int = 200 * MIB
+    takeover_files: int = 1000
+    takeover_copies: int = 100
 
 
 QUICK = Size(
@@ -48,6 +51,9 @@ QUICK = Size(
     days=7,
     rest_seconds=1.0,
     settled_seconds=1.0,
+    takeover_bytes=MIB,
+    takeover_files=100,
+    takeover_copies=4,
 )
 
 

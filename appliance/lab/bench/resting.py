@@ -110,9 +110,13 @@ def wait_until_settled(workers: Sequence[int], seconds: float) -> None:
 
 
 def _cpu_seconds(node: ProcessNode) -> float:
-    """Of agent and exporter and of their children that ended; the kernel tells them in hundredths."""
+    return ticks_seconds(_both(node))
+
+
+def ticks_seconds(pids: Sequence[int]) -> float:
+    """CPU seconds of all and of their children that ended; the kernel tells them in hundredths."""
     ticks = 0
-    for pid in _both(node):
+    for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += sum(map(int, fields[11:15]))
     return ticks / TICKS

@@ -11,6 +11,7 @@ from appliance.lab.bench.dashboards import dashboard
 from appliance.lab.bench.figures import Figure
 from appliance.lab.bench.handover import handover
 from appliance.lab.bench.names import names
+from appliance.lab.bench.outage import outage
 from appliance.lab.bench.pages import pages
 from appliance.lab.bench.parcel import cut, memory
 from appliance.lab.bench.provisioning import playbooks
@@ -18,6 +19,7 @@ from appliance.lab.bench.resting import agent_at_rest
 from appliance.lab.bench.restoring import one_file, whole_service
 from appliance.lab.bench.saving import against_borgmatic, changed, first_backup, unchanged
 from appliance.lab.bench.starting import starts
+from appliance.lab.bench.takeover import takeover
 from appliance.lab.bench.watched import prometheus, scrape
 
 ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
@@ -38,6 +40,8 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "file": one_file,
     "names": names,
     "portal": pages,
+    "takeover": takeover,
     "hosts": hosts_answer,
     "site": playbooks,
+    "outage": outage,
 }

@@ -1,0 +1,252 @@
+"""How long a service is away when its node is lost, by a client that asks all the time; and what a node pays for that.
+
+Hosts of a lab: an exclusive site is at home at commune-a, the hermitage stands by and leads the voters. After each
+fault its home is mended and the service asked back, so every run begins alike.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+from appliance.errors import ApplianceError
+from appliance.host import netns
+from appliance.host.command import run
+from appliance.host.processes import process
+from appliance.lab.bench.bench import Bench, in_turns
+from appliance.lab.bench.booting import NAME, checkout, quiet
+from appliance.lab.bench.figures import Figure, Goal
+from appliance.lab.bench.resting import memory_bytes, ticks_seconds
+from appliance.lab.hosts import lab as labs
+from appliance.lab.hosts import machine
+from appliance.lab.hosts.disturb import disturb
+from appliance.lab.hosts.faults import HEALED, Fault, targets
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.places import Places
+from appliance.lab.hosts.provision import provision
+from appliance.lab.story import waiting
+from appliance.units import MIB
+
+HOME, STANDBY, CLIENT = "commune-a", "hermitage", "commune-c"
+SERVICE, ADDRESS = "horaires", "10.64.8.1"
+DECLARED = f"""services:
+  {SERVICE}: {{node: {HOME}, standbys: [{STANDBY}], policy: exclusive, address: {ADDRESS}, copies: 2,
+    paths: [/srv/sites/{SERVICE}], size: 1M, change_per_day: 1M, quota: 1G}}
+"""
+ONE_SECONDS, BOTH_SECONDS, GAP_SECONDS = 16.0, 22.0, 3.0
+IDLE_MIB, IDLE_PERCENT = 40.0, 0.5
+COMES_ABOUT_SECONDS_MAX = 300.0
+AWAY_SECONDS_MIN = 3.0
+"""A shorter silence is no takeover: a lease lasts 15 s."""
+WATCH_SECONDS = 20.0
+PROGRAMS = ("failover run", "failover/watchdog.py")
+ASKING = """
+import socket, sys, time
+while True:
+    try:
+        with socket.create_connection((sys.argv[1], 80), 0.5) as line:
+            line.settimeout(0.5)
+            line.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+            if line.recv(12).endswith(b" 200"):
+                print(time.clock_gettime(time.CLOCK_BOOTTIME), flush=True)
+    except OSError:
+        pass
+    time.sleep(0.05)
+"""
+
+
+def outage(bench: Bench) -> tuple[Figure, ...]:
+    """Each fault in turn, as often as there are runs; the idle cost first, before anything happened."""
+    with _served(bench) as ground:
+        memory, load = ground.idle(bench)
+        legs: dict[str, Callable[[], float]] = {
+            "a lost power": lambda: ground.away(ground.without_power()),
+            "a box that stands still": lambda: ground.away(ground.standing_still()),
+            "a cut line": lambda: ground.away(ground.cut("")),
+            "a line that loses what its home sends": lambda: ground.away(ground.cut(HOME)),
+            "a lost power, and the voters' leader killed with it": lambda: ground.away(
+                ground.without_power(), kill=True
+            ),
+            "the voters' leader killed alone": ground.gap,
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in legs}
+        for number in bench.runs("a service and its lost home"):
+            for name, value in in_turns(number, legs).items():
+                bench.say(f"{name}: {value:.1f} s")
+                seconds[name].append(value)
+    *ones, both, gap = legs
+    notes = ("from the fault to the first answer elsewhere, its files in place and its server started; lease 15 s",)
+    goals = {**dict.fromkeys(ones, ONE_SECONDS), both: BOTH_SECONDS}
+    return (
+        *(
+            Figure(_id(it), f"served again after {it}", "s", tuple(seconds[it]), goal=Goal(goal), notes=notes)
+            for it, goal in goals.items()
+        ),
+        Figure(_id(gap), f"longest silence with {gap}", "s", tuple(seconds[gap]), goal=Goal(GAP_SECONDS)),
+        Figure("coordination-memory", "coordination at rest, memory of a client", "MiB", memory, goal=Goal(IDLE_MIB)),
+        Figure("coordination-cpu", "the same, CPU", "% of a core", load, goal=Goal(IDLE_PERCENT)),
+    )
+
+
+def _id(name: str) -> str:
+    return "outage-" + re.sub(r"[^a-z]+", "-", name)
+
+
+@contextmanager
+def _served(bench: Bench) -> Iterator[Outage]:
+    inventory = bench.work / "outage"
+    shutil.copytree(checkout() / "inventory/lab", inventory)
+    file = inventory / "territory.yml"
+    file.write_text(file.read_text().replace("services:\n", DECLARED, 1))
+    try:
+        labs.down(Places(), NAME, quiet)
+        bench.say("a lab of hosts, not measured")
+        lab = labs.up(Places(), NAME, inventory, quiet)
+        provision(lab)
+        ground = Outage(lab)
+        ground.run(HOME, "tee", f"/srv/sites/{SERVICE}/index.html", stdin=b"horaires\n")
+        ground.wait(lambda: ground.run(HOME, "appliance", "backup", "run", SERVICE) is not None, "a backup")
+        ground.wait_until_well()
+        yield ground
+    finally:
+        labs.down(Places(), NAME, quiet)
+        shutil.rmtree(inventory, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Outage:
+    lab: Lab
+
+    def run(self, node: str, *argv: str, stdin: bytes = b"") -> str | None:
+        """What `argv` prints on `node`; None when it fails."""
+        words = machine.enter_argv(self.lab.plan.node(node), argv)
+        ended = run(words, timeout_seconds=COMES_ABOUT_SECONDS_MAX, stdin=stdin)
+        return ended.stdout.decode() if ended.exit_code in (0, 1) else None
+
+    def state(self, node: str) -> str:
+        told = self.run(node, "cat", f"/srv/appliance/node/run/failover/{SERVICE}.json")
+        return str(json.loads(told)["state"]) if told else ""
+
+    def wait(self, holds: Callable[[], bool], what: str) -> None:
+        with waiting(what, COMES_ABOUT_SECONDS_MAX) as done:
+            while not done(holds()):
+                pass
+
+    def wait_until_well(self) -> None:
+        """At home, a copy at the standby, and the hermitage leads."""
+        self.wait(lambda: self.state(HOME) == "ACTIVE", f"{SERVICE} at home")
+        self.wait(lambda: self.state(STANDBY) == "STANDBY", f"a copy of {SERVICE}")
+        self.wait(lambda: self._leader() == STANDBY, f"{STANDBY} leads the voters")
+
+    def _leader(self) -> str:
+        told = self.run(STANDBY, "appliance", "--json", "voter", "show")
+        return next((it["node"] for it in json.loads(told)["voters"] if it["leads"]), "") if told else ""
+
+    def away(self, fault: _Fault, *, kill: bool = False) -> float:
+        """Seconds from the fault to the first answer elsewhere; then it is at home again."""
+        begin, mend = fault
+        with self._asked() as answers:
+            begun = _now()
+            begin()
+            if kill:
+                self._kill_leader()
+            seconds = self._first_after_silence(answers, begun) - begun
+        if self.state(STANDBY) != "ACTIVE":
+            raise ApplianceError(f"{SERVICE} is served, and {STANDBY} does not have it.")
+        mend()
+        self.wait(lambda: self.state(HOME) == "STANDBY", "its home stands by")
+        self.wait(lambda: self.run(STANDBY, "appliance", "failover", "handback", SERVICE) is not None, "the way home")
+        self.wait_until_well()
+        return seconds
+
+    def gap(self) -> float:
+        """The longest silence while the voters' leader is killed and starts again."""
+        with self._asked() as answers:
+            begun = _now()
+            self._kill_leader()
+            time.sleep(WATCH_SECONDS)
+            times = [begun, *(it for it in answers() if it > begun), _now()]
+        self.wait_until_well()
+        return max(later - earlier for earlier, later in pairwise(times))
+
+    def _kill_leader(self) -> None:
+        self.run(STANDBY, "systemctl", "kill", "--signal=KILL", "appliance-voter.service")
+
+    @contextmanager
+    def _asked(self) -> Iterator[Callable[[], list[float]]]:
+        """Somebody who asks twenty times a second; when there was an answer, by the clock that all hosts share."""
+        words = netns.inside(self.lab.plan.node(CLIENT).namespace, (sys.executable, "-I", "-c", ASKING, ADDRESS))
+        log = self.lab.own.root / "answers"
+        with log.open("wb") as file, subprocess.Popen(words, stdout=file) as asking:
+
+            def answers() -> list[float]:
+                return [float(line) for line in log.read_text().split("\n")[:-1]]
+
+            try:
+                self.wait(lambda: bool(answers()), "a first answer")
+                yield answers
+            finally:
+                asking.kill()
+
+    def _first_after_silence(self, answers: Callable[[], list[float]], begun: float) -> float:
+        found: list[float] = []
+
+        def is_back() -> bool:
+            times = [begun, *(it for it in answers() if it > begun)]
+            pairs = pairwise(times)
+            found.extend(later for earlier, later in pairs if later - earlier > AWAY_SECONDS_MIN)
+            return bool(found)
+
+        self.wait(is_back, f"{SERVICE} elsewhere")
+        return found[0]
+
+    def without_power(self) -> _Fault:
+        node = self.lab.plan.node(HOME)
+
+        def mend() -> None:
+            labs.power_on(self.lab, node)
+            labs.wait_for_ssh(self.lab, (node,))
+
+        return (lambda: machine.cut_power(node)), mend
+
+    def standing_still(self) -> _Fault:
+        node = self.lab.plan.node(HOME)
+        return (lambda: machine.freeze(node)), (lambda: machine.thaw(node))
+
+    def cut(self, only_from: str) -> _Fault:
+        links = targets(self.lab.plan, f"{HOME}--*")
+        fault = Fault(cut=True, cut_from=only_from)
+        return (
+            lambda: disturb(self.lab, dict.fromkeys(links, fault)),
+            lambda: disturb(self.lab, dict.fromkeys(links, HEALED)),
+        )
+
+    def idle(self, bench: Bench) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """MiB and percent of a core, window by window: the program that serves and its watchdog at home."""
+        found = (it for pid in netns.pids(self.lab.plan.node(HOME).namespace) if (it := process(pid)))
+        pids = [it.pid for it in found if any(words in " ".join(it.argv) for words in PROGRAMS)]
+        if len(pids) != len(PROGRAMS):
+            raise ApplianceError(f"{len(pids)} programs of failover run at {HOME}, not {len(PROGRAMS)}.")
+        memory, load = [], []
+        for _ in bench.runs("coordination at rest"):
+            before = ticks_seconds(pids)
+            time.sleep(bench.size.rest_seconds)
+            load.append(100 * (ticks_seconds(pids) - before) / bench.size.rest_seconds)
+            memory.append(memory_bytes(pids) / MIB)
+        return tuple(memory), tuple(load)
+
+
+type _Fault = tuple[Callable[[], None], Callable[[], None]]
+"""What begins it, and what mends it."""
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
