@@ -21,10 +21,11 @@ from appliance.errors import ApplianceError
 from appliance.host import netns
 from appliance.host.command import run
 from appliance.host.processes import process
-from appliance.lab.bench.bench import Bench, in_turns
+from appliance.lab.bench.bench import SEED, Bench, in_turns
 from appliance.lab.bench.booting import NAME, checkout, quiet
 from appliance.lab.bench.figures import Figure, Goal
 from appliance.lab.bench.resting import memory_bytes, ticks_seconds
+from appliance.lab.corpus import generate
 from appliance.lab.hosts import lab as labs
 from appliance.lab.hosts import machine
 from appliance.lab.hosts.disturb import disturb
@@ -37,11 +38,13 @@ from appliance.units import MIB
 
 HOME, STANDBY, CLIENT = "commune-a", "hermitage", "commune-c"
 SERVICE, ADDRESS = "horaires", "10.64.8.1"
+SHARE, SHARE_ADDRESS, SHARE_FOLDER = "docs-a", "10.64.8.3", "/srv/shares/documents"
+SHARE_BYTES, SHARE_FILES = 40 * MIB, 10_000
 DECLARED = f"""services:
   {SERVICE}: {{node: {HOME}, standbys: [{STANDBY}], policy: exclusive, address: {ADDRESS}, copies: 2,
     paths: [/srv/sites/{SERVICE}], size: 1M, change_per_day: 1M, quota: 1G}}
 """
-ONE_SECONDS, BOTH_SECONDS, GAP_SECONDS = 16.0, 22.0, 3.0
+ONE_SECONDS, BOTH_SECONDS, GAP_SECONDS, MOVE_SECONDS = 16.0, 22.0, 3.0, 10.0
 IDLE_MIB, IDLE_PERCENT = 40.0, 0.5
 COMES_ABOUT_SECONDS_MAX = 300.0
 AWAY_SECONDS_MIN = 3.0
@@ -76,13 +79,14 @@ def outage(bench: Bench) -> tuple[Figure, ...]:
                 ground.without_power(), kill=True
             ),
             "the voters' leader killed alone": ground.gap,
+            "moved": ground.moved,
         }
         seconds: dict[str, list[float]] = {name: [] for name in legs}
         for number in bench.runs("a service and its lost home"):
             for name, value in in_turns(number, legs).items():
                 bench.say(f"{name}: {value:.1f} s")
                 seconds[name].append(value)
-    *ones, both, gap = legs
+    *ones, both, gap, moved = legs
     notes = ("from the fault to the first answer elsewhere, its files in place and its server started; lease 15 s",)
     goals = {**dict.fromkeys(ones, ONE_SECONDS), both: BOTH_SECONDS}
     return (
@@ -91,6 +95,14 @@ def outage(bench: Bench) -> tuple[Figure, ...]:
             for it, goal in goals.items()
         ),
         Figure(_id(gap), f"longest silence with {gap}", "s", tuple(seconds[gap]), goal=Goal(GAP_SECONDS)),
+        Figure(
+            "outage-moved",
+            f"a share of {SHARE_FILES} files moved as planned",
+            "s",
+            tuple(seconds[moved]),
+            goal=Goal(MOVE_SECONDS),
+            notes=("from the order to Samba at the standby",),
+        ),
         Figure("coordination-memory", "coordination at rest, memory of a client", "MiB", memory, goal=Goal(IDLE_MIB)),
         Figure("coordination-cpu", "the same, CPU", "% of a core", load, goal=Goal(IDLE_PERCENT)),
     )
@@ -105,7 +117,8 @@ def _served(bench: Bench) -> Iterator[Outage]:
     inventory = bench.work / "outage"
     shutil.copytree(checkout() / "inventory/lab", inventory)
     file = inventory / "territory.yml"
-    file.write_text(file.read_text().replace("services:\n", DECLARED, 1))
+    text = file.read_text().replace("services:\n", DECLARED, 1)
+    file.write_text(text.replace(f"  {SHARE}:\n", f"  {SHARE}:\n    address: {SHARE_ADDRESS}\n", 1))
     try:
         labs.down(Places(), NAME, quiet)
         bench.say("a lab of hosts, not measured")
@@ -113,8 +126,10 @@ def _served(bench: Bench) -> Iterator[Outage]:
         provision(lab)
         ground = Outage(lab)
         ground.run(HOME, "tee", f"/srv/sites/{SERVICE}/index.html", stdin=b"horaires\n")
-        ground.wait(lambda: ground.run(HOME, "appliance", "backup", "run", SERVICE) is not None, "a backup")
-        ground.wait_until_well()
+        generate(lab.root(lab.plan.node(HOME)) / SHARE_FOLDER[1:] / "many", SHARE_BYTES, SHARE_FILES, SEED)
+        for service in (SERVICE, SHARE):
+            ground.save(service)
+            ground.wait_until_well(service)
         yield ground
     finally:
         labs.down(Places(), NAME, quiet)
@@ -131,8 +146,11 @@ class Outage:
         ended = run(words, timeout_seconds=COMES_ABOUT_SECONDS_MAX, stdin=stdin)
         return ended.stdout.decode() if ended.exit_code in (0, 1) else None
 
-    def state(self, node: str) -> str:
-        told = self.run(node, "cat", f"/srv/appliance/node/run/failover/{SERVICE}.json")
+    def save(self, service: str) -> None:
+        self.wait(lambda: self.run(HOME, "appliance", "backup", "run", service) is not None, f"a backup of {service}")
+
+    def state(self, node: str, service: str = SERVICE) -> str:
+        told = self.run(node, "cat", f"/srv/appliance/node/run/failover/{service}.json")
         return str(json.loads(told)["state"]) if told else ""
 
     def wait(self, holds: Callable[[], bool], what: str) -> None:
@@ -140,10 +158,10 @@ class Outage:
             while not done(holds()):
                 pass
 
-    def wait_until_well(self) -> None:
+    def wait_until_well(self, service: str = SERVICE) -> None:
         """At home, a copy at the standby, and the hermitage leads."""
-        self.wait(lambda: self.state(HOME) == "ACTIVE", f"{SERVICE} at home")
-        self.wait(lambda: self.state(STANDBY) == "STANDBY", f"a copy of {SERVICE}")
+        self.wait(lambda: self.state(HOME, service) == "ACTIVE", f"{service} at home")
+        self.wait(lambda: self.state(STANDBY, service) == "STANDBY", f"a copy of {service}")
         self.wait(lambda: self._leader() == STANDBY, f"{STANDBY} leads the voters")
 
     def _leader(self) -> str:
@@ -162,10 +180,26 @@ class Outage:
         if self.state(STANDBY) != "ACTIVE":
             raise ApplianceError(f"{SERVICE} is served, and {STANDBY} does not have it.")
         mend()
-        self.wait(lambda: self.state(HOME) == "STANDBY", "its home stands by")
-        self.wait(lambda: self.run(STANDBY, "appliance", "failover", "handback", SERVICE) is not None, "the way home")
-        self.wait_until_well()
+        self._hand_back(SERVICE)
         return seconds
+
+    def moved(self) -> float:
+        """Seconds from the order to a Samba that answers at the standby; then it is at home again."""
+        begun = _now()
+        if self.run(STANDBY, "appliance", "failover", "move", SHARE, STANDBY) is None:
+            raise ApplianceError(f"{SHARE} was not moved.")
+        asks = f"import socket; socket.create_connection(({SHARE_ADDRESS!r}, 445), 0.5)"
+        argv = netns.inside(self.lab.plan.node(CLIENT).namespace, (sys.executable, "-I", "-c", asks))
+        self.wait(lambda: run(argv, timeout_seconds=COMES_ABOUT_SECONDS_MAX).exit_code == 0, "Samba at the standby")
+        seconds = _now() - begun
+        self._hand_back(SHARE)
+        return seconds
+
+    def _hand_back(self, service: str) -> None:
+        self.wait(lambda: self.state(HOME, service) == "STANDBY", f"the home of {service} stands by")
+        words = ("appliance", "failover", "handback", service)
+        self.wait(lambda: self.run(STANDBY, *words) is not None, f"the way home of {service}")
+        self.wait_until_well(service)
 
     def gap(self) -> float:
         """The longest silence while the voters' leader is killed and starts again."""
