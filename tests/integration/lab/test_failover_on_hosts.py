@@ -282,11 +282,11 @@ def test_what_a_sick_node_serves_goes_elsewhere_and_it_serves_nothing(sites: Sit
     act = sites.signed("quarantine", HOME, "any")
     told = sites.appliance(STANDBY, "failover", "quarantine", HOME, "--act", act)
     assert told.exit_code == 0, told.stderr.decode()
-    until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "the standby serves it")
     for service in (EXCLUSIVE, LOCAL_FIRST):
         until(lambda s=service: not sites.is_active(HOME, s), f"{service} is stopped")
         until(lambda s=service: not sites.may_write(HOME, s), f"the files of {service} are read-only", 5)
-    assert sites.holds_address(STANDBY, EXCLUSIVE)
+    until(lambda: sites.holds_address(STANDBY, EXCLUSIVE), "the standby has its address")
+    until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "the standby serves it")
     assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
 
 
