@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+from appliance.units import MINUTE
 
 FRENCH, ENGLISH = "fr", "en"
 LANGUAGES = {FRENCH: "Français", ENGLISH: "English"}
@@ -50,13 +53,22 @@ class Words:
     def month(self, year: int, month: int) -> str:
         return f"{self.text(_MONTHS[month - 1])} {year}"
 
-    def hour(self, seconds: float) -> str:
+    def hour(self, seconds: float, exact: bool = False) -> str:
+        """8 h 05, or 8 h 05 min 12 s when `exact`"""
         local = self.local(seconds)
-        return f"{local.hour}\u00a0h\u00a0{local.minute:02}" if self.language == FRENCH else f"{local:%H:%M}"
+        if self.language != FRENCH:
+            return f"{local:%H:%M:%S}" if exact else f"{local:%H:%M}"
+        after = f"\u00a0min\u00a0{local.second:02}\u00a0s" if exact else ""
+        return f"{local.hour}\u00a0h\u00a0{local.minute:02}{after}"
 
-    def moment(self, seconds: float) -> str:
+    def moment(self, seconds: float, exact: bool = False) -> str:
         """mardi 24 novembre 2026 à 8 h 05"""
-        return self.text("{day} à {hour}", day=self.day(seconds), hour=self.hour(seconds))
+        return self.text("{day} à {hour}", day=self.day(seconds), hour=self.hour(seconds, exact))
+
+    def share_a_minute(self, times: Iterable[float]) -> bool:
+        """Whether two of `times` read alike unless they are `exact`."""
+        minutes = [seconds // MINUTE for seconds in times]
+        return len(set(minutes)) < len(minutes)
 
     def size(self, size: int) -> str:
         value, unit = float(size), 0

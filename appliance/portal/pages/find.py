@@ -12,7 +12,7 @@ from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.site import Visit
 from appliance.portal.desk import Desk
 from appliance.portal.shown import has_words, is_shown
-from appliance.restore.browse import by_day
+from appliance.restore.browse import by_day, moments
 from appliance.restore.everywhere import Hits, find, find_versions
 from appliance.restore.model import Found
 
@@ -49,11 +49,14 @@ class Find:
             if versions[0].kind == "folder":
                 raise PageFailure(404)
             self.desk.record(visit, "saw-versions", service=service, path=path)
+            wanted = visit.query.text("version")
+            came_from = any(it.archive == wanted for it in moments(catalogue))
             return self.desk.site.render(
                 visit,
                 "file.html",
                 share=share,
                 path=path,
+                version=wanted if came_from else "" if versions[0].current else versions[0].archive,
                 versions=versions,
                 days=by_day(versions, self.desk.zone),
                 shown_as=is_shown(path),

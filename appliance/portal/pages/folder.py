@@ -1,20 +1,23 @@
-"""A folder as it was on a day: a calendar, arrows to the day before and after, and what it held."""
+"""A folder as it was at a moment: a calendar, arrows to the day before and after, and what it held."""
 
 from __future__ import annotations
 
 import calendar
-from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from starlette.responses import Response
 from starlette.routing import Route
 
+from appliance.errors import NotFound
 from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.site import Visit
-from appliance.portal.desk import Desk, chosen_day
-from appliance.restore.browse import children, days, moments
+from appliance.portal.desk import Desk, Seen, chosen_day
+from appliance.restore.browse import Child, Moment, children, date_of, days, moments
+from appliance.restore.everywhere import find_versions
 
 SHOWN_MAX = 2000
 
@@ -43,13 +46,13 @@ class Folder:
         with self.desk.seen(visit) as seen:
             share, catalogue = seen.one(service)
             path = visit.query.path("chemin") or share.folders[0]
-            seen.scope.check(service, path)
+            newest = _newest_with(seen, service, path)
             known = days(moments(catalogue), self.desk.zone)
-            if not known:
-                raise PageFailure(404)
-            day = _nearest(sorted(known), chosen_day(visit.query.text("jour")))
-            moment = _at(known[day], visit.query.number("version", len(known[day])))
-            held = children(catalogue, path, moment.archive)
+            # The very moment that a link names; else the last of a day that was chosen.
+            version, wanted = visit.query.text("version"), chosen_day(visit.query.text("jour"))
+            moment = seen.moment(service, version) if version else _last_of(known, wanted) if wanted else newest
+            day = date_of(moment.start_seconds, self.desk.zone)
+            held = _held(catalogue, path, moment)
             whole = path in share.folders
             agreed = service in self.desk.lookup.rewinds((share,), visit.now)
             self.desk.record(visit, "saw-folder", service=service, path=path, archive=moment.archive)
@@ -63,10 +66,34 @@ class Folder:
                 moment=moment,
                 moments=known[day],
                 around=around(sorted(known), day),
-                children=held[:SHOWN_MAX],
+                was_there=held is not None,
+                children=(held or ())[:SHOWN_MAX],
                 standing=self.desk.lookup.standing(share, catalogue),
-                more=max(0, len(held) - SHOWN_MAX),
+                more=max(0, len(held or ()) - SHOWN_MAX),
             )
+
+
+def _newest_with(seen: Seen, service: str, path: str) -> Moment:
+    """The last moment at which the folder was there; raise for one that never was, or not for who asks."""
+    found = (it for it in find_versions(seen.catalogues, seen.scope, service, path) if it.kind == "folder")
+    newest = next(found, None)
+    if newest is None:
+        raise PageFailure(404)
+    return seen.moment(service, newest.archive)
+
+
+def _last_of(known: Mapping[date, Sequence[Moment]], wanted: date) -> Moment:
+    """The last moment of the wanted day, of the last before it that has any, or of the first after."""
+    earlier = [day for day in known if day <= wanted]
+    return known[max(earlier) if earlier else min(known)][-1]
+
+
+def _held(catalogue: sqlite3.Connection, path: str, moment: Moment) -> tuple[Child, ...] | None:
+    """None where the folder was not there at that moment."""
+    try:
+        return children(catalogue, path, moment.archive)
+    except NotFound:
+        return None
 
 
 def around(known: Sequence[date], day: date) -> Days:
@@ -88,16 +115,3 @@ def around(known: Sequence[date], day: date) -> Days:
 def _weeks(day: date, known: Collection[date]) -> tuple[tuple[tuple[date, bool], ...], ...]:
     weeks = calendar.Calendar().monthdatescalendar(day.year, day.month)
     return tuple(tuple((it, it in known) for it in week) for week in weeks)
-
-
-def _nearest(known: Sequence[date], wanted: date | None) -> date:
-    """The wanted day, or the last before it with a version, or the first after; without a wish the last of all."""
-    if wanted is None:
-        return known[-1]
-    return known[max(0, bisect_right(known, wanted) - 1)]
-
-
-def _at[Thing](found: Sequence[Thing], number: int) -> Thing:
-    if not 1 <= number <= len(found):
-        raise PageFailure(404)
-    return found[number - 1]

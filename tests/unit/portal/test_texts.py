@@ -64,6 +64,7 @@ def test_no_text_has_a_word_that_only_we_use() -> None:
 def test_dates_sizes_and_numbers_read_as_people_write_them(language: str, moment: str, size: str, counted: str) -> None:
     words = Words(language, PARIS)
     assert words.moment(NOON) == moment
+    assert words.moment(NOON + 7, exact=True) == moment + ("\u00a0min\u00a007\u00a0s" if language == "fr" else ":07")
     assert words.size(1_500_000) == size
     assert words.size(12) == f"12\u00a0{'o' if language == 'fr' else 'B'}"
     assert words.count(1200, "{n} fichier.", "{n} fichiers.") == counted
