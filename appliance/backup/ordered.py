@@ -86,7 +86,7 @@ def carry_out_waiting(node: Node) -> Iterator[Carried]:
     """Undo what is to be undone and carry out what waits; what another process is at is left to it."""
     for service, undoing in to_undo(node):
         with contextlib.suppress(Busy):
-            order, status = undoing.carry_out(ground_of(node, service))
+            order, status = undoing.carry_out(ground_of(node, service), age_seconds=node.ageing.now())
             yield Carried(service, order, status)
     for service, order in waiting(node):
         with contextlib.suppress(Busy):

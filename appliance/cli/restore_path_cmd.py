@@ -19,7 +19,9 @@ from appliance.cli.restore_options import paper_option, service_option, source_o
 from appliance.cli.restore_source import catalogue_of, known_versions, only_service, open_source
 from appliance.cli.this_layout import this_layout
 from appliance.cli.this_node import this_node
+from appliance.clock import SystemClock
 from appliance.errors import NotFound, UsageError
+from appliance.host.ageing import AgeingClock
 from appliance.restore import search
 from appliance.restore.ended import expire_orders
 from appliance.restore.job import Job, jobs
@@ -97,7 +99,8 @@ def all_(
 def undo(job: str, service: str | None, dry_run: bool) -> None:
     """Put back what the restore JOB replaced in place, and take away what it made; both are kept, too."""
     name, found = _job(job, service)
-    restores = this_layout().service(name).restores
+    layout = this_layout()
+    restores = layout.service(name).restores
     if dry_run:
         changes = changes_of(restores, job)
         back = sorted(path for path, change in changes.items() if change == "replace")
@@ -105,7 +108,8 @@ def undo(job: str, service: str | None, dry_run: bool) -> None:
         shown = {**text.job_json(name, found), "put_back": back, "taken_away": away}
         emit(shown, f"{len(back)} would be put back, {len(away)} taken away.")
         return
-    done = undo_job(restores, job)
+    age = AgeingClock(layout.ageing, SystemClock(), keep=False).now()
+    done = undo_job(restores, job, age_seconds=age)
     emit(text.job_json(name, done), f"The restore {job} of {name} is undone; what it had brought is kept with it.")
     say(f"Next: {command('restore', 'jobs')}")
 

@@ -94,15 +94,15 @@ def ask_again(orders: Path, name: str) -> Status:
         )
 
 
-def undo_order(ground: Ground, name: str) -> Status:
+def undo_order(ground: Ground, name: str, *, age_seconds: int) -> Status:
     """Put back what the order replaced and take away what it brought; raise UsageError for a download."""
     folder = order_folder(ground.orders, name)
     with locked(folder.lock, what=f"the restore {name}"):
         status = load_status(folder)
         if load_order(folder).kind == "download" or status.state not in ("ready", "undone"):
             raise UsageError("this restore changed nothing.", remedy="There is nothing to undo.")
-        undo(ground.restores, status.job)
-        return save_status(folder, dataclasses.replace(status, state="undone"))
+        job = undo(ground.restores, status.job, age_seconds=age_seconds)
+        return save_status(folder, dataclasses.replace(status, state="undone", ended_age_seconds=job.ended_age_seconds))
 
 
 def _carry(ground: Ground, folder: OrderFolder, order: Order, status: Status, now: float, age: int) -> Status:

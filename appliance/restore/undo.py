@@ -24,9 +24,10 @@ from appliance.units import DAY
 KEPT_SECONDS = 30 * DAY
 
 
-def undo(restores: Path, job_id: str) -> Job:
+def undo(restores: Path, job_id: str, *, age_seconds: int) -> Job:
     """Put back what the job replaced and take away what it made; return the job, undone. Safe to cut and to repeat.
 
+    It ends anew at `age_seconds`, by the ageing clock: what is set aside is kept as long as what a restore replaces.
     Raise Refused when the job has not ended, UsageError when it was not in place.
     """
     folder = folder_of(restores, job_id)
@@ -38,7 +39,7 @@ def undo(restores: Path, job_id: str) -> Job:
             raise Refused("this restore has not ended.", remedy="Run it again to its end, then undo it.")
         with named_errors(job.target):
             if job.state in ("done", "undoing"):
-                job = _take_away(folder, job)
+                job = _take_away(folder, dataclasses.replace(job, ended_age_seconds=age_seconds))
             if job.state == "returning":
                 job = _put_back(folder, job)
         return job

@@ -36,11 +36,11 @@ class Undoing:
         except FileNotFoundError:
             return ""
 
-    def carry_out(self, ground: Ground) -> tuple[Order, Status]:
+    def carry_out(self, ground: Ground, *, age_seconds: int) -> tuple[Order, Status]:
         """Undo it, and return how it stands then; where that fails, which the page says, as it stood. Raise Busy."""
         folder = order_folder(self.orders, self.name)
         try:
-            status = undo_order(ground, self.name)
+            status = undo_order(ground, self.name, age_seconds=age_seconds)
         except Busy:
             raise
         except ApplianceError:

@@ -142,7 +142,7 @@ def test_a_copy_comes_to_lie_beside_the_original_and_is_taken_away_again(ground:
     assert carried(ground, second).result == DATED.replace(".ods", " 2.ods")
     assert (live / BUDGET).read_text() == "a wrong budget"
     assert (live / DATED).read_text() == "monday's budget"
-    assert undo_order(ground, first.id).state == "undone"
+    assert undo_order(ground, first.id, age_seconds=0).state == "undone"
     assert not (live / DATED).exists()
     assert (live / BUDGET).read_text() == "a wrong budget"
 
@@ -158,7 +158,7 @@ def test_in_place_the_present_file_is_kept_and_undo_brings_it_back(ground: Groun
     asked = order(ground, "in-place", BUDGET)
     assert carried(ground, asked).result == BUDGET
     assert (live / BUDGET).read_text() == "monday's budget"
-    assert undo_order(ground, asked.id) == undo_order(ground, asked.id)
+    assert undo_order(ground, asked.id, age_seconds=0) == undo_order(ground, asked.id, age_seconds=0)
     assert (live / BUDGET).read_text() == "a wrong budget"
 
 
@@ -258,7 +258,7 @@ def test_a_peer_that_stalls_is_told_and_the_order_goes_on_later(ground: Ground) 
         "Try again later.",
     )
     with pytest.raises(UsageError, match="changed nothing"):
-        undo_order(ground, asked.id)
+        undo_order(ground, asked.id, age_seconds=0)
     ask_again(ground.orders, asked.id)
     assert carried(ground, asked).state == "ready"
     with pytest.raises(UsageError, match="did not fail"):
@@ -371,6 +371,14 @@ def test_a_result_is_kept_for_7_days_and_its_order_for_30(ground: Ground, live: 
     assert (live / DATED).exists()
 
 
+def test_an_order_that_was_undone_is_kept_thirty_days_from_then(ground: Ground) -> None:
+    asked = order(ground, "in-place", BUDGET)
+    carried(ground, asked, age=0)
+    undo_order(ground, asked.id, age_seconds=KEPT_SECONDS - 1)
+    assert expire_orders(ground.orders, ground.restores, age_seconds=2 * KEPT_SECONDS - 2) == 0
+    assert expire_orders(ground.orders, ground.restores, age_seconds=2 * KEPT_SECONDS - 1) == 1
+
+
 def test_what_a_failed_download_had_taken_out_goes_and_what_another_replaced_stays(
     ground: Ground, live: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -387,5 +395,5 @@ def test_what_a_failed_download_had_taken_out_goes_and_what_another_replaced_sta
     assert [it.parent.name for it in ground.restores.glob("*/files")] == [
         load_status(order_folder(ground.orders, beside.id)).job
     ]
-    undo_order(ground, beside.id)
+    undo_order(ground, beside.id, age_seconds=0)
     assert (live / BUDGET).read_text() == "a wrong budget"

@@ -126,18 +126,18 @@ def test_in_place_the_old_file_is_kept_and_undo_brings_it_back(borg: Borg, share
     assert (share / "Conseil/2026/new.odt").read_text() == "written on tuesday"
     assert os.getxattr(share / "budget.ods", "user.note") == b"kept"
     assert (restores / job.id / "replaced/budget.ods").read_text() == "a wrong budget"
-    undone = undo(restores, job.id)
+    undone = undo(restores, job.id, age_seconds=0)
     assert undone.state == "undone"
     assert contents(take(share, AS_ROOT)) == contents(before)
     assert (restores / job.id / "undone/budget.ods").read_text() == "the budget"
-    assert undo(restores, job.id) == undone
+    assert undo(restores, job.id, age_seconds=0) == undone
 
 
 def test_undo_keeps_what_was_edited_since(borg: Borg, share: Path, restores: Path) -> None:
     job = restore(restores, borg, ["budget.ods", LOST], in_place=share)
     (share / "budget.ods").write_text("corrected after the restore")
     (share / LOST).write_text("amended")
-    undo(restores, job.id)
+    undo(restores, job.id, age_seconds=0)
     assert (share / "budget.ods").read_text() == "a wrong budget"
     kept = restores / job.id / "undone"
     assert (kept / "budget.ods").read_text() == "corrected after the restore"
@@ -196,7 +196,7 @@ def test_cut_anywhere_and_run_again_the_restore_and_its_undo_end(
     restored = contents(take(share, AS_ROOT))
     assert wanted < set(restored)
     assert (share / "budget.ods").read_text() == "the budget"
-    for _ in until_it_ends(lambda: undo(restores, job.id), monkeypatch, step):
+    for _ in until_it_ends(lambda: undo(restores, job.id, age_seconds=0), monkeypatch, step):
         everything = contents(take(share, AS_ROOT)).values(), contents(take(restores, AS_ROOT)).values()
         assert set(before.values()) | set(restored.values()) <= {*everything[0], *everything[1]}
     assert contents(take(share, AS_ROOT)) == before
@@ -216,6 +216,15 @@ def test_one_job_is_run_by_one_process(borg: Borg, restores: Path) -> None:
         jobs.run(restores, job.id, borg, age_seconds=0)
 
 
+def test_what_an_undo_set_aside_is_kept_thirty_days_from_then(borg: Borg, share: Path, restores: Path) -> None:
+    job = restore(restores, borg, ["budget.ods"], in_place=share)
+    undo(restores, job.id, age_seconds=KEPT_SECONDS - 1)
+    assert expire(restores, age_seconds=2 * KEPT_SECONDS - 2) == ()
+    assert (restores / job.id / "undone/budget.ods").read_text() == "the budget"
+    undo(restores, job.id, age_seconds=2 * KEPT_SECONDS - 2)
+    assert expire(restores, age_seconds=2 * KEPT_SECONDS - 1) == (job.id,), "to ask again begins nothing anew"
+
+
 def test_two_jobs_of_one_second_have_two_names(borg: Borg, restores: Path) -> None:
     names = {jobs.plan(restores, borg, "monday", ["link"], now=NOW).id for _ in range(2)}
     assert len(names) == 2
@@ -230,7 +239,7 @@ def test_what_was_replaced_is_kept_thirty_days_by_the_ageing_clock(borg: Borg, s
     assert expire(restores, age_seconds=1000 + KEPT_SECONDS) == (planned.id,)
     assert [job.id for job in all_jobs(restores)] == [waiting.id]
     with pytest.raises(NotFound):
-        undo(restores, planned.id)
+        undo(restores, planned.id, age_seconds=0)
 
 
 REFUSED: list[tuple[str, dict[str, str], type[ApplianceError], str]] = [
@@ -261,12 +270,12 @@ def test_a_restore_that_cannot_be_is_refused_at_once(
 def test_undo_needs_a_restore_that_ended_in_place(borg: Borg, share: Path, restores: Path) -> None:
     waiting = jobs.plan(restores, borg, "monday", ["link"], now=NOW, in_place=share)
     with pytest.raises(Refused, match="not ended"):
-        undo(restores, waiting.id)
+        undo(restores, waiting.id, age_seconds=0)
     with pytest.raises(UsageError, match="replaced nothing"):
-        undo(restores, restore(restores, borg, ["link"]).id)
+        undo(restores, restore(restores, borg, ["link"]).id, age_seconds=0)
     for name in ("absent", "../share", ""):
         with pytest.raises(NotFound):
-            undo(restores, name)
+            undo(restores, name, age_seconds=0)
 
 
 @pytest.mark.root
@@ -299,7 +308,7 @@ def test_in_place_on_another_disk_everything_is_kept_and_undone(
         job = restore(restores, borg, [], in_place=other)
         assert (other / "budget.ods").read_text() == "the budget"
         assert (restores / job.id / "replaced/budget.ods").read_text() == "a wrong budget"
-        undo(restores, job.id)
+        undo(restores, job.id, age_seconds=0)
         assert contents(take(other, AS_ROOT)) == before
     finally:
         subprocess.run(["umount", other], check=True)
