@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from urllib.parse import unquote_to_bytes
 
 from appliance.errors import NotFound
 from appliance.portal.base.failures import PageFailure
+from appliance.portal.base.forms import unquoted
 from appliance.portal.base.site import Visit
 from appliance.portal.desk import Desk, Seen
 from appliance.portal.shares import Share
@@ -41,7 +40,7 @@ def read_wish(words: str) -> Wish:
     parts = words.split(" ")
     if len(parts) != 3 or len(words) > WORDS_MAX:
         raise PageFailure(400)
-    return Wish(*(os.fsdecode(unquote_to_bytes(part)) for part in parts))
+    return Wish(*map(unquoted, parts))
 
 
 def place(desk: Desk, visit: Visit, seen: Seen, kind: Kind, wishes: set[Wish]) -> list[Order]:

@@ -45,12 +45,12 @@ class Fields:
 
     def path(self, name: str) -> str:
         """A path in an address."""
-        return _at_most(self._first(name), PATH_MAX)
+        return checked_path(self._first(name))
 
     def quoted_paths(self, name: str) -> tuple[str, ...]:
         """The paths that a form carries as `name`."""
         values = self.values.get(name, ())
-        return tuple(_at_most(os.fsdecode(unquote_to_bytes(value)), PATH_MAX) for value in values)
+        return tuple(unquoted(value) for value in values)
 
     def quoted_words(self, name: str) -> tuple[str, ...]:
         """Values whose words are written as percent-encoded bytes."""
@@ -83,6 +83,18 @@ def parse(raw: bytes) -> Fields:
 def quoted(path: str) -> str:
     """`path` for an address, or for a form."""
     return quote(os.fsencode(path), safe="/")
+
+
+def unquoted(words: str) -> str:
+    """What a form carries as percent-encoded bytes; raise PageFailure when it is longer than any path."""
+    return checked_path(os.fsdecode(unquote_to_bytes(os.fsencode(words))))
+
+
+def checked_path(path: str) -> str:
+    """`path`; raise PageFailure when it has more bytes than any path of a file."""
+    if len(os.fsencode(path)) > PATH_MAX:
+        raise PageFailure(400, "too-long")
+    return path
 
 
 def _at_most(value: str, most: int) -> str:

@@ -11,19 +11,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from appliance.clock import Clock, utc_text
-from appliance.errors import IntegrityError
+from appliance.errors import IntegrityError, UsageError
 from appliance.host.files import locked, make_private_folder
 
 NOTHING = "0" * 64
 """What the first line names as the one before."""
 _TAIL_BYTES = 64 * 1024
 LINE_BYTES_MAX = 32 * 1024
+_CHAIN_BYTES = 256
+"""What the hash of the line before and the number of a part take."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,19 @@ class ChainedJournal:
         self._clock = clock
 
     def write(self, event: str, **details: Any) -> None:
-        """Append `event` durably. Several processes may: each waits for the one before."""
+        """Append `event` durably. Several processes may: each waits for the one before.
+
+        One that is too long for a line is told over several, each with its share of the longest list of `details`;
+        raise UsageError when that does not help, for what cannot be written down is not done.
+        """
         make_private_folder(self.path.parent)
         with (
             locked(self.path.with_suffix(".lock"), what="the journal of the pages", wait=True),
             open(self.path, "a+b", opener=_private) as file,
         ):
             _end_cut_line(file)
-            entry = {"time": utc_text(self._clock.now()), "event": event, **details, "previous": _head(file)}
-            file.write(_line(entry))
+            entry = {"time": utc_text(self._clock.now()), "event": event, **details}
+            file.write(b"".join(_chained(_short_enough(entry), _head(file))))
             file.flush()
             os.fsync(file.fileno())
 
@@ -87,13 +93,29 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
-def _line(entry: dict[str, Any]) -> bytes:
+def _short_enough(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    if len(_line(entry)) <= LINE_BYTES_MAX - _CHAIN_BYTES:
+        return [entry]
+    lists = {key: it for key, it in entry.items() if isinstance(it, list | tuple) and len(it) > 1}
+    if not lists:
+        raise UsageError("this is too long to be written down.", remedy="Ask for less at once.")
+    longest = max(lists, key=lambda key: len(_line(lists[key])))
+    half = len(lists[longest]) // 2
+    halves = lists[longest][:half], lists[longest][half:]
+    return [part for it in halves for part in _short_enough({**entry, longest: it})]
+
+
+def _chained(parts: Sequence[dict[str, Any]], previous: str) -> Iterator[bytes]:
+    for number, part in enumerate(parts, start=1):
+        which = {"part": number, "parts": len(parts)} if len(parts) > 1 else {}
+        line = _line({**part, **which, "previous": previous})
+        yield line
+        previous = hashlib.sha256(line).hexdigest()
+
+
+def _line(entry: object) -> bytes:
     # Only ASCII: a name that is no text stays what it is.
-    line = json.dumps(entry).encode() + b"\n"
-    if len(line) > LINE_BYTES_MAX:
-        kept = {key: entry[key] for key in ("time", "event", "account", "service", "order", "previous") if key in entry}
-        line = json.dumps({**kept, "too_long_bytes": len(line)}).encode() + b"\n"
-    return line
+    return json.dumps(entry).encode() + b"\n"
 
 
 def _end_cut_line(file: BinaryIO) -> None:

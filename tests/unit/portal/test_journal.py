@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from appliance.clock import SimulatedClock
-from appliance.errors import IntegrityError
-from appliance.portal.base.journal import NOTHING, ChainedJournal, Verified
+from appliance.errors import IntegrityError, UsageError
+from appliance.portal.base.forms import PATH_MAX
+from appliance.portal.base.journal import LINE_BYTES_MAX, NOTHING, ChainedJournal, Verified
 
 type Lines = list[bytes]
 
@@ -71,9 +72,27 @@ def test_half_a_line_that_a_power_cut_left_goes_and_the_chain_goes_on(journal: C
     assert journal.verify().lines == 4
 
 
-def test_an_entry_that_is_too_long_keeps_who_when_and_which_order(journal: ChainedJournal) -> None:
-    journal.write("asked", account="marie", order="0f", paths=["x" * 40_000])
-    last = json.loads(journal.path.read_bytes().splitlines()[-1])
-    assert (last["account"], last["order"]) == ("marie", "0f")
-    assert last["too_long_bytes"] > 40_000
-    assert journal.verify().lines == 4
+def test_an_entry_that_is_too_long_is_told_over_several_lines_and_nothing_of_it_is_lost(
+    journal: ChainedJournal,
+) -> None:
+    paths = tuple(f"{number}{chr(0xDCFF) * PATH_MAX}"[:PATH_MAX] for number in range(20))
+    journal.write(
+        "asked", account="marie", address="192.0.2.7", order="0f", kind="folder", archive="monday", paths=paths
+    )
+    lines = journal.path.read_bytes().splitlines(keepends=True)[3:]
+    told = [json.loads(line) for line in lines]
+    assert max(map(len, lines)) <= LINE_BYTES_MAX
+    assert tuple(path for it in told for path in it["paths"]) == paths
+    assert [(it["part"], it["parts"]) for it in told] == [(number + 1, len(told)) for number in range(len(told))]
+    same = {"account": "marie", "address": "192.0.2.7", "order": "0f", "kind": "folder", "archive": "monday"}
+    assert all(same.items() <= it.items() for it in told)
+    assert journal.verify().lines == 3 + len(told)
+    journal.write("signed-out", account="marie")
+    assert journal.verify().lines == 4 + len(told)
+
+
+def test_what_no_line_can_hold_is_refused_and_leaves_the_journal_as_it_was(journal: ChainedJournal) -> None:
+    before = journal.path.read_bytes()
+    with pytest.raises(UsageError, match="too long to be written down"):
+        journal.write("asked", account="marie", paths=["x" * 40_000])
+    assert journal.path.read_bytes() == before

@@ -11,6 +11,7 @@ from appliance.portal.base.entrance import _local
 from appliance.portal.base.failures import PageFailure, failure_of
 from appliance.portal.base.forms import FIELDS_MAX, PATH_MAX, Fields, parse, quoted
 from appliance.portal.desk import chosen_day
+from appliance.portal.ordering import read_wish
 from appliance.portal.pages.folder import around
 from appliance.portal.shown import has_words, is_shown
 
@@ -21,6 +22,8 @@ def test_a_path_that_is_no_text_comes_back_from_an_address_and_from_a_form() -> 
     assert parse(f"chemin={quoted(ODD)}".encode()).path("chemin") == ODD
     written = quoted(quoted(ODD))
     assert parse(f"quoi={written}".encode()).quoted_path("quoi") == ODD
+    assert read_wish(f"docs-a monday {quoted(ODD)}").path == ODD
+    assert read_wish("docs-a monday srv/\udcff/é").path == "srv/\udcff/é", "which no form of ours writes"
 
 
 @pytest.mark.parametrize("raw", [b"", b"&&&", b"=", b"%", b"a=%zz", b"\xff=\xff", b"q"])
@@ -31,8 +34,11 @@ def test_nonsense_is_read_as_nothing_or_as_text(raw: bytes) -> None:
 def test_what_is_too_long_or_too_much_is_refused() -> None:
     with pytest.raises(PageFailure, match="too-long"):
         parse(b"q=" + b"x" * 10_000).text("q")
-    with pytest.raises(PageFailure, match="too-long"):
-        parse(b"chemin=" + b"x" * (PATH_MAX + 1)).path("chemin")
+    for letters in ("x" * (PATH_MAX + 1), quoted("é" * (PATH_MAX // 2 + 1))):
+        with pytest.raises(PageFailure, match="too-long"):
+            parse(f"chemin={letters}".encode()).path("chemin")
+        with pytest.raises(PageFailure, match="too-long"):
+            read_wish(f"docs-a monday {letters}")
     with pytest.raises(PageFailure):
         parse(b"&".join([b"a=1"] * (FIELDS_MAX + 1)))
 
