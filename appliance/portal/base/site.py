@@ -24,7 +24,7 @@ from starlette.routing import Route
 from appliance.clock import Clock
 from appliance.portal.base.database import hashed
 from appliance.portal.base.failures import PageFailure, failure_of
-from appliance.portal.base.forms import BODY_BYTES_MAX, Fields, parse
+from appliance.portal.base.forms import BODY_BYTES_MAX, PATH_MAX, Fields, parse, quoted
 from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.base.language import Words, choose
 from appliance.portal.base.person import Person
@@ -48,6 +48,8 @@ class Visit:
     words: Words
     now: float
     address: str
+    here: str = "/"
+    """The address of this page with what was asked of it, for a link that comes back to it."""
     session: Session | None = None
     token: str = ""
     part: bool = False
@@ -146,6 +148,7 @@ class Site:
             words=words,
             now=self.clock.now(),
             address=request.client.host if request.client else "",
+            here=_here(request),
             session=session,
             token=token,
             part=request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers,
@@ -177,6 +180,15 @@ class Site:
         if request.headers.get("HX-Request") == "true":
             return Response(status_code=204, headers={"HX-Redirect": SIGN_IN})
         return RedirectResponse(SIGN_IN, 303)
+
+
+def _here(request: Request) -> str:
+    """What a form was sent to is no page, and to no address that is too long anybody comes back."""
+    query = request.scope["query_string"].decode("latin-1")
+    address = quoted(request.scope["path"]) + (f"?{query}" if query else "")
+    if request.method == "POST" or len(address) > PATH_MAX:
+        return SIGN_IN if request.scope["path"] == SIGN_IN else "/"
+    return address
 
 
 async def _body(request: Request) -> bytes:

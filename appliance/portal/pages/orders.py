@@ -74,11 +74,13 @@ class Orders:
     def undo(self, visit: Visit) -> Response:
         with self.desk.seen(visit) as seen:
             placed = find(self.desk, visit, seen, visit.parameters["id"])
-            order = placed.order
-            if placed.status.state != "ready" or order.kind == "download":
-                raise PageFailure(409)
-            self.desk.record(visit, "undone", service=order.service, order=order.id)
-            Undoing(self.desk.lookup.orders(order.service), order.id).ask()
+            order, undoing = placed.order, Undoing(self.desk.lookup.orders(placed.order.service), placed.order.id)
+            # Whoever asks twice is led to the page that says that it is undone, or on its way.
+            if placed.status.state != "undone" and undoing.state != "asked":
+                if placed.status.state != "ready" or order.kind == "download":
+                    raise PageFailure(400)
+                self.desk.record(visit, "undone", service=order.service, order=order.id)
+                undoing.ask()
         return RedirectResponse(f"/demandes/{order.id}", 303)
 
     def again(self, visit: Visit) -> Response:

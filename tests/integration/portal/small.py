@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
 
+import httpx
 from starlette.testclient import TestClient
 
 from appliance.accounts.model import Store
@@ -23,6 +23,7 @@ from appliance.config.load import load
 from appliance.host.layout import NodeLayout
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.portal.base.app import application
+from appliance.portal.base.forms import quoted
 from appliance.portal.base.person import Person
 from appliance.portal.build import make_site, routes
 from appliance.portal.freshness import Freshness
@@ -93,7 +94,13 @@ def small(root: Path) -> Small:
 
 def page_of(*names: str, kind: str = "dossier") -> str:
     """The address of a folder of the share, or of a file."""
-    return f"/{kind}/docs-a?chemin={quote('/'.join((SHARE, *names)))}"
+    return f"/{kind}/docs-a?chemin={quoted('/'.join((SHARE, *names)))}"
+
+
+def submit(client: TestClient, address: str, **fields: object) -> httpx.Response:
+    """Submit a form of ours to `address`."""
+    token = client.get("/").text.partition('name="jeton" value="')[2].partition('"')[0]
+    return client.post(address, data={"jeton": token, **fields}, headers={"Origin": "http://localhost"})
 
 
 def links(text: str) -> dict[str, str]:

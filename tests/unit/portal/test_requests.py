@@ -55,6 +55,10 @@ def test_what_is_no_number_is_refused(number: str) -> None:
     ("address", "leads"),
     [
         ("/supprimes", "/supprimes"),
+        (
+            "/fichier/docs-a?chemin=srv/%C3%A9t%C3%A9%20100%25.txt",
+            "/fichier/docs-a?chemin=srv/%C3%A9t%C3%A9%20100%25.txt",
+        ),
         ("", "/"),
         ("https://elsewhere.example/", "/"),
         ("//elsewhere.example/", "/"),
