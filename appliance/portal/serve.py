@@ -20,9 +20,8 @@ from appliance.host.memory import give_back, share_one_heap
 from appliance.portal.base.sign_in import ANSWER_SECONDS
 from appliance.portal.build import build
 from appliance.portal.certificates import PublicName
+from appliance.portal.connections import Connection, Listener
 
-CONCURRENT_MAX = 500
-"""Connections, those that say nothing too: a browser keeps six, and a town hall has some PCs."""
 QUIET_SECONDS = 5
 LAST_ANSWERS_SECONDS = 10
 GIVE_BACK_SECONDS = 10
@@ -64,13 +63,12 @@ def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECO
     app = build(layout, names=names, secure=door.certificate is not None, answer_seconds=answer_seconds)
     config = uvicorn.Config(
         app,
-        host=door.address,
-        port=door.port,
         ssl_certfile=door.certificate,
         ssl_keyfile=str(door.key) if door.key else None,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        # Another loop would accept connections without asking the listener.
         loop="asyncio",
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         # Who stands between would say who asks: nobody does, and everybody may write that header.
@@ -78,7 +76,6 @@ def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECO
         server_header=False,
         access_log=False,
         log_level="warning",
-        limit_concurrency=CONCURRENT_MAX,
         timeout_keep_alive=QUIET_SECONDS,
         timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
         callback_notify=_give_back,
@@ -88,11 +85,12 @@ def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECO
     if config.ssl is not None and door.public is not None:
         config.ssl.sni_callback = door.public.choose
     try:
-        uvicorn.Server(config).run()
-    except SystemExit as error:
+        listener = Listener(door.address, door.port)
+    except OSError as error:
         raise Busy(
             f"nobody can listen on {door.address}:{door.port}.", remedy="Choose another --listen, or end who listens."
         ) from error
+    uvicorn.Server(config).run([listener])
 
 
 async def _give_back() -> None:
