@@ -69,6 +69,7 @@ class Views:
                 "compare-part.html" if visit.part else "compare.html",
                 both=both,
                 waiting=None in previews,
+                busy=any(preview and preview.why == "busy" for preview in previews),
                 lines=difference(*words) if len(words) == len(both) else None,
             )
 

@@ -22,6 +22,8 @@ from appliance.units import MIB
 
 SOCKET = Path("/run/appliance/preview.sock")
 SECONDS_MAX = 25.0
+BUSY_SECONDS_MAX, BUSY_PAUSE_SECONDS = 20.0, 0.5
+"""For how long, and how often, a unit is asked that has as many callers as it takes."""
 READ_SIZE = MIB
 
 
@@ -31,6 +33,7 @@ class Previewer:
 
     door: Path = SOCKET
     seconds_max: float = SECONDS_MAX
+    busy_seconds_max: float = BUSY_SECONDS_MAX
 
     def preview(self, file: BinaryIO, asked: Asked = Asked()) -> Preview:  # noqa: B008 - it is frozen
         """The preview of the open `file`; whatever goes wrong is a preview of kind "none" that says why."""
@@ -42,6 +45,8 @@ class Previewer:
             return from_wire(raw) if raw else Preview("none", "too-slow")  # killed at a limit, it says nothing
         except (CommandTimeout, TimeoutError):
             return Preview("none", "too-slow")
+        except ConnectionError:
+            return Preview("none", "busy")
         except IntegrityError:
             return Preview("none", "broken")
         except (ApplianceError, OSError):
@@ -54,6 +59,17 @@ class Previewer:
         return raw if len(raw) <= ANSWER_BYTES_MAX else b""
 
     def _through_door(self, request: bytes) -> bytes:
+        """The answer of the unit, which closes at once, with nothing read, while it has as many callers as it takes."""
+        end = time.monotonic() + self.busy_seconds_max
+        while True:
+            try:
+                return self._ask(request)
+            except ConnectionError:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(BUSY_PAUSE_SECONDS)
+
+    def _ask(self, request: bytes) -> bytes:
         deadline = time.monotonic() + self.seconds_max
         with contextlib.closing(connect(self.door)) as connection:
             connection.settimeout(self.seconds_max)

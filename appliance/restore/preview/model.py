@@ -21,7 +21,7 @@ PAGES_OF_TEXT_MAX = 50
 
 Kind = Literal["page", "image", "text", "document", "none"]
 """A page of a PDF as a picture; a picture; plain text; headings, paragraphs and rows; or why there is none."""
-Why = Literal["", "unknown", "broken", "locked", "too-large", "too-slow", "unavailable"]
+Why = Literal["", "unknown", "broken", "locked", "too-large", "too-slow", "busy", "unavailable"]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import socket
@@ -241,6 +242,32 @@ def test_a_unit_that_was_killed_or_lies_is_told_as_such(tmp_path: Path, answered
 
     with door(tmp_path / "s", serve) as previewer:
         assert preview(b"bonjour", previewer=previewer) == Preview("none", why)  # type: ignore[arg-type]
+
+
+def test_a_unit_with_as_many_callers_as_it_takes_is_asked_again_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "BUSY_PAUSE_SECONDS", 0.01)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+
+        def busy_twice() -> None:
+            for _ in range(2):
+                listening.accept()[0].close()  # as systemd does with the third of two
+            with listening.accept()[0] as connection, connection.makefile("rb") as source:
+                connection.sendall(to_wire(answer(source)))
+
+        thread = threading.Thread(target=busy_twice)
+        thread.start()
+        assert preview(b"bonjour", previewer=Previewer(tmp_path / "s")).text == "bonjour"
+        thread.join()
+
+
+def test_a_unit_that_stays_busy_is_told_as_such(tmp_path: Path) -> None:
+    with door(tmp_path / "s", lambda connection: None) as previewer:
+        impatient = dataclasses.replace(previewer, busy_seconds_max=0.0)
+        assert preview(b"bonjour", previewer=impatient) == Preview("none", "busy")
 
 
 def test_where_nobody_answers_that_is_said(tmp_path: Path) -> None:

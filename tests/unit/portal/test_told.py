@@ -88,6 +88,7 @@ def test_the_focus_finds_its_place_again_whatever_came(state: str) -> None:
         (None, ""),
         (Preview("text", text="Bonjour"), "Cette version est là."),
         (Preview("none", "locked"), "Ce document a un mot de passe"),
+        (Preview("none", "busy"), "Rechargez cette page dans une minute."),
         (Preview("none", "too-slow"), "Ce fichier ne peut pas être montré ici."),
     ],
 )
@@ -111,7 +112,7 @@ def test_that_a_version_arrived_is_told(preview: Preview | None, says: str) -> N
 )
 def test_that_two_versions_are_compared_is_told(lines: tuple[Line, ...] | None, waiting: bool, says: str) -> None:
     both = [Placed(ORDER, Status("ready"), SHARE)] * 2
-    page = TEMPLATES.render(look(), "compare-part.html", both=both, waiting=waiting, lines=lines)
+    page = TEMPLATES.render(look(), "compare-part.html", both=both, waiting=waiting, busy=False, lines=lines)
     assert (SAID in page) == bool(says)
     assert says in page.partition(SAID)[2]
     assert page.count('id="suite"') == 1
