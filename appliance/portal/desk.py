@@ -56,9 +56,12 @@ class Desk:
         with self.lookup.catalogues(shares) as catalogues:
             yield Seen({share.service: share for share in shares}, scope_of(shares), catalogues)
 
+    def standing(self, seen: Seen, share: Share) -> Standing:
+        return self.lookup.standing(share, seen.catalogues[share.service])
+
     def standings(self, seen: Seen) -> list[tuple[Share, Standing]]:
         """How each share is that a visit may see."""
-        return [(it, self.lookup.standing(it, seen.catalogues[name])) for name, it in seen.shares.items()]
+        return [(it, self.standing(seen, it)) for it in seen.shares.values()]
 
     def record(self, visit: Visit, event: str, **details: object) -> None:
         """Write down what `visit` is about to be shown, before it is."""

@@ -49,7 +49,7 @@ class AttackPage:
                 visit,
                 "hit.html",
                 share=share,
-                standing=self.desk.lookup.standing(share, catalogue),
+                standing=self.desk.standing(seen, share),
                 attack=found,
                 hit=hit,
                 number=number,

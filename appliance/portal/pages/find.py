@@ -61,5 +61,5 @@ class Find:
                 days=by_day(versions, self.desk.zone),
                 shown_as=is_shown(path),
                 has_words=has_words(path),
-                standing=self.desk.lookup.standing(share, catalogue),
+                standing=self.desk.standing(seen, share),
             )

@@ -68,7 +68,7 @@ class Folder:
                 around=around(sorted(known), day),
                 was_there=held is not None,
                 children=(held or ())[:SHOWN_MAX],
-                standing=self.desk.lookup.standing(share, catalogue),
+                standing=self.desk.standing(seen, share),
                 more=max(0, len(held or ()) - SHOWN_MAX),
             )
 

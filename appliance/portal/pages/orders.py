@@ -37,7 +37,9 @@ class Orders:
     def all(self, visit: Visit) -> Response:
         with self.desk.seen(visit) as seen:
             found = sorted(own(self.desk, visit, seen), key=lambda it: it.order.created_utc_seconds, reverse=True)
-            return self.desk.site.render(visit, "orders.html", found=found[:SHOWN_MAX])
+            return self.desk.site.render(
+                visit, "orders.html", found=found[:SHOWN_MAX], standings=self.desk.standings(seen)
+            )
 
     def ask(self, visit: Visit) -> Response:
         kind = KINDS.get(visit.form.text("action"))
@@ -58,6 +60,7 @@ class Orders:
                 order=placed.order,
                 status=placed.status,
                 share=placed.share,
+                standing=self.desk.standing(seen, placed.share),
                 reached=reached(order_folder(orders, placed.order.id)),
                 undoing=Undoing(orders, placed.order.id).state,
             )

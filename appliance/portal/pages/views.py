@@ -50,7 +50,13 @@ class Views:
             picture = base64.b64encode(preview.picture).decode() if preview else ""
             template = "view-part.html" if visit.part else "view.html"
             return self.desk.site.render(
-                visit, template, placed=placed, preview=preview, picture=picture, number=max(1, number)
+                visit,
+                template,
+                placed=placed,
+                standing=self.desk.standing(seen, placed.share),
+                preview=preview,
+                picture=picture,
+                number=max(1, number),
             )
 
     def ask_two(self, visit: Visit) -> Response:
@@ -68,6 +74,7 @@ class Views:
                 visit,
                 "compare-part.html" if visit.part else "compare.html",
                 both=both,
+                standing=self.desk.standing(seen, both[0].share),
                 waiting=None in previews,
                 busy=any(preview and preview.why == "busy" for preview in previews),
                 lines=difference(*words) if len(words) == len(both) else None,

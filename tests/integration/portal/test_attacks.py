@@ -151,17 +151,6 @@ def test_a_whole_share_comes_back_in_place_while_a_signed_act_is_in_force_and_ca
         wait_until(lambda page=page: 'value="in-place"' not in marie.get(page).text, f"{page} offers it no more")
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["/", "/retrouver?q=budget", "/supprimes", "/attaque", "/attaque/docs-a", "/dossier/docs-a", "/fichier/docs-a"],
-)
-def test_every_page_about_a_share_says_how_safe_it_is_and_how_far_back_one_can_go(marie: Visitor, page: str) -> None:
-    if page.startswith("/fichier"):
-        page = re.search(r"/fichier/docs-a\?chemin=[^\"]+", marie.get("/retrouver?q=budget").text).group()  # type: ignore[union-attr]
-    text = marie.get(page).text
-    assert text.count("Dernière copie sûre : ") == text.count("On peut revenir en arrière jusqu&#39;au ") == 1
-
-
 # Forms and sessions
 
 

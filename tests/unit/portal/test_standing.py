@@ -27,11 +27,12 @@ TEMPLATES = Path(appliance.portal.__file__).parent / "templates"
     [
         (Freshness(NOW - DAY, 2, 2, DAY), "En sécurité. Dernière copie sûre : ", "régie"),
         (Freshness(NOW - DAY, 1, 2, DAY), "Pas encore en sécurité. 1 copie sur 2", "En sécurité."),
-        (Freshness(None, 0, 2, DAY), "0 copie sur 2", "Dernière copie sûre"),
+        (Freshness(None, 0, 2, DAY), "0 copie sur 2", "Dernière copie sûre : l"),
+        (Freshness(None, 0, 2, DAY), "Dernière copie sûre : aucune n&#39;est connue.", "En sécurité."),
         (Freshness(NOW - 2 * DAY, 2, 2, DAY), "La dernière copie sûre est ancienne", "En sécurité."),
         (None, "On ne sait pas", "En sécurité."),
     ],
-    ids=["safe", "one of two", "none", "late", "not known"],
+    ids=["safe", "one of two", "none", "none known", "late", "not known"],
 )
 def test_a_share_is_said_to_be(fresh: Freshness | None, says: str, never: str) -> None:
     words = Words("fr", ZoneInfo("Europe/Paris"))
