@@ -47,6 +47,16 @@ def moments(connection: sqlite3.Connection) -> tuple[Moment, ...]:
     return tuple(Moment(name, start) for name, start in rows)
 
 
+def moment_of(connection: sqlite3.Connection, archive: str) -> Moment | None:
+    """The moment of `archive` or, when it is kept no more, the last before it that is; None when there is none."""
+    row = connection.execute(
+        "SELECT name, start FROM archive WHERE kept AND start <= (SELECT max(start) FROM archive WHERE name = :archive)"
+        " ORDER BY name = :archive DESC, start DESC, number DESC LIMIT 1",
+        {"archive": archive},
+    ).fetchone()
+    return Moment(*row) if row else None
+
+
 def date_of(seconds: float, zone: ZoneInfo) -> Date:
     """The local date of UTC seconds."""
     return datetime.datetime.fromtimestamp(seconds, zone).date()

@@ -16,7 +16,7 @@ from appliance.errors import NotFound
 from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.site import Visit
 from appliance.portal.desk import Desk, Seen, chosen_day
-from appliance.restore.browse import Child, Moment, children, date_of, days, moments
+from appliance.restore.browse import Child, Moment, children, date_of, days, moment_of, moments
 from appliance.restore.everywhere import find_versions
 
 SHOWN_MAX = 2000
@@ -48,9 +48,11 @@ class Folder:
             path = visit.query.path("chemin") or share.folders[0]
             newest = _newest_with(seen, service, path)
             known = days(moments(catalogue), self.desk.zone)
-            # The very moment that a link names; else the last of a day that was chosen.
+            # The very moment that a link names, or the last before it once it is kept no more.
             version, wanted = visit.query.text("version"), chosen_day(visit.query.text("jour"))
-            moment = seen.moment(service, version) if version else _last_of(known, wanted) if wanted else newest
+            moment = moment_of(catalogue, version) if version else _last_of(known, wanted) if wanted else newest
+            if moment is None:
+                raise PageFailure(404)
             day = date_of(moment.start_seconds, self.desk.zone)
             held = _held(catalogue, path, moment)
             whole = path in share.folders

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from appliance.borg.errors import PathMissing
 from appliance.borg.model import Item
 from appliance.errors import NotFound, UsageError
-from appliance.restore.browse import Moment, by_day, children, days, moment_on, moments
+from appliance.restore.browse import Moment, by_day, children, days, moment_of, moment_on, moments
 from appliance.restore.catalogue import catch_up
 from appliance.restore.everywhere import find, find_gone, find_versions
 from appliance.restore.gone import Gone, gone
@@ -55,6 +55,23 @@ def test_a_folder_is_shown_as_it_was_and_deeper_names_are_jumped_over(
     for folder, archive in ((f"{SHARE}/zèbre", "a2"), (f"{SHARE}/new", "a2"), (SHARE, "a9"), ("nowhere", "a1")):
         with pytest.raises(PathMissing):
             children(catalogue, folder, archive)
+
+
+def test_a_moment_that_is_kept_no_more_is_the_last_before_it(
+    repository: MemoryRepository, catalogue: sqlite3.Connection
+) -> None:
+    for _ in range(3):
+        repository.add(tree("a"))
+    catch_up(catalogue, repository)
+    repository.prune("a2")
+    catch_up(catalogue, repository)
+    assert [moment_of(catalogue, name) for name in ("a1", "a2", "a3")] == [
+        Moment(name, start(name)) for name in ("a1", "a1", "a3")
+    ]
+    assert moment_of(catalogue, "a9") is None
+    repository.prune("a1")
+    catch_up(catalogue, repository)
+    assert moment_of(catalogue, "a1") is None
 
 
 def test_names_that_are_not_utf8_are_browsed(repository: MemoryRepository, catalogue: sqlite3.Connection) -> None:
