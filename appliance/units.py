@@ -1,4 +1,5 @@
-"""Quantities as people write them: "200M", "1.5G", "30d", "15s"; counts, "1 file"; names that a terminal can show.
+"""Quantities as people write them: "200M", "1.5G", "30d", "15s"; counts, "1 file"; names that a terminal can show;
+words that a shell reads.
 
 Bytes are powers of 1024, durations are seconds.
 """
@@ -6,6 +7,7 @@ Bytes are powers of 1024, durations are seconds.
 from __future__ import annotations
 
 import re
+import shlex
 
 from appliance.errors import UsageError
 
@@ -68,3 +70,15 @@ def printable(text: str) -> str:
     """A file name, or a sentence with one, for a terminal: what is not UTF-8 or would move the cursor is escaped."""
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def as_typed(*words: str) -> str:
+    """`words` as a shell reads them; bytes that are no UTF-8, and what moves a cursor, in $'...' of bash."""
+    return " ".join(_quoted(word) for word in words)
+
+
+def _quoted(word: str) -> str:
+    if printable(word) == word:
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{printable(escaped)}'"

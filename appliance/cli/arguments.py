@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ import click
 
 from appliance.cli.options import options
 from appliance.errors import IntegrityError, NotFound, UsageError
-from appliance.host.files import write_atomic
+from appliance.host.files import read_named, write_atomic
 from appliance.trust.signed import NAME
-from appliance.units import MIB, format_bytes
+from appliance.units import MIB, as_typed, format_bytes
 
 READ_BYTES_MAX = 16 * MIB  # twice the largest document there is
 
@@ -41,13 +40,7 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be
 
 def read_file(path: Path) -> bytes:
     """The content of a file that somebody named; raise NotFound or UsageError for what is none."""
-    try:
-        with open(path, "rb") as file:
-            raw = file.read(READ_BYTES_MAX + 1)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFound("there is no such file.", where=str(path)) from error
-    except IsADirectoryError as error:
-        raise UsageError("this is a folder, not a file.", where=str(path)) from error
+    raw = read_named(path, READ_BYTES_MAX)
     if len(raw) > READ_BYTES_MAX:
         raise UsageError(
             f"this file has more than {format_bytes(READ_BYTES_MAX)}; it cannot be meant.", where=str(path)
@@ -72,6 +65,11 @@ def check_writable(path: Path) -> None:
         raise UsageError("this is a folder; name a file in it.", where=str(path))
     if not path.parent.is_dir():
         raise NotFound("there is no such folder.", where=str(path.parent))
+    if path.exists() and not path.is_file():
+        raise UsageError("this is no file, but a pipe or a device; name a new file.", where=str(path))
+    place = os.statvfs(path.parent)
+    if place.f_blocks == 0 or place.f_flag & os.ST_RDONLY:
+        raise UsageError("nothing can be stored there; name a folder on a disk.", where=str(path.parent))
     if not os.access(path.parent, os.W_OK, effective_ids=True):
         raise PermissionError(13, "not writable", str(path.parent))
 
@@ -92,4 +90,4 @@ def command(*words: str) -> str:
     """What to type next, about the same node as now."""
     state = options().state
     about = () if state is None else ("--state", str(state.absolute()))
-    return shlex.join(("appliance", *about, *words))
+    return as_typed("appliance", *about, *words)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.arguments import read_file
 from appliance.cli.options import options
 from appliance.cli.output import emit, say
 from appliance.clock import SystemClock, utc_text
@@ -158,11 +159,7 @@ def _rendered(sheet: paper.Sheet, out: Path) -> bytes:
 
 
 def _open(envelope: Path, identity_fd: int | None, repository: str) -> ServiceKey:
-    try:
-        data = envelope.read_bytes()
-    except FileNotFoundError as error:
-        raise NotFound("there is no such envelope.", where=str(envelope)) from error
-    return open_envelope(data, paper_key.read(typed_key(identity_fd)), repository=repository)
+    return open_envelope(read_file(envelope), paper_key.read(typed_key(identity_fd)), repository=repository)
 
 
 def _check_outputs(public_file: Path, out: str, *, replace: bool) -> None:
@@ -182,10 +179,8 @@ def _check_outputs(public_file: Path, out: str, *, replace: bool) -> None:
 def _public_key(file: Path) -> str:
     """The type and the key of a public key file, without its comment."""
     try:
-        line = " ".join(file.read_text().split()[:2])
+        line = " ".join(read_file(file).decode().split()[:2])
         fingerprint(line)
-    except FileNotFoundError as error:
-        raise NotFound("there is no such public key.", where=str(file)) from error
     except (ValueError, IndexError) as error:
         raise UsageError("this is no SSH public key.", where=str(file), remedy="It starts with ssh-ed25519.") from error
     return line

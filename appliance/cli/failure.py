@@ -12,7 +12,6 @@ import os
 import platform
 import re
 import select
-import shlex
 import sys
 import tempfile
 import time
@@ -25,7 +24,8 @@ import click
 from appliance import __version__
 from appliance.cli.options import STATE_VARIABLE
 from appliance.clock import utc_text
-from appliance.errors import INTERRUPTED, OK, ApplianceError, Forbidden, NoSpace, UsageError
+from appliance.errors import INTERRUPTED, OK, ApplianceError, Forbidden, NoSpace, NotFound, UsageError
+from appliance.units import as_typed
 
 CRASHED = 70  # EX_SOFTWARE of sysexits.h: a bug of ours
 OUTPUT_CLOSED = 141  # what a shell shows for a program ended by SIGPIPE, as in `appliance status | head -1`
@@ -59,15 +59,55 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
         case EOFError():
             return "an answer was expected on standard input, which has ended.", UsageError.exit_code
         case KeyboardInterrupt() | click.Abort():
-            again = shlex.join(["appliance", *_state(argv), *argv])
+            again = as_typed("appliance", *_state(argv), *argv)
             return f"interrupted. What was acknowledged is kept. To go on, type: {again}", INTERRUPTED
         case PermissionError(filename=name):
             return f"{name}: permission denied to this account.", Forbidden.exit_code
         case OSError(errno=errno.ENOSPC | errno.EDQUOT, filename=name):
             return f"{name or 'output'}: the disk is full.", NoSpace.exit_code
+        case OSError(errno=errno.EROFS | errno.EIO, filename=name):
+            return f"{name or 'a disk'}: {_reason(error)}. See `journalctl -k`.", ApplianceError.exit_code
+        case OSError(errno=errno.ELOOP | errno.ENAMETOOLONG | errno.ENOTDIR | errno.EISDIR, filename=str(name)):
+            return f"{name}: {_reason(error)}. Look at this path, or name another.", UsageError.exit_code
+        case FileExistsError(filename=str(name)) if not Path(name).exists():
+            return f"{name}: this is a symbolic link that leads nowhere. Name another path.", UsageError.exit_code
+        case FileNotFoundError(filename=str(name)) if _stores_nothing(name, argv):
+            return f"{name}: nothing can be stored there. Name a folder on a disk.", UsageError.exit_code
+        case FileNotFoundError(filename=None) if not _has_working_folder():
+            return "the folder in which you are was removed. Type `cd`, then this again.", NotFound.exit_code
+        case UnicodeEncodeError() if not _is_text(argv):
+            return "what was typed is not UTF-8, and shall be kept as a text. Type it again.", UsageError.exit_code
         case _:
             path = _write_crash(error, argv)
             return f"a bug of ours stopped this command; please send {path} to whoever maintains it.", CRASHED
+
+
+def _reason(error: OSError) -> str:
+    """What the kernel says, such as "Too many levels of symbolic links", as a part of a sentence."""
+    reason = os.strerror(error.errno or errno.EIO)
+    return reason[0].lower() + reason[1:]
+
+
+def _stores_nothing(name: str, argv: Sequence[str]) -> bool:
+    """Whether somebody typed a place such as /proc, where what cannot be made is told as a missing file."""
+    above = next(it for it in Path(name).absolute().parents if it.exists())
+    return os.statvfs(above).f_blocks == 0 and any(str(above) in word for word in argv)
+
+
+def _has_working_folder() -> bool:
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False
+
+
+def _is_text(argv: Sequence[str]) -> bool:
+    """Whether all that was typed is UTF-8; bytes that are not name files all the same."""
+    try:
+        "".join(argv).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _state(argv: Sequence[str]) -> tuple[str, ...]:
@@ -107,12 +147,12 @@ def _write_crash(error: BaseException, argv: Sequence[str]) -> Path:
     lines = [
         f"appliance {__version__}, Python {platform.python_version()}, {platform.platform()}",
         f"time: {utc_text(time.time())}",
-        f"command: {shlex.join(['appliance', *argv])}",
+        f"command: {as_typed('appliance', *argv)}",
         "",
         *traceback.format_exception(error),
     ]
     fd, name = tempfile.mkstemp(prefix="appliance-crash-", suffix=".txt", dir=_crash_folder())
-    with os.fdopen(fd, "w") as file:
+    with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write("\n".join(lines))
     return Path(name)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from appliance.cli import territory_text as text
+from appliance.cli.arguments import read_file
 from appliance.cli.output import emit
 from appliance.config.load import load, territory_file
 from appliance.config.placed import with_lines_of
-from appliance.errors import IntegrityError, NotFound, UsageError
+from appliance.errors import IntegrityError, UsageError
 from appliance.territory.change import changes
 from appliance.territory.codec import placements_from_json, to_json
 from appliance.territory.model import Placement
@@ -74,9 +75,7 @@ def _read_plan(old: Path) -> Mapping[str, Placement]:
         with with_lines_of(old):
             return place(load(old))
     try:
-        return placements_from_json(json.loads(old.read_text("utf-8"))["placements"])
-    except FileNotFoundError as error:
-        raise NotFound("there is no such file.", where=str(old)) from error
+        return placements_from_json(json.loads(read_file(old))["placements"])
     except (ValueError, KeyError, TypeError, IntegrityError) as error:
         remedy = "Make one with `appliance territory plan --json`."
         raise UsageError("this is not a plan.", where=str(old), remedy=remedy) from error

@@ -11,7 +11,8 @@ from appliance.config.explain import Problems
 from appliance.config.parts import read_parts, with_defaults
 from appliance.config.references import Finding, check_references
 from appliance.config.tree import Mapping, Place, Tree, place_of, read_tree
-from appliance.errors import Forbidden, NotFound
+from appliance.errors import Forbidden, NotFound, UsageError
+from appliance.host.files import read_named
 from appliance.territory.implicit import with_implicit
 from appliance.territory.model import Territory
 from appliance.units import MIB, format_bytes
@@ -32,15 +33,10 @@ def load(place: Path) -> Territory:
 
 def read_raw(file: Path) -> bytes:
     """The content of `file`, at most one byte more than a territory may have; raise NotFound or Forbidden."""
-    if file.exists() and not file.is_file():  # a pipe would be waited for, for ever
-        raise NotFound("this is no file.", where=str(file), remedy=f"Name a folder with a {FILE_NAME}.")
     try:
-        with open(file, "rb") as stream:
-            return stream.read(BYTES_MAX + 1)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise NotFound(
-            "there is no such file.", where=str(file), remedy=f"Name a folder with a {FILE_NAME}."
-        ) from error
+        return read_named(file, BYTES_MAX)
+    except (NotFound, UsageError) as error:
+        raise NotFound(error.what, where=error.where, remedy=f"Name a folder with a {FILE_NAME}.") from error
     except PermissionError as error:
         raise Forbidden("this account may not read it.", where=str(file)) from error
 

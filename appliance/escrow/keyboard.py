@@ -53,6 +53,6 @@ def _line_from(fd: int) -> str:
     try:
         while not line.endswith(b"\n") and len(line) < LINE_BYTES_MAX and (byte := os.read(fd, 1)):
             line += byte
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise UsageError(f"file descriptor {fd} cannot be read.", remedy="Open it, for example 3< FILE.") from error
     return line.decode("utf-8", "replace").rstrip("\r\n")

@@ -7,14 +7,17 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.errors import Busy, NoSpace
+from appliance.errors import Busy, NoSpace, NotFound, UsageError
 from appliance.units import MIB
 
 READ_SIZE = MIB
+HANDED_OVER = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+"""So a shell names a pipe that it made, with somebody at its other end."""
 
 
 def fsync_folder(folder: Path) -> None:
@@ -50,6 +53,34 @@ def read_at_once(path: Path) -> bytes:
     """The content of `path`, which may be another account's: a pipe is empty, where reading it would wait for ever."""
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
         return file.readall() or b""
+
+
+def read_named(path: Path, bytes_max: int) -> bytes:
+    """The content of the file `path`, which somebody named, of one with more than `bytes_max` one byte more than that.
+
+    Raise NotFound where there is none, UsageError for what cannot be read as one: a pipe that lies there would be
+    waited for, for ever. One that the shell hands over is read.
+    """
+    try:
+        with open(path, "rb", opener=_open_ordinary) as file:
+            return file.read(bytes_max + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound("there is no such file.", where=str(path)) from error
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise UsageError(f"this file cannot be read ({error.strerror}).", where=str(path)) from error
+
+
+def _open_ordinary(name: str, flags: int) -> int:
+    handed_over = name.startswith(HANDED_OVER)
+    fd = os.open(name, flags if handed_over else flags | os.O_NONBLOCK)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode) or (handed_over and not stat.S_ISDIR(mode)):
+        return fd
+    os.close(fd)
+    what = "this is a folder, not a file." if stat.S_ISDIR(mode) else "this is no file, but a pipe or a device."
+    raise UsageError(what, where=name)
 
 
 def make_private_folder(path: Path) -> Path:

@@ -10,12 +10,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.errors import IntegrityError, NotFound
 from appliance.host.command import run
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.files import make_private_folder, read_named, write_atomic
 from appliance.trust.network_keys import create_mesh_key, create_tls_key
 from appliance.trust.sshsig import public_text
+from appliance.units import KIB
 
 PURPOSES = ("sign", "ssh", "host")
 NETWORK = ("mesh", "tls")
+KEY_BYTES_MAX = 64 * KIB
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,10 @@ def create_key(path: Path) -> str:
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:
-    """The private key at `path`; raise NotFound or IntegrityError with the path."""
+    """The private key at `path`; raise NotFound, UsageError or IntegrityError with the path."""
     try:
-        key = serialization.load_ssh_private_key(path.read_bytes(), password=None)
-    except FileNotFoundError as error:
+        key = serialization.load_ssh_private_key(read_named(path, KEY_BYTES_MAX), password=None)
+    except NotFound as error:
         raise NotFound("the key is missing.", where=str(path)) from error
     except (ValueError, TypeError) as error:
         raise IntegrityError("this is not an unencrypted OpenSSH private key.", where=str(path)) from error

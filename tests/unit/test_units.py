@@ -1,11 +1,24 @@
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.errors import UsageError
-from appliance.units import DAY, GIB, MIB, format_bytes, format_count, format_duration, parse_bytes, parse_duration
+from appliance.units import (
+    DAY,
+    GIB,
+    MIB,
+    as_typed,
+    format_bytes,
+    format_count,
+    format_duration,
+    parse_bytes,
+    parse_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,3 +107,10 @@ def test_durations_are_told_by_their_two_largest_units(seconds: float, text: str
 )
 def test_one_thing_is_not_many(count: int, words: tuple[str, ...], said: str) -> None:
     assert format_count(count, *words) == said
+
+
+@pytest.mark.parametrize("name", [b"b", b"two words", b"caf\xe9", b"it's \\ \xe9f", "été".encode(), b"a\x1b[1m\n"])
+def test_bash_reads_any_word_as_it_is_typed(name: bytes) -> None:
+    typed = as_typed("printf", "%s", os.fsdecode(name))
+    assert typed.replace("\\", "").isprintable()
+    assert subprocess.run(["bash", "-c", typed], capture_output=True, timeout=30, check=True).stdout == name

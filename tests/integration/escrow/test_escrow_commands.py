@@ -327,7 +327,7 @@ def test_a_dry_run_of_open_writes_nothing(envelope: Path, sheet_key: age.Recover
         pytest.param(lambda key: "", (), UsageError, "0 characters", id="nothing typed"),
         pytest.param(lambda key: text_of(age.generate()), (), Refused, "does not open", id="another sheet"),
         pytest.param(lambda key: key, ("--repository", "99" * 32), Refused, "is for repository", id="another service"),
-        pytest.param(lambda key: key, ("--envelope", "/nonexistent"), NotFound, "no such envelope", id="no envelope"),
+        pytest.param(lambda key: key, ("--envelope", "/nonexistent"), NotFound, "no such file", id="no envelope"),
         pytest.param(
             lambda key: key, ("--envelope", "/proc/version"), IntegrityError, "damaged", id="no envelope at all"
         ),

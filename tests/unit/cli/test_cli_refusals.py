@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +61,9 @@ def write_papers(desk: Path, made: ProcessTerritory) -> None:
     times = {"start": "2026-11-25T08:00:00Z", "end": "2026-11-26T08:00:00Z"}
     (desk / "typo.act").write_bytes(make_act(act | times, desk / "operator"))
     (desk / "empty").touch()
+    for loop in (desk / "loop", desk / "made/nodes/loop"):
+        loop.symlink_to("loop")
+    os.mkfifo(desk / "pipe")
     (desk / "garbage").write_bytes(b"\x00\xff garbage\n" * 3)
     (desk / "plan").mkdir()
     (desk / "plan/territory.yml").write_text("territory: {name: Demo}\n")
@@ -97,6 +101,11 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("new", ("node", "init", "a", "--territory-key", "operator"), 2, "Name the .pub file"),
     ("new", ("node", "init", "a", "--territory-key", "ssh-ed25519 AAAA"), 2, "not a public key line"),
     ("new", ("node", "init", "a", "--territory-key", "plan"), 2, "Name the .pub file"),
+    ("new", ("node", "init", "a", "--territory-key", "pipe"), 2, "Name the .pub file"),
+    ("commune-a/bundle/new", ("node", "init", "a", "--territory-key", "operator.pub"), 2, "not a directory"),
+    ("loop", ("node", "init", "a", "--territory-key", "operator.pub"), 2, "leads nowhere"),
+    ("loop", ("status",), 2, "too many levels of symbolic links"),
+    ("n" * 999, ("status",), 2, "file name too long"),
     ("new", ("node", "keys"), 3, "there is no such folder. Look at the path after --state, or make a node there"),
     ("new", ("node", "show"), 3, "there is no such folder. Look at the path after --state, or make a node there"),
     (
@@ -122,6 +131,11 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("", (*SIGN, "--key", "operator.pub", "--out", "out"), 5, "not an unencrypted OpenSSH private key"),
     ("", (*SIGN, "--key", "territory", "--out", "no/such/folder"), 3, "there is no such folder"),
     ("", (*SIGN, "--key", "territory", "--out", "plan"), 2, "name a file in it"),
+    ("", (*SIGN, "--key", "territory", "--out", "/proc/out"), 2, "/proc: nothing can be stored there"),
+    ("", (*SIGN, "--key", "territory", "--out", "/dev/null"), 2, "no file, but a pipe or a device; name a new file"),
+    ("", (*SIGN, "--key", "plan", "--out", "out"), 2, "plan: this is a folder"),
+    ("", (*SIGN, "--key", "loop", "--out", "out"), 2, "cannot be read (Too many levels of symbolic links)"),
+    ("", (*SIGN, *KEY, "--keys", "pipe"), 2, "pipe: this is no file, but a pipe or a device"),
     ("", (*SIGN, *KEY, "--keys", "missing.json"), 3, "there is no such file"),
     ("", (*SIGN, *KEY, "--keys", "garbage"), 2, "not readable JSON"),
     ("", (*SIGN, *KEY, "--keys", "list.json"), 2, "not a file of collected keys"),
@@ -176,6 +190,11 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("hermitage", ("vault", "list", "no-such"), 3, "this node holds nothing of no-such"),
     ("hermitage", ("vault", "replicate", SERVICE, "--to", "commune-b"), 3, "this node holds nothing of docs-a"),
     ("hermitage", ("vault", "replicate", SERVICE), 2, "Missing option '--to'"),
+    ("", ("territory", "check", "/proc/self/mem"), 3, "cannot be read (Input/output error)"),
+    ("", ("territory", "plan", str(INVENTORY), "--from", "pipe"), 3, "pipe: this is no file"),
+    ("", ("escrow", "verify", "--envelope", "plan"), 2, "plan: this is a folder"),
+    ("", ("escrow", "verify", "--envelope", "pipe"), 2, "pipe: this is no file"),
+    ("", ("escrow", "verify", "--envelope", "empty", "--identity-fd", "9" * 20), 2, "cannot be read. Open it"),
     ("", ("act", "sign", "burnt", "commune-a", *ACT, "--key", "operator"), 2, "'burnt' is not one of"),
     ("", ("act", "sign", "lost", "commune-a", *ACT, "--key", "missing"), 3, "there is no such key"),
     ("", ("act", "sign", "lost", "commune-a", *ACT, "--key", "garbage"), 4, "ssh-keygen"),

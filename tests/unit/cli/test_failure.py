@@ -28,6 +28,13 @@ CASES = [
     (PermissionError(errno.EACCES, "denied", "/etc/shadow"), 6, "appliance: /etc/shadow: permission denied"),
     (OSError(errno.ENOSPC, "full", "/srv/a"), 4, "appliance: /srv/a: the disk is full."),
     (OSError(errno.EDQUOT, "quota"), 4, "appliance: output: the disk is full."),
+    (OSError(errno.ELOOP, "", "a/b"), 2, "appliance: a/b: too many levels of symbolic links. Look at this path"),
+    (OSError(errno.ENAMETOOLONG, "", "aaaa"), 2, "appliance: aaaa: file name too long."),
+    (NotADirectoryError(errno.ENOTDIR, "", "file/x"), 2, "appliance: file/x: not a directory."),
+    (IsADirectoryError(errno.EISDIR, "", "a"), 2, "appliance: a: is a directory."),
+    (FileExistsError(errno.EEXIST, "", "/no/such"), 2, "appliance: /no/such: this is a symbolic link that leads now"),
+    (OSError(errno.EROFS, "", "/srv/a"), 4, "appliance: /srv/a: read-only file system. See `journalctl -k`."),
+    (OSError(errno.EIO, ""), 4, "appliance: a disk: input/output error."),
     (click.Abort(), 130, "appliance: interrupted."),
 ]
 
@@ -96,6 +103,35 @@ def test_a_bug_is_still_told_where_the_account_has_no_home(
 
 def test_a_missing_file_that_no_command_foresaw_is_a_bug_not_an_answer() -> None:
     assert report(_raised(FileNotFoundError(errno.ENOENT, "gone", "x")), []) == CRASHED
+
+
+def test_a_place_where_nothing_can_be_stored_is_an_answer_to_who_typed_it() -> None:
+    error = _raised(FileNotFoundError(errno.ENOENT, "gone", "/proc/a/b"))
+    assert report(error, ["lab", "corpus", "/proc/a/b"]) == errors.UsageError.exit_code
+    assert report(error, ["status"]) == CRASHED
+
+
+def test_who_stands_in_a_folder_that_was_removed_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert report(_raised(FileNotFoundError(errno.ENOENT, "gone")), ["--state", "x", "status"]) == 3
+    assert "the folder in which you are was removed. Type `cd`" in capsys.readouterr().err
+
+
+def test_what_cannot_be_a_text_is_told_to_who_typed_it() -> None:
+    error = UnicodeEncodeError("utf-8", "\udce9", 0, 1, "surrogates not allowed")
+    assert report(_raised(error), ["act", "sign", "--reason", "\udce9"]) == errors.UsageError.exit_code
+    assert report(_raised(error), ["act", "list"]) == CRASHED
+
+
+def test_a_bug_is_written_down_whatever_was_typed(tmp_path: Path) -> None:
+    assert report(_raised(KeyError("x")), ["node", "accept", "b\udce9"]) == CRASHED
+    (crash,) = tmp_path.glob("appliance/appliance-crash-*.txt")
+    assert r"command: appliance node accept $'b\xe9'" in crash.read_text()
 
 
 def test_a_broken_pipe_to_a_program_of_ours_is_a_bug_since_our_output_still_stands() -> None:

@@ -170,7 +170,7 @@ def test_a_pipe_is_no_file_and_is_not_waited_for(capsys: pytest.CaptureFixture[s
     os.mkfifo(tmp_path / "pipe")
     code, _, err = run(capsys, "plan", tmp_path / "pipe")
     assert code == 3
-    assert "pipe: this is no file. Name a folder with a territory.yml." in err
+    assert "pipe: this is no file, but a pipe or a device. Name a folder with a territory.yml." in err
 
 
 def test_a_name_that_was_given_twice_is_listed_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
