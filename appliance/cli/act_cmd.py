@@ -24,7 +24,7 @@ from appliance.clock import SystemClock, utc_text
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.trust.act import ACTS, ANY_SERVICE, GENERATION, Act, check_operator, make_act, read_act
 from appliance.trust.bundle import Bundle
-from appliance.units import DAY, format_bytes, parse_bytes, printable
+from appliance.units import DAY, as_typed, format_bytes, parse_bytes, printable
 
 
 @click.group()
@@ -91,7 +91,7 @@ def sign(
         f'{operator} {"would sign" if dry_run else "signs"} "{what}" of {subject} until {fields["end"]}: {out}',
     )
     if not dry_run:
-        say(f"Next, on every node that shall obey: appliance act accept {out}")
+        say(f"Next, on every node that shall obey: {as_typed('appliance', 'act', 'accept', str(out))}")
 
 
 @act.command()

@@ -26,6 +26,7 @@ from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.errors import NotFound, UsageError
 from appliance.trust.grant import Grant
+from appliance.units import as_typed
 
 REQUEST, GRANT = ".request", ".grant"
 
@@ -56,7 +57,7 @@ def begin(service: str | None, every: bool, out: Path, dry_run: bool) -> None:
         emit(shown, f"{service} would begin at {shown['origin']}, in {node.service(service).root}.")
         return
     emit(shown, f"{service} has its repository here; the request for its first grant is {out}.")
-    say_grant(str(out), f"{service}{GRANT}", "backup", "accept", service, f"{service}{GRANT}")
+    say_grant(as_typed(str(out)), f"{service}{GRANT}", "backup", "accept", service, f"{service}{GRANT}")
 
 
 def _begin_all(node: Node, folder: Path, *, dry_run: bool) -> None:
@@ -73,7 +74,8 @@ def _begin_all(node: Node, folder: Path, *, dry_run: bool) -> None:
     verb = "would begin" if dry_run else "has its repository here"
     emit({"services": begun}, "\n".join(f"{it['service']} {verb}; request: {it['request']}" for it in begun))
     if not dry_run:
-        say_grant(f"{folder}/*{REQUEST}", str(folder), "backup", "accept", "--all", str(folder))
+        place = as_typed(str(folder))
+        say_grant(f"{place}/*{REQUEST}", place, "backup", "accept", "--all", str(folder))
 
 
 def _begin(node: Node, service: str, out: Path, *, dry_run: bool) -> dict[str, Any]:
@@ -110,7 +112,7 @@ def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run
 
 
 def say_grant(request: str, grant: str, *then: str) -> None:
-    """What the key holder types to answer `request` with `grant`, and what is typed here afterwards."""
+    """What the key holder types to answer `request` with `grant`, words for a shell, and what is typed here then."""
     say("Next, whoever holds the territory key types:")
     say(f"  appliance territory grant {request} --bundle BUNDLE --key KEY --out {grant}")
     say(f"Then, here: {command(*then)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -50,6 +51,7 @@ click.version_option(__version__, prog_name=PROGRAM)(root)
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The entry point: run the command of `argv` (the process's own by default) and exit with its code."""
     words = sys.argv[1:] if argv is None else argv
+    _mend_streams()
     code = run(words)
     # What is left in the buffer of a closed output must not raise once more while Python ends.
     try:
@@ -61,6 +63,16 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _mend_streams() -> None:
+    """Open what the shell closed, since a file that got its number would be taken for it; print any name of a file."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As Python does for the C locale: a name that is no UTF-8 goes out as it came in.
+        sys.stdout.reconfigure(errors="surrogateescape")
 
 
 def run(argv: Sequence[str]) -> int:

@@ -12,6 +12,7 @@ from appliance.config.collected import read_collected
 from appliance.errors import OK, WARNINGS, ApplianceError
 from appliance.host import known_hosts
 from appliance.host.files import write_atomic
+from appliance.units import as_typed
 
 # Other nodes log in at a node as vault-NAME.
 ASK = "appliance node keys --user vault-"
@@ -49,8 +50,9 @@ def collect(names: tuple[str, ...], folder: Path, identity: Path | None, dry_run
     rows = [(name, failed.get(name) or files[name]) for name in kept]
     emit({"collected": files, "failed": failed}, table(("NODE", "KEYS"), rows))
     if files:
-        words = " ".join(f"--keys {file}" for file in files.values())
-        say(f"Next, the key holder: appliance territory sign {folder} {words} --key territory --out bundle")
+        words = [word for file in files.values() for word in ("--keys", file)]
+        sign = as_typed("appliance", "territory", "sign", str(folder), *words)
+        say(f"Next, the key holder: {sign} --key territory --out bundle")
     return WARNINGS if failed else OK
 
 

@@ -21,7 +21,7 @@ from appliance.trust.keys import load_key, public_line
 from appliance.trust.revocation import Ended, Revocation
 from appliance.trust.revocation import revoke as take_back
 from appliance.trust.voting import Voting, next_term
-from appliance.units import format_bytes, format_count, format_duration
+from appliance.units import as_typed, format_bytes, format_count, format_duration
 
 PUBLIC = "territory.pub"
 BUNDLE = "bundle"
@@ -81,7 +81,8 @@ def revoke(
     write_file(target, raw)
     emit(shown, f"{_text(name, found)}\n\nBundle {before.serial + 1} is signed: {target}")
     say(f"Next, on the control machine: ansible-playbook -i {folder} playbooks/revoke_node.yml -e node={name}")
-    say(f"Without one, on every node but {name}: appliance node accept {target}; as root: appliance node apply")
+    accept = as_typed("appliance", "node", "accept", str(target))
+    say(f"Without one, on every node but {name}: {accept}; as root: appliance node apply")
 
 
 def _in_force(file: Path, public: Path, key: Path | None) -> Bundle:

@@ -25,6 +25,7 @@ from appliance.provision.certificate import request
 from appliance.trust import pki as x509
 from appliance.trust.bundle import read_bundle
 from appliance.trust.identity import load_identity, load_territory
+from appliance.units import as_typed
 
 CSR = "intermediate.csr"
 folder_argument = click.argument("folder", metavar="[DIR]", default=".", type=FILE_TYPE)
@@ -83,7 +84,7 @@ def begin(folder: Path, dry_run: bool) -> None:
     key = x509.new_key()
     make_private_folder(place)
     write_atomic(place / CSR, x509.to_pem(x509.make_request(key, _domain(folder))))
-    say(f"Next, the key holder: appliance pki sign {folder} --root root.key")
+    say(f"Next, the key holder: {as_typed('appliance', 'pki', 'sign', str(folder))} --root root.key")
     click.echo(x509.key_to_pem(key), nl=False)
 
 

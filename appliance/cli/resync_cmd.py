@@ -35,6 +35,7 @@ from appliance.cli.resync_doubt import check_dwindled, show_dwindled, warn
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, ApplianceError, NotFound, UsageError
 from appliance.trust.grant import Grant
+from appliance.units import as_typed
 
 REASON = "continued by this node"
 
@@ -103,7 +104,9 @@ def _ask_for_one(node: Node, service: str, out: Path, reason: str, generation: s
     )
     code = warn(node, service, found)
     paper = ("--paper",) if not shown["opens"] else ()
-    say_grant(str(out), f"{service}{GRANT}", "backup", "resync", service, "--grant", f"{service}{GRANT}", *paper)
+    say_grant(
+        as_typed(str(out)), f"{service}{GRANT}", "backup", "resync", service, "--grant", f"{service}{GRANT}", *paper
+    )
     return code
 
 
@@ -131,7 +134,8 @@ def _ask_for_all(node: Node, folder: Path, reason: str, dry_run: bool) -> int | 
         {"services": shown}, "\n".join(f"{it['service']}: {it['generation']}; request: {it['request']}" for it in shown)
     )
     paper = () if all(it["opens"] for it in shown) else ("--paper",)
-    say_grant(f"{folder}/*{REQUEST}", str(folder), "backup", "resync", "--all", "--grant", str(folder), *paper)
+    place = as_typed(str(folder))
+    say_grant(f"{place}/*{REQUEST}", place, "backup", "resync", "--all", "--grant", str(folder), *paper)
     return code
 
 

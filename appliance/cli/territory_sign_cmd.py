@@ -37,7 +37,7 @@ from appliance.trust.granted import Granted
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.pki import fingerprint_of, read_certificates
 from appliance.trust.signed import fingerprint
-from appliance.units import printable
+from appliance.units import as_typed, printable
 
 ROOT_NAME = "pki/root.pem"  # where `appliance pki sign` puts it
 RECOVERY_NAME = "recovery.pub"  # where `appliance escrow export` puts it, beside territory.yml
@@ -110,7 +110,7 @@ def sign(
         write_file(out, raw)
     emit({**_json(new), "out": str(out), "written": not dry_run}, _text(new, out, dry_run))
     if not dry_run:
-        say(f"Next, on every node: appliance node accept {out}")
+        say(f"Next, on every node: {as_typed('appliance', 'node', 'accept', str(out))}")
     return WARNINGS if new.without_keys or not new.recovery else None
 
 
@@ -201,8 +201,8 @@ def _grant_json(answer: Grant, file: Path, dry_run: bool) -> dict[str, Any]:
 
 def _say_next(values: Mapping[str, Any]) -> None:
     service = values["service"]
-    verb = f"backup resync {service} --grant" if values["previous"] else f"backup accept {service}"
-    say(f"Next, on {values['writer']}: appliance {verb} {values['out']}")
+    verb = ("resync", service, "--grant") if values["previous"] else ("accept", service)
+    say(f"Next, on {values['writer']}: {as_typed('appliance', 'backup', *verb, values['out'])}")
     if values["previous"]:
         say("Add --paper if that node is a new machine: it has no envelope of its own.")
 

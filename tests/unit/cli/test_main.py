@@ -19,6 +19,7 @@ from appliance.cli.options import options, state_folder
 from appliance.cli.output import emit
 from appliance.cli.reference import page, walk
 from appliance.errors import UsageError
+from appliance.trust.keys import create_key
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,6 +29,13 @@ def start(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-P", "-m", "appliance", *words], capture_output=True, text=True, timeout=60, env=environment
     )
+
+
+def shell(line: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """What bash makes of `line`, in which "$@" is the command."""
+    words = [sys.executable, "-P", "-m", "appliance"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.run(["bash", "-c", line, "bash", *words], capture_output=True, timeout=60, env=environment)
 
 
 EVERY_COMMAND = dict(walk(main.root))
@@ -230,3 +238,23 @@ def test_every_announced_command_exists() -> None:
 def test_help_has_every_exit_code_of_the_page() -> None:
     page_text = (ROOT / "docs/reference/exit-codes.md").read_text()
     assert [int(code) for code in re.findall(r"(?m)^\| (\d+) \|", page_text)] == list(main.EXIT_CODES)
+
+
+@pytest.mark.parametrize("line", ['"$@" --version >&-', '"$@" --help >&- 2>&-', '"$@" --version <&-'])
+def test_a_closed_stream_ends_nothing_with_a_traceback(line: str) -> None:
+    done = shell(line)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_name_that_is_no_utf8_is_printed_as_it_is_and_typed_as_a_shell_reads_it(tmp_path: Path) -> None:
+    key, out = tmp_path / "key", os.fsencode(tmp_path) + b"/b\xe9"
+    create_key(key)
+    line = f"\"$@\" territory sign {ROOT}/inventory/demo --key {key} --out {tmp_path}/$'b\\xe9'"
+    done = shell(line, PYTHONIOENCODING="utf-8:strict")
+    assert done.returncode == 1, done.stderr
+    assert b"is signed: " + out in done.stdout
+    assert f"appliance node accept $'{tmp_path}/b\\xe9'".encode() in done.stderr
+
+
+def test_what_a_shell_hands_over_is_read_through_its_pipe() -> None:
+    assert b"No mistake" in shell(f'"$@" territory check <(cat {ROOT}/inventory/demo/territory.yml)').stdout
