@@ -13,7 +13,7 @@ from pathlib import Path
 from appliance.errors import UsageError
 from appliance.lab.corpus import text
 from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.marker import MARKER, Marker, read_marker, write_marker
+from appliance.lab.corpus.marker import MARKER, Marker, check_room, read_marker, write_marker
 from appliance.lab.corpus.names import LAST_YEAR, draw_cases, draw_path
 from appliance.lab.corpus.oddities import odd_paths
 from appliance.lab.corpus.plan import KINDS, NANOSECONDS, free_path
@@ -56,7 +56,9 @@ def planned_change(root: Path, ratio: float) -> tuple[Marker, int]:
     if not 0 < ratio <= 1:
         raise UsageError(f"{ratio:.2%} is not a share of the corpus.", remedy="Write for example 1%.")
     marker = read_marker(root)
-    return marker, int(ratio * marker.size_bytes)
+    bytes_new = int(ratio * marker.size_bytes)
+    check_room(root, bytes_new)
+    return marker, bytes_new
 
 
 class _Day:

@@ -10,7 +10,7 @@ from pathlib import Path
 from appliance.errors import UsageError
 from appliance.lab.corpus import oddities
 from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.marker import MARKER, Marker, check_free, claim, write_marker
+from appliance.lab.corpus.marker import MARKER, Marker, check_free, check_room, claim, write_marker
 from appliance.lab.corpus.names import FIRST_YEAR, LAST_YEAR
 from appliance.lab.corpus.plan import KINDS, Entry, counts, draw_mtime_ns, plan
 from appliance.lab.corpus.summary import Progress, Summary, measure
@@ -24,9 +24,10 @@ BYTES_PER_FILE_MIN = 3 * KIB
 def generate(root: Path, size_bytes: int, files: int, seed: int, progress: Progress | None = None) -> Summary:
     """Fill the new or empty folder `root` with exactly `files` regular files of `size_bytes` in all (within 2 %).
 
-    Raise UsageError when `root` holds anything, or when the corpus asked for is too small.
+    Raise UsageError when `root` holds anything, or when the corpus asked for is too small; NoSpace when it has no room.
     """
     _refuse_too_small(size_bytes, files)
+    check_room(root, size_bytes)
     entries = plan(size_bytes, files - len(oddities.odd_paths(seed)), seed)
     claim(root)
     marker = Marker(size_bytes, files, seed)
@@ -48,6 +49,7 @@ def planned(root: Path, size_bytes: int, files: int, seed: int) -> Mapping[str, 
     """What `generate` would write: how many files of each kind. Nothing is made, and the same is refused."""
     _refuse_too_small(size_bytes, files)
     check_free(root)
+    check_room(root, size_bytes)
     odd = len(oddities.odd_paths(seed))
     return {**counts(files - odd), "odd": odd}
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from appliance.errors import UsageError
+from appliance.errors import NoSpace, UsageError
 from appliance.host.files import write_atomic
+from appliance.units import format_bytes
 
 MARKER = ".corpus.json"
 _FORMAT = 1
@@ -40,6 +42,15 @@ def check_free(root: Path) -> None:
             where=str(root),
             remedy="Name a new folder, or add --change 1% to change a corpus.",
         )
+
+
+def check_room(root: Path, size_bytes: int) -> None:
+    """Raise NoSpace unless `size_bytes` more find room at `root`: a half-made corpus is of no use."""
+    above = next(it for it in (root, *root.absolute().parents) if it.is_dir())
+    free = shutil.disk_usage(above).free
+    if size_bytes > free:
+        what = f"{format_bytes(size_bytes)} were asked for, and {format_bytes(free)} are free."
+        raise NoSpace(what, where=str(above), remedy="Ask for less, or name a folder on another disk.")
 
 
 def read_marker(root: Path) -> Marker:

@@ -8,6 +8,7 @@ import stat
 import unicodedata
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
@@ -15,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import UsageError
-from appliance.lab.corpus import Summary, canaries, change, generate, tree_digest
-from appliance.units import KIB, MIB
+from appliance.errors import NoSpace, UsageError
+from appliance.lab.corpus import Summary, canaries, change, generate, planned, tree_digest
+from appliance.units import GIB, KIB, MIB
 
 SIZE, FILES, SEED = 2 * MIB, 250, 1
 # Another digest means that corpora made by earlier versions differ: benchmarks are then not comparable any more.
@@ -81,6 +82,15 @@ def test_a_folder_with_anything_in_it_is_refused_and_left_alone(tmp_path: Path) 
         change(tmp_path, 0.01)
     assert [path.name for path in tmp_path.iterdir()] == ["thèse.odt"]
     assert (tmp_path / "thèse.odt").read_bytes() == b"years of work"
+
+
+@pytest.mark.parametrize("make", [generate, planned])
+def test_a_corpus_without_room_is_refused_before_anything_is_made(
+    tmp_path: Path, make: Callable[[Path, int, int, int], object]
+) -> None:
+    with pytest.raises(NoSpace, match=r"99999 TiB were asked for, and .* are free"):
+        make(tmp_path / "new/mairie", 99999 * 1024 * GIB, 3000, SEED)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_corpus_is_not_made_over_another(root: Path) -> None:
