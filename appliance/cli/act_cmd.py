@@ -22,7 +22,7 @@ from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import ApplianceError, NotFound, UsageError
-from appliance.trust.act import ACTS, ANY_SERVICE, GENERATION, Act, check_operator, make_act, read_act
+from appliance.trust.act import ACTS, ANY_SERVICE, GENERATION, Act, act_line, check_operator, make_act, read_act
 from appliance.trust.bundle import Bundle
 from appliance.units import DAY, as_typed, format_bytes, parse_bytes, printable
 
@@ -84,7 +84,9 @@ def sign(
         "end": utc_text(now + days * DAY),
         **details,
     }
-    if not dry_run:
+    if dry_run:
+        act_line(fields)
+    else:
         write_file(out, make_act(fields, key))
     emit(
         {**fields, "out": str(out), "written": not dry_run},

@@ -22,6 +22,7 @@ TYPE = "appliance/act"
 ACTS = ("lost", "quarantine", "hold", "freeze", "unfreeze", "quota", "promote", "continue", "rewind")
 ANY_SERVICE = "any"
 BYTES_MAX = 16384
+LINE_BYTES_MAX = 8192  # the rest is for the signature, which of the longest RSA key has 6 kB
 GENERATION = re.compile(r"[0-9]{5}\.[0-9]{10}\.[0-9a-f]{16}")
 """The folder name of a generation: epoch, sequence, and the start of its header's digest, which tells sides apart."""
 
@@ -65,15 +66,27 @@ class Act:
         )
 
 
-def make_act(fields: Mapping[str, str | int], key: Path) -> bytes:
-    """The signed act of `fields` (act, subject, service, operator, reason, start, end), signed by the SSH key at `key`.
+def act_line(fields: Mapping[str, str | int]) -> bytes:
+    """The line to sign for `fields` (act, subject, service, operator, reason, start, end); raise UsageError for what
+    nobody would accept.
 
     `continue` has a `generation` too, and `quota` has `bytes`.
     """
     if fields.get("act") not in ACTS:
         raise UsageError(f'"{fields.get("act")}" is not an act; known: {", ".join(ACTS)}.')
-    _details(Document(TYPE, fields, "", b""))
     line = signed.body(TYPE, fields)
+    if len(line) > LINE_BYTES_MAX:
+        raise UsageError(f"this act has {len(line)} bytes, more than {LINE_BYTES_MAX}.", remedy="Shorten the reason.")
+    try:
+        _act(Document(TYPE, signed.parse(line, TYPE), "", line))
+    except IntegrityError as error:
+        raise UsageError("nobody would accept this act.", remedy=f"({error})") from error
+    return line
+
+
+def make_act(fields: Mapping[str, str | int], key: Path) -> bytes:
+    """The signed act of `act_line`, signed by the SSH key at `key`."""
+    line = act_line(fields)
     signature = run(
         ("ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", TYPE), timeout_seconds=120, stdin=line, check=True
     )
@@ -95,16 +108,19 @@ def _details(document: Document) -> tuple[str, int]:
 def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
     """The act in `raw`, signed by an operator who may; raise IntegrityError or Refused otherwise."""
     line, signature = signed.split(raw, TYPE, bytes_max=BYTES_MAX)
-    fields = signed.parse(line, TYPE)
-    document = Document(TYPE, fields, "", raw)
-    act, operator = document.text("act"), document.text("operator", NAME)
-    _verify(line, signature, check_operator(operators, operator, act))
+    document = Document(TYPE, signed.parse(line, TYPE), "", raw)
+    operator = check_operator(operators, document.text("operator", NAME), document.text("act"))
+    _verify(line, signature, operator)
+    return _act(document)
+
+
+def _act(document: Document) -> Act:
     generation, quota_bytes = _details(document)
     return Act(
-        act=act,
+        act=document.text("act"),
         subject=document.text("subject", NAME),
         service=document.text("service", NAME),
-        operator=operator,
+        operator=document.text("operator", NAME),
         reason=document.text("reason"),
         start=_seconds(document, "start"),
         end=_seconds(document, "end"),

@@ -48,6 +48,11 @@ def act(key: Path, operator: Operator) -> Act:
     return read_act(make_act(FIELDS, key), [operator])
 
 
+def signed_by_hand(key: Path, line: bytes, namespace: str) -> bytes:
+    argv = ("ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace)
+    return line + subprocess.run(argv, input=line, capture_output=True, check=True).stdout
+
+
 def test_an_act_is_read_back_as_it_was_signed(act: Act) -> None:
     assert (act.act, act.subject, act.service, act.operator) == ("lost", "commune-a", "any", "keeper")
     assert (act.reason, act.start, act.end) == (FIELDS["reason"], START, END)
@@ -109,11 +114,8 @@ def test_an_act_in_somebody_elses_name_is_refused(key: Path, operator: Operator)
 def test_an_act_signed_for_something_else_is_refused(key: Path, operator: Operator) -> None:
     """A signature that the same key gave, say, for a commit does not become an act."""
     line = body(acts.TYPE, FIELDS)
-    signature = subprocess.run(
-        ("ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", "git"), input=line, capture_output=True, check=True
-    ).stdout
     with pytest.raises(IntegrityError, match="the act is not signed by a key of keeper"):
-        read_act(line + signature, [operator])
+        read_act(signed_by_hand(key, line, "git"), [operator])
 
 
 @pytest.mark.parametrize(
@@ -130,8 +132,23 @@ def test_an_act_signed_for_something_else_is_refused(key: Path, operator: Operat
     ],
 )
 def test_a_field_of_another_form_is_refused(key: Path, operator: Operator, changed: dict[str, str]) -> None:
-    with pytest.raises(IntegrityError, match=f'field "{next(iter(changed))}" is'):
-        read_act(make_act({**FIELDS, **changed}, key), [operator])
+    """Who accepts it refuses it, and we do not even sign it."""
+    told = f'field "{next(iter(changed))}" is'
+    with pytest.raises(IntegrityError, match=told):
+        read_act(signed_by_hand(key, body(acts.TYPE, {**FIELDS, **changed}), acts.TYPE), [operator])
+    with pytest.raises(UsageError, match=f"nobody would accept this act.*{told}"):
+        make_act({**FIELDS, **changed}, key)
+
+
+def test_the_longest_act_that_is_signed_is_accepted_with_a_long_signature(tmp_path: Path) -> None:
+    path = tmp_path / "rsa"
+    subprocess.run(("ssh-keygen", "-q", "-t", "rsa", "-b", "4096", "-N", "", "-f", str(path)), check=True, timeout=60)
+    public = " ".join(path.with_suffix(".pub").read_text().split()[:2])
+    room = acts.LINE_BYTES_MAX - len(body(acts.TYPE, {**FIELDS, "reason": ""}))
+    raw = make_act({**FIELDS, "reason": "x" * room}, path)
+    assert read_act(raw, [Operator("keeper", (public,), ("lost",))]).reason == "x" * room
+    with pytest.raises(UsageError, match="Shorten the reason"):
+        make_act({**FIELDS, "reason": "x" * (room + 1)}, path)
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed", "no signature", "nothing", "long"])
