@@ -41,6 +41,9 @@ from appliance.units import as_typed, printable
 
 ROOT_NAME = "pki/root.pem"  # where `appliance pki sign` puts it
 RECOVERY_NAME = "recovery.pub"  # where `appliance escrow export` puts it, beside territory.yml
+SERIAL_MAX = 2**62  # half of what nodes read, so that there is always a next one
+SERIAL_STEP_MAX = 1_000_000
+"""No node takes a lower serial ever again: what is further from the last one is asked about."""
 key_option = click.option("--key", required=True, metavar="FILE", type=FILE_TYPE, help="The territory's private key.")
 
 
@@ -56,7 +59,7 @@ key_option = click.option("--key", required=True, metavar="FILE", type=FILE_TYPE
     "files. Again for more.",
 )
 @key_option
-@click.option("--serial", type=click.IntRange(min=1), help="By default the one after --previous, or 1.")
+@click.option("--serial", type=click.IntRange(1, SERIAL_MAX), help="By default the one after --previous, or 1.")
 @click.option(
     "--recovery",
     metavar="age1...|FILE",
@@ -69,6 +72,7 @@ key_option = click.option("--key", required=True, metavar="FILE", type=FILE_TYPE
     help="The bundle in force: copies stay where they are, and nodes without new keys keep theirs.",
 )
 @click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where the signed bundle goes.")
+@click.option("--yes", is_flag=True, help="Sign a serial far above the last one without asking.")
 @dry_run_option
 def sign(
     plan: Path,
@@ -78,6 +82,7 @@ def sign(
     recovery: str | None,
     previous: Path | None,
     out: Path,
+    yes: bool,
     dry_run: bool,
 ) -> int | None:
     """Sign PLAN (territory.yml or its folder) with the keys collected from its nodes: the bundle they will live by.
@@ -93,7 +98,10 @@ def sign(
         new = draft(load(plan), collected, previous=before, serial=serial, recovery=public, ca=_ca(plan))
     if out.exists():
         _check_follows(out, new, follows=before is not None, public=public_line(territory_key))
+    far = _far(new.serial, before.serial if before else 0)
     if not dry_run:
+        if far:
+            confirm(far, "Sign this serial?", yes=yes, what="such a serial")
         raw = make_bundle(
             territory_key,
             serial=new.serial,
@@ -108,7 +116,8 @@ def sign(
             confirmed=new.confirmed,
         )
         write_file(out, raw)
-    emit({**_json(new), "out": str(out), "written": not dry_run}, _text(new, out, dry_run))
+    text = "\n".join(filter(None, (far, _text(new, out, dry_run))))
+    emit({**_json(new), "out": str(out), "written": not dry_run}, text)
     if not dry_run:
         say(f"Next, on every node: {as_typed('appliance', 'node', 'accept', str(out))}")
     return WARNINGS if new.without_keys or not new.recovery else None
@@ -184,6 +193,13 @@ def _check_follows(out: Path, new: Draft, *, follows: bool, public: str) -> None
         where=str(out),
         remedy=f"Add --previous {out}, or name a new file with --out.",
     )
+
+
+def _far(serial: int, last: int) -> str:
+    """What to think of before `serial` is signed after `last`; "" where nothing is far."""
+    if serial <= last + SERIAL_STEP_MAX:
+        return ""
+    return f"Serial {serial} is far above {last}, and no node will ever take a lower one again."
 
 
 def _grant_json(answer: Grant, file: Path, dry_run: bool) -> dict[str, Any]:

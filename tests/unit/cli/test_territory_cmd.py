@@ -13,6 +13,7 @@ from appliance.cli.territory_text import checked_text
 from appliance.config.load import load
 from appliance.territory.placement import place
 from appliance.territory.survival import prove
+from appliance.trust.keys import create_key
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "inventory" / "demo"
@@ -179,3 +180,15 @@ def test_a_name_that_was_given_twice_is_listed_once(capsys: pytest.CaptureFixtur
     assert '"hermitage" is already the name of a node at hermitage.' in err
     file.write_text(file.read_text("utf-8").replace("standbys: [hermitage]", "standbys: [commune-b]"), "utf-8")
     assert 'unknown "commune-b"; known: hermitage, commune-a, commune-c' in run(capsys, "check", file)[2]
+
+
+def test_a_serial_far_above_the_last_is_told_and_signed_once_it_is_confirmed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    create_key(tmp_path / "key")
+    words = ("sign", DEMO, "--key", tmp_path / "key", "--out", tmp_path / "bundle", "--serial", "2026112701")
+    _, out, _ = run(capsys, *words, "--dry-run")
+    assert out.startswith("Serial 2026112701 is far above 0, and no node will ever take a lower one again.")
+    run(capsys, *words, "--yes")
+    follow = (*words[:5], tmp_path / "next", "--previous", tmp_path / "bundle", "--serial", "2026112801")
+    assert run(capsys, *follow)[1].startswith("Bundle 2026112801 of demo is signed")
