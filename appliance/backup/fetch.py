@@ -287,9 +287,8 @@ def _held_name(found: Survey, own: Iterable[str], wanted: str) -> str:
     names = {name for head in found.heads for name in head.held} | {*own}
     matching = {name for name in names if name == wanted or short_name(name) == wanted}
     if not matching:
-        raise NotFound(
-            f"nobody holds generation {wanted}.", remedy=f"Held: {', '.join(map(short_name, sorted(names)))}."
-        )
+        held = f"Held: {', '.join(map(short_name, sorted(names)))}." if names else "None is held."
+        raise NotFound(f"nobody who answered holds generation {wanted}.", remedy=held)
     if len(matching) > 1:
         raise Refused(f"generation {wanted} has two sides: {', '.join(sorted(matching))}.", remedy="Name one in full.")
     return matching.pop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class NameType(click.ParamType):
 NAME_TYPE = NameType()
 # click would ask for the real account, which forgets the capabilities of one that root became: opening it tells better.
 FILE_TYPE = click.Path(path_type=Path, readable=False)
+
+SHORT_COMMAND = re.compile(r"(Type|here:) `appliance (?!--state |territory )")
 
 service_argument = click.argument("service", type=NAME_TYPE)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
@@ -91,3 +94,11 @@ def command(*words: str) -> str:
     state = options().state
     about = () if state is None else ("--state", str(state.absolute()))
     return as_typed("appliance", *about, *words)
+
+
+def about_this_node(told: str) -> str:
+    """`told` with the same in each command to type here: what judges a node knows no words of a shell.
+
+    What is to be looked at on another node, and what is about no node, stays as it is.
+    """
+    return SHORT_COMMAND.sub(lambda found: f"{found[1]} `{command()} ", told)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from appliance.cli.arguments import about_this_node
 from appliance.cli.output import emit
 from appliance.cli.status_text import EXIT_CODES, ROLES
 from appliance.cli.this_status import this_status
@@ -41,9 +42,8 @@ def doctor(everything: bool) -> int:
     """
     found = this_status()
     answers = sorted(_answers(found), key=lambda it: ORDER.index(it.state))
-    emit(
-        {"node": found.node, "state": found.state, "checks": [_json(it) for it in answers]}, _text(answers, everything)
-    )
+    shown = {"node": found.node, "state": found.state, "checks": [_json(it) for it in answers]}
+    emit(shown, about_this_node(_text(answers, everything)))
     return EXIT_CODES[found.state]
 
 

@@ -11,13 +11,15 @@ from appliance.failover.table import TABLE, rows_of
 
 
 @click.command("table")
-@click.argument("states", metavar="[STATE...]", nargs=-1, type=click.Choice(list(State), case_sensitive=False))
+@click.argument(
+    "states", metavar="[STATE...]", nargs=-1, type=click.Choice([state.value for state in State], case_sensitive=False)
+)
 def table_(states: tuple[str, ...]) -> None:
     """Print the table of transitions, of all states or of each STATE: when, what is done, what comes next, and why.
 
     In each state the first row that holds counts. The name of a row is stable.
     """
-    shown = [State(str(state).upper()) for state in states] or list(State)
+    shown = [State(state) for state in states] or list(State)
     rows = [row for row in TABLE if set(row.states) & set(shown)]
     emit(
         {"states": {state: DOES[state] for state in shown}, "rows": [_as_json(row) for row in rows]},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.arguments import FILE_TYPE, read_file
+from appliance.cli.arguments import FILE_TYPE, about_this_node, read_file
 from appliance.cli.output import emit
 from appliance.cli.status_text import EXIT_CODES, status_json, status_text, worse_json, worse_line
 from appliance.errors import OK, ApplianceError, IntegrityError, UsageError
@@ -53,7 +53,7 @@ def _look() -> Status:
 
 
 def _show(found: Status) -> None:
-    emit(status_json(found), status_text(found))
+    emit(status_json(found), about_this_node(status_text(found)))
 
 
 def _watch() -> int:
@@ -74,7 +74,7 @@ def _compare(before: Path, found: Status) -> int:
     changed = worse(_earlier(before), found)
     emit(
         {**status_json(found), "worse": [worse_json(it) for it in changed]},
-        "\n".join(worse_line(it) for it in changed) or f"{found.node} is not worse than it was.",
+        about_this_node("\n".join(map(worse_line, changed))) or f"{found.node} is not worse than it was.",
     )
     return ApplianceError.exit_code if changed else OK
 

@@ -16,15 +16,20 @@ INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> NodeLayout:
+def made(tmp_path: Path) -> ProcessTerritory:
     made = ProcessTerritory(tmp_path / "made", load(INVENTORY))
     made.create()
     made.sign()
+    return made
+
+
+@pytest.fixture
+def node(made: ProcessTerritory) -> NodeLayout:
     return made.nodes["commune-a"].layout
 
 
-def told(state: Path | str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert main.run(["--state", str(state), "status"]) == 4
+def told(state: Path | str, capsys: pytest.CaptureFixture[str], verb: str = "status") -> str:
+    assert main.run(["--state", str(state), verb]) == 4
     return capsys.readouterr().out
 
 
@@ -41,7 +46,18 @@ def test_missing_keys_are_a_failure_with_its_remedy(node: NodeLayout, capsys: py
     shutil.rmtree(node.keys)
     shown = told(node.root, capsys)
     assert "failed: its keys are missing (sign_ed25519, ssh_ed25519, host_ed25519, age)" in shown
-    assert "`appliance node init`" in shown
+    assert "`appliance node init` in an empty folder" in shown
+
+
+@pytest.mark.parametrize("verb", ["status", "doctor"])
+def test_what_to_type_is_about_the_same_node(
+    made: ProcessTerritory, node: NodeLayout, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    shown = told(node.root, capsys, verb)
+    assert f"Type `appliance --state {node.root} backup begin docs-a --out docs-a.request`." in shown
+    assert "types `appliance territory grant docs-a.request" in shown
+    assert f"Then here: `appliance --state {node.root} backup accept docs-a docs-a.grant`." in shown
+    assert "See `appliance status` at its origin." in told(made.nodes["hermitage"].layout.root, capsys, verb)
 
 
 def test_what_cannot_be_read_is_named_without_python(node: NodeLayout, capsys: pytest.CaptureFixture[str]) -> None:
