@@ -28,6 +28,7 @@ from appliance.clock import utc_text
 from appliance.errors import NoSpace, NotFound
 from appliance.host.command import run
 from appliance.host.files import make_private_folder
+from appliance.host.layout import ServiceLayout
 from appliance.restore.contents import examine
 from appliance.restore.jobs import SPARE_BYTES, sync
 from appliance.territory.model import Service
@@ -49,6 +50,32 @@ class _Plan:
     told: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Planned:
+    """What a drill would restore; the fields are those of Drilled."""
+
+    generation: str
+    archive: str
+    seed: int
+    everything: bool
+    files: int
+    bytes: int
+    total_bytes: int
+    told: tuple[str, ...]
+
+
+def planned(node: Node, service: str, *, seed: int | None = None, everything: bool | None = None) -> Planned:
+    """What `drill` would restore; the same is refused, and nothing is restored."""
+    layout = node.service(service)
+    with proving(node, service) as opened:
+        seed, everything = _asked(node, layout, seed, everything)
+        borg, of = Borg(opened.repository), node.bundle.terms(service).service
+        archive = _newest(borg, service)
+        plan = _plan(borg.items(archive), layout.root, of, seed, everything=everything)
+    files, size = _counted(plan)
+    return Planned(opened.generation, archive, seed, plan.everything, files, size, plan.total_bytes, plan.told)
+
+
 def drill(node: Node, service: str, *, seed: int | None = None, everything: bool | None = None) -> Drilled:
     """Restore a sample of the newest archive that this node has, or everything, compare, and delete it again.
 
@@ -57,13 +84,10 @@ def drill(node: Node, service: str, *, seed: int | None = None, everything: bool
     proof runs.
     """
     layout = node.service(service)
-    seed = int(node.clock.now() // DAY) if seed is None else seed
     with proving(node, service) as opened:
-        proofs = load_proofs(layout)
-        if everything is None:
-            everything = wants_everything(proofs, node.ageing.now())
+        seed, everything = _asked(node, layout, seed, everything)
         drilled = _drill(node, service, opened, seed, everything=everything)
-        save_proofs(layout, proofs.with_drill(drilled))
+        save_proofs(layout, load_proofs(layout).with_drill(drilled))
     node.journal.write(
         "drilled",
         service=service,
@@ -83,12 +107,29 @@ def wants_everything(proofs: Proofs, now_age: int) -> bool:
     return proofs.whole is None or not 0 <= now_age - proofs.whole.age < WHOLE_SECONDS
 
 
-def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everything: bool) -> Drilled:
-    borg = Borg(opened.repository)
+def _asked(node: Node, layout: ServiceLayout, seed: int | None, everything: bool | None) -> tuple[int, bool]:
+    """Both as they were asked for, or what the day and the drills so far say."""
+    if everything is None:
+        everything = wants_everything(load_proofs(layout), node.ageing.now())
+    return int(node.clock.now() // DAY) if seed is None else seed, everything
+
+
+def _newest(borg: Borg, service: str) -> str:
     archives = borg.archives()
     if not archives:
         raise NotFound(f"{service} has no archive yet.", remedy="Run `appliance backup run` at its origin.")
-    archive, of = archives[-1].name, node.bundle.terms(service).service
+    return archives[-1].name
+
+
+def _counted(plan: _Plan) -> tuple[int, int]:
+    """How many files, and their bytes."""
+    files = sum(item.kind in ("file", "hardlink") for item in plan.items)
+    return files, sum(item.size for item in plan.items if item.kind == "file")
+
+
+def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everything: bool) -> Drilled:
+    borg, of = Borg(opened.repository), node.bundle.terms(service).service
+    archive = _newest(borg, service)
     with _empty_folder(node.service(service).root / ROOM / "restored") as folder:
         plan = _plan(borg.items(archive), folder, of, seed, everything=everything)
         started = time.monotonic()
@@ -98,6 +139,7 @@ def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everyth
         hashes = borg.sha256_of(archive, [item.path for item in plan.sample])
         wrong = (*compare_items(plan.items, folder), *compare_contents(hashes, folder))
         broken, untold = read_dumps(of.kind, plan.items, folder)
+    files, size = _counted(plan)
     told = (*plan.told, *untold, *(f"{it.path}: {it.reason}" for it in warnings), *_late(of, plan, seconds))
     return Drilled(
         time=utc_text(node.clock.now()),
@@ -106,8 +148,8 @@ def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everyth
         archive=archive,
         seed=seed,
         everything=plan.everything,
-        files=sum(item.kind in ("file", "hardlink") for item in plan.items),
-        bytes=sum(item.size for item in plan.items if item.kind == "file"),
+        files=files,
+        bytes=size,
         total_bytes=plan.total_bytes,
         seconds=seconds,
         wrong=(*wrong, *broken),

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from appliance.backup.drill import Planned, planned
 from appliance.backup.drill import drill as run_drill
 from appliance.backup.mend import find_rotten
 from appliance.backup.mend import mend as run_mend
@@ -47,11 +48,16 @@ def verify(service: str, share: bool) -> int | None:
 @click.option(
     "--all/--sample", "everything", default=None, help="By default a sample, and every four weeks everything."
 )
-def drill(service: str, seed: int | None, everything: bool | None) -> int | None:
+@dry_run_option
+def drill(service: str, seed: int | None, everything: bool | None, dry_run: bool) -> int | None:
     """Restore files of SERVICE for real, on its origin or a standby, compare them and delete them again.
 
     Ends with 5 when something did not come back as it was, with 1 when something could not be proven.
     """
+    if dry_run:
+        found = planned(this_node(), service, seed=seed, everything=everything)
+        emit({"service": service, **asdict(found)}, _planned_text(found))
+        return None
     done = run_drill(this_node(), service, seed=seed, everything=everything)
     emit({"service": service, **asdict(done)}, _drilled_text(done))
     say(f"The same again: {command('backup', 'drill', service, '--seed', str(done.seed))}")
@@ -110,10 +116,18 @@ def _damaged_text(found: Damaged) -> str:
     return f"  {place}: {found.reason}"
 
 
+def _planned_text(found: Planned) -> str:
+    what = f"{format_count(found.files, 'file')}, {format_bytes(found.bytes)}, would be restored and deleted again."
+    return "\n".join((f"Generation {found.generation}, {_share(found)}, seed {found.seed}: {what}", *found.told))
+
+
+def _share(it: Planned | Drilled) -> str:
+    return "everything" if it.everything else f"a sample of {format_bytes(it.total_bytes)}"
+
+
 def _drilled_text(done: Drilled) -> str:
-    what = "everything" if done.everything else f"a sample of {format_bytes(done.total_bytes)}"
     took = f"{format_count(done.files, 'file')}, {format_bytes(done.bytes)}, in {format_duration(done.seconds)}"
-    lines = [f"Generation {done.generation}, {what}, seed {done.seed}: {took}."]
+    lines = [f"Generation {done.generation}, {_share(done)}, seed {done.seed}: {took}."]
     lines += [f"Wrong, {len(done.wrong)}:", *(f"  {printable(it)}" for it in done.wrong)] if done.wrong else []
     lines += ["Not proven:", *(f"  {printable(it)}" for it in done.told)] if done.told else []
     return "\n".join(lines if done.wrong or done.told else [*lines, "Everything came back as it was."])

@@ -28,15 +28,17 @@ optional_service = click.argument("service", type=NAME_TYPE, required=False)
 
 @click.command()
 @optional_service
-def scrub(service: str | None) -> int | None:
+@dry_run_option
+def scrub(service: str | None, dry_run: bool) -> int | None:
     """Read what is held here again, of SERVICE or of all: signatures and chain, then every file against its hash.
 
-    It goes on where the last scrub stopped, to the end of its round. Ends with 1 when anything is damaged.
+    It goes on where the last scrub stopped, to the end of its round; what is rotten is set aside, so that it can come
+    again. Ends with 1 when anything is damaged, with --dry-run when that is known already.
     """
     node = this_node()
-    found = [_scrub(node, name) for name in held_services(node, service)]
+    found = [(_to_scrub if dry_run else _scrub)(node, name) for name in held_services(node, service)]
     rows = [(it["service"], it["generations"], format_bytes(it["bytes"]), len(it["damage"])) for it in found]
-    emit({"services": found}, table(("SERVICE", "GENERATIONS", "READ", "DAMAGED"), rows))
+    emit({"services": found}, table(("SERVICE", "GENERATIONS", "WOULD READ" if dry_run else "READ", "DAMAGED"), rows))
     broken = [it["service"] for it in found if it["damage"]]
     for name in broken:
         say(f"Next: {command('vault', 'repair', name)}")
@@ -93,6 +95,18 @@ def held_services(node: Node, service: str | None = None) -> list[str]:
     if service not in known:
         raise NotFound(f"this node holds nothing of {service}.", remedy=f"See {command('vault', 'list')}.")
     return [service]
+
+
+def _to_scrub(node: Node, service: str) -> dict[str, Any]:
+    """What a whole round would read, and the damage that is known before it."""
+    holding = node.holding(service)
+    return {
+        "service": service,
+        "generations": len(holding.stored()),
+        "blobs": sum(1 for _ in holding.blobs()),
+        "bytes": holding.used_bytes(),
+        "damage": _json(damage.known(holding)),
+    }
 
 
 def _scrub(node: Node, service: str) -> dict[str, Any]:

@@ -78,6 +78,11 @@ def decide(link: Link, seen: Seen) -> tuple[str, ...]:
     )
 
 
+def planned(text: str) -> tuple[str, ...]:
+    """The lines of `ip` that `bring_up` would take now."""
+    return decide(read(text), _seen() if wireguard.exists(INTERFACE) else Seen())
+
+
 def bring_up(text: str, key: Secret) -> tuple[str, ...]:
     """Make the interface what `text` says, with the private key `key` (base64); return the lines of `ip` it took."""
     link = read(text)
@@ -85,10 +90,14 @@ def bring_up(text: str, key: Secret) -> tuple[str, ...]:
         wireguard.create(INTERFACE)
     # Keys and peers before the addresses: no packet leaves by an interface that knows nobody.
     wireguard.sync(INTERFACE, _with_key(link.settings, key))
-    lines = decide(link, Seen(wireguard.addresses(INTERFACE), wireguard.routes(INTERFACE)))
+    lines = decide(link, _seen())
     wireguard.carry_out(lines)
     wireguard.set_forwarding(INTERFACE, link.forwarding)
     return lines
+
+
+def _seen() -> Seen:
+    return Seen(wireguard.addresses(INTERFACE), wireguard.routes(INTERFACE))
 
 
 def _with_key(settings: str, key: Secret) -> Secret:

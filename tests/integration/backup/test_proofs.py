@@ -105,8 +105,13 @@ def test_a_standby_proves_every_version_in_shares_and_brings_everything_back(
 def test_the_origin_proves_what_it_writes_and_who_can_read_nothing_proves_nothing(saved: ProcessTerritory) -> None:
     origin = saved.nodes["commune-a"]
     assert json.loads(origin.cli("--json", "backup", "verify", SERVICE, "--share").stdout)["finished"]
+    planned = json.loads(
+        origin.cli("--json", "backup", "drill", SERVICE, "--sample", "--seed", "1", "--dry-run").stdout
+    )
+    assert load_proofs(origin.layout.service(SERVICE)).drilled is None
     drilled = json.loads(origin.cli("--json", "backup", "drill", SERVICE, "--sample", "--seed", "1").stdout)
     assert (drilled["generation"], drilled["wrong"], drilled["everything"]) == ("2.2", [], False)
+    assert {name: drilled[name] for name in planned} == planned
     blind = saved.open("commune-b")
     for prove in (verify_data, drill):
         with pytest.raises(Refused, match="does not trust commune-b"):

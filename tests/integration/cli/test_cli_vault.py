@@ -72,6 +72,9 @@ def test_what_rots_is_found_and_mended_from_another_holder(held: ProcessTerritor
     with open(blob, "r+b") as file:
         file.seek(100)
         file.write(b"rot")
+    (planned,) = type_at(held, "hermitage", "vault", "scrub", SERVICE, "--dry-run")["services"]
+    assert (planned["generations"], planned["damage"], planned["blobs"]) == (1, [], clean[0]["blobs"])
+    assert blob.exists()
     (found,) = type_at(held, "hermitage", "vault", "scrub", SERVICE, code=1)["services"]
     assert [(it["kind"], it["name"]) for it in found["damage"]] == [("rotten", blob.name)]
     (generation,) = type_at(held, "hermitage", "vault", "show", SERVICE)["generations"]

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import UsageError
+from appliance.host import wireguard
 from appliance.provision import link
 from appliance.provision.link import Link, Seen
+from appliance.provision.mesh import INTERFACE
 
 CASES = Path(__file__).parents[2] / "cases/provision"
 WANTED = Link("10.90.0.2/32", frozenset({"10.90.0.1/32", "10.90.0.3/32"}), False, "")
@@ -57,3 +59,11 @@ def test_a_file_without_an_address_is_refused() -> None:
 )
 def test_only_what_differs_is_done(seen: Seen, lines: tuple[str, ...]) -> None:
     assert link.decide(WANTED, seen) == lines
+
+
+def test_what_would_be_done_is_told_and_not_done() -> None:
+    if wireguard.exists(INTERFACE):
+        pytest.skip("this machine is a node")
+    text = (CASES / "hermitage.mesh0.conf").read_text()
+    assert link.planned(text) == link.decide(link.read(text), Seen())
+    assert not wireguard.exists(INTERFACE)
