@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from appliance.cli.options import options
+from appliance.cli.options import Options, options
 from appliance.errors import IntegrityError, NotFound, UsageError
 from appliance.host.files import read_named, write_atomic
+from appliance.host.layout import NodeLayout, state_of_this_host
 from appliance.trust.signed import NAME
 from appliance.units import MIB, as_typed, format_bytes
 
@@ -29,6 +31,23 @@ class NameType(click.ParamType):
         if not NAME.fullmatch(str(value)):
             self.fail(f'"{value}" is not a name: small letters, digits and hyphens, a letter first.', param, ctx)
         return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The services of which the node of --state keeps anything, where this account may look into its folder."""
+        given = ctx.find_root().obj
+        state = given.state if isinstance(given, Options) and given.state else state_of_this_host()
+        if param.name != "service" or state is None:
+            return []
+        layout = NodeLayout(state.resolve())
+        names = {name for folder in (layout.services, layout.vault) for name in _listed(folder)}
+        return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete) and NAME.fullmatch(name)]
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 NAME_TYPE = NameType()

@@ -1,4 +1,4 @@
-"""`appliance completion`: the script that teaches a shell our commands and options."""
+"""`appliance completion`: the script that teaches a shell our commands, options and services."""
 
 from __future__ import annotations
 

@@ -163,6 +163,15 @@ def test_completion_offers_the_verbs_of_a_group_too() -> None:
     assert told.stdout == "plain,settle\n"
 
 
+@pytest.mark.parametrize("words", ["appliance --state {} vault scrub docs", "appliance vault scrub --state {} docs"])
+def test_completion_offers_the_services_of_the_node_of_state(tmp_path: Path, words: str) -> None:
+    for name in ("services/docs-a", "services/etat-civil", "vault/docs-b", "vault/docs-a", "vault/helpers.json"):
+        (tmp_path / name).mkdir(parents=True)
+    typed = words.format(tmp_path)
+    told = start(_APPLIANCE_COMPLETE="bash_complete", COMP_WORDS=typed, COMP_CWORD=str(len(typed.split()) - 1))
+    assert told.stdout == "plain,docs-a\nplain,docs-b\n"
+
+
 def test_completion_without_a_known_shell_asks_for_its_name() -> None:
     told = start("completion", SHELL="/bin/tcsh")
     assert (told.returncode, told.stderr) == (2, "appliance: your shell is unknown. Name one: bash, zsh, fish.\n")
