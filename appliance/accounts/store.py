@@ -13,8 +13,8 @@ from typing import Any
 
 from appliance.accounts.model import Account, Store, check
 from appliance.clock import utc_seconds, utc_text
-from appliance.errors import ApplianceError, IntegrityError, NotFound
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.errors import ApplianceError, IntegrityError, NotFound, UsageError
+from appliance.host.files import make_private_folder, read_named, write_atomic
 from appliance.secret import Secret
 
 TYPE, FORMAT = "appliance/accounts", 2
@@ -26,12 +26,13 @@ BYTES_MAX = 4 * 1024 * 1024
 def read_store(file: Path) -> Store:
     """The accounts in `file`; raise NotFound when it is not there, IntegrityError for anything but a store."""
     try:
-        with open(file, "rb") as opened:
-            raw = opened.read(BYTES_MAX + 1)
-    except (FileNotFoundError, NotADirectoryError) as error:
+        raw = read_named(file, BYTES_MAX)
+    except NotFound as error:
         raise NotFound(
             "there are no accounts.", where=str(file), remedy="Add one: appliance account add NAME"
         ) from error
+    except UsageError as error:
+        raise _broken(file, error.what) from error
     try:
         return _store(json.loads(raw))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -51,7 +51,7 @@ class Door:
                 "a public name comes beside the node's own certificate.", remedy="Give --cert and --key, too."
             )
         for file in (self.certificate, self.key):
-            if file and not os.access(file, os.R_OK):
+            if file and not (file.is_file() and os.access(file, os.R_OK)):
                 raise NotFound("this file is not there, or this account may not read it.", where=str(file))
 
 

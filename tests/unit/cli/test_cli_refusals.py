@@ -234,6 +234,8 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("hermitage", ("restore", "find", "x", "--from", "standby"), 3, "no such generation here"),
     ("hermitage", ("restore", "find", "x", "--from", "peer:nobody"), 3, '"nobody" has no keys'),
     ("hermitage", ("restore", "find", "x"), 3, "no peer that answered holds a generation"),
+    ("commune-a", ("account", "feed", "--from", "pipe"), 5, "damaged: this is no file, but a pipe"),
+    ("commune-a", ("portal", "serve", "--cert", "pipe", "--key", "pipe"), 3, "pipe: this file is not there"),
     ("", ("failover", "table", "nosuch"), 2, "is not one of 'BOOT', 'CATCHUP'"),
     ("hermitage", ("restore", "find", "x", "--from", "generation:9.7"), 3, "holds generation 9.7. None is held."),
     ("hermitage", ("restore", "find", "x", "--limit", "0"), 2, "--limit"),
