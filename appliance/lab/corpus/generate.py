@@ -27,7 +27,7 @@ def generate(root: Path, size_bytes: int, files: int, seed: int, progress: Progr
     Raise UsageError when `root` holds anything, or when the corpus asked for is too small; NoSpace when it has no room.
     """
     _refuse_too_small(size_bytes, files)
-    check_room(root, size_bytes)
+    check_room(root, size_bytes, files)
     entries = plan(size_bytes, files - len(oddities.odd_paths(seed)), seed)
     claim(root)
     marker = Marker(size_bytes, files, seed)
@@ -49,7 +49,7 @@ def planned(root: Path, size_bytes: int, files: int, seed: int) -> Mapping[str, 
     """What `generate` would write: how many files of each kind. Nothing is made, and the same is refused."""
     _refuse_too_small(size_bytes, files)
     check_free(root)
-    check_room(root, size_bytes)
+    check_room(root, size_bytes, files)
     odd = len(oddities.odd_paths(seed))
     return {**counts(files - odd), "odd": odd}
 

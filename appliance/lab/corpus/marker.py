@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,13 +44,18 @@ def check_free(root: Path) -> None:
         )
 
 
-def check_room(root: Path, size_bytes: int) -> None:
-    """Raise NoSpace unless `size_bytes` more find room at `root`: a half-made corpus is of no use."""
+def check_room(root: Path, size_bytes: int, files: int = 0) -> None:
+    """Raise NoSpace unless `size_bytes` more in `files` find room at `root`: a half-made corpus is of no use."""
     above = next(it for it in (root, *root.absolute().parents) if it.is_dir())
-    free = shutil.disk_usage(above).free
+    disk = os.statvfs(above)
+    free = disk.f_bavail * disk.f_frsize
+    remedy = "Ask for less, or name a folder on another disk."
     if size_bytes > free:
         what = f"{format_bytes(size_bytes)} were asked for, and {format_bytes(free)} are free."
-        raise NoSpace(what, where=str(above), remedy="Ask for less, or name a folder on another disk.")
+        raise NoSpace(what, where=str(above), remedy=remedy)
+    if disk.f_files and files > disk.f_favail:  # btrfs counts none, since it makes them as it goes
+        what = f"{files:,} files were asked for, and there is room for {disk.f_favail:,}."
+        raise NoSpace(what, where=str(above), remedy=remedy)
 
 
 def read_marker(root: Path) -> Marker:
