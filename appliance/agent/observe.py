@@ -129,7 +129,15 @@ def see_agent(layout: NodeLayout) -> AgentSeen:
         with locked(path, what="the agent", shared=True):
             return AgentSeen(runs=False)
     except Busy:
-        return AgentSeen(runs=True, looked=path.stat().st_mtime)
+        return AgentSeen(runs=True, looked=path.stat().st_mtime, measured=_measured(layout))
+
+
+def _measured(layout: NodeLayout) -> float:
+    """When the measures were written last; before there are any, when their folder was made."""
+    for path in (layout.measures, layout.measures.parent):
+        with suppress(OSError):
+            return path.stat().st_mtime
+    return 0.0
 
 
 def _plainly(error: Exception) -> str:

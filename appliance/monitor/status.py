@@ -76,6 +76,10 @@ def _node_reasons(view: View, now: Now, agent: AgentSeen) -> Iterator[Reason]:
     elif now.wall - agent.looked > AGENT_LOOKS_WITHIN_SECONDS:
         ago = format_duration(now.wall - agent.looked)
         yield Reason("failed", f"its agent has not looked for {ago}.", agent.restart, "agent")
+    elif now.wall - agent.measured > AGENT_LOOKS_WITHIN_SECONDS:
+        ago = format_duration(now.wall - agent.measured)
+        what = f"its agent has not written its measures for {ago}: nobody else sees how this node is."
+        yield Reason("failed", what, agent.restart, "agent")
     if view.disk_free < FREE_FLOOR_BYTES:
         least = format_bytes(FREE_FLOOR_BYTES)
         yield Reason("failed", f"the disk has less than {least} free.", "Free space, or add a disk.", "disk")

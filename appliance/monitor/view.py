@@ -6,6 +6,7 @@ Two times go with every view. `wall` is UTC seconds and may jump: it dates thing
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -205,10 +206,11 @@ class Running:
 
 @dataclass(frozen=True)
 class AgentSeen:
-    """Whether the agent runs, and when it last looked, UTC seconds."""
+    """Whether the agent runs, when it last looked and when it last wrote its measures down, UTC seconds."""
 
     runs: bool
     looked: float = 0.0
+    measured: float = math.inf
     start: str = "Type `systemctl start appliance-agent`."
     restart: str = "Type `systemctl restart appliance-agent`."
 

@@ -83,7 +83,7 @@ def of_node(name: str, watched: Watched, now: float, *, fresh: bool) -> Iterator
     if not watched.agent.answers:
         return
     looked = watched.agent.one(LOOKED.full_name)
-    if looked is not None and now - looked > AGENT_LOOKS_WITHIN_SECONDS:
+    if looked is None or now - looked > AGENT_LOOKS_WITHIN_SECONDS:
         yield Reason("failed", STOPPED, name, (name,), looked)
     for it in checks_of(watched.agent):
         if it.state != "ok" and it.counts and it.check in CHECKS:

@@ -115,5 +115,9 @@ def test_a_running_agent_is_told_by_its_lock(made: ProcessTerritory) -> None:
     assert see_agent(layout) == AgentSeen(runs=False)
     with locked(agent_lock(layout), what="the agent"):
         os.utime(agent_lock(layout), (1000, 1000))
-        assert see_agent(layout) == AgentSeen(runs=True, looked=1000)
+        made_at = layout.measures.parent.stat().st_mtime
+        assert see_agent(layout) == AgentSeen(runs=True, looked=1000, measured=made_at)
+        layout.measures.write_text("")
+        os.utime(layout.measures, (2000, 2000))
+        assert see_agent(layout) == AgentSeen(runs=True, looked=1000, measured=2000)
     assert see_agent(layout) == AgentSeen(runs=False)

@@ -25,7 +25,8 @@ EVERY_CASE = [pytest.param(case, id=case["name"].replace(" ", "_")) for case in 
 def judged(case: dict[str, Any]) -> Status:
     moment = now(case.get("now", ""))
     seen = case.get("agent", {"runs": True, "looked": "10s"})
-    agent = AgentSeen(seen["runs"], before(moment, seen["looked"]) if seen["runs"] else 0.0)
+    looked, measured = (before(moment, seen.get(it, "10s")) for it in ("looked", "measured"))
+    agent = AgentSeen(seen["runs"], looked, measured)
     return judge(view(moment, kept(case["given"])), moment, agent)
 
 

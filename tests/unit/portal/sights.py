@@ -58,8 +58,9 @@ def watched(name: str, words: Mapping[str, Any], now: float) -> Watched:
 
 
 def _agent(name: str, words: Mapping[str, Any], now: float) -> Iterator[Told]:
-    """`words`: looked (how long ago), writes and holds (by service), checks ("check role subject": state)."""
-    yield told(metrics.LOOKED, ago(words.get("looked", "20s"), now))
+    """`words`: looked (how long ago, "" for never), writes and holds (by service), checks ("check role subject": state)."""
+    if words.get("looked", "20s"):
+        yield told(metrics.LOOKED, ago(words.get("looked", "20s"), now))
     for service, it in words.get("writes", {}).items():
         yield told(metrics.EPOCH, it.get("epoch", 2), service)
         yield told(metrics.RPO, parse_duration(it.get("rpo", "1d")), service)
