@@ -40,7 +40,7 @@ def _full(metric: metrics.Metric) -> str:
 
 
 AGE = f"(time() - ({_full(metrics.SAFE)} or {_full(metrics.UNSAFE)})) / on (node, backup) {_full(metrics.RPO)}"
-LAG = f"time() - {_full(metrics.HELD_NEWEST)}"
+LAG = "time() - replica:newest_timestamp_seconds:min"
 ROOM = f"{_full(metrics.SIZE)} / {_full(metrics.QUOTA)}"
 BURST = f"{_full(metrics.NEW_BYTES)} / {_full(metrics.BYTES)}"
 DRILL = f"{_full(metrics.DRILL_SECONDS)} / on (backup) group_left () max by (backup) ({_full(metrics.RTO)})"

@@ -7,7 +7,7 @@ from appliance.monitor import metrics
 OURS = (
     *(metrics.LOOKED, metrics.SERIAL, metrics.CHECK, metrics.DISK_FREE, metrics.DISK_SIZE),
     *(metrics.EPOCH, metrics.SAFE, metrics.UNSAFE, metrics.RPO, metrics.NEW_BYTES, metrics.BYTES),
-    *(metrics.HELD_NEWEST, metrics.EXPECTED, metrics.SIZE, metrics.QUOTA),
+    *(metrics.HELD_NEWEST, metrics.HELD_CAME, metrics.EXPECTED, metrics.SIZE, metrics.QUOTA),
     *(metrics.CHECKED, metrics.ERRORS, metrics.DRILLED, metrics.DRILL_SECONDS, metrics.DRILL_WRONG),
 )
 UPS_POWER, UPS_STATUS = "network_ups_tools_ups_realpower", "network_ups_tools_ups_status"

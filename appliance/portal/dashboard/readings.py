@@ -46,7 +46,8 @@ class Reading:
 
 @dataclass(frozen=True)
 class Holder:
-    """A peer that holds a service, or should: when its newest copy was made, UTC seconds, and how full its share is."""
+    """A peer that holds a service, or should, and how full its share is. `newest`: when its newest copy was made, UTC
+    seconds, and not after it came: the clock of a writer that is ahead makes nothing fresh."""
 
     node: str
     newest: float | None
@@ -122,9 +123,11 @@ def _holders(seen: Sight, service: Service) -> tuple[Holder, ...]:
 
 
 def _holder(heard: Heard, service: Service, node: str, *, answers: bool) -> Holder:
-    newest, used, quota = (
-        heard.one(it.full_name, backup=service.name) for it in (metrics.HELD_NEWEST, metrics.SIZE, metrics.QUOTA)
+    made, came, used, quota = (
+        heard.one(it.full_name, backup=service.name)
+        for it in (metrics.HELD_NEWEST, metrics.HELD_CAME, metrics.SIZE, metrics.QUOTA)
     )
+    newest = min((it for it in (made, came) if it is not None), default=None)
     return Holder(node, newest, used / quota if used is not None and quota else None, answers)
 
 

@@ -58,7 +58,8 @@ def watched(name: str, words: Mapping[str, Any], now: float) -> Watched:
 
 
 def _agent(name: str, words: Mapping[str, Any], now: float) -> Iterator[Told]:
-    """`words`: looked (how long ago, "" for never), writes and holds (by service), checks ("check role subject": state)."""
+    """`words`: looked (how long ago, "" for never), writes and holds (by service), checks ("check role subject":
+    state)."""
     if words.get("looked", "20s"):
         yield told(metrics.LOOKED, ago(words.get("looked", "20s"), now))
     for service, it in words.get("writes", {}).items():
@@ -75,7 +76,10 @@ def _agent(name: str, words: Mapping[str, Any], now: float) -> Iterator[Told]:
     for service, it in words.get("holds", {}).items():
         yield told(metrics.EXPECTED, 1, service, name)
         if it.get("newest", "1h"):
-            yield told(metrics.HELD_NEWEST, ago(it.get("newest", "1h"), now), service, name)
+            came = ago(it.get("newest", "1h"), now)
+            made = now + parse_duration(it["ahead"]) if "ahead" in it else came
+            yield told(metrics.HELD_NEWEST, made, service, name)
+            yield told(metrics.HELD_CAME, came, service, name)
         yield told(metrics.SIZE, it.get("used", 10), service, name)
         yield told(metrics.QUOTA, 100, service, name)
         yield from _proofs(service, it, now)
