@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from appliance.errors import IntegrityError
+
 SUBJECT_LENGTH_MAX = 150
 FIRING = "firing"
 BESIDE_PROMETHEUS = "/user/"
@@ -21,14 +23,24 @@ class Letter:
 
 
 def write(notification: Mapping[str, Any]) -> Letter:
-    """`notification` is what Alertmanager posts to a webhook (its format 4)."""
+    """`notification` is what Alertmanager posts to a webhook (its format 4); raise IntegrityError for what is not."""
+    try:
+        return _write(notification)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"this is no notification of Alertmanager: {type(error).__name__}, {error}.") from error
+
+
+def _write(notification: Mapping[str, Any]) -> Letter:
     alerts = notification["alerts"]
     urgent = any(it["status"] == FIRING and it["labels"].get("severity") == "critical" for it in alerts)
     word = "Fin" if notification["status"] != FIRING else "URGENT" if urgent else "Alerte"
     first = alerts[0]["annotations"].get("summary", alerts[0]["labels"]["alertname"])
     more = f" (et {len(alerts) - 1} de plus)" if len(alerts) > 1 else ""
     subject = " ".join(f"[{word}] {first}{more}".split())[:SUBJECT_LENGTH_MAX]
-    return Letter(subject, "\n\n".join("\n".join(_paragraph(it)) for it in alerts) + "\n")
+    text = "\n\n".join("\n".join(_paragraph(it)) for it in alerts) + "\n"
+    subject.encode()
+    text.encode()
+    return Letter(subject, text)
 
 
 def _paragraph(alert: Mapping[str, Any]) -> Iterator[str]:

@@ -156,12 +156,13 @@ UNHEARD = Metric("failover_unheard_since_timestamp_seconds", "When a majority of
 QUARANTINED = Metric("node_quarantined", "1 for each node that an act known here keeps from serving", ("subject",))
 
 OUTBOX_WAITING = Metric("outbox_waiting", "Notifications of a monitoring node that wait to be delivered")
+OUTBOX_ASIDE = Metric("outbox_set_aside", "Notifications that could not be written as a letter, kept to be looked at")
 OUTBOX_OLDEST = Metric("outbox_oldest_timestamp_seconds", "When the oldest notification that waits was taken")
 
 POWER = Metric("power_watts", "Electrical power; source is plug, for all that hangs on it", ("source",))
 
 METRICS: tuple[Metric, ...] = tuple(it for it in vars().values() if isinstance(it, Metric))
-OF_AN_OUTBOX = (OUTBOX_WAITING, OUTBOX_OLDEST)
+OF_AN_OUTBOX = (OUTBOX_WAITING, OUTBOX_ASIDE, OUTBOX_OLDEST)
 """Told by the queue of a monitoring node."""
 OF_A_PLUG = (POWER,)
 """Told by `plug.py` through node_exporter; all others by the agent of each node."""

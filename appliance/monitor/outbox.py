@@ -8,6 +8,7 @@ addressee has answered; after a cut in between it is delivered twice, never lost
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -49,14 +50,13 @@ class Outbox:
 
     def __init__(self, root: Path) -> None:
         self._root = make_private_folder(root)
-        self._number = 0
+        self._numbers = itertools.count(1)  # each thread of the server takes another
 
     def put(self, addressees: Iterable[str], notification: Mapping[str, Any], now: float) -> None:
         """Keep `notification` for each of `addressees`; durable when this returns."""
         content = json.dumps({"format": FORMAT, "time": now, "notification": notification}).encode()
         for to in addressees:
-            self._number += 1
-            name = f"{round(now * 1000):015d}-{self._number:06d}.json"
+            name = f"{round(now * 1000):015d}-{next(self._numbers):06d}.json"
             write_atomic(make_private_folder(self._root / to) / name, content, mode=0o600)
 
     def first_of_each(self) -> tuple[Waiting, ...]:
@@ -68,12 +68,15 @@ class Outbox:
     def count(self) -> int:
         return sum(1 for _ in self._root.glob("*/[0-9]*.json"))
 
+    def count_aside(self) -> int:
+        return sum(1 for _ in self._root.glob("*/bad-*.json"))
+
     def done(self, waiting: Waiting) -> None:
         waiting.file.unlink()
         fsync_folder(waiting.file.parent)
 
     def set_aside(self, file: Path) -> None:
-        """What cannot be read blocks nobody, and stays to be looked at."""
+        """What cannot be read or written as a letter blocks nobody, and stays to be looked at."""
         os.rename(file, file.with_name(f"bad-{file.name}"))
 
 
@@ -108,6 +111,9 @@ def deliver(
             continue
         try:
             send(it.to, it.notification)
+        except IntegrityError as error:
+            say(f"{it.to}: set aside: {error}")
+            outbox.set_aside(it.file)
         except (OSError, ApplianceError) as error:
             left[it.to] = delay.after_failure(now)
             say(f"{it.to}: not delivered, try {delay.failures + 1}: {error}")

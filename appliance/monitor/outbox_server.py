@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from appliance.errors import ApplianceError, UsageError
-from appliance.monitor import metrics, post
+from appliance.monitor import letter, metrics, post
 from appliance.monitor.outbox import Delay, Outbox, addressees_of, deliver
 
 LOOPBACK = "127.0.0.1"
@@ -42,12 +42,22 @@ class Queue(ThreadingHTTPServer):
         super().__init__((LOOPBACK, port), Answer)
 
     def take(self, receiver: str, body: bytes) -> None:
-        """Raise ApplianceError or ValueError for what is no notification for a receiver of ours."""
+        """Raise ApplianceError or ValueError for what is no notification for a receiver of ours, or none at all."""
         notification = json.loads(body)
-        if not isinstance(notification, dict) or not notification.get("alerts"):
-            raise UsageError("this is no notification of Alertmanager.")
+        letter.write(notification)
         self.outbox.put(addressees_of(self.settings, receiver), notification, time.time())
         self._came.set()
+
+    def run(self) -> None:
+        """Serve until the delivery ends, by an error: what takes and never delivers is worse than nothing."""
+        threading.Thread(target=self._deliver_or_end, daemon=True).start()
+        self.serve_forever()
+
+    def _deliver_or_end(self) -> None:
+        try:
+            self.deliver_for_ever()
+        finally:
+            self.shutdown()
 
     def deliver_for_ever(self) -> None:
         delays: dict[str, Delay] = {}
@@ -72,6 +82,7 @@ class Queue(ThreadingHTTPServer):
     def measures(self) -> bytes:
         registry = CollectorRegistry()
         _gauge(metrics.OUTBOX_WAITING, registry).set(self.outbox.count())
+        _gauge(metrics.OUTBOX_ASIDE, registry).set(self.outbox.count_aside())
         if waiting := self.outbox.first_of_each():
             _gauge(metrics.OUTBOX_OLDEST, registry).set(min(it.time for it in waiting))
         return generate_latest(registry)
@@ -99,7 +110,7 @@ class Answer(BaseHTTPRequestHandler):
             self.server.take(self.path.lstrip("/"), self.rfile.read(size))
         except (ApplianceError, ValueError) as error:
             say(f"refused: {error}")
-            self._end(400)
+            self._end(400, f"{error}\n".encode(errors="replace"))
         except OSError as error:  # Alertmanager tries again, and its own alert tells
             say(f"not kept: {error}")
             self._end(503)
@@ -133,8 +144,8 @@ def read_settings(file: Path) -> Mapping[str, Any]:
 def main() -> None:
     settings, folder, port = sys.argv[1:]
     with Queue(read_settings(Path(settings)), Path(folder), int(port)) as queue:
-        threading.Thread(target=queue.deliver_for_ever, daemon=True).start()
-        queue.serve_forever()
+        queue.run()
+        sys.exit("the delivery has ended")  # and systemd starts it anew
 
 
 if __name__ == "__main__":

@@ -15,17 +15,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from appliance.errors import Refused, UsageError
-from appliance.monitor.letter import write
+from appliance.monitor.letter import Letter, write
 
 SECONDS_MAX = 20.0
 
 
 def send(addressee: Mapping[str, Any], notification: Mapping[str, Any]) -> None:
-    """Raise OSError or ApplianceError unless `addressee` has taken it."""
-    if "url" in addressee:
-        _to_webhook(addressee, notification)
-    else:
-        _by_mail(addressee, notification)
+    """Raise OSError or ApplianceError unless `addressee` has taken it; IntegrityError where it makes no letter."""
+    try:
+        if "url" in addressee:
+            _to_webhook(addressee, notification)
+        else:
+            _by_mail(addressee, write(notification))
+    except (LookupError, TypeError, ValueError) as error:
+        # A token that no header takes, say; what the error quotes may be a password.
+        what = f"what is declared of it cannot be used ({type(error).__name__})."
+        raise UsageError(what, remedy="Look at monitoring_addressees.") from None
 
 
 def _to_webhook(addressee: Mapping[str, Any], notification: Mapping[str, Any]) -> None:
@@ -48,8 +53,7 @@ def _to_webhook(addressee: Mapping[str, Any], notification: Mapping[str, Any]) -
         raise Refused(f"it answered {status}.")
 
 
-def _by_mail(addressee: Mapping[str, Any], notification: Mapping[str, Any]) -> None:
-    letter = write(notification)
+def _by_mail(addressee: Mapping[str, Any], letter: Letter) -> None:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = addressee["from"], ", ".join(addressee["to"]), letter.subject
     message.set_content(letter.text)

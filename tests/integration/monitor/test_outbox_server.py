@@ -82,7 +82,14 @@ def test_a_queue_that_ends_keeps_what_waits_for_the_next(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("path", "body"), [("nobody", FIRED), ("regie", {"alerts": []}), ("regie", []), ("../regie", FIRED)]
+    ("path", "body"),
+    [
+        ("nobody", FIRED),
+        ("regie", {"alerts": []}),
+        ("regie", {"status": "firing", "alerts": [{}]}),
+        ("regie", []),
+        ("../regie", FIRED),
+    ],
 )
 def test_what_is_no_notification_for_a_known_receiver_is_refused_and_not_kept(
     tmp_path: Path, path: str, body: object
@@ -90,6 +97,29 @@ def test_what_is_no_notification_for_a_known_receiver_is_refused_and_not_kept(
     with Catcher() as catcher, queue(tmp_path, {"url": catcher.url}) as address:
         assert post(f"{address}/{path}", body) == 400
         assert list(tmp_path.rglob("*.json")) == []
+
+
+def test_a_token_that_no_header_takes_is_told_and_what_waits_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Catcher() as catcher, queue(tmp_path, {"url": catcher.url, "token": "clé’"}) as address:
+        assert post(f"{address}/regie", FIRED) == 200
+        wait_until(lambda: "try 2" in capsys.readouterr().err, "it was tried again")
+        assert "appliance_outbox_waiting 1.0" in measures(address)
+    with pytest.raises(UsageError, match="declared of it cannot be used") as raised:
+        send({"url": catcher.url, "token": "clé’"}, FIRED)
+    assert "clé" not in str(raised.value)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_delivery_that_ends_ends_the_program(tmp_path: Path) -> None:
+    with Queue({"receivers": {}, "addressees": {}}, tmp_path, 0) as made:
+        (tmp_path / "mail").mkdir()
+        (tmp_path / "mail/0.json").mkdir()  # no file: what no program expects
+        thread = threading.Thread(target=made.run, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 class MailServer(socketserver.StreamRequestHandler):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.errors import UsageError
+from appliance.errors import IntegrityError, UsageError
 from appliance.monitor.letter import write
 from appliance.monitor.outbox import WAIT_SECONDS_MAX, Delay, Outbox, addressees_of, deliver
 from appliance.monitor.outbox_server import read_settings
@@ -87,9 +89,57 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_blocks_nobody(tmp_path: Pat
     assert len(list((tmp_path / "hook").glob("bad-*"))) == 1
 
 
+def test_a_message_of_which_no_letter_can_be_made_is_set_aside_and_those_behind_it_go_on(tmp_path: Path) -> None:
+    outbox, post, said = Outbox(tmp_path), Post(), list[str]()
+    outbox.put(("mail",), {"alerts": [{}]}, 1.0)
+    outbox.put(("mail",), {**notification(("firing", "critical", "x")), "number": 2}, 2.0)
+
+    def send(to: str, notification: Mapping[str, Any]) -> None:
+        write(notification)
+        post(to, notification)
+
+    for _ in range(2):
+        deliver(outbox, {}, 0.0, send, said.append)
+    assert post.sent == [("mail", 2)]
+    assert (outbox.count(), outbox.count_aside()) == (0, 1)
+    assert "mail: set aside: this is no notification of Alertmanager" in said[0]
+
+
+def test_what_threads_put_at_the_same_moment_has_a_name_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = Outbox(tmp_path)
+    names: list[str] = []
+    monkeypatch.setattr("appliance.monitor.outbox.write_atomic", lambda path, *_, **__: names.append(path.name))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=lambda: [outbox.put(("x",), {}, 1.0) for _ in range(300)]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert len(names) == len(set(names)) == 1200
+
+
 def test_what_waits_is_for_this_account_alone(tmp_path: Path) -> None:
     Outbox(tmp_path / "box").put(("hook",), {"number": 1}, 1.0)
     assert {path.stat().st_mode & 0o077 for path in tmp_path.rglob("*")} == {0}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {"alerts": []},
+        {"status": "firing", "alerts": [{}]},
+        {"status": "firing", "alerts": [3]},
+        {"status": "firing", "alerts": [{"status": "firing", "labels": {"alertname": "\ud800"}, "annotations": {}}]},
+    ],
+)
+def test_of_what_is_no_notification_no_letter_is_made(body: Any) -> None:
+    with pytest.raises(IntegrityError, match="no notification of Alertmanager"):
+        write(body)
 
 
 def test_a_receiver_that_nobody_declared_is_refused(tmp_path: Path) -> None:
