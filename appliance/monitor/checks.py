@@ -45,6 +45,7 @@ CHECKS: Mapping[str, Check] = {
     "silent-holder": Check(("held",), "do the other holders answer", "PairMuet"),
     "quota": Check(("held",), "is there room for it", "QuotaPresquePlein"),
     "lock": Check(("held",), "can nobody change what is locked", "VerrouDeRetentionPerdu"),
+    "lock-probe": Check(("held",), "was that tried of late", "VerrouNonEprouve"),
     "catalogue": Check(("catalogue",), "are the newest names known", "IndexPerime"),
     "verify": Check(("catalogue",), "can all of it be decrypted", "VerificationEnRetard"),
     "drill": Check(("catalogue",), "does a restore bring it back", "TestRestaurationEnRetard"),

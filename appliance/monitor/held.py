@@ -23,16 +23,20 @@ LOCK_UNKNOWN = Reason(
     "whether who receives could change what is sealed was not tried; only a host has an account of its own for that.",
     check="lock",
 )
+LOCK_CHECKS = ("lock", "lock-probe")
+LOCK_TRIED_SECONDS_MAX = 3 * DAY
+"""It is tried every day; what was found longer ago says nothing of now."""
 PROOF_LATE = 2
 """From how many of its intervals on a proof that was not made is a warning."""
 NAMES_LATE_SECONDS = 2 * HOUR
 
 
 def judge_held(held: Held, view: View, now: Now) -> Judged:
+    lock_checks = _lock_checks(held, now)
+    made = tuple(name for name in checks_of("held") if name not in LOCK_CHECKS or name in lock_checks)
     # A try where nothing was sealed yet has tried nothing.
-    tried = held.lock is not None and held.lock.canary_seconds is not None
-    made = tuple(name for name in checks_of("held") if name != "lock" or tried)
-    lacks = () if tried else (LOCK_UNKNOWN,)
+    nothing_tried = held.lock is None or held.lock.canary_seconds is None
+    lacks = (LOCK_UNKNOWN,) if nothing_tried and "lock" not in lock_checks else ()
     if held.newest is None:
         reasons = worst_first(_held_reasons(held, view, now))
         what = "NOTHING WHOLE HELD" if held.damage else "NOTHING HELD YET"
@@ -104,7 +108,7 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
         remedy = "Find out at its origin what sealed it; older generations are not concerned."
         yield Reason("failed", alarm, remedy, "borg-check")
     yield from _room_reasons(held)
-    yield from _lock_reasons(held)
+    yield from _lock_reasons(held, now)
     yield from _exchange_reasons(held, view, now)
     yield from failures((*UPKEEP, "people", "ready"), held.service, view)
     yield from _late(
@@ -140,10 +144,22 @@ def _room_reasons(held: Held) -> Iterator[Reason]:
         yield Reason(state, f"its share is nearly full: {used}.", remedy, "quota")
 
 
-def _lock_reasons(held: Held) -> Iterator[Reason]:
+def _lock_checks(held: Held, now: Now) -> tuple[str, ...]:
+    """Those of the lock that were made: an old try does not make it good, and a loss that it found stays one."""
+    if held.lock is None:
+        return ()
+    tried = held.lock.canary_seconds is not None and now.wall - held.lock.time <= LOCK_TRIED_SECONDS_MAX
+    return LOCK_CHECKS if tried or held.lock.allowed or held.lock.broken else ("lock-probe",)
+
+
+def _lock_reasons(held: Held, now: Now) -> Iterator[Reason]:
     """What this holder has tried: to write as the account that receives, and to find whole what is still locked."""
     if held.lock is None:
         return
+    if now.wall - held.lock.time > LOCK_TRIED_SECONDS_MAX:
+        ago = format_duration(now.wall - held.lock.time)
+        what = f"its lock was last tried {ago} ago: whether it still holds is not known."
+        yield Reason("unknown", what, "Type `systemctl start appliance-probe`, and see why it stood.", "lock-probe")
     remedy = "Its accounts are not as `appliance node apply --part vault` makes them: apply it, then look who wrote."
     if held.lock.allowed:
         yield Reason(

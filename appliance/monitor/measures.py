@@ -62,8 +62,9 @@ def _node(view: View, territory: Territory, now: Now) -> Measured:
 def _checks(status: Status) -> Measured:
     for judged in status.judged:
         for check in checks_in(judged):
-            state, _ = state_of(judged, check)
-            yield _sample(metrics.CHECK, STATES[state], check, judged.role, judged.subject)
+            state, reason = state_of(judged, check)
+            value = metrics.LACKING if reason in judged.lacks else STATES[state]
+            yield _sample(metrics.CHECK, value, check, judged.role, judged.subject)
 
 
 def _works(view: View) -> Measured:

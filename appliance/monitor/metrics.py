@@ -47,13 +47,15 @@ class Sample:
 
 BACKUP, COPY = ("backup",), ("backup", "peer")
 STATES = {"ok": 0, "warning": 1, "unknown": 2, "failed": 3}
+LACKING = -1
+"""In their place: below all of them, so that what takes the worst of many leaves it out."""
 
 BUILD = Metric("build_info", "Version of the appliance software; always 1", ("version",))
 COMMUNE = Metric("commune_info", "Static facts about the node; always 1", ("commune", "insee", "site", "role"))
 LOOKED = Metric("agent_looked_timestamp_seconds", "When the agent last looked at the node and wrote these measures")
 CHECK = Metric(
     "check_state",
-    "Answer of a check of appliance doctor: 0 ok, 1 warning, 2 unknown, 3 failed",
+    "Answer of a check of appliance doctor: 0 ok, 1 warning, 2 unknown, 3 failed, -1 the machine has nothing to check",
     ("check", "role", "subject"),
 )
 SERIAL = Metric("bundle_serial", "Serial of the signed bundle that the node lives by")

@@ -26,7 +26,7 @@ from appliance.lab.stories.watched import (
     well,
 )
 from appliance.lab.story import Story, Unknown, require, waiting
-from appliance.monitor.metrics import CHECK, STATES
+from appliance.monitor.metrics import CHECK, LACKING, STATES
 from appliance.units import MIB
 
 TITLE = "Silence and false success are told"
@@ -211,7 +211,7 @@ def page_shows_silence(ground: Ground) -> str:
 
 
 def _states(site: Site, node: str) -> dict[tuple[str, str, str], str]:
-    names = {value: state for state, value in STATES.items()}
+    names = {value: state for state, value in STATES.items()} | {LACKING: "unknown"}
     found = {}
     for labels, value in site.ask(f'{CHECK.full_name}{{node="{node}"}}').items():
         told = dict(labels)

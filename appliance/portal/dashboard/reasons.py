@@ -10,14 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from appliance.monitor.checks import CHECKS
-from appliance.monitor.failover import LACKS
-from appliance.monitor.held import LOCK_UNKNOWN
-from appliance.monitor.metrics import CHECK, LOOKED, STATES
+from appliance.monitor.metrics import CHECK, LACKING, LOOKED, STATES
 from appliance.monitor.states import ORDER, State
 from appliance.monitor.status import AGENT_LOOKS_WITHIN_SECONDS
 from appliance.portal.dashboard.names import CHIPS, ON_BATTERY, UPS_STATUS, ZONES
 from appliance.portal.dashboard.readings import ServiceSeen
-from appliance.portal.dashboard.seen import Alert, Heard, Watched
+from appliance.portal.dashboard.seen import Alert, Heard, Told, Watched
 from appliance.territory.model import Territory
 
 HOT_CELSIUS = 80.0
@@ -29,7 +27,6 @@ _FAMILIES = (
     ("QuotaPresquePlein", "QuotaPlein"),
     ("TestRestaurationEnRetard", "TestRestaurationEchoue"),
 )
-LACKED = {(it.check, it.state) for it in (LOCK_UNKNOWN, *LACKS)}
 FAMILY = {alert: family[0] for family in _FAMILIES for alert in family}
 """Alerts that say the same of the same thing, one louder than the other."""
 
@@ -50,26 +47,25 @@ class Reason:
 
 @dataclass(frozen=True)
 class CheckSeen:
-    """The answer of one check as the node told it."""
+    """The answer of one check as the node told it. What the machine has nothing to check for is unknown and does not
+    count: `appliance doctor` leaves it out of its verdict, too."""
 
     check: str
     role: str
     subject: str
     state: State
-
-    @property
-    def counts(self) -> bool:
-        """Not what the machine cannot check: `appliance doctor` leaves it out of its verdict, too."""
-        return (self.check, self.state) not in LACKED
+    counts: bool
 
 
 def checks_of(heard: Heard) -> tuple[CheckSeen, ...]:
     """All that the node told of its checks, worst first."""
-    found = (
-        CheckSeen(it.labels["check"], it.labels["role"], it.labels["subject"], NAMES.get(int(it.value), "unknown"))
-        for it in heard.all(CHECK.full_name)
-    )
+    found = (_check_seen(it) for it in heard.all(CHECK.full_name))
     return tuple(sorted(found, key=lambda it: (ORDER.index(it.state), it.role, it.subject, it.check)))
+
+
+def _check_seen(told: Told) -> CheckSeen:
+    labels, state = told.labels, NAMES.get(int(told.value), "unknown")
+    return CheckSeen(labels["check"], labels["role"], labels["subject"], state, told.value != LACKING)
 
 
 def of_node(name: str, watched: Watched, now: float, *, fresh: bool) -> Iterator[Reason]:

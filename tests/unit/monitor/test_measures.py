@@ -10,6 +10,7 @@ import pytest
 from appliance.backup.vault.probed import Probed
 from appliance.monitor import metrics, sheet
 from appliance.monitor.checks import CHECKS
+from appliance.monitor.held import LOCK_TRIED_SECONDS_MAX
 from appliance.monitor.measures import checks_in, measure
 from appliance.monitor.metrics import METRICS, Sample
 from appliance.monitor.status import judge
@@ -117,7 +118,7 @@ def test_what_is_not_known_has_no_sample_and_its_check_is_unknown() -> None:
     told = {name for name, *_ in found}
     unknown = {metrics.SAFE, metrics.NEWEST, metrics.SUCCESS, metrics.HELD_NEWEST, metrics.HELD_CAME}
     assert told.isdisjoint(it.name for it in (*unknown, metrics.APPEND_ONLY, metrics.CANARY, metrics.UPDATED))
-    assert found["check_state", "lock", "held", "docs-z"] == metrics.STATES["unknown"]
+    assert found["check_state", "lock", "held", "docs-z"] == metrics.LACKING
 
 
 def test_what_a_program_that_has_ended_told_of_who_holds_what_is_no_measure_any_more() -> None:
@@ -133,9 +134,10 @@ def test_what_a_program_that_has_ended_told_of_who_holds_what_is_no_measure_any_
 def test_a_node_without_a_program_of_any_service_knows_nothing_of_failover_and_is_not_blamed_for_it() -> None:
     seen = view(now(), {})
     found = samples(seen)
-    assert found["check_state", "failover", "node", "commune-a"] == metrics.STATES["unknown"]
-    assert found["check_state", "majority", "node", "commune-a"] == metrics.STATES["unknown"]
+    assert found["check_state", "failover", "node", "commune-a"] == metrics.LACKING
+    assert found["check_state", "majority", "node", "commune-a"] == metrics.LACKING
     assert found["check_state", "quarantine", "node", "commune-a"] == metrics.STATES["ok"]
+    assert max(value for (name, *_), value in found.items() if name == metrics.CHECK.name) == metrics.STATES["ok"]
     assert judge(seen, now(), AgentSeen(runs=True, looked=NOON)).state == "ok"
 
 
@@ -157,8 +159,8 @@ def test_what_no_peer_has_signed_for_is_no_safe_copy_and_says_since_when_it_wait
 @pytest.mark.parametrize(
     ("lock", "state"),
     [
-        (None, "unknown"),
-        (Probed(NOON), "unknown"),
+        (None, "lacking"),
+        (Probed(NOON), "lacking"),
         (Probed(NOON, canary_seconds=5), "ok"),
         (Probed(NOON, allowed=("write to ab/abcd",), canary_seconds=5), "failed"),
         (Probed(NOON, broken="00002.0000000001.aaaa", canary_seconds=5), "failed"),
@@ -168,10 +170,24 @@ def test_a_lock_that_was_not_tried_is_unknown_and_does_not_count(lock: Probed | 
     seen = view(now(), kept({"held": [{"sequence": 4}]}))
     seen = dataclasses.replace(seen, held=(dataclasses.replace(seen.held[0], lock=lock),))
     found = samples(seen)
-    assert found["check_state", "lock", "held", "docs-z"] == metrics.STATES[state]
-    assert ((metrics.CANARY.name, "docs-z", "commune-a") in found) == (state != "unknown")
+    value = metrics.LACKING if state == "lacking" else metrics.STATES[state]
+    assert found["check_state", "lock", "held", "docs-z"] == value
+    assert ((metrics.CANARY.name, "docs-z", "commune-a") in found) == (state != "lacking")
     status = judge(seen, now(), AgentSeen(runs=True, looked=NOON))
-    assert status.state == ("ok" if state == "unknown" else state)
+    assert status.state == ("ok" if state == "lacking" else state)
+
+
+@pytest.mark.parametrize(("allowed", "state"), [((), "unknown"), (("write to ab/abcd",), "failed")])
+def test_a_lock_that_was_tried_long_ago_is_not_known_to_hold_and_what_was_lost_stays_lost(
+    allowed: tuple[str, ...], state: str
+) -> None:
+    seen = view(now(), kept({"held": [{"sequence": 4}]}))
+    lock = Probed(NOON - LOCK_TRIED_SECONDS_MAX - 1, allowed, canary_seconds=5)
+    seen = dataclasses.replace(seen, held=(dataclasses.replace(seen.held[0], lock=lock),))
+    found = samples(seen)
+    assert found["check_state", "lock-probe", "held", "docs-z"] == metrics.STATES["unknown"]
+    assert found.get(("check_state", "lock", "held", "docs-z")) == (metrics.STATES["failed"] if allowed else None)
+    assert judge(seen, now(), AgentSeen(runs=True, looked=NOON)).state == state
 
 
 @pytest.mark.parametrize("case", EVERY_CASE)

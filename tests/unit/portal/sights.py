@@ -85,7 +85,7 @@ def _agent(name: str, words: Mapping[str, Any], now: float) -> Iterator[Told]:
         yield from _proofs(service, it, now)
     for what, state in words.get("checks", {}).items():
         check, role, subject = what.split()
-        yield told(metrics.CHECK, STATES[state], check, role, subject)
+        yield told(metrics.CHECK, metrics.LACKING if state == "lacking" else STATES[state], check, role, subject)
 
 
 def _proofs(service: str, words: Mapping[str, Any], now: float) -> Iterator[Told]:
@@ -134,5 +134,5 @@ def whole(territory: Territory) -> dict[str, Any]:
         held = placed[service.name]
         for node in (*held.holders, *held.spares[:1]):
             nodes[node]["holds"][service.name] = {"newest": "3h", "used": 40}
-            nodes[node]["checks"][f"lock held {service.name}"] = "unknown"
+            nodes[node]["checks"][f"lock held {service.name}"] = "lacking"
     return {"nodes": nodes}
