@@ -122,12 +122,18 @@ def _exchange_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     asked = view.last("exchange", held.service)
     for alarm in asked.alarms if asked else ():
         yield Reason("failed", alarm, "Tell the maintenance team: somebody may be removing copies.", "withheld")
-    for peer, attempt in view.by_peer("exchange", held.service):
+    for peer, silent, error in silent_holders(held.service, view, now):
+        since = "never answered" if silent is None else f"has not answered for {format_duration(silent)}"
+        remedy = "See `appliance status` there."
+        yield Reason("warning", f"{peer}, another holder, {since}: {error}", remedy, "silent-holder")
+
+
+def silent_holders(service: str, view: View, now: Now) -> Iterator[tuple[str, int | None, str]]:
+    """Other holders that have not answered for long: for how many seconds, None for ever, and why the last time."""
+    for peer, attempt in view.by_peer("exchange", service):
         silent = None if attempt.ok_age is None else now.age - attempt.ok_age
         if attempt.failures and (silent is None or silent > SILENT_SECONDS_MAX):
-            since = "never answered" if silent is None else f"has not answered for {format_duration(silent)}"
-            remedy = "See `appliance status` there."
-            yield Reason("warning", f"{peer}, another holder, {since}: {attempt.error}", remedy, "silent-holder")
+            yield peer, silent, attempt.error
 
 
 def _room_reasons(held: Held) -> Iterator[Reason]:

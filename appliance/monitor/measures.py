@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from appliance import __version__
 from appliance.monitor import metrics
 from appliance.monitor.failover import is_told
+from appliance.monitor.held import silent_holders
 from appliance.monitor.metrics import STATES, Metric, Sample
 from appliance.monitor.states import ORDER, Judged, Reason, State
 from appliance.monitor.status import Status
@@ -92,6 +93,8 @@ def _written(written: Written, view: View) -> Measured:
     yield _sample(metrics.UNSAFE, written.unsafe_since or None, name)
     yield _sample(metrics.COPIES, len(written.safety.counted), name)
     yield _sample(metrics.PROMISED, written.safety.promised, name)
+    for peer in written.safety.counted:
+        yield _sample(metrics.COUNTED, 1, name, peer)
     if attempt is not None:
         yield from _last_run(name, attempt)
 
@@ -119,6 +122,8 @@ def _held(held: Held, view: View, now: Now) -> Measured:
     yield _sample(metrics.HELD_EPOCH, newest.epoch if newest else None, *copy)
     yield _sample(metrics.SIZE, held.used_bytes, *copy)
     yield _sample(metrics.QUOTA, held.ceiling_bytes or held.quota_bytes, *copy)
+    for peer, _, _ in silent_holders(held.service, view, now):
+        yield _sample(metrics.HOLDER_SILENT, 1, held.service, peer)
     yield _sample(metrics.FORKS, len(held.forks), *copy)
     yield _sample(metrics.DAMAGED, len(held.damage), *copy)
     yield from _checked(held.service, "repository", view.last("check", held.service), "alarms")

@@ -90,6 +90,9 @@ RPO = Metric("backup_rpo_target_seconds", "Promised maximum age of the newest sa
 RTO = Metric("backup_rto_target_seconds", "Promised maximum duration of a full restore", BACKUP)
 COPIES = Metric("backup_copies", "Distinct failure domains whose peers signed for the newest generation", BACKUP)
 PROMISED = Metric("backup_copies_promised", "Copies in distinct failure domains that are promised", BACKUP)
+COUNTED = Metric(
+    "backup_counted", "1 for each peer whose receipt for the newest generation counts, one in each failure domain", COPY
+)
 EPOCH = Metric("backup_epoch", "Epoch under which the service is written here", BACKUP)
 ENVELOPE = Metric(
     "envelope_made_timestamp_seconds",
@@ -110,6 +113,9 @@ HELD_RPO = Metric(
     "replica_rpo_target_seconds", "Promised maximum age of the newest generation, as the peer knows it", COPY
 )
 HELD_EPOCH = Metric("replica_epoch", "Epoch of the newest generation held by a peer", COPY)
+HOLDER_SILENT = Metric(
+    "holder_silent", "1 for each other holder that has not answered the hourly comparison for a day", COPY
+)
 FORKS = Metric("replica_forks", "Generations held by a peer that contradict each other", COPY)
 DAMAGED = Metric("replica_damaged_files", "Files of the copy that are known to be rotten or gone", COPY)
 APPEND_ONLY = Metric(

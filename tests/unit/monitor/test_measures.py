@@ -37,6 +37,7 @@ RICH = {
         "drill docs-a": {"ok": "2d"},
         "check docs-z": {"ok": "3d", "alarms": ["a fault."]},
         "scrub docs-z": {"ok": "5h"},
+        "exchange docs-z commune-d": {"ago": "5m", "failures": 30, "error": "no route.", "ok": "25h"},
     },
     "failover": {
         "stood": [
@@ -96,6 +97,8 @@ def test_each_metric_is_told_by_a_node_that_knows_everything_with_a_value_for_ea
         (("backup_last_left_out_files", "docs-a"), 1),
         (("replica_newest_archive_timestamp_seconds", "docs-z", "commune-a"), NOON - 7200),
         (("replica_damaged_files", "docs-z", "commune-a"), 1),
+        (("backup_counted", "docs-a", "hermitage"), 1),
+        (("holder_silent", "docs-z", "commune-d"), 1),
         (("replica_append_only", "docs-z", "commune-a"), 1),
         (("check_last_errors", "docs-z", "repository"), 1),
         (("restore_test_last_duration_seconds", "docs-a"), 12),

@@ -1,0 +1,100 @@
+"""One failure is one message, and so is its end: by Debian's Alertmanager and what the role monitoring writes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jinja2 import Environment, FileSystemLoader
+
+from appliance.lab.processes.catcher import Catcher
+from appliance.lab.processes.node import free_ports
+from tests.integration.agent.watch import wait_until
+
+ROOT = Path(__file__).parents[3]
+RULES = yaml.safe_load((ROOT / "roles/monitoring/files/alerts.rules").read_text())
+SEVERITIES = {it["alert"]: it["labels"] for group in RULES["groups"] for it in group["rules"] if "alert" in it}
+DEAD = {"node": "commune-b", "site": "commune-b"}
+OF_A_DEAD_NODE = (
+    {"alertname": "SiteInjoignable", **DEAD},
+    # The rules tell none of these four while nothing of the machine answers; one that began before must not be told.
+    {"alertname": "SurveillanceMuette", "job": "prometheus", **DEAD},
+    {"alertname": "ServiceEnPanne", "service": "coffre", **DEAD},
+    {"alertname": "ServiceEnPanne", "service": "partages", **DEAD},
+    {"alertname": "PairMuet", "node": "commune-b", "peer": "commune-b"},
+    *({"alertname": "CopiesInsuffisantes", "backup": f"docs-{letter}"} for letter in "acdefg"),
+)
+
+
+@contextmanager
+def alertmanager(folder: Path, webhook: str) -> Iterator[str]:
+    [port] = free_ports("127.0.0.1", 1)
+    values = {"monitoring_group_wait": "1s", "monitoring_group_interval": "2s", "monitoring_watchdog_interval": "5m"}
+    made = Environment(loader=FileSystemLoader(ROOT / "roles/monitoring/templates"), autoescape=False)
+    made.filters["to_json"] = json.dumps
+    written = made.get_template("alertmanager.yml.j2").render(values, monitoring_outbox_port="PORT")
+    (folder / "alertmanager.yml").write_text(written.replace("http://127.0.0.1:PORT/", webhook))
+    argv = (
+        "prometheus-alertmanager",
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={folder / 'kept'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    )
+    with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def is_ready(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/-/ready", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def tell(address: str, *, ended: bool) -> None:
+    now = datetime.now(UTC)
+    begun = {"startsAt": (now - timedelta(minutes=1)).isoformat()}
+    times = begun | {"endsAt": (now if ended else now + timedelta(hours=1)).isoformat()}
+    alerts = [{"labels": {**it, **SEVERITIES[it["alertname"]]}, **times} for it in OF_A_DEAD_NODE]
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{address}/api/v2/alerts", json.dumps(alerts).encode(), headers)
+    with urllib.request.urlopen(request, timeout=10):
+        pass
+
+
+def suppressed(address: str) -> list[str]:
+    with urllib.request.urlopen(f"{address}/api/v2/alerts", timeout=10) as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return sorted(it["labels"]["alertname"] for it in found if it["status"]["state"] == "suppressed")
+
+
+def messages(catcher: Catcher, status: str) -> list[tuple[str, int]]:
+    """The alert and the number of those that it tells, of each message."""
+    found = (it for it in list(catcher.caught) if it["status"] == status)
+    return sorted((it["groupLabels"]["alertname"], len(it["alerts"])) for it in found)
+
+
+@pytest.mark.skipif(not Path("/usr/bin/prometheus-alertmanager").exists(), reason="Alertmanager is not installed")
+def test_a_node_that_dies_is_one_message_and_so_are_the_services_that_lack_a_copy_by_it(tmp_path: Path) -> None:
+    expected = [("CopiesInsuffisantes", 6), ("SiteInjoignable", 1)]
+    with Catcher() as catcher, alertmanager(tmp_path, catcher.url) as address:
+        wait_until(lambda: is_ready(address), "Alertmanager is there")
+        tell(address, ended=False)
+        wait_until(lambda: len(suppressed(address)) == 4, "what follows from the dead node is kept quiet")
+        wait_until(lambda: len(messages(catcher, "firing")) >= 2, "both were told")
+        tell(address, ended=True)
+        wait_until(lambda: len(messages(catcher, "resolved")) >= 2, "the end of both was told")
+        assert (messages(catcher, "firing"), messages(catcher, "resolved")) == (expected, expected)
