@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.monitor.states import ORDER, State
 from appliance.portal.dashboard import reasons
@@ -15,6 +15,8 @@ from appliance.portal.dashboard.seen import Heard, Present, Watched
 from appliance.territory.model import Site, Territory
 
 NEVER_ASKED = Watched(Heard())
+WORST_SHOWN: tuple[State, ...] = ("failed", "warning", "unknown", "ok")
+"""Of a town's services each column shows one: one that was measured and is bad before one that is not known."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,13 @@ class Row:
         return self.reasons[0].state if self.reasons else "ok"
 
     def worst(self, column: str) -> tuple[ServiceSeen, Reading] | None:
-        """The service with the worst reading of that name; None where the town has no service."""
+        """The service with the worst reading of that name; None where the town has no service.
+
+        How much is new is a number to look at, without a state: a service that does not tell hides no other's.
+        """
         pairs: list[tuple[ServiceSeen, Reading]] = [(it, getattr(it, column)) for it in self.services]
+        if column == "burst":
+            pairs = [pair for pair in pairs if pair[1].value is not None] or pairs
         return min(pairs, key=lambda pair: _rank(pair[1])) if pairs else None
 
 
@@ -96,7 +103,7 @@ def _badness(row: Row) -> tuple[int, int, float, str]:
 
 
 def _rank(reading: Reading) -> tuple[int, float]:
-    return ORDER.index(reading.state), -reading.strain
+    return WORST_SHOWN.index(reading.state), -reading.strain
 
 
 def _row(
@@ -123,12 +130,14 @@ def _row(
 
 
 def _power(machines: Iterable[tuple[str, Watched]]) -> Reading:
-    """What all machines of a town take together, as far as they count it."""
+    """What all machines of a town take together; at least that, where one does not count it."""
+    machines = tuple(machines)
     known = [watts for _, it in machines if (watts := watts_of(it)) is not None]
     if not known:
         return Reading()
+    reading = Reading("ok", sum(known), at_least=len(known) < len(machines))
     cut = next((name for name, it in machines if it.machine and reasons.on_battery(it.machine)), "")
-    return Reading("failed", sum(known), alert="SurBatterie", where=cut) if cut else Reading("ok", sum(known))
+    return replace(reading, state="failed", alert="SurBatterie", where=cut) if cut else reading
 
 
 def _heat(machines: Iterable[tuple[str, Watched]]) -> Reading:

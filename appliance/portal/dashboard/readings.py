@@ -29,7 +29,8 @@ CHECKS_LATE = {"blobs": 3 * DAY, "data": 3 * DAY, "repository": 15 * DAY}
 @dataclass(frozen=True)
 class Reading:
     """One measure. `value` None when it is not known; `promised` what it is held against, `took` how long it took.
-    `alert`: whose page says what to do, "" while all is well. `where`: the node that it is about."""
+    `alert`: whose page says what to do, "" while all is well. `where`: the node that it is about. `at_least`: the value
+    is a sum, and not all of it is known."""
 
     state: State = "unknown"
     value: float | None = None
@@ -37,6 +38,7 @@ class Reading:
     took: float | None = None
     alert: str = ""
     where: str = ""
+    at_least: bool = False
 
     @property
     def strain(self) -> float:

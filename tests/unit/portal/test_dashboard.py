@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,36 @@ def test_power_and_heat_that_nobody_measures_are_unknown_and_never_nought() -> N
 def test_a_plug_knows_more_than_the_ups_behind_it() -> None:
     both = changed(whole(TERRITORY), {"nodes": {"commune-b": {"machine": {"ups": 12, "plug": 21.5}}}})
     assert row_of(judge(TERRITORY, present(both), NOW), "commune-b").power.value == 21.5
+
+
+def test_the_power_of_a_town_of_which_one_machine_does_not_tell_is_at_least_that_of_the_others() -> None:
+    node = TERRITORY.nodes["commune-b"]
+    two = replace(TERRITORY, nodes={**TERRITORY.nodes, "commune-b2": replace(node, name="commune-b2")})
+    words = whole(TERRITORY)
+    words["nodes"]["commune-b2"] = {"machine": {"ups": 8}}
+    power = row_of(judge(two, present(words), NOW), "commune-b").power
+    assert (power.value, power.at_least) == (20, False)
+    words["nodes"]["commune-b2"] = {"machine": {"celsius": 40}}
+    power = row_of(judge(two, present(words), NOW), "commune-b").power
+    assert (power.value, power.at_least) == (12, True)
+
+
+@pytest.mark.parametrize(
+    ("column", "readings", "shown"),
+    [
+        ("burst", (Reading(), Reading("ok", 0.9)), Reading("ok", 0.9)),
+        ("drill", (Reading(), Reading("warning", 900.0)), Reading("warning", 900.0)),
+        ("drill", (Reading(), Reading("ok", 90.0)), Reading()),
+        ("room", (Reading(), Reading("failed", 1.1)), Reading("failed", 1.1)),
+    ],
+)
+def test_what_a_service_does_not_tell_hides_nothing_bad_of_another(
+    column: str, readings: tuple[Reading, ...], shown: Reading
+) -> None:
+    row = row_of(judge(TERRITORY, present(whole(TERRITORY)), NOW), "commune-a")
+    seen_now = row.services[0]
+    services = tuple(replace(seen_now, **{column: it}) for it in readings)
+    assert replace(row, services=services).worst(column)[1] == shown
 
 
 def test_what_processors_took_is_counted_between_two_answers() -> None:
