@@ -85,7 +85,8 @@ def _branch_reasons(stood: Stood) -> Iterator[Reason]:
         what = f"what was written here alone under epoch {epoch} waits for somebody to decide."
         yield Reason("warning", what, remedy, "branch")
     if stood.state == "DIVERGED":
-        yield Reason("warning", "what was written here alone is being kept apart.", check="branch")
+        remedy = "Nothing to do yet: once it is kept, a branch is told of here."
+        yield Reason("warning", "what was written here alone is being kept apart.", remedy, "branch")
 
 
 def _service_reasons(stood: Stood, now: Now) -> Iterator[Reason]:

@@ -17,6 +17,9 @@ LATE, TOO_LATE = 1.5, 3.0
 """From how many times the RPO on a state is a warning, and a failure."""
 
 
+TRIED_AGAIN = "It is tried again by itself; if it goes on: journalctl --unit appliance-agent"
+
+
 @dataclass(frozen=True)
 class Reason:
     """`check` names the check that gave it, one of `checks.CHECKS`."""
@@ -69,4 +72,4 @@ def failures(kinds: Iterable[str], service: str, view: View, peer: str = "", che
 
 def failed(attempt: Attempt, what: str, check: str) -> Reason:
     times = f"{attempt.failures} times in a row" if attempt.failures > 1 else "once"
-    return Reason("warning", f"{what} failed {times}: {attempt.error}", attempt.remedy, check)
+    return Reason("warning", f"{what} failed {times}: {attempt.error}", attempt.remedy or TRIED_AGAIN, check)

@@ -11,6 +11,7 @@ from appliance.monitor.states import Judged, Reason, State, failed, failures, to
 from appliance.monitor.view import Attempt, Now, View, Written, last_backup
 from appliance.units import format_duration
 
+IS_COMING = "Nothing to do yet: `appliance status --watch` shows when it is there."
 NAMED_MAX = 3
 """How many of the files left out are named in a sentence."""
 
@@ -54,7 +55,7 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
         yield Reason(
             state,
             "there is no generation yet.",
-            "" if running else f"Type `appliance backup run {written.service}`.",
+            IS_COMING if running else f"Type `appliance backup run {written.service}`.",
             "backup-age",
         )
     else:
@@ -123,9 +124,10 @@ def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
         if attempt is not None and attempt.failures:
             yield failed(attempt, f"bringing generation {written.newest} to {peer}", "copies")
         elif under_way:
-            yield Reason("warning", f"generation {written.newest} is on its way to {peer}.", check="copies")
+            yield Reason("warning", f"generation {written.newest} is on its way to {peer}.", IS_COMING, "copies")
         elif not written.safety.safe:
-            yield Reason("warning", f"generation {written.newest} is not at {peer} yet.", check="copies")
+            remedy = f"The agent brings it. At once: `appliance backup push {written.service}`."
+            yield Reason("warning", f"generation {written.newest} is not at {peer} yet.", remedy, "copies")
 
 
 def _still_counts(written: Written, attempt: Attempt) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -75,6 +76,24 @@ def test_names_with_line_ends_and_broken_bytes_stay_on_one_line() -> None:
     text = status_text(judged({"given": given}))
     assert "/srv/a\\nb\\xff" in text
     text.encode()
+
+
+@pytest.mark.parametrize("case", EVERY_CASE)
+def test_every_reason_says_what_to_do(case: dict[str, Any]) -> None:
+    assert [reason for it in judged(case).judged for reason in it.reasons if not reason.remedy] == []
+
+
+def test_no_reason_can_be_given_without_a_remedy() -> None:
+    calls = [
+        (file, node)
+        for file in (*ROOT.glob("appliance/monitor/*.py"), *ROOT.glob("appliance/agent/*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Reason"
+    ]
+    given = {(file.name, node.lineno): len(node.args) > 2 for file, node in calls}
+    lacking = {where for where, has in given.items() if not has}
+    assert {name for name, _ in lacking} <= {"failover.py", "held.py"}, "what a machine has nothing to check for"
+    assert len(lacking) == 2
 
 
 def test_judging_is_pure_and_loads_neither_keys_nor_borg() -> None:
