@@ -7,21 +7,28 @@ import os
 import signal
 import subprocess
 
+from appliance.agent.observe import agent_lock
+from appliance.host.files import locked
 from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.lab.processes.territory import ProcessTerritory
 
 
-def test_watching_ends_with_the_state_that_was_shown_last(territory: ProcessTerritory) -> None:
+def test_watching_looks_again_and_ends_with_the_state_that_was_shown_last(territory: ProcessTerritory) -> None:
     node = territory.nodes["commune-a"]
+    lock = agent_lock(territory.open("commune-a").layout)
     argv = (*appliance_argv(), "--state", str(node.state), "--json", "status", "--watch")
     environment = {**os.environ, "PYTHONPATH": str(code_folder())}
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as watching:
         assert watching.stdout is not None
-        first = json.loads(watching.stdout.readline())
+        first = watching.stdout.readline()
+        with locked(lock, what="the agent"):  # as if it had been started meanwhile
+            second = watching.stdout.readline()
+        third = json.loads(watching.stdout.readline())
         watching.send_signal(signal.SIGINT)
         code = watching.wait(20)
+    assert ("AGENT NOT RUNNING" in first, "AGENT NOT RUNNING" in second) == (True, False)
     once = node.cli("--json", "status", check=False)
-    assert (code, first["state"]) == (once.exit_code, json.loads(once.stdout)["state"])
+    assert (code, third["state"]) == (once.exit_code, json.loads(once.stdout)["state"])
 
 
 def test_watching_and_comparing_do_not_go_together(territory: ProcessTerritory) -> None:
