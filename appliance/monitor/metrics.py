@@ -169,8 +169,12 @@ OUTBOX_OLDEST = Metric("outbox_oldest_timestamp_seconds", "When the oldest notif
 
 POWER = Metric("power_watts", "Electrical power; source is plug, for all that hangs on it", ("source",))
 
+POWER_ANSWERS = Metric(
+    "power_answers", "1 when the declared UPS or plug answered at the last try, 0 when it did not", ("source",)
+)
+
 METRICS: tuple[Metric, ...] = tuple(it for it in vars().values() if isinstance(it, Metric))
 OF_AN_OUTBOX = (OUTBOX_WAITING, OUTBOX_ASIDE, OUTBOX_OLDEST)
 """Told by the queue of a monitoring node."""
-OF_A_PLUG = (POWER,)
-"""Told by `plug.py` through node_exporter; all others by the agent of each node."""
+OF_A_PLUG = (POWER, POWER_ANSWERS)
+"""Told by `plug.py` and, of a UPS, `ups-measures` through node_exporter; all others by the agent of each node."""

@@ -4,8 +4,8 @@
 
 asks the plug once over HTTP and writes FILE. KIND says whose answers it gives: `shelly` (second generation and later),
 `shelly1` (the first) or `tasmota`. A plug has no certificate, so ADDRESS must be one of the site's own network, and
-what it says is believed for watts only. One that does not answer, or measures nothing, takes FILE away: what is not
-known has no sample.
+what it says is believed for watts only. Of one that does not answer, or measures nothing, FILE says that and no
+watts: what is not known has no sample.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from appliance.errors import ApplianceError, Unreachable, UsageError
 from appliance.host.files import write_atomic
-from appliance.monitor.metrics import POWER
+from appliance.monitor.metrics import POWER, POWER_ANSWERS
 
 SECONDS_MAX = 10.0
 BYTES_MAX = 65536
@@ -67,9 +67,13 @@ def watts(kind: str, address: str) -> float:
     return found
 
 
-def render(power: float) -> bytes:
+def render(power: float | None) -> bytes:
+    """What FILE says; None for a plug that does not answer."""
     registry = CollectorRegistry()
-    Gauge(POWER.full_name, POWER.help, POWER.labels, registry=registry).labels("plug").set(power)
+    found = ((POWER, power), (POWER_ANSWERS, float(power is not None)))
+    for metric, value in found:
+        if value is not None:
+            Gauge(metric.full_name, metric.help, metric.labels, registry=registry).labels("plug").set(value)
     return generate_latest(registry)
 
 
@@ -117,7 +121,7 @@ def main() -> None:
     try:
         write_atomic(Path(file), render(watts(kind, address)))
     except ApplianceError as error:
-        Path(file).unlink(missing_ok=True)
+        write_atomic(Path(file), render(None))
         sys.exit(str(error))
 
 

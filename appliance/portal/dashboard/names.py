@@ -13,8 +13,9 @@ OURS = (
 UPS_POWER, UPS_STATUS = "network_ups_tools_ups_realpower", "network_ups_tools_ups_status"
 ON_BATTERY = "OB"
 PLUG_POWER = metrics.POWER.full_name
+POWER_ANSWERS = metrics.POWER_ANSWERS.full_name
 JOULES = "node_rapl_package_joules_total"
 CHIPS, ZONES = "node_hwmon_temp_celsius", "node_thermal_zone_temp"
 
 OF_AGENT = frozenset(it.full_name for it in OURS)
-OF_MACHINE = frozenset((PLUG_POWER, UPS_POWER, UPS_STATUS, JOULES, CHIPS, ZONES))
+OF_MACHINE = frozenset((PLUG_POWER, POWER_ANSWERS, UPS_POWER, UPS_STATUS, JOULES, CHIPS, ZONES))

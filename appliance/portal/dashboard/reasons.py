@@ -13,7 +13,7 @@ from appliance.monitor.checks import CHECKS
 from appliance.monitor.metrics import CHECK, LACKING, LOOKED, STATES
 from appliance.monitor.states import ORDER, State
 from appliance.monitor.status import AGENT_LOOKS_WITHIN_SECONDS
-from appliance.portal.dashboard.names import CHIPS, ON_BATTERY, UPS_STATUS, ZONES
+from appliance.portal.dashboard.names import CHIPS, ON_BATTERY, POWER_ANSWERS, UPS_STATUS, ZONES
 from appliance.portal.dashboard.readings import ServiceSeen
 from appliance.portal.dashboard.seen import Alert, Heard, Told, Watched
 from appliance.territory.model import Territory
@@ -99,6 +99,8 @@ def _silence(name: str, watched: Watched) -> Iterator[Reason]:
 def _machine(name: str, machine: Heard) -> Iterator[Reason]:
     if on_battery(machine):
         yield Reason("failed", "SurBatterie", name, (name,))
+    if any(it.value == 0 for it in machine.all(POWER_ANSWERS)):
+        yield Reason("warning", "CourantNonMesure", name, (name,))
     heat = celsius(machine)
     if heat is not None and heat > HOT_CELSIUS:
         yield Reason("warning", "Surchauffe", name, (name,))

@@ -68,6 +68,7 @@ def test_node_exporter_finds_it_and_promtool_has_no_objection(tmp_path: Path) ->
         done = write("shelly", address, file)
     assert (done.returncode, done.stderr) == (0, "")
     assert 'appliance_power_watts{source="plug"} 8.9\n' in file.read_text()
+    assert 'appliance_power_answers{source="plug"} 1.0\n' in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o644
     judged = subprocess.run(("promtool", "check", "metrics"), input=file.read_bytes(), capture_output=True)
     assert (judged.returncode, judged.stdout, judged.stderr) == (0, b"", b"")
@@ -96,7 +97,8 @@ def test_what_is_not_power_is_unknown_and_what_was_known_is_gone(tmp_path: Path,
     assert done.returncode == 1
     assert why in done.stderr
     assert "Traceback" not in done.stderr
-    assert not file.exists()
+    told = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    assert told == ['appliance_power_answers{source="plug"} 0.0']
 
 
 def test_a_plug_that_is_away_says_so() -> None:

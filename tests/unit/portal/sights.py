@@ -8,7 +8,7 @@ from typing import Any
 from appliance.clock import utc_seconds
 from appliance.monitor import metrics
 from appliance.monitor.metrics import STATES, Metric
-from appliance.portal.dashboard.names import CHIPS, JOULES, PLUG_POWER, UPS_POWER, UPS_STATUS
+from appliance.portal.dashboard.names import CHIPS, JOULES, PLUG_POWER, POWER_ANSWERS, UPS_POWER, UPS_STATUS
 from appliance.portal.dashboard.seen import Alert, Heard, Present, Prometheus, Told, Watched
 from appliance.territory.model import Territory
 from appliance.territory.placement import place
@@ -102,13 +102,15 @@ def _proofs(service: str, words: Mapping[str, Any], now: float) -> Iterator[Told
 
 
 def _machine(words: Mapping[str, Any]) -> Iterator[Told]:
-    """`words`: celsius, ups and plug (watts), battery, joules."""
+    """`words`: celsius, ups and plug (watts), answers (0 for a UPS that does not), battery, joules."""
     if "celsius" in words:
         yield Told(CHIPS, {"chip": "a", "sensor": "temp1"}, words["celsius"])
         yield Told(CHIPS, {"chip": "b", "sensor": "temp1"}, words["celsius"] - 20)
     if "ups" in words:
         yield Told(UPS_POWER, {"ups": "ups"}, words["ups"])
         yield Told(UPS_STATUS, {"ups": "ups", "flag": "OB"}, float(words.get("battery", False)))
+    if "answers" in words:
+        yield Told(POWER_ANSWERS, {"source": "ups"}, words["answers"])
     if "plug" in words:
         yield Told(PLUG_POWER, {"source": "plug"}, words["plug"])
     if "joules" in words:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.monitor.metrics import POWER_ANSWERS
+
 FILE = Path(__file__).parents[3] / "systemd/ups-measures"
 SAID = """battery.charge: 97
 battery.runtime: 1240
@@ -51,4 +53,17 @@ def test_one_that_does_not_answer_is_not_known_any_more(tmp_path: Path) -> None:
     done = subprocess.run(argv, env={**os.environ, "PATH": f"{tmp_path}:/bin"}, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "the UPS ups does not answer: Error: Data stale\n"
-    assert not file.exists()
+    told = file.read_text().splitlines()
+    assert told[0] == f"# HELP {POWER_ANSWERS.full_name} {POWER_ANSWERS.help}", "node_exporter reads one text of both"
+    assert told[2:] == ['appliance_power_answers{source="ups"} 0']
+
+
+def test_one_that_answers_says_so_beside_what_it_measures(tmp_path: Path) -> None:
+    upsc, file = tmp_path / "upsc", tmp_path / "ups.prom"
+    upsc.write_text("#!/bin/sh\necho 'ups.status: OL'\n")
+    upsc.chmod(0o755)
+    argv = (sys.executable, "-I", str(FILE), "ups", str(file))
+    subprocess.run(argv, env={**os.environ, "PATH": f"{tmp_path}:/bin"}, check=True)
+    assert 'appliance_power_answers{source="ups"} 1\n' in file.read_text()
+    assert 'network_ups_tools_ups_status{ups="ups",flag="OL"} 1\n' in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o644
