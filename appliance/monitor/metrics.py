@@ -7,11 +7,8 @@ scrapes.
 
 What is not known has no sample, never a 0; CHECK says that it is unknown.
 
-Left out of the reference list, since nothing measures them truthfully yet: changed, removed and suspect files of a
-backup (borg counts bytes, so a burst is judged by them), the number of archives and the oldest one, the lock's age,
-borg's own exit code (`WORK_FAILURES` counts for all kinds of work), proofs of custodians, snapshots and canary files of
-shares, pending updates, all of the portal's (searches, restores, logins, its audit chain), how often a service changed
-hands and when that was last drilled. Heat, disks, the UPS and the processor's energy come from node_exporter.
+What was asked for and is not told has its reason in `docs/reference/metrics-left-out.md`. Heat, disks, the UPS and the
+processor's energy come from node_exporter.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections import defaultdict
 from pathlib import Path
@@ -26,7 +27,7 @@ EXTERNAL = "https://prometheus.example"
 
 def promtool(*words: str) -> str:
     """What promtool says when it finds nothing wrong."""
-    done = subprocess.run(("promtool", *words), capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(("promtool", *words), capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -100,6 +101,22 @@ def test_each_alert_has_its_page_and_each_page_its_alert() -> None:
     pages = {page.stem for page in RUNBOOKS.glob("*.md")} - {"README"}
     assert pages == set(ALERTS)
     assert {check.alert for check in CHECKS.values()} <= pages
+
+
+def test_the_list_of_pages_says_of_each_what_the_page_says() -> None:
+    told = dict(re.findall(r"^- \[\w+\]\((\w+)\.md\) : (.+)$", (RUNBOOKS / "README.md").read_text(), re.MULTILINE))
+    leads = {name: " ".join((RUNBOOKS / f"{name}.md").read_text().split("\n\n")[1].split()) for name in ALERTS}
+    assert told == leads
+
+
+def test_a_page_says_after_how_long_its_alert_is_sent_its_threshold_included() -> None:
+    for name, rule in ALERTS.items():
+        threshold = re.match(r"(?:max by \(\w+\) \()?time\(\) - [^<>]*> (\d+)(?![.\d]| \*)", rule["expr"])
+        said = re.search(r"Envoyée après (\d+) min\.", (RUNBOOKS / f"{name}.md").read_text())
+        if threshold and said:
+            lasts = re.fullmatch(r"(\d+)m", rule.get("for", "0m"))
+            assert lasts is not None
+            assert int(said[1]) == int(threshold[1]) // 60 + int(lasts[1]), name
 
 
 def test_each_alert_is_told_in_french_with_what_it_means_and_where_to_read_on() -> None:
