@@ -32,6 +32,8 @@ CHECKS: Mapping[str, Check] = {
     "copies": Check(("written",), "is the newest generation where it was promised", "CopiesInsuffisantes"),
     "lineage": Check(("written",), "does nobody know more of it than this node", "HistoireDepassee"),
     "left-out": Check(("written",), "was everything saved", "FichiersNonSauvegardes"),
+    "paper": Check(("written",), "does the recovery key on paper open it", "PapierDeSecoursAbsent"),
+    "envelope": Check(("written",), "are its envelopes young enough", "EnveloppeAncienne"),
     "held": Check(("held",), "is anything of it here", "CopieAbsente"),
     "held-age": Check(("held",), "does it go on coming, whatever its origin says", "RepliqueEnRetard"),
     "held-size": Check(("held",), "is it about as large as it was", "CopieRetrecie"),
@@ -61,6 +63,10 @@ CHECKS: Mapping[str, Check] = {
     "disk-health": Check(("node",), "are the disks well", "DisqueMalade"),
     "clock": Check(("node",), "is the clock right", "HorlogeFausse"),
     "keys": Check(("node",), "has it its keys", "ClefsManquantes"),
+    "certificate": Check(
+        ("node",), "is its own certificate good for two weeks, if it has one", "CertificatBientotPerime"
+    ),
+    "updates": Check(("node",), "are its security updates made", "MisesAJourSecurite"),
     "public-certificate": Check(
         ("node",), "is the certificate of its pages' public name good, if they have one", "CertificatPublicPerime"
     ),

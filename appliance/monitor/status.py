@@ -14,6 +14,7 @@ from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
 from appliance.monitor.failover import judge_failover, node_lacks, node_reasons
 from appliance.monitor.held import judge_catalogue, judge_held
+from appliance.monitor.lasting import machine_lacks, machine_reasons
 from appliance.monitor.states import ORDER, Judged, Reason, State, worst_first
 from appliance.monitor.view import AgentSeen, Now, View
 from appliance.monitor.written import judge_written
@@ -64,8 +65,9 @@ def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...], kep
         "disk_free_bytes": view.disk_free,
         "disk_kept": kept,
     }
-    reasons = worst_first((*apart, *_node_reasons(view, now, agent), *node_reasons(view, now)))
-    lacks = node_lacks(view)
+    found = (*_node_reasons(view, now, agent), *machine_reasons(view.machine, now), *node_reasons(view, now))
+    reasons = worst_first((*apart, *found))
+    lacks = (*node_lacks(view), *machine_lacks(view.machine))
     made = tuple(name for name in checks_of("node") if name not in {it.check for it in lacks})
     return Judged(view.node, "node", summary, reasons, facts, made, lacks)
 

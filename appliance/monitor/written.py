@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from appliance.backup.schedule import Due, due
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
+from appliance.monitor.lasting import envelope_reasons
 from appliance.monitor.states import Judged, Reason, State, failed, failures, too_old, worst_first
 from appliance.monitor.view import Attempt, Now, View, Written, last_backup
 from appliance.units import format_duration
@@ -61,6 +62,7 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
     else:
         yield from _age_reasons(written, now)
         yield from _missing_reasons(written, view)
+    yield from envelope_reasons(written, now)
     if attempt is not None and attempt.failures and _still_counts(written, attempt):
         yield failed(attempt, "the last backup", "backup-run")
     if attempt is not None:

@@ -40,10 +40,16 @@ def operator_key(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def territory(tmp_path: Path, documents: Path, operator_key: Path) -> Iterator[ProcessTerritory]:
+def recovery() -> str:
+    """The public recovery key of `territory`; a folder in which all must be well has one."""
+    return ""
+
+
+@pytest.fixture
+def territory(tmp_path: Path, documents: Path, operator_key: Path, recovery: str) -> Iterator[ProcessTerritory]:
     """The territory of inventory/demo: keys, signed bundle, docs-a begun under its first grant, four sshds running.
 
     Nothing is backed up yet: `writer.run(territory.open("commune-a"), "docs-a")` does that.
     """
-    with running_territory(tmp_path / "territory", documents, operator_key) as made:
+    with running_territory(tmp_path / "territory", documents, operator_key, recovery) as made:
         yield made

@@ -19,14 +19,18 @@ LOOPBACK = "127.0.0.1"
 
 
 @contextmanager
-def running_territory(root: Path, documents: Path, operator_key: Path) -> Iterator[ProcessTerritory]:
+def running_territory(
+    root: Path, documents: Path, operator_key: Path, recovery: str = ""
+) -> Iterator[ProcessTerritory]:
     """The territory of inventory/demo under `root`: docs-a reads `documents` and is begun, four sshds listen.
 
-    `operator_key` is the private key of `maintenance`; its public half lies beside it.
+    `operator_key` is the private key of `maintenance`; its public half lies beside it. `recovery`: the
+    public half of a recovery key, without which `status` warns of each service.
     """
     if os.geteuid() == 0:
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd started by root separates privileges there
     made = ProcessTerritory(root, _plan(documents, operator_key))
+    made.recovery = recovery
     try:
         made.create()
         made.sign()

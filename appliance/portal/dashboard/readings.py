@@ -7,10 +7,11 @@ stays true; how full or how hot something is now, only who answers now can tell.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from appliance.backup.proof_times import DRILL_SECONDS
+from appliance.backup.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor import metrics
 from appliance.monitor.held import PROOF_LATE, QUOTA_WARNING
@@ -18,11 +19,13 @@ from appliance.monitor.states import LATE, ORDER, TOO_LATE, State
 from appliance.portal.dashboard.seen import Heard, Present, Told
 from appliance.territory.domains import counting_holders
 from appliance.territory.model import Service, Territory
-from appliance.units import DAY
 
 FRESH_COPY = 2.0
 """Within how many RPO a copy is fresh, as `backup:fresh_copies:count` counts."""
-CHECKS_LATE = {"blobs": 3 * DAY, "data": 3 * DAY, "repository": 15 * DAY}
+CHECKS_LATE = {
+    kind: PROOF_LATE * each
+    for kind, each in (("blobs", SCRUB_SECONDS), ("data", VERIFY_SECONDS), ("repository", CHECK_SECONDS))
+}
 """When a check of a kind is late, as the alert `VerificationEnRetard` has it."""
 
 
@@ -214,7 +217,7 @@ def _check(seen: Sight, service: Service) -> Reading:
         if it.value:
             rotten = it.labels.get("kind") == "blobs"
             return Reading("failed", age, alert="CopieEndommagee" if rotten else "VerificationEnErreur", where=node)
-    late = next((node for at, kind, node in found if seen.now - at > CHECKS_LATE.get(kind, 15 * DAY)), "")
+    late = next((node for at, kind, node in found if seen.now - at > CHECKS_LATE.get(kind, math.inf)), "")
     if late:
         return Reading("warning", age, alert="VerificationEnRetard", where=late)
     return Reading("ok", age) if found else Reading()

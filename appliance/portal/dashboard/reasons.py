@@ -26,6 +26,7 @@ _FAMILIES = (
     ("SauvegardeEnRetard", "SauvegardeTresEnRetard", "SauvegardeJamaisSure"),
     ("QuotaPresquePlein", "QuotaPlein"),
     ("TestRestaurationEnRetard", "TestRestaurationEchoue"),
+    ("CertificatBientotPerime", "CertificatUrgent"),
 )
 FAMILY = {alert: family[0] for family in _FAMILIES for alert in family}
 """Alerts that say the same of the same thing, one louder than the other."""

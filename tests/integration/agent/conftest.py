@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.cli.agent_cmd import EVERY_VARIABLE
+from appliance.escrow import age
 from appliance.lab.processes.territory import ProcessTerritory
+
+
+@pytest.fixture
+def recovery() -> str:
+    return age.generate().public
 
 
 @pytest.fixture(autouse=True)

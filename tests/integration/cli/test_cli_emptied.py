@@ -11,11 +11,17 @@ import pytest
 from appliance.backup import writer
 from appliance.backup.exchange import exchange
 from appliance.backup.node import open_node
+from appliance.escrow import age
 from appliance.lab.demo.stranger import Stranger, empty_and_push, steal
 from appliance.lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
 
 ORIGIN, STANDBY, BLIND = "commune-a", "hermitage", "commune-b"
+
+
+@pytest.fixture
+def recovery() -> str:
+    return age.generate().public
 
 
 @pytest.fixture

@@ -10,7 +10,20 @@ from appliance.backup.counted import Safety
 from appliance.backup.sized import Sized
 from appliance.clock import utc_seconds
 from appliance.monitor.stood import Failover, Stood
-from appliance.monitor.view import Ahead, Attempt, Generation, Grant, Held, Home, Now, Readable, Running, View, Written
+from appliance.monitor.view import (
+    Ahead,
+    Attempt,
+    Generation,
+    Grant,
+    Held,
+    Home,
+    Machine,
+    Now,
+    Readable,
+    Running,
+    View,
+    Written,
+)
 from appliance.territory.model import Schedule
 from appliance.units import DAY, GIB, MIB, parse_duration
 
@@ -34,8 +47,8 @@ def generation(moment: Now, sequence: int, ago: str) -> Generation:
 
 def written(moment: Now, words: Mapping[str, Any]) -> Written:
     """`words`: service, every or daily, sequence and sealed (how long ago), at (peers that have it), grant,
-    epoch (of the grant; generations are of epoch 2), overtaken (the sentence and the remedy), accounts (how long ago
-    they were changed)."""
+    epoch (of the grant; generations are of epoch 2), envelopes (how long ago each was made), overtaken (the sentence
+    and the remedy), accounts (how long ago they were changed)."""
     every = 0 if "daily" in words else words.get("every", 1)
     sequence, at = words.get("sequence", 0), tuple(words.get("at", PEERS))
     grant = words.get("grant", "commune-a")
@@ -56,6 +69,7 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         safety=safety,
         safe_newest=safe,
         unsafe_since=before(moment, words["unsafe"]) if "unsafe" in words else 0.0,
+        envelopes={name: before(moment, made) for name, made in words.get("envelopes", {"recovery": "10d"}).items()},
         overtaken=tuple(words.get("overtaken", ("", ""))),
         accounts_changed=before(moment, words["accounts"]) if "accounts" in words else 0.0,
     )
@@ -163,7 +177,8 @@ def failover(moment: Now, words: Mapping[str, Any]) -> Failover:
 
 
 def view(moment: Now, words: Mapping[str, Any]) -> View:
-    """`words`: written, held, readable, ahead, homes, failover, attempts, running, unread, disk_free, issued."""
+    """`words`: written, held, readable, ahead, homes, failover, attempts, running, unread, disk_free, issued,
+    updated (how long ago), ends (in how long its certificate does)."""
     memory = Memory({name: attempt(moment, it) for name, it in words.get("attempts", {}).items()})
     return View(
         node="commune-a",
@@ -184,6 +199,10 @@ def view(moment: Now, words: Mapping[str, Any]) -> View:
         homes=tuple(home(moment, it) for it in words.get("homes", ())),
         attempts=memory.attempts,
         running=tuple(running(moment, it) for it in words.get("running", ())),
+        machine=Machine(
+            updated=before(moment, words["updated"]) if "updated" in words else None,
+            certificate_ends=moment.wall + parse_duration(words["ends"]) if "ends" in words else None,
+        ),
         failover=failover(moment, words["failover"]) if "failover" in words else Failover(),
         unread=words.get("unread", {}),
     )
