@@ -99,6 +99,7 @@ def test_what_keeps_an_alert_quiet_is_an_alert_and_so_is_what_is_kept_quiet(made
         ("alertname=RecapitulatifHebdomadaire severity=digest", "recapitulatif"),
         ("alertname=FauxSucces severity=critical", "astreinte"),
         ("alertname=Surchauffe severity=warning", "regie"),
+        ("alertname=RepliqueEnRetard severity=warning", "regie"),
     ],
 )
 def test_each_alert_goes_to_one_receiver(made: Path, labels: str, receiver: str) -> None:

@@ -31,6 +31,10 @@ OF_A_DEAD_NODE = (
     {"alertname": "ServiceEnPanne", "service": "partages", **DEAD},
     {"alertname": "PairMuet", "node": "commune-b", "peer": "commune-b"},
     *({"alertname": "CopiesInsuffisantes", "backup": f"docs-{letter}"} for letter in "acdefg"),
+    *(
+        {"alertname": "RepliqueEnRetard", "node": f"commune-{it}", "peer": f"commune-{it}", "backup": "b"}
+        for it in "ac"
+    ),
 )
 
 
@@ -89,12 +93,13 @@ def messages(catcher: Catcher, status: str) -> list[tuple[str, int]]:
 
 @pytest.mark.skipif(not Path("/usr/bin/prometheus-alertmanager").exists(), reason="Alertmanager is not installed")
 def test_a_node_that_dies_is_one_message_and_so_are_the_services_that_lack_a_copy_by_it(tmp_path: Path) -> None:
-    expected = [("CopiesInsuffisantes", 6), ("SiteInjoignable", 1)]
+    expected = [("CopiesInsuffisantes", 6), ("RepliqueEnRetard", 2), ("SiteInjoignable", 1)]
+    count = len(expected)
     with Catcher() as catcher, alertmanager(tmp_path, catcher.url) as address:
         wait_until(lambda: is_ready(address), "Alertmanager is there")
         tell(address, ended=False)
         wait_until(lambda: len(suppressed(address)) == 4, "what follows from the dead node is kept quiet")
-        wait_until(lambda: len(messages(catcher, "firing")) >= 2, "both were told")
+        wait_until(lambda: len(messages(catcher, "firing")) >= count, "all was told")
         tell(address, ended=True)
-        wait_until(lambda: len(messages(catcher, "resolved")) >= 2, "the end of both was told")
+        wait_until(lambda: len(messages(catcher, "resolved")) >= count, "the end of all was told")
         assert (messages(catcher, "firing"), messages(catcher, "resolved")) == (expected, expected)
