@@ -18,7 +18,7 @@ from appliance.backup.chain import Sealed
 from appliance.borg.model import Repository
 from appliance.borg.nonce import write_nonce
 from appliance.escrow.envelopes import ServiceKey, read_key, write_key
-from appliance.host.files import fsync_folder, make_private_folder, write_atomic
+from appliance.host.files import fsync_folder, link_own, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant
@@ -94,7 +94,7 @@ def _lay_out(entries: Iterable[Entry], locate: Locate, target: Path) -> None:
         path = target / entry.path
         if entry.path.startswith("data/"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.link(locate(entry), path)
+            link_own(locate(entry), path)
         elif entry.path in ("config", "README"):
             shutil.copyfile(locate(entry), path)
             path.chmod(0o600)

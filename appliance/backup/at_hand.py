@@ -6,14 +6,12 @@ A standby that takes over, and an origin to which the service is handed back, th
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.backup.node import Node
 from appliance.backup.vault.store import size_of
-from appliance.host.files import sha256_file
+from appliance.host.files import copy_whole, link_own, sha256_file
 from appliance.trust.generation import Entry
 
 
@@ -41,10 +39,6 @@ def place_at_hand(node: Node, service: str, entries: Iterable[Entry], folder: Pa
 def _place(source: Path, target: Path, *, link: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if link:
-        # On a host what is held belongs to the sealer, and the kernel lets nobody else link it: that is copied.
-        with contextlib.suppress(PermissionError):
-            os.link(source, target)
-            return
-    copy = target.with_name(f".{target.name}.copy")  # half of one would be taken for what was fetched so far
-    shutil.copyfile(source, copy)
-    copy.rename(target)
+        link_own(source, target)
+    else:
+        copy_whole(source, target)

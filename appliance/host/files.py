@@ -7,6 +7,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
 import threading
 from collections.abc import Iterator
@@ -118,3 +119,22 @@ def locked(path: Path, *, what: str, shared: bool = False, wait: bool = False) -
         yield
     finally:
         os.close(fd)
+
+
+def link_own(source: Path, target: Path) -> None:
+    """Make `target` a link to `source` where that file is this account's own; else a copy.
+
+    The kernel lets nobody link another's file, but root and whoever has its powers: they would leave a link that the
+    account they work for can neither link nor change (on a host, what is held belongs to the sealer).
+    """
+    if source.stat().st_uid == os.geteuid():
+        os.link(source, target)
+    else:
+        copy_whole(source, target)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy the content of `source`; `target` is there whole, or not at all."""
+    copy = target.with_name(f".{target.name}.copy")
+    shutil.copyfile(source, copy)
+    copy.rename(target)

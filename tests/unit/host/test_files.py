@@ -14,7 +14,7 @@ import pytest
 
 from appliance.errors import Busy, NoSpace
 from appliance.host import files
-from appliance.host.files import locked, make_private_folder, read_at_once, sha256_file, write_atomic
+from appliance.host.files import link_own, locked, make_private_folder, read_at_once, sha256_file, write_atomic
 
 ROOT = Path(__file__).parents[3]
 
@@ -179,3 +179,19 @@ def test_a_program_started_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> N
 def _assert_busy(lock: Path, sentence: str) -> None:
     with pytest.raises(Busy, match=sentence), locked(lock, what="the pool"):
         pass
+
+
+def test_only_a_file_of_ones_own_is_linked_and_anothers_is_copied(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.write_bytes(b"mine")
+    link_own(own, tmp_path / "link")
+    assert (tmp_path / "link").samefile(own)
+    others = Path("/etc/os-release").resolve()
+    if os.geteuid() == others.stat().st_uid:  # root may link what it likes, and must not
+        others = tmp_path / "others"
+        others.write_bytes(b"theirs")
+        os.chown(others, 65534, -1)
+    link_own(others, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == others.read_bytes()
+    assert (tmp_path / "copy").stat().st_uid == os.geteuid()
+    assert {it.name for it in tmp_path.iterdir()} <= {"own", "link", "others", "copy"}
