@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -12,8 +13,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from appliance.agent.served import failover_lock
+from appliance.clock import SystemClock, utc_text
+from appliance.coordination.etcd import Etcd
+from appliance.coordination.keys import new_lease
+from appliance.coordination.port import Claim
 from appliance.lab.processes.failover import Stage
 from appliance.lab.processes.faults import heal, inject
+from appliance.lab.processes.run import save
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
 
 HOME, STANDBY = "commune-a", "hermitage"
@@ -142,3 +148,32 @@ def around_now() -> str:
     """The hours before and after this moment, where the territory is."""
     now = datetime.now(ZoneInfo("Europe/Paris"))
     return f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}"
+
+
+def test_a_claim_that_never_got_a_grant_keeps_nobody_from_the_next_one(begin: Begin) -> None:
+    """Whoever claimed the service and died before brokers signed leaves an owner of whom no grant speaks."""
+    stage = begin("exclusive")
+    stage.kill(HOME)
+    stage.wait_for(STANDBY, "ACTIVE")
+    save(stage, STANDBY)
+    stage.start(HOME)
+    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    stage.wait_for(HOME, "STANDBY")
+    stage.end(HOME)
+    stage.kill(STANDBY)
+    asyncio.run(_claim(stage, HOME))
+    stage.start(HOME)
+    stage.wait_for(HOME, "ACTIVE")
+    assert stage.read()["epoch"] == 7, "5 may have been signed for the claim"
+    assert stage.add(100) == HOME
+
+
+async def _claim(stage: Stage, name: str) -> None:
+    """What a program does that ends right after it."""
+    store = Etcd(stage.etcd.addresses, SystemClock())
+    while (state := await store.read(SERVICE)).holder is not None:
+        await asyncio.sleep(0.1)
+    lease, now = new_lease(name, 7), utc_text(SystemClock().now())
+    claim = Claim(SERVICE, name, "cut off", lease, state.owned, LEASE_SECONDS, "takes over by vacancy", now)
+    assert (await store.acquire(claim)).node == name
+    await store.close()
