@@ -138,7 +138,7 @@ def monitoring_site_stopped(ground: Ground) -> str:
     _, second = ground.sites
     second.stop()
     try:
-        ground.fires("SurveillanceMuette", node=second.name, job="prometheus")
+        ground.fires("SurveillanceMuette", node=second.name)
         with waiting("the page saying that its history is missing", SHOWS_SECONDS_MAX) as done:
             while not done("l'historique et les alertes manquent" in ground.screen.page()):
                 pass
@@ -147,7 +147,7 @@ def monitoring_site_stopped(ground: Ground) -> str:
         require(bool(ground.screen.checks(ORIGIN)), "without Prometheus the page knows no checks.")
     finally:
         second.start(ground.watched, ground.sites, ground.catcher.url)
-    cleared = ground.clears("SurveillanceMuette", node=second.name, job="prometheus")
+    cleared = ground.clears("SurveillanceMuette", node=second.name)
     return f"{cleared}; meanwhile the page went on without its history"
 
 

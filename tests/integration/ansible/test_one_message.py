@@ -26,7 +26,7 @@ DEAD = {"node": "commune-b", "site": "commune-b"}
 OF_A_DEAD_NODE = (
     {"alertname": "SiteInjoignable", **DEAD},
     # The rules tell none of these four while nothing of the machine answers; one that began before must not be told.
-    {"alertname": "SurveillanceMuette", "job": "prometheus", **DEAD},
+    {"alertname": "SurveillanceMuette", **DEAD},
     {"alertname": "ServiceEnPanne", "service": "coffre", **DEAD},
     {"alertname": "ServiceEnPanne", "service": "partages", **DEAD},
     {"alertname": "PairMuet", "node": "commune-b", "peer": "commune-b"},
