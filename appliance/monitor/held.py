@@ -20,8 +20,10 @@ READ_AGAIN = {"scrub": SCRUB_SECONDS, "check": CHECK_SECONDS}
 PROVEN = {"verify": "verified", "drill": "drilled", "scrub": "read again", "check": "checked by borg"}
 LOCK_UNKNOWN = Reason(
     "unknown",
-    "whether who receives could change what is sealed was not tried; only a host has an account of its own for that.",
-    check="lock",
+    "whether who receives could change what is sealed was not tried yet: only a host, which has an account of its own "
+    "for that, tries it.",
+    "It is tried once a day; at once, as root on a host: `systemctl start appliance-probe.service`.",
+    "lock",
 )
 LOCK_CHECKS = ("lock", "lock-probe")
 LOCK_TRIED_SECONDS_MAX = 3 * DAY
