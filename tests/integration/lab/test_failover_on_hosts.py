@@ -275,6 +275,7 @@ def test_a_person_promotes_the_standby_and_what_both_wrote_is_kept(sites: Sites)
     lies_there = sites.said(HOME, "sh", "-c", f"head -n 1 /srv/sites/{LOCAL_FIRST}/*")
     assert "affiches of the standby" in lies_there
     assert "affiches of the home" in lies_there
+    come_home(sites)  # while its home was cut off, the other one moved by itself
 
 
 def test_what_a_sick_node_serves_goes_elsewhere_and_it_serves_nothing(sites: Sites) -> None:
