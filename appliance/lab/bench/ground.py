@@ -68,18 +68,23 @@ def lay_ground(root: Path, documents: Path, size_bytes: int) -> Ground:
 
 
 def _plan(documents: Path, size_bytes: int) -> Territory:
+    plan = with_room(size_bytes)
+    service = replace(plan.service(SERVICE), paths=(str(documents),))
+    return on_ports(replace(plan, services={SERVICE: service}), _free_ports(plan))
+
+
+def with_room(size_bytes: int) -> Territory:
     """The demo's, with room for what is measured: a quota refuses, it does not slow down."""
     plan = load(code_folder() / "inventory" / "demo")
     room = 10 * size_bytes + 10 * GIB
     nodes = {name: replace(node, disk_bytes=room, offered_bytes=room) for name, node in plan.nodes.items()}
     service = replace(
         plan.service(SERVICE),
-        paths=(str(documents),),
         size_bytes=size_bytes,
         change_bytes_per_day=size_bytes,
         quota_bytes=8 * size_bytes + GIB,
     )
-    return on_ports(replace(plan, nodes=nodes, services={SERVICE: service}), _free_ports(plan))
+    return replace(plan, nodes=nodes, services={**plan.services, SERVICE: service})
 
 
 def _free_ports(plan: Territory) -> Mapping[str, int]:

@@ -11,25 +11,24 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from appliance.agent.act import perform
 from appliance.agent.current import files_of
 from appliance.agent.decisions import Ready
-from appliance.config.load import load
 from appliance.errors import ApplianceError
 from appliance.lab.bench.bench import CHANGED_SHARE, SEED, Bench, Skipped, in_turns
 from appliance.lab.bench.figures import Figure, Goal
+from appliance.lab.bench.ground import with_room
 from appliance.lab.corpus import change, generate
+from appliance.lab.demo.stage import ORIGIN as HOME
+from appliance.lab.demo.stage import SERVICE, STANDBY
 from appliance.lab.processes.etcd import ETCD
 from appliance.lab.processes.failover import Stage, staged
-from appliance.lab.processes.node import code_folder
-from appliance.territory.model import Territory
-from appliance.units import GIB, format_bytes, format_count
+from appliance.units import format_bytes, format_count
 
-HOME, STANDBY, SERVICE = "commune-a", "hermitage", "docs-a"
 LEASE_SECONDS = 15
 LONGER_MAX = 1.2
 BOUND_SECONDS = 3600.0
@@ -107,7 +106,7 @@ class Share:
 @contextmanager
 def _share(bench: Bench, name: str, copies: int) -> Iterator[Share]:
     root = bench.work / f"takeover-{name}"
-    plan = _plan(copies * bench.size.takeover_bytes)
+    plan = with_room(copies * bench.size.takeover_bytes)
     root.mkdir(parents=True)
     try:
         with staged(
@@ -135,14 +134,3 @@ def _do(stage: Stage, name: str, *words: str) -> None:
     done = stage.node(name).cli(*words, timeout_seconds=COMMAND_SECONDS_MAX, check=False)
     if done.exit_code not in (0, 1):  # odd files of the corpus are left out, by name
         raise ApplianceError(f"{name}: appliance {' '.join(words)} ended with {done.exit_code}: {done.tail()}")
-
-
-def _plan(size_bytes: int) -> Territory:
-    """The demo's, with room for what is measured."""
-    plan = load(code_folder() / "inventory/demo")
-    room = 10 * size_bytes + 10 * GIB
-    nodes = {name: replace(node, disk_bytes=room, offered_bytes=room) for name, node in plan.nodes.items()}
-    service = replace(
-        plan.service(SERVICE), size_bytes=size_bytes, change_bytes_per_day=size_bytes, quota_bytes=8 * size_bytes + GIB
-    )
-    return replace(plan, nodes=nodes, services={**plan.services, SERVICE: service})
