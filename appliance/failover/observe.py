@@ -9,6 +9,7 @@ from appliance.failover.night import is_night
 from appliance.failover.papers import newest
 from appliance.failover.situation import Situation
 from appliance.trust.act import Act
+from appliance.trust.voting import next_odd
 
 PULL_EVERY_SECONDS = 60.0
 READY_SECONDS_MAX = 10.0
@@ -63,7 +64,7 @@ def record_of(it: Situation) -> Record | None:
     epoch = granted.epoch if granted else 0
     owner = state.owner.node if state.owner else ""
     if owner and (granted is None or granted.writer != owner):
-        epoch += 1 + epoch % 2  # the next one that voters may grant: an even number would be the territory key's
+        epoch = next_odd(epoch)
     let_go = state.owner is not None and state.owner.released and it.site.papers.release_of(it.service) is not None
     holder = state.holder.node if state.holder else ""
     intent = state.intent

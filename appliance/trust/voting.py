@@ -65,7 +65,7 @@ class Voting:
 
     def epoch_above(self, known: int, service: str) -> int:
         """The next of the voters' epochs above `known`; raise Refused when the term has none left."""
-        epoch = max(self.first, known + 1 + known % 2)
+        epoch = max(self.first, next_odd(known))
         if epoch > self.last:
             raise Refused(
                 f"the voters have no epoch above {known} left for {service} in their term {self.term}.",
@@ -75,6 +75,11 @@ class Voting:
 
     def owns(self, epoch: int) -> bool:
         return epoch % 2 == 1 and self.first <= epoch <= self.last
+
+
+def next_odd(known: int) -> int:
+    """The first number above `known` that is the voters' to grant; even ones are the territory key's."""
+    return known + 1 + known % 2
 
 
 def declared(territory: Territory, signing_keys: Mapping[str, str]) -> Mapping[str, str]:
