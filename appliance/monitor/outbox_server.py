@@ -49,11 +49,8 @@ class Queue(ThreadingHTTPServer):
         self._came.set()
 
     def run(self) -> None:
-        """Serve until the delivery ends, by an error: what takes and never delivers is worse than nothing."""
-        threading.Thread(target=self._deliver_or_end, daemon=True).start()
-        self.serve_forever()
-
-    def _deliver_or_end(self) -> None:
+        """Serve until the delivery ends, and raise what ended it: a queue that never delivers is worse than none."""
+        threading.Thread(target=self.serve_forever, daemon=True).start()
         try:
             self.deliver_for_ever()
         finally:
@@ -144,8 +141,7 @@ def read_settings(file: Path) -> Mapping[str, Any]:
 def main() -> None:
     settings, folder, port = sys.argv[1:]
     with Queue(read_settings(Path(settings)), Path(folder), int(port)) as queue:
-        queue.run()
-        sys.exit("the delivery has ended")  # and systemd starts it anew
+        queue.run()  # what ends it is raised, and systemd starts it anew
 
 
 if __name__ == "__main__":

@@ -30,15 +30,13 @@ def queue(folder: Path, addressee: dict[str, Any]) -> Iterator[str]:
     settings = {"receivers": {"regie": ["it"]}, "addressees": {"it": addressee}}
     [port] = free_ports("127.0.0.1", 1)
     with Queue(settings, folder, port) as made:
-        threads = [threading.Thread(target=it) for it in (made.serve_forever, made.deliver_for_ever)]
-        for thread in threads:
-            thread.start()
+        thread = threading.Thread(target=made.run)
+        thread.start()
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
             made.shutdown()
-            for thread in threads:
-                thread.join()
+            thread.join()
 
 
 def post(address: str, body: object) -> int:
@@ -111,15 +109,12 @@ def test_a_token_that_no_header_takes_is_told_and_what_waits_is_kept(
     assert "clé" not in str(raised.value)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_delivery_that_ends_ends_the_program(tmp_path: Path) -> None:
     with Queue({"receivers": {}, "addressees": {}}, tmp_path, 0) as made:
         (tmp_path / "mail").mkdir()
         (tmp_path / "mail/0.json").mkdir()  # no file: what no program expects
-        thread = threading.Thread(target=made.run, daemon=True)
-        thread.start()
-        thread.join(20)
-        assert not thread.is_alive()
+        with pytest.raises(IsADirectoryError):
+            made.run()
 
 
 class MailServer(socketserver.StreamRequestHandler):
