@@ -62,6 +62,8 @@ class Store:
         self._alive: dict[str, Alive] = {}
         self._leases: dict[int, _Lease] = {}
         self._log: list[State] = []
+        self._forgotten = 0
+        """Of what came before this revision nothing can be watched any more."""
         self._waiting: list[asyncio.Future[None]] = []
 
     def advance(self, seconds: float) -> None:
@@ -156,6 +158,15 @@ class Store:
         """The states of a service after `seen`, in their order."""
         self._lapse()
         return [state for state in self._log if state.service == seen.service and state.revision > seen.revision]
+
+    def compact(self) -> None:
+        """Forget what came before the present revision, as etcd does each hour: states are kept, changes are not."""
+        self._forgotten = self.revision
+        self._log = [state for state in self._log if state.revision >= self.revision]
+
+    def has_forgotten(self, seen: State) -> bool:
+        """Whether changes after `seen` may be missing from `since`."""
+        return seen.revision + 1 < self._forgotten
 
     async def changed(self) -> None:
         """Wait until something happens: a change, time that passes, a line that is cut or mended."""
@@ -269,6 +280,9 @@ class Memory:
             if self._line is Line.GOOD and not is_armed:
                 is_armed = True
                 yield seen
+                if self._store.has_forgotten(seen):
+                    yield Ended("the store has forgotten what followed the revision that was seen.")
+                    return
             elif self._line is Line.GOOD and (later := self._store.since(seen)):
                 seen = later[0]
                 yield seen

@@ -13,7 +13,7 @@ import math
 from appliance.clock import utc_seconds
 from appliance.coordination.port import State as Voters
 from appliance.errors import ApplianceError
-from appliance.failover.act import hear, perform, tie
+from appliance.failover.act import REQUEST_SECONDS_MAX, hear, perform, tie
 from appliance.failover.model import STOPPING, Action, Decision, Seen, State
 from appliance.failover.observe import is_due, observe
 from appliance.failover.row import WRITING
@@ -118,12 +118,19 @@ class Keeper:
             self._woken.set()
 
     async def _watch(self) -> None:
-        """Hear of changes at once; reading from time to time is the table's business."""
+        """Hear of changes at once.
+
+        A holder reads by no row of the table, so a watch that ended is followed by a question: the store may have
+        forgotten what came after the last that was heard, and would end each watch from there.
+        """
         it = self.it
         while True:
             if it.state is not None:
                 with contextlib.suppress(ApplianceError):
                     await self._hear_from(it.state)
+                    asked = it.site.clock.boottime()
+                    hear(it, await it.site.store.read(it.service, seconds_max=REQUEST_SECONDS_MAX), asked)
+                    self._woken.set()
             await asyncio.sleep(it.site.timers.retry)
 
     async def _hear_from(self, seen: Voters) -> None:

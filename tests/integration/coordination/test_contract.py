@@ -210,6 +210,25 @@ async def test_a_watch_misses_nothing_that_happened_before_it_was_armed(world: W
     await events.aclose()
 
 
+async def test_a_watch_from_before_what_the_store_remembers_ends_and_says_so_and_who_reads_can_watch_on(
+    world: World,
+) -> None:
+    service = new_service()
+    node = world.at("commune-b")
+    seen = await node.read(service)
+    holding = await held(world, service)
+    await world.at("commune-a").release(holding, "moved", TIME)
+    await world.compact()
+    events = [event async for event in node.watch(seen)]
+    assert events[-1] == Ended("the store has forgotten what followed the revision that was seen.")
+    later = node.watch(state := await node.read(service))
+    assert await next_state(later) == state
+    await held(world, new_service())
+    await world.at("hermitage").report(meant := intent(service, ttl=60))
+    assert (await next_state(later)).intent == meant
+    await later.aclose()
+
+
 async def test_a_watch_on_which_nothing_happens_ends_by_itself(world: World) -> None:
     service = new_service()
     seen = await world.at("commune-b").read(service)

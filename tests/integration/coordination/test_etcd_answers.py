@@ -14,11 +14,11 @@ from appliance.clock import SystemClock
 from appliance.coordination.etcd import KEEPALIVE, REVOKE, TXN, Etcd
 from appliance.coordination.gateway import Voter
 from appliance.coordination.keys import holder_key, owner_key
-from appliance.coordination.port import Ended, Lost
+from appliance.coordination.port import Lost
 from appliance.coordination.requests import encoded
 from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageError
 from appliance.lab.processes.etcd import EtcdProcesses
-from tests.integration.coordination.worlds import TIME, alive, claim, new_service
+from tests.integration.coordination.worlds import alive, claim, new_service
 
 pytestmark = pytest.mark.usefixtures("runner")
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -182,17 +182,6 @@ async def test_a_beat_writes_nothing(one_voter: EtcdProcesses) -> None:
             await client.report(here)
             holding = await client.renew(holding)
         assert (await client.read("docs-z")).revision == before
-
-
-async def test_a_watch_from_before_what_the_store_remembers_ends_and_says_so(one_voter: EtcdProcesses) -> None:
-    service = new_service()
-    async with client_of(*one_voter.addresses) as client:
-        seen = await client.read(service)
-        holding = await client.acquire(claim(service, ttl=60))
-        await client.release(holding, "moved", TIME)
-        await _post(one_voter, "/v3/kv/compaction", {"revision": str((await client.read(service)).revision)})
-        events = [event async for event in client.watch(seen)]
-        assert events[-1] == Ended("the store has forgotten what followed the revision that was seen.")
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"[]", b'{"format":1}', b"x" * 5000, b'{"format":1,"node":3}'])

@@ -14,6 +14,7 @@ from appliance.clock import Clock, SimulatedClock, SystemClock
 from appliance.coordination.broker import Acts, Brokered
 from appliance.coordination.broker_server import Server
 from appliance.coordination.etcd import Etcd
+from appliance.coordination.gateway import Gateway
 from appliance.coordination.keys import new_lease
 from appliance.coordination.memory import Line, Memory, Store
 from appliance.coordination.port import Alive, Claim, Coordination, Event, Holding, Intent, State
@@ -61,6 +62,10 @@ class World(ABC):
         """Let no call of `node` be answered any more."""
 
     @abstractmethod
+    async def compact(self) -> None:
+        """Let the store forget by which changes it came to what it says now."""
+
+    @abstractmethod
     async def close(self) -> None: ...
 
     async def wait_gone(self, node: str, service: str, since: State) -> State:
@@ -99,6 +104,9 @@ class InMemory(World):
     async def cut(self, node: str) -> None:
         self.at(node).line = Line.CUT
 
+    async def compact(self) -> None:
+        self.store.compact()
+
     async def close(self) -> None: ...
 
 
@@ -118,6 +126,9 @@ class InFront(World):
 
     async def cut(self, node: str) -> None:
         await self._behind.cut(node)
+
+    async def compact(self) -> None:
+        await self._behind.compact()
 
 
 class ThroughBroker(InFront):
@@ -185,6 +196,12 @@ class RealEtcd(World):
     async def cut(self, node: str) -> None:
         for voter in self.processes.voters:
             voter.freeze()
+
+    async def compact(self) -> None:
+        revision = (await self.at(NODES[0]).read("anything")).revision
+        gateway = Gateway(self.processes.addresses, self.processes.tls)
+        await gateway.ask("/v3/kv/compaction", {"revision": str(revision)})
+        await gateway.close()
 
     async def close(self) -> None:
         for client in self._nodes.values():

@@ -1,0 +1,63 @@
+"""The cycle of one service, over ports in memory: what it hears, what a former program left, what must not end it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.coordination.port import Intent
+from appliance.failover.keeper import Keeper
+from appliance.failover.model import Action, Standing, State
+from tests.unit.failover.test_act import SERVICE, World
+from tests.unit.failover.test_granting import EXCLUSIVE, STANDBY
+
+A = Action
+SECONDS_MAX = 10.0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, EXCLUSIVE)
+
+
+def serving(world: World) -> Keeper:
+    """The home as it serves: the lease is proven, and everything runs."""
+    world.it.keep(acknowledged_epoch=2)
+    world.hold()
+    assert world.do(A.START, A.ADD_ADDRESS, A.PROBE)
+    world.it.standing = Standing(State.ACTIVE, world.clock.boottime())
+    return Keeper(world.it)
+
+
+async def run_until(keeper: Keeper, reached: Callable[[], object]) -> None:
+    """Run `keeper` until `reached`, within a bound; then end it as its program does."""
+    running = asyncio.create_task(keeper.run())
+    try:
+        async with asyncio.timeout(SECONDS_MAX):
+            while not reached():
+                assert not running.done(), running.exception()
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+def test_a_holder_hears_of_a_move_after_the_store_has_forgotten_what_followed_its_last_answer(world: World) -> None:
+    keeper = serving(world)
+    for lease in (1001, 1002):
+        noise = Intent("docs-b", "pause", "", "somebody", "", lease, 60)
+        asyncio.run(world.store.report(noise))
+        asyncio.run(world.store.withdraw(noise))
+    world.voters.compact()
+    asyncio.run(world.store.report(Intent(SERVICE, "move", STANDBY, "somebody", "flood", 1003, 60)))
+    asyncio.run(run_until(keeper, lambda: _is_let_go(world)))
+
+
+def _is_let_go(world: World) -> bool:
+    state = world.voters.read(SERVICE)
+    return state.holder is None and state.owner is not None and state.owner.released
