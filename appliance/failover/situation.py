@@ -95,6 +95,7 @@ class Situation:
     laid_at: float = 0.0
     """Whether a generation is laid in place now, and when one last was."""
     healthy: bool = False
+    """Whether the service answered when it was last asked."""
     pulled_at: float | None = None
     home_ready: tuple[float, float] | None = None
     """Since when the home could have it back, as a broker told, and when it told."""
@@ -187,4 +188,6 @@ def begin(site: Site, service: str) -> Situation:
         own = site.copies.own_grant(service)
         made.keep(opened_epoch=own.epoch if own else 0, tail=own is not None)
     made.lease = keeping.load_lease(made.lease_path, site.boot_id)
+    # What runs is taken to answer until it is asked: to doubt it first would stop it with each new program.
+    made.healthy = site.services.look(service).writer
     return made

@@ -32,6 +32,7 @@ class Host(Machine):
         self.inbox: list[Callable[[], None]] = []
         self.life = object()
         self.connected = True
+        self.healthy = self.writer  # until it is asked
         self.standing = Standing(State.BOOT, self.clock())
         self.next_look = self.world.now + self.world.draw.uniform(0, LOOKS_EVERY)
 

@@ -12,6 +12,7 @@ import pytest
 from appliance.coordination.port import Intent
 from appliance.failover.keeper import Keeper
 from appliance.failover.model import Action, Standing, State
+from appliance.failover.situation import begin
 from tests.unit.failover.test_act import SERVICE, World
 from tests.unit.failover.test_granting import EXCLUSIVE, STANDBY
 
@@ -61,3 +62,19 @@ def test_a_holder_hears_of_a_move_after_the_store_has_forgotten_what_followed_it
 def _is_let_go(world: World) -> bool:
     state = world.voters.read(SERVICE)
     return state.holder is None and state.owner is not None and state.owner.released
+
+
+def test_another_program_goes_on_with_what_an_earlier_one_of_this_boot_left_running(world: World) -> None:
+    serving(world)
+    keeper = Keeper(begin(world.site, SERVICE))
+    asyncio.run(run_until(keeper, lambda: keeper.it.standing.state is State.ACTIVE))
+    told = (world.folder / "history.jsonl").read_text()
+    assert "boot.resume" in told
+    assert "writer-stop" not in told
+
+
+def test_what_an_earlier_program_left_running_and_does_not_answer_is_found_out(world: World) -> None:
+    serving(world)
+    world.machine.sick.add(SERVICE)
+    keeper = Keeper(begin(world.site, SERVICE))
+    asyncio.run(run_until(keeper, lambda: keeper.it.standing.state is State.PROMOTING))
