@@ -237,13 +237,16 @@ async def _arm_watchdog(it: Situation, decision: Decision) -> None:
 
 
 def tie(it: Situation, decision: Decision) -> None:
-    """Give the watchdog the deadline of the lease, or take it away from who may go on alone."""
-    if decision.deadline is None or it.lease is None:
+    """Give the watchdog the deadline of the lease, or take it away from who may go on alone.
+
+    Once the lease is gone the deadline that was proven last stands: what still runs must not outlive it.
+    """
+    if decision.deadline is None:
         it.site.watchdog.watch(it.service, it.kept.opened_epoch, None)
-        return
-    holding = it.lease.holding
-    deadline = it.site.timers.dead_at(holding.sent, holding.ttl_seconds)
-    it.site.watchdog.watch(it.service, it.kept.opened_epoch, deadline)
+    elif it.lease is not None:
+        holding = it.lease.holding
+        deadline = it.site.timers.dead_at(holding.sent, holding.ttl_seconds)
+        it.site.watchdog.watch(it.service, it.kept.opened_epoch, deadline)
 
 
 async def _start(it: Situation, decision: Decision) -> None:

@@ -50,12 +50,12 @@ RETURNABLE = Guard(
 )
 READ_DUE = Guard("the voters' last answer grows old", lambda it: it.due(Action.READ, it.timers.renew))
 LATE = Guard(
-    "last proof + TTL - epsilon and T_stop have passed, it is still open, the policy binds this node to its lease",
+    "last proof + TTL - epsilon has passed or the lease is gone, T_stop has passed, it is still open, "
+    "the policy binds this node to its lease",
     lambda it: (
         it.seen.local.is_open
         and not (it.seen.home and it.policy.home_writes_alone)
-        and it.seen.proof is not None
-        and it.now >= it.timers.dead_at(it.seen.proof.sent, it.seen.proof.ttl)
+        and (it.seen.proof is None or it.now >= it.timers.dead_at(it.seen.proof.sent, it.seen.proof.ttl))
         and it.now >= it.standing.since + it.timers.stop
     ),
 )

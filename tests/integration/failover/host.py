@@ -60,9 +60,9 @@ class Host(Machine):
         return at if at > self.world.now else math.inf
 
     def tie_watchdog(self, decision: Decision) -> None:
-        if decision.deadline is None or self.proof is None:
-            self.watchdog = None if decision.deadline is None else self.watchdog
-        elif self.watchdog is not None:
+        if decision.deadline is None:
+            self.watchdog = None
+        elif self.writer and self.proof is not None:
             self.watchdog = self.world.timers.dead_at(self.proof.sent, self.proof.ttl)
 
     def seen(self) -> Seen:

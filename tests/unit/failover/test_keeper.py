@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance.coordination.port import Intent
+from appliance.coordination.keys import new_lease
+from appliance.coordination.port import Claim, Intent
 from appliance.failover.keeper import Keeper
 from appliance.failover.model import Action, Standing, State
+from appliance.failover.observe import observe
 from appliance.failover.situation import begin
-from tests.unit.failover.test_act import SERVICE, World
+from tests.unit.failover.test_act import LEASE, SERVICE, World
 from tests.unit.failover.test_granting import EXCLUSIVE, STANDBY
 
 A = Action
@@ -78,3 +80,32 @@ def test_what_an_earlier_program_left_running_and_does_not_answer_is_found_out(w
     world.machine.sick.add(SERVICE)
     keeper = Keeper(begin(world.site, SERVICE))
     asyncio.run(run_until(keeper, lambda: keeper.it.standing.state is State.PROMOTING))
+
+
+def depose(world: World) -> None:
+    """Another node takes the lease, as after a signed act; the home learns of it by its next renewal."""
+    state = world.voters.read(SERVICE)
+    assert state.holder is not None
+    lease = new_lease(STANDBY, 1)
+    asked = Claim(SERVICE, STANDBY, "boot-2", lease, state.owned, 15, "an act", "", ousts=state.holder.revision)
+    asyncio.run(world.store.acquire(asked))
+
+
+def test_the_watchdog_still_ends_what_runs_after_the_voters_said_that_the_lease_is_gone(world: World) -> None:
+    """The program may hang before the service has stopped."""
+    keeper = serving(world)
+    depose(world)
+    assert not world.do(A.RENEW)
+    assert observe(world.it).lost
+    asyncio.run(look(keeper))
+    assert keeper.it.standing.state is State.DEMOTING
+    assert world.machine.look(SERVICE).writer, "whoever is to stop it hangs"
+    world.clock.advance(LEASE - 0.5)
+    assert not world.machine.look(SERVICE).writer
+
+
+async def look(keeper: Keeper) -> None:
+    """One look, whose actions do not even begin."""
+    keeper.look()
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
