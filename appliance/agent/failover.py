@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import appliance
@@ -46,6 +46,7 @@ from appliance.trust.keys import load_key
 LOOKS_AT_BUNDLE_SECONDS = 2.0
 PAPERS_EVERY_SECONDS = 0.5
 """All brokers are shown the same, so they are read once for all of them."""
+KEEPING = "keep grant"
 
 
 def serve(state: Path, say: Callable[[str], None]) -> None:
@@ -105,7 +106,9 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
     mine = served(node)
     keepers = {name: Keeper(begin(site, name)) for name in mine if name in site.papers.grants}
     if isinstance(site.services, HostServices):
-        await site.services.close_what_rests()
+        for name, why in (await site.services.close_what_rests()).items():
+            with contextlib.suppress(OSError):
+                site.alarm(name, f"its files could not be made read-only: {why}")
     tasks = [asyncio.create_task(keeper.run()) for keeper in keepers.values()]
     if node.layout.is_this_host:
         tasks.append(asyncio.create_task(follow_holders(site, read_served(GROUND.served))))
@@ -233,8 +236,7 @@ async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> N
         for service, seconds in _told_ready(ready):
             if service in keepers:
                 keepers[service].it.home_ready = now - seconds, now
-        for service in keepers:
-            _keep_newest(site, service)
+        keep_newest(keepers.values())
 
     read_at, kept = float("-inf"), tuple[str, ...]()
 
@@ -274,8 +276,19 @@ def _papers(site: Site, current: Current) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys((*found, *(act.document.raw for act in site.own_acts()))))
 
 
+def keep_newest(keepers: Iterable[Keeper]) -> None:
+    """What others showed of a newer writer is not forgotten by a restart; what cannot be kept counts all the same."""
+    for keeper in keepers:
+        trouble = keeper.it.trouble
+        try:
+            _keep_newest(keeper.it.site, keeper.it.service)
+        except (ApplianceError, OSError) as error:
+            trouble[KEEPING] = str(error)
+        else:
+            trouble.pop(KEEPING, None)
+
+
 def _keep_newest(site: Site, service: str) -> None:
-    """What others showed of a newer writer is not forgotten by a restart."""
     granted = site.papers.grants.get(service)
     path = site.folder(service) / "known-grant"
     if granted is not None and (not path.exists() or path.read_bytes() != granted.document.raw):

@@ -18,7 +18,7 @@ from appliance.agent.copies import BackupCopies
 from appliance.agent.current import Current
 from appliance.agent.process_services import FileWatchdog
 from appliance.agent.smb_probe import speaks_smb
-from appliance.errors import NotFound, Refused, Unreachable
+from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
 from appliance.failover.model import Local
 from appliance.host import hands, postgresql
 from appliance.host.programs import Program
@@ -158,11 +158,19 @@ class HostServices:
     def reset(self, service: str) -> None:
         ask_hands_now("reset", service, self._ground)
 
-    async def close_what_rests(self) -> None:
-        """After a boot nothing that does not run may be written: who opens it makes it so."""
+    async def close_what_rests(self) -> dict[str, str]:
+        """After a boot nothing that does not run may be written: who opens it makes it so.
+
+        Why it failed, by service: what stays open is closed by the table.
+        """
+        failed = {}
         for name, plan in self._moving.items():
             if plan.here and not self.look(name).writer:
-                await self.set_read_only(name)
+                try:
+                    await self.set_read_only(name)
+                except ApplianceError as error:
+                    failed[name] = str(error)
+        return failed
 
     async def _ask(self, verb: str, service: str) -> None:
         await ask_hands(verb, service, self._ground)

@@ -59,7 +59,10 @@ async def _renew(it: Situation, decision: Decision) -> None:
             it.lost = True
         raise
     if it.lease is not None and it.lease.epoch == lease.epoch:
-        _proven(it, it.lease.renewed(held))
+        renewed = it.lease.renewed(held)
+        if decision.deadline is not None and it.site.services.look(it.service).writer:
+            _bind(it, renewed)  # no renewal counts for what runs that its watchdog was not told of
+        _proven(it, renewed)
 
 
 def _proven(it: Situation, lease: Lease) -> None:
@@ -244,9 +247,12 @@ def tie(it: Situation, decision: Decision) -> None:
     if decision.deadline is None:
         it.site.watchdog.watch(it.service, it.kept.opened_epoch, None)
     elif it.lease is not None:
-        holding = it.lease.holding
-        deadline = it.site.timers.dead_at(holding.sent, holding.ttl_seconds)
-        it.site.watchdog.watch(it.service, it.kept.opened_epoch, deadline)
+        _bind(it, it.lease)
+
+
+def _bind(it: Situation, lease: Lease) -> None:
+    deadline = it.site.timers.dead_at(lease.holding.sent, lease.holding.ttl_seconds)
+    it.site.watchdog.watch(it.service, it.kept.opened_epoch, deadline)
 
 
 async def _start(it: Situation, decision: Decision) -> None:
@@ -260,7 +266,12 @@ async def _start(it: Situation, decision: Decision) -> None:
     it.keep(opened_epoch=own.epoch, tail=True, adopts=False)
     await it.site.services.start(it.service, own.epoch)
     it.site.tell(it.service, own.epoch, "writer-start")
-    tie(it, decision)
+    try:
+        tie(it, decision)
+    except (ApplianceError, OSError):
+        if not alone:
+            await _stop(it, decision)  # nothing would end it if this program hung
+        raise
 
 
 async def _adopt(it: Situation) -> None:

@@ -33,7 +33,8 @@ OPENING = frozenset({Action.START, Action.ADD_ADDRESS, Action.PROBE, Action.SERV
 
 
 class Keeper:
-    """One service's cycle; `run` it until it is cancelled, which leaves the service as it is."""
+    """One service's cycle; `run` it until it is cancelled or the bundle names this node no more: the service is left as
+    it is."""
 
     def __init__(self, it: Situation) -> None:
         self.it = it
@@ -42,6 +43,7 @@ class Keeper:
         self._spells: dict[str, tuple[float, float | None]] = {}
         self._began = it.site.clock.boottime()
         self._woken = asyncio.Event()
+        self._failed = ""
 
     @property
     def holds(self) -> bool:
@@ -66,11 +68,24 @@ class Keeper:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch())
-            group.create_task(self._probe())
-            while True:
-                self.look()
+            beside = [group.create_task(self._watch()), group.create_task(self._probe())]
+            while self.it.is_named:
+                self._look_on()
                 await self._wait()
+            for task in beside:
+                task.cancel()
+
+    def _look_on(self) -> None:
+        """A look that fails ends nothing else: what is not renewed meanwhile ends by its watchdog; a person is told."""
+        failed = ""
+        try:
+            self.look()
+        except (ApplianceError, OSError) as error:
+            failed = str(error)
+        if failed and failed != self._failed:
+            with contextlib.suppress(ApplianceError, OSError):
+                self.it.site.alarm(self.it.service, f"what runs here cannot be looked at: {failed}")
+        self._failed = failed
 
     async def _wait(self) -> None:
         """Until something has happened, a deadline comes, or a while has passed."""
@@ -99,9 +114,18 @@ class Keeper:
             it.synced = False
         it.standing = decision.standing
         if seen.local.writer:
-            tie(it, decision)
+            self._tie(decision)
         self._begin(decision)
         self._show(seen, decision)
+
+    def _tie(self, decision: Decision) -> None:
+        """What the watchdog cannot be told is trouble; what runs ends by the deadline that stands (`act._renew`)."""
+        try:
+            tie(self.it, decision)
+        except (ApplianceError, OSError) as error:
+            self.it.trouble[str(Action.ARM_WATCHDOG)] = str(error)
+        else:
+            self.it.trouble.pop(str(Action.ARM_WATCHDOG), None)
 
     def _begin(self, decision: Decision) -> None:
         """Begin the actions of `decision` unless just those are under way."""
@@ -147,7 +171,10 @@ class Keeper:
         while True:
             if it.healthy and is_due(it, Action.PROBE, it.site.timers.renew):
                 it.last[Action.PROBE] = it.site.clock.boottime()
-                it.healthy = await it.site.services.probe(it.service)
+                try:
+                    it.healthy = await it.site.services.probe(it.service)
+                except (ApplianceError, OSError):
+                    it.healthy = False
             await asyncio.sleep(it.site.timers.renew)
 
     def _show(self, seen: Seen, decision: Decision) -> None:

@@ -84,7 +84,8 @@ def _turn(it: Situation) -> int:
     """Its turn among the home and the standbys, the present owner last."""
     state, names = it.state, (it.plan.node, *it.plan.standbys)
     owner = state.owner.node if state and state.owner else ""
-    return sorted(names, key=lambda name: (name == owner, names.index(name))).index(it.site.name)
+    turns = sorted(names, key=lambda name: (name == owner, names.index(name)))
+    return turns.index(it.site.name) if it.site.name in turns else len(turns)
 
 
 def _copy(it: Situation, own_epoch: int) -> Copy:

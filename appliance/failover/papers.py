@@ -49,7 +49,7 @@ class Papers:
         for raw in (*sorted(others, key=lambda raw: not _is(raw, grant.TYPE, voted.TYPE)), *acts):
             try:
                 self._take(raw)
-            except ApplianceError:
+            except (ApplianceError, OSError):
                 continue
             if len(self._seen) >= KEPT_MAX:
                 self._seen.clear()

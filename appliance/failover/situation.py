@@ -112,6 +112,12 @@ class Situation:
         return self.site.bundle().territory.service(self.service)
 
     @property
+    def is_named(self) -> bool:
+        """Whether the bundle still names this node for the service."""
+        plan = self.site.bundle().territory.services.get(self.service)
+        return plan is not None and self.site.name in (plan.node, *plan.standbys)
+
+    @property
     def policy(self) -> Policy:
         return Policy(self.plan.policy)
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from appliance.agent.failover import keep_newest
+from appliance.agent.host_services import Ground, HostServices
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Intent
+from appliance.errors import NoSpace, NotFound, Unreachable
 from appliance.failover.keeper import Keeper
-from appliance.failover.model import Action, Standing, State
+from appliance.failover.model import Action, Local, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.situation import begin
+from appliance.host.served import Moving
 from tests.unit.failover.test_act import LEASE, SERVICE, World
-from tests.unit.failover.test_granting import EXCLUSIVE, STANDBY
+from tests.unit.failover.test_granting import EXCLUSIVE, STANDBY, by_key
 
 A = Action
 SECONDS_MAX = 10.0
@@ -109,3 +115,110 @@ async def look(keeper: Keeper) -> None:
     keeper.look()
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
+
+
+def test_what_no_watchdog_would_end_is_not_renewed_and_stops_by_the_deadline_that_stands(world: World) -> None:
+    keeper = serving(world)
+    world.machine.watched = False
+    world.clock.advance(3.0)
+    asyncio.run(look(keeper))
+    assert "no watchdog runs" in world.it.trouble["arm watchdog"]
+    assert not world.do(A.RENEW)
+    world.clock.advance(LEASE - 2.5 - 3.0)
+    asyncio.run(look(keeper))
+    assert keeper.it.standing.state is State.DEMOTING
+
+
+def test_a_watchdog_that_is_back_in_time_interrupts_nothing(world: World) -> None:
+    keeper = serving(world)
+    world.machine.watched = False
+    world.clock.advance(3.0)
+    assert not world.do(A.RENEW)
+    world.machine.watched = True
+    assert world.do(A.RENEW)
+    world.clock.advance(LEASE - 2.5 - 0.1)
+    asyncio.run(look(keeper))
+    assert keeper.it.standing.state in (State.ACTIVE, State.SUSPECT)
+    assert "arm watchdog" not in world.it.trouble
+
+
+def test_what_is_started_while_the_watchdog_ends_is_stopped_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = world.machine.start
+
+    async def last(service: str, epoch: int) -> None:
+        await start(service, epoch)
+        world.machine.watched = False
+
+    monkeypatch.setattr(world.machine, "start", last)
+    world.hold()
+    assert not world.do(A.ARM_WATCHDOG, A.START)
+    assert not world.machine.look(SERVICE).writer
+
+
+def test_a_service_that_cannot_be_looked_at_ends_no_other_and_a_person_is_told_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, looks = list[str](), list[str]()
+
+    def blind(service: str) -> Local:
+        looks.append(service)
+        raise NotFound(f"nothing here serves {service}.")
+
+    world.it.site = replace(world.site, alarm=lambda service, sentence: told.append(sentence))
+    keeper = Keeper(world.it)
+    monkeypatch.setattr(world.machine, "look", blind)
+    asyncio.run(run_until(keeper, lambda: len(looks) > 3))
+    assert told == ["what runs here cannot be looked at: nothing here serves docs-a."]
+
+
+@pytest.mark.parametrize("plans", [{}, {"node": "commune-x", "standbys": ()}], ids=["no service", "no candidate"])
+def test_a_service_that_the_bundle_takes_from_this_node_ends_its_cycle_and_nothing_else(
+    world: World, plans: dict[str, Any]
+) -> None:
+    keeper = serving(world)
+    territory = world.bundle.territory
+    services = {SERVICE: replace(territory.service(SERVICE), **plans)} if plans else {}
+    bundle = replace(world.bundle, territory=replace(territory, services=services))
+    world.it.site = replace(world.site, bundle=lambda: bundle)
+    asyncio.run(asyncio.wait_for(keeper.run(), SECONDS_MAX))
+    assert world.machine.look(SERVICE).writer
+
+
+def test_a_grant_that_a_full_disk_does_not_take_counts_and_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise NoSpace("the disk is full.", where=str(path))
+
+    monkeypatch.setattr("appliance.agent.failover.write_atomic", full)
+    keeper = serving(world)
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    keep_newest([keeper])
+    assert "the disk is full" in world.it.trouble["keep grant"]
+    asyncio.run(look(keeper))
+    assert keeper.it.standing.state is State.DEMOTING
+    monkeypatch.undo()
+    keep_newest([keeper])
+    assert "keep grant" not in world.it.trouble
+    assert (world.folder / "known-grant").exists()
+
+
+def test_files_of_one_service_that_stay_writable_are_told_and_those_of_the_next_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = list[str]()
+
+    async def close(service: str) -> None:
+        if service == "docs-a":
+            raise Unreachable("root's hands did not answer.")
+        closed.append(service)
+
+    moving = Moving("site", "10.64.8.1", 80, "/srv/sites", "", "", True, frozenset())
+    services = HostServices(tmp_path, Ground(served=tmp_path / "none"))
+    monkeypatch.setattr(services, "_moving", {"docs-a": moving, "docs-b": moving})
+    monkeypatch.setattr(services, "look", lambda service: Local(writable=True))
+    monkeypatch.setattr(services, "set_read_only", close)
+    assert asyncio.run(services.close_what_rests()) == {"docs-a": "root's hands did not answer."}
+    assert closed == ["docs-b"]
