@@ -74,7 +74,13 @@ class ProcessServices:
     async def _start(self, program: Program, service: str, words: tuple[str, ...]) -> None:
         marks = ("--marks", str(self._layout.failover / service), "--node", self._name)
         argv = (*self._plan(service)["argv"], *words, *marks)
-        if await asyncio.to_thread(program.start, argv, {"PYTHONPATH": str(self._code)}) is None:
+        starting = asyncio.create_task(asyncio.to_thread(program.start, argv, {"PYTHONPATH": str(self._code)}))
+        try:
+            found = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait({starting})  # a thread goes on: whoever ends this must find what it started
+            raise
+        if found is None:
             raise Refused(f"the program of {service} ended at once.", where=str(program.mark("log")))
 
     async def _wait(self, port: int, service: str) -> None:

@@ -67,6 +67,15 @@ class Keeper:
         return seconds if seconds >= 0 else None
 
     async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            # Whoever keeps the service next reads what was kept here: nothing of this cycle may go on beside it.
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(self._watch()), group.create_task(self._probe())]
             while self.it.is_named:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from appliance.agent.failover import keep_newest
 from appliance.agent.host_services import Ground, HostServices
+from appliance.agent.process_services import ProcessServices
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Intent
 from appliance.errors import NoSpace, NotFound, Unreachable
@@ -20,9 +23,11 @@ from appliance.failover.keeper import Keeper
 from appliance.failover.model import Action, Local, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.situation import begin
+from appliance.host.layout import NodeLayout
+from appliance.host.programs import Program
 from appliance.host.served import Moving
 from tests.unit.failover.test_act import LEASE, SERVICE, World
-from tests.unit.failover.test_granting import EXCLUSIVE, STANDBY, by_key
+from tests.unit.failover.test_granting import EXCLUSIVE, HOME, STANDBY, by_key
 
 A = Action
 SECONDS_MAX = 10.0
@@ -222,3 +227,52 @@ def test_files_of_one_service_that_stay_writable_are_told_and_those_of_the_next_
     monkeypatch.setattr(services, "set_read_only", close)
     assert asyncio.run(services.close_what_rests()) == {"docs-a": "root's hands did not answer."}
     assert closed == ["docs-b"]
+
+
+def test_nothing_that_a_cycle_began_goes_on_after_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one reads what is kept at its beginning: what this one still wrote it would never see."""
+    under_way = list[str]()
+
+    async def sync(service: str) -> tuple[str, ...]:
+        under_way.append(service)
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            under_way.remove(service)
+        return ()
+
+    async def play() -> None:
+        await run_until(keeper, lambda: under_way)
+        assert under_way == []
+
+    monkeypatch.setattr(world.copies, "sync", sync)
+    keeper = serving(world)
+    asyncio.run(world.store.report(Intent(SERVICE, "move", STANDBY, "somebody", "flood", 1003, 60)))
+    assert world.do(A.READ)
+    asyncio.run(play())
+
+
+def test_a_program_that_is_being_started_is_waited_for_by_who_ends_its_cycle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_go_on, ended = threading.Event(), threading.Event(), list[str]()
+
+    def start(program: Program, argv: tuple[str, ...], env: dict[str, str]) -> None:
+        begun.set()
+        may_go_on.wait(SECONDS_MAX)
+        ended.append(program.name)
+
+    async def play() -> None:
+        starting = asyncio.create_task(services.start(SERVICE, 2))
+        await asyncio.to_thread(begun.wait, SECONDS_MAX)
+        starting.cancel()
+        asyncio.get_running_loop().call_later(0.05, may_go_on.set)
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert ended == [SERVICE]
+
+    plan = {"argv": ["true"], "port": 1, "copy_port": 2}
+    (tmp_path / "programs.json").write_text(json.dumps({SERVICE: plan}))
+    monkeypatch.setattr(Program, "start", start)
+    services = ProcessServices(NodeLayout(tmp_path), HOME, lambda service: tmp_path, tmp_path)
+    asyncio.run(play())
