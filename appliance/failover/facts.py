@@ -163,8 +163,14 @@ class Facts:
 
     @property
     def cooled(self) -> bool:
-        standing = self.standing
-        return self.now >= standing.failed_at + self.timers.cooldown_seconds(standing.failures) or not standing.failures
+        return self._rested(self.standing.failures, self.standing.failed_at)
+
+    @property
+    def hand_over_due(self) -> bool:
+        return self._rested(self.standing.in_vain, self.standing.in_vain_at)
+
+    def _rested(self, failures: int, at: float) -> bool:
+        return not failures or self.now >= at + self.timers.cooldown_seconds(failures)
 
     @property
     def may_write_when_vacant(self) -> bool:

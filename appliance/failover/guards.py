@@ -120,6 +120,7 @@ HELD = Guard("clients wait with what they write", lambda it: it.seen.local.held)
 NOT_HELD = Guard("clients may still write", lambda it: it.seen.local.writer and not it.seen.local.held)
 
 HANDED = Guard("it shall be handed over", lambda it: it.handed_to is not None)
+HAND_OVER_DUE = Guard("no hand-over failed lately", lambda it: it.hand_over_due)
 NOT_HANDED = Guard("it shall no longer be handed over", lambda it: it.handed_to is None)
 DRAINED_TOO_LONG = Guard("T_drain has passed", lambda it: it.now >= it.standing.since + it.timers.drain)
 NOT_SYNCED = Guard("who shall take over does not have everything", lambda it: not it.seen.synced)

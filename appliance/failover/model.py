@@ -264,12 +264,15 @@ class Seen:
 
 @dataclass(frozen=True)
 class Standing:
-    """What the node remembers between two looks: its state, since when, and how often it failed to serve in a row."""
+    """What the node remembers between two looks: its state, since when, how often it failed to serve in a row, and how
+    often to hand over: who serves well may be unable to do that, and must not give up for it."""
 
     state: State
     since: float
     failures: int = 0
     failed_at: float = 0.0
+    in_vain: int = 0
+    in_vain_at: float = 0.0
 
 
 @dataclass(frozen=True)

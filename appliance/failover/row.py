@@ -19,7 +19,7 @@ WAITING = (State.STANDBY, State.GRACE, State.RO_SERVE)
 @dataclass(frozen=True)
 class Row:
     """`id` is stable: tests, histories and people name it. `next` is None to stay. `fails`: counts as one failure to
-    serve, after which the node cools down."""
+    serve, after which the node cools down; `in_vain`: as one hand-over that failed, after which the next one waits."""
 
     id: str
     states: tuple[State, ...]
@@ -28,6 +28,7 @@ class Row:
     next: State | None
     why: str
     fails: bool = False
+    in_vain: bool = False
 
     @property
     def when(self) -> str:

@@ -89,7 +89,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "active.hand-over",
         (S.ACTIVE,),
-        when.HANDED & when.RESTED,
+        when.HANDED & when.HAND_OVER_DUE,
         (A.HOLD_WRITES,),
         S.DRAINING,
         "a person moves it, the node is leaving, or its home has been ready for long enough",
@@ -116,7 +116,7 @@ ROWS: tuple[Row, ...] = (
         (A.RESUME_WRITES, A.ALARM),
         S.ACTIVE,
         "clients have waited long enough; it is tried again after a while",
-        fails=True,
+        in_vain=True,
     ),
     Row("draining.hold", (S.DRAINING,), when.NOT_HELD, (A.HOLD_WRITES,), None, "nothing new after the last sync"),
     Row("draining.sync", (S.DRAINING,), when.NOT_SYNCED, (A.SYNC,), None, "a planned move loses nothing"),

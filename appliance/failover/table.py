@@ -61,8 +61,14 @@ def rows_of(state: State) -> tuple[Row, ...]:
 
 def _after(row: Row, standing: Standing, now: float) -> Standing:
     if row.fails:
-        again = standing.failures and now - standing.failed_at < FORGIVEN_AFTER
-        standing = replace(standing, failures=standing.failures + 1 if again else 1, failed_at=now)
+        standing = replace(standing, failures=_counted(standing.failures, standing.failed_at, now), failed_at=now)
+    if row.in_vain:
+        standing = replace(standing, in_vain=_counted(standing.in_vain, standing.in_vain_at, now), in_vain_at=now)
     if row.next is None or row.next is standing.state:
         return standing
     return replace(standing, state=row.next, since=now)
+
+
+def _counted(before: int, at: float, now: float) -> int:
+    """One more than `before`, the last of which was `at`, unless that is forgiven."""
+    return before + 1 if before and now - at < FORGIVEN_AFTER else 1

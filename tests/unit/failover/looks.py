@@ -64,7 +64,12 @@ def look(state: State, given: Mapping[str, Any]) -> tuple[Standing, Seen, Policy
     values = {**QUIET[state], **given}
     policy = Policy(values.pop("policy", "local-first" if state is State.ISOLATED_RW else "exclusive"))
     standing = Standing(
-        state, NOW - values.pop("since", 100.0), values.pop("failures", 0), NOW - values.pop("failed", 0)
+        state,
+        NOW - values.pop("since", 100.0),
+        values.pop("failures", 0),
+        NOW - values.pop("failed", 0),
+        values.pop("in_vain", 0),
+        NOW - values.pop("in_vain_ago", 0),
     )
     wishes = Wishes(**{name: values.pop(name) for name in WISHES if name in values})
     opened = values.pop("opened", values["own"])

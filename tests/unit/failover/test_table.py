@@ -129,6 +129,13 @@ def test_a_failure_doubles_the_cooldown_and_is_forgiven_after_an_hour() -> None:
     assert decide(*look(State.PROMOTING, {"since": 30, "failures": 5, "failed": 3600})).standing.failures == 1
 
 
+def test_a_hand_over_that_fails_is_counted_apart_and_stops_nobody_from_serving() -> None:
+    standing = decide(*look(State.DRAINING, {"since": 60, "synced": False})).standing
+    assert (standing.failures, standing.in_vain, standing.in_vain_at) == (0, 1, NOW)
+    again = {"since": 60, "synced": False, "in_vain": 1, "in_vain_ago": 600}
+    assert decide(*look(State.DRAINING, again)).standing.in_vain == 2
+
+
 def test_a_home_that_goes_on_alone_has_no_deadline_and_everybody_else_has() -> None:
     home = {"policy": "local-first", "home": True}
     assert decide(*look(State.ACTIVE, home)).deadline is None
