@@ -264,6 +264,7 @@ async def _start(it: Situation, decision: Decision) -> None:
     if not it.may_write(alone) or own.epoch < newest(it.site.papers.grants, it.service):
         raise Refused("its time was up before it could start.")
     it.keep(opened_epoch=own.epoch, tail=True, adopts=False)
+    it.answered_at = it.site.clock.boottime()  # from now on it has its time to come up
     await it.site.services.start(it.service, own.epoch)
     it.site.tell(it.service, own.epoch, "writer-start")
     try:
@@ -285,7 +286,7 @@ async def _adopt(it: Situation) -> None:
 
 
 async def _probe(it: Situation, decision: Decision) -> None:
-    it.healthy = await it.site.services.probe(it.service)
+    await it.probe()
 
 
 async def _add_address(it: Situation, decision: Decision) -> None:

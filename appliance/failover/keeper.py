@@ -181,7 +181,7 @@ class Keeper:
             if it.healthy and is_due(it, Action.PROBE, it.site.timers.renew):
                 it.last[Action.PROBE] = it.site.clock.boottime()
                 try:
-                    it.healthy = await it.site.services.probe(it.service)
+                    await it.probe()
                 except (ApplianceError, OSError):
                     it.healthy = False
             await asyncio.sleep(it.site.timers.renew)

@@ -95,7 +95,8 @@ class Situation:
     laid_at: float = 0.0
     """Whether a generation is laid in place now, and when one last was."""
     healthy: bool = False
-    """Whether the service answered when it was last asked."""
+    answered_at: float = 0.0
+    """Whether the service answered when it was last asked; when it last did, or was started."""
     pulled_at: float | None = None
     home_ready: tuple[float, float] | None = None
     """Since when the home could have it back, as a broker told, and when it told."""
@@ -173,6 +174,12 @@ class Situation:
         self.lease = lease
         with contextlib.suppress(OSError):  # on a full disk only the next agent of this boot knows less
             keeping.save_lease(self.lease_path, lease)
+
+    async def probe(self) -> None:
+        """Ask the service whether it answers."""
+        self.healthy = await self.site.services.probe(self.service)
+        if self.healthy:
+            self.answered_at = self.site.clock.boottime()
 
     def may_write(self, alone: bool) -> bool:
         """Whether the service may be open here at this very moment."""

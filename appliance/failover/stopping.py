@@ -241,6 +241,15 @@ ROWS: tuple[Row, ...] = (
     Row("ro-isolated.stay", (S.RO_ISOLATED,), when.ALWAYS, (), None, "nothing has changed"),
     # ISOLATED_RW: the home writes without a lease.
     Row(
+        "isolated.hung",
+        (S.ISOLATED_RW,),
+        when.HUNG,
+        (*STOPPING, A.ALARM),
+        S.DEMOTING,
+        "it serves nobody as it is: it is started anew after a while, and its lease is asked for again",
+        fails=True,
+    ),
+    Row(
         "isolated.start",
         (S.ISOLATED_RW,),
         when.NOT_SERVED,

@@ -33,6 +33,7 @@ class Host(Machine):
         self.life = object()
         self.connected = True
         self.healthy = self.writer  # until it is asked
+        self.answered_at = 0.0
         self.standing = Standing(State.BOOT, self.clock())
         self.next_look = self.world.now + self.world.draw.uniform(0, LOOKS_EVERY)
 
@@ -51,6 +52,7 @@ class Host(Machine):
             self.synced = False
         self.standing = decision.standing
         self.tie_watchdog(decision)
+        self._ask_what_runs(decision)
         for action in decision.actions:
             self.act(action, decision)
 
@@ -85,6 +87,7 @@ class Host(Machine):
             local=Local(self.writer, self.writable, self.address, self.healthy, self.held, self.copy),
             copy=self._copy(),
             synced=self.synced,
+            answered_at=self.answered_at,
             deposed_until=self.deposed_until,
             home_ready_since=world.home_ready(self),
             home_name=world.names[0],
@@ -293,6 +296,7 @@ class Host(Machine):
             self.world.tell(self.name, "writer-start", epoch)
 
         if not self.writer:
+            self.answered_at = self.clock()
             self._later(A.START, seconds, opened)
 
     def _demote_at(self) -> float:
@@ -304,6 +308,13 @@ class Host(Machine):
 
     def _probe(self, decision: Decision) -> None:
         self.healthy = self.writer and not self.sick
+        self.answered_at = self.clock() if self.healthy else self.answered_at
+
+    def _ask_what_runs(self, decision: Decision) -> None:
+        """As the program does beside its looks."""
+        if self.healthy and self.clock() >= self.last.get(A.PROBE, 0.0) + self.world.timers.renew:
+            self.last[A.PROBE] = self.clock()
+            self._probe(decision)
 
     def _add_address(self, decision: Decision) -> None:
         if self.writer:

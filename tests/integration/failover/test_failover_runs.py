@@ -222,6 +222,18 @@ def test_a_new_agent_does_not_interrupt_what_may_go_on() -> None:
     assert [it["event"] for it in world.lines if it["node"] == HOME].count("writer-start") == 1
 
 
+def test_a_home_alone_whose_service_hangs_starts_it_anew_and_has_its_lease_again() -> None:
+    world = begun(Policy.LOCAL_FIRST)
+    world.fault("cut", HOME)
+    world.run(20)
+    world.fault("service", HOME)
+    world.heal("cut", HOME)
+    assert world.run_until(lambda: "isolated.hung" in world.home.rows, 40)
+    world.heal("service", HOME)
+    assert world.run_until(lambda: at(world, HOME) is State.ACTIVE, 40)
+    assert violated(world.finish()) == {}
+
+
 # What is missing is noticed.
 
 

@@ -92,6 +92,7 @@ def look(state: State, given: Mapping[str, Any]) -> tuple[Standing, Seen, Policy
         copy=Copy(values.pop("lag", 0.0), values.pop("unfit", ""), values.pop("outdone", False)),
         synced=values.pop("synced", False),
         laid_at=NOW - values.pop("laid", NOW),
+        answered_at=NOW - values.pop("answers", NOW),
         deposed_until=NOW + values.pop("deposed_in", -1.0),
         home_name="other",
         home_ready_since=NOW - values.pop("home_ready") if "home_ready" in values else None,

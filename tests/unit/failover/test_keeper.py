@@ -20,14 +20,15 @@ from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Intent
 from appliance.errors import NoSpace, NotFound, Unreachable
 from appliance.failover.keeper import Keeper
-from appliance.failover.model import Action, Local, Standing, State
+from appliance.failover.model import STOPPING, Action, Local, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.situation import begin
 from appliance.host.layout import NodeLayout
 from appliance.host.programs import Program
 from appliance.host.served import Moving
+from appliance.units import HOUR
 from tests.unit.failover.test_act import LEASE, SERVICE, World
-from tests.unit.failover.test_granting import EXCLUSIVE, HOME, STANDBY, by_key
+from tests.unit.failover.test_granting import EXCLUSIVE, HOME, LOCAL, STANDBY, by_key
 
 A = Action
 SECONDS_MAX = 10.0
@@ -276,3 +277,27 @@ def test_a_program_that_is_being_started_is_waited_for_by_who_ends_its_cycle(
     monkeypatch.setattr(Program, "start", start)
     services = ProcessServices(NodeLayout(tmp_path), HOME, lambda service: tmp_path, tmp_path)
     asyncio.run(play())
+
+
+def test_a_home_alone_starts_a_service_anew_that_runs_and_answers_nobody(tmp_path: Path) -> None:
+    world = World(tmp_path, LOCAL)
+    assert world.do(A.START, A.ADD_ADDRESS, A.PROBE, deadline=None)
+    world.it.standing = Standing(State.ISOLATED_RW, world.clock.boottime())
+    world.clock.advance(HOUR)
+    world.machine.sick.add(SERVICE)
+    assert world.do(A.PROBE)
+    keeper = Keeper(world.it)
+    asyncio.run(look(keeper))
+    assert keeper.it.standing.state is State.DEMOTING, "it answered an hour ago"
+    world.it.standing = Standing(State.ISOLATED_RW, world.clock.boottime() - HOUR)
+    world.do(A.STOP, A.START, deadline=None)
+    world.clock.advance(29.0)
+    asyncio.run(look(keeper))
+    assert keeper.it.standing.state is State.ISOLATED_RW, "it was started half a minute ago"
+    world.clock.advance(1.0)
+    asyncio.run(look(keeper))
+    assert keeper.it.standing.state is State.DEMOTING
+    world.do(*STOPPING, deadline=None)
+    world.machine.sick.clear()
+    world.clock.advance(2 * 60.0)
+    asyncio.run(run_until(Keeper(world.it), lambda: world.machine.look(SERVICE).writer))
