@@ -121,9 +121,13 @@ class Facts:
 
     @property
     def returnable(self) -> bool:
-        """Whether this node's epoch still stands and nobody else has the lease: the voters' transaction makes sure."""
+        """Whether this node's epoch still stands and nobody else has the lease: the voters' transaction makes sure.
+
+        Of a mirror nobody has one.
+        """
         return (
-            self.last_writer
+            self.policy.others_write
+            and self.last_writer
             and self.record is not None
             and not self.held_by_another
             and (self.alone or not self.owned_by_another)

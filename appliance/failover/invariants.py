@@ -332,13 +332,15 @@ def f13(history: History) -> Finding:
     if not ends or not history.all("healed"):
         return _unknown("F13", "the history was not brought to its end after healing.")
     end = ends[-1]
-    others = ("STANDBY", "RO_SERVE") if history.policy == "mirror" else ("STANDBY",)
+    mirror = history.policy == "mirror"  # which nobody holds
+    home, others = ("ISOLATED_RW", ("STANDBY", "RO_SERVE")) if mirror else ("ACTIVE", ("STANDBY",))
     wrong = [
         f"{node} is {state}"
         for node, state in sorted(end["states"].items())
-        if state not in (("ACTIVE",) if node == history.home else others)
+        if state not in ((home,) if node == history.home else others)
     ]
-    wrong += [f"{name} is {end[name]}" for name in ("holder", "owner") if end[name] != history.home]
+    held_by = "" if mirror else history.home
+    wrong += [f"{name} is {end[name]}" for name in ("holder", "owner") if end[name] != held_by]
     verdict: Verdict = "violated" if wrong else "held"
     return Finding("F13", verdict, f"{', '.join(wrong) or 'all is as it began'}.", (end.line,) if wrong else ())
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.failover.history import Report
-from appliance.failover.model import Decision, Policy, Seen, Standing, State
+from appliance.failover.model import Action, Decision, Policy, Seen, Standing, State
 from appliance.failover.table import TABLE, decide_by
 from appliance.failover.timers import Timers
 from tests.integration.failover.world import NAMES, TIMERS, Decide, World
@@ -22,7 +22,7 @@ def begun(policy: Policy, seed: int = 1, decide: Decide | None = None, **more: b
     """A world in which the home serves and the others stand by."""
     world = World(policy, seed, **({"decide": decide} if decide else {}), **more)  # type: ignore[arg-type]
     others = (State.STANDBY, State.RO_SERVE)
-    serves = lambda: world.home.standing.state is State.ACTIVE  # noqa: E731
+    serves = lambda: world.home.standing.state is world.serves_at_home  # noqa: E731
     assert world.run_until(lambda: serves() and all(at(world, name) in others for name in NAMES[1:]), 60)
     return world
 
@@ -231,6 +231,17 @@ def test_a_home_alone_whose_service_hangs_starts_it_anew_and_has_its_lease_again
     assert world.run_until(lambda: "isolated.hung" in world.home.rows, 40)
     world.heal("service", HOME)
     assert world.run_until(lambda: at(world, HOME) is State.ACTIVE, 40)
+    assert violated(world.finish()) == {}
+
+
+def test_nobody_asks_for_the_lease_of_a_mirror() -> None:
+    world = begun(Policy.MIRROR)
+    world.fault("cut", HOME)
+    world.run(20)
+    world.heal("cut", HOME)
+    world.run(20)
+    assert at(world, HOME) is State.ISOLATED_RW
+    assert Action.RETURN not in world.home.last
     assert violated(world.finish()) == {}
 
 

@@ -249,6 +249,7 @@ def test_a_mirror_is_read_at_its_standby_at_all_times_and_follows_each_save_ther
     assert copy is not None
     assert copy["numbers"] == [0, 1, 2, 50, 51]
     assert stage.state(STANDBY) == "RO_SERVE"
+    assert stage.told(HOME)["trouble"] == {}, "nobody holds a mirror, so nobody asks to"
     assert violated(stage) == {}
 
 

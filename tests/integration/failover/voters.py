@@ -26,6 +26,8 @@ class Voters:
     highest: int = 0
     changes: int = 0
     """Counts what happens to the lease, as etcd's revisions do: a takeover decided on an older reading fails."""
+    nobodys: bool = False
+    """Whether nobody may hold it, as a mirror: their brokers refuse whoever asks for a lease."""
 
     def tick(self, now: float) -> bool:
         """Let a lease end; whether the watches have something to tell."""
@@ -53,7 +55,7 @@ class Voters:
 
     def come_back(self, node: str, epoch: int, now: float) -> bool:
         """RETURN: the lease again under the epoch that `node` has, unless a newer one was granted."""
-        if self.granted > epoch or self.holder not in ("", node):
+        if self.nobodys or self.granted > epoch or self.holder not in ("", node):
             return False
         self.owner, self.epoch, self.holder = node, epoch, node
         self.granted, self.highest = epoch, max(self.highest, epoch)
@@ -63,7 +65,7 @@ class Voters:
 
     def take_over(self, node: str, seen: int, above: int, by: str, now: float) -> int:
         """The new epoch, or 0. Only an act may depose a holder that lives."""
-        if by != "act" and (self.holder or self.changes != seen):
+        if self.nobodys or (by != "act" and (self.holder or self.changes != seen)):
             return 0
         self._delete("deposed")
         self.epoch = max(self.highest, above) + 1

@@ -51,6 +51,21 @@ class World:
         figures = {"ttl": timers.ttl, "epsilon": timers.epsilon, "grace": timers.grace, "cooldown": timers.cooldown}
         self.tell("", "begin", 0, policy=str(policy), home=NAMES[0], rto=90.0, **figures)
         self.hosts = {name: Host(self, name, rank) for rank, name in enumerate(NAMES)}
+        if policy is Policy.MIRROR:
+            self._begin_at_home()
+
+    def _begin_at_home(self) -> None:
+        """Nobody holds a mirror: its home got the first grant from who holds the key, before failover knew of it."""
+        self.voters.nobodys = True
+        self.voters.epoch = self.voters.granted = self.voters.highest = self.peer.highest = 1
+        disk = self.home.disk
+        disk.own_epoch = disk.base_epoch = disk.acknowledged_epoch = 1
+        disk.has_copy = True
+
+    @property
+    def serves_at_home(self) -> State:
+        """In which state the home serves while all is well."""
+        return State.ISOLATED_RW if self.policy is Policy.MIRROR else State.ACTIVE
 
     @property
     def home(self) -> Host:
@@ -208,7 +223,8 @@ class World:
         others = (State.RO_SERVE, State.STANDBY) if self.policy is Policy.MIRROR else (State.STANDBY,)
         states = [host.standing.state for host in self.hosts.values()]
         rest = all(state in others for state in states[1:]) and not self.home.disk.tail
-        return states[0] is State.ACTIVE and rest and self.voters.holder == self.names[0] == self.voters.owner
+        holder = "" if self.policy is Policy.MIRROR else self.names[0]
+        return states[0] is self.serves_at_home and rest and self.voters.holder == holder == self.voters.owner
 
     def judge(self) -> Report:
         (history,) = read(json.dumps(line) for line in self.lines)
