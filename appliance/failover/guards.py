@@ -96,6 +96,15 @@ MAY_NOT_WRITE = Guard("not the home, nothing proves the writer's death", lambda 
 MAY_WRITE = Guard("the policy lets this node write now", lambda it: it.may_write_when_vacant)
 TAKEOVER_DUE = Guard("no takeover is under way", lambda it: it.due(Action.TAKE_OVER, it.timers.request))
 COPY_HIDDEN = Guard("the copy is not served", lambda it: not it.seen.local.copy)
+COPY_OUTLIVED = Guard(
+    "the copy is served, somebody holds the lease, the policy is not mirror",
+    lambda it: (
+        it.seen.local.copy
+        and it.held_by_another
+        and it.policy is not Policy.MIRROR
+        and it.due(Action.WITHDRAW_COPY, it.timers.renew)
+    ),
+)
 COPY_OUTDONE = Guard(
     "a newer one than the copy that is served is here",
     lambda it: it.seen.copy.outdone and it.due(Action.SERVE_COPY, it.timers.renew),

@@ -26,6 +26,14 @@ ROWS: tuple[Row, ...] = (
         "it let go with writes that nobody else had, and another went on without them: they are kept before any pull",
     ),
     Row(
+        "waiting.copy",
+        (S.CATCHUP, S.STANDBY),
+        when.COPY_OUTLIVED,
+        (A.WITHDRAW_COPY,),
+        None,
+        "the service itself is there again; another program showed the copy, or it could not be withdrawn",
+    ),
+    Row(
         "waiting.stray",
         WAITING,
         when.STRAY & when.TAKEOVER_DUE & when.READ_DUE,

@@ -234,6 +234,21 @@ def test_a_home_alone_whose_service_hangs_starts_it_anew_and_has_its_lease_again
     assert violated(world.finish()) == {}
 
 
+def test_a_dated_copy_that_another_program_showed_is_withdrawn_when_the_service_is_back() -> None:
+    world = begun(Policy.LOCAL_FIRST)
+    world.fault("cut", HOME)
+    assert world.run_until(lambda: world.hosts[STANDBY].copy, 30)
+    world.fault("hang", STANDBY)
+    world.heal("cut", HOME)
+    assert world.run_until(lambda: at(world, HOME) is State.ACTIVE, 30)
+    world.heal("hang", STANDBY)
+    world.fault("agent-restart", STANDBY)
+    world.run(10)
+    assert at(world, STANDBY) is State.STANDBY
+    assert not world.hosts[STANDBY].copy
+    assert violated(world.finish()) == {}
+
+
 def test_nobody_asks_for_the_lease_of_a_mirror() -> None:
     world = begun(Policy.MIRROR)
     world.fault("cut", HOME)
