@@ -15,7 +15,7 @@ from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Holding, Lost, State, Taken
 from appliance.errors import ApplianceError, Refused, Unreachable
 from appliance.failover.kept import Lease
-from appliance.failover.model import Action, Branch, Decision
+from appliance.failover.model import STOPPING, Action, Branch, Decision
 from appliance.failover.observe import acts_in_force, promoting, record_of
 from appliance.failover.papers import newest
 from appliance.failover.situation import Situation
@@ -378,14 +378,23 @@ DOES: Mapping[Action, Callable[[Situation, Decision], Awaitable[None]]] = {
 }
 
 
+CLOSING = frozenset({*STOPPING, A.RESET, A.WITHDRAW_COPY, A.ALARM})
+"""Each makes it safer by itself, or calls a person: it is done whatever failed before it."""
+
+
 async def perform(it: Situation, decision: Decision) -> bool:
-    """Do what `decision` says, in order; whether all of it was done. What fails ends it, and the table asks again."""
+    """Do what `decision` says, in order; whether all of it was done. After one that fails only what closes goes on, and
+    the table asks again."""
+    done = True
     for action in decision.actions:
+        if not done and action not in CLOSING:
+            continue
         it.last[action] = it.site.clock.boottime()
         try:
             await DOES[action](it, decision)
         except (ApplianceError, OSError) as error:
             it.trouble[str(action)] = str(error)
-            return False
-        it.trouble.pop(str(action), None)
-    return True
+            done = False
+        else:
+            it.trouble.pop(str(action), None)
+    return done

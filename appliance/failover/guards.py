@@ -105,6 +105,7 @@ COPY_OUTLIVED = Guard(
         and it.due(Action.WITHDRAW_COPY, it.timers.renew)
     ),
 )
+COPY_SHOWN = Guard("the copy is served", lambda it: it.seen.local.copy)
 COPY_OUTDONE = Guard(
     "a newer one than the copy that is served is here",
     lambda it: it.seen.copy.outdone and it.due(Action.SERVE_COPY, it.timers.renew),

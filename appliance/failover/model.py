@@ -279,7 +279,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class Decision:
-    """What row `row` of the table says: do `actions` in order, stopping at the first that fails, and be `standing`.
+    """What row `row` of the table says: do `actions` in order, after one that fails only those that close, and be
+    `standing`.
 
     `deadline`: boot time from which nothing may be written here, looked at again right before each action; None where
     none applies, and then no watchdog may be tied to a lease. A new epoch must be above `above`. `to`: for whom a

@@ -284,6 +284,14 @@ ROWS: tuple[Row, ...] = (
     Row("isolated.ask", (S.ISOLATED_RW,), when.READ_DUE, (A.READ,), None, "it must learn of a promotion at once"),
     Row("isolated.stay", (S.ISOLATED_RW,), when.ALWAYS, (), None, "for ever, by policy"),
     # FENCED: stopped by others.
+    Row(
+        "fenced.copy",
+        (S.FENCED,),
+        when.QUARANTINED & when.COPY_SHOWN,
+        (A.WITHDRAW_COPY,),
+        None,
+        "what could not be withdrawn at once is tried again",
+    ),
     Row("fenced.quarantined", (S.FENCED,), when.QUARANTINED, (), None, "until the act ends or is taken back"),
     Row("fenced.diverged", (S.FENCED,), when.OUTDATED & when.TAIL, (), S.DIVERGED, "what only this disk has is kept"),
     Row("fenced.catchup", (S.FENCED,), when.OUTDATED, (), S.CATCHUP, "another has everything that was written here"),

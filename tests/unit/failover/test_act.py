@@ -203,6 +203,35 @@ def test_the_network_goes_first_and_what_stopped_can_be_stopped_again(world: Wor
     assert [json.loads(line)["event"] for line in told[-2:]] == ["address-del", "writer-stop"]
 
 
+def test_what_fails_first_keeps_nothing_else_from_being_stopped_and_a_person_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(service: str) -> None:
+        raise Refused("nft --file - failed: without a word")
+
+    told: list[str] = []
+    world.it.site = replace(world.site, alarm=lambda service, sentence: told.append(sentence))
+    world.hold()
+    assert world.do(A.START, A.ADD_ADDRESS, A.SERVE_COPY)
+    monkeypatch.setattr(world.machine, "cut", fail)
+    assert not world.do(A.CUT_NETWORK, A.STOP, A.SET_READ_ONLY, A.RESET, A.WITHDRAW_COPY, A.ALARM)
+    here = world.machine.look(SERVICE)
+    assert (here.writer, here.writable, here.copy) == (False, False, False)
+    assert world.machine.resets == [SERVICE]
+    assert told == ["a.row: test"]
+    assert world.it.trouble == {"cut network": "nft --file - failed: without a word"}
+
+
+def test_after_what_fails_nothing_is_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(service: str) -> None:
+        raise Refused("it does not stop.")
+
+    world.hold()
+    monkeypatch.setattr(world.machine, "withdraw_copy", fail)
+    assert not world.do(A.WITHDRAW_COPY, A.START, A.ALARM)
+    assert not world.machine.look(SERVICE).writer
+
+
 def test_letting_go_is_noted_and_signed_before_the_lease_is_given_back(world: World) -> None:
     world.it.keep(tail=False)
     world.hold()
