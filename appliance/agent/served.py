@@ -11,6 +11,7 @@ from pathlib import Path
 
 from appliance.agent.kept_branches import waiting
 from appliance.backup.node import Node
+from appliance.failover.model import Action
 from appliance.failover.told import Told, load
 from appliance.host.layout import NodeLayout
 from appliance.host.served import read_served
@@ -91,4 +92,6 @@ def _stood(node: Node, plan: Service, told: Told | None, now: Now) -> Stood:
         paused_since=wall(told.paused_since),
         paused_by=told.paused_by,
         branches=branches,
+        unkept_since=wall(told.unkept_since),
+        unkept=told.trouble.get(str(Action.KEEP_BRANCH), ""),
     )

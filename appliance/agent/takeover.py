@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.agent import databases, shares
-from appliance.agent.cluster import DUMP
+from appliance.agent.cluster import COPY_SECONDS_MAX, DUMP
 from appliance.agent.current import files_of
 from appliance.agent.ready import tree_of
 from appliance.backup.adopt import free_name, own_repository
@@ -35,6 +35,7 @@ from appliance.borg.client import Borg
 from appliance.borg.model import Repository
 from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
 from appliance.host.children import die_with_parent
+from appliance.host.command import run as run_command
 from appliance.host.files import make_private_folder
 from appliance.territory.served import DATABASE, SHARE
 from appliance.trust.grant import Grant
@@ -219,14 +220,27 @@ def branch(node: Node, service: str, word: str) -> dict[str, Any]:
     if not folder.exists():
         new = folder.with_name(f"{word}.new")
         shutil.rmtree(new, ignore_errors=True)
-        make_private_folder(new)
-        if node.form(service) is DATABASE:
-            databases.keep(node, service, new / DUMP)
-        for path in node.bundle.terms(service).service.paths:
-            if (source := files_of(node, path)).exists():
-                shutil.copytree(source, new / path.lstrip("/"), symlinks=True)
-        os.rename(new, folder)
+        try:
+            _keep_apart(node, service, make_private_folder(new))
+            os.rename(new, folder)
+        except (ApplianceError, OSError) as error:
+            remedy = "Make room on that disk, or mend what it names. At once: systemctl restart appliance-failover"
+            raise Refused(f"what was written here could not be kept apart: {error}", remedy=remedy) from error
+        finally:
+            shutil.rmtree(new, ignore_errors=True)  # a part of it would only fill the disk until the next try
     return {"folder": str(folder)}
+
+
+def _keep_apart(node: Node, service: str, new: Path) -> None:
+    """Fill `new` with what lies here. On btrfs a copy shares what it copies, and takes no room."""
+    if node.form(service) is DATABASE:
+        databases.keep(node, service, new / DUMP)
+    for path in node.bundle.terms(service).service.paths:
+        if (source := files_of(node, path)).exists():
+            target = new / path.lstrip("/")
+            make_private_folder(target.parent)
+            argv = ("cp", "--archive", "--reflink=auto", f"{source}/.", str(target))
+            run_command(argv, timeout_seconds=COPY_SECONDS_MAX, check=True)
 
 
 def people(node: Node, service: str, word: str) -> dict[str, Any]:
@@ -253,6 +267,9 @@ def main() -> int:
     except ApplianceError as error:
         print(json.dumps({"error": error.what, "remedy": error.remedy}), flush=True)
         return error.exit_code
+    except OSError as error:
+        print(json.dumps({"error": f"{verb} {service}: {error}", "remedy": ""}), flush=True)
+        return 1
     print(json.dumps(answer), flush=True)
     return 0
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from appliance.failover.model import Action, Policy, Record, Seen, Standing
-from appliance.failover.timers import Timers
+from appliance.failover.timers import COOLDOWN_MAX, Timers
 
 
 @dataclass(frozen=True)
@@ -195,6 +195,14 @@ class Facts:
     @property
     def fit(self) -> bool:
         return not self.seen.copy.unfit and self.seen.copy.lag <= self.timers.lag
+
+    @property
+    def branch_due(self) -> bool:
+        """Whether to try again to keep what was written here: after as long as that has failed by then, from a minute
+        to an hour."""
+        tried = self.seen.last.get(Action.KEEP_BRANCH, float("-inf"))
+        failed_for = tried - self.standing.since
+        return failed_for < 0 or self.now >= tried + min(COOLDOWN_MAX, max(self.timers.cooldown, failed_for))
 
     @property
     def handed_to(self) -> str | None:

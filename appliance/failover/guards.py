@@ -144,6 +144,7 @@ DRAINED_TOO_LONG = Guard("T_drain has passed", lambda it: it.now >= it.standing.
 NOT_SYNCED = Guard("who shall take over does not have everything", lambda it: not it.seen.synced)
 
 UNKEPT = Guard("the branch is not kept yet", lambda it: it.seen.branch is Branch.NONE)
+KEEP_DUE = Guard("the next try is due", lambda it: it.branch_due)
 SETTLED = Guard("the branch is merged, or a person was told", lambda it: it.seen.branch is Branch.SETTLED)
 SEND_DUE = Guard(
     "somebody writes the service, the next try is due",

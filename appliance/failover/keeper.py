@@ -14,7 +14,7 @@ from appliance.clock import utc_seconds
 from appliance.coordination.port import State as Voters
 from appliance.errors import ApplianceError
 from appliance.failover.act import REQUEST_SECONDS_MAX, hear, perform, tie
-from appliance.failover.model import STOPPING, Action, Decision, Seen, State
+from appliance.failover.model import STOPPING, Action, Branch, Decision, Seen, State
 from appliance.failover.observe import is_due, observe
 from appliance.failover.row import WRITING
 from appliance.failover.situation import Situation
@@ -206,6 +206,7 @@ class Keeper:
             contested = contested or record.holder != writer
         intent = it.state.intent if it.state and not silent else None
         paused = intent is not None and intent.kind == "pause"
+        unkept = it.standing.state is State.DIVERGED and seen.branch is Branch.NONE
         return Told(
             it.service,
             it.site.boot_id,
@@ -225,6 +226,7 @@ class Keeper:
             paused_since=self._spell("paused", paused, now, PAUSED_ANEW_SECONDS),
             paused_by=intent.by if intent and paused else "",
             quarantined=seen.wishes.quarantined,
+            unkept_since=self._spell("unkept", unkept, now),
         )
 
     def _spell(self, name: str, lasts: bool, now: float, forgiven: float = 0.0) -> float | None:

@@ -300,11 +300,12 @@ ROWS: tuple[Row, ...] = (
     Row(
         "diverged.keep",
         (S.DIVERGED,),
-        when.UNKEPT,
-        (A.KEEP_BRANCH, A.ALARM),
+        when.UNKEPT & when.KEEP_DUE,
+        (A.ALARM, A.KEEP_BRANCH),
         None,
-        "nothing that a town hall wrote is dropped",
+        "nothing that a town hall wrote is dropped; a person is told first, since its disk may be too full for it",
     ),
+    Row("diverged.unkept", (S.DIVERGED,), when.UNKEPT, (), None, "it is being kept, or its disk must change first"),
     Row("diverged.settled", (S.DIVERGED,), when.SETTLED, (), S.CATCHUP, "both histories are one, or a person chooses"),
     Row(
         "diverged.vacant",

@@ -18,8 +18,9 @@ class Told:
     """`epoch`: of the newest grant that names this node; `newest_epoch` and `writer`: of the newest that was shown.
 
     `holder` is "" when nobody holds the service, None while no majority of the voters says anything; `unheard_since`
-    is when one last did. `contested_since`: who is at work for it is not whom the newest grant names. `fit` says why
-    the copy here could not be served, `trouble` why the last try of each action failed.
+    is when one last did. `contested_since`: who is at work for it is not whom the newest grant names. `unkept_since`:
+    what was written here alone is not kept apart yet. `fit` says why the copy here could not be served, `trouble` why
+    the last try of each action failed.
     """
 
     service: str
@@ -40,6 +41,7 @@ class Told:
     paused_since: float | None = None
     paused_by: str = ""
     quarantined: bool = False
+    unkept_since: float | None = None
 
 
 def path_of(run: Path, service: str) -> Path:

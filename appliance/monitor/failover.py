@@ -22,6 +22,8 @@ CONTESTED_SECONDS_MAX = 2 * MINUTE
 """Whoever wins a service is granted its epoch within seconds, or lets go after half a minute."""
 AWAY_SECONDS_MAX = DAY
 """Within a day there is a night, in which a service goes home if its home is well."""
+UNKEPT_SECONDS_MAX = 10 * MINUTE
+"""A copy is made in minutes; after a try that failed it takes a person."""
 PAUSED_SECONDS_MAX = HOUR
 """No pause lasts longer; somebody asks for one after the other."""
 UNTOLD = Reason("unknown", "who holds it is not known here.", "Type: appliance failover status", "holder")
@@ -38,7 +40,7 @@ def judge_failover(view: View, now: Now) -> Iterator[Judged]:
         mine = stood.service in view.failover.programs
         checks = checks_of("failover") if told else ("holder", "branch") if mine else ("branch",)
         of_now = _service_reasons(stood, now) if told else (UNTOLD,) if mine else ()
-        reasons = worst_first((*_branch_reasons(stood), *of_now))
+        reasons = worst_first((*_branch_reasons(stood, now), *of_now))
         yield Judged(stood.service, "failover", _summary(stood, told), reasons, _facts(stood), checks)
 
 
@@ -79,12 +81,16 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
         yield Reason("failed", f"no majority of the voters has answered it for {since}.", remedy, "majority")
 
 
-def _branch_reasons(stood: Stood) -> Iterator[Reason]:
+def _branch_reasons(stood: Stood, now: Now) -> Iterator[Reason]:
     for epoch in stood.branches:
         remedy = f"Look first: appliance failover merge {stood.service} --branch {epoch} --dry-run"
         what = f"what was written here alone under epoch {epoch} waits for somebody to decide."
         yield Reason("warning", what, remedy, "branch")
-    if stood.state == "DIVERGED":
+    if stood.unkept and _lasts(stood.unkept_since, UNKEPT_SECONDS_MAX, now):
+        since = format_duration(now.wall - (stood.unkept_since or 0.0))
+        what = f"what was written here alone could not be kept apart for {since}; this node cannot serve it before."
+        yield Reason("failed", what, stood.unkept, "branch")
+    elif stood.state == "DIVERGED":
         remedy = "Nothing to do yet: once it is kept, a branch is told of here."
         yield Reason("warning", "what was written here alone is being kept apart.", remedy, "branch")
 

@@ -12,7 +12,8 @@ class Stood:
     `holder` by the voters: "" is nobody, None what no majority has told lately. `writer`: whom the newest grant names
     that was shown here, of `newest_epoch`; `epoch` is of this node's own. `away_since`: when another than its home took
     it. `contested_since`: who is at work for it is not `writer`. `branches`: epochs under which something was written
-    here alone, about which nobody has decided.
+    here alone, about which nobody has decided. `unkept_since`: such writes are not kept apart yet, and `unkept` says
+    why the last try failed.
     """
 
     service: str
@@ -29,6 +30,8 @@ class Stood:
     paused_since: float | None = None
     paused_by: str = ""
     branches: tuple[int, ...] = ()
+    unkept_since: float | None = None
+    unkept: str = ""
 
 
 @dataclass(frozen=True)

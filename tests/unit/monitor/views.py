@@ -143,10 +143,10 @@ def running(moment: Now, words: Mapping[str, Any]) -> Running:
 
 def stood(moment: Now, words: Mapping[str, Any]) -> Stood:
     """`words`: service, home, state, holder, writer, epoch, newest, by (who pauses it), branches; vacant, away,
-    unheard, contested, paused: for how long."""
+    unheard, contested, paused, unkept: for how long; why it is not kept."""
     lasting = {
         name: before(moment, words[name]) if name in words else None
-        for name in ("vacant", "away", "unheard", "contested", "paused")
+        for name in ("vacant", "away", "unheard", "contested", "paused", "unkept")
     }
     return Stood(
         words.get("service", "docs-a"),
@@ -158,6 +158,7 @@ def stood(moment: Now, words: Mapping[str, Any]) -> Stood:
         words.get("newest", 2),
         paused_by=words.get("by", ""),
         branches=tuple(words.get("branches", ())),
+        unkept=words.get("why", ""),
         **{f"{name}_since": since for name, since in lasting.items()},
     )
 
