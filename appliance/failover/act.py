@@ -158,9 +158,10 @@ def _take_grant(it: Situation, raw: bytes, before: str) -> None:
     site = it.site
     granted = site.papers.granters(it.service).read(raw)
     act = promoting(it, acts_in_force(it))
-    served = (*it.kept.served_acts, act.document.digest) if act else it.kept.served_acts
-    it.keep(adopts=before != site.name or it.kept.adopts, branch=Branch.NONE, served_acts=served)
+    it.keep(adopts=before != site.name or it.kept.adopts, branch=Branch.NONE)
     write_atomic(it.granted_path, raw)
+    if act:  # after the grant: one that is used up and brought nothing would never be obeyed
+        it.keep(served_acts=(*it.kept.served_acts, act.document.digest))
     site.papers.take([raw])
     site.tell(it.service, granted.epoch, "granted")
     if it.lease is not None:

@@ -27,7 +27,8 @@ from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
 from appliance.trust.release import read_release
 from appliance.units import HOUR
-from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOME, LOCAL
+from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOME, LOCAL, STANDBY, by_key
+from tests.unit.failover.test_granting import act as promotion
 from tests.unit.trust.voters import KEYS
 
 A = Action
@@ -328,6 +329,25 @@ def test_a_lease_that_another_took_is_lost_at_once(world: World) -> None:
     assert not world.do(A.RENEW)
     assert world.it.lease is None
     assert observe(world.it).lost
+
+
+def test_an_act_is_used_up_only_once_its_grant_is_on_the_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, raw: bytes) -> None:
+        raise OSError("No space left on device")
+
+    promotes = promotion("promote", HOME, start=0, end=world.clock.now() + HOUR)
+    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    raw = by_key(HOME, 4).document.raw
+    with monkeypatch.context() as cut:
+        cut.setattr(act, "write_atomic", full)
+        with pytest.raises(OSError, match="No space"):
+            act._take_grant(world.it, raw, STANDBY)
+    assert world.it.kept.served_acts == ()
+    assert world.it.kept.adopts, "what another wrote is taken over, whenever the grant comes"
+    act._take_grant(world.it, raw, STANDBY)
+    assert world.it.kept.served_acts == (promotes.document.digest,)
+    assert (world.folder / "granted").read_bytes() == raw
 
 
 def test_what_a_node_kept_of_a_branch_stays_with_its_epoch(world: World) -> None:
