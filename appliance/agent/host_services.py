@@ -29,7 +29,8 @@ from appliance.territory.served import DATABASE, SHARE, database_socket
 SOCKET = Path("/run/appliance/hands.sock")
 PROBE_SECONDS_MAX = 1.0
 HANDS_SECONDS_MAX = 30.0
-HELD, COPY_SHOWN = "held", "copy-shown"
+HELD, HOLDING, COPY_SHOWN = "held", "holding", "copy-shown"
+"""HOLDING is there first and goes last: whatever ended in between, clients do not wait for ever."""
 
 
 @dataclass(frozen=True)
@@ -102,18 +103,20 @@ class HostServices:
 
     def look(self, service: str) -> Local:
         plan = self._plan(service)
-        writer = self._runs(plan.unit)
+        writer, marks = self._runs(plan.unit), self._marks(service)
         return Local(
             writer=writer,
             writable=_is_writable(plan.folder),
-            held=writer and self._marks(service).is_set(HELD),
-            copy=self._runs(plan.copy) if plan.copy else self._marks(service).is_set(COPY_SHOWN),
+            held=writer and marks.is_set(HELD),
+            holding=writer and marks.is_set(HOLDING),
+            copy=self._runs(plan.copy) if plan.copy else marks.is_set(COPY_SHOWN),
         )
 
     async def start(self, service: str, epoch: int) -> None:
         self._plan(service)
         self._marks(service).set(HELD, False)
         await self._ask("start", service)
+        self._marks(service).set(HOLDING, False)
 
     async def stop(self, service: str) -> None:
         await self._ask("stop", service)
@@ -127,7 +130,7 @@ class HostServices:
         if plan.form == DATABASE.name:
             # Its door is shut while clients wait.
             own = f"{database_socket(service)}/.s.PGSQL.{plan.port}"
-            held = self._marks(service).is_set(HELD)
+            held = self._marks(service).is_set(HOLDING)
             to = asyncio.open_unix_connection(own) if held else asyncio.open_connection(plan.address, plan.port)
             return await postgresql.answers(to, PROBE_SECONDS_MAX)
         if plan.form == SHARE.name:
@@ -136,12 +139,14 @@ class HostServices:
         return await _answers(plan.address, plan.port)
 
     async def hold(self, service: str) -> None:
+        self._marks(service).set(HOLDING, True)
         await self._ask("hold", service)
         self._marks(service).set(HELD, True)
 
     async def resume(self, service: str) -> None:
-        await self._ask("resume", service)
         self._marks(service).set(HELD, False)
+        await self._ask("resume", service)
+        self._marks(service).set(HOLDING, False)
 
     async def serve_copy(self, service: str) -> None:
         if self._plan(service).copy:

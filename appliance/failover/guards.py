@@ -134,7 +134,7 @@ HUNG = Guard(
 )
 NO_ADDRESS = Guard("the address is not here", lambda it: not it.seen.local.address)
 NOT_SERVED = Guard("the service does not run, answer or have its address", lambda it: not it.seen.local.served)
-HELD = Guard("clients wait with what they write", lambda it: it.seen.local.held)
+HELD = Guard("clients wait with what they write", lambda it: it.seen.local.held or it.seen.local.holding)
 NOT_HELD = Guard("clients may still write", lambda it: it.seen.local.writer and not it.seen.local.held)
 
 HANDED = Guard("it shall be handed over", lambda it: it.handed_to is not None)

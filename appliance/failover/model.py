@@ -173,7 +173,8 @@ class Proof:
 
 @dataclass(frozen=True)
 class Local:
-    """What runs here. `writer`: the service's programs; `writable`: its files; `held`: clients wait with writes."""
+    """What runs here. `writer`: the service's programs; `writable`: its files; `held`: clients wait with writes;
+    `holding`: they may do so, since that was begun, or its end was."""
 
     writer: bool = False
     writable: bool = False
@@ -181,6 +182,7 @@ class Local:
     healthy: bool = False
     held: bool = False
     copy: bool = False
+    holding: bool = False
 
     @property
     def is_open(self) -> bool:

@@ -30,6 +30,7 @@ LOCALS = {
     "down": Local(),
     "served": Local(writer=True, writable=True, address=True, healthy=True),
     "held": Local(writer=True, writable=True, address=True, healthy=True, held=True),
+    "holding": Local(writer=True, writable=True, address=True, healthy=True, holding=True),
     "sick": Local(writer=True, writable=True, address=True),
     "started": Local(writer=True, writable=True),
     "writable": Local(writable=True),

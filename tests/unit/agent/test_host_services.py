@@ -1,0 +1,63 @@
+"""What a host's services look like while root's hands are at work, and when those are cut."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from appliance.agent import host_services
+from appliance.agent.host_services import Ground, HostServices
+from appliance.errors import Unreachable
+from appliance.failover.model import Local
+
+SITE = "horaires"
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> HostServices:
+    """A site that runs here."""
+    plan = {
+        "form": "site",
+        "address": "10.64.8.1",
+        "port": 80,
+        "folder": str(tmp_path),
+        "unit": f"appliance-site@{SITE}.service",
+        "copy": f"appliance-site-copy@{SITE}.service",
+        "here": True,
+        "nodes": {"commune-a": "10.64.0.2"},
+    }
+    (tmp_path / "served.json").write_text(json.dumps({"services": {SITE: plan}}))
+    cgroup = tmp_path / f"appliance-site@{SITE}.service"
+    cgroup.mkdir()
+    (cgroup / "cgroup.events").write_text("populated 1\n")
+    return HostServices(tmp_path, Ground(tmp_path / "served.json", str(tmp_path), tmp_path / "hands.sock"))
+
+
+RUNS = Local(writer=True, writable=True)
+WAITS = Local(writer=True, writable=True, held=True, holding=True)
+MAY_WAIT = Local(writer=True, writable=True, holding=True)
+
+
+def test_whatever_cuts_a_hold_or_its_end_clients_are_known_to_wait_perhaps(
+    services: HostServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [Unreachable("cut"), None, Unreachable("cut"), None]
+
+    async def hands(verb: str, service: str, ground: Ground) -> None:
+        if (error := answers.pop(0)) is not None:
+            raise error
+
+    monkeypatch.setattr(host_services, "ask_hands", hands)
+    with pytest.raises(Unreachable):
+        asyncio.run(services.hold(SITE))
+    assert services.look(SITE) == MAY_WAIT, "nothing is synced yet, and ACTIVE lets them go on"
+    asyncio.run(services.hold(SITE))
+    assert services.look(SITE) == WAITS
+    with pytest.raises(Unreachable):
+        asyncio.run(services.resume(SITE))
+    assert services.look(SITE) == MAY_WAIT
+    asyncio.run(services.resume(SITE))
+    assert services.look(SITE) == RUNS
