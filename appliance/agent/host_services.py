@@ -24,7 +24,7 @@ from appliance.host import hands, postgresql
 from appliance.host.programs import Program
 from appliance.host.served import FILE, Moving, read_served
 from appliance.territory.model import DATABASES
-from appliance.territory.served import DATABASE, SHARE, database_socket
+from appliance.territory.served import DATABASE, SHARE, SITE, database_socket
 
 SOCKET = Path("/run/appliance/hands.sock")
 PROBE_SECONDS_MAX = 1.0
@@ -104,11 +104,13 @@ class HostServices:
     def look(self, service: str) -> Local:
         plan = self._plan(service)
         writer, marks = self._runs(plan.unit), self._marks(service)
+        holding = writer and marks.is_set(HOLDING)
         return Local(
             writer=writer,
-            writable=_is_writable(plan.folder),
+            # That of a site waits with those who write into it: it is served all the same.
+            writable=_is_writable(plan.folder) or (holding and plan.form == SITE.name),
             held=writer and marks.is_set(HELD),
-            holding=writer and marks.is_set(HOLDING),
+            holding=holding,
             copy=self._runs(plan.copy) if plan.copy else marks.is_set(COPY_SHOWN),
         )
 

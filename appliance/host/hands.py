@@ -31,6 +31,7 @@ ENDS_WITHIN_SECONDS = 0.5
 READ_ONLY = "appliance-read-only@{}.service"
 DATABASE, DOOR, WORK = "database", "appliance-database-door@{}.service", "appliance-database-{}@{}.service"
 """What a database has besides its unit: what listens at its address, and what fills it or keeps what was left."""
+SITE = "site"
 SHARE, PEOPLE, LAY = "share", "appliance-share-people@{}.service", "appliance-share-lay@{}.service"
 # One transaction: tables, sets and chains may be there or not, and rules stand once.
 # `shut` are ports at which PCs around this node come to what is also served at an address of its own.
@@ -164,10 +165,14 @@ class Hands:
 
     def _hold(self, name: str, service: Served) -> None:
         self._keep_out(service, "held")
+        if service["form"] == SITE:  # who writes into it is on this machine
+            self._set_read_only(name, service)
         if service["form"] == DATABASE:  # what it answers from now on may not be in the last dump: nobody hears of it
             self._run("systemctl", "freeze", DOOR.format(name))
 
     def _resume(self, name: str, service: Served) -> None:
+        if service["form"] == SITE:
+            self._set_writable(name, service)
         self._let_in(service, "held")
         if service["form"] == DATABASE:
             self._run("systemctl", "thaw", DOOR.format(name), may_fail=True)

@@ -183,6 +183,23 @@ def test_clients_wait_until_they_may_go_on_and_never_longer_than_the_service_run
     assert not machine.services.look(SERVICE).held
 
 
+@pytest.mark.root
+def test_nothing_is_written_into_a_site_of_a_host_while_it_is_handed_over(tmp_path: Path) -> None:
+    machine = AsHost(tmp_path)
+    try:
+        done(machine.services.start(SERVICE, 3))
+        page = tmp_path / "site/page.html"
+        page.write_text("before")
+        done(machine.services.hold(SERVICE))
+        with pytest.raises(OSError, match="Read-only file system"):
+            page.write_text("after the last backup")
+        assert machine.services.look(SERVICE).writable
+        done(machine.services.resume(SERVICE))
+        page.write_text("after")
+    finally:
+        machine.close()
+
+
 def test_the_address_is_here_until_it_is_cut(machine: Machine) -> None:
     assert not machine.network.has_address(SERVICE)
     for _ in range(2):

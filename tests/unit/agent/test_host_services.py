@@ -61,3 +61,16 @@ def test_whatever_cuts_a_hold_or_its_end_clients_are_known_to_wait_perhaps(
     assert services.look(SITE) == MAY_WAIT
     asyncio.run(services.resume(SITE))
     assert services.look(SITE) == RUNS
+
+
+def test_a_site_whose_folder_waits_is_served_all_the_same(
+    services: HostServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hands(verb: str, service: str, ground: Ground) -> None:
+        monkeypatch.setattr(host_services, "_is_writable", lambda folder: verb != "hold")
+
+    monkeypatch.setattr(host_services, "ask_hands", hands)
+    asyncio.run(services.hold(SITE))
+    assert services.look(SITE) == WAITS
+    asyncio.run(services.resume(SITE))
+    assert services.look(SITE) == RUNS

@@ -121,6 +121,19 @@ def test_the_door_of_a_database_is_shut_while_clients_wait_and_open_when_they_go
     assert obey(tmp_path, verb="hold", service="horaires").argvs == ["nft --file -"]
 
 
+def test_the_folder_of_a_site_waits_too_since_who_writes_into_it_is_on_this_machine(tmp_path: Path) -> None:
+    site = {"form": "site", "address": SITE, "folder": str(tmp_path), "unit": "a", "here": True, "nodes": NODES}
+    share = {**site, "form": "share"}
+    told = Told()
+    hands_of = Hands({"services": {"horaires": site, "docs-a": share}}, told, str(tmp_path / "holders"), str(tmp_path))
+    for verb in ("hold", "resume"):
+        hands_of.obey({"verb": verb, "service": "horaires"})
+    unit = "appliance-read-only@horaires.service"
+    assert told.argvs == ["nft --file -", f"systemctl start {unit}", f"systemctl stop {unit}", "nft --file -"]
+    hands_of.obey({"verb": "hold", "service": "docs-a"})
+    assert told.argvs[4:] == ["nft --file -"], "nobody writes into a share but through its Samba"
+
+
 @pytest.mark.parametrize("work", ["fill", "keep"])
 def test_work_on_a_database_is_begun_and_not_waited_for(work: str, tmp_path: Path) -> None:
     told = obey(tmp_path, verb=work, service="etat-civil")
