@@ -265,8 +265,13 @@ async def _start(it: Situation, decision: Decision) -> None:
     if not it.may_write(alone) or own.epoch < newest(it.site.papers.grants, it.service):
         raise Refused("its time was up before it could start.")
     it.keep(opened_epoch=own.epoch, tail=True, adopts=False)
+    tie(it, decision)  # what was laid in place meanwhile may have taken longer than the deadline that is there
     it.answered_at = it.site.clock.boottime()  # from now on it has its time to come up
-    await it.site.services.start(it.service, own.epoch)
+    it.starting = True
+    try:
+        await it.site.services.start(it.service, own.epoch)
+    finally:
+        it.starting = False
     it.site.tell(it.service, own.epoch, "writer-start")
     try:
         tie(it, decision)

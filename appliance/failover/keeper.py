@@ -122,7 +122,7 @@ class Keeper:
             it.site.tell(it.service, seen.own_epoch, "state", state=str(decision.standing.state), row=decision.row)
             it.synced = False
         it.standing = decision.standing
-        if seen.local.writer:
+        if seen.local.writer or it.starting:
             self._tie(decision)
         self._begin(decision)
         self._show(seen, decision)

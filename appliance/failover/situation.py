@@ -94,6 +94,8 @@ class Situation:
     laying: bool = False
     laid_at: float = 0.0
     """Whether a generation is laid in place now, and when one last was."""
+    starting: bool = False
+    """The deadline is moved on meanwhile, as for what runs: it counts from the moment at which anything does."""
     healthy: bool = False
     answered_at: float = 0.0
     """Whether the service answered when it was last asked; when it last did, or was started."""

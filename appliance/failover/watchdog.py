@@ -6,7 +6,8 @@
 FOLDER/SERVICE.watch holds a deadline in seconds of CLOCK_BOOTTIME, or "none", the process group of the service with the
 start time of its leader, and the epoch. On a host, where SERVED says who this is and at which address each service is,
 it holds 0 and the number of the control group of the service's unit instead: all in it ends at once, whatever the
-program started. It needs nothing but the standard library, talks to nobody and takes ten megabytes. While it runs it
+program started. While that does not run its number is 0 and means the one that it will have: the deadline is there
+before the service. It needs nothing but the standard library, talks to nobody and takes ten megabytes. While it runs it
 holds the lock FOLDER/watchdog.lock, without which no agent starts what is bound to a lease.
 """
 
@@ -28,7 +29,7 @@ CGROUPS = "/sys/fs/cgroup/system.slice"
 @dataclass(frozen=True)
 class Watch:
     """Whom to end when: a process group, and when its leader started, in clock ticks since boot; or 0 and the number
-    of a control group, which is never given again."""
+    of a control group, which is never given again; or two zeros, for whichever the unit has."""
 
     deadline: float
     group: int
@@ -43,7 +44,7 @@ def read(text: str) -> Watch | None:
         watch = Watch(float(deadline), *map(int, numbers))
     except (ValueError, TypeError):
         return None
-    return watch if watch.group > 1 or (watch.group == 0 and watch.started > 0) else None  # 1 would be everybody
+    return watch if watch.group > 1 or (watch.group == 0 and watch.started >= 0) else None  # 1 would be everybody
 
 
 def started(pid: int) -> int:
@@ -56,19 +57,29 @@ def started(pid: int) -> int:
     return 0 if fields[0] in "ZX" else int(fields[19])
 
 
-def end(service: str, watch: Watch, cgroups: str = CGROUPS) -> bool:
+def end(service: str, watch: Watch, cgroups: str = CGROUPS, served: str = "") -> bool:
     """End what `watch` is about; whether it was there."""
     if watch.group:
         if started(watch.group) != watch.started:
             return False
         os.killpg(watch.group, signal.SIGKILL)
         return True
-    for cgroup in glob.glob(f"{cgroups}/appliance-*@{glob.escape(service)}.service"):
-        if os.stat(cgroup).st_ino == watch.started and populated(cgroup):
+    for cgroup in units(service, watch, cgroups, served):
+        if watch.started in (0, os.stat(cgroup).st_ino) and populated(cgroup):
             with open(f"{cgroup}/cgroup.kill", "w") as file:
                 file.write("1")
             return True
     return False
+
+
+def units(service: str, watch: Watch, cgroups: str, served: str) -> list[str]:
+    """Where what `watch` is about may be: one without a number is that of the unit which serves, and none beside it."""
+    if watch.started:
+        return glob.glob(f"{cgroups}/appliance-*@{glob.escape(service)}.service")
+    if not served:
+        return []
+    with open(served) as file:
+        return [f"{cgroups}/{json.load(file)['services'][service]['unit']}"]
 
 
 def populated(cgroup: str) -> bool:
@@ -77,17 +88,17 @@ def populated(cgroup: str) -> bool:
         return "populated 1" in file.read()
 
 
-def look(folder: str, now: float, cgroups: str = CGROUPS) -> tuple[list[tuple[str, int]], float]:
+def look(folder: str, now: float, cgroups: str = CGROUPS, served: str = "") -> tuple[list[tuple[str, int]], float]:
     """End every service in `folder` whose time is up; their names and epochs, and when the next one's may be."""
     ended, following = [], now + LOOK_SECONDS_MAX
     for name in os.listdir(folder):
         if name.endswith(".watch"):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError, KeyError):
                 with open(os.path.join(folder, name)) as file:
                     watch = read(file.read())
                 if watch and now < watch.deadline:
                     following = min(following, watch.deadline)
-                elif watch and end(name.removesuffix(".watch"), watch, cgroups):
+                elif watch and end(name.removesuffix(".watch"), watch, cgroups, served):
                     ended.append((name.removesuffix(".watch"), watch.epoch))
     return ended, following
 
@@ -122,7 +133,7 @@ def main(folder: str, node: str, history: str, served: str = "", cgroups: str = 
     lock = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # a second one waits until the first has gone
     while True:
-        ended, following = look(folder, boottime(), cgroups)
+        ended, following = look(folder, boottime(), cgroups, served)
         for service, epoch in ended:
             if served:
                 drop(service, served)

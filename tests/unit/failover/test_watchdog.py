@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -65,6 +66,26 @@ def test_on_a_host_it_ends_all_that_the_unit_started_unless_the_unit_was_started
     assert (cgroup / "cgroup.kill").read_text() == "1"
     (cgroup / "cgroup.events").write_text("populated 0\nfrozen 0\n")
     assert watchdog.look(str(watched), 11.0, str(cgroup.parent))[0] == []
+
+
+def test_on_a_host_it_ends_the_unit_whose_deadline_was_there_before_it_and_nothing_beside_it(tmp_path: Path) -> None:
+    served, watched = tmp_path / "served.json", tmp_path / "watched"
+    served.write_text(json.dumps({"services": {"docs-a": {"unit": "appliance-site@docs-a.service"}}}))
+    watched.mkdir()
+    (watched / "docs-a.watch").write_text("10.0 0 0 3")
+    cgroups = [tmp_path / f"appliance-{it}@docs-a.service" for it in ("site", "site-copy", "share-lay")]
+
+    def look(at: float, file: Path = served) -> list[tuple[str, int]]:
+        return watchdog.look(str(watched), at, str(tmp_path), str(file))[0]
+
+    assert look(11.0) == [], "it does not run yet"
+    for cgroup in cgroups:
+        cgroup.mkdir()
+        (cgroup / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    assert look(9.9) == []
+    assert look(10.0, tmp_path / "none") == []
+    assert look(10.0) == [("docs-a", 3)]
+    assert [(it / "cgroup.kill").exists() for it in cgroups] == [True, False, False]
 
 
 def test_it_looks_again_at_the_next_deadline_and_at_the_latest_in_a_quarter_of_a_second(tmp_path: Path) -> None:

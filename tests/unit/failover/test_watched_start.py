@@ -1,0 +1,52 @@
+"""The deadline that the watchdog has of a service, from before the service runs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.failover.keeper import Keeper
+from appliance.failover.model import Action, Standing, State
+from tests.unit.failover.test_act import LEASE, SERVICE, World
+from tests.unit.failover.test_granting import EXCLUSIVE
+
+A = Action
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, EXCLUSIVE)
+
+
+def test_from_the_moment_at_which_anything_runs_the_deadline_is_that_of_the_lease_as_it_is_then(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, told = world.machine.start, list[tuple[bool, float | None]]()
+
+    def renew() -> None:
+        world.clock.advance(3)
+        assert world.it.lease is not None
+        holding = replace(world.it.lease.holding, sent=world.clock.boottime())
+        world.it.prove(world.it.lease.renewed(holding))
+
+    async def started(service: str, epoch: int) -> None:
+        told.append((world.it.starting, world.machine._deadlines[service]))
+        await start(service, epoch)
+
+    async def look() -> None:
+        Keeper(world.it).look()
+
+    world.it.keep(opened_epoch=0, adopts=True)
+    world.hold()
+    world.copies.while_laying = renew
+    monkeypatch.setattr(world.machine, "start", started)
+    assert world.do(A.ARM_WATCHDOG, A.START)
+    assert told == [(True, world.clock.boottime() + LEASE - 0.5)]
+    asyncio.run(world.machine.stop(SERVICE))
+    world.it.standing, world.it.starting = Standing(State.PROMOTING, world.clock.boottime()), True
+    renew()
+    asyncio.run(look())
+    assert world.machine._deadlines[SERVICE] == world.clock.boottime() + LEASE - 0.5
