@@ -1,10 +1,11 @@
-"""The names of all nodes in /etc/hosts, so that they resolve when the fibre is cut. Pure."""
+"""The names of all nodes in /etc/hosts, and of services that move, so that they resolve when the fibre is cut. Pure."""
 
 from __future__ import annotations
 
 from appliance.provision.addresses import network
 from appliance.provision.files import Part, WantedFile
 from appliance.territory.model import Territory
+from appliance.territory.served import moving
 from appliance.trust.bundle import Bundle
 
 PATH = "/etc/hosts"
@@ -14,11 +15,11 @@ END = "# END nodes of the territory"
 
 def block(territory: Territory) -> str:
     """One line for each node, at the address where others talk to it, with the name in its certificate too; who is
-    reached by a name has DNS for that."""
+    reached by a name has DNS for that. Then the services with an address of their own, which stays when they move."""
     nodes = sorted(territory.nodes.values(), key=lambda node: node.name)
-    lines = [
-        f"{node.reach} {node.name} {node.name}.{territory.domain}" for node in nodes if network(node.reach) is not None
-    ]
+    at = [(node.reach, node.name) for node in nodes if network(node.reach) is not None]
+    at += [(it.address, it.name) for it in moving(territory) if it.name not in territory.nodes]
+    lines = [f"{address} {name} {name}.{territory.domain}" for address, name in at]
     return "\n".join([BEGIN, *lines, END]) + "\n"
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from appliance.provision import hosts
 from tests.unit.provision.towns import bundle, town
+from tests.unit.territory.small import service
 
 BLOCK = hosts.block(
     bundle((town("b", 2), town("a", 1, mesh=False), town("c", 3, mesh=False, address="c.example.org"))).territory
@@ -15,6 +18,17 @@ LOCAL = "127.0.0.1 localhost\n"
 
 def test_each_node_is_named_at_the_address_where_it_is_reached() -> None:
     assert BLOCK.splitlines()[1:-1] == ["10.1.1.10 a a.test.internal", "10.90.0.2 b b.test.internal"]
+
+
+def test_a_service_that_moves_is_named_at_its_own_address_unless_a_node_has_that_name() -> None:
+    plan = bundle((town("a", 1),)).territory
+    named = {
+        "horaires": replace(service("horaires", "a"), address="10.64.8.1"),
+        "docs-a": service("docs-a", "a"),
+        "a": replace(service("a", "a"), address="10.64.8.2"),
+    }
+    lines = hosts.block(replace(plan, services=named)).splitlines()[1:-1]
+    assert lines == ["10.90.0.1 a a.test.internal", "10.64.8.1 horaires horaires.test.internal"]
 
 
 @pytest.mark.parametrize(
