@@ -11,7 +11,7 @@ import pytest
 from appliance.lab.processes.failover import Stage
 from appliance.lab.processes.faults import heal, inject
 from tests.integration.failover.conftest import SERVICE, Begin, violated
-from tests.integration.failover.test_takeover import signed
+from tests.integration.failover.test_signed_acts import signed
 
 pytestmark = pytest.mark.root
 SLOW = pytest.mark.slow

@@ -1,0 +1,63 @@
+"""What only a signed act decides, between real programs: a promotion, a quarantine."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from appliance.backup.targets import load_acts
+from appliance.errors import Refused
+from appliance.trust.act import make_act
+from tests.integration.failover.conftest import SERVICE, Begin, violated
+from tests.integration.failover.test_takeover import HOME, STANDBY, offer_again
+
+
+def test_a_quarantine_that_is_typed_at_one_node_closes_the_vaults_of_the_others(
+    begin: Begin, operator_key: Path, tmp_path: Path
+) -> None:
+    stage = begin("local-first")
+    offer_again(stage)
+    act = signed(operator_key, tmp_path / "quarantine.act", "quarantine", HOME, "any")
+    stage.node(STANDBY).cli("failover", "quarantine", HOME, "--act", str(act))
+    stage.wait_for(HOME, "FENCED")
+    vault = stage.territory.open("commune-b")
+    stage.wait(lambda: load_acts(vault.layout.acts, vault.bundle), "a node that never serves it hears of it too")
+    with pytest.raises(Refused, match=r"commune-a is in quarantine until .*, by maintenance"):
+        offer_again(stage)
+
+
+def test_the_living_are_replaced_by_a_signed_act_only_and_what_they_wrote_since_is_kept(
+    begin: Begin, operator_key: Path, tmp_path: Path
+) -> None:
+    stage = begin("local-first")
+    node = stage.node(STANDBY)
+    refused = node.cli("failover", "promote", SERVICE, check=False)
+    assert refused.exit_code == 8
+    assert b"commune-a is alive. Sign it: appliance act sign promote hermitage --service docs-a" in refused.stderr
+    wrong = signed(operator_key, tmp_path / "wrong.act", "lost", HOME)
+    assert (
+        b"this act does not say promote of hermitage"
+        in node.cli("failover", "promote", SERVICE, "--act", str(wrong), check=False).stderr
+    )
+    stage.agent(HOME).send_signal(signal.SIGSTOP)  # it hears of nothing
+    act = signed(operator_key, tmp_path / "right.act", "promote", STANDBY)
+    stage.tell("operator", 0, "proof-of-death", of=HOME, kind="act")
+    node.cli("failover", "promote", SERVICE, "--act", str(act))
+    assert stage.add(70) == HOME, "nothing tells the service that it was replaced"
+    stage.wait(lambda: stage.told(STANDBY).get("epoch") == 3, "the voters have granted it")
+    stage.wait(lambda: stage.program(STANDBY).running(), "it is served at the standby")
+    stage.agent(HOME).send_signal(signal.SIGCONT)
+    stage.wait_for(HOME, "STANDBY")
+    assert stage.add(71) == STANDBY
+    branch = stage.node(HOME).layout.service(SERVICE).root / "branches/2"
+    assert "70" in next(branch.rglob("numbers")).read_text().split()
+    assert violated(stage) == {}
+
+
+def signed(key: Path, out: Path, act: str, subject: str, service: str = SERVICE) -> Path:
+    times = {"start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z"}
+    fields = {"act": act, "subject": subject, "service": service, "operator": "maintenance", "reason": "flood"}
+    out.write_bytes(make_act({**fields, **times}, key))
+    return out
