@@ -29,7 +29,7 @@ class Branch:
 def branches(layout: NodeLayout, service: str) -> tuple[Branch, ...]:
     """All that this node keeps of `service`, oldest first."""
     found = []
-    for folder in (layout.service(service).root / "branches").glob("*"):
+    for folder in layout.service(service).branches.glob("*"):
         if folder.name.isdigit() and folder.is_dir():
             branch = Branch(service, int(folder.name), folder)
             found.append(replace(branch, settled=_settled(branch.mark)))

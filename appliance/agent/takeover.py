@@ -216,7 +216,7 @@ def _remove(folder: Path) -> None:
 
 def branch(node: Node, service: str, word: str) -> dict[str, Any]:
     """Put aside the files as they are here, or a dump, under the epoch `word` in which they were written."""
-    folder = make_private_folder(node.service(service).root / "branches") / word
+    folder = make_private_folder(node.service(service).branches) / word
     if not folder.exists():
         new = folder.with_name(f"{word}.new")
         shutil.rmtree(new, ignore_errors=True)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.backup.adopt import own_repository
 from appliance.backup.begin import seal_envelopes
+from appliance.backup.branched import save_branches
 from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.counted import Safety
 from appliance.backup.fetch import Survey, survey
@@ -37,7 +38,7 @@ from appliance.borg.names import archive_name
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
-from appliance.errors import Busy, IntegrityError, NotFound, Refused, UsageError
+from appliance.errors import ApplianceError, Busy, IntegrityError, NotFound, Refused, UsageError
 from appliance.host.files import locked
 from appliance.territory import model
 from appliance.territory.implicit import is_implicit
@@ -200,7 +201,19 @@ def _save(
             )
         number = f"{grant.epoch}.{next_sequence(chain_of(node, service), grant)}"
         archive = archive_name(service, number, utc_text(node.clock.now()), time.monotonic_ns())
-        return borg.create(archive, source.paths, cwd=source.cwd, exclude=source.exclude), source
+        created = borg.create(archive, source.paths, cwd=source.cwd, exclude=source.exclude)
+        return created, _with_branches(node, service, borg, grant, source)
+
+
+def _with_branches(node: Node, service: str, borg: Borg, grant: Grant, source: Prepared) -> Prepared:
+    """Save what is kept apart too. What fails there keeps nothing of the service itself from being sealed."""
+    try:
+        left_out = save_branches(borg, node.service(service), service, grant.epoch, node.clock.now())
+    except RepositoryDamaged:
+        raise
+    except ApplianceError as error:
+        return replace(source, failures=(*source.failures, Failure("its branches", error)))
+    return replace(source, left_out=(*source.left_out, *left_out))
 
 
 def _bring_to_rest(borg: Borg) -> None:
@@ -245,7 +258,7 @@ def tidy(node: Node, service: str) -> tuple[str, ...]:
         repository = own_repository(layout)
         keep = node.bundle.terms(service).service.retention
         check_nonce(next_nonce(repository), grant.epoch)
-        forgotten = Borg(repository).prune(keep=prune_counts(keep))
+        forgotten = Borg(repository).prune(keep=prune_counts(keep), glob=f"{service}-*")
         will_compact(layout)
         Borg(repository).compact(COMPACT_THRESHOLD_PERCENT)
     return forgotten

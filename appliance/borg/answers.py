@@ -18,7 +18,7 @@ from typing import Any
 
 from appliance.borg.errors import Message
 from appliance.borg.model import Archive, Created, FileWarning, Item, Kind, Progress
-from appliance.borg.names import number_of
+from appliance.borg.names import branch_of, number_of
 from appliance.host.command import Result
 
 _KINDS: dict[str, Kind] = {
@@ -52,9 +52,11 @@ def created(stdout: bytes, warnings: tuple[FileWarning, ...]) -> Created:
     )
 
 
-def archives(stdout: bytes) -> tuple[Archive, ...]:
-    """The answer of `borg list --json`, in the order in which they were made; borg leaves checkpoints out by itself."""
-    found = (Archive(a["name"], a["id"], _utc_seconds(a["start"])) for a in json.loads(stdout)["archives"])
+def archives(stdout: bytes, *, branches: bool = False) -> tuple[Archive, ...]:
+    """The answer of `borg list --json`, in the order in which they were made; borg leaves checkpoints out by itself.
+    Either those of branches or all others."""
+    all_ = (Archive(a["name"], a["id"], _utc_seconds(a["start"])) for a in json.loads(stdout)["archives"])
+    found = [it for it in all_ if (branch_of(it.name) is not None) == branches]
     return tuple(sorted(found, key=lambda archive: (number_of(archive.name), archive.start_utc_seconds)))
 
 

@@ -99,9 +99,9 @@ class Borg:
             # 1 is borg's code for warnings, and Python's own for a program that could not even start.
             raise errors.BorgFailed(f"borg gave no answer: {result.tail()}", where=str(self.repository.path)) from error
 
-    def archives(self) -> tuple[Archive, ...]:
-        """All archives in the order in which they were made (see `borg.names`), checkpoints excluded."""
-        return answers.archives(self._read(argv.list_archives(self.repository.path)).stdout)
+    def archives(self, *, branches: bool = False) -> tuple[Archive, ...]:
+        """All archives in the order in which they were made (`borg.names`), no checkpoints; or those of branches."""
+        return answers.archives(self._read(argv.list_archives(self.repository.path)).stdout, branches=branches)
 
     def items(
         self, archive: str, under: str | None = None, *, with_folders_above: bool = False, exact: bool = True

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 _NUMBER = re.compile(r"-(\d{1,5})\.(\d{1,10})-\d{4}-")
+_BRANCH = re.compile(r"\.branch-(\d{1,5})-\d{4}-")
 
 
 def archive_name(service: str, number: str, time: str, unique: int) -> str:
@@ -17,3 +18,15 @@ def number_of(archive: str) -> tuple[int, int]:
     """The (epoch, sequence) in the name of an archive; (0, 0), before all others, for one that we did not name."""
     found = _NUMBER.search(archive)
     return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def branch_name(service: str, epoch: int, time: str) -> str:
+    """ "docs-a.branch-2-2026-11-25T08:00:00Z": what was written under `epoch` while another wrote. No service has a dot
+    in its name, so that nothing which names a service's archives means these."""
+    return f"{service}.branch-{epoch}-{time}"
+
+
+def branch_of(archive: str) -> int | None:
+    """The epoch of the branch that `archive` holds; None for one of the service's own."""
+    found = _BRANCH.search(archive)
+    return int(found[1]) if found else None

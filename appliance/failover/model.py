@@ -46,7 +46,7 @@ DOES: Mapping[State, str] = {
     State.RO_ISOLATED: "is stopped; its own site may read what is here",
     State.ISOLATED_RW: "is home, and serves its own site alone, for ever if need be",
     State.FENCED: "was stopped by a peer that knows a newer writer, or by a person",
-    State.DIVERGED: "keeps apart what was written here and nowhere else, and brings it to the present writer",
+    State.DIVERGED: "keeps apart what was written here and nowhere else, and tells a person",
     State.DRAINING: "hands over: holds writes, brings everything to the next writer, lets go",
 }
 
@@ -126,7 +126,7 @@ MEANINGS: Mapping[Action, str] = {
     Action.RESUME_WRITES: "let them go on",
     Action.SYNC: "save, seal and bring everything to the node that will take over, and compare",
     Action.KEEP_BRANCH: "keep what was written here and nowhere else, as a named branch",
-    Action.SEND_BRANCH: "bring the branch to the present writer, which merges; of what was changed twice it keeps both",
+    Action.SEND_BRANCH: "tell a person of the branch, who merges it here once the service is written here again",
     Action.ALARM: "tell a person",
 }
 STOPPING = (Action.CUT_NETWORK, Action.STOP, Action.SET_READ_ONLY)

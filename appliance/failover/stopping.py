@@ -313,9 +313,9 @@ ROWS: tuple[Row, ...] = (
         when.VACANT,
         (),
         S.CATCHUP,
-        "nobody writes who could merge: the branch is kept and waits, the service does not",
+        "nobody writes what it could be merged into: the branch is kept and waits, the service does not",
     ),
-    Row("diverged.send", (S.DIVERGED,), when.SEND_DUE, (A.SEND_BRANCH,), None, "who writes now merges"),
-    Row("diverged.ask", (S.DIVERGED,), when.READ_DUE, (A.READ,), None, "somebody must write who merges"),
-    Row("diverged.stay", (S.DIVERGED,), when.ALWAYS, (), None, "the branch is on its way, or waits for a line"),
+    Row("diverged.send", (S.DIVERGED,), when.SEND_DUE, (A.SEND_BRANCH,), None, "a person merges"),
+    Row("diverged.ask", (S.DIVERGED,), when.READ_DUE, (A.READ,), None, "whether anybody writes decides how it goes on"),
+    Row("diverged.stay", (S.DIVERGED,), when.ALWAYS, (), None, "the branch is kept, and waits for somebody who writes"),
 )

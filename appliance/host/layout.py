@@ -116,6 +116,11 @@ class ServiceLayout:
         return self.root / "copy"
 
     @property
+    def branches(self) -> Path:
+        """What was written here while another node wrote the service: a folder for each epoch."""
+        return self.root / "branches"
+
+    @property
     def copied(self) -> Path:
         return self.root / "copy.generation"
 

@@ -59,7 +59,8 @@ def test_of_a_branch_that_does_not_fit_nothing_stays_and_a_person_reads_what_to_
     def full(argv: Sequence[str], **how: object) -> None:
         Path(argv[-1]).mkdir()
         (Path(argv[-1]) / "note.txt").write_text("a par")
-        raise CommandFailed(Result(tuple(argv), 1, b"", b"cp: error writing 'note.txt': No space left on device\n", 0.1))
+        said = b"cp: error writing 'note.txt': No space left on device\n"
+        raise CommandFailed(Result(tuple(argv), 1, b"", said, 0.1))
 
     (files(node) / "2026/note.txt").write_text("a part of it")
     monkeypatch.setattr(takeover, "run_command", full)

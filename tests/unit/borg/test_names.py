@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.borg import answers
-from appliance.borg.names import archive_name, number_of
+from appliance.borg.names import archive_name, branch_name, branch_of, number_of
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,13 @@ def test_archives_come_in_the_order_of_their_numbers_then_of_their_times() -> No
     listed = ",".join(f'{{"name": "{name}", "id": "x", "start": "{day}T00:00:00"}}' for name, day in reversed(made))
     found = answers.archives(f'{{"archives": [{listed}]}}'.encode())
     assert [archive.name for archive in found] == [name for name, _ in made]
+
+
+def test_branches_are_in_no_list_of_a_services_archives_and_have_one_of_their_own() -> None:
+    branch = branch_name("docs-a", 2, "2026-11-25T08:00:00Z")
+    own = archive_name("docs-a", "4.1", "2026-11-25T08:00:00Z", 5)
+    listed = ",".join(f'{{"name": "{name}", "id": "x", "start": "2026-11-25T00:00:00"}}' for name in (branch, own))
+    said = f'{{"archives": [{listed}]}}'.encode()
+    assert [it.name for it in answers.archives(said)] == [own]
+    assert [it.name for it in answers.archives(said, branches=True)] == [branch]
+    assert (branch_of(branch), branch_of(own), branch_of("by-hand")) == (2, None, None)
