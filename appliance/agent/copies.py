@@ -74,8 +74,8 @@ class BackupCopies:
         told = await self._work("present", service)
         return Presented(tuple(told["accepted"]), int(told["newer"]))
 
-    async def adopt(self, service: str, *, keep_files: bool) -> None:
-        await self._work("adopt", service, "keep" if keep_files else "", LAYING_SECONDS_MAX)
+    async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
+        await self._work("adopt", service, "keep" if keep_files else generation, LAYING_SECONDS_MAX)
 
     async def pull(self, service: str) -> None:
         await self._work("pull", service)

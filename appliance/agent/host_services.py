@@ -233,10 +233,10 @@ class HostCopies(BackupCopies):
         super().__init__(current)
         self._ground = ground
 
-    async def adopt(self, service: str, *, keep_files: bool) -> None:
+    async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
         if not keep_files:
             await ask_hands("writable", service, self._ground)
-        await super().adopt(service, keep_files=keep_files)
+        await super().adopt(service, keep_files=keep_files, generation=generation)
 
     async def lay_copy(self, service: str) -> None:
         """Of a share the pages show what is held here, to its people."""

@@ -104,25 +104,26 @@ def _show(conversation: Conversation, service: str, grant: Grant) -> int:
 def adopt(node: Node, service: str, word: str) -> dict[str, Any]:
     """Continue the repository under the grant that waits, and lay its newest archive in place unless `word` is "keep".
 
-    What lay there is kept beside. Until all is done no backup is made: it would save what is not the service yet.
+    Any other `word` names the generation to go on from, which need not be the newest. What lay there is kept beside.
+    Until all is done no backup is made: it would save what is not the service yet.
     """
     layout, grant = node.service(service), _newest_own(node, service)
     make_private_folder(layout.root)
     layout.opening.touch()
     if not is_used(node, service, grant):
-        _adopt(node, service)
+        _adopt(node, service, word if word != "keep" else "")
     placed = [] if word == "keep" else place(node, service, own_repository(layout))
     layout.opening.unlink()
     return {"placed": placed}
 
 
-def _adopt(node: Node, service: str) -> None:
+def _adopt(node: Node, service: str, generation: str) -> None:
     raw = (node.service(service).root / GRANTED).read_bytes()
     try:
-        sealed, _ = fetch_for_resync(node, service)
+        sealed, _ = fetch_for_resync(node, service, generation or None)
         remember_fetched(node, service, sealed)
     except NotFound:
-        if not node.service(service).repository.exists():
+        if generation or not node.service(service).repository.exists():
             raise
         raise Refused(f"nobody holds a generation of {service} to go on from.") from None
     key = key_of(node, service, staging(node, service), None)

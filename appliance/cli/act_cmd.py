@@ -37,7 +37,10 @@ def act() -> None:
 @click.argument("subject", type=NAME_TYPE)
 @click.option("--service", type=NAME_TYPE, default=ANY_SERVICE, show_default=True, help="Only for this service.")
 @click.option(
-    "--generation", metavar="NAME", default="", help="For `continue`: the one that goes on, as `vault show` names it."
+    "--generation",
+    metavar="NAME",
+    default="",
+    help="For `continue` and `promote`: the one that goes on, as `vault show` names it.",
 )
 @click.option("--bytes", "size", metavar="SIZE", default="", help="For `quota`: what may be filled, such as 300G.")
 @click.option("--reason", required=True, help="Why: it stays in the journals of all who obey.")
@@ -146,9 +149,10 @@ def _bundle_at_hand() -> Bundle | None:
 
 def _details(what: str, generation: str, size: str) -> dict[str, str | int]:
     """What an act says beside its subject; raise UsageError when it lacks or must not have it."""
-    if bool(generation) != (what == "continue") or (generation and not GENERATION.fullmatch(generation)):
+    named = what == "continue" or (what == "promote" and generation)
+    if bool(generation) != bool(named) or (generation and not GENERATION.fullmatch(generation)):
         raise UsageError(
-            "`continue`, and no other act, names a generation in full, such as 00002.0000000007.0123456789abcdef.",
+            "`continue` names a generation in full (00002.0000000007.0123456789abcdef), `promote` may, no other act.",
             remedy=f"Type: {command('vault', 'show', 'SERVICE')}",
         )
     if bool(size) != (what == "quota"):

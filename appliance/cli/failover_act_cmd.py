@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from appliance.backup.fetch import survey_all
 from appliance.backup.node import Node
 from appliance.backup.targets import keep_act
 from appliance.cli.arguments import (
@@ -21,7 +22,7 @@ from appliance.cli.failover_store import ask
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.coordination.broker import candidates
-from appliance.errors import Refused
+from appliance.errors import NotFound, Refused
 from appliance.failover.moving import View
 from appliance.trust.act import Act, read_act
 
@@ -35,12 +36,15 @@ act_option = click.option("--act", "file", metavar="FILE", type=FILE_TYPE, help=
 def promote(service: str, file: Path | None, dry_run: bool) -> None:
     """Let this node write SERVICE, whoever did before, as the act in FILE says: its home burnt down, or never answers.
 
-    Whoever lives is replaced too, once its lease must have ended. What it goes on writing alone is kept as a branch.
+    Whoever lives is replaced too, once its lease must have ended. What it goes on writing alone is kept as a branch. An
+    act that names a generation goes on from that one, the last clean one before an attack, and not from the newest.
     """
     node = this_node()
     view = ask(node, lambda store: store.view(service))
     _check_candidate(node, view)
     act, raw = _read(node, file, "promote", node.name, service, _sign_promote(node, service, view))
+    if act.generation:
+        _check_held(node, service, act.generation)
     who = f"{view.holder or view.writer or 'nobody'} is replaced by {node.name} for {service}"
     told = {"service": service, "node": node.name, "replaces": view.holder or view.writer, "operator": act.operator}
     if dry_run:
@@ -84,6 +88,13 @@ def _check_candidate(node: Node, view: View) -> None:
         raise Refused(f"{node.name} holds {view.service.name} already.")
     if node.name != view.service.node and (why := view.unfit.get(node.name, "")):
         raise Refused(f"{node.name} has no copy that could be served: {why}", remedy="Another candidate may have one.")
+
+
+def _check_held(node: Node, service: str, generation: str) -> None:
+    held = {item.name for item in node.holding(service).stored() if item.held}
+    if generation not in held and all(generation not in head.held for head in survey_all(node, service).heads):
+        remedy = f"See which there are: {command('vault', 'show', service)}"
+        raise NotFound(f"nobody who answered holds generation {generation} of {service}.", remedy=remedy)
 
 
 def _sign_promote(node: Node, service: str, view: View) -> str:

@@ -158,7 +158,8 @@ def _take_grant(it: Situation, raw: bytes, before: str) -> None:
     site = it.site
     granted = site.papers.granters(it.service).read(raw)
     act = promoting(it, acts_in_force(it))
-    it.keep(adopts=before != site.name or it.kept.adopts, branch=Branch.NONE)
+    generation = act.generation if act else ""
+    it.keep(adopts=before != site.name or it.kept.adopts, branch=Branch.NONE, generation=generation)
     write_atomic(it.granted_path, raw)
     if act:  # after the grant: one that is used up and brought nothing would never be obeyed
         it.keep(served_acts=(*it.kept.served_acts, act.document.digest))
@@ -264,7 +265,7 @@ async def _start(it: Situation, decision: Decision) -> None:
         await _adopt(it)
     if not it.may_write(alone) or own.epoch < newest(it.site.papers.grants, it.service):
         raise Refused("its time was up before it could start.")
-    it.keep(opened_epoch=own.epoch, tail=True, adopts=False)
+    it.keep(opened_epoch=own.epoch, tail=True, adopts=False, generation="")
     tie(it, decision)  # what was laid in place meanwhile may have taken longer than the deadline that is there
     it.answered_at = it.site.clock.boottime()  # from now on it has its time to come up
     it.starting = True
@@ -285,7 +286,8 @@ async def _adopt(it: Situation) -> None:
     """As long as it takes; only a service that is in place and does not start is given to another after a while."""
     it.laying = True
     try:
-        await it.site.copies.adopt(it.service, keep_files=not it.kept.adopts)
+        kept = it.kept
+        await it.site.copies.adopt(it.service, keep_files=not kept.adopts, generation=kept.generation)
         it.laid_at = it.site.clock.boottime()
     finally:
         it.laying = False

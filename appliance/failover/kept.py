@@ -23,7 +23,8 @@ FORMAT = 1
 @dataclass(frozen=True)
 class Kept:
     """As `model.Seen` says. `adopts`: another wrote before the grant that is here, so its files are taken over.
-    `served_acts`: digests of acts that promoted already."""
+    `served_acts`: digests of acts that promoted already. `generation`: the one to go on from that such an act named, ""
+    for the newest."""
 
     opened_epoch: int = 0
     acknowledged_epoch: int = 0
@@ -33,6 +34,7 @@ class Kept:
     branch: Branch = Branch.NONE
     adopts: bool = False
     served_acts: tuple[str, ...] = ()
+    generation: str = ""
 
 
 def load(path: Path) -> Kept | None:
@@ -52,7 +54,10 @@ def load(path: Path) -> Kept | None:
 
 def save(path: Path, kept: Kept) -> None:
     make_private_folder(path.parent)
-    write_atomic(path, json.dumps({"format": FORMAT, **asdict(kept)}).encode(), mode=0o600)
+    fields = asdict(kept)
+    if not kept.generation:  # an earlier version reads no file that has it
+        del fields["generation"]
+    write_atomic(path, json.dumps({"format": FORMAT, **fields}).encode(), mode=0o600)
 
 
 @dataclass(frozen=True)

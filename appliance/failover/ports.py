@@ -100,9 +100,9 @@ class Copies(Protocol):
         """Show the granted epoch to who stores the service; each that takes it refuses older ones from then on."""
         ...
 
-    async def adopt(self, service: str, *, keep_files: bool) -> None:
-        """Continue the repository under the grant, from the newest generation anywhere, and lay its files in place
-        unless those here are newer."""
+    async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
+        """Continue the repository under the grant, from the newest generation anywhere, or from `generation`, and lay
+        its files in place unless those here are newer."""
         ...
 
     async def pull(self, service: str) -> None:

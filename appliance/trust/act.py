@@ -49,7 +49,7 @@ class Act:
     end: float
     document: Document
     generation: str = ""
-    """Of `continue`: the folder name of the one that continues after a fork."""
+    """The folder name of the one that continues: of `continue` after a fork, of `promote` if it is not the newest."""
     quota_bytes: int = 0
     """Of `quota`."""
 
@@ -70,7 +70,7 @@ def act_line(fields: Mapping[str, str | int]) -> bytes:
     """The line to sign for `fields` (act, subject, service, operator, reason, start, end); raise UsageError for what
     nobody would accept.
 
-    `continue` has a `generation` too, and `quota` has `bytes`.
+    `continue` has a `generation` too, `promote` may have one, and `quota` has `bytes`.
     """
     if fields.get("act") not in ACTS:
         raise UsageError(f'"{fields.get("act")}" is not an act; known: {", ".join(ACTS)}.')
@@ -101,7 +101,8 @@ def claimed(raw: bytes) -> str:
 def _details(document: Document) -> tuple[str, int]:
     """The generation and the bytes of those acts that have them."""
     act = document.fields.get("act")
-    generation = document.text("generation", GENERATION) if act == "continue" else ""
+    named = act == "continue" or (act == "promote" and "generation" in document.fields)
+    generation = document.text("generation", GENERATION) if named else ""
     return generation, document.number("bytes", least=1) if act == "quota" else 0
 
 

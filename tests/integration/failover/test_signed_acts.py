@@ -56,8 +56,29 @@ def test_the_living_are_replaced_by_a_signed_act_only_and_what_they_wrote_since_
     assert violated(stage) == {}
 
 
-def signed(key: Path, out: Path, act: str, subject: str, service: str = SERVICE) -> Path:
+def test_a_promotion_goes_on_from_the_clean_generation_that_its_act_names(
+    begin: Begin, operator_key: Path, tmp_path: Path
+) -> None:
+    stage = begin("local-first")
+    node, vault = stage.node(STANDBY), stage.territory.open(STANDBY)
+    clean = vault.holding(SERVICE).stored()[-1].name
+    assert stage.add(70) == HOME
+    stage.node(HOME).cli("backup", "run", SERVICE)
+    assert vault.holding(SERVICE).stored()[-1].name != clean
+    stage.kill(HOME)
+    stage.wait_for(STANDBY, "RO_SERVE")
+    words, out = ("failover", "promote", SERVICE, "--act"), tmp_path / "promote.act"
+    never = signed(operator_key, out, "promote", STANDBY, generation="00002.0000000099.0123456789abcdef")
+    assert node.cli(*words, str(never), check=False).exit_code == 3
+    node.cli(*words, str(signed(operator_key, out, "promote", STANDBY, generation=clean)))
+    stage.wait_for(STANDBY, "ACTIVE")
+    numbers = stage.read()["numbers"]
+    assert 2 in numbers
+    assert 70 not in numbers
+
+
+def signed(key: Path, out: Path, act: str, subject: str, service: str = SERVICE, **more: str) -> Path:
     times = {"start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z"}
     fields = {"act": act, "subject": subject, "service": service, "operator": "maintenance", "reason": "flood"}
-    out.write_bytes(make_act({**fields, **times}, key))
+    out.write_bytes(make_act({**fields, **times, **more}, key))
     return out

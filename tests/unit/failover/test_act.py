@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,7 @@ class Copies:
     adopted: list[bool]
     has: tuple[str, ...] = ("commune-b",)
     while_laying: Callable[[], None] = lambda: None
+    generations: list[str] = field(default_factory=list)
 
     def own_grant(self, service: str) -> Grant | None:
         return self.own
@@ -60,9 +61,10 @@ class Copies:
     async def present(self, service: str) -> Presented:
         return Presented(self.has)
 
-    async def adopt(self, service: str, *, keep_files: bool) -> None:
+    async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
         self.while_laying()
         self.adopted.append(keep_files)
+        self.generations.append(generation)
 
     async def pull(self, service: str) -> None: ...
 
@@ -348,6 +350,22 @@ def test_an_act_is_used_up_only_once_its_grant_is_on_the_disk(world: World, monk
     act._take_grant(world.it, raw, STANDBY)
     assert world.it.kept.served_acts == (promotes.document.digest,)
     assert (world.folder / "granted").read_bytes() == raw
+
+
+def test_the_generation_that_an_act_names_is_adopted_once_and_forgotten_then(world: World) -> None:
+    name = "00002.0000000007.0123456789abcdef"
+    promotes = replace(promotion("promote", HOME, start=0, end=world.clock.now() + HOUR), generation=name)
+    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
+    world.hold()
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    act._take_grant(world.it, by_key(HOME, 4).document.raw, STANDBY)
+    kept = load(world.folder / "failover.json")
+    assert kept is not None
+    assert (kept.adopts, kept.generation) == (True, name), "a restart goes on with it"
+    assert world.do(A.START)
+    assert (world.copies.adopted, world.copies.generations) == ([False], [name])
+    assert world.it.kept.generation == ""
+    assert "generation" not in (world.folder / "failover.json").read_text(), "an earlier version must read it"
 
 
 def test_what_a_node_kept_of_a_branch_stays_with_its_epoch(world: World) -> None:

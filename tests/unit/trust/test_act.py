@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,16 @@ def test_an_act_for_one_service_is_none_for_another(key: Path, operator: Operato
     narrow = read_act(make_act({**FIELDS, "service": "docs-a"}, key), [operator])
     assert narrow.concerns("lost", "commune-a", "docs-a", START)
     assert not narrow.concerns("lost", "commune-a", "docs-b", START)
+
+
+def test_a_promotion_may_name_a_generation_and_no_other_act_has_one_by_accident(key: Path, operator: Operator) -> None:
+    name, able = "00002.0000000007.0123456789abcdef", replace(operator, may=("promote", "lost"))
+    promote = {**FIELDS, "act": "promote"}
+    assert read_act(make_act(promote, key), [able]).generation == ""
+    assert read_act(make_act({**promote, "generation": name}, key), [able]).generation == name
+    assert read_act(make_act({**FIELDS, "generation": name}, key), [able]).generation == ""
+    with pytest.raises(UsageError, match="nobody would accept this act"):
+        make_act({**promote, "generation": "2.7"}, key)
 
 
 @pytest.mark.parametrize("kind", ["", "delete", "LOST", None])
