@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.agent.current import Current
+from appliance.agent.kept_acts import KeptActs
 from appliance.agent.voter_care import VoterCare
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
-from appliance.backup.targets import load_acts
 from appliance.clock import SystemClock
 from appliance.coordination.broker_server import Server
 from appliance.coordination.care import Care
@@ -128,8 +128,7 @@ def make_desk(current: Current) -> Desk:
     node = current.node
     papers = Papers(lambda service: granters_of(current.node, service), lambda: current.node.bundle.operators)
     signer = Signer(node.layout.promises, machine_id(), load_key(node.signing_key))
-    acts = lambda: load_acts(current.node.layout.acts, current.node.bundle)  # noqa: E731
-    return Desk(node.name, lambda: current.node.bundle, SystemClock(), papers, signer, acts)
+    return Desk(node.name, lambda: current.node.bundle, SystemClock(), papers, signer, KeptActs(current).look)
 
 
 def has_key(node: Node, caller: str, certificate: bytes) -> bool:

@@ -18,10 +18,10 @@ from appliance.agent.copies import BackupCopies
 from appliance.agent.current import Current, files_of
 from appliance.agent.holders import follow_holders
 from appliance.agent.host_services import GROUND, HostCopies, HostNetwork, HostServices, HostWatchdog
+from appliance.agent.kept_acts import KeptActs
 from appliance.agent.process_services import FileWatchdog, ProcessNetwork, ProcessServices
 from appliance.agent.served import failover_lock, served
 from appliance.backup.grants import granters_of
-from appliance.backup.targets import load_acts
 from appliance.clock import SystemClock
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Alive
@@ -30,7 +30,7 @@ from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.attending import Says, attend_all
 from appliance.failover.keeper import Keeper
-from appliance.failover.papers import OBEYED, Papers
+from appliance.failover.papers import Papers
 from appliance.failover.ports import Copies, Network, Services, Watchdog
 from appliance.failover.situation import Site, begin
 from appliance.host.files import locked, make_private_folder, write_atomic
@@ -38,7 +38,6 @@ from appliance.host.notify import READY, STOPPING, WATCHDOG, notify, watchdog_se
 from appliance.host.served import read_served
 from appliance.host.stopping import stop_asked
 from appliance.trust import pki
-from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.held import make_held
 from appliance.trust.keys import load_key
@@ -182,7 +181,7 @@ def make_site(current: Current, store: Remote, brokers: dict[str, Remote]) -> Si
         store=store,
         brokers=brokers,
         papers=papers,
-        own_acts=_Acts(current).look,
+        own_acts=KeptActs(current).look,
         key=load_key(node.signing_key),
         services=services,
         network=network,
@@ -203,23 +202,6 @@ def _ports(current: Current, run: Path) -> tuple[Services, Network, Watchdog, Co
     folder_of = lambda name: files_of(current.node, current.node.bundle.terms(name).service.paths[0])  # noqa: E731
     services = ProcessServices(current.node.layout, current.node.name, folder_of, code)
     return services, ProcessNetwork(run), FileWatchdog(run), BackupCopies(current)
-
-
-class _Acts:
-    """The acts that were accepted at this node; read anew when their folder changes, since each costs a process."""
-
-    def __init__(self, current: Current) -> None:
-        self._current = current
-        self._mark = -1
-        self._found: tuple[Act, ...] = ()
-
-    def look(self) -> tuple[Act, ...]:
-        node = self._current.node
-        mark = node.layout.acts.stat().st_mtime_ns if node.layout.acts.exists() else 0
-        if mark != self._mark:
-            self._mark = mark
-            self._found = tuple(it for kind in OBEYED for it in load_acts(node.layout.acts, node.bundle, kind))
-        return self._found
 
 
 async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> None:

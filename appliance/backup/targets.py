@@ -57,7 +57,7 @@ def load_acts(folder: Path, bundle: Bundle, kind: str = "") -> tuple[Act, ...]:
     With `kind`, only acts of that one: others are not checked, so they cost nothing.
     """
     acts = []
-    for path in sorted(folder.glob("*")) if folder.exists() else ():
+    for path in sorted(folder.glob("[!.]*")) if folder.exists() else ():  # others are being written
         try:
             raw = path.read_bytes()
             if kind in ("", claimed(raw)):

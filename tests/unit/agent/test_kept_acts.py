@@ -1,0 +1,105 @@
+"""Acts that were accepted at a node: each is checked once, by a process, and obeyed for as long as its signer may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.agent import current as current_node
+from appliance.agent.broker import make_desk
+from appliance.agent.current import Current
+from appliance.agent.kept_acts import KeptActs
+from appliance.backup import targets
+from appliance.backup.targets import keep_act
+from appliance.config.load import load
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.trust.act import make_act
+from appliance.trust.keys import create_key
+
+INVENTORY = Path(__file__).parents[3] / "inventory/demo"
+NODE, SICK = "hermitage", "commune-a"
+FIELDS = {"subject": SICK, "service": "any", "operator": "maintenance", "start": "2020-01-01T00:00:00Z"}
+Accept = Callable[..., bytes]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> ProcessTerritory:
+    """The demo's territory with an operator's key; keys and bundle only, nothing runs."""
+    plan = load(INVENTORY)
+    create_key(tmp_path / "maintenance")
+    public = (tmp_path / "maintenance.pub").read_text().strip()
+    person = replace(plan.people["maintenance"], keys=(public,))
+    territory = ProcessTerritory(tmp_path / "t", replace(plan, people={"maintenance": person}))
+    territory.create()
+    territory.sign()
+    return territory
+
+
+@pytest.fixture
+def accept(made: ProcessTerritory, tmp_path: Path) -> Accept:
+    """Has the node accept an act."""
+
+    def accept(act: str, reason: str = "test", end: str = "2099-01-01T00:00:00Z") -> bytes:
+        raw = make_act({**FIELDS, "act": act, "reason": reason, "end": end}, tmp_path / "maintenance")
+        node = made.open(NODE)
+        keep_act(node.layout.acts, raw, node.bundle)
+        return raw
+
+    return accept
+
+
+@pytest.fixture
+def here(made: ProcessTerritory, monkeypatch: pytest.MonkeyPatch) -> Current:
+    """The node as its programs see it, which look for another bundle at once."""
+    monkeypatch.setattr(current_node, "LOOK_EVERY_SECONDS", 0.0)
+    return Current(made.nodes[NODE].state)
+
+
+@pytest.fixture
+def checked(made: ProcessTerritory, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The acts that were checked, once for each time."""
+    found: list[bytes] = []
+    really = targets.read_act
+    monkeypatch.setattr(targets, "read_act", lambda raw, operators: (found.append(raw), really(raw, operators))[1])
+    return found
+
+
+def test_a_broker_checks_each_act_that_it_obeys_once_however_often_it_is_called(
+    accept: Accept, here: Current, checked: list[bytes]
+) -> None:
+    kept = [accept("quarantine"), accept("promote", end="2020-02-01T00:00:00Z")]
+    accept("hold")
+    checked.clear()
+    desk = make_desk(here)
+    for _ in range(10):
+        desk.tick()
+        assert desk.acts("docs-a").quarantined == {SICK}
+        assert desk.news(NODE) == (kept[0].decode(),)
+    assert sorted(checked) == sorted(kept)
+
+
+def test_one_that_comes_is_obeyed_at_once(accept: Accept, here: Current) -> None:
+    acts = KeptActs(here)
+    assert acts.look() == ()
+    accept("quarantine")
+    assert [it.act for it in acts.look()] == ["quarantine"]
+
+
+def test_it_is_obeyed_no_more_under_a_bundle_without_its_signer(
+    made: ProcessTerritory, accept: Accept, here: Current
+) -> None:
+    acts = KeptActs(here)
+    accept("quarantine")
+    assert len(acts.look()) == 1
+    made.territory = replace(made.territory, people={})
+    made.sign()
+    assert acts.look() == ()
+
+
+def test_what_is_being_written_is_no_act_yet(made: ProcessTerritory, accept: Accept, here: Current) -> None:
+    raw = accept("quarantine")
+    (made.open(NODE).layout.acts / ".another.1.new").write_bytes(raw)
+    assert len(KeptActs(here).look()) == 1
