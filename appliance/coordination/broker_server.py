@@ -113,8 +113,7 @@ class Server:
         try:
             caller = caller_of(writer.get_extra_info("peercert"), self._domain)
             shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-            if not self._is_of(caller, shown):
-                raise Forbidden(f"this certificate is not of the key that {caller} has by now.")
+            self._check_key(caller, shown)
             if self._open[caller] >= CONVERSATIONS_MAX:
                 raise Busy(f"{caller} has {CONVERSATIONS_MAX} conversations open.")
             port = self._desk(caller)
@@ -124,9 +123,17 @@ class Server:
         self._open[caller] += 1
         try:
             while line := await asyncio.wait_for(reader.readline(), IDLE_SECONDS_MAX):
+                self._check_key(caller, shown)
                 await self._answer(port, line, writer)
+        except Forbidden as error:
+            await _send(writer, wire.write_refusal(error))
         finally:
             self._open[caller] -= 1
+
+    def _check_key(self, caller: str, shown: bytes) -> None:
+        """At each call: a line lasts for as long as it is used, and may be a stolen box's by now."""
+        if not self._is_of(caller, shown):
+            raise Forbidden(f"this certificate is not of the key that {caller} has by now.")
 
     async def _answer(self, port: Coordination, line: bytes, writer: asyncio.StreamWriter) -> None:
         try:

@@ -30,7 +30,9 @@ TERRITORY = territory([node(name) for name in ("commune-a", "commune-c", "hermit
 
 
 @contextlib.asynccontextmanager
-async def serving(papers: Path) -> AsyncIterator[Callable[[str, ssl.SSLContext], Remote]]:
+async def serving(
+    papers: Path, is_of: Callable[[str, bytes], bool] = lambda caller, certificate: True
+) -> AsyncIterator[Callable[[str, ssl.SSLContext], Remote]]:
     """Makes clients of a broker; all are closed afterwards."""
     store = Store(SimulatedClock())
 
@@ -40,7 +42,8 @@ async def serving(papers: Path) -> AsyncIterator[Callable[[str, ssl.SSLContext],
         return Brokered(Memory(store), TERRITORY, caller, lambda service: Acts())
 
     clients = []
-    async with Server("127.0.0.1", 0, server_context(papers, "hermitage"), DOMAIN, desk) as server:
+    tls = server_context(papers, "hermitage")
+    async with Server("127.0.0.1", 0, tls, DOMAIN, desk, is_of=is_of) as server:
 
         def client(name: str, tls: ssl.SSLContext) -> Remote:
             clients.append(Remote((Broker("127.0.0.1", server.port, f"{name}.{DOMAIN}"),), SimulatedClock(), tls))
@@ -79,6 +82,20 @@ async def test_a_broker_with_the_certificate_of_a_stolen_voter_is_asked_nothing(
             with contextlib.nullcontext() if believed else pytest.raises(Unreachable, match="not of the key"):
                 assert (await remote.read("docs", seconds_max=2.0)).owner is None
             await remote.close()
+
+
+async def test_a_line_that_was_open_when_the_keys_of_its_node_were_revoked_is_good_for_no_call(papers: Path) -> None:
+    revoked: set[str] = set()
+    async with serving(papers, lambda caller, certificate: caller not in revoked) as client:
+        stolen = client("hermitage", context(papers, papers, "commune-a"))
+        holding = await stolen.acquire(claim("docs"))
+        async with stolen._line(stolen._brokers[0]) as (reader, writer):
+            revoked.add("commune-a")
+            writer.write(wire.write_call(wire.Call("renew", {"holding": holding}, 1.0)))
+            with pytest.raises(Forbidden, match="not of the key that commune-a has by now"):
+                wire.read_answer(await reader.readline())
+            with contextlib.suppress(OSError):
+                assert await reader.readline() == b"", "the line is closed too"
 
 
 async def test_a_certificate_lets_nobody_speak_for_another(papers: Path) -> None:
