@@ -205,7 +205,7 @@ class Desk:
     def acts_obeyed(self) -> tuple[Act, ...]:
         """Those in force for any service, which every node learns: a sick one must hear of its own quarantine."""
         now = self.clock.now()
-        found = {it.document.digest: it for it in (*self.own_acts(), *tuple(self.papers.acts.values()))}
+        found = {it.document.digest: it for it in (*self.own_acts(), *self.papers.acts())}
         return tuple(it for it in found.values() if it.in_force(now) and it.act in OBEYED)
 
     def acts_in_force(self, service: str) -> tuple[Act, ...]:

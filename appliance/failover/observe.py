@@ -122,7 +122,7 @@ def _wishes(it: Situation) -> Wishes:
 def acts_in_force(it: Situation) -> tuple[Act, ...]:
     """The acts that concern this service now, accepted here or shown by others."""
     now = it.site.clock.now()
-    found = {act.document.digest: act for act in (*it.site.own_acts(), *it.site.papers.acts.values())}
+    found = {act.document.digest: act for act in (*it.site.own_acts(), *it.site.papers.acts())}
     return tuple(act for act in found.values() if act.in_force(now) and act.service in ("any", it.service))
 
 

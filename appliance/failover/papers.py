@@ -37,8 +37,8 @@ class Papers:
     """The newest of each service."""
     releases: dict[str, Release] = field(default_factory=dict)
     """Of each service, that of the newest grant."""
-    acts: dict[str, Act] = field(default_factory=dict)
-    """By their digest."""
+    _acts: dict[str, tuple[Act, Collection[Operator]]] = field(default_factory=dict)
+    """By their digest, with the operators among whom its signer was."""
     _seen: set[str] = field(default_factory=set)
 
     def take(self, raws: Iterable[bytes]) -> None:
@@ -61,9 +61,26 @@ class Papers:
         elif _is(raw, release.TYPE):
             self._take_release(raw)
         elif _is(raw, act.TYPE):
-            found = read_act(raw, self.operators())
-            if found.act in OBEYED and len(self.acts) < KEPT_MAX:
-                self.acts[found.document.digest] = found
+            operators = self.operators()
+            found = read_act(raw, operators)
+            if found.act in OBEYED and len(self._acts) < KEPT_MAX:
+                self._acts[found.document.digest] = found, operators
+
+    def acts(self) -> tuple[Act, ...]:
+        """Those whose signers are operators still who may sign them: each is checked again when another bundle says who
+        that is."""
+        operators = self.operators()
+        for digest, (found, among) in tuple(self._acts.items()):
+            if among != operators:
+                self._check_again(digest, found, operators)
+        return tuple(found for found, _ in tuple(self._acts.values()))
+
+    def _check_again(self, digest: str, found: Act, operators: Collection[Operator]) -> None:
+        try:
+            self._acts[digest] = read_act(found.document.raw, operators), operators
+        except ApplianceError:
+            self._acts.pop(digest, None)
+            self._seen.discard(digest)
 
     def _take_grant(self, raw: bytes) -> None:
         service = service_in(raw)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from appliance.failover.papers import ACTS_AT_ONCE_MAX, KEPT_MAX, Papers, newest, service_in
-from appliance.trust.act import Act
+from appliance.trust.act import Act, Operator, make_act
+from appliance.trust.keys import create_key, public_line
 from tests.unit.failover.test_granting import FIRST, HOME, LOCAL, STANDBY, act, by_voters, release
-from tests.unit.trust.voters import asked, granted, voting
+from tests.unit.trust.voters import KEYS, asked, granted, voting
 
 SECOND = by_voters(STANDBY, 2)
 
@@ -68,6 +72,37 @@ def test_so_many_acts_are_checked_at_once_and_the_others_with_the_next_call(
     assert checked == raws[:ACTS_AT_ONCE_MAX]
     papers.take(raws)
     assert checked == raws
+
+
+def signed_act(key: Path) -> bytes:
+    create_key(key)
+    fields = {"act": "quarantine", "subject": HOME, "service": "any", "operator": "maintenance", "reason": "test"}
+    return make_act({**fields, "start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z"}, key)
+
+
+def test_an_act_counts_for_as_long_as_its_signer_is_an_operator_with_that_key(tmp_path: Path) -> None:
+    raw = signed_act(tmp_path / "key")
+    signer = Operator("maintenance", ((tmp_path / "key.pub").read_text().strip(),), ("quarantine",))
+    now = [signer]
+    papers = Papers(lambda service: LOCAL.granters, lambda: tuple(now))
+    for others in ([], [replace(signer, may=("lost",))], [replace(signer, keys=(public_line(KEYS[HOME]),))]):
+        papers.take([raw])
+        assert [it.subject for it in papers.acts()] == [HOME]
+        now[:] = others
+        assert papers.acts() == ()
+        now[:] = [signer]
+        assert papers.acts() == (), "it is shown again, as each node does under another bundle"
+
+
+def test_an_act_is_not_checked_again_while_the_operators_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = signed_act(tmp_path / "key")
+    signer = Operator("maintenance", ((tmp_path / "key.pub").read_text().strip(),), ("quarantine",))
+    papers = Papers(lambda service: LOCAL.granters, lambda: (replace(signer),))
+    papers.take([raw])
+    monkeypatch.setattr("appliance.failover.papers.read_act", lambda *given: pytest.fail("it is checked again"))
+    assert len(papers.acts()) == 1
 
 
 def test_it_is_told_of_which_service_a_paper_is() -> None:
