@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeGuard, get_args, get_type_hints
 
 from appliance.coordination.port import (
     Alive,
@@ -47,6 +47,7 @@ _REFUSALS: Mapping[str, type[ApplianceError]] = {
     "failed": ApplianceError,
 }
 _SENTENCE_MAX = 1000
+_SECONDS_MAX = 3600
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,14 @@ def read_call(line: bytes) -> Call:
     fields_ = _read(line)
     arguments = fields_.get("arguments")
     method, seconds_max = fields_.get("call"), fields_.get("seconds_max")
-    if not isinstance(arguments, dict) or not isinstance(method, str) or not isinstance(seconds_max, int | float):
+    if not isinstance(arguments, dict) or not isinstance(method, str) or not _is_time(seconds_max):
         raise IntegrityError("this is no call to a broker.")
     return Call(method, {name: _value(value) for name, value in arguments.items()}, float(seconds_max))
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    """A caller may send what JSON does not know, NaN, and numbers that no clock can count."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _SECONDS_MAX
 
 
 def write_answer(answer: object) -> bytes:

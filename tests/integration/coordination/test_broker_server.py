@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -116,6 +117,11 @@ async def test_a_certificate_lets_nobody_speak_for_another(papers: Path) -> None
         (b"[]\n", IntegrityError, "no object"),
         (b'{"format":1}\n', IntegrityError, "no call"),
         (b'{"format":2,"call":"read"}\n', Refused, "speaks format 2"),
+        (wire.write_call(wire.Call("alive", {}, math.nan)), IntegrityError, "no call"),
+        (wire.write_call(wire.Call("alive", {}, math.inf)), IntegrityError, "no call"),
+        (wire.write_call(wire.Call("alive", {}, -1.0)), IntegrityError, "no call"),
+        (wire.write_call(wire.Call("alive", {}, True)), IntegrityError, "no call"),
+        pytest.param(wire.write_call(wire.Call("alive", {}, 10**400)), IntegrityError, "no call", id="400 digits"),
         (wire.write_call(wire.Call("close", {}, 1.0)), UsageError, 'knows no "close"'),
         (wire.write_call(wire.Call("__class__", {}, 1.0)), UsageError, "knows no"),
         (wire.write_call(wire.Call("read", {}, 1.0)), UsageError, '"read" takes service'),

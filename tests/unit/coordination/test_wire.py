@@ -119,6 +119,17 @@ def test_whatever_comes_is_no_call(line: bytes) -> None:
         wire.read_call(line)
 
 
+@pytest.mark.parametrize(
+    "seconds",
+    ["NaN", "Infinity", "-Infinity", "1e999", "-1", "true", '"1"', "null", pytest.param(400 * "1", id="400 digits")],
+)
+def test_a_call_that_may_take_a_time_that_is_none_is_refused(seconds: str) -> None:
+    line = '{"format":1,"call":"alive","arguments":{},"seconds_max":%s}'
+    assert wire.read_call((line % "1.5").encode()).seconds_max == 1.5
+    with pytest.raises(IntegrityError, match="no call"):
+        wire.read_call((line % seconds).encode())
+
+
 def test_a_broker_takes_what_the_port_takes() -> None:
     methods = {name for name in vars(Coordination) if not name.startswith("_")}
     assert set(ARGUMENTS) == methods
