@@ -160,7 +160,7 @@ class Remote:
     async def _connect(self, broker: Broker) -> _Line:
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
             reader, writer = await asyncio.open_connection(
-                broker.address, broker.port, ssl=self._tls, server_hostname=broker.name, limit=wire.LINE_BYTES_MAX
+                broker.address, broker.port, ssl=self._tls, server_hostname=broker.name, limit=wire.ANSWER_BYTES_MAX
             )
         if broker.is_of(writer.get_extra_info("ssl_object").getpeercert(binary_form=True)):
             return reader, writer

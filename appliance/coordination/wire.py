@@ -31,6 +31,8 @@ from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, No
 
 FORMAT = 1
 LINE_BYTES_MAX = 256 * 1024
+ANSWER_BYTES_MAX = 4 * 1024 * 1024
+"""A broker answers who attends with all papers that concern it, of each service with an address the grant."""
 _VALUES: Mapping[str, type] = {
     it.__name__.lower(): it for it in (Alive, Claim, Ended, Holder, Holding, Intent, Moved, NoLeader, Owner, State)
 }

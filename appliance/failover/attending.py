@@ -10,6 +10,7 @@ from typing import Any
 
 from appliance.coordination.remote import Remote
 from appliance.errors import ApplianceError
+from appliance.failover.papers import next_part
 
 Answer = Callable[[str, int, str], bytes | None]
 """The signed "I hold" for a service, an epoch and a challenge; None when this node does not."""
@@ -53,9 +54,10 @@ async def _attend(
     token, shown, answers = "", frozenset[str](), tuple[str, ...]()
     while True:
         present = papers()
-        new = tuple(it for it in present if it not in shown)
+        part, whole = next_part(it for it in present if it not in shown)
         try:
-            told = {"token": token, "papers": new, "answers": answers, **asdict(says())}
+            # Who says the token has shown all its grants, for brokers sign by that.
+            told = {"token": token if whole else "", "papers": part, "answers": answers, **asdict(says())}
             said = await broker.ask("attend", CALL_SECONDS_MAX, **told)
             theirs, questions, news, ready = _read(said)
         except (ApplianceError, ValueError):
@@ -63,7 +65,7 @@ async def _attend(
             await asyncio.sleep(retry_seconds)
             continue
         # Another token: that broker was started anew, and gets everything once more.
-        shown = frozenset(present) if theirs == token or not token else frozenset()
+        shown = shown.intersection(present).union(part) if theirs == token or not token else frozenset()
         token = theirs
         learn(name, news, ready)
         answers = tuple(it.decode() for question in questions if (it := _answer(answer, question)))

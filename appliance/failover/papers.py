@@ -23,6 +23,9 @@ KEPT_MAX = 1024
 BYTES_MAX = 16384
 ACTS_AT_ONCE_MAX = 4
 """Each costs a process that checks its signature; who brings more brings the others with the next call."""
+PART_MAX = 64
+PART_BYTES_MAX = 96 * 1024
+"""Of papers in one call, whose line may have 256 KiB: quoted in JSON they are up to twice as long."""
 _KINDS = (grant.TYPE, grant.REQUEST_TYPE, voted.TYPE, release.TYPE, act.TYPE)
 _TYPES = {it: f'{{"type": "{it}"'.encode() for it in _KINDS}
 
@@ -44,9 +47,7 @@ class Papers:
     def take(self, raws: Iterable[bytes]) -> None:
         """Keep what checks out and is newer than what is known; grants first, since releases are judged by them."""
         new = [raw for raw in raws if len(raw) <= BYTES_MAX and digest_of(raw) not in self._seen]
-        acts = [raw for raw in new if _is(raw, act.TYPE)][:ACTS_AT_ONCE_MAX]
-        others = [raw for raw in new if not _is(raw, act.TYPE)]
-        for raw in (*sorted(others, key=lambda raw: not _is(raw, grant.TYPE, voted.TYPE)), *acts):
+        for raw in _at_once(new):
             try:
                 self._take(raw)
             except (ApplianceError, OSError):
@@ -110,10 +111,30 @@ def service_in(raw: bytes) -> str:
     return name if isinstance(name, str) and NAME.fullmatch(name) else ""
 
 
+def next_part(papers: Iterable[str]) -> tuple[tuple[str, ...], bool]:
+    """What of `papers` goes with one call, and whether it leaves no grant and no release for the next one."""
+    raws = [text.encode() for text in papers]
+    part, size = list[bytes](), 0
+    for raw in _at_once(raws)[:PART_MAX]:
+        size += len(raw)
+        if part and size > PART_BYTES_MAX:
+            break
+        part.append(raw)
+    left = set(raws).difference(part)
+    return tuple(raw.decode() for raw in part), all(_is(raw, act.TYPE) for raw in left)
+
+
 def newest(grants: Mapping[str, Grant], service: str) -> int:
     """The newest epoch of `service` among `grants`, 0 when there is none."""
     found = grants.get(service)
     return found.epoch if found else 0
+
+
+def _at_once(raws: Iterable[bytes]) -> list[bytes]:
+    """Those of `raws` that one call may bring, in the order in which they can be judged: releases are by grants."""
+    ordered = sorted(raws, key=lambda raw: (_is(raw, act.TYPE), not _is(raw, grant.TYPE, voted.TYPE)))
+    others = sum(not _is(raw, act.TYPE) for raw in ordered)
+    return ordered[: others + ACTS_AT_ONCE_MAX]
 
 
 def _is(raw: bytes, *types: str) -> bool:

@@ -17,7 +17,7 @@ from appliance.coordination import wire
 from appliance.coordination.broker import Acts, Brokered
 from appliance.coordination.broker_server import CONVERSATIONS_MAX, Server
 from appliance.coordination.memory import Memory, Store
-from appliance.coordination.port import Coordination, Ended
+from appliance.coordination.port import Alive, Coordination, Ended
 from appliance.coordination.remote import Broker, Remote
 from appliance.errors import Busy, Forbidden, IntegrityError, Refused, Unreachable, UsageError
 from appliance.trust import pki
@@ -142,6 +142,19 @@ async def test_what_is_no_call_is_refused_and_the_next_call_is_answered(
                 wire.read_answer(await reader.readline())
             writer.write(wire.write_call(wire.Call("read", {"service": "docs"}, 1.0)))
             assert wire.read_answer(await reader.readline()).service == "docs"
+
+
+async def test_an_answer_may_be_longer_than_a_call(papers: Path) -> None:
+    class Talkative(Memory):
+        async def alive(self, *, seconds_max: float = 1.0) -> tuple[Alive, ...]:
+            return (Alive("hermitage", "x" * 1000, 9, 60),) * 1000
+
+    tls, mine = server_context(papers, "hermitage"), context(papers, papers)
+    async with Server("127.0.0.1", 0, tls, DOMAIN, lambda caller: Talkative(Store(SimulatedClock()))) as server:
+        remote = Remote((Broker("127.0.0.1", server.port, f"hermitage.{DOMAIN}"),), SimulatedClock(), mine)
+        assert len(wire.write_answer(said := await remote.alive())) > 3 * wire.LINE_BYTES_MAX
+        assert len(said) == 1000
+        await remote.close()
 
 
 async def test_a_line_without_an_end_ends_the_conversation(papers: Path) -> None:

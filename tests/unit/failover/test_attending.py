@@ -1,0 +1,90 @@
+"""What a node shows to a broker: all its papers, in parts that are taken whole, and anew to one that forgot them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from appliance.coordination import wire
+from appliance.failover.attending import Says, attend_all
+from appliance.failover.counter import MORE
+from appliance.failover.papers import ACTS_AT_ONCE_MAX, BYTES_MAX, PART_MAX
+
+Calls = list[dict[str, Any]]
+
+
+@dataclass
+class Broker:
+    """Says the token of `tokens` at each call, and is asked no more when none is left."""
+
+    tokens: list[str]
+    calls: Calls = field(default_factory=list)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def ask(self, method: str, seconds_max: float, **told: Any) -> tuple[object, ...]:
+        assert told.keys() == MORE[method].keys()
+        if not self.tokens:
+            self.done.set()
+            await asyncio.Event().wait()
+        self.calls.append(told)
+        return self.tokens.pop(0), (), (), (), ()
+
+
+def attended(papers: tuple[str, ...], *tokens: str) -> Calls:
+    """The calls of a node that has `papers` at a broker that answers with `tokens`."""
+
+    async def attend() -> Calls:
+        broker = Broker(list(tokens))
+        brokers = {"commune-c": broker}
+        task = asyncio.create_task(
+            attend_all(brokers, lambda: papers, lambda *question: None, lambda *news: None, 0.0, Says)  # type: ignore[arg-type]
+        )
+        await broker.done.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return broker.calls
+
+    return asyncio.run(asyncio.wait_for(attend(), 10))
+
+
+def some(kind: str, count: int, size: int = 0) -> tuple[str, ...]:
+    return tuple(f'{{"type": "appliance/{kind}", "n": {number}}}'.ljust(size, '"') for number in range(count))
+
+
+def shown(calls: Calls) -> list[str]:
+    return [text for call in calls for text in call["papers"]]
+
+
+def test_hundreds_of_papers_are_shown_in_parts_each_once_and_only_then_has_the_broker_seen_them() -> None:
+    papers = some("grant", 300)
+    calls = attended(papers, *("one",) * 7)
+    assert [len(call["papers"]) for call in calls] == [PART_MAX, PART_MAX, PART_MAX, PART_MAX, 300 - 4 * PART_MAX, 0, 0]
+    assert shown(calls) == list(papers)
+    assert [call["token"] for call in calls] == ["", "", "", "", "one", "one", "one"]
+
+
+def test_a_part_fits_in_a_line_however_long_the_papers_are() -> None:
+    papers = some("grant", 40, BYTES_MAX)
+    calls = attended(papers, *("one",) * 20)
+    assert sorted(shown(calls)) == sorted(papers)
+    for call in calls:
+        assert len(wire.write_call(wire.Call("attend", call, 1.5))) < wire.LINE_BYTES_MAX
+
+
+def test_grants_come_before_the_releases_that_are_judged_by_them_and_acts_as_many_as_are_checked_at_once() -> None:
+    acts, releases, grants = some("act", 10), some("release", 40), some("grant", 40)
+    calls = attended((*acts, *releases, *grants), *("one",) * 6)
+    assert calls[0]["papers"] == (*grants, *releases[: PART_MAX - 40])
+    assert shown(calls[1:]) == [*releases[PART_MAX - 40 :], *acts]
+    assert [call["token"] for call in calls] == ["", "one", "one", "one", "one", "one"], (
+        "acts keep no grant from counting"
+    )
+    assert max(sum(text in acts for text in call["papers"]) for call in calls) == ACTS_AT_ONCE_MAX
+
+
+def test_a_broker_that_was_started_anew_gets_everything_once_more() -> None:
+    papers = some("grant", 100)
+    calls = attended(papers, "one", "one", "two", "two", "two", "two")
+    assert [len(call["papers"]) for call in calls] == [64, 36, 0, 64, 36, 0]
+    assert [call["token"] for call in calls] == ["", "one", "one", "", "two", "two"]
