@@ -15,7 +15,7 @@ from appliance.failover.timers import Timers
 HEAD = """# Failover: the table of transitions
 
 Written by `make docs` from what `appliance failover table` prints. In each state the first row that holds counts.
-So far nodes run by it in process mode only (`docs/how-to/failover.md`).
+Nodes run by it, hosts as well as in process mode (`docs/how-to/failover.md`).
 
 - *The voters* are the nodes that keep who owns and who holds a service; only a majority of them answers.
 - A *lease* is what a holder renews. A *proof* is a renewal that a majority confirmed; every deadline counts from when
