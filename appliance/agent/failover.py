@@ -274,7 +274,8 @@ def keep_newest(keepers: Iterable[Keeper]) -> None:
 def _keep_acts(site: Site, current: Current) -> None:
     """A quarantine that only others showed goes where the vault of this node looks for acts: it talks to nobody."""
     folder = current.node.layout.acts
-    for digest, act in site.papers.acts.items():
+    for act in site.papers.acts():
+        digest = act.document.digest
         if act.act == "quarantine" and not (folder / digest).exists():
             with contextlib.suppress(OSError, ApplianceError):  # on a full disk the next answer of a broker brings it
                 write_atomic(make_private_folder(folder) / digest, act.document.raw)

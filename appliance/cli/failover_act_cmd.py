@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from appliance.cli.arguments import (
     read_file,
     service_argument,
 )
+from appliance.cli.failover_stake import stake, text_of
 from appliance.cli.failover_store import ask
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
@@ -48,7 +50,9 @@ def promote(service: str, file: Path | None, dry_run: bool) -> None:
     who = f"{view.holder or view.writer or 'nobody'} is replaced by {node.name} for {service}"
     told = {"service": service, "node": node.name, "replaces": view.holder or view.writer, "operator": act.operator}
     if dry_run:
-        emit({**told, "dry_run": True}, f"{who}; what it has not brought to any peer stays with it, as a branch.")
+        cost = stake(node, service)
+        stays = "what it has not brought to any peer stays with it, as a branch."
+        emit({**told, **asdict(cost), "dry_run": True}, f"{who}; {stays}\n{text_of(cost)}")
         return
     keep_act(node.layout.acts, raw, node.bundle)
     emit(told, f"{who}, once the brokers have granted it.")
@@ -70,10 +74,15 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
     remedy = f"Sign it: appliance act sign quarantine {name} --reason ... --operator ... --key ... --out FILE"
     act, raw = _read(node, file, "quarantine", name, "any", remedy)
     holds = [it.name for it in node.bundle.territory.services_of(name)]
-    told = {"node": name, "operator": act.operator, "services": holds, "dry_run": dry_run}
-    if not dry_run:
+    told: dict[str, object] = {"node": name, "operator": act.operator, "services": holds, "dry_run": dry_run}
+    if dry_run:
+        moves = [it for it in holds if len(candidates(node.bundle.territory.service(it))) > 1]
+        costs = [stake(node, service) for service in moves]
+        would = f"{name} would be in quarantine by {act.operator}'s act."
+        emit({**told, "costs": [asdict(it) for it in costs]}, "\n".join((would, *map(text_of, costs))))
+    else:
         keep_act(node.layout.acts, raw, node.bundle)
-    emit(told, f"{name} {'would be' if dry_run else 'is'} in quarantine by {act.operator}'s act.")
+        emit(told, f"{name} is in quarantine by {act.operator}'s act.")
     for service in holds:
         say(f"Next, at a standby of {service}: {command('failover', 'promote', service, '--act', 'FILE')}")
     say("And, where the territory is managed: appliance node revoke")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from appliance.backup.targets import load_acts
 from appliance.errors import Refused
 from appliance.trust.act import make_act
-from tests.integration.failover.conftest import SERVICE, Begin, violated
+from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
 from tests.integration.failover.test_takeover import HOME, STANDBY, offer_again
 
 
@@ -41,8 +42,14 @@ def test_the_living_are_replaced_by_a_signed_act_only_and_what_they_wrote_since_
         b"this act does not say promote of hermitage"
         in node.cli("failover", "promote", SERVICE, "--act", str(wrong), check=False).stderr
     )
-    stage.agent(HOME).send_signal(signal.SIGSTOP)  # it hears of nothing
     act = signed(operator_key, tmp_path / "right.act", "promote", STANDBY)
+    planned = json.loads(node.cli("failover", "promote", SERVICE, "--act", str(act), "--dry-run", "--json").stdout)
+    assert 0 <= planned["rpo_seconds"] < 600, "as old as the newest generation that is held"
+    assert planned["rto_seconds"] is None, "no drill was made"
+    node.cli("backup", "drill", SERVICE, "--all", check=False)
+    planned = json.loads(node.cli("failover", "promote", SERVICE, "--act", str(act), "--dry-run", "--json").stdout)
+    assert LEASE_SECONDS <= planned["rto_seconds"] < 120
+    stage.agent(HOME).send_signal(signal.SIGSTOP)  # it hears of nothing
     stage.tell("operator", 0, "proof-of-death", of=HOME, kind="act")
     node.cli("failover", "promote", SERVICE, "--act", str(act))
     assert stage.add(70) == HOME, "nothing tells the service that it was replaced"

@@ -1,0 +1,63 @@
+"""What a takeover that its writer does not help with costs: what is lost (RPO), and for how long clients wait (RTO).
+
+The next writer begins from the newest generation that anybody holds, so its age is what is lost. How long the rest
+takes is told by what was measured: the last drill here that restored everything, and the work around it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.backup.fetch import survey_all
+from appliance.backup.node import Node
+from appliance.backup.proofs import load_proofs
+from appliance.backup.vault.evidence import read_stored_header
+from appliance.cli.arguments import command
+from appliance.clock import utc_seconds
+from appliance.failover.moving import WORK_SECONDS
+from appliance.units import format_duration
+
+
+@dataclass(frozen=True)
+class Stake:
+    """`saved`: when the newest generation was sealed, "" when nobody who answered holds one; `why` says who did not.
+    `drilled`: when everything was last restored here, "" for never. Seconds are None while they cannot be told."""
+
+    service: str
+    saved: str
+    rpo_seconds: int | None
+    drilled: str
+    rto_seconds: int | None
+    lease_seconds: int
+    why: str = ""
+
+
+def stake(node: Node, service: str) -> Stake:
+    """What a takeover of `service` would cost now, as this node can see it."""
+    seen, whole = survey_all(node, service), load_proofs(node.service(service)).whole
+    newest = [head.newest for head in seen.heads if head.newest]
+    newest += [read_stored_header(node, node.holding(service), seen.own.name)] if seen.own else []
+    saved = max(newest, key=lambda header: header.id).time if newest else ""
+    lease = node.bundle.territory.lease_seconds
+    return Stake(
+        service=service,
+        saved=saved,
+        rpo_seconds=max(0, round(node.clock.now() - utc_seconds(saved))) if saved else None,
+        drilled=whole.time if whole else "",
+        rto_seconds=lease + WORK_SECONDS + round(whole.seconds) if whole else None,
+        lease_seconds=lease,
+        why=seen.told(),
+    )
+
+
+def text_of(it: Stake) -> str:
+    lost = "what cannot be told, since nobody who answered holds a generation (RPO)."
+    if it.rpo_seconds is not None:
+        lost = f"what was written since {it.saved}, {format_duration(it.rpo_seconds)} ago (RPO)."
+    wait = f"a lease of {it.lease_seconds} s, and until everything is in place"
+    if it.rto_seconds is not None:
+        wait += f": about {format_duration(it.rto_seconds)}, by the drill here of {it.drilled} (RTO)."
+    else:
+        drill = command("backup", "drill", it.service, "--all")
+        wait += f". How long that takes was never measured here (RTO); at the standby: {drill}"
+    return " ".join(filter(None, (f"{it.service}: lost is {lost}", it.why))) + f"\nClients wait for {wait}"
