@@ -75,6 +75,8 @@ def test_a_node_that_helps_others_open_their_disk_answers_nodes_alone(provisione
     assert said(provisioned, "systemctl", "is-active", "tangd.socket", node=server) == "active"
     ask = ("python3", "-I", "-c", ADVERTISED, str(provisioned.plan.node(server).address), TANG_PORT)
     assert set(json.loads(said(provisioned, *ask))) >= {"payload", "signature"}
+    # What the role asks of each server before it binds a disk to it.
+    assert said(provisioned, "tang-show-keys", TANG_PORT, node=server)
     # A PC in the very building of the server.
     stranger = run(netns.inside(provisioned.plan.site(server).namespace, ask), timeout_seconds=60)
     assert stranger.exit_code != 0
