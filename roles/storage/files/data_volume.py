@@ -125,13 +125,18 @@ def look(asked):
         source=source,
         fstype=at.get("fstype") or "",
         room=int(at.get("size") or 0),
-        empty=not os.path.isdir(PLACE) or not os.listdir(PLACE),
+        empty=holds_nothing(PLACE),
         encrypted=_on_crypt(source),
         mapper=_mapper(),
         container=subprocess.run(("systemd-detect-virt", "-cq"), check=False).returncode == 0,
         disk=_disk(asked["disk"]) if asked["disk"] else None,
         ids=tuple(sorted(map(str, Path(BY_ID).glob("*")))),
     )
+
+
+def holds_nothing(place):
+    """Whether there are at most empty folders in `place`: before a volume is mounted systemd-tmpfiles makes some."""
+    return not os.path.isdir(place) or not _run("find", "-H", place, "!", "-type", "d", "-print", "-quit")
 
 
 def _found(*how):

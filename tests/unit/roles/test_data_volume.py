@@ -117,3 +117,15 @@ def test_our_lines_are_one_block_that_is_written_once(tmp_path: Path) -> None:
     ]
     assert volume._put(table, "")
     assert table.read_text() == "/dev/sda1 / ext4 defaults 0 1\n"
+
+
+def test_folders_that_systemd_makes_under_a_volume_that_is_not_there_yet_are_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "srv"
+    assert volume.holds_nothing(place)
+    for line in (ROOT / "systemd/tmpfiles.conf").read_text().splitlines():
+        if f" {volume.PLACE}/" in line:
+            (place / line.split()[1].removeprefix(f"{volume.PLACE}/")).mkdir(parents=True)
+    assert list(place.iterdir())
+    assert volume.holds_nothing(place)
+    (place / "sites/horaires").symlink_to("/elsewhere")
+    assert not volume.holds_nothing(place)
