@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections import defaultdict
+from pathlib import Path
 
 from ansible.plugins.callback import CallbackBase
 
@@ -22,6 +23,8 @@ description:
 """
 
 SLOWEST = 12
+WHOLE = ("remove_node", "upgrade")
+"""Playbooks that are run again as they were typed: what is left is not to be done on the refused node alone."""
 
 
 class CallbackModule(CallbackBase):
@@ -35,6 +38,14 @@ class CallbackModule(CallbackBase):
         self._seconds = defaultdict(float)
         self._role, self._since = "", self._began
         self._why = {}
+        self._whole = False
+
+    def v2_playbook_on_start(self, playbook):
+        self._whole = Path(playbook._file_name).stem in WHOLE
+
+    def v2_playbook_on_no_hosts_remaining(self):
+        # One refusal stopped all of them before anything was done.
+        self._whole = True
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         self._turn_to(task)
@@ -85,17 +96,20 @@ class CallbackModule(CallbackBase):
         self._display.display("")
         for host in hosts:
             self._display.display(f"{host} {self._why.get(host, 'did not finish')}", color="red")
-        self._display.display(f"When that is mended, run for them alone:\n  {rerun(sys.argv, hosts)}", color="red")
+        typed = sys.argv[1:]
+        whom, words = ("this again", typed) if self._whole else ("for them alone", limited(typed, hosts))
+        line = shlex.join(("ansible-playbook", *words))
+        self._display.display(f"When that is mended, run {whom}:\n  {line}", color="red")
 
 
-def rerun(argv, hosts):
-    """The command line that was typed, limited to `hosts`; what it was limited to before is left out."""
+def limited(typed, hosts):
+    """The words that were typed, for `hosts` alone; what it was limited to before is left out."""
     words, skip = [], False
-    for word in argv[1:]:
+    for word in typed:
         if not skip and word not in ("-l", "--limit") and not word.startswith("--limit="):
             words.append(word)
         skip = not skip and word in ("-l", "--limit")
-    return shlex.join(("ansible-playbook", *words, "--limit", ",".join(hosts)))
+    return [*words, "--limit", ",".join(hosts)]
 
 
 def _host(result):

@@ -298,6 +298,37 @@ def test_after_a_machine_did_not_answer_the_others_are_done_and_the_summary_says
     assert os.linesep + "When that is mended" in said
 
 
+STOPS = """
+- hosts: nodes
+  gather_facts: false
+  connection: local
+  {words}
+  tasks:
+    - ansible.builtin.fail: {{msg: not now}}
+      when: inventory_hostname == "commune-a"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "line"),
+    [
+        pytest.param("site", "order: inventory", ("--limit", "commune-a"), id="the_others_are_done"),
+        pytest.param("site", "max_fail_percentage: 0", (), id="it_stopped_all_of_them"),
+        pytest.param("upgrade", "serial: 1", (), id="those_after_it_were_left_as_they_were"),
+        pytest.param("remove_node", "order: inventory", (), id="the_others_say_whether_it_may_leave"),
+    ],
+)
+def test_whom_the_summary_says_to_run_again_is_whoever_lacks_something(
+    control: Control, name: str, words: str, line: tuple[str, ...]
+) -> None:
+    playbook = control.folder / "playbooks" / f"{name}.yml"
+    playbook.parent.mkdir()
+    playbook.write_text(STOPS.format(words=words))
+    said = control.play(str(playbook), "-e", "a=b").stdout.decode()
+    found = next(it for it in said.splitlines() if it.strip().startswith("ansible-playbook"))
+    assert found.split() == ["ansible-playbook", "-i", str(control.folder), str(playbook), "-e", "a=b", *line]
+
+
 LOOKS = """
 - hosts: commune-b
   gather_facts: false
