@@ -51,6 +51,11 @@ def test_a_second_run_changes_nothing(provisioned: Lab, capfd: pytest.CaptureFix
     assert (played.changed, changed_tasks(played.text), len(played.recap)) == (0, set(), 4)
 
 
+def test_only_looked_at_nothing_would_change(provisioned: Lab) -> None:
+    played = play_well(Desk(provisioned.own.root), "site", "--check")
+    assert (played.changed, changed_tasks(played.text), len(played.recap)) == (0, set(), 4)
+
+
 def changed_tasks(text: str) -> set[str]:
     """Role and name of each task that changed something on a node, in what ansible-playbook printed."""
     task, found = "", set()
