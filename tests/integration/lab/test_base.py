@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from configparser import ConfigParser
 
 import pytest
 import yaml
@@ -35,6 +36,17 @@ def test_who_logs_in_is_talked_to_in_french(provisioned: Lab) -> None:
     *settings, month, zone = run(typed, timeout_seconds=60, check=True).stdout.decode().split("\n")[:-1]
     assert "LANG=fr_FR.UTF-8" in settings
     assert (month, zone in ("CET", "CEST")) == ("août", True)
+
+
+def test_a_locale_of_the_operator_that_it_does_not_have_is_not_heard_of(provisioned: Lab) -> None:
+    settings = ConfigParser()
+    settings.read(ROLES.parent / "ansible.cfg")
+    words = settings["ssh_connection"]["ssh_args"].split()
+    brings = ("-o", "SendEnv=LC_*", "-o", "ControlPath=none", "-F", str(provisioned.own.ssh_config))
+    env = {"LC_ALL": "xx_XX.UTF-8", "LC_CTYPE": "xx_XX.UTF-8"}
+    typed = run(("ssh", *words, *brings, "-tt", NODE, "bash -c locale"), timeout_seconds=60, env=env, check=True)
+    said = typed.stdout.decode().split("\r\n")
+    assert (said[0], said[-2]) == ("LANG=fr_FR.UTF-8", "LC_ALL=C.UTF-8")
 
 
 def test_the_journal_lives_within_its_bounds(provisioned: Lab) -> None:
