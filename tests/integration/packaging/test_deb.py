@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from appliance import __version__
 from appliance.host.command import run
@@ -24,6 +25,7 @@ BUILT_FROM = (
     "README.md",
     "LICENSE",
 )
+SYSTEMD = {"default-systemd", "systemd"}  # one of what debhelper asks for makes the accounts; it is there
 TOOLS = ("dpkg-buildpackage", "dh_python3", "lintian", "help2man")
 
 pytestmark = [
@@ -79,6 +81,8 @@ def test_it_depends_on_what_pyproject_names_and_on_the_programs_that_a_node_star
     libraries = re.findall(r'^    "([a-z0-9-]+) >=', project, re.MULTILINE)
     debians = {"argon2-cffi": "argon2", "pyyaml": "yaml", "pillow": "pil"}
     assert {f"python3-{debians.get(name, name)}" for name in libraries} <= depends
+    roles_own = yaml.safe_load((ROOT / "roles/agent/defaults/main.yml").read_text())["agent_packages"]
+    assert set(roles_own) == depends - SYSTEMD, "they come with those of all other roles, at once"
     assert {"borgbackup", "age", "openssh-client", "openssh-server", "nftables", "wireguard-tools"} <= depends
 
 
