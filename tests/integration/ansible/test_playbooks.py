@@ -199,6 +199,11 @@ REFUSED = [
     pytest.param("replace_node", ("-e", "node=commune-x"), f"Say which {WHICH}", id="an_unknown_one_to_replace"),
     pytest.param("remove_node", (), "Say which node leaves: -e node=NAME. Known: hermitage, ", id="nobody_to_remove"),
     pytest.param(
+        *("remove_node", ("-e", "node=hermitage")),
+        "hermitage still has roles in territory.yml: control, mirror, monitor. Take them away there, ",
+        id="one_that_watches_and_serves",
+    ),
+    pytest.param(
         *("remove_node", ("-e", "node=commune-b", "-e", '{"storage_tang_servers": ["hermitage", "commune-b"]}')),
         "commune-b helps other nodes open their disks. Name another node in its place in storage_tang_servers",
         id="one_that_others_need_to_open_their_disks",
