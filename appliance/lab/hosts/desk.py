@@ -115,6 +115,8 @@ def group_vars(lab: Lab, package: Path) -> str:
         # All labs of this machine: a copy of a lab comes from another address.
         "firewall_operators": [str(UPLINKS)],
         "agent_deb": str(package),
+        # Whoever changes our code brings it to a lab that is up by the next `make lab`.
+        "agent_upgrade_anywhere": True,
         "storage_tang_servers": [node.name for node in lab.plan.nodes if node.name in TANG_SERVERS],
     }
     return "---\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())

@@ -5,62 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.host.command import Result, run
+from appliance.host.command import Result
 from appliance.lab.processes.node import free_ports
+from tests.integration.ansible.control import ROOT, Control
 
-ROOT = Path(__file__).parents[3]
-CASE = ROOT / "tests" / "cases" / "hosts" / "territory.yml"
 PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("*.yml"))
 LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class Control:
-    """A control machine whose territory is in `folder`."""
-
-    folder: Path
-
-    def inventory(self, *words: str, source: str = "") -> Result:
-        return self._run("ansible-inventory", "-i", str(self.folder / source), *words)
-
-    def play(self, name: str, *words: str) -> Result:
-        return self._run("ansible-playbook", "-i", str(self.folder), str(ROOT / "playbooks" / name), *words)
-
-    def change(self, *changes: tuple[str, str]) -> None:
-        file = self.folder / "territory.yml"
-        text = file.read_text("utf-8")
-        for old, new in changes:
-            assert text.count(old) == 1, f"{old!r} must stand once"
-            text = text.replace(old, new)
-        file.write_text(text, "utf-8")
-
-    def is_local(self, node: str) -> None:
-        """Let `node` be this machine itself, whose disk is as it is."""
-        folder = self.folder / "host_vars"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{node}.yml").write_text("ansible_connection: local\nstorage_encryption: none\n")
-
-    def _run(self, *argv: str) -> Result:
-        env = {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_HOME": str(self.folder / "home"),
-            "LC_ALL": "C.UTF-8",
-        }
-        return run(argv, timeout_seconds=120, env=env, cwd=self.folder)
-
-
-@pytest.fixture
-def control(tmp_path: Path) -> Control:
-    folder = tmp_path / "valley"
-    folder.mkdir()
-    (folder / "territory.yml").write_bytes(CASE.read_bytes())
-    return Control(folder)
 
 
 def listed(result: Result) -> Any:
@@ -251,11 +206,8 @@ def test_in_check_mode_nodes_are_asked_for_their_keys_and_make_none(
 ) -> None:
     (control.folder / "bundle").write_text('{"nodes": {"commune-b": {"keys": {"ssh": "former"}}}}\n')
     control.is_local("commune-b")
-    program = control.folder / "bin/appliance"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$@" >>{control.folder}/asked\necho \'{{"keys": {{"ssh": "new"}}}}\'\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    there = control.program("appliance", f'echo "$@" >>{control.folder}/asked\necho \'{{"keys": {{"ssh": "new"}}}}\'')
+    monkeypatch.setenv("PATH", f"{there}:{os.environ['PATH']}")
     result = control.play("rotate_keys.yml", "-e", "kind=ssh", "--check", "--limit", "commune-b")
     said = result.stdout.decode()
     assert result.exit_code == 0, said
@@ -349,13 +301,10 @@ def test_an_upgrade_is_looked_at_from_the_first_neighbour_that_answers(
     control.change(("10.77.0.10, port: 22", f"{LOOPBACK}, port: {port}"))
     for node in ("commune-a", "commune-b"):
         control.is_local(node)
-    program = control.folder / "bin/appliance"
-    program.parent.mkdir()
     # Who ends before it read what it is given breaks the pipe of the module that gives it.
     reads = 'case "$*" in *stdin) cat >/dev/null ;; esac'
-    program.write_text(f'#!/bin/sh\n{reads}\necho "$@" >>{control.folder}/asked\necho {{}}\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    there = control.program("appliance", f'{reads}\necho "$@" >>{control.folder}/asked\necho {{}}')
+    monkeypatch.setenv("PATH", f"{there}:{os.environ['PATH']}")
     (control.folder / "looks.yaml").write_text(LOOKS)
     result = control.play(str(control.folder / "looks.yaml"))
     assert result.exit_code == 0, result.stdout.decode()
