@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+from typing import Any
 
 import pytest
 
-from tests.integration.ansible.control import Control
+from tests.integration.ansible.control import Control, control_in
 
 
 def test_another_version_than_a_node_has_is_refused_unless_that_is_asked_for(
@@ -23,3 +25,83 @@ def test_another_version_than_a_node_has_is_refused_unless_that_is_asked_for(
     assert control.play(*words, "-e", "agent_upgrade_anywhere=true").exit_code == 0
     control.program("dpkg-query", "echo installed 1.3")
     assert control.play(*words).exit_code == 0
+
+
+REFUSED = {
+    ("pki", "its_key_in_clear"): (
+        {"pki_key": "{{ appliance_inventory }}/pki/intermediate.key"},
+        "/pki/intermediate.key is not encrypted. Encrypt it now: ansible-vault encrypt ",
+    ),
+    ("hardening", "root_without_a_key"): (
+        {"base_root_keys": 0},
+        "root of commune-b has no key in ~root/.ssh/authorized_keys; without one nobody could log in after",
+    ),
+    ("base", "another_system"): (
+        {"base_system": "debian 12"},
+        "commune-b runs debian 12; the appliance needs Debian 13.",
+    ),
+    ("firewall", "a_network_that_is_none"): (
+        {"firewall_operators": ["192.0.2.0/24", "192.0.2.1 accept"]},
+        "firewall_operators names 192.0.2.1 accept; write networks such as 192.0.2.0/24",
+    ),
+    ("mesh", "no_address_in_it"): ({}, "commune-b has no address in the mesh; give it one in territory.yml"),
+    ("mirror", "packages_without_the_key_that_signed_them"): (
+        {"mirror_has_ours": True, "mirror_key": "{{ appliance_inventory }}/packages.asc"},
+        "is signed, and {folder}/packages.asc is missing, by which nodes know whose packages these are",
+    ),
+    ("mirror", "two_of_them"): (
+        {"groups_named": ["mirror"]},
+        "territory.yml gives the role mirror to hermitage, commune-b; only one node can have it.",
+    ),
+    ("coordination", "two_voters"): (
+        {"groups_named": ["voter"]},
+        "territory.yml gives the role voter to commune-b: three, five or seven nodes can vote, or none.",
+    ),
+    ("share", "no_network_of_pcs"): (
+        {"share_services": [{"share": "Documents"}], "accounts_fed": {}},
+        "No PC could come: name the networks of the PCs as lan of the site commune-b in territory.yml.",
+    ),
+    ("storage", "fewer_helpers_than_must_answer"): (
+        {
+            "storage_seen": {"rc": 0},
+            "storage_unlock": "tang",
+            "storage_tang_servers": ["hermitage", "commune-b"],
+        },
+        "commune-b opens its volume with 2 others, and storage_tang_servers names hermitage besides it.",
+    ),
+    ("vault", "a_state_that_its_units_do_not_know"): (
+        {"agent_state": "/srv/elsewhere"},
+        "agent_state is /srv/elsewhere, but the units of the vault know /srv/appliance/node only",
+    ),
+}
+"""By role and case: what it finds or is told, and its words. `groups_named` are given to commune-b, too."""
+
+
+def refusal(role: str, name: str, found: dict[str, Any]) -> dict[str, Any]:
+    """The play of one case, which ends well when the role refuses."""
+    groups = found.get("groups_named", [])
+    more = [{"ansible.builtin.add_host": {"name": "commune-b", "groups": groups}}] if groups else []
+    asked = {"ansible.builtin.import_role": {"name": role, "tasks_from": "preflight"}, "vars": found}
+    told = {"ansible.builtin.debug": {"msg": f"{role} {name}: {{{{ ansible_failed_result.msg }}}}"}}
+    tasks = [*more, {"block": [asked], "rescue": [told]}]
+    return {"hosts": "commune-b", "connection": "local", "gather_facts": False, "tasks": tasks}
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> tuple[Control, str]:
+    """All cases, played by one program; what it said."""
+    control = control_in(tmp_path_factory.mktemp("refusals"))
+    (control.folder / "pki").mkdir()
+    (control.folder / "pki/intermediate.key").write_text("-----BEGIN PRIVATE KEY-----\n")
+    playbook = control.folder / "refusals.yaml"
+    playbook.write_text(json.dumps([refusal(*case, found) for case, (found, _) in REFUSED.items()]))
+    played = control.play(str(playbook))
+    assert played.exit_code == 0, played.stdout.decode()
+    return control, played.stdout.decode()
+
+
+@pytest.mark.parametrize("case", REFUSED, ids="-".join)
+def test_a_role_refuses_before_any_change(refused: tuple[Control, str], case: tuple[str, str]) -> None:
+    control, said = refused
+    [line] = [line for line in said.splitlines() if f'"msg": "{" ".join(case)}: ' in line]
+    assert REFUSED[case][1].format(folder=control.folder) in line
