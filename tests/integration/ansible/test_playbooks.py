@@ -147,6 +147,27 @@ def test_who_is_asked_for_the_key_of_a_disk_lets_in_all_nodes_but_revoked_ones(
     assert f"ip saddr {{ {', '.join(addresses)} }} tcp dport 7654 accept" in said
 
 
+RUNS = """
+- hosts: commune-b
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {name: storage, tasks_from: run}
+      vars:
+        storage_answer: {encryption: none}
+        base_there: [/etc/systemd/system/tangd.socket.d/50-appliance.conf]
+"""
+
+
+@pytest.mark.parametrize(("servers", "told"), [("[hermitage]", True), ("[hermitage, commune-b]", False)])
+def test_who_goes_on_helping_with_disks_though_no_longer_named_is_told(
+    control: Control, servers: str, told: bool
+) -> None:
+    (control.folder / "runs.yaml").write_text(RUNS)
+    said = control.play(str(control.folder / "runs.yaml"), "-e", f"{{storage_tang_servers: {servers}}}")
+    assert said.exit_code == 0, said.stdout.decode()
+    assert ("commune-b: goes on helping others open their disks" in said.stdout.decode()) is told
+
+
 WHICH = "node of territory.yml it is: -e node=NAME. Known: hermitage, commune-a, commune-b, commune-c."
 BLOB = "AAAAC3NzaC1lZDI1NTE5AAAAIJ6mOzTYf3yQx7v0h1kZb2p9Yk4mQ8dWcR5sT1uVwXyZ"
 REFUSED = [
