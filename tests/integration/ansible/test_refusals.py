@@ -69,6 +69,10 @@ REFUSED = {
         },
         "commune-b opens its volume with 2 others, and storage_tang_servers names hermitage besides it.",
     ),
+    ("control", "a_private_key_left_in_the_folder"): (
+        {},
+        "{folder}/pki/intermediate.key, {folder}/territory: a private key in clear, which would be copied to commune-b",
+    ),
     ("vault", "a_state_that_its_units_do_not_know"): (
         {"agent_state": "/srv/elsewhere"},
         "agent_state is /srv/elsewhere, but the units of the vault know /srv/appliance/node only",
@@ -93,6 +97,8 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> tuple[Control, str]:
     control = control_in(tmp_path_factory.mktemp("refusals"))
     (control.folder / "pki").mkdir()
     (control.folder / "pki/intermediate.key").write_text("-----BEGIN PRIVATE KEY-----\n")
+    (control.folder / "pki/other.key").write_text("$ANSIBLE_VAULT;1.1;AES256\n3161\n")
+    (control.folder / "territory").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     playbook = control.folder / "refusals.yaml"
     playbook.write_text(json.dumps([refusal(*case, found) for case, (found, _) in REFUSED.items()]))
     played = control.play(str(playbook))
