@@ -73,6 +73,15 @@ REFUSED = {
         {},
         "{folder}/pki/intermediate.key, {folder}/territory: a private key in clear, which would be copied to commune-b",
     ),
+    ("storage", "no_address_that_helpers_let_in"): (
+        {
+            "storage_seen": {"rc": 0},
+            "storage_unlock": "tang",
+            "storage_tang_servers": ["hermitage", "commune-a"],
+            "ansible_host": "fd00::2",
+        },
+        "which let in nodes by their IPv4 addresses alone, and its address in territory.yml is fd00::2. Give it ",
+    ),
     ("vault", "a_state_that_its_units_do_not_know"): (
         {"agent_state": "/srv/elsewhere"},
         "agent_state is /srv/elsewhere, but the units of the vault know /srv/appliance/node only",
