@@ -325,7 +325,7 @@ class Client(threading.Thread):
     """Writes all the time, each number again until it is acknowledged."""
 
     def __init__(self, stage: Stage) -> None:
-        super().__init__()
+        super().__init__(daemon=True)  # a test that fails does not wait for it
         self.stage, self.ended, self.seen = stage, threading.Event(), threading.Event()
         self.given_up: list[int] = []
         self.last = ""
