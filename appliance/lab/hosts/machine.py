@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.host import netns
+from appliance.host import cgroups, netns
 from appliance.host.command import run
 from appliance.host.detached import start_detached
 from appliance.host.files import write_atomic
@@ -149,8 +149,8 @@ def running(lab: str) -> frozenset[str]:
 
 
 def cut_all(lab: str) -> None:
-    """End every node of `lab` that runs, of those too that no state and no territory knows."""
-    left = {folder.name for folder in NSPAWN_FOLDER.glob("*/*")}
+    """End every node of `lab` and sweep after those that ran, of which no state and no territory need know."""
+    left = {folder.name for folder in NSPAWN_FOLDER.glob("*/*")} | cgroups.names()
     for name in sorted(_watched() | left | netns.names()):
         if is_node_of(lab, name):
             _end(name)
@@ -185,10 +185,13 @@ def _end(namespace: str) -> None:
 
 
 def _sweep(namespace: str) -> None:
-    """Take away what a killed nspawn leaves on this machine; without that it refuses to start again."""
+    """Take away what a node leaves on this machine: its control groups, which nobody else removes, and what a killed
+    nspawn mounted, beside which it refuses to start again.
+    """
     for folder in NSPAWN_FOLDER.glob(f"*/{namespace}"):
         unmount_below(folder)
         shutil.rmtree(folder)
+    cgroups.remove(namespace)
 
 
 def enter_argv(node: Node, argv: Sequence[str]) -> tuple[str, ...]:

@@ -25,10 +25,10 @@ def boot(ground: Ground) -> str:
 
 
 def tear_down(ground: Ground) -> str:
-    """Nothing is left: no namespace, interface, mount, loop device, table of rules or process."""
+    """Nothing is left: no namespace, interface, mount, loop device, table of rules, process or control group."""
     labs.down(ground.places, ground.name, ground.say)
     left = look(ground.name, ground.places).since(ground.before)
     require(not left, f"left behind: {'; '.join(left)}")
     require(not ground.desk.root.exists(), f"{ground.desk.root} is still there.")
     beside = f", other labs left alone: {', '.join(sorted(ground.before.others))}" if ground.before.others else ""
-    return f"no namespace, interface, mount, loop device, rule or process is left{beside}"
+    return f"no namespace, interface, mount, loop device, rule, process or control group is left{beside}"

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from appliance.host import netns
+from appliance.host import cgroups, netns
 from appliance.host.command import run
 from appliance.lab.hosts.places import Places
+from appliance.lab.hosts.plan import PREFIX
 
 TIMEOUT_SECONDS = 30.0
 SHARED = ("interfaces", "loops")
@@ -26,6 +27,7 @@ class Left:
     mounts: frozenset[str]
     loops: frozenset[str]
     processes: frozenset[str]
+    groups: frozenset[str]
     others: frozenset[str]
 
     def since(self, before: Left) -> tuple[str, ...]:
@@ -49,6 +51,7 @@ def look(name: str, places: Places | None = None) -> Left:
         mounts=frozenset(it for it in _mounts() if not _of(it, others) and not (others and it == str(places.pool))),
         loops=frozenset(_loops()),
         processes=frozenset(_processes(name)),
+        groups=frozenset(it for it in cgroups.names() if it.startswith(f"{PREFIX}.") and not _of(it, others)),
         others=others,
     )
 

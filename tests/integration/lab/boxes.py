@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 
 import pytest
 
-from appliance.host import netns
+from appliance.host import cgroups, netns
 from appliance.host.command import Result, run
 from appliance.host.mounts import mounts_below
 from appliance.lab.hosts.lab import Lab, open_lab
@@ -78,6 +78,7 @@ def traces(name: str) -> dict[str, list[str]]:
         "tables": [line for line in tables if line.endswith(f" lab-{name}")],
         "folders": [str(it) for it in (ROOT / "labs" / name, ROOT / "pool/labs" / name) if it.exists()],
         "nspawn": [str(it) for it in Path("/run/systemd/nspawn").glob("*/*") if mark in it.name],
+        "groups": [it for it in cgroups.names() if it.startswith(mark)],
     }
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from appliance.cli.lab_cmd import lab
 from appliance.errors import Forbidden
-from appliance.host import netns
+from appliance.host import cgroups, netns
 from appliance.host.command import run
 from appliance.host.processes import processes_of
 from appliance.lab.hosts import lab as labs
@@ -205,6 +205,17 @@ def test_what_is_left_without_any_state_is_taken_down(crashed: Boxes) -> None:
     crashed.done("up")
     crashed.done("delay", ONE, "10ms")
     (ROOT / "labs" / crashed.name / "lab.json").write_text("{ half a st")
+
+
+def test_groups_that_no_namespace_knows_go_and_those_of_another_lab_stay(crashed: Boxes) -> None:
+    own, other = "lab.tcrash.node.gone", "lab.tcrash-2.node.there"
+    script = 'mount -t cgroup2 none /mnt; mkdir -p "/mnt/$0/payload/system.slice" "/mnt/$1/payload"'
+    run(("unshare", "--mount", "sh", "-euc", script, own, other), timeout_seconds=30, check=True)
+    try:
+        crashed.done("down")
+        assert cgroups.names() & {own, other} == {other}
+    finally:
+        cgroups.remove(other)
 
 
 def test_the_last_lab_of_a_place_gives_back_its_pool_and_loop_device(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from appliance.lab.stories.left import Left
 
-NOTHING = Left(*(frozenset[str]() for _ in range(7)))
+NOTHING = Left(*(frozenset[str]() for _ in range(8)))
 
 
 def test_what_was_there_before_is_not_left_behind() -> None:
