@@ -28,7 +28,8 @@ PACKAGES = (
     "ca-certificates",
     "debian-archive-keyring",
 )
-SOURCES = Path("/etc/apt/sources.list.d")
+TARGETS = "$(REPO_URI)|$(CODENAME)|$(COMPONENT)|$(ORIGIN)|$(SIGNED_BY)"
+MIRROR_LIST = "mirror+file:"
 BUILD_SECONDS_MAX = 1800.0
 RECIPE = 1  # raise it when the same inputs shall give another image
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")
@@ -41,7 +42,7 @@ _HOOK = 'rm -f "$1"/etc/ssh/ssh_host_*; : >"$1/etc/machine-id"; rm -f "$1/etc/ho
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that decides what is in the image; `sources` are deb822 texts, `options` lines of apt.conf."""
+    """All that decides what is in the image; `sources` are deb822 stanzas, `options` lines of apt.conf."""
 
     suite: str
     packages: tuple[str, ...]
@@ -57,23 +58,33 @@ class Inputs:
 
 def read_inputs(environment: Mapping[str, str] = os.environ) -> Inputs:
     """This machine's own package sources and apt settings; raise NotFound when it has no source that a node can use."""
-    sources = tuple(
-        text for path in sorted(SOURCES.glob("*.sources")) if (text := usable_sources(path.read_text(), SUITE))
-    )
+    told = run(("apt-get", "indextargets", "--format", TARGETS, "Created-By: Packages"), timeout_seconds=30, check=True)
+    sources = usable_sources(told.stdout.decode(), SUITE)
     if not sources:
         raise NotFound(
-            f"no package source of this machine offers {SUITE}.",
-            where=str(SOURCES),
-            remedy="The lab copies its sources from there: add a debian.sources with http or https addresses.",
+            f"apt on this machine knows no packages of Debian {SUITE} that nodes could fetch by http or https.",
+            where="/etc/apt",
+            remedy="Type `apt-get update`. Where apt has no such source, name one first, as `man sources.list` says.",
         )
     dumped = run(("apt-config", "dump"), timeout_seconds=30, check=True).stdout.decode()
     return Inputs(SUITE, PACKAGES, sources, (*apt_options(dumped), *proxy_options(environment)))
 
 
-def usable_sources(text: str, suite: str) -> str:
-    """The stanzas of a .sources file that nodes can reach too: over the network, of `suite`; "" when there is none."""
-    stanzas = [stanza.strip() for stanza in text.split("\n\n")]
-    return "\n\n".join(stanza for stanza in stanzas if _usable(stanza, suite)) + "\n" if stanzas else ""
+def usable_sources(told: str, suite: str) -> tuple[str, ...]:
+    """The sources of Debian's `suite` that nodes can reach too, from what apt says of its own in the form TARGETS.
+
+    However they are written, in one line or as deb822, by codename or as "stable", apt has understood them; it tells
+    those whose lists it has fetched. () where `suite` itself is not among them.
+    """
+    found: dict[tuple[str, str, str], dict[str, None]] = {}
+    for line in told.splitlines():
+        match line.split("|"):  # else it is somebody else's, or belongs to a key that is written into its source
+            case address, codename, component, "Debian", key if codename.split("-")[0] == suite:
+                if reachable := _reachable(address):
+                    found.setdefault((codename, reachable, key), {})[component] = None
+    if suite not in {codename for codename, _, _ in found}:
+        return ()
+    return tuple(_stanza(*source, tuple(components)) for source, components in found.items())
 
 
 def apt_options(dumped: str) -> tuple[str, ...]:
@@ -141,8 +152,19 @@ def _write_sources(inputs: Inputs, folder: Path) -> tuple[Path, ...]:
     return paths
 
 
-def _usable(stanza: str, suite: str) -> bool:
-    fields = dict(line.split(":", 1) for line in stanza.splitlines() if ":" in line and not line.startswith(("#", " ")))
-    reachable = all(address.startswith(("http://", "https://")) for address in fields.get("URIs", "").split())
-    suites = fields.get("Suites", "").split()
-    return bool(suites) and reachable and all(it.split("-")[0] == suite for it in suites)
+def _reachable(address: str) -> str:
+    """`address` as a node can use it, or ""; of a list of mirrors, as Debian's cloud images have one, the first."""
+    if address.startswith(MIRROR_LIST):
+        lines = Path(address.removeprefix(MIRROR_LIST).rstrip("/")).read_text().splitlines()
+        address = next((words[0] for words in map(str.split, lines) if words and _by_http(words[0])), "")
+    return address if _by_http(address) else ""
+
+
+def _by_http(address: str) -> bool:
+    return address.startswith(("http://", "https://"))
+
+
+def _stanza(codename: str, address: str, key: str, components: tuple[str, ...]) -> str:
+    lines = ["Types: deb", f"URIs: {address}", f"Suites: {codename}", f"Components: {' '.join(components)}"]
+    # Without a file of keys apt believes Debian's own, as nodes have them.
+    return "\n".join((*lines, *([f"Signed-By: {key}"] if key.startswith("/") else []))) + "\n"
