@@ -146,6 +146,20 @@ def test_a_node_takes_our_newer_package_from_the_mirror(provisioned: Lab, publis
     assert said(provisioned, NODE, "systemctl", "is-active", "appliance-agent.service") == "active"
 
 
+def test_ours_are_served_whatever_the_mirror_s_own_machine_is_called(provisioned: Lab, published: str) -> None:
+    said(provisioned, MIRROR, "apt-get", "-qq", "update")
+    said(provisioned, MIRROR, "hostname", "debian")
+    try:
+        said(provisioned, MIRROR, "systemctl", "restart", "appliance-mirror.service")
+        forget_lists(provisioned, "commune-b")
+        said(provisioned, "commune-b", "apt-get", "-qq", "update")
+        assert published in said(provisioned, "commune-b", "apt-cache", "policy", "appliance")
+        assert MIRROR not in said(provisioned, MIRROR, "cat", "/run/appliance-mirror/hosts.conf")
+    finally:
+        said(provisioned, MIRROR, "hostname", MIRROR)
+        said(provisioned, MIRROR, "systemctl", "restart", "appliance-mirror.service")
+
+
 @pytest.mark.parametrize("file", ["InRelease", "Packages"])
 def test_what_somebody_changed_on_the_mirror_is_refused(provisioned: Lab, published: str, file: str) -> None:
     path = f"/srv/mirror/repository/{file}"
