@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,22 @@ SHOWN_TO_THE_MESH = {
 SHOWN_TO_NODES_BESIDE_IT = {RELAY: [7654]}
 SHOWN_TO_THE_CONTROL_MACHINE = {REACHABLE: [22]}
 SHOWN_TO_ITS_BUILDING = {REACHABLE: [443, 445]}
+# What docs/how-to/join.md has an operator write for playbooks.
+OVER_THE_RELAY = """
+Host 10.77.2.10
+    HostName 10.64.0.3
+    ProxyJump hermitage
+Host hermitage
+    HostName 10.77.0.10
+    HostKeyAlias hermitage
+    User root
+Host *
+    User root
+    IdentityFile {key}
+    IdentityAgent none
+    UserKnownHostsFile {known}
+    StrictHostKeyChecking yes
+"""
 OTHER = "SHA256:" + "A" * 43
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
@@ -130,6 +147,15 @@ def test_another_node_finds_over_the_mesh_what_is_declared_and_nothing_else(
     """At the one with shares, no share: these are for the PCs of its building."""
     found = hosts.scan(hosts.namespace(source), target, MESH[target], *UDP_SAMPLE)
     assert found == {"tcp": SHOWN_TO_THE_MESH[source, target], "udp": SILENT}
+
+
+def test_an_operator_reaches_a_node_behind_nat_over_one_that_takes_packets(hosts: Meshed, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(OVER_THE_RELAY.format(known=hosts.desk.inventory / "known_hosts", key=hosts.lab.own.key))
+    options = ("-F", str(config), "-o", "BatchMode=yes", "-o", f"HostKeyAlias={HIDDEN}")
+    argv = ("ssh", *options, hosts.address(HIDDEN), "hostname; echo $SSH_CONNECTION")
+    said = run(netns.inside(hosts.lab.plan.core, argv), timeout_seconds=60, check=True).stdout.decode().split()
+    assert (said[0], said[1], said[3]) == (HIDDEN, MESH[RELAY], MESH[HIDDEN])
 
 
 def test_another_node_finds_beside_the_mesh_only_who_helps_to_open_its_disk(hosts: Meshed) -> None:
