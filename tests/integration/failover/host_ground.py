@@ -66,10 +66,12 @@ class HostGround:
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(self.ground.socket))
         self._listening.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._serving = threading.Thread(target=self._serve)
+        self._serving.start()
 
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
+        self._serving.join()
         self._listening.close()
         for unit in list(self._programs):
             self._end(unit)
