@@ -6,14 +6,13 @@ on the disk before it is done.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from appliance.clock import utc_text
-from appliance.coordination.keys import new_lease
-from appliance.coordination.port import Claim, Holding, Lost, State, Taken
-from appliance.errors import ApplianceError, Refused, Unreachable
+from appliance.coordination.port import Holding, Lost
+from appliance.errors import ApplianceError, Refused
+from appliance.failover.claiming import REQUEST_SECONDS_MAX, acquire, claim_on, hear
 from appliance.failover.kept import Lease
 from appliance.failover.model import STOPPING, Action, Branch, Decision
 from appliance.failover.observe import acts_in_force, promoting, record_of
@@ -25,20 +24,7 @@ from appliance.trust.grant import make_request, read_request
 from appliance.trust.keys import public_line
 from appliance.trust.release import make_release
 
-REQUEST_SECONDS_MAX = 4.0
 A = Action
-
-
-def hear(it: Situation, state: State, asked: float) -> None:
-    """Take what the voters say, unless something newer was heard."""
-    if it.state is not None and state.revision < it.state.revision:
-        return
-    before, it.state, it.asked = it.state, state, max(asked, it.asked)
-    if state.holder is None and (before is None or before.holder or before.owned != state.owned):
-        it.vacant_since = it.site.clock.boottime()
-    if before and before.holder and state.holder is None:
-        cause = "released" if state.owner and state.owner.released else "expired"
-        it.site.tell(it.service, 0, "holder-deleted", holder=before.holder.node, cause=cause)
 
 
 async def _read(it: Situation, decision: Decision) -> None:
@@ -78,8 +64,8 @@ async def _return(it: Situation, decision: Decision) -> None:
     if own is None or (state.holder and state.holder.node != site.name):
         return
     mine = state.owner is not None and state.owner.node == site.name and not state.owner.released
-    claim = _claim(it, state, f"goes on under epoch {own.epoch}", resumes=mine)
-    held = await _acquire(it, claim)
+    claim = claim_on(it, state, f"goes on under epoch {own.epoch}", resumes=mine)
+    held = await acquire(it, claim)
     # A reboot may have forgotten whom an earlier takeover deposed.
     deposed = site.clock.boottime() + site.timers.ttl if it.kept.opened_epoch != own.epoch else 0.0
     _proven(it, Lease(site.boot_id, held, own.epoch, deposed_until=deposed))
@@ -95,38 +81,11 @@ async def _take_over(it: Situation, decision: Decision) -> None:
     voting = site.bundle().voting
     epoch = voting.epoch_above(decision.above, it.service)
     site.tell(it.service, 0, "takeover-asked", by=by)
-    claim = _claim(it, state, f"takes over by {by}", ousts=ousts)
-    held = await _acquire(it, claim)
+    claim = claim_on(it, state, f"takes over by {by}", ousts=ousts)
+    held = await acquire(it, claim)
     deposed = site.clock.boottime() + site.timers.ttl if ousts else 0.0
     site.tell(it.service, 0, "takeover-won", by=by, revision=held.revision)  # the epoch is a grant's
     _proven(it, Lease(site.boot_id, held, epoch, decision.above, deposed))
-
-
-def _claim(it: Situation, state: State, reason: str, *, resumes: bool = False, ousts: int = 0) -> Claim:
-    """A claim on what `state` shows; the one before, where its answer was lost and nothing has changed since."""
-    site, before = it.site, it.claim
-    same = before and (before.seen, before.resumes, before.ousts) == (state.owned, resumes, ousts)
-    holds = before and state.holder and (state.holder.node, state.holder.lease) == (site.name, before.lease)
-    if before and (same or holds):
-        return before
-    lease = new_lease(site.name, secrets.randbits(32))
-    ttl, time = round(site.timers.ttl), utc_text(site.clock.now())
-    return Claim(it.service, site.name, site.boot_id, lease, state.owned, ttl, reason, time, resumes, ousts)
-
-
-async def _acquire(it: Situation, claim: Claim) -> Holding:
-    it.claim = claim
-    try:
-        held = await it.site.store.acquire(claim, seconds_max=REQUEST_SECONDS_MAX)
-    except Unreachable:
-        raise  # it may have been carried out: the same claim is made again
-    except ApplianceError as error:
-        it.claim = None
-        if isinstance(error, Taken):
-            hear(it, error.state, it.site.clock.boottime())
-        raise
-    it.claim = None
-    return held
 
 
 async def _ask_grant(it: Situation, decision: Decision) -> None:

@@ -13,7 +13,8 @@ import math
 from appliance.clock import utc_seconds
 from appliance.coordination.port import State as Voters
 from appliance.errors import ApplianceError
-from appliance.failover.act import REQUEST_SECONDS_MAX, hear, perform, tie
+from appliance.failover.act import perform, tie
+from appliance.failover.claiming import REQUEST_SECONDS_MAX, hear
 from appliance.failover.model import STOPPING, Action, Branch, Decision, Seen, State
 from appliance.failover.observe import is_due, observe
 from appliance.failover.row import WRITING
