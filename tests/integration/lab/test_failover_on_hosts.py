@@ -74,6 +74,7 @@ def test_a_site_is_at_one_node_at_its_own_address_and_read_only_at_the_other(sit
         assert (sites.holds_address(HOME, service), sites.holds_address(STANDBY, service)) == (True, False)
         assert (sites.is_active(HOME, service), sites.is_active(STANDBY, service)) == (True, False)
         assert sites.get(STANDBY, ADDRESSES[service]) == f"{service} 1"
+        assert sites.said(OTHER, "getent", "ahostsv4", service).split()[0] == ADDRESSES[service]
 
 
 def test_hands_are_lent_to_the_account_of_the_node_alone(sites: Sites) -> None:
@@ -284,6 +285,9 @@ def test_what_a_sick_node_serves_goes_elsewhere_and_it_serves_nothing(sites: Sit
     act = sites.signed("quarantine", HOME, "any")
     told = sites.appliance(STANDBY, "failover", "quarantine", HOME, "--act", act)
     assert told.exit_code == 0, told.stderr.decode()
+    reads = ("runuser", "-u", "appliance-vault", "--", "sh", "-c", "cat /srv/appliance/node/acts/*")
+    heard = lambda: b'"quarantine"' in sites.run(OTHER, *reads, check=False).stdout  # noqa: E731
+    until(heard, "who serves a vault elsewhere reads of it")
     for service in (EXCLUSIVE, LOCAL_FIRST):
         until(lambda s=service: not sites.is_active(HOME, s), f"{service} is stopped")
         until(lambda s=service: not sites.may_write(HOME, s), f"the files of {service} are read-only", 5)
