@@ -7,7 +7,7 @@ branch removed is told and stays. The base is the last generation that both have
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -48,23 +48,21 @@ def differing(here: Mapping[str, str], branch: Mapping[str, str]) -> tuple[str, 
 
 def plan_merge(trees: Trees, label: Callable[[str], str]) -> Merge:
     """What is done with each path that differs; `label` names town and day of a path of the branch."""
-    taken, removed, there = list[str](), list[str](), list[str]()
-    both: dict[str, str] = {}
+    changed = [it for it in differing(trees.here, trees.branch) if trees.branch.get(it) != trees.base.get(it)]
+    alone = {it for it in changed if trees.here.get(it) == trees.base.get(it)}
+    removed = tuple(it for it in changed if it not in trees.branch and it in alone)
     names = _Names(trees.here, trees.branch)
-    for path in differing(trees.here, trees.branch):
-        base, here, branch = (side.get(path) for side in (trees.base, trees.here, trees.branch))
-        if branch is None:
-            if base == here:
-                removed.append(path)
-        elif branch == base:
-            continue  # the branch did not touch it: what went on is right
-        elif here == base and names.is_free(path):
-            taken.append(path)
-        elif (name := names.beside(path, label(path), branch)) is None:
+    taken = {it for it in changed if it in trees.branch and it in alone and names.is_free(it)}
+    names.replace(taken)
+    there, both = list[str](), dict[str, str]()
+    for path in changed:
+        if path in taken or path not in trees.branch:
+            continue
+        if (name := names.beside(path, label(path), trees.branch[path])) is None:
             there.append(path)
         else:
             both[path] = name
-    return Merge(tuple(taken), both, tuple(removed), tuple(there))
+    return Merge(tuple(sorted(taken)), both, removed, tuple(there))
 
 
 class _Names:
@@ -72,9 +70,15 @@ class _Names:
 
     def __init__(self, here: Mapping[str, str], branch: Mapping[str, str]) -> None:
         self._here = here
+        self._stays = dict(here)
         self._used = {**branch, **here}
         self._folders = {folder for path in self._used for folder in _above(path)}
         self._folders_here = {folder for path in here for folder in _above(path)}
+
+    def replace(self, taken: Iterable[str]) -> None:
+        """What lies at these paths goes: no version of another path is there already by it."""
+        for path in taken:
+            self._stays.pop(path, None)
 
     def is_free(self, path: str) -> bool:
         """Whether a file can stand at `path` in the place of what is a file there, or nothing."""
@@ -84,7 +88,7 @@ class _Names:
         """A name beside `path` for what is `mark`; None when one has just that already."""
         for number in range(1, NAMES_MAX):
             name = self._named(path, label if number == 1 else f"{label} {number}")
-            if self._here.get(name) == mark:
+            if self._stays.get(name) == mark:
                 return None
             if not {name, *_above(name)} & self._used.keys() and name not in self._folders:
                 self._used[name] = mark

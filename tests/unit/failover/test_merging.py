@@ -36,6 +36,12 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str], dict[str, str], Merge]] =
         {"a.txt": "3"},
         Merge(both={"a.txt": f"a ({LABEL} 2).txt"}),
     ),
+    "the name beside has it until the branch's own file of that name comes": (
+        {"a.txt": "1", BESIDE: "2"},
+        {BESIDE: "2"},
+        {"a.txt": "2", BESIDE: "3"},
+        Merge((BESIDE,), both={"a.txt": f"a ({LABEL} 2).txt"}),
+    ),
     "a folder stands there now": ({}, {"a.txt/b": "2"}, {"a.txt": "3"}, Merge(both={"a.txt": BESIDE})),
     "a file stands where its folder was": (
         {},
