@@ -103,7 +103,8 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
     site = make_site(current, store, brokers)
     site.papers.take(_papers(site, current))
     mine = served(node)
-    keepers = {name: Keeper(begin(site, name)) for name in mine if name in site.papers.grants}
+    granted = [name for name in mine if name in site.papers.grants]
+    keepers = begun(site, granted)
     if isinstance(site.services, HostServices):
         for name, why in (await site.services.close_what_rests()).items():
             with contextlib.suppress(OSError):
@@ -114,7 +115,7 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
     tasks.append(asyncio.create_task(_attend(site, current, keepers)))
     tasks.append(asyncio.create_task(_report_alive(site)))
     tasks.append(asyncio.create_task(_until_another(current, lives_by)))
-    if waiting := set(mine) - set(keepers):
+    if waiting := set(mine) - set(granted):
         tasks.append(asyncio.create_task(_until_granted(site, current, waiting)))
     tasks.append(asyncio.create_task(_until_set(stop)))
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -125,6 +126,18 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
         await client.close()
     for task in done:
         task.result()
+
+
+def begun(site: Site, services: Iterable[str]) -> dict[str, Keeper]:
+    """Who keeps each service; one of which nothing can be read has nobody, and what runs of it ends by its watchdog."""
+    found = {}
+    for name in services:
+        try:
+            found[name] = Keeper(begin(site, name))
+        except (ApplianceError, OSError) as error:
+            with contextlib.suppress(OSError):
+                site.alarm(name, f"it is not looked after here: {error}")
+    return found
 
 
 async def _say_alive() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from appliance.agent.failover import keep_newest
+from appliance.agent.failover import begun, keep_newest
 from appliance.agent.host_services import Ground, HostServices
 from appliance.agent.process_services import ProcessServices
 from appliance.coordination.keys import new_lease
@@ -209,6 +209,20 @@ def test_a_grant_that_a_full_disk_does_not_take_counts_and_is_told(
     keep_newest([keeper])
     assert "keep grant" not in world.it.trouble
     assert (world.folder / "known-grant").exists()
+
+
+def test_one_service_of_which_nothing_can_be_read_is_told_and_the_next_is_kept(world: World, tmp_path: Path) -> None:
+    told = list[str]()
+    site = replace(
+        world.site,
+        folder=lambda service: tmp_path / service,
+        alarm=lambda service, sentence: told.append(f"{service}: {sentence}"),
+    )
+    (tmp_path / SERVICE).mkdir()
+    (tmp_path / SERVICE / "failover.json").write_text("half a fi")
+    assert begun(site, [SERVICE, "docs-b"]).keys() == {"docs-b"}
+    assert told[0].startswith(f"{SERVICE}: it is not looked after here: ")
+    assert "what failover knew cannot be read" in told[0]
 
 
 def test_files_of_one_service_that_stay_writable_are_told_and_those_of_the_next_are_closed(
