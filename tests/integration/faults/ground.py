@@ -3,6 +3,7 @@ whether any of it was lost."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shlex
@@ -27,9 +28,10 @@ from appliance.backup.writer import Run
 from appliance.borg.client import Borg
 from appliance.borg.locks import is_locked
 from appliance.borg.nonce import check_nonce, next_nonce
-from appliance.errors import Refused
+from appliance.errors import Busy, Refused
 from appliance.escrow.envelopes import read_key
 from appliance.host.command import Result, run
+from appliance.host.files import locked
 from appliance.host.layout import ServiceLayout
 from appliance.lab.demo.whole import held_names, prove_whole
 from appliance.lab.processes.node import code_folder
@@ -89,6 +91,12 @@ class Ground:
         assert [str(outcome.error) for outcome in done.pushed if outcome.error] == []
         self.remember(done, before)
         return done
+
+    def is_free(self) -> bool:
+        """Whether nobody holds the lock of the service."""
+        with contextlib.suppress(Busy), locked(self.node(self.writer).service(SERVICE).lock, what=SERVICE):
+            return True
+        return False
 
     def remember(self, done: Run, record: Record) -> None:
         holders = tuple(outcome.peer for outcome in done.pushed if outcome.receipt)

@@ -98,6 +98,7 @@ class Fault:
         time.sleep(seconds)  # the fault itself: no state is waited for
         kill_agent(node)
         wait_until(lambda: not processes(node), "nothing of this node runs")
+        wait_until(self.ground.is_free, "nothing holds the service: who dies loses its command line before its locks")
         return f"agent killed after {seconds:.2f} s"
 
     def tidy_at_a_step(self) -> str:
