@@ -275,13 +275,8 @@ def _papers(site: Site, current: Current) -> tuple[bytes, ...]:
 def keep_newest(keepers: Iterable[Keeper]) -> None:
     """What others showed of a newer writer is not forgotten by a restart; what cannot be kept counts all the same."""
     for keeper in keepers:
-        trouble = keeper.it.trouble
-        try:
+        with keeper.it.telling(KEEPING):
             _keep_newest(keeper.it.site, keeper.it.service)
-        except (ApplianceError, OSError) as error:
-            trouble[KEEPING] = str(error)
-        else:
-            trouble.pop(KEEPING, None)
 
 
 def _keep_acts(site: Site, current: Current) -> None:

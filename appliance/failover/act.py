@@ -357,11 +357,7 @@ async def perform(it: Situation, decision: Decision) -> bool:
         if not done and action not in CLOSING:
             continue
         it.last[action] = it.site.clock.boottime()
-        try:
+        with it.telling(str(action)):
             await DOES[action](it, decision)
-        except (ApplianceError, OSError) as error:
-            it.trouble[str(action)] = str(error)
-            done = False
-        else:
-            it.trouble.pop(str(action), None)
+        done = done and str(action) not in it.trouble
     return done

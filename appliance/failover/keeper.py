@@ -130,12 +130,8 @@ class Keeper:
 
     def _tie(self, decision: Decision) -> None:
         """What the watchdog cannot be told is trouble; what runs ends by the deadline that stands (`act._renew`)."""
-        try:
+        with self.it.telling(str(Action.ARM_WATCHDOG)):
             tie(self.it, decision)
-        except (ApplianceError, OSError) as error:
-            self.it.trouble[str(Action.ARM_WATCHDOG)] = str(error)
-        else:
-            self.it.trouble.pop(str(Action.ARM_WATCHDOG), None)
 
     def _begin(self, decision: Decision) -> None:
         """Begin the actions of `decision` unless just those are under way."""

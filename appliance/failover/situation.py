@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -176,6 +176,16 @@ class Situation:
         self.lease = lease
         with contextlib.suppress(OSError):  # on a full disk only the next agent of this boot knows less
             keeping.save_lease(self.lease_path, lease)
+
+    @contextlib.contextmanager
+    def telling(self, what: str) -> Iterator[None]:
+        """What fails in here ends nothing else: it is told as the trouble with `what` until that goes well."""
+        try:
+            yield
+        except (ApplianceError, OSError) as error:
+            self.trouble[what] = str(error)
+        else:
+            self.trouble.pop(what, None)
 
     async def probe(self) -> None:
         """Ask the service whether it answers."""
