@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -26,6 +28,11 @@ AILING = {
     "SMARTD_MESSAGE": "Device: /dev/sda [SAT], 8 Currently unreadable (pending) sectors",
     "SMARTD_ADDRESS_ORIG": "@appliance",
 }
+
+
+needs_smartd = pytest.mark.skipif(
+    not shutil.which("smartd", path=PROGRAMS), reason="needs smartmontools, which the role installs"
+)
 
 
 def call(folder: Path, environment: dict[str, str]) -> dict[str, str]:
@@ -60,17 +67,46 @@ def test_nothing_that_smartd_says_is_read_as_shell(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("owned"))
 
 
-@pytest.mark.skipif(not shutil.which("smartd", path=PROGRAMS), reason="needs smartmontools, which the role installs")
+def written(place: str) -> dict[str, str]:
+    """The arguments of the task that writes `place`."""
+    block = yaml.safe_load((ROLES / "upkeep/tasks/configure.yml").read_text())[0]["block"]
+    tasks = [it["ansible.builtin.copy"] for it in block]
+    [task] = (it for it in tasks if it["dest"] == place)
+    return dict(task)
+
+
+@needs_smartd
+def test_smartd_stays_where_no_disk_can_be_asked_and_would_end_without_our_option(tmp_path: Path) -> None:
+    options = re.findall(r'^smartd_opts="(.*)"$', written("/etc/default/smartmontools")["content"], re.MULTILINE)
+    assert [began(tmp_path, *options), began(tmp_path)] == [True, False]
+
+
+def began(folder: Path, *options: str) -> bool:
+    """Whether smartd tells systemd that it runs, where there is no disk to watch; otherwise it ended."""
+    place, settings = folder / "told", folder / "none.conf"
+    settings.write_text("/dev/null -d removable -a\n")
+    place.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(place))
+        told.settimeout(30)
+        environment = {"PATH": PROGRAMS, "NOTIFY_SOCKET": str(place)}
+        argv = ("smartd", "--no-fork", f"--configfile={settings}", *options)
+        with subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL) as smartd:
+            said = b""
+            while b"READY=1" not in said and b"No devices" not in said:
+                said = told.recv(500)
+            smartd.kill()
+    return b"READY=1" in said
+
+
+@needs_smartd
 @pytest.mark.parametrize(
     ("change", "good"), [(("", ""), True), (("-W 5,50,60", "-W hot"), False), (("standby,15", "asleep,15"), False)]
 )
 def test_smartd_reads_what_the_role_writes_and_refuses_a_mistake(
     tmp_path: Path, change: tuple[str, str], good: bool
 ) -> None:
-    block = yaml.safe_load((ROLES / "upkeep/tasks/configure.yml").read_text())[0]["block"]
-    [task] = (
-        it["ansible.builtin.copy"] for it in block if it["ansible.builtin.copy"].get("dest") == "/etc/smartd.conf"
-    )
+    task = written("/etc/smartd.conf")
     text = task["content"]
     for name, value in yaml.safe_load((ROLES / "upkeep/defaults/main.yml").read_text()).items():
         text = text.replace(f"{{{{ {name} }}}}", str(value))
