@@ -125,6 +125,7 @@ def _served(bench: Bench) -> Iterator[Outage]:
         lab = labs.up(Places(), NAME, inventory, quiet)
         provision(lab)
         ground = Outage(lab)
+        ground.wait(lambda: ground.state(HOME) == ground.state(HOME, SHARE) == "ACTIVE", "both at home")
         ground.run(HOME, "tee", f"/srv/sites/{SERVICE}/index.html", stdin=b"horaires\n")
         generate(lab.root(lab.plan.node(HOME)) / SHARE_FOLDER[1:] / "many", SHARE_BYTES, SHARE_FILES, SEED)
         for service in (SERVICE, SHARE):
@@ -177,8 +178,7 @@ class Outage:
             if kill:
                 self._kill_leader()
             seconds = self._first_after_silence(answers, begun) - begun
-        if self.state(STANDBY) != "ACTIVE":
-            raise ApplianceError(f"{SERVICE} is served, and {STANDBY} does not have it.")
+        self.wait(lambda: self.state(STANDBY) == "ACTIVE", f"{SERVICE} at {STANDBY}, where it is served")
         mend()
         self._hand_back(SERVICE)
         return seconds
