@@ -19,6 +19,7 @@ from appliance.agent.act import perform
 from appliance.agent.current import files_of
 from appliance.agent.decisions import Ready
 from appliance.errors import ApplianceError
+from appliance.host.command import run
 from appliance.lab.bench.bench import CHANGED_SHARE, SEED, Bench, Skipped, in_turns
 from appliance.lab.bench.figures import Figure, Goal
 from appliance.lab.bench.ground import with_room
@@ -117,7 +118,8 @@ def _share(bench: Bench, name: str, copies: int) -> Iterator[Share]:
             place = _documents(stage)
             made = generate(place / "0", bench.size.takeover_bytes, bench.size.takeover_files, SEED)
             for number in range(1, copies):
-                shutil.copytree(place / "0", place / str(number), symlinks=True)
+                argv = ("cp", "--archive", "--reflink=auto", str(place / "0"), str(place / str(number)))
+                run(argv, timeout_seconds=COMMAND_SECONDS_MAX, check=True)
             _do(stage, HOME, "backup", "run", SERVICE)
             yield Share(stage, copies, copies * made.bytes, copies * made.files, count(1))
     finally:
