@@ -20,7 +20,7 @@ from itertools import pairwise
 from appliance.errors import ApplianceError
 from appliance.host import netns
 from appliance.host.command import run
-from appliance.host.processes import process
+from appliance.host.processes import processes_running
 from appliance.lab.bench.bench import SEED, Bench, in_turns
 from appliance.lab.bench.booting import NAME, checkout, quiet
 from appliance.lab.bench.figures import Figure, Goal
@@ -265,8 +265,10 @@ class Outage:
 
     def idle(self, bench: Bench) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """MiB and percent of a core, window by window: the program that serves and its watchdog at home."""
-        found = (it for pid in netns.pids(self.lab.plan.node(HOME).namespace) if (it := process(pid)))
-        pids = [it.pid for it in found if any(words in " ".join(it.argv) for words in PROGRAMS)]
+        there = frozenset(netns.pids(self.lab.plan.node(HOME).namespace))
+        started = (*processes_running("appliance"), *processes_running("watchdog.py"))
+        ours = (it for it in started if any(words in " ".join(it.argv) for words in PROGRAMS))
+        pids = [it.pid for it in ours if it.pid in there]
         if len(pids) != len(PROGRAMS):
             raise ApplianceError(f"{len(pids)} programs of failover run at {HOME}, not {len(PROGRAMS)}.")
         memory, load = [], []
