@@ -58,7 +58,9 @@ class CallbackModule(CallbackBase):
             self._why.setdefault(_host(result), f"failed at: {_task(result)}")
 
     def v2_runner_on_unreachable(self, result):
-        self._why.setdefault(_host(result), f"could not be reached at: {_task(result)}")
+        # A neighbour that was asked and is off is none of this host's faults.
+        if not result.task.ignore_unreachable:
+            self._why.setdefault(_host(result), f"could not be reached at: {_task(result)}")
 
     def v2_playbook_on_stats(self, stats):
         self._turn_to(None)
