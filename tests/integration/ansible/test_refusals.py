@@ -82,6 +82,25 @@ REFUSED = {
         },
         "which let in nodes by their IPv4 addresses alone, and its address in territory.yml is fd00::2. Give it ",
     ),
+    ("storage", "a_node_that_its_helpers_would_not_know"): (
+        {
+            "storage_seen": {"rc": 0},
+            "storage_unlock": "tang",
+            "storage_tang_servers": ["hermitage", "commune-a"],
+            "appliance_mesh": "10.64.0.3",
+            "appliance_mesh_port": 0,
+        },
+        "with hermitage, commune-a, and mesh_port in territory.yml is 0 at commune-b: behind a carrier's NAT",
+    ),
+    ("storage", "a_helper_that_nobody_could_ask"): (
+        {
+            "storage_seen": {"rc": 0},
+            "storage_unlock": "tang",
+            "storage_tang_servers": ["hermitage", "commune-c"],
+            "appliance_mesh": "10.64.0.3",
+        },
+        "and mesh_port in territory.yml is 0 at commune-c: behind a carrier's NAT a node neither asks ",
+    ),
     ("vault", "a_state_that_its_units_do_not_know"): (
         {"agent_state": "/srv/elsewhere"},
         "agent_state is /srv/elsewhere, but the units of the vault know /srv/appliance/node only",
@@ -108,6 +127,8 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> tuple[Control, str]:
     (control.folder / "pki/intermediate.key").write_text("-----BEGIN PRIVATE KEY-----\n")
     (control.folder / "pki/other.key").write_text("$ANSIBLE_VAULT;1.1;AES256\n3161\n")
     (control.folder / "territory").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    (control.folder / "host_vars").mkdir()
+    (control.folder / "host_vars/commune-c.yml").write_text("appliance_mesh: 10.64.0.4\nappliance_mesh_port: 0\n")
     playbook = control.folder / "refusals.yaml"
     playbook.write_text(json.dumps([refusal(*case, found) for case, (found, _) in REFUSED.items()]))
     played = control.play(str(playbook))
