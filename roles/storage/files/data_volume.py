@@ -25,6 +25,7 @@ SAMPLE, SAMPLES = 1 << 20, 64
 CRYPTTAB, FSTAB = Path("/etc/crypttab"), Path("/etc/fstab")
 NOTE = Path("/etc/appliance/storage")  # what `appliance status` says of it
 SUBVOLUME_INODE = 256
+CHIP = Path("/sys/class/tpm/tpm0/tpm_version_major")
 NO_DISK = "00000000-0000-0000-0000-000000000000"
 GENERATORS = "/usr/lib/systemd/system-generators"
 BEGIN, END = "# BEGIN data volume of the appliance", "# END data volume of the appliance"
@@ -48,7 +49,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Seen:
-    """`source` and `fstype` of what is at /srv; `own` when something is mounted just there."""
+    """`source` and `fstype` of what is at /srv; `own` when something is mounted just there. `chip`: a TPM 2.0."""
 
     own: bool
     source: str
@@ -58,6 +59,7 @@ class Seen:
     encrypted: bool
     mapper: bool
     container: bool
+    chip: bool
     disk: Disk | None = None
     ids: tuple[str, ...] = ()
 
@@ -113,6 +115,11 @@ def _on_disk(asked, seen):
         return Decision("reopen", asked["encryption"], room=disk.size)
     if disk.holds and disk.label != UNFINISHED and asked["erase"] != name:
         raise Refusal(f"{name} holds {', '.join(disk.holds)}. To lose all of it for ever, say storage_erase: {name}")
+    if asked["encryption"] == "luks" and asked["unlock"] == "tpm2" and not seen.chip:
+        raise Refusal(
+            "this machine has no TPM 2.0 that would open its disk. Switch it on in the firmware (TPM, PTT or fTPM), "
+            "or say storage_unlock: tang and who helps in storage_tang_servers: docs/how-to/disks.md"
+        )
     return Decision("make", asked["encryption"], erase=bool(disk.holds), room=disk.size)
 
 
@@ -129,6 +136,7 @@ def look(asked):
         encrypted=_on_crypt(source),
         mapper=_mapper(),
         container=subprocess.run(("systemd-detect-virt", "-cq"), check=False).returncode == 0,
+        chip=CHIP.exists() and CHIP.read_text().strip() == "2",
         disk=_disk(asked["disk"]) if asked["disk"] else None,
         ids=tuple(sorted(map(str, Path(BY_ID).glob("*")))),
     )

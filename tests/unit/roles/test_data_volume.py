@@ -28,9 +28,10 @@ def disk(**changes: Any) -> Any:
 
 
 def seen(**changes: Any) -> Any:
-    """A machine with /srv on the system's disk, nothing in it, and a blank second disk."""
+    """A machine with a TPM 2.0, /srv on the system's disk, nothing in it, and a blank second disk."""
     usual = {"own": False, "source": "/dev/sda2", "fstype": "ext4", "room": 30 * GIB, "empty": True}
-    usual |= {"encrypted": False, "mapper": True, "container": False, "disk": disk(), "ids": (DISK,)}
+    usual |= {"encrypted": False, "mapper": True, "container": False, "chip": True}
+    usual |= {"disk": disk(), "ids": (DISK,)}
     return volume.Seen(**{**usual, **changes})
 
 
@@ -55,6 +56,10 @@ THERE = {"own": True, "source": "/dev/mapper/srv", "fstype": "btrfs", "empty": F
         ({}, {**THERE, "disk": disk(**OURS, used=("/srv",))}, "keep", "luks"),
         ({"erase": DISK}, {**THERE, "disk": disk(**OURS, used=("/srv",))}, "keep", "luks"),
         ({"disk": ""}, THERE, "keep", "luks"),
+        # The chip is asked for a new volume alone: the sheet of paper opens one that is there.
+        ({"unlock": "tang"}, {"chip": False}, "make", "luks"),
+        ({"encryption": "none"}, {"chip": False}, "make", "none"),
+        ({}, {"chip": False, "disk": disk(**OURS)}, "reopen", "luks"),
         ({"disk": "", "encryption": "none"}, {}, "keep", "none"),
         ({"disk": ""}, {"mapper": False, "container": True}, "keep", "unsupported"),
     ],
@@ -84,6 +89,8 @@ def test_a_volume_is_made_reopened_or_kept(
         ({}, {**THERE, "encrypted": False, "disk": disk(**OURS_IN_CLEAR, used=("/srv",))}, "not encrypted"),
         ({"disk": ""}, {}, "To do without, say storage_encryption: none"),
         ({}, {"mapper": False}, "no device-mapper"),
+        ({}, {"chip": False}, "no TPM 2.0 that would open its disk"),
+        ({"erase": DISK}, {"chip": False, "disk": disk(holds=("ext4",))}, "say storage_unlock: tang"),
     ],
 )
 def test_what_would_lose_data_or_keep_it_in_clear_unasked_is_refused(
