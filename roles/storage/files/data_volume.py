@@ -18,7 +18,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PLACE, NAME = "/srv", "srv"
+PLACE, NAME, MAPPER = "/srv", "srv", "/dev/mapper/srv"
 LABEL, UNFINISHED = "appliance-srv", "appliance-new"
 BY_ID = "/dev/disk/by-id/"
 SAMPLE, SAMPLES = 1 << 20, 64
@@ -49,7 +49,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Seen:
-    """`source` and `fstype` of what is at /srv; `own` when something is mounted just there. `chip`: a TPM 2.0."""
+    """`source` of what is at /srv; `own`: mounted just there. `chip`: a TPM 2.0. `elsewhere`: a disk open as MAPPER."""
 
     own: bool
     source: str
@@ -60,6 +60,7 @@ class Seen:
     mapper: bool
     container: bool
     chip: bool
+    elsewhere: str = ""
     disk: Disk | None = None
     ids: tuple[str, ...] = ()
 
@@ -108,6 +109,9 @@ def _on_disk(asked, seen):
     if seen.own or not seen.empty:
         there = f"is {seen.source}" if seen.own else "holds files on the system's disk"
         raise Refusal(f"{PLACE} {there} already. Move that away first: docs/how-to/disks.md")
+    if seen.elsewhere:
+        close = f"systemctl stop systemd-cryptsetup@{NAME} (docs/how-to/disks.md)"
+        raise Refusal(f"{seen.elsewhere} is still open as {MAPPER}. Close it first: {close}")
     if disk.label == LABEL:
         if disk.luks != (asked["encryption"] == "luks"):
             kind = "encrypted" if disk.luks else "not encrypted"
@@ -116,10 +120,8 @@ def _on_disk(asked, seen):
     if disk.holds and disk.label != UNFINISHED and asked["erase"] != name:
         raise Refusal(f"{name} holds {', '.join(disk.holds)}. To lose all of it for ever, say storage_erase: {name}")
     if asked["encryption"] == "luks" and asked["unlock"] == "tpm2" and not seen.chip:
-        raise Refusal(
-            "this machine has no TPM 2.0 that would open its disk. Switch it on in the firmware (TPM, PTT or fTPM), "
-            "or say storage_unlock: tang and who helps in storage_tang_servers: docs/how-to/disks.md"
-        )
+        why = "this machine has no TPM 2.0 that would open its disk. Switch it on in the firmware (TPM, PTT or fTPM)"
+        raise Refusal(f"{why}, or say storage_unlock: tang and who helps in storage_tang_servers: docs/how-to/disks.md")
     return Decision("make", asked["encryption"], erase=bool(disk.holds), room=disk.size)
 
 
@@ -137,6 +139,7 @@ def look(asked):
         mapper=_mapper(),
         container=subprocess.run(("systemd-detect-virt", "-cq"), check=False).returncode == 0,
         chip=CHIP.exists() and CHIP.read_text().strip() == "2",
+        elsewhere=_open_elsewhere(asked["disk"]),
         disk=_disk(asked["disk"]) if asked["disk"] else None,
         ids=tuple(sorted(map(str, Path(BY_ID).glob("*")))),
     )
@@ -157,6 +160,13 @@ def _on_crypt(source):
     argv = ("lsblk", "--json", "--inverse", "--output", "TYPE", source)
     done = subprocess.run(argv, capture_output=True, check=False)
     return done.returncode == 0 and '"crypt"' in done.stdout.decode()
+
+
+def _open_elsewhere(name):
+    if not os.path.exists(MAPPER):
+        return ""
+    under = _run("lsblk", "--list", "--noheadings", "--inverse", "--output", "PATH", MAPPER).split()
+    return "" if os.path.realpath(name) in map(os.path.realpath, under) else under[:2][-1]
 
 
 def _mapper():
@@ -213,7 +223,7 @@ def tables(asked, uuid):
         return "", f"UUID={uuid} {PLACE} btrfs noatime,nofail 0 0"
     token = "tpm2-device=auto," if asked["unlock"] == "tpm2" else ""
     crypttab = f"{NAME} UUID={uuid} none luks,{late}{token}nofail,discard"
-    return crypttab, f"/dev/mapper/{NAME} {PLACE} btrfs noatime,{late}nofail 0 0"
+    return crypttab, f"{MAPPER} {PLACE} btrfs noatime,{late}nofail 0 0"
 
 
 def check_tables(crypttab, fstab):
@@ -261,7 +271,7 @@ def act(asked, decision, seen):
 
 
 def _erase(disk):
-    if os.path.exists(f"/dev/mapper/{NAME}"):
+    if os.path.exists(MAPPER):
         _run("cryptsetup", "close", NAME)
     parts = _run("lsblk", "--list", "--noheadings", "--output", "PATH", disk).split()
     for part in reversed(parts):
@@ -282,7 +292,7 @@ def _make_luks(asked, disk):
     enrol(asked, disk, kept, fd)
     check_unlocks(asked, disk)
     _run("cryptsetup", "open", "--type", "luks2", "--key-file", kept, disk, NAME, fds=(fd,))
-    _make_btrfs(f"/dev/mapper/{NAME}")
+    _make_btrfs(MAPPER)
     _run("cryptsetup", "config", disk, "--label", LABEL)
     _run("cryptsetup", "luksKillSlot", "--batch-mode", disk, "0")
     os.close(fd)

@@ -154,6 +154,20 @@ def test_a_disk_in_use_is_refused_whatever_is_said(volume: ModuleType, disk: str
         said("umount", str(other))
 
 
+def test_a_volume_of_another_disk_that_is_still_open_is_seen(
+    volume: ModuleType, disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert volume.look(asked(disk)).elsewhere == ""
+    (tmp_path / "old").write_bytes(bytes(MIB))
+    old = said("losetup", "--find", "--show", str(tmp_path / "old"))
+    try:
+        for device, elsewhere in ((old, old), (os.path.realpath(disk), "")):
+            monkeypatch.setattr(volume, "MAPPER", device)
+            assert volume.look(asked(disk)).elsewhere == elsewhere
+    finally:
+        said("losetup", "--detach", old)
+
+
 def test_files_where_the_disk_shall_come_are_not_hidden_under_it(volume: ModuleType, disk: str) -> None:
     Path(volume.PLACE, "letter").touch()
     with pytest.raises(volume.Refusal, match="holds files on the system's disk"):

@@ -84,6 +84,10 @@ def test_a_volume_is_made_reopened_or_kept(
         ({"disk": "/dev/disk/by-id/ata-GONE"}, {"disk": None}, f"there are: {DISK}"),
         ({}, {"empty": False}, "holds files on the system's disk already"),
         ({}, {"own": True, "source": "/dev/sdc1", "empty": False}, "/srv is /dev/sdc1 already"),
+        # Its volume would take the place of the asked one under our name.
+        ({}, {"elsewhere": "/dev/sda3"}, "/dev/sda3 is still open as /dev/mapper/srv. Close it first: systemctl stop"),
+        ({}, {"elsewhere": "/dev/sda3", "disk": disk(**OURS)}, "/dev/sda3 is still open"),
+        ({"erase": DISK}, {"elsewhere": "/dev/sda3", "disk": disk(holds=("ext4",))}, "/dev/sda3 is still open"),
         ({"encryption": "none"}, {"disk": disk(**OURS)}, "is a volume of ours that is encrypted"),
         ({}, {"disk": disk(**OURS_IN_CLEAR)}, "is a volume of ours that is not encrypted"),
         ({}, {**THERE, "encrypted": False, "disk": disk(**OURS_IN_CLEAR, used=("/srv",))}, "not encrypted"),
