@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.unit.roles.loading import load_data_volume
 
@@ -112,6 +113,13 @@ def test_only_a_volume_that_peers_open_waits_for_the_network() -> None:
     )
     assert "_netdev" not in "".join(volume.tables(asked(), "UUID"))
     assert volume.tables(asked(encryption="none"), "UUID") == ("", "UUID=UUID /srv btrfs noatime,nofail 0 0")
+
+
+def test_what_asks_the_peers_runs_before_a_disk_is_opened() -> None:
+    tasks = yaml.safe_load((ROOT / "roles/storage/tasks/configure.yml").read_text())
+    [asks] = (number for number, task in enumerate(tasks) if "clevis-luks-askpass.path" in str(task))
+    [opens] = (number for number, task in enumerate(tasks) if "data_volume.py" in str(task))
+    assert asks < opens
 
 
 def test_our_lines_are_one_block_that_is_written_once(tmp_path: Path) -> None:
