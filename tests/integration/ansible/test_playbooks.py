@@ -237,6 +237,25 @@ def test_in_check_mode_nodes_are_asked_for_their_keys_and_make_none(
     assert not (control.folder / "keys").exists()
 
 
+UPS = """
+- hosts: commune-b
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {name: exporters, tasks_from: ups}
+      vars:
+        exporters_ups: {name: ups, driver: usbhid-ups, port: auto}
+        exporters_ups_secret: "{{ appliance_inventory }}/password"
+"""
+
+
+def test_in_check_mode_a_ups_that_was_just_named_has_no_password_yet(control: Control) -> None:
+    control.is_local("commune-b")
+    (control.folder / "ups.yaml").write_text(UPS)
+    said = control.play(str(control.folder / "ups.yaml"), "--check").stdout.decode()
+    assert "Write down what the UPS says" in said, "the last of the tasks is come to"
+    assert not (control.folder / "password").exists()
+
+
 def test_an_offer_larger_than_the_real_disk_is_refused_with_file_and_line(control: Control) -> None:
     for node in ("hermitage", "commune-a", "commune-b", "commune-c"):
         control.is_local(node)
