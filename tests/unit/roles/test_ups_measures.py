@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from appliance.monitor.metrics import POWER_ANSWERS
+from tests.unit.roles.loading import ROLES
 
 FILE = Path(__file__).parents[3] / "systemd/ups-measures"
 SAID = """battery.charge: 97
@@ -67,3 +69,14 @@ def test_one_that_answers_says_so_beside_what_it_measures(tmp_path: Path) -> Non
     assert 'appliance_power_answers{source="ups"} 1\n' in file.read_text()
     assert 'network_ups_tools_ups_status{ups="ups",flag="OL"} 1\n' in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_driver_runs_before_the_next_boot() -> None:
+    """Packages are installed without a start, and in Debian the enumerator alone makes the unit of a driver."""
+    units = yaml.safe_load((ROLES / "exporters/vars/main.yml").read_text())["exporters_ups_units"]
+    assert "nut-driver-enumerator.service" in units
+    # Debian's script does so only where udev has an init script, which it has no longer.
+    tasks = yaml.safe_load((ROLES / "exporters/tasks/run.yml").read_text())
+    [rules] = (number for number, task in enumerate(tasks) if "--subsystem-match=usb" in str(task))
+    [starts] = (number for number, task in enumerate(tasks) if "exporters_ups_units" in str(task))
+    assert rules < starts
