@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 
 from appliance.cli.arguments import FILE_TYPE, dry_run_option, read_file
+from appliance.cli.caller import caller_address
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import layout_as_root
 from appliance.errors import OK, UsageError
@@ -21,8 +21,6 @@ from appliance.provision.observe import Declared, declared, networks
 from appliance.provision.plan import wanted
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import load_territory
-
-SSH_CLIENT = "SSH_CONNECTION"  # set by sshd: the client's address, its port, ours, our port
 
 
 @click.command()
@@ -64,8 +62,8 @@ def _operators(file: Path, names: Iterable[str]) -> str:
 
 
 def _check_not_locked_out(bundle: Bundle, name: str, here: Declared) -> None:
-    if client := os.environ.get(SSH_CLIENT):
-        firewall.check_admits(firewall.doors(bundle, name, here.operators), client.split()[0])
+    if client := caller_address():
+        firewall.check_admits(firewall.doors(bundle, name, here.operators), client)
 
 
 def _report(name: str, serial: int, parts: tuple[Part, ...], outcome: Outcome, dry_run: bool) -> None:

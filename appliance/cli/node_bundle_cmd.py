@@ -12,10 +12,13 @@ from appliance.backup.door import write_door
 from appliance.backup.node import Node, open_node
 from appliance.backup.taking import take_bundle
 from appliance.cli.arguments import FILE_TYPE, command, dry_run_option, naming, read_file
+from appliance.cli.caller import caller_address
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import this_layout
-from appliance.host.layout import NodeLayout
+from appliance.host.layout import NodeLayout, state_of_this_host
 from appliance.host.ssh import write_server_config
+from appliance.provision.apply import THIS_HOST
+from appliance.provision.callers import Caller, operators_first
 from appliance.trust.bundle import read_bundle
 from appliance.trust.identity import Identity, load_identity, shown_keys
 from appliance.trust.keys import PublicKeys
@@ -28,12 +31,15 @@ from appliance.trust.signed import fingerprint
 def accept(bundle: Path, dry_run: bool) -> None:
     """Live by the signed territory in the file BUNDLE from now on, and let its nodes talk to our vault.
 
-    A bundle with a lower serial or of another signer is refused.
+    A bundle with a lower serial or of another signer is refused; on a host also one whose firewall would lock out who
+    brings it over SSH.
     """
     layout = this_layout()
     identity = load_identity(layout)
     with naming(bundle, "a bundle"):
         offered = read_bundle(read_file(bundle), identity.territory_key)
+    if layout.root == state_of_this_host():
+        operators_first(THIS_HOST.root, layout.bundle, offered, identity, Caller(caller_address()))
     taken = take_bundle(layout, identity, offered, dry_run=dry_run)
     data = {**asdict(taken), "accepted": not dry_run}
     if dry_run:

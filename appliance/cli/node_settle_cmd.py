@@ -9,11 +9,13 @@ from pathlib import Path
 import click
 
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option, naming, read_file
+from appliance.cli.caller import caller_address
 from appliance.cli.output import emit
 from appliance.cli.territory_key import public_line, territory_key_option
 from appliance.cli.this_layout import layout_as_root
 from appliance.errors import Forbidden
 from appliance.provision.apply import THIS_HOST
+from appliance.provision.callers import Caller
 from appliance.provision.due import due
 from appliance.provision.files import PARTS
 from appliance.provision.observe import declared
@@ -33,12 +35,18 @@ BEFORE_THEIR_NAMES = "vault-"
     "--user", metavar="ACCOUNT", default=BEFORE_THEIR_NAMES, show_default=True, help="What others log in as, less NAME."
 )
 @click.option("--bundle", metavar="FILE", type=FILE_TYPE, help="Then live by this, as `node accept` does.")
+@click.option(
+    "operators", "--operator", metavar="NETWORK", multiple=True, help="With the bundle, let in SSH from there, too."
+)
 @dry_run_option
-def settle(name: str, territory_key: str, user: str, bundle: Path | None, dry_run: bool) -> None:
+def settle(
+    name: str, territory_key: str, user: str, bundle: Path | None, operators: tuple[str, ...], dry_run: bool
+) -> None:
     """Make this host the node NAME: its folder --state, what root says in /etc/appliance, its keys, its bundle.
 
-    A folder that is another node, or believes another territory key, is refused before anything changes. The keys are
-    born here and belong to the account of the node. Calling again with the same words changes nothing.
+    A folder that is another node, or believes another territory key, is refused before anything changes; so is a bundle
+    whose firewall would lock out who brings it over SSH. The keys are born here and belong to the account of the node.
+    Calling again with the same words changes nothing.
 
     With a bundle that has this node, --json tells which parts of `node apply` are due, and whose networks are let in.
     """
@@ -47,7 +55,8 @@ def settle(name: str, territory_key: str, user: str, bundle: Path | None, dry_ru
     wanted = Identity(name, public_line(territory_key))
     state = layout_as_root().root
     followed = _read(bundle, wanted)
-    done = settle_here(wanted, state, bundle=followed, dry_run=dry_run)
+    caller = Caller(caller_address(), operators)
+    done = settle_here(wanted, state, bundle=followed, caller=caller, dry_run=dry_run)
     verb = "would be changed" if dry_run else "changed"
     told = f"{state} is the node {name} of the territory with the key {fingerprint(wanted.territory_key)}."
     keys = asdict(done.keys) if done.keys else None

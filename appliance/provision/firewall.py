@@ -72,7 +72,8 @@ def check_admits(found: Doors, client: str) -> None:
         raise Refused(
             f"you come from {client}, which these rules would no longer let in.",
             where=OPERATORS,
-            remedy="Name your network there (`firewall_operators` in the inventory), or give a node the role control.",
+            remedy="Name your network there (`firewall_operators` in the inventory, then play site), or give a node the"
+            " role control.",
         )
 
 

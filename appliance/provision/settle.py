@@ -1,8 +1,8 @@
 """Make this host a node: its folder, what root alone says about it, keys that are born in that folder, and its bundle.
 
 Invariant: a folder that is another node already, or believes another territory's key, is refused before anything is
-written. What root says comes before the keys, so that they are never born under a key that root was not given. A run
-that was cut is finished by the next one.
+written, and so is a bundle that would lock out who brings it. What root says comes before the keys, so that they are
+never born under a key that root was not given. A run that was cut is finished by the next one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from appliance.failover.promises import begin_promises
 from appliance.host.account import as_owner
 from appliance.host.identity import machine_id
 from appliance.host.layout import PROMISES_OF_A_HOST, STATE_OF_A_HOST, NodeLayout
+from appliance.provision import firewall
 from appliance.provision.apply import THIS_HOST, Host, apply, one_at_a_time
+from appliance.provision.callers import Caller, operators_first
 from appliance.provision.files import OwnedFolder, Part, WantedFile
 from appliance.provision.observe import below
 from appliance.trust.bundle import Bundle
@@ -45,10 +47,12 @@ class Settled:
 
 
 OWNERS = Owners()
+NOBODY = Caller()
 
 
-def part(state: Path, territory_key: str, owners: Owners = OWNERS) -> Part:
-    """What root makes for the node in the folder `state`. Pure."""
+def part(state: Path, territory_key: str, owners: Owners = OWNERS, operators: str = "") -> Part:
+    """What root makes for the node in the folder `state`, and the text `operators` where there is one. Pure."""
+    let_in = (WantedFile(firewall.OPERATORS, operators, 0o644, owners.root, owners.root_group),) if operators else ()
     return Part(
         "node",
         folders=(
@@ -60,6 +64,7 @@ def part(state: Path, territory_key: str, owners: Owners = OWNERS) -> Part:
             WantedFile(str(STATE_OF_A_HOST), f"{state}\n", 0o644, owners.root, owners.root_group),
             # That account could change what its own folder says; root and the sealing helper compare it with this.
             WantedFile(str(PIN_OF_A_HOST), f"{territory_key}\n", 0o644, owners.root, owners.root_group),
+            *let_in,
         ),
     )
 
@@ -70,18 +75,20 @@ def settle(
     host: Host = THIS_HOST,
     *,
     bundle: Bundle | None = None,
+    caller: Caller = NOBODY,
     dry_run: bool = False,
     owners: Owners = OWNERS,
 ) -> Settled:
     """Make `host` the node `wanted` in the folder `state`, and say what was changed and which keys it shows.
 
     With a `bundle` it then lives by that, or raises as `take_bundle` does. Raise Refused, and change nothing, when
-    `state` is another node or believes another key.
+    `state` is another node or believes another key, or when `bundle` would lock out `caller`.
     """
     layout = NodeLayout(below(host.root, str(state)))
     with as_owner(layout.root):
         refuse_another(layout, wanted)
-    made = part(state, wanted.territory_key, owners)
+        operators = operators_first(host.root, layout.bundle, bundle, wanted, caller) if bundle else ""
+    made = part(state, wanted.territory_key, owners, operators)
     with one_at_a_time(host):
         outcome = apply((made,), host, dry_run=dry_run)
     for error in outcome.failures.values():

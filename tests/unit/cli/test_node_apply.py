@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import main, node_apply_cmd
+from appliance.cli.caller import SSH_CLIENT
 from appliance.host.layout import NodeLayout
 from appliance.provision import firewall
 from appliance.provision.apply import Host, one_at_a_time
@@ -38,5 +39,5 @@ def test_operators_whom_another_run_names_meanwhile_are_those_that_count(
 
     monkeypatch.setattr(node_apply_cmd, "THIS_HOST", host)
     monkeypatch.setattr(node_apply_cmd, "one_at_a_time", after_another)
-    monkeypatch.setenv(node_apply_cmd.SSH_CLIENT, f"{OPERATOR} 40000 10.1.1.10 22")
+    monkeypatch.setenv(SSH_CLIENT, f"{OPERATOR} 40000 10.1.1.10 22")
     assert main.run(["--state", str(layout.root), "node", "apply", "--dry-run"]) == code

@@ -13,7 +13,9 @@ from appliance.backup.taking import Taken
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.promises import load_promises
 from appliance.host.identity import machine_id
+from appliance.provision import firewall
 from appliance.provision.apply import Host
+from appliance.provision.callers import Caller
 from appliance.provision.settle import Owners, Settled, settle
 from appliance.trust.identity import Identity
 from appliance.trust.keys import create_key
@@ -129,6 +131,59 @@ def test_an_older_bundle_than_the_one_in_use_is_refused_in_a_dry_run_too(dry_run
     with pytest.raises(Refused, match="bundle 1 would replace bundle 2"):
         settle(wanted, STATE, host, bundle=bundle(towns), dry_run=dry_run, owners=HERE)
     assert disk(host) == before
+
+
+RULES = "etc/nftables.conf"
+OPERATORS = "etc/appliance/operators"
+OFFICE = "10.1.1.10"
+"""Where the playbooks come from: at first the address of the node with the role `control`."""
+CONTROL_AT_A = [town("commune-a", 1, roles=("control",)), town("commune-b", 2)]
+CONTROL_AT_B = [town("commune-a", 1), town("commune-b", 2, roles=("control",))]
+
+
+@pytest.fixture
+def filtered(host: Host) -> Host:
+    """A node by the name commune-b whose rules are loaded, and whose control machine is commune-a."""
+    first = bundle(CONTROL_AT_A)
+    settle(Identity("commune-b", PUBLIC), STATE, host, bundle=first, caller=Caller(OFFICE), owners=HERE)
+    (host.root / RULES).write_text(firewall.render(first, "commune-b"))
+    return host
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_bundle_that_locks_out_who_brings_it_is_refused_before_it_is_kept(dry_run: bool, filtered: Host) -> None:
+    before, wanted, moved = disk(filtered), Identity("commune-b", PUBLIC), bundle(CONTROL_AT_B, serial=2)
+    with pytest.raises(Refused, match=f"you come from {OFFICE}, which these rules.*`firewall_operators`"):
+        settle(wanted, STATE, filtered, bundle=moved, caller=Caller(OFFICE), dry_run=dry_run, owners=HERE)
+    assert disk(filtered) == before
+
+
+def test_operators_that_are_named_then_are_let_in_before_the_bundle_is_there(filtered: Host) -> None:
+    (filtered.root / OPERATORS).write_text("# by hand\n198.18.0.0/15")
+    wanted, moved = Identity("commune-b", PUBLIC), bundle(CONTROL_AT_B, serial=2)
+    caller = Caller(OFFICE, ("198.18.0.0/15", "10.1.1.0/24"))
+    made = settle(wanted, STATE, filtered, bundle=moved, caller=caller, owners=HERE)
+    assert made.changed == (f"/{OPERATORS}", f"{STATE}/bundle")
+    assert (filtered.root / OPERATORS).read_text() == "# by hand\n198.18.0.0/15\n10.1.1.0/24\n"
+    (filtered.root / OPERATORS).unlink()
+    again = settle(wanted, STATE, filtered, bundle=moved, caller=caller, owners=HERE)
+    assert again.changed == (), "what is in force already is the role firewall's"
+
+
+@pytest.mark.parametrize(
+    ("rules", "address"),
+    [
+        pytest.param("flush ruleset\n", OFFICE, id="before_our_rules_are_loaded"),
+        pytest.param("", "", id="who_does_not_come_over_ssh"),
+        pytest.param("", "10.90.0.1", id="who_comes_through_the_mesh"),
+    ],
+)
+def test_nobody_else_is_locked_out_by_a_bundle(rules: str, address: str, filtered: Host) -> None:
+    if rules:
+        (filtered.root / RULES).write_text(rules)
+    wanted, moved = Identity("commune-b", PUBLIC), bundle(CONTROL_AT_B, serial=2)
+    made = settle(wanted, STATE, filtered, bundle=moved, caller=Caller(address), owners=HERE)
+    assert made.bundle == Taken(2, 1, member=False)
 
 
 def test_a_host_without_our_package_is_told_to_have_it_first(host: Host, keys: tuple[str, str]) -> None:
