@@ -225,7 +225,7 @@ async def _start(it: Situation, decision: Decision) -> None:
     if not it.may_write(alone) or own.epoch < newest(it.site.papers.grants, it.service):
         raise Refused("its time was up before it could start.")
     it.keep(opened_epoch=own.epoch, tail=True, adopts=False, generation="")
-    tie(it, decision)  # what was laid in place meanwhile may have taken longer than the deadline that is there
+    _tie(it, decision)  # what was laid in place meanwhile may have taken longer than the deadline that is there
     it.answered_at = it.site.clock.boottime()  # from now on it has its time to come up
     it.starting = True
     try:
@@ -234,11 +234,20 @@ async def _start(it: Situation, decision: Decision) -> None:
         it.starting = False
     it.site.tell(it.service, own.epoch, "writer-start")
     try:
-        tie(it, decision)
+        _tie(it, decision)
     except (ApplianceError, OSError):
-        if not alone:
-            await _stop(it, decision)  # nothing would end it if this program hung
+        await _stop(it, decision)  # nothing would end it if this program hung
         raise
+
+
+def _tie(it: Situation, decision: Decision) -> None:
+    """`tie`, which must go well where a lease binds. Nothing ends who goes on alone, so there it is trouble only: on a
+    full disk the watchdog cannot be told, and its people could not even make room."""
+    if decision.deadline is not None:
+        tie(it, decision)
+        return
+    with it.telling(str(A.ARM_WATCHDOG)):
+        tie(it, decision)
 
 
 async def _adopt(it: Situation) -> None:

@@ -8,7 +8,7 @@ start time of its leader, and the epoch. On a host, where SERVED says who this i
 it holds 0 and the number of the control group of the service's unit instead: all in it ends at once, whatever the
 program started. While that does not run its number is 0 and means the one that it will have: the deadline is there
 before the service. It needs nothing but the standard library, talks to nobody and takes ten megabytes. While it runs it
-holds the lock FOLDER/watchdog.lock, without which no agent starts what is bound to a lease.
+holds the lock FOLDER/watchdog.lock, without which no agent starts what is bound to a lease. No file says "none" too.
 """
 
 import contextlib
