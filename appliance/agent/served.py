@@ -19,6 +19,7 @@ from appliance.monitor.stood import Failover, Stood
 from appliance.monitor.view import Now
 from appliance.territory.model import Service
 from appliance.trust.act import Act
+from appliance.trust.in_force import in_force
 
 
 def served(node: Node) -> tuple[str, ...]:
@@ -44,7 +45,7 @@ def see_failover(node: Node, now: Now, acts: Iterable[Act]) -> Failover:
     told = {name: load(node.layout.failover, name) for name in programs}
     boot = node.clock.boot_id()
     fresh = {name: it for name, it in told.items() if it is not None and it.boot_id == boot}
-    quarantined = {it.subject: it.operator for it in acts if it.act == "quarantine" and it.in_force(now.wall)}
+    quarantined = {it.subject: it.operator for it in in_force(acts, now.wall) if it.act == "quarantine"}
     if any(it.quarantined for it in fresh.values()):
         quarantined.setdefault(node.name, "")
     stood = (_stood(node, plan, fresh.get(name), now) for name, plan in services.items())

@@ -24,6 +24,7 @@ from appliance.clock import SystemClock, utc_text
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.trust.act import ACTS, ANY_SERVICE, GENERATION, Act, act_line, check_operator, make_act, read_act
 from appliance.trust.bundle import Bundle
+from appliance.trust.in_force import in_force, takes_back
 from appliance.units import DAY, as_typed, format_bytes, parse_bytes, printable
 
 
@@ -44,7 +45,13 @@ def act() -> None:
 )
 @click.option("--bytes", "size", metavar="SIZE", default="", help="For `quota`: what may be filled, such as 300G.")
 @click.option("--reason", required=True, help="Why: it stays in the journals of all who obey.")
-@click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help="How long it is in force.")
+@click.option(
+    "--days",
+    type=click.IntRange(0, 366),
+    default=14,
+    show_default=True,
+    help="How long it is in force; with 0, `quarantine` takes earlier ones of that node back.",
+)
 @click.option("--operator", required=True, type=NAME_TYPE, help="Who signs, as named in territory.yml.")
 @click.option(
     "--key", required=True, metavar="FILE", type=FILE_TYPE, help="The operator's SSH key; hardware keys serve."
@@ -70,6 +77,8 @@ def sign(
     a node is at hand.
     """
     details = _details(what, generation, size)
+    if days == 0 and what != "quarantine":
+        raise UsageError("--days 0 is for `quarantine` alone, which then takes earlier ones back.")
     check_writable(out)
     if not key.is_file():
         raise NotFound("there is no such key.", where=str(key))
@@ -112,7 +121,8 @@ def accept(file: Path, dry_run: bool) -> None:
     if not dry_run:
         keep_act(node.layout.acts, raw, node.bundle)
         node.journal.write("act", act=found.act, subject=found.subject, service=found.service, operator=found.operator)
-    emit(_json(found, node.clock.now()), _sentence(found, node.clock.now()))
+    now = node.clock.now()
+    emit(_json(found, found.in_force(now)), _sentence(found, now))
     if not dry_run:
         say(f"Next: {command('act', 'list')}")
 
@@ -123,6 +133,7 @@ def list_() -> None:
     node = this_node()
     now = node.clock.now()
     found = load_acts(node.layout.acts, node.bundle)
+    obeyed = in_force(found, now)
     rows = [
         (
             it.act,
@@ -130,13 +141,13 @@ def list_() -> None:
             it.service,
             it.operator,
             utc_text(it.end),
-            "yes" if it.in_force(now) else "no",
+            "yes" if it in obeyed else "no",
             _reason(it),
         )
         for it in found
     ]
     headings = ("ACT", "SUBJECT", "SERVICE", "OPERATOR", "UNTIL", "IN FORCE", "REASON")
-    emit({"acts": [_json(it, now) for it in found]}, table(headings, rows))
+    emit({"acts": [_json(it, it in obeyed) for it in found]}, table(headings, rows))
 
 
 def _bundle_at_hand() -> Bundle | None:
@@ -176,7 +187,7 @@ def _check_names(bundle: Bundle, what: str, subject: str, service: str) -> None:
         bundle.terms(service)
 
 
-def _json(found: Act, now: float) -> dict[str, Any]:
+def _json(found: Act, obeyed: bool) -> dict[str, Any]:
     return {
         "act": found.act,
         "subject": found.subject,
@@ -185,13 +196,15 @@ def _json(found: Act, now: float) -> dict[str, Any]:
         "reason": found.reason,
         "start": utc_text(found.start),
         "end": utc_text(found.end),
-        "in_force": found.in_force(now),
+        "in_force": obeyed,
         **({"generation": found.generation} if found.generation else {}),
         **({"bytes": found.quota_bytes} if found.quota_bytes else {}),
     }
 
 
 def _sentence(found: Act, now: float) -> str:
+    if takes_back(found):
+        return f"{found.operator} takes back each earlier quarantine of {found.subject}: {_reason(found)}"
     state = "in force" if found.in_force(now) else "NOT in force now"
     narrowed = "" if found.service == ANY_SERVICE else f" for {found.service}"
     narrowed += f" with generation {found.generation}" if found.generation else ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import math
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -27,6 +28,7 @@ from appliance.coordination.broker import candidates
 from appliance.errors import NotFound, Refused
 from appliance.failover.moving import View
 from appliance.trust.act import Act, read_act
+from appliance.trust.in_force import takes_back
 
 act_option = click.option("--act", "file", metavar="FILE", type=FILE_TYPE, help="The act that says so, signed.")
 
@@ -67,13 +69,17 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
     """Have NODE, alive and sick, stop whatever it serves, as the act in FILE says; nothing of it is believed any more.
 
     The act goes to all brokers and nodes by itself. Exclusive services are then taken over by themselves; for each
-    local-first one a standby is promoted. Its keys are taken back by `appliance node revoke`.
+    local-first one a standby is promoted. Its keys are taken back by `appliance node revoke`. Once NODE is clean, or
+    another box, an act that was signed with `--days 0` ends it in the same way.
     """
     node = this_node()
     node.bundle.territory.node(name)
     remedy = f"Sign it: appliance act sign quarantine {name} --reason ... --operator ... --key ... --out FILE"
     act, raw = _read(node, file, "quarantine", name, "any", remedy)
     holds = [it.name for it in node.bundle.territory.services_of(name)]
+    if takes_back(act):
+        _take_back(node, act, raw, dry_run)
+        return
     told: dict[str, object] = {"node": name, "operator": act.operator, "services": holds, "dry_run": dry_run}
     if dry_run:
         moves = [it for it in holds if len(candidates(node.bundle.territory.service(it))) > 1]
@@ -86,6 +92,14 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
     for service in holds:
         say(f"Next, at a standby of {service}: {command('failover', 'promote', service, '--act', 'FILE')}")
     say("And, where the territory is managed: appliance node revoke")
+
+
+def _take_back(node: Node, act: Act, raw: bytes, dry_run: bool) -> None:
+    if not dry_run:
+        keep_act(node.layout.acts, raw, node.bundle)
+    does = "would end" if dry_run else "ends"
+    text = f"{act.operator}'s act {does} each earlier quarantine of {act.subject}."
+    emit({"node": act.subject, "operator": act.operator, "taken_back": True, "dry_run": dry_run}, text)
 
 
 def _check_candidate(node: Node, view: View) -> None:
@@ -121,7 +135,8 @@ def _read(node: Node, file: Path | None, act: str, subject: str, service: str, r
     raw = read_file(file)
     with naming(file, "an act"):
         found = read_act(raw, node.bundle.operators)
-    if not found.concerns(act, subject, service if found.service != "any" else "any", node.clock.now()):
+    lasting = replace(found, end=math.inf) if takes_back(found) else found
+    if not lasting.concerns(act, subject, service if found.service != "any" else "any", node.clock.now()):
         says = f'it says "{found.act}" of {found.subject} for {found.service}'
         raise Refused(f"this act does not say {act} of {subject} now: {says}.", where=str(file), remedy=remedy)
     return found, raw

@@ -22,6 +22,7 @@ from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.cli.vault_care_cmd import held_services
 from appliance.errors import ApplianceError
+from appliance.trust.in_force import in_force
 from appliance.units import format_bytes, format_count
 
 
@@ -77,8 +78,7 @@ def replicate(service: str, peer: str, dry_run: bool) -> None:
             f"{peer} lacks {format_count(len(lacking), 'generation')} of {service}.",
         )
         return
-    now = node.clock.now()
-    acts = [act for act in load_acts(node.layout.acts, node.bundle) if act.in_force(now)]
+    acts = in_force(load_acts(node.layout.acts, node.bundle), node.clock.now())
     done = replicate_to(node, service, peer, acts, lambda name: say(f"{peer} holds generation {short_name(name)}."))
     took = format_count(len(done.taken), "generation")
     emit(

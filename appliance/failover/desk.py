@@ -29,6 +29,7 @@ from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant, read_request
 from appliance.trust.held import read_held
+from appliance.trust.in_force import in_force, to_tell
 
 
 @dataclass
@@ -162,7 +163,8 @@ class Desk:
         return tuple(f"{asking.service} {asking.epoch} {challenge}" for asking, challenge in mine if challenge)
 
     def news(self, caller: str) -> tuple[str, ...]:
-        """The newest grant and release of each service that concerns `caller`, for it to learn who writes, and acts.
+        """The newest grant and release of each service that concerns `caller`, for it to learn who writes, and acts: a
+        sick node must hear of its own quarantine, and that it was taken back.
 
         Of a service with an address every node learns who writes it: that is where its address leads.
         """
@@ -171,7 +173,7 @@ class Desk:
         led_to = [name for name, it in services.items() if it.address or name in concerned]
         found = [self.papers.grants[name].document.raw for name in led_to if name in self.papers.grants]
         found += [it.document.raw for name in concerned if (it := self.papers.release_of(name))]
-        found += [it.document.raw for it in self.acts_obeyed()]
+        found += [it.document.raw for it in to_tell(self._known_acts(), self.clock.now())]
         return tuple(raw.decode() for raw in found)
 
     def vote(self, caller: str, raw: str, papers: tuple[str, ...] = ()) -> bytes:
@@ -202,14 +204,12 @@ class Desk:
 
         return self.signer.sign(request.service, look)
 
-    def acts_obeyed(self) -> tuple[Act, ...]:
-        """Those in force for any service, which every node learns: a sick one must hear of its own quarantine."""
-        now = self.clock.now()
+    def _known_acts(self) -> tuple[Act, ...]:
         found = {it.document.digest: it for it in (*self.own_acts(), *self.papers.acts())}
-        return tuple(it for it in found.values() if it.in_force(now) and it.act in OBEYED)
+        return tuple(it for it in found.values() if it.act in OBEYED)
 
     def acts_in_force(self, service: str) -> tuple[Act, ...]:
-        return tuple(it for it in self.acts_obeyed() if it.service in ("any", service))
+        return tuple(it for it in in_force(self._known_acts(), self.clock.now()) if it.service in ("any", service))
 
     def acts(self, service: str) -> Acts:
         """What the acts in force mean for the store."""

@@ -9,6 +9,7 @@ from appliance.failover.night import is_night
 from appliance.failover.papers import newest
 from appliance.failover.situation import Situation
 from appliance.trust.act import Act
+from appliance.trust.in_force import in_force
 from appliance.trust.voting import next_odd
 
 PULL_EVERY_SECONDS = 60.0
@@ -123,7 +124,7 @@ def acts_in_force(it: Situation) -> tuple[Act, ...]:
     """The acts that concern this service now, accepted here or shown by others."""
     now = it.site.clock.now()
     found = {act.document.digest: act for act in (*it.site.own_acts(), *it.site.papers.acts())}
-    return tuple(act for act in found.values() if act.in_force(now) and act.service in ("any", it.service))
+    return tuple(act for act in in_force(found.values(), now) if act.service in ("any", it.service))
 
 
 def promoting(it: Situation, acts: tuple[Act, ...]) -> Act | None:

@@ -62,7 +62,8 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
     seen = view.failover
     for name, operator in seen.quarantined:
         who = f"by {operator}'s act" if operator else "by a signed act"
-        remedy = "Once it is clean, let the act end. Its keys are taken back by: appliance node revoke"
+        ends = f"appliance act sign quarantine {name} --days 0"
+        remedy = f"Once it is clean, {ends} takes that back. Its keys are taken back by: appliance node revoke"
         yield Reason("failed", f"{name} is in quarantine {who}: it serves nothing.", remedy, "quarantine")
     if seen.unread:
         remedy = "Mend that file; until then nothing is taken over or handed back."

@@ -16,13 +16,15 @@ from appliance.errors import ApplianceError, Refused
 from appliance.trust.act import Act
 from appliance.trust.bundle import Terms
 from appliance.trust.generation import TYPE, Header
+from appliance.trust.in_force import in_force
 from appliance.trust.signed import parse, split
 
 
 def check_quarantine(node: Node, caller: str, service: str) -> None:
     """Raise Refused while an act keeps `caller` out: nothing of it is taken, what is held of it stays."""
-    for act in _acts(node, "quarantine"):
-        if act.concerns("quarantine", caller, service, node.clock.now()):
+    now = node.clock.now()
+    for act in in_force(_acts(node, "quarantine"), now):
+        if act.concerns("quarantine", caller, service, now):
             raise Refused(
                 f"{caller} is in quarantine until {utc_text(act.end)}, by {act.operator}.",
                 remedy="Nothing of it is taken before; an operator's act said so, ask them.",

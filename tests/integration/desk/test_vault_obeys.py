@@ -48,6 +48,18 @@ def test_nothing_is_taken_of_a_node_in_quarantine_until_its_end(desk: Desk) -> N
     desk.put(second)
 
 
+def test_a_quarantine_that_was_taken_back_keeps_nobody_out(desk: Desk) -> None:
+    grant = desk.grant()
+    first, second = desk.chain(grant, 2)
+    desk.put(first, grant)
+    accept(desk, desk.act("quarantine", ORIGIN, days=14))
+    with pytest.raises(Refused, match=f"{ORIGIN} is in quarantine"):
+        desk.put(second)
+    desk.advance(60)
+    accept(desk, desk.act("quarantine", ORIGIN, days=0))
+    desk.put(second)
+
+
 @pytest.mark.parametrize(("subject", "service"), [(STANDBY, SERVICE), (ORIGIN, "docs-d"), (SERVICE, SERVICE)])
 def test_a_quarantine_of_another_node_or_service_is_not_this_ones(desk: Desk, subject: str, service: str) -> None:
     accept(desk, desk.act("quarantine", subject, service=service))

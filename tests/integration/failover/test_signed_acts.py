@@ -27,6 +27,12 @@ def test_a_quarantine_that_is_typed_at_one_node_closes_the_vaults_of_the_others(
     stage.wait(lambda: load_acts(vault.layout.acts, vault.bundle), "a node that never serves it hears of it too")
     with pytest.raises(Refused, match=r"commune-a is in quarantine until .*, by maintenance"):
         offer_again(stage)
+    times = {"start": "2020-01-02T00:00:00Z", "end": "2020-01-02T00:00:00Z"}
+    act = signed(operator_key, tmp_path / "lifted.act", "quarantine", HOME, "any", **times)
+    stage.node(STANDBY).cli("failover", "quarantine", HOME, "--act", str(act))
+    stage.wait_for(HOME, "ACTIVE")
+    stage.wait(lambda: len(load_acts(vault.layout.acts, vault.bundle)) == 2, "it hears of that in the same way")
+    offer_again(stage)
 
 
 def test_the_living_are_replaced_by_a_signed_act_only_and_what_they_wrote_since_is_kept(

@@ -19,6 +19,7 @@ from appliance.host.files import make_private_folder
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.monitor.stood import Failover, Stood
 from appliance.monitor.view import Now
+from tests.unit.failover.test_granting import act
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 SERVICE = "docs-a"
@@ -44,6 +45,14 @@ def node(tmp_path: Path) -> Node:
 
 def look(node: Node) -> Failover:
     return see_failover(node, Now(node.clock.now(), 0), ())
+
+
+def test_a_quarantine_that_was_taken_back_is_told_no_more(node: Node) -> None:
+    now = Now(node.clock.now(), 0)
+    sick = act("quarantine", "commune-b", "any", now.wall - 20, now.wall + 20)
+    lifted = act("quarantine", "commune-b", "any", now.wall - 10, now.wall - 10)
+    assert see_failover(node, now, (sick,)).quarantined == (("commune-b", "maintenance"),)
+    assert see_failover(node, now, (sick, lifted)).quarantined == ()
 
 
 def tell(node: Node, **fields: object) -> Stood:

@@ -187,6 +187,16 @@ def test_acts_in_force_become_what_the_store_may_do(exclusive: World) -> None:
     assert (found.promoted, found.out_of_the_way) == ({STANDBY}, {HOME, HOLDER})
 
 
+def test_a_quarantine_that_was_taken_back_counts_for_nothing_and_who_was_shut_out_hears_of_it(exclusive: World) -> None:
+    sick = act("quarantine", HOME, "any")
+    lifted = act("quarantine", HOME, "any", 4500, 4500)
+    exclusive.desk.own_acts = lambda: [sick, lifted]
+    exclusive.clock.jump_wall(5000.0 - exclusive.clock.now())
+    assert exclusive.desk.acts("docs-a").quarantined == set()
+    assert exclusive.desk.acts_in_force("docs-a") == ()
+    assert exclusive.desk.news(HOME) == (lifted.document.raw.decode(),)
+
+
 def test_only_a_home_says_that_it_could_have_its_service_back_and_candidates_hear_it_for_a_moment(
     exclusive: World,
 ) -> None:

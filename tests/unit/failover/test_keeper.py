@@ -28,7 +28,7 @@ from appliance.host.programs import Program
 from appliance.host.served import Moving
 from appliance.units import HOUR
 from tests.unit.failover.test_act import LEASE, SERVICE, World
-from tests.unit.failover.test_granting import EXCLUSIVE, HOME, LOCAL, STANDBY, by_key
+from tests.unit.failover.test_granting import EXCLUSIVE, HOME, LOCAL, STANDBY, act, by_key
 
 A = Action
 SECONDS_MAX = 10.0
@@ -92,6 +92,16 @@ def test_what_an_earlier_program_left_running_and_does_not_answer_is_found_out(w
     world.machine.sick.add(SERVICE)
     keeper = Keeper(begin(world.site, SERVICE))
     asyncio.run(run_until(keeper, lambda: keeper.it.standing.state is State.PROMOTING))
+
+
+def test_a_node_serves_again_once_its_quarantine_was_taken_back(world: World) -> None:
+    now, acts = world.clock.now(), [act("quarantine", HOME, "any", 0, world.clock.now() + HOUR)]
+    world.it.site = replace(world.site, own_acts=lambda: tuple(acts))
+    keeper = serving(world)
+    asyncio.run(run_until(keeper, lambda: keeper.it.standing.state is State.FENCED))
+    acts.append(act("quarantine", HOME, "any", now, now))
+    asyncio.run(run_until(keeper, lambda: keeper.it.standing.state is not State.FENCED))
+    assert not observe(world.it).wishes.quarantined
 
 
 def depose(world: World) -> None:

@@ -1,0 +1,49 @@
+"""Which of several acts are obeyed, and which are told on: a quarantine is taken back by one that starts later."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.trust.act import Act
+from appliance.trust.in_force import in_force, to_tell
+from tests.unit.failover.test_granting import HOME, STANDBY, act
+
+NOW = 5000.0
+SICK = act("quarantine", HOME, "any")
+
+
+def again(start: float, end: float, subject: str = HOME, service: str = "any") -> Act:
+    return act("quarantine", subject, service, start, end)
+
+
+LIFTED = again(4500, 4500)
+
+
+@pytest.mark.parametrize(
+    ("acts", "obeyed", "told"),
+    [
+        pytest.param((SICK,), [0], [0], id="one alone"),
+        pytest.param((SICK, LIFTED), [], [1], id="one that ends as it begins takes it back"),
+        pytest.param((LIFTED,), [], [], id="of which nothing is told when there is nothing to take back"),
+        pytest.param((SICK, again(4500, 4560)), [], [1], id="one whose end has come"),
+        pytest.param((SICK, again(3000, 3000)), [0], [0], id="an earlier one"),
+        pytest.param((SICK, again(4000, 4000)), [0], [0], id="of the same second"),
+        pytest.param((SICK, again(5001, 5001)), [0], [0], id="one to come"),
+        pytest.param((SICK, again(4500, 4500, STANDBY)), [0], [0], id="of another node"),
+        pytest.param((SICK, again(4500, 4500, service="docs-a")), [0], [0], id="about less"),
+        pytest.param((act("quarantine", HOME, "docs-a"), LIFTED), [], [1], id="about more"),
+        pytest.param((SICK, act("lost", HOME, "any", 4500, 4500)), [0], [0], id="another act"),
+        pytest.param((SICK, LIFTED, again(4600, 6000)), [2], [2], id="sick again"),
+    ],
+)
+def test_of_several_quarantines_of_a_node_the_one_that_starts_later_decides(
+    acts: tuple[Act, ...], obeyed: list[int], told: list[int]
+) -> None:
+    for order in (acts, acts[::-1]):
+        assert [acts.index(it) for it in in_force(order, NOW)] == obeyed
+        assert [acts.index(it) for it in to_tell(order, NOW)] == told
+
+
+def test_other_acts_are_obeyed_as_long_as_each_says() -> None:
+    acts = (act("lost", HOME), act("lost", HOME, start=4500, end=4600), act("promote", STANDBY))
+    assert in_force(acts, NOW) == to_tell(acts, NOW) == (acts[0], acts[2])
