@@ -33,6 +33,7 @@ from appliance.failover.keeper import Keeper
 from appliance.failover.papers import Papers
 from appliance.failover.ports import Copies, Network, Services, Watchdog
 from appliance.failover.situation import Site, begin
+from appliance.failover.told import path_of
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify, watchdog_seconds
 from appliance.host.served import read_served
@@ -137,6 +138,8 @@ def begun(site: Site, services: Iterable[str]) -> dict[str, Keeper]:
         try:
             found[name] = Keeper(begin(site, name))
         except (ApplianceError, OSError) as error:
+            with contextlib.suppress(OSError):
+                path_of(site.run, name).unlink(missing_ok=True)  # or the doctor goes on telling how it stood before
             with contextlib.suppress(OSError):
                 site.alarm(name, f"it is not looked after here: {error}")
     return found

@@ -23,6 +23,8 @@ from appliance.failover.keeper import Keeper
 from appliance.failover.model import STOPPING, Action, Local, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.situation import begin
+from appliance.failover.told import Told, save
+from appliance.failover.told import load as load_told
 from appliance.host.layout import NodeLayout
 from appliance.host.programs import Program
 from appliance.host.served import Moving
@@ -230,7 +232,11 @@ def test_one_service_of_which_nothing_can_be_read_is_told_and_the_next_is_kept(w
     )
     (tmp_path / SERVICE).mkdir()
     (tmp_path / SERVICE / "failover.json").write_text("half a fi")
+    for name in (SERVICE, "docs-b"):
+        save(site.run, Told(name, site.boot_id, "ACTIVE", "a.row", "as it stood before"))
     assert begun(site, [SERVICE, "docs-b"]).keys() == {"docs-b"}
+    assert load_told(site.run, SERVICE) is None, "who looks is not told what was true before"
+    assert load_told(site.run, "docs-b") is not None
     assert told[0].startswith(f"{SERVICE}: it is not looked after here: ")
     assert "what failover knew cannot be read" in told[0]
 
