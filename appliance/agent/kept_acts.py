@@ -1,32 +1,56 @@
-"""The acts that were accepted at this node and that failover and the voters' brokers obey, checked once each.
+"""The acts that were accepted at this node, checked once each; those that failover and the voters' brokers obey.
 
 A check costs a process, acts are never removed, and a broker asks for them at nearly every call.
 """
 
 from __future__ import annotations
 
-import os
+import time
+from collections.abc import Collection, Mapping
 
 from appliance.agent.current import Current
-from appliance.backup.targets import load_acts
+from appliance.backup.node import Node
+from appliance.backup.targets import act_files, judge_act
+from appliance.errors import ApplianceError
 from appliance.failover.papers import OBEYED
 from appliance.trust.act import Act
 
+AGAIN_SECONDS = 2.0
+
+
+class JudgedActs:
+    """Those of a node, of the kinds `kinds` if any are named; each is judged when it comes, and under each bundle.
+
+    One whose check failed by itself (it took too long, the disk of its working files was full) was not judged: it is
+    checked again after a while, and what was judged before counts meanwhile.
+    """
+
+    def __init__(self, kinds: Collection[str] = ()) -> None:
+        self._kinds = kinds
+        self._known: tuple[str, Mapping[str, Act | None]] = ("", {})
+        self._again_at: dict[str, float] = {}
+
+    def look(self, node: Node) -> tuple[Act, ...]:
+        """Threads may ask at once, so what was found and by what bundle change together."""
+        bundle, files = node.bundle.document.digest, {it.name: it for it in act_files(node.layout.acts)}
+        by, before = self._known
+        judged = {name: act for name, act in before.items() if name in files} if by == bundle else {}
+        for name in files.keys() - judged.keys():
+            if time.monotonic() >= self._again_at.get(name, float("-inf")):
+                try:
+                    judged[name] = judge_act(files[name], node.bundle, self._kinds)
+                except (ApplianceError, OSError):
+                    self._again_at[name] = time.monotonic() + AGAIN_SECONDS
+        self._known = bundle, judged
+        return tuple(act for _, act in sorted(judged.items()) if act is not None)
+
 
 class KeptActs:
-    """Those of the node `current`; checked anew when another one came, and under each bundle."""
+    """Those of the node `current` that failover obeys."""
 
     def __init__(self, current: Current) -> None:
         self._current = current
-        self._known: tuple[object, tuple[Act, ...]] = (None, ())
+        self._judged = JudgedActs(OBEYED)
 
     def look(self) -> tuple[Act, ...]:
-        """Threads may ask at once, so what was found and from what change together."""
-        node = self._current.node
-        folder = node.layout.acts
-        basis = (node.bundle.serial, sorted(os.listdir(folder)) if folder.exists() else [])
-        known, found = self._known
-        if basis != known:
-            found = tuple(it for kind in OBEYED for it in load_acts(folder, node.bundle, kind))
-            self._known = basis, found
-        return found
+        return self._judged.look(self._current.node)

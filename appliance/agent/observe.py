@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from appliance.accounts.desk import Desk
+from appliance.agent.kept_acts import JudgedActs
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
 from appliance.agent.served import programs_of, see_failover
@@ -23,7 +24,7 @@ from appliance.backup.safety import judge
 from appliance.backup.schedule import due
 from appliance.backup.sight import load_sight, unseen_nodes
 from appliance.backup.sized import Sized
-from appliance.backup.targets import load_acts, lost_nodes, targets
+from appliance.backup.targets import lost_nodes, targets
 from appliance.backup.vault import damage, ledger, probed
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.freeze import why_frozen
@@ -52,7 +53,6 @@ from appliance.monitor.view import (
 )
 from appliance.territory.implicit import homes, implicit_name, is_implicit
 from appliance.territory.model import Service
-from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle, Terms
 from appliance.trust.generation import Header
 
@@ -64,11 +64,11 @@ class Observer:
     """Looks at a node again and again; keeps the acts it checked, since each check starts ssh-keygen."""
 
     def __init__(self) -> None:
-        self._checked: tuple[object, tuple[Act, ...]] = ((), ())
+        self._acts = JudgedActs()
 
     def look(self, node: Node, now: Now, memory: Memory, *, thorough: bool = False) -> View:
         """The view of `node` at `now`. Raise only what concerns all of it, such as a disk that cannot be read."""
-        acts = self._acts(node)
+        acts = self._acts.look(node)
         unread: dict[str, str] = {}
         written: list[Written] = []
         held: list[Held] = []
@@ -103,13 +103,6 @@ class Observer:
             failover=see_failover(node, now, acts) if thorough else Failover(),
             unread=unread,
         )
-
-    def _acts(self, node: Node) -> tuple[Act, ...]:
-        names = sorted(os.listdir(node.layout.acts)) if node.layout.acts.exists() else []
-        basis = (names, node.bundle.document.digest)
-        if basis != self._checked[0]:
-            self._checked = (basis, load_acts(node.layout.acts, node.bundle))
-        return self._checked[1]
 
 
 def now_of(node: Node) -> Now:

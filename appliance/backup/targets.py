@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, IntegrityError, Refused
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.trust.act import Act, claimed, read_act
 from appliance.trust.bundle import Bundle
@@ -51,17 +52,30 @@ def keep_act(folder: Path, raw: bytes, bundle: Bundle) -> Act:
     return act
 
 
+def act_files(folder: Path) -> tuple[Path, ...]:
+    """Where acts are kept in `folder`."""
+    return tuple(sorted(folder.glob("[!.]*"))) if folder.exists() else ()  # others are being written
+
+
+def judge_act(path: Path, bundle: Bundle, kinds: Collection[str] = ()) -> Act | None:
+    """The act kept at `path`; None when it does not hold, or is of none of `kinds` where any are named.
+
+    Raise another ApplianceError or OSError when the check itself failed: the act may hold all the same.
+    """
+    try:
+        raw = path.read_bytes()
+        return read_act(raw, bundle.operators) if not kinds or claimed(raw) in kinds else None
+    except (IntegrityError, Refused):
+        return None
+
+
 def load_acts(folder: Path, bundle: Bundle, kind: str = "") -> tuple[Act, ...]:
     """The acts kept in `folder` that still hold; one whose signer left the territory no longer does.
 
     With `kind`, only acts of that one: others are not checked, so they cost nothing.
     """
     acts = []
-    for path in sorted(folder.glob("[!.]*")) if folder.exists() else ():  # others are being written
-        try:
-            raw = path.read_bytes()
-            if kind in ("", claimed(raw)):
-                acts.append(read_act(raw, bundle.operators))
-        except ApplianceError:
-            continue
-    return tuple(acts)
+    for path in act_files(folder):
+        with contextlib.suppress(ApplianceError):
+            acts.append(judge_act(path, bundle, (kind,) if kind else ()))
+    return tuple(act for act in acts if act is not None)

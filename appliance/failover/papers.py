@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, IntegrityError, Refused
 from appliance.trust import act, grant, release, voted
 from appliance.trust.act import Act, Operator, read_act
 from appliance.trust.grant import Grant
@@ -74,14 +74,16 @@ class Papers:
         for digest, (found, among) in tuple(self._acts.items()):
             if among != operators:
                 self._check_again(digest, found, operators)
-        return tuple(found for found, _ in tuple(self._acts.values()))
+        return tuple(found for found, among in tuple(self._acts.values()) if among == operators)
 
     def _check_again(self, digest: str, found: Act, operators: Collection[Operator]) -> None:
         try:
             self._acts[digest] = read_act(found.document.raw, operators), operators
-        except ApplianceError:
+        except (IntegrityError, Refused):
             self._acts.pop(digest, None)
             self._seen.discard(digest)
+        except (ApplianceError, OSError):
+            return  # the check itself failed: it does not count until the next one
 
     def _take_grant(self, raw: bytes) -> None:
         service = service_in(raw)

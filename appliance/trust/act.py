@@ -14,7 +14,7 @@ from pathlib import Path
 
 from appliance.clock import utc_seconds
 from appliance.errors import IntegrityError, Refused, UsageError
-from appliance.host.command import run
+from appliance.host.command import CommandFailed, run
 from appliance.trust import signed
 from appliance.trust.signed import NAME, Document
 
@@ -160,7 +160,10 @@ def _verify(line: bytes, signature: bytes, signer: Operator) -> None:
             "-s",
             str(signature_file),
         )
-        if run(argv, timeout_seconds=30, stdin=line).exit_code != 0:
+        done = run(argv, timeout_seconds=30, stdin=line)
+        if done.exit_code < 0:
+            raise CommandFailed(done)  # it was killed, and has judged nothing
+        if done.exit_code != 0:
             raise IntegrityError(f"the act is not signed by a key of {signer.name}.")
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from appliance.agent import current as current_node
+from appliance.agent import kept_acts
 from appliance.agent.broker import make_desk
 from appliance.agent.current import Current
 from appliance.agent.kept_acts import KeptActs
 from appliance.backup import targets
 from appliance.backup.targets import keep_act
 from appliance.config.load import load
+from appliance.errors import NotFound
+from appliance.host.command import CommandTimeout, Result
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.act import make_act
 from appliance.trust.keys import create_key
@@ -97,6 +100,43 @@ def test_it_is_obeyed_no_more_under_a_bundle_without_its_signer(
     made.territory = replace(made.territory, people={})
     made.sign()
     assert acts.look() == ()
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [CommandTimeout("ssh-keygen took more than 30 s."), NotFound("ssh-keygen is not there."), OSError("No space left")],
+)
+def test_a_check_that_failed_by_itself_is_made_again_and_what_was_judged_before_counts_meanwhile(
+    accept: Accept, here: Current, monkeypatch: pytest.MonkeyPatch, passing: Exception
+) -> None:
+    acts = KeptActs(here)
+    accept("quarantine", "the first")
+    assert [it.reason for it in acts.look()] == ["the first"]
+    accept("quarantine", "the second")
+
+    def fail(*_: object) -> None:
+        raise passing
+
+    with monkeypatch.context() as cut:
+        cut.setattr(targets, "read_act", fail)
+        assert [it.reason for it in acts.look()] == ["the first"]
+    assert len(acts.look()) == 1, "not at each of several looks a second"
+    monkeypatch.setattr(kept_acts, "AGAIN_SECONDS", 0.0)
+    acts._judged._again_at.clear()
+    assert {it.reason for it in acts.look()} == {"the first", "the second"}
+
+
+def test_a_check_that_was_killed_has_judged_nothing(
+    accept: Accept, here: Current, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept("quarantine")
+    killed = Result(("ssh-keygen",), -9, b"", b"", 0.1)
+    with monkeypatch.context() as cut:
+        cut.setattr("appliance.trust.act.run", lambda *_, **__: killed)
+        acts = KeptActs(here)
+        assert acts.look() == ()
+    acts._judged._again_at.clear()
+    assert len(acts.look()) == 1
 
 
 def test_what_is_being_written_is_no_act_yet(made: ProcessTerritory, accept: Accept, here: Current) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent import observe
+from appliance.agent import kept_acts
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, agent_lock, now_of, see_agent
 from appliance.backup.node import Node
@@ -96,8 +96,8 @@ def test_a_new_bundle_is_seen_at_the_next_look(made: ProcessTerritory) -> None:
 def test_acts_are_checked_once_and_when_one_comes(made: ProcessTerritory, monkeypatch: pytest.MonkeyPatch) -> None:
     node, observer = made.open("commune-b"), Observer()
     checks: list[int] = []
-    really = observe.load_acts
-    monkeypatch.setattr(observe, "load_acts", lambda *given: (checks.append(1), really(*given))[1])
+    really = kept_acts.judge_act
+    monkeypatch.setattr(kept_acts, "judge_act", lambda *given: (checks.append(1), really(*given))[1])
     look(node, observer)
     look(node, observer)
     fields = {"act": "lost", "subject": "hermitage", "service": "any", "operator": "maintenance", "reason": "flood"}
@@ -106,7 +106,7 @@ def test_acts_are_checked_once_and_when_one_comes(made: ProcessTerritory, monkey
     (make_private_folder(node.layout.acts) / "act").write_bytes(raw)
     look(node, observer)
     seen = look(node, observer)
-    assert len(checks) == 2
+    assert len(checks) == 1
     assert all(it.lost == ("hermitage",) for it in seen.held)
 
 

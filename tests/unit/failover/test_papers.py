@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.failover.papers import ACTS_AT_ONCE_MAX, KEPT_MAX, Papers, newest, service_in
+from appliance.host.command import CommandTimeout
 from appliance.trust.act import Act, Operator, make_act
 from appliance.trust.keys import create_key, public_line
 from tests.unit.failover.test_granting import FIRST, HOME, LOCAL, STANDBY, act, by_voters, release
@@ -92,6 +93,25 @@ def test_an_act_counts_for_as_long_as_its_signer_is_an_operator_with_that_key(tm
         assert papers.acts() == ()
         now[:] = [signer]
         assert papers.acts() == (), "it is shown again, as each node does under another bundle"
+
+
+def test_an_act_whose_new_check_failed_by_itself_counts_again_once_one_goes_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = signed_act(tmp_path / "key")
+    signer = Operator("maintenance", ((tmp_path / "key.pub").read_text().strip(),), ("quarantine",))
+    now = [signer]
+    papers = Papers(lambda service: LOCAL.granters, lambda: tuple(now))
+    papers.take([raw])
+    now.append(replace(signer, name="another"))
+
+    def fail(*_: object) -> Act:
+        raise CommandTimeout("ssh-keygen took more than 30 s.")
+
+    with monkeypatch.context() as cut:
+        cut.setattr("appliance.failover.papers.read_act", fail)
+        assert papers.acts() == ()
+    assert len(papers.acts()) == 1, "nobody shows it again"
 
 
 def test_an_act_is_not_checked_again_while_the_operators_are_the_same(
