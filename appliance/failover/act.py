@@ -226,7 +226,7 @@ async def _start(it: Situation, decision: Decision) -> None:
         raise Refused("its time was up before it could start.")
     it.keep(opened_epoch=own.epoch, tail=True, adopts=False, generation="")
     _tie(it, decision)  # what was laid in place meanwhile may have taken longer than the deadline that is there
-    it.answered_at = it.site.clock.boottime()  # from now on it has its time to come up
+    it.started_at = it.site.clock.boottime()  # from now on it has its time to come up
     it.starting = True
     try:
         await it.site.services.start(it.service, own.epoch)

@@ -197,6 +197,15 @@ class Facts:
         return not self.seen.copy.unfit and self.seen.copy.lag <= self.timers.lag
 
     @property
+    def answers_until(self) -> float:
+        """Until when what runs here alone must have answered again: it may have much to recover before it first does,
+        after a power cut on a slow disk, and whoever ends that makes it begin anew."""
+        seen = self.seen
+        came_up = seen.answered_at > 0 and seen.answered_at >= seen.started_at
+        since = max(self.standing.since, seen.laid_at, seen.started_at, seen.answered_at)
+        return since + (self.timers.promote if came_up else self.timers.recover)
+
+    @property
     def branch_due(self) -> bool:
         """Whether to try again to keep what was written here: after as long as that has failed by then, from a minute
         to an hour."""

@@ -125,12 +125,9 @@ NOT_STARTED = Guard(
 )
 SICK = Guard("the service does not answer", lambda it: not it.seen.local.healthy)
 HUNG = Guard(
-    "it runs and has not answered for T_prom, without the time in which its files were laid in place",
-    lambda it: (
-        it.seen.local.writer
-        and not it.seen.local.healthy
-        and it.now >= max(it.standing.since, it.seen.laid_at, it.seen.answered_at) + it.timers.promote
-    ),
+    "it runs and has not answered for T_prom, or never since its start for T_recover, without the time in which its "
+    "files were laid in place",
+    lambda it: it.seen.local.writer and not it.seen.local.healthy and it.now >= it.answers_until,
 )
 NO_ADDRESS = Guard("the address is not here", lambda it: not it.seen.local.address)
 NOT_SERVED = Guard("the service does not run, answer or have its address", lambda it: not it.seen.local.served)

@@ -234,7 +234,7 @@ class Seen:
     the present history has; true when unsure. `acknowledged_epoch`: the newest epoch of ours that a storage peer
     accepted. `opened_epoch`: of the grant under which the service was last opened here, with the newest generation
     adopted. `laid_at`: when the newest generation was last laid in place here; now, while it is.
-    `answered_at`: when the service last answered here, or was started.
+    `started_at`, `answered_at`: when the service was last started here by this program, and when it last answered it.
     `deposed_until`: until when whom our takeover deposed may go on by its own clock; kept with the proof, and one lease
     from the first proof when a reboot lost it before the epoch was opened.
     `home_ready_since`: since when the home, another node, is a caught-up standby. `last`: when each action was begun.
@@ -258,6 +258,7 @@ class Seen:
     copy: Copy = Copy()
     synced: bool = False
     laid_at: float = 0.0
+    started_at: float = 0.0
     answered_at: float = 0.0
     deposed_until: float = 0.0
     home_ready_since: float | None = None

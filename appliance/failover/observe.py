@@ -40,6 +40,7 @@ def observe(it: Situation) -> Seen:
         copy=_copy(it, own_epoch),
         synced=it.synced,
         laid_at=site.clock.boottime() if it.laying else it.laid_at,
+        started_at=it.started_at,
         answered_at=it.answered_at,
         deposed_until=lease.deposed_until if lease else 0.0,
         home_ready_since=_home_ready_since(it),

@@ -47,7 +47,7 @@ def _timers() -> str:
     rule = "TTL >= renew + 2 x request x tries + stop + epsilon"
     return (
         f"\n## Timers\n\nSeconds. `{rule}`, or they are refused: the sum is {Timers().ttl_min:g} here. T_stop is stop, "
-        f"T_prom promote, T_drain drain, T_boot boot.\n\n| timer | s |\n| --- | ---: |\n{rows}"
+        f"T_prom promote, T_recover recover, T_drain drain, T_boot boot.\n\n| timer | s |\n| --- | ---: |\n{rows}"
     )
 
 

@@ -96,9 +96,10 @@ class Situation:
     """Whether a generation is laid in place now, and when one last was."""
     starting: bool = False
     """The deadline is moved on meanwhile, as for what runs: it counts from the moment at which anything does."""
+    started_at: float = 0.0
     healthy: bool = False
     answered_at: float = 0.0
-    """Whether the service answered when it was last asked; when it last did, or was started."""
+    """When the service was last started; whether it answered when it was last asked, and when it last did."""
     pulled_at: float | None = None
     home_ready: tuple[float, float] | None = None
     """Since when the home could have it back, as a broker told, and when it told."""

@@ -23,7 +23,8 @@ FORGIVEN_AFTER = HOUR
 @dataclass(frozen=True)
 class Timers:
     """`lag`: for how long a newer generation may exist before a copy is behind. `settle`: how long a home must be
-    caught up before it gets its service back. `fresh`: how old an answer of the voters may be to count as present.
+    caught up before it gets its service back. `recover`: for how long what a home serves alone may recover before it
+    first answers. `fresh`: how old an answer of the voters may be to count as present.
     """
 
     ttl: float = 15.0
@@ -39,6 +40,7 @@ class Timers:
     fresh: float = 6.0
     boot: float = 10.0
     promote: float = 30.0
+    recover: float = 10.0 * MINUTE
     drain: float = 60.0
     cooldown: float = 60.0
     lag: float = 5.0 * MINUTE
@@ -65,6 +67,12 @@ class Timers:
                 f"promote is {self.promote:g} s, not more than a lease of {self.ttl:g} s: "
                 "whoever deposes a holder waits for its lease first, and would always give up.",
                 remedy="Set promote above ttl.",
+            )
+        if self.recover < self.promote:
+            raise UsageError(
+                f"recover is {self.recover:g} s, less than promote, {self.promote:g} s: "
+                "what starts would be ended sooner than what hangs.",
+                remedy="Set recover to promote or more.",
             )
         if self.fresh < self.renew + self.request:
             raise UsageError(

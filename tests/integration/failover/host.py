@@ -33,7 +33,7 @@ class Host(Machine):
         self.life = object()
         self.connected = True
         self.healthy = self.writer  # until it is asked
-        self.answered_at = 0.0
+        self.started_at = self.answered_at = 0.0
         self.standing = Standing(State.BOOT, self.clock())
         self.next_look = self.world.now + self.world.draw.uniform(0, LOOKS_EVERY)
 
@@ -87,6 +87,7 @@ class Host(Machine):
             local=Local(self.writer, self.writable, self.address, self.healthy, self.held, self.copy),
             copy=self._copy(),
             synced=self.synced,
+            started_at=self.started_at,
             answered_at=self.answered_at,
             deposed_until=self.deposed_until,
             home_ready_since=world.home_ready(self),
@@ -296,7 +297,7 @@ class Host(Machine):
             self.world.tell(self.name, "writer-start", epoch)
 
         if not self.writer:
-            self.answered_at = self.clock()
+            self.started_at = self.clock()
             self._later(A.START, seconds, opened)
 
     def _demote_at(self) -> float:

@@ -93,6 +93,7 @@ def look(state: State, given: Mapping[str, Any]) -> tuple[Standing, Seen, Policy
         copy=Copy(values.pop("lag", 0.0), values.pop("unfit", ""), values.pop("outdone", False)),
         synced=values.pop("synced", False),
         laid_at=NOW - values.pop("laid", NOW),
+        started_at=NOW - values.pop("started", NOW),
         answered_at=NOW - values.pop("answers", NOW),
         deposed_until=NOW + values.pop("deposed_in", -1.0),
         home_name="other",

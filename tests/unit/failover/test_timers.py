@@ -35,6 +35,7 @@ def test_a_lease_too_short_for_two_tries_is_refused_with_the_sum() -> None:
         ({"epsilon": 0.0}, "epsilon is 0.0; it must be more than 0"),
         ({"fresh": 4.0}, "answers would grow old"),
         ({"tries": 4}, "17.5 s"),
+        ({"recover": 29.0}, "Set recover to promote or more"),
         ({"promote": 15.0}, "whoever deposes a holder waits"),
     ],
 )
