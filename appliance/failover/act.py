@@ -293,6 +293,7 @@ async def _hold_writes(it: Situation, decision: Decision) -> None:
 
 
 async def _resume_writes(it: Situation, decision: Decision) -> None:
+    it.keep(tail=True)  # what comes now is in no sync that was made while clients waited
     await it.site.services.resume(it.service)
 
 

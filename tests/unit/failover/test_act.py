@@ -268,6 +268,16 @@ def test_a_sync_counts_only_when_clients_wait_and_a_peer_has_it(world: World) ->
     assert not world.it.kept.tail
 
 
+def test_what_clients_write_after_a_hand_over_that_failed_counts_as_unsaved_before_they_may(world: World) -> None:
+    world.hold()
+    assert world.do(A.START, A.HOLD_WRITES, A.SYNC)
+    assert not world.it.kept.tail
+    assert world.do(A.RESUME_WRITES)
+    kept = load(world.folder / "failover.json")
+    assert kept is not None
+    assert kept.tail
+
+
 def test_a_claim_whose_answer_was_lost_is_made_again_as_it_was(world: World) -> None:
     world.do(A.READ)
     world.store.line = Line.ANSWERS_LOST
