@@ -117,7 +117,9 @@ def _take_grant(it: Situation, raw: bytes, before: str) -> None:
     site = it.site
     granted = site.papers.granters(it.service).read(raw)
     act = promoting(it, acts_in_force(it))
-    generation = act.generation if act else ""
+    # An epoch of its own that it never opened left nothing to go on from: what was named for that one still holds.
+    again = it.kept.generation if before == site.name else ""
+    generation = act.generation if act else again
     it.keep(adopts=before != site.name or it.kept.adopts, branch=Branch.NONE, generation=generation)
     write_atomic(it.granted_path, raw)
     if act:  # after the grant: one that is used up and brought nothing would never be obeyed
