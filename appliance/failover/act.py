@@ -15,11 +15,12 @@ from appliance.errors import ApplianceError, Refused
 from appliance.failover.claiming import REQUEST_SECONDS_MAX, acquire, claim_on, hear
 from appliance.failover.kept import Lease
 from appliance.failover.model import STOPPING, Action, Branch, Decision
-from appliance.failover.observe import acts_in_force, promoting, record_of
+from appliance.failover.observe import acts_in_force, promoting, promotions, record_of
 from appliance.failover.papers import newest
 from appliance.failover.situation import Situation
 from appliance.failover.votes import ask_all
 from appliance.host.files import write_atomic
+from appliance.trust.act import Act
 from appliance.trust.grant import make_request, read_request
 from appliance.trust.keys import public_line
 from appliance.trust.release import make_release
@@ -116,18 +117,27 @@ async def _ask_grant(it: Situation, decision: Decision) -> None:
 def _take_grant(it: Situation, raw: bytes, before: str) -> None:
     site = it.site
     granted = site.papers.granters(it.service).read(raw)
-    act = promoting(it, acts_in_force(it))
+    acts = acts_in_force(it)
+    act = promoting(it, acts)
     # An epoch of its own that it never opened left nothing to go on from: what was named for that one still holds.
     again = it.kept.generation if before == site.name else ""
     generation = act.generation if act else again
     it.keep(adopts=before != site.name or it.kept.adopts, branch=Branch.NONE, generation=generation)
     write_atomic(it.granted_path, raw)
     if act:  # after the grant: one that is used up and brought nothing would never be obeyed
-        it.keep(served_acts=(*it.kept.served_acts, act.document.digest))
+        _use_up(it, promotions(it, acts), generation)
     site.papers.take([raw])
     site.tell(it.service, granted.epoch, "granted")
     if it.lease is not None:
         it.prove(replace(it.lease, epoch=granted.epoch))
+
+
+def _use_up(it: Situation, acts: tuple[Act, ...], generation: str) -> None:
+    """Go on from `generation`. None of `acts` promotes this node again: one that is left over would oust whoever writes
+    the service next."""
+    served = it.kept.served_acts
+    left = [act.document.digest for act in acts if act.document.digest not in served]
+    it.keep(generation=generation, served_acts=(*served, *left))
 
 
 def shown(it: Situation) -> tuple[bytes, ...]:
@@ -254,13 +264,27 @@ def _tie(it: Situation, decision: Decision) -> None:
 
 async def _adopt(it: Situation) -> None:
     """As long as it takes; only a service that is in place and does not start is given to another after a while."""
+    _hear_promotions(it)
     it.laying = True
     try:
-        kept = it.kept
-        await it.site.copies.adopt(it.service, keep_files=not kept.adopts, generation=kept.generation)
+        laid = None
+        while laid != it.kept.generation:  # an act that came meanwhile may name another
+            laid = it.kept.generation
+            await it.site.copies.adopt(it.service, keep_files=not it.kept.adopts, generation=laid)
+            _hear_promotions(it)
         it.laid_at = it.site.clock.boottime()
     finally:
         it.laying = False
+
+
+def _hear_promotions(it: Situation) -> None:
+    """Have what promotes this node do so now: until it opens its epoch the last act may still say from where to go on.
+
+    An act whose grant is here was left as if it had promoted nobody when the power failed right after that.
+    """
+    acts = promotions(it, acts_in_force(it))
+    says = acts and it.kept.adopts and acts[-1].document.digest not in it.kept.served_acts
+    _use_up(it, acts, acts[-1].generation if says else it.kept.generation)
 
 
 async def _probe(it: Situation, decision: Decision) -> None:

@@ -23,8 +23,8 @@ FORMAT = 1
 @dataclass(frozen=True)
 class Kept:
     """As `model.Seen` says. `adopts`: another wrote before the grant that is here, so its files are taken over.
-    `served_acts`: digests of acts that promoted already. `generation`: the one to go on from that such an act named, ""
-    for the newest."""
+    `served_acts`: digests of acts that promoted already, or were left over beside one that did. `generation`: which one
+    to go on from, as such an act named it, "" for the newest."""
 
     opened_epoch: int = 0
     acknowledged_epoch: int = 0

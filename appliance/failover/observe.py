@@ -128,13 +128,19 @@ def acts_in_force(it: Situation) -> tuple[Act, ...]:
     return tuple(act for act in in_force(found.values(), now) if act.service in ("any", it.service))
 
 
+def promotions(it: Situation, acts: tuple[Act, ...]) -> tuple[Act, ...]:
+    """The acts that promote this node, in the order in which they begin: of several the last one decides."""
+    mine = (act for act in acts if (act.act, act.subject) == ("promote", it.site.name))
+    return tuple(sorted(mine, key=lambda act: (act.start, act.document.digest)))
+
+
 def promoting(it: Situation, acts: tuple[Act, ...]) -> Act | None:
     """The act that promotes this node and has not done so yet; none while it is the writer."""
     present = it.site.papers.grants.get(it.service)
     if present is None or present.writer == it.site.name:
         return None
-    mine = (act for act in acts if (act.act, act.subject) == ("promote", it.site.name))
-    return next((act for act in mine if act.document.digest not in it.kept.served_acts), None)
+    left = [act for act in promotions(it, acts) if act.document.digest not in it.kept.served_acts]
+    return left[-1] if left else None
 
 
 def is_due(it: Situation, action: Action, every: float) -> bool:

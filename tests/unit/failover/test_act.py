@@ -27,14 +27,12 @@ from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
 from appliance.trust.release import read_release
 from appliance.units import HOUR
-from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOME, LOCAL, STANDBY, by_key
-from tests.unit.failover.test_granting import act as promotion
+from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOME, LOCAL
 from tests.unit.trust.voters import KEYS
 
 A = Action
 SERVICE = "docs-a"
 LEASE = 15.0
-CLEAN = "00002.0000000007.0123456789abcdef"
 
 
 @dataclass
@@ -342,58 +340,6 @@ def test_a_lease_that_another_took_is_lost_at_once(world: World) -> None:
     assert not world.do(A.RENEW)
     assert world.it.lease is None
     assert observe(world.it).lost
-
-
-def test_an_act_is_used_up_only_once_its_grant_is_on_the_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, raw: bytes) -> None:
-        raise OSError("No space left on device")
-
-    promotes = promotion("promote", HOME, start=0, end=world.clock.now() + HOUR)
-    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
-    world.site.papers.take([by_key(STANDBY, 2).document.raw])
-    raw = by_key(HOME, 4).document.raw
-    with monkeypatch.context() as cut:
-        cut.setattr(act, "write_atomic", full)
-        with pytest.raises(OSError, match="No space"):
-            act._take_grant(world.it, raw, STANDBY)
-    assert world.it.kept.served_acts == ()
-    assert world.it.kept.adopts, "what another wrote is taken over, whenever the grant comes"
-    act._take_grant(world.it, raw, STANDBY)
-    assert world.it.kept.served_acts == (promotes.document.digest,)
-    assert (world.folder / "granted").read_bytes() == raw
-
-
-def test_the_generation_that_an_act_names_is_adopted_once_and_forgotten_then(world: World) -> None:
-    promotes = replace(promotion("promote", HOME, start=0, end=world.clock.now() + HOUR), generation=CLEAN)
-    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
-    world.hold()
-    world.site.papers.take([by_key(STANDBY, 2).document.raw])
-    act._take_grant(world.it, by_key(HOME, 4).document.raw, STANDBY)
-    kept = load(world.folder / "failover.json")
-    assert kept is not None
-    assert (kept.adopts, kept.generation) == (True, CLEAN), "a restart goes on with it"
-    assert world.do(A.START)
-    assert (world.copies.adopted, world.copies.generations) == ([False], [CLEAN])
-    assert world.it.kept.generation == ""
-    assert "generation" not in (world.folder / "failover.json").read_text(), "an earlier version must read it"
-
-
-def test_a_node_that_gave_its_epoch_up_unopened_goes_on_from_the_same_generation_under_the_next(world: World) -> None:
-    def fail() -> None:
-        raise Refused("the holder of it does not answer.")
-
-    promotes = replace(promotion("promote", HOME, start=0, end=world.clock.now() + HOUR), generation=CLEAN)
-    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
-    world.hold()
-    world.site.papers.take([by_key(STANDBY, 2).document.raw])
-    act._take_grant(world.it, by_key(HOME, 4).document.raw, STANDBY)
-    world.copies.while_laying = fail
-    assert not world.do(A.START)
-    world.do(A.RELEASE)
-    act._take_grant(world.it, by_key(HOME, 6).document.raw, HOME)
-    assert (world.it.kept.adopts, world.it.kept.generation) == (True, CLEAN)
-    act._take_grant(world.it, by_key(HOME, 10).document.raw, STANDBY)
-    assert world.it.kept.generation == "", "another wrote since"
 
 
 def test_what_a_node_kept_of_a_branch_stays_with_its_epoch(world: World) -> None:

@@ -1,0 +1,139 @@
+"""What a signed promotion says of the node that obeys it: once, from which generation, and that it is used up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import Refused
+from appliance.failover import act
+from appliance.failover.kept import load
+from appliance.failover.model import Action
+from appliance.failover.observe import observe
+from appliance.trust.act import Act
+from appliance.units import HOUR
+from tests.unit.failover.test_act import SERVICE, World
+from tests.unit.failover.test_granting import EXCLUSIVE, HOME, STANDBY, by_key
+from tests.unit.failover.test_granting import act as promotion
+
+A = Action
+CLEAN = "00002.0000000007.0123456789abcdef"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, EXCLUSIVE)
+
+
+def test_an_act_is_used_up_only_once_its_grant_is_on_the_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, raw: bytes) -> None:
+        raise OSError("No space left on device")
+
+    promotes = promotion("promote", HOME, start=0, end=world.clock.now() + HOUR)
+    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    raw = by_key(HOME, 4).document.raw
+    with monkeypatch.context() as cut:
+        cut.setattr(act, "write_atomic", full)
+        with pytest.raises(OSError, match="No space"):
+            act._take_grant(world.it, raw, STANDBY)
+    assert world.it.kept.served_acts == ()
+    assert world.it.kept.adopts, "what another wrote is taken over, whenever the grant comes"
+    act._take_grant(world.it, raw, STANDBY)
+    assert world.it.kept.served_acts == (promotes.document.digest,)
+    assert (world.folder / "granted").read_bytes() == raw
+
+
+def test_the_generation_that_an_act_names_is_adopted_once_and_forgotten_then(world: World) -> None:
+    promotes = replace(promotion("promote", HOME, start=0, end=world.clock.now() + HOUR), generation=CLEAN)
+    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
+    world.hold()
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    act._take_grant(world.it, by_key(HOME, 4).document.raw, STANDBY)
+    kept = load(world.folder / "failover.json")
+    assert kept is not None
+    assert (kept.adopts, kept.generation) == (True, CLEAN), "a restart goes on with it"
+    assert world.do(A.START)
+    assert (world.copies.adopted, world.copies.generations) == ([False], [CLEAN])
+    assert world.it.kept.generation == ""
+    assert "generation" not in (world.folder / "failover.json").read_text(), "an earlier version must read it"
+
+
+def test_a_node_that_gave_its_epoch_up_unopened_goes_on_from_the_same_generation_under_the_next(world: World) -> None:
+    def fail() -> None:
+        raise Refused("the holder of it does not answer.")
+
+    promotes = replace(promotion("promote", HOME, start=0, end=world.clock.now() + HOUR), generation=CLEAN)
+    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
+    world.hold()
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    act._take_grant(world.it, by_key(HOME, 4).document.raw, STANDBY)
+    world.copies.while_laying = fail
+    assert not world.do(A.START)
+    world.do(A.RELEASE)
+    act._take_grant(world.it, by_key(HOME, 6).document.raw, HOME)
+    assert (world.it.kept.adopts, world.it.kept.generation) == (True, CLEAN)
+    act._take_grant(world.it, by_key(HOME, 10).document.raw, STANDBY)
+    assert world.it.kept.generation == "", "another wrote since"
+
+
+def test_of_two_promotions_the_one_signed_last_decides_and_neither_ousts_anybody_later(world: World) -> None:
+    now, acts = world.clock.now(), list[Act]()
+    world.it.site = replace(world.site, own_acts=lambda: tuple(acts))
+    for first, last in (("", CLEAN), (CLEAN, "")):
+        acts[:] = [
+            replace(promotion("promote", HOME, start=start, end=now + HOUR), generation=generation)
+            for start, generation in ((now - 20, first), (now - 10, last))
+        ]
+        world.it.keep(served_acts=(), generation="")
+        world.site.papers.grants[SERVICE] = by_key(STANDBY, 2)
+        assert observe(world.it).wishes.promote
+        act._take_grant(world.it, by_key(HOME, 4).document.raw, STANDBY)
+        assert world.it.kept.generation == last
+        world.site.papers.take([by_key(STANDBY, 6).document.raw])
+        assert not observe(world.it).wishes.promote, "its service went home in the night"
+
+
+def test_an_act_whose_grant_came_right_before_the_power_failed_promotes_nobody_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*fields: object) -> None:
+        raise OSError("the power fails")
+
+    promotes = replace(promotion("promote", HOME, start=0, end=world.clock.now() + HOUR), generation=CLEAN)
+    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
+    world.hold()
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    with monkeypatch.context() as now:
+        now.setattr(act, "_use_up", cut)
+        with pytest.raises(OSError, match="power"):
+            act._take_grant(world.it, by_key(HOME, 4).document.raw, STANDBY)
+    world.site.papers.take([by_key(HOME, 4).document.raw])
+    assert world.do(A.START)
+    assert world.copies.generations == [CLEAN]
+    world.site.papers.take([by_key(STANDBY, 6).document.raw])
+    assert not observe(world.it).wishes.promote
+
+
+def test_a_corrected_promotion_counts_until_the_service_is_opened_even_while_files_are_laid_in_place(
+    world: World,
+) -> None:
+    now = world.clock.now()
+    acts = [replace(promotion("promote", HOME, start=now - 20, end=now + HOUR), generation=CLEAN)]
+    before, older = CLEAN.replace("07.", "06."), CLEAN.replace("07.", "05.")
+
+    def correct() -> None:
+        world.copies.while_laying = lambda: None
+        acts.append(replace(promotion("promote", HOME, start=now - 10, end=now + HOUR), generation=before))
+        acts.append(replace(promotion("promote", HOME, start=now - 30, end=now + HOUR), generation=older))
+
+    world.it.site = replace(world.site, own_acts=lambda: tuple(acts))
+    world.hold()
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    act._take_grant(world.it, by_key(HOME, 4).document.raw, STANDBY)
+    world.copies.while_laying = correct
+    assert world.do(A.START)
+    assert world.copies.generations == [CLEAN, before], "and not what was signed before that"
+    assert len(world.it.kept.served_acts) == 3
