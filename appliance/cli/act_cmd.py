@@ -41,7 +41,7 @@ def act() -> None:
     "--generation",
     metavar="NAME",
     default="",
-    help="For `continue` and `promote`: the one that goes on, as `vault show` names it.",
+    help="For `continue`, and `promote` of one --service: the one that goes on, as `vault show` names it.",
 )
 @click.option("--bytes", "size", metavar="SIZE", default="", help="For `quota`: what may be filled, such as 300G.")
 @click.option("--reason", required=True, help="Why: it stays in the journals of all who obey.")

@@ -67,8 +67,8 @@ class Act:
 
 
 def act_line(fields: Mapping[str, str | int]) -> bytes:
-    """The line to sign for `fields` (act, subject, service, operator, reason, start, end); raise UsageError for what
-    nobody would accept.
+    """The line to sign for `fields` (act, subject, service, operator, reason, start, end); raise UsageError or Refused
+    for what nobody would accept.
 
     `continue` has a `generation` too, `promote` may have one, and `quota` has `bytes`.
     """
@@ -115,8 +115,18 @@ def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
     return _act(document)
 
 
+def _check_narrow(act: str, service: str, generation: str) -> None:
+    """A generation exists in one service: all others would be taken from whoever holds them, and opened nowhere."""
+    if act == "promote" and generation and service == ANY_SERVICE:
+        raise Refused(
+            "a promotion for any service names no generation, since each service has its own.",
+            remedy="Sign it for the one that is meant: --service SERVICE.",
+        )
+
+
 def _act(document: Document) -> Act:
     generation, quota_bytes = _details(document)
+    _check_narrow(document.text("act"), document.text("service", NAME), generation)
     return Act(
         act=document.text("act"),
         subject=document.text("subject", NAME),

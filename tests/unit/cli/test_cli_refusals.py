@@ -209,6 +209,12 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
         2,
         "names a generation in full",
     ),
+    (
+        "",
+        ("act", "sign", "promote", "a", "--generation", f"00002.0000000007.{'0' * 16}", "--key", "operator", *ACT),
+        8,
+        "the one that is meant: --service SERVICE",
+    ),
     ("commune-a", ("act", "sign", "quota", SERVICE, "--key", "operator", *ACT), 2, "says how much"),
     (
         "commune-a",

@@ -91,12 +91,25 @@ def test_an_act_for_one_service_is_none_for_another(key: Path, operator: Operato
 
 def test_a_promotion_may_name_a_generation_and_no_other_act_has_one_by_accident(key: Path, operator: Operator) -> None:
     name, able = "00002.0000000007.0123456789abcdef", replace(operator, may=("promote", "lost"))
-    promote = {**FIELDS, "act": "promote"}
+    promote = {**FIELDS, "act": "promote", "service": "docs-a"}
     assert read_act(make_act(promote, key), [able]).generation == ""
     assert read_act(make_act({**promote, "generation": name}, key), [able]).generation == name
     assert read_act(make_act({**FIELDS, "generation": name}, key), [able]).generation == ""
     with pytest.raises(UsageError, match="nobody would accept this act"):
         make_act({**promote, "generation": "2.7"}, key)
+
+
+def test_a_promotion_that_names_a_generation_is_for_one_service(key: Path, operator: Operator) -> None:
+    fields = {**FIELDS, "act": "promote", "generation": "00002.0000000007.0123456789abcdef"}
+    for attempt in (
+        lambda: make_act(fields, key),
+        lambda: read_act(
+            signed_by_hand(key, body(acts.TYPE, fields), acts.TYPE), [replace(operator, may=("promote",))]
+        ),
+    ):
+        with pytest.raises(Refused, match="names no generation") as caught:
+            attempt()
+        assert "--service SERVICE" in caught.value.remedy
 
 
 @pytest.mark.parametrize("kind", ["", "delete", "LOST", None])
