@@ -52,7 +52,7 @@ def promote(service: str, file: Path | None, dry_run: bool) -> None:
     who = f"{view.holder or view.writer or 'nobody'} is replaced by {node.name} for {service}"
     told = {"service": service, "node": node.name, "replaces": view.holder or view.writer, "operator": act.operator}
     if dry_run:
-        cost = stake(node, service)
+        cost = stake(node, service, act.generation)
         stays = "what it has not brought to any peer stays with it, as a branch."
         emit({**told, **asdict(cost), "dry_run": True}, f"{who}; {stays}\n{text_of(cost)}")
         return

@@ -1,27 +1,33 @@
 """What a takeover that its writer does not help with costs: what is lost (RPO), and for how long clients wait (RTO).
 
-The next writer begins from the newest generation that anybody holds, so its age is what is lost. How long the rest
-takes is told by what was measured: the last drill here that restored everything, and the work around it.
+The next writer begins from the newest generation that anybody holds, or from the one that an act names, so the age of
+that one is what is lost. How long the rest takes is told by what was measured: the last drill here that restored
+everything, and the work around it.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from appliance.backup.fetch import survey_all
+from appliance.backup.fetch import Survey, survey_all
 from appliance.backup.node import Node
 from appliance.backup.proofs import load_proofs
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.cli.arguments import command
 from appliance.clock import utc_seconds
+from appliance.errors import ApplianceError
 from appliance.failover.moving import WORK_SECONDS
+from appliance.trust.generation import Header
 from appliance.units import format_duration
 
 
 @dataclass(frozen=True)
 class Stake:
-    """`saved`: when the newest generation was sealed, "" when nobody who answered holds one; `why` says who did not.
-    `drilled`: when everything was last restored here, "" for never. Seconds are None while they cannot be told."""
+    """`saved`: when the one to begin from was sealed, "" when nobody who answered tells; `why` says who did not answer.
+    `generation`: its name if an act names it, "" for the newest. `drilled`: when everything was last restored here, ""
+    for never. Seconds are None while they cannot be told."""
 
     service: str
     saved: str
@@ -30,14 +36,13 @@ class Stake:
     rto_seconds: int | None
     lease_seconds: int
     why: str = ""
+    generation: str = ""
 
 
-def stake(node: Node, service: str) -> Stake:
-    """What a takeover of `service` would cost now, as this node can see it."""
+def stake(node: Node, service: str, generation: str = "") -> Stake:
+    """What a takeover of `service` from `generation`, or from the newest, would cost now, as this node can see it."""
     seen, whole = survey_all(node, service), load_proofs(node.service(service)).whole
-    newest = [head.newest for head in seen.heads if head.newest]
-    newest += [read_stored_header(node, node.holding(service), seen.own.name)] if seen.own else []
-    saved = max(newest, key=lambda header: header.id).time if newest else ""
+    saved = sealed_at(_headers(node, service, seen, generation), generation)
     lease = node.bundle.territory.lease_seconds
     return Stake(
         service=service,
@@ -47,11 +52,31 @@ def stake(node: Node, service: str) -> Stake:
         rto_seconds=lease + WORK_SECONDS + round(whole.seconds) if whole else None,
         lease_seconds=lease,
         why=seen.told(),
+        generation=generation,
     )
+
+
+def _headers(node: Node, service: str, seen: Survey, generation: str) -> list[Header]:
+    """That of the newest that each holder has, this node included, and that of `generation`, where it is known."""
+    found = [head.newest for head in seen.heads if head.newest]
+    found += [tip for head in seen.heads for tip in head.tips if tip.id.name == generation]
+    for name in filter(None, (seen.own.name if seen.own else "", generation)):
+        with contextlib.suppress(ApplianceError):  # it was never shown here, or what is here does not hold
+            found.append(read_stored_header(node, node.holding(service), name))
+    return found
+
+
+def sealed_at(headers: Collection[Header], generation: str) -> str:
+    """When `generation` was sealed, or the newest of `headers` for ""; "" when none of them tells."""
+    if generation:
+        return next((header.time for header in headers if header.id.name == generation), "")
+    return max(headers, key=lambda header: header.id).time if headers else ""
 
 
 def text_of(it: Stake) -> str:
     lost = "what cannot be told, since nobody who answered holds a generation (RPO)."
+    if it.generation:
+        lost = f"what was written since generation {it.generation}, and nobody who answered tells when that was (RPO)."
     if it.rpo_seconds is not None:
         lost = f"what was written since {it.saved}, {format_duration(it.rpo_seconds)} ago (RPO)."
     wait = f"a lease of {it.lease_seconds} s, and until everything is in place"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.targets import load_acts
+from appliance.backup.vault.evidence import read_stored_header
 from appliance.errors import Refused
 from appliance.trust.act import make_act
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
@@ -83,7 +84,11 @@ def test_a_promotion_goes_on_from_the_clean_generation_that_its_act_names(
     words, out = ("failover", "promote", SERVICE, "--act"), tmp_path / "promote.act"
     never = signed(operator_key, out, "promote", STANDBY, generation="00002.0000000099.0123456789abcdef")
     assert node.cli(*words, str(never), check=False).exit_code == 3
-    node.cli(*words, str(signed(operator_key, out, "promote", STANDBY, generation=clean)))
+    named = str(signed(operator_key, out, "promote", STANDBY, generation=clean))
+    planned = json.loads(node.cli(*words, named, "--dry-run", "--json").stdout)
+    sealed = read_stored_header(vault, vault.holding(SERVICE), clean).time
+    assert (planned["generation"], planned["saved"]) == (clean, sealed), "all that was written since is left behind"
+    node.cli(*words, named)
     stage.wait_for(STANDBY, "ACTIVE")
     numbers = stage.read()["numbers"]
     assert 2 in numbers

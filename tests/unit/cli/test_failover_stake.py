@@ -6,8 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.cli.failover_stake import Stake, text_of
+from appliance.cli.failover_stake import Stake, sealed_at, text_of
+from appliance.trust.generation import Header
+from appliance.trust.signed import Document
 
+
+def header(sequence: int, time: str) -> Header:
+    raw = Document("appliance/generation", {}, "", f"{sequence}".encode())
+    return Header("docs-a", 2, sequence, "", time, "", 1, 1, raw)
+
+
+CLEAN, NEWEST = header(7, "2026-11-20T08:00:00Z"), header(9, "2026-11-26T08:00:00Z")
 KNOWN = Stake("docs-a", "2026-11-26T08:00:00Z", 2100, "2026-11-20T02:00:00Z", 143, 15)
 
 
@@ -29,9 +38,19 @@ KNOWN = Stake("docs-a", "2026-11-26T08:00:00Z", 2100, "2026-11-20T02:00:00Z", 14
             replace(KNOWN, saved="", rpo_seconds=None, why="commune-b: it did not answer."),
             ("cannot be told, since nobody who answered holds a generation (RPO). commune-b: it did not answer.",),
         ),
+        (
+            replace(KNOWN, saved="", rpo_seconds=None, generation=CLEAN.id.name),
+            (f"written since generation {CLEAN.id.name}, and nobody who answered tells when that was (RPO).",),
+        ),
     ],
 )
 def test_it_says_what_is_lost_and_for_how_long_clients_wait(it: Stake, sentences: tuple[str, ...]) -> None:
     text = text_of(it)
     for sentence in sentences:
         assert sentence in text
+
+
+def test_what_is_lost_is_counted_from_the_generation_that_the_act_names() -> None:
+    assert sealed_at((CLEAN, NEWEST), CLEAN.id.name) == CLEAN.time
+    assert sealed_at((CLEAN, NEWEST), "") == NEWEST.time
+    assert sealed_at((NEWEST,), CLEAN.id.name) == "", "the time of another would be a wrong loss"
