@@ -387,7 +387,7 @@ CLOSING = frozenset({*STOPPING, A.RESET, A.WITHDRAW_COPY, A.ALARM})
 
 async def perform(it: Situation, decision: Decision) -> bool:
     """Do what `decision` says, in order; whether all of it was done. After one that fails only what closes goes on, and
-    the table asks again."""
+    the table asks again. A person who cannot be called, as on a full disk, ends nothing."""
     done = True
     for action in decision.actions:
         if not done and action not in CLOSING:
@@ -395,5 +395,5 @@ async def perform(it: Situation, decision: Decision) -> bool:
         it.last[action] = it.site.clock.boottime()
         with it.telling(str(action)):
             await DOES[action](it, decision)
-        done = done and str(action) not in it.trouble
+        done = done and (action is A.ALARM or str(action) not in it.trouble)
     return done

@@ -342,12 +342,6 @@ def test_a_lease_that_another_took_is_lost_at_once(world: World) -> None:
     assert observe(world.it).lost
 
 
-def test_what_a_node_kept_of_a_branch_stays_with_its_epoch(world: World) -> None:
-    assert world.do(A.KEEP_BRANCH)
-    assert not world.it.kept.tail
-    assert "branches/2" in (world.folder / "history.jsonl").read_text()
-
-
 def test_a_home_says_for_how_long_it_could_have_its_service_back_and_only_while_it_could(world: World) -> None:
     keeper, now = Keeper(world.it), world.clock.boottime()
     assert keeper.ready_seconds is None, "it has just started"
