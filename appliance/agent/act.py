@@ -29,6 +29,7 @@ from appliance.agent.memory import LEFT_OUT_MAX, Outcome
 from appliance.agent.ready import lay_ahead
 from appliance.backup import writer
 from appliance.backup.alarms import alarm_of
+from appliance.backup.branch_run import save_branches
 from appliance.backup.chain import chain_of
 from appliance.backup.drill import drill
 from appliance.backup.exchange import exchange
@@ -80,8 +81,10 @@ def _named(error: OSError) -> ApplianceError:
 
 
 def _back_up(node: Node, work: BackUp) -> Outcome:
-    """A peer that failed is a failed push, not a failed backup; a source that could not be read is one."""
+    """A peer that failed is a failed push, not a failed backup, and so is a branch; a source that could not be read is
+    one."""
     run = writer.run(node, work.service)
+    unsaved = save_branches(node, run)
     left_out = tuple((item.path, item.reason) for item in run.left_out[:LEFT_OUT_MAX])
     made = run.created
     figures = {"files": made.files, "bytes": made.original_bytes, "new_bytes": made.deduplicated_bytes}
@@ -91,6 +94,7 @@ def _back_up(node: Node, work: BackUp) -> Outcome:
         "peers": _by_peer(run.pushed),
         "left_out": left_out,
         "left_out_count": len(run.left_out),
+        "alarms": tuple(f"{it.what} is not saved with it: {it.error.what}" for it in unsaved),
     }
     if run.failures:
         first = run.failures[0]

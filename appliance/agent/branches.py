@@ -1,4 +1,4 @@
-"""How a branch that a node keeps (`kept_branches.py`) is brought back into what others went on with.
+"""How a branch that a node keeps (`backup/kept_branches.py`) is brought back into what others went on with.
 
 Merging changes nothing in it. What merging replaces is kept, as a restore does.
 """
@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from appliance.agent.kept_branches import Branch, branches
 from appliance.backup.adopt import free_name, own_repository
 from appliance.backup.chain import Chain, chain_of
+from appliance.backup.kept_branches import Branch, branches
 from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here
 from appliance.borg.client import Borg

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance.agent.kept_branches import waiting
+from appliance.backup.kept_branches import waiting
 from appliance.backup.node import Node
 from appliance.failover.model import Action
 from appliance.failover.told import Told, load

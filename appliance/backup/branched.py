@@ -1,31 +1,110 @@
-"""Branches of a service, in its repository beside its own archives: what a home wrote alone lies on one disk before.
+"""A branch as an archive in the repository of its service, beside the service's own.
 
-They have names of their own, which no list of versions shows and no pruning touches, and leave with the generation
-that is sealed next. Each is saved once, by the first run of the node that keeps it and writes the service again.
+It has a name of its own, which no list of versions shows and no pruning touches; so it stays, here and at the peers, in
+each generation from then on. Before it is read it is known to fit: the service's own backups need that room more. It is
+saved whole or not at all: a part of it, as borg commits it while it saves a service, would only fill the disk.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
-from appliance.backup.sources import LeftOut
+from appliance.backup.kept_branches import Branch
+from appliance.backup.vault.limits import CURRENT_EPOCH_SHARE
 from appliance.borg.client import Borg
+from appliance.borg.model import Created
 from appliance.borg.names import branch_name, branch_of
-from appliance.borg.nonce import check_nonce, next_nonce
+from appliance.borg.resume import is_complete
 from appliance.clock import utc_text
-from appliance.host.layout import ServiceLayout
+from appliance.errors import NoSpace
+from appliance.trust.bundle import Terms
+from appliance.units import HOUR, format_bytes
+
+LEFT_FREE = 0.1
+"""Of the disk, which also holds the service itself and the backups of others."""
+DAY_SHARE = 0.5
+"""Of what a peer takes in a day, which is five times the usual change of the service."""
+ITEM_BYTES = 128
+"""What an archive keeps of a file beside its content."""
+SECONDS_MAX = HOUR
+"""How long the next backup of the service may have to wait for a branch."""
 
 
-def save_branches(borg: Borg, layout: ServiceLayout, service: str, epoch: int, now: float) -> tuple[LeftOut, ...]:
-    """Save the branches kept in `layout` that the repository lacks, under the grant of `epoch`; what could not be."""
-    kept = {int(it.name): it for it in layout.branches.glob("*") if it.name.isdigit() and it.is_dir()}
-    if not kept:
-        return ()
-    saved = {branch_of(it.name) for it in borg.archives(branches=True)}
-    left_out = list[LeftOut]()
-    for number, folder in sorted(kept.items()):
-        if number not in saved and (paths := sorted(os.listdir(folder))):
-            check_nonce(next_nonce(borg.repository), epoch)
-            created = borg.create(branch_name(service, number, utc_text(now)), paths, cwd=folder)
-            left_out += [LeftOut(f"{folder}/{it.path}", it.reason) for it in created.warnings]
-    return tuple(left_out)
+@dataclass(frozen=True)
+class Room:
+    """Bytes that a branch may add: on this disk, and at the peers."""
+
+    disk: int
+    peers: int
+
+    def check(self, branch: Branch, added: int) -> None:
+        """Raise NoSpace when `added` bytes are too many."""
+        if added <= min(self.disk, self.peers):
+            return
+        on_disk = self.disk < self.peers
+        allowed = f"{format_bytes(min(self.disk, self.peers))} may be used for it"
+        remedy = "Make room there" if on_disk else "Raise change_per_day and quota in territory.yml and sign a bundle"
+        raise NoSpace(
+            f"branch {branch.epoch} of {branch.service} would add up to {format_bytes(added)}, and {allowed} "
+            f"{'on this disk' if on_disk else 'at its peers'}.",
+            where=str(branch.folder),
+            remedy=f"{remedy}; or nothing of it is wanted: {leaving(branch)}",
+        )
+
+
+def leaving(branch: Branch) -> str:
+    """What to type when nothing of `branch` is wanted."""
+    return f"appliance failover merge {branch.service} --branch {branch.epoch} --leave"
+
+
+def room_for(terms: Terms, generation_bytes: int, folder: Path) -> Room:
+    """What may be added to a service whose newest generation has so many bytes, in a repository below `folder`."""
+    disk = shutil.disk_usage(folder)
+    share = CURRENT_EPOCH_SHARE * terms.quota_bytes - generation_bytes
+    return Room(
+        max(0, disk.free - round(LEFT_FREE * disk.total)),
+        max(0, round(min(DAY_SHARE * terms.daily_bytes, share))),
+    )
+
+
+def saved_branches(borg: Borg) -> frozenset[int | None]:
+    """The epochs of the branches that the repository has."""
+    return frozenset(branch_of(it.name) for it in borg.archives(branches=True))
+
+
+def added_bytes(borg: Borg, folder: Path) -> int:
+    """At most what saving `folder` would add: all files but those that the newest archive has with this size and
+    time."""
+    sizes = [path.lstat().st_size for path in _files(folder)]
+    newest = borg.archives()[-1:]
+    items = (it for archive in newest for it in borg.items(archive.name, exact=False) if it.kind == "file")
+    known = sum(it.size for it in items if "?" not in it.path and is_complete(it, folder / it.path))
+    return sum(sizes) + ITEM_BYTES * len(sizes) - known
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for above, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                if (path := Path(above, name)).is_file() and not path.is_symlink():
+                    yield path
+
+
+def save_branch(borg: Borg, branch: Branch, now: float) -> Created:
+    """Save `branch` within an hour, without checkpoints."""
+    name = branch_name(branch.service, branch.epoch, utc_text(now))
+    paths = sorted(os.listdir(branch.folder))
+    return borg.create(name, paths, cwd=branch.folder, checkpoint_seconds=0, timeout_seconds=SECONDS_MAX)
+
+
+def drop_checkpoints(borg: Borg) -> bool:
+    """Forget parts of branches that an earlier version left; whether there were any. `compact` frees their space."""
+    parts = [name for name in borg.checkpoints() if branch_of(name) is not None]
+    if parts:
+        borg.delete(parts)
+    return bool(parts)

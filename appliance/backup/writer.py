@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from appliance.backup.adopt import own_repository
 from appliance.backup.begin import seal_envelopes
-from appliance.backup.branched import save_branches
+from appliance.backup.branched import drop_checkpoints
 from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.counted import Safety
 from appliance.backup.fetch import Survey, survey
@@ -38,7 +38,7 @@ from appliance.borg.names import archive_name
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
-from appliance.errors import ApplianceError, Busy, IntegrityError, NotFound, Refused, UsageError
+from appliance.errors import Busy, IntegrityError, NotFound, Refused, UsageError
 from appliance.host.files import locked
 from appliance.territory import model
 from appliance.territory.implicit import is_implicit
@@ -102,7 +102,7 @@ def _save_and_seal(
         grant = own_grant(node, chain)
         compare(node, service, chain, lines)
         seal_envelopes(node, service)
-        with _mendable(service):
+        with mendable(service):
             created, source = _save(node, service, grant, on_progress)
         sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
         remember(node, service, sealed)
@@ -119,7 +119,7 @@ def _survey(node: Node, service: str, lines: Lines) -> Survey:
 
 
 @contextlib.contextmanager
-def _mendable(service: str) -> Iterator[None]:
+def mendable(service: str) -> Iterator[None]:
     """What borg finds damaged in this node's own repository, the peers have whole."""
     try:
         yield
@@ -193,7 +193,7 @@ def _save(
     repository = own_repository(layout)
     borg = Borg(repository, on_progress, lock_wait_seconds=READERS_SECONDS_MAX)
     check_nonce(next_nonce(repository), grant.epoch)
-    _bring_to_rest(borg)
+    bring_to_rest(borg)
     with prepare(source_spec(node, service), layout.root / "reading") as source:
         if not source.paths:
             raise NotFound(
@@ -202,21 +202,10 @@ def _save(
         number = f"{grant.epoch}.{next_sequence(chain_of(node, service), grant)}"
         archive = archive_name(service, number, utc_text(node.clock.now()), time.monotonic_ns())
         created = borg.create(archive, source.paths, cwd=source.cwd, exclude=source.exclude)
-        return created, _with_branches(node, service, borg, grant, source)
+        return created, source
 
 
-def _with_branches(node: Node, service: str, borg: Borg, grant: Grant, source: Prepared) -> Prepared:
-    """Save what is kept apart too. What fails there keeps nothing of the service itself from being sealed."""
-    try:
-        left_out = save_branches(borg, node.service(service), service, grant.epoch, node.clock.now())
-    except RepositoryDamaged:
-        raise
-    except ApplianceError as error:
-        return replace(source, failures=(*source.failures, Failure("its branches", error)))
-    return replace(source, left_out=(*source.left_out, *left_out))
-
-
-def _bring_to_rest(borg: Borg) -> None:
+def bring_to_rest(borg: Borg) -> None:
     """An adopted repository has no index yet, and a killed run leaves segments that were never committed.
 
     It may also leave its borg, still reading the dumps and snapshots that the next run would remove: wait for its end.
@@ -253,11 +242,12 @@ def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:
 def tidy(node: Node, service: str) -> tuple[str, ...]:
     """Prune and compact this node's own repository; the names of the archives forgotten. Peers keep what they keep."""
     layout = node.service(service)
-    with locked(layout.lock, what=f"the service {service}"), _mendable(service):
+    with locked(layout.lock, what=f"the service {service}"), mendable(service):
         grant = own_grant(node, chain_of(node, service))
         repository = own_repository(layout)
         keep = node.bundle.terms(service).service.retention
         check_nonce(next_nonce(repository), grant.epoch)
+        drop_checkpoints(Borg(repository))
         forgotten = Borg(repository).prune(keep=prune_counts(keep), glob=f"{service}-*")
         will_compact(layout)
         Borg(repository).compact(COMPACT_THRESHOLD_PERCENT)

@@ -36,6 +36,8 @@ _FILE_WARNING = re.compile(
     r"|Size inconsistency .*|File has damaged .*|when setting extended attribute .*)"
 )
 
+_CHECKPOINT = re.compile(r"\.checkpoint(\.\d+)?$")
+
 
 def created(stdout: bytes, warnings: tuple[FileWarning, ...]) -> Created:
     """The answer of `borg create --json`."""
@@ -58,6 +60,11 @@ def archives(stdout: bytes, *, branches: bool = False) -> tuple[Archive, ...]:
     all_ = (Archive(a["name"], a["id"], _utc_seconds(a["start"])) for a in json.loads(stdout)["archives"])
     found = [it for it in all_ if (branch_of(it.name) is not None) == branches]
     return tuple(sorted(found, key=lambda archive: (number_of(archive.name), archive.start_utc_seconds)))
+
+
+def checkpoints(stdout: bytes) -> tuple[str, ...]:
+    """Of the answer of `borg list --json --consider-checkpoints`, the names of those."""
+    return tuple(a["name"] for a in json.loads(stdout)["archives"] if _CHECKPOINT.search(a["name"]))
 
 
 def item(line: bytes) -> Item:

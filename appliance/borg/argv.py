@@ -100,6 +100,17 @@ def list_archives(path: Path) -> tuple[str, ...]:
     return ("list", "--json", location(path))
 
 
+def list_checkpoints(path: Path) -> tuple[str, ...]:
+    return ("list", "--json", "--consider-checkpoints", location(path))
+
+
+def delete(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Raise UsageError without names: borg would delete the repository."""
+    if not names:
+        raise UsageError("no archive is named.")
+    return ("delete", "--", location(path), *names)
+
+
 def list_items(path: Path, archive: str, patterns: Sequence[str]) -> tuple[str, ...]:
     return ("list", "--json-lines", "--format", "{size}{mtime}", "--", location(path, archive), *patterns)
 
@@ -171,6 +182,13 @@ def recover(path: Path) -> tuple[str, ...]:
 def prefix(member: str) -> str:
     """The pattern of `member` and everything below it."""
     return f"pp:{member}"
+
+
+def under(path: str | None, *, with_folders_above: bool) -> list[str]:
+    """The patterns of `path` with all below it; none for everything."""
+    if path is None:
+        return []
+    return members([path]) if with_folders_above else [prefix(path)]
 
 
 def full(member: str) -> str:

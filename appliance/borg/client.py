@@ -76,12 +76,13 @@ class Borg:
         rate_limit_kib: int | None = None,
         checkpoint_seconds: int = 60,
         timestamp: str | None = None,
+        timeout_seconds: float = WRITE_TIMEOUT_SECONDS,
     ) -> Created:
         """Save `paths` (relative to `cwd`) as `archive`, with ACLs, xattrs and flags; what fails is in `warnings`.
 
         Sockets are never saved, and borg says nothing of it. After a cut, the next create reuses what the last
-        checkpoint (every `checkpoint_seconds`) had stored. `exclude` holds borg patterns. `rate_limit_kib` limits what
-        borg sends to a repository elsewhere; for one on this machine borg 1.4 ignores it.
+        checkpoint (every `checkpoint_seconds`, 0: none) had stored. `exclude` holds borg patterns.
+        `rate_limit_kib` limits what borg sends to a repository elsewhere; here borg 1.4 ignores it.
         """
         words = argv.create(
             self.repository.path,
@@ -92,7 +93,7 @@ class Borg:
             checkpoint_seconds=checkpoint_seconds,
             timestamp=timestamp,
         )
-        result = self._write(words, cwd=cwd, warnings_allowed=True)
+        result = self._write(words, cwd=cwd, warnings_allowed=True, timeout_seconds=timeout_seconds)
         try:
             return answers.created(result.stdout, answers.file_warnings(errors.messages(result)))
         except (ValueError, KeyError) as error:
@@ -103,6 +104,14 @@ class Borg:
         """All archives in the order in which they were made (`borg.names`), no checkpoints; or those of branches."""
         return answers.archives(self._read(argv.list_archives(self.repository.path)).stdout, branches=branches)
 
+    def checkpoints(self) -> tuple[str, ...]:
+        """The names of archives that were never finished: each still holds what it had stored by then."""
+        return answers.checkpoints(self._read(argv.list_checkpoints(self.repository.path)).stdout)
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Forget just these archives; `compact` frees their space."""
+        self._write(argv.delete(self.repository.path, names))
+
     def items(
         self, archive: str, under: str | None = None, *, with_folders_above: bool = False, exact: bool = True
     ) -> Iterator[Item]:
@@ -111,7 +120,7 @@ class Borg:
         `with_folders_above` are then all that `extract` would bring. Names are exact, bytes that are not UTF-8 included
         (see `borg.answers`). Not `exact`, each such byte is a "?": one of them costs as much as all the rest.
         """
-        listing = self._items(archive, _patterns(under, with_folders_above=with_folders_above))
+        listing = self._items(archive, argv.under(under, with_folders_above=with_folders_above))
         names = self._names(archive, under, with_folders_above=with_folders_above)
         with contextlib.closing(listing), contextlib.closing(names):
             read = 0
@@ -310,10 +319,11 @@ class Borg:
         cwd: Path | None = None,
         warnings_allowed: bool = False,
         local_time: bool = False,
+        timeout_seconds: float = WRITE_TIMEOUT_SECONDS,
     ) -> Result:
         if self.repository.bypass_lock:
             raise Refused("this copy is opened for reading only.", where=str(self.repository.path))
-        result = self._run(words, WRITE_TIMEOUT_SECONDS, cwd=cwd, local_time=local_time)
+        result = self._run(words, timeout_seconds, cwd=cwd, local_time=local_time)
         self._raise_on_failure(result, warnings_allowed)
         return result
 
@@ -382,19 +392,5 @@ class Borg:
             return
         error = errors.error_of(result, str(self.repository.path))
         if isinstance(error, errors.RepositoryLocked):
-            error.what = _name_holders(self.repository) or error.what
+            error.what = locks.name_holders(self.repository) or error.what
         raise error
-
-
-def _patterns(under: str | None, *, with_folders_above: bool) -> list[str]:
-    if under is None:
-        return []
-    return argv.members([under]) if with_folders_above else [argv.prefix(under)]
-
-
-def _name_holders(repository: Repository) -> str:
-    found = [
-        f"process {holder.pid}" if holder.where else f"{holder.host}, process {holder.pid} (not started by us)"
-        for holder, _ in locks.holders(repository)
-    ]
-    return f"the repository is locked by {', '.join(found)}." if found else ""

@@ -226,3 +226,12 @@ def _taken(lock: Path) -> Iterator[bool]:
         (folder / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             folder.rmdir()
+
+
+def name_holders(repository: Repository) -> str:
+    """Who locks `repository`, as a sentence; "" when nobody is known to."""
+    found = [
+        f"process {holder.pid}" if holder.where else f"{holder.host}, process {holder.pid} (not started by us)"
+        for holder, _ in holders(repository)
+    ]
+    return f"the repository is locked by {', '.join(found)}." if found else ""

@@ -6,6 +6,7 @@ import click
 
 from appliance.backup import writer
 from appliance.backup.adopt import own_repository
+from appliance.backup.branch_run import save_branches
 from appliance.backup.chain import chain_of
 from appliance.backup.counted import Safety
 from appliance.backup.node import Node
@@ -32,8 +33,8 @@ ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
 def run(service: str, dry_run: bool) -> int | None:
     """Back SERVICE up now, bring it to its peers and say how safe it is.
 
-    Ends with 1 when files were left out or it is not safe yet, and with the code of the failure when a part of the
-    service, such as a database, could not be saved at all.
+    Ends with 1 when files or a branch were left out or it is not safe yet, and with the code of the failure when a part
+    of the service, such as a database, could not be saved at all.
     """
     node = this_node()
     _check_writes(node, service)
@@ -49,11 +50,12 @@ def run(service: str, dry_run: bool) -> int | None:
             advance(seen.done_bytes, max(expected, seen.total_bytes, seen.done_bytes + 1))
 
         done = writer.run(node, service, report)
-    emit(text.run_json(done), text.run_text(done))
+        unsaved = save_branches(node, done, anew=True)
+    emit(text.run_json(done, unsaved), text.run_text(done, unsaved))
     _say_safe(service, done.safety)
     if done.failures:
         return done.failures[0].error.exit_code
-    return WARNINGS if done.left_out or not done.safety.safe else None
+    return WARNINGS if done.left_out or unsaved or not done.safety.safe else None
 
 
 @click.command()

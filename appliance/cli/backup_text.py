@@ -9,6 +9,7 @@ from appliance.backup.chain import Sealed
 from appliance.backup.counted import Safety
 from appliance.backup.fetch import Survey, short_name
 from appliance.backup.push import Pushed
+from appliance.backup.sources import Failure
 from appliance.backup.writer import Run
 from appliance.borg.model import Archive
 from appliance.cli.output import table
@@ -20,7 +21,7 @@ from appliance.units import format_bytes, format_count, format_duration, printab
 _OFFERS = ("PEER", "OFFERS")
 
 
-def run_json(run: Run) -> dict[str, Any]:
+def run_json(run: Run, unsaved: Sequence[Failure] = ()) -> dict[str, Any]:
     header = run.sealed.header
     return {
         "service": run.service,
@@ -33,13 +34,14 @@ def run_json(run: Run) -> dict[str, Any]:
         "left_out": [{"path": item.path, "reason": item.reason} for item in run.left_out],
         "read_from": [{"path": it.path, "how": it.how, "reason": it.reason} for it in run.read_from],
         "failures": [{"what": failure.what, "error": str(failure.error)} for failure in run.failures],
+        "branches_unsaved": [{"what": branch.what, "error": str(branch.error)} for branch in unsaved],
         "peers": peers_json(run.pushed),
         "safety": safety_json(run.safety),
         "seconds": round(run.seconds, 3),
     }
 
 
-def run_text(run: Run) -> str:
+def run_text(run: Run, unsaved: Sequence[Failure] = ()) -> str:
     created, header = run.created, run.sealed.header
     lines = [
         f"{run.service}: generation {header.id} in {format_duration(run.seconds)}: "
@@ -49,6 +51,7 @@ def run_text(run: Run) -> str:
         f"{run.safety}",
     ]
     lines += [f"Failed: {failure.what}: {failure.error}" for failure in run.failures]
+    lines += [f"Not saved with it, {branch.what}: {branch.error}" for branch in unsaved]
     if run.left_out:
         lines.append(f"Left out, {len(run.left_out)}:")
         lines += [f"  {printable(item.path)}: {printable(item.reason)}" for item in run.left_out]

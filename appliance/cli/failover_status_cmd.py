@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from appliance.agent.kept_branches import waiting
+from appliance.backup.kept_branches import waiting
 from appliance.backup.node import Node
 from appliance.cli.arguments import command, service_argument
 from appliance.cli.failover_store import Store, ask

@@ -67,6 +67,8 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
         yield failed(attempt, "the last backup", "backup-run")
     if attempt is not None:
         yield from _left_out_reasons(attempt)
+        remedy = f"It is tried again within a week. At once, with what to do: appliance backup run {written.service}"
+        yield from (Reason("warning", alarm, remedy, "left-out") for alarm in attempt.alarms)
     yield from failures(("tidy",), written.service, view)
 
 

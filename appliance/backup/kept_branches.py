@@ -25,6 +25,16 @@ class Branch:
     def mark(self) -> Path:
         return self.folder.with_name(f"{self.epoch}.json")
 
+    @property
+    def is_left(self) -> bool:
+        """Whether a person said that nothing of it is wanted."""
+        return self.settled is not None and self.settled.get("merged") is False
+
+    @property
+    def refused(self) -> Path:
+        """Why it was not saved in the service's repository, as long as that stands."""
+        return self.folder.with_name(f"{self.epoch}.refused")
+
 
 def branches(layout: NodeLayout, service: str) -> tuple[Branch, ...]:
     """All that this node keeps of `service`, oldest first."""

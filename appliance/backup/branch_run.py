@@ -1,0 +1,238 @@
+"""Save the branches of a service once it is sealed itself and safe: in a generation of their own, after its own.
+
+The service comes first: what fails here is told and no failure of its backup, nothing is saved while a peer has no room
+for more, and a branch that such a peer has not taken leaves the repository again. What was refused is tried again after
+a week, with other limits in the bundle, or when somebody asks for a backup; until then each run says why.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from appliance.backup.adopt import own_repository
+from appliance.backup.branched import added_bytes, drop_checkpoints, leaving, room_for, save_branch, saved_branches
+from appliance.backup.chain import Chain, chain_of
+from appliance.backup.kept_branches import Branch, branches
+from appliance.backup.lineage import remember
+from appliance.backup.node import Node
+from appliance.backup.peers import Lines
+from appliance.backup.push import Pushed
+from appliance.backup.seal import seal, will_compact
+from appliance.backup.sources import Failure
+from appliance.backup.writer import (
+    COMPACT_THRESHOLD_PERCENT,
+    READERS_SECONDS_MAX,
+    Run,
+    bring_to_rest,
+    compare,
+    mendable,
+    own_grant,
+    push_newest,
+)
+from appliance.borg.client import Borg
+from appliance.borg.names import branch_of
+from appliance.borg.nonce import check_nonce, next_nonce
+from appliance.clock import utc_seconds
+from appliance.errors import ApplianceError, Busy, NoSpace
+from appliance.host.files import locked, write_atomic
+from appliance.trust.grant import Grant
+from appliance.units import DAY
+
+TRIED_AGAIN_SECONDS = 7 * DAY
+
+
+def save_branches(node: Node, done: Run, *, anew: bool = False) -> tuple[Failure, ...]:
+    """Save those that the repository lacks, after the run `done`; what could not be, and why. Never raises.
+
+    `anew`: try again what was refused before.
+    """
+    try:
+        wanted = [it for it in branches(node.layout, done.service) if not it.is_left and any(it.folder.iterdir())]
+        if not wanted:
+            return ()
+        with Lines(node) as lines:
+            failures = tuple(_save_branches(_Run(node, done.service, lines), done, wanted, anew))
+    except (ApplianceError, OSError) as error:
+        failures = (Failure("its branches", _named(error)),)
+    for failure in failures:
+        with suppress(OSError):
+            node.journal.write("branch-unsaved", service=done.service, what=failure.what, error=str(failure.error))
+    return failures
+
+
+def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool) -> list[Failure]:
+    if full := _full(done.pushed):
+        return run.take_back(wanted, full)
+    if done.failures or not done.safety.safe:
+        return []
+    with run.locked() as at:
+        if at is None:
+            return []
+        compare(run.node, run.service, at.chain, run.lines)
+        bring_to_rest(at.borg)
+        at.clear()
+        failures, saved = at.save(wanted, anew)
+        if saved:
+            at.seal()
+    if saved and (full := _full(push_newest(run.node, run.service, run.lines))):
+        failures += run.take_back(saved, full, fresh=True)
+    return failures
+
+
+def _full(pushed: Iterable[Pushed]) -> tuple[str, ...]:
+    return tuple(it.peer for it in pushed if isinstance(it.error, NoSpace))
+
+
+@dataclass(frozen=True)
+class _Run:
+    node: Node
+    service: str
+    lines: Lines
+
+    @contextmanager
+    def locked(self) -> Iterator[_At | None]:
+        """The repository, None while the service is being taken over."""
+        layout = self.node.service(self.service)
+        with locked(layout.lock, what=f"the service {self.service}"), mendable(self.service):
+            yield None if layout.opening.exists() else _At.this(self.node, self.service)
+
+    def take_back(self, wanted: Iterable[Branch], full: Sequence[str], *, fresh: bool = False) -> list[Failure]:
+        """Seal the service without those of `wanted` that one of the peers `full` has not taken yet; `fresh`: none
+        has."""
+        missed = list[tuple[Branch, str, str]]()
+        with self.locked() as at:
+            if at is None:
+                return []
+            found = {branch_of(it.name): it for it in at.borg.archives(branches=True)}
+            for branch in wanted:
+                archive = found.get(branch.epoch)
+                lacking = [it for it in full if archive and (fresh or not at.is_at(it, archive.start_utc_seconds))]
+                if archive and lacking:
+                    missed.append((branch, archive.name, lacking[0]))
+            if not missed:
+                return []
+            at.drop([archive for _, archive, _ in missed])
+            at.seal()
+        push_newest(self.node, self.service, self.lines)
+        return [at.refuse(branch, self._refusal(branch, peer)) for branch, _, peer in missed]
+
+    def _refusal(self, branch: Branch, peer: str) -> NoSpace:
+        remedy = f"Give {self.service} a larger quota; or nothing of it is wanted: {leaving(branch)}"
+        return NoSpace(f"{peer} has no room for it.", where=str(branch.folder), remedy=remedy)
+
+
+@dataclass(frozen=True)
+class _At:
+    """The repository of one service, under its lock."""
+
+    node: Node
+    service: str
+    chain: Chain
+    grant: Grant
+    borg: Borg
+
+    @classmethod
+    def this(cls, node: Node, service: str) -> _At:
+        chain = chain_of(node, service)
+        grant, repository = own_grant(node, chain), own_repository(node.service(service))
+        check_nonce(next_nonce(repository), grant.epoch)
+        return cls(node, service, chain, grant, Borg(repository, lock_wait_seconds=READERS_SECONDS_MAX))
+
+    def save(self, wanted: Sequence[Branch], anew: bool) -> tuple[list[Failure], list[Branch]]:
+        """What failed, and what is in the repository now and was not before."""
+        failures, saved, there = list[Failure](), list[Branch](), saved_branches(self.borg)
+        for branch in wanted:
+            if branch.epoch in there:
+                continue
+            if not anew and (before := self._refused(branch)):
+                failures.append(Failure(_name(branch), before))
+                continue
+            try:
+                unread = self._save(branch)
+            except (ApplianceError, OSError) as error:
+                failures.append(self.refuse(branch, _named(error)))
+                continue
+            branch.refused.unlink(missing_ok=True)
+            saved.append(branch)
+            if unread:
+                failures.append(Failure(_name(branch), ApplianceError(f"not all of it could be read: {unread}")))
+        return failures, saved
+
+    def _save(self, branch: Branch) -> str:
+        """The first file that could not be read, and why; "" when all were."""
+        newest = self.chain.newest()
+        terms, layout = self.node.bundle.terms(self.service), self.node.service(self.service)
+        room = room_for(terms, newest.header.bytes if newest else 0, layout.root)
+        room.check(branch, added_bytes(self.borg, branch.folder))
+        try:
+            made = save_branch(self.borg, branch, self.node.clock.now())
+        except ApplianceError:
+            bring_to_rest(self.borg)  # what was written of it goes at once
+            raise
+        try:
+            room.check(branch, made.deduplicated_bytes)
+        except NoSpace:
+            self.drop([made.archive])
+            raise
+        return next((f"{it.path}: {it.reason}" for it in made.warnings), "")
+
+    def is_at(self, peer: str, since: float) -> bool:
+        """Whether `peer` signed for a generation that was sealed after `since`, UTC seconds."""
+        for name in reversed(self.chain.names()):
+            if utc_seconds(self.chain.header(name).time) < int(since):  # a header tells whole seconds
+                return False
+            if (self.chain.root / name / f"receipt-{peer}").exists():
+                return True
+        return False
+
+    def clear(self) -> None:
+        if drop_checkpoints(self.borg):
+            self._compact()
+
+    def drop(self, archives: Sequence[str]) -> None:
+        self.borg.delete(archives)
+        self._compact()
+
+    def _compact(self) -> None:
+        will_compact(self.node.service(self.service))
+        self.borg.compact(COMPACT_THRESHOLD_PERCENT)
+
+    def seal(self) -> None:
+        node, layout = self.node, self.node.service(self.service)
+        sealed = seal(layout, self.chain, self.grant, layout.envelopes, node.signing_key, node.clock.now())
+        remember(node, self.service, sealed)
+        node.journal.write(
+            "sealed", service=self.service, generation=str(sealed.header.id), bytes=sealed.header.bytes, left_out=0
+        )
+
+    def refuse(self, branch: Branch, error: ApplianceError) -> Failure:
+        """Note why, so that not each run reads all of it again; a lock is gone by the next one."""
+        if isinstance(error, Busy):
+            return Failure(_name(branch), error)
+        told = {"time": self.node.clock.now(), "limits": self._limits(), "error": error.what, "remedy": error.remedy}
+        with suppress(OSError):
+            write_atomic(branch.refused, json.dumps(told).encode())
+        return Failure(_name(branch), error)
+
+    def _refused(self, branch: Branch) -> ApplianceError | None:
+        """Why it is not tried now."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            told = json.loads(branch.refused.read_bytes())
+            if told["limits"] == self._limits() and abs(self.node.clock.now() - told["time"]) < TRIED_AGAIN_SECONDS:
+                return ApplianceError(told["error"], where=str(branch.folder), remedy=told["remedy"])
+        return None
+
+    def _limits(self) -> list[int]:
+        terms = self.node.bundle.terms(self.service)
+        return [terms.quota_bytes, terms.daily_bytes]
+
+
+def _name(branch: Branch) -> str:
+    return f"branch {branch.epoch}"
+
+
+def _named(error: ApplianceError | OSError) -> ApplianceError:
+    return error if isinstance(error, ApplianceError) else ApplianceError(f"{error.strerror or error}.")

@@ -1,0 +1,153 @@
+"""What a home wrote alone is saved with the service once it is written there again, once, and beside its versions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import branch_run, writer
+from appliance.backup.adopt import own_repository
+from appliance.backup.branch_run import save_branches
+from appliance.backup.branched import Room
+from appliance.backup.chain import chain_of
+from appliance.backup.node import Node
+from appliance.backup.openable import open_best
+from appliance.backup.push import Pushed
+from appliance.backup.writer import Run, safety_of
+from appliance.borg.client import Borg
+from appliance.borg.names import branch_of
+from appliance.errors import NoSpace
+from appliance.host.command import run
+from appliance.host.files import make_private_folder
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.trust.generation import GenerationId
+from appliance.units import GIB
+
+SERVICE = "docs-a"
+
+
+def keep(territory: ProcessTerritory, epoch: int, text: str) -> None:
+    folder = territory.open("commune-a").service(SERVICE).branches / f"{epoch}/srv/docs-a"
+    (make_private_folder(folder) / "alone.txt").write_text(text)
+
+
+def newest(node: Node) -> GenerationId:
+    sealed = chain_of(node, SERVICE).newest()
+    assert sealed is not None
+    return sealed.header.id
+
+
+def saved(node: Node) -> list[int | None]:
+    return [branch_of(it.name) for it in Borg(own_repository(node.service(SERVICE))).archives(branches=True)]
+
+
+def test_it_is_saved_once_outlives_pruning_and_is_held_by_a_peer(territory: ProcessTerritory, tmp_path: Path) -> None:
+    node = territory.open("commune-a")
+    writer.run(node, SERVICE)
+    keep(territory, 2, "written alone")
+    (node.service(SERVICE).branches / "2.json").write_text("{}")
+    (node.service(SERVICE).branches / "3.new").mkdir()
+    done = writer.run(node, SERVICE)
+    assert (done.left_out, done.failures, save_branches(node, done)) == ((), (), ())
+    assert newest(node) > done.sealed.header.id, "a generation of its own comes after the service's"
+    assert safety_of(node, SERVICE).safe
+    borg = Borg(own_repository(node.service(SERVICE)))
+    (branch,) = borg.archives(branches=True)
+    assert branch_of(branch.name) == 2
+    assert branch.name not in {it.name for it in borg.archives()}
+    assert save_branches(node, writer.run(node, SERVICE)) == ()
+    writer.tidy(node, SERVICE)
+    assert borg.archives(branches=True) == (branch,)
+
+    held = Borg(open_best(territory.open("hermitage"), SERVICE, "standby").repository)
+    held.extract(branch.name, (), make_private_folder(tmp_path / "back"))
+    assert (tmp_path / "back/srv/docs-a/alone.txt").read_text() == "written alone"
+
+
+def test_one_without_room_is_told_tried_again_only_when_asked_and_the_service_is_safe_all_the_same(
+    territory: ProcessTerritory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = territory.open("commune-a")
+    keep(territory, 2, "written alone")
+    with monkeypatch.context() as full:
+        full.setattr(branch_run, "room_for", lambda *_: Room(disk=1, peers=GIB))
+        done = writer.run(node, SERVICE)
+        (refused,) = save_branches(node, done)
+    assert (refused.what, done.failures, done.safety.safe) == ("branch 2", (), True)
+    assert "on this disk" in refused.error.what
+    assert (saved(node), newest(node)) == ([], done.sealed.header.id)
+    (again,) = save_branches(node, writer.run(node, SERVICE))
+    assert again.error.what == refused.error.what, "it is not read again at each run"
+    assert save_branches(node, writer.run(node, SERVICE), anew=True) == ()
+    assert saved(node) == [2]
+    assert "branch-unsaved" in node.layout.journal.read_text()
+
+
+def test_what_a_person_left_is_not_saved(territory: ProcessTerritory) -> None:
+    node = territory.open("commune-a")
+    keep(territory, 2, "written alone")
+    (node.service(SERVICE).branches / "2.json").write_text(json.dumps({"merged": False}))
+    done = writer.run(node, SERVICE)
+    assert save_branches(node, done) == ()
+    assert (saved(node), newest(node)) == ([], done.sealed.header.id)
+
+
+def test_the_service_goes_on_without_a_branch_for_which_a_peer_has_no_room(
+    territory: ProcessTerritory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_first(*arguments: object) -> tuple[Pushed, ...]:
+        pushed = writer.push_newest(*arguments)  # type: ignore[arg-type]
+        refuse.undo()
+        return (replace(pushed[0], error=NoSpace("the share at this peer is full.")), *pushed[1:])
+
+    node = territory.open("commune-a")
+    keep(territory, 2, "written alone")
+    done = writer.run(node, SERVICE)
+    with monkeypatch.context() as refuse:
+        refuse.setattr(branch_run, "push_newest", refuse_first)
+        (refused,) = save_branches(node, done)
+    assert "has no room for it" in refused.error.what
+    assert saved(node) == []
+    assert newest(node).sequence == done.sealed.header.id.sequence + 2
+    after = writer.run(node, SERVICE)
+    assert after.safety.safe
+    assert save_branches(node, after) != ()
+    assert saved(node) == []
+
+
+def test_a_branch_leaves_again_when_a_peer_without_room_has_not_taken_it(territory: ProcessTerritory) -> None:
+    def told(done: Run, peer: str) -> Run:
+        return replace(done, pushed=(Pushed(peer, None, 0, 0.0, NoSpace("the share at this peer is full.")),))
+
+    node = territory.open("commune-a")
+    keep(territory, 2, "written alone")
+    done = writer.run(node, SERVICE)
+    peer, other = done.pushed[0].peer, "a-peer-that-was-away"
+    assert save_branches(node, done) == ()
+    assert save_branches(node, told(done, peer)) == (), "it has it, so nothing is won without"
+    assert saved(node) == [2]
+    (refused,) = save_branches(node, told(done, other))
+    assert f"{other} has no room" in refused.error.what
+    assert saved(node) == []
+    assert safety_of(node, SERVICE).safe
+
+
+def test_parts_of_a_branch_that_an_earlier_version_left_are_removed(territory: ProcessTerritory) -> None:
+    node = territory.open("commune-a")
+    writer.run(node, SERVICE)
+    borg = Borg(own_repository(node.service(SERVICE)))
+    folder = node.layout.root / "branches-of-before"
+    (make_private_folder(folder) / "alone.bin").write_bytes(bytes(1000))
+    name = "docs-a.branch-2-2026-11-25T08:00:00Z"
+    borg.create(name, ("alone.bin",), cwd=folder)
+    words = ("borg", "rename", f"{borg.repository.path}::{name}", f"{name}.checkpoint")
+    secrets = {"BORG_PASSPHRASE_FD": borg.repository.passphrase}
+    environment = {"BORG_BASE_DIR": str(borg.repository.base)}
+    run(words, timeout_seconds=60, check=True, env=environment, secret_fds=secrets)  # type: ignore[arg-type]
+    assert borg.checkpoints() == (f"{name}.checkpoint",)
+    writer.tidy(node, SERVICE)
+    assert borg.checkpoints() == ()
+    assert writer.run(node, SERVICE).safety.safe

@@ -1,0 +1,121 @@
+"""What a branch may add to the repository of its service, and what it would add at most."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.backup.branched import Room, added_bytes, room_for
+from appliance.backup.kept_branches import Branch, branches
+from appliance.borg import answers, argv
+from appliance.borg.client import Borg
+from appliance.borg.model import Archive, Item, Repository
+from appliance.config.load import load
+from appliance.errors import NoSpace, UsageError
+from appliance.host.files import make_private_folder
+from appliance.host.layout import NodeLayout
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.units import DAY, GIB, MIB
+
+INVENTORY = Path(__file__).parents[3] / "inventory/demo"
+MOMENT = 1_800_000_000.0
+BRANCH = Branch("docs-a", 2, Path("/var/branches/2"))
+
+
+class Known(Borg):
+    """A repository whose newest archive has these files."""
+
+    def __init__(self, *items: Item) -> None:
+        super().__init__(Repository(Path("/r"), Path("/b")))
+        self._known = items
+
+    def archives(self, *, branches: bool = False) -> tuple[Archive, ...]:
+        return (Archive("docs-a-2.1", "1", MOMENT),)
+
+    def items(
+        self, archive: str, under: str | None = None, *, with_folders_above: bool = False, exact: bool = True
+    ) -> Iterator[Item]:
+        yield from self._known
+
+
+def item(path: str, size: int) -> Item:
+    return Item(path, "file", 0o600, "a", "a", 0, 0, MOMENT, size, "", True)
+
+
+def write(path: Path, size: int, moment: float = MOMENT) -> None:
+    make_private_folder(path.parent)
+    path.write_bytes(b"x" * size)
+    os.utime(path, (moment, moment))
+
+
+def test_only_files_that_the_newest_archive_does_not_have_are_counted(tmp_path: Path) -> None:
+    write(tmp_path / "srv/same", 1000)
+    write(tmp_path / "srv/grown", 2000)
+    write(tmp_path / "srv/later", 4000, MOMENT + 1)
+    write(tmp_path / "srv/new", 8000)
+    os.symlink("new", tmp_path / "srv/link")
+    borg = Known(item("srv/same", 1000), item("srv/grown", 1), item("srv/later", 4000), item("srv/gone", 16000))
+    assert added_bytes(borg, tmp_path) - 4 * 128 == 2000 + 4000 + 8000
+    assert added_bytes(Known(), tmp_path) - 4 * 128 == 15_000
+
+
+@pytest.mark.parametrize(
+    ("room", "says"),
+    [
+        (Room(disk=MIB, peers=GIB), "on this disk"),
+        (Room(disk=GIB, peers=MIB), "at its peers"),
+        (Room(disk=0, peers=0), "at its peers"),
+    ],
+)
+def test_a_branch_that_does_not_fit_is_refused_by_a_sentence_with_what_to_do(room: Room, says: str) -> None:
+    room.check(BRANCH, min(room.disk, room.peers))
+    with pytest.raises(NoSpace, match=says) as refused:
+        room.check(BRANCH, min(room.disk, room.peers) + 1)
+    assert "appliance failover merge docs-a --branch 2 --leave" in refused.value.remedy
+
+
+def test_peers_keep_half_a_day_and_the_reserve_of_an_epoch_for_the_service(tmp_path: Path) -> None:
+    made = ProcessTerritory(tmp_path / "t", load(INVENTORY))
+    made.create()
+    made.sign()
+    terms = made.open("commune-a").bundle.terms("docs-a")
+    wide = replace(terms, service=replace(terms.service, quota_bytes=100 * GIB, change_bytes_per_day=0))
+    assert room_for(wide, 0, tmp_path).peers == GIB // 2
+    tight = replace(wide, service=replace(wide.service, quota_bytes=10 * GIB))
+    assert room_for(tight, 7 * GIB - MIB, tmp_path).peers == MIB
+    assert room_for(tight, 8 * GIB, tmp_path).peers == 0
+    assert wide.service.lock_seconds >= DAY
+
+
+def test_a_branch_is_left_once_a_person_said_that_nothing_of_it_is_wanted(tmp_path: Path) -> None:
+    layout = NodeLayout(tmp_path)
+    folder = layout.service("docs-a").branches
+    for epoch, told in ((2, None), (3, {"merged": True}), (4, {"merged": False}), (5, {})):
+        make_private_folder(folder / str(epoch))
+        if told is not None:
+            (folder / f"{epoch}.json").write_text(json.dumps(told))
+    (folder / "2.refused").write_text("{}")
+    assert [(it.epoch, it.is_left) for it in branches(layout, "docs-a")] == [
+        (2, False),
+        (3, False),
+        (4, True),
+        (5, False),
+    ]
+
+
+def test_borg_is_never_asked_to_delete_without_the_name_of_an_archive() -> None:
+    with pytest.raises(UsageError):
+        argv.delete(Path("/r"), [])
+    part = "docs-a.branch-2-2026-11-25T08:00:00Z.checkpoint"
+    assert argv.delete(Path("/r"), [part]) == ("delete", "--", "/r", part)
+
+
+def test_checkpoints_are_told_apart_by_their_end() -> None:
+    names = ("docs-a-1.2-2026-11-25T08:00:00Z-1", "docs-a.branch-2-2026.checkpoint", "docs-a-1.3-2026.checkpoint.1")
+    said = json.dumps({"archives": [{"name": name} for name in names]}).encode()
+    assert answers.checkpoints(said) == names[1:]
