@@ -333,16 +333,13 @@ async def _sync(it: Situation, decision: Decision) -> None:
 
 
 async def _keep_branch(it: Situation, decision: Decision) -> None:
+    """Once it is kept it no longer keeps the service; merging is a command, where the service is written again."""
     where = await it.site.copies.keep_branch(it.service, it.kept.opened_epoch)
     it.keep(branch=Branch.KEPT, tail=False)
     it.site.tell(it.service, it.kept.opened_epoch, "branch", values=[], where=where)
-
-
-async def _send_branch(it: Situation, decision: Decision) -> None:
-    """Both sides are kept, and a person is told: merging is a command, once the service is written here again."""
     told = f"`appliance failover merge {it.service} --dry-run` says what differs once it is written here again"
-    it.site.alarm(it.service, f"what was written here while another node wrote it is kept in branches/; {told}")
-    it.keep(branch=Branch.SETTLED)
+    with it.telling(str(A.ALARM)):
+        it.site.alarm(it.service, f"what was written here while another node wrote it is kept in branches/; {told}")
 
 
 async def _alarm(it: Situation, decision: Decision) -> None:
@@ -376,7 +373,6 @@ DOES: Mapping[Action, Callable[[Situation, Decision], Awaitable[None]]] = {
     A.RESUME_WRITES: _resume_writes,
     A.SYNC: _sync,
     A.KEEP_BRANCH: _keep_branch,
-    A.SEND_BRANCH: _send_branch,
     A.ALARM: _alarm,
 }
 

@@ -142,11 +142,6 @@ NOT_SYNCED = Guard("who shall take over does not have everything", lambda it: no
 
 UNKEPT = Guard("the branch is not kept yet", lambda it: it.seen.branch is Branch.NONE)
 KEEP_DUE = Guard("the next try is due", lambda it: it.branch_due)
-SETTLED = Guard("the branch is merged, or a person was told", lambda it: it.seen.branch is Branch.SETTLED)
-SEND_DUE = Guard(
-    "somebody writes the service, the next try is due",
-    lambda it: it.held_by_another and it.due(Action.SEND_BRANCH, it.timers.request),
-)
 RUNS_PROVEN = Guard(
     "an agent before this one left a proof that stands, and the service runs",
     lambda it: it.proven and it.mine == it.seen.own_epoch and it.seen.local.served,

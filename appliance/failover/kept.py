@@ -44,7 +44,10 @@ def load(path: Path) -> Kept | None:
         if fields.pop("format") != FORMAT:
             raise ValueError("another format")
         acts = tuple(map(str, fields.pop("served_acts")))
-        return Kept(branch=Branch(fields.pop("branch")), served_acts=acts, **fields)
+        branch = fields.pop("branch")
+        # An earlier version kept apart that it had told a person.
+        kept = Branch.KEPT if branch == "settled" else Branch(branch)
+        return Kept(branch=kept, served_acts=acts, **fields)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

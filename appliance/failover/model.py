@@ -99,7 +99,6 @@ class Action(StrEnum):
     RESUME_WRITES = "resume writes"
     SYNC = "sync"
     KEEP_BRANCH = "keep branch"
-    SEND_BRANCH = "send branch"
     ALARM = "alarm"
 
 
@@ -125,8 +124,8 @@ MEANINGS: Mapping[Action, str] = {
     Action.HOLD_WRITES: "let clients wait with what they write",
     Action.RESUME_WRITES: "let them go on",
     Action.SYNC: "save, seal and bring everything to the node that will take over, and compare",
-    Action.KEEP_BRANCH: "keep what was written here and nowhere else, as a named branch",
-    Action.SEND_BRANCH: "tell a person of the branch, who merges it here once the service is written here again",
+    Action.KEEP_BRANCH: "keep what was written here and nowhere else, as a named branch, and tell a person, who merges "
+    "it here once the service is written here again",
     Action.ALARM: "tell a person",
 }
 STOPPING = (Action.CUT_NETWORK, Action.STOP, Action.SET_READ_ONLY)
@@ -138,7 +137,6 @@ class Branch(StrEnum):
 
     NONE = "none"
     KEPT = "kept"
-    SETTLED = "settled"  # merged, or both sides kept and a person told
 
 
 @dataclass(frozen=True)

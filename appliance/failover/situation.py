@@ -89,7 +89,6 @@ class Situation:
     vacant_since: float = 0.0
     claim: Claim | None = None
     """A takeover whose answer did not come; it is repeated as it was."""
-    claimed: Lease | None = None
     synced: bool = False
     laying: bool = False
     laid_at: float = 0.0

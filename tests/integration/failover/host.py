@@ -357,14 +357,5 @@ class Host(Machine):
         self.world.tell(self.name, "branch", self.disk.own_epoch, values=sorted(self.disk.branch_values))
         self.disk.tail = set()
 
-    def _send_branch(self, decision: Decision) -> None:
-        writer = self.world.hosts.get(self.world.voters.holder)
-        if writer and writer.writer and writer.runs and all((writer.out, writer.into, self.out, self.into)):
-            for value in self.disk.branch_values - writer.disk.tree:
-                writer.disk.tree.add(value)
-                writer.disk.tail.add(value)
-                writer.kernel.append((value, writer.disk.own_epoch))
-            self.disk.branch = Branch.SETTLED
-
     def _alarm(self, decision: Decision) -> None:
         self.world.alarms += 1

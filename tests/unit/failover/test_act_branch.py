@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import Refused
-from appliance.failover.model import Action
-from tests.unit.failover.test_act import World
+from appliance.failover.kept import load
+from appliance.failover.model import Action, Branch
+from tests.unit.failover.test_act import SERVICE, World
 from tests.unit.failover.test_granting import EXCLUSIVE
 
 A = Action
@@ -21,8 +22,11 @@ def world(tmp_path: Path) -> World:
 
 
 def test_what_a_node_kept_of_a_branch_stays_with_its_epoch(world: World) -> None:
+    told: list[str] = []
+    world.it.site = replace(world.site, alarm=lambda service, sentence: told.append(sentence))
     assert world.do(A.KEEP_BRANCH)
-    assert not world.it.kept.tail
+    assert (world.it.kept.tail, world.it.kept.branch) == (False, Branch.KEPT)
+    assert f"`appliance failover merge {SERVICE} --dry-run`" in told[0]
     assert "branches/2" in (world.folder / "history.jsonl").read_text()
 
 
@@ -43,3 +47,12 @@ def test_a_branch_is_tried_on_a_disk_too_full_to_call_a_person_and_what_fails_is
     assert A.KEEP_BRANCH in world.it.last, "the next try waits"
     assert world.do(A.ALARM, A.KEEP_BRANCH)
     assert not world.it.kept.tail
+
+
+def test_what_an_earlier_version_kept_of_a_branch_of_which_it_told_is_read(world: World) -> None:
+    world.it.keep(branch=Branch.KEPT)
+    path = world.folder / "failover.json"
+    path.write_text(path.read_text().replace('"kept"', '"settled"'))
+    kept = load(path)
+    assert kept is not None
+    assert kept.branch is Branch.KEPT
