@@ -153,11 +153,26 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
 
 
 def _swap(source: Path, target: Path, kept: Path) -> None:
+    """Put the folder `source` in the place of `target`, by one rename; what was there stays, in `kept` or beside it.
+
+    People may have brought folders as root. Those cannot be taken apart here, nor moved to another folder, while the
+    one that holds them all can be given another name.
+    """
     make_private_folder(target.parent)
+    coming = target.with_name(f".{target.name}.coming")
+    shutil.rmtree(coming, ignore_errors=True)
+    try:
+        source.rename(coming)
+    except OSError:  # it lies on another mount; on btrfs a copy takes no room
+        argv = ("cp", "--archive", "--reflink=auto", str(source), str(coming))
+        run_command(argv, timeout_seconds=COPY_SECONDS_MAX, check=True)
     if target.exists():
         make_private_folder(kept)
-        shutil.move(target, free_name(kept / target.name))  # it may lie in another subvolume
-    shutil.move(source, target)
+        try:
+            target.rename(free_name(kept / target.name))
+        except OSError:
+            target.rename(free_name(target.with_name(f".{target.name}.replaced")))
+    coming.rename(target)
 
 
 def pull(node: Node, service: str, word: str) -> dict[str, Any]:

@@ -111,8 +111,8 @@ def _fsync_tree(folder: Path) -> None:
 
 def free_name(path: Path) -> Path:
     """`path`, or the first of path.1, path.2, ... that is free."""
-    number = 0
-    while path.exists():
+    free, number = path, 0
+    while free.exists():
         number += 1
-        path = path.with_name(f"{path.name.split('.')[0]}.{number}")
-    return path
+        free = path.with_name(f"{path.name}.{number}")
+    return free

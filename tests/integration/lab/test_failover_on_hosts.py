@@ -58,6 +58,7 @@ def sites(provisioned: Lab) -> Sites:
     for service in ADDRESSES:
         until(lambda s=service: made.write(HOME, s, f"{s} 1"), f"{service} is granted to its home")
         until(lambda s=service: made.get(CLIENT, ADDRESSES[s]) == f"{s} 1", f"{service} is served")
+        made.bring_as_root(HOME, service)
         at_home, stands_by = ("ISOLATED_RW", "RO_SERVE") if service == MIRROR else ("ACTIVE", "STANDBY")
         until(lambda s=service, it=at_home: made.state(HOME, s) == it, f"{service} has its lease, or needs none")
         made.back_up(service)
@@ -121,11 +122,14 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(sites: Sites) -> None
     assert not sites.holds_address(HOME, EXCLUSIVE)
     assert not sites.may_write(HOME, EXCLUSIVE), "where it is not served nothing is written"
     assert sites.write(STANDBY, EXCLUSIVE, "horaires 3")
+    sites.bring_as_root(STANDBY, EXCLUSIVE)
     until(lambda: sites.state(HOME, EXCLUSIVE) == "STANDBY", "its home stands by")
     back = sites.appliance(STANDBY, "failover", "handback", EXCLUSIVE)
     assert back.exit_code == 0, back.stderr.decode()
     until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is home with all that was written")
     assert sites.holds_address(HOME, EXCLUSIVE)
+    for node in (HOME, STANDBY):
+        assert sites.said(HOME, "cat", f"/srv/sites/{EXCLUSIVE}/{node}/pages/1").strip() == "1"
     assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
 
 
