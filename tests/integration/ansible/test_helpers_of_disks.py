@@ -42,7 +42,7 @@ def play(control: Control, part: str, *words: str, **found: Any) -> str:
         pytest.param("make", 1, (), CAME_TO_THE_DISK, 2, id="two_of_three_are_enough"),
         pytest.param(
             *("make", 2, ()),
-            "of hermitage, commune-a, commune-c these told their key: commune-c. Its disk is as it was.",
+            "of commune-a, commune-c, hermitage these told their key: commune-c. Its disk is as it was.",
             *(1,),
             id="one_is_not",
         ),
@@ -69,7 +69,7 @@ def test_a_helper_that_is_off_stops_nobody_while_enough_answer(
     there = control.program("tang-show-keys", f'echo "$@" >>{control.folder}/asked; echo a-key')
     monkeypatch.setenv("PATH", f"{there}:{os.environ['PATH']}")
     said = play(control, "configure", *words, storage_do=do)
-    assert told in said
+    assert told in said, said
     assert "commune-b could not be reached" not in said
     asks = control.folder / "asked"
     assert (asks.read_text().splitlines() if asks.exists() else []) == ["7654"] * asked

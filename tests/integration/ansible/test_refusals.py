@@ -90,7 +90,7 @@ REFUSED = {
             "appliance_mesh": "10.64.0.3",
             "appliance_mesh_port": 0,
         },
-        "with hermitage, commune-a, and mesh_port in territory.yml is 0 at commune-b: behind a carrier's NAT",
+        "with commune-a, hermitage, and mesh_port in territory.yml is 0 at commune-b: behind a carrier's NAT",
     ),
     ("storage", "a_helper_that_nobody_could_ask"): (
         {
