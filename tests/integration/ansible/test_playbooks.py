@@ -126,6 +126,14 @@ def test_the_copy_of_the_control_folder_has_what_was_issued_and_nothing_that_is_
     assert f'"msg": "{" ".join(sorted((*copied, "territory.yml")))}"' in said
 
 
+def test_operators_of_the_inventory_come_with_the_bundle(control: Control) -> None:
+    (control.folder / "territory.pub").write_text("ssh-ed25519 AAAA\n")
+    (control.folder / "group_vars").mkdir()
+    (control.folder / "group_vars/all.yml").write_text("firewall_operators: [192.0.2.0/24, 2001:db8::/32]\n")
+    said = shown(control, "agent", "agent_settle | join(' ')")
+    assert "AAAA --operator=192.0.2.0/24 --operator=2001:db8::/32" in said
+
+
 @pytest.mark.parametrize(
     ("signed", "left_out"),
     [

@@ -16,9 +16,9 @@ PLAY = """
   roles: [coordination]
 """
 VOTERS = ("commune-a", "commune-b", "commune-c")
-CERTIFICATE, MEMORY, WANTED = "/certificate", "/etcd/member/wal", "/wants/appliance-voter.service"
-STARTS = "systemctl enable --now --no-block --no-reload appliance-voter.service"
-STOPS = "systemctl disable --now --no-reload --no-warn appliance-voter.service"
+MEMORY, WANTED = "/etcd/member/wal", "/wants/appliance-voter.service"
+STARTS = "systemctl enable --now --no-block --no-reload "
+STOPS = "systemctl disable --now --no-reload --no-warn "
 SETTLES = "appliance --json --quiet voter settle"
 WAITS = "does not vote before the other voters take it in: play site without --limit"
 ANSWER = '{"changed": [], "removed": [], "added": []}'
@@ -37,7 +37,7 @@ class Case:
 
 
 def start(*names: str) -> list[str]:
-    return [f"{name}: {STARTS}" for name in names]
+    return [f"{STARTS}{name}" for name in names]
 
 
 CASES = [
@@ -51,14 +51,14 @@ CASES = [
         Case(
             ("commune-a", "commune-c"),
             "all",
-            [f"commune-b: {STOPS}", f"commune-a: {SETTLES} --empty=commune-b", *start(*VOTERS)],
+            [f"{STOPS}commune-b", f"{SETTLES} --empty=commune-b", *start(*VOTERS)],
             wanted=VOTERS,
             leave="existing",
         ),
         id="one_that_was_refused_is_taken_in_though_the_first_node_of_the_play_does_not_vote",
     ),
     pytest.param(
-        Case(("commune-a", "commune-c"), "commune-b", [f"commune-b: {STOPS}"], wait=("commune-b",), wanted=VOTERS),
+        Case(("commune-a", "commune-c"), "commune-b", [f"{STOPS}commune-b"], wait=("commune-b",), wanted=VOTERS),
         id="one_that_was_refused_stops_trying",
     ),
 ]
@@ -69,18 +69,16 @@ def test_a_voter_without_memory_starts_when_the_others_know_of_it(
     case: Case, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = control.folder
-    (folder / "host_vars").mkdir()
     for node in ("hermitage", *VOTERS):
-        shell = control.program(f"shell-{node}", f'NODE={node} exec /bin/sh "$@"') / f"shell-{node}"
-        (folder / f"host_vars/{node}.yml").write_text(f"ansible_connection: local\nansible_shell_executable: {shell}\n")
-        found = [CERTIFICATE] if node in VOTERS else []
+        control.is_local(node)
+        found = [f"/{node}/certificate"] if node in VOTERS else []
         found += [MEMORY] if node in case.remember else []
         found += [WANTED] if node in case.wanted else []
         (folder / f"found.{node}").write_text("".join(f"{it}\n" for it in found))
     for number in (1, 2, 3):
         control.change((f"10.77.{number}.10, port: 22,", f"10.77.{number}.10, port: 22, roles: [voter],"))
-    control.program("find", f'cat "{folder}/found.$NODE"')
-    told = f'echo "$NODE: $(basename "$0") $*" >>{folder}/done'
+    control.program("find", f'cat "{folder}/found.$(echo "$1" | cut -d / -f 2)"')
+    told = f'echo "$(basename "$0") $*" >>{folder}/done'
     control.program("systemctl", told)
     there = control.program("appliance", f"{told}\necho '{ANSWER}'")
     monkeypatch.setenv("PATH", f"{there}:{os.environ['PATH']}")
@@ -88,7 +86,8 @@ def test_a_voter_without_memory_starts_when_the_others_know_of_it(
     told_to = {
         "agent_due": [],
         "pki_given": {"changed": False},
-        "coordination_certificate": CERTIFICATE,
+        "coordination_certificate": "/{{ inventory_hostname }}/certificate",
+        "coordination_unit": "{{ inventory_hostname }}",
         "coordination_memory": MEMORY,
         "coordination_wanted": WANTED,
         "coordination_joins": str(folder / "voter.joins"),
@@ -97,9 +96,10 @@ def test_a_voter_without_memory_starts_when_the_others_know_of_it(
     said = played.stdout.decode()
     assert played.exit_code == 0, said
     done = (folder / "done").read_text().splitlines() if (folder / "done").exists() else []
-    starting = [it for it in done if it.endswith(STARTS)]
+    starting = [it for it in done if it.startswith(STARTS)]
     assert [it for it in done if it not in starting] + sorted(starting) == case.done
     assert done[len(done) - len(starting) :] == starting, "nobody starts before all is settled"
     assert tuple(name for name in VOTERS if f"{name}: remembers nothing, and {WAITS}" in said) == case.wait
+    assert ("[hermitage -> commune-a" in said) is any(it.startswith(SETTLES) for it in case.done)
     leave = (folder / "voter.joins").read_text() if (folder / "voter.joins").exists() else ""
     assert leave == (f"ETCD_INITIAL_CLUSTER_STATE={case.leave}\n" if case.leave else "")

@@ -100,6 +100,26 @@ async def test_a_voter_whose_disk_was_lost_comes_back_as_another_one(three: Etcd
     await world.close()
 
 
+async def test_a_start_that_the_others_refused_leaves_no_log_and_does_not_keep_it_out(three: EtcdProcesses) -> None:
+    """The role `coordination` and the unit of a voter tell by its log whether it remembers anything."""
+    lost = three.voters[2]
+    data = lost.member.data / "member"
+    assert (data / "wal").is_dir()
+    async with caring(three) as cares:
+        lost.kill()
+        shutil.rmtree(lost.member.data)
+        lost.start()
+        async with asyncio.timeout(LATE_SECONDS_MAX):
+            while not lost.ended():
+                await asyncio.sleep(0.01)
+        assert (data.is_dir(), (data / "wal").exists()) == (True, False)
+        url = lost.member.members[lost.member.name]
+        await settle(cares[0], changes(await cares[0].listed(), tuple(lost.member.members.values()), [url]))
+        lost.start(joins=True)
+        await answers_at(cares[2])
+        assert (data / "wal").is_dir()
+
+
 async def answers_at(care: Care) -> None:
     """Wait until this voter, which was just started, knows a leader."""
     async with asyncio.timeout(LATE_SECONDS_MAX):
