@@ -55,7 +55,9 @@ async def _renew(it: Situation, decision: Decision) -> None:
 def _proven(it: Situation, lease: Lease) -> None:
     it.prove(lease)
     it.lost = False
-    it.site.tell(it.service, lease.epoch, "renewal-proven", sent=lease.holding.sent, ttl=lease.holding.ttl_seconds)
+    held = lease.holding
+    told = {"sent": held.sent, "ttl": held.ttl_seconds, "lease": held.lease}
+    it.site.tell(it.service, lease.epoch, "renewal-proven", **told)
 
 
 async def _return(it: Situation, decision: Decision) -> None:

@@ -22,7 +22,8 @@ def hear(it: Situation, state: State, asked: float) -> None:
         it.vacant_since = it.site.clock.boottime()
     if before and before.holder and state.holder is None:
         cause = "released" if state.owner and state.owner.released else "expired"
-        it.site.tell(it.service, 0, "holder-deleted", holder=before.holder.node, cause=cause)
+        who, lease = before.holder.node, before.holder.lease
+        it.site.tell(it.service, 0, "holder-deleted", holder=who, cause=cause, lease=lease)
 
 
 def claim_on(it: Situation, state: State, reason: str, *, resumes: bool = False, ousts: int = 0) -> Claim:

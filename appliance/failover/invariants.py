@@ -165,7 +165,8 @@ def f6(history: History) -> Finding:
         return unknown
     grace = history.number("grace", 1.0)
     bad: list[Broken] = []
-    deleted = history.all("holder-deleted")
+    # Each node tells of it when it hears of it, some after another lease began.
+    deleted = list({it.get("lease", it.line): it for it in reversed(history.all("holder-deleted"))}.values())[::-1]
     for won in history.all("takeover-won"):
         before = [it for it in deleted if it.t <= won.t]
         if won["by"] == "vacancy" and before and won.t < before[-1].t + grace - TOLERANCE:
@@ -173,6 +174,7 @@ def f6(history: History) -> Finding:
             bad.append((f"{won.node} took over {early:.2f} s too early.", (before[-1].line, won.line)))
     for end in deleted:
         proofs = [it for it in history.all("renewal-proven") if it.node == end["holder"] and it.t <= end.t]
+        proofs = [it for it in proofs if it.get("lease") == end.get("lease")]
         if end["cause"] == "expired" and proofs and end.t < proofs[-1]["sent"] + proofs[-1]["ttl"] - TOLERANCE:
             sentence = f"the lease of {end['holder']} ended before its time."
             bad.append((sentence, (proofs[-1].line, end.line)))

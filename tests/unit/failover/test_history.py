@@ -73,6 +73,17 @@ def test_a_run_with_a_cut_a_takeover_and_a_hand_back_held() -> None:
     assert report.sometimes["refusal"] == 2
 
 
+def test_a_lease_whose_end_a_slow_node_hears_of_after_the_next_one_began_ended_in_time() -> None:
+    history = lines()
+    told = [it for it in history if it["event"] in ("renewal-proven", "holder-deleted")]
+    for it in told:
+        it["lease"] = 100 + it["epoch"]
+    (ended,) = [it for it in told if it.get("cause") == "expired"]
+    for moment in (20.5, 23.7, 40.5):  # the next one took over at 20.6
+        history.append({**ended, "t_boottime": moment})
+    assert judge(history).verdict == "held"
+
+
 def test_the_trap_what_a_dead_programs_kernel_still_sends_after_healing_is_found() -> None:
     """Without a fence the peer takes it: the writer was dead for 13 s when its buffer was delivered."""
     report = judge(lines(TRAP))
