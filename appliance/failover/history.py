@@ -10,7 +10,7 @@ write lines of their own; put together in any order they are one history. The ev
     state           state row                                 a node changed its state, by that row of the table
     writer-start writer-stop address-add address-del          the service's programs and its address, at `node`
     renewal-proven  sent ttl [lease]                          at the holder
-    holder-deleted  holder cause(expired released deposed) [lease]   as a node heard it from the voters, which may be late
+    holder-deleted  holder cause(expired released deposed) [lease]   as a node hears it from the voters, maybe late
     takeover-asked takeover-won  by(vacancy release act)      by the voters' transaction; `epoch` where it is known then
     granted                                                   a majority of brokers signed `epoch` for this node
     proof-of-death  of kind(release act witness)
