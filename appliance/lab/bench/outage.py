@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from secrets import token_hex
 
 from appliance.errors import ApplianceError
 from appliance.host import netns
@@ -34,6 +35,7 @@ from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.places import Places
 from appliance.lab.hosts.provision import provision
 from appliance.lab.story import waiting
+from appliance.territory.implicit import implicit_name
 from appliance.units import MIB
 
 HOME, STANDBY, CLIENT = "commune-a", "hermitage", "commune-c"
@@ -128,8 +130,11 @@ def _served(bench: Bench) -> Iterator[Outage]:
         ground.wait(lambda: ground.state(HOME) == ground.state(HOME, SHARE) == "ACTIVE", "both at home")
         ground.run(HOME, "tee", f"/srv/sites/{SERVICE}/index.html", stdin=b"horaires\n")
         generate(lab.root(lab.plan.node(HOME)) / SHARE_FOLDER[1:] / "many", SHARE_BYTES, SHARE_FILES, SEED)
-        for service in (SERVICE, SHARE):
+        # A share that nobody can enter is served nowhere.
+        ground.run(HOME, "appliance", "account", "add", "bench", "--title", "Banc", stdin=f"{token_hex(16)}\n".encode())
+        for service in (implicit_name(HOME), SERVICE, SHARE):
             ground.save(service)
+        for service in (SERVICE, SHARE):
             ground.wait_until_well(service)
         yield ground
     finally:
