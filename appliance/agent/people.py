@@ -49,7 +49,7 @@ def bring(node: Node, home: str) -> None:
 def lay_out(node: Node, own: str, file: Path) -> None:
     """Put the accounts that the service `own` saved last into `file`; raise PathMissing when it has none."""
     borg = Borg(open_best(node, own, STANDBY).repository)
-    archive = newest_archive(borg, own)
+    archive = newest_archive(borg, own).name
     new = file.with_suffix(".new")
     with open(new, "wb") as sink:
         borg.extract_to(archive, _accounts_in(node, borg, archive), sink)

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from appliance.backup.node import Node
 from appliance.backup.openable import newest_archive, open_apart
 from appliance.borg.client import Borg
+from appliance.borg.model import Archive
 from appliance.errors import NoSpace
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.host.laying import LAYING
@@ -37,30 +38,29 @@ class Tree:
     folder: Path
     mark: Path
 
-    def bring(self, borg: Borg, archive: str, *, spare: bool = False) -> bool:
+    def bring(self, borg: Borg, archive: Archive, *, spare: bool = False) -> bool:
         """Have in the folder all of `archive` and nothing else; return whether only changes had to be written.
 
         Cut anywhere, the next call goes on from there. Raise NoSpace, nothing done, when `spare` and it would be laid
         anew on a disk that has little free.
         """
-        ids = {it.id: it.name for it in borg.archives()}
-        wanted = next(it for it, name in ids.items() if name == archive)
         laid = self._laid()
-        if laid == (wanted,):
+        if laid == (archive.id,):
             return True
+        ids = {it.id: it.name for it in borg.archives()}
         known = bool(laid) and all(it in ids for it in laid)
-        changed = _changed(borg, [ids[it] for it in laid], archive) if known else None
+        changed = _changed(borg, [ids[it] for it in laid], archive.name) if known else None
         if changed is None:
-            self._lay_anew(borg, archive, spare=spare)
+            self._lay_anew(borg, archive.name, spare=spare)
         else:
-            self._remember(*laid, wanted)
+            self._remember(*laid, archive.id)
             _make_way(self.folder, changed)
-            borg.extract_only(archive, _with_folders(changed), self.folder)
-        self._remember(wanted)
+            borg.extract_only(archive.name, _with_folders(changed), self.folder)
+        self._remember(archive.id)
         return changed is not None
 
     @contextmanager
-    def taken(self, borg: Borg, archive: str) -> Iterator[Path]:
+    def taken(self, borg: Borg, archive: Archive) -> Iterator[Path]:
         """The folder with all of `archive`, to move away what is in it; the rest is removed."""
         with self._locked():
             self.bring(borg, archive)
@@ -68,7 +68,7 @@ class Tree:
             yield self.folder
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def lay_ahead(self, borg: Borg, archive: str) -> bool:
+    def lay_ahead(self, borg: Borg, archive: Archive) -> bool:
         """As `bring`; for a takeover that may come."""
         with self._locked():
             return self.bring(borg, archive, spare=True)

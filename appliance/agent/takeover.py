@@ -161,10 +161,11 @@ def _swap(source: Path, target: Path, kept: Path) -> None:
     make_private_folder(target.parent)
     coming = target.with_name(f".{target.name}.coming")
     shutil.rmtree(coming, ignore_errors=True)
+    coming = free_name(coming)  # what a cut left may be of folders that cannot be removed
     try:
         source.rename(coming)
     except OSError:  # it lies on another mount; on btrfs a copy takes no room
-        argv = ("cp", "--archive", "--reflink=auto", str(source), str(coming))
+        argv = ("cp", "--archive", "--reflink=auto", "--no-target-directory", str(source), str(coming))
         run_command(argv, timeout_seconds=COPY_SECONDS_MAX, check=True)
     if target.exists():
         make_private_folder(kept)
@@ -207,7 +208,7 @@ def copy(node: Node, service: str, word: str) -> dict[str, Any]:
     new = folder.with_name("copy.new")
     shutil.rmtree(new, ignore_errors=True)
     borg = Borg(opened.repository)
-    borg.extract(newest_archive(borg, service), (), make_private_folder(new))
+    borg.extract(newest_archive(borg, service).name, (), make_private_folder(new))
     _remove(folder)
     paths = node.bundle.terms(service).service.paths
     os.rename(new / paths[0].lstrip("/"), folder)

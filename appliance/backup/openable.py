@@ -19,7 +19,7 @@ from appliance.backup.fetched_key import open_key, staging
 from appliance.backup.node import Node
 from appliance.backup.source_names import AUTO, GENERATION, LOCAL, PEER, STANDBY
 from appliance.borg.client import Borg
-from appliance.borg.model import Repository
+from appliance.borg.model import Archive, Repository
 from appliance.errors import NotFound, Refused, UsageError
 from appliance.escrow.envelopes import ServiceKey
 from appliance.host.files import locked, make_private_folder, write_atomic
@@ -91,12 +91,12 @@ def open_apart(node: Node, service: str, room: Path) -> OpenedSource:
     return _open(node, service, replace(choice, home=ServiceLayout(room)), None)
 
 
-def newest_archive(borg: Borg, service: str) -> str:
-    """The name of the last archive in the repository of `borg`; raise NotFound when it has none."""
+def newest_archive(borg: Borg, service: str) -> Archive:
+    """The last archive in the repository of `borg`; raise NotFound when it has none."""
     archives = borg.archives()
     if not archives:
         raise NotFound(f"{service} has no archive yet.")
-    return archives[-1].name
+    return archives[-1]
 
 
 def check_trusted(node: Node, service: str) -> None:

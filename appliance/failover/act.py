@@ -321,7 +321,9 @@ async def _hold_writes(it: Situation, decision: Decision) -> None:
 
 
 async def _resume_writes(it: Situation, decision: Decision) -> None:
-    it.keep(tail=True)  # what comes now is in no sync that was made while clients waited
+    with it.telling("note that clients write"):  # on a full disk they are let in all the same, to make room
+        it.keep(tail=True)
+    it.kept = replace(it.kept, tail=True)  # what comes now is in no sync that was made while they waited
     await it.site.services.resume(it.service)
 
 

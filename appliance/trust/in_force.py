@@ -1,7 +1,7 @@
 """Which acts count now, and which must be told on: the one rule of nodes, vaults and brokers. Pure.
 
-Of several quarantines of one node the one that starts later decides, once it has begun. So one that ends as it begins
-takes the others back, whatever they say of their end; it is told on for as long as there is anything to take back.
+A quarantine that ends as it begins takes back those of the same node that started earlier, whatever they say of their
+end, once it has begun; it is told on for as long as there is anything to take back.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from collections.abc import Iterable, Mapping
 
 from appliance.trust.act import ANY_SERVICE, Act
 
-Newest = Mapping[tuple[str, str], float]
-"""When the newest quarantine of a node (by its name) for a service began, seconds UTC."""
+TakenBack = Mapping[tuple[str, str], float]
+"""When those of a node (by its name) for a service were last taken back, seconds UTC."""
 
 
 def in_force(acts: Iterable[Act], now: float) -> tuple[Act, ...]:
     """Those of `acts` that are obeyed at `now`."""
     known = tuple(acts)
-    newest = _newest(known, now)
-    return tuple(it for it in known if it.in_force(now) and not _is_overruled(it, newest))
+    back_since = _taken_back(known, now)
+    return tuple(it for it in known if it.in_force(now) and not _is_overruled(it, back_since))
 
 
 def to_tell(acts: Iterable[Act], now: float) -> tuple[Act, ...]:
     """Those in force, and those that keep others from it."""
     known = tuple(acts)
-    newest = _newest(known, now)
-    back = [it for it in known if it.in_force(now) and _is_overruled(it, newest)]
+    back_since = _taken_back(known, now)
+    back = [it for it in known if it.in_force(now) and _is_overruled(it, back_since)]
     return tuple(
         it
         for it in known
-        if not _is_overruled(it, newest) and (it.in_force(now) or any(_overrules(it, other) for other in back))
+        if not _is_overruled(it, back_since) and (it.in_force(now) or any(_overrules(it, other) for other in back))
     )
 
 
@@ -38,26 +38,26 @@ def takes_back(act: Act) -> bool:
     return act.act == "quarantine" and act.end <= act.start
 
 
-def _newest(acts: Iterable[Act], now: float) -> Newest:
-    newest = dict[tuple[str, str], float]()
+def _taken_back(acts: Iterable[Act], now: float) -> TakenBack:
+    back_since = dict[tuple[str, str], float]()
     for it in acts:
-        if it.act == "quarantine" and it.start <= now:
+        if takes_back(it) and it.start <= now:
             about = it.subject, it.service
-            newest[about] = max(it.start, newest.get(about, it.start))
-    return newest
+            back_since[about] = max(it.start, back_since.get(about, it.start))
+    return back_since
 
 
-def _is_overruled(act: Act, newest: Newest) -> bool:
+def _is_overruled(act: Act, back_since: TakenBack) -> bool:
     """By one that is about as much as `act`, or about more."""
     if act.act != "quarantine":
         return False
     wider = {(act.subject, act.service), (act.subject, ANY_SERVICE)}
-    return any(act.start < newest[about] for about in wider & newest.keys())
+    return any(act.start < back_since[about] for about in wider & back_since.keys())
 
 
 def _overrules(act: Act, other: Act) -> bool:
     return (
-        act.act == "quarantine"
+        takes_back(act)
         and act.subject == other.subject
         and act.service in (ANY_SERVICE, other.service)
         and act.start > other.start

@@ -12,7 +12,7 @@ import pytest
 from appliance.agent import ready
 from appliance.agent.ready import Tree
 from appliance.borg.client import Borg
-from appliance.borg.model import Retention
+from appliance.borg.model import Archive, Retention
 from appliance.errors import NoSpace
 from tests.integration.borg.test_archives import kept
 
@@ -90,9 +90,12 @@ class Saved:
         self.borg = borg
         self.tree = Tree(folder / "ready", folder / "ready.json")
 
-    def save(self, name: str) -> str:
+    def save(self, name: str) -> Archive:
         self.borg.create(name, ["."], cwd=self.source)
-        return name
+        return self.archive(name)
+
+    def archive(self, name: str) -> Archive:
+        return next(it for it in self.borg.archives() if it.name == name)
 
     def is_laid(self) -> bool:
         return kept(self.tree.folder) == kept(self.source)
@@ -132,14 +135,14 @@ def test_a_cut_in_the_middle_is_gone_on_from(
     whole = Borg.extract_only
     monkeypatch.setattr(Borg, "extract_only", cut)
     with pytest.raises(KeyboardInterrupt):
-        saved.tree.lay_ahead(saved.borg, "two")
+        saved.tree.lay_ahead(saved.borg, saved.archive("two"))
     monkeypatch.setattr(Borg, "extract_only", whole)
     if then == "three":
         (saved.source / "with\nnewline").write_text("third content")
         saved.save("three")
-    assert saved.tree.lay_ahead(saved.borg, then)
+    assert saved.tree.lay_ahead(saved.borg, saved.archive(then))
     if then == "one":
-        assert saved.tree.lay_ahead(saved.borg, "two")
+        assert saved.tree.lay_ahead(saved.borg, saved.archive("two"))
     assert saved.is_laid()
 
 
@@ -150,10 +153,10 @@ def test_what_cannot_be_brought_forward_is_laid_anew(saved: Saved) -> None:
     (saved.source / "plain.txt").write_text("other content")
     saved.save("three")
     saved.borg.prune(keep=Retention(daily=1))
-    assert not saved.tree.lay_ahead(saved.borg, "three"), "what it was laid from is gone"
+    assert not saved.tree.lay_ahead(saved.borg, saved.archive("three")), "what it was laid from is gone"
     assert saved.is_laid()
     saved.tree.mark.write_text("[half of")
-    assert not saved.tree.lay_ahead(saved.borg, "three"), "what it says is damaged"
+    assert not saved.tree.lay_ahead(saved.borg, saved.archive("three")), "what it says is damaged"
     assert saved.is_laid()
 
 
@@ -162,7 +165,7 @@ def test_no_name_of_an_archive_leads_out_of_the_tree(saved: Saved, monkeypatch: 
     outside.write_text("of somebody else")
     saved.save("two")
     monkeypatch.setattr(Borg, "differences", lambda *_: frozenset({"../outside", str(outside)}))
-    assert not saved.tree.lay_ahead(saved.borg, "two")
+    assert not saved.tree.lay_ahead(saved.borg, saved.archive("two"))
     assert outside.read_text() == "of somebody else"
 
 
@@ -174,7 +177,7 @@ def test_what_is_taken_is_all_of_the_archive_and_leaves_nothing_behind(saved: Sa
         os.rename(folder / "plain.txt", saved.tree.mark.with_name("served"))
     assert saved.tree.mark.with_name("served").stat().st_ino == inode, "renamed, not written again"
     assert not saved.tree.folder.exists()
-    assert not saved.tree.lay_ahead(saved.borg, "two"), "what was taken is not there any more"
+    assert not saved.tree.lay_ahead(saved.borg, saved.archive("two")), "what was taken is not there any more"
     assert saved.is_laid()
 
 
@@ -182,8 +185,8 @@ def test_a_disk_with_little_free_is_left_to_the_backups(saved: Saved, monkeypatc
     monkeypatch.setattr(ready, "LEFT_FREE", 1.0)
     shutil.rmtree(saved.tree.folder)
     with pytest.raises(NoSpace, match=r"laid out ahead it would take .*, and 0 B may be used for that"):
-        saved.tree.lay_ahead(saved.borg, "one")
-    with saved.tree.taken(saved.borg, "one") as folder:
+        saved.tree.lay_ahead(saved.borg, saved.archive("one"))
+    with saved.tree.taken(saved.borg, saved.archive("one")) as folder:
         assert kept(folder) == kept(saved.source), "a takeover does not ask for that"
 
 

@@ -15,6 +15,7 @@ from appliance.coordination.memory import Line, Memory, Store
 from appliance.coordination.port import Claim, Holding
 from appliance.errors import Refused
 from appliance.failover import act
+from appliance.failover import kept as keeping
 from appliance.failover.keeper import Keeper
 from appliance.failover.kept import load
 from appliance.failover.memory_machine import MemoryMachine
@@ -275,6 +276,23 @@ def test_what_clients_write_after_a_hand_over_that_failed_counts_as_unsaved_befo
     kept = load(world.folder / "failover.json")
     assert kept is not None
     assert kept.tail
+
+
+def test_on_a_full_disk_clients_are_let_go_on_after_a_hand_over_that_failed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    world.hold()
+    assert world.do(A.START, A.HOLD_WRITES, A.SYNC)
+    assert world.site.services.look(SERVICE).held
+    with monkeypatch.context() as full:
+        full.setattr(keeping, "save", no_space)
+        assert world.do(A.RESUME_WRITES)
+    assert not world.site.services.look(SERVICE).held
+    assert world.it.kept.tail
+    assert "No space" in world.it.trouble["note that clients write"]
 
 
 def test_a_claim_whose_answer_was_lost_is_made_again_as_it_was(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Which of several acts are obeyed, and which are told on: a quarantine is taken back by one that starts later."""
+"""Which of several acts are obeyed, and which are told on: a quarantine is taken back by one that ends as it begins."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIFTED = again(4500, 4500)
         pytest.param((SICK,), [0], [0], id="one alone"),
         pytest.param((SICK, LIFTED), [], [1], id="one that ends as it begins takes it back"),
         pytest.param((LIFTED,), [], [], id="of which nothing is told when there is nothing to take back"),
-        pytest.param((SICK, again(4500, 4560)), [], [1], id="one whose end has come"),
+        pytest.param((SICK, again(4500, 4560)), [0], [0], id="one whose end has come"),
         pytest.param((SICK, again(3000, 3000)), [0], [0], id="an earlier one"),
         pytest.param((SICK, again(4000, 4000)), [0], [0], id="of the same second"),
         pytest.param((SICK, again(5001, 5001)), [0], [0], id="one to come"),
@@ -33,15 +33,15 @@ LIFTED = again(4500, 4500)
         pytest.param((SICK, again(4500, 4500, service="docs-a")), [0], [0], id="about less"),
         pytest.param((act("quarantine", HOME, "docs-a"), LIFTED), [], [1], id="about more"),
         pytest.param((SICK, act("lost", HOME, "any", 4500, 4500)), [0], [0], id="another act"),
-        pytest.param((SICK, LIFTED, again(4600, 6000)), [2], [2], id="sick again"),
+        pytest.param((SICK, LIFTED, again(4600, 6000)), [2], [1, 2], id="sick again"),
     ],
 )
-def test_of_several_quarantines_of_a_node_the_one_that_starts_later_decides(
+def test_a_quarantine_is_obeyed_until_it_ends_or_is_taken_back(
     acts: tuple[Act, ...], obeyed: list[int], told: list[int]
 ) -> None:
     for order in (acts, acts[::-1]):
         assert [acts.index(it) for it in in_force(order, NOW)] == obeyed
-        assert [acts.index(it) for it in to_tell(order, NOW)] == told
+        assert sorted(acts.index(it) for it in to_tell(order, NOW)) == told
 
 
 def test_other_acts_are_obeyed_as_long_as_each_says() -> None:
