@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from secrets import token_hex
 
+from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
 from appliance.host import netns
 from appliance.host.command import run
@@ -165,10 +166,19 @@ class Outage:
                 pass
 
     def wait_until_well(self, service: str = SERVICE) -> None:
-        """At home, a copy at the standby, and the hermitage leads."""
+        """At home, the newest generation at the standby and laid out there, and the hermitage leads."""
         self.wait(lambda: self.state(HOME, service) == "ACTIVE", f"{service} at home")
         self.wait(lambda: self.state(STANDBY, service) == "STANDBY", f"a copy of {service}")
+        self.wait(lambda: self._is_laid_ahead(service), f"{service} laid out at {STANDBY}")
         self.wait(lambda: self._leader() == STANDBY, f"{STANDBY} leads the voters")
+
+    def _is_laid_ahead(self, service: str) -> bool:
+        """Whether the agent of the standby has looked at that since the newest generation came."""
+        came = self.run(STANDBY, "find", f"/srv/appliance/vault/{service}", "-name", "header", "-printf", "%T@ ") or ""
+        said = f'"kind": "ready", "service": "{service}"'
+        lines = self.run(STANDBY, "grep", "--fixed-strings", said, "/srv/appliance/node/journal.jsonl") or ""
+        ended = [it["time"] for it in map(json.loads, lines.splitlines()) if it["event"] == "work-ended"]
+        return bool(ended and came) and utc_seconds(ended[-1]) >= int(max(map(float, came.split())))
 
     def _leader(self) -> str:
         told = self.run(STANDBY, "appliance", "--json", "voter", "show")
@@ -204,6 +214,8 @@ class Outage:
         self.wait(lambda: self.state(HOME, service) == "STANDBY", f"the home of {service} stands by")
         words = ("appliance", "failover", "handback", service)
         self.wait(lambda: self.run(STANDBY, *words) is not None, f"the way home of {service}")
+        self.wait(lambda: self.state(HOME, service) == "ACTIVE", f"{service} at home again")
+        self.save(service)  # as its agent does, a little later
         self.wait_until_well(service)
 
     def gap(self) -> float:
