@@ -1,8 +1,10 @@
 """Save the branches of a service once it is sealed itself and safe: in a generation of their own, after its own.
 
 The service comes first: what fails here is told and no failure of its backup, nothing is saved while a peer has no room
-for more, and a branch that such a peer has not taken leaves the repository again. What was refused is tried again after
-a week, with other limits in the bundle, or when somebody asks for a backup; until then each run says why.
+for more, and a branch that such a peer has not taken leaves the repository again. What was refused here is tried again
+after a week, with other limits in the bundle, or when somebody asks for a backup; until then each run says why. What a
+peer refused is tried again with other limits only: each try leaves a whole copy with the peers that do take it, which
+share nothing with the one before and may drop none of it for a month, until they refuse the service itself.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ TRIED_AGAIN_SECONDS = 7 * DAY
 def save_branches(node: Node, done: Run, *, anew: bool = False) -> tuple[Failure, ...]:
     """Save those that the repository lacks, after the run `done`; what could not be, and why. Never raises.
 
-    `anew`: try again what was refused before.
+    `anew`: try again what was refused here before.
     """
     try:
         wanted = [it for it in branches(node.layout, done.service) if not it.is_left and any(it.folder.iterdir())]
@@ -114,13 +116,18 @@ class _Run:
                     missed.append((branch, archive.name, lacking[0]))
             if not missed:
                 return []
+            # First the note: cut after the archive is gone, the next run would bring a new copy to those who take it.
+            refused = [at.refuse(branch, self._refusal(branch, peer), peer) for branch, _, peer in missed]
             at.drop([archive for _, archive, _ in missed])
             at.seal()
         push_newest(self.node, self.service, self.lines)
-        return [at.refuse(branch, self._refusal(branch, peer)) for branch, _, peer in missed]
+        return refused
 
     def _refusal(self, branch: Branch, peer: str) -> NoSpace:
-        remedy = f"Give {self.service} a larger quota; or nothing of it is wanted: {leaving(branch)}"
+        remedy = (
+            f"Make room there, then raise quota of {self.service} in territory.yml and sign a bundle: it is not tried "
+            f"again before; or nothing of it is wanted: {leaving(branch)}"
+        )
         return NoSpace(f"{peer} has no room for it.", where=str(branch.folder), remedy=remedy)
 
 
@@ -147,7 +154,7 @@ class _At:
         for branch in wanted:
             if branch.epoch in there:
                 continue
-            if not anew and (before := self._refused(branch)):
+            if before := self._refused(branch, anew):
                 failures.append(Failure(_name(branch), before))
                 continue
             try:
@@ -208,20 +215,28 @@ class _At:
             "sealed", service=self.service, generation=str(sealed.header.id), bytes=sealed.header.bytes, left_out=0
         )
 
-    def refuse(self, branch: Branch, error: ApplianceError) -> Failure:
-        """Note why, so that not each run reads all of it again; a lock is gone by the next one."""
+    def refuse(self, branch: Branch, error: ApplianceError, peer: str = "") -> Failure:
+        """Note why, so that not each run reads all of it again; a lock is gone by the next one. `peer`: who refused it,
+        "" when that was here."""
         if isinstance(error, Busy):
             return Failure(_name(branch), error)
-        told = {"time": self.node.clock.now(), "limits": self._limits(), "error": error.what, "remedy": error.remedy}
+        told = {
+            "time": self.node.clock.now(),
+            "limits": self._limits(),
+            "peer": peer,
+            "error": error.what,
+            "remedy": error.remedy,
+        }
         with suppress(OSError):
             write_atomic(branch.refused, json.dumps(told).encode())
         return Failure(_name(branch), error)
 
-    def _refused(self, branch: Branch) -> ApplianceError | None:
+    def _refused(self, branch: Branch, anew: bool) -> ApplianceError | None:
         """Why it is not tried now."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             told = json.loads(branch.refused.read_bytes())
-            if told["limits"] == self._limits() and abs(self.node.clock.now() - told["time"]) < TRIED_AGAIN_SECONDS:
+            recent = abs(self.node.clock.now() - told["time"]) < TRIED_AGAIN_SECONDS
+            if told["limits"] == self._limits() and (told["peer"] or (recent and not anew)):
                 return ApplianceError(told["error"], where=str(branch.folder), remedy=told["remedy"])
         return None
 

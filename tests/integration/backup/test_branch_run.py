@@ -19,14 +19,20 @@ from appliance.backup.push import Pushed
 from appliance.backup.writer import Run, safety_of
 from appliance.borg.client import Borg
 from appliance.borg.names import branch_of
+from appliance.clock import SystemClock
 from appliance.errors import NoSpace
 from appliance.host.command import run
 from appliance.host.files import make_private_folder
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.generation import GenerationId
-from appliance.units import GIB
+from appliance.units import DAY, GIB
 
 SERVICE = "docs-a"
+
+
+class EightDaysLater(SystemClock):
+    def now(self) -> float:
+        return super().now() + 8 * DAY
 
 
 def keep(territory: ProcessTerritory, epoch: int, text: str) -> None:
@@ -114,8 +120,13 @@ def test_the_service_goes_on_without_a_branch_for_which_a_peer_has_no_room(
     assert newest(node).sequence == done.sealed.header.id.sequence + 2
     after = writer.run(node, SERVICE)
     assert after.safety.safe
-    assert save_branches(node, after) != ()
+    later = replace(node, clock=EightDaysLater())
+    for asked in (save_branches(node, after, anew=True), save_branches(later, after)):
+        assert [it.error.what for it in asked] == [refused.error.what], "each try leaves a copy with the other peers"
     assert saved(node) == []
+    monkeypatch.setattr(branch_run._At, "_limits", lambda _: [1, 1])
+    assert save_branches(node, after) == ()
+    assert saved(node) == [2]
 
 
 def test_a_branch_leaves_again_when_a_peer_without_room_has_not_taken_it(territory: ProcessTerritory) -> None:
