@@ -33,6 +33,7 @@ from appliance.backup.writer import (
     mendable,
     own_grant,
     push_newest,
+    safety_of,
 )
 from appliance.borg.client import Borg
 from appliance.borg.names import branch_of
@@ -49,6 +50,7 @@ TRIED_AGAIN_SECONDS = 7 * DAY
 def save_branches(node: Node, done: Run, *, anew: bool = False) -> tuple[Failure, ...]:
     """Save those that the repository lacks, after the run `done`; what could not be, and why. Never raises.
 
+    What is sealed here is newer than what `done` judged: ask `safety_of` again.
     `anew`: try again what was refused here before.
     """
     try:
@@ -79,9 +81,15 @@ def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool) -
         failures, saved = at.save(wanted, anew)
         if saved:
             at.seal()
-    if saved and (full := _full(push_newest(run.node, run.service, run.lines))):
-        failures += run.take_back(saved, full, fresh=True)
-    return failures
+    if not saved:
+        return failures
+    pushed = run.push()
+    refused = run.take_back(saved, full, fresh=True) if (full := _full(pushed)) else []
+    return failures + (refused or _unpushed(pushed))
+
+
+def _unpushed(pushed: Iterable[Pushed]) -> list[Failure]:
+    return [Failure("its branches", it.error) for it in pushed if it.error and not isinstance(it.error, NoSpace)]
 
 
 def _full(pushed: Iterable[Pushed]) -> tuple[str, ...]:
@@ -120,8 +128,15 @@ class _Run:
             refused = [at.refuse(branch, self._refusal(branch, peer), peer) for branch, _, peer in missed]
             at.drop([archive for _, archive, _ in missed])
             at.seal()
-        push_newest(self.node, self.service, self.lines)
-        return refused
+        return refused + _unpushed(self.push())
+
+    def push(self) -> tuple[Pushed, ...]:
+        """Bring what was sealed here to the peers; it is the newest now, so the journal tells how safe that is."""
+        pushed = push_newest(self.node, self.service, self.lines)
+        if newest := chain_of(self.node, self.service).newest():
+            state = str(safety_of(self.node, self.service))
+            self.node.journal.write("backup", service=self.service, generation=str(newest.header.id), state=state)
+        return pushed
 
     def _refusal(self, branch: Branch, peer: str) -> NoSpace:
         remedy = (

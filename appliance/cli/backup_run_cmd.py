@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from appliance.backup import writer
@@ -51,6 +53,7 @@ def run(service: str, dry_run: bool) -> int | None:
 
         done = writer.run(node, service, report)
         unsaved = save_branches(node, done, anew=True)
+        done = replace(done, safety=writer.safety_of(node, service))  # of the newest, which may be that of the branches
     emit(text.run_json(done, unsaved), text.run_text(done, unsaved))
     _say_safe(service, done.safety)
     if done.failures:

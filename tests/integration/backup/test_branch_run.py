@@ -20,7 +20,7 @@ from appliance.backup.writer import Run, safety_of
 from appliance.borg.client import Borg
 from appliance.borg.names import branch_of
 from appliance.clock import SystemClock
-from appliance.errors import NoSpace
+from appliance.errors import NoSpace, Unreachable
 from appliance.host.command import run
 from appliance.host.files import make_private_folder
 from appliance.lab.processes.territory import ProcessTerritory
@@ -127,6 +127,23 @@ def test_the_service_goes_on_without_a_branch_for_which_a_peer_has_no_room(
     monkeypatch.setattr(branch_run._At, "_limits", lambda _: [1, 1])
     assert save_branches(node, after) == ()
     assert saved(node) == [2]
+
+
+def test_it_is_told_that_the_newest_generation_did_not_reach_its_peers(
+    territory: ProcessTerritory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Unreachable("the line was cut.")
+    node = territory.open("commune-a")
+    keep(territory, 2, "written alone")
+    done = writer.run(node, SERVICE)
+    with monkeypatch.context() as cut:
+        cut.setattr(writer, "push_all", lambda *_: (Pushed("hermitage", None, 0, 0.0, away),))
+        assert [(it.what, it.error) for it in save_branches(node, done)] == [("its branches", away)]
+    assert (done.safety.safe, safety_of(node, SERVICE).safe, saved(node)) == (True, False, [2])
+    told = [json.loads(line) for line in node.layout.journal.read_text().splitlines()]
+    last = next(it for it in reversed(told) if it["event"] == "backup")
+    assert last["generation"] == str(newest(node))
+    assert last["state"].startswith("not safe yet")
 
 
 def test_a_branch_leaves_again_when_a_peer_without_room_has_not_taken_it(territory: ProcessTerritory) -> None:
