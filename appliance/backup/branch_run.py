@@ -15,7 +15,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from appliance.backup.adopt import own_repository
-from appliance.backup.branched import added_bytes, drop_checkpoints, leaving, room_for, save_branch, saved_branches
+from appliance.backup.branched import (
+    ASKED_SECONDS_MAX,
+    SECONDS_MAX,
+    added_bytes,
+    drop_checkpoints,
+    leaving,
+    room_for,
+    save_branch,
+    saved_branches,
+)
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.kept_branches import Branch, branches
 from appliance.backup.lineage import remember
@@ -40,6 +49,8 @@ from appliance.borg.names import branch_of
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy, NoSpace
+from appliance.failover.model import State
+from appliance.failover.told import load as load_told
 from appliance.host.files import locked, write_atomic
 from appliance.trust.grant import Grant
 from appliance.units import DAY
@@ -51,7 +62,7 @@ def save_branches(node: Node, done: Run, *, anew: bool = False) -> tuple[Failure
     """Save those that the repository lacks, after the run `done`; what could not be, and why. Never raises.
 
     What is sealed here is newer than what `done` judged: ask `safety_of` again.
-    `anew`: try again what was refused here before.
+    `anew`: a person asks, so try again what was refused here before, and give it more time.
     """
     try:
         wanted = [it for it in branches(node.layout, done.service) if not it.is_left and any(it.folder.iterdir())]
@@ -70,7 +81,7 @@ def save_branches(node: Node, done: Run, *, anew: bool = False) -> tuple[Failure
 def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool) -> list[Failure]:
     if full := _full(done.pushed):
         return run.take_back(wanted, full)
-    if done.failures or not done.safety.safe:
+    if done.failures or not done.safety.safe or _moves(run.node, run.service):
         return []
     with run.locked() as at:
         if at is None:
@@ -90,6 +101,12 @@ def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool) -
 
 def _unpushed(pushed: Iterable[Pushed]) -> list[Failure]:
     return [Failure("its branches", it.error) for it in pushed if it.error and not isinstance(it.error, NoSpace)]
+
+
+def _moves(node: Node, service: str) -> bool:
+    """Whether it is being handed over, as the program that runs services told: its last backup needs the lock."""
+    told = load_told(node.layout.failover, service)
+    return told is not None and (told.boot_id, told.state) == (node.clock.boot_id(), State.DRAINING)
 
 
 def _full(pushed: Iterable[Pushed]) -> tuple[str, ...]:
@@ -164,33 +181,40 @@ class _At:
         return cls(node, service, chain, grant, Borg(repository, lock_wait_seconds=READERS_SECONDS_MAX))
 
     def save(self, wanted: Sequence[Branch], anew: bool) -> tuple[list[Failure], list[Branch]]:
-        """What failed, and what is in the repository now and was not before."""
+        """What failed, and what is in the repository now and was not before: one at most, since a move waits for it."""
         failures, saved, there = list[Failure](), list[Branch](), saved_branches(self.borg)
+        was_read = False
         for branch in wanted:
             if branch.epoch in there:
                 continue
             if before := self._refused(branch, anew):
                 failures.append(Failure(_name(branch), before))
                 continue
+            if was_read:
+                later = Busy("another branch had its turn.", remedy="The next backup saves it.")
+                failures.append(Failure(_name(branch), later))
+                continue
             try:
-                unread = self._save(branch)
+                unread = self._save(branch, ASKED_SECONDS_MAX if anew else SECONDS_MAX)
             except (ApplianceError, OSError) as error:
                 failures.append(self.refuse(branch, _named(error)))
+                was_read = not isinstance(error, NoSpace)
                 continue
+            was_read = True
             branch.refused.unlink(missing_ok=True)
             saved.append(branch)
             if unread:
                 failures.append(Failure(_name(branch), ApplianceError(f"not all of it could be read: {unread}")))
         return failures, saved
 
-    def _save(self, branch: Branch) -> str:
+    def _save(self, branch: Branch, seconds_max: float) -> str:
         """The first file that could not be read, and why; "" when all were."""
         newest = self.chain.newest()
         terms, layout = self.node.bundle.terms(self.service), self.node.service(self.service)
         room = room_for(terms, newest.header.bytes if newest else 0, layout.root)
         room.check(branch, added_bytes(self.borg, branch.folder))
         try:
-            made = save_branch(self.borg, branch, self.node.clock.now())
+            made = save_branch(self.borg, branch, self.node.clock.now(), seconds_max)
         except ApplianceError:
             bring_to_rest(self.borg)  # what was written of it goes at once
             raise

@@ -22,8 +22,9 @@ from appliance.borg.names import branch_name, branch_of
 from appliance.borg.resume import is_complete
 from appliance.clock import utc_text
 from appliance.errors import NoSpace
+from appliance.host.command import CommandTimeout
 from appliance.trust.bundle import Terms
-from appliance.units import HOUR, format_bytes
+from appliance.units import HOUR, MINUTE, format_bytes, format_duration
 
 LEFT_FREE = 0.1
 """Of the disk, which also holds the service itself and the backups of others."""
@@ -31,8 +32,8 @@ DAY_SHARE = 0.5
 """Of what a peer takes in a day, which is five times the usual change of the service."""
 ITEM_BYTES = 128
 """What an archive keeps of a file beside its content."""
-SECONDS_MAX = HOUR
-"""How long the next backup of the service may have to wait for a branch."""
+SECONDS_MAX, ASKED_SECONDS_MAX = 10 * MINUTE, HOUR
+"""How long the service can be neither saved nor moved since a branch is being saved; and when a person asked for it."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,18 @@ def _files(folder: Path) -> Iterator[Path]:
                     yield path
 
 
-def save_branch(borg: Borg, branch: Branch, now: float) -> Created:
-    """Save `branch` within an hour, without checkpoints."""
+def save_branch(borg: Borg, branch: Branch, now: float, seconds_max: float) -> Created:
+    """Save `branch` within `seconds_max`, without checkpoints."""
     name = branch_name(branch.service, branch.epoch, utc_text(now))
     paths = sorted(os.listdir(branch.folder))
-    return borg.create(name, paths, cwd=branch.folder, checkpoint_seconds=0, timeout_seconds=SECONDS_MAX)
+    try:
+        return borg.create(name, paths, cwd=branch.folder, checkpoint_seconds=0, timeout_seconds=seconds_max)
+    except CommandTimeout as error:
+        error.remedy = (
+            f"`appliance backup run {branch.service}` gives it {format_duration(ASKED_SECONDS_MAX)}, during which the "
+            f"service cannot move; or nothing of it is wanted: {leaving(branch)}"
+        )
+        raise
 
 
 def drop_checkpoints(borg: Borg) -> bool:

@@ -21,6 +21,9 @@ from appliance.borg.client import Borg
 from appliance.borg.names import branch_of
 from appliance.clock import SystemClock
 from appliance.errors import NoSpace, Unreachable
+from appliance.failover.model import State
+from appliance.failover.told import Told
+from appliance.failover.told import save as save_told
 from appliance.host.command import run
 from appliance.host.files import make_private_folder
 from appliance.lab.processes.territory import ProcessTerritory
@@ -144,6 +147,20 @@ def test_it_is_told_that_the_newest_generation_did_not_reach_its_peers(
     last = next(it for it in reversed(told) if it["event"] == "backup")
     assert last["generation"] == str(newest(node))
     assert last["state"].startswith("not safe yet")
+
+
+def test_none_is_begun_during_a_move_and_one_at_a_time_later(territory: ProcessTerritory) -> None:
+    node = territory.open("commune-a")
+    keep(territory, 2, "written alone")
+    keep(territory, 4, "written alone again")
+    done = writer.run(node, SERVICE)
+    moving = Told(SERVICE, node.clock.boot_id(), State.DRAINING, "", "")
+    save_told(make_private_folder(node.layout.failover), moving)
+    assert (save_branches(node, done), saved(node)) == ((), [])
+    save_told(node.layout.failover, replace(moving, state=State.ACTIVE))
+    (later,) = save_branches(node, done)
+    assert (later.what, saved(node)) == ("branch 4", [2])
+    assert (save_branches(node, done), saved(node)) == ((), [2, 4])
 
 
 def test_a_branch_leaves_again_when_a_peer_without_room_has_not_taken_it(territory: ProcessTerritory) -> None:

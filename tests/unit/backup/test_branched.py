@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.branched import Room, added_bytes, room_for
+from appliance.backup.branched import SECONDS_MAX, Room, added_bytes, room_for, save_branch
 from appliance.backup.kept_branches import Branch, branches
 from appliance.borg import answers, argv
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Item, Repository
 from appliance.config.load import load
 from appliance.errors import NoSpace, UsageError
+from appliance.host.command import CommandTimeout
 from appliance.host.files import make_private_folder
 from appliance.host.layout import NodeLayout
 from appliance.lab.processes.territory import ProcessTerritory
@@ -119,3 +120,13 @@ def test_checkpoints_are_told_apart_by_their_end() -> None:
     names = ("docs-a-1.2-2026-11-25T08:00:00Z-1", "docs-a.branch-2-2026.checkpoint", "docs-a-1.3-2026.checkpoint.1")
     said = json.dumps({"archives": [{"name": name} for name in names]}).encode()
     assert answers.checkpoints(said) == names[1:]
+
+
+def test_one_that_takes_too_long_says_how_it_gets_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_long(*_: object, timeout_seconds: float, **__: object) -> None:
+        raise CommandTimeout(f"borg did not end within {timeout_seconds:.0f} s.")
+
+    monkeypatch.setattr(Borg, "create", too_long)
+    with pytest.raises(CommandTimeout, match="within 600 s") as late:
+        save_branch(Known(), Branch("docs-a", 2, tmp_path), MOMENT, SECONDS_MAX)
+    assert "`appliance backup run docs-a` gives it 1 h" in late.value.remedy
