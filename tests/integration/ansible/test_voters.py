@@ -1,4 +1,4 @@
-"""Which voters a play starts: one that remembers nothing never by itself, for it could promise a second time."""
+"""Which voters a play starts: one that remembers nothing only by leave, for it could promise a second time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ ANSWER = '{"changed": [], "removed": [], "added": []}'
 
 @dataclass(frozen=True)
 class Case:
-    """A play for `limit`, where the voters in `remember` do, and what is done at each node in which order."""
+    """A play for `limit`, where the voters in `remember` do, and what is done at each node in which order.
+
+    Those in `let` have leave to begin from a play before, `given`; `leave` is what lies there at the end.
+    """
 
     remember: tuple[str, ...]
     limit: str
@@ -34,6 +37,9 @@ class Case:
     wait: tuple[str, ...] = ()
     wanted: tuple[str, ...] = ()
     leave: str = ""
+    let: tuple[str, ...] = ()
+    given: str = ""
+    words_changed: bool = False
 
 
 def start(*names: str) -> list[str]:
@@ -61,6 +67,43 @@ CASES = [
         Case(("commune-a", "commune-c"), "commune-b", [f"{STOPS}commune-b"], wait=("commune-b",), wanted=VOTERS),
         id="one_that_was_refused_stops_trying",
     ),
+    pytest.param(
+        Case(("commune-a",), "all", start(*VOTERS), wanted=VOTERS, let=VOTERS[1:], given="new", leave="new"),
+        id="a_first_start_that_was_cut_goes_on_though_one_alone_can_settle_nothing",
+    ),
+    pytest.param(
+        Case((), "all", start(*VOTERS), let=("commune-a",), given="new", leave="new"),
+        id="a_first_start_that_was_cut_before_anybody_began_is_given_to_all",
+    ),
+    pytest.param(
+        Case((), "commune-b", start("commune-b"), let=("commune-b",), given="new", leave="new"),
+        id="one_that_has_leave_needs_nobody",
+    ),
+    pytest.param(
+        Case(("commune-a", "commune-c"), "all", start(*VOTERS), let=("commune-b",), given="existing", leave="existing"),
+        id="one_that_was_taken_in_is_not_taken_out_again_before_it_began",
+    ),
+    pytest.param(
+        Case((), "all", start(*VOTERS), let=("commune-b",), given="existing", leave="new"),
+        id="leave_to_join_those_who_remember_is_for_a_first_start_when_nobody_does",
+    ),
+    pytest.param(
+        Case(
+            ("commune-a", "commune-c"),
+            "all",
+            [f"{STOPS}commune-b", f"{SETTLES} --empty=commune-b", *start(*VOTERS)],
+            wanted=VOTERS,
+            let=("commune-b",),
+            given="new",
+            leave="existing",
+            words_changed=True,
+        ),
+        id="leave_for_a_first_start_ends_when_others_vote",
+    ),
+    pytest.param(
+        Case(VOTERS, "all", start(*VOTERS), let=("hermitage",), given="new"),
+        id="one_that_does_not_vote_any_more_keeps_no_leave",
+    ),
 ]
 
 
@@ -69,28 +112,34 @@ def test_a_voter_without_memory_starts_when_the_others_know_of_it(
     case: Case, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = control.folder
+    leave = folder / "voter.joins"
+    if case.given:
+        leave.write_text(f"ETCD_INITIAL_CLUSTER_STATE={case.given}\n")
     for node in ("hermitage", *VOTERS):
         control.is_local(node)
         found = [f"/{node}/certificate"] if node in VOTERS else []
         found += [MEMORY] if node in case.remember else []
         found += [WANTED] if node in case.wanted else []
+        found += [str(leave)] if node in case.let else []
         (folder / f"found.{node}").write_text("".join(f"{it}\n" for it in found))
     for number in (1, 2, 3):
         control.change((f"10.77.{number}.10, port: 22,", f"10.77.{number}.10, port: 22, roles: [voter],"))
     control.program("find", f'cat "{folder}/found.$(echo "$1" | cut -d / -f 2)"')
     told = f'echo "$(basename "$0") $*" >>{folder}/done'
     control.program("systemctl", told)
-    there = control.program("appliance", f"{told}\necho '{ANSWER}'")
+    applied = json.dumps({"changed": ["words"] if case.words_changed else []})
+    answers = f"""case "$*" in *"node apply"*) echo '{applied}';; *) {told}; echo '{ANSWER}';; esac"""
+    there = control.program("appliance", answers)
     monkeypatch.setenv("PATH", f"{there}:{os.environ['PATH']}")
     (folder / "voters.yaml").write_text(PLAY)
     told_to = {
-        "agent_due": [],
+        "agent_due": ["voter"] if case.words_changed else [],
         "pki_given": {"changed": False},
         "coordination_certificate": "/{{ inventory_hostname }}/certificate",
         "coordination_unit": "{{ inventory_hostname }}",
         "coordination_memory": MEMORY,
         "coordination_wanted": WANTED,
-        "coordination_joins": str(folder / "voter.joins"),
+        "coordination_joins": str(leave),
     }
     played = control.play(str(folder / "voters.yaml"), "--limit", case.limit, "-e", json.dumps(told_to))
     said = played.stdout.decode()
@@ -101,5 +150,5 @@ def test_a_voter_without_memory_starts_when_the_others_know_of_it(
     assert done[len(done) - len(starting) :] == starting, "nobody starts before all is settled"
     assert tuple(name for name in VOTERS if f"{name}: remembers nothing, and {WAITS}" in said) == case.wait
     assert ("[hermitage -> commune-a" in said) is any(it.startswith(SETTLES) for it in case.done)
-    leave = (folder / "voter.joins").read_text() if (folder / "voter.joins").exists() else ""
-    assert leave == (f"ETCD_INITIAL_CLUSTER_STATE={case.leave}\n" if case.leave else "")
+    left = leave.read_text() if leave.exists() else ""
+    assert left == (f"ETCD_INITIAL_CLUSTER_STATE={case.leave}\n" if case.leave else "")
