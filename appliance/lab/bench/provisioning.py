@@ -40,6 +40,7 @@ def playbooks(bench: Bench) -> tuple[Figure, ...]:
                     f"a second site changed {second.changed} things", where=str(desk.root / "site.log")
                 )
             again.append(second.seconds)
+            bench.say(f"to a finished site: {first[-1]:.0f} s; site again: {again[-1]:.1f} s")
             nodes = len(lab.plan.nodes)
     finally:
         labs.down(Places(), NAME, quiet)
