@@ -277,7 +277,7 @@ def test_a_person_promotes_the_standby_and_what_both_wrote_is_kept(sites: Sites)
     until(lambda: sites.state(HOME, LOCAL_FIRST) == "ACTIVE", "it is home")
     merged = sites.appliance(HOME, "failover", "merge", LOCAL_FIRST)
     assert merged.exit_code == 0, merged.stderr.decode()
-    lies_there = sites.said(HOME, "sh", "-c", f"head -n 1 /srv/sites/{LOCAL_FIRST}/*")
+    lies_there = sites.said(HOME, "sh", "-c", f"head -n 1 /srv/sites/{LOCAL_FIRST}/*.html")
     assert "affiches of the standby" in lies_there
     assert "affiches of the home" in lies_there
     come_home(sites)  # while its home was cut off, the other one moved by itself
