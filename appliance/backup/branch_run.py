@@ -27,22 +27,21 @@ from appliance.backup.branched import (
 )
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.kept_branches import Branch, branches
-from appliance.backup.lineage import remember
 from appliance.backup.node import Node
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed
-from appliance.backup.seal import seal, will_compact
 from appliance.backup.sources import Failure
 from appliance.backup.writer import (
-    COMPACT_THRESHOLD_PERCENT,
     READERS_SECONDS_MAX,
     Run,
     bring_to_rest,
+    compact,
     compare,
     mendable,
     own_grant,
     push_newest,
-    safety_of,
+    seal_now,
+    tell_safety,
 )
 from appliance.borg.client import Borg
 from appliance.borg.names import branch_of
@@ -86,10 +85,14 @@ def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool) -
     with run.locked() as at:
         if at is None:
             return []
+        failures, due = at.due(wanted, anew)
+        if not due:
+            return failures
         compare(run.node, run.service, at.chain, run.lines)
         bring_to_rest(at.borg)
         at.clear()
-        failures, saved = at.save(wanted, anew)
+        unsaved, saved = at.save(due, anew)
+        failures += unsaved
         if saved:
             at.seal()
     if not saved:
@@ -151,8 +154,7 @@ class _Run:
         """Bring what was sealed here to the peers; it is the newest now, so the journal tells how safe that is."""
         pushed = push_newest(self.node, self.service, self.lines)
         if newest := chain_of(self.node, self.service).newest():
-            state = str(safety_of(self.node, self.service))
-            self.node.journal.write("backup", service=self.service, generation=str(newest.header.id), state=state)
+            tell_safety(self.node, self.service, newest)
         return pushed
 
     def _refusal(self, branch: Branch, peer: str) -> NoSpace:
@@ -180,16 +182,17 @@ class _At:
         check_nonce(next_nonce(repository), grant.epoch)
         return cls(node, service, chain, grant, Borg(repository, lock_wait_seconds=READERS_SECONDS_MAX))
 
-    def save(self, wanted: Sequence[Branch], anew: bool) -> tuple[list[Failure], list[Branch]]:
-        """What failed, and what is in the repository now and was not before: one at most, since a move waits for it."""
-        failures, saved, there = list[Failure](), list[Branch](), saved_branches(self.borg)
+    def due(self, wanted: Iterable[Branch], anew: bool) -> tuple[list[Failure], list[Branch]]:
+        """Of those that the repository lacks: what was refused before, and what is tried now."""
+        there = saved_branches(self.borg)
+        lacking = [(it, self._refused(it, anew)) for it in wanted if it.epoch not in there]
+        return [Failure(_name(it), why) for it, why in lacking if why], [it for it, why in lacking if not why]
+
+    def save(self, due: Iterable[Branch], anew: bool) -> tuple[list[Failure], list[Branch]]:
+        """What failed, and what is in the repository now: one at most, since a move waits for it."""
+        failures, saved = list[Failure](), list[Branch]()
         was_read = False
-        for branch in wanted:
-            if branch.epoch in there:
-                continue
-            if before := self._refused(branch, anew):
-                failures.append(Failure(_name(branch), before))
-                continue
+        for branch in due:
             if was_read:
                 later = Busy("another branch had its turn.", remedy="The next backup saves it.")
                 failures.append(Failure(_name(branch), later))
@@ -236,21 +239,15 @@ class _At:
 
     def clear(self) -> None:
         if drop_checkpoints(self.borg):
-            self._compact()
+            compact(self.node, self.service, self.borg)
 
     def drop(self, archives: Sequence[str]) -> None:
         self.borg.delete(archives)
-        self._compact()
-
-    def _compact(self) -> None:
-        will_compact(self.node.service(self.service))
-        self.borg.compact(COMPACT_THRESHOLD_PERCENT)
+        compact(self.node, self.service, self.borg)
 
     def seal(self) -> None:
-        node, layout = self.node, self.node.service(self.service)
-        sealed = seal(layout, self.chain, self.grant, layout.envelopes, node.signing_key, node.clock.now())
-        remember(node, self.service, sealed)
-        node.journal.write(
+        sealed = seal_now(self.node, self.service, self.chain, self.grant)
+        self.node.journal.write(
             "sealed", service=self.service, generation=str(sealed.header.id), bytes=sealed.header.bytes, left_out=0
         )
 

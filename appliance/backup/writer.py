@@ -83,8 +83,7 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
     )
     for failure in source.failures:
         node.journal.write("source-failed", service=service, what=failure.what, error=str(failure.error))
-    safety = safety_of(node, service)
-    node.journal.write("backup", service=service, generation=str(sealed.header.id), state=str(safety))
+    safety = tell_safety(node, service, sealed)
     seconds = time.monotonic() - started
     return Run(service, created, sealed, pushed, safety, left_out, source.read_from, source.failures, seconds)
 
@@ -104,9 +103,16 @@ def _save_and_seal(
         seal_envelopes(node, service)
         with mendable(service):
             created, source = _save(node, service, grant, on_progress)
-        sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
-        remember(node, service, sealed)
+        sealed = seal_now(node, service, chain, grant)
     return sealed, created, source
+
+
+def seal_now(node: Node, service: str, chain: Chain, grant: Grant) -> Sealed:
+    """Seal what the repository has as the next generation, and have this machine remember it."""
+    layout = node.service(service)
+    sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
+    remember(node, service, sealed)
+    return sealed
 
 
 def _survey(node: Node, service: str, lines: Lines) -> Survey:
@@ -247,11 +253,17 @@ def tidy(node: Node, service: str) -> tuple[str, ...]:
         repository = own_repository(layout)
         keep = node.bundle.terms(service).service.retention
         check_nonce(next_nonce(repository), grant.epoch)
-        drop_checkpoints(Borg(repository))
-        forgotten = Borg(repository).prune(keep=prune_counts(keep), glob=f"{service}-*")
-        will_compact(layout)
-        Borg(repository).compact(COMPACT_THRESHOLD_PERCENT)
+        borg = Borg(repository)
+        drop_checkpoints(borg)
+        forgotten = borg.prune(keep=prune_counts(keep), glob=f"{service}-*")
+        compact(node, service, borg)
     return forgotten
+
+
+def compact(node: Node, service: str, borg: Borg) -> None:
+    """Free the space of what was forgotten; announced, since sealed files go."""
+    will_compact(node.service(service))
+    borg.compact(COMPACT_THRESHOLD_PERCENT)
 
 
 def prune_counts(kept: model.Retention) -> Retention:
@@ -296,6 +308,13 @@ def safety_of(node: Node, service: str) -> Safety:
     receipts = chain.receipts(sealed.header.id, _keys(node)) if sealed else ()
     holders = (receipt.holder for receipt in receipts)
     return judge(node.bundle, service, node.name, holders, lost_now(node, service))
+
+
+def tell_safety(node: Node, service: str, newest: Sealed) -> Safety:
+    """Write down how safe the generation `newest` is."""
+    safety = safety_of(node, service)
+    node.journal.write("backup", service=service, generation=str(newest.header.id), state=str(safety))
+    return safety
 
 
 def _keys(node: Node) -> dict[str, str]:
