@@ -7,7 +7,6 @@ hangs in its own work may keep it from answering, and it holds the only way to e
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,8 +86,7 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
         asking = asyncio.create_task(_ask(desk))
         # Not waited for: one that ends leaves the node's doctor to say so, and the broker at work.
         caring = asyncio.create_task(make_care(current, care).run())
-        with contextlib.suppress(OSError):  # on a full disk only the line is missing: others need this broker's answers
-            node.journal.write("broker-started", address=f"{server.address}:{server.port}", bundle=node.bundle.serial)
+        node.journal.note("broker-started", address=f"{server.address}:{server.port}", bundle=node.bundle.serial)
         say(f"The broker of {node.name} listens at {server.address}:{server.port}.")
         notify(READY)
         stopping = asyncio.create_task(stop.wait())
@@ -100,8 +98,7 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
         await asyncio.gather(caring, return_exceptions=True)
     await care.close()
     await etcd.close()
-    with contextlib.suppress(OSError):
-        node.journal.write("broker-stopped", bundle=current.node.bundle.serial)
+    node.journal.note("broker-stopped", bundle=current.node.bundle.serial)
 
 
 async def _ask(desk: Desk) -> None:

@@ -81,8 +81,7 @@ def _broker(bundle: Bundle, name: str) -> Broker:
 async def _serve(current: Current, say: Callable[[str], None]) -> None:
     stop = stop_asked()
     node = current.node
-    with contextlib.suppress(OSError):  # on a full disk only the line is missing: whoever is to make room is served
-        node.journal.write("failover-started", bundle=node.bundle.serial)
+    node.journal.note("failover-started", bundle=node.bundle.serial)
     say(f"Failover of {node.name} runs.")
     notify(READY)
     living = asyncio.create_task(_say_alive())
@@ -90,8 +89,7 @@ async def _serve(current: Current, say: Callable[[str], None]) -> None:
         await _live(current, stop)
     living.cancel()
     notify(STOPPING)
-    with contextlib.suppress(OSError):
-        node.journal.write("failover-stopped", bundle=current.node.bundle.serial)
+    node.journal.note("failover-stopped", bundle=current.node.bundle.serial)
     say(f"Failover of {node.name} has stopped; what is served is served on until its lease must end.")
 
 

@@ -103,13 +103,13 @@ class Loop:
         """A bundle that cannot be read, a full disk: nothing can be decided, and it may pass."""
         if sentence != self._trouble:
             self._trouble = sentence
-            self._tell("agent-cannot-look", error=sentence)
+            self._node.journal.note("agent-cannot-look", error=sentence)
         return Wait(self._pace.look_seconds, sentence)
 
     def _begin(self, work: Work, view: View, now: Now) -> None:
         newest = next((it.newest.name for it in view.written if it.service == work.service and it.newest), "")
         running = Running(work.kind, work.service, work.concerned, now, newest)
-        self._tell("work-begun", kind=work.kind, service=work.service, reason=work.reason)
+        self._node.journal.note("work-begun", kind=work.kind, service=work.service, reason=work.reason)
         self._remember(self._memory.began(running))
         try:
             self._crew.start(work, running)
@@ -128,13 +128,8 @@ class Loop:
         told: dict[str, Any] = {"seconds": now.age - running.since.age, **outcome.figures}
         if outcome.error:
             told |= {"error": outcome.error, "remedy": outcome.remedy}
-        self._tell("work-ended", kind=running.kind, service=running.service, **told)
+        self._node.journal.note("work-ended", kind=running.kind, service=running.service, **told)
         self._remember(self._memory.ended(running, outcome, now))
-
-    def _tell(self, event: str, **details: Any) -> None:
-        """Write to the journal; a disk too full for that must not end the agent, which tells of it by its state."""
-        with contextlib.suppress(OSError):
-            self._node.journal.write(event, **details)
 
     def _remember(self, memory: Memory) -> None:
         """Keep what is remembered, at least until the next start where the disk is full."""

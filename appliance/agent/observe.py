@@ -19,6 +19,7 @@ from appliance.agent.served import programs_of, see_failover
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.header_sizes import size_of_raw
 from appliance.backup.node import Node
+from appliance.backup.openable import is_held_newer
 from appliance.backup.overtaken import load as load_overtaken
 from appliance.backup.safety import judge
 from appliance.backup.schedule import due
@@ -161,7 +162,7 @@ def _disk_free(folder: Path) -> int:
 
 def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) -> Written | None:
     terms, chain = node.bundle.terms(service), chain_of(node, service)
-    grant = _grant(node, chain)
+    grant = _grant(node, service, chain)
     ours = grant is not None and grant.ours
     if not ours and terms.origin != node.name:
         return None
@@ -214,13 +215,14 @@ def _envelopes(folder: Path) -> Mapping[str, float]:
     return {path.stem: path.stat().st_mtime for path in sorted(folder.glob("*.age"))} if folder.is_dir() else {}
 
 
-def _grant(node: Node, chain: Chain) -> Grant | None:
+def _grant(node: Node, service: str, chain: Chain) -> Grant | None:
+    """The newest of `chain`: ours no more once the vault knows a newer one, of whoever has the service back."""
     grants = chain.grants()
     if not grants:
         return None
     newest = grants[max(grants)]
-    own_key = node.bundle.member(node.name).keys.sign
-    return Grant(newest.epoch, newest.writer, newest.writer == node.name and newest.writer_key == own_key)
+    ours = (newest.writer, newest.writer_key) == (node.name, node.bundle.member(node.name).keys.sign)
+    return Grant(newest.epoch, newest.writer, ours and not is_held_newer(node, service, newest.epoch))
 
 
 def _newest_sealed(chain: Chain, names: Iterable[str]) -> Header | None:

@@ -72,8 +72,7 @@ def save_branches(node: Node, done: Run, *, anew: bool = False) -> tuple[Failure
     except (ApplianceError, OSError) as error:
         failures = (Failure("its branches", _named(error)),)
     for failure in failures:
-        with suppress(OSError):
-            node.journal.write("branch-unsaved", service=done.service, what=failure.what, error=str(failure.error))
+        node.journal.note("branch-unsaved", service=done.service, what=failure.what, error=str(failure.error))
     return failures
 
 

@@ -146,9 +146,14 @@ def is_written_here(node: Node, service: str) -> bool:
         return False
     if _is_only_at_peers(node, service):
         return False
-    if max(node.holding(service).epochs(), default=0) > max(grants):
-        return False  # it was written here once: its present writer has pushed to us since
+    if is_held_newer(node, service, max(grants)):
+        return False
     return grants[max(grants)].writer_key == node.bundle.member(node.name).keys.sign
+
+
+def is_held_newer(node: Node, service: str, epoch: int) -> bool:
+    """Whether this node's vault knows a newer epoch than `epoch`: who writes the service now has pushed to us since."""
+    return max(node.holding(service).epochs(), default=0) > epoch
 
 
 def _is_only_at_peers(node: Node, service: str) -> bool:

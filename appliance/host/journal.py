@@ -4,6 +4,7 @@ name of a user's.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -34,6 +35,11 @@ class Journal:
             os.write(fd, line.encode() + b"\n")
         finally:
             os.close(fd)
+
+    def note(self, event: str, **details: Any) -> None:
+        """As `write`, by who must go on: on a full disk only the line is missing."""
+        with contextlib.suppress(OSError):
+            self.write(event, **details)
 
     def events(self, event: str | None = None) -> Iterator[dict[str, Any]]:
         """The events, oldest first; a line cut by a power failure is passed over."""

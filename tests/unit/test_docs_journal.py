@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reference/journal.md"
 # Functions that write what they are given: the position of the event among their arguments.
-HAND_ON = {"_note": 1, "_tell": 0, "record": 1}
+HAND_ON = {"record": 1}
 WRITES = re.compile(r"journal|" + "|".join(HAND_ON))
 
 Event = tuple[str, frozenset[str]]
@@ -70,7 +70,7 @@ def _calls(tree: ast.AST) -> Iterator[ast.Call]:
 
 def _writes_to_a_journal(call: ast.Call) -> bool:
     match call.func:
-        case ast.Attribute(attr="write", value=ast.Attribute(attr="journal") | ast.Name(id="journal")):
+        case ast.Attribute(attr="write" | "note", value=ast.Attribute(attr="journal") | ast.Name(id="journal")):
             return True
     return False
 

@@ -52,7 +52,7 @@ def serve(node: Node, caller: str, channel: Channel, seats: Path | None = None) 
     except ApplianceError as error:
         return _refuse(node, caller, channel, DISK_FULL if isinstance(error, NoSpace) and error.where else error)
     except Exception as error:  # the edge of the process: a caller gets a sentence, never a traceback
-        _note(node, "vault-failed", caller=caller, error=f"{type(error).__name__}: {error}")
+        node.journal.note("vault-failed", caller=caller, error=f"{type(error).__name__}: {error}")
         return _refuse(node, caller, channel, _told(error))
 
 
@@ -69,14 +69,9 @@ def _answer(node: Node, caller: str, channel: Channel, request: Mapping[str, Any
 
 
 def _refuse(node: Node, caller: str, channel: Channel, error: ApplianceError) -> int:
-    _note(node, "vault-refused", caller=caller, sentence=str(error))
+    node.journal.note("vault-refused", caller=caller, sentence=str(error))
     channel.refuse(error)
     return error.exit_code
-
-
-def _note(node: Node, event: str, **details: str) -> None:
-    with contextlib.suppress(OSError):  # on a full disk the caller is told all the same
-        node.journal.write(event, **details)
 
 
 def _told(error: Exception) -> ApplianceError:

@@ -28,7 +28,7 @@ from appliance.coordination.tls import client_tls
 from appliance.errors import Refused
 from appliance.failover.votes import Round, ask_all
 from appliance.lab.processes.failover import VOTERS, Stage
-from appliance.monitor.view import Ahead
+from appliance.monitor.view import Ahead, Written
 from appliance.trust.grant import make_request, read_request
 from appliance.trust.keys import load_key, public_line
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
@@ -80,6 +80,17 @@ def test_what_was_laid_out_ahead_is_renamed_into_place(begin: Begin) -> None:
     assert not ahead_of(standby)
     assert stage.add(100) == STANDBY
     assert stage.read()["numbers"] == [0, 1, 2, 100]
+    stage.start(HOME)
+    stage.wait_for(HOME, "STANDBY")
+    stage.node(STANDBY).cli("failover", "handback", SERVICE)
+    stage.wait_for(HOME, "ACTIVE")
+    stage.node(HOME).cli("backup", "run", SERVICE)
+    assert [it.service for it in ahead_of(standby)] == [SERVICE], "for the next time its home is lost"
+    assert not written_by(standby), "nothing of it is to be saved from here any more"
+
+
+def written_by(node: Node) -> tuple[Written, ...]:
+    return Observer().look(node, now_of(node), Memory()).written
 
 
 def ahead_of(node: Node) -> tuple[Ahead, ...]:
