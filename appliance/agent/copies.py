@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from asyncio.subprocess import Process
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class BackupCopies:
         self._current = current
         self._own: dict[str, tuple[float, Grant | None]] = {}
         self._held: dict[str, tuple[float, str]] = {}
+        self._at_hand: dict[str, Process] = {}
 
     def own_grant(self, service: str) -> Grant | None:
         node = self._current.node
@@ -70,8 +72,11 @@ class BackupCopies:
             self._held[service] = at, newest
         return newest
 
+    async def expect(self, service: str) -> None:
+        await self._work("expect", service, goes_on=True)
+
     async def present(self, service: str) -> Presented:
-        told = await self._work("present", service)
+        told = await self._work("present", service, goes_on=True)
         return Presented(tuple(told["accepted"]), int(told["newer"]))
 
     async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
@@ -90,25 +95,55 @@ class BackupCopies:
         return str((await self._work("branch", service, str(epoch), LAYING_SECONDS_MAX))["folder"])
 
     async def _work(
-        self, verb: str, service: str, word: str = "", seconds_max: float = WORK_SECONDS_MAX
+        self,
+        verb: str,
+        service: str,
+        word: str = "",
+        seconds_max: float = WORK_SECONDS_MAX,
+        *,
+        goes_on: bool = False,
     ) -> dict[str, Any]:
-        """Have a worker do it; it ends with whoever waits for it."""
-        state = str(self._current.node.layout.root)
-        argv = (sys.executable, "-P", "-m", "appliance.agent.takeover", str(os.getpid()), state, verb, service, word)
-        env = {**os.environ, "PYTHONPATH": str(Path(appliance.__file__).parent.parent)}
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=env, process_group=0
-        )
+        """Have a worker do it: the one at hand, if there is one. It ends with whoever waits for it, or when it is done;
+        when that went well and `goes_on`, it stays at hand for a while.
+        """
+        at_hand = self._at_hand.pop(service, None)
+        worker = at_hand or await self._call(service)
+        stays = False
         try:
             async with asyncio.timeout(seconds_max):
-                said, _ = await process.communicate()
+                said = await _order(worker, {"verb": verb, "word": word})
+            if at_hand and not said:  # it had ended, or did just now
+                return await self._work(verb, service, word, seconds_max, goes_on=goes_on)
+            told = _answer(verb, said)
+            stays = goes_on
         except TimeoutError as error:
             raise Refused(f"{verb} {service} took more than {seconds_max:.0f} s and was ended.") from error
         finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
-        return _answer(verb, said)
+            if stays:
+                self._at_hand[service] = worker
+            else:
+                await _end(worker)
+        return told
+
+    async def _call(self, service: str) -> Process:
+        state = str(self._current.node.layout.root)
+        argv = (sys.executable, "-P", "-m", "appliance.agent.takeover", str(os.getpid()), state, service)
+        env = {**os.environ, "PYTHONPATH": str(Path(appliance.__file__).parent.parent)}
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, env=env, process_group=0)
+
+
+async def _order(worker: Process, order: dict[str, str]) -> bytes:
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    worker.stdin.write(json.dumps(order).encode() + b"\n")
+    return await worker.stdout.readline()
+
+
+async def _end(worker: Process) -> None:
+    if worker.returncode is None:
+        worker.terminate()
+    await worker.wait()
 
 
 def _answer(verb: str, said: bytes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -27,25 +27,35 @@ from appliance.territory.model import SHARES
 from appliance.territory.served import SHARE
 from appliance.units import format_bytes
 
+type Find = Callable[[], Archive]
+
 LEFT_FREE = 0.1
 """Of its disk, which also takes the backups of others: what is laid ahead leaves that free."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """`folder` holds all of the first archive in `mark`; while there are more, some of it is as in those."""
+    """`folder` holds all of the first archive in `mark`; while there are more, some of it is as in those.
+
+    The mark names the generation too whose newest archive it is: who wants that one need not have borg list any.
+    """
 
     folder: Path
     mark: Path
 
-    def bring(self, borg: Borg, archive: Archive, *, spare: bool = False) -> bool:
-        """Have in the folder all of `archive` and nothing else; return whether only changes had to be written.
+    def bring(self, borg: Borg, find: Find, generation: str = "", *, spare: bool = False) -> bool:
+        """Have in the folder all of the archive that `find` names, the newest of `generation`, and nothing else; return
+        whether only changes had to be written.
 
         Cut anywhere, the next call goes on from there. Raise NoSpace, nothing done, when `spare` and it would be laid
         anew on a disk that has little free.
         """
-        laid = self._laid()
+        of, laid = self._laid()
+        if generation and of == generation:
+            return True
+        archive = find()
         if laid == (archive.id,):
+            self._remember(generation, *laid)
             return True
         ids = {it.id: it.name for it in borg.archives()}
         known = bool(laid) and all(it in ids for it in laid)
@@ -53,25 +63,25 @@ class Tree:
         if changed is None:
             self._lay_anew(borg, archive.name, spare=spare)
         else:
-            self._remember(*laid, archive.id)
+            self._remember("", *laid, archive.id)
             _make_way(self.folder, changed)
             borg.extract_only(archive.name, _with_folders(changed), self.folder)
-        self._remember(archive.id)
+        self._remember(generation, archive.id)
         return changed is not None
 
     @contextmanager
-    def taken(self, borg: Borg, archive: Archive) -> Iterator[Path]:
-        """The folder with all of `archive`, to move away what is in it; the rest is removed."""
+    def taken(self, borg: Borg, find: Find, generation: str = "") -> Iterator[Path]:
+        """The folder as `bring` has it, to move away what is in it; the rest is removed."""
         with self._locked():
-            self.bring(borg, archive)
+            self.bring(borg, find, generation)
             self._forget()
             yield self.folder
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def lay_ahead(self, borg: Borg, archive: Archive) -> bool:
+    def lay_ahead(self, borg: Borg, find: Find, generation: str = "") -> bool:
         """As `bring`; for a takeover that may come."""
         with self._locked():
-            return self.bring(borg, archive, spare=True)
+            return self.bring(borg, find, generation, spare=True)
 
     def _locked(self) -> AbstractContextManager[None]:
         make_private_folder(self.mark.parent)
@@ -85,15 +95,17 @@ class Tree:
             _check_room(borg, archive, self.folder)
         borg.extract(archive, (), self.folder)
 
-    def _laid(self) -> tuple[str, ...]:
-        """Ids of archives; none where nothing can be gone on from."""
-        with suppress(OSError, ValueError, TypeError):
+    def _laid(self) -> tuple[str, tuple[str, ...]]:
+        """Of which generation it is, where that is known, and ids of archives: none with nothing to go on from."""
+        with suppress(OSError, ValueError, TypeError, KeyError):
             if self.folder.is_dir():
-                return tuple(map(str, json.loads(self.mark.read_bytes())))
-        return ()
+                told = json.loads(self.mark.read_bytes())
+                return str(told["generation"]), tuple(map(str, told["archives"]))
+        return "", ()
 
-    def _remember(self, *ids: str) -> None:
-        write_atomic(self.mark, json.dumps(list(dict.fromkeys(ids))).encode(), mode=0o600)
+    def _remember(self, generation: str, *ids: str) -> None:
+        told = {"generation": generation, "archives": list(dict.fromkeys(ids))}
+        write_atomic(self.mark, json.dumps(told).encode(), mode=0o600)
 
     def _forget(self) -> None:
         self.mark.unlink(missing_ok=True)
@@ -111,7 +123,7 @@ def lay_ahead(node: Node, service: str) -> bool:
     """Lay the newest generation held here out ahead; return whether only changes had to be written."""
     opened = open_apart(node, service, node.service(service).root / "ahead")
     borg = Borg(opened.repository)
-    return tree_of(node, service).lay_ahead(borg, newest_archive(borg, service))
+    return tree_of(node, service).lay_ahead(borg, lambda: newest_archive(borg, service), opened.generation)
 
 
 def _changed(borg: Borg, laid: list[str], archive: str) -> frozenset[str] | None:

@@ -1,16 +1,21 @@
-"""What a takeover does with copies, as workers: `python3 -m appliance.agent.takeover PARENT STATE VERB SERVICE [WORD]`.
+"""What a takeover does with copies, as workers: `python3 -m appliance.agent.takeover PARENT STATE SERVICE`.
 
 borg, ssh and whole repositories are not for the program that renews leases: a worker may take minutes, hang or be cut,
-and gives its memory back. Each verb prints one JSON object and can be done again.
+and gives its memory back. Orders come as lines, {"verb", "word"}; each is answered by a line, one JSON object, and can
+be done again. Whoever waits for a service pays for each second, so a worker can be called before there is an order, and
+its lines to peers stand from one to the next.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +46,8 @@ from appliance.territory.served import DATABASE, SHARE
 from appliance.trust.grant import Grant
 
 GRANTED = "granted"
+WAITS_SECONDS_MAX = 60.0
+"""For an order: a worker that was called for a takeover that did not come ends."""
 
 
 def granted(node: Node, service: str) -> Grant:
@@ -53,23 +60,29 @@ def granted(node: Node, service: str) -> Grant:
     return granters_of(node, service).keeping([raw]).read(raw)
 
 
-def present(node: Node, service: str, word: str) -> dict[str, Any]:
+def expect(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
+    """Call those who will be asked. Who does not answer is told by the order that asks."""
+    called = {*node.bundle.terms(service).others(node.name), *(it.node for it in current_targets(node, service))}
+    for peer in sorted(called):
+        with suppress(ApplianceError), lines.to(peer):
+            pass
+    return {"called": sorted(called)}
+
+
+def present(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Show the newest grant of ours to all who store the service; who took it, and a newer one that somebody has."""
     grant = _newest_own(node, service)
-    accepted, newer, refusals = [], 0, []
     if node.holding(service).grants.exists():
         sealer_of(node).keep(service, [grant])
-    with Lines(node) as lines:
-        for target in current_targets(node, service):
-            try:
-                with lines.to(target.node) as conversation:
-                    newer = max(newer, _show(conversation, service, grant))
-                accepted.append(target.node)
-            except ApplianceError as error:
-                refusals.append(f"{target.node}: {error.what}")
-    if not accepted and not newer:
-        raise Unreachable(f"nobody who stores {service} took its grant: {' '.join(refusals) or 'nobody is asked'}.")
-    return {"accepted": accepted if not newer else [], "newer": newer}
+    asked = tuple(it.node for it in current_targets(node, service))
+    with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
+        answers = dict(zip(asked, pool.map(lambda peer: _shown(lines, peer, service, grant), asked), strict=True))
+    known = {peer: it for peer, it in answers.items() if isinstance(it, int)}
+    newer = max(known.values(), default=0)
+    if not known:
+        refusals = " ".join(f"{peer}: {it.what}" for peer, it in answers.items() if isinstance(it, ApplianceError))
+        raise Unreachable(f"nobody who stores {service} took its grant: {refusals or 'nobody is asked'}.")
+    return {"accepted": [] if newer else list(known), "newer": newer}
 
 
 def _newest_own(node: Node, service: str) -> Grant:
@@ -84,6 +97,14 @@ def _newest_own(node: Node, service: str) -> Grant:
     if found is None or found.writer != node.name:
         raise Refused(f"no grant of {service} here is this node's.")
     return found
+
+
+def _shown(lines: Lines, peer: str, service: str, grant: Grant) -> int | ApplianceError:
+    try:
+        with lines.to(peer) as conversation:
+            return _show(conversation, service, grant)
+    except ApplianceError as error:
+        return error
 
 
 def _show(conversation: Conversation, service: str, grant: Grant) -> int:
@@ -101,7 +122,7 @@ def _show(conversation: Conversation, service: str, grant: Grant) -> int:
     return 0
 
 
-def adopt(node: Node, service: str, word: str) -> dict[str, Any]:
+def adopt(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Continue the repository under the grant that waits, and lay its newest archive in place unless `word` is "keep".
 
     Any other `word` names the generation to go on from, which need not be the newest. What lay there is kept beside.
@@ -111,16 +132,16 @@ def adopt(node: Node, service: str, word: str) -> dict[str, Any]:
     make_private_folder(layout.root)
     layout.opening.touch()
     if not is_used(node, service, grant):
-        _adopt(node, service, word if word != "keep" else "")
+        _adopt(node, service, word if word != "keep" else "", lines)
     placed = [] if word == "keep" else place(node, service, own_repository(layout))
     layout.opening.unlink()
     return {"placed": placed}
 
 
-def _adopt(node: Node, service: str, generation: str) -> None:
+def _adopt(node: Node, service: str, generation: str, lines: Lines) -> None:
     raw = (node.service(service).root / GRANTED).read_bytes()
     try:
-        sealed, _ = fetch_for_resync(node, service, generation or None)
+        sealed, _ = fetch_for_resync(node, service, generation or None, lines)
         remember_fetched(node, service, sealed)
     except NotFound:
         if generation or not node.service(service).repository.exists():
@@ -132,12 +153,13 @@ def _adopt(node: Node, service: str, generation: str) -> None:
 
 def place(node: Node, service: str, repository: Repository) -> list[str]:
     """Lay the newest archive of `repository` where the service has its files; what was there is kept beside it."""
-    borg = Borg(repository)
-    archive, form = newest_archive(borg, service), node.form(service)
+    borg, form = Borg(repository), node.form(service)
+    newest = chain_of(node, service).newest()
+    generation = str(newest.header.id) if newest else ""
     if form is SHARE:
         shares.bring_people(node, service)
     placed = []
-    with tree_of(node, service).taken(borg, archive) as tree:
+    with tree_of(node, service).taken(borg, lambda: newest_archive(borg, service), generation) as tree:
         if form is DATABASE:
             databases.fill(node, service, tree)
             placed.append(node.bundle.terms(service).service.database)
@@ -176,14 +198,14 @@ def _swap(source: Path, target: Path, kept: Path) -> None:
     coming.rename(target)
 
 
-def pull(node: Node, service: str, word: str) -> dict[str, Any]:
+def pull(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Fetch the newest generation beside what is here."""
-    sealed, _ = fetch_for_resync(node, service)
+    sealed, _ = fetch_for_resync(node, service, lines=lines)
     remember_fetched(node, service, sealed)
     return {"generation": str(sealed.header.id)}
 
 
-def sync(node: Node, service: str, word: str) -> dict[str, Any]:
+def sync(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Save and bring everything to the peers; who has it."""
     if node.form(service) is SHARE:
         shares.save_people(node, service)
@@ -194,7 +216,7 @@ def sync(node: Node, service: str, word: str) -> dict[str, Any]:
     return {"generation": str(done.sealed.header.id), "has": has, "safe": str(safety_of(node, service))}
 
 
-def copy(node: Node, service: str, word: str) -> dict[str, Any]:
+def copy(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Lay the newest held copy out for reading, beside the service's own folder; its writer shows its own files."""
     if not node.bundle.terms(service).service.paths:  # of a database nothing is shown
         return {"generation": ""}
@@ -231,7 +253,7 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def branch(node: Node, service: str, word: str) -> dict[str, Any]:
+def branch(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Put aside the files as they are here, or a dump, under the epoch `word` in which they were written."""
     folder = make_private_folder(node.service(service).branches) / word
     if not folder.exists():
@@ -260,12 +282,13 @@ def _keep_apart(node: Node, service: str, new: Path) -> None:
             run_command(argv, timeout_seconds=COPY_SECONDS_MAX, check=True)
 
 
-def people(node: Node, service: str, word: str) -> dict[str, Any]:
+def people(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Let the people of a share's home log in at this node, as long as what their home serves is shown here."""
     return {"of": shares.bring_people(node, service)}
 
 
-VERBS: Mapping[str, Callable[[Node, str, str], dict[str, Any]]] = {
+VERBS: Mapping[str, Callable[[Node, str, str, Lines], dict[str, Any]]] = {
+    "expect": expect,
     "present": present,
     "adopt": adopt,
     "pull": pull,
@@ -277,18 +300,27 @@ VERBS: Mapping[str, Callable[[Node, str, str], dict[str, Any]]] = {
 
 
 def main() -> int:
-    parent, state, verb, service, *word = sys.argv[1:]
+    parent, state, service = sys.argv[1:]
     die_with_parent(int(parent))
-    try:
-        answer = VERBS[verb](open_node(Path(state)), service, word[0] if word else "")
-    except ApplianceError as error:
-        print(json.dumps({"error": error.what, "remedy": error.remedy}), flush=True)
-        return error.exit_code
-    except OSError as error:
-        print(json.dumps({"error": f"{verb} {service}: {error}", "remedy": ""}), flush=True)
-        return 1
-    print(json.dumps(answer), flush=True)
+    with ExitStack() as held:
+        lines: Lines | None = None
+        for order in _orders():
+            try:
+                node = open_node(Path(state))
+                lines = lines or held.enter_context(Lines(node, hurried=True))
+                answer = VERBS[order["verb"]](node, service, order["word"], lines)
+            except ApplianceError as error:
+                answer = {"error": error.what, "remedy": error.remedy}
+            except OSError as error:
+                answer = {"error": f"{order['verb']} {service}: {error}", "remedy": ""}
+            print(json.dumps(answer), flush=True)
     return 0
+
+
+def _orders() -> Iterator[dict[str, str]]:
+    """One after the other, until nobody gives any more."""
+    while select.select([sys.stdin], [], [], WAITS_SECONDS_MAX)[0] and (line := sys.stdin.readline()):
+        yield json.loads(line)
 
 
 if __name__ == "__main__":

@@ -74,9 +74,9 @@ def survey(node: Node, service: str, peers: tuple[str, ...], lines: Lines | None
     return Survey(heads, silent, _newest_held(node, service))
 
 
-def survey_all(node: Node, service: str) -> Survey:
+def survey_all(node: Node, service: str, lines: Lines | None = None) -> Survey:
     """The same of every other holder and spare."""
-    return survey(node, service, node.bundle.terms(service).others(node.name))
+    return survey(node, service, node.bundle.terms(service).others(node.name), lines)
 
 
 def _newest_held(node: Node, service: str) -> GenerationId | None:
@@ -243,13 +243,18 @@ def _receive_file(channel: Channel, entry: Entry, offset: int, folder: Path) -> 
 
 
 def fetch_newest(
-    node: Node, service: str, folder: Path, chain: Chain | None = None, wanted: str | None = None
+    node: Node,
+    service: str,
+    folder: Path,
+    chain: Chain | None = None,
+    wanted: str | None = None,
+    lines: Lines | None = None,
 ) -> tuple[Sealed, Survey]:
     """Bring the newest attested generation from whichever holder has it; try the next holder when one fails.
 
     `wanted` names an older one, as "2.7" or by its full name: the last good one before an attack.
     """
-    survey_ = survey_all(node, service)
+    survey_ = survey_all(node, service, lines)
     own = frozenset(item.name for item in node.holding(service).stored() if item.held)
     name = _held_name(survey_, own, wanted) if wanted else survey_.newest().name
     errors = []

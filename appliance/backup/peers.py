@@ -17,7 +17,14 @@ from appliance.backup.pace import at_once, pace_of
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.files import write_atomic
-from appliance.host.ssh import Destination, client_argv, known_hosts_line, pipes_of, start_client
+from appliance.host.ssh import (
+    CONNECT_TIMEOUT_SECONDS,
+    Destination,
+    client_argv,
+    known_hosts_line,
+    pipes_of,
+    start_client,
+)
 from appliance.trust.bundle import Member
 from appliance.trust.generation import Header, epoch_of, read_header
 from appliance.trust.grant import Grant
@@ -26,6 +33,8 @@ from appliance.trust.receipt import Receipt, read_receipt
 from appliance.trust.rotation import other_ssh_keys
 
 CLOSE_SECONDS_MAX = 30
+HURRIED_SECONDS = 6
+"""Until a line stands, with who has no time: five round trips of a second each, and an sshd that is busy."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,13 @@ def _writer(writers: Mapping[int, str], raw: str) -> str:
 class Line:
     """An ssh to one peer's vault, kept open over several requests: a start of ssh costs more than most answers."""
 
-    def __init__(self, node: Node, peer_name: str, before_send: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        peer_name: str,
+        before_send: Callable[[int], None],
+        connect_seconds: int = CONNECT_TIMEOUT_SECONDS,
+    ) -> None:
         self.peer = node.bundle.member(peer_name)
         argv = client_argv(
             destination_of(self.peer, node.name),
@@ -109,6 +124,7 @@ class Line:
             known_hosts=known_hosts_of(node),
             command=COMMAND,
             others=other_ssh_keys(node.layout.keys),
+            connect_seconds=connect_seconds,
         )
         self._process = start_client(argv)
         self._to, self._from, self._said = pipes_of(self._process)
@@ -141,11 +157,16 @@ class Line:
 
 
 class Lines:
-    """Open lines to several peers, each used by one thread at a time; closed together at the end of the `with`."""
+    """Open lines to several peers, each used by one thread at a time; closed together at the end of the `with`.
 
-    def __init__(self, node: Node) -> None:
+    When `hurried`, somebody waits for a service: a peer that is silent is waited for less long, and once.
+    """
+
+    def __init__(self, node: Node, *, hurried: bool = False) -> None:
         self._node = node
         self._open: dict[str, Line] = {}
+        self._hurried = hurried
+        self._silent: dict[str, Unreachable] = {}
         pace = pace_of(node.bundle.member(node.name).node.push_bits_per_second_max)
         self._before_send = pace.take if pace else at_once
 
@@ -162,16 +183,21 @@ class Lines:
 
         A refusal or a fault ends the line, as it ends the vault's session.
         """
+        if peer in self._silent:
+            raise self._silent[peer]
         line = self._open.pop(peer, None)
         if line is not None and not line.is_alive():
             line.close()
             line = None
-        line = line or Line(self._node, peer, self._before_send)
+        seconds = HURRIED_SECONDS if self._hurried else CONNECT_TIMEOUT_SECONDS
+        line = line or Line(self._node, peer, self._before_send, seconds)
         try:
             yield line.conversation
         except Closed as error:
             explained = line.explain(error)
             line.close()
+            if self._hurried:
+                self._silent[peer] = explained
             raise explained from error
         except BaseException:
             line.close()

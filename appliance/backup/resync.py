@@ -14,6 +14,7 @@ from appliance.backup.fetched_key import staging
 from appliance.backup.lineage import remember
 from appliance.backup.node import Node
 from appliance.backup.overtaken import forget
+from appliance.backup.peers import Lines
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.borg.folder import repository_id
 from appliance.borg.nonce import next_nonce
@@ -23,14 +24,16 @@ from appliance.host.files import locked
 from appliance.trust.grant import Grant
 
 
-def fetch_for_resync(node: Node, service: str, wanted: str | None = None) -> tuple[Sealed, Survey]:
+def fetch_for_resync(
+    node: Node, service: str, wanted: str | None = None, lines: Lines | None = None
+) -> tuple[Sealed, Survey]:
     """Bring the newest attested generation (or the one `wanted`) and the whole chain here.
 
-    Resumable; nothing of ours is touched.
+    Resumable; nothing of ours is touched. Peers are asked on `lines`, when given.
     """
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
-        return fetch_newest(node, service, staging(node, service), chain_of(node, service), wanted)
+        return fetch_newest(node, service, staging(node, service), chain_of(node, service), wanted, lines)
 
 
 def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -> bytes:

@@ -202,10 +202,6 @@ async def _stop(it: Situation, decision: Decision) -> None:
         it.site.tell(it.service, _epoch(it), "writer-stop")
 
 
-async def _set_read_only(it: Situation, decision: Decision) -> None:
-    await it.site.services.set_read_only(it.service)
-
-
 async def _reset(it: Situation, decision: Decision) -> None:
     it.site.services.reset(it.service)
 
@@ -306,18 +302,10 @@ async def _serve_copy(it: Situation, decision: Decision) -> None:
     await it.site.services.serve_copy(it.service)
 
 
-async def _withdraw_copy(it: Situation, decision: Decision) -> None:
-    await it.site.services.withdraw_copy(it.service)
-
-
 async def _pull(it: Situation, decision: Decision) -> None:
     asked = it.site.clock.boottime()
     await it.site.copies.pull(it.service)
     it.pulled_at = asked
-
-
-async def _hold_writes(it: Situation, decision: Decision) -> None:
-    await it.site.services.hold(it.service)
 
 
 async def _resume_writes(it: Situation, decision: Decision) -> None:
@@ -358,22 +346,23 @@ DOES: Mapping[Action, Callable[[Situation, Decision], Awaitable[None]]] = {
     A.READ: _read,
     A.RENEW: _renew,
     A.RETURN: _return,
+    A.EXPECT: lambda it, _: it.site.copies.expect(it.service),
     A.TAKE_OVER: _take_over,
     A.RELEASE: _release,
     A.ASK_GRANT: _ask_grant,
     A.PRESENT: _present,
     A.CUT_NETWORK: _cut_network,
     A.STOP: _stop,
-    A.SET_READ_ONLY: _set_read_only,
+    A.SET_READ_ONLY: lambda it, _: it.site.services.set_read_only(it.service),
     A.RESET: _reset,
     A.ARM_WATCHDOG: _arm_watchdog,
     A.START: _start,
     A.PROBE: _probe,
     A.ADD_ADDRESS: _add_address,
     A.SERVE_COPY: _serve_copy,
-    A.WITHDRAW_COPY: _withdraw_copy,
+    A.WITHDRAW_COPY: lambda it, _: it.site.services.withdraw_copy(it.service),
     A.PULL: _pull,
-    A.HOLD_WRITES: _hold_writes,
+    A.HOLD_WRITES: lambda it, _: it.site.services.hold(it.service),
     A.RESUME_WRITES: _resume_writes,
     A.SYNC: _sync,
     A.KEEP_BRANCH: _keep_branch,

@@ -96,6 +96,10 @@ class Copies(Protocol):
         """Whether a newer generation is held here than the one that was laid out for reading."""
         ...
 
+    async def expect(self, service: str) -> None:
+        """Get ready for a takeover that may come within a minute; nothing has to follow."""
+        ...
+
     async def present(self, service: str) -> Presented:
         """Show the granted epoch to who stores the service; each that takes it refuses older ones from then on."""
         ...

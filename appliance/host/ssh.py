@@ -47,16 +47,23 @@ def known_hosts_line(destination: Destination) -> str:
 
 
 def client_argv(
-    destination: Destination, *, identity: Path, known_hosts: Path, command: str, others: Sequence[Path] = ()
+    destination: Destination,
+    *,
+    identity: Path,
+    known_hosts: Path,
+    command: str,
+    others: Sequence[Path] = (),
+    connect_seconds: int = CONNECT_TIMEOUT_SECONDS,
 ) -> tuple[str, ...]:
     """The ssh command line to `destination`: no configuration file, no agent, no password, no unknown host.
 
-    The keys `others` are offered when `identity` is not known there.
+    The keys `others` are offered when `identity` is not known there. It gives up when the line does not stand after
+    `connect_seconds`.
     """
     options = {
         "BatchMode": "yes",
         "Ciphers": CIPHERS,
-        "ConnectTimeout": str(CONNECT_TIMEOUT_SECONDS),
+        "ConnectTimeout": str(connect_seconds),
         "HostKeyAlias": destination.name,
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",

@@ -13,6 +13,7 @@ import pytest
 from appliance.agent import takeover
 from appliance.agent.current import files_of
 from appliance.backup.node import Node
+from appliance.backup.peers import Lines
 from appliance.config.load import load
 from appliance.errors import Refused
 from appliance.host.command import CommandFailed, Result
@@ -43,14 +44,14 @@ def test_files_links_and_what_no_archive_takes_are_kept_as_they_are(node: Node) 
     (folder / "2026/note.txt").chmod(0o640)
     (folder / "newest").symlink_to("2026/note.txt")
     os.mkfifo(folder / "scanner")
-    kept = Path(takeover.branch(node, SERVICE, "2")["folder"])
+    kept = Path(takeover.branch(node, SERVICE, "2", Lines(node))["folder"])
     assert kept.name == "2"
     there = next(kept.rglob("2026")).parent
     assert (there / "2026/note.txt").read_text() == "before the cut"
     assert stat.S_IMODE((there / "2026/note.txt").stat().st_mode) == 0o640
     assert os.readlink(there / "newest") == "2026/note.txt"
     assert stat.S_ISFIFO((there / "scanner").lstat().st_mode)
-    assert takeover.branch(node, SERVICE, "2") == {"folder": str(kept)}, "it can be asked again"
+    assert takeover.branch(node, SERVICE, "2", Lines(node)) == {"folder": str(kept)}, "it can be asked again"
 
 
 def test_of_a_branch_that_does_not_fit_nothing_stays_and_a_person_reads_what_to_do(
@@ -65,21 +66,24 @@ def test_of_a_branch_that_does_not_fit_nothing_stays_and_a_person_reads_what_to_
     (files(node) / "2026/note.txt").write_text("a part of it")
     monkeypatch.setattr(takeover, "run_command", full)
     with pytest.raises(Refused, match=r"kept apart: cp ended with 1: .*No space left on device") as refused:
-        takeover.branch(node, SERVICE, "2")
+        takeover.branch(node, SERVICE, "2", Lines(node))
     assert "Make room on that disk" in refused.value.remedy
     assert os.listdir(node.service(SERVICE).root / "branches") == []
 
 
 def test_what_the_system_refuses_to_a_worker_is_told_in_a_sentence(
-    node: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(node: Node, service: str, word: str) -> dict[str, object]:
+    def full(node: Node, service: str, word: str, lines: Lines) -> dict[str, object]:
         raise OSError(28, "No space left on device", "copy.new")
 
     monkeypatch.setattr(takeover, "VERBS", {"copy": full})
     monkeypatch.setattr(takeover, "die_with_parent", lambda parent: None)
-    argv = ["takeover.py", str(os.getpid()), str(node.layout.root), "copy", SERVICE]
-    monkeypatch.setattr(sys, "argv", argv)
-    assert takeover.main() == 1
+    monkeypatch.setattr(sys, "argv", ["takeover.py", str(os.getpid()), str(node.layout.root), SERVICE])
+    order = tmp_path / "order"
+    order.write_text('{"verb": "copy", "word": ""}\n')
+    with order.open() as given:
+        monkeypatch.setattr(sys, "stdin", given)
+        assert takeover.main() == 0
     said = capsys.readouterr().out
     assert said == '{"error": "copy docs-a: [Errno 28] No space left on device: \'copy.new\'", "remedy": ""}\n'

@@ -71,6 +71,8 @@ class Copies:
     async def sync(self, service: str) -> tuple[str, ...]:
         return self.has
 
+    async def expect(self, service: str) -> None: ...
+
     async def lay_copy(self, service: str) -> None: ...
 
     async def keep_branch(self, service: str, epoch: int) -> str:

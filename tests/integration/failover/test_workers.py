@@ -1,0 +1,62 @@
+"""Workers for takeovers: one is called before there is an order, and none waits long for a peer that is silent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+from appliance.agent.copies import BackupCopies
+from appliance.agent.current import Current
+from appliance.backup.fetch import survey_all
+from appliance.backup.peers import HURRIED_SECONDS, Lines
+from appliance.host.processes import processes_running
+from appliance.lab.processes.node import SSHD
+from tests.integration.failover.conftest import SERVICE, Begin
+
+STANDBY = "hermitage"
+
+
+def test_a_worker_that_was_called_is_given_the_next_order_and_one_that_has_gone_is_replaced(begin: Begin) -> None:
+    stage = begin("exclusive")
+    standby = stage.territory.open(STANDBY)
+
+    async def play() -> None:
+        copies = BackupCopies(Current(standby.layout.root))
+        await copies.expect(SERVICE)
+        [called] = workers()
+        await copies.expect(SERVICE)
+        assert workers() == {called}
+        await copies.pull(SERVICE)
+        assert not workers(), "what it was called for is done"
+        await copies.expect(SERVICE)
+        [gone] = workers()
+        os.kill(gone, signal.SIGKILL)
+        await copies.pull(SERVICE)
+        assert not workers()
+
+    asyncio.run(play())
+    assert (standby.service(SERVICE).root / "fetched").exists()
+
+
+def test_whoever_waits_for_a_service_waits_for_a_silent_peer_once(begin: Begin) -> None:
+    stage = begin("exclusive")
+    standby = stage.territory.open(STANDBY)
+    sshd = next(it for it in stage.node("commune-b").processes if str(SSHD) in str(it.args))
+    sshd.send_signal(signal.SIGSTOP)
+    try:
+        with Lines(standby, hurried=True) as lines:
+            found = survey_all(standby, SERVICE, lines)
+            assert set(found.silent) == {"commune-b"}
+            begun = time.monotonic()
+            assert set(survey_all(standby, SERVICE, lines).silent) == {"commune-b"}
+            assert time.monotonic() - begun < HURRIED_SECONDS / 2
+    finally:
+        sshd.send_signal(signal.SIGCONT)
+
+
+def workers() -> set[int]:
+    """Workers for takeovers that this program called."""
+    found = processes_running("appliance.agent.takeover")
+    return {it.pid for it in found if it.argv[4] == str(os.getpid())}
