@@ -6,12 +6,14 @@ on the disk before it is done.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from appliance.clock import utc_text
 from appliance.coordination.port import Holding, Lost
 from appliance.errors import ApplianceError, Refused
+from appliance.failover.attending import show
 from appliance.failover.claiming import REQUEST_SECONDS_MAX, acquire, claim_on, hear
 from appliance.failover.kept import Lease
 from appliance.failover.model import STOPPING, Action, Branch, Decision
@@ -114,6 +116,7 @@ async def _ask_grant(it: Situation, decision: Decision) -> None:
             it.prove(replace(it.lease, epoch=epoch, above=found.above))
         raise Refused("; ".join(f"{name}: {why}" for name, why in found.reasons.items()))
     _take_grant(it, found.grant, present.writer)
+    it.showing = asyncio.create_task(show(site.brokers, found.grant))
 
 
 def _take_grant(it: Situation, raw: bytes, before: str) -> None:

@@ -42,6 +42,13 @@ async def attend_all(
             group.create_task(_attend(name, broker, papers, answer, learn, retry_seconds, says))
 
 
+async def show(brokers: Mapping[str, Remote], paper: bytes) -> None:
+    """Show `paper` to all `brokers` at once, beside what is said in turns: who waits for news there hears of it."""
+    told = {"token": "", "papers": (paper.decode(),), "answers": (), **asdict(Says())}
+    asked = (broker.ask("attend", CALL_SECONDS_MAX, **told) for broker in brokers.values())
+    await asyncio.gather(*asked, return_exceptions=True)
+
+
 async def _attend(
     name: str,
     broker: Remote,

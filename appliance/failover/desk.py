@@ -51,6 +51,7 @@ class Desk:
     ready: dict[str, tuple[int, float]] = field(default_factory=dict)
     """For how many seconds the home of each service has been ready to have it back, as itself said, and when."""
     _taking: set[str] = field(default_factory=set)
+    _waiting: set[Callable[[], object]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -106,7 +107,21 @@ class Desk:
     def _take(self, papers: tuple[str, ...]) -> None:
         """One caller at a time: each of them is checked in a thread of its own."""
         with self._lock:
+            before = dict(self.papers.grants)
             self.papers.take(text.encode() for text in papers)
+            is_news = self.papers.grants != before
+        for wake in tuple(self._waiting) if is_news else ():
+            wake()
+
+    @contextlib.contextmanager
+    def waking(self, wake: Callable[[], object]) -> Iterator[None]:
+        """While somebody waits for news: `wake` is called, from any thread, when a newer grant is shown. Clients of a
+        service that was taken over are led to it by that."""
+        self._waiting.add(wake)
+        try:
+            yield
+        finally:
+            self._waiting.discard(wake)
 
     @contextlib.contextmanager
     def taking_of(self, caller: str, brings: bool) -> Iterator[None]:

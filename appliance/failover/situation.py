@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -99,6 +100,8 @@ class Situation:
     healthy: bool = False
     answered_at: float = 0.0
     """When the service was last started; whether it answered when it was last asked, and when it last did."""
+    showing: asyncio.Task[None] | None = None
+    """Telling brokers of a grant that just came; nothing waits for it."""
     pulled_at: float | None = None
     home_ready: tuple[float, float] | None = None
     """Since when the home could have it back, as a broker told, and when it told."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.coordination import wire
-from appliance.failover.attending import Says, attend_all
+from appliance.errors import Unreachable
+from appliance.failover.attending import Says, attend_all, show
 from appliance.failover.counter import MORE
 from appliance.failover.papers import ACTS_AT_ONCE_MAX, BYTES_MAX, PART_MAX
 
@@ -88,3 +89,18 @@ def test_a_broker_that_was_started_anew_gets_everything_once_more() -> None:
     calls = attended(papers, "one", "one", "two", "two", "two", "two")
     assert [len(call["papers"]) for call in calls] == [64, 36, 0, 64, 36, 0]
     assert [call["token"] for call in calls] == ["", "one", "one", "", "two", "two"]
+
+
+def test_what_just_came_is_shown_to_all_brokers_and_never_as_all_that_there_is() -> None:
+    class Silent(Broker):
+        async def ask(self, method: str, seconds_max: float, **told: Any) -> tuple[object, ...]:
+            await super().ask(method, seconds_max, **told)
+            raise Unreachable("commune-b does not answer.")
+
+    async def play() -> list[Calls]:
+        brokers = {"commune-b": Silent(["one"]), "commune-c": Broker(["one"])}
+        await show(brokers, b"a grant")  # type: ignore[arg-type]
+        return [it.calls for it in brokers.values()]
+
+    for calls in asyncio.run(play()):
+        assert [(call["token"], call["papers"]) for call in calls] == [("", ("a grant",))]

@@ -179,6 +179,24 @@ def test_a_stranger_gets_nothing_from_the_counter(exclusive: World) -> None:
         at_once(counter.attend("", (), (), (), (), seconds_max=1))
 
 
+def test_who_waits_for_news_hears_of_a_newer_grant_at_once(exclusive: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Desk, "ask_every_seconds", 1000.0)
+    counter = Counter(Memory(Store(exclusive.clock)), exclusive.desk, STANDBY)
+
+    async def play() -> tuple[object, ...]:
+        waiting = asyncio.create_task(counter.attend("a token", (), (), (), (), seconds_max=2000.0))
+        while not exclusive.desk._waiting:
+            await asyncio.sleep(0)
+        await asyncio.to_thread(exclusive.attend, HOLDER, "nonsense")
+        assert not waiting.done()
+        await asyncio.to_thread(exclusive.attend, HOLDER, RAW)
+        return await asyncio.wait_for(waiting, 10)
+
+    _, _, news, *_ = asyncio.run(play())
+    assert news == (RAW,)
+    assert not exclusive.desk._waiting
+
+
 def test_acts_in_force_become_what_the_store_may_do(exclusive: World) -> None:
     acts = [act("promote", STANDBY), act("quarantine", HOME), act("lost", HOLDER)]
     exclusive.desk.own_acts = lambda: acts
