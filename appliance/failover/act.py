@@ -245,7 +245,7 @@ async def _start(it: Situation, decision: Decision) -> None:
         await it.site.services.start(it.service, own.epoch)
     finally:
         it.starting = False
-    it.site.tell(it.service, own.epoch, "writer-start")
+    it.site.tell(it.service, own.epoch, "writer-start", took=round(it.site.clock.boottime() - it.started_at, 3))
     try:
         _tie(it, decision)
     except (ApplianceError, OSError):

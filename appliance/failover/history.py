@@ -8,7 +8,8 @@ write lines of their own; put together in any order they are one history. The ev
 
     begin           policy home ttl stop epsilon grace cooldown rto expects   once: what the run is judged by
     state           state row                                 a node changed its state, by that row of the table
-    writer-start writer-stop address-add address-del          the service's programs and its address, at `node`
+    writer-start [took]  writer-stop address-add address-del   the service's programs, which `took` so many seconds to
+                                                              start, and its address, at `node`
     renewal-proven  sent ttl [lease]                          at the holder
     holder-deleted  holder cause(expired released deposed) [lease]   as a node hears it from the voters, maybe late
     takeover-asked takeover-won  by(vacancy release act)      by the voters' transaction; `epoch` where it is known then
