@@ -248,6 +248,9 @@ class Host(Machine):
 
         self._ask(A.ASK_GRANT, question, answer)
 
+    def _expect(self, decision: Decision) -> None:
+        """What it is ready for takes no time here."""
+
     def _present(self, decision: Decision) -> None:
         epoch = self.disk.own_epoch
 
