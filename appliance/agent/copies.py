@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -22,6 +23,11 @@ WORK_SECONDS_MAX = 600.0
 LAYING_SECONDS_MAX = 4.0 * HOUR
 """Of what grows with the service: laying it in place, and keeping aside what was written here."""
 LOOK_EVERY_SECONDS = 2.0
+CALLED_MAX = 2
+"""Workers of this node that wait for an order. Each has a seat at every vault that it may have to ask, of six that a
+node gets there."""
+CALL_SECONDS_MAX = 10.0
+ANSWER_BYTES_MAX = 2**20
 GRANTS_EVERY_SECONDS = 5.0
 """The chain changes by adopting alone, and the grant that is adopted is known before."""
 
@@ -31,7 +37,8 @@ class BackupCopies:
         self._current = current
         self._own: dict[str, tuple[float, Grant | None]] = {}
         self._held: dict[str, tuple[float, str]] = {}
-        self._at_hand: dict[str, Process] = {}
+        self._called: dict[str, asyncio.Task[Process | None]] = {}
+        """Workers that have, or will have, nothing to do; None: one could not be called."""
 
     def own_grant(self, service: str) -> Grant | None:
         node = self._current.node
@@ -72,8 +79,22 @@ class BackupCopies:
             self._held[service] = at, newest
         return newest
 
-    async def expect(self, service: str) -> None:
-        await self._work("expect", service, goes_on=True)
+    def expect(self, service: str) -> None:
+        self._called = {name: it for name, it in self._called.items() if not _has_gone(it)}
+        if service not in self._called and len(self._called) < CALLED_MAX:
+            self._called[service] = asyncio.create_task(self._call_ahead(service))
+
+    async def _call_ahead(self, service: str) -> Process | None:
+        ready, worker = False, None
+        try:
+            with contextlib.suppress(TimeoutError, OSError):
+                async with asyncio.timeout(CALL_SECONDS_MAX):
+                    worker = await self._call(service)
+                    ready = bool(await _order(worker, "expect"))
+        finally:
+            if worker and not ready:
+                await _end(worker)
+        return worker if ready else None
 
     async def present(self, service: str) -> Presented:
         told = await self._work("present", service, goes_on=True)
@@ -103,16 +124,17 @@ class BackupCopies:
         *,
         goes_on: bool = False,
     ) -> dict[str, Any]:
-        """Have a worker do it: the one at hand, if there is one. It ends with whoever waits for it, or when it is done;
-        when that went well and `goes_on`, it stays at hand for a while.
+        """Have a worker do it: the one that was called for that, if there is one. It ends with whoever waits for it, or
+        when it is done; when that went well and `goes_on`, it waits for the next order.
         """
-        at_hand = self._at_hand.pop(service, None)
-        worker = at_hand or await self._call(service)
+        called = self._called.pop(service, None)
+        waits = await called if called else None
+        worker = waits or await self._call(service)
         stays = False
         try:
             async with asyncio.timeout(seconds_max):
-                said = await _order(worker, {"verb": verb, "word": word})
-            if at_hand and not said:  # it had ended, or did just now
+                said = await _order(worker, verb, word)
+            if waits and not said:  # it had ended, or did just now
                 return await self._work(verb, service, word, seconds_max, goes_on=goes_on)
             told = _answer(verb, said)
             stays = goes_on
@@ -120,7 +142,7 @@ class BackupCopies:
             raise Refused(f"{verb} {service} took more than {seconds_max:.0f} s and was ended.") from error
         finally:
             if stays:
-                self._at_hand[service] = worker
+                self._called[service] = asyncio.create_task(_same(worker))
             else:
                 await _end(worker)
         return told
@@ -130,14 +152,28 @@ class BackupCopies:
         argv = (sys.executable, "-P", "-m", "appliance.agent.takeover", str(os.getpid()), state, service)
         env = {**os.environ, "PYTHONPATH": str(Path(appliance.__file__).parent.parent)}
         pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, env=env, process_group=0)
+        how: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "limit": ANSWER_BYTES_MAX, "env": env}
+        return await asyncio.create_subprocess_exec(*argv, **how, process_group=0)
 
 
-async def _order(worker: Process, order: dict[str, str]) -> bytes:
+async def _order(worker: Process, verb: str, word: str = "") -> bytes:
+    """Its answer; nothing when it ended."""
     assert worker.stdin is not None
     assert worker.stdout is not None
-    worker.stdin.write(json.dumps(order).encode() + b"\n")
+    worker.stdin.write(json.dumps({"verb": verb, "word": word}).encode() + b"\n")
     return await worker.stdout.readline()
+
+
+async def _same(worker: Process) -> Process:
+    return worker
+
+
+def _has_gone(called: asyncio.Task[Process | None]) -> bool:
+    """Whether there is no worker any more: one that nobody gives an order ends after a while."""
+    if not called.done():
+        return False
+    worker = None if called.cancelled() else called.result()
+    return worker is None or worker.returncode is not None
 
 
 async def _end(worker: Process) -> None:

@@ -19,7 +19,6 @@ from appliance.agent.served import programs_of, see_failover
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.header_sizes import size_of_raw
 from appliance.backup.node import Node
-from appliance.backup.openable import is_held_newer
 from appliance.backup.overtaken import load as load_overtaken
 from appliance.backup.safety import judge
 from appliance.backup.schedule import due
@@ -216,13 +215,16 @@ def _envelopes(folder: Path) -> Mapping[str, float]:
 
 
 def _grant(node: Node, service: str, chain: Chain) -> Grant | None:
-    """The newest of `chain`: ours no more once the vault knows a newer one, of whoever has the service back."""
-    grants = chain.grants()
+    """The newest, of `chain` or of the vault: whoever has the service now pushes to us, and the chain learns late."""
+    grants, holding = chain.grants(), node.holding(service)
     if not grants:
         return None
-    newest = grants[max(grants)]
-    ours = (newest.writer, newest.writer_key) == (node.name, node.bundle.member(node.name).keys.sign)
-    return Grant(newest.epoch, newest.writer, ours and not is_held_newer(node, service, newest.epoch))
+    newest, held = grants[max(grants)], max(holding.epochs(), default=0)
+    if held > newest.epoch:
+        known = stored_grant(holding, node.bundle, held)
+        return Grant(known.epoch, known.writer, ours=False)
+    own_key = node.bundle.member(node.name).keys.sign
+    return Grant(newest.epoch, newest.writer, newest.writer == node.name and newest.writer_key == own_key)
 
 
 def _newest_sealed(chain: Chain, names: Iterable[str]) -> Header | None:

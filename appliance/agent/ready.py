@@ -37,7 +37,8 @@ LEFT_FREE = 0.1
 class Tree:
     """`folder` holds all of the first archive in `mark`; while there are more, some of it is as in those.
 
-    The mark names the generation too whose newest archive it is: who wants that one need not have borg list any.
+    The mark names the generation too whose newest archive it is, in full, as sides of a fork have the same number: who
+    wants that one need not have borg list any.
     """
 
     folder: Path
@@ -123,7 +124,7 @@ def lay_ahead(node: Node, service: str) -> bool:
     """Lay the newest generation held here out ahead; return whether only changes had to be written."""
     opened = open_apart(node, service, node.service(service).root / "ahead")
     borg = Borg(opened.repository)
-    return tree_of(node, service).lay_ahead(borg, lambda: newest_archive(borg, service), opened.generation)
+    return tree_of(node, service).lay_ahead(borg, lambda: newest_archive(borg, service), opened.name)
 
 
 def _changed(borg: Borg, laid: list[str], archive: str) -> frozenset[str] | None:

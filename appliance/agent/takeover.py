@@ -142,6 +142,7 @@ def _adopt(node: Node, service: str, generation: str, lines: Lines) -> None:
     raw = (node.service(service).root / GRANTED).read_bytes()
     try:
         sealed, _ = fetch_for_resync(node, service, generation or None, lines)
+        lines.close()  # a vault has few seats, and laying may take hours
         remember_fetched(node, service, sealed)
     except NotFound:
         if generation or not node.service(service).repository.exists():
@@ -155,7 +156,7 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     """Lay the newest archive of `repository` where the service has its files; what was there is kept beside it."""
     borg, form = Borg(repository), node.form(service)
     newest = chain_of(node, service).newest()
-    generation = str(newest.header.id) if newest else ""
+    generation = newest.header.id.name if newest else ""
     if form is SHARE:
         shares.bring_people(node, service)
     placed = []
@@ -299,6 +300,10 @@ VERBS: Mapping[str, Callable[[Node, str, str, Lines], dict[str, Any]]] = {
 }
 
 
+HURRIED = ("expect", "present", "adopt")
+"""Somebody waits for the service."""
+
+
 def main() -> int:
     parent, state, service = sys.argv[1:]
     die_with_parent(int(parent))
@@ -307,7 +312,7 @@ def main() -> int:
         for order in _orders():
             try:
                 node = open_node(Path(state))
-                lines = lines or held.enter_context(Lines(node, hurried=True))
+                lines = lines or held.enter_context(Lines(node, hurried=order["verb"] in HURRIED))
                 answer = VERBS[order["verb"]](node, service, order["word"], lines)
             except ApplianceError as error:
                 answer = {"error": error.what, "remedy": error.remedy}

@@ -39,7 +39,8 @@ WITH_PAPER = (
 class OpenedSource:
     """A repository to read from, and where the catalogue of its names is kept.
 
-    `generation` is "" for the one written here; `told` says who offers less or is silent.
+    `generation` is "" for the one written here, and so is `name`, which tells the sides of a fork apart; `told` says
+    who offers less or is silent.
     """
 
     repository: Repository
@@ -47,6 +48,7 @@ class OpenedSource:
     place: str
     generation: str
     told: str
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def _open(node: Node, service: str, choice: _Choice, type_paper: Callable[[], Se
         _lay_envelopes(choice)
         key = key_of(node, service, home.opened, type_paper() if type_paper else None)
         repository = open_copy(home, choice.sealed, choice.locate, key)
-    return OpenedSource(repository, home.catalogue, choice.place, str(choice.sealed.header.id), choice.told)
+    generation = choice.sealed.header.id
+    return OpenedSource(repository, home.catalogue, choice.place, str(generation), choice.told, generation.name)
 
 
 def key_of(node: Node, service: str, folder: Path, paper: Secret | None) -> ServiceKey:
@@ -146,14 +149,9 @@ def is_written_here(node: Node, service: str) -> bool:
         return False
     if _is_only_at_peers(node, service):
         return False
-    if is_held_newer(node, service, max(grants)):
-        return False
+    if max(node.holding(service).epochs(), default=0) > max(grants):
+        return False  # it was written here once: its present writer has pushed to us since
     return grants[max(grants)].writer_key == node.bundle.member(node.name).keys.sign
-
-
-def is_held_newer(node: Node, service: str, epoch: int) -> bool:
-    """Whether this node's vault knows a newer epoch than `epoch`: who writes the service now has pushed to us since."""
-    return max(node.holding(service).epochs(), default=0) > epoch
 
 
 def _is_only_at_peers(node: Node, service: str) -> bool:

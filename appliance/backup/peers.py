@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.files import write_atomic
 from appliance.host.ssh import (
+    ALIVE_SECONDS,
     CONNECT_TIMEOUT_SECONDS,
     Destination,
     client_argv,
@@ -35,6 +37,7 @@ from appliance.trust.rotation import other_ssh_keys
 CLOSE_SECONDS_MAX = 30
 HURRIED_SECONDS = 6
 """Until a line stands, with who has no time: five round trips of a second each, and an sshd that is busy."""
+HURRIED_ALIVE_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,11 @@ class Line:
         node: Node,
         peer_name: str,
         before_send: Callable[[int], None],
-        connect_seconds: int = CONNECT_TIMEOUT_SECONDS,
+        *,
+        hurried: bool = False,
     ) -> None:
+        self._hurried = hurried
+        self._begun = time.monotonic()
         self.peer = node.bundle.member(peer_name)
         argv = client_argv(
             destination_of(self.peer, node.name),
@@ -124,7 +130,8 @@ class Line:
             known_hosts=known_hosts_of(node),
             command=COMMAND,
             others=other_ssh_keys(node.layout.keys),
-            connect_seconds=connect_seconds,
+            connect_seconds=HURRIED_SECONDS if hurried else CONNECT_TIMEOUT_SECONDS,
+            alive_seconds=HURRIED_ALIVE_SECONDS if hurried else ALIVE_SECONDS,
         )
         self._process = start_client(argv)
         self._to, self._from, self._said = pipes_of(self._process)
@@ -138,6 +145,11 @@ class Line:
         ended, _, _ = select.select([self._from], [], [], 0)
         return self._process.poll() is None and not ended
 
+    def is_silent(self) -> bool:
+        """Whether it was waited for long enough, by who has no time, and never answered."""
+        waited = time.monotonic() - self._begun
+        return self._hurried and not self.conversation.channel.bytes_received and waited >= HURRIED_SECONDS
+
     def explain(self, error: Closed) -> Unreachable:
         """`error` with what ssh said, which tells a wrong key from a dead machine."""
         self._process.terminate()
@@ -146,6 +158,8 @@ class Line:
         return Unreachable(f"{self.peer.name} does not answer: {why.rstrip('.')}.")
 
     def close(self) -> None:
+        if self._hurried:
+            self._process.terminate()  # or it would wait for a peer that is gone
         for pipe in (self._to, self._from, self._said):
             with contextlib.suppress(OSError):
                 pipe.close()
@@ -159,7 +173,8 @@ class Line:
 class Lines:
     """Open lines to several peers, each used by one thread at a time; closed together at the end of the `with`.
 
-    When `hurried`, somebody waits for a service: a peer that is silent is waited for less long, and once.
+    When `hurried`, somebody waits for a service: until its line stands a peer is waited for less long, and only once if
+    that was in vain.
     """
 
     def __init__(self, node: Node, *, hurried: bool = False) -> None:
@@ -174,6 +189,10 @@ class Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """What is asked after this is asked on new lines."""
         for peer in tuple(self._open):
             self._open.pop(peer).close()
 
@@ -189,15 +208,14 @@ class Lines:
         if line is not None and not line.is_alive():
             line.close()
             line = None
-        seconds = HURRIED_SECONDS if self._hurried else CONNECT_TIMEOUT_SECONDS
-        line = line or Line(self._node, peer, self._before_send, seconds)
+        line = line or Line(self._node, peer, self._before_send, hurried=self._hurried)
         try:
             yield line.conversation
         except Closed as error:
             explained = line.explain(error)
-            line.close()
-            if self._hurried:
+            if line.is_silent():
                 self._silent[peer] = explained
+            line.close()
             raise explained from error
         except BaseException:
             line.close()

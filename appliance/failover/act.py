@@ -76,6 +76,10 @@ async def _return(it: Situation, decision: Decision) -> None:
     _proven(it, Lease(site.boot_id, held, own.epoch, deposed_until=deposed))
 
 
+async def _expect(it: Situation, decision: Decision) -> None:
+    it.site.copies.expect(it.service)
+
+
 async def _take_over(it: Situation, decision: Decision) -> None:
     site = it.site
     state, record = it.state, record_of(it)
@@ -349,7 +353,7 @@ DOES: Mapping[Action, Callable[[Situation, Decision], Awaitable[None]]] = {
     A.READ: _read,
     A.RENEW: _renew,
     A.RETURN: _return,
-    A.EXPECT: lambda it, _: it.site.copies.expect(it.service),
+    A.EXPECT: _expect,
     A.TAKE_OVER: _take_over,
     A.RELEASE: _release,
     A.ASK_GRANT: _ask_grant,

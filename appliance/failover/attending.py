@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from appliance.coordination.remote import Remote
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, Busy
 from appliance.failover.papers import next_part
 
 Answer = Callable[[str, int, str], bytes | None]
@@ -17,6 +17,8 @@ Answer = Callable[[str, int, str], bytes | None]
 Learn = Callable[[str, tuple[str, ...], tuple[str, ...]], None]
 """Gets from a broker, by name, the newest papers, and which homes could have their services back since when."""
 CALL_SECONDS_MAX = 2.5
+SHOWN_TIMES_MAX = 10
+BUSY_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,21 @@ async def attend_all(
 
 async def show(brokers: Mapping[str, Remote], paper: bytes) -> None:
     """Show `paper` to all `brokers` at once, beside what is said in turns: who waits for news there hears of it."""
-    told = {"token": "", "papers": (paper.decode(),), "answers": (), **asdict(Says())}
-    asked = (broker.ask("attend", CALL_SECONDS_MAX, **told) for broker in brokers.values())
-    await asyncio.gather(*asked, return_exceptions=True)
+    await asyncio.gather(*(_show(broker, paper.decode()) for broker in brokers.values()))
+
+
+async def _show(broker: Remote, paper: str) -> None:
+    """A broker takes papers of one call of a node at a time; this node may bring those of other services just now."""
+    told = {"token": "", "papers": (paper,), "answers": (), **asdict(Says())}
+    for _ in range(SHOWN_TIMES_MAX):
+        try:
+            await broker.ask("attend", CALL_SECONDS_MAX, **told)
+        except Busy:
+            await asyncio.sleep(BUSY_SECONDS)
+        except ApplianceError:
+            return
+        else:
+            return
 
 
 async def _attend(

@@ -48,12 +48,14 @@ class Counter(Brokered):
         """The token of this broker, what the caller is asked, the newest papers that concern it, who serves what, and
         which homes could have their services back; a moment later, or as soon as a newer grant is known."""
         self._check_node()
-        with self._desk.taking_of(self._caller, bool(papers)):
+        desk, loop, news = self._desk, asyncio.get_running_loop(), asyncio.Event()
+        with desk.taking_of(self._caller, bool(papers)), desk.waking(lambda: loop.call_soon_threadsafe(news.set)):
             told = map(_texts, (papers, answers, serving, ready))
-            await asyncio.to_thread(self._desk.attend, self._caller, token, *told)
+            await asyncio.to_thread(desk.attend, self._caller, token, *told)
             if token or papers:  # not for a person who looks once
-                await self._wait_for_news(min(0.8 * seconds_max, self._desk.ask_every_seconds))
-        desk = self._desk
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(0.8 * seconds_max, desk.ask_every_seconds)):
+                        await news.wait()
         return (
             desk.token,
             desk.questions(self._caller),
@@ -61,12 +63,6 @@ class Counter(Brokered):
             desk.served(),
             desk.ready_homes(self._caller),
         )
-
-    async def _wait_for_news(self, seconds: float) -> None:
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
-        with self._desk.waking(lambda: loop.call_soon_threadsafe(news.set)), contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await news.wait()
 
     async def vote(self, request: str, papers: tuple[object, ...], *, seconds_max: float) -> tuple[object, ...]:
         """("signed", signature), or ("declined", why, what to do, highest epoch that was promised to somebody)."""

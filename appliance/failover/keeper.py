@@ -72,9 +72,10 @@ class Keeper:
             await self._run()
         finally:
             # Whoever keeps the service next reads what was kept here: nothing of this cycle may go on beside it.
-            for task in self._tasks.values():
+            tasks = [*self._tasks.values(), *([self.it.showing] if self.it.showing else [])]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:

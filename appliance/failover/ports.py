@@ -96,8 +96,9 @@ class Copies(Protocol):
         """Whether a newer generation is held here than the one that was laid out for reading."""
         ...
 
-    async def expect(self, service: str) -> None:
-        """Get ready for a takeover that may come within a minute; nothing has to follow."""
+    def expect(self, service: str) -> None:
+        """Begin to get ready for a takeover that may come within a minute. Nothing has to follow, and what does tells
+        whether something fails."""
         ...
 
     async def present(self, service: str) -> Presented:

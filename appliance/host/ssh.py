@@ -19,6 +19,7 @@ from appliance.host.files import write_atomic
 
 CIPHERS = "aes128-gcm@openssh.com,chacha20-poly1305@openssh.com"
 CONNECT_TIMEOUT_SECONDS = 10
+ALIVE_SECONDS = 30
 PIPE_BYTES = 1 << 20
 MACHINE_KEY = Path("/etc/ssh/ssh_host_ed25519_key.pub")
 
@@ -54,11 +55,12 @@ def client_argv(
     command: str,
     others: Sequence[Path] = (),
     connect_seconds: int = CONNECT_TIMEOUT_SECONDS,
+    alive_seconds: int = ALIVE_SECONDS,
 ) -> tuple[str, ...]:
     """The ssh command line to `destination`: no configuration file, no agent, no password, no unknown host.
 
     The keys `others` are offered when `identity` is not known there. It gives up when the line does not stand after
-    `connect_seconds`.
+    `connect_seconds`, and when the other side is silent for three times `alive_seconds` on one that stands.
     """
     options = {
         "BatchMode": "yes",
@@ -70,7 +72,7 @@ def client_argv(
         "IdentityFile": str(identity),
         "LogLevel": "ERROR",
         "Port": str(destination.port),
-        "ServerAliveInterval": "30",
+        "ServerAliveInterval": str(alive_seconds),
         "StrictHostKeyChecking": "yes",
         "GlobalKnownHostsFile": "none",
         "UpdateHostKeys": "no",

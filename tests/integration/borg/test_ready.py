@@ -197,3 +197,44 @@ def test_a_tree_of_which_everything_goes_is_empty(saved: Saved) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert saved.tree.lay_ahead(saved.borg, lambda: saved.save("three"))
     assert saved.is_laid()
+
+
+def test_borg_is_asked_for_no_archive_of_the_generation_that_is_laid_and_for_that_of_any_other(saved: Saved) -> None:
+    one, other = "00002.0000000007.aaaa", "00002.0000000007.bbbb"
+
+    def never() -> Archive:
+        raise AssertionError("it is laid")
+
+    saved.tree.lay_ahead(saved.borg, lambda: saved.archive("one"), one)
+    assert saved.tree.lay_ahead(saved.borg, never, one)
+    (saved.source / "plain.txt").write_text("the other side")
+    assert saved.tree.lay_ahead(saved.borg, lambda: saved.save("two"), other)
+    assert saved.is_laid()
+    with pytest.raises(AssertionError, match="it is laid"):
+        saved.tree.lay_ahead(saved.borg, never, one)
+    with saved.tree.taken(saved.borg, never, other) as folder:
+        assert kept(folder) == kept(saved.source)
+
+
+def test_a_tree_that_was_cut_while_it_was_brought_forward_is_of_no_generation(
+    saved: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved.tree.lay_ahead(saved.borg, lambda: saved.archive("one"), "one")
+    (saved.source / "plain.txt").write_text("more")
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Borg, "extract_only", cut)
+        with pytest.raises(KeyboardInterrupt):
+            saved.tree.lay_ahead(saved.borg, lambda: saved.save("two"), "two")
+    for generation in ("one", "two"):
+        with pytest.raises(NotADirectoryError, match="asked"):
+            saved.tree.lay_ahead(saved.borg, _asked, generation)
+    assert saved.tree.lay_ahead(saved.borg, lambda: saved.archive("two"), "two")
+    assert saved.is_laid()
+
+
+def _asked() -> Archive:
+    raise NotADirectoryError("asked")

@@ -14,27 +14,42 @@ from appliance.backup.peers import HURRIED_SECONDS, Lines
 from appliance.host.processes import processes_running
 from appliance.lab.processes.node import SSHD
 from tests.integration.failover.conftest import SERVICE, Begin
+from tests.pace import PACE
 
 STANDBY = "hermitage"
 
 
-def test_a_worker_that_was_called_is_given_the_next_order_and_one_that_has_gone_is_replaced(begin: Begin) -> None:
+def test_a_worker_that_was_called_gets_the_next_order_and_one_that_has_gone_is_replaced(
+    begin: Begin,
+) -> None:
     stage = begin("exclusive")
     standby = stage.territory.open(STANDBY)
 
     async def play() -> None:
         copies = BackupCopies(Current(standby.layout.root))
-        await copies.expect(SERVICE)
-        [called] = workers()
-        await copies.expect(SERVICE)
-        assert workers() == {called}
+
+        async def called(service: str = SERVICE, number: int = 1) -> set[int]:
+            copies.expect(service)
+            async with asyncio.timeout(20 * PACE):
+                while len(workers()) < number:
+                    await asyncio.sleep(0.01)
+            return workers()
+
+        first = await called()
+        copies.expect(SERVICE)
+        assert await called() == first
         await copies.pull(SERVICE)
         assert not workers(), "what it was called for is done"
-        await copies.expect(SERVICE)
-        [gone] = workers()
+        [gone] = await called()
         os.kill(gone, signal.SIGKILL)
         await copies.pull(SERVICE)
         assert not workers()
+        await called()
+        await called("appliance-commune-a", 2)
+        copies.expect("docs-b")
+        await copies.pull(SERVICE)
+        [left] = workers()
+        os.kill(left, signal.SIGKILL)
 
     asyncio.run(play())
     assert (standby.service(SERVICE).root / "fetched").exists()

@@ -11,16 +11,20 @@ import pytest
 from appliance.agent import kept_acts
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, agent_lock, now_of, see_agent
+from appliance.backup.chain import chain_of
 from appliance.backup.node import Node
 from appliance.config.load import load
 from appliance.host.files import locked, make_private_folder
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.monitor.view import AgentSeen, View
+from appliance.monitor.view import Grant as Told
 from appliance.territory.implicit import with_implicit
 from appliance.territory.model import Schedule
 from appliance.trust.act import make_act
-from appliance.trust.keys import create_key
+from appliance.trust.grant import Grant, make_request
+from appliance.trust.keys import create_key, load_key
 
+SERVICE = "docs-a"
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 
 
@@ -64,6 +68,32 @@ def test_a_damaged_service_hides_no_other(made: ProcessTerritory) -> None:
     seen = look(node)
     assert [it.service for it in seen.written] == ["base-a"]
     assert list(seen.unread) == ["docs-a"]
+
+
+def test_who_has_the_service_now_is_told_by_the_vault_before_the_chain_learns_it(made: ProcessTerritory) -> None:
+    home, standby = made.open("commune-a"), made.open("hermitage")
+    [first, newer] = (granted(made, name, known) for name, known in (("commune-a", 0), ("hermitage", 2)))
+    for node in (home, standby):
+        chain_of(node, SERVICE).add_grant(first)
+    assert grant_of(home) == Told(2, "commune-a", ours=True)
+    chain_of(standby, SERVICE).add_grant(newer)
+    assert [it.service for it in look(standby).written] == [SERVICE], "it was taken over"
+    for node, grant in ((home, newer), (standby, granted(made, "commune-a", 4))):
+        make_private_folder(node.holding(SERVICE).grants)
+        (node.holding(SERVICE).grants / f"{grant.epoch:05d}").write_bytes(grant.document.raw)
+    assert grant_of(home) == Told(4, "hermitage", ours=False)
+    assert look(standby).written == (), "its home has it back"
+
+
+def grant_of(node: Node) -> Told | None:
+    return next(it.grant for it in look(node).written if it.service == SERVICE)
+
+
+def granted(made: ProcessTerritory, writer: str, known: int) -> Grant:
+    node = made.open(writer)
+    asked = {"service": SERVICE, "repository": "0" * 64, "writer": writer, "known_epoch": known, "reason": "a test"}
+    request = make_request(load_key(node.signing_key), **asked)  # type: ignore[arg-type]
+    return node.bundle.granters.read(made.grant(request, writer))
 
 
 def test_a_schedule_that_makes_no_sense_hides_no_other(made: ProcessTerritory) -> None:

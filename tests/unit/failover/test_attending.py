@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.coordination import wire
-from appliance.errors import Unreachable
+from appliance.errors import Busy, Unreachable
 from appliance.failover.attending import Says, attend_all, show
 from appliance.failover.counter import MORE
 from appliance.failover.papers import ACTS_AT_ONCE_MAX, BYTES_MAX, PART_MAX
@@ -97,8 +97,14 @@ def test_what_just_came_is_shown_to_all_brokers_and_never_as_all_that_there_is()
             await super().ask(method, seconds_max, **told)
             raise Unreachable("commune-b does not answer.")
 
+    class Asked(Broker):
+        async def ask(self, method: str, seconds_max: float, **told: Any) -> tuple[object, ...]:
+            if self.tokens.pop(0) == "busy":
+                raise Busy("commune-a brings papers already.")
+            return await super().ask(method, seconds_max, **told)
+
     async def play() -> list[Calls]:
-        brokers = {"commune-b": Silent(["one"]), "commune-c": Broker(["one"])}
+        brokers = {"commune-b": Silent(["one"]), "commune-c": Broker(["one"]), "hermitage": Asked(["busy", "", "one"])}
         await show(brokers, b"a grant")  # type: ignore[arg-type]
         return [it.calls for it in brokers.values()]
 

@@ -179,7 +179,9 @@ def test_a_stranger_gets_nothing_from_the_counter(exclusive: World) -> None:
         at_once(counter.attend("", (), (), (), (), seconds_max=1))
 
 
-def test_who_waits_for_news_hears_of_a_newer_grant_at_once(exclusive: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_hears_of_a_newer_grant_at_once_and_who_brings_it_does_not_wait(
+    exclusive: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Desk, "ask_every_seconds", 1000.0)
     counter = Counter(Memory(Store(exclusive.clock)), exclusive.desk, STANDBY)
 
@@ -189,7 +191,8 @@ def test_who_waits_for_news_hears_of_a_newer_grant_at_once(exclusive: World, mon
             await asyncio.sleep(0)
         await asyncio.to_thread(exclusive.attend, HOLDER, "nonsense")
         assert not waiting.done()
-        await asyncio.to_thread(exclusive.attend, HOLDER, RAW)
+        brings = Counter(Memory(Store(exclusive.clock)), exclusive.desk, HOLDER)
+        await asyncio.wait_for(brings.attend("", (RAW,), (), (), (), seconds_max=2000.0), 10)
         return await asyncio.wait_for(waiting, 10)
 
     _, _, news, *_ = asyncio.run(play())
