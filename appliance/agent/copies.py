@@ -87,7 +87,7 @@ class BackupCopies:
     async def _call_ahead(self, service: str) -> Process | None:
         ready, worker = False, None
         try:
-            with contextlib.suppress(TimeoutError, OSError):
+            with contextlib.suppress(TimeoutError, OSError, ApplianceError):
                 async with asyncio.timeout(CALL_SECONDS_MAX):
                     worker = await self._call(service)
                     ready = bool(await _order(worker, "expect"))
@@ -125,7 +125,7 @@ class BackupCopies:
         goes_on: bool = False,
     ) -> dict[str, Any]:
         """Have a worker do it: the one that was called for that, if there is one. It ends with whoever waits for it, or
-        when it is done; when that went well and `goes_on`, it waits for the next order.
+        when it is done; when that went well and `goes_on`, it waits for the next order, unless others do.
         """
         called = self._called.pop(service, None)
         waits = await called if called else None
@@ -137,7 +137,7 @@ class BackupCopies:
             if waits and not said:  # it had ended, or did just now
                 return await self._work(verb, service, word, seconds_max, goes_on=goes_on)
             told = _answer(verb, said)
-            stays = goes_on
+            stays = goes_on and len(self._called) < CALLED_MAX
         except TimeoutError as error:
             raise Refused(f"{verb} {service} took more than {seconds_max:.0f} s and was ended.") from error
         finally:

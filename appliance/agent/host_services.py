@@ -7,6 +7,7 @@ hands (`host/hands.py`), one verb a call.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -157,8 +158,9 @@ class HostServices:
             self._marks(service).set(COPY_SHOWN, True)
 
     async def withdraw_copy(self, service: str) -> None:
-        if self._plan(service).copy:
-            await self._ask("withdraw-copy", service)
+        if copy := self._plan(service).copy:
+            if self._runs(copy):
+                await self._ask("withdraw-copy", service)
         else:
             self._marks(service).set(COPY_SHOWN, False)
 
@@ -232,6 +234,16 @@ class HostCopies(BackupCopies):
     def __init__(self, current: Current, ground: Ground = GROUND) -> None:
         super().__init__(current)
         self._ground = ground
+        self._waking: asyncio.Task[None] | None = None
+
+    def expect(self, service: str) -> None:
+        super().expect(service)
+        self._waking = asyncio.create_task(self._wake(service))
+
+    async def _wake(self, service: str) -> None:
+        """Root's hands rest when nobody asks; they start while others are waited for."""
+        with contextlib.suppress(ApplianceError):
+            await ask_hands("wake", service, self._ground)
 
     async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
         if not keep_files:

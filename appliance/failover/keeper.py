@@ -103,7 +103,9 @@ class Keeper:
         ttl = self.it.site.timers.ttl
         await asyncio.sleep(ttl / LOOKS_IN_A_LEASE_MAX)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(ttl / LOOKS_IN_A_LEASE, self._left())):
+            # The end of a grace is no deadline that comes by itself, and clients wait for it.
+            looks = LOOKS_IN_A_LEASE_MAX if self.it.standing.state is State.GRACE else LOOKS_IN_A_LEASE
+            async with asyncio.timeout(min(ttl / looks, self._left())):
                 await self._woken.wait()
         self._woken.clear()
 

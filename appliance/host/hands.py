@@ -1,28 +1,41 @@
 """What root does for the program that serves, which may not: one verb for one service, by whoever may open the socket.
 
-    python3 -I -S hands.py <REQUEST >ANSWER
+    python3 -I -S hands.py
 
-A request is one line, {"verb": ..., "service": ..., "node": ...}, and so is the answer: {} or {"error": ...}. Which
-services there are, with their addresses and folders, stands in a file of root's that comes from the signed bundle: who
-asks can start and stop what is served here, and nothing else. It needs nothing but the standard library, so that it
-answers in some hundredths of a second; a demotion has two.
+systemd gives the listening socket. A request is one line, {"verb": ..., "service": ..., "node": ...}, and so is the
+answer: {} or {"error": ...}. Which services there are, with their addresses and folders, stands in a file of root's
+that comes from the signed bundle: who asks can start and stop what is served here, and nothing else.
+
+A demotion has two seconds, and a busy machine needs half of one to start a closed-in unit: so each request gets a
+process of its own by a fork, and the program ends only when nobody has asked for a while.
 
 Invariant: whatever is cut stays cut until it is added. The kernel's filter is set before the address goes, so that no
 connection says a last word to somebody who waits for it.
 """
 
+import contextlib
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 SERVED = "/etc/appliance/served.json"
 HOLDERS = "/run/appliance/holders"
 """At which address of the mesh each address of a service is now, two of them a line; `appliance node mesh` obeys it."""
 CGROUPS = "/sys/fs/cgroup/system.slice"
+LISTENING = 3
+"""The first file descriptor that systemd hands over (sd_listen_fds(3))."""
+IDLE_SECONDS = 60.0
+REQUEST_SECONDS_MAX = 10.0
+REQUEST_BYTES_MAX = 4096
+CALL_SECONDS_MAX = 900
+"""All that is done at once has its own limit; a share of a million files comes into place in some minutes."""
+CALLS_MAX = 64
 SECONDS_MAX = 20.0
 LAY_SECONDS_MAX = 600.0
 """A million files get their owner within that."""
@@ -94,6 +107,8 @@ class Hands:
         service = self._served["services"].get(name) if isinstance(name, str) else None
         if service is None:
             raise Refused("the bundle of this node describes no such service with an address.")
+        if verb == "wake":  # the next ones come at once
+            return
         if verb == "route":
             self._route(service, request.get("node"))
             return
@@ -240,25 +255,71 @@ def _doors(service: Served, how: str) -> list[str]:
     return [f"ip appliance_served {name} {{ {element} }}" for name, element in elements]
 
 
-def _answer(words: Mapping[str, str]) -> None:
-    try:
-        print(json.dumps(words), flush=True)
-    except BrokenPipeError:  # who asked has gone; what it asked for is done all the same
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def main() -> int:
+def answer(request: bytes) -> dict[str, str]:
+    """Carry `request` out; what to say then."""
     try:
         with open(SERVED) as file:
             hands = Hands(json.load(file))
-        hands.obey(json.loads(sys.stdin.readline()))
+        hands.obey(json.loads(request))
     except Refused as error:
-        _answer({"error": str(error)})
-        return 1
+        return {"error": str(error)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        _answer({"error": f"{type(error).__name__}: {error}"})
-        return 1
-    _answer({})
+        return {"error": f"{type(error).__name__}: {error}"}
+    return {}
+
+
+def serve(listening: socket.socket, idle_seconds: float = IDLE_SECONDS) -> None:
+    """Answer calls, each in a process of its own so that none waits for another, until nobody calls any more."""
+    listening.settimeout(idle_seconds)
+    calls: set[int] = set()
+    while True:
+        try:
+            line, _ = listening.accept()
+        except TimeoutError:
+            line = None
+        _reap(calls)
+        if line is None:
+            if calls:
+                continue
+            return
+        with line:
+            if len(calls) >= CALLS_MAX:
+                _say(line, {"error": f"{CALLS_MAX} calls are being answered."})
+                continue
+            if pid := os.fork():
+                calls.add(pid)
+                continue
+            listening.close()
+            _call(line)
+
+
+def _call(line: socket.socket) -> NoReturn:
+    """In a child: one request. Whatever hangs ends with the child."""
+    signal.alarm(CALL_SECONDS_MAX)
+    try:
+        line.settimeout(REQUEST_SECONDS_MAX)
+        with line.makefile("rb") as file:
+            request = file.readline(REQUEST_BYTES_MAX)
+        line.settimeout(None)
+        _say(line, answer(request))
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(0)
+
+
+def _say(line: socket.socket, words: Mapping[str, str]) -> None:
+    with contextlib.suppress(OSError):  # who asked has gone; what it asked for is done all the same
+        line.sendall(json.dumps(words).encode() + b"\n")
+
+
+def _reap(calls: set[int]) -> None:
+    while calls and (pid := os.waitpid(-1, os.WNOHANG)[0]):
+        calls.discard(pid)
+
+
+def main() -> int:
+    serve(socket.socket(fileno=LISTENING))
     return 0
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
+import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -187,15 +187,43 @@ def test_what_is_not_in_roots_file_is_refused(asked: dict[str, Any], why: str, t
     assert not (tmp_path / "holders").exists()
 
 
-def test_who_no_longer_listens_gets_no_answer_and_nothing_is_said_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    served = tmp_path / "served.json"
+SERVE = """
+import socket, sys
+sys.path.insert(0, sys.argv[1])
+import hands
+hands.SERVED, hands.REQUEST_SECONDS_MAX = sys.argv[2], 2.0
+hands.serve(socket.socket(fileno=int(sys.argv[3])), 0.2)
+"""
+
+
+def test_calls_are_answered_beside_each_other_until_nobody_calls_any_more(tmp_path: Path) -> None:
+    served, path = tmp_path / "served.json", str(tmp_path / "hands.sock")
     served.write_text(json.dumps(SERVED))
-    reading, writing = os.pipe()
-    os.close(reading)
-    monkeypatch.setattr(hands, "SERVED", str(served))
-    monkeypatch.setattr(sys, "stdin", io.StringIO('{"verb": "poweroff", "service": "horaires"}\n'))
-    with open(writing, "w") as gone:
-        monkeypatch.setattr(sys, "stdout", gone)
-        assert hands.main() == 1
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        here, number = str(Path(hands.__file__).parent), listening.fileno()
+        words = (sys.executable, "-I", "-S", "-c", SERVE, here, str(served), str(number))
+        program = subprocess.Popen(words, pass_fds=(number,), stderr=subprocess.PIPE)
+    assert program.stderr is not None
+    with program, socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(path)
+        with socket.socket(socket.AF_UNIX) as gone:
+            gone.connect(path)
+            gone.sendall(b'{"verb": "poweroff", "service": "horaires"}\n')
+        assert called(path, b'{"verb": "wake", "service": "horaires"}') == {}
+        assert called(path, b'{"verb": "poweroff", "service": "horaires"}') == {"error": "there is no such verb."}
+        assert "JSONDecodeError" in called(path, b"nonsense")["error"]
+        assert "JSONDecodeError" in called(path, b"x" * 2 * hands.REQUEST_BYTES_MAX)["error"]
+        assert program.poll() is None, "somebody may ask yet"
+        assert silent.recv(1) == b"", "it was waited for long enough"
+        assert program.wait(timeout=30) == 0
+        assert program.stderr.read() == b"TimeoutError: timed out\n"
+
+
+def called(path: str, request: bytes) -> dict[str, str]:
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(path)
+        line.sendall(request + b"\n")
+        with line.makefile("rb") as file:
+            return dict(json.loads(file.readline()))
