@@ -94,8 +94,9 @@ class Chain:
 
     def add_header(self, header: Header) -> None:
         """Keep a header of before this node wrote, so that it can hand the whole chain to a new peer."""
-        folder = make_private_folder(self.root / header.id.name)
-        write_atomic(folder / "header", header.document.raw)
+        path = make_private_folder(self.root / header.id.name) / "header"
+        if not _is_kept(path, header.document.raw):
+            write_atomic(path, header.document.raw)
 
     def add_receipt(self, receipt: Receipt) -> None:
         write_atomic(self.root / receipt.generation.name / f"receipt-{receipt.holder}", receipt.document.raw)
@@ -116,6 +117,8 @@ class Chain:
     def add_grant(self, grant: Grant) -> None:
         """Keep `grant`; raise Refused beside another one of its epoch."""
         path = make_private_folder(self.root / "grants") / f"{grant.epoch:05d}"
+        if _is_kept(path, grant.document.raw):
+            return
         if path.exists() and self.grants()[grant.epoch].statement != grant.statement:
             raise Refused(f"there already is another grant of epoch {grant.epoch} of {grant.service}.")
         write_atomic(path, grant.document.raw)
@@ -141,6 +144,11 @@ class Chain:
                 remedy="Make a request for one: `appliance backup begin`.",
             )
         return grants[max(grants)]
+
+
+def _is_kept(path: Path, raw: bytes) -> bool:
+    """Whether it need not be written again: a whole history is shown at each takeover, and most of it is known."""
+    return path.exists() and path.read_bytes() == raw
 
 
 def chain_of(node: Node, service: str) -> Chain:
