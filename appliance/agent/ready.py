@@ -16,11 +16,13 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from appliance.backup.fetch import read_held
 from appliance.backup.node import Node
 from appliance.backup.openable import newest_archive, open_apart
+from appliance.backup.proven import HELD, Proven
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive
-from appliance.errors import NoSpace
+from appliance.errors import ApplianceError, NoSpace
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.host.laying import LAYING
 from appliance.territory.model import SHARES
@@ -122,9 +124,21 @@ def tree_of(node: Node, service: str) -> Tree:
 
 def lay_ahead(node: Node, service: str) -> bool:
     """Lay the newest generation held here out ahead; return whether only changes had to be written."""
+    _read_ahead(node, service)
     opened = open_apart(node, service, node.service(service).root / "ahead")
     borg = Borg(opened.repository)
     return tree_of(node, service).lay_ahead(borg, lambda: newest_archive(borg, service), opened.name)
+
+
+def _read_ahead(node: Node, service: str) -> None:
+    """Read what is held of the newest generation and was not read yet, or not for a month: a takeover then need not."""
+    with suppress(ApplianceError):  # nothing is held by who has its own
+        entries, proven = read_held(node, service).entries, Proven(node, service)
+        proven.forget_oldest(HELD, entries)
+        for entry in entries:
+            with suppress(OSError):
+                proven.is_right(HELD, entry, node.holding(service).blob(entry.sha256))
+        proven.save(HELD, entries)
 
 
 def _changed(borg: Borg, laid: list[str], archive: str) -> frozenset[str] | None:

@@ -10,27 +10,32 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.backup.node import Node
-from appliance.backup.vault.store import size_of
-from appliance.host.files import copy_whole, link_own, sha256_file
+from appliance.backup.proven import FETCHED, HELD, OWN, Proven
+from appliance.host.files import copy_whole, link_own
 from appliance.trust.generation import Entry
 
 
-def place_at_hand(node: Node, service: str, entries: Iterable[Entry], folder: Path) -> frozenset[str]:
+def place_at_hand(node: Node, service: str, entries: Iterable[Entry], folder: Path, proven: Proven) -> frozenset[str]:
     """Put into `folder` each of `entries` that is on this machine, and return their paths; the rest must be fetched.
 
-    All are proven by their hash. Data files are linked, which borg allows (it only adds and unlinks them); `config` and
-    the like are copied.
+    All are proven by their hash, now or before. Data files are linked, which borg allows (it only adds and unlinks
+    them); `config` and the like are copied.
     """
     placed = set()
     for entry in entries:
         target = folder / entry.path
         if target.exists():
             continue
-        for source in (node.holding(service).blob(entry.sha256), node.service(service).repository / entry.path):
+        here = {
+            HELD: node.holding(service).blob(entry.sha256),
+            OWN: node.service(service).repository / entry.path,
+        }
+        for where, source in here.items():
             # What may not be read is simply fetched.
             with contextlib.suppress(OSError):
-                if size_of(source) == entry.size and sha256_file(source) == entry.sha256:
+                if proven.is_right(where, entry, source):
                     _place(source, target, link=entry.path.startswith("data/"))
+                    proven.learn(FETCHED, entry, target)
                     placed.add(entry.path)
                     break
     return frozenset(placed)

@@ -20,6 +20,7 @@ from appliance.backup.chain import Chain, Sealed
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, Lines, connect
+from appliance.backup.proven import FETCHED, Proven
 from appliance.backup.vault.call import is_texts
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.kept import stored_grant
@@ -28,7 +29,7 @@ from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.store import HEADER, LIST
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
-from appliance.host.files import make_private_folder, sha256_file
+from appliance.host.files import make_private_folder
 from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, parse_list, read_header
 from appliance.trust.grant import Grant
 
@@ -118,19 +119,23 @@ def fetch(
         conversation.ask(verb, service, generation=name)
         sealed = _read_generation(conversation, service, name, chain)
         make_private_folder(folder)
-        entries = tuple(entry for entry in sealed.entries if paths is None or entry.path in paths)
-        placed = place_at_hand(node, service, entries, folder)
-        _receive_files(conversation.channel, tuple(entry for entry in entries if entry.path not in placed), folder)
+        entries, proven = tuple(it for it in sealed.entries if paths is None or it.path in paths), Proven(node, service)
+        placed = place_at_hand(node, service, entries, folder, proven)
+        _receive_files(conversation.channel, tuple(it for it in entries if it.path not in placed), folder, proven)
         conversation.channel.write_frame({"done": True})
+    if paths is None:
+        proven.save(FETCHED, entries)
     return sealed
 
 
 def _take_held(node: Node, service: str, name: str, folder: Path, chain: Chain | None) -> Sealed:
     """The same from what this node holds itself: it may be the last that has it."""
     sealed = _keep_papers(node, service, name, chain) if chain else read_held(node, service, name)
-    placed = place_at_hand(node, service, sealed.entries, make_private_folder(folder))
+    proven = Proven(node, service)
+    placed = place_at_hand(node, service, sealed.entries, make_private_folder(folder), proven)
     others = (entry for entry in sealed.entries if entry.path not in placed)
-    wrong = [entry.path for entry in others if _offset(folder / entry.path, entry) is not None]
+    wrong = [entry.path for entry in others if _offset(folder / entry.path, entry, proven) is not None]
+    proven.save(FETCHED, sealed.entries)
     if wrong:
         raise IntegrityError(f"{wrong[0]} is rotten or gone here.", remedy="Mend it: `appliance vault repair`.")
     return sealed
@@ -192,28 +197,30 @@ def _read_papers(
     return by_epoch, checked
 
 
-def _receive_files(channel: Channel, entries: tuple[Entry, ...], folder: Path) -> None:
+def _receive_files(channel: Channel, entries: tuple[Entry, ...], folder: Path, proven: Proven) -> None:
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry.sha256, entry)
-    wanted = [(entry, _offset(folder / entry.path, entry)) for entry in first.values()]
+    wanted = [(entry, _offset(folder / entry.path, entry, proven)) for entry in first.values()]
     wanted = [(entry, offset) for entry, offset in wanted if offset is not None]
     if wanted:
         channel.write_frame({"want": [[entry.sha256, offset] for entry, offset in wanted]})
     for entry, offset in wanted:
         assert offset is not None
         _receive_file(channel, entry, offset, folder)
+        proven.learn(FETCHED, entry, folder / entry.path)
     for entry in entries:
         if not (folder / entry.path).exists():
             (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
             os.link(folder / first[entry.sha256].path, folder / entry.path)
+            proven.learn(FETCHED, entry, folder / entry.path)
 
 
-def _offset(path: Path, entry: Entry) -> int | None:
+def _offset(path: Path, entry: Entry, proven: Proven) -> int | None:
     """From which byte a file is still wanted; None when it is whole."""
     partial = path.with_name(path.name + ".part")
     if path.exists():
-        if sha256_file(path) == entry.sha256:
+        if proven.is_right(FETCHED, entry, path):
             return None
         path.unlink()
     return min(partial.stat().st_size, entry.size) if partial.exists() else 0

@@ -1,7 +1,8 @@
 """The generation that was fetched and waits for its grant.
 
 What is adopted is what the request was made for, whatever the peers hold by then: after an attack the newest generation
-may be the attacker's. A restore may have used the same folder meanwhile, so every byte is checked again.
+may be the attacker's. A restore may have used the same folder meanwhile, so each file is checked again, and read unless
+it is the very one that was read before.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from appliance.backup.chain import Sealed, chain_of
 from appliance.backup.fetched_key import staging
 from appliance.backup.node import Node
+from appliance.backup.proven import FETCHED, Proven
 from appliance.errors import IntegrityError, NotFound
-from appliance.host.files import sha256_file, write_atomic
+from appliance.host.files import write_atomic
 from appliance.trust.generation import epoch_of, parse_list, read_header
 
 HEADER, LIST = ".header", ".list"  # no path of a generation begins with a dot
@@ -25,7 +27,7 @@ def remember_fetched(node: Node, service: str, sealed: Sealed) -> None:
 
 
 def load_fetched(node: Node, service: str) -> Sealed:
-    """The fetched generation, every file of it checked by its hash.
+    """The fetched generation, every file of it proven by its hash.
 
     Raise NotFound when nothing was fetched, IntegrityError when a file is not what the list says.
     """
@@ -37,8 +39,9 @@ def load_fetched(node: Node, service: str) -> Sealed:
     grant = chain_of(node, service).grants()[epoch_of(raw)]
     header = read_header(raw, grant.writer_key)
     sealed = Sealed(header, listing, parse_list(listing, header))
+    proven = Proven(node, service)
     for entry in sealed.entries:
         path = folder / entry.path
-        if not path.exists() or sha256_file(path) != entry.sha256:
+        if not path.exists() or not proven.is_right(FETCHED, entry, path):
             raise IntegrityError("a fetched file is not what its list says.", where=str(path), remedy=REMEDY)
     return sealed

@@ -59,6 +59,15 @@ class HashCache:
             known = self._known[name] = Known(*stamp, sha256_file(file), now)
         return known.sha256, known.size
 
+    def learn(self, name: str, file: Path, sha256: str, now: float) -> None:
+        """Note `file`, known as `name`, whose bytes were read elsewhere at `now`."""
+        status = file.stat()
+        self._known[name] = Known(status.st_size, status.st_mtime_ns, status.st_ino, sha256, now)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._known)
+
     def save(self, names: Iterable[str]) -> None:
         kept = {name: list(vars(self._known[name]).values()) for name in names}
         write_atomic(self._path, json.dumps(kept).encode(), mode=0o600)
@@ -68,5 +77,5 @@ def _load(path: Path) -> Iterator[tuple[str, Known]]:
     try:
         for name, values in json.loads(path.read_bytes()).items():
             yield name, Known(*values)
-    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return

@@ -10,6 +10,7 @@ import pytest
 
 from appliance.backup.at_hand import place_at_hand
 from appliance.backup.node import Node
+from appliance.backup.proven import Proven
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.lock_probe import probe
 from appliance.backup.vault.receive import not_at_hand
@@ -104,7 +105,7 @@ def test_a_standby_that_takes_over_copies_what_it_holds_and_may_not_link(place: 
     folder = place.desk.layout(HOLDER).root / "staging"
 
     def do(node: Node, sealer: Sealer) -> tuple[frozenset[str], set[int]]:
-        placed = place_at_hand(node, SERVICE, chain[0].entries, folder)
+        placed = place_at_hand(node, SERVICE, chain[0].entries, folder, Proven(node, SERVICE))
         return placed, {(folder / path).stat().st_uid for path in placed}
 
     placed, owners = place.as_node(do)
