@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,18 +28,36 @@ class Round:
 async def ask_all(
     brokers: Mapping[str, Remote], request: GrantRequest, papers: Iterable[str], voting: Voting, seconds_max: float
 ) -> Round:
-    """One round at `brokers`, by the names of their nodes; a slow one keeps nobody waiting longer than that."""
+    """One round at `brokers`, by the names of their nodes; it ends with the signature that makes a majority, and a slow
+    broker, such as that of the dead holder, keeps nobody waiting."""
     line, shown = statement(request, voting), tuple(papers)
     asked = {
         name: asyncio.create_task(_ask(broker, request.document.raw.decode(), shown, seconds_max))
         for name, broker in brokers.items()
     }
-    answers = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
-    votes = [vote for name, it in answers.items() if (vote := _vote(it, line, voting.keys.get(name, "")))]
+    answers, votes = dict[str, tuple[Any, ...]](), list[bytes]()
+    try:
+        async for name, answer in _as_they_come(asked):
+            answers[name] = answer
+            if vote := _vote(answer, line, voting.keys.get(name, "")):
+                votes.append(vote)
+            if len(votes) >= voting.needed:
+                break
+    finally:
+        for task in asked.values():
+            task.cancel()
     reasons = {name: _why(it) for name, it in answers.items() if it[0] != "signed"}
     above = max([request.known_epoch, *(it[3] for it in answers.values() if len(it) == 4)])
     above = min(above, request.known_epoch + LEAP_MAX)  # one that lies must not lead us away
     return Round(assemble(line, votes) if len(votes) >= voting.needed else None, reasons, above)
+
+
+async def _as_they_come[T](tasks: Mapping[str, asyncio.Task[T]]) -> AsyncIterator[tuple[str, T]]:
+    names, pending = {task: name for name, task in tasks.items()}, set(tasks.values())
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            yield names[task], task.result()
 
 
 async def _ask(broker: Remote, request: str, papers: tuple[str, ...], seconds_max: float) -> tuple[Any, ...]:
