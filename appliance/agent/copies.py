@@ -80,9 +80,12 @@ class BackupCopies:
         return newest
 
     def expect(self, service: str) -> None:
-        self._called = {name: it for name, it in self._called.items() if not _has_gone(it)}
-        if service not in self._called and len(self._called) < CALLED_MAX:
+        if self._may_wait(service):
             self._called[service] = asyncio.create_task(self._call_ahead(service))
+
+    def _may_wait(self, service: str) -> bool:
+        self._called = {name: it for name, it in self._called.items() if not _has_gone(it)}
+        return service not in self._called and len(self._called) < CALLED_MAX
 
     async def _call_ahead(self, service: str) -> Process | None:
         ready, worker = False, None
@@ -137,7 +140,7 @@ class BackupCopies:
             if waits and not said:  # it had ended, or did just now
                 return await self._work(verb, service, word, seconds_max, goes_on=goes_on)
             told = _answer(verb, said)
-            stays = goes_on and len(self._called) < CALLED_MAX
+            stays = goes_on and self._may_wait(service)
         except TimeoutError as error:
             raise Refused(f"{verb} {service} took more than {seconds_max:.0f} s and was ended.") from error
         finally:

@@ -101,6 +101,7 @@ class HostServices:
         self._run = run
         self._ground = ground
         self._moving = read_served(ground.served)
+        self._waking: asyncio.Task[None] | None = None
 
     def look(self, service: str) -> Local:
         plan = self._plan(service)
@@ -114,6 +115,14 @@ class HostServices:
             holding=holding,
             copy=self._runs(plan.copy) if plan.copy else marks.is_set(COPY_SHOWN),
         )
+
+    def wake(self, service: str) -> None:
+        """Root's hands rest when nobody asks, and take a while to start on a busy machine."""
+        self._waking = asyncio.create_task(self._wake(service))
+
+    async def _wake(self, service: str) -> None:
+        with contextlib.suppress(ApplianceError):
+            await self._ask("wake", service)
 
     async def start(self, service: str, epoch: int) -> None:
         self._plan(service)
@@ -234,16 +243,6 @@ class HostCopies(BackupCopies):
     def __init__(self, current: Current, ground: Ground = GROUND) -> None:
         super().__init__(current)
         self._ground = ground
-        self._waking: asyncio.Task[None] | None = None
-
-    def expect(self, service: str) -> None:
-        super().expect(service)
-        self._waking = asyncio.create_task(self._wake(service))
-
-    async def _wake(self, service: str) -> None:
-        """Root's hands rest when nobody asks; they start while others are waited for."""
-        with contextlib.suppress(ApplianceError):
-            await ask_hands("wake", service, self._ground)
 
     async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
         if not keep_files:

@@ -67,6 +67,9 @@ class ProcessServices:
     async def withdraw_copy(self, service: str) -> None:
         self._program(f"{service}.{COPY}").end()
 
+    def wake(self, service: str) -> None:
+        """Signals need nobody."""
+
     def reset(self, service: str) -> None:
         """A process cannot reset the machine that it shares with others."""
         self._program(service).end()

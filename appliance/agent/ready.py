@@ -31,6 +31,8 @@ from appliance.units import format_bytes
 
 type Find = Callable[[], Archive]
 
+SAVED_EACH = 8
+"""Files that are read between two savings of what was found: up to 500 MB each."""
 LEFT_FREE = 0.1
 """Of its disk, which also takes the backups of others: what is laid ahead leaves that free."""
 
@@ -124,10 +126,12 @@ def tree_of(node: Node, service: str) -> Tree:
 
 def lay_ahead(node: Node, service: str) -> bool:
     """Lay the newest generation held here out ahead; return whether only changes had to be written."""
-    _read_ahead(node, service)
     opened = open_apart(node, service, node.service(service).root / "ahead")
     borg = Borg(opened.repository)
-    return tree_of(node, service).lay_ahead(borg, lambda: newest_archive(borg, service), opened.name)
+    try:
+        return tree_of(node, service).lay_ahead(borg, lambda: newest_archive(borg, service), opened.name)
+    finally:
+        _read_ahead(node, service)
 
 
 def _read_ahead(node: Node, service: str) -> None:
@@ -135,10 +139,11 @@ def _read_ahead(node: Node, service: str) -> None:
     with suppress(ApplianceError):  # nothing is held by who has its own
         entries, proven = read_held(node, service).entries, Proven(node, service)
         proven.forget_oldest(HELD, entries)
-        for entry in entries:
+        for number, entry in enumerate(entries, start=1):
             with suppress(OSError):
                 proven.is_right(HELD, entry, node.holding(service).blob(entry.sha256))
-        proven.save(HELD, entries)
+            if number % SAVED_EACH == 0 or number == len(entries):  # hours of reading at first, and it may be cut
+                proven.save(HELD, entries)
 
 
 def _changed(borg: Borg, laid: list[str], archive: str) -> frozenset[str] | None:

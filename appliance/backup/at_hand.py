@@ -10,35 +10,37 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.backup.node import Node
-from appliance.backup.proven import FETCHED, HELD, OWN, Proven
-from appliance.host.files import copy_whole, link_own
+from appliance.backup.proven import FETCHED, HELD, Proven
+from appliance.backup.vault.store import size_of
+from appliance.host.files import copy_whole, link_own, sha256_file
 from appliance.trust.generation import Entry
 
 
 def place_at_hand(node: Node, service: str, entries: Iterable[Entry], folder: Path, proven: Proven) -> frozenset[str]:
     """Put into `folder` each of `entries` that is on this machine, and return their paths; the rest must be fetched.
 
-    All are proven by their hash, now or before. Data files are linked, which borg allows (it only adds and unlinks
-    them); `config` and the like are copied.
+    All are proven by their hash: what is held now or before, what is written here now, as it may be here for mending.
+    Data files are linked, which borg allows (it only adds and unlinks them); `config` and the like are copied.
     """
     placed = set()
     for entry in entries:
         target = folder / entry.path
         if target.exists():
             continue
-        here = {
-            HELD: node.holding(service).blob(entry.sha256),
-            OWN: node.service(service).repository / entry.path,
-        }
-        for where, source in here.items():
+        held, own = node.holding(service).blob(entry.sha256), node.service(service).repository / entry.path
+        for source, is_right in ((held, proven.is_right), (own, _is_right)):
             # What may not be read is simply fetched.
             with contextlib.suppress(OSError):
-                if proven.is_right(where, entry, source):
+                if is_right(HELD, entry, source):
                     _place(source, target, link=entry.path.startswith("data/"))
                     proven.learn(FETCHED, entry, target)
                     placed.add(entry.path)
                     break
     return frozenset(placed)
+
+
+def _is_right(where: str, entry: Entry, path: Path) -> bool:
+    return size_of(path) == entry.size and sha256_file(path) == entry.sha256
 
 
 def _place(source: Path, target: Path, *, link: bool) -> None:

@@ -6,6 +6,7 @@ asked for again. What a peer offers is believed only as far as the chain of sign
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -111,15 +112,17 @@ def fetch(
 ) -> Sealed:
     """Bring generation `name` (None: the newest held) of `service` from `peer` into `folder`; return it, checked.
 
-    With `chain`, the grants and headers of the whole history are kept in it. With `paths`, only these files come. What
-    is on this machine already is not asked for.
+    With `chain`, the grants and headers of the whole history are kept in it. With `paths`, only these files come, and
+    what is known of files here is not believed: they may be wanted since one of them is rotten. What is on this machine
+    already is not asked for.
     """
     verb = "get-own" if node.bundle.terms(service).origin == node.name else "get"
     with connect(node, peer) as conversation:
         conversation.ask(verb, service, generation=name)
         sealed = _read_generation(conversation, service, name, chain)
         make_private_folder(folder)
-        entries, proven = tuple(it for it in sealed.entries if paths is None or it.path in paths), Proven(node, service)
+        entries = tuple(it for it in sealed.entries if paths is None or it.path in paths)
+        proven = Proven(node, service, anew=paths is not None)
         placed = place_at_hand(node, service, entries, folder, proven)
         _receive_files(conversation.channel, tuple(it for it in entries if it.path not in placed), folder, proven)
         conversation.channel.write_frame({"done": True})
@@ -220,8 +223,9 @@ def _offset(path: Path, entry: Entry, proven: Proven) -> int | None:
     """From which byte a file is still wanted; None when it is whole."""
     partial = path.with_name(path.name + ".part")
     if path.exists():
-        if proven.is_right(FETCHED, entry, path):
-            return None
+        with contextlib.suppress(OSError):  # what cannot be read is as lost as what is wrong
+            if proven.is_right(FETCHED, entry, path):
+                return None
         path.unlink()
     return min(partial.stat().st_size, entry.size) if partial.exists() else 0
 

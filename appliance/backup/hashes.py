@@ -32,11 +32,14 @@ class Known:
 
 
 class HashCache:
-    """SHA-256 by name."""
+    """SHA-256 by name; with `anew` nothing is known at first."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, anew: bool = False) -> None:
         self._path = path
-        self._known = dict(_load(path))
+        self._known = {} if anew else dict(_load(path))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known
 
     def forget_oldest(self, names: Iterable[str], now: float) -> None:
         """Have those of `names` read again whose turn it is; a clock that was set back or forward is no reason to
@@ -63,10 +66,6 @@ class HashCache:
         """Note `file`, known as `name`, whose bytes were read elsewhere at `now`."""
         status = file.stat()
         self._known[name] = Known(status.st_size, status.st_mtime_ns, status.st_ino, sha256, now)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._known)
 
     def save(self, names: Iterable[str]) -> None:
         kept = {name: list(vars(self._known[name]).values()) for name in names}

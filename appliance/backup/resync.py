@@ -15,6 +15,7 @@ from appliance.backup.lineage import remember
 from appliance.backup.node import Node
 from appliance.backup.overtaken import forget
 from appliance.backup.peers import Lines
+from appliance.backup.proven import FETCHED, Proven
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.borg.folder import repository_id
 from appliance.borg.nonce import next_nonce
@@ -85,6 +86,7 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
         remember(node, service, sealed)
         forget(node, service)
         shutil.rmtree(folder)
+        Proven(node, service).save(FETCHED, ())
         layout.handed.unlink(missing_ok=True)
     node.journal.write("adopted", service=service, generation=str(sealed.header.id), epoch=grant.epoch)
     return grant

@@ -76,6 +76,10 @@ async def _return(it: Situation, decision: Decision) -> None:
     _proven(it, Lease(site.boot_id, held, own.epoch, deposed_until=deposed))
 
 
+async def _wake(it: Situation, decision: Decision) -> None:
+    it.site.services.wake(it.service)
+
+
 async def _expect(it: Situation, decision: Decision) -> None:
     it.site.copies.expect(it.service)
 
@@ -353,6 +357,7 @@ DOES: Mapping[Action, Callable[[Situation, Decision], Awaitable[None]]] = {
     A.READ: _read,
     A.RENEW: _renew,
     A.RETURN: _return,
+    A.WAKE: _wake,
     A.EXPECT: _expect,
     A.TAKE_OVER: _take_over,
     A.RELEASE: _release,

@@ -59,6 +59,8 @@ class MemoryMachine:
     async def withdraw_copy(self, service: str) -> None:
         self.copies.discard(service)
 
+    def wake(self, service: str) -> None: ...
+
     def reset(self, service: str) -> None:
         self.resets.append(service)
         self._end(service)

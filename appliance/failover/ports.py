@@ -19,6 +19,10 @@ class Services(Protocol):
         """What runs here now; `healthy` is left to `probe`, `address` to the network."""
         ...
 
+    def wake(self, service: str) -> None:
+        """Begin to be ready for what is asked next: a proof is in doubt, or a takeover may come."""
+        ...
+
     async def start(self, service: str, epoch: int) -> None:
         """Make its files writable and start its programs; return once they run."""
         ...

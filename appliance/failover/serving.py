@@ -23,9 +23,9 @@ ROWS: tuple[Row, ...] = (
         "active.suspect",
         (S.ACTIVE,),
         when.UNPROVEN,
-        (A.RENEW,),
+        (A.WAKE, A.RENEW),
         S.SUSPECT,
-        "another voter is asked at once",
+        "another voter is asked at once, and what would stop it is made ready",
     ),
     Row(
         "renew",

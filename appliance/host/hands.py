@@ -36,6 +36,7 @@ REQUEST_BYTES_MAX = 4096
 CALL_SECONDS_MAX = 900
 """All that is done at once has its own limit; a share of a million files comes into place in some minutes."""
 CALLS_MAX = 64
+FULL_SECONDS = 0.1
 SECONDS_MAX = 20.0
 LAY_SECONDS_MAX = 600.0
 """A million files get their owner within that."""
@@ -277,6 +278,9 @@ def serve(listening: socket.socket, idle_seconds: float = IDLE_SECONDS) -> None:
             line, _ = listening.accept()
         except TimeoutError:
             line = None
+        except OSError:  # there is no room for another call just now
+            time.sleep(FULL_SECONDS)
+            continue
         _reap(calls)
         if line is None:
             if calls:
@@ -286,7 +290,12 @@ def serve(listening: socket.socket, idle_seconds: float = IDLE_SECONDS) -> None:
             if len(calls) >= CALLS_MAX:
                 _say(line, {"error": f"{CALLS_MAX} calls are being answered."})
                 continue
-            if pid := os.fork():
+            try:
+                pid = os.fork()
+            except OSError as error:
+                _say(line, {"error": f"no process could be started: {error}"})
+                continue
+            if pid:
                 calls.add(pid)
                 continue
             listening.close()

@@ -248,8 +248,10 @@ class Host(Machine):
 
         self._ask(A.ASK_GRANT, question, answer)
 
-    def _expect(self, decision: Decision) -> None:
+    def _wake(self, decision: Decision) -> None:
         """What it is ready for takes no time here."""
+
+    _expect = _wake
 
     def _present(self, decision: Decision) -> None:
         epoch = self.disk.own_epoch

@@ -98,18 +98,32 @@ def test_a_takeover_reads_nothing_that_was_read_ahead(node: Node, read: list[Pat
 def test_the_record_forgets_what_is_gone_and_does_without_its_file(node: Node, read: list[Path]) -> None:
     (one, first), (other, second) = held(node, b"one"), held(node, b"another", "data/0/2")
     proven = Proven(node, SERVICE)
-    proven.learn(FETCHED, one, first)
     assert all((proven.is_right(HELD, one, first), proven.is_right(HELD, other, second)))
+    proven.learn(FETCHED, one, first)
     proven.save(HELD, [other])
+    proven.save(FETCHED, [one, other])
     read.clear()
     proven = Proven(node, SERVICE)
     assert all((proven.is_right(FETCHED, one, first), proven.is_right(HELD, other, second)))
     assert read == []
     assert proven.is_right(HELD, one, first)
-    assert read == [first]
-    file = node.service(SERVICE).root / "proven.json"
+    assert Proven(node, SERVICE, anew=True).is_right(HELD, other, second)
+    assert read == [first, second]
+    file = node.service(SERVICE).root / "proven-held.json"
     file.unlink()
     file.mkdir()
     again = Proven(node, SERVICE)
     assert again.is_right(HELD, one, first)
-    again.save()
+    again.save(HELD, [one])
+
+
+def test_what_rots_where_it_is_written_is_placed_by_nobody(node: Node, tmp_path: Path) -> None:
+    entry = Entry("data/0/1", hashlib.sha256(b"sealed").hexdigest(), 6)
+    own = node.service(SERVICE).repository / entry.path
+    make_private_folder(own.parent)
+    own.write_bytes(b"sealed")
+    was = own.stat()
+    assert place_at_hand(node, SERVICE, [entry], tmp_path / "one", Proven(node, SERVICE)) == {entry.path}
+    own.write_bytes(b"rotten")
+    os.utime(own, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert place_at_hand(node, SERVICE, [entry], tmp_path / "two", Proven(node, SERVICE)) == set()
