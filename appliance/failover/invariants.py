@@ -260,7 +260,8 @@ def _states_at(history: History, moment: float) -> dict[str, str]:
 
 
 def f10(history: History) -> Finding:
-    """Without a disturbance nothing moves; who failed to serve cools down."""
+    """Without a disturbance nothing moves; who failed to serve cools down, unless it lost its power since: then nothing
+    knows of it, and what was wrong may be well."""
     won = history.all("takeover-won")
     disturbed = sorted(history.all("fault", "heal", "handover", "proof-of-death"), key=lambda it: it.t)
     bad: list[Broken] = [
@@ -270,7 +271,11 @@ def f10(history: History) -> Finding:
     ]
     cooldown = history.number("cooldown", 60.0)
     failed: dict[str, Event] = {}
-    for event in history.all("state"):
+    for event in sorted(history.all("state", "fault"), key=lambda it: it.t):
+        if event.event == "fault":
+            if event["fault"] == "kill":
+                failed.pop(event["target"], None)
+            continue
         if event["row"] == "promoting.failed":
             failed[event.node] = event
         last = failed.get(event.node)

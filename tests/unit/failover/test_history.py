@@ -226,6 +226,10 @@ def test_a_node_that_failed_to_serve_waits_before_it_tries_again() -> None:
     add(24, B, "state", 3, state="DEMOTING", row="promoting.failed")(history)
     add(28, B, "state", 3, state="PROMOTING", row="waiting.won")(history)
     assert "F10" in said(judge(history), "violated")
+    add(26, "nemesis", "fault", fault="kill", target=A)(history)
+    assert "F10" in said(judge(history), "violated"), "another one lost its power"
+    add(27, "nemesis", "fault", fault="kill", target=B)(history)
+    assert "F10" not in said(judge(history), "violated")
 
 
 @pytest.mark.parametrize(
