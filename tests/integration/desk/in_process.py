@@ -60,7 +60,7 @@ class World:
     down: frozenset[str] = frozenset()
     cut: Mapping[str, int] = field(default_factory=dict)
 
-    def line(self, node: Node, peer: str, *_: object) -> ThreadLine:
+    def line(self, node: Node, peer: str, *_: object, **__: object) -> ThreadLine:
         """In the place of `peers.Line`."""
         if peer in self.down:
             raise Unreachable(f"{peer} does not answer.")
@@ -135,6 +135,9 @@ class ThreadLine:
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()
+
+    def is_silent(self) -> bool:
+        return False
 
     def explain(self, error: Closed) -> Unreachable:
         return Unreachable(f"{self.peer.name} does not answer: {error.what}")
