@@ -99,6 +99,14 @@ class BackupCopies:
                 await _end(worker)
         return worker if ready else None
 
+    async def close(self) -> None:
+        called, self._called = self._called, {}
+        for task in called.values():
+            with contextlib.suppress(asyncio.CancelledError):
+                task.cancel()
+                if worker := await task:
+                    await _end(worker)
+
     async def present(self, service: str) -> Presented:
         told = await self._work("present", service, goes_on=True)
         return Presented(tuple(told["accepted"]), int(told["newer"]))

@@ -123,6 +123,7 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    await site.copies.close()
     for client in (store, *brokers.values()):
         await client.close()
     for task in done:

@@ -105,6 +105,10 @@ class Copies(Protocol):
         whether something fails."""
         ...
 
+    async def close(self) -> None:
+        """End what waits for an order."""
+        ...
+
     async def present(self, service: str) -> Presented:
         """Show the granted epoch to who stores the service; each that takes it refuses older ones from then on."""
         ...

@@ -48,8 +48,9 @@ def test_a_worker_that_was_called_gets_the_next_order_and_one_that_has_gone_is_r
         await called("appliance-commune-a", 2)
         copies.expect("docs-b")
         await copies.pull(SERVICE)
-        [left] = workers()
-        os.kill(left, signal.SIGKILL)
+        assert len(workers()) == 1
+        await copies.close()
+        assert not workers()
 
     asyncio.run(play())
     assert (standby.service(SERVICE).root / "fetched").exists()
