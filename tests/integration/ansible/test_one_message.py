@@ -41,7 +41,7 @@ OF_A_DEAD_NODE = (
 @contextmanager
 def alertmanager(folder: Path, webhook: str) -> Iterator[str]:
     [port] = free_ports("127.0.0.1", 1)
-    values = {"monitoring_group_wait": "1s", "monitoring_group_interval": "2s", "monitoring_watchdog_interval": "5m"}
+    values = {"monitoring_group_wait": "3s", "monitoring_group_interval": "2s", "monitoring_watchdog_interval": "5m"}
     made = Environment(loader=FileSystemLoader(ROOT / "roles/monitoring/templates"), autoescape=False)
     made.filters["to_json"] = json.dumps
     written = made.get_template("alertmanager.yml.j2").render(values, monitoring_outbox_port="PORT")
@@ -70,7 +70,8 @@ def is_ready(address: str) -> bool:
 
 def tell(address: str, *, ended: bool) -> None:
     now = datetime.now(UTC)
-    begun = {"startsAt": (now - timedelta(minutes=1)).isoformat()}
+    # From now, as Prometheus says it: an alert that began before the group's wait is told at once, inhibited or not yet.
+    begun = {"startsAt": now.isoformat()}
     times = begun | {"endsAt": (now if ended else now + timedelta(hours=1)).isoformat()}
     alerts = [{"labels": {**it, **SEVERITIES[it["alertname"]]}, **times} for it in OF_A_DEAD_NODE]
     headers = {"Content-Type": "application/json"}
