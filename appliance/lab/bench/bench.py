@@ -12,7 +12,7 @@ from appliance.host.files import make_private_folder
 from appliance.lab.bench.ground import Ground, lay_ground
 from appliance.lab.bench.rival import Rival
 from appliance.lab.corpus import change, generate
-from appliance.units import GIB, MIB, format_bytes
+from appliance.units import GIB, KIB, MIB, format_bytes
 
 SEED = 1
 CHANGED_SHARE = 0.01
@@ -36,9 +36,9 @@ class Size:
     days: int = 28
     rest_seconds: float = 60.0
     settled_seconds: float = 10.0
-    takeover_bytes: int = 200 * MIB
+    takeover_file_bytes: int = 208 * KIB
     takeover_files: int = 1000
-    takeover_copies: int = 100
+    takeover_folders: int = 100
 
 
 QUICK = Size(
@@ -51,9 +51,9 @@ QUICK = Size(
     days=7,
     rest_seconds=1.0,
     settled_seconds=1.0,
-    takeover_bytes=MIB,
+    takeover_file_bytes=32 * KIB,
     takeover_files=100,
-    takeover_copies=4,
+    takeover_folders=4,
 )
 
 

@@ -70,7 +70,7 @@ def is_ready(address: str) -> bool:
 
 def tell(address: str, *, ended: bool) -> None:
     now = datetime.now(UTC)
-    # From now, as Prometheus says it: an alert that began before the group's wait is told at once, inhibited or not yet.
+    # From now, as Prometheus says it: one that began before the wait of its group is told at once, inhibited or not.
     begun = {"startsAt": now.isoformat()}
     times = begun | {"endsAt": (now if ended else now + timedelta(hours=1)).isoformat()}
     alerts = [{"labels": {**it, **SEVERITIES[it["alertname"]]}, **times} for it in OF_A_DEAD_NODE]
