@@ -230,9 +230,11 @@ async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> N
             return None
         return make_held(site.key, service=service, epoch=epoch, holder=site.name, challenge=challenge)
 
-    def learn(broker: str, news: tuple[str, ...], ready: tuple[str, ...]) -> None:
+    def learn(broker: str, news: tuple[str, ...], serving: tuple[str, ...], ready: tuple[str, ...]) -> None:
         site.papers.take(text.encode() for text in news)
         now = site.clock.boottime()
+        for service in keepers.keys() & {text.partition(" ")[0] for text in serving}:
+            keepers[service].it.served_at = now
         for service, seconds in _told_ready(ready):
             if service in keepers:
                 keepers[service].it.home_ready = now - seconds, now

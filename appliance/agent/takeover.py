@@ -14,8 +14,7 @@ import select
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +60,12 @@ def granted(node: Node, service: str) -> Grant:
 
 
 def expect(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
-    """Call those who will be asked. Who does not answer is told by the order that asks."""
-    called = {*node.bundle.terms(service).others(node.name), *(it.node for it in current_targets(node, service))}
-    for peer in sorted(called):
-        with suppress(ApplianceError), lines.to(peer):
-            pass
-    return {"called": sorted(called)}
+    """Ask those who will be asked once: a vault's first answer takes longest, and nobody waits for this one. Who does
+    not answer is told by the order that asks."""
+    others = node.bundle.terms(service).others(node.name)
+    called = tuple(dict.fromkeys((*others, *(it.node for it in current_targets(node, service)))))
+    answers, _ = lines.ask_all(called, lambda conversation: conversation.head(service))
+    return {"answered": sorted(answers)}
 
 
 def present(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
@@ -75,12 +74,10 @@ def present(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]
     if node.holding(service).grants.exists():
         sealer_of(node).keep(service, [grant])
     asked = tuple(it.node for it in current_targets(node, service))
-    with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
-        answers = dict(zip(asked, pool.map(lambda peer: _shown(lines, peer, service, grant), asked), strict=True))
-    known = {peer: it for peer, it in answers.items() if isinstance(it, int)}
+    known, silent = lines.ask_all(asked, lambda conversation: _show(conversation, service, grant))
     newer = max(known.values(), default=0)
     if not known:
-        refusals = " ".join(f"{peer}: {it.what}" for peer, it in answers.items() if isinstance(it, ApplianceError))
+        refusals = " ".join(f"{peer}: {it.what}" for peer, it in silent.items())
         raise Unreachable(f"nobody who stores {service} took its grant: {refusals or 'nobody is asked'}.")
     return {"accepted": [] if newer else list(known), "newer": newer}
 
@@ -97,14 +94,6 @@ def _newest_own(node: Node, service: str) -> Grant:
     if found is None or found.writer != node.name:
         raise Refused(f"no grant of {service} here is this node's.")
     return found
-
-
-def _shown(lines: Lines, peer: str, service: str, grant: Grant) -> int | ApplianceError:
-    try:
-        with lines.to(peer) as conversation:
-            return _show(conversation, service, grant)
-    except ApplianceError as error:
-        return error
 
 
 def _show(conversation: Conversation, service: str, grant: Grant) -> int:

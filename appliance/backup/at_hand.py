@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from appliance.backup.node import Node
@@ -28,10 +29,10 @@ def place_at_hand(node: Node, service: str, entries: Iterable[Entry], folder: Pa
         if target.exists():
             continue
         held, own = node.holding(service).blob(entry.sha256), node.service(service).repository / entry.path
-        for source, is_right in ((held, proven.is_right), (own, _is_right)):
+        for source, is_right in ((held, partial(proven.is_right, HELD)), (own, _is_right)):
             # What may not be read is simply fetched.
             with contextlib.suppress(OSError):
-                if is_right(HELD, entry, source):
+                if is_right(entry, source):
                     _place(source, target, link=entry.path.startswith("data/"))
                     proven.learn(FETCHED, entry, target)
                     placed.add(entry.path)
@@ -39,7 +40,7 @@ def place_at_hand(node: Node, service: str, entries: Iterable[Entry], folder: Pa
     return frozenset(placed)
 
 
-def _is_right(where: str, entry: Entry, path: Path) -> bool:
+def _is_right(entry: Entry, path: Path) -> bool:
     return size_of(path) == entry.size and sha256_file(path) == entry.sha256
 
 

@@ -16,7 +16,6 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from appliance.backup.chain import chain_of
 from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, forget, note_overtaken
-from appliance.backup.peers import connect
+from appliance.backup.peers import Lines
 from appliance.backup.push import check_lineage
 from appliance.backup.replicate import HolderHead, Replicated, ask_head, replicate
 from appliance.backup.sight import note
@@ -130,17 +129,9 @@ def _ask_holders(node: Node, service: str) -> tuple[dict[str, HolderHead], dict[
 
 
 def _ask(node: Node, service: str, peers: Sequence[str]) -> tuple[dict[str, HolderHead], dict[str, str]]:
-    def ask(peer: str) -> HolderHead | ApplianceError:
-        try:
-            with connect(node, peer) as conversation:
-                return ask_head(conversation, service)
-        except ApplianceError as error:
-            return error
-
-    with ThreadPoolExecutor(max_workers=max(1, len(peers))) as pool:
-        answers = dict(zip(peers, pool.map(ask, peers), strict=True))
-    heads = {peer: answer for peer, answer in answers.items() if isinstance(answer, HolderHead)}
-    return heads, {peer: answer.what for peer, answer in answers.items() if isinstance(answer, ApplianceError)}
+    with Lines(node) as lines:
+        heads, silent = lines.ask_all(peers, lambda conversation: ask_head(conversation, service))
+    return heads, {peer: it.what for peer, it in silent.items()}
 
 
 def _compare_as_writer(node: Node, service: str, heads: Mapping[str, HolderHead]) -> None:

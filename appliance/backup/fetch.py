@@ -11,7 +11,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Container, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,13 +66,9 @@ class Survey:
 
 def survey(node: Node, service: str, peers: tuple[str, ...], lines: Lines | None = None) -> Survey:
     """Ask every peer for its head, all at once; on `lines`, when given, which stay open."""
-    with Lines(node) as own, ThreadPoolExecutor(max_workers=max(1, len(peers))) as pool:
-        answers = tuple(pool.map(lambda peer: _ask_head(lines or own, service, peer), peers))
-    heads = tuple(answer for answer in answers if isinstance(answer, Head))
-    silent = {
-        peer: answer.what for peer, answer in zip(peers, answers, strict=True) if isinstance(answer, ApplianceError)
-    }
-    return Survey(heads, silent, _newest_held(node, service))
+    with Lines(node) as own:
+        heads, silent = (lines or own).ask_all(peers, lambda conversation: conversation.head(service))
+    return Survey(tuple(heads.values()), {peer: it.what for peer, it in silent.items()}, _newest_held(node, service))
 
 
 def survey_all(node: Node, service: str, lines: Lines | None = None) -> Survey:
@@ -91,14 +86,6 @@ def _newest_held(node: Node, service: str) -> GenerationId | None:
         return read_stored_header(node, holding, name).id if name else None
     except ApplianceError:
         return None
-
-
-def _ask_head(lines: Lines, service: str, peer: str) -> Head | ApplianceError:
-    try:
-        with lines.to(peer) as conversation:
-            return conversation.head(service)
-    except ApplianceError as error:
-        return error
 
 
 def fetch(

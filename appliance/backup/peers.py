@@ -7,7 +7,8 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.pace import at_once, pace_of
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
-from appliance.errors import IntegrityError, Unreachable
+from appliance.errors import ApplianceError, IntegrityError, Unreachable
 from appliance.host.files import write_atomic
 from appliance.host.ssh import (
     ALIVE_SECONDS,
@@ -221,6 +222,23 @@ class Lines:
             line.close()
             raise
         self._open[peer] = line
+
+    def ask_all[T](
+        self, peers: Sequence[str], ask: Callable[[Conversation], T]
+    ) -> tuple[dict[str, T], dict[str, ApplianceError]]:
+        """Have `ask` of all `peers` at once: what each answered, and why others did not."""
+
+        def asked(peer: str) -> T | ApplianceError:
+            try:
+                with self.to(peer) as conversation:
+                    return ask(conversation)
+            except ApplianceError as error:
+                return error
+
+        with ThreadPoolExecutor(max_workers=max(1, len(peers))) as pool:
+            said = dict(zip(peers, pool.map(asked, peers), strict=True))
+        errors = {peer: it for peer, it in said.items() if isinstance(it, ApplianceError)}
+        return {peer: it for peer, it in said.items() if not isinstance(it, ApplianceError)}, errors
 
 
 @contextlib.contextmanager

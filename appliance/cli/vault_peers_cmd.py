@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from appliance.backup.exchange import catch_up
 from appliance.backup.exchange import exchange as compare_holders
 from appliance.backup.node import Node
-from appliance.backup.peers import connect
+from appliance.backup.peers import Conversation, Lines
 from appliance.backup.replicate import Replicated
 from appliance.cli.arguments import NAME_TYPE, dry_run_option
 from appliance.cli.output import emit, table
@@ -29,24 +28,17 @@ def ask(peers: tuple[str, ...]) -> int | None:
     """
     node = this_node()
     names = [node.bundle.member(name).name for name in peers] or sorted(node.bundle.members.keys() - {node.name})
-    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
-        silent = {name: why for name, why in zip(names, pool.map(lambda it: _ask(node, it), names), strict=True) if why}
+    with Lines(node) as lines:
+        _, failed = lines.ask_all(names, lambda conversation: _ask(conversation, implicit_name(node.name)))
+    silent = {name: str(it) for name, it in failed.items() if isinstance(it, Unreachable)}
     rows = [(name, silent.get(name, "answers")) for name in names]
     emit({"answered": [name for name in names if name not in silent], "silent": silent}, table(("PEER", "VAULT"), rows))
     return Unreachable.exit_code if silent else None
 
 
-def _ask(node: Node, peer: str) -> str:
-    """Why the vault of `peer` gives no answer; "" when it does."""
-    try:
-        with connect(node, peer) as conversation:
-            conversation.ask("head", implicit_name(node.name))
-            conversation.channel.read_frame()
-    except Unreachable as error:
-        return str(error)
-    except ApplianceError:
-        return ""
-    return ""
+def _ask(conversation: Conversation, service: str) -> None:
+    conversation.ask("head", service)
+    conversation.channel.read_frame()
 
 
 @click.command()

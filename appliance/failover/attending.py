@@ -14,8 +14,9 @@ from appliance.failover.papers import next_part
 
 Answer = Callable[[str, int, str], bytes | None]
 """The signed "I hold" for a service, an epoch and a challenge; None when this node does not."""
-Learn = Callable[[str, tuple[str, ...], tuple[str, ...]], None]
-"""Gets from a broker, by name, the newest papers, and which homes could have their services back since when."""
+Learn = Callable[[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], None]
+"""Gets from a broker, by name, the newest papers, who serves what, and which homes could have their services back since
+when."""
 CALL_SECONDS_MAX = 2.5
 SHOWN_TIMES_MAX = 10
 BUSY_SECONDS = 0.1
@@ -80,7 +81,7 @@ async def _attend(
             # Who says the token has shown all its grants, for brokers sign by that.
             told = {"token": token if whole else "", "papers": part, "answers": answers, **asdict(says())}
             said = await broker.ask("attend", CALL_SECONDS_MAX, **told)
-            theirs, questions, news, ready = _read(said)
+            theirs, questions, news, serving, ready = _read(said)
         except (ApplianceError, ValueError):
             answers = ()
             await asyncio.sleep(retry_seconds)
@@ -88,15 +89,19 @@ async def _attend(
         # Another token: that broker was started anew, and gets everything once more.
         shown = shown.intersection(present).union(part) if theirs == token or not token else frozenset()
         token = theirs
-        learn(name, news, ready)
+        learn(name, news, serving, ready)
         answers = tuple(it.decode() for question in questions if (it := _answer(answer, question)))
 
 
-def _read(said: Any) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _read(said: Any) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     match said:
-        case (str() as token, tuple() as questions, tuple() as news, tuple(), tuple() as ready):
-            return token, tuple(map(str, questions)), tuple(map(str, news)), tuple(map(str, ready))
+        case (str() as token, tuple() as questions, tuple() as news, tuple() as serving, tuple() as ready):
+            return token, _texts(questions), _texts(news), _texts(serving), _texts(ready)
     raise ValueError("this is no answer to who attends")
+
+
+def _texts(values: tuple[object, ...]) -> tuple[str, ...]:
+    return tuple(map(str, values))
 
 
 def _answer(answer: Answer, question: str) -> bytes | None:

@@ -141,6 +141,19 @@ class Facts:
         return tried > sent and self.now >= tried + self.timers.request
 
     @property
+    def renewal_due(self) -> bool:
+        """A takeover that was won proves as much as a renewal does."""
+        sent = self.seen.proof.sent if self.seen.proof else float("-inf")
+        last = max(sent, self.seen.last.get(Action.RENEW, float("-inf")))
+        return self.now >= last + (self.timers.retry if self.renewal_failed else self.timers.renew)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no broker hears any more of who served it a moment ago: brokers know sooner than a lease ends."""
+        at, fresh = self.seen.served_at, self.timers.fresh
+        return at is not None and fresh <= self.now - at <= fresh + self.timers.ttl
+
+    @property
     def renewal_overdue(self) -> bool:
         sent = self.seen.proof.sent if self.seen.proof else float("-inf")
         return self.now >= sent + self.timers.renew + 2 * self.timers.request

@@ -39,10 +39,7 @@ PROVEN_SINCE = Guard(
     lambda it: it.proven and it.seen.proof is not None and it.seen.proof.sent >= it.standing.since,
 )
 UNPROVEN = Guard("the last renewal was not proven in time", lambda it: it.renewal_failed or it.renewal_overdue)
-RENEWAL_DUE = Guard(
-    "a renewal is due",
-    lambda it: it.due(Action.RENEW, it.timers.retry if it.renewal_failed else it.timers.renew),
-)
+RENEWAL_DUE = Guard("a renewal is due", lambda it: it.renewal_due)
 RETRY_DUE = Guard("the next try is due", lambda it: it.due(Action.RENEW, it.timers.retry))
 RETURNABLE = Guard(
     "the voters know no newer grant and no other holder",
@@ -87,6 +84,10 @@ COOLED = Guard("not cooling down, not paused, not leaving", lambda it: it.cooled
 COOLING = Guard("cooling down", lambda it: not it.cooled)
 RESTED = Guard("not cooling down", lambda it: it.cooled)
 FIT = Guard("the copy is fit", lambda it: it.fit)
+QUIET = Guard(
+    "no broker hears any more of who served it a moment ago, no worker was called since",
+    lambda it: it.quiet and it.due(Action.EXPECT, it.timers.ttl),
+)
 UNFIT = Guard("the copy is behind or unfit", lambda it: not it.fit)
 BEHIND = Guard("the copy is behind", lambda it: it.seen.copy.lag > it.timers.lag)
 NEWER = Guard("a newer generation exists", lambda it: it.seen.copy.lag > 0 and it.due(Action.PULL, it.timers.request))

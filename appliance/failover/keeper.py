@@ -25,7 +25,10 @@ from appliance.units import MINUTE
 
 LOOKS_IN_A_LEASE = 30
 """While nothing happens. What an action or the voters changed is looked at at once, a deadline when it comes."""
-LOOKS_IN_A_LEASE_MAX = 300
+LOOKS_WAITED_FOR = {State.GRACE: 300, State.PROMOTING: 100}
+"""The end of a grace is no deadline that comes by itself, nor what brokers still lack to sign; and clients wait."""
+LOOKS_IN_A_LEASE_MAX = 1500
+"""When one thing follows the other, as in a takeover."""
 SILENT_SECONDS = 60.0
 """After so long without an answer of a majority, nothing is told of who holds the service."""
 PAUSED_ANEW_SECONDS = 10 * MINUTE
@@ -103,8 +106,7 @@ class Keeper:
         ttl = self.it.site.timers.ttl
         await asyncio.sleep(ttl / LOOKS_IN_A_LEASE_MAX)
         with contextlib.suppress(TimeoutError):
-            # The end of a grace is no deadline that comes by itself, and clients wait for it.
-            looks = LOOKS_IN_A_LEASE_MAX if self.it.standing.state is State.GRACE else LOOKS_IN_A_LEASE
+            looks = LOOKS_WAITED_FOR.get(self.it.standing.state, LOOKS_IN_A_LEASE)
             async with asyncio.timeout(min(ttl / looks, self._left())):
                 await self._woken.wait()
         self._woken.clear()
@@ -125,6 +127,7 @@ class Keeper:
         if decision.standing.state is not it.standing.state:
             it.site.tell(it.service, seen.own_epoch, "state", state=str(decision.standing.state), row=decision.row)
             it.synced = False
+            self._woken.set()  # the rows of a state are other ones, and clients may wait for the first of them
         it.standing = decision.standing
         if seen.local.writer or it.starting:
             self._tie(decision)

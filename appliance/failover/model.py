@@ -239,6 +239,7 @@ class Seen:
     `started_at`, `answered_at`: when the service was last started here by this program, and when it last answered it.
     `deposed_until`: until when whom our takeover deposed may go on by its own clock; kept with the proof, and one lease
     from the first proof when a reboot lost it before the epoch was opened.
+    `served_at`: when a broker last told that somebody serves it.
     `home_ready_since`: since when the home, another node, is a caught-up standby. `last`: when each action was begun.
     """
 
@@ -263,6 +264,7 @@ class Seen:
     started_at: float = 0.0
     answered_at: float = 0.0
     deposed_until: float = 0.0
+    served_at: float | None = None
     home_ready_since: float | None = None
     home_name: str = ""
     wishes: Wishes = Wishes()

@@ -43,6 +43,7 @@ def observe(it: Situation) -> Seen:
         started_at=it.started_at,
         answered_at=it.answered_at,
         deposed_until=lease.deposed_until if lease else 0.0,
+        served_at=it.served_at,
         home_ready_since=_home_ready_since(it),
         home_name=it.plan.node,
         wishes=_wishes(it),

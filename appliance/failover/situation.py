@@ -103,6 +103,8 @@ class Situation:
     showing: asyncio.Task[None] | None = None
     """Telling brokers of a grant that just came; nothing waits for it."""
     pulled_at: float | None = None
+    served_at: float | None = None
+    """When a broker last told that somebody serves it."""
     home_ready: tuple[float, float] | None = None
     """Since when the home could have it back, as a broker told, and when it told."""
     last: dict[Action, float] = field(default_factory=dict)

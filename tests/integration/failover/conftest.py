@@ -27,7 +27,9 @@ DISTURBED_LEASE_SECONDS = round(6 * _SLOWER)
 
 
 class Begin(Protocol):
-    def __call__(self, policy: str, hand_back: str = NEVER, *, disturbed: bool = False) -> Stage: ...
+    def __call__(
+        self, policy: str, hand_back: str = NEVER, *, disturbed: bool = False, lease_seconds: int = 0
+    ) -> Stage: ...
 
 
 @pytest.fixture
@@ -38,12 +40,12 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
     plan = replace(plan, people={"maintenance": replace(plan.people["maintenance"], keys=(public,))})
     with contextlib.ExitStack() as stack:
 
-        def begun(policy: str, hand_back: str = NEVER, *, disturbed: bool = False) -> Stage:
+        def begun(policy: str, hand_back: str = NEVER, *, disturbed: bool = False, lease_seconds: int = 0) -> Stage:
             stack.close()  # a soak begins again and again
             root = Path(tempfile.mkdtemp(dir=tmp_path))
             told: dict[str, Any] = {
                 "policy": policy,
-                "lease_seconds": DISTURBED_LEASE_SECONDS if disturbed else LEASE_SECONDS,
+                "lease_seconds": lease_seconds or (DISTURBED_LEASE_SECONDS if disturbed else LEASE_SECONDS),
                 "hand_back": hand_back,
                 "disturbed": disturbed,
                 "bound_seconds": PACE * BOUND_SECONDS,

@@ -56,6 +56,22 @@ def test_a_worker_that_was_called_gets_the_next_order_and_one_that_has_gone_is_r
     assert (standby.service(SERVICE).root / "fetched").exists()
 
 
+def test_a_worker_is_at_hand_before_the_lease_of_a_silent_writer_ends(begin: Begin) -> None:
+    stage = begin("exclusive", lease_seconds=15)
+    state = str(stage.territory.open(STANDBY).layout.root)
+
+    def there() -> list[int]:
+        return [it.pid for it in processes_running("appliance.agent.takeover") if it.argv[5] == state]
+
+    for early in there():
+        os.kill(early, signal.SIGKILL)
+    stage.wait(lambda: not there(), "nobody is called")
+    stage.kill("commune-a")
+    stage.wait(there, "a worker is called")
+    told = stage.told(STANDBY)
+    assert (told["state"], told["holder"]) == ("STANDBY", "commune-a")
+
+
 def test_whoever_waits_for_a_service_waits_for_a_silent_peer_once(begin: Begin) -> None:
     stage = begin("exclusive")
     standby = stage.territory.open(STANDBY)

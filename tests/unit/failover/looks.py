@@ -96,6 +96,7 @@ def look(state: State, given: Mapping[str, Any]) -> tuple[Standing, Seen, Policy
         started_at=NOW - values.pop("started", NOW),
         answered_at=NOW - values.pop("answers", NOW),
         deposed_until=NOW + values.pop("deposed_in", -1.0),
+        served_at=NOW - values.pop("served_ago") if "served_ago" in values else None,
         home_name="other",
         home_ready_since=NOW - values.pop("home_ready") if "home_ready" in values else None,
         wishes=wishes,

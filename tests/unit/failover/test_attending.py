@@ -17,9 +17,10 @@ Calls = list[dict[str, Any]]
 
 @dataclass
 class Broker:
-    """Says the token of `tokens` at each call, and is asked no more when none is left."""
+    """Says the token of `tokens` and what it knows at each call, and is asked no more when none is left."""
 
     tokens: list[str]
+    knows: tuple[object, ...] = ((), (), ())
     calls: Calls = field(default_factory=list)
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -29,7 +30,7 @@ class Broker:
             self.done.set()
             await asyncio.Event().wait()
         self.calls.append(told)
-        return self.tokens.pop(0), (), (), (), ()
+        return self.tokens.pop(0), (), *self.knows
 
 
 def attended(papers: tuple[str, ...], *tokens: str) -> Calls:
@@ -47,6 +48,24 @@ def attended(papers: tuple[str, ...], *tokens: str) -> Calls:
         return broker.calls
 
     return asyncio.run(asyncio.wait_for(attend(), 10))
+
+
+def test_what_a_broker_knows_of_who_serves_and_who_could_is_learnt() -> None:
+    told = ("commune-c", ("a grant",), ("docs-a commune-a",), ("docs-b 12",))
+
+    async def attend() -> list[tuple[object, ...]]:
+        learnt = list[tuple[object, ...]]()
+        broker = Broker(["life 1"], told[1:])
+        brokers = {"commune-c": broker}
+        task = asyncio.create_task(
+            attend_all(brokers, tuple, lambda *question: None, lambda *it: learnt.append(it), 0.0, Says)  # type: ignore[arg-type]
+        )
+        await broker.done.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return learnt
+
+    assert asyncio.run(asyncio.wait_for(attend(), 10)) == [told]
 
 
 def some(kind: str, count: int, size: int = 0) -> tuple[str, ...]:
