@@ -14,20 +14,22 @@ import os
 def kept():
     return status_bytes(os.getpid(), "RssAnon") // 1024**2
 
-def work(all_have_it):
+def work(turns):
     mine = [bytearray(8000) for _ in range(2000)]
-    all_have_it.wait()
+    turns.wait()
+    turns.wait()
     if threading.current_thread().name == "last":
         between.append(mine[::200])
 
 share_one_heap()
 before, between = kept(), []
-all_have_it = threading.Barrier(9)
-threads = [threading.Thread(target=work, args=(all_have_it,), name=name) for name in ["one"] * 7 + ["last"]]
+turns = threading.Barrier(9)
+threads = [threading.Thread(target=work, args=(turns,), name=name) for name in ["one"] * 7 + ["last"]]
 for thread in threads:
     thread.start()
-all_have_it.wait()
+turns.wait()
 peak = kept()
+turns.wait()
 for thread in threads:
     thread.join()
 give_back()
