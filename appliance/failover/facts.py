@@ -134,18 +134,20 @@ class Facts:
         )
 
     @property
+    def _proof_sent(self) -> float:
+        return self.seen.proof.sent if self.seen.proof else float("-inf")
+
+    @property
     def renewal_failed(self) -> bool:
         """Whether a renewal was sent after the last proven one and had its time."""
-        sent = self.seen.proof.sent if self.seen.proof else float("-inf")
         tried = self.seen.last.get(Action.RENEW, float("-inf"))
-        return tried > sent and self.now >= tried + self.timers.request
+        return tried > self._proof_sent and self.now >= tried + self.timers.request
 
     @property
     def renewal_due(self) -> bool:
         """A takeover that was won proves as much as a renewal does."""
-        sent = self.seen.proof.sent if self.seen.proof else float("-inf")
-        last = max(sent, self.seen.last.get(Action.RENEW, float("-inf")))
-        return self.now >= last + (self.timers.retry if self.renewal_failed else self.timers.renew)
+        every = self.timers.retry if self.renewal_failed else self.timers.renew
+        return self.due(Action.RENEW, every) and self.now >= self._proof_sent + every
 
     @property
     def quiet(self) -> bool:
@@ -155,8 +157,7 @@ class Facts:
 
     @property
     def renewal_overdue(self) -> bool:
-        sent = self.seen.proof.sent if self.seen.proof else float("-inf")
-        return self.now >= sent + self.timers.renew + 2 * self.timers.request
+        return self.now >= self._proof_sent + self.timers.renew + 2 * self.timers.request
 
     def due(self, action: Action, every: float) -> bool:
         """Whether `action` was last begun `every` seconds ago or more."""

@@ -71,8 +71,8 @@ def is_ready(address: str) -> bool:
 def tell(address: str, *, ended: bool) -> None:
     now = datetime.now(UTC)
     # From now, as Prometheus says it: one that began before the wait of its group is told at once, inhibited or not.
-    begun = {"startsAt": now.isoformat()}
-    times = begun | {"endsAt": (now if ended else now + timedelta(hours=1)).isoformat()}
+    ends = now if ended else now + timedelta(hours=1)
+    times = {"startsAt": now.isoformat(), "endsAt": ends.isoformat()}
     alerts = [{"labels": {**it, **SEVERITIES[it["alertname"]]}, **times} for it in OF_A_DEAD_NODE]
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{address}/api/v2/alerts", json.dumps(alerts).encode(), headers)
