@@ -35,7 +35,7 @@ GRANTS_EVERY_SECONDS = 5.0
 class BackupCopies:
     def __init__(self, current: Current) -> None:
         self._current = current
-        self._own: dict[str, tuple[float, Grant | None]] = {}
+        self._own: dict[str, tuple[float, object, Grant | None]] = {}
         self._held: dict[str, tuple[float, str]] = {}
         self._called: dict[str, asyncio.Task[Process | None]] = {}
         """Workers that have, or will have, nothing to do; None: one could not be called."""
@@ -43,13 +43,14 @@ class BackupCopies:
     def own_grant(self, service: str) -> Grant | None:
         node = self._current.node
         now = node.clock.boottime()
-        at, found = self._own.get(service, (float("-inf"), None))
+        at, seen, found = self._own.get(service, (float("-inf"), None, None))
         if now - at > GRANTS_EVERY_SECONDS:
-            key = node.bundle.member(node.name).keys.sign
-            grants = chain_of(node, service).grants().values()
-            mine = [it for it in grants if (it.writer, it.writer_key) == (node.name, key)]
-            found = max(mine, key=lambda grant: grant.epoch) if mine else None
-            self._own[service] = now, found
+            chain, key = chain_of(node, service), node.bundle.member(node.name).keys.sign
+            there = key, chain.raw_grants()
+            if there != seen:  # each check of a signature costs, and a chain seldom changes
+                mine = [it for it in chain.grants().values() if (it.writer, it.writer_key) == (node.name, key)]
+                found = max(mine, key=lambda grant: grant.epoch) if mine else None
+            self._own[service] = now, there, found
         return found
 
     def papers(self, service: str) -> tuple[bytes, ...]:

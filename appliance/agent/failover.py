@@ -32,7 +32,7 @@ from appliance.failover.attending import Says, attend_all
 from appliance.failover.keeper import Keeper
 from appliance.failover.papers import Papers
 from appliance.failover.ports import Copies, Network, Services, Watchdog
-from appliance.failover.situation import Site, begin
+from appliance.failover.situation import Site, Situation, begin
 from appliance.failover.told import path_of
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify, watchdog_seconds
@@ -44,8 +44,8 @@ from appliance.trust.held import make_held
 from appliance.trust.keys import load_key
 
 LOOKS_AT_BUNDLE_SECONDS = 2.0
-PAPERS_EVERY_SECONDS = 0.5
-"""All brokers are shown the same, so they are read once for all of them."""
+PAPERS_EVERY_SECONDS = 2.0
+"""All brokers are shown the same, so they are read once for all of them; what hurries is shown at once (`act.py`)."""
 KEEPING = "keep grant"
 
 
@@ -111,8 +111,11 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
             with contextlib.suppress(OSError):
                 site.alarm(name, f"its files could not be made read-only: {why}")
     tasks = [asyncio.create_task(keeper.run()) for keeper in keepers.values()]
+    shown = asyncio.Event()
+    wakes = (shown.set, *(keeper.wake for keeper in keepers.values()))
+    site.papers.on_news = lambda: [wake() for wake in wakes]
     if node.layout.is_this_host:
-        tasks.append(asyncio.create_task(follow_holders(site, read_served(GROUND.served))))
+        tasks.append(asyncio.create_task(follow_holders(site, read_served(GROUND.served), shown)))
     tasks.append(asyncio.create_task(_attend(site, current, keepers)))
     tasks.append(asyncio.create_task(_report_alive(site)))
     tasks.append(asyncio.create_task(_until_another(current, lives_by)))
@@ -283,21 +286,22 @@ def keep_newest(keepers: Iterable[Keeper]) -> None:
     """What others showed of a newer writer is not forgotten by a restart; what cannot be kept counts all the same."""
     for keeper in keepers:
         with keeper.it.telling(KEEPING):
-            _keep_newest(keeper.it.site, keeper.it.service)
+            _keep_newest(keeper.it)
 
 
 def _keep_acts(site: Site, current: Current) -> None:
     """A quarantine that only others showed goes where the vault of this node looks for acts: it talks to nobody."""
-    folder = current.node.layout.acts
-    for act in site.papers.acts():
-        digest = act.document.digest
-        if act.act == "quarantine" and not (folder / digest).exists():
+    for act in (it for it in site.papers.acts() if it.act == "quarantine"):
+        folder, digest = current.node.layout.acts, act.document.digest
+        if not (folder / digest).exists():
             with contextlib.suppress(OSError, ApplianceError):  # on a full disk the next answer of a broker brings it
                 write_atomic(make_private_folder(folder) / digest, act.document.raw)
 
 
-def _keep_newest(site: Site, service: str) -> None:
-    granted = site.papers.grants.get(service)
-    path = site.folder(service) / "known-grant"
-    if granted is not None and (not path.exists() or path.read_bytes() != granted.document.raw):
-        write_atomic(make_private_folder(path.parent) / path.name, granted.document.raw)
+def _keep_newest(it: Situation) -> None:
+    granted = it.site.papers.grants.get(it.service)
+    if granted is not None and granted is not it.noted:
+        path = make_private_folder(it.site.folder(it.service)) / "known-grant"
+        if not path.exists() or path.read_bytes() != granted.document.raw:
+            write_atomic(path, granted.document.raw)
+        it.noted = granted

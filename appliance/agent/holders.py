@@ -15,7 +15,6 @@ from appliance.failover.situation import Site
 from appliance.host.served import Moving
 from appliance.trust.grant import Grant
 
-LOOK_EVERY_SECONDS = 0.25
 TRY_AGAIN_SECONDS = 2.0
 
 
@@ -25,14 +24,18 @@ def to_lead(moving: Mapping[str, Moving], grants: Mapping[str, Grant], led: Mapp
     return {name: to for name, to in writers.items() if to in moving[name].nodes and led.get(name) != to}
 
 
-async def follow_holders(site: Site, moving: Mapping[str, Moving]) -> None:
-    """Have addresses follow their services until cancelled; what could not be done is tried again."""
+async def follow_holders(site: Site, moving: Mapping[str, Moving], shown: asyncio.Event) -> None:
+    """Have addresses follow their services until cancelled; `shown` is set when there may be newer grants. What could
+    not be done is tried again."""
     led: dict[str, str] = {}
     while True:
+        shown.clear()
         wanted = to_lead(moving, site.papers.grants, led)
         for service, node in wanted.items():
             with contextlib.suppress(ApplianceError):
                 await ask_hands("route", service, node=node)
                 led[service] = node
         behind = any(led.get(service) != node for service, node in wanted.items())
-        await asyncio.sleep(TRY_AGAIN_SECONDS if behind else LOOK_EVERY_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TRY_AGAIN_SECONDS if behind else None):
+                await shown.wait()

@@ -11,9 +11,8 @@ from appliance.cli.output import emit
 from appliance.cli.this_layout import layout_as_root
 from appliance.host.hands import HOLDERS
 from appliance.provision import link
-from appliance.provision.mesh import CONFIG, INTERFACE
+from appliance.provision.link import CONFIG, INTERFACE
 from appliance.secret import Secret
-from appliance.trust.network_keys import MESH
 
 
 @click.command()
@@ -24,7 +23,7 @@ def mesh(dry_run: bool) -> None:
     The file is written by `appliance node apply`. The unit appliance-mesh calls this at each start and change, and when
     the address of a service leads elsewhere.
     """
-    key = read_file(layout_as_root().keys / MESH)
+    key = read_file(layout_as_root().mesh_key)
     holders = Path(HOLDERS).read_text() if Path(HOLDERS).exists() else ""
     text = link.led(read_file(Path(CONFIG)).decode(), link.read_holders(holders))
     lines = link.planned(text) if dry_run else link.bring_up(text, Secret(key))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ssl
+from asyncio.sslproto import SSLProtocol
 from pathlib import Path
 
 from appliance.errors import NotFound
+from appliance.units import KIB
 
 REMEDY = "Issue one: `appliance pki issue` where the territory is managed, then `appliance pki accept` here."
+BUFFER_BYTES = 32 * KIB
+"""Of each connection, for what comes in: asyncio takes 256 KiB. A record of TLS has 16 KiB at most; a node has ten
+connections to brokers and a broker a hundred from nodes, and what they say is short."""
 
 
 def client_tls(folder: Path) -> ssl.SSLContext:
@@ -24,6 +29,7 @@ def server_tls(folder: Path) -> ssl.SSLContext:
 
 
 def _load(made: ssl.SSLContext, folder: Path) -> ssl.SSLContext:
+    SSLProtocol.max_size = BUFFER_BYTES
     made.load_cert_chain(_file(folder, "certificate.pem"), _file(folder, "key.pem"))
     return made
 

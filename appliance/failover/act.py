@@ -13,7 +13,6 @@ from dataclasses import replace
 from appliance.clock import utc_text
 from appliance.coordination.port import Holding, Lost
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.attending import show
 from appliance.failover.claiming import REQUEST_SECONDS_MAX, acquire, claim_on, hear
 from appliance.failover.kept import Lease
 from appliance.failover.model import STOPPING, Action, Branch, Decision
@@ -124,7 +123,7 @@ async def _ask_grant(it: Situation, decision: Decision) -> None:
             it.prove(replace(it.lease, epoch=epoch, above=found.above))
         raise Refused("; ".join(f"{name}: {why}" for name, why in found.reasons.items()))
     _take_grant(it, found.grant, present.writer)
-    it.showing = asyncio.create_task(show(site.brokers, found.grant))
+    it.show(found.grant)
 
 
 def _take_grant(it: Situation, raw: bytes, before: str) -> None:
@@ -177,12 +176,13 @@ async def _release(it: Situation, decision: Decision) -> None:
     if own is not None:
         it.keep(released_epoch=own.epoch)
         if not it.kept.tail and not site.services.look(it.service).is_open:
-            time = utc_text(site.clock.now())
-            fields = {"service": it.service, "epoch": own.epoch, "holder": site.name}
-            raw = make_release(site.key, reason=decision.row, time=time, **fields)  # type: ignore[arg-type]
+            said = {"reason": decision.row, "time": utc_text(site.clock.now())}
+            raw = make_release(site.key, service=it.service, epoch=own.epoch, holder=site.name, **said)
             write_atomic(it.release_path, raw)
             site.papers.take([raw])
             site.tell(it.service, own.epoch, "proof-of-death", of=site.name, kind="release")
+            # Whoever comes next waits for both, this and the lease.
+            await asyncio.wait((it.show(raw),), timeout=site.timers.retry)
     it.prove(None)
     if holding is not None:
         await site.store.release(holding, f"by {decision.row}", utc_text(site.clock.now()))

@@ -46,7 +46,7 @@ class Counter(Brokered):
         seconds_max: float,
     ) -> tuple[object, ...]:
         """The token of this broker, what the caller is asked, the newest papers that concern it, who serves what, and
-        which homes could have their services back; a moment later, or as soon as a newer grant is known."""
+        which homes could have their services back; a moment later, or as soon as a newer paper is known."""
         self._check_node()
         desk, loop, news = self._desk, asyncio.get_running_loop(), asyncio.Event()
         with desk.taking_of(self._caller, bool(papers)), desk.waking(lambda: loop.call_soon_threadsafe(news.set)):

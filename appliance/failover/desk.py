@@ -54,6 +54,13 @@ class Desk:
     _waiting: set[Callable[[], object]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        self.papers.on_news = self._wake
+
+    def _wake(self) -> None:
+        for wake in tuple(self._waiting):
+            wake()
+
     @property
     def lease_seconds(self) -> float:
         return float(self.bundle().territory.lease_seconds)
@@ -107,16 +114,12 @@ class Desk:
     def _take(self, papers: tuple[str, ...]) -> None:
         """One caller at a time: each of them is checked in a thread of its own."""
         with self._lock:
-            before = dict(self.papers.grants)
             self.papers.take(text.encode() for text in papers)
-            is_news = self.papers.grants != before
-        for wake in tuple(self._waiting) if is_news else ():
-            wake()
 
     @contextlib.contextmanager
     def waking(self, wake: Callable[[], object]) -> Iterator[None]:
-        """While somebody waits for news: `wake` is called, from any thread, when a newer grant is shown. Clients of a
-        service that was taken over are led to it by that."""
+        """While somebody waits for news: `wake` is called, from any thread, when a newer paper is shown. Clients of a
+        service that was taken over are led to it by that, and whom it was let go for takes it over."""
         self._waiting.add(wake)
         try:
             yield

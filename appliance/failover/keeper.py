@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from dataclasses import replace
 
 from appliance.clock import utc_seconds
 from appliance.coordination.port import State as Voters
@@ -24,9 +25,10 @@ from appliance.failover.told import Told, save
 from appliance.units import MINUTE
 
 LOOKS_IN_A_LEASE = 30
-"""While nothing happens. What an action or the voters changed is looked at at once, a deadline when it comes."""
-LOOKS_WAITED_FOR = {State.GRACE: 300, State.PROMOTING: 100}
-"""The end of a grace is no deadline that comes by itself, nor what brokers still lack to sign; and clients wait."""
+"""While nothing happens. What an action, the voters or a paper changed is looked at at once, a deadline in time."""
+LOOKS_BY_STATE = {State.ACTIVE: 15, State.STANDBY: 15, State.GRACE: 300, State.PROMOTING: 100}
+"""At rest there is less to see. The end of a grace is no deadline that comes by itself, nor what brokers still lack to
+sign; and clients wait."""
 LOOKS_IN_A_LEASE_MAX = 1500
 """When one thing follows the other, as in a takeover."""
 SILENT_SECONDS = 60.0
@@ -44,6 +46,7 @@ class Keeper:
         self.it = it
         self._tasks: dict[tuple[Action, ...], asyncio.Task[None]] = {}
         self._shown: Told | None = None
+        self._row = ""
         self._spells: dict[str, tuple[float, float | None]] = {}
         self._began = it.site.clock.boottime()
         self._woken = asyncio.Event()
@@ -69,6 +72,10 @@ class Keeper:
         cooled = standing.failed_at + it.site.timers.cooldown_seconds(standing.failures) if standing.failures else 0.0
         seconds = it.site.clock.boottime() - max(standing.since, cooled)
         return seconds if seconds >= 0 else None
+
+    def wake(self) -> None:
+        """Look at once: something has changed that this node's decisions hang on."""
+        self._woken.set()
 
     async def run(self) -> None:
         try:
@@ -103,12 +110,14 @@ class Keeper:
 
     async def _wait(self) -> None:
         """Until something has happened, a deadline comes, or a while has passed."""
-        ttl = self.it.site.timers.ttl
-        await asyncio.sleep(ttl / LOOKS_IN_A_LEASE_MAX)
-        with contextlib.suppress(TimeoutError):
-            looks = LOOKS_WAITED_FOR.get(self.it.standing.state, LOOKS_IN_A_LEASE)
-            async with asyncio.timeout(min(ttl / looks, self._left())):
-                await self._woken.wait()
+        loop, ttl = asyncio.get_running_loop(), self.it.site.timers.ttl
+        soonest = loop.time() + ttl / LOOKS_IN_A_LEASE_MAX
+        looks = LOOKS_BY_STATE.get(self.it.standing.state, LOOKS_IN_A_LEASE)
+        timer = loop.call_later(min(ttl / looks, self._left()), self.wake)
+        await self._woken.wait()
+        timer.cancel()
+        if (left := soonest - loop.time()) > 0:
+            await asyncio.sleep(left)
         self._woken.clear()
 
     def _left(self) -> float:
@@ -127,7 +136,7 @@ class Keeper:
         if decision.standing.state is not it.standing.state:
             it.site.tell(it.service, seen.own_epoch, "state", state=str(decision.standing.state), row=decision.row)
             it.synced = False
-            self._woken.set()  # the rows of a state are other ones, and clients may wait for the first of them
+            self.wake()  # the rows of a state are other ones, and clients may wait for the first of them
         it.standing = decision.standing
         if seen.local.writer or it.starting:
             self._tie(decision)
@@ -151,22 +160,23 @@ class Keeper:
 
     async def _perform(self, decision: Decision) -> None:
         if await perform(self.it, decision):
-            self._woken.set()
+            self.wake()
 
     async def _watch(self) -> None:
         """Hear of changes at once.
 
-        A holder reads by no row of the table, so a watch that ended is followed by a question: the store may have
-        forgotten what came after the last that was heard, and would end each watch from there.
+        A holder reads by no row of the table, so each watch is preceded by a question: a program that goes on where
+        another one stopped has heard nothing yet, and the store may have forgotten what came after the last that was
+        heard, and would end each watch from there.
         """
         it = self.it
         while True:
-            if it.state is not None:
-                with contextlib.suppress(ApplianceError):
-                    await self._hear_from(it.state)
-                    asked = it.site.clock.boottime()
-                    hear(it, await it.site.store.read(it.service, seconds_max=REQUEST_SECONDS_MAX), asked)
-                    self._woken.set()
+            with contextlib.suppress(ApplianceError):
+                asked = it.site.clock.boottime()
+                state = await it.site.store.read(it.service, seconds_max=REQUEST_SECONDS_MAX)
+                hear(it, state, asked)
+                self.wake()
+                await self._hear_from(it.state or state)
             await asyncio.sleep(it.site.timers.retry)
 
     async def _hear_from(self, seen: Voters) -> None:
@@ -175,7 +185,7 @@ class Keeper:
             async for event in events:
                 if isinstance(event, Voters) and event.revision > seen.revision:
                     hear(self.it, event, self.it.site.clock.boottime())
-                    self._woken.set()
+                    self.wake()
 
     async def _probe(self) -> None:
         """Ask a service that runs whether it still answers."""
@@ -190,11 +200,14 @@ class Keeper:
             await asyncio.sleep(it.site.timers.renew)
 
     def _show(self, seen: Seen, decision: Decision) -> None:
-        """What monitoring and `appliance failover status` tell, rewritten when it changes."""
+        """What monitoring and `appliance failover status` tell, rewritten when it changes; a row that is met for one
+        look, as a renewal is, and changes nothing else, is not told."""
         told = self._told(seen, decision)
-        if told != self._shown:
+        passes = self._shown is not None and replace(self._shown, row=told.row, reason=told.reason) == told
+        if told != self._shown and (not passes or told.row == self._row):
             self._shown = told
             save(self.it.site.run, told)
+        self._row = told.row
 
     def _told(self, seen: Seen, decision: Decision) -> Told:
         it, now = self.it, self.it.site.clock.boottime()

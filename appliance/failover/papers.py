@@ -36,6 +36,8 @@ class Papers:
 
     granters: Callable[[str], Granters]
     operators: Callable[[], Collection[Operator]]
+    on_news: Callable[[], object] = lambda: None
+    """Called when something newer was shown, by whoever showed it: what hangs on it need not be looked for."""
     grants: dict[str, Grant] = field(default_factory=dict)
     """The newest of each service."""
     releases: dict[str, Release] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class Papers:
     def take(self, raws: Iterable[bytes]) -> None:
         """Keep what checks out and is newer than what is known; grants first, since releases are judged by them."""
         new = [raw for raw in raws if len(raw) <= BYTES_MAX and digest_of(raw) not in self._seen]
+        known = self._known()
         for raw in _at_once(new):
             try:
                 self._take(raw)
@@ -55,6 +58,11 @@ class Papers:
             if len(self._seen) >= KEPT_MAX:
                 self._seen.clear()
             self._seen.add(digest_of(raw))
+        if new and self._known() != known:
+            self.on_news()
+
+    def _known(self) -> tuple[object, ...]:
+        return tuple(self.grants.values()), tuple(self.releases.values()), tuple(self._acts)
 
     def _take(self, raw: bytes) -> None:
         if _is(raw, grant.TYPE, voted.TYPE):

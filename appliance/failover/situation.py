@@ -17,6 +17,7 @@ from appliance.coordination.port import Claim, Coordination, State
 from appliance.coordination.remote import Remote
 from appliance.errors import ApplianceError
 from appliance.failover import kept as keeping
+from appliance.failover.attending import show
 from appliance.failover.history import line
 from appliance.failover.kept import Kept, Lease
 from appliance.failover.model import Action, Policy, Standing
@@ -101,7 +102,9 @@ class Situation:
     answered_at: float = 0.0
     """When the service was last started; whether it answered when it was last asked, and when it last did."""
     showing: asyncio.Task[None] | None = None
-    """Telling brokers of a grant that just came; nothing waits for it."""
+    """Telling brokers of a grant that just came, or of a release; nothing hangs on its end."""
+    noted: Grant | None = None
+    """The newest grant that is on the disk beside the service's own."""
     pulled_at: float | None = None
     served_at: float | None = None
     """When a broker last told that somebody serves it."""
@@ -181,6 +184,11 @@ class Situation:
         self.lease = lease
         with contextlib.suppress(OSError):  # on a full disk only the next agent of this boot knows less
             keeping.save_lease(self.lease_path, lease)
+
+    def show(self, paper: bytes) -> asyncio.Task[None]:
+        """Tell all brokers of `paper` at once."""
+        self.showing = asyncio.create_task(show(self.site.brokers, paper))
+        return self.showing
 
     @contextlib.contextmanager
     def telling(self, what: str) -> Iterator[None]:

@@ -52,6 +52,7 @@ STATE_OF_A_HOST = Path("/etc/appliance/state")
 """One line: the state folder of the node that this host is."""
 FOLDER_OF_A_HOST = ("srv", "appliance", "node")
 HELPERS = "helpers.json"
+MESH_KEY = "mesh"
 MEASURES_OF_A_HOST = Path("/run/appliance-measures")
 LINEAGE_OF_A_HOST = Path("/var/lib/appliance/lineage")
 PROMISES_OF_A_HOST = Path("/var/lib/appliance/promises")
@@ -154,6 +155,10 @@ class NodeLayout:
     @property
     def keys(self) -> Path:
         return self.root / "keys"
+
+    @property
+    def mesh_key(self) -> Path:
+        return self.keys / MESH_KEY
 
     @property
     def tls(self) -> Path:

@@ -16,6 +16,7 @@ from appliance.errors import Refused
 from appliance.provision import exporters, mesh, voter
 from appliance.provision.addresses import Network, addresses, declared, joined, network, shown
 from appliance.provision.files import CANDIDATE, HEADING, OwnedFolder, Part, WantedFile
+from appliance.provision.link import INTERFACE
 from appliance.territory.model import Node
 from appliance.territory.served import copy_port, form_of, lan_port, moving_to
 from appliance.trust.bundle import Bundle
@@ -132,7 +133,7 @@ def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: I
 def _by_the_mesh_alone(node: Node, found: mesh.Mesh | None) -> Iterator[str]:
     if found is not None:
         yield "# The address in the mesh is for who comes through it, whatever a role lets in."
-        yield f'iifname != "{mesh.INTERFACE}" ip daddr {node.mesh} drop'
+        yield f'iifname != "{INTERFACE}" ip daddr {node.mesh} drop'
 
 
 def _moving(bundle: Bundle, node: Node) -> Iterator[str]:
@@ -140,10 +141,10 @@ def _moving(bundle: Bundle, node: Node) -> Iterator[str]:
     for service in moving_to(bundle.territory, node.name):
         form = form_of(service)
         yield f"# The {form.name} {service.name} at its own address, and the copy of it that is here."
-        yield f'iifname != "{mesh.INTERFACE}" ip daddr {service.address} drop'
-        yield f'iifname "{mesh.INTERFACE}" ip daddr {service.address} tcp dport {form.port} accept'
+        yield f'iifname != "{INTERFACE}" ip daddr {service.address} drop'
+        yield f'iifname "{INTERFACE}" ip daddr {service.address} tcp dport {form.port} accept'
         if form.copy:
-            yield f'iifname "{mesh.INTERFACE}" ip daddr {node.mesh} tcp dport {copy_port(service)} accept'
+            yield f'iifname "{INTERFACE}" ip daddr {node.mesh} tcp dport {copy_port(service)} accept'
         if port := lan_port(service, node.name):
             yield from _by_ipv4(bundle.territory.sites[node.site].lan, port)
 
@@ -159,7 +160,7 @@ def _ssh(node: Node, found: Doors) -> Iterator[str]:
     yield "# SSH: the control machine and the operators from their networks, other nodes' vault accounts over the mesh."
     yield from _at(found.networks, str(node.port))
     if found.mesh:
-        yield f'iifname "{mesh.INTERFACE}" ip saddr {_set(found.mesh)} tcp dport {node.port} accept'
+        yield f'iifname "{INTERFACE}" ip saddr {_set(found.mesh)} tcp dport {node.port} accept'
 
 
 def _wireguard(node: Node, found: mesh.Mesh | None) -> Iterator[str]:
@@ -207,7 +208,7 @@ def _broker(bundle: Bundle, name: str) -> Iterator[str]:
     yield "# Its broker, for the other nodes of the territory."
     if mesh.plan(bundle, name) is not None:
         listed = _set(it for it in mesh.addresses(bundle) if it != node.mesh)
-        yield f'iifname "{mesh.INTERFACE}" ip saddr {listed} tcp dport {node.broker_port} accept'
+        yield f'iifname "{INTERFACE}" ip saddr {listed} tcp dport {node.broker_port} accept'
         return
     callers = (it for it in bundle.members if it != name and it not in bundle.revoked_nodes)
     yield from _at(addresses(bundle, callers), str(node.broker_port))
@@ -227,7 +228,7 @@ def _forward(found: mesh.Mesh | None) -> Iterator[str]:
         return
     pair = _set(found.relayed)
     yield "# The relay hands on between nodes that are both behind NAT."
-    yield f'iifname "{mesh.INTERFACE}" oifname "{mesh.INTERFACE}" ip saddr {pair} ip daddr {pair} accept'
+    yield f'iifname "{INTERFACE}" oifname "{INTERFACE}" ip saddr {pair} ip daddr {pair} accept'
 
 
 def _set(elements: Iterable[str]) -> str:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 from appliance.errors import UsageError
 from appliance.host import wireguard
-from appliance.provision.mesh import CONFIG, FORWARDING, INTERFACE
 from appliance.secret import Secret
+
+INTERFACE = "mesh0"
+CONFIG = f"/etc/wireguard/{INTERFACE}.conf"
+FORWARDING = "PostUp = sysctl -q -w net.ipv4.conf.%i.forwarding=1"
 
 
 @dataclass(frozen=True)

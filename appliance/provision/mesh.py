@@ -17,16 +17,14 @@ from ipaddress import AddressValueError, IPv4Address, ip_address
 
 from appliance.errors import IntegrityError
 from appliance.provision.files import CANDIDATE, HEADING, Part, WantedFile
+from appliance.provision.link import CONFIG, FORWARDING, INTERFACE
 from appliance.territory.served import moving
 from appliance.trust.bundle import Bundle, Member
 
-INTERFACE = "mesh0"
-CONFIG = f"/etc/wireguard/{INTERFACE}.conf"
 UNIT = "appliance-mesh.service"
 KEY_FILE = "/srv/appliance/node/keys/mesh"
 LISTEN_PORT = 51820  # where a node behind NAT listens too: a port drawn anew at each change would cost its sessions
 KEEPALIVE_SECONDS = 25  # shorter than any NAT's memory of a UDP stream (RFC 4787 asks for two minutes; some keep 30 s)
-FORWARDING = "PostUp = sysctl -q -w net.ipv4.conf.%i.forwarding=1"
 
 
 @dataclass(frozen=True)

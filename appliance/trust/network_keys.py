@@ -13,15 +13,16 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from appliance.errors import IntegrityError
 from appliance.host.files import write_atomic
+from appliance.host.layout import MESH_KEY
 
-MESH, TLS = "mesh", "tls.pem"
+TLS = "tls.pem"
 MESH_KEY_BYTES = 32
 CURVE = "secp256r1"  # what every browser and Go's TLS accept
 
 
 def create_mesh_key(folder: Path) -> str:
     """Make WireGuard's key as `folder`/mesh, as `wg genkey` would; return the public half in base64."""
-    path = folder / MESH
+    path = folder / MESH_KEY
     if not path.exists():
         raw = X25519PrivateKey.generate().private_bytes_raw()
         write_atomic(path, base64.b64encode(raw) + b"\n", mode=0o600)

@@ -136,8 +136,9 @@ class Bench:
             )
 
 
-def in_turns[T](number: int, legs: Mapping[str, Callable[[], T]]) -> dict[str, T]:
-    """What each leg gives, one after the other; each run begins with another one, so none always comes first."""
+def in_turns[T](number: int, legs: Mapping[str, Callable[[], T]]) -> Iterator[tuple[str, T]]:
+    """What each leg gives, as it ends; each run begins with another one, so none always comes first."""
     names = list(legs)
     first = number % len(names)
-    return {name: legs[name]() for name in (*names[first:], *names[:first])}
+    for name in (*names[first:], *names[:first]):
+        yield name, legs[name]()

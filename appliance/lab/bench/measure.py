@@ -130,10 +130,11 @@ def _processes() -> tuple[int, ...]:
     return tuple(int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
-def status_bytes(pid: int, name: str) -> int:
-    """A size from a process's status in bytes (VmHWM, VmRSS); 0 when the process is gone."""
+def status_bytes(pid: int, name: str, file: str = "status") -> int:
+    """A size in bytes from what the kernel tells of a process (VmHWM, VmRSS; Pss in smaps_rollup); 0 when the process
+    is gone."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) * KIB for line in lines if line.startswith(f"{name}:")), 0)

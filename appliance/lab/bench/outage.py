@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import pairwise
 from secrets import token_hex
 
@@ -27,7 +26,7 @@ from appliance.host.processes import processes_running
 from appliance.lab.bench.bench import SEED, Bench, in_turns
 from appliance.lab.bench.booting import NAME, checkout, quiet
 from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.resting import memory_bytes, ticks_seconds
+from appliance.lab.bench.resting import memory_bytes, share_bytes, ticks_seconds
 from appliance.lab.corpus import generate
 from appliance.lab.hosts import lab as labs
 from appliance.lab.hosts import machine
@@ -73,7 +72,7 @@ while True:
 def outage(bench: Bench) -> tuple[Figure, ...]:
     """Each fault in turn, as often as there are runs; the idle cost first, before anything happened."""
     with _served(bench) as ground:
-        memory, load = ground.idle(bench)
+        memory, share, load = ground.idle(bench)
         legs: dict[str, Callable[[], float]] = {
             "a lost power": lambda: ground.away(ground.without_power()),
             "a box that stands still": lambda: ground.away(ground.standing_still()),
@@ -87,13 +86,10 @@ def outage(bench: Bench) -> tuple[Figure, ...]:
         }
         seconds: dict[str, list[float]] = {name: [] for name in legs}
         starts = ground.starts
-
-        def played(name: str) -> None:
-            seconds[name].append(legs[name]())
-            bench.say(f"{name}: {seconds[name][-1]:.1f} s")
-
         for number in bench.runs("a service and its lost home"):
-            in_turns(number, {name: partial(played, name) for name in legs})
+            for name, took in in_turns(number, legs):
+                seconds[name].append(took)
+                bench.say(f"{name}: {took:.1f} s")
     *ones, both, gap, moved = legs
     notes = (
         "from the fault to the first answer elsewhere, its files in place; lease 15 s",
@@ -116,6 +112,7 @@ def outage(bench: Bench) -> tuple[Figure, ...]:
             notes=("from the order to Samba at the standby",),
         ),
         Figure("coordination-memory", "coordination at rest, memory of a client", "MiB", memory, goal=Goal(IDLE_MIB)),
+        Figure("coordination-share", "the same, what it shares counted in part (PSS)", "MiB", share),
         Figure("coordination-cpu", "the same, CPU", "% of a core", load, goal=Goal(IDLE_PERCENT)),
     )
 
@@ -306,21 +303,23 @@ class Outage:
             lambda: disturb(self.lab, dict.fromkeys(links, HEALED)),
         )
 
-    def idle(self, bench: Bench) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """MiB and percent of a core, window by window: the program that serves and its watchdog at home."""
+    def idle(self, bench: Bench) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+        """MiB, the same in part and percent of a core, window by window: the program that serves and its watchdog at
+        home."""
         there = frozenset(netns.pids(self.lab.plan.node(HOME).namespace))
         started = (*processes_running("appliance"), *processes_running("watchdog.py"))
         ours = (it for it in started if any(words in " ".join(it.argv) for words in PROGRAMS))
         pids = [it.pid for it in ours if it.pid in there]
         if len(pids) != len(PROGRAMS):
             raise ApplianceError(f"{len(pids)} programs of failover run at {HOME}, not {len(PROGRAMS)}.")
-        memory, load = [], []
+        memory, share, load = [], [], []
         for _ in bench.runs("coordination at rest"):
             before = ticks_seconds(pids)
             time.sleep(bench.size.rest_seconds)
             load.append(100 * (ticks_seconds(pids) - before) / bench.size.rest_seconds)
             memory.append(memory_bytes(pids) / MIB)
-        return tuple(memory), tuple(load)
+            share.append(share_bytes(pids) / MIB)
+        return tuple(memory), tuple(share), tuple(load)
 
 
 type _Fault = tuple[Callable[[], None], Callable[[], None]]

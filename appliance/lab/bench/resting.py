@@ -88,6 +88,11 @@ def memory_bytes(pids: Sequence[int]) -> int:
     return sum(status_bytes(pid, "RssAnon") for pid in pids) + max(status_bytes(pid, "RssFile") for pid in pids)
 
 
+def share_bytes(pids: Sequence[int]) -> int:
+    """Of all: what is only theirs, and their part of what they share with others, as libraries with the agent."""
+    return sum(status_bytes(pid, "Pss", "smaps_rollup") for pid in pids)
+
+
 def _agents(nodes: Sequence[ProcessNode]) -> list[int]:
     return [node.processes[-1].pid for node in nodes]
 

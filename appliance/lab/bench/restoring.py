@@ -53,7 +53,7 @@ def whole_service(bench: Bench) -> tuple[Figure, ...]:
             LOCAL: partial(_extract, bench, ground, ()),
         }
         with ground.listening():
-            speeds = {name: size / seconds for name, seconds in in_turns(number, legs).items()}
+            speeds = {name: size / seconds for name, seconds in in_turns(number, legs)}
         held.append(speeds["held"])
         fetched.append(speeds["fetched"])
         local.append(speeds[LOCAL])
@@ -132,7 +132,7 @@ def one_file(bench: Bench) -> tuple[Figure, ...]:
                 "portal": partial(wall, button.click),
                 "borg": partial(_extract, bench, ground, (path,)),
             }
-            seconds = in_turns(number, legs)
+            seconds = dict(in_turns(number, legs))
             ours.append(seconds["ours"])
             portal.append(seconds["portal"])
             theirs.append(seconds["borg"])

@@ -103,7 +103,7 @@ def _rounds(
 
 def _measure(costs: dict[str, list[Cost]], number: int, ground: Ground, legs: Legs) -> None:
     """One round: every leg, and what the hosts cost when nothing is asked of them."""
-    round_ = in_turns(number, {name: partial(cost, ground.peers, leg) for name, leg in legs.items()})
+    round_ = dict(in_turns(number, {name: partial(cost, ground.peers, leg) for name, leg in legs.items()}))
     idle = cost(ground.peers, lambda: None)
     for name, found in round_.items():
         costs.setdefault(name, []).append(found.less(idle))

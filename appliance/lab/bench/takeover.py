@@ -50,7 +50,7 @@ def takeover(bench: Bench) -> tuple[Figure, ...]:
         small, large = (stack.enter_context(_share(bench, name, n)) for name, n in (("small", 1), ("large", folders)))
         took: dict[str, list[float]] = {"small": [], "large": []}
         for number in bench.runs("takeovers"):
-            for name, seconds in in_turns(number, {"small": small.taken_over, "large": large.taken_over}).items():
+            for name, seconds in in_turns(number, {"small": small.taken_over, "large": large.taken_over}):
                 bench.say(f"{name}: {seconds:.1f} s")
                 took[name].append(seconds)
         notes = (

@@ -15,7 +15,6 @@ from appliance.coordination.memory import Line, Memory, Store
 from appliance.coordination.port import Claim, Holding
 from appliance.errors import Refused
 from appliance.failover import act
-from appliance.failover import kept as keeping
 from appliance.failover.keeper import Keeper
 from appliance.failover.kept import load
 from appliance.failover.memory_machine import MemoryMachine
@@ -26,7 +25,6 @@ from appliance.failover.ports import Presented
 from appliance.failover.situation import Site, Situation, begin
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
-from appliance.trust.release import read_release
 from appliance.units import HOUR
 from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOME, LOCAL
 from tests.unit.trust.voters import KEYS
@@ -237,66 +235,6 @@ def test_after_what_fails_nothing_is_opened(world: World, monkeypatch: pytest.Mo
     monkeypatch.setattr(world.machine, "withdraw_copy", fail)
     assert not world.do(A.WITHDRAW_COPY, A.START, A.ALARM)
     assert not world.machine.look(SERVICE).writer
-
-
-def test_letting_go_is_noted_and_signed_before_the_lease_is_given_back(world: World) -> None:
-    world.it.keep(tail=False)
-    world.hold()
-    world.store.line = Line.CUT
-    assert not world.do(A.RELEASE)
-    assert world.it.lease is None
-    assert world.it.kept.released_epoch == FIRST.epoch
-    paper = read_release((world.folder / "release").read_bytes(), FIRST.writer_key)
-    assert (paper.epoch, paper.holder) == (FIRST.epoch, HOME)
-    assert observe(world.it).released
-
-
-def test_nobody_signs_that_all_is_elsewhere_while_something_is_only_here(world: World) -> None:
-    world.it.keep(tail=True)
-    world.hold()
-    assert world.do(A.RELEASE)
-    assert not (world.folder / "release").exists()
-
-
-def test_a_sync_counts_only_when_clients_wait_and_a_peer_has_it(world: World) -> None:
-    world.hold()
-    world.do(A.START)
-    world.do(A.SYNC)
-    assert not world.it.synced, "clients wrote meanwhile"
-    world.copies.has = ()
-    world.do(A.HOLD_WRITES, A.SYNC)
-    assert not world.it.synced, "nobody has it"
-    world.copies.has = ("commune-b",)
-    world.do(A.SYNC)
-    assert world.it.synced
-    assert not world.it.kept.tail
-
-
-def test_what_clients_write_after_a_hand_over_that_failed_counts_as_unsaved_before_they_may(world: World) -> None:
-    world.hold()
-    assert world.do(A.START, A.HOLD_WRITES, A.SYNC)
-    assert not world.it.kept.tail
-    assert world.do(A.RESUME_WRITES)
-    kept = load(world.folder / "failover.json")
-    assert kept is not None
-    assert kept.tail
-
-
-def test_on_a_full_disk_clients_are_let_go_on_after_a_hand_over_that_failed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_space(*_: object) -> None:
-        raise OSError("No space left on device")
-
-    world.hold()
-    assert world.do(A.START, A.HOLD_WRITES, A.SYNC)
-    assert world.site.services.look(SERVICE).held
-    with monkeypatch.context() as full:
-        full.setattr(keeping, "save", no_space)
-        assert world.do(A.RESUME_WRITES)
-    assert not world.site.services.look(SERVICE).held
-    assert world.it.kept.tail
-    assert "No space" in world.it.trouble["note that clients write"]
 
 
 def test_a_claim_whose_answer_was_lost_is_made_again_as_it_was(world: World) -> None:

@@ -179,10 +179,13 @@ def test_a_stranger_gets_nothing_from_the_counter(exclusive: World) -> None:
         at_once(counter.attend("", (), (), (), (), seconds_max=1))
 
 
-def test_who_waits_hears_of_a_newer_grant_at_once_and_who_brings_it_does_not_wait(
-    exclusive: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("known", [(), (RAW,)], ids=["grant", "release"])
+def test_who_waits_hears_of_a_newer_paper_at_once_and_who_brings_it_does_not_wait(
+    known: tuple[str, ...], exclusive: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    newer = release().document.raw.decode() if known else RAW
     monkeypatch.setattr(Desk, "ask_every_seconds", 1000.0)
+    exclusive.attend(HOLDER, *known)
     counter = Counter(Memory(Store(exclusive.clock)), exclusive.desk, STANDBY)
 
     async def play() -> tuple[object, ...]:
@@ -192,11 +195,11 @@ def test_who_waits_hears_of_a_newer_grant_at_once_and_who_brings_it_does_not_wai
         await asyncio.to_thread(exclusive.attend, HOLDER, "nonsense")
         assert not waiting.done()
         brings = Counter(Memory(Store(exclusive.clock)), exclusive.desk, HOLDER)
-        await asyncio.wait_for(brings.attend("", (RAW,), (), (), (), seconds_max=2000.0), 10)
+        await asyncio.wait_for(brings.attend("", (newer,), (), (), (), seconds_max=2000.0), 10)
         return await asyncio.wait_for(waiting, 10)
 
     _, _, news, *_ = asyncio.run(play())
-    assert news == (RAW,)
+    assert news == (*known, newer)
     assert not exclusive.desk._waiting
 
 

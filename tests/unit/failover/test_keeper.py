@@ -20,7 +20,7 @@ from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Intent
 from appliance.errors import NoSpace, NotFound, Unreachable
 from appliance.failover.keeper import Keeper
-from appliance.failover.model import STOPPING, Action, Local, Standing, State
+from appliance.failover.model import STOPPING, Action, Decision, Local, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.situation import begin
 from appliance.failover.told import Told, save
@@ -71,8 +71,47 @@ def test_a_holder_hears_of_a_move_after_the_store_has_forgotten_what_followed_it
         asyncio.run(world.store.report(noise))
         asyncio.run(world.store.withdraw(noise))
     world.voters.compact()
-    asyncio.run(world.store.report(Intent(SERVICE, "move", STANDBY, "somebody", "flood", 1003, 60)))
+    _ask_for_a_move(world)
     asyncio.run(run_until(keeper, lambda: _is_let_go(world)))
+
+
+def test_a_program_that_goes_on_with_what_an_earlier_one_served_hears_of_a_move(world: World) -> None:
+    serving(world)
+    _ask_for_a_move(world)
+    keeper = Keeper(begin(world.site, SERVICE))
+    asyncio.run(run_until(keeper, lambda: _is_let_go(world)))
+
+
+def test_a_paper_that_is_shown_is_looked_at_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.failover.keeper.LOOKS_BY_STATE", {State.ACTIVE: 1e-6})
+    keeper = serving(world)
+    world.site.papers.on_news = keeper.wake
+
+    async def play() -> None:
+        running = asyncio.create_task(run_until(keeper, lambda: keeper.it.standing.state is not State.ACTIVE))
+        while not keeper._row:
+            await asyncio.sleep(0.01)
+        world.site.papers.take([by_key(STANDBY, 2).document.raw])
+        await running
+
+    asyncio.run(play())
+
+
+def test_a_row_that_is_met_for_one_look_is_not_told_and_one_that_lasts_is(world: World) -> None:
+    keeper = serving(world)
+
+    def told_after(row: str) -> str:
+        keeper._show(observe(world.it), Decision(row, "test", (), world.it.standing))
+        told = load_told(world.site.run, SERVICE)
+        assert told is not None
+        return told.row
+
+    rows = ("active.stay", "renew", "active.stay", "renew", "renew")
+    assert [told_after(row) for row in rows] == ["active.stay"] * 4 + ["renew"]
+
+
+def _ask_for_a_move(world: World) -> None:
+    asyncio.run(world.store.report(Intent(SERVICE, "move", STANDBY, "somebody", "flood", 1003, 60)))
 
 
 def _is_let_go(world: World) -> bool:

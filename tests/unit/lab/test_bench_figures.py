@@ -73,5 +73,5 @@ def test_each_round_begins_with_another_leg() -> None:
     order: list[str] = []
     legs = {name: lambda name=name: order.append(name) for name in "abc"}
     for number_ in range(3):
-        in_turns(number_, legs)
+        list(in_turns(number_, legs))
     assert "".join(order) == "abcbcacab"

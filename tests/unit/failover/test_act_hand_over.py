@@ -1,0 +1,102 @@
+"""What a node does to hand a service over: clients wait, all is elsewhere, a release is signed and shown."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.coordination.memory import Line
+from appliance.failover import kept as keeping
+from appliance.failover.kept import load
+from appliance.failover.model import Action
+from appliance.failover.observe import observe
+from appliance.trust.release import read_release
+from tests.unit.failover.test_act import SERVICE, World
+from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOME
+
+A = Action
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, EXCLUSIVE)
+
+
+def test_letting_go_is_noted_and_signed_before_the_lease_is_given_back(world: World) -> None:
+    world.it.keep(tail=False)
+    world.hold()
+    world.store.line = Line.CUT
+    assert not world.do(A.RELEASE)
+    assert world.it.lease is None
+    assert world.it.kept.released_epoch == FIRST.epoch
+    paper = read_release((world.folder / "release").read_bytes(), FIRST.writer_key)
+    assert (paper.epoch, paper.holder) == (FIRST.epoch, HOME)
+    assert observe(world.it).released
+
+
+def test_brokers_hear_of_a_release_before_the_lease_is_free_and_one_that_is_silent_keeps_nobody(world: World) -> None:
+    heard = list[tuple[bool, tuple[str, ...]]]()
+
+    class Broker:
+        async def ask(self, method: str, seconds_max: float, **told: Any) -> None:
+            held = (await world.store.read(SERVICE)).holder is not None
+            heard.append((held, told["papers"]))
+            await asyncio.Event().wait()
+
+    world.site.brokers["hermitage"] = Broker()  # type: ignore[index]
+    world.it.keep(tail=False)
+    world.hold()
+    assert world.do(A.RELEASE)
+    assert heard == [(True, ((world.folder / "release").read_text(),))]
+    assert asyncio.run(world.store.read(SERVICE)).holder is None
+
+
+def test_nobody_signs_that_all_is_elsewhere_while_something_is_only_here(world: World) -> None:
+    world.it.keep(tail=True)
+    world.hold()
+    assert world.do(A.RELEASE)
+    assert not (world.folder / "release").exists()
+
+
+def test_a_sync_counts_only_when_clients_wait_and_a_peer_has_it(world: World) -> None:
+    world.hold()
+    world.do(A.START)
+    world.do(A.SYNC)
+    assert not world.it.synced, "clients wrote meanwhile"
+    world.copies.has = ()
+    world.do(A.HOLD_WRITES, A.SYNC)
+    assert not world.it.synced, "nobody has it"
+    world.copies.has = ("commune-b",)
+    world.do(A.SYNC)
+    assert world.it.synced
+    assert not world.it.kept.tail
+
+
+def test_what_clients_write_after_a_hand_over_that_failed_counts_as_unsaved_before_they_may(world: World) -> None:
+    world.hold()
+    assert world.do(A.START, A.HOLD_WRITES, A.SYNC)
+    assert not world.it.kept.tail
+    assert world.do(A.RESUME_WRITES)
+    kept = load(world.folder / "failover.json")
+    assert kept is not None
+    assert kept.tail
+
+
+def test_on_a_full_disk_clients_are_let_go_on_after_a_hand_over_that_failed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    world.hold()
+    assert world.do(A.START, A.HOLD_WRITES, A.SYNC)
+    assert world.site.services.look(SERVICE).held
+    with monkeypatch.context() as full:
+        full.setattr(keeping, "save", no_space)
+        assert world.do(A.RESUME_WRITES)
+    assert not world.site.services.look(SERVICE).held
+    assert world.it.kept.tail
+    assert "No space" in world.it.trouble["note that clients write"]
