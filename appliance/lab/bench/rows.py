@@ -10,6 +10,7 @@ from appliance.lab.bench.compaction import compaction
 from appliance.lab.bench.dashboards import dashboard
 from appliance.lab.bench.figures import Figure
 from appliance.lab.bench.handover import handover
+from appliance.lab.bench.leaderless import leaderless
 from appliance.lab.bench.names import names
 from appliance.lab.bench.outage import outage
 from appliance.lab.bench.pages import pages
@@ -41,6 +42,7 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "names": names,
     "portal": pages,
     "takeover": takeover,
+    "leaderless": leaderless,
     "hosts": hosts_answer,
     "site": playbooks,
     "outage": outage,

@@ -200,6 +200,7 @@ def staged(
     hand_back: str = NEVER,
     disturbed: bool = False,
     bound_seconds: float = BOUND_SECONDS,
+    heartbeat_milliseconds: int = 50,
 ) -> Iterator[Stage]:
     """`plan` under `root` with three voters, `service` begun, saved once and served at its home.
 
@@ -213,7 +214,8 @@ def staged(
         made = ProcessTerritory(root / "territory", plan)
         made.create()
         places = {name: (lines.namespace(name), lines.address(name)) for name in VOTERS} if lines else {}
-        voters = EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=50, names=VOTERS, places=places)
+        beat = heartbeat_milliseconds
+        voters = EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=beat, names=VOTERS, places=places)
         etcd = stack.enter_context(voters)
         stage = Stage(
             made, service, etcd, _program_ports(plan.trusted(service)), network=lines, bound_seconds=bound_seconds

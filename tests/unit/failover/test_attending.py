@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,39 +34,33 @@ class Broker:
         return self.tokens.pop(0), (), *self.knows
 
 
-def attended(papers: tuple[str, ...], *tokens: str) -> Calls:
-    """The calls of a node that has `papers` at a broker that answers with `tokens`."""
+def meet(broker: Broker, papers: tuple[str, ...] = (), learn: Callable[..., None] = lambda *news: None) -> None:
+    """Have a node that has `papers` attend at `broker` until that is asked no more."""
 
-    async def attend() -> Calls:
-        broker = Broker(list(tokens))
+    async def attend() -> None:
         brokers = {"commune-c": broker}
         task = asyncio.create_task(
-            attend_all(brokers, lambda: papers, lambda *question: None, lambda *news: None, 0.0, Says)  # type: ignore[arg-type]
+            attend_all(brokers, lambda: papers, lambda *question: None, learn, 0.0, Says)  # type: ignore[arg-type]
         )
         await broker.done.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        return broker.calls
 
-    return asyncio.run(asyncio.wait_for(attend(), 10))
+    asyncio.run(asyncio.wait_for(attend(), 10))
+
+
+def attended(papers: tuple[str, ...], *tokens: str) -> Calls:
+    """The calls of a node that has `papers` at a broker that answers with `tokens`."""
+    broker = Broker(list(tokens))
+    meet(broker, papers)
+    return broker.calls
 
 
 def test_what_a_broker_knows_of_who_serves_and_who_could_is_learnt() -> None:
     told = ("commune-c", ("a grant",), ("docs-a commune-a",), ("docs-b 12",))
-
-    async def attend() -> list[tuple[object, ...]]:
-        learnt = list[tuple[object, ...]]()
-        broker = Broker(["life 1"], told[1:])
-        brokers = {"commune-c": broker}
-        task = asyncio.create_task(
-            attend_all(brokers, tuple, lambda *question: None, lambda *it: learnt.append(it), 0.0, Says)  # type: ignore[arg-type]
-        )
-        await broker.done.wait()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return learnt
-
-    assert asyncio.run(asyncio.wait_for(attend(), 10)) == [told]
+    learnt = list[tuple[object, ...]]()
+    meet(Broker(["life 1"], told[1:]), learn=lambda *news: learnt.append(news))
+    assert learnt == [told]
 
 
 def some(kind: str, count: int, size: int = 0) -> tuple[str, ...]:

@@ -1,0 +1,97 @@
+"""For how long nobody can write into a service when the voters lose their leader, and nothing else.
+
+Plain processes with the lease and the heartbeat of a territory. A client writes twenty numbers a second; each is
+acknowledged once it is on the disk of whoever serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from itertools import count, pairwise
+
+from appliance.coordination.argv import Member
+from appliance.coordination.care import Care
+from appliance.errors import ApplianceError
+from appliance.lab.bench.bench import Bench, Skipped
+from appliance.lab.bench.figures import Figure, Goal
+from appliance.lab.bench.ground import with_room
+from appliance.lab.demo.stage import ORIGIN as HOME
+from appliance.lab.demo.stage import SERVICE
+from appliance.lab.processes.etcd import ETCD, EtcdProcess
+from appliance.lab.processes.failover import Stage, staged
+from appliance.units import MIB
+
+LEASE_SECONDS = 15
+GAP_SECONDS = 3.0
+BOUND_SECONDS = 600.0
+BEFORE_SECONDS, WATCH_SECONDS = 1.0, 20.0
+WRITE_EVERY_SECONDS = 0.05
+
+
+def leaderless(bench: Bench) -> tuple[Figure, ...]:
+    """Each run kills whoever leads, and starts it again once it was watched for longer than a lease."""
+    if not ETCD.exists():
+        raise Skipped("etcd is not installed.", remedy="Run `make setup`.")
+    root = bench.work / "leaderless"
+    root.mkdir(parents=True)
+    numbers, gaps = count(1), []
+    try:
+        with staged(
+            root,
+            with_room(MIB),
+            SERVICE,
+            policy="exclusive",
+            lease_seconds=LEASE_SECONDS,
+            bound_seconds=BOUND_SECONDS,
+            heartbeat_milliseconds=Member.heartbeat_milliseconds,
+        ) as stage:
+            stage.wait_for(HOME, "ACTIVE")
+            for _ in bench.runs("the voters' leader killed while a service is written"):
+                gaps.append(_gap(stage, numbers))
+                bench.say(f"nobody could write for {gaps[-1]:.2f} s")
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    title = "longest time between two writes with the voters' leader killed alone"
+    notes = (f"a client that writes each {WRITE_EVERY_SECONDS} s; lease {LEASE_SECONDS} s",)
+    return (Figure("leaderless-writes", title, "s", tuple(gaps), goal=Goal(GAP_SECONDS), notes=notes),)
+
+
+def _gap(stage: Stage, numbers: count[int]) -> float:
+    leads = _leader(stage)
+    begun = time.monotonic()
+    written = [begun]
+    while (now := time.monotonic()) < begun + WATCH_SECONDS:
+        if now >= begun + BEFORE_SECONDS and not leads.ended():
+            leads.kill()
+        if stage.add(next(numbers)) == HOME:
+            written.append(time.monotonic())
+        time.sleep(WRITE_EVERY_SECONDS)
+    written.append(time.monotonic())
+    leads.start()
+    stage.wait(lambda: all(_standing(it) for it in stage.etcd.voters), "all voters know a leader")
+    return max(later - earlier for earlier, later in pairwise(written))
+
+
+def _leader(stage: Stage) -> EtcdProcess:
+    found = next((it for it in stage.etcd.voters if (told := _standing(it)) and told[0] == told[1]), None)
+    if found is None:
+        raise ApplianceError("no voter says that it leads.")
+    return found
+
+
+def _standing(voter: EtcdProcess) -> tuple[int, int] | None:
+    """Its own number and its leader's; None while it knows none."""
+
+    async def ask() -> tuple[int, int] | None:
+        care = Care(voter.address)
+        try:
+            told = await care.standing()
+            return (told.member, told.leader) if told.leader else None
+        except ApplianceError:
+            return None
+        finally:
+            await care.close()
+
+    return asyncio.run(ask())
