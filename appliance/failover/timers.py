@@ -22,7 +22,8 @@ FORGIVEN_AFTER = HOUR
 
 @dataclass(frozen=True)
 class Timers:
-    """`lag`: for how long a newer generation may exist before a copy is behind. `settle`: how long a home must be
+    """`grace`: how long who comes first lets a holder come back that could not renew for a lease, and closed long ago.
+    `lag`: for how long a newer generation may exist before a copy is behind. `settle`: how long a home must be
     caught up before it gets its service back. `recover`: for how long what a home serves alone may recover before it
     first answers. `fresh`: how old an answer of the voters may be to count as present.
     """
@@ -35,7 +36,7 @@ class Timers:
     tries: int = 2
     stop: float = 2.0
     epsilon: float = 0.5
-    grace: float = 1.0
+    grace: float = 0.5
     rank: float = 1.0
     fresh: float = 6.0
     boot: float = 10.0

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from appliance.agent import holders
 from appliance.agent.holders import to_lead
 from appliance.host.served import Moving
 
@@ -35,3 +39,56 @@ def test_an_address_leads_to_whom_the_newest_grant_names(
     if writer:
         grants["horaires"] = SimpleNamespace(writer=writer)
     assert to_lead(MOVING, grants, led) == wanted
+
+
+@dataclass
+class Follower:
+    """A node that follows the holders, until its asking of root's hands is enough."""
+
+    name: str
+    writer: str
+    here: bool = False
+    told: list[str] = field(default_factory=list)
+    shown: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def ask(self, verb: str, service: str, *, node: str) -> None:
+        assert verb == "route"
+        self.told.append(node)
+
+    async def play(self, *steps: Callable[[], None]) -> None:
+        network = SimpleNamespace(has_address=lambda service: self.here)
+        grants = {"horaires": self}
+        site: Any = SimpleNamespace(name=self.name, papers=SimpleNamespace(grants=grants), network=network)
+        following = asyncio.create_task(holders.follow_holders(site, MOVING, self.shown))
+        async with asyncio.timeout(10):
+            for number, step in enumerate(steps, 1):
+                await asyncio.sleep(0.05)
+                step()
+                while len(self.told) < number:
+                    await asyncio.sleep(0.001)
+        following.cancel()
+
+
+def test_addresses_follow_what_is_shown_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Follower("commune-c", "hermitage")
+    monkeypatch.setattr(holders, "ask_hands", it.ask)
+
+    def granted_to_the_home() -> None:
+        it.writer = "commune-a"
+        it.shown.set()
+
+    asyncio.run(it.play(lambda: None, granted_to_the_home))
+    assert it.told == ["hermitage", "commune-a"]
+
+
+def test_a_new_writer_leads_an_address_to_itself_once_that_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Follower("hermitage", "hermitage")
+    monkeypatch.setattr(holders, "ask_hands", it.ask)
+    monkeypatch.setattr(holders, "TRY_AGAIN_SECONDS", 0.01)
+
+    def comes() -> None:
+        assert it.told == [], "whoever takes over has more urgent work"
+        it.here = True
+
+    asyncio.run(it.play(comes))
+    assert it.told == ["hermitage"]
