@@ -351,8 +351,11 @@ def _readable(
 
 
 def _ahead(node: Node, service: str, held: Held | None, *, ours: bool, may_be_served: bool) -> tuple[Ahead, ...]:
-    """What may have to be served here next. A database is not: what it is made from is read once, at the takeover."""
+    """What may have to be served here next. A database is not: what it is made from is read once, at the takeover; and
+    what comes into place here just now is laid by who waits for it, and would wait for this work."""
     terms = node.bundle.terms(service)
+    if node.service(service).opening.exists():
+        return ()
     opens = node.name == terms.origin or terms.service.key_access == "hot"
     if ours or not may_be_served or not opens or not held or not held.newest or not terms.service.paths:
         return ()

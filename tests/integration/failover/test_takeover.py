@@ -27,6 +27,7 @@ from appliance.coordination.remote import Broker, Remote
 from appliance.coordination.tls import client_tls
 from appliance.errors import Refused
 from appliance.failover.votes import Round, ask_all
+from appliance.host.files import make_private_folder
 from appliance.lab.processes.failover import VOTERS, Stage
 from appliance.monitor.view import Ahead, Written
 from appliance.trust.grant import make_request, read_request
@@ -69,6 +70,11 @@ def test_what_was_laid_out_ahead_is_renamed_into_place(begin: Begin) -> None:
     standby = stage.territory.open(STANDBY)
     assert [it.service for it in ahead_of(standby)] == [SERVICE]
     assert not ahead_of(stage.territory.open(HOME)), "its own files are there"
+    opening = standby.service(SERVICE).opening
+    make_private_folder(opening.parent)
+    opening.touch()
+    assert not ahead_of(standby), "whoever takes it over would wait for that"
+    opening.unlink()
     assert perform(standby, Ready(SERVICE, "a test", "newest")).figures == {"ahead": 1, "whole": 1}
     tree = tree_of(standby, SERVICE).folder
     inode = next(tree.rglob("numbers")).stat().st_ino
