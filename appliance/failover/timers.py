@@ -15,14 +15,15 @@ from appliance.errors import UsageError
 from appliance.units import HOUR, MINUTE
 
 COOLDOWN_MAX = HOUR
-_OF_A_LEASE = ("ttl", "renew", "retry", "connect", "request", "stop", "epsilon", "grace", "rank", "fresh", "boot")
+_OF_A_LEASE = ("ttl", "renew", "retry", "connect", "request", "stop", "epsilon", "rank", "fresh", "boot")
 FORGIVEN_AFTER = HOUR
 """A failure so long after the last one counts as the first."""
 
 
 @dataclass(frozen=True)
 class Timers:
-    """`grace`: how long who comes first lets a holder come back that could not renew for a lease, and closed long ago.
+    """`grace`: how long who comes first lets a holder come back that could not renew for a lease, and closed long ago;
+    that is a question to the voters, however long a lease is.
     `lag`: for how long a newer generation may exist before a copy is behind. `settle`: how long a home must be
     caught up before it gets its service back. `recover`: for how long what a home serves alone may recover before it
     first answers. `fresh`: how old an answer of the voters may be to count as present.
