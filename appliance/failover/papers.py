@@ -49,6 +49,8 @@ class Papers:
     def take(self, raws: Iterable[bytes]) -> None:
         """Keep what checks out and is newer than what is known; grants first, since releases are judged by them."""
         new = [raw for raw in raws if len(raw) <= BYTES_MAX and digest_of(raw) not in self._seen]
+        if not new:
+            return
         known = self._known()
         for raw in _at_once(new):
             try:
@@ -58,7 +60,7 @@ class Papers:
             if len(self._seen) >= KEPT_MAX:
                 self._seen.clear()
             self._seen.add(digest_of(raw))
-        if new and self._known() != known:
+        if self._known() != known:
             self.on_news()
 
     def _known(self) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from itertools import count, pairwise
 
 from appliance.coordination.argv import Member
 from appliance.coordination.care import Care
+from appliance.coordination.upkeep import Standing
 from appliance.errors import ApplianceError
 from appliance.lab.bench.bench import Bench, Skipped
 from appliance.lab.bench.figures import Figure, Goal
@@ -75,20 +76,20 @@ def _gap(stage: Stage, numbers: count[int]) -> float:
 
 
 def _leader(stage: Stage) -> EtcdProcess:
-    found = next((it for it in stage.etcd.voters if (told := _standing(it)) and told[0] == told[1]), None)
+    found = next((it for it in stage.etcd.voters if (told := _standing(it)) and told.member == told.leader), None)
     if found is None:
         raise ApplianceError("no voter says that it leads.")
     return found
 
 
-def _standing(voter: EtcdProcess) -> tuple[int, int] | None:
-    """Its own number and its leader's; None while it knows none."""
+def _standing(voter: EtcdProcess) -> Standing | None:
+    """How it stands; None while it knows no leader."""
 
-    async def ask() -> tuple[int, int] | None:
+    async def ask() -> Standing | None:
         care = Care(voter.address)
         try:
             told = await care.standing()
-            return (told.member, told.leader) if told.leader else None
+            return told if told.leader else None
         except ApplianceError:
             return None
         finally:

@@ -26,7 +26,7 @@ from appliance.failover.situation import Site, Situation, begin
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
 from appliance.units import HOUR
-from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOME, LOCAL
+from tests.unit.failover.test_granting import FIRST, HOME, LOCAL
 from tests.unit.trust.voters import KEYS
 
 A = Action
@@ -119,11 +119,6 @@ class World:
     def hold(self) -> None:
         assert self.do(A.READ, A.RETURN)
         assert self.it.lease is not None
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path, EXCLUSIVE)
 
 
 def test_a_service_is_started_within_its_lease_and_its_writes_count_as_unsaved_before_it_runs(world: World) -> None:

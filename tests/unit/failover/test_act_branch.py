@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,14 +10,8 @@ from appliance.errors import Refused
 from appliance.failover.kept import load
 from appliance.failover.model import Action, Branch
 from tests.unit.failover.test_act import SERVICE, World
-from tests.unit.failover.test_granting import EXCLUSIVE
 
 A = Action
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path, EXCLUSIVE)
 
 
 def test_what_a_node_kept_of_a_branch_stays_with_its_epoch(world: World) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +14,9 @@ from appliance.failover.model import Action
 from appliance.failover.observe import observe
 from appliance.trust.release import read_release
 from tests.unit.failover.test_act import SERVICE, World
-from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOME
+from tests.unit.failover.test_granting import FIRST, HOME
 
 A = Action
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path, EXCLUSIVE)
 
 
 def test_letting_go_is_noted_and_signed_before_the_lease_is_given_back(world: World) -> None:

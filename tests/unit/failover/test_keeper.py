@@ -30,15 +30,10 @@ from appliance.host.programs import Program
 from appliance.host.served import Moving
 from appliance.units import HOUR
 from tests.unit.failover.test_act import LEASE, SERVICE, World
-from tests.unit.failover.test_granting import EXCLUSIVE, HOME, LOCAL, STANDBY, act, by_key
+from tests.unit.failover.test_granting import HOME, LOCAL, STANDBY, act, by_key
 
 A = Action
 SECONDS_MAX = 10.0
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path, EXCLUSIVE)
 
 
 def serving(world: World) -> Keeper:

@@ -15,16 +15,11 @@ from appliance.failover.observe import observe
 from appliance.trust.act import Act
 from appliance.units import HOUR
 from tests.unit.failover.test_act import SERVICE, World
-from tests.unit.failover.test_granting import EXCLUSIVE, HOME, STANDBY, by_key
+from tests.unit.failover.test_granting import HOME, STANDBY, by_key
 from tests.unit.failover.test_granting import act as promotion
 
 A = Action
 CLEAN = "00002.0000000007.0123456789abcdef"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path, EXCLUSIVE)
 
 
 def test_an_act_is_used_up_only_once_its_grant_is_on_the_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

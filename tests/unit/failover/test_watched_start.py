@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from appliance.failover.keeper import Keeper
 from appliance.failover.model import Action, Standing, State
 from tests.unit.failover.test_act import LEASE, SERVICE, World
-from tests.unit.failover.test_granting import EXCLUSIVE
 
 A = Action
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path, EXCLUSIVE)
 
 
 def test_from_the_moment_at_which_anything_runs_the_deadline_is_that_of_the_lease_as_it_is_then(
