@@ -1,6 +1,6 @@
 """Services, addresses and the watchdog of a host: units of systemd, addresses of its own, control groups.
 
-What is there now is looked at here, several times a second and without any right; what changes it is asked of root's
+What is there now is looked at here, time and again and without any right; what changes it is asked of root's
 hands (`host/hands.py`), one verb a call.
 """
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import Busy, IntegrityError, NotFound, Refused
+from appliance.failover import watchdog
 from appliance.failover.model import Local
 from appliance.host.files import locked
 from appliance.host.layout import NodeLayout
@@ -129,12 +130,13 @@ class FileWatchdog:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._told: dict[str, str] = {}
+        self._deadlines: dict[str, float] = {}
 
     def watch(self, service: str, epoch: int, deadline: float | None) -> None:
         text = f"{'none' if deadline is None else f'{deadline:.3f}'} {self._who(service)} {epoch}"
         if text != self._told.get(service):
-            if deadline is not None and not self._is_watched():
-                raise Refused("no watchdog runs: nothing would stop the service if this agent hung.")
+            if deadline is not None:
+                self._check_seen(service, deadline)
             path = self._folder / f"{service}.watch"
             new = path.with_name(f".{path.name}.new")
             try:
@@ -145,6 +147,13 @@ class FileWatchdog:
                     raise
                 path.unlink(missing_ok=True)  # it says the same, and finds room on a full disk
             self._told[service] = text
+            self._deadlines[service] = deadline or 0.0
+
+    def _check_seen(self, service: str, deadline: float) -> None:
+        if not self._is_watched():
+            raise Refused("no watchdog runs: nothing would stop the service if this agent hung.")
+        if not watchdog.sees(self._deadlines.get(service, 0.0), deadline, watchdog.boottime()):
+            raise Refused("its time is up before the watchdog looks again.")
 
     def _who(self, service: str) -> str:
         running = Program(service, self._folder).running()

@@ -108,12 +108,14 @@ class Remote:
             yield Ended(str(error) or "the broker fell silent.")
 
     async def ask(self, method: str, seconds_max: float, **arguments: object) -> Any:
-        """What the first broker that can answer says; a call is the same however often it is made."""
+        """What the first broker that can answer says; a call is the same however often it is made. Where nobody else
+        could be asked instead, one may take all the time."""
+        longest = TRY_SECONDS_MAX if len(self._brokers) > 1 else seconds_max
         async with total(seconds_max):
             last: Unreachable | None = None
             for _ in range(len(self._brokers) + 1):
                 try:
-                    return await self._try(wire.Call(method, arguments, TRY_SECONDS_MAX))
+                    return await self._try(wire.Call(method, arguments, longest))
                 except Unreachable as error:
                     last = error
             assert last is not None
@@ -122,11 +124,11 @@ class Remote:
     async def _try(self, call: wire.Call) -> Any:
         broker = self._brokers[self._next]
         try:
-            async with asyncio.timeout(TRY_SECONDS_MAX), self._line(broker) as (reader, writer):
+            async with asyncio.timeout(call.seconds_max), self._line(broker) as (reader, writer):
                 writer.write(wire.write_call(call))
                 answer = await _line_of(reader)
         except TimeoutError as error:
-            raise Unreachable(f"{broker.name} did not answer within {TRY_SECONDS_MAX} s.") from error
+            raise Unreachable(f"{broker.name} did not answer within {call.seconds_max} s.") from error
         try:
             return wire.read_answer(answer)
         except Unreachable:  # by this broker's voter: another one may have the majority

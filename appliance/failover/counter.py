@@ -49,9 +49,10 @@ class Counter(Brokered):
         which homes could have their services back; a moment later, or as soon as a newer paper is known."""
         self._check_node()
         desk, loop, news = self._desk, asyncio.get_running_loop(), asyncio.Event()
-        with desk.taking_of(self._caller, bool(papers)), desk.waking(lambda: loop.call_soon_threadsafe(news.set)):
+        with desk.waking(lambda: loop.call_soon_threadsafe(news.set)):
             told = map(_texts, (papers, answers, serving, ready))
-            await asyncio.to_thread(desk.attend, self._caller, token, *told)
+            with desk.taking_of(self._caller, bool(papers)):
+                await asyncio.to_thread(desk.attend, self._caller, token, *told)
             if token or papers:  # not for a person who looks once
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(0.8 * seconds_max, desk.ask_every_seconds)):

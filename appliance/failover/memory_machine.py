@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from appliance.clock import Clock
 from appliance.errors import Refused
 from appliance.failover.model import Local
+from appliance.failover.watchdog import sees
 
 
 @dataclass
@@ -77,4 +78,6 @@ class MemoryMachine:
     def watch(self, service: str, epoch: int, deadline: float | None) -> None:
         if deadline is not None and not self.watched:
             raise Refused("no watchdog runs: nothing would stop the service if this agent hung.")
+        if deadline is not None and not sees(self._deadlines.get(service) or 0.0, deadline, self.clock.boottime()):
+            raise Refused("its time is up before the watchdog looks again.")
         self._deadlines[service] = deadline

@@ -21,7 +21,7 @@ import sys
 import time
 from collections import namedtuple
 
-LOOK_SECONDS_MIN, LOOK_SECONDS_MAX = 0.02, 0.25
+LOOK_SECONDS_MIN, LOOK_SECONDS_MAX = 0.02, 1.0
 LOCK = "watchdog.lock"
 CGROUPS = "/sys/fs/cgroup/system.slice"
 
@@ -106,6 +106,12 @@ def look(folder: str, now: float, cgroups: str = CGROUPS, served: str = "") -> t
     return ended, following
 
 
+def sees(before: float, deadline: float, now: float) -> bool:
+    """Whether a deadline that comes after `before`, 0 for none, is seen in time by who sleeps until then, and never for
+    longer than LOOK_SECONDS_MAX."""
+    return deadline >= now + LOOK_SECONDS_MAX or now < before <= deadline
+
+
 def tell(folder: str, node: str, history: str, service: str, epoch: int) -> None:
     """Take the service's address away too, and write down what was done."""
     with contextlib.suppress(OSError):
@@ -141,7 +147,7 @@ def main(folder: str, node: str, history: str, served: str = "", cgroups: str = 
             if served:
                 drop(service, served)
             tell(folder, node, history, service, epoch)
-        # A deadline is only ever moved on, so there is nothing to see before the next one; a new one lies further off.
+        # Whoever writes deadlines writes none that is not seen by then (`sees`).
         time.sleep(max(LOOK_SECONDS_MIN, following - boottime()))
 
 

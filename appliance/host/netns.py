@@ -27,8 +27,11 @@ def add(name: str) -> None:
 
 
 def delete(name: str) -> None:
-    """Take the name away; the kernel ends the namespace and its interfaces when no process is left in it."""
+    """Take the name away; the kernel ends the namespace and its interfaces when no process is left in it. With the last
+    name goes the mount that `ip` makes for the first one, unless it is used."""
     run(("ip", "netns", "delete", name), timeout_seconds=TIMEOUT_SECONDS, check=True)
+    if not names():
+        run(("umount", str(FOLDER)), timeout_seconds=TIMEOUT_SECONDS)
 
 
 def is_whole(name: str) -> bool:

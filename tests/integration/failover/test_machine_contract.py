@@ -30,6 +30,7 @@ from tests.pace import PACE
 SERVICE = "docs-a"
 OPEN = Local(writer=True, writable=True)
 LATE_SECONDS_MAX = PACE * 10.0
+SOON = watchdog.LOOK_SECONDS_MAX + 0.3
 
 
 class Machine(ABC):
@@ -235,9 +236,21 @@ def test_no_deadline_is_taken_while_nobody_watches_and_none_needs_no_watchdog(ma
 def test_the_watchdog_ends_what_runs_at_its_deadline(machine: Machine) -> None:
     machine.start_watchdog()
     done(machine.services.start(SERVICE, 3))
-    wait(lambda: _watched(machine, 0.3))
-    machine.pass_time(0.3)
+    wait(lambda: _watched(machine, SOON))
+    machine.pass_time(SOON)
     wait(lambda: not machine.services.look(SERVICE).writer)
+
+
+def test_no_deadline_is_taken_that_the_watchdog_might_sleep_past(machine: Machine) -> None:
+    machine.start_watchdog()
+    wait(lambda: _watched(machine, 60.0))
+    near = machine.clock.boottime() + 0.5 * watchdog.LOOK_SECONDS_MAX
+    with pytest.raises(Refused, match="before the watchdog looks again"):
+        machine.watchdog.watch(SERVICE, 3, near)
+    machine.watchdog.watch(SERVICE, 3, None)
+    with pytest.raises(Refused, match="before the watchdog looks again"):
+        machine.watchdog.watch(SERVICE, 3, near)
+    machine.watchdog.watch(SERVICE, 3, machine.clock.boottime() + SOON)
 
 
 def test_the_watchdog_leaves_alone_whose_deadline_was_moved_or_taken_away(machine: Machine) -> None:

@@ -100,3 +100,23 @@ def test_a_clock_that_is_off_moves_the_time_of_day_and_no_span(tmp_path: Path) -
         wall, boot = map(float, said.split())
         assert abs(wall - time.time() - seconds) < 60
         assert abs(boot - time.clock_gettime(time.CLOCK_BOOTTIME)) < 60
+
+
+ALONE = """
+import subprocess
+from appliance.host import netns
+from appliance.host.mounts import mounts_below
+subprocess.run(("mount", "-t", "tmpfs", "tmpfs", "/run"), check=True)
+netns.add("one")
+netns.add("two")
+netns.delete("one")
+print(mounts_below(netns.FOLDER)[-1])
+netns.delete("two")
+print(mounts_below(netns.FOLDER))
+"""
+
+
+@pytest.mark.root
+def test_with_the_last_namespace_goes_the_mount_that_was_made_for_the_first() -> None:
+    unshared = ("unshare", "--mount", "--propagation", "private", sys.executable, "-c", ALONE)
+    assert subprocess.run(unshared, capture_output=True, check=True, text=True).stdout == "/run/netns\n[]\n"

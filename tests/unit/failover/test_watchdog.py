@@ -88,10 +88,10 @@ def test_on_a_host_it_ends_the_unit_whose_deadline_was_there_before_it_and_nothi
     assert [(it / "cgroup.kill").exists() for it in cgroups] == [True, False, False]
 
 
-def test_it_looks_again_at_the_next_deadline_and_at_the_latest_in_a_quarter_of_a_second(tmp_path: Path) -> None:
+def test_it_looks_again_at_the_next_deadline_and_at_the_latest_in_a_second(tmp_path: Path) -> None:
     (tmp_path / "docs-a.watch").write_text(f"10.1 {ME} {watchdog.started(ME)} 3")
     assert watchdog.look(str(tmp_path), 10.0) == ([], 10.1)
-    assert watchdog.look(str(tmp_path), 5.0) == ([], 5.25)
+    assert watchdog.look(str(tmp_path), 5.0) == ([], 6.0)
 
 
 def test_what_it_did_stands_in_the_history_and_the_address_is_gone(tmp_path: Path) -> None:
@@ -105,3 +105,12 @@ def test_what_it_did_stands_in_the_history_and_the_address_is_gone(tmp_path: Pat
         ("address-del", "commune-a", 3),
         ("writer-stop", "commune-a", 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "deadline", "seen"),
+    [(0.0, 101.0, True), (0.0, 100.9, False), (100.5, 100.9, True), (100.9, 100.5, False), (100.0, 100.9, False)],
+    ids=["far", "near", "moved on", "moved back", "the last one is over"],
+)
+def test_a_deadline_is_seen_by_who_looks_again_before_it(before: float, deadline: float, seen: bool) -> None:
+    assert watchdog.sees(before, deadline, 100.0) is seen
