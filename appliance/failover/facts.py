@@ -151,9 +151,10 @@ class Facts:
 
     @property
     def quiet(self) -> bool:
-        """Whether no broker hears any more of who served it a moment ago: brokers know sooner than a lease ends."""
-        at, fresh = self.seen.served_at, self.timers.fresh
-        return at is not None and fresh <= self.now - at <= fresh + self.timers.ttl
+        """Whether no broker hears any more of who served it a moment ago: brokers know sooner than a lease ends, and
+        each tells a node every two seconds."""
+        at, silent = self.seen.served_at, self.timers.renew + self.timers.request
+        return at is not None and silent <= self.now - at <= silent + self.timers.ttl
 
     @property
     def renewal_overdue(self) -> bool:

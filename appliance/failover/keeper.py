@@ -26,9 +26,9 @@ from appliance.units import MINUTE
 
 LOOKS_IN_A_LEASE = 30
 """While nothing happens. What an action, the voters or a paper changed is looked at at once, a deadline in time."""
-LOOKS_BY_STATE = {State.ACTIVE: 10, State.STANDBY: 10, State.GRACE: 300, State.PROMOTING: 100}
-"""At rest there is less to see: one look between two renewals. The end of a grace is no deadline that comes by itself,
-nor what brokers still lack to sign; and clients wait."""
+LOOKS_BY_STATE = {State.ACTIVE: 10, State.STANDBY: 15, State.GRACE: 300, State.PROMOTING: 100}
+"""At rest there is less to see: one look between two renewals, and some more by who listens for a silence. The end of a
+grace is no deadline that comes by itself, nor what brokers still lack to sign; and clients wait."""
 LOOKS_IN_A_LEASE_MAX = 1500
 """When one thing follows the other, as in a takeover."""
 SILENT_SECONDS = 60.0

@@ -203,6 +203,21 @@ def test_who_waits_hears_of_a_newer_paper_at_once_and_who_brings_it_does_not_wai
     assert not exclusive.desk._waiting
 
 
+def test_who_waits_for_news_brings_a_paper_meanwhile(exclusive: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Desk, "ask_every_seconds", 1000.0)
+    counter = Counter(Memory(Store(exclusive.clock)), exclusive.desk, HOLDER)
+
+    async def play() -> None:
+        waiting = asyncio.create_task(counter.attend("", ("nonsense",), (), (), (), seconds_max=2000.0))
+        async with asyncio.timeout(10):
+            while exclusive.desk._taking or not exclusive.desk._waiting:
+                await asyncio.sleep(0)
+        await asyncio.wait_for(counter.attend("", (RAW,), (), (), (), seconds_max=2000.0), 10)
+        await asyncio.wait_for(waiting, 10)
+
+    asyncio.run(play())
+
+
 def test_acts_in_force_become_what_the_store_may_do(exclusive: World) -> None:
     acts = [act("promote", STANDBY), act("quarantine", HOME), act("lost", HOLDER)]
     exclusive.desk.own_acts = lambda: acts

@@ -92,6 +92,28 @@ def test_a_paper_that_is_shown_is_looked_at_at_once(world: World, monkeypatch: p
     asyncio.run(play())
 
 
+def test_a_service_that_does_not_answer_is_looked_at_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.failover.keeper.LOOKS_BY_STATE", {State.ACTIVE: 1e-6})
+    keeper = serving(world)
+    world.it.last.pop(A.PROBE)
+
+    async def play() -> None:
+        asked = asyncio.Event()
+
+        async def silent(service: str) -> bool:
+            await asked.wait()
+            return False
+
+        monkeypatch.setattr(world.machine, "probe", silent)
+        running = asyncio.create_task(run_until(keeper, lambda: keeper.it.standing.state is not State.ACTIVE))
+        while world.it.state is None or keeper._woken.is_set() or not keeper._row:
+            await asyncio.sleep(0.01)
+        asked.set()
+        await running
+
+    asyncio.run(play())
+
+
 def test_a_row_that_is_met_for_one_look_is_not_told_and_one_that_lasts_is(world: World) -> None:
     keeper = serving(world)
 
