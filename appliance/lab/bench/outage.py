@@ -111,8 +111,15 @@ def outage(bench: Bench) -> tuple[Figure, ...]:
             goal=Goal(MOVE_SECONDS),
             notes=("from the order to Samba at the standby",),
         ),
-        Figure("coordination-memory", "coordination at rest, memory of a client", "MiB", memory, goal=Goal(IDLE_MIB)),
-        Figure("coordination-share", "the same, what it shares counted in part (PSS)", "MiB", share),
+        Figure(
+            "coordination-share",
+            "coordination at rest, memory of a client",
+            "MiB",
+            share,
+            goal=Goal(IDLE_MIB),
+            notes=("each page by its share (PSS): the node's agent has Python and OpenSSL in memory without it, too",),
+        ),
+        Figure("coordination-memory", "the same, what others share counted whole (RSS)", "MiB", memory),
         Figure("coordination-cpu", "the same, CPU", "% of a core", load, goal=Goal(IDLE_PERCENT)),
     )
 
