@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import Busy, IntegrityError, NotFound, Refused
-from appliance.failover import watchdog
 from appliance.failover.model import Local
+from appliance.failover.watchdog import boottime, sees
 from appliance.host.files import locked
 from appliance.host.layout import NodeLayout
 from appliance.host.programs import Program
@@ -135,8 +135,8 @@ class FileWatchdog:
     def watch(self, service: str, epoch: int, deadline: float | None) -> None:
         text = f"{'none' if deadline is None else f'{deadline:.3f}'} {self._who(service)} {epoch}"
         if text != self._told.get(service):
-            if deadline is not None:
-                self._check_seen(service, deadline)
+            if deadline is not None and not self._is_watched():
+                raise Refused("no watchdog runs: nothing would stop the service if this agent hung.")
             path = self._folder / f"{service}.watch"
             new = path.with_name(f".{path.name}.new")
             try:
@@ -146,14 +146,10 @@ class FileWatchdog:
                 if deadline is not None:
                     raise
                 path.unlink(missing_ok=True)  # it says the same, and finds room on a full disk
+            if deadline is not None and not sees(self._deadlines.get(service, 0.0), deadline, boottime()):
+                raise Refused("its time is up before the watchdog looks again.")
             self._told[service] = text
             self._deadlines[service] = deadline or 0.0
-
-    def _check_seen(self, service: str, deadline: float) -> None:
-        if not self._is_watched():
-            raise Refused("no watchdog runs: nothing would stop the service if this agent hung.")
-        if not watchdog.sees(self._deadlines.get(service, 0.0), deadline, watchdog.boottime()):
-            raise Refused("its time is up before the watchdog looks again.")
 
     def _who(self, service: str) -> str:
         running = Program(service, self._folder).running()

@@ -107,15 +107,15 @@ class Remote:
         except (Unreachable, TimeoutError) as error:
             yield Ended(str(error) or "the broker fell silent.")
 
-    async def ask(self, method: str, seconds_max: float, **arguments: object) -> Any:
-        """What the first broker that can answer says; a call is the same however often it is made. Where nobody else
-        could be asked instead, one may take all the time."""
-        longest = TRY_SECONDS_MAX if len(self._brokers) > 1 else seconds_max
+    async def ask(
+        self, method: str, seconds_max: float, *, try_seconds_max: float = TRY_SECONDS_MAX, **arguments: object
+    ) -> Any:
+        """What the first broker that can answer says; a call is the same however often it is made."""
         async with total(seconds_max):
             last: Unreachable | None = None
             for _ in range(len(self._brokers) + 1):
                 try:
-                    return await self._try(wire.Call(method, arguments, longest))
+                    return await self._try(wire.Call(method, arguments, try_seconds_max))
                 except Unreachable as error:
                     last = error
             assert last is not None

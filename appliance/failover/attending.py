@@ -17,7 +17,9 @@ Answer = Callable[[str, int, str], bytes | None]
 Learn = Callable[[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], None]
 """Gets from a broker, by name, the newest papers, who serves what, and which homes could have their services back since
 when."""
-CALL_SECONDS_MAX = 2.5
+CALL_SECONDS_MAX = 2.0
+"""A broker holds a call for most of it, and has heard of who calls again within GAP_SECONDS_MAX (`asking.py`) where a
+line died and nobody said so."""
 SHOWN_TIMES_MAX = 10
 BUSY_SECONDS = 0.1
 
@@ -80,12 +82,11 @@ async def _attend(
         try:
             # Who says the token has shown all its grants, for brokers sign by that.
             told = {"token": token if whole else "", "papers": part, "answers": answers, **asdict(says())}
-            said = await broker.ask("attend", CALL_SECONDS_MAX, **told)
+            said = await broker.ask("attend", CALL_SECONDS_MAX, try_seconds_max=CALL_SECONDS_MAX, **told)
             theirs, questions, news, serving, ready = _read(said)
         except (ApplianceError, ValueError):
-            answers = ()
             await asyncio.sleep(retry_seconds)
-            continue
+            continue  # with the same answers: whether they came is unknown
         # Another token: that broker was started anew, and gets everything once more.
         shown = shown.intersection(present).union(part) if theirs == token or not token else frozenset()
         token = theirs

@@ -1,6 +1,6 @@
 """What a voter's broker knows besides the store, and signs by: who attends, what they showed, who keeps silent.
 
-Every node calls each broker every two seconds. It brings the signed papers that it has, answers the questions it was
+Every node calls each broker every second or two. It brings the signed papers that it has, answers the questions it was
 asked ("do you still hold?") and takes the next ones along. So brokers ask without opening a connection to anybody, a
 node behind a carrier's NAT is asked like all others, and only voters listen.
 

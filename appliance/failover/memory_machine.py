@@ -23,6 +23,7 @@ class MemoryMachine:
     _here: dict[str, Local] = field(default_factory=dict)
     _addresses: set[str] = field(default_factory=set)
     _deadlines: dict[str, float | None] = field(default_factory=dict)
+    _seen: dict[str, float] = field(default_factory=dict)
 
     def look(self, service: str) -> Local:
         deadline = self._deadlines.get(service)
@@ -78,6 +79,7 @@ class MemoryMachine:
     def watch(self, service: str, epoch: int, deadline: float | None) -> None:
         if deadline is not None and not self.watched:
             raise Refused("no watchdog runs: nothing would stop the service if this agent hung.")
-        if deadline is not None and not sees(self._deadlines.get(service) or 0.0, deadline, self.clock.boottime()):
-            raise Refused("its time is up before the watchdog looks again.")
         self._deadlines[service] = deadline
+        if deadline is not None and not sees(self._seen.get(service, 0.0), deadline, self.clock.boottime()):
+            raise Refused("its time is up before the watchdog looks again.")
+        self._seen[service] = deadline or 0.0

@@ -1,7 +1,7 @@
 """Signed papers that nodes and brokers show each other: grants, releases, acts. What does not check out is left aside.
 
 Whoever brings a paper does not matter, since each carries its own proof; so nodes send all that they have, and a broker
-that was just started knows within a second what the others know.
+that was just started knows within seconds what the others know.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ class Watchdog(Protocol):
     def watch(self, service: str, epoch: int, deadline: float | None) -> None:
         """Have the service stopped at `deadline` (CLOCK_BOOTTIME) unless that is moved; None: never by the watchdog.
 
-        Raise Refused for a deadline while no watchdog runs, and for one that it might sleep past (`watchdog.sees`).
+        Raise Refused for a deadline while no watchdog runs, and for one that it might sleep past (`watchdog.sees`):
+        that counts all the same, so what runs ends a moment late, and nothing may begin by it.
         """
         ...
 

@@ -39,7 +39,7 @@ def decide_by(
 def _decide(
     rows: Sequence[Row], standing: Standing, seen: Seen, policy: Policy, timers: Timers, now: float
 ) -> Decision:
-    """By the rows of the state that `standing` is in: asked several times a second for each service, so no more is done
+    """By the rows of the state that `standing` is in: asked time and again for each service, so no more is done
     than that."""
     it = Facts(standing, seen, policy, timers, now)
     row = next(row for row in rows if row.guard.holds(it))

@@ -21,7 +21,7 @@ import sys
 import time
 from collections import namedtuple
 
-LOOK_SECONDS_MIN, LOOK_SECONDS_MAX = 0.02, 1.0
+LOOK_SECONDS_MIN, LOOK_AGAIN_SECONDS, LOOK_SECONDS_MAX = 0.02, 0.25, 1.0
 LOCK = "watchdog.lock"
 CGROUPS = "/sys/fs/cgroup/system.slice"
 
@@ -97,12 +97,16 @@ def look(folder: str, now: float, cgroups: str = CGROUPS, served: str = "") -> t
     ended, following = [], now + LOOK_SECONDS_MAX
     for name in os.listdir(folder):
         if name.endswith(".watch"):
+            again = now + LOOK_AGAIN_SECONDS  # after what went wrong, and for a unit that may fill a moment too late
             with contextlib.suppress(OSError, ValueError, KeyError):
                 watch = read(small(os.path.join(folder, name)))
                 if watch and now < watch.deadline:
-                    following = min(following, watch.deadline)
+                    again = watch.deadline
                 elif watch and end(name.removesuffix(".watch"), watch, cgroups, served):
                     ended.append((name.removesuffix(".watch"), watch.epoch))
+                elif not watch or watch.started:
+                    again = following
+            following = min(following, again)
     return ended, following
 
 
@@ -141,6 +145,7 @@ def main(folder: str, node: str, history: str, served: str = "", cgroups: str = 
     os.makedirs(folder, mode=0o700, exist_ok=True)
     lock = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # a second one waits until the first has gone
+    timer = os.timerfd_create(time.CLOCK_BOOTTIME)  # `time.sleep` does not count for how long a machine was suspended
     while True:
         ended, following = look(folder, boottime(), cgroups, served)
         for service, epoch in ended:
@@ -148,7 +153,8 @@ def main(folder: str, node: str, history: str, served: str = "", cgroups: str = 
                 drop(service, served)
             tell(folder, node, history, service, epoch)
         # Whoever writes deadlines writes none that is not seen by then (`sees`).
-        time.sleep(max(LOOK_SECONDS_MIN, following - boottime()))
+        os.timerfd_settime(timer, flags=os.TFD_TIMER_ABSTIME, initial=max(following, boottime() + LOOK_SECONDS_MIN))
+        os.read(timer, 8)
 
 
 def boottime() -> float:

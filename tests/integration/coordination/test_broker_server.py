@@ -16,7 +16,6 @@ from appliance.clock import SimulatedClock
 from appliance.coordination import wire
 from appliance.coordination.broker import Acts, Brokered
 from appliance.coordination.broker_server import CONVERSATIONS_MAX, Server
-from appliance.coordination.deadlines import TRY_SECONDS_MAX
 from appliance.coordination.memory import Memory, Store
 from appliance.coordination.port import Alive, Coordination, Ended
 from appliance.coordination.remote import Broker, Remote
@@ -66,21 +65,6 @@ async def test_only_nodes_get_an_answer(papers: Path, tmp_path: Path) -> None:
                 await client("hermitage", tls).read("docs", seconds_max=2.0)
         with pytest.raises(Unreachable):
             await client("commune-a", context(papers, papers)).read("docs", seconds_max=2.0)
-
-
-async def test_a_broker_that_is_asked_alone_may_take_all_the_time_of_a_call(papers: Path) -> None:
-    async with serving(papers) as client:
-        only = client("hermitage", context(papers, papers))
-        [broker] = only._brokers
-        for remote, told in ((only, 4.0), (Remote((broker, broker), SimulatedClock(), only._tls), TRY_SECONDS_MAX)):
-            calls = list[wire.Call]()
-
-            async def answered(call: wire.Call, calls: list[wire.Call] = calls) -> None:
-                calls.append(call)
-
-            remote._try = answered  # type: ignore[method-assign]
-            await remote.ask("read", 4.0, service="docs")
-            assert [call.seconds_max for call in calls] == [told]
 
 
 async def test_a_certificate_without_a_place_in_the_bundle_opens_nothing(papers: Path) -> None:

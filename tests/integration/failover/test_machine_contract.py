@@ -241,16 +241,21 @@ def test_the_watchdog_ends_what_runs_at_its_deadline(machine: Machine) -> None:
     wait(lambda: not machine.services.look(SERVICE).writer)
 
 
-def test_no_deadline_is_taken_that_the_watchdog_might_sleep_past(machine: Machine) -> None:
+@pytest.mark.parametrize("before", [None, 60.0], ids=["alone", "moved back"])
+@pytest.mark.parametrize("ahead", [0.5, -3600.0], ids=["near", "long over"])
+def test_a_deadline_that_the_watchdog_might_sleep_past_is_refused_and_ends_what_runs(
+    before: float | None, ahead: float, machine: Machine
+) -> None:
     machine.start_watchdog()
+    done(machine.services.start(SERVICE, 3))
     wait(lambda: _watched(machine, 60.0))
-    near = machine.clock.boottime() + 0.5 * watchdog.LOOK_SECONDS_MAX
-    with pytest.raises(Refused, match="before the watchdog looks again"):
-        machine.watchdog.watch(SERVICE, 3, near)
-    machine.watchdog.watch(SERVICE, 3, None)
-    with pytest.raises(Refused, match="before the watchdog looks again"):
-        machine.watchdog.watch(SERVICE, 3, near)
-    machine.watchdog.watch(SERVICE, 3, machine.clock.boottime() + SOON)
+    now = machine.clock.boottime()
+    machine.watchdog.watch(SERVICE, 3, before and now + before)
+    for _ in range(2):
+        with pytest.raises(Refused, match="before the watchdog looks again"):
+            machine.watchdog.watch(SERVICE, 3, now + ahead)
+    machine.pass_time(SOON)
+    wait(lambda: not machine.services.look(SERVICE).writer)
 
 
 def test_the_watchdog_leaves_alone_whose_deadline_was_moved_or_taken_away(machine: Machine) -> None:

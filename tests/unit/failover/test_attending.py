@@ -18,29 +18,40 @@ Calls = list[dict[str, Any]]
 
 @dataclass
 class Broker:
-    """Says the token of `tokens` and what it knows at each call, and is asked no more when none is left."""
+    """Says the token of `tokens` and what it knows at each call, nothing for none, and is asked no more when none is
+    left."""
 
     tokens: list[str]
     knows: tuple[object, ...] = ((), (), ())
+    questions: tuple[str, ...] = ()
     calls: Calls = field(default_factory=list)
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def ask(self, method: str, seconds_max: float, **told: Any) -> tuple[object, ...]:
+    async def ask(
+        self, method: str, seconds_max: float, *, try_seconds_max: float = 0.0, **told: Any
+    ) -> tuple[object, ...]:
         assert told.keys() == MORE[method].keys()
         if not self.tokens:
             self.done.set()
             await asyncio.Event().wait()
         self.calls.append(told)
-        return self.tokens.pop(0), (), *self.knows
+        if token := self.tokens.pop(0):
+            return token, self.questions, *self.knows
+        raise Unreachable("the line was cut.")
 
 
-def meet(broker: Broker, papers: tuple[str, ...] = (), learn: Callable[..., None] = lambda *news: None) -> None:
+def meet(
+    broker: Broker,
+    papers: tuple[str, ...] = (),
+    learn: Callable[..., None] = lambda *news: None,
+    answer: Callable[..., bytes | None] = lambda *question: None,
+) -> None:
     """Have a node that has `papers` attend at `broker` until that is asked no more."""
 
     async def attend() -> None:
         brokers = {"commune-c": broker}
         task = asyncio.create_task(
-            attend_all(brokers, lambda: papers, lambda *question: None, learn, 0.0, Says)  # type: ignore[arg-type]
+            attend_all(brokers, lambda: papers, answer, learn, 0.0, Says)  # type: ignore[arg-type]
         )
         await broker.done.wait()
         task.cancel()
@@ -103,6 +114,12 @@ def test_a_broker_that_was_started_anew_gets_everything_once_more() -> None:
     calls = attended(papers, "one", "one", "two", "two", "two", "two")
     assert [len(call["papers"]) for call in calls] == [64, 36, 0, 64, 36, 0]
     assert [call["token"] for call in calls] == ["", "one", "one", "", "two", "two"]
+
+
+def test_an_answer_is_given_again_where_its_call_failed() -> None:
+    broker = Broker(["life 1", "", "life 1"], questions=("docs-a 2 riddle",))
+    meet(broker, answer=lambda service, epoch, challenge: f"{service} {epoch} {challenge}!".encode())
+    assert [call["answers"] for call in broker.calls] == [(), ("docs-a 2 riddle!",), ("docs-a 2 riddle!",)]
 
 
 def test_what_just_came_is_shown_to_all_brokers_and_never_as_all_that_there_is() -> None:

@@ -94,6 +94,18 @@ def test_it_looks_again_at_the_next_deadline_and_at_the_latest_in_a_second(tmp_p
     assert watchdog.look(str(tmp_path), 5.0) == ([], 6.0)
 
 
+@pytest.mark.parametrize(
+    ("text", "again"),
+    [("9.0 0 0 3", 10.25), ("9.0 999999999 5 3", 11.0), ("none 0 0 3", 11.0)],
+    ids=["a unit that may fill yet", "what has gone", "nobody"],
+)
+def test_it_looks_again_soon_for_what_had_not_begun_when_its_time_was_up(
+    text: str, again: float, tmp_path: Path
+) -> None:
+    (tmp_path / "docs-a.watch").write_text(text)
+    assert watchdog.look(str(tmp_path), 10.0) == ([], again)
+
+
 def test_what_it_did_stands_in_the_history_and_the_address_is_gone(tmp_path: Path) -> None:
     (tmp_path / "docs-a.address").touch()
     history = tmp_path / "failover.jsonl"
