@@ -105,7 +105,18 @@ def sign(
         f'{operator} {"would sign" if dry_run else "signs"} "{what}" of {subject} until {fields["end"]}: {out}',
     )
     if not dry_run:
-        say(f"Next, on every node that shall obey: {as_typed('appliance', 'act', 'accept', str(out))}")
+        say(_next(what, subject, service, str(out)))
+
+
+def _next(what: str, subject: str, service: str, out: str) -> str:
+    match what:
+        case "promote":
+            of = "SERVICE" if service == ANY_SERVICE else service
+            return f"Next, at {subject}: {as_typed('appliance', 'failover', 'promote', of, '--act', out)}"
+        case "quarantine":
+            typed = as_typed("appliance", "failover", "quarantine", subject, "--act", out)
+            return f"Next, at any other node: {typed}"
+    return f"Next, on every node that shall obey: {as_typed('appliance', 'act', 'accept', out)}"
 
 
 @act.command()

@@ -44,9 +44,14 @@ def promote(service: str, file: Path | None, dry_run: bool) -> None:
     act that names a generation goes on from that one, the last clean one before an attack, and not from the newest.
     """
     node = this_node()
+    sign = _sign_promote(node, service)
+    node.bundle.territory.service(service)
+    said = _read(node, file, "promote", node.name, service, sign) if file else None
     view = ask(node, lambda store: store.view(service))
     _check_candidate(node, view)
-    act, raw = _read(node, file, "promote", node.name, service, _sign_promote(node, service, view))
+    if said is None:
+        raise _unsigned("promote", node.name, f"{view.holder} is alive. {sign}" if view.holder else sign)
+    act, raw = said
     if act.generation:
         _check_held(node, service, act.generation)
     who = f"{view.holder or view.writer or 'nobody'} is replaced by {node.name} for {service}"
@@ -120,18 +125,21 @@ def _check_held(node: Node, service: str, generation: str) -> None:
         raise NotFound(f"nobody who answered holds generation {generation} of {service}.", remedy=remedy)
 
 
-def _sign_promote(node: Node, service: str, view: View) -> str:
-    alive = f"{view.holder} is alive. " if view.holder else ""
+def _sign_promote(node: Node, service: str) -> str:
     return (
-        f"{alive}Sign it: appliance act sign promote {node.name} --service {service} --reason ... --operator ... "
+        f"Sign it: appliance act sign promote {node.name} --service {service} --reason ... --operator ... "
         "--key ... --out FILE"
     )
+
+
+def _unsigned(act: str, subject: str, remedy: str) -> Refused:
+    return Refused(f"nothing signed says {act} of {subject}.", remedy=remedy)
 
 
 def _read(node: Node, file: Path | None, act: str, subject: str, service: str, remedy: str) -> tuple[Act, bytes]:
     """The act in `file`; raise Refused unless it says `act` of `subject` for `service`, now."""
     if file is None:
-        raise Refused(f"nothing signed says {act} of {subject}.", remedy=remedy)
+        raise _unsigned(act, subject, remedy)
     raw = read_file(file)
     with naming(file, "an act"):
         found = read_act(raw, node.bundle.operators)

@@ -71,16 +71,33 @@ def evacuate(zone: str, within: int, dry_run: bool) -> None:
 @click.option(
     "--minutes", type=click.IntRange(1, 60), default=30, show_default=True, help="After that, failover goes on."
 )
-@click.option("--reason", default="maintenance", show_default=True, help="Why: others see it.")
+@click.option("--reason", default="maintenance", show_default=True, help="Why: `failover status` tells others.")
+@click.option("--end", is_flag=True, help="End the pause that was begun at this node now.")
 @dry_run_option
-def pause(service: str, minutes: int, reason: str, dry_run: bool) -> None:
+def pause(service: str, minutes: int, reason: str, end: bool, dry_run: bool) -> None:
     """Let nobody take SERVICE over by itself for some minutes, while somebody works on it. Its holder serves on."""
     node = this_node()
     node.bundle.territory.service(service)
+    if end:
+        ask(node, lambda store: _end_pause(store, service, dry_run))
+        told = {"service": service, "ended": True, "dry_run": dry_run}
+        emit(told, f"The pause of {service} {'would end' if dry_run else 'has ended'}.")
+        return
     told = {"service": service, "minutes": minutes, "dry_run": dry_run}
     if not dry_run:
         ask(node, lambda store: store.port.report(store.intent(service, "pause", "", minutes * MINUTE, reason)))
     emit(told, f"{service} {'would be' if dry_run else 'is'} left to people for {minutes} min.")
+
+
+async def _end_pause(store: Store, service: str, dry_run: bool) -> None:
+    """Whose announcement it is, takes it back: a voter's broker refuses anybody else."""
+    intent = (await store.port.read(service)).intent
+    if intent is None or intent.kind != "pause":
+        raise Refused(f"{service} is not paused.", remedy=f"See: {command('failover', 'status')}")
+    if intent.by != store.by:
+        raise Refused(f"{service} is paused by {intent.by}.", remedy="End it there, or wait: it ends by itself.")
+    if not dry_run:
+        await store.port.withdraw(intent)
 
 
 async def _move(store: Store, service: str, to: str, within: int, dry_run: bool) -> None:

@@ -76,6 +76,8 @@ async def _known(store: Store, services: list[str]) -> dict[str, dict[str, Any]]
             "owner": state.owner.node if state.owner else "",
             "released": bool(state.owner and state.owner.released),
             "intent": f"{intent.kind} {intent.to}".strip() if intent else "",
+            "intent_by": intent.by if intent else "",
+            "intent_reason": intent.reason if intent else "",
             "writer": granted.writer if granted else "",
             "epoch": granted.epoch if granted else 0,
         }
@@ -105,6 +107,11 @@ def text_of(found: dict[str, Any]) -> str:
     ]
     lines = [table(headings, rows)]
     lines += [f"No majority of the voters answers: {found['voters']}"] if found["voters"] else []
+    lines += [
+        f"{it['service']}: {it['intent']}, announced by {it['intent_by']}: {it['intent_reason']}"
+        for it in found["services"]
+        if it.get("intent")
+    ]
     lines += [f"{it['service']}: {it['reason']}" for it in found["services"] if it["reason"]]
     lines += [f"{it['service']}: {what}: {why}" for it in found["services"] for what, why in it["trouble"].items()]
     lines += [

@@ -32,6 +32,11 @@ class Store:
     node: Node
     port: Remote
 
+    @property
+    def by(self) -> str:
+        """Who announces things here, as others are told."""
+        return f"an operator at {self.node.name}"
+
     async def granted(self, service: str) -> Grant | None:
         """The newest grant of `service` that a broker or this node knows."""
         papers = Papers(lambda name: granters_of(self.node, name), lambda: self.node.bundle.operators)
@@ -65,7 +70,7 @@ class Store:
 
     def intent(self, service: str, kind: str, to: str, seconds: int, reason: str) -> Intent:
         lease = new_lease(self.node.name, secrets.randbits(32))
-        return Intent(service, kind, to, f"an operator at {self.node.name}", reason, lease, seconds)
+        return Intent(service, kind, to, self.by, reason, lease, seconds)
 
 
 def ask[Answer](node: Node, question: Callable[[Store], Awaitable[Answer]]) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageE
 
 GRACE_SECONDS = 1.0
 """How much later than promised the end of a watch may come before its broker counts as gone."""
+REMEDY = "At each of these: `systemctl status appliance-broker etcd`, and whether its line stands."
 _Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -112,14 +114,15 @@ class Remote:
     ) -> Any:
         """What the first broker that can answer says; a call is the same however often it is made."""
         async with total(seconds_max):
-            last: Unreachable | None = None
+            silent = dict[str, Unreachable]()
             for _ in range(len(self._brokers) + 1):
+                asked = self._brokers[self._next].name
                 try:
                     return await self._try(wire.Call(method, arguments, try_seconds_max))
                 except Unreachable as error:
-                    last = error
-            assert last is not None
-            raise Unreachable(f"no voter's broker can answer: {last.what}") from last
+                    silent[asked] = error
+            why = "; ".join(error.what for error in silent.values())
+            raise Unreachable(f"no voter's broker can answer: {why}", remedy=REMEDY) from silent[asked]
 
     async def _try(self, call: wire.Call) -> Any:
         broker = self._brokers[self._next]
@@ -146,7 +149,7 @@ class Remote:
             line = None
         except (OSError, EOFError, ValueError) as error:
             self._leave(broker)
-            raise Unreachable(f"{broker.name}: {error or 'the line was cut'}.") from error
+            raise Unreachable(f"{broker.name}: {_why(error)}.") from error
         except (ApplianceError, asyncio.CancelledError):
             self._leave(broker)
             raise
@@ -168,6 +171,12 @@ class Remote:
             return reader, writer
         writer.transport.abort()
         raise Unreachable(f"{broker.name} shows a certificate that is not of the key that it has by now.")
+
+
+def _why(error: Exception) -> str:
+    """In the words of the system, where asyncio puts addresses in."""
+    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+    return os.strerror(number) if number else str(error) or "the line was cut"
 
 
 async def _line_of(reader: asyncio.StreamReader) -> bytes:

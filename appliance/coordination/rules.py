@@ -53,4 +53,8 @@ def intended_already(state: State) -> Taken:
     """Two people at once: the second one waits, or talks to the first."""
     intent = state.intent
     what = f"{intent.by} already intends to {intent.kind} {state.service}" if intent else f"{state.service} was busy"
-    return Taken(f"{what}.", state, remedy="Wait until that has ended, or have it withdrawn.")
+    return Taken(
+        f"{what}.",
+        state,
+        remedy="Wait until that has ended, or have them end it: `appliance failover status` says who.",
+    )

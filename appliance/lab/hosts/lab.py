@@ -167,6 +167,7 @@ def host_keys(lab: Lab) -> dict[str, str]:
 def down(places: Places, name: str, say: Say) -> None:
     """Leave nothing of the lab `name`, whatever state it was left in; of the last lab, nothing at all but caches."""
     needs.check_root()
+    known = name in places.known_labs()
     with changing(places, name, say):
         try:
             state = read_state(places.lab(name).state)
@@ -175,7 +176,7 @@ def down(places: Places, name: str, say: Say) -> None:
         hang_up(places.lab(name))
         impair.end_shuttles(name)
         machine.cut_all(name)
-        say(f"The nodes of {name} are off.")
+        say(f"The nodes of {name} are off." if known else f"No lab is called {name}: what one may have left goes.")
         namespaces = [it for it in netns.names() if belongs(it, name)]
         network.destroy(name, namespaces, state.way if state else None)
         pool = Pool(places, state.backends["pool"] if state else BTRFS)

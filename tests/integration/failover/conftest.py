@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -43,6 +44,7 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
         def begun(policy: str, hand_back: str = NEVER, *, disturbed: bool = False, lease_seconds: int = 0) -> Stage:
             stack.close()  # a soak begins again and again
             root = Path(tempfile.mkdtemp(dir=tmp_path))
+            stack.callback(shutil.rmtree, root, ignore_errors=True)  # the logs of etcd alone are 400 MB each time
             told: dict[str, Any] = {
                 "policy": policy,
                 "lease_seconds": lease_seconds or (DISTURBED_LEASE_SECONDS if disturbed else LEASE_SECONDS),

@@ -202,6 +202,8 @@ REFUSED: tuple[tuple[str, str, int, str], ...] = (
     (STANDBY, "failover promote docs-a", 8, "commune-a is alive. Sign it: appliance act sign promote hermitage"),
     (STANDBY, "failover promote docs-a --act none.act", 3, "none.act: there is no such file."),
     ("commune-c", "failover promote docs-a", 8, "commune-c cannot hold docs-a. Its candidates:"),
+    ("commune-c", "failover promote docs-a --act none.act", 3, "none.act: there is no such file."),
+    (STANDBY, "failover pause docs-a --end", 8, "docs-a is not paused. See: "),
     (HOME, "failover merge nothing", 3, 'there is no service "nothing"'),
     (HOME, "failover merge docs-a", 3, "there is no branch of docs-a that waits for anybody at commune-a; kept here: "),
     (HOME, "failover merge docs-a --branch 2", 3, "there is no branch 2 of docs-a at commune-a; kept here: none."),
@@ -231,6 +233,16 @@ def test_what_cannot_be_is_refused_in_one_sentence_and_what_is_asked_is_shown(be
     second = stage.node(HOME).cli("failover", "move", SERVICE, STANDBY, check=False)
     assert second.exit_code == 8
     assert b"an operator at hermitage already intends to pause docs-a" in second.stderr
+    told = stage.node(HOME).cli("failover", "status")
+    assert b"docs-a: pause, announced by an operator at hermitage: maintenance\n" in told.stdout
+    theirs = stage.node(HOME).cli("failover", "pause", SERVICE, "--end", check=False)
+    assert (theirs.exit_code, b"docs-a is paused by an operator at hermitage. End it there" in theirs.stderr) == (
+        8,
+        True,
+    )
+    for dry_run, paused in ((("--dry-run",), True), ((), False)):
+        stage.node(STANDBY).cli("failover", "pause", SERVICE, "--end", *dry_run)
+        assert (b"docs-a: pause" in stage.node(HOME).cli("failover", "status").stdout) is paused
     for voter in stage.etcd.voters:
         voter.kill()
     told = stage.node(STANDBY).cli("failover", "status", check=False)
