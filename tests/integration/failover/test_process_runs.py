@@ -1,10 +1,12 @@
 """Seeded runs of failover between real programs, judged by the checker: one in `make test`, many in `make soak`.
 
-`make soak SUITE=soak_of_failover_processes N=100`; what breaks a promise is left in `build/failover/`.
+`make soak SUITE=soak_of_failover_processes N=100`; what breaks a promise is left in `build/failover/`, and a
+line of each run that was judged in `build/failover/runs.jsonl`: a soak that was cut says what it saw.
 """
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from appliance.lab.processes.run import play
 from tests.integration.failover.conftest import Begin
 
-BROKEN = Path("build/failover")
+FOLDER = Path("build/failover")
 
 
 @pytest.mark.slow
@@ -31,8 +33,12 @@ def _one(begin: Begin, seed: int) -> None:
     stage = begin(policy, disturbed=True)
     report = play(stage, seed)
     broken = {it.name: it.sentence for it in report.findings if it.verdict == "violated"}
+    FOLDER.mkdir(parents=True, exist_ok=True)
     if broken:
-        BROKEN.mkdir(parents=True, exist_ok=True)
-        (BROKEN / f"processes-{seed}.jsonl").write_text("\n".join(stage.history()) + "\n")
+        (FOLDER / f"processes-{seed}.jsonl").write_text("\n".join(stage.history()) + "\n")
+    told = (json.loads(line) for line in stage.history())
+    faults = [it["fault"] for it in told if it["event"] == "fault"]
+    with (FOLDER / "runs.jsonl").open("a") as file:
+        file.write(json.dumps({"seed": seed, "policy": policy, "faults": faults, "broken": broken}) + "\n")
     assert broken == {}, f"seed {seed}, {policy}"
     assert report.sometimes["acknowledged"], "a run in which nobody wrote proves nothing"
