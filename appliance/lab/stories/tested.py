@@ -17,7 +17,7 @@ from appliance.lab.hosts.places import Places
 from appliance.lab.processes.node import code_folder
 from appliance.lab.story import Unknown, Violated
 
-TESTS = Path("tests/integration")
+TESTS, KEPT = Path("tests/integration"), Path("build/stories")
 SCREENSHOTS, LAB_NAME, LAB_KEPT = "APPLIANCE_SCREENSHOTS", "APPLIANCE_LAB_NAME", "APPLIANCE_LAB_KEPT"
 """What the tests are told: where pictures go, how a lab of theirs is called, and that it is left up."""
 
@@ -55,7 +55,16 @@ def carry_out(step: Suite, told: Mapping[str, str]) -> str:
     counted = re.search(r"^(\d+ .*) in [\d.]+s", said, re.MULTILINE)
     last = counted[1] if counted else ended.tail()
     if ended.exit_code == 1:
-        raise Violated(f"{last}: {', '.join(re.findall(r'^(?:FAILED|ERROR) (.*)$', said, re.MULTILINE))}")
+        failed = ", ".join(re.findall(r"^(?:FAILED|ERROR) (.*)$", said, re.MULTILINE))
+        raise Violated(f"{last}: {failed}; all that they said: {_kept(step, said)}")
     if ended.exit_code != 0 or "skipped" in last:
         raise Unknown(f"{last}: {', '.join(re.findall(r'^SKIPPED (.*)$', said, re.MULTILINE)) or ended.tail()}")
     return last
+
+
+def _kept(step: Suite, said: str) -> Path:
+    """A lab is gone with its tests, so what they showed of it is kept beside the report."""
+    path = code_folder() / KEPT / f"{Path(step.files[0]).stem}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(said)
+    return path.relative_to(code_folder())
