@@ -129,12 +129,13 @@ class FileWatchdog:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._told: dict[str, str] = {}
-        self._deadlines: dict[str, float] = {}
+        self._told: dict[str, tuple[str, float]] = {}
+        """What stands in the file of each service, and the deadline in it, 0 for none."""
 
     def watch(self, service: str, epoch: int, deadline: float | None) -> None:
         text = f"{'none' if deadline is None else f'{deadline:.3f}'} {self._who(service)} {epoch}"
-        if text != self._told.get(service):
+        told, before = self._told.get(service, ("", 0.0))
+        if text != told:
             if deadline is not None and not self._is_watched():
                 raise Refused("no watchdog runs: nothing would stop the service if this agent hung.")
             path = self._folder / f"{service}.watch"
@@ -146,10 +147,9 @@ class FileWatchdog:
                 if deadline is not None:
                     raise
                 path.unlink(missing_ok=True)  # it says the same, and finds room on a full disk
-            if deadline is not None and not sees(self._deadlines.get(service, 0.0), deadline, boottime()):
+            if deadline is not None and not sees(before, deadline, boottime()):
                 raise Refused("its time is up before the watchdog looks again.")
-            self._told[service] = text
-            self._deadlines[service] = deadline or 0.0
+            self._told[service] = text, deadline or 0.0
 
     def _who(self, service: str) -> str:
         running = Program(service, self._folder).running()

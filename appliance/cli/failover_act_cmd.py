@@ -80,6 +80,8 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
     node = this_node()
     node.bundle.territory.node(name)
     remedy = f"Sign it: appliance act sign quarantine {name} --reason ... --operator ... --key ... --out FILE"
+    if file is None:
+        raise _unsigned("quarantine", name, remedy)
     act, raw = _read(node, file, "quarantine", name, "any", remedy)
     holds = [it.name for it in node.bundle.territory.services_of(name)]
     if takes_back(act):
@@ -136,10 +138,8 @@ def _unsigned(act: str, subject: str, remedy: str) -> Refused:
     return Refused(f"nothing signed says {act} of {subject}.", remedy=remedy)
 
 
-def _read(node: Node, file: Path | None, act: str, subject: str, service: str, remedy: str) -> tuple[Act, bytes]:
+def _read(node: Node, file: Path, act: str, subject: str, service: str, remedy: str) -> tuple[Act, bytes]:
     """The act in `file`; raise Refused unless it says `act` of `subject` for `service`, now."""
-    if file is None:
-        raise _unsigned(act, subject, remedy)
     raw = read_file(file)
     with naming(file, "an act"):
         found = read_act(raw, node.bundle.operators)

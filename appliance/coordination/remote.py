@@ -116,16 +116,15 @@ class Remote:
         async with total(seconds_max):
             silent = dict[str, Unreachable]()
             for _ in range(len(self._brokers) + 1):
-                asked = self._brokers[self._next].name
+                broker = self._brokers[self._next]
                 try:
-                    return await self._try(wire.Call(method, arguments, try_seconds_max))
+                    return await self._try(broker, wire.Call(method, arguments, try_seconds_max))
                 except Unreachable as error:
-                    silent[asked] = error
+                    silent[broker.name] = error
             why = "; ".join(error.what for error in silent.values())
-            raise Unreachable(f"no voter's broker can answer: {why}", remedy=REMEDY) from silent[asked]
+            raise Unreachable(f"no voter's broker can answer: {why}", remedy=REMEDY) from silent[broker.name]
 
-    async def _try(self, call: wire.Call) -> Any:
-        broker = self._brokers[self._next]
+    async def _try(self, broker: Broker, call: wire.Call) -> Any:
         try:
             async with asyncio.timeout(call.seconds_max), self._line(broker) as (reader, writer):
                 writer.write(wire.write_call(call))

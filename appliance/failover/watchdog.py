@@ -152,7 +152,7 @@ def main(folder: str, node: str, history: str, served: str = "", cgroups: str = 
             if served:
                 drop(service, served)
             tell(folder, node, history, service, epoch)
-        # Whoever writes deadlines writes none that is not seen by then (`sees`).
+        # Nothing begins under a deadline that is not seen by then (`sees`).
         os.timerfd_settime(timer, flags=os.TFD_TIMER_ABSTIME, initial=max(following, boottime() + LOOK_SECONDS_MIN))
         os.read(timer, 8)
 

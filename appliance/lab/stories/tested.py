@@ -63,7 +63,7 @@ def carry_out(step: Suite, told: Mapping[str, str]) -> str:
 
 
 def _kept(step: Suite, said: str) -> Path:
-    """A lab is gone with its tests, so what they showed of it is kept beside the report."""
+    """A lab is gone with its tests, so what they showed of it is kept in the checkout."""
     path = code_folder() / KEPT / f"{Path(step.files[0]).stem}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(said)

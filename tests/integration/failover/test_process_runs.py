@@ -33,11 +33,11 @@ def _one(begin: Begin, seed: int) -> None:
     stage = begin(policy, disturbed=True)
     report = play(stage, seed)
     broken = {it.name: it.sentence for it in report.findings if it.verdict == "violated"}
+    history = stage.history()
     FOLDER.mkdir(parents=True, exist_ok=True)
     if broken:
-        (FOLDER / f"processes-{seed}.jsonl").write_text("\n".join(stage.history()) + "\n")
-    told = (json.loads(line) for line in stage.history())
-    faults = [it["fault"] for it in told if it["event"] == "fault"]
+        (FOLDER / f"processes-{seed}.jsonl").write_text("\n".join(history) + "\n")
+    faults = [it["fault"] for it in map(json.loads, history) if it["event"] == "fault"]
     with (FOLDER / "runs.jsonl").open("a") as file:
         file.write(json.dumps({"seed": seed, "policy": policy, "faults": faults, "broken": broken}) + "\n")
     assert broken == {}, f"seed {seed}, {policy}"
