@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +30,8 @@ from appliance.host.ssh import write_server_config
 SSHD = Path("/usr/sbin/sshd")
 START_SECONDS_MAX, PAGES_SECONDS_MAX = 10.0, 30.0
 STOP_SECONDS_MAX = 10.0
+PORTS = range(10_000, 32_768)
+"""From which a server gets its port; above them are those of outgoing lines (ip_local_port_range)."""
 
 
 @dataclass
@@ -194,12 +199,22 @@ def code_folder() -> Path:
 
 
 def free_ports(address: str, count: int) -> tuple[int, ...]:
-    """Ports that nobody listens on now; all are held until the last is found, so they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((address, 0))
-        return tuple(each.getsockname()[1] for each in sockets)
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports that nobody listens on now; all are held until the last is found, so they differ.
+
+    None is of those that the kernel gives to outgoing lines: such a line could take the port before its server does.
+    """
+    with ExitStack() as held:
+        return tuple(_hold_port(address, held) for _ in range(count))
+
+
+def _hold_port(address: str, held: ExitStack) -> int:
+    for port in random.sample(PORTS, 100):
+        holder = held.enter_context(socket.socket())
+        try:
+            holder.bind((address, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return port
+    raise OSError(errno.EADDRINUSE, f"none of 100 ports of {address} between {PORTS[0]} and {PORTS[-1]} is free")

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from ctypes.util import find_library
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 
 from appliance.host.command import run
+from appliance.lab.processes.node import free_ports
 from tests.unit.roles.loading import load_data_volume
 
 ROOT = Path(__file__).parents[3]
@@ -96,20 +98,17 @@ def disk(tmp_path: Path, volume: ModuleType, first_key: int) -> str:
 @pytest.fixture
 def tangs(tmp_path: Path) -> Iterator[list[dict[str, Any]]]:
     """Three tang servers as url, thumbprint and process."""
-    found = [start_tang(tmp_path / f"tang{number}") for number in range(3)]
-    yield found
-    for it in found:
-        it["process"].kill()
-        it["process"].wait()
+    with ExitStack() as started:
+        yield [start_tang(tmp_path / f"tang{number}", started) for number in range(3)]
 
 
-def start_tang(keys: Path) -> dict[str, Any]:
+def start_tang(keys: Path, started: ExitStack) -> dict[str, Any]:
     keys.mkdir()
     run(("/usr/libexec/tangd-keygen", str(keys)), timeout_seconds=60, check=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    [port] = free_ports("127.0.0.1", 1)
     process = subprocess.Popen((str(TANGD), "--listen", "--port", str(port), str(keys)))
+    started.callback(process.wait)
+    started.callback(process.kill)
     wait_for(port)
     thp = run(("tang-show-keys", str(port)), timeout_seconds=60, check=True).stdout.decode().strip()
     return {"url": f"http://127.0.0.1:{port}", "thp": thp, "process": process}
