@@ -17,6 +17,8 @@ def hear(it: Situation, state: State, asked: float) -> None:
     """Take what the voters say, unless something newer was heard."""
     if it.state is not None and state.revision < it.state.revision:
         return
+    if asked > it.asked + it.site.timers.fresh:
+        it.heard_since = it.site.clock.boottime()
     before, it.state, it.asked = it.state, state, max(asked, it.asked)
     if state.holder is None and (before is None or before.holder or before.owned != state.owned):
         it.vacant_since = it.site.clock.boottime()

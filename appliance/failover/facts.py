@@ -166,8 +166,16 @@ class Facts:
 
     @property
     def grace_over(self) -> bool:
-        since = max(self.standing.since, self.record.vacant_since if self.record is not None else 0.0)
-        return self.now >= since + self.grace_seconds
+        vacant_since = self.record.vacant_since if self.record is not None else 0.0
+        return self.now >= max(self.standing.since, vacant_since, self._back_until) + self.grace_seconds
+
+    @property
+    def _back_until(self) -> float:
+        """Until when the owner may come back: what kept the voters from this node may have kept them from that one,
+        which asks as often and goes on under its epoch, unless it let go."""
+        if self.record is None or self.record.released or not self.record.owner:
+            return float("-inf")
+        return self.record.heard_since + self.timers.renew + self.timers.request
 
     @property
     def grace_seconds(self) -> float:

@@ -151,7 +151,7 @@ class Record:
     one nobody is deposed by what voters say.
     `owner` took the service over under `epoch`; `holder` has a lease that lives, "" when nobody has. `released`: the
     owner let go cleanly, and signed that, for `to` when that is a name. `vacant_since`: when this node learned of the
-    present vacancy.
+    present vacancy. `heard_since`: since when they have answered without growing silent in between.
     """
 
     asked: float
@@ -161,6 +161,7 @@ class Record:
     released: bool = False
     to: str = ""
     vacant_since: float = 0.0
+    heard_since: float = 0.0
     granted: int = 0
 
 

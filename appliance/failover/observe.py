@@ -80,6 +80,7 @@ def record_of(it: Situation) -> Record | None:
         released=let_go,
         to=intent.to if intent and intent.kind == "move" else "",
         vacant_since=0.0 if holder else it.vacant_since,
+        heard_since=it.heard_since,
         granted=granted.epoch if granted else 0,
     )
 

@@ -88,6 +88,7 @@ class Situation:
     state: State | None = None
     """What a majority of the voters last said, `asked` when the question was sent or their watch spoke."""
     asked: float = 0.0
+    heard_since: float = 0.0
     vacant_since: float = 0.0
     claim: Claim | None = None
     """A takeover whose answer did not come; it is repeated as it was."""

@@ -229,6 +229,7 @@ ROWS: tuple[Row, ...] = (
         None,
         "the same epoch is asked for again; whoever took over meanwhile makes that fail",
     ),
+    Row("ro-isolated.ask", (S.RO_ISOLATED,), when.READ_DUE, (A.READ,), None, "only the voters can tell how it goes on"),
     Row(
         "ro-isolated.copy",
         (S.RO_ISOLATED,),
@@ -237,7 +238,6 @@ ROWS: tuple[Row, ...] = (
         None,
         "its own site may read what is here",
     ),
-    Row("ro-isolated.ask", (S.RO_ISOLATED,), when.READ_DUE, (A.READ,), None, "only the voters can tell how it goes on"),
     Row("ro-isolated.stay", (S.RO_ISOLATED,), when.ALWAYS, (), None, "nothing has changed"),
     # ISOLATED_RW: the home writes without a lease.
     Row(

@@ -58,8 +58,8 @@ ROWS: tuple[Row, ...] = (
         S.STANDBY,
         "it could take over now",
     ),
+    Row("catchup.ask", (S.CATCHUP,), when.READ_DUE, (A.READ,), None, "while a pull goes on too, which may take long"),
     Row("catchup.pull", (S.CATCHUP,), when.CLEAN & when.PULL_DUE, (A.PULL,), None, "from whoever holds the newest"),
-    Row("catchup.ask", (S.CATCHUP,), when.READ_DUE, (A.READ,), None, "somebody may have taken over meanwhile"),
     Row("catchup.stay", (S.CATCHUP,), when.ALWAYS, (), None, "the pull goes on"),
     # STANDBY: watches.
     Row(
@@ -95,8 +95,8 @@ ROWS: tuple[Row, ...] = (
         "whoever will be needed if the lease ends is at hand by then",
     ),
     Row("standby.behind", (S.STANDBY,), when.BEHIND, (), S.CATCHUP, "it could not take over now"),
-    Row("standby.pull", (S.STANDBY,), when.CLEAN & when.NEWER, (A.PULL,), None, "a copy that keeps up loses less"),
     Row("standby.ask", (S.STANDBY,), when.READ_DUE, (A.READ,), None, "a watch that is silent proves nothing"),
+    Row("standby.pull", (S.STANDBY,), when.CLEAN & when.NEWER, (A.PULL,), None, "a copy that keeps up loses less"),
     Row("standby.stay", (S.STANDBY,), when.ALWAYS, (), None, "the holder is there, or nobody can tell"),
     # GRACE: makes sure, and waits for its turn.
     Row("grace.back", (S.GRACE,), when.BACK, (), S.STANDBY, "the holder is back, or another was faster"),
@@ -146,11 +146,11 @@ ROWS: tuple[Row, ...] = (
         S.GRACE,
         "the writer let go cleanly, which proves that it writes no more",
     ),
+    Row("ro-serve.ask", (S.RO_SERVE,), when.READ_DUE, (A.READ,), None, "it ends when the writer is back"),
     Row("ro-serve.copy", (S.RO_SERVE,), when.COPY_HIDDEN, (A.SERVE_COPY,), None, "reading is better than nothing"),
     Row(
         "ro-serve.newer", (S.RO_SERVE,), when.COPY_OUTDONE, (A.SERVE_COPY,), None, "the copy shows the newest there is"
     ),
     Row("ro-serve.pull", (S.RO_SERVE,), when.CLEAN & when.NEWER, (A.PULL,), None, "somebody may read more of it"),
-    Row("ro-serve.ask", (S.RO_SERVE,), when.READ_DUE, (A.READ,), None, "it ends when the writer is back"),
     Row("ro-serve.stay", (S.RO_SERVE,), when.ALWAYS, (), None, "writing here is for a person to decide"),
 )

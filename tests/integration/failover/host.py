@@ -155,7 +155,9 @@ class Host(Machine):
             before, record = self.record, Record(sent, *said[1:-1], granted=said[-1])
             since = before.vacant_since if before is not None and said[0] == self.changes else self.clock()
             self.changes = said[0]
-            self.record = replace(record, vacant_since=0.0 if record.holder else since)
+            fresh = self.world.timers.fresh
+            heard = before.heard_since if before is not None and sent <= before.asked + fresh else self.clock()
+            self.record = replace(record, vacant_since=0.0 if record.holder else since, heard_since=heard)
         self.disk.known_epoch = max(self.disk.known_epoch, self.record.granted)
 
     def hear(self) -> None:

@@ -91,6 +91,22 @@ def test_the_loss_of_a_quorum_is_no_failover_and_the_writer_resumes_under_its_ep
     assert report.sometimes["resume"] == 1
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_where_standbys_hear_of_the_voters_again_before_the_writer_it_still_resumes_under_its_epoch(seed: int) -> None:
+    world = begun(Policy.EXCLUSIVE, seed)
+    epoch = world.voters.epoch
+    for name in NAMES:
+        world.fault("cut", name)
+    world.run(25)
+    world.heal("cut", STANDBY)
+    world.heal("cut", THIRD)
+    world.run(world.draw.uniform(1, 2))
+    world.heal("cut", HOME)
+    assert world.run_until(lambda: at(world, HOME) is State.ACTIVE, 10)
+    assert world.voters.epoch == epoch
+    assert violated(world.finish()) == {}
+
+
 def test_a_local_first_home_writes_on_through_a_cut_and_a_lost_quorum_while_a_dated_copy_is_served() -> None:
     world = begun(Policy.LOCAL_FIRST)
     world.fault("cut", HOME)

@@ -1,0 +1,86 @@
+"""When the voters are heard: while something long goes on, and after they were silent for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from appliance.coordination.keys import new_lease
+from appliance.coordination.port import Claim
+from appliance.failover.keeper import Keeper
+from appliance.failover.model import Action, Standing, State
+from appliance.failover.observe import observe
+from appliance.failover.table import decide
+from tests.unit.failover.looks import look
+from tests.unit.failover.test_act import SERVICE, World
+from tests.unit.failover.test_granting import STANDBY, by_key
+
+LONG_AGO = 1000.0
+UNDER_WAY = {
+    State.CATCHUP: {"record": None},
+    State.STANDBY: {"lag": 1.0, "record": None},
+    State.RO_SERVE: {"local": "down", "outdone": True, "lag": 1.0, "record": None},
+    State.RO_ISOLATED: {"local": "down", "record": None},
+}
+"""A state, and what in it has a pull or a copy under way, which every look finds due again."""
+
+
+@pytest.mark.parametrize(("state", "given"), UNDER_WAY.items(), ids=map(str, UNDER_WAY))
+def test_the_voters_are_asked_while_something_long_goes_on(state: State, given: Mapping[str, Any]) -> None:
+    done = {"pull": LONG_AGO, "serve copy": LONG_AGO}
+    assert Action.READ not in decide(*look(state, {**given, "done": done})).actions
+    assert decide(*look(state, {**given, "done": {**done, "read": 3.1}})).actions == (Action.READ,)
+
+
+def test_a_home_stands_by_after_a_pull_that_took_longer_than_an_answer_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a peer that does not answer each pull takes as long as a connection may."""
+    pulls = list[str]()
+
+    async def play() -> None:
+        fetched = asyncio.Event()
+
+        async def pull(service: str) -> None:
+            pulls.append(service)
+            await fetched.wait()
+
+        monkeypatch.setattr(world.copies, "pull", pull)
+        keeper = Keeper(world.it)
+        for second in range(40):
+            world.clock.advance(1.0)
+            if second == 30:
+                fetched.set()
+            keeper.look()
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+    taken_over(world)
+    asyncio.run(play())
+    assert pulls == [SERVICE], "one, and no second beside it or because of it"
+    assert world.it.standing.state is State.STANDBY
+
+
+def taken_over(world: World) -> None:
+    """Another node was granted the service and holds it, with all that was written here."""
+    world.it.keep(tail=False)
+    claim = Claim(SERVICE, STANDBY, "boot-2", new_lease(STANDBY, 1), world.voters.read(SERVICE).owned, 3600, "test", "")
+    asyncio.run(world.store.acquire(claim))
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    world.it.standing = Standing(State.CATCHUP, world.clock.boottime())
+
+
+@pytest.mark.parametrize(("silent_seconds", "anew"), [(5.9, False), (6.1, True)])
+def test_who_hears_the_voters_again_after_a_silence_knows_since_when(
+    world: World, silent_seconds: float, anew: bool
+) -> None:
+    assert world.do(Action.READ)
+    begun = world.clock.boottime()
+    world.clock.advance(silent_seconds)
+    assert world.do(Action.READ)
+    record = observe(world.it).record
+    assert record is not None
+    assert record.heard_since == (world.clock.boottime() if anew else begun)
