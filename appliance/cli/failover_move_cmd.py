@@ -13,7 +13,7 @@ from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.coordination.port import Intent
 from appliance.errors import Refused
-from appliance.failover.moving import Plan, View, evacuation, plan_move
+from appliance.failover.moving import Plan, View, check_candidate, evacuation, nodes_of, plan_move
 from appliance.territory.implicit import is_implicit
 from appliance.units import MINUTE
 
@@ -39,6 +39,8 @@ def move(service: str, to: str, within: int, dry_run: bool) -> None:
     Clients wait meanwhile. When it does not succeed in time, it is served on where it was.
     """
     node = this_node()
+    territory = node.bundle.territory
+    check_candidate(territory, territory.service(service), to)
     ask(node, lambda store: _move(store, service, to, within, dry_run))
 
 
@@ -63,6 +65,7 @@ def evacuate(zone: str, within: int, dry_run: bool) -> None:
     All moves are planned before the first begins; one that cannot be planned stops all, and says why.
     """
     node = this_node()
+    nodes_of(node.bundle.territory, zone)
     ask(node, lambda store: _evacuate(store, zone, within, dry_run))
 
 

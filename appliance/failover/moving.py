@@ -46,15 +46,8 @@ class Plan:
 
 def plan_move(view: View, to: str) -> Plan:
     """How the service goes to the node `to`; raise NotFound or Refused, with what to do, when it cannot."""
-    name, able = view.service.name, candidates(view.service)
-    view.territory.node(to)
-    if view.service.policy == "mirror":
-        raise Refused(f"{name} is a mirror: it is served everywhere and written at {view.service.node} alone.")
-    if len(able) < 2:
-        remedy = "Name a standby of it in territory.yml, and sign the territory again."
-        raise Refused(f"{name} has no node that could take it over beside {view.service.node}.", remedy=remedy)
-    if to not in able:
-        raise Refused(f"{to} cannot hold {name}.", remedy=f"Its candidates: {', '.join(able)}.")
+    name = view.service.name
+    check_candidate(view.territory, view.service, to)
     if view.holder == to:
         raise Refused(f"{to} holds {name} already.")
     if not view.holder:
@@ -63,6 +56,19 @@ def plan_move(view: View, to: str) -> Plan:
     _check_other_intents(view)
     _check_target(view, to)
     return Plan(name, view.holder, to, _steps(view, to), 0, WORK_SECONDS)
+
+
+def check_candidate(territory: Territory, service: Service, to: str) -> None:
+    """Raise NotFound or Refused where `to` could never hold `service`, whatever the voters say."""
+    able = candidates(service)
+    territory.node(to)
+    if service.policy == "mirror":
+        raise Refused(f"{service.name} is a mirror: it is served everywhere and written at {service.node} alone.")
+    if len(able) < 2:
+        remedy = "Name a standby of it in territory.yml, and sign the territory again."
+        raise Refused(f"{service.name} has no node that could take it over beside {service.node}.", remedy=remedy)
+    if to not in able:
+        raise Refused(f"{to} cannot hold {service.name}.", remedy=f"Its candidates: {', '.join(able)}.")
 
 
 def _check_other_intents(view: View) -> None:
@@ -95,10 +101,14 @@ def evacuation(territory: Territory, zone: str, views: Collection[View]) -> tupl
 
     Raise NotFound for an unknown zone, Refused for the first service that nobody outside can take.
     """
+    inside = nodes_of(territory, zone)
+    return tuple(_away(view, inside) for view in views if view.holder in inside)
+
+
+def nodes_of(territory: Territory, zone: str) -> frozenset[str]:
     if zone not in territory.zones:
         raise NotFound(f'there is no zone "{zone}"; known: {", ".join(sorted(territory.zones))}.')
-    inside = territory.nodes_in((zone,))
-    return tuple(_away(view, inside) for view in views if view.holder in inside)
+    return territory.nodes_in((zone,))
 
 
 def _away(view: View, inside: Collection[str]) -> Plan:
