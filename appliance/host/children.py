@@ -14,7 +14,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import FrameType
+from threading import Thread
 
 from appliance.errors import ApplianceError
 
@@ -69,11 +69,19 @@ def start_worker(argv: Sequence[str], env: Mapping[str, str]) -> Worker:
 
 
 def die_with_parent(parent: int) -> None:
-    """In a worker: end this process group when the process `parent` dies, or at SIGTERM. For the main thread only."""
-    signal.signal(signal.SIGTERM, _end_group)
+    """In a worker: end this process group when the process `parent` dies, or at SIGTERM. For the main thread only.
+
+    A thread of its own hears of the signal: a handler runs in the main thread alone, and not before that has returned
+    from a call to the system that it was just about to make, which may wait for minutes.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    Thread(target=_end_group_when_told, args=(heard,), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda number, frame: _end_group())
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it died before we asked
-        _end_group(signal.SIGTERM, None)
+        _end_group()
 
 
 def hand_on_no_powers() -> None:
@@ -86,5 +94,11 @@ def _prctl(option: int, *values: int) -> None:
         raise ApplianceError(f"prctl: {os.strerror(ctypes.get_errno())}")
 
 
-def _end_group(number: int, frame: FrameType | None) -> None:
+def _end_group_when_told(heard: int) -> None:
+    while signal.SIGTERM not in os.read(heard, 64):
+        pass
+    _end_group()
+
+
+def _end_group() -> None:
     os.killpg(0, signal.SIGKILL)

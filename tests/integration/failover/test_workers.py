@@ -59,6 +59,8 @@ def test_a_worker_that_was_called_gets_the_next_order_and_one_that_has_gone_is_r
 def test_a_worker_is_at_hand_before_the_lease_of_a_silent_writer_ends(begin: Begin) -> None:
     stage = begin("exclusive", lease_seconds=15)
     state = str(stage.territory.open(STANDBY).layout.root)
+    told_at_home = stage.node("commune-a").layout.failover_history
+    stage.wait(lambda: told_at_home.read_text().count("renewal-proven") > 2, "brokers have told who serves it")
     for early in workers(state):
         os.kill(early, signal.SIGKILL)
     stage.wait(lambda: not workers(state), "nobody is called")

@@ -27,6 +27,16 @@ child = subprocess.Popen(["sleep", "600"])
 print(os.getpid(), child.pid, flush=True)
 time.sleep(600)
 """
+# A worker whose main thread does not hear of the signal: what it waits for began just after that had come.
+DEAF = """
+import signal, sys, threading, time
+from appliance.host.children import die_with_parent
+die_with_parent(int(sys.argv[1]))
+threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print(flush=True)
+time.sleep(600)
+"""
 # Its parent, in a process of its own so that it can be killed; it only repeats what the worker says.
 PARENT = f"""
 import os, subprocess, sys
@@ -77,6 +87,15 @@ def test_sigterm_to_the_worker_ends_what_it_started_too() -> None:
     parent, worker, child = family()
     with parent, watched(worker, child) as fds:
         os.kill(worker, signal.SIGTERM)
+        assert all_end(fds)
+
+
+def test_sigterm_ends_a_worker_whose_main_thread_is_in_a_call_that_does_not_return() -> None:
+    words = (sys.executable, "-c", DEAF, str(os.getpid()))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, process_group=0) as worker, watched(worker.pid) as fds:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+        worker.terminate()
         assert all_end(fds)
 
 
