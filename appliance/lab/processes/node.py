@@ -7,7 +7,6 @@ import errno
 import http.client
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -18,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 
 import appliance
 from appliance.errors import ApplianceError, NotFound
@@ -32,6 +32,8 @@ START_SECONDS_MAX, PAGES_SECONDS_MAX = 10.0, 30.0
 STOP_SECONDS_MAX = 10.0
 PORTS = range(10_000, 32_768)
 """From which a server gets its port; above them are those of outgoing lines (ip_local_port_range)."""
+ANY = SystemRandom()
+"""Not the shared generator: tests seed that, and those of two processes would then draw the same ports."""
 
 
 @dataclass
@@ -208,7 +210,7 @@ def free_ports(address: str, count: int) -> tuple[int, ...]:
 
 
 def _hold_port(address: str, held: ExitStack) -> int:
-    for port in random.sample(PORTS, 100):
+    for port in ANY.sample(PORTS, 100):
         holder = held.enter_context(socket.socket())
         try:
             holder.bind((address, port))

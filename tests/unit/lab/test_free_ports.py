@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import socket
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def test_they_differ_and_are_not_of_those_for_outgoing_lines() -> None:
 
 def test_one_that_is_taken_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     taken, free = free_ports(LOOPBACK, 2)
-    monkeypatch.setattr(random, "sample", lambda ports, count: [taken, free])
+    monkeypatch.setattr(node.ANY, "sample", lambda ports, count: [taken, free])
     with socket.create_server((LOOPBACK, taken)):
         assert free_ports(LOOPBACK, 1) == (free,)
 
@@ -32,7 +31,7 @@ def test_where_all_are_taken_the_address_is_named(monkeypatch: pytest.MonkeyPatc
     with socket.create_server((LOOPBACK, 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setattr(node, "PORTS", range(port, port + 1))
-        monkeypatch.setattr(random, "sample", lambda ports, count: list(ports))
+        monkeypatch.setattr(node.ANY, "sample", lambda ports, count: list(ports))
         with pytest.raises(OSError, match=LOOPBACK):
             free_ports(LOOPBACK, 1)
 
