@@ -26,6 +26,7 @@ SUPERSEDED = Guard("a newer grant is known", lambda it: it.superseded)
 OUTDATED = Guard("its own grant is not the newest", lambda it: it.outdated)
 OPEN = Guard("something could still be written here", lambda it: it.seen.local.is_open)
 TAIL = Guard("writes were made here that nobody else has", lambda it: it.seen.tail)
+ADOPTS = Guard("another wrote before its own grant", lambda it: it.seen.adopts)
 CLEAN = Guard("nothing is only here", lambda it: not it.seen.tail)
 
 ALONE = Guard("home that opened it under the newest epoch, the policy lets it go on alone", lambda it: it.alone)

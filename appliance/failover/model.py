@@ -236,7 +236,8 @@ class Seen:
     `lost`: the last renewal was answered by "not yours". `tail`: writes were made here that are in no generation which
     the present history has; true when unsure. `acknowledged_epoch`: the newest epoch of ours that a storage peer
     accepted. `opened_epoch`: of the grant under which the service was last opened here, with the newest generation
-    adopted. `laid_at`: when the newest generation was last laid in place here; now, while it is.
+    adopted. `adopts`: another wrote before the grant that is here, so its files are still to be adopted.
+    `laid_at`: when the newest generation was last laid in place here; now, while it is.
     `started_at`, `answered_at`: when the service was last started here by this program, and when it last answered it.
     `deposed_until`: until when whom our takeover deposed may go on by its own clock; kept with the proof, and one lease
     from the first proof when a reboot lost it before the epoch was opened.
@@ -252,6 +253,7 @@ class Seen:
     refused_by_epoch: int = 0
     acknowledged_epoch: int = 0
     opened_epoch: int = 0
+    adopts: bool = False
     released: bool = False
     lost: bool = False
     tail: bool = False

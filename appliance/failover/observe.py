@@ -30,6 +30,7 @@ def observe(it: Situation) -> Seen:
         refused_by_epoch=kept.refused_by_epoch,
         acknowledged_epoch=kept.acknowledged_epoch,
         opened_epoch=kept.opened_epoch,
+        adopts=kept.adopts,
         released=kept.released_epoch == own_epoch > 0,
         lost=it.lost,
         tail=kept.tail,

@@ -60,6 +60,22 @@ ROWS: tuple[Row, ...] = (
         "from then on late writes of the former writer are refused, even those in a dead program's buffer",
     ),
     Row(
+        "promoting.diverged",
+        (S.PROMOTING,),
+        when.ADOPTS & when.TAIL & when.KEEP_DUE,
+        (A.ALARM, A.KEEP_BRANCH),
+        None,
+        "a person promoted it before it heard that another had written: what only its disk has is kept first",
+    ),
+    Row(
+        "promoting.unkept",
+        (S.PROMOTING,),
+        when.ADOPTS & when.TAIL,
+        (),
+        None,
+        "it is being kept, or its disk must change first",
+    ),
+    Row(
         "promoting.start",
         (S.PROMOTING,),
         when.NOT_STARTED,

@@ -78,6 +78,7 @@ class Host(Machine):
             refused_by_epoch=disk.refused_by,
             acknowledged_epoch=disk.acknowledged_epoch,
             opened_epoch=disk.base_epoch,
+            adopts=disk.base_epoch == 0,
             released=disk.released_epoch == disk.own_epoch > 0,
             lost=self.lost,
             tail=bool(disk.tail),

@@ -107,6 +107,26 @@ def test_where_standbys_hear_of_the_voters_again_before_the_writer_it_still_resu
     assert violated(world.finish()) == {}
 
 
+def test_who_is_promoted_before_it_heard_that_another_wrote_keeps_what_only_it_has() -> None:
+    """Found by a soak (seed 20261129): its own files were replaced, and nobody was told."""
+    world = World(Policy.EXCLUSIVE, 177)
+    world.run(12)
+    for name in NAMES:
+        world.fault("kill", name)
+    for name, seconds in ((STANDBY, 0.25), (THIRD, 14.0), (HOME, 0.5)):
+        world.heal("kill", name)
+        world.run(seconds)
+    world.fault("kill", HOME)
+    world.run(0.25)
+    world.heal("kill", HOME)
+    world.run(1.25)
+    world.promote(HOME)
+    assert world.run_until(lambda: at(world, HOME) is State.ACTIVE, 40)
+    assert "promoting.diverged" in world.rows
+    assert world.home.disk.branch_values
+    assert violated(world.finish()) == {}
+
+
 def test_a_local_first_home_writes_on_through_a_cut_and_a_lost_quorum_while_a_dated_copy_is_served() -> None:
     world = begun(Policy.LOCAL_FIRST)
     world.fault("cut", HOME)

@@ -83,6 +83,7 @@ def look(state: State, given: Mapping[str, Any]) -> tuple[Standing, Seen, Policy
         refused_by_epoch=values.pop("refused", 0),
         acknowledged_epoch=values.pop("acknowledged", 0),
         opened_epoch=opened,
+        adopts=values.pop("adopts", False),
         released=values.pop("let_go", False),
         lost=values.pop("lost", False),
         tail=values.pop("tail", False),
