@@ -274,16 +274,12 @@ def _tie(it: Situation, decision: Decision) -> None:
 async def _adopt(it: Situation) -> None:
     """As long as it takes; only a service that is in place and does not start is given to another after a while."""
     _hear_promotions(it)
-    it.laying = True
-    try:
+    with it.moving_files():
         laid = None
         while laid != it.kept.generation:  # an act that came meanwhile may name another
             laid = it.kept.generation
             await it.site.copies.adopt(it.service, keep_files=not it.kept.adopts, generation=laid)
             _hear_promotions(it)
-        it.laid_at = it.site.clock.boottime()
-    finally:
-        it.laying = False
 
 
 def _hear_promotions(it: Situation) -> None:
@@ -337,7 +333,8 @@ async def _sync(it: Situation, decision: Decision) -> None:
 
 async def _keep_branch(it: Situation, decision: Decision) -> None:
     """Once it is kept it no longer keeps the service; merging is a command, where the service is written again."""
-    where = await it.site.copies.keep_branch(it.service, it.kept.opened_epoch)
+    with it.moving_files():
+        where = await it.site.copies.keep_branch(it.service, it.kept.opened_epoch)
     it.keep(branch=Branch.KEPT, tail=False)
     it.site.tell(it.service, it.kept.opened_epoch, "branch", values=[], where=where)
     told = f"`appliance failover merge {it.service} --dry-run` says what differs once it is written here again"

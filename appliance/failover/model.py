@@ -237,7 +237,7 @@ class Seen:
     the present history has; true when unsure. `acknowledged_epoch`: the newest epoch of ours that a storage peer
     accepted. `opened_epoch`: of the grant under which the service was last opened here, with the newest generation
     adopted. `adopts`: another wrote before the grant that is here, so its files are still to be adopted.
-    `laid_at`: when the newest generation was last laid in place here; now, while it is.
+    `laid_at`: when the newest generation was last laid in place here, or a branch kept; now, while it is.
     `started_at`, `answered_at`: when the service was last started here by this program, and when it last answered it.
     `deposed_until`: until when whom our takeover deposed may go on by its own clock; kept with the proof, and one lease
     from the first proof when a reboot lost it before the epoch was opened.

@@ -95,7 +95,7 @@ class Situation:
     synced: bool = False
     laying: bool = False
     laid_at: float = 0.0
-    """Whether a generation is laid in place now, and when one last was."""
+    """Whether a generation is laid in place now, or what was written here put aside; and when that was last done."""
     starting: bool = False
     """The deadline is moved on meanwhile, as for what runs: it counts from the moment at which anything does."""
     started_at: float = 0.0
@@ -200,6 +200,16 @@ class Situation:
             self.trouble[what] = str(error)
         else:
             self.trouble.pop(what, None)
+
+    @contextlib.contextmanager
+    def moving_files(self) -> Iterator[None]:
+        """As long as this takes nobody gives up on the service: it grows with its files."""
+        self.laying = True
+        try:
+            yield
+            self.laid_at = self.site.clock.boottime()
+        finally:
+            self.laying = False
 
     async def probe(self) -> None:
         """Ask the service whether it answers."""

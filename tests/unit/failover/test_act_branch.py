@@ -9,6 +9,7 @@ import pytest
 from appliance.errors import Refused
 from appliance.failover.kept import load
 from appliance.failover.model import Action, Branch
+from appliance.failover.observe import observe
 from tests.unit.failover.test_act import SERVICE, World
 
 A = Action
@@ -21,6 +22,20 @@ def test_what_a_node_kept_of_a_branch_stays_with_its_epoch(world: World) -> None
     assert (world.it.kept.tail, world.it.kept.branch) == (False, Branch.KEPT)
     assert f"`appliance failover merge {SERVICE} --dry-run`" in told[0]
     assert "branches/2" in (world.folder / "history.jsonl").read_text()
+
+
+def test_as_long_as_a_branch_is_being_kept_nobody_gives_up_on_the_service(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    async def keep(service: str, epoch: int) -> str:
+        seen.append(observe(world.it).laid_at == world.clock.boottime())
+        return "branches/2"
+
+    monkeypatch.setattr(world.copies, "keep_branch", keep)
+    assert world.do(A.KEEP_BRANCH)
+    assert seen == [True]
 
 
 def test_a_branch_is_tried_on_a_disk_too_full_to_call_a_person_and_what_fails_is_told(
