@@ -121,10 +121,12 @@ def tell_branches(stage: Stage) -> None:
 
 
 def _settle(stage: Stage) -> None:
-    """Wait until it is as it began: served at home, others standing by. Handed back where another has it."""
+    """Wait until it is as it began, for a whole lease: served at home, others standing by. Handed back where another
+    has it. What a node tells that hung or was dead until now is old."""
     home, *others = stage.candidates
-    deadline = time.monotonic() + SETTLES_SECONDS_MAX
-    while time.monotonic() < deadline and not _is_settled(stage, home, others):
+    deadline, well_since = time.monotonic() + SETTLES_SECONDS_MAX, float("inf")
+    while (now := time.monotonic()) < deadline and now < well_since + stage.territory.territory.lease_seconds:
+        well_since = min(well_since, now) if _is_settled(stage, home, others) else float("inf")
         if stage.state(home) == "STANDBY" and any(stage.state(name) == "ACTIVE" for name in others):
             stage.tell("operator", 0, "handover", to=home)
             stage.node(home).cli("failover", "handback", stage.service, "--within", "40", check=False)
@@ -145,4 +147,6 @@ def _states_at_rest(stage: Stage) -> dict[str, str]:
 def _is_settled(stage: Stage, home: str, others: list[str]) -> bool:
     told = stage.told(home)
     at_home = (told.get("state"), told.get("holder"), told.get("writer")) == ("ACTIVE", home, home)
-    return at_home and all(stage.state(name) == "STANDBY" for name in others)
+    # Who has not heard of the newest grant yet may be about to put aside what only it has.
+    by = {"state": "STANDBY", "newest_epoch": told.get("newest_epoch")}
+    return at_home and all(by.items() <= stage.told(name).items() for name in others)

@@ -156,6 +156,7 @@ def test_no_order_of_events_makes_two_writers_or_loses_anything() -> None:
 HARDLY_EVER = {
     "demoting.late",
     "diverged.unkept",
+    "promoting.unkept",
     "fenced.copy",
     "standby.behind",
     "standby.quiet",
