@@ -13,7 +13,7 @@ from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.coordination.port import Intent
 from appliance.errors import Refused
-from appliance.failover.moving import Plan, View, check_candidate, evacuation, nodes_of, plan_move
+from appliance.failover.moving import Plan, View, check_candidate, check_zone, evacuation, plan_move
 from appliance.territory.implicit import is_implicit
 from appliance.units import MINUTE
 
@@ -65,7 +65,7 @@ def evacuate(zone: str, within: int, dry_run: bool) -> None:
     All moves are planned before the first begins; one that cannot be planned stops all, and says why.
     """
     node = this_node()
-    nodes_of(node.bundle.territory, zone)
+    check_zone(node.bundle.territory, zone)
     ask(node, lambda store: _evacuate(store, zone, within, dry_run))
 
 

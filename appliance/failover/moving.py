@@ -101,14 +101,15 @@ def evacuation(territory: Territory, zone: str, views: Collection[View]) -> tupl
 
     Raise NotFound for an unknown zone, Refused for the first service that nobody outside can take.
     """
-    inside = nodes_of(territory, zone)
+    check_zone(territory, zone)
+    inside = territory.nodes_in((zone,))
     return tuple(_away(view, inside) for view in views if view.holder in inside)
 
 
-def nodes_of(territory: Territory, zone: str) -> frozenset[str]:
+def check_zone(territory: Territory, zone: str) -> None:
+    """Raise NotFound where `zone` is none of `territory`."""
     if zone not in territory.zones:
         raise NotFound(f'there is no zone "{zone}"; known: {", ".join(sorted(territory.zones))}.')
-    return territory.nodes_in((zone,))
 
 
 def _away(view: View, inside: Collection[str]) -> Plan:
