@@ -21,6 +21,7 @@ from appliance.agent.process_services import FileWatchdog
 from appliance.agent.smb_probe import speaks_smb
 from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
 from appliance.failover.model import Local
+from appliance.failover.ports import Presented
 from appliance.host import hands, postgresql
 from appliance.host.programs import Program
 from appliance.host.served import FILE, Moving, read_served
@@ -243,10 +244,24 @@ class HostCopies(BackupCopies):
     def __init__(self, current: Current, ground: Ground = GROUND) -> None:
         super().__init__(current)
         self._ground = ground
+        self._moving = read_served(ground.served)
+
+    async def present(self, service: str) -> Presented:
+        """Beside it the folder is made writable: clients wait, and what is laid there comes next."""
+        told, _ = await asyncio.gather(super().present(service), self._open_ahead(service))
+        return told
+
+    async def _open_ahead(self, service: str) -> None:
+        with contextlib.suppress(ApplianceError):  # `adopt` tries again, and tells
+            await self._open(service)
+
+    async def _open(self, service: str) -> None:
+        if not _is_writable(self._moving[service].folder):
+            await ask_hands("writable", service, self._ground)
 
     async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
         if not keep_files:
-            await ask_hands("writable", service, self._ground)
+            await self._open(service)
         await super().adopt(service, keep_files=keep_files, generation=generation)
 
     async def lay_copy(self, service: str) -> None:

@@ -25,8 +25,8 @@ from appliance.borg.model import Archive
 from appliance.errors import ApplianceError, NoSpace
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.host.laying import LAYING
-from appliance.territory.model import SHARES
-from appliance.territory.served import SHARE
+from appliance.territory.model import SHARES, SITES
+from appliance.territory.served import SHARE, SITE
 from appliance.units import format_bytes
 
 type Find = Callable[[], Archive]
@@ -118,10 +118,10 @@ class Tree:
 
 
 def tree_of(node: Node, service: str) -> Tree:
-    """Where `service` is laid out ahead on this node: on the disk on which it would be served."""
-    rooms = node.service(service).root
-    on_shares = node.form(service) is SHARE
-    return Tree(Path(SHARES, LAYING, f"{service}.room") if on_shares else rooms / "ready", rooms / "ready.json")
+    """Where `service` is laid out ahead on this node: beside where it would be served, to come there by a rename."""
+    rooms, form = node.service(service).root, node.form(service)
+    beside = {SHARE: SHARES, SITE: SITES}.get(form) if form else None
+    return Tree(Path(beside, LAYING, f"{service}.room") if beside else rooms / "ready", rooms / "ready.json")
 
 
 def lay_ahead(node: Node, service: str) -> bool:

@@ -14,6 +14,7 @@ import select
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -71,15 +72,22 @@ def expect(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
 def present(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Show the newest grant of ours to all who store the service; who took it, and a newer one that somebody has."""
     grant = _newest_own(node, service)
-    if node.holding(service).grants.exists():
-        sealer_of(node).keep(service, [grant])
     asked = tuple(it.node for it in current_targets(node, service))
-    known, silent = lines.ask_all(asked, lambda conversation: _show(conversation, service, grant))
+    with ThreadPoolExecutor(1) as beside:
+        kept = beside.submit(_keep, node, service, grant)
+        known, silent = lines.ask_all(asked, lambda conversation: _show(conversation, service, grant))
+        kept.result()
     newer = max(known.values(), default=0)
     if not known:
         refusals = " ".join(f"{peer}: {it.what}" for peer, it in silent.items())
         raise Unreachable(f"nobody who stores {service} took its grant: {refusals or 'nobody is asked'}.")
     return {"accepted": [] if newer else list(known), "newer": newer}
+
+
+def _keep(node: Node, service: str, grant: Grant) -> None:
+    """Have this node's own vault refuse the former writer too."""
+    if node.holding(service).grants.exists():
+        sealer_of(node).keep(service, [grant])
 
 
 def _newest_own(node: Node, service: str) -> Grant:

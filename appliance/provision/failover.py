@@ -13,7 +13,7 @@ from appliance.host import hands
 from appliance.provision import shares, voter
 from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile
 from appliance.provision.vault import AGENT
-from appliance.territory.model import SITES, Service, Territory
+from appliance.territory.model import Service, Territory
 from appliance.territory.served import (
     DATABASE,
     SHARE,
@@ -46,7 +46,6 @@ def part(bundle: Bundle, name: str) -> Part:
         files=(WantedFile(hands.SERVED, _served(bundle, name)), *files),
         folders=(
             OwnedFolder(FOLDER),
-            *([OwnedFolder(SITES, "", 0o755, AGENT, AGENT)] if SITE in forms else []),
             *(shares.FOLDERS if SHARE in forms else ()),
         ),
         units=(*UNITS, *([BROKER] if voter.member_of(bundle, name) else [])) if bundle.voting.can_sign else (),

@@ -14,12 +14,14 @@ from appliance.backup.taking import Taken, take_bundle
 from appliance.failover.promises import begin_promises
 from appliance.host.account import as_owner
 from appliance.host.identity import machine_id
+from appliance.host.laying import LAYING
 from appliance.host.layout import PROMISES_OF_A_HOST, STATE_OF_A_HOST, NodeLayout
 from appliance.provision import firewall
 from appliance.provision.apply import THIS_HOST, Host, apply, one_at_a_time
 from appliance.provision.callers import Caller, operators_first
 from appliance.provision.files import OwnedFolder, Part, WantedFile
 from appliance.provision.observe import below
+from appliance.territory.model import SITES
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import PIN_OF_A_HOST, Identity, create_identity, refuse_another, shown_keys
 from appliance.trust.keys import PublicKeys
@@ -59,6 +61,9 @@ def part(state: Path, territory_key: str, owners: Owners = OWNERS, operators: st
             # Root's, so that the account of the node cannot rename what lies beside its folder.
             OwnedFolder(str(state.parent), "", 0o711, owners.root, owners.root_group),
             OwnedFolder(str(state), "", 0o710, owners.node, owners.vault),
+            # Before anything runs: a unit may write only into what was there when it started.
+            OwnedFolder(SITES, "", 0o755, owners.node),
+            OwnedFolder(f"{SITES}/{LAYING}", "", 0o700, owners.node),
         ),
         files=(
             WantedFile(str(STATE_OF_A_HOST), f"{state}\n", 0o644, owners.root, owners.root_group),

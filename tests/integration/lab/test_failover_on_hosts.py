@@ -113,6 +113,9 @@ def test_what_cannot_be_is_refused_and_changes_nothing(sites: Sites, words: tupl
 
 
 def test_a_planned_move_loses_nothing_and_comes_home_again(sites: Sites) -> None:
+    mark, page = f"/srv/appliance/node/services/{EXCLUSIVE}/ready.json", f"srv/sites/{EXCLUSIVE}/{HOME}/pages/1"
+    until(lambda: sites.run(STANDBY, "test", "-e", mark, check=False).exit_code == 0, "it is laid out ahead")
+    laid = sites.said(STANDBY, "stat", "--format=%i", f"/srv/sites/.laying/{EXCLUSIVE}.room/{page}")
     begun = boottime()
     assert sites.write(HOME, EXCLUSIVE, "horaires 2")
     moved = sites.appliance(STANDBY, "failover", "move", EXCLUSIVE, STANDBY)
@@ -120,6 +123,7 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(sites: Sites) -> None
     until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 2", "it is served elsewhere")
     assert sites.holds_address(STANDBY, EXCLUSIVE)
     assert not sites.holds_address(HOME, EXCLUSIVE)
+    assert sites.said(STANDBY, "stat", "--format=%i", f"/{page}") == laid, "it came by a rename, and was not copied"
     assert not sites.may_write(HOME, EXCLUSIVE), "where it is not served nothing is written"
     assert sites.write(STANDBY, EXCLUSIVE, "horaires 3")
     sites.bring_as_root(STANDBY, EXCLUSIVE)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from appliance.agent import host_services
-from appliance.agent.host_services import Ground, HostServices
+from appliance.agent.copies import BackupCopies
+from appliance.agent.current import Current
+from appliance.agent.host_services import Ground, HostCopies, HostServices
 from appliance.errors import Unreachable
 from appliance.failover.model import Local
+from appliance.failover.ports import Presented
 
 SITE = "horaires"
 
@@ -74,3 +78,37 @@ def test_a_site_whose_folder_waits_is_served_all_the_same(
     assert services.look(SITE) == WAITS
     asyncio.run(services.resume(SITE))
     assert services.look(SITE) == RUNS
+
+
+def test_a_folder_is_made_writable_while_the_grant_is_shown_and_asked_for_only_once(
+    services: HostServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, done = list[str](), list[str]()
+
+    async def hands(verb: str, service: str, ground: Ground) -> None:
+        asked.append(verb)
+        if len(asked) == 1:
+            raise Unreachable("root's hands rest")
+        writable.append(True)
+
+    async def present(self: BackupCopies, service: str) -> Presented:
+        while not asked:
+            await asyncio.sleep(0)
+        return Presented(("hermitage",), 0)
+
+    async def adopt(self: BackupCopies, service: str, **how: object) -> None:
+        done.append(service)
+
+    writable = list[bool]()
+    monkeypatch.setattr(host_services, "ask_hands", hands)
+    monkeypatch.setattr(host_services, "_is_writable", lambda folder: bool(writable))
+    monkeypatch.setattr(BackupCopies, "present", present)
+    monkeypatch.setattr(BackupCopies, "adopt", adopt)
+    copies = HostCopies(cast(Current, None), Ground(tmp_path / "served.json"))
+
+    assert asyncio.run(copies.present(SITE)) == Presented(("hermitage",), 0), "what hands refuse is told by adopting"
+    asyncio.run(copies.adopt(SITE, keep_files=True))
+    assert asked == ["writable"], "its files stay as they are"
+    asyncio.run(copies.adopt(SITE, keep_files=False))
+    asyncio.run(copies.adopt(SITE, keep_files=False))
+    assert (asked, done) == (["writable"] * 2, [SITE] * 3)

@@ -25,7 +25,8 @@ USER, GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_na
 HERE = Owners(USER, GROUP, USER, GROUP)
 STATE = Path("/srv/appliance/node")
 SAYS_WHERE, PIN = "/etc/appliance/state", "/etc/appliance/territory.pub"
-EVERYTHING = ("/srv/appliance", str(STATE), SAYS_WHERE, PIN, f"{STATE}/node.json")
+SITES = ("/srv/sites", "/srv/sites/.laying")
+EVERYTHING = ("/srv/appliance", str(STATE), *SITES, SAYS_WHERE, PIN, f"{STATE}/node.json")
 
 
 def no_command(argv: tuple[str, ...]) -> None:
@@ -64,7 +65,7 @@ def test_a_bare_host_becomes_a_node_and_the_second_time_nothing_changes(host: Ho
     assert load_promises(host.root / "var/lib/appliance/promises", machine_id()).services == {}, "its broker could sign"
     assert (host.root / "etc/appliance/state").read_text() == f"{STATE}\n"
     assert (host.root / "etc/appliance/territory.pub").read_text() == f"{keys[0]}\n"
-    assert [mode(host, path) for path in EVERYTHING[:4]] == [0o711, 0o710, 0o644, 0o644]
+    assert [mode(host, path) for path in EVERYTHING[:6]] == [0o711, 0o710, 0o755, 0o700, 0o644, 0o644]
     before = disk(host)
     assert settled(host, "commune-a", keys[0]) == Settled((), first.keys)
     assert disk(host) == before
@@ -78,11 +79,11 @@ def test_a_dry_run_says_the_same_and_changes_nothing(host: Host, keys: tuple[str
     assert settled(host, "commune-a", keys[0], dry_run=True) == Settled((), made.keys)
 
 
-@pytest.mark.parametrize("path", EVERYTHING[:4])
+@pytest.mark.parametrize("path", EVERYTHING[:6])
 def test_a_mode_that_differs_is_mended(path: str, host: Host, keys: tuple[str, str]) -> None:
     made = settled(host, "commune-a", keys[0])
     before = disk(host)
-    (host.root / path.lstrip("/")).chmod(0o700)
+    (host.root / path.lstrip("/")).chmod(0o770)
     assert settled(host, "commune-a", keys[0]) == Settled((path,), made.keys)
     assert disk(host) == before
 
