@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from appliance.clock import utc_text
-from appliance.coordination.port import Holding, Lost
+from appliance.coordination.port import Holding, Lost, State
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.claiming import REQUEST_SECONDS_MAX, acquire, claim_on, hear
 from appliance.failover.kept import Lease
@@ -62,14 +62,16 @@ def _proven(it: Situation, lease: Lease) -> None:
 
 
 async def _return(it: Situation, decision: Decision) -> None:
-    """The lease again, under the epoch that this node has."""
+    """The lease again, under the epoch that this node has: the very one, while the voters let it last."""
     site, own = it.site, it.own
     state = await site.store.read(it.service, seconds_max=REQUEST_SECONDS_MAX / 2)
     if own is None or (state.holder and state.holder.node != site.name):
         return
-    mine = state.owner is not None and state.owner.node == site.name and not state.owner.released
-    claim = claim_on(it, state, f"goes on under epoch {own.epoch}", resumes=mine)
-    held = await acquire(it, claim)
+    if stray := _stray(it, state):  # each new leader of the voters lets all leases last anew
+        held = await site.store.renew(stray, seconds_max=REQUEST_SECONDS_MAX / 2)
+    else:
+        mine = state.owner is not None and state.owner.node == site.name and not state.owner.released
+        held = await acquire(it, claim_on(it, state, f"goes on under epoch {own.epoch}", resumes=mine))
     # A reboot may have forgotten whom an earlier takeover deposed.
     deposed = site.clock.boottime() + site.timers.ttl if it.kept.opened_epoch != own.epoch else 0.0
     _proven(it, Lease(site.boot_id, held, own.epoch, deposed_until=deposed))
@@ -172,7 +174,7 @@ async def _present(it: Situation, decision: Decision) -> None:
 async def _release(it: Situation, decision: Decision) -> None:
     """Say under our signature that we write no more, where that is true; then let the lease go."""
     site, own, lease = it.site, it.own, it.lease
-    holding = lease.holding if lease else _stray(it)
+    holding = lease.holding if lease else _stray(it, it.state)
     if own is not None:
         it.keep(released_epoch=own.epoch)
         if not it.kept.tail and not site.services.look(it.service).is_open:
@@ -188,9 +190,8 @@ async def _release(it: Situation, decision: Decision) -> None:
         await site.store.release(holding, f"by {decision.row}", utc_text(site.clock.now()))
 
 
-def _stray(it: Situation) -> Holding | None:
-    """The lease that the voters show as ours and that we have no proof of."""
-    state = it.state
+def _stray(it: Situation, state: State | None) -> Holding | None:
+    """The lease that the voters show as ours, by `state`, and that we have no proof of."""
     if state is None or state.holder is None or state.owner is None or state.holder.node != it.site.name:
         return None
     ttl = round(it.site.timers.ttl)

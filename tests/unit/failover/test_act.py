@@ -131,6 +131,24 @@ def test_a_service_is_started_within_its_lease_and_its_writes_count_as_unsaved_b
     assert kept.tail
 
 
+def test_who_returns_goes_on_with_the_lease_that_outlived_a_lost_majority(world: World) -> None:
+    """A new leader lets it last anew: until its end nobody can have another, and then a standby could be faster."""
+    world.hold()
+    held = world.voters.read(SERVICE).holder
+    world.voters.lose_majority()
+    world.clock.advance(LEASE + 10)
+    world.voters.regain_majority()
+    world.it.prove(None)
+    assert world.do(A.RETURN)
+    assert world.voters.read(SERVICE).holder == held
+    assert world.it.lease is not None
+    assert world.it.lease.holding.ends == world.clock.boottime() + LEASE
+    world.it.prove(None)
+    world.voters.advance(LEASE + 1)
+    assert world.do(A.RETURN), "once it has ended it is a new one"
+    assert world.voters.read(SERVICE).holder not in (held, None)
+
+
 def test_nothing_is_started_once_the_deadline_has_passed_however_old_the_decision(world: World) -> None:
     world.hold()
     world.clock.advance(LEASE - 2.0)
