@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -35,7 +36,7 @@ class Document:
     signer: str
     raw: bytes
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the whole stored document; the name other documents call it by."""
         return digest_of(self.raw)
