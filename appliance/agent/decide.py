@@ -58,6 +58,7 @@ TIDY_SECONDS = DAY
 TIDY_FROM_GENERATIONS = 24
 ACCOUNTS_SECONDS = MINUTE
 """How long accounts stay as they are before they are saved: who changes one often changes more."""
+HANDED_OVER_SECONDS = 15.0
 
 _SAVE, _SEND, _READ, _LAY, _PROVE, _KEEP = "save", "send", "read", "lay", "prove", "keep"
 _LANES = {
@@ -164,9 +165,10 @@ def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
         yield from _replicate(held, view, now, pace)
     for home in view.homes:
         yield from _people(home, view, now, pace)
-    by_generation: tuple[Catalogue | Ready, ...] = (*map(_catalogue, view.readable), *map(_ready, view.ahead))
-    for work in by_generation:
-        yield from _for_each_generation(work, view, now, pace)
+    for readable in view.readable:
+        yield from _for_each_generation(_catalogue(readable), 0.0, view, now, pace)
+    for ahead in view.ahead:
+        yield from _for_each_generation(_ready(ahead), _rests(ahead, now), view, now, pace)
     for held in holding:
         yield from _keep(held, view, now, pace)
     for written in ours:
@@ -243,12 +245,19 @@ def _ready(ahead: Ahead) -> Ready:
     return Ready(ahead.service, f"generation {ahead.newest} may have to be served here", ahead.newest.name)
 
 
-def _for_each_generation(work: Catalogue | Ready, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
-    """`work` unless it was done for its generation."""
+def _rests(ahead: Ahead, now: Now) -> float:
+    """For how long it is left alone: who hands a service over brings its last generation a moment before, and whoever
+    takes it over would wait for this work, which does not hurry."""
+    age = now.wall - ahead.received
+    return HANDED_OVER_SECONDS - age if 0 <= age < HANDED_OVER_SECONDS else 0.0
+
+
+def _for_each_generation(work: Catalogue | Ready, seconds: float, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    """`work`, in `seconds` at the earliest, unless it was done for its generation."""
     attempt = view.last(work.kind, work.service)
     done = attempt is not None and not attempt.failures and attempt.mark == work.newest
     if not done and not view.runs(work.kind, work.service):
-        yield _Wish(_held_back(work.kind, attempt, now, pace), work)
+        yield _Wish(max(seconds, _held_back(work.kind, attempt, now, pace)), work)
 
 
 def _people(home: Home, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:

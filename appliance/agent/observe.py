@@ -359,7 +359,7 @@ def _ahead(node: Node, service: str, held: Held | None, *, ours: bool, may_be_se
     opens = node.name == terms.origin or terms.service.key_access == "hot"
     if ours or not may_be_served or not opens or not held or not held.newest or not terms.service.paths:
         return ()
-    return (Ahead(service, held.newest),)
+    return (Ahead(service, held.newest, held.received),)
 
 
 def _home(node: Node, service: str, held: Held | None, lost: frozenset[str]) -> tuple[Home, ...]:

@@ -135,10 +135,12 @@ class Readable:
 
 @dataclass(frozen=True)
 class Ahead:
-    """A service that another node writes and this one may have to serve next, with the newest generation held here."""
+    """A service that another node writes and this one may have to serve next, with the newest generation held here, and
+    when that came, UTC seconds of this node."""
 
     service: str
     newest: Generation
+    received: float
 
 
 @dataclass(frozen=True)

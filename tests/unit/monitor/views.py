@@ -194,7 +194,7 @@ def view(moment: Now, words: Mapping[str, Any]) -> View:
             for it in words.get("readable", ())
         ),
         ahead=tuple(
-            Ahead(it["service"], generation(moment, it["sequence"], it.get("ago", "1h")))
+            Ahead(it["service"], generation(moment, it["sequence"], "1h"), before(moment, it.get("came", "1h")))
             for it in words.get("ahead", ())
         ),
         homes=tuple(home(moment, it) for it in words.get("homes", ())),
