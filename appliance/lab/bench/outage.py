@@ -150,7 +150,12 @@ def _served(bench: Bench) -> Iterator[Outage]:
             ground.save(service)
         for service in (SERVICE, SHARE):
             ground.wait_until_well(service)
-        yield ground
+        try:
+            yield ground
+        except ApplianceError:  # with the lab goes what could say why
+            for line in ground.told():
+                bench.say(line)
+            raise
     finally:
         labs.down(Places(), NAME, quiet)
         shutil.rmtree(inventory, ignore_errors=True)
@@ -174,6 +179,14 @@ class Outage:
     def state(self, node: str, service: str = SERVICE) -> str:
         told = self.run(node, "cat", f"/srv/appliance/node/run/failover/{service}.json")
         return str(json.loads(told)["state"]) if told else ""
+
+    def told(self) -> Iterator[str]:
+        """How both candidates stand, and what they wrote down last."""
+        for node in (HOME, STANDBY):
+            for service in (SERVICE, SHARE):
+                yield f"{node}: {self.run(node, 'cat', f'/srv/appliance/node/run/failover/{service}.json')}"
+            for file in ("failover.jsonl", "journal.jsonl"):
+                yield f"{node}, {file}:\n{self.run(node, 'tail', '-n', '100', f'/srv/appliance/node/{file}')}"
 
     def wait(self, holds: Callable[[], bool], what: str) -> None:
         with waiting(what, COMES_ABOUT_SECONDS_MAX) as done:
