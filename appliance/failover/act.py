@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from appliance.clock import utc_text
-from appliance.coordination.port import Holding, Lost, State
+from appliance.coordination.port import Holding, Lost
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.claiming import REQUEST_SECONDS_MAX, acquire, claim_on, hear
 from appliance.failover.kept import Lease
@@ -67,8 +67,9 @@ async def _return(it: Situation, decision: Decision) -> None:
     state = await site.store.read(it.service, seconds_max=REQUEST_SECONDS_MAX / 2)
     if own is None or (state.holder and state.holder.node != site.name):
         return
-    if stray := _stray(it, state):  # each new leader of the voters lets all leases last anew
-        held = await site.store.renew(stray, seconds_max=REQUEST_SECONDS_MAX / 2)
+    had = it.lease if it.lease and it.lease.epoch == own.epoch else None  # not that of a claim that got no grant
+    if had and state.holder and state.holder.lease == had.holding.lease:  # a new leader lets all leases last anew
+        held = await site.store.renew(had.holding, seconds_max=REQUEST_SECONDS_MAX / 2)
     else:
         mine = state.owner is not None and state.owner.node == site.name and not state.owner.released
         held = await acquire(it, claim_on(it, state, f"goes on under epoch {own.epoch}", resumes=mine))
@@ -174,7 +175,7 @@ async def _present(it: Situation, decision: Decision) -> None:
 async def _release(it: Situation, decision: Decision) -> None:
     """Say under our signature that we write no more, where that is true; then let the lease go."""
     site, own, lease = it.site, it.own, it.lease
-    holding = lease.holding if lease else _stray(it, it.state)
+    holding = lease.holding if lease else _stray(it)
     if own is not None:
         it.keep(released_epoch=own.epoch)
         if not it.kept.tail and not site.services.look(it.service).is_open:
@@ -190,8 +191,9 @@ async def _release(it: Situation, decision: Decision) -> None:
         await site.store.release(holding, f"by {decision.row}", utc_text(site.clock.now()))
 
 
-def _stray(it: Situation, state: State | None) -> Holding | None:
-    """The lease that the voters show as ours, by `state`, and that we have no proof of."""
+def _stray(it: Situation) -> Holding | None:
+    """The lease that the voters show as ours and that we have no proof of."""
+    state = it.state
     if state is None or state.holder is None or state.owner is None or state.holder.node != it.site.name:
         return None
     ttl = round(it.site.timers.ttl)
