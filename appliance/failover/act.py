@@ -67,12 +67,12 @@ async def _return(it: Situation, decision: Decision) -> None:
     state = await site.store.read(it.service, seconds_max=REQUEST_SECONDS_MAX / 2)
     if own is None or (state.holder and state.holder.node != site.name):
         return
-    had = it.lease if it.lease and it.lease.epoch == own.epoch else None  # not that of a claim that got no grant
-    if had and state.holder and state.holder.lease == had.holding.lease:  # a new leader lets all leases last anew
-        held = await site.store.renew(had.holding, seconds_max=REQUEST_SECONDS_MAX / 2)
-    else:
-        mine = state.owner is not None and state.owner.node == site.name and not state.owner.released
-        held = await acquire(it, claim_on(it, state, f"goes on under epoch {own.epoch}", resumes=mine))
+    had, lasts = it.lease, state.holder.lease if state.holder else 0  # a new leader lets all leases last anew
+    if had and (had.epoch, had.holding.lease) == (own.epoch, lasts):  # not that of a claim that got no grant
+        _proven(it, had.renewed(await site.store.renew(had.holding, seconds_max=REQUEST_SECONDS_MAX / 2)))
+        return
+    mine = state.owner is not None and state.owner.node == site.name and not state.owner.released
+    held = await acquire(it, claim_on(it, state, f"goes on under epoch {own.epoch}", resumes=mine))
     # A reboot may have forgotten whom an earlier takeover deposed.
     deposed = site.clock.boottime() + site.timers.ttl if it.kept.opened_epoch != own.epoch else 0.0
     _proven(it, Lease(site.boot_id, held, own.epoch, deposed_until=deposed))

@@ -97,6 +97,7 @@ def test_a_database_lies_in_a_cluster_of_its_own_that_listens_nowhere_and_is_kep
         "local all all scram-sha-256",
     ]
     assert "DATABASE=etat_civil" in files["etat-civil.env"].splitlines()
+    assert "/srv/sites" not in [folder.path for folder in found.folders]
     assert {Path(file.path).name for file in failover.part(databases.territory(), "commune-c").files} == {"served.json"}
 
 

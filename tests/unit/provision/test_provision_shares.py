@@ -86,6 +86,7 @@ def test_what_comes_from_elsewhere_is_laid_beside_the_shares(found: Bundle) -> N
     folders = {it.path: (it.mode, it.owner) for it in failover.part(found, "commune-a").folders}
     assert folders["/srv/shares/.laying"] == (0o700, "appliance")
     assert folders["/srv/shares/.replaced"] == (0o700, "")
+    assert "/srv/sites" not in folders
     assert set(files(found, "commune-b")) == {"served.json"}
 
 
