@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from appliance.backup.kept_branches import waiting
@@ -50,7 +51,8 @@ def see_failover(node: Node, now: Now, acts: Iterable[Act]) -> Failover:
         quarantined.setdefault(node.name, "")
     stood = (_stood(node, plan, fresh.get(name), now) for name, plan in services.items())
     shown = tuple(it for it in stood if it.state or it.branches or it.service in programs)
-    return Failover(programs, _looked(node.layout), shown, tuple(quarantined.items()), unread)
+    seen = Failover(programs, _looked(node.layout), shown, tuple(quarantined.items()), unread)
+    return seen if node.layout.is_this_host else replace(seen, start="Type: appliance failover run")
 
 
 def programs_of(node: Node) -> tuple[tuple[str, ...], str]:

@@ -37,6 +37,8 @@ class VoterCare:
     """Why the last try of each thing failed."""
     _taken_at: float | None = None
     _handed_at: float | None = None
+    _elected: tuple[int, float] | None = None
+    """The term in which it leads, and since when it was seen to; None where it does not."""
 
     async def run(self) -> None:
         while True:
@@ -50,10 +52,8 @@ class VoterCare:
             standing = await self.care.standing()
             todo = due(await self._see(standing))
         if todo.hand_over:
-            self._handed_at = self.clock.boottime()
             with self._noting("lead"):
-                await self.care.hand_over(todo.hand_over)
-                self.journal.write("voter-lead-handed-over", to=self.preferred())
+                await self._hand_over(todo.hand_over)
         if todo.snapshot:
             with self._noting("snapshot"):
                 await self._snapshot()
@@ -63,8 +63,20 @@ class VoterCare:
         self._write(standing)
         return standing
 
+    async def _hand_over(self, heir: int) -> None:
+        """Unless a lease runs out: the next look comes in a minute."""
+        if not all(it.is_young for it in await self.care.leases()):
+            return
+        self._handed_at = self.clock.boottime()
+        await self.care.hand_over(heir)
+        self.journal.write("voter-lead-handed-over", to=self.preferred())
+
     async def _see(self, standing: Standing) -> Seen:
         now = self.clock.boottime()
+        if standing.leader != standing.member:
+            self._elected = None
+        elif self._elected is None or self._elected[0] != standing.term:
+            self._elected = standing.term, now
         return Seen(
             standing,
             await self.care.members(),
@@ -72,6 +84,7 @@ class VoterCare:
             self.clock.now(),
             self._since_snapshot(now),
             None if self._handed_at is None else now - self._handed_at,
+            now - self._elected[1] if self._elected else 0.0,
         )
 
     def _since_snapshot(self, now: float) -> float | None:

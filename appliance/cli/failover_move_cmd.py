@@ -24,7 +24,7 @@ within_option = click.option(
     default=300,
     show_default=True,
     metavar="SECONDS",
-    help="How long it may take; afterwards it stays where it was.",
+    help="How long it may take, with tries anew; clients wait a minute at most each time. Then it stays where it was.",
 )
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from appliance.agent.observe import now_of
+from appliance.agent.served import see_failover
 from appliance.backup.kept_branches import waiting
 from appliance.backup.node import Node
 from appliance.cli.arguments import command, service_argument
 from appliance.cli.failover_store import Store, ask
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
+from appliance.coordination.port import Moved
 from appliance.errors import WARNINGS, ApplianceError
 from appliance.failover.told import load
+from appliance.monitor.failover import silent_reason
 from appliance.territory.implicit import is_implicit
 
 WATCH_EVERY_SECONDS = 1.0
@@ -26,15 +31,17 @@ SHOWN = ("holder", "writer", "epoch", "intent")
 def status(watch: bool) -> int | None:
     """Show who holds each service by the voters, who writes it by the newest grant, and how this node stands.
 
-    Ends with 1 when no majority of the voters answers, something here is in trouble, or a branch waits for
-    somebody to decide.
+    Ends with 1 when no majority of the voters answers, the program that runs services does not live here, something
+    here is in trouble, or a branch waits for somebody to decide.
     """
     node = this_node()
     while True:
         found = look(node)
         emit({"node": node.name, **found}, text_of(found))
         if not watch:
-            troubled = found["voters"] or any(it["trouble"] or it["branches"] for it in found["services"])
+            troubled = (
+                found["voters"] or found["program"] or any(it["trouble"] or it["branches"] for it in found["services"])
+            )
             return WARNINGS if troubled else None
         time.sleep(WATCH_EVERY_SECONDS)
 
@@ -47,23 +54,26 @@ def history(service: str, last: int) -> None:
     node = this_node()
     node.bundle.territory.service(service)
     moved = ask(node, lambda store: store.port.history(service, entries_max=last))
-    rows = [(it.time, it.node, "let go" if it.released else "took it", it.reason, it.revision) for it in moved]
     entries = [
         {"time": it.time, "node": it.node, "released": it.released, "reason": it.reason, "revision": it.revision}
         for it in moved
     ]
-    emit({"service": service, "history": entries}, table(("TIME", "NODE", "WHAT", "WHY", "REVISION"), rows))
+    emit({"service": service, "history": entries}, text_of_moves(service, moved))
     say(f"What failover did at this node, line by line: {node.layout.failover_history}")
 
 
 def look(node: Node) -> dict[str, Any]:
-    """What is known here and at the voters; `voters` is why those do not answer, "" when they do."""
+    """What is known here and at the voters; `voters` is why those do not answer, `program` that nothing runs services
+    here, "" where all is well."""
     services = sorted(name for name, it in node.bundle.territory.services.items() if not is_implicit(it))
     try:
         known, why = ask(node, lambda store: _known(store, services)), ""
     except ApplianceError as error:
         known, why = {}, str(error)
-    return {"voters": why, "services": [_row(node, name, known.get(name, {})) for name in services]}
+    silent = silent_reason(see_failover(node, now_of(node), ()), now_of(node))
+    program = f"{silent.sentence} {silent.remedy}" if silent else ""
+    rows = [_row(node, name, known.get(name, {})) for name in services]
+    return {"voters": why, "program": program, "services": rows}
 
 
 async def _known(store: Store, services: list[str]) -> dict[str, dict[str, Any]]:
@@ -85,7 +95,8 @@ async def _known(store: Store, services: list[str]) -> dict[str, dict[str, Any]]
 
 
 def _row(node: Node, service: str, known: dict[str, Any]) -> dict[str, Any]:
-    here = load(node.layout.failover, service)
+    told = load(node.layout.failover, service)
+    here = told if told and told.boot_id == node.clock.boot_id() else None
     plan = node.bundle.territory.service(service)
     kept = [it.epoch for it in waiting(node.layout, service)]
     return {
@@ -99,6 +110,11 @@ def _row(node: Node, service: str, known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def text_of_moves(service: str, moved: Sequence[Moved]) -> str:
+    rows = [(it.time, it.node, "let go" if it.released else "took it", it.reason, it.revision) for it in moved]
+    return table(("TIME", "NODE", "WHAT", "WHY", "REVISION"), rows) if rows else f"Nobody ever took {service} over."
+
+
 def text_of(found: dict[str, Any]) -> str:
     headings = ("SERVICE", "POLICY", "HOLDER", "WRITER", "EPOCH", "INTENT", "HERE")
     rows = [
@@ -107,6 +123,7 @@ def text_of(found: dict[str, Any]) -> str:
     ]
     lines = [table(headings, rows)]
     lines += [f"No majority of the voters answers: {found['voters']}"] if found["voters"] else []
+    lines += [found["program"]] if found["program"] else []
     lines += [
         f"{it['service']}: {it['intent']}, announced by {it['intent_by']}: {it['intent_reason']}"
         for it in found["services"]

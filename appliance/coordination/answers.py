@@ -82,10 +82,15 @@ def revision(answer: Answer) -> int:
 
 def raw(answer: Answer, name: str) -> bytes:
     """The bytes in the field `name`; none when it is absent."""
-    try:
-        return base64.b64decode(answer.get(name, ""), validate=True)
-    except (ValueError, TypeError) as error:
-        raise _odd(f'has no base64 in its field "{name}"') from error
+    return _decoded(answer.get(name, ""), name)
+
+
+def raws(answer: Answer, name: str) -> tuple[bytes, ...]:
+    """The bytes of each in the list `name`; none when it is absent."""
+    found = answer.get(name, [])
+    if not isinstance(found, list):
+        raise _odd(f'has no list in its field "{name}"')
+    return tuple(_decoded(each, name) for each in found)
 
 
 def part(answer: Answer, name: str) -> Answer:
@@ -120,6 +125,13 @@ def events(answer: Answer) -> Iterator[Entry | Gone]:
     for event in items(answer, "events"):
         entry = _entry(part(event, "kv"))
         yield Gone(entry.key, entry.revision) if event.get("type") == "DELETE" else entry
+
+
+def _decoded(value: Any, name: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (ValueError, TypeError) as error:
+        raise _odd(f'has no base64 in its field "{name}"') from error
 
 
 def _entry(value: Answer) -> Entry:

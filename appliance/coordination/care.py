@@ -2,7 +2,7 @@
 
 The lead is kept at the standby of the whole territory, where the power and the line are best: a town hall that dies
 then never takes the leader along, which would cost its services an election and their leases a second life. Only the
-voter that leads can hand over.
+voter that leads can hand over, and so it does while no lease is about to end.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ import ssl
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
-from appliance.coordination import answers
+from appliance.coordination import answers, keys, requests
 from appliance.coordination.deadlines import total
 from appliance.coordination.gateway import Gateway, Voter
 from appliance.coordination.port import CALL_SECONDS_MAX
-from appliance.coordination.upkeep import Standing
+from appliance.coordination.upkeep import Lease, Standing
 from appliance.errors import IntegrityError
 
 STATUS, MEMBERS = "/v3/maintenance/status", "/v3/cluster/member/list"
 REMOVE, ADD = "/v3/cluster/member/remove", "/v3/cluster/member/add"
 TRANSFER, SNAPSHOT = "/v3/maintenance/transfer-leadership", "/v3/maintenance/snapshot"
 DEFRAGMENT = "/v3/maintenance/defragment"
+LEASES, TIME_TO_LIVE = "/v3/lease/leases", "/v3/lease/timetolive"
 QUIET_SECONDS_MAX = 10.0
 DEFRAGMENT_SECONDS_MAX = 30.0
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -55,6 +56,7 @@ class Care:
             answers.number(answer, "dbSize"),
             answers.revision(answer),
             answers.number(answer, "dbSizeInUse"),
+            answers.number(answer, "raftTerm"),
         )
 
     async def members(self, *, seconds_max: float = CALL_SECONDS_MAX) -> Mapping[str, int]:
@@ -87,6 +89,19 @@ class Care:
         """Let `member` lead; only when this voter does."""
         async with total(seconds_max):
             await self._gateway.ask(TRANSFER, {"targetID": str(member)})
+
+    async def leases(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[Lease, ...]:
+        """Those that hold a service, as the voter that leads knows them. One that ends meanwhile is told as ended."""
+        async with total(seconds_max):
+            known = answers.items(await self._gateway.ask(LEASES, {}), "leases")
+            asked = [
+                await self._gateway.ask(TIME_TO_LIVE, requests.time_to_live(answers.number(it, "ID"))) for it in known
+            ]
+        return tuple(
+            Lease(answers.number(it, "TTL"), answers.number(it, "grantedTTL"))
+            for it in asked
+            if any(map(keys.is_holder_key, answers.raws(it, "keys")))
+        )
 
     async def defragment(self, *, seconds_max: float = DEFRAGMENT_SECONDS_MAX) -> None:
         """Give the room that nothing uses any more back to the disk; this voter answers nobody meanwhile."""

@@ -50,6 +50,10 @@ def holder_key(service: str) -> bytes:
     return prefix(service) + b"holder"
 
 
+def is_holder_key(key: bytes) -> bool:
+    return key.startswith(b"svc/") and key.endswith(b"/holder")
+
+
 def intent_key(service: str) -> bytes:
     return prefix(service) + b"intent"
 

@@ -94,6 +94,11 @@ def of_lease(lease: int) -> Body:
     return {"ID": str(lease)}
 
 
+def time_to_live(lease: int) -> Body:
+    """What is left of it, and the keys that go with it."""
+    return {**of_lease(lease), "keys": True}
+
+
 def encoded(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 

@@ -16,6 +16,10 @@ from appliance.units import GIB, HOUR, MIB, MINUTE
 SNAPSHOT_EVERY_SECONDS = HOUR
 HAND_OVER_AGAIN_SECONDS = 10.0 * MINUTE
 """Writes wait up to an election while the lead moves; one that will not have it is asked six times an hour."""
+LED_SECONDS = 30.0
+"""Who leads since a moment ago may do so because a box died, and others with it: their leases end first."""
+YOUNG = 0.75
+"""Of a lease, what is left while it is renewed: a node does that at each fifth of it."""
 DEFRAGMENT_FROM_BYTES = 32 * MIB
 DEFRAGMENT_LEADER_FROM_BYTES = QUOTA_BYTES // 2
 TURN_SECONDS = 10 * MINUTE
@@ -25,13 +29,29 @@ KEPT_BYTES_MAX = GIB
 
 @dataclass(frozen=True)
 class Standing:
-    """How a voter stands: its number, the leader's (0: it knows none), its file's bytes, and those in use in it."""
+    """How a voter stands: its number, the leader's (0: it knows none), its file's bytes, and those in use in it; by
+    another `term` there was an election."""
 
     member: int
     leader: int
     size_bytes: int
     revision: int
     used_bytes: int = 0
+    term: int = 0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One on a service, in whole seconds as the store tells them: the part of a second that is left is not told."""
+
+    left_seconds: int
+    granted_seconds: int
+
+    @property
+    def is_young(self) -> bool:
+        """Whether it was renewed a moment ago. Whoever leads next has each lease last anew, also that of a node that
+        died: its service would wait for so much longer."""
+        return self.left_seconds + 1 >= YOUNG * self.granted_seconds
 
 
 def heir(standing: Standing, members: Mapping[str, int], preferred: str) -> int:
@@ -43,7 +63,8 @@ def heir(standing: Standing, members: Mapping[str, int], preferred: str) -> int:
 @dataclass(frozen=True)
 class Seen:
     """One look at the voter. `members` by name; `preferred`: who should lead. `since_snapshot` and `since_hand_over` in
-    seconds, None when there was none yet; `wall` is UTC seconds and gives each voter its turn, nothing else."""
+    seconds, None when there was none yet; `leads` for how many seconds it has been seen to lead; `wall` is UTC seconds
+    and gives each voter its turn, nothing else."""
 
     standing: Standing
     members: Mapping[str, int]
@@ -51,11 +72,12 @@ class Seen:
     wall: float
     since_snapshot: float | None = None
     since_hand_over: float | None = None
+    leads: float = 0.0
 
 
 @dataclass(frozen=True)
 class Due:
-    """`hand_over` to that member, 0 to none."""
+    """`hand_over` to that member, 0 to none, as soon as every lease is young."""
 
     hand_over: int = 0
     snapshot: bool = False
@@ -65,9 +87,10 @@ class Due:
 def due(seen: Seen) -> Due:
     """What the voter needs now."""
     rested = seen.since_hand_over is None or seen.since_hand_over >= HAND_OVER_AGAIN_SECONDS
+    settled = rested and seen.leads >= LED_SECONDS
     old = seen.since_snapshot is None or seen.since_snapshot >= SNAPSHOT_EVERY_SECONDS
     return Due(
-        heir(seen.standing, seen.members, seen.preferred) if rested else 0,
+        heir(seen.standing, seen.members, seen.preferred) if settled else 0,
         old,
         _is_wasteful(seen.standing) and _has_turn(seen),
     )

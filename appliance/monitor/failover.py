@@ -53,6 +53,15 @@ def _is_silent(seen: Failover, now: Now) -> bool:
     return seen.looked is None or now.wall - seen.looked > SILENT_SECONDS_MAX
 
 
+def silent_reason(seen: Failover, now: Now) -> Reason | None:
+    """That the program which runs services does not live; None while it does, or has nothing to run here."""
+    if not seen.programs or not _is_silent(seen, now):
+        return None
+    ago = f"has not lived for {format_duration(now.wall - seen.looked)}" if seen.looked else "never ran"
+    what = f"the program that runs services {ago}: nothing is taken over or handed back by this node."
+    return Reason("failed", what, seen.start, "failover")
+
+
 def node_lacks(view: View) -> tuple[Reason, ...]:
     """The checks that this node cannot make of itself: without a program of a service it takes no part."""
     return () if view.failover.programs or view.failover.unread else LACKS
@@ -70,10 +79,8 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
         yield Reason("unknown", f"which services it may serve cannot be read: {seen.unread}", remedy, "failover")
     if not seen.programs:
         return
-    if _is_silent(seen, now):
-        ago = f"has not lived for {format_duration(now.wall - seen.looked)}" if seen.looked else "never ran"
-        what = f"the program that runs services {ago}: nothing is taken over or handed back by this node."
-        yield Reason("failed", what, "Type: appliance failover run", "failover")
+    if why := silent_reason(seen, now):
+        yield why
         return
     silent = [it.unheard_since for it in seen.services if it.unheard_since is not None]
     if silent and now.wall - min(silent) > SILENT_SECONDS_MAX:

@@ -38,10 +38,11 @@ class Stood:
 class Failover:
     """`programs`: the services that this node could serve. `looked`: when the program that runs them last lived, UTC
     seconds; None when it never did. `quarantined`: nodes that an act in force stops, and who signed it. `unread`: why
-    it cannot be told what this node could serve, "" when it can."""
+    it cannot be told what this node could serve, "" when it can. `start`: how that program is started here."""
 
     programs: tuple[str, ...] = ()
     looked: float | None = None
     services: tuple[Stood, ...] = ()
     quarantined: tuple[tuple[str, str], ...] = ()
     unread: str = ""
+    start: str = "Type: systemctl restart appliance-failover"

@@ -17,12 +17,13 @@ from appliance.agent.voter_doubts import doubts, snapshots
 from appliance.clock import SimulatedClock
 from appliance.coordination.argv import restore_argv
 from appliance.coordination.care import Care
+from appliance.errors import Unreachable
 from appliance.host.command import run
 from appliance.host.journal import Journal
 from appliance.host.layout import NodeLayout
 from appliance.lab.processes.etcd import EtcdProcesses
 from appliance.units import HOUR, MINUTE
-from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS, LATE_SECONDS_MAX
+from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS, LATE_SECONDS_MAX, RealEtcd, claim, new_service
 
 pytestmark = pytest.mark.usefixtures("runner")
 NAMES = ("commune-b", "commune-c", "hermitage")
@@ -65,6 +66,53 @@ async def test_whoever_leads_gives_the_lead_to_whom_it_is_kept_at(three: EtcdPro
                 if (wanted := standings[2]) is not None and leaders == {wanted.member}:  # a busy one says nothing
                     break
                 clock.advance(10 * MINUTE)
+
+
+async def test_the_lead_stays_where_it_is_while_a_lease_runs_out_and_after_an_election(
+    three: EtcdProcesses, tmp_path: Path
+) -> None:
+    """Whoever leads next has each lease last anew: the service of a node that died would wait for so much longer."""
+    world, clock = RealEtcd(three), SimulatedClock()
+    holding = await world.at("commune-a").acquire(claim(new_service(), "commune-a", ttl=8))
+    async with contextlib.AsyncExitStack() as stack:
+        cares = [
+            await stack.enter_async_context(caring(three, NodeLayout(tmp_path / name), clock, at))
+            for at, name in enumerate(NAMES)
+        ]
+        it, first = await leading(cares)
+        it.preferred = lambda: next(name for name in NAMES if name != NAMES[cares.index(it)])
+
+        async def looked() -> list[str]:
+            assert await it.look(), it.trouble
+            return [event["to"] for event in it.journal.events("voter-lead-handed-over")]
+
+        assert await looked() == [], "it leads since a moment ago"
+        clock.advance(MINUTE)
+        async with asyncio.timeout(LATE_SECONDS_MAX):
+            while True:
+                (lease,) = await it.care.leases()
+                if lease.left_seconds == 4:
+                    break
+                assert lease.left_seconds > 4
+        assert await looked() == []
+        assert (await leading(cares))[1] == first
+        await world.at("commune-a").renew(holding)
+        assert await looked() == [it.preferred()]
+        async with asyncio.timeout(LATE_SECONDS_MAX):
+            while (await leading(cares))[1] == first:
+                pass
+    await world.close()
+
+
+async def leading(cares: list[VoterCare]) -> tuple[VoterCare, int]:
+    """Who leads, as soon as it says so itself."""
+    async with asyncio.timeout(LATE_SECONDS_MAX):
+        while True:
+            for it in cares:
+                with contextlib.suppress(Unreachable):
+                    if (standing := await it.care.standing()).member == standing.leader:
+                        return it, standing.member
+            await asyncio.sleep(0)
 
 
 async def test_a_copy_is_made_each_hour_comes_back_as_a_store_and_older_ones_go(

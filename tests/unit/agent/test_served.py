@@ -25,8 +25,7 @@ INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 SERVICE = "docs-a"
 
 
-@pytest.fixture
-def node(tmp_path: Path) -> Node:
+def voting_node(tmp_path: Path) -> Node:
     """commune-a of the demo, where the first three nodes vote and a program serves its share."""
     plan = load(INVENTORY)
     voting = sorted(plan.nodes)[:3]
@@ -41,6 +40,11 @@ def node(tmp_path: Path) -> Node:
     (found.layout.root / "programs.json").write_text(json.dumps({SERVICE: {}}))
     make_private_folder(found.layout.failover)
     return found
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return voting_node(tmp_path)
 
 
 def look(node: Node) -> Failover:

@@ -6,26 +6,28 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.coordination.upkeep import KEPT_BYTES_MAX, Due, Seen, Standing, due, outlived
+from appliance.coordination.upkeep import KEPT_BYTES_MAX, Due, Lease, Seen, Standing, due, outlived
 from appliance.units import DAY, HOUR, MIB, MINUTE
 
 MEMBERS = {"commune-a": 1, "hermitage": 2, "commune-b": 3}
-FOLLOWS, LEADS = Standing(1, 2, MIB, 9), Standing(1, 1, MIB, 9)
+FOLLOWS, LEADER = Standing(1, 2, MIB, 9), Standing(1, 1, MIB, 9)
 WELL = Seen(FOLLOWS, MEMBERS, "hermitage", 0.0, since_snapshot=60.0)
+LEADS = replace(WELL, standing=LEADER, leads=60.0)
 WASTEFUL = replace(FOLLOWS, size_bytes=40 * MIB, used_bytes=10 * MIB)
 
 CASES = {
     "nothing": (WELL, Due()),
     "no copy yet": (replace(WELL, since_snapshot=None), Due(snapshot=True)),
     "an old copy": (replace(WELL, since_snapshot=float(HOUR)), Due(snapshot=True)),
-    "it leads and another should": (replace(WELL, standing=LEADS), Due(hand_over=2)),
-    "who should lead would not, a minute ago": (replace(WELL, standing=LEADS, since_hand_over=60.0), Due()),
+    "it leads and another should": (LEADS, Due(hand_over=2)),
+    "it leads since a moment ago and another should": (replace(LEADS, leads=20.0), Due()),
+    "who should lead would not, a minute ago": (replace(LEADS, since_hand_over=60.0), Due()),
     "who should lead would not, ten minutes ago": (
-        replace(WELL, standing=LEADS, since_hand_over=10.0 * MINUTE),
+        replace(LEADS, since_hand_over=10.0 * MINUTE),
         Due(hand_over=2),
     ),
-    "it leads and should": (replace(WELL, standing=LEADS, preferred="commune-a"), Due()),
-    "nobody is known who should": (replace(WELL, standing=LEADS, preferred=""), Due()),
+    "it leads and should": (replace(LEADS, preferred="commune-a"), Due()),
+    "nobody is known who should": (replace(LEADS, preferred=""), Due()),
     "half of its file is of no use": (replace(WELL, standing=WASTEFUL), Due(defragment=True)),
     "so it is, in the turn of another": (replace(WELL, standing=WASTEFUL, wall=10.0 * MINUTE), Due()),
     "so it is, of who leads": (
@@ -44,6 +46,16 @@ CASES = {
 def test_what_is_due(name: str) -> None:
     seen, expected = CASES[name]
     assert due(seen) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "granted", "young"),
+    [(15, 15, True), (11, 15, True), (10, 15, False), (0, 15, False), (3, 5, True), (2, 5, False), (-1, 0, True)],
+)
+def test_a_lease_is_young_while_it_is_renewed_each_fifth_of_it_and_what_has_ended_keeps_nobody_waiting(
+    left: int, granted: int, young: bool
+) -> None:
+    assert Lease(left, granted).is_young is young
 
 
 def test_each_voter_has_a_turn_of_its_own_to_make_its_file_smaller() -> None:
