@@ -166,7 +166,7 @@ def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     for home in view.homes:
         yield from _people(home, view, now, pace)
     for readable in view.readable:
-        yield from _for_each_generation(_catalogue(readable), 0.0, view, now, pace)
+        yield from _for_each_generation(_catalogue(readable), _rests(readable, now), view, now, pace)
     for ahead in view.ahead:
         yield from _for_each_generation(_ready(ahead), _rests(ahead, now), view, now, pace)
     for held in holding:
@@ -245,10 +245,10 @@ def _ready(ahead: Ahead) -> Ready:
     return Ready(ahead.service, f"generation {ahead.newest} may have to be served here", ahead.newest.name)
 
 
-def _rests(ahead: Ahead, now: Now) -> float:
+def _rests(came: Readable | Ahead, now: Now) -> float:
     """For how long it is left alone: who hands a service over brings its last generation a moment before, and whoever
-    takes it over would wait for this work, which does not hurry."""
-    age = now.wall - ahead.received
+    takes it over would wait for this work, which does not hurry, or share a small processor with it."""
+    age = now.wall - came.received
     return HANDED_OVER_SECONDS - age if 0 <= age < HANDED_OVER_SECONDS else 0.0
 
 

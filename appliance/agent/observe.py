@@ -339,14 +339,17 @@ def _sizes(node: Node, holding: Holding) -> tuple[Sized, ...]:
 def _readable(
     node: Node, service: str, written: Written | None, held: Held | None, *, thorough: bool
 ) -> tuple[Readable, ...]:
-    """Where this node reads the names of a service; a sealed key opens only for a signed act, never by itself."""
+    """Where this node reads the names of a service; a sealed key opens only for a signed act, never by itself. What
+    comes into place here just now is read afterwards."""
+    if node.service(service).opening.exists():
+        return ()
     terms, file = node.bundle.terms(service), node.service(service).catalogue
     size = size_of(file) if thorough else None
     rpo = terms.service.rpo_seconds
     if written and written.newest and written.ours:
         return (Readable(service, "local", written.newest, rpo, size),)
     if held and held.newest and node.name in terms.standbys and terms.service.key_access == "hot":
-        return (Readable(service, "standby", held.newest, rpo, size),)
+        return (Readable(service, "standby", held.newest, rpo, size, held.received),)
     return ()
 
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from appliance.backup.fetch import read_held
 from appliance.backup.node import Node
-from appliance.backup.openable import newest_archive, open_apart
+from appliance.backup.openable import newest_of, open_apart
 from appliance.backup.proven import HELD, Proven
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive
@@ -29,7 +30,7 @@ from appliance.territory.model import SHARES, SITES
 from appliance.territory.served import SHARE, SITE
 from appliance.units import format_bytes
 
-type Find = Callable[[], Archive]
+type Choose = Callable[[Sequence[Archive]], Archive]
 
 SAVED_EACH = 8
 """Files that are read between two savings of what was found: up to 500 MB each."""
@@ -48,9 +49,9 @@ class Tree:
     folder: Path
     mark: Path
 
-    def bring(self, borg: Borg, find: Find, generation: str = "", *, spare: bool = False) -> bool:
-        """Have in the folder all of the archive that `find` names, the newest of `generation`, and nothing else; return
-        whether only changes had to be written.
+    def bring(self, borg: Borg, choose: Choose, generation: str = "", *, spare: bool = False) -> bool:
+        """Have in the folder all of the archive that `choose` takes of all, the newest of `generation`, and nothing
+        else; return whether only changes had to be written.
 
         Cut anywhere, the next call goes on from there. Raise NoSpace, nothing done, when `spare` and it would be laid
         anew on a disk that has little free.
@@ -58,11 +59,12 @@ class Tree:
         of, laid = self._laid()
         if generation and of == generation:
             return True
-        archive = find()
+        archives = borg.archives()
+        archive = choose(archives)
         if laid == (archive.id,):
             self._remember(generation, *laid)
             return True
-        ids = {it.id: it.name for it in borg.archives()}
+        ids = {it.id: it.name for it in archives}
         known = bool(laid) and all(it in ids for it in laid)
         changed = _changed(borg, [ids[it] for it in laid], archive.name) if known else None
         if changed is None:
@@ -75,18 +77,18 @@ class Tree:
         return changed is not None
 
     @contextmanager
-    def taken(self, borg: Borg, find: Find, generation: str = "") -> Iterator[Path]:
+    def taken(self, borg: Borg, choose: Choose, generation: str = "") -> Iterator[Path]:
         """The folder as `bring` has it, to move away what is in it; the rest is removed."""
         with self._locked():
-            self.bring(borg, find, generation)
+            self.bring(borg, choose, generation)
             self._forget()
             yield self.folder
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def lay_ahead(self, borg: Borg, find: Find, generation: str = "") -> bool:
+    def lay_ahead(self, borg: Borg, choose: Choose, generation: str = "") -> bool:
         """As `bring`; for a takeover that may come."""
         with self._locked():
-            return self.bring(borg, find, generation, spare=True)
+            return self.bring(borg, choose, generation, spare=True)
 
     def _locked(self) -> AbstractContextManager[None]:
         make_private_folder(self.mark.parent)
@@ -129,7 +131,7 @@ def lay_ahead(node: Node, service: str) -> bool:
     opened = open_apart(node, service, node.service(service).root / "ahead")
     borg = Borg(opened.repository)
     try:
-        return tree_of(node, service).lay_ahead(borg, lambda: newest_archive(borg, service), opened.name)
+        return tree_of(node, service).lay_ahead(borg, lambda archives: newest_of(archives, service), opened.name)
     finally:
         _read_ahead(node, service)
 
@@ -149,18 +151,20 @@ def _read_ahead(node: Node, service: str) -> None:
 def _changed(borg: Borg, laid: list[str], archive: str) -> frozenset[str] | None:
     """All that may be otherwise in the tree than in `archive`; None when names of it are not known exactly."""
     first = laid[0]
-    found = frozenset().union(*(borg.differences(first, it) for it in (*laid[1:], archive) if it != first))
-    found |= _other_names(borg, archive, found)
+    with ThreadPoolExecutor(1) as beside:  # each starts a borg, and somebody may wait
+        linked = beside.submit(_hard_links, borg, archive)
+        found = frozenset().union(*(borg.differences(first, it) for it in (*laid[1:], archive) if it != first))
+        found |= frozenset().union(*(it for it in linked.result().values() if it & found))
     return None if any("?" in it or not _is_inside(it) for it in found) else found
 
 
-def _other_names(borg: Borg, archive: str, changed: frozenset[str]) -> frozenset[str]:
-    """All hard links to files of `changed`: extracted alone, one would become a file of its own."""
+def _hard_links(borg: Borg, archive: str) -> Mapping[str, set[str]]:
+    """All names of each file that has several: extracted alone, one would become a file of its own."""
     names: dict[str, set[str]] = {}
-    for item in borg.items(archive, exact=False) if changed else ():
+    for item in borg.items(archive, exact=False):
         if item.kind == "hardlink":
             names.setdefault(item.link_target, {item.link_target}).add(item.path)
-    return frozenset().union(*(it for it in names.values() if it & changed))
+    return names
 
 
 def _is_inside(path: str) -> bool:

@@ -30,7 +30,7 @@ from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.fetched_key import staging
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node, open_node
-from appliance.backup.openable import is_written_here, key_of, newest_archive, open_best
+from appliance.backup.openable import is_written_here, key_of, newest_archive, newest_of, open_best
 from appliance.backup.peers import Conversation, Lines
 from appliance.backup.resync import continue_under, fetch_for_resync, is_used
 from appliance.backup.source_names import STANDBY
@@ -157,7 +157,7 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     if form is SHARE:
         shares.bring_people(node, service)
     placed = []
-    with tree_of(node, service).taken(borg, lambda: newest_archive(borg, service), generation) as tree:
+    with tree_of(node, service).taken(borg, lambda archives: newest_of(archives, service), generation) as tree:
         if form is DATABASE:
             databases.fill(node, service, tree)
             placed.append(node.bundle.terms(service).service.database)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -95,7 +95,11 @@ def open_apart(node: Node, service: str, room: Path) -> OpenedSource:
 
 def newest_archive(borg: Borg, service: str) -> Archive:
     """The last archive in the repository of `borg`; raise NotFound when it has none."""
-    archives = borg.archives()
+    return newest_of(borg.archives(), service)
+
+
+def newest_of(archives: Sequence[Archive], service: str) -> Archive:
+    """The last of `archives`; raise NotFound when there is none."""
     if not archives:
         raise NotFound(f"{service} has no archive yet.")
     return archives[-1]

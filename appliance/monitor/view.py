@@ -123,7 +123,8 @@ class Held:
 
 @dataclass(frozen=True)
 class Readable:
-    """A service whose names this node may catalogue: `source` is "local" at its writer, "standby" at a standby."""
+    """A service whose names this node may catalogue: `source` is "local" at its writer, "standby" at a standby, where
+    the newest generation came at `received`, UTC seconds of this node; 0 at its writer."""
 
     service: str
     source: str
@@ -131,6 +132,7 @@ class Readable:
     rpo_seconds: int
     catalogue_bytes: int | None = None
     """Looked for in a thorough view only."""
+    received: float = 0.0
 
 
 @dataclass(frozen=True)

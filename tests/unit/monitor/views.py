@@ -190,7 +190,13 @@ def view(moment: Now, words: Mapping[str, Any]) -> View:
         written=tuple(written(moment, it) for it in words.get("written", ())),
         held=tuple(held(moment, it) for it in words.get("held", ())),
         readable=tuple(
-            Readable(it["service"], it["source"], generation(moment, it["sequence"], it.get("ago", "1h")), int(DAY))
+            Readable(
+                it["service"],
+                it["source"],
+                generation(moment, it["sequence"], it.get("ago", "1h")),
+                int(DAY),
+                received=before(moment, it.get("came", "1h")),
+            )
             for it in words.get("readable", ())
         ),
         ahead=tuple(
