@@ -6,27 +6,25 @@ Merging changes nothing in it. What merging replaces is kept, as a restore does.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from appliance.backup.adopt import free_name, own_repository
-from appliance.backup.chain import Chain, chain_of
-from appliance.backup.kept_branches import Branch, branches
+from appliance.backup.branched import common_archive
+from appliance.backup.chain import chain_of
+from appliance.backup.kept_branches import Branch, branches, settle
 from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here
 from appliance.borg.client import Borg
-from appliance.clock import utc_seconds, utc_text
 from appliance.errors import NotFound, Refused, UsageError
 from appliance.failover.merging import Merge, Trees, differing, plan_merge
-from appliance.host.files import locked, make_private_folder, sha256_file, write_atomic
+from appliance.host.files import locked, make_private_folder, sha256_file
 from appliance.restore.jobs import sync
 from appliance.restore.place import keep_all, named_errors, place_all, survey
 
@@ -84,27 +82,17 @@ def merge(node: Node, branch: Branch) -> tuple[Compared, Path]:
             for path in _paths(node, branch):
                 sync(live / path)
         shutil.rmtree(stage)
-        told = {"merged": True, "taken": len(compared.merge.taken), "both": len(compared.merge.both)}
-        _settle(node, branch, told)
+        _settle(node, branch, merged=True, taken=len(compared.merge.taken), both=len(compared.merge.both))
     return compared, kept
 
 
 def leave(node: Node, branch: Branch) -> None:
     """Note that a person decided to leave `branch` as it is."""
-    _settle(node, branch, {"merged": False, "taken": 0, "both": 0})
+    _settle(node, branch, merged=False, taken=0, both=0)
 
 
-def _settle(node: Node, branch: Branch, told: Mapping[str, Any]) -> None:
-    decided = {"format": 1, "time": utc_text(node.clock.now()), **told}
-    write_atomic(branch.mark, json.dumps(decided).encode())
-    node.journal.write(
-        "branch-settled",
-        service=branch.service,
-        epoch=branch.epoch,
-        merged=told["merged"],
-        taken=told["taken"],
-        both=told["both"],
-    )
+def _settle(node: Node, branch: Branch, *, merged: bool, taken: int, both: int) -> None:
+    settle(branch, node.clock.now(), node.journal, merged=merged, taken=taken, both=both)
 
 
 def _check(node: Node, service: str) -> None:
@@ -164,24 +152,12 @@ def _mark(path: Path) -> str | None:
 def _base(node: Node, branch: Branch, paths: tuple[str, ...]) -> tuple[str, dict[str, str]]:
     """The last archive that both sides have in common, and what stands in it at `paths`. A link is not looked up: it
     counts as changed by both, and nothing is lost by that."""
-    moment = common_moment(chain_of(node, branch.service), branch.epoch)
     borg = Borg(own_repository(node.service(branch.service)))
-    before = [it for it in borg.archives() if moment is not None and it.start_utc_seconds <= moment]
-    if not before:
+    newest = common_archive(chain_of(node, branch.service), borg, branch.epoch)
+    if newest is None:
         return "", {}
-    newest = max(before, key=lambda it: it.start_utc_seconds)
     hashes = borg.sha256_of(newest.name, paths) if paths else {}
     return newest.name, {path: f"file {found}" for path, found in hashes.items() if found}
-
-
-def common_moment(chain: Chain, epoch: int) -> float | None:
-    """When the generation was sealed on which whoever wrote after `epoch` went on, UTC seconds; None if unknown."""
-    headers = [chain.header(name) for name in chain.names()]
-    later = [it for it in headers if it.epoch > epoch]
-    if not later:
-        return None
-    first = min(later, key=lambda it: (it.epoch, it.sequence))
-    return next((utc_seconds(it.time) for it in headers if it.id.digest == first.previous), None)
 
 
 def _labels(node: Node, branch: Branch) -> Callable[[str], str]:

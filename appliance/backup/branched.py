@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.chain import Chain
 from appliance.backup.kept_branches import Branch
 from appliance.backup.vault.limits import CURRENT_EPOCH_SHARE
+from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
-from appliance.borg.model import Created
+from appliance.borg.model import Archive, Created, Item
 from appliance.borg.names import branch_name, branch_of
 from appliance.borg.resume import is_complete
-from appliance.clock import utc_text
+from appliance.clock import utc_seconds, utc_text
 from appliance.errors import NoSpace
 from appliance.host.command import CommandTimeout
 from appliance.trust.bundle import Terms
@@ -89,11 +91,52 @@ def added_bytes(borg: Borg, folder: Path) -> int:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for above, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                if (path := Path(above, name)).is_file() and not path.is_symlink():
-                    yield path
+    for above, name in _entries(folder):
+        with suppress(FileNotFoundError):
+            if (path := Path(above, name)).is_file() and not path.is_symlink():
+                yield path
+
+
+def common_archive(chain: Chain, borg: Borg, epoch: int) -> Archive | None:
+    """The archive from which whoever wrote after `epoch` went on; None when it is not known any more."""
+    moment = _common_moment(chain, epoch)
+    before = [it for it in borg.archives() if moment is not None and it.start_utc_seconds <= moment]
+    return max(before, key=lambda it: it.start_utc_seconds) if before else None
+
+
+def _common_moment(chain: Chain, epoch: int) -> float | None:
+    """When the generation was sealed on which whoever wrote after `epoch` went on, UTC seconds; None if unknown."""
+    headers = [chain.header(name) for name in chain.names()]
+    later = [it for it in headers if it.epoch > epoch]
+    if not later:
+        return None
+    first = min(later, key=lambda it: (it.epoch, it.sequence))
+    return next((utc_seconds(it.time) for it in headers if it.id.digest == first.previous), None)
+
+
+def is_known(borg: Borg, archive: str, folder: Path, paths: Sequence[str]) -> bool:
+    """Whether `folder` has just the files and links at `paths` that `archive` has, each of the same size and time: then
+    nothing was written here alone. False where a name is not known exactly."""
+    below = [path.lstrip("/") for path in paths]
+    listed = (it for it in borg.items(archive, exact=False) if any(is_below(it.path, path) for path in below))
+    items = {it.path: it for it in listed if it.kind in ("file", "hardlink", "symlink")}
+    if any("?" in it.path for it in items.values()):
+        return False
+    here = {str(Path(above, name).relative_to(folder)) for above, name in _entries(folder)}
+    return here == items.keys() and all(_is_same(items, it, folder / it.path) for it in items.values())
+
+
+def _is_same(items: Mapping[str, Item], item: Item, path: Path) -> bool:
+    if item.kind == "symlink":
+        return path.is_symlink() and os.readlink(path) == item.link_target
+    first = items.get(item.link_target) if item.kind == "hardlink" else item
+    return first is not None and path.is_file() and not path.is_symlink() and is_complete(first, path)
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, str]]:
+    """All but folders below `folder`, each with what it lies in."""
+    for above, folders, names in os.walk(folder):
+        yield from ((above, name) for name in (*names, *(it for it in folders if Path(above, it).is_symlink())))
 
 
 def save_branch(borg: Borg, branch: Branch, now: float, seconds_max: float) -> Created:

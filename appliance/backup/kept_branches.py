@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from appliance.clock import utc_text
+from appliance.host.files import write_atomic
+from appliance.host.journal import Journal
 from appliance.host.layout import NodeLayout
 
 
 @dataclass(frozen=True)
 class Branch:
-    """What was written under `epoch`; `settled`: what a person decided about it, None while nobody has."""
+    """What was written under `epoch`; `settled`: what was decided about it, None while nothing is."""
 
     service: str
     epoch: int
@@ -27,8 +30,8 @@ class Branch:
 
     @property
     def is_left(self) -> bool:
-        """Whether a person said that nothing of it is wanted."""
-        return self.settled is not None and self.settled.get("merged") is False
+        """Whether nothing of it is wanted: a person said so, or others went on from all of it."""
+        return self.settled is not None and (self.settled.get("merged") is False or self.settled.get("known") is True)
 
     @property
     def refused(self) -> Path:
@@ -44,6 +47,13 @@ def branches(layout: NodeLayout, service: str) -> tuple[Branch, ...]:
             branch = Branch(service, int(folder.name), folder)
             found.append(replace(branch, settled=_settled(branch.mark)))
     return tuple(sorted(found, key=lambda it: it.epoch))
+
+
+def settle(branch: Branch, moment: float, journal: Journal, *, merged: bool, **told: object) -> None:
+    """Note what was decided about `branch` at `moment`, UTC seconds: with `merged`, all of it is where it belongs."""
+    decided = {"format": 1, "time": utc_text(moment), "merged": merged, **told}
+    write_atomic(branch.mark, json.dumps(decided).encode())
+    journal.write("branch-settled", service=branch.service, epoch=branch.epoch, merged=merged, **told)
 
 
 def waiting(layout: NodeLayout, service: str) -> tuple[Branch, ...]:

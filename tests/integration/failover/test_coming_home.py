@@ -13,10 +13,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from appliance.agent.served import failover_lock
+from appliance.backup.adopt import own_repository
+from appliance.borg.client import Borg
 from appliance.clock import SystemClock, utc_text
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
+from appliance.host.journal import Journal
 from appliance.lab.processes.failover import Stage
 from appliance.lab.processes.faults import heal, inject
 from appliance.lab.processes.run import save
@@ -130,6 +133,31 @@ def test_what_both_sides_wrote_is_merged_by_a_person_and_nothing_of_either_is_lo
     os.utime(failover_lock(node.layout), (1, 1))  # some minutes later
     ended = checked(stage, HOME)
     assert (ended["failover"], ended["holder"]) == ("failed", "unknown"), "and never nobody"
+
+
+def test_a_home_that_wrote_nothing_alone_leaves_nobody_a_branch_to_decide_about(begin: Begin) -> None:
+    stage = begin("exclusive")
+    node = stage.node(HOME)
+    (files(stage, HOME) / "note.txt").write_text("as both know it")
+    node.cli("backup", "run", SERVICE)
+    stage.kill(HOME)
+    stage.wait_for(STANDBY, "ACTIVE")
+    (files(stage, STANDBY) / "note.txt").write_text("standby")
+    stage.start(HOME)
+    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    branch = node.layout.service(SERVICE).root / "branches/2"
+    stage.wait(branch.exists, "what the dead had is kept")
+    stage.wait_for(HOME, "STANDBY")
+    assert b"under epoch 2 waits: appliance" in node.cli("failover", "status", check=False).stdout
+    stage.tell("operator", 0, "handover", to=HOME)
+    node.cli("failover", "handback", SERVICE, "--within", "60")
+    node.cli("backup", "run", SERVICE)
+    assert json.loads(node.cli("failover", "status", "--json").stdout)["services"][0]["branches"] == []
+    assert json.loads(branch.with_suffix(".json").read_bytes())["known"] is True
+    assert list(branch.rglob("note.txt")), "it stays all the same"
+    assert Borg(own_repository(node.layout.service(SERVICE))).archives(branches=True) == ()
+    node.cli("backup", "run", SERVICE)
+    assert len(list(Journal(node.layout.journal, SystemClock()).events("branch-settled"))) == 1, "once"
 
 
 def checked(stage: Stage, name: str) -> dict[str, str]:

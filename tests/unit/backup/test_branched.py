@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.branched import SECONDS_MAX, Room, added_bytes, room_for, save_branch
+from appliance.backup.branched import SECONDS_MAX, Room, added_bytes, is_known, room_for, save_branch
 from appliance.backup.kept_branches import Branch, branches
 from appliance.borg import answers, argv
 from appliance.borg.client import Borg
@@ -63,6 +63,37 @@ def test_only_files_that_the_newest_archive_does_not_have_are_counted(tmp_path: 
     borg = Known(item("srv/same", 1000), item("srv/grown", 1), item("srv/later", 4000), item("srv/gone", 16000))
     assert added_bytes(borg, tmp_path) - 4 * 128 == 2000 + 4000 + 8000
     assert added_bytes(Known(), tmp_path) - 4 * 128 == 15_000
+
+
+def known(folder: Path, *items: Item) -> bool:
+    return is_known(Known(*items), "docs-a-2.1", folder, ("/srv/docs",))
+
+
+def test_a_branch_is_known_when_it_has_just_what_the_archive_has(tmp_path: Path) -> None:
+    write(tmp_path / "srv/docs/a", 1000)
+    (tmp_path / "srv/docs/b").hardlink_to(tmp_path / "srv/docs/a")
+    os.symlink("a", tmp_path / "srv/docs/link")
+    os.symlink("sub", tmp_path / "srv/docs/sub-link")
+    (tmp_path / "srv/docs/empty").mkdir()
+    file = item("srv/docs/a", 1000)
+    second = replace(file, path="srv/docs/b", kind="hardlink", size=0, link_target="srv/docs/a")
+    link = replace(file, path="srv/docs/link", kind="symlink", size=1, link_target="a")
+    to_folder = replace(link, path="srv/docs/sub-link", link_target="sub")
+    elsewhere = replace(file, path="srv/docs-of-others")
+    folder = replace(file, path="srv/docs", kind="folder", size=0)
+    whole = (file, second, link, to_folder)
+    assert known(tmp_path, *whole, elsewhere, folder)
+    for other in (
+        whole[1:],
+        (*whole, replace(file, path="srv/docs/gone")),
+        (replace(file, size=999), *whole[1:]),
+        (replace(file, mtime_seconds=MOMENT + 1), *whole[1:]),
+        (file, second, replace(link, link_target="b"), to_folder),
+        (file, replace(second, link_target="srv/docs-of-others"), link, to_folder),
+        (replace(file, kind="symlink", link_target="a"), *whole[1:]),
+        (*whole, replace(file, path="srv/docs/?")),
+    ):
+        assert not known(tmp_path, *other), other
 
 
 @pytest.mark.parametrize(
