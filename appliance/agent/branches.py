@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from appliance.backup.adopt import free_name, own_repository
 from appliance.backup.branched import common_archive
 from appliance.backup.chain import chain_of
-from appliance.backup.kept_branches import Branch, branches, settle
+from appliance.backup.kept_branches import Branch, Settled, branches, settle
 from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here
 from appliance.borg.client import Borg
@@ -82,17 +82,14 @@ def merge(node: Node, branch: Branch) -> tuple[Compared, Path]:
             for path in _paths(node, branch):
                 sync(live / path)
         shutil.rmtree(stage)
-        _settle(node, branch, merged=True, taken=len(compared.merge.taken), both=len(compared.merge.both))
+        settled = Settled(merged=True, taken=len(compared.merge.taken), both=len(compared.merge.both))
+        settle(branch, settled, node.clock.now(), node.journal)
     return compared, kept
 
 
 def leave(node: Node, branch: Branch) -> None:
     """Note that a person decided to leave `branch` as it is."""
-    _settle(node, branch, merged=False, taken=0, both=0)
-
-
-def _settle(node: Node, branch: Branch, *, merged: bool, taken: int, both: int) -> None:
-    settle(branch, node.clock.now(), node.journal, merged=merged, taken=taken, both=both)
+    settle(branch, Settled(merged=False), node.clock.now(), node.journal)
 
 
 def _check(node: Node, service: str) -> None:

@@ -28,7 +28,7 @@ from appliance.backup.branched import (
     saved_branches,
 )
 from appliance.backup.chain import Chain, chain_of
-from appliance.backup.kept_branches import Branch, branches, settle
+from appliance.backup.kept_branches import Branch, Settled, branches, settle
 from appliance.backup.node import Node
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed
@@ -196,8 +196,7 @@ class _At:
         base = common_archive(self.chain, self.borg, branch.epoch) if service.paths else None
         if base is None or not is_known(self.borg, base.name, branch.folder, service.paths):
             return False
-        moment = self.node.clock.now()
-        settle(branch, moment, self.node.journal, merged=True, taken=0, both=0, known=True)
+        settle(branch, Settled(merged=True, known=True), self.node.clock.now(), self.node.journal)
         return True
 
     def save(self, due: Iterable[Branch], anew: bool) -> tuple[list[Failure], list[Branch]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,30 @@ def branches(layout: NodeLayout, service: str) -> tuple[Branch, ...]:
     return tuple(sorted(found, key=lambda it: it.epoch))
 
 
-def settle(branch: Branch, moment: float, journal: Journal, *, merged: bool, **told: object) -> None:
-    """Note what was decided about `branch` at `moment`, UTC seconds: with `merged`, all of it is where it belongs."""
-    decided = {"format": 1, "time": utc_text(moment), "merged": merged, **told}
+@dataclass(frozen=True)
+class Settled:
+    """What was decided about a branch: with `merged`, all of it is where it belongs, `taken` of its files in place and
+    `both` beside what is there; `known`: it is what others went on from."""
+
+    merged: bool
+    taken: int = 0
+    both: int = 0
+    known: bool = False
+
+
+def settle(branch: Branch, settled: Settled, moment: float, journal: Journal) -> None:
+    """Note at `moment`, UTC seconds, that this was decided about `branch`."""
+    decided = {"format": 1, "time": utc_text(moment), **asdict(settled)}
     write_atomic(branch.mark, json.dumps(decided).encode())
-    journal.write("branch-settled", service=branch.service, epoch=branch.epoch, merged=merged, **told)
+    journal.write(
+        "branch-settled",
+        service=branch.service,
+        epoch=branch.epoch,
+        merged=settled.merged,
+        taken=settled.taken,
+        both=settled.both,
+        known=settled.known,
+    )
 
 
 def waiting(layout: NodeLayout, service: str) -> tuple[Branch, ...]:
