@@ -174,7 +174,8 @@ def test_brokers_see_to_their_voters_and_the_lead_is_where_the_territory_wants_i
         care = stage.node(name).layout.voter_care
         stage.wait(lambda care=care: list(care.glob("*.snapshot")), f"{name} has copied its store")  # type: ignore[misc]
         stage.wait((care / "care.json").exists, f"{name} has said how its voter is")
-    assert asyncio.run(_leader(stage)) == STANDBY
+    # A broker looks once a minute, and gives a lead that it has just got at its next look.
+    stage.wait(lambda: asyncio.run(_leader(stage)) == STANDBY, "the lead is handed over", seconds=180)
     answers = json.loads(stage.node(STANDBY).cli("--json", "doctor", check=False).stdout)
     (voter,) = (it for it in answers["checks"] if it["check"] == "voter")
     assert voter["state"] == "ok"
