@@ -9,14 +9,14 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
 from appliance.backup.adopt import free_name, own_repository
-from appliance.backup.branched import common_archive
+from appliance.backup.branched import common_archive, walk
 from appliance.backup.chain import chain_of
 from appliance.backup.kept_branches import Branch, Settled, branches, settle
 from appliance.backup.node import Node
@@ -117,22 +117,10 @@ def _paths(node: Node, branch: Branch) -> tuple[str, ...]:
 def _tree(root: Path, paths: tuple[str, ...]) -> dict[str, str]:
     """Kind and content of every file and link below `root`/PATH, by its path below `root`."""
     found = {}
-    for path in (it for each in paths for it in _walk(root / each)):
+    for path in (it for each in paths for it in walk(root / each)):
         if (mark := _mark(path)) is not None:
             found[str(path.relative_to(root))] = mark
     return found
-
-
-def _walk(path: Path) -> Iterator[Path]:
-    if not path.is_dir() or path.is_symlink():
-        yield path
-        return
-    for folder, folders, names in os.walk(path):
-        yield from (Path(folder, name) for name in (*names, *folders) if not _is_folder(Path(folder, name)))
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
 
 
 def _mark(path: Path) -> str | None:

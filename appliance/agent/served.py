@@ -13,7 +13,7 @@ from pathlib import Path
 from appliance.backup.kept_branches import waiting
 from appliance.backup.node import Node
 from appliance.failover.model import Action
-from appliance.failover.told import Told, load
+from appliance.failover.told import Told, load_of_boot
 from appliance.host.layout import NodeLayout
 from appliance.host.served import read_served
 from appliance.monitor.stood import Failover, Stood
@@ -42,16 +42,20 @@ def failover_lock(layout: NodeLayout) -> Path:
 def see_failover(node: Node, now: Now, acts: Iterable[Act]) -> Failover:
     """What is told here; `acts` are those that were accepted at this node."""
     services = node.bundle.territory.services
-    programs, unread = programs_of(node)
-    told = {name: load(node.layout.failover, name) for name in programs}
-    boot = node.clock.boot_id()
-    fresh = {name: it for name, it in told.items() if it is not None and it.boot_id == boot}
+    seen, boot = see_program(node), node.clock.boot_id()
+    told = {name: load_of_boot(node.layout.failover, name, boot) for name in seen.programs}
     quarantined = {it.subject: it.operator for it in in_force(acts, now.wall) if it.act == "quarantine"}
-    if any(it.quarantined for it in fresh.values()):
+    if any(it.quarantined for it in told.values() if it):
         quarantined.setdefault(node.name, "")
-    stood = (_stood(node, plan, fresh.get(name), now) for name, plan in services.items())
-    shown = tuple(it for it in stood if it.state or it.branches or it.service in programs)
-    seen = Failover(programs, _looked(node.layout), shown, tuple(quarantined.items()), unread)
+    stood = (_stood(node, plan, told.get(name), now) for name, plan in services.items())
+    shown = tuple(it for it in stood if it.state or it.branches or it.service in seen.programs)
+    return replace(seen, services=shown, quarantined=tuple(quarantined.items()))
+
+
+def see_program(node: Node) -> Failover:
+    """What can be told of the program that runs services here, without what it told of any."""
+    programs, unread = programs_of(node)
+    seen = Failover(programs, _looked(node.layout), unread=unread)
     return seen if node.layout.is_this_host else replace(seen, start="Type: appliance failover run")
 
 

@@ -51,7 +51,7 @@ from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy, NoSpace
 from appliance.failover.model import State
-from appliance.failover.told import load as load_told
+from appliance.failover.told import load_of_boot
 from appliance.host.files import locked, write_atomic
 from appliance.trust.grant import Grant
 from appliance.units import DAY
@@ -110,8 +110,8 @@ def _unpushed(pushed: Iterable[Pushed]) -> list[Failure]:
 
 def _moves(node: Node, service: str) -> bool:
     """Whether it is being handed over, as the program that runs services told: its last backup needs the lock."""
-    told = load_told(node.layout.failover, service)
-    return told is not None and (told.boot_id, told.state) == (node.clock.boot_id(), State.DRAINING)
+    told = load_of_boot(node.layout.failover, service, node.clock.boot_id())
+    return told is not None and told.state == State.DRAINING
 
 
 def _full(pushed: Iterable[Pushed]) -> tuple[str, ...]:

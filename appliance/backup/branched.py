@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,10 +90,7 @@ def added_bytes(borg: Borg, folder: Path) -> int:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for above, name in _entries(folder):
-        with suppress(FileNotFoundError):
-            if (path := Path(above, name)).is_file() and not path.is_symlink():
-                yield path
+    yield from (path for path in walk(folder) if path.is_file() and not path.is_symlink())
 
 
 def common_archive(chain: Chain, borg: Borg, epoch: int) -> Archive | None:
@@ -122,7 +118,7 @@ def is_known(borg: Borg, archive: str, folder: Path, paths: Sequence[str]) -> bo
     items = {it.path: it for it in listed if it.kind in ("file", "hardlink", "symlink")}
     if any("?" in it.path for it in items.values()):
         return False
-    here = {str(Path(above, name).relative_to(folder)) for above, name in _entries(folder)}
+    here = {str(path.relative_to(folder)) for path in walk(folder)}
     return here == items.keys() and all(_is_same(items, it, folder / it.path) for it in items.values())
 
 
@@ -133,10 +129,17 @@ def _is_same(items: Mapping[str, Item], item: Item, path: Path) -> bool:
     return first is not None and path.is_file() and not path.is_symlink() and is_complete(first, path)
 
 
-def _entries(folder: Path) -> Iterator[tuple[str, str]]:
-    """All but folders below `folder`, each with what it lies in."""
-    for above, folders, names in os.walk(folder):
-        yield from ((above, name) for name in (*names, *(it for it in folders if Path(above, it).is_symlink())))
+def walk(path: Path) -> Iterator[Path]:
+    """All but folders at `path` and below; a link to a folder is none."""
+    if not _is_folder(path):
+        yield path
+        return
+    for above, folders, names in os.walk(path):
+        yield from (Path(above, name) for name in (*names, *folders) if not _is_folder(Path(above, name)))
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def save_branch(borg: Borg, branch: Branch, now: float, seconds_max: float) -> Created:

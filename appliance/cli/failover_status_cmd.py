@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from appliance.agent.observe import now_of
-from appliance.agent.served import see_failover
+from appliance.agent.served import see_program
 from appliance.backup.kept_branches import waiting
 from appliance.backup.node import Node
 from appliance.cli.arguments import command, service_argument
@@ -18,7 +18,7 @@ from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.coordination.port import Moved
 from appliance.errors import WARNINGS, ApplianceError
-from appliance.failover.told import load
+from appliance.failover.told import load_of_boot
 from appliance.monitor.failover import silent_reason
 from appliance.territory.implicit import is_implicit
 
@@ -70,7 +70,7 @@ def look(node: Node) -> dict[str, Any]:
         known, why = ask(node, lambda store: _known(store, services)), ""
     except ApplianceError as error:
         known, why = {}, str(error)
-    silent = silent_reason(see_failover(node, now_of(node), ()), now_of(node))
+    silent = silent_reason(see_program(node), now_of(node))
     program = f"{silent.sentence} {silent.remedy}" if silent else ""
     rows = [_row(node, name, known.get(name, {})) for name in services]
     return {"voters": why, "program": program, "services": rows}
@@ -95,8 +95,7 @@ async def _known(store: Store, services: list[str]) -> dict[str, dict[str, Any]]
 
 
 def _row(node: Node, service: str, known: dict[str, Any]) -> dict[str, Any]:
-    told = load(node.layout.failover, service)
-    here = told if told and told.boot_id == node.clock.boot_id() else None
+    here = load_of_boot(node.layout.failover, service, node.clock.boot_id())
     plan = node.bundle.territory.service(service)
     kept = [it.epoch for it in waiting(node.layout, service)]
     return {

@@ -25,7 +25,7 @@ from appliance.errors import IntegrityError, Refused
 FORMAT = 1
 VALUE_BYTES_MAX = 4096
 LEASE_BITS = 32
-NODES = b"nodes/"
+SERVICES, NODES = b"svc/", b"nodes/"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Entry:
 
 
 def prefix(service: str) -> bytes:
-    return f"svc/{service}/".encode()
+    return SERVICES + f"{service}/".encode()
 
 
 def owner_key(service: str) -> bytes:
@@ -51,7 +51,7 @@ def holder_key(service: str) -> bytes:
 
 
 def is_holder_key(key: bytes) -> bool:
-    return key.startswith(b"svc/") and key.endswith(b"/holder")
+    return key.startswith(SERVICES) and key.endswith(b"/holder")
 
 
 def intent_key(service: str) -> bytes:

@@ -58,6 +58,12 @@ def save(run: Path, told: Told) -> None:
         new.rename(path)
 
 
+def load_of_boot(run: Path, service: str, boot_id: str) -> Told | None:
+    """What was told last in this very boot; None when nothing was."""
+    told = load(run, service)
+    return told if told and told.boot_id == boot_id else None
+
+
 def load(run: Path, service: str) -> Told | None:
     """What was told last; None when nothing was, or another version of the software wrote it."""
     try:

@@ -28,6 +28,7 @@ from tests.integration.coordination.worlds import (
     RealEtcd,
     claim,
     held,
+    leader_of,
     new_service,
 )
 
@@ -48,18 +49,6 @@ async def caring(processes: EtcdProcesses) -> AsyncIterator[list[Care]]:
     finally:
         for care in cares:
             await care.close()
-
-
-async def leader_of(cares: list[Care]) -> tuple[Care, Standing]:
-    """Who leads, as soon as it says so itself."""
-    async with asyncio.timeout(LATE_SECONDS_MAX):
-        while True:
-            for care in cares:
-                with contextlib.suppress(Unreachable):
-                    standing = await care.standing()
-                    if standing.member == standing.leader:
-                        return care, standing
-            await asyncio.sleep(0)
 
 
 async def test_the_lead_goes_to_whom_it_is_kept_at_and_no_lease_ends(three: EtcdProcesses) -> None:

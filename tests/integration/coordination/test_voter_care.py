@@ -17,13 +17,19 @@ from appliance.agent.voter_doubts import doubts, snapshots
 from appliance.clock import SimulatedClock
 from appliance.coordination.argv import restore_argv
 from appliance.coordination.care import Care
-from appliance.errors import Unreachable
 from appliance.host.command import run
 from appliance.host.journal import Journal
 from appliance.host.layout import NodeLayout
 from appliance.lab.processes.etcd import EtcdProcesses
 from appliance.units import HOUR, MINUTE
-from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS, LATE_SECONDS_MAX, RealEtcd, claim, new_service
+from tests.integration.coordination.worlds import (
+    HEARTBEAT_MILLISECONDS,
+    LATE_SECONDS_MAX,
+    RealEtcd,
+    claim,
+    leader_of,
+    new_service,
+)
 
 pytestmark = pytest.mark.usefixtures("runner")
 NAMES = ("commune-b", "commune-c", "hermitage")
@@ -79,7 +85,9 @@ async def test_the_lead_stays_where_it_is_while_a_lease_runs_out_and_after_an_el
             await stack.enter_async_context(caring(three, NodeLayout(tmp_path / name), clock, at))
             for at, name in enumerate(NAMES)
         ]
-        it, first = await leading(cares)
+        at_etcd = [each.care for each in cares]
+        care, standing = await leader_of(at_etcd)
+        it, first = cares[at_etcd.index(care)], standing.member
         it.preferred = lambda: next(name for name in NAMES if name != NAMES[cares.index(it)])
 
         async def looked() -> list[str]:
@@ -95,24 +103,13 @@ async def test_the_lead_stays_where_it_is_while_a_lease_runs_out_and_after_an_el
                     break
                 assert lease.left_seconds > 4
         assert await looked() == []
-        assert (await leading(cares))[1] == first
+        assert (await leader_of(at_etcd))[1].member == first
         await world.at("commune-a").renew(holding)
         assert await looked() == [it.preferred()]
         async with asyncio.timeout(LATE_SECONDS_MAX):
-            while (await leading(cares))[1] == first:
+            while (await leader_of(at_etcd))[1].member == first:
                 pass
     await world.close()
-
-
-async def leading(cares: list[VoterCare]) -> tuple[VoterCare, int]:
-    """Who leads, as soon as it says so itself."""
-    async with asyncio.timeout(LATE_SECONDS_MAX):
-        while True:
-            for it in cares:
-                with contextlib.suppress(Unreachable):
-                    if (standing := await it.care.standing()).member == standing.leader:
-                        return it, standing.member
-            await asyncio.sleep(0)
 
 
 async def test_a_copy_is_made_each_hour_comes_back_as_a_store_and_older_ones_go(

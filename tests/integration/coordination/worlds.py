@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import ssl
 from abc import ABC, abstractmethod
@@ -13,12 +14,15 @@ from pathlib import Path
 from appliance.clock import Clock, SimulatedClock, SystemClock
 from appliance.coordination.broker import Acts, Brokered
 from appliance.coordination.broker_server import Server
+from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Gateway
 from appliance.coordination.keys import new_lease
 from appliance.coordination.memory import Line, Memory, Store
 from appliance.coordination.port import Alive, Claim, Coordination, Event, Holding, Intent, State
 from appliance.coordination.remote import Broker, Remote
+from appliance.coordination.upkeep import Standing
+from appliance.errors import Unreachable
 from appliance.lab.processes.etcd import EtcdProcesses
 from appliance.lab.processes.node import free_ports
 from tests.pace import PACE
@@ -230,6 +234,18 @@ def intent(service: str, by: str = "maintenance", node: str = "hermitage", ttl: 
 async def held(world: World, service: str, node: str = "commune-a") -> Holding:
     """`service`, newly held by `node` for a while that no test outlasts."""
     return await world.at(node).acquire(claim(service, node, ttl=60))
+
+
+async def leader_of(cares: list[Care]) -> tuple[Care, Standing]:
+    """Who leads, as soon as it says so itself."""
+    async with asyncio.timeout(LATE_SECONDS_MAX):
+        while True:
+            for care in cares:
+                with contextlib.suppress(Unreachable):
+                    standing = await care.standing()
+                    if standing.member == standing.leader:
+                        return care, standing
+            await asyncio.sleep(0)
 
 
 async def next_state(events: AsyncGenerator[Event]) -> State:
