@@ -2,9 +2,11 @@
 
     python3 -I scan.py ADDRESS PORT,... [UDP-PORT...]
 
-A SYN goes to each of the 65,535 ports of TCP, twice more to the named ones and those below 1024, and what answers "come
-in" is open; nothing is ever connected. Named are those at which the host listens: they are what may be open, and none
-shall be missed because a buffer on a busy machine was full. The standard library is enough: it runs on a bare node too.
+A SYN goes to each of the 65,535 ports of TCP, twice more to those below 1024 and to the named ones, and what answers
+"come in" is open; nothing is ever connected. Named are those at which the host listens: they are what may be open, and
+none shall be missed because a buffer on a busy machine was full. So they are asked apart from the many, and each time
+from another port: who still waits for the end of a first try answers another one with a bare ACK (RFC 9293, 3.10.7.4).
+The standard library is enough: it runs on a bare node too.
 """
 
 from __future__ import annotations
@@ -29,22 +31,22 @@ UDP_SECONDS = 0.3
 
 def open_ports(address: str, source: str, named: Iterable[int]) -> list[int]:
     """The ports of TCP at `address` that answer a SYN from `source` with SYN and ACK."""
-    likely = sorted({*COMMON, *named})
-    own_port = random.randrange(32768, 61000)
+    named = sorted(named)
     found: set[int] = set()
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
         raw.bind((source, 0))
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        for ports in (EVERY, *[likely] * AGAIN):
+        own_ports = random.sample(range(32768, 61000), 1 + 2 * AGAIN)
+        for own_port, ports in zip(own_ports, (EVERY, *[COMMON, named] * AGAIN), strict=True):
             for first in range(0, len(ports), AT_ONCE):
                 for port in ports[first : first + AT_ONCE]:
                     raw.sendto(segment(source, address, own_port, port), (address, 0))
-                found |= answers(raw, address, own_port, PAUSE_SECONDS)
-            found |= answers(raw, address, own_port, QUIET_SECONDS)
+                found |= answers(raw, address, own_ports, PAUSE_SECONDS)
+            found |= answers(raw, address, own_ports, QUIET_SECONDS)
     return sorted(found)
 
 
-def answers(raw: socket.socket, address: str, own_port: int, seconds: float) -> set[int]:
+def answers(raw: socket.socket, address: str, own_ports: list[int], seconds: float) -> set[int]:
     """The ports that have answered, until nothing comes for `seconds`."""
     found = set()
     deadline = time.monotonic() + 5
@@ -54,7 +56,7 @@ def answers(raw: socket.socket, address: str, own_port: int, seconds: float) -> 
         if len(packet) < header + 20 or socket.inet_ntoa(packet[12:16]) != address:
             continue
         port, to, _, _, _, flags = struct.unpack("!HHIIBB", packet[header : header + 14])
-        if to == own_port and flags & (SYN | ACK) == SYN | ACK:
+        if to in own_ports and flags & (SYN | ACK) == SYN | ACK:
             found.add(port)
     return found
 
