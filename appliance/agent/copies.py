@@ -59,6 +59,10 @@ class BackupCopies:
         held = [holding.grant(epoch) for epoch in holding.epochs()[-1:]]
         return (*held, *chain.raw_grants()[-1:])
 
+    def paper_folders(self, service: str) -> tuple[Path, ...]:
+        node = self._current.node
+        return node.holding(service).grants, chain_of(node, service).grants_folder
+
     def unfit(self, service: str) -> str:
         return "" if self._newest_held(service) else "no generation is held here"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ class Current:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._node = open_node(state)
+        self._bundle = str(self._node.layout.bundle)
         self._mark = self._now()
         self._looked = time.monotonic()
 
@@ -28,7 +30,7 @@ class Current:
         return self._node
 
     def _now(self) -> tuple[int, int]:
-        found = self._node.layout.bundle.stat()
+        found = os.stat(self._bundle)
         return found.st_mtime_ns, found.st_ino
 
 

@@ -22,19 +22,20 @@ from appliance.agent.kept_acts import KeptActs
 from appliance.agent.process_services import FileWatchdog, ProcessNetwork, ProcessServices
 from appliance.agent.served import failover_lock, served
 from appliance.backup.grants import granters_of
+from appliance.backup.node import Node
 from appliance.clock import SystemClock
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Alive
 from appliance.coordination.remote import Broker, Remote
 from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.attending import Says, attend_all
+from appliance.failover.attending import Says, Shown, attend_all, until_turn
 from appliance.failover.keeper import Keeper
 from appliance.failover.papers import Papers
 from appliance.failover.ports import Copies, Network, Services, Watchdog
 from appliance.failover.situation import Site, Situation, begin
 from appliance.failover.told import path_of
-from appliance.host.files import locked, make_private_folder, write_atomic
+from appliance.host.files import locked, make_private_folder, mark_of, write_atomic
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify, watchdog_seconds
 from appliance.host.served import read_served
 from appliance.host.stopping import stop_asked
@@ -43,9 +44,7 @@ from appliance.trust.bundle import Bundle
 from appliance.trust.held import make_held
 from appliance.trust.keys import load_key
 
-LOOKS_AT_BUNDLE_SECONDS = 2.0
-PAPERS_EVERY_SECONDS = 2.0
-"""All brokers are shown the same, so they are read once for all of them; what hurries is shown at once (`act.py`)."""
+LOOKS_AT_PAPERS_SECONDS = 2.0
 KEEPING = "keep grant"
 
 
@@ -166,23 +165,27 @@ async def _report_alive(site: Site) -> None:
 
 
 async def _until_another(current: Current, lives_by: tuple[int, int]) -> None:
+    lock = str(failover_lock(current.node.layout))
     while _lives_by(current) == lives_by:
         with contextlib.suppress(OSError):  # a full btrfs may have no room for that either
-            os.utime(failover_lock(current.node.layout))  # tells `status` that this program lives
-        await asyncio.sleep(LOOKS_AT_BUNDLE_SECONDS)
+            os.utime(lock)  # tells `status` that this program lives
+        await asyncio.sleep(until_turn(asyncio.get_running_loop().time()))
 
 
 async def _until_granted(site: Site, current: Current, waiting: set[str]) -> None:
     """What was never granted to anybody is left to who begins it: there is nothing to serve, and nothing to pull."""
     while not waiting & set(site.papers.grants):
-        await asyncio.sleep(LOOKS_AT_BUNDLE_SECONDS)
+        await asyncio.sleep(LOOKS_AT_PAPERS_SECONDS)
         site.papers.take(_papers(site, current))
 
 
 def _lives_by(current: Current) -> tuple[int, int]:
     """The serial of the bundle, and when root last wrote down what that means for this host."""
-    found = GROUND.served
-    return current.node.bundle.serial, found.stat().st_mtime_ns if found.exists() else 0
+    try:
+        written = os.stat(GROUND.served).st_mtime_ns
+    except FileNotFoundError:
+        written = 0
+    return current.node.bundle.serial, written
 
 
 async def _until_set(stop: asyncio.Event) -> None:
@@ -244,15 +247,6 @@ async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> N
         keep_newest(keepers.values())
         _keep_acts(site, current)
 
-    read_at, kept = float("-inf"), tuple[str, ...]()
-
-    def papers() -> tuple[str, ...]:
-        nonlocal read_at, kept
-        if site.clock.boottime() >= read_at + PAPERS_EVERY_SECONDS:
-            read_at = site.clock.boottime()
-            kept = tuple(raw.decode() for raw in _papers(site, current))
-        return kept
-
     def says() -> Says:
         ready = ((name, keeper.ready_seconds) for name, keeper in keepers.items())
         return Says(
@@ -260,7 +254,9 @@ async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> N
             tuple(f"{name} {seconds:.0f}" for name, seconds in ready if seconds is not None),
         )
 
-    await attend_all(site.brokers, papers, answer, learn, site.timers.retry, says)
+    folders = [folder for name in _kept_here(current.node) for folder in _folders(site, name)]
+    papers = Shown(lambda: _papers(site, current), lambda: (site.own_acts(), *map(mark_of, folders)), site.clock)
+    await attend_all(site.brokers, papers.look, answer, learn, site.timers.retry, says)
 
 
 def _told_ready(ready: tuple[str, ...]) -> Iterator[tuple[str, int]]:
@@ -272,14 +268,24 @@ def _told_ready(ready: tuple[str, ...]) -> Iterator[tuple[str, int]]:
 
 def _papers(site: Site, current: Current) -> tuple[bytes, ...]:
     """All that this node can show: the newest grants that it keeps, its releases, the acts that it obeys."""
-    node, found = current.node, list[bytes]()
-    for name, plan in node.bundle.territory.services.items():
-        if node.name in (plan.node, *plan.standbys, *node.bundle.terms(name).others("")):
-            found += site.copies.papers(name)
-            folder = site.folder(name)
-            kept = (folder / it for it in ("known-grant", "granted", "release"))
-            found += [path.read_bytes() for path in kept if path.exists()]
+    found = list[bytes]()
+    for name in _kept_here(current.node):
+        found += site.copies.papers(name)
+        folder = site.folder(name)
+        kept = (folder / it for it in ("known-grant", "granted", "release"))
+        found += [path.read_bytes() for path in kept if path.exists()]
     return tuple(dict.fromkeys((*found, *(act.document.raw for act in site.own_acts()))))
+
+
+def _kept_here(node: Node) -> list[str]:
+    """The services of which this node may have papers."""
+    services = node.bundle.territory.services.items()
+    return [name for name, it in services if node.name in (it.node, *it.standbys, *node.bundle.terms(name).others(""))]
+
+
+def _folders(site: Site, service: str) -> tuple[str, ...]:
+    """Where what `_papers` reads is kept."""
+    return str(site.folder(service)), *map(str, site.copies.paper_folders(service))
 
 
 def keep_newest(keepers: Iterable[Keeper]) -> None:

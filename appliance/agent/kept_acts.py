@@ -13,6 +13,7 @@ from appliance.backup.node import Node
 from appliance.backup.targets import act_files, judge_act
 from appliance.errors import ApplianceError
 from appliance.failover.papers import OBEYED
+from appliance.host.files import mark_of
 from appliance.trust.act import Act
 
 AGAIN_SECONDS = 2.0
@@ -28,11 +29,17 @@ class JudgedActs:
     def __init__(self, kinds: Collection[str] = ()) -> None:
         self._kinds = kinds
         self._known: tuple[str, Mapping[str, Act | None]] = ("", {})
+        self._found: tuple[object, tuple[Act, ...]] = (None, ())
+        """What was found by which bundle in which state of the folder, once each act there was judged."""
         self._again_at: dict[str, float] = {}
 
     def look(self, node: Node) -> tuple[Act, ...]:
         """Threads may ask at once, so what was found and by what bundle change together."""
-        bundle, files = node.bundle.document.digest, {it.name: it for it in act_files(node.layout.acts)}
+        bundle, mark = node.bundle.document.digest, mark_of(node.layout.acts)
+        by, found = self._found
+        if by == (bundle, mark):
+            return found
+        files = {it.name: it for it in act_files(node.layout.acts)}
         by, before = self._known
         judged = {name: act for name, act in before.items() if name in files} if by == bundle else {}
         for name in files.keys() - judged.keys():
@@ -42,7 +49,10 @@ class JudgedActs:
                 except (ApplianceError, OSError):
                     self._again_at[name] = time.monotonic() + AGAIN_SECONDS
         self._known = bundle, judged
-        return tuple(act for _, act in sorted(judged.items()) if act is not None)
+        found = tuple(act for _, act in sorted(judged.items()) if act is not None)
+        if judged.keys() == files.keys():
+            self._found = (bundle, mark), found
+        return found
 
 
 class KeptActs:

@@ -38,6 +38,7 @@ class Sealed:
 class Chain:
     def __init__(self, root: Path, granters: Granters) -> None:
         self.root = root
+        self.grants_folder = root / "grants"
         self._granters = granters
 
     def names(self) -> tuple[str, ...]:
@@ -116,7 +117,7 @@ class Chain:
 
     def add_grant(self, grant: Grant) -> None:
         """Keep `grant`; raise Refused beside another one of its epoch."""
-        path = make_private_folder(self.root / "grants") / f"{grant.epoch:05d}"
+        path = make_private_folder(self.grants_folder) / f"{grant.epoch:05d}"
         if _is_kept(path, grant.document.raw):
             return
         if path.exists() and self.grants()[grant.epoch].statement != grant.statement:
@@ -131,7 +132,7 @@ class Chain:
 
     def raw_grants(self) -> tuple[bytes, ...]:
         """The grants kept here as they are stored, by epoch."""
-        folder = self.root / "grants"
+        folder = self.grants_folder
         names = sorted(os.listdir(folder)) if folder.exists() else []
         return tuple((folder / name).read_bytes() for name in names if name.isdigit())
 

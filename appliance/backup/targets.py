@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,11 @@ def keep_act(folder: Path, raw: bytes, bundle: Bundle) -> Act:
 
 def act_files(folder: Path) -> tuple[Path, ...]:
     """Where acts are kept in `folder`."""
-    return tuple(sorted(folder.glob("[!.]*"))) if folder.exists() else ()  # others are being written
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return ()
+    return tuple(folder / name for name in sorted(names) if not name.startswith("."))  # others are being written
 
 
 def judge_act(path: Path, bundle: Bundle, kinds: Collection[str] = ()) -> Act | None:

@@ -140,6 +140,8 @@ def _plain(value: object) -> object:
 
 def _value(plain: Any) -> Any:
     """The inverse of `_plain`."""
+    if isinstance(plain, str):  # nearly all are
+        return plain
     if isinstance(plain, list):
         return tuple(_value(each) for each in plain)
     if not isinstance(plain, dict):

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from appliance.clock import Clock
 from appliance.coordination.remote import Remote
 from appliance.errors import ApplianceError, Busy
+from appliance.failover.asking import ON_ITS_WAY_SECONDS
 from appliance.failover.papers import next_part
 
 Answer = Callable[[str, int, str], bytes | None]
@@ -17,9 +19,10 @@ Answer = Callable[[str, int, str], bytes | None]
 Learn = Callable[[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], None]
 """Gets from a broker, by name, the newest papers, who serves what, and which homes could have their services back since
 when."""
-CALL_SECONDS_MAX = 2.0
-"""A broker holds a call for most of it, and has heard of who calls again within GAP_SECONDS_MAX (`asking.py`) where a
-line died and nobody said so."""
+CALL_SECONDS_MAX = 2.2
+"""A broker has heard of who calls again within GAP_SECONDS_MAX (`asking.py`) where a line died and nobody said so."""
+TURN_SECONDS = CALL_SECONDS_MAX - ON_ITS_WAY_SECONDS
+ASKS_AGAIN_SECONDS = 0.5
 SHOWN_TIMES_MAX = 10
 BUSY_SECONDS = 0.1
 
@@ -30,6 +33,27 @@ class Says:
 
     serving: tuple[str, ...] = ()
     ready: tuple[str, ...] = ()
+
+
+class Shown:
+    """What this node shows to all brokers: what `read` gives, as texts. It is read anew when `mark` is another one, which
+    is asked once for all who answer at one turn."""
+
+    def __init__(self, read: Callable[[], tuple[bytes, ...]], mark: Callable[[], object], clock: Clock) -> None:
+        self._read = read
+        self._mark = mark
+        self._clock = clock
+        self._asked = float("-inf")
+        self._by: object = None
+        self._papers = tuple[str, ...]()
+
+    def look(self) -> tuple[str, ...]:
+        if (now := self._clock.boottime()) >= self._asked + ASKS_AGAIN_SECONDS:
+            self._asked = now
+            if (mark := self._mark()) != self._by:
+                self._papers = tuple(raw.decode() for raw in self._read())
+                self._by = mark
+        return self._papers
 
 
 async def attend_all(
@@ -45,6 +69,13 @@ async def attend_all(
     async with asyncio.TaskGroup() as group:
         for name, broker in brokers.items():
             group.create_task(_attend(name, broker, papers, answer, learn, retry_seconds, says))
+
+
+def until_turn(now: float) -> float:
+    """Seconds from `now` to the next turn of this node. All brokers answer then: to wake costs more than to read one
+    answer more."""
+    left = TURN_SECONDS - now % TURN_SECONDS
+    return left if left > TURN_SECONDS / 16 else left + TURN_SECONDS  # a broker's clock is a little ahead
 
 
 async def show(brokers: Mapping[str, Remote], paper: bytes) -> None:
@@ -82,7 +113,8 @@ async def _attend(
         try:
             # Who says the token has shown all its grants, for brokers sign by that.
             told = {"token": token if whole else "", "papers": part, "answers": answers, **asdict(says())}
-            said = await broker.ask("attend", CALL_SECONDS_MAX, try_seconds_max=CALL_SECONDS_MAX, **told)
+            seconds_max = until_turn(asyncio.get_running_loop().time()) + ON_ITS_WAY_SECONDS
+            said = await broker.ask("attend", seconds_max, try_seconds_max=seconds_max, **told)
             theirs, questions, news, serving, ready = _read(said)
         except (ApplianceError, ValueError):
             await asyncio.sleep(retry_seconds)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from appliance.coordination.broker import Brokered
 from appliance.coordination.port import Coordination
 from appliance.errors import Forbidden, Refused
+from appliance.failover.asking import ON_ITS_WAY_SECONDS
 from appliance.failover.desk import Desk
 from appliance.failover.papers import service_in
 from appliance.territory.model import Territory
@@ -55,7 +56,7 @@ class Counter(Brokered):
                 await asyncio.to_thread(desk.attend, self._caller, token, *told)
             if token or papers:  # not for a person who looks once
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(0.8 * seconds_max, desk.ask_every_seconds)):
+                    async with asyncio.timeout(min(seconds_max - ON_ITS_WAY_SECONDS, desk.ask_every_seconds)):
                         await news.wait()
         return (
             desk.token,

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 from appliance.clock import utc_seconds
 from appliance.coordination.port import State as Voters
@@ -26,9 +27,10 @@ from appliance.units import MINUTE
 
 LOOKS_IN_A_LEASE = 30
 """While nothing happens. What an action, the voters or a paper changed is looked at at once, a deadline in time."""
-LOOKS_BY_STATE = {State.ACTIVE: 10, State.STANDBY: 15, State.GRACE: 300, State.PROMOTING: 100}
-"""At rest there is less to see: one look between two renewals, and some more by who listens for a silence. The end of a
-grace is no deadline that comes by itself, nor what brokers still lack to sign; and clients wait."""
+LOOKS_BY_STATE = {State.ACTIVE: 5, State.STANDBY: 15, State.GRACE: 300, State.PROMOTING: 100}
+"""At rest there is less to see: one look for each renewal and one right after it, and some more by who listens for a
+silence; what hangs or is down is found by asking it. The end of a grace is no deadline that comes by itself, nor what
+brokers still lack to sign; and clients wait."""
 LOOKS_IN_A_LEASE_MAX = 1500
 """When one thing follows the other, as in a takeover."""
 SILENT_SECONDS = 60.0
@@ -260,8 +262,9 @@ class Keeper:
         return since
 
 
+@lru_cache(64)
 def _moment(text: str) -> float | None:
-    """UTC seconds of a time that another node wrote; None for what is none."""
+    """UTC seconds of a time that another node wrote; None for what is none. The same few are told with every look."""
     try:
         return utc_seconds(text)
     except ValueError:

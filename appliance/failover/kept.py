@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ def save_lease(path: Path, lease: Lease | None) -> None:
     if lease is None:
         path.unlink(missing_ok=True)
         return
-    make_private_folder(path.parent)
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(json.dumps(asdict(lease)))
-    new.rename(path)
+    # With every renewal: no Path for it.
+    folder, name = os.path.split(path)
+    with open(new := f"{folder}/.{name}.new", "w") as file:
+        file.write(json.dumps(asdict(lease)))
+    os.rename(new, path)

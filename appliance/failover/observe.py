@@ -20,7 +20,7 @@ READY_SECONDS_MAX = 10.0
 def observe(it: Situation) -> Seen:
     site, kept, own = it.site, it.kept, it.own
     own_epoch = own.epoch if own else 0
-    lease = it.lease
+    lease, runs = it.lease, site.services.look(it.service)
     return Seen(
         node=site.name,
         home=it.home,
@@ -37,8 +37,8 @@ def observe(it: Situation) -> Seen:
         branch=kept.branch,
         record=record_of(it),
         proof=Proof(lease.holding.sent, lease.holding.ttl_seconds, lease.epoch) if lease else None,
-        local=replace(site.services.look(it.service), address=site.network.has_address(it.service), healthy=it.healthy),
-        copy=_copy(it, own_epoch),
+        local=replace(runs, address=site.network.has_address(it.service), healthy=it.healthy),
+        copy=replace(_copy(it, own_epoch), outdone=runs.copy and site.copies.outdone(it.service)),
         synced=it.synced,
         laid_at=site.clock.boottime() if it.laying else it.laid_at,
         started_at=it.started_at,
@@ -96,10 +96,6 @@ def _turn(it: Situation) -> int:
 
 def _copy(it: Situation, own_epoch: int) -> Copy:
     """A standby gets the newest from the writer; a home whose service is elsewhere fetches it from time to time."""
-    return replace(_held(it, own_epoch), outdone=it.site.copies.outdone(it.service))
-
-
-def _held(it: Situation, own_epoch: int) -> Copy:
     if own_epoch and own_epoch >= newest(it.site.papers.grants, it.service):
         return Copy(unfit="" if own_epoch == it.kept.opened_epoch else it.site.copies.unfit(it.service))
     if not it.home:

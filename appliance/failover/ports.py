@@ -6,6 +6,7 @@ Every call is safe to repeat and to cut, as the table asks the same again until 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from appliance.failover.model import Local
@@ -91,6 +92,10 @@ class Copies(Protocol):
 
     def papers(self, service: str) -> tuple[bytes, ...]:
         """The newest grants that this node keeps, as its own and for others."""
+        ...
+
+    def paper_folders(self, service: str) -> tuple[Path, ...]:
+        """Where these are; they change with the names in there."""
         ...
 
     def unfit(self, service: str) -> str:

@@ -10,11 +10,14 @@ import os
 import shutil
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.errors import Busy, NoSpace, NotFound, UsageError
 from appliance.units import MIB
+
+UNSETTLED_NS = 10**9
 
 READ_SIZE = MIB
 HANDED_OVER = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
@@ -86,11 +89,25 @@ def _open_ordinary(name: str, flags: int) -> int:
 
 def make_private_folder(path: Path) -> Path:
     """Create `path` and its parents, readable by their owner only; return it."""
+    if path.exists():
+        return path
     # mkdir(parents=True) would give only the last one its mode.
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
     return path
+
+
+def mark_of(folder: str | Path) -> int:
+    """What is another one once the names in `folder` are other ones, or other files by `write_atomic`: when that was
+    last so, in ns, 0 where there is none. What is so new that more may come under the same date has another mark each
+    time."""
+    try:
+        changed = os.stat(folder).st_mtime_ns
+    except FileNotFoundError:
+        return 0
+    now = time.time_ns()
+    return changed if abs(now - changed) > UNSETTLED_NS else now
 
 
 def sha256_file(path: Path) -> str:

@@ -46,6 +46,7 @@ On a host, /etc/appliance/state names STATE, and what must outlive an image of i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 STATE_OF_A_HOST = Path("/etc/appliance/state")
@@ -274,7 +275,13 @@ class NodeLayout:
         return self.root / "services"
 
     def service(self, name: str) -> ServiceLayout:
-        return ServiceLayout(self.services / name, self.root / "catalogues" / name, self.orders / name)
+        return _service(self, name)
+
+
+@lru_cache(256)
+def _service(node: NodeLayout, name: str) -> ServiceLayout:
+    """Kept, since programs that live long ask for it several times a second."""
+    return ServiceLayout(node.services / name, node.root / "catalogues" / name, node.orders / name)
 
 
 def state_of_this_host(named_in: Path = STATE_OF_A_HOST) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -143,3 +144,19 @@ def test_what_is_being_written_is_no_act_yet(made: ProcessTerritory, accept: Acc
     raw = accept("quarantine")
     (made.open(NODE).layout.acts / ".another.1.new").write_bytes(raw)
     assert len(KeptActs(here).look()) == 1
+
+
+def test_the_folder_is_listed_again_when_its_date_is_another_or_so_new_that_it_tells_nothing(
+    accept: Accept, here: Current, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, really = list[Path](), kept_acts.act_files
+    monkeypatch.setattr(kept_acts, "act_files", lambda folder: (listed.append(folder), really(folder))[1])
+    acts, folder = KeptActs(here), here.node.layout.acts
+    accept("quarantine")
+    assert [len(acts.look()) for _ in range(3)] == [1, 1, 1]
+    assert len(listed) == 3, "another one may come in the same tick of the clock"
+    os.utime(folder, (1000, 1000))
+    assert [len(acts.look()) for _ in range(3)] == [1, 1, 1]
+    assert len(listed) == 4
+    accept("quarantine", reason="another")
+    assert len(acts.look()) == 2

@@ -50,6 +50,9 @@ class Copies:
     def papers(self, service: str) -> tuple[bytes, ...]:
         return (self.own.document.raw,) if self.own else ()
 
+    def paper_folders(self, service: str) -> tuple[Path, ...]:
+        return ()
+
     def unfit(self, service: str) -> str:
         return ""
 

@@ -7,11 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
+from appliance.clock import SimulatedClock
 from appliance.coordination import wire
 from appliance.errors import Busy, Unreachable
-from appliance.failover.attending import Says, attend_all, show
+from appliance.failover.asking import GAP_SECONDS_MAX, ON_ITS_WAY_SECONDS
+from appliance.failover.attending import (
+    TURN_SECONDS,
+    Says,
+    Shown,
+    attend_all,
+    show,
+    until_turn,
+)
 from appliance.failover.counter import MORE
 from appliance.failover.papers import ACTS_AT_ONCE_MAX, BYTES_MAX, PART_MAX
+from appliance.failover.timers import Timers
 
 Calls = list[dict[str, Any]]
 
@@ -25,6 +37,8 @@ class Broker:
     knows: tuple[object, ...] = ((), (), ())
     questions: tuple[str, ...] = ()
     calls: Calls = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+    """The moment until which each call was to be held."""
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask(
@@ -35,6 +49,7 @@ class Broker:
             self.done.set()
             await asyncio.Event().wait()
         self.calls.append(told)
+        self.ends.append(asyncio.get_running_loop().time() + seconds_max - ON_ITS_WAY_SECONDS)
         if token := self.tokens.pop(0):
             return token, self.questions, *self.knows
         raise Unreachable("the line was cut.")
@@ -141,3 +156,45 @@ def test_what_just_came_is_shown_to_all_brokers_and_never_as_all_that_there_is()
 
     for calls in asyncio.run(play()):
         assert [(call["token"], call["papers"]) for call in calls] == [("", ("a grant",))]
+
+
+@pytest.mark.parametrize(
+    ("now", "left"),
+    [
+        pytest.param(0.0, 1.8, id="the very turn"),
+        pytest.param(180.4, 1.4, id="between two turns"),
+        pytest.param(181.75, 1.85, id="a broker's clock was a little ahead"),
+        pytest.param(181.6, 0.2, id="soon"),
+    ],
+)
+def test_the_next_turn_is_the_same_whenever_one_asks(now: float, left: float) -> None:
+    assert until_turn(now) == pytest.approx(left)
+
+
+def test_all_brokers_answer_at_a_turn_and_who_gets_no_answer_calls_again_before_it_counts_as_unheard() -> None:
+    broker = Broker(["one"] * 20)
+    meet(broker)
+    assert len(broker.ends) == 20
+    for end in broker.ends:
+        assert min(end % TURN_SECONDS, TURN_SECONDS - end % TURN_SECONDS) < 0.01
+    longest = TURN_SECONDS * 17 / 16 + ON_ITS_WAY_SECONDS
+    assert longest + Timers().retry < GAP_SECONDS_MAX
+
+
+def test_papers_are_read_anew_when_their_mark_is_another_one() -> None:
+    papers, marks, reads = [(b"a grant",)], ["1"], []
+
+    def read() -> tuple[bytes, ...]:
+        reads.append(marks[0])
+        return papers[0]
+
+    clock = SimulatedClock()
+    shown = Shown(read, lambda: marks[0], clock)
+    assert [shown.look() for _ in range(3)] == [("a grant",)] * 3
+    papers[0], marks[0] = (b"a grant", b"a release"), "2"
+    assert shown.look() == ("a grant",), "it is asked once for all brokers that answer at one turn"
+    clock.advance(TURN_SECONDS / 2)
+    assert [shown.look() for _ in range(3)] == [("a grant", "a release")] * 3
+    clock.advance(TURN_SECONDS)
+    assert shown.look() == ("a grant", "a release")
+    assert reads == ["1", "2"]

@@ -14,7 +14,15 @@ import pytest
 
 from appliance.errors import Busy, NoSpace
 from appliance.host import files
-from appliance.host.files import link_own, locked, make_private_folder, read_at_once, sha256_file, write_atomic
+from appliance.host.files import (
+    link_own,
+    locked,
+    make_private_folder,
+    mark_of,
+    read_at_once,
+    sha256_file,
+    write_atomic,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -195,3 +203,22 @@ def test_only_a_file_of_ones_own_is_linked_and_anothers_is_copied(tmp_path: Path
     assert (tmp_path / "copy").read_bytes() == others.read_bytes()
     assert (tmp_path / "copy").stat().st_uid == os.geteuid()
     assert {it.name for it in tmp_path.iterdir()} <= {"own", "link", "others", "copy"}
+
+
+def test_a_folder_has_another_mark_once_something_came_was_replaced_or_went(tmp_path: Path) -> None:
+    def settled() -> int:
+        os.utime(tmp_path, (1000, 1000))
+        return mark_of(tmp_path)
+
+    old = settled()
+    assert mark_of(tmp_path) == old
+    write_atomic(tmp_path / "grant", b"1")
+    assert mark_of(tmp_path) != old
+    assert mark_of(tmp_path) != mark_of(tmp_path), "more may come in the same tick of the clock"
+    assert settled() == old
+    write_atomic(tmp_path / "grant", b"2")
+    assert mark_of(tmp_path) != old
+    assert settled() == old
+    (tmp_path / "grant").unlink()
+    assert mark_of(tmp_path) != old
+    assert mark_of(tmp_path / "none") == 0
