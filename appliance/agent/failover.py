@@ -82,6 +82,8 @@ async def _serve(current: Current, say: Callable[[str], None]) -> None:
     node = current.node
     node.journal.note("failover-started", bundle=node.bundle.serial)
     say(f"Failover of {node.name} runs.")
+    if not node.layout.is_this_host:
+        say("Addresses, mounts and units need hosts: here programs on loopback stand for them.")
     notify(READY)
     living = asyncio.create_task(_say_alive())
     while not stop.is_set():

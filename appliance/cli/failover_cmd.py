@@ -1,4 +1,4 @@
-"""`appliance failover`: what a node does when another dies or is cut off; so far in process mode."""
+"""`appliance failover`: what a node does when another dies or is cut off."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VERBS = {
     "handback": Entry(
         "failover_move_cmd",
         "handback",
-        "Give SERVICE back to its home, which first fetches what was written elsewhere.",
+        "Give SERVICE back to its home, once that has been caught up with what was written elsewhere for five minutes.",
     ),
     "evacuate": Entry(
         "failover_move_cmd",

@@ -12,8 +12,18 @@ from appliance.cli.failover_store import Store, ask
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.coordination.port import Intent
-from appliance.errors import Refused
-from appliance.failover.moving import Plan, View, check_candidate, check_zone, evacuation, plan_move
+from appliance.errors import OK, WARNINGS, Refused
+from appliance.failover.moving import (
+    Plan,
+    View,
+    check_candidate,
+    check_settled,
+    check_zone,
+    evacuation,
+    plan_move,
+    staying,
+)
+from appliance.failover.timers import Timers
 from appliance.territory.implicit import is_implicit
 from appliance.units import MINUTE
 
@@ -49,24 +59,27 @@ def move(service: str, to: str, within: int, dry_run: bool) -> None:
 @within_option
 @dry_run_option
 def handback(service: str, within: int, dry_run: bool) -> None:
-    """Give SERVICE back to its home, which first fetches what was written elsewhere."""
+    """Give SERVICE back to its home, once that has been caught up with what was written elsewhere for five minutes.
+
+    `move` to its home does not wait for that, and loses nothing either.
+    """
     node = this_node()
-    home = node.bundle.territory.service(service).node
-    ask(node, lambda store: _move(store, service, home, within, dry_run))
+    ask(node, lambda store: _hand_back(store, service, within, dry_run))
 
 
 @click.command()
 @click.argument("zone", type=NAME_TYPE)
 @within_option
 @dry_run_option
-def evacuate(zone: str, within: int, dry_run: bool) -> None:
+def evacuate(zone: str, within: int, dry_run: bool) -> int:
     """Move every service that a node in ZONE holds to its first candidate outside: before a flood, or a power cut.
 
-    All moves are planned before the first begins; one that cannot be planned stops all, and says why.
+    All moves are planned before the first begins; one that cannot be planned stops all, and says why. Ends with 1 when
+    something is written in ZONE that nobody holds: it stays, and why is told.
     """
     node = this_node()
     check_zone(node.bundle.territory, zone)
-    ask(node, lambda store: _evacuate(store, zone, within, dry_run))
+    return ask(node, lambda store: _evacuate(store, zone, within, dry_run))
 
 
 @click.command()
@@ -103,35 +116,44 @@ async def _end_pause(store: Store, service: str, dry_run: bool) -> None:
         await store.port.withdraw(intent)
 
 
+async def _hand_back(store: Store, service: str, within: int, dry_run: bool) -> None:
+    """By the same word of the home as in the night."""
+    view = await store.view(service)
+    plan = plan_move(view, view.service.node)
+    settle = Timers.of_lease(view.territory.lease_seconds).settle
+    check_settled(view, await store.ready(service), settle)
+    await _do(store, plan, within, dry_run)
+
+
 async def _move(store: Store, service: str, to: str, within: int, dry_run: bool) -> None:
-    plan = plan_move(await store.view(service), to)
+    await _do(store, plan_move(await store.view(service), to), within, dry_run)
+
+
+async def _do(store: Store, plan: Plan, within: int, dry_run: bool) -> None:
     if dry_run:
         emit({**asdict(plan), "dry_run": True}, text_of(plan))
         return
     seconds = await _carry_out(store, plan, within)
     told = {**asdict(plan), "seconds": round(seconds, 1)}
-    emit(told, f"{to} writes {service}, {seconds:.1f} s after the move began.")
+    emit(told, f"{plan.to} writes {plan.service}, {seconds:.1f} s after the move began.")
     say(f"Next: {command('failover', 'status')}")
 
 
-async def _evacuate(store: Store, zone: str, within: int, dry_run: bool) -> None:
-    services = [name for name, it in store.node.bundle.territory.services.items() if not is_implicit(it)]
+async def _evacuate(store: Store, zone: str, within: int, dry_run: bool) -> int:
+    territory = store.node.bundle.territory
+    services = [name for name, it in territory.services.items() if not is_implicit(it)]
     views: list[View] = [await store.view(name) for name in sorted(services)]
-    plans = evacuation(store.node.bundle.territory, zone, views)
-    if not plans:
-        emit({"zone": zone, "moves": []}, f"No node in {zone} holds a service.")
-        return
-    if dry_run:
-        emit(
-            {"zone": zone, "moves": [asdict(plan) for plan in plans], "dry_run": True}, "\n\n".join(map(text_of, plans))
-        )
-        return
-    moved = []
-    for plan in plans:
-        seconds = await _carry_out(store, plan, within)
-        say(f"{plan.service}: {plan.origin} -> {plan.to} in {seconds:.1f} s.")
-        moved.append({**asdict(plan), "seconds": round(seconds, 1)})
-    emit({"zone": zone, "moves": moved}, f"{len(moved)} services have left {zone}.")
+    plans, stays = evacuation(territory, zone, views), staying(territory, zone, views)
+    moves = [asdict(plan) for plan in plans]
+    if not dry_run:
+        for plan, told in zip(plans, moves, strict=True):
+            told["seconds"] = round(await _carry_out(store, plan, within), 1)
+            say(f"{plan.service}: {plan.origin} -> {plan.to} in {told['seconds']} s.")
+    text = "\n\n".join(map(text_of, plans)) if dry_run else f"{len(plans)} services have left {zone}."
+    left = [f"{name} stays: {why}." for name, why in stays.items()]
+    found = {"zone": zone, "moves": moves, "stays": dict(stays), **({"dry_run": True} if dry_run else {})}
+    emit(found, "\n".join([text if plans else f"No node in {zone} holds a service.", *left]))
+    return WARNINGS if stays else OK
 
 
 async def _carry_out(store: Store, plan: Plan, within: int) -> float:

@@ -52,6 +52,12 @@ class Store:
         told = dict(str(it).split(" ", 1) for it in served)
         return told.get(service, "")
 
+    async def ready(self, service: str) -> int | None:
+        """For how many seconds the home of `service` could have had it back, as it told a broker; None: not now."""
+        *_, ready = await self._attend()
+        told = dict(str(it).split(" ", 1) for it in ready)
+        return int(told[service]) if service in told else None
+
     async def _attend(self) -> tuple[Any, ...]:
         """What a broker tells who attends; nothing is shown to it."""
         nothing: dict[str, Any] = {"token": "", "papers": (), "answers": (), "serving": (), "ready": ()}

@@ -21,6 +21,8 @@ Learn = Callable[[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], None]
 when."""
 CALL_SECONDS_MAX = 2.2
 """A broker has heard of who calls again within GAP_SECONDS_MAX (`asking.py`) where a line died and nobody said so."""
+CALL_SECONDS_MIN = 1.0
+RETRY_SECONDS_MAX = 0.5
 TURN_SECONDS = CALL_SECONDS_MAX - ON_ITS_WAY_SECONDS
 ASKS_AGAIN_SECONDS = 0.5
 SHOWN_TIMES_MAX = 10
@@ -36,8 +38,8 @@ class Says:
 
 
 class Shown:
-    """What this node shows to all brokers: what `read` gives, as texts. It is read anew when `mark` is another one, which
-    is asked once for all who answer at one turn."""
+    """What this node shows to all brokers: what `read` gives, as texts. It is read anew when `mark` is another one,
+    which is asked once for all who answer at one turn."""
 
     def __init__(self, read: Callable[[], tuple[bytes, ...]], mark: Callable[[], object], clock: Clock) -> None:
         self._read = read
@@ -113,11 +115,13 @@ async def _attend(
         try:
             # Who says the token has shown all its grants, for brokers sign by that.
             told = {"token": token if whole else "", "papers": part, "answers": answers, **asdict(says())}
-            seconds_max = until_turn(asyncio.get_running_loop().time()) + ON_ITS_WAY_SECONDS
+            left = until_turn(asyncio.get_running_loop().time()) + ON_ITS_WAY_SECONDS
+            # Papers take a while to check, and who has no token yet opens a line first.
+            seconds_max = CALL_SECONDS_MAX if part or not token else max(left, CALL_SECONDS_MIN)
             said = await broker.ask("attend", seconds_max, try_seconds_max=seconds_max, **told)
             theirs, questions, news, serving, ready = _read(said)
         except (ApplianceError, ValueError):
-            await asyncio.sleep(retry_seconds)
+            await asyncio.sleep(min(retry_seconds, RETRY_SECONDS_MAX))
             continue  # with the same answers: whether they came is unknown
         # Another token: that broker was started anew, and gets everything once more.
         shown = shown.intersection(present).union(part) if theirs == token or not token else frozenset()

@@ -50,20 +50,21 @@ class Counter(Brokered):
         which homes could have their services back; a moment later, or as soon as a newer paper is known."""
         self._check_node()
         desk, loop, news = self._desk, asyncio.get_running_loop(), asyncio.Event()
+        until = loop.time() + min(seconds_max - ON_ITS_WAY_SECONDS, desk.ask_every_seconds)
         with desk.waking(lambda: loop.call_soon_threadsafe(news.set)):
             told = map(_texts, (papers, answers, serving, ready))
             with desk.taking_of(self._caller, bool(papers)):
                 await asyncio.to_thread(desk.attend, self._caller, token, *told)
             if token or papers:  # not for a person who looks once
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(seconds_max - ON_ITS_WAY_SECONDS, desk.ask_every_seconds)):
+                    async with asyncio.timeout_at(until):
                         await news.wait()
         return (
             desk.token,
             desk.questions(self._caller),
             desk.news(self._caller),
             desk.served(),
-            desk.ready_homes(self._caller),
+            desk.ready_homes(),
         )
 
     async def vote(self, request: str, papers: tuple[object, ...], *, seconds_max: float) -> tuple[object, ...]:

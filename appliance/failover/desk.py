@@ -157,13 +157,11 @@ class Desk:
         if plan is not None and plan.node == caller and seconds.isascii() and seconds.isdigit() and len(seconds) < 10:
             self.ready[service] = int(seconds), now
 
-    def ready_homes(self, caller: str) -> tuple[str, ...]:
-        """Service and seconds of each home that said a moment ago that it could have it back, for other candidates."""
-        now, services = self.clock.boottime(), self.bundle().territory.services
+    def ready_homes(self) -> tuple[str, ...]:
+        """Service and seconds of each home that said a moment ago that it could have it back."""
+        now = self.clock.boottime()
         return tuple(
-            f"{name} {seconds}"
-            for name, (seconds, at) in tuple(self.ready.items())
-            if now - at <= GAP_SECONDS_MAX and name in services and caller in services[name].standbys
+            f"{it} {seconds}" for it, (seconds, at) in tuple(self.ready.items()) if now - at <= GAP_SECONDS_MAX
         )
 
     def served(self) -> tuple[str, ...]:

@@ -28,9 +28,9 @@ from appliance.units import MINUTE
 LOOKS_IN_A_LEASE = 30
 """While nothing happens. What an action, the voters or a paper changed is looked at at once, a deadline in time."""
 LOOKS_BY_STATE = {State.ACTIVE: 5, State.STANDBY: 15, State.GRACE: 300, State.PROMOTING: 100}
-"""At rest there is less to see: one look for each renewal and one right after it, and some more by who listens for a
-silence; what hangs or is down is found by asking it. The end of a grace is no deadline that comes by itself, nor what
-brokers still lack to sign; and clients wait."""
+"""At rest there is less to see: one look for each renewal (`_left`) and one right after it, and some more by who
+listens for a silence; what hangs or is down is found by asking it. The end of a grace is no deadline that comes by
+itself, nor what brokers still lack to sign; and clients wait."""
 LOOKS_IN_A_LEASE_MAX = 1500
 """When one thing follows the other, as in a takeover."""
 SILENT_SECONDS = 60.0
@@ -123,13 +123,15 @@ class Keeper:
         self._woken.clear()
 
     def _left(self) -> float:
-        """Seconds until this node must begin to stop, while that lies ahead."""
-        it = self.it
+        """Seconds until this node has to renew, to try that again or to begin to stop: what of these comes first."""
+        it, timers = self.it, self.it.site.timers
         if it.lease is None:
             return math.inf
-        holding = it.lease.holding
-        left = it.site.timers.demote_at(holding.sent, holding.ttl_seconds) - it.site.clock.boottime()
-        return left if left > 0 else math.inf
+        holding, begun = it.lease.holding, it.last.get(Action.RENEW, 0.0)
+        again = begun + timers.request if begun > holding.sent else 0.0
+        moments = (timers.demote_at(holding.sent, holding.ttl_seconds), holding.sent + timers.renew, again)
+        now = it.site.clock.boottime()
+        return min((moment - now for moment in moments if moment > now), default=math.inf)
 
     def look(self) -> None:
         it = self.it
@@ -211,7 +213,8 @@ class Keeper:
         if told != self._shown and (not passes or told.row == self._row):
             self._shown = told
             save(self.it.site.run, told)
-        self._row = told.row
+        if decision.actions != (Action.RENEW,):
+            self._row = told.row
 
     def _told(self, seen: Seen, decision: Decision) -> Told:
         it, now = self.it, self.it.site.clock.boottime()

@@ -58,6 +58,18 @@ def plan_move(view: View, to: str) -> Plan:
     return Plan(name, view.holder, to, _steps(view, to), 0, WORK_SECONDS)
 
 
+def check_settled(view: View, ready_seconds: int | None, settle_seconds: float) -> None:
+    """Raise Refused while the home has not been caught up for so long; the next fault would make clients wait again."""
+    name, home = view.service.name, view.service.node
+    anyway = f"`failover move {name} {home}` does not wait: nothing is lost by it."
+    if ready_seconds is None:
+        what = f"{home} does not say that it has caught up with {name}."
+        raise Refused(what, remedy=f"`failover status` there says how it stands. {anyway}")
+    if ready_seconds < settle_seconds:
+        what = f"{home} has been caught up with {name} for {ready_seconds} s, of {settle_seconds:.0f} s."
+        raise Refused(what, remedy=f"Again in {settle_seconds - ready_seconds:.0f} s. {anyway}")
+
+
 def check_candidate(territory: Territory, service: Service, to: str) -> None:
     """Raise NotFound or Refused where `to` could never hold `service`, whatever the voters say."""
     able = candidates(service)
@@ -104,6 +116,20 @@ def evacuation(territory: Territory, zone: str, views: Collection[View]) -> tupl
     check_zone(territory, zone)
     inside = territory.nodes_in((zone,))
     return tuple(_away(view, inside) for view in views if view.holder in inside)
+
+
+def staying(territory: Territory, zone: str, views: Collection[View]) -> Mapping[str, str]:
+    """The services that are written in `zone` and do not leave it, since nobody holds them: why, by name."""
+    check_zone(territory, zone)
+    inside = territory.nodes_in((zone,))
+    left = [it for it in views if not it.holder and (it.writer or it.service.node) in inside]
+    return {it.service.name: _why_it_stays(it) for it in left if it.service.policy != "mirror"}
+
+
+def _why_it_stays(view: View) -> str:
+    if len(candidates(view.service)) < 2:
+        return f"no other node than {view.service.node} could take it over"
+    return "nobody holds it now, so nobody can hand it over; `promote` gives it to another by a signed act"
 
 
 def check_zone(territory: Territory, zone: str) -> None:

@@ -255,7 +255,7 @@ class Outage:
 
     def _hand_back(self, service: str) -> None:
         self.wait(lambda: self.state(HOME, service) == "STANDBY", f"the home of {service} stands by")
-        words = ("appliance", "failover", "handback", service)
+        words = ("appliance", "failover", "move", service, HOME)
         self.wait(lambda: self.run(STANDBY, *words) is not None, f"the way home of {service}")
         self.wait(lambda: self.state(HOME, service) == "ACTIVE", f"{service} at home again")
         self.save(service)  # as its agent does, a little later

@@ -116,7 +116,7 @@ class Share:
         seconds = time.monotonic() - begun
         stage.start(HOME)
         stage.wait_for(HOME, "STANDBY")
-        _do(stage, STANDBY, "failover", "handback", SERVICE, "--within", f"{COMMAND_SECONDS_MAX:.0f}")
+        _do(stage, STANDBY, "failover", "move", SERVICE, HOME, "--within", f"{COMMAND_SECONDS_MAX:.0f}")
         stage.wait_for(HOME, "ACTIVE")
         for name in (HOME, STANDBY):
             # What lay there is kept for people. Nobody is to miss anything here, and no disk has room for each round's.

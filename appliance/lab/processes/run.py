@@ -129,7 +129,7 @@ def _settle(stage: Stage) -> None:
         well_since = min(well_since, now) if _is_settled(stage, home, others) else float("inf")
         if stage.state(home) == "STANDBY" and any(stage.state(name) == "ACTIVE" for name in others):
             stage.tell("operator", 0, "handover", to=home)
-            stage.node(home).cli("failover", "handback", stage.service, "--within", "40", check=False)
+            stage.node(home).cli("failover", "move", stage.service, home, "--within", "40", check=False)
         time.sleep(0.2)
 
 

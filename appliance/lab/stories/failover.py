@@ -141,7 +141,7 @@ def _returned(stage: Stage) -> str:
     kept = next(branch.rglob("numbers")).read_text().split()
     require("90" in kept, "the write that was in no backup is gone.")
     stage.wait_for(HOME, "STANDBY")
-    _move(stage, "handback", SERVICE)
+    _move(stage, "move", SERVICE, HOME)
     stage.wait_for(HOME, "ACTIVE")
     require(stage.add(101) == HOME, f"a client is not served at {HOME}.")
     require({100, 101} <= set(stage.read()["numbers"]), "what was written elsewhere did not come back.")
@@ -163,7 +163,7 @@ def _hung(stage: Stage) -> str:
     stage.wait_for(STANDBY, "ACTIVE")
     heal(stage, "hang", HOME)
     stage.wait_for(HOME, "STANDBY")
-    _move(stage, "handback", SERVICE)
+    _move(stage, "move", SERVICE, HOME)
     stage.wait_for(HOME, "ACTIVE")
     return f"it was ended after {seconds:.1f} s, before anybody else could hold the lease"
 
@@ -183,7 +183,7 @@ def _evacuated(stage: Stage) -> str:
     _move(stage, "evacuate", ZONE)
     require(stage.add(103) == STANDBY, f"a client is not served at {STANDBY}.")
     require(sorted(stage.added) == sorted({*stage.read()["numbers"], 90}), "a planned move lost something.")
-    _move(stage, "handback", SERVICE)
+    _move(stage, "move", SERVICE, HOME)
     stage.wait_for(HOME, "ACTIVE")
     return f"{HOME} was left for {STANDBY} and taken again, with every write that was acknowledged"
 

@@ -47,6 +47,28 @@ def test_a_service_goes_home_by_itself_at_night_once_its_home_has_been_ready_for
 
 
 @pytest.mark.slow
+def test_a_person_hands_it_back_once_its_home_has_been_ready_for_twenty_leases(begin: Begin) -> None:
+    stage = begin("exclusive")
+    stage.kill(HOME)
+    stage.wait_for(STANDBY, "ACTIVE")
+    assert stage.add(100) == STANDBY
+    stage.start(HOME)
+    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    stage.wait_for(HOME, "STANDBY")
+    ready = time.monotonic()
+
+    def handed_back() -> bool:
+        return stage.node(STANDBY).cli("failover", "handback", SERVICE, check=False).exit_code == 0
+
+    assert not handed_back()
+    stage.tell("operator", 0, "handover", to=HOME)
+    stage.wait(handed_back, "it may be handed back", seconds=180)
+    assert time.monotonic() - ready > 19 * LEASE_SECONDS, "not before its home was caught up for a while"
+    assert stage.add(101) == HOME
+    assert violated(stage) == {}
+
+
+@pytest.mark.slow
 def test_everything_is_off_and_comes_back_in_another_order(begin: Begin) -> None:
     stage = begin("exclusive")
     assert stage.add(80) == HOME
@@ -101,7 +123,7 @@ def test_what_both_sides_wrote_is_merged_by_a_person_and_nothing_of_either_is_lo
     assert early.exit_code == 8
     assert b"docs-a is merged where it is written, and hermitage writes it, not commune-a." in early.stderr
     stage.tell("operator", 0, "handover", to=HOME)
-    node.cli("failover", "handback", SERVICE, "--within", "60")
+    node.cli("failover", "move", SERVICE, HOME, "--within", "60")
     shown = node.cli("failover", "status", check=False)
     assert b"under epoch 2 waits: appliance" in shown.stdout
     planned = json.loads(node.cli("failover", "merge", SERVICE, "--dry-run", "--json").stdout)
@@ -150,7 +172,7 @@ def test_a_home_that_wrote_nothing_alone_leaves_nobody_a_branch_to_decide_about(
     stage.wait_for(HOME, "STANDBY")
     assert b"under epoch 2 waits: appliance" in node.cli("failover", "status", check=False).stdout
     stage.tell("operator", 0, "handover", to=HOME)
-    node.cli("failover", "handback", SERVICE, "--within", "60")
+    node.cli("failover", "move", SERVICE, HOME, "--within", "60")
     node.cli("backup", "run", SERVICE)
     assert json.loads(node.cli("failover", "status", "--json").stdout)["services"][0]["branches"] == []
     assert json.loads(branch.with_suffix(".json").read_bytes())["known"] is True

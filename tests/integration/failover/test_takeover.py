@@ -88,7 +88,7 @@ def test_what_was_laid_out_ahead_is_renamed_into_place(begin: Begin) -> None:
     assert stage.read()["numbers"] == [0, 1, 2, 100]
     stage.start(HOME)
     stage.wait_for(HOME, "STANDBY")
-    stage.node(STANDBY).cli("failover", "handback", SERVICE)
+    stage.node(STANDBY).cli("failover", "move", SERVICE, HOME)
     stage.wait_for(HOME, "ACTIVE")
     stage.node(HOME).cli("backup", "run", SERVICE)
     assert [it.service for it in ahead_of(standby)] == [SERVICE], "for the next time its home is lost"
@@ -341,7 +341,11 @@ def test_a_planned_move_refuses_no_write_and_loses_none(begin: Begin) -> None:
     moved = stage.node(STANDBY).cli("failover", "move", SERVICE, STANDBY, "--json", "--within", "30", check=False)
     assert moved.exit_code == 0, moved.stderr
     written.wait_for(STANDBY)
-    back = stage.node(HOME).cli("failover", "handback", SERVICE, "--within", "30", check=False)
+    stage.wait_for(HOME, "STANDBY")
+    early = stage.node(STANDBY).cli("failover", "handback", SERVICE, check=False)
+    assert early.exit_code == 8
+    assert b"`failover move docs-a commune-a` does not wait" in early.stderr
+    back = stage.node(HOME).cli("failover", "move", SERVICE, HOME, "--within", "30", check=False)
     assert back.exit_code == 0, back.stderr
     written.wait_for(HOME)
     written.end()

@@ -95,7 +95,7 @@ class Databases(Sites):
         """By a click, where it is elsewhere."""
         until(lambda: self.state(HOME, SERVICE) in ("STANDBY", "ACTIVE"), "its home has caught up")
         if self.state(HOME, SERVICE) != "ACTIVE":
-            self.move("handback", SERVICE)
+            self.move("move", SERVICE, HOME)
         until(lambda: self.state(HOME, SERVICE) == "ACTIVE", "it is home")
         self.back_up(SERVICE)
         until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
@@ -177,7 +177,7 @@ def test_a_planned_move_loses_nothing_that_was_acknowledged_and_comes_home_again
         assert not databases.serves(HOME)
         assert not databases.may_be_written(HOME), "where it is not served nothing is written"
         until(lambda: databases.state(HOME, SERVICE) == "STANDBY", "its home stands by")
-        databases.move("handback", SERVICE)
+        databases.move("move", SERVICE, HOME)
         until(lambda: databases.state(HOME, SERVICE) == "ACTIVE", "it is home")
         before = len(load.told)
         until(lambda: len(load.told) > before + 3, "writes go on at home")

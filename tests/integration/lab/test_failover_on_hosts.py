@@ -128,7 +128,7 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(sites: Sites) -> None
     assert sites.write(STANDBY, EXCLUSIVE, "horaires 3")
     sites.bring_as_root(STANDBY, EXCLUSIVE)
     until(lambda: sites.state(HOME, EXCLUSIVE) == "STANDBY", "its home stands by")
-    back = sites.appliance(STANDBY, "failover", "handback", EXCLUSIVE)
+    back = sites.appliance(STANDBY, "failover", "move", EXCLUSIVE, HOME)
     assert back.exit_code == 0, back.stderr.decode()
     until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is home with all that was written")
     assert sites.holds_address(HOME, EXCLUSIVE)
@@ -278,7 +278,7 @@ def test_a_person_promotes_the_standby_and_what_both_wrote_is_kept(sites: Sites)
     assert sites.get(HOME, ADDRESSES[LOCAL_FIRST]) == "affiches of the standby"
     kept = f"/srv/appliance/node/services/{LOCAL_FIRST}/branches/{epoch}/srv/sites/{LOCAL_FIRST}/index.html"
     assert sites.said(HOME, "cat", kept) == "affiches of the home"
-    back = sites.appliance(STANDBY, "failover", "handback", LOCAL_FIRST)
+    back = sites.appliance(STANDBY, "failover", "move", LOCAL_FIRST, HOME)
     assert back.exit_code == 0, back.stderr.decode()
     until(lambda: sites.state(HOME, LOCAL_FIRST) == "ACTIVE", "it is home")
     merged = sites.appliance(HOME, "failover", "merge", LOCAL_FIRST)
@@ -310,6 +310,6 @@ def come_home(sites: Sites, service: str = EXCLUSIVE) -> None:
     """By a click, where it is elsewhere."""
     until(lambda: sites.state(HOME, service) in ("STANDBY", "ACTIVE"), "its home has caught up")
     if sites.state(HOME, service) != "ACTIVE":
-        back = sites.appliance(STANDBY, "failover", "handback", service)
+        back = sites.appliance(STANDBY, "failover", "move", service, HOME)
         assert back.exit_code == 0, back.stderr.decode()
     until(lambda: sites.state(HOME, service) == "ACTIVE", "it is home")

@@ -59,7 +59,7 @@ def test_the_program_that_serves_lives_without_its_line_in_the_journal(
     monkeypatch.setattr(failover, "_live", live)
     asyncio.run(failover._serve(here, said.append))
     assert lived == [VOTER]
-    assert len(said) == 2
+    assert len(said) == 3
 
 
 def test_a_voters_broker_listens_without_its_line_in_the_journal(here: Current) -> None:

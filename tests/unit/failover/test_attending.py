@@ -14,6 +14,9 @@ from appliance.coordination import wire
 from appliance.errors import Busy, Unreachable
 from appliance.failover.asking import GAP_SECONDS_MAX, ON_ITS_WAY_SECONDS
 from appliance.failover.attending import (
+    CALL_SECONDS_MAX,
+    CALL_SECONDS_MIN,
+    RETRY_SECONDS_MAX,
     TURN_SECONDS,
     Says,
     Shown,
@@ -23,7 +26,6 @@ from appliance.failover.attending import (
 )
 from appliance.failover.counter import MORE
 from appliance.failover.papers import ACTS_AT_ONCE_MAX, BYTES_MAX, PART_MAX
-from appliance.failover.timers import Timers
 
 Calls = list[dict[str, Any]]
 
@@ -37,8 +39,8 @@ class Broker:
     knows: tuple[object, ...] = ((), (), ())
     questions: tuple[str, ...] = ()
     calls: Calls = field(default_factory=list)
-    ends: list[float] = field(default_factory=list)
-    """The moment until which each call was to be held."""
+    ends: list[tuple[float, float]] = field(default_factory=list)
+    """The moment until which each call was to be held, and how long it might take."""
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask(
@@ -49,7 +51,7 @@ class Broker:
             self.done.set()
             await asyncio.Event().wait()
         self.calls.append(told)
-        self.ends.append(asyncio.get_running_loop().time() + seconds_max - ON_ITS_WAY_SECONDS)
+        self.ends.append((asyncio.get_running_loop().time() + seconds_max - ON_ITS_WAY_SECONDS, seconds_max))
         if token := self.tokens.pop(0):
             return token, self.questions, *self.knows
         raise Unreachable("the line was cut.")
@@ -174,11 +176,13 @@ def test_the_next_turn_is_the_same_whenever_one_asks(now: float, left: float) ->
 def test_all_brokers_answer_at_a_turn_and_who_gets_no_answer_calls_again_before_it_counts_as_unheard() -> None:
     broker = Broker(["one"] * 20)
     meet(broker)
-    assert len(broker.ends) == 20
-    for end in broker.ends:
-        assert min(end % TURN_SECONDS, TURN_SECONDS - end % TURN_SECONDS) < 0.01
+    (_, first), *others = broker.ends
+    assert (first, len(others)) == (CALL_SECONDS_MAX, 19), "who has no token yet opens a line first"
+    for end, seconds_max in others:
+        at_a_turn = min(end % TURN_SECONDS, TURN_SECONDS - end % TURN_SECONDS) < 0.01
+        assert at_a_turn or seconds_max == CALL_SECONDS_MIN
     longest = TURN_SECONDS * 17 / 16 + ON_ITS_WAY_SECONDS
-    assert longest + Timers().retry < GAP_SECONDS_MAX
+    assert longest + RETRY_SECONDS_MAX < GAP_SECONDS_MAX
 
 
 def test_papers_are_read_anew_when_their_mark_is_another_one() -> None:

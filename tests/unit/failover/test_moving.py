@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from appliance.coordination.port import Holder, Intent, Owner, State
 from appliance.errors import ApplianceError, NotFound, Refused
-from appliance.failover.moving import View, evacuation, plan_move
+from appliance.failover.moving import View, check_settled, evacuation, plan_move, staying
 from tests.unit.territory.small import node, service, territory
 
 HOME, STANDBY, SECOND, OTHER = "commune-a", "hermitage", "commune-b", "commune-c"
@@ -83,3 +84,37 @@ def test_an_evacuation_leaves_what_is_outside_and_refuses_what_nobody_outside_ca
         evacuation(PLAN, "valley", [view(alive={HOME})])
     with pytest.raises(NotFound, match='no zone "sea"; known: heights, valley'):
         evacuation(PLAN, "sea", [view()])
+
+
+def test_what_nobody_holds_stays_in_the_water_and_is_told() -> None:
+    nobody, alone = view(state=state("")), view(service=PLAN.service("docs-c"), state=state(""), writer="")
+    assert evacuation(PLAN, "valley", [nobody]) == ()
+    (why,) = staying(PLAN, "valley", [nobody, view(), alone]).values()
+    assert why.startswith("nobody holds it now")
+    assert "`promote`" in why
+    assert staying(PLAN, "heights", [nobody]) == {}
+    written_elsewhere = replace(nobody, writer=STANDBY)
+    assert list(staying(PLAN, "heights", [written_elsewhere])) == ["docs-a"]
+    assert staying(PLAN, "valley", [written_elsewhere, replace(nobody, service=MIRROR)]) == {}
+    inside = replace(alone, service=replace(PLAN.service("docs-c"), node=HOME))
+    assert staying(PLAN, "valley", [inside]) == {"docs-c": "no other node than commune-a could take it over"}
+    with pytest.raises(NotFound, match="no zone"):
+        staying(PLAN, "sea", [])
+
+
+@pytest.mark.parametrize(
+    ("ready", "sentence"),
+    [
+        pytest.param(None, "commune-a does not say that it has caught up with docs-a.*`failover status`", id="silent"),
+        pytest.param(0, "has been caught up with docs-a for 0 s, of 300 s.*Again in 300 s", id="just now"),
+        pytest.param(299, "for 299 s, of 300 s.*`failover move docs-a commune-a` does not wait", id="a second early"),
+    ],
+)
+def test_a_home_that_has_not_settled_does_not_get_its_service_back(ready: int | None, sentence: str) -> None:
+    with pytest.raises(Refused) as refused:
+        check_settled(view(state=state(STANDBY)), ready, 300.0)
+    assert re.search(sentence, f"{refused.value.what} {refused.value.remedy}")
+
+
+def test_a_home_that_has_settled_gets_its_service_back() -> None:
+    check_settled(view(state=state(STANDBY)), 300, 300.0)
