@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +20,7 @@ from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Intent
 from appliance.errors import NoSpace, NotFound, Unreachable
 from appliance.failover.keeper import Keeper
-from appliance.failover.model import STOPPING, Action, Decision, Local, Standing, State
+from appliance.failover.model import STOPPING, Action, Local, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.situation import begin
 from appliance.failover.told import Told, save
@@ -113,47 +112,6 @@ def test_a_service_that_does_not_answer_is_looked_at_at_once(world: World, monke
         await running
 
     asyncio.run(play())
-
-
-def test_a_row_that_is_met_for_one_look_is_not_told_and_one_that_lasts_is(world: World) -> None:
-    keeper = serving(world)
-
-    def told_after(row: str) -> str:
-        keeper._show(observe(world.it), Decision(row, "test", (), world.it.standing))
-        told = load_told(world.site.run, SERVICE)
-        assert told is not None
-        return told.row
-
-    rows = ("active.stay", "renew", "active.stay", "renew", "renew")
-    assert [told_after(row) for row in rows] == ["active.stay"] * 4 + ["renew"]
-
-
-def test_what_lasts_between_renewals_is_told(world: World) -> None:
-    keeper = serving(world)
-
-    def told_after(row: str, *actions: Action) -> str:
-        keeper._show(observe(world.it), Decision(row, "test", actions, world.it.standing))
-        told = load_told(world.site.run, SERVICE)
-        assert told is not None
-        return told.row
-
-    assert told_after("suspect.proven") == "suspect.proven"
-    assert [told_after("renew", A.RENEW), told_after("active.stay")] == ["suspect.proven"] * 2
-    assert [told_after("renew", A.RENEW), told_after("active.stay")] == ["suspect.proven", "active.stay"]
-
-
-def test_whatever_wakes_a_holder_it_looks_again_when_a_renewal_is_due(world: World) -> None:
-    keeper, timers = serving(world), world.site.timers
-    assert keeper._left() == pytest.approx(timers.renew)
-    world.clock.advance(timers.renew - 0.1)
-    assert keeper._left() == pytest.approx(0.1), "as a watch that ended would wake it"
-    world.clock.advance(0.1)
-    world.it.last[A.RENEW] = world.clock.boottime()
-    assert keeper._left() == pytest.approx(timers.request), "nobody says that a renewal has failed"
-    world.clock.advance(timers.request)
-    assert keeper._left() == pytest.approx(timers.ttl - timers.stop - timers.epsilon - timers.renew - timers.request)
-    world.clock.advance(timers.ttl)
-    assert keeper._left() == math.inf
 
 
 def _ask_for_a_move(world: World) -> None:
