@@ -296,8 +296,8 @@ def f11(history: History) -> Finding:
         return _unknown("F11", "no client of the home's own site wrote anything.")
     excused = [
         (it.start, it.end + SETTLES)
-        for it in faults(history, "kill", "freeze", "service", "service-crash", "hang")
-        if it.node == history.home
+        for it in faults(history, "kill", "freeze", "service", "service-crash", "hang", "everything")
+        if history.home in it.node.split()
     ]
     given_away = [*history.all("proof-of-death", "handover")]
     first = next((it.t for it in history.all("writer-start") if it.node == history.home), history.last)

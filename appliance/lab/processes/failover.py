@@ -95,15 +95,17 @@ class Stage:
     # Clients
 
     def add(self, number: int) -> str:
-        """A client adds `number` wherever it is let; the node that acknowledged it, "" when nobody did."""
+        """A client adds `number` wherever it is let, at each candidate from that one's site, the home's first; the node
+        that acknowledged it, "" when nobody did."""
         self.tell("client", 0, "op", type="invoke", f="add", value=number)
         for name in self.candidates:
             answer = self.ask(name, self.ports[name][0], f"/{number}", post=True)
             if answer is not None:
                 self.added.append(number)
                 node, epoch = str(answer["node"]), int(answer["epoch"])
-                self.tell("client", epoch, "op", type="ok", f="add", value=number, server=node)
+                self.tell("client", epoch, "op", type="ok", f="add", value=number, server=node, lan=name)
                 return node
+            self.tell("client", 0, "op", type="fail", f="add", value=number, server=name, lan=name)
         self.tell("client", 0, "op", type="info", f="add", value=number)
         return ""
 

@@ -23,7 +23,7 @@ from appliance.lab.processes.failover import Stage, staged
 from appliance.lab.processes.faults import heal, inject
 from appliance.lab.processes.run import save, tell_branches
 from appliance.lab.stories.tested import LAB_KEPT, LAB_NAME, Suite, carry_out, check_down, check_tests
-from appliance.lab.story import Story, require
+from appliance.lab.story import Story, Unknown, require
 from appliance.territory.model import Territory
 from appliance.trust.act import make_act
 from appliance.trust.keys import create_key
@@ -59,7 +59,8 @@ def play(
     keep: bool,
     on_hosts: tuple[Suite, ...] = ON_HOSTS,
 ) -> Story:
-    """Play it with the territory of `inventory`, and by root in labs called `name`, one after another, too.
+    """Play it with the territory of `inventory`, and by root in labs called `name`, one after another, too; what is
+    played there is unknown for anybody else.
 
     The processes end with it; with `keep` the last lab stays up.
     """
@@ -69,6 +70,8 @@ def play(
     if has_hosts:
         check_tests("story-failover")
         check_down(name)
+    elif on_hosts:
+        say("Steps on hosts will be unknown: they need root.")
     story, plan = Story("failover", TITLE, report), load(inventory)
     with tempfile.TemporaryDirectory(prefix="failover-") as folder:
         key = Path(folder) / "maintenance_ed25519"
@@ -77,13 +80,15 @@ def play(
         plan = replace(plan, people={"maintenance": replace(plan.people["maintenance"], keys=(public,))})
         _exclusive(story, Path(folder), plan)
         _local_first(story, Path(folder), plan, key)
-    for step in on_hosts if has_hosts else ():
+    for step in on_hosts:
         told = {LAB_NAME: name, LAB_KEPT: "yes" if keep and step == on_hosts[-1] else ""}
-        story.step(step.name, partial(carry_out, step, told))
+        story.step(step.name, partial(carry_out, step, told) if has_hosts else _without_hosts)
     story.write()
-    if not has_hosts:
-        say("Hosts were left out, which need root: sudo make story-failover")
     return story
+
+
+def _without_hosts() -> str:
+    raise Unknown("hosts need root.", remedy="sudo make story-failover")
 
 
 def _exclusive(story: Story, folder: Path, plan: Territory) -> None:
