@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from appliance.failover.keeper import Keeper
 from appliance.failover.model import Action, Decision
 from appliance.failover.observe import observe
 from appliance.failover.told import load as load_told
@@ -15,31 +16,31 @@ from tests.unit.failover.test_keeper import serving
 A = Action
 
 
+def told_after(keeper: Keeper, row: str, *actions: Action) -> str:
+    """The row that stands for others to read once `keeper` has met `row`."""
+    it = keeper.it
+    keeper._show(observe(it), Decision(row, "test", actions, it.standing))
+    told = load_told(it.site.run, SERVICE)
+    assert told is not None
+    return told.row
+
+
 def test_a_row_that_is_met_for_one_look_is_not_told_and_one_that_lasts_is(world: World) -> None:
     keeper = serving(world)
 
-    def told_after(row: str) -> str:
-        keeper._show(observe(world.it), Decision(row, "test", (), world.it.standing))
-        told = load_told(world.site.run, SERVICE)
-        assert told is not None
-        return told.row
-
     rows = ("active.stay", "renew", "active.stay", "renew", "renew")
-    assert [told_after(row) for row in rows] == ["active.stay"] * 4 + ["renew"]
+    assert [told_after(keeper, row) for row in rows] == ["active.stay"] * 4 + ["renew"]
 
 
 def test_what_lasts_between_renewals_is_told(world: World) -> None:
     keeper = serving(world)
 
-    def told_after(row: str, *actions: Action) -> str:
-        keeper._show(observe(world.it), Decision(row, "test", actions, world.it.standing))
-        told = load_told(world.site.run, SERVICE)
-        assert told is not None
-        return told.row
-
-    assert told_after("suspect.proven") == "suspect.proven"
-    assert [told_after("renew", A.RENEW), told_after("active.stay")] == ["suspect.proven"] * 2
-    assert [told_after("renew", A.RENEW), told_after("active.stay")] == ["suspect.proven", "active.stay"]
+    assert told_after(keeper, "suspect.proven") == "suspect.proven"
+    assert [told_after(keeper, "renew", A.RENEW), told_after(keeper, "active.stay")] == ["suspect.proven"] * 2
+    assert [told_after(keeper, "renew", A.RENEW), told_after(keeper, "active.stay")] == [
+        "suspect.proven",
+        "active.stay",
+    ]
 
 
 def test_whatever_wakes_a_holder_it_looks_again_when_a_renewal_is_due(world: World) -> None:
