@@ -22,7 +22,7 @@ lint: setup ## style, types and import directions
 	@scripts/lint
 
 test: setup-tests ## every test that this machine can run, and what was skipped and why [HOSTS=0|all] [PYTHON=lock] [SEED=] [ARGS=]
-	@$(PYTEST) -n $(WORKERS) --dist loadgroup -rs $(if $(HOSTS),--lab-hosts $(HOSTS)) $(ARGS)
+	@$(PYTEST) -n $(WORKERS) --dist loadgroup --tb=short -rsfE $(if $(HOSTS),--lab-hosts $(HOSTS)) $(ARGS)
 
 unit: setup-tests ## the fast tests only
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -q --hypothesis-profile=quick tests/unit $(ARGS)

@@ -15,7 +15,8 @@ from appliance.failover.history import Check, Event, Finding, History, Verdict
 from appliance.failover.spans import Span, faults, overlaps, spans, without
 
 TOLERANCE = 0.010
-"""A thawed writer lives some milliseconds until its watchdog or agent runs; the fence refuses what it sends."""
+"""A thawed writer lives some milliseconds until its watchdog or agent runs, and may answer who waits at its own door
+(decision 50): the fence refuses what it sends, and F8 wants in a branch what it took."""
 WATCHDOG_LOOKS = 0.15
 """How late the watchdog may look, and a clock be that runs half a percent slow over one lease; epsilon holds more."""
 SETTLES = 30.0
@@ -138,14 +139,15 @@ def f4(history: History) -> Finding:
 
 
 def f5(history: History) -> Finding:
-    """Who is bound to a lease serves no write later than last proven renewal sent + TTL - epsilon."""
+    """Who is bound to a lease serves no write later than last proven renewal sent + TTL - epsilon, or ten milliseconds
+    after it was thawed."""
     epsilon = history.number("epsilon", 0.5)
     proofs: dict[str, list[Event]] = {}
     for proof in history.all("renewal-proven"):
         proofs.setdefault(proof.node, []).append(proof)
     bad: list[Broken] = []
     judged = 0
-    for op in _acknowledged(history):
+    for op in _judged(history):
         server = op.get("server")
         if not server or not history.binds(server):
             continue
@@ -185,6 +187,16 @@ def f6(history: History) -> Finding:
 
 def _acknowledged(history: History) -> list[Event]:
     return [it for it in history.all("op") if it["type"] == "ok" and it["f"] == "add"]
+
+
+def _judged(history: History) -> list[Event]:
+    """Acknowledged writes, less those in the milliseconds after whoever served them was thawed."""
+    thawed = [(it.node, it.end) for it in faults(history, "freeze")]
+    return [
+        op
+        for op in _acknowledged(history)
+        if not any(op.get("server") == node and end <= op.t <= end + TOLERANCE for node, end in thawed)
+    ]
 
 
 def _final_read(history: History) -> Event | None:
@@ -312,7 +324,8 @@ def f11(history: History) -> Finding:
 
 
 def f12(history: History) -> Finding:
-    """The address is at one node, and no write is acknowledged by one whose successor writes already."""
+    """The address is at one node, and no write is acknowledged by one whose successor writes already, but in
+    the ten milliseconds after it was thawed."""
     if unknown := _timed("F12", history):
         return unknown
     places = _awake(history, "address-add", "address-del")
@@ -321,7 +334,7 @@ def f12(history: History) -> Finding:
         for shared, one, other in _at_once(history, places)
     ]
     starts = history.all("writer-start")
-    for op in _acknowledged(history):
+    for op in _judged(history):
         server = op.get("server")
         if not op.epoch or (history.policy != "exclusive" and server == history.home):
             continue

@@ -68,7 +68,7 @@ def _line(row: Row) -> str:
 
 def _history() -> str:
     events = "".join(f"| `{name}` | {', '.join(more) or '–'} |\n" for name, more in EVENTS.items())
-    checks = "".join(f"| {check.__name__.upper()} | {_first_line(check.__doc__)} |\n" for check in CHECKS)
+    checks = "".join(f"| {check.__name__.upper()} | {_in_one_line(check.__doc__)} |\n" for check in CHECKS)
     return (
         "\n## Histories\n\nWhat happened in a run is written as JSON lines, each with `t_boottime`, `wall`, `node`, "
         "`boot_id`, `svc`, `epoch` and `event`;\n`appliance failover check FILE` judges it, any number of times. "
@@ -77,8 +77,8 @@ def _history() -> str:
     )
 
 
-def _first_line(text: str | None) -> str:
-    return next(iter(_lines(text)), "")
+def _in_one_line(text: str | None) -> str:
+    return " ".join(line.strip() for line in _lines(text))
 
 
 def _lines(text: str | None) -> Iterable[str]:

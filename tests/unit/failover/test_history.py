@@ -211,14 +211,37 @@ def test_a_home_whose_own_site_could_not_write_breaks_its_autonomy() -> None:
     assert said(judge(history), "violated") == {"F11"}
 
 
-def test_a_frozen_writer_writes_nothing_meanwhile() -> None:
+def thawed() -> list[Line]:
+    """The whole run, with its holder frozen instead of cut."""
     history = lines()
     at(5, "fault", fault="freeze")(history)
     at(30, "heal", fault="freeze")(history)
     at(16.5, "state", t_boottime=30.004)(history)
     for event, moment in (("writer-stop", 17), ("address-del", 16.5)):
         at(moment, event, t_boottime=30.004)(history)
-    assert said(judge(history), "violated") == set()
+    return history
+
+
+def test_a_frozen_writer_writes_nothing_meanwhile() -> None:
+    assert said(judge(thawed()), "violated") == set()
+
+
+@pytest.mark.parametrize(
+    ("moment", "kept", "broken"),
+    [
+        (30.009, [77], set()),
+        (30.009, [], {"F8"}),
+        (30.02, [77], {"F5", "F12"}),
+        (29.99, [77], {"F5", "F12"}),
+    ],
+)
+def test_a_thawed_writer_has_milliseconds_and_what_it_took_is_in_a_branch(
+    moment: float, kept: list[int], broken: set[str]
+) -> None:
+    history = thawed()
+    add(moment, "client", "op", 1, **ADD, value=77, server=A)(history)
+    add(31, A, "branch", 1, values=kept)(history)
+    assert said(judge(history), "violated") == broken
 
 
 def test_a_node_that_failed_to_serve_waits_before_it_tries_again() -> None:
