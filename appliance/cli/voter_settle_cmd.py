@@ -17,6 +17,7 @@ from appliance.coordination.gateway import Voter
 from appliance.coordination.members import Changes, changes, settle
 from appliance.coordination.tls import client_tls
 from appliance.errors import Refused, UsageError
+from appliance.host.layout import NodeLayout
 from appliance.provision import voter as voters
 from appliance.trust.identity import load_territory
 
@@ -69,14 +70,19 @@ def settle_(empty: tuple[str, ...], dry_run: bool) -> None:
 def _here() -> tuple[str, Member, Care]:
     """This node, its voter and a line to it."""
     layout = this_layout()
+    name, member, domain = member_here(layout)
+    return name, member, Care(Voter(member.client_url, f"{name}.{domain}"), client_tls(layout.tls))
+
+
+def member_here(layout: NodeLayout) -> tuple[str, Member, str]:
+    """This node, its voter, and the domain of the territory; raise Refused where none is by the bundle."""
     identity, bundle = load_territory(layout)
     member = voters.member_of(bundle, identity.name)
     if member is None:
         declared = ", ".join(sorted(bundle.voting.keys)) or "none"
         remedy = f"Run this on a voter. Voters by the bundle: {declared}."
         raise Refused(f"{identity.name} does not vote.", remedy=remedy)
-    address = Voter(member.client_url, f"{identity.name}.{bundle.territory.domain}")
-    return identity.name, member, Care(address, client_tls(layout.tls))
+    return identity.name, member, bundle.territory.domain
 
 
 async def _closing[Answer](care: Care, asked: Coroutine[Any, Any, Answer]) -> Answer:

@@ -21,6 +21,8 @@ UNIT = "appliance-voter.service"
 FOLDER = "/etc/appliance/voter.d"
 WORDS = f"{FOLDER}/words"
 DATA = Path("/var/lib/appliance-voter/etcd")
+MEMORY = Path("/var/lib/private/appliance-voter/etcd")
+"""The same as root sees it, before the first start of the unit too: systemd keeps what a passing account has there."""
 CLIENT_URL = "https://127.0.0.1:2379"
 PEER_PORT = 2380
 SETTINGS = f"{STATE}/voter.json"

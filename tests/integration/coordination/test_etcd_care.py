@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from appliance.clock import SystemClock
-from appliance.coordination.argv import REVISION_BUMP, restore_argv
+from appliance.coordination import restoring
+from appliance.coordination.argv import REVISION_BUMP
 from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.members import Changes, changes, settle
 from appliance.coordination.port import Ended, Lost, State
 from appliance.coordination.upkeep import Standing, heir
 from appliance.errors import IntegrityError, Unreachable
-from appliance.host.command import run
-from appliance.lab.processes.etcd import EtcdProcess, EtcdProcesses
+from appliance.lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.test_etcd_answers import listening, saying
 from tests.integration.coordination.worlds import (
     HEARTBEAT_MILLISECONDS,
@@ -163,7 +163,7 @@ async def test_a_store_restored_from_a_snapshot_never_goes_back(three: EtcdProce
     for voter in three.voters:
         voter.kill()
         voter.member.data.rename(voter.member.data.with_suffix(".lost"))
-        restore(voter, file)
+        restoring.restore(voter.member, restoring.look_at(file))
         voter.start()
     restored = Etcd(three.addresses, SystemClock())
     state = await read_when_ready(restored, service)
@@ -189,10 +189,6 @@ async def test_a_snapshot_that_is_cut_short_is_none() -> None:
         with pytest.raises(IntegrityError, match="cut short"):
             _ = [piece async for piece in care.snapshot()]
         await care.close()
-
-
-def restore(voter: EtcdProcess, snapshot: Path) -> None:
-    run(restore_argv(voter.member, snapshot), timeout_seconds=60, check=True)
 
 
 async def read_when_ready(client: Etcd, service: str) -> State:

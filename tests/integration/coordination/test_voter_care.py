@@ -15,9 +15,8 @@ from appliance.agent import voter_doubts
 from appliance.agent.voter_care import VoterCare
 from appliance.agent.voter_doubts import doubts, snapshots
 from appliance.clock import SimulatedClock
-from appliance.coordination.argv import restore_argv
+from appliance.coordination import restoring
 from appliance.coordination.care import Care
-from appliance.host.command import run
 from appliance.host.journal import Journal
 from appliance.host.layout import NodeLayout
 from appliance.lab.processes.etcd import EtcdProcesses
@@ -135,7 +134,7 @@ async def test_a_copy_is_made_each_hour_comes_back_as_a_store_and_older_ones_go(
     member = three.voters[0].member
     three.voters[0].kill()
     shutil.rmtree(member.data)
-    run(restore_argv(member, newest), timeout_seconds=60, check=True)
+    restoring.restore(member, restoring.look_at(newest))
     assert (member.data / "member").is_dir()
     assert list(layout.voter_care.glob(".*")) == []
 

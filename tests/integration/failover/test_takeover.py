@@ -338,6 +338,7 @@ def test_a_planned_move_refuses_no_write_and_loses_none(begin: Begin) -> None:
     assert "Lost: nothing" in told
     written = Client(stage)
     written.start()
+    stage.tell("operator", 0, "handover", to=STANDBY)
     moved = stage.node(STANDBY).cli("failover", "move", SERVICE, STANDBY, "--json", "--within", "30", check=False)
     assert moved.exit_code == 0, moved.stderr
     written.wait_for(STANDBY)
@@ -345,6 +346,7 @@ def test_a_planned_move_refuses_no_write_and_loses_none(begin: Begin) -> None:
     early = stage.node(STANDBY).cli("failover", "handback", SERVICE, check=False)
     assert early.exit_code == 8
     assert b"`failover move docs-a commune-a` does not wait" in early.stderr
+    stage.tell("operator", 0, "handover", to=HOME)
     back = stage.node(HOME).cli("failover", "move", SERVICE, HOME, "--within", "30", check=False)
     assert back.exit_code == 0, back.stderr
     written.wait_for(HOME)

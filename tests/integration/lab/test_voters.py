@@ -1,6 +1,6 @@
 """Voters on hosts: they agree as soon as they are provisioned, go on without one, and let nobody else in.
 
-The last tests take voters away: they come last.
+The last tests take voters away, the very last one all of them: they come last.
 """
 
 from __future__ import annotations
@@ -101,3 +101,27 @@ def test_a_voter_whose_disk_was_lost_is_taken_in_anew(lab: Lab) -> None:
     assert on(lab, "commune-b", "systemctl", "start", UNIT).exit_code == 0
     again = play_well(Desk(lab.own.root), "site")
     assert again.changed == 0
+
+
+def test_all_voters_that_lost_their_disks_come_back_from_one_copy(lab: Lab) -> None:
+    memory = "/var/lib/private/appliance-voter"
+    copies = on(lab, "hermitage", "find", "/srv/appliance/node/voter-care", "-name", "*.snapshot")
+    newest = max(copies.stdout.decode().split())
+    copy = on(lab, "hermitage", "cat", newest).stdout
+    for node in VOTERS:
+        assert on(lab, node, "systemctl", "stop", UNIT).exit_code == 0
+    refused = on(lab, "hermitage", "appliance", "voter", "restore", newest)
+    assert (refused.exit_code, b"remembers what was agreed" in refused.stderr) == (8, True)
+    told = set()
+    for node in VOTERS:
+        lost = memory if node == "commune-c" else f"{memory}/etcd"
+        assert on(lab, node, "rm", "-r", lost).exit_code == 0
+        argv = machine.enter_argv(lab.plan.node(node), ("tee", "/var/tmp/copy"))
+        run(argv, timeout_seconds=60, stdin=copy, check=True)
+        made = on(lab, node, "appliance", "--json", "voter", "restore", "/var/tmp/copy")
+        assert made.exit_code == 0, made.stderr
+        told.add(json.loads(made.stdout)["hash"])
+    assert len(told) == 1
+    for node in VOTERS:
+        assert on(lab, node, "systemctl", "start", "--no-block", UNIT).exit_code == 0
+    until(lambda: all(members(lab, node) == set(VOTERS) for node in VOTERS), "they know each other")

@@ -1,0 +1,45 @@
+"""`appliance voter restore`: the voter on this node anew, after all of them lost what they had. Only root can."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from appliance.cli.arguments import FILE_TYPE, dry_run_option
+from appliance.cli.output import emit
+from appliance.cli.this_layout import layout_as_root
+from appliance.cli.voter_settle_cmd import member_here
+from appliance.coordination import restoring
+from appliance.errors import Forbidden
+from appliance.provision.voter import MEMORY, UNIT
+
+
+@click.command("restore")
+@click.argument("copy", type=FILE_TYPE, metavar="COPY")
+@dry_run_option
+def restore_(copy: Path, dry_run: bool) -> None:
+    """Make the voter on this node anew from COPY, after all voters lost their disks. As root.
+
+    COPY is the newest that anybody has of STATE/voter-care, the same one at each voter, before any of them starts: the
+    hash that is told must be the same everywhere. What was agreed after it is forgotten, and no epoch goes back.
+    A voter that remembers anything is refused.
+    """
+    if os.geteuid() != 0:
+        raise Forbidden("only root may make a voter anew.", remedy="Put `sudo` before it.")
+    name, member, _ = member_here(layout_as_root())
+    member = replace(member, data=MEMORY)
+    restoring.check_empty(member)
+    found = restoring.look_at(copy)
+    if not dry_run:
+        restoring.restore(member, found)
+    others = sorted(set(member.members) - {name})
+    told = "would be made" if dry_run else "is made"
+    shown = {"node": name, "hash": found.hash, "revision": found.revision, "others": others, "dry_run": dry_run}
+    emit(
+        shown,
+        f"The voter on {name} {told} anew from the copy with hash {found.hash}, revision {found.revision}.\n"
+        f"Do this with the same copy at {', '.join(others)}, then type at each: systemctl start {UNIT}",
+    )

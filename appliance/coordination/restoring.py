@@ -1,0 +1,83 @@
+"""A voter's store made anew from one of its hourly copies, after all of them lost theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from appliance.coordination.argv import Member, restore_argv
+from appliance.errors import IntegrityError, NotFound, Refused
+from appliance.host.command import run
+from appliance.host.files import fsync_folder
+
+TIMEOUT_SECONDS = 120.0
+UNFINISHED = ".restoring"
+"""What a restore that was cut leaves beside the store, and the next one begins by taking away."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of the store. All voters need the same one: `hash` and `revision` tell whether they have it."""
+
+    path: Path
+    hash: str
+    revision: int
+
+
+def look_at(path: Path) -> Copy:
+    """Read and check the copy; raise NotFound, or IntegrityError for a file that is none or is damaged."""
+    if not path.is_file():
+        raise NotFound(
+            "there is no such file.", where=str(path), remedy="Copies lie in STATE/voter-care of each voter."
+        )
+    told = run(("etcdutl", "snapshot", "status", str(path), "--write-out", "json"), timeout_seconds=TIMEOUT_SECONDS)
+    try:
+        fields = json.loads(told.stdout)
+        return Copy(path, f"{int(fields['hash']):08x}", int(fields["revision"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, told.tail(1)) from error
+
+
+def check_empty(member: Member) -> None:
+    """Raise Refused where `member` remembers anything: what it promised since the copy would be forgotten."""
+    if member.data.exists():
+        raise Refused(
+            f"the voter on {member.name} remembers what was agreed.",
+            where=str(member.data),
+            remedy="If all voters lost what they had but this one, play `site`: the others begin with what it has. "
+            "Otherwise move that folder away first.",
+        )
+
+
+def restore(member: Member, copy: Copy) -> None:
+    """Make the store of `member`, which has none, from `copy`: whole or not at all, and owned as the folder above it.
+
+    Its revisions go on far above all that were ever quoted in grants (`restore_argv`).
+    """
+    check_empty(member)
+    above = member.data.parent
+    above.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = above / UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)
+    made = run(restore_argv(replace(member, data=unfinished), copy.path), timeout_seconds=TIMEOUT_SECONDS)
+    if made.exit_code:
+        raise _damaged(copy.path, made.tail(1))
+    owner = above.stat()
+    for path in _all_of(unfinished):
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    unfinished.rename(member.data)
+    fsync_folder(above)
+
+
+def _all_of(folder: Path) -> Iterator[Path]:
+    yield folder
+    yield from folder.rglob("*")
+
+
+def _damaged(path: Path, why: str) -> IntegrityError:
+    remedy = "Take another one: of another hour, of another voter, or out of a voter's backup."
+    return IntegrityError(f"this is no whole copy of a voter's store ({why}).", where=str(path), remedy=remedy)
