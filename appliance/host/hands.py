@@ -47,21 +47,24 @@ DATABASE, DOOR, WORK = "database", "appliance-database-door@{}.service", "applia
 """What a database has besides its unit: what listens at its address, and what fills it or keeps what was left."""
 SITE = "site"
 SHARE, PEOPLE, LAY = "share", "appliance-share-people@{}.service", "appliance-share-lay@{}.service"
+AWAY = "appliance-share-away@{}.service"
+"""By which PCs around a share's home reach it while it is served elsewhere."""
+TABLE = "ip appliance_served"
 # One transaction: tables, sets and chains may be there or not, and rules stand once.
 # `shut` are ports at which PCs around this node come to what is also served at an address of its own.
 FILTER = f"""\
-add table ip appliance_served
-add set ip appliance_served cut {{ type ipv4_addr; }}
-add set ip appliance_served held {{ type ipv4_addr; }}
-add set ip appliance_served shut {{ type inet_service; }}
-add chain ip appliance_served in {{ type filter hook input priority -20; }}
-add chain ip appliance_served out {{ type filter hook output priority -20; }}
-flush chain ip appliance_served in
-flush chain ip appliance_served out
-add rule ip appliance_served in ip daddr @cut drop
-add rule ip appliance_served in iifname != "lo" ip daddr @held drop
-add rule ip appliance_served in iifname != "lo" iifname != "{MESH}" tcp dport @shut drop
-add rule ip appliance_served out ip saddr @cut drop
+add table {TABLE}
+add set {TABLE} cut {{ type ipv4_addr; }}
+add set {TABLE} held {{ type ipv4_addr; }}
+add set {TABLE} shut {{ type inet_service; }}
+add chain {TABLE} in {{ type filter hook input priority -20; }}
+add chain {TABLE} out {{ type filter hook output priority -20; }}
+flush chain {TABLE} in
+flush chain {TABLE} out
+add rule {TABLE} in ip daddr @cut drop
+add rule {TABLE} in iifname != "lo" ip daddr @held drop
+add rule {TABLE} in iifname != "lo" iifname != "{MESH}" tcp dport @shut drop
+add rule {TABLE} out ip saddr @cut drop
 """
 
 Served = Mapping[str, Any]
@@ -112,6 +115,7 @@ class Hands:
             return
         if verb == "route":
             self._route(service, request.get("node"))
+            self._lead_pcs(str(name), service, request.get("node"))
             return
         if not service["here"]:
             raise Refused(f"{name} is not served at this node.")
@@ -138,6 +142,8 @@ class Hands:
         does(str(name), service)
 
     def _start(self, name: str, service: Served) -> None:
+        if populated(f"{self._cgroups}/{AWAY.format(name)}"):  # it has the port
+            self._run("systemctl", "stop", AWAY.format(name))
         self._resume(name, service)
         self._set_writable(name, service)
         self._run("systemctl", "start", service["unit"])
@@ -238,12 +244,25 @@ class Hands:
             os.replace(new, self._holders)
         self._run("systemctl", "reload", "appliance-mesh.service")
 
+    def _lead_pcs(self, name: str, service: Served, node: object) -> None:
+        """PCs around a share's home keep their drive while it is served elsewhere: what is shut here is opened, for who
+        hands them on. What still runs here goes first."""
+        if not service.get("lan_port") or node == self._served["node"]:
+            return
+        if populated(f"{self._cgroups}/{service['unit']}"):
+            raise Refused(f"{name} still runs here.")
+        self._let_in_at(f"shut {{ {service['lan_port']} }}")
+        self._run("systemctl", "start", AWAY.format(name))
+
     def _keep_out(self, service: Served, how: str) -> None:
-        self._filter(*(f"add element {it}" for it in _doors(service, how)))
+        self._filter(*(f"add element {TABLE} {it}" for it in _doors(service, how)))
 
     def _let_in(self, service: Served, how: str) -> None:
+        self._let_in_at(*_doors(service, how))
+
+    def _let_in_at(self, *doors: str) -> None:
         # Nothing can be deleted that is not there.
-        self._filter(*(f"{verb} element {it}" for it in _doors(service, how) for verb in ("add", "delete")))
+        self._filter(*(f"{verb} element {TABLE} {it}" for it in doors for verb in ("add", "delete")))
 
     def _filter(self, *lines: str) -> None:
         self._run("nft", "--file", "-", stdin=FILTER + "".join(f"{line}\n" for line in lines))
@@ -253,7 +272,7 @@ def _doors(service: Served, how: str) -> list[str]:
     """Where clients come to `service`, as elements of the filter's sets: `how` its address is kept, "cut" or "held"."""
     shut = service.get("lan_port")
     elements = [(how, service["address"]), *([("shut", shut)] if shut else [])]
-    return [f"ip appliance_served {name} {{ {element} }}" for name, element in elements]
+    return [f"{name} {{ {element} }}" for name, element in elements]
 
 
 def answer(request: bytes) -> dict[str, str]:

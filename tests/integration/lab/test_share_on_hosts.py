@@ -152,7 +152,15 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(shares: Shares) -> No
     print(f"opened at {STANDBY} {boottime() - begun:.1f} s after the move was asked for, {took:.1f} s after the answer")
     assert boottime() - begun < REACHED_AGAIN_WITHIN_SECONDS
     assert (shares.serves(HOME), shares.may_be_written(HOME)) == (False, False)
-    assert shares.at_home().refusal(SHARE, "ls")
+    led, way = shares.at_home(), f"appliance-share-away@{SERVICE}.service"
+    until(lambda: reads(led, "Délibération n° 12.txt", "à la mairie"), "her drive at home is the same one")
+    print(f"opened by a PC at home {boottime() - begun:.1f} s after the move was asked for")
+    led.put(SHARE, "depuis la mairie.txt", "écrit de loin")
+    assert visitor.get(SHARE, "depuis la mairie.txt") == "écrit de loin"
+    assert shares.at_home(OTHER).refusal(SHARE, "ls"), "PCs of another town hall do not come in"
+    shares.run(HOME, "systemctl", "stop", way)
+    shares.run(HOME, "systemctl", "restart", "appliance-failover.service")
+    until(lambda: reads(led, "depuis la mairie.txt", "écrit de loin"), "who comes back leads them again")
     owned = shares.said(STANDBY, "stat", "--format=%a %U %G", FOLDER, f"{FOLDER}/avant.txt").splitlines()
     assert owned == [f"2770 root {PEOPLE}", f"660 root {PEOPLE}"]
     visitor.put(SHARE, "avant.txt", "changé au secours")
@@ -160,6 +168,8 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(shares: Shares) -> No
     until(lambda: shares.state(HOME, SERVICE) == "STANDBY", "its home stands by")
     asked = boottime()
     shares.move("move", SERVICE, HOME)
+    until(lambda: shares.serves(HOME), "it is home")
+    assert shares.run(HOME, "systemctl", "is-active", "--quiet", way, check=False).exit_code != 0
     at_home = shares.at_home()
     until(lambda: reads(at_home, "nouveau.txt", "écrit au secours"), "it is home with all that was written")
     print(f"opened at home {boottime() - asked:.1f} s after it was asked back")
@@ -199,6 +209,7 @@ def test_what_both_sides_wrote_is_kept_and_merged(shares: Shares, tmp_path: Path
         at_home.put(SHARE, "mairie.txt", "seulement à la mairie")
     until(lambda: not shares.serves(HOME), "the home steps down")
     until(lambda: not shares.may_be_written(HOME), "and its files are read-only")
+    until(lambda: reads(at_home, "secours.txt", "seulement au secours"), "its PCs are led to the standby")
     until(lambda: shares.state(HOME, SERVICE) == "STANDBY", "it has kept its branch and caught up")
     shares.move("move", SERVICE, HOME)
     until(lambda: reads(at_home, "secours.txt", "seulement au secours"), "it is home with what the standby wrote")

@@ -16,7 +16,8 @@ from appliance.host.hands import Hands, Refused
 
 SITE, SHARE = "10.64.8.1", "10.64.8.4"
 NODES = {"commune-a": "10.64.0.2", "hermitage": "10.64.0.1"}
-SERVED: dict[str, dict[str, dict[str, Any]]] = {
+SERVED: dict[str, Any] = {
+    "node": "commune-a",
     "services": {
         name: {
             "form": form,
@@ -33,7 +34,7 @@ SERVED: dict[str, dict[str, dict[str, Any]]] = {
             ("etat-civil", "database", "10.64.8.3", True),
             ("docs-a", "share", SHARE, True),
         )
-    }
+    },
 }
 SERVED["services"]["docs-a"]["lan_port"] = 445
 
@@ -103,6 +104,34 @@ def test_accounts_and_files_of_a_share_are_units_of_their_own(verb: str, unit: s
     assert obey(tmp_path, verb=verb, service="docs-a").argvs == [f"systemctl start {unit}@docs-a.service"]
     with pytest.raises(Refused, match="no such verb"):
         obey(tmp_path, verb=verb, service="horaires")
+
+
+AWAY, LET_IN = "appliance-share-away@docs-a.service", "delete element ip appliance_served shut { 445 }"
+
+
+def test_the_pcs_around_its_home_are_led_to_wherever_a_share_is_served(tmp_path: Path) -> None:
+    told = obey(tmp_path, verb="route", service="docs-a", node="hermitage")
+    assert told.argvs == ["systemctl reload appliance-mesh.service", "nft --file -", f"systemctl start {AWAY}"]
+    assert told.filters[-2:] == ["add element ip appliance_served shut { 445 }", LET_IN]
+    assert SHARE not in "".join(told.filters), "the address stays cut"
+    assert obey(tmp_path, verb="route", service="docs-a", node="commune-a").argvs == [
+        "systemctl reload appliance-mesh.service"
+    ]
+
+
+def test_nobody_is_led_away_from_a_share_that_still_runs_here(tmp_path: Path) -> None:
+    running(tmp_path, "appliance-share@docs-a.service")
+    with pytest.raises(Refused, match="docs-a still runs here"):
+        obey(tmp_path, verb="route", service="docs-a", node="hermitage")
+    assert SHARE in (tmp_path / "holders").read_text(), "the mesh obeys all the same"
+
+
+def test_a_share_starts_at_home_once_nobody_is_led_away(tmp_path: Path) -> None:
+    assert AWAY not in "".join(obey(tmp_path, verb="start", service="docs-a").argvs)
+    running(tmp_path, AWAY)
+    argvs = obey(tmp_path, verb="start", service="docs-a").argvs
+    assert argvs[0] == f"systemctl stop {AWAY}"
+    assert argvs[-1] == "systemctl start appliance-share@docs-a.service"
 
 
 def test_files_are_writable_before_the_program_starts(tmp_path: Path) -> None:
