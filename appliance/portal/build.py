@@ -33,10 +33,11 @@ from appliance.portal.pages.folder import Folder
 from appliance.portal.pages.gone import GonePage
 from appliance.portal.pages.home import PLACES, Home
 from appliance.portal.pages.orders import Orders
+from appliance.portal.pages.published import Published
 from appliance.portal.pages.views import Views
 
 TEMPLATES = Path(__file__).parent / "templates"
-PAGES = (Home, Find, Folder, GonePage, AttackPage, Orders, Views, Dashboard)
+PAGES = (Home, Find, Folder, GonePage, AttackPage, Orders, Views, Published, Dashboard)
 
 
 def build(

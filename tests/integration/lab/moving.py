@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from appliance.clock import utc_text
-from appliance.host.command import Result
+from appliance.host import netns
+from appliance.host.command import Result, run
 from appliance.lab.hosts import machine
 from appliance.lab.hosts.disturb import disturb
 from appliance.lab.hosts.faults import HEALED, Fault, targets
@@ -60,6 +61,12 @@ class Sites(Meshed):
 
     def holds_address(self, node: str, service: str) -> bool:
         return ADDRESSES[service] in self.said(node, "ip", "-4", "-brief", "address")
+
+    def on_pages(self, node: str, service: str) -> str:
+        """What a PC in the building of `node` reads of a site on the pages of that node; "" for nothing."""
+        address = f"https://{self.lab.plan.node(node).address}/publies/{service}/"
+        asks = ("curl", "--silent", "--insecure", "--fail", "--max-time", "30", address)
+        return run(netns.inside(self.lab.plan.site(node).namespace, asks), timeout_seconds=60).stdout.decode().strip()
 
     def is_active(self, node: str, service: str) -> bool:
         unit = f"appliance-site@{service}.service"

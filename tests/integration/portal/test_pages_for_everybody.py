@@ -40,6 +40,7 @@ PAGES = {
     "accessibility": "/accessibilite",
     "notice": "/mentions",
     "map": "/plan",
+    "published": "/publies",
 }
 WHO = {"sign in": "", "deleted from several": "regis"}
 """Of each page whose visitor is not marie, who looks after one share alone."""

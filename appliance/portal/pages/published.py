@@ -1,0 +1,144 @@
+"""« Sites publiés »: what the territory publishes at addresses of its mesh, for PCs that are not in it.
+
+A site is read where it is served, and while nobody answers there from the copy that a standby shows. It is published,
+so whoever may ask these pages may read it. It is shown in a sandbox without scripts, as if it came from elsewhere: what
+stands in it can do nothing as the person who is signed in at these pages.
+"""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from urllib.parse import quote, urljoin, urlsplit
+
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from appliance.portal.base.failures import PageFailure
+from appliance.portal.base.site import Visit
+from appliance.portal.desk import Desk
+from appliance.territory.model import Service
+from appliance.territory.served import SITE, copy_port, form_of, moving
+
+PLACE = ("/publies", "Sites publiés")
+AT_ONCE = 8
+QUIET_SECONDS = 5.0
+SECONDS_MAX = 120.0
+SILENT_SECONDS = 30.0
+"""So long the address of a site that did not answer is not waited for again: a page has many files."""
+PIECE_BYTES = 65536
+SANDBOX = (
+    "sandbox allow-downloads allow-popups; default-src 'self' data: 'unsafe-inline'; script-src 'none'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+# A browser's reader of PDF does not start in a sandbox, and has one of its own.
+READ_ELSEWHERE = {"application/pdf": "default-src 'none'; frame-ancestors 'none'"}
+# In a sandbox a page comes from nowhere, and its own pictures and styles from somebody else.
+FOR_ALL = {"Cross-Origin-Resource-Policy": "cross-origin", "Cross-Origin-Opener-Policy": "unsafe-none"}
+PASSED_ON = ("Content-Type", "Content-Length", "Last-Modified")
+
+
+@dataclass(frozen=True)
+class Published:
+    """`port`: where sites are served at their addresses; another one in tests."""
+
+    desk: Desk
+    port: int = SITE.port
+    turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
+    silent: dict[str, float] = field(default_factory=dict)
+    """Until when, by the monotonic clock, the address of a service is passed over."""
+
+    def routes(self) -> Iterable[Route]:
+        page, (here, _) = self.desk.site.page, PLACE
+        yield page(here, self.show_all, everybody=True)
+        yield page(f"{here}/{{service}}", self._to_its_beginning, everybody=True)
+        yield page(f"{here}/{{service}}/{{path:path}}", self.show, everybody=True, waits=True)
+
+    def show_all(self, visit: Visit) -> Response:
+        _, territory = self.desk.lookup.territory()
+        towns = {name: territory.sites[territory.node(it.node).site].title for name, it in self._sites().items()}
+        return self.desk.site.render(visit, "published.html", sites=self._sites(), towns=towns, place=PLACE[0])
+
+    def show(self, visit: Visit) -> Response:
+        """One file of a site, from wherever that is served now."""
+        service = self._site(visit)
+        if not self.turns.acquire(blocking=False):
+            raise PageFailure(409)
+        with ExitStack() as stack:
+            stack.callback(self.turns.release)
+            answer = stack.enter_context(self._ask(service, "/" + visit.parameters["path"]))
+            if 300 <= answer.status < 400:
+                return self._elsewhere(service, answer)
+            if answer.status != 200:
+                raise PageFailure(404 if answer.status in (403, 404) else 504)
+            held = stack.pop_all()
+            pieces = _pieces(answer, held)
+            weakref.finalize(pieces, held.close)  # where nobody comes for the first one
+        kind = (answer.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        headers = {name: answer.headers[name] for name in PASSED_ON if answer.headers.get(name)}
+        policy = {"Content-Security-Policy": READ_ELSEWHERE.get(kind, SANDBOX)}
+        return StreamingResponse(pieces, headers={**headers, **FOR_ALL, **policy})
+
+    def _to_its_beginning(self, visit: Visit) -> Response:
+        return RedirectResponse(f"{PLACE[0]}/{self._site(visit).name}/", 308)
+
+    def _elsewhere(self, service: Service, answer: http.client.HTTPResponse) -> Response:
+        """Where the site itself leads to, as from a folder without its slash; nowhere else."""
+        own = f"http://{service.address}/"
+        to = urlsplit(urljoin(own, answer.headers.get("Location", "")))
+        if to.hostname not in (service.address, *(address for address, _ in self._copies(service))):
+            raise PageFailure(404)
+        return RedirectResponse(f"{PLACE[0]}/{service.name}{to.path}", 307)
+
+    def _ask(self, service: Service, path: str) -> http.client.HTTPResponse:
+        """The answer of whoever serves it, else of who shows a copy of it; raise PageFailure when nobody answers."""
+        places = [(service.address, self.port), *self._copies(service)]
+        if self.silent.get(service.name, 0.0) > time.monotonic():
+            places = places[1:]
+        for address, port in places:
+            try:
+                return _asked(address, port, path)
+            except (OSError, http.client.HTTPException):
+                if address == service.address:
+                    self.silent[service.name] = time.monotonic() + SILENT_SECONDS
+        raise PageFailure(504)
+
+    def _copies(self, service: Service) -> Iterator[tuple[str, int]]:
+        _, territory = self.desk.lookup.territory()
+        standbys = (territory.node(name) for name in territory.trusted(service.name) if name != service.node)
+        return ((it.mesh, copy_port(service)) for it in standbys if it.mesh)
+
+    def _site(self, visit: Visit) -> Service:
+        try:
+            return self._sites()[visit.parameters["service"]]
+        except KeyError:
+            raise PageFailure(404) from None
+
+    def _sites(self) -> dict[str, Service]:
+        _, territory = self.desk.lookup.territory()
+        return {it.name: it for it in moving(territory) if form_of(it) is SITE}
+
+
+def _asked(address: str, port: int, path: str) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection(address, port, timeout=QUIET_SECONDS)
+    try:
+        words = {"Host": address, "Accept-Encoding": "identity", "Connection": "close"}
+        connection.request("GET", quote(path, errors="surrogateescape"), headers=words)
+        return connection.getresponse()  # which has the line now
+    except (OSError, http.client.HTTPException):
+        connection.close()
+        raise
+
+
+def _pieces(answer: http.client.HTTPResponse, held: ExitStack) -> Iterator[bytes]:
+    deadline = time.monotonic() + SECONDS_MAX
+    with held:
+        while piece := answer.read(PIECE_BYTES):
+            yield piece
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"more than {SECONDS_MAX:.0f} s for one file of a site")

@@ -1,0 +1,189 @@
+"""Sites of the territory on the pages: read from wherever they are served, by anybody, and able to do nothing there."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.testclient import TestClient
+
+from appliance.clock import SystemClock
+from appliance.config.load import load
+from appliance.lab.processes.node import free_ports
+from appliance.lab.processes.territory import ProcessTerritory
+from appliance.portal.base.app import application
+from appliance.portal.build import make_site
+from appliance.portal.desk import Desk
+from appliance.portal.lookup import Lookup
+from appliance.portal.pages import published
+from appliance.portal.pages.published import Published
+from tests.integration.portal.world import NODE, wait_until
+from tests.integration.running import INVENTORY, LOOPBACK
+
+ADDRESS, STANDBY, MESH, COPY_PORT = "127.0.8.1", "hermitage", "127.0.9.1", 8401
+PAGE = """<!doctype html><html lang="fr"><head><title>Horaires</title><link rel="stylesheet" href="style.css">
+<script>document.documentElement.dataset.ran = "yes"</script></head><body><p id="heures">9 h à 12 h</p></body></html>
+"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Every request would be a line."""
+
+
+@contextmanager
+def serving(handler: Any, address: str = ADDRESS, port: int = 0) -> Iterator[int]:
+    """At the site's address, for as long as the block takes; the port."""
+    with ThreadingHTTPServer((address, port), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The pages of commune-a in a territory that publishes one site."""
+
+    layout_root: ProcessTerritory
+    folder: Path
+
+    def app(self, port: int, **more: Any) -> Any:
+        lookup = Lookup(self.layout_root.nodes[NODE].layout)
+        site = make_site(lookup, SystemClock())
+        return application(site, list(Published(Desk(site, lookup), port=port, **more).routes()))
+
+    @contextmanager
+    def read(self, port: int = 0, **more: Any) -> Iterator[TestClient]:
+        with TestClient(self.app(port, **more), "http://localhost", follow_redirects=False) as client:
+            yield client
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    root = tmp_path_factory.mktemp("published")
+    plan = load(INVENTORY)
+    one = replace(
+        plan.services["docs-a"], name="horaires", title="Horaires <du car>", share="", policy="mirror", address=ADDRESS
+    )
+    nodes = {**plan.nodes, STANDBY: replace(plan.nodes[STANDBY], mesh=MESH)}
+    services = {**plan.services, "horaires": replace(one, standbys=(STANDBY,))}
+    territory = ProcessTerritory(root / "territory", replace(plan, nodes=nodes, services=services))
+    territory.create()
+    territory.sign((NODE,))
+    folder = root / "site"
+    (folder / "été").mkdir(parents=True)
+    (folder / "index.html").write_text(PAGE)
+    (folder / "style.css").write_text("p { color: rgb(1, 2, 3) }")
+    (folder / "été/index.html").write_text("<p>En été</p>")
+    (folder / "arrêté.pdf").write_bytes(b"%PDF-1.4 " + b"x" * 300_000)
+    return Pages(territory, folder)
+
+
+def test_anybody_reads_a_site_and_it_can_do_nothing_here(pages: Pages) -> None:
+    with serving(partial(Quiet, directory=pages.folder)) as port, pages.read(port) as client:
+        listed = client.get("/publies").text
+        assert "Horaires &lt;du car&gt;" in listed
+        assert 'href="/publies/horaires/"' in listed
+        assert client.get("/publies/horaires").headers["Location"] == "/publies/horaires/"
+        first = client.get("/publies/horaires/")
+        assert (first.status_code, first.text) == (200, PAGE)
+        policy = first.headers["Content-Security-Policy"]
+        assert policy.startswith("sandbox allow-downloads allow-popups;")
+        assert "script-src 'none'" in policy
+        assert first.headers["X-Content-Type-Options"] == "nosniff"
+        paper = client.get("/publies/horaires/arrêté.pdf")
+        assert paper.content == (pages.folder / "arrêté.pdf").read_bytes()
+        assert "sandbox" not in paper.headers["Content-Security-Policy"], "its reader would not start"
+        folder = client.get("/publies/horaires/été")
+        assert (folder.status_code, folder.headers["Location"]) == (307, "/publies/horaires/%C3%A9t%C3%A9/")
+        assert client.get(folder.headers["Location"]).text == "<p>En été</p>"
+
+
+def test_what_is_no_site_and_what_it_has_not_are_not_there(pages: Pages) -> None:
+    with serving(partial(Quiet, directory=pages.folder)) as port, pages.read(port) as client:
+        for path in ("rien.html", "../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd"):
+            assert client.get(f"/publies/horaires/{path}").status_code == 404
+        for name in ("docs-a", "nulle-part", "127.0.0.1"):
+            assert client.get(f"/publies/{name}/").status_code == 404
+            assert client.get(f"/publies/{name}").status_code == 404
+        assert client.post("/publies/horaires/").status_code == 405
+
+
+def test_a_site_that_leads_elsewhere_leads_nobody_from_here(pages: Pages) -> None:
+    class Leads(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", "http://192.0.2.1/")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Every request would be a line."""
+
+    with serving(Leads) as port, pages.read(port) as client:
+        assert client.get("/publies/horaires/").status_code == 404
+
+
+def test_a_site_that_nobody_serves_is_told_in_a_sentence(pages: Pages) -> None:
+    with pages.read(free_ports(LOOPBACK, 1)[0]) as client:
+        failed = client.get("/publies/horaires/")
+        assert failed.status_code == 504
+        assert "Une commune voisine ne répond pas" in failed.text
+
+
+def test_while_its_address_is_silent_a_copy_is_shown_and_its_own_files_again_later(
+    pages: Pages, tmp_path: Path
+) -> None:
+    (tmp_path / "été").mkdir()
+    (tmp_path / "index.html").write_text("la copie")
+    port, silent = free_ports(LOOPBACK, 1)[0], dict[str, float]()
+    with serving(partial(Quiet, directory=tmp_path), MESH, COPY_PORT), pages.read(port, silent=silent) as client:
+        assert client.get("/publies/horaires/").text == "la copie"
+        assert client.get("/publies/horaires/été").headers["Location"] == "/publies/horaires/%C3%A9t%C3%A9/"
+        assert silent["horaires"] > time.monotonic(), "its next files wait for nobody"
+        with serving(partial(Quiet, directory=pages.folder), port=port):
+            assert client.get("/publies/horaires/").text == "la copie"
+            silent.clear()
+            assert client.get("/publies/horaires/").text == PAGE
+
+
+def test_a_site_that_says_nothing_holds_no_turn_for_long(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "QUIET_SECONDS", 0.2)
+
+    turns = threading.Semaphore(1)
+    with socket.create_server((ADDRESS, 0)) as silent, pages.read(silent.getsockname()[1], turns=turns) as client:
+        for _ in range(2):
+            assert client.get("/publies/horaires/").status_code == 504
+    with serving(partial(Quiet, directory=pages.folder)) as port, pages.read(port, turns=turns) as client:
+        for _ in range(3):
+            assert client.get("/publies/horaires/arrêté.pdf").status_code == 200
+        turns.acquire()
+        assert client.get("/publies/horaires/").status_code == 409
+
+
+def test_a_browser_shows_it_with_its_styles_and_without_its_scripts(pages: Pages, browser: Any) -> None:
+    with serving(partial(Quiet, directory=pages.folder)) as port:
+        own = free_ports(LOOPBACK, 1)[0]
+        server = uvicorn.Server(uvicorn.Config(pages.app(port), LOOPBACK, own, log_level="warning", loop="asyncio"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        wait_until(lambda: server.started, "the pages answer")
+        page = browser.new_page()
+        page.goto(f"http://{LOOPBACK}:{own}/publies")
+        page.get_by_role("link", name="Horaires").click()
+        page.wait_for_selector("#heures")
+        assert page.evaluate("getComputedStyle(document.getElementById('heures')).color") == "rgb(1, 2, 3)"
+        assert page.evaluate("document.documentElement.dataset.ran || ''") == ""
+        assert page.evaluate("self.origin") == "null", "it comes from nowhere"
+        page.close()
+        server.should_exit = True
+        thread.join(20)
