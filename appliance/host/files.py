@@ -139,15 +139,19 @@ def locked(path: Path, *, what: str, shared: bool = False, wait: bool = False) -
 
 
 def link_own(source: Path, target: Path) -> None:
-    """Make `target` a link to `source` where that file is this account's own; else a copy.
+    """Make `target` a link to `source` where that file is this account's own and on the same disk; else a copy.
 
     The kernel lets nobody link another's file, but root and whoever has its powers: they would leave a link that the
     account they work for can neither link nor change (on a host, what is held belongs to the sealer).
     """
     if source.stat().st_uid == os.geteuid():
-        os.link(source, target)
-    else:
-        copy_whole(source, target)
+        try:
+            os.link(source, target)
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+    copy_whole(source, target)
 
 
 def copy_whole(source: Path, target: Path) -> None:

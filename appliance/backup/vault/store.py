@@ -134,17 +134,22 @@ class Holding:
         return path
 
     def take(self, entry: Entry, source: Path) -> bool:
-        """Link `source`, a file of this machine, into the pool if it is the blob of `entry`; say whether it was.
+        """Link `source`, a file of this machine, into the pool if it is the blob of `entry`; say whether it was. From
+        another disk it is copied.
 
         borg, whose segment it is, adds and unlinks but never rewrites one.
         """
         with contextlib.suppress(OSError):
             if size_of(source) == entry.size and sha256_file(source) == entry.sha256:
-                with open(source, "rb") as file:
-                    os.fchmod(file.fileno(), 0o440)
-                    os.fsync(file.fileno())
                 # Only until the name is durable. Never a link itself: a partial is cut to size and written to.
-                os.close(_open_partial(self.partial / entry.sha256))
+                partial = self.partial / entry.sha256
+                os.close(_open_partial(partial))
+                with open(source, "rb") as file:
+                    if os.fstat(file.fileno()).st_dev == partial.stat().st_dev:
+                        os.fchmod(file.fileno(), 0o440)
+                        os.fsync(file.fileno())
+                    else:
+                        source = self.receive(entry, 0, file.read)
                 self.enter_pool(source, entry.sha256)
                 return True
         return False

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -203,6 +204,16 @@ def test_only_a_file_of_ones_own_is_linked_and_anothers_is_copied(tmp_path: Path
     assert (tmp_path / "copy").read_bytes() == others.read_bytes()
     assert (tmp_path / "copy").stat().st_uid == os.geteuid()
     assert {it.name for it in tmp_path.iterdir()} <= {"own", "link", "others", "copy"}
+
+
+def test_a_file_of_another_disk_is_copied(tmp_path: Path) -> None:
+    disks = ("/dev/shm", "/var/tmp")
+    other = next(it for it in disks if os.stat(it).st_dev != tmp_path.stat().st_dev)
+    with tempfile.TemporaryDirectory(dir=other) as folder:
+        own = Path(folder) / "own"
+        own.write_bytes(b"mine")
+        link_own(own, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"mine"
 
 
 def test_a_folder_has_another_mark_once_something_came_was_replaced_or_went(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""What a planned move and the way home send: what vaults are told and tell, counted by the kernel where all lines meet.
+
+What voters, brokers and watchers say is there all the time, and counts for none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from appliance.host import netns, nft
+from appliance.host.command import run
+from appliance.lab.processes.failover import Stage
+from appliance.units import KIB, format_bytes
+from tests.integration.failover.conftest import SERVICE, Begin, violated
+
+HOME, STANDBY, SPARE = "commune-a", "hermitage", "commune-c"
+FILES, CHANGED, FILE_BYTES = 100, 1, 800 * KIB
+PERCENT_MAX = 3.0
+TABLE = "ip bytes"
+
+
+@pytest.mark.root
+def test_a_move_and_the_way_home_send_what_changed_and_no_more(begin: Begin, seed: int) -> None:
+    stage = begin("exclusive", disturbed=True)
+    draws = random.Random(seed)
+    size = write(files_at(stage, HOME), draws, FILES)
+    saved(stage, HOME)
+    stage.wait_for(STANDBY, "STANDBY")
+    count(stage)
+    move(stage, STANDBY)
+    write(files_at(stage, STANDBY), draws, CHANGED)
+    saved(stage, STANDBY)
+    move(stage, HOME)
+    saved(stage, HOME)
+    between, spare = counted(stage)
+    print(f"{format_bytes(between)} for {format_bytes(size)}, and {format_bytes(spare)} to and from the spare")
+    assert between > CHANGED * size // FILES, "nothing was counted"
+    assert 100 * between / size <= PERCENT_MAX
+    assert len(list(files_at(stage, HOME).glob("*.bin"))) == FILES
+    assert violated(stage) == {}
+
+
+def files_at(stage: Stage, name: str) -> Path:
+    return stage.node(name).layout.machine / stage.territory.territory.service(SERVICE).paths[0].lstrip("/")
+
+
+def write(folder: Path, draws: random.Random, number: int) -> int:
+    for index in range(number):
+        (folder / f"{index:03}.bin").write_bytes(draws.randbytes(FILE_BYTES))
+    return number * FILE_BYTES
+
+
+def saved(stage: Stage, name: str) -> None:
+    stage.wait(lambda: stage.node(name).cli("backup", "run", SERVICE).exit_code == 0, f"{name} has saved it")
+
+
+def move(stage: Stage, name: str) -> None:
+    stage.tell("operator", 0, "handover", to=name)
+    stage.node(name).cli("failover", "move", SERVICE, name, "--within", "60")
+    stage.wait_for(name, "ACTIVE")
+    stage.wait_for(HOME if name == STANDBY else STANDBY, "STANDBY")
+
+
+def count(stage: Stage) -> None:
+    """From now on, in the namespace that passes on everything, what goes by SSH. What is for the spare, or of it, is
+    counted apart: while the standby writes, its own copy does not count, so a spare gets the whole service. That
+    restores the promised number of copies, and is no part of a move."""
+    assert stage.network is not None
+    spare = stage.network.address(SPARE)
+    doors = ", ".join(str(it.port) for it in stage.territory.territory.nodes.values())
+    body = f"""counter between {{ }}
+counter spare {{ }}
+chain forward {{
+    type filter hook forward priority 10;
+    tcp sport != {{ {doors} }} tcp dport != {{ {doors} }} accept
+    ip saddr {spare} counter name spare accept
+    ip daddr {spare} counter name spare accept
+    counter name between
+}}
+"""
+    nft.replace_table(TABLE, body, namespace=stage.network.hub)
+
+
+def counted(stage: Stage) -> tuple[int, int]:
+    """Bytes between all others, and those of the spare."""
+    assert stage.network is not None
+    argv = netns.inside(stage.network.hub, ("nft", "--json", "list", "counters"))
+    told = json.loads(run(argv, timeout_seconds=30, check=True).stdout)["nftables"]
+    found = {it["counter"]["name"]: int(it["counter"]["bytes"]) for it in told if "counter" in it}
+    return found["between"], found["spare"]
