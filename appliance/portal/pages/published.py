@@ -1,8 +1,8 @@
-"""« Sites publiés »: what the territory publishes at addresses of its mesh, for PCs that are not in it.
+"""« Sites publiés »: sites of the mesh that are published, for PCs that are not in it.
 
-A site is read where it is served, and while nobody answers there from the copy that a standby shows. It is published,
-so whoever may ask these pages may read it. It is shown in a sandbox without scripts, as if it came from elsewhere: what
-stands in it can do nothing as the person who is signed in at these pages.
+One is read at its home, and while nobody answers there from the copy that a standby shows. Its policy `mirror` says
+that it is published, so whoever may ask these pages may read it; no other site is shown. It comes in a sandbox without
+scripts, as if from elsewhere: what stands in it can do nothing as the person who is signed in at these pages.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ SANDBOX = (
 )
 # A browser's reader of PDF does not start in a sandbox, and has one of its own.
 READ_ELSEWHERE = {"application/pdf": "default-src 'none'; frame-ancestors 'none'"}
+# Nothing runs them in the sandbox; and our own pages run what comes from where they come from.
+SCRIPTS = {f"{kind}/{it}" for kind in ("text", "application") for it in ("javascript", "ecmascript", "x-javascript")}
 # In a sandbox a page comes from nowhere, and its own pictures and styles from somebody else.
 FOR_ALL = {"Cross-Origin-Resource-Policy": "cross-origin", "Cross-Origin-Opener-Policy": "unsafe-none"}
 PASSED_ON = ("Content-Type", "Content-Length", "Last-Modified")
@@ -74,12 +76,12 @@ class Published:
             answer = stack.enter_context(self._ask(service, "/" + visit.parameters["path"]))
             if 300 <= answer.status < 400:
                 return self._elsewhere(service, answer)
-            if answer.status != 200:
-                raise PageFailure(404 if answer.status in (403, 404) else 504)
+            kind = (answer.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+            if answer.status != 200 or kind in SCRIPTS:
+                raise PageFailure(404 if answer.status in (200, 403, 404) else 504)
             held = stack.pop_all()
             pieces = _pieces(answer, held)
             weakref.finalize(pieces, held.close)  # where nobody comes for the first one
-        kind = (answer.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
         headers = {name: answer.headers[name] for name in PASSED_ON if answer.headers.get(name)}
         policy = {"Content-Security-Policy": READ_ELSEWHERE.get(kind, SANDBOX)}
         return StreamingResponse(pieces, headers={**headers, **FOR_ALL, **policy})
@@ -121,7 +123,7 @@ class Published:
 
     def _sites(self) -> dict[str, Service]:
         _, territory = self.desk.lookup.territory()
-        return {it.name: it for it in moving(territory) if form_of(it) is SITE}
+        return {it.name: it for it in moving(territory) if form_of(it) is SITE and it.policy == "mirror"}
 
 
 def _asked(address: str, port: int, path: str) -> http.client.HTTPResponse:

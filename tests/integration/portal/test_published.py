@@ -76,7 +76,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
         plan.services["docs-a"], name="horaires", title="Horaires <du car>", share="", policy="mirror", address=ADDRESS
     )
     nodes = {**plan.nodes, STANDBY: replace(plan.nodes[STANDBY], mesh=MESH)}
-    services = {**plan.services, "horaires": replace(one, standbys=(STANDBY,))}
+    published = replace(one, standbys=(STANDBY,))
+    services = {
+        **plan.services,
+        "horaires": published,
+        "interne": replace(published, name="interne", policy="exclusive"),
+    }
     territory = ProcessTerritory(root / "territory", replace(plan, nodes=nodes, services=services))
     territory.create()
     territory.sign((NODE,))
@@ -84,6 +89,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     (folder / "été").mkdir(parents=True)
     (folder / "index.html").write_text(PAGE)
     (folder / "style.css").write_text("p { color: rgb(1, 2, 3) }")
+    (folder / "jeu.js").write_text("location = '/demandes'")
     (folder / "été/index.html").write_text("<p>En été</p>")
     (folder / "arrêté.pdf").write_bytes(b"%PDF-1.4 " + b"x" * 300_000)
     return Pages(territory, folder)
@@ -111,9 +117,10 @@ def test_anybody_reads_a_site_and_it_can_do_nothing_here(pages: Pages) -> None:
 
 def test_what_is_no_site_and_what_it_has_not_are_not_there(pages: Pages) -> None:
     with serving(partial(Quiet, directory=pages.folder)) as port, pages.read(port) as client:
-        for path in ("rien.html", "../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd"):
+        for path in ("rien.html", "jeu.js", "../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd"):
             assert client.get(f"/publies/horaires/{path}").status_code == 404
-        for name in ("docs-a", "nulle-part", "127.0.0.1"):
+        assert "interne" not in client.get("/publies").text
+        for name in ("docs-a", "interne", "nulle-part", "127.0.0.1"):
             assert client.get(f"/publies/{name}/").status_code == 404
             assert client.get(f"/publies/{name}").status_code == 404
         assert client.post("/publies/horaires/").status_code == 405
