@@ -89,16 +89,24 @@ class Site:
         return "__Host-formulaire" if self.secure else "formulaire"
 
     def page(
-        self, path: str, page: Page, *, method: str = "GET", everybody: bool = False, waits: bool = False
+        self,
+        path: str,
+        page: Page,
+        *,
+        method: str = "GET",
+        everybody: bool = False,
+        waits: bool = False,
+        turns: asyncio.Semaphore | None = None,
     ) -> Route:
         """`page` at `path`; unless for `everybody`, whoever is not signed in is sent to do so.
 
-        One that `waits`, for a program or for time to pass, takes no turn from those that are made meanwhile.
+        One that `waits`, for a program or for time to pass, takes no turn from those that are made meanwhile; with
+        `turns` of its own it waits for one of these.
         """
 
         async def endpoint(request: Request) -> Response:
             body = await _body(request) if method == "POST" else b""
-            async with nullcontext() if waits else self.turns:
+            async with turns or (nullcontext() if waits else self.turns):
                 return await run_in_threadpool(self._answer, request, body, page, everybody)
 
         return Route(path, endpoint, methods=[method], name=f"{method} {path}")

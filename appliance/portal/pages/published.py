@@ -7,17 +7,18 @@ scripts, as if from elsewhere: what stands in it can do nothing as the person wh
 
 from __future__ import annotations
 
+import asyncio
 import http.client
-import threading
 import time
-import weakref
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote, urljoin, urlsplit
 
+from anyio import CapacityLimiter, to_thread
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.site import Visit
@@ -27,6 +28,7 @@ from appliance.territory.served import SITE, copy_port, form_of, moving
 
 PLACE = ("/publies", "Sites publiés")
 AT_ONCE = 8
+"""So many are asked for, and so many read, at a time: who waits for a site keeps nobody from other pages."""
 QUIET_SECONDS = 5.0
 SECONDS_MAX = 120.0
 SILENT_SECONDS = 30.0
@@ -51,7 +53,7 @@ class Published:
 
     desk: Desk
     port: int = SITE.port
-    turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
+    limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(AT_ONCE))
     silent: dict[str, float] = field(default_factory=dict)
     """Until when, by the monotonic clock, the address of a service is passed over."""
 
@@ -59,7 +61,7 @@ class Published:
         page, (here, _) = self.desk.site.page, PLACE
         yield page(here, self.show_all, everybody=True)
         yield page(f"{here}/{{service}}", self._to_its_beginning, everybody=True)
-        yield page(f"{here}/{{service}}/{{path:path}}", self.show, everybody=True, waits=True)
+        yield page(f"{here}/{{service}}/{{path:path}}", self.show, everybody=True, turns=asyncio.Semaphore(AT_ONCE))
 
     def show_all(self, visit: Visit) -> Response:
         _, territory = self.desk.lookup.territory()
@@ -69,22 +71,17 @@ class Published:
     def show(self, visit: Visit) -> Response:
         """One file of a site, from wherever that is served now."""
         service = self._site(visit)
-        if not self.turns.acquire(blocking=False):
-            raise PageFailure(409)
         with ExitStack() as stack:
-            stack.callback(self.turns.release)
             answer = stack.enter_context(self._ask(service, "/" + visit.parameters["path"]))
             if 300 <= answer.status < 400:
                 return self._elsewhere(service, answer)
             kind = (answer.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
             if answer.status != 200 or kind in SCRIPTS:
                 raise PageFailure(404 if answer.status in (200, 403, 404) else 504)
-            held = stack.pop_all()
-            pieces = _pieces(answer, held)
-            weakref.finalize(pieces, held.close)  # where nobody comes for the first one
+            stack.pop_all()
         headers = {name: answer.headers[name] for name in PASSED_ON if answer.headers.get(name)}
         policy = {"Content-Security-Policy": READ_ELSEWHERE.get(kind, SANDBOX)}
-        return StreamingResponse(pieces, headers={**headers, **FOR_ALL, **policy})
+        return _PassedOn(_pieces(answer, self.limiter), headers={**headers, **FOR_ALL, **policy})
 
     def _to_its_beginning(self, visit: Visit) -> Response:
         return RedirectResponse(f"{PLACE[0]}/{self._site(visit).name}/", 308)
@@ -137,10 +134,16 @@ def _asked(address: str, port: int, path: str) -> http.client.HTTPResponse:
         raise
 
 
-def _pieces(answer: http.client.HTTPResponse, held: ExitStack) -> Iterator[bytes]:
-    deadline = time.monotonic() + SECONDS_MAX
-    with held:
-        while piece := answer.read(PIECE_BYTES):
+class _PassedOn(StreamingResponse):
+    """Ends in time, whether it was taken or not."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SECONDS_MAX):
+                await super().__call__(scope, receive, send)
+
+
+async def _pieces(answer: http.client.HTTPResponse, limiter: CapacityLimiter) -> AsyncIterator[bytes]:
+    with answer:
+        while piece := await to_thread.run_sync(answer.read, PIECE_BYTES, limiter=limiter):
             yield piece
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"more than {SECONDS_MAX:.0f} s for one file of a site")

@@ -6,13 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from starlette.testclient import TestClient
@@ -27,6 +28,7 @@ from appliance.portal.desk import Desk
 from appliance.portal.lookup import Lookup
 from appliance.portal.pages import published
 from appliance.portal.pages.published import Published
+from appliance.units import MIB
 from tests.integration.portal.world import NODE, wait_until
 from tests.integration.running import INVENTORY, LOOPBACK
 
@@ -66,6 +68,18 @@ class Pages:
     def read(self, port: int = 0, **more: Any) -> Iterator[TestClient]:
         with TestClient(self.app(port, **more), "http://localhost", follow_redirects=False) as client:
             yield client
+
+    @contextmanager
+    def answering(self, port: int) -> Iterator[int]:
+        """By a real server, for as long as the block takes; its port."""
+        own = free_ports(LOOPBACK, 1)[0]
+        server = uvicorn.Server(uvicorn.Config(self.app(port), LOOPBACK, own, log_level="warning", loop="asyncio"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        wait_until(lambda: server.started, "the pages answer")
+        yield own
+        server.should_exit = True
+        thread.join(20)
 
 
 @pytest.fixture(scope="module")
@@ -163,27 +177,40 @@ def test_while_its_address_is_silent_a_copy_is_shown_and_its_own_files_again_lat
             assert client.get("/publies/horaires/").text == PAGE
 
 
-def test_a_site_that_says_nothing_holds_no_turn_for_long(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_site_that_says_nothing_is_not_waited_for_long(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "QUIET_SECONDS", 0.2)
-
-    turns = threading.Semaphore(1)
-    with socket.create_server((ADDRESS, 0)) as silent, pages.read(silent.getsockname()[1], turns=turns) as client:
-        for _ in range(2):
+    with socket.create_server((ADDRESS, 0)) as silent, pages.read(silent.getsockname()[1]) as client:
+        for _ in range(2 * published.AT_ONCE):
             assert client.get("/publies/horaires/").status_code == 504
-    with serving(partial(Quiet, directory=pages.folder)) as port, pages.read(port, turns=turns) as client:
-        for _ in range(3):
-            assert client.get("/publies/horaires/arrêté.pdf").status_code == 200
-        turns.acquire()
-        assert client.get("/publies/horaires/").status_code == 409
+
+
+def test_who_takes_nothing_of_what_was_asked_for_is_left_and_keeps_nobody_waiting(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "SECONDS_MAX", 3.0)
+    (pages.folder / "film.mp4").write_bytes(bytes(32 * MIB))
+    going: set[object] = set()
+
+    class Counted(Quiet):
+        def do_GET(self) -> None:
+            going.add(self)
+            with suppress(OSError):
+                super().do_GET()
+            going.discard(self)
+
+    with serving(partial(Counted, directory=pages.folder)) as port, pages.answering(port) as own:
+        asked = [socket.create_connection((LOOPBACK, own)) for _ in range(3 * published.AT_ONCE)]
+        for line in asked:
+            line.sendall(f"GET /publies/horaires/film.mp4 HTTP/1.1\r\nHost: {LOOPBACK}:{own}\r\n\r\n".encode())
+        assert httpx.get(f"http://{LOOPBACK}:{own}/publies/horaires/").text == PAGE
+        assert going, "they are still being answered"
+        wait_until(lambda: not going, "all of them are left")
+        for line in asked:
+            line.close()
 
 
 def test_a_browser_shows_it_with_its_styles_and_without_its_scripts(pages: Pages, browser: Any) -> None:
-    with serving(partial(Quiet, directory=pages.folder)) as port:
-        own = free_ports(LOOPBACK, 1)[0]
-        server = uvicorn.Server(uvicorn.Config(pages.app(port), LOOPBACK, own, log_level="warning", loop="asyncio"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        wait_until(lambda: server.started, "the pages answer")
+    with serving(partial(Quiet, directory=pages.folder)) as port, pages.answering(port) as own:
         page = browser.new_page()
         page.goto(f"http://{LOOPBACK}:{own}/publies")
         page.get_by_role("link", name="Horaires").click()
@@ -192,5 +219,3 @@ def test_a_browser_shows_it_with_its_styles_and_without_its_scripts(pages: Pages
         assert page.evaluate("document.documentElement.dataset.ran || ''") == ""
         assert page.evaluate("self.origin") == "null", "it comes from nowhere"
         page.close()
-        server.should_exit = True
-        thread.join(20)
