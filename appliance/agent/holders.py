@@ -33,6 +33,7 @@ async def follow_holders(site: Site, moving: Mapping[str, Moving], shown: asynci
         wanted = to_lead(moving, site.papers.grants, led)
         for service, node in wanted.items():
             if node == site.name and not site.network.has_address(service):
+                led.pop(service, None)  # where it led before, PCs are led no more once it starts here
                 continue  # nobody here needs it before, and whoever takes over has work that others wait for
             with contextlib.suppress(ApplianceError):
                 await ask_hands("route", service, node=node)

@@ -25,13 +25,14 @@ def restore_(copy: Path, dry_run: bool) -> None:
 
     COPY is the newest that anybody has of STATE/voter-care, the same one at each voter, before any of them starts: the
     hash that is told must be the same everywhere. What was agreed after it is forgotten, and no epoch goes back.
-    A voter that remembers anything is refused.
+    A voter that remembers anything is refused, and so is each while another one runs.
     """
     if os.geteuid() != 0:
         raise Forbidden("only root may make a voter anew.", remedy="Put `sudo` before it.")
     name, member, _ = member_here(layout_as_root())
     member = replace(member, data=MEMORY)
     restoring.check_empty(member)
+    restoring.check_all_rest(member)
     found = restoring.look_at(copy)
     if not dry_run:
         restoring.restore(member, found)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from appliance.coordination.argv import Member, restore_argv
+from appliance.coordination.care import DIGEST_BYTES
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.command import run
 from appliance.host.files import fsync_folder
 
 TIMEOUT_SECONDS = 120.0
+LISTENS_SECONDS_MAX = 3.0
+PIECE_BYTES = 1 << 20
 UNFINISHED = ".restoring"
 """What a restore that was cut leaves beside the store, and the next one begins by taking away."""
 
@@ -34,6 +40,8 @@ def look_at(path: Path) -> Copy:
         raise NotFound(
             "there is no such file.", where=str(path), remedy="Copies lie in STATE/voter-care of each voter."
         )
+    if not _is_whole(path):
+        raise _damaged(path, "its hash does not hold")
     told = run(("etcdutl", "snapshot", "status", str(path), "--write-out", "json"), timeout_seconds=TIMEOUT_SECONDS)
     try:
         fields = json.loads(told.stdout)
@@ -48,8 +56,8 @@ def check_empty(member: Member) -> None:
         raise Refused(
             f"the voter on {member.name} remembers what was agreed.",
             where=str(member.data),
-            remedy="If all voters lost what they had but this one, play `site`: the others begin with what it has. "
-            "Otherwise move that folder away first.",
+            remedy="While most voters remember, play `site`: the others begin with what they have. Where most have "
+            "lost theirs, move that folder aside, and give this one the same copy as all the others.",
         )
 
 
@@ -63,14 +71,47 @@ def restore(member: Member, copy: Copy) -> None:
     above.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = above / UNFINISHED
     shutil.rmtree(unfinished, ignore_errors=True)
-    made = run(restore_argv(replace(member, data=unfinished), copy.path), timeout_seconds=TIMEOUT_SECONDS)
-    if made.exit_code:
-        raise _damaged(copy.path, made.tail(1))
-    owner = above.stat()
-    for path in _all_of(unfinished):
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-    unfinished.rename(member.data)
-    fsync_folder(above)
+    try:
+        made = run(restore_argv(replace(member, data=unfinished), copy.path), timeout_seconds=TIMEOUT_SECONDS)
+        if made.exit_code:
+            raise Refused(f"etcdutl made no store of this copy: {made.tail(1)}", where=str(above))
+        owner = above.stat()
+        for path in _all_of(unfinished):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+        unfinished.rename(member.data)
+        fsync_folder(above)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)  # a part of it would only fill the disk
+
+
+def check_all_rest(member: Member) -> None:
+    """Raise Refused while any other voter listens: beside one that votes on, this one would vote from an old store."""
+    others = sorted(set(member.members) - {member.name})
+    if awake := [name for name in others if _listens(member.members[name])]:
+        raise Refused(
+            f"{', '.join(awake)} still runs.",
+            remedy="While most voters remember, play `site`. Else, on each: systemctl stop appliance-voter",
+        )
+
+
+def _listens(url: str) -> bool:
+    at = urlsplit(url)
+    try:
+        with socket.create_connection((at.hostname, at.port or 0), LISTENS_SECONDS_MAX):
+            return True
+    except OSError:
+        return False
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the hash that etcd appended to its file holds: what says how it stands does not look at it."""
+    size = path.stat().st_size - DIGEST_BYTES
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while size > 0 and (piece := file.read(min(size, PIECE_BYTES))):
+            digest.update(piece)
+            size -= len(piece)
+        return size == 0 and digest.digest() == file.read()
 
 
 def _all_of(folder: Path) -> Iterator[Path]:

@@ -14,6 +14,7 @@ connection says a last word to somebody who waits for it.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 SERVED = "/etc/appliance/served.json"
@@ -142,11 +143,14 @@ class Hands:
         does(str(name), service)
 
     def _start(self, name: str, service: Served) -> None:
-        if populated(f"{self._cgroups}/{AWAY.format(name)}"):  # it has the port
-            self._run("systemctl", "stop", AWAY.format(name))
         self._resume(name, service)
         self._set_writable(name, service)
-        self._run("systemctl", "start", service["unit"])
+        if not service.get("lan_port"):
+            self._run("systemctl", "start", service["unit"])
+            return
+        with self._door_of(name):
+            self._run("systemctl", "stop", AWAY.format(name))  # which has the port
+            self._run("systemctl", "start", service["unit"])
 
     def _stop(self, name: str, service: Served) -> None:
         filling = [WORK.format("fill", name)] if service["form"] == DATABASE else []
@@ -180,7 +184,8 @@ class Hands:
 
     def _cut(self, name: str, service: Served) -> None:
         address = service["address"]
-        self._keep_out(service, "cut")
+        leads_away = populated(f"{self._cgroups}/{AWAY.format(name)}")  # then nothing of ours is at the port
+        self._keep_out({**service, "lan_port": 0} if leads_away else service, "cut")
         self._run("ip", "address", "delete", f"{address}/32", "dev", "lo", may_fail=True)
         # Without the kernel's help (CONFIG_INET_DIAG_DESTROY) they end when their program does, a moment later.
         self._run("ss", "--kill", "--tcp", "src", address, may_fail=True)
@@ -249,10 +254,18 @@ class Hands:
         hands them on. What still runs here goes first."""
         if not service.get("lan_port") or node == self._served["node"]:
             return
-        if populated(f"{self._cgroups}/{service['unit']}"):
-            raise Refused(f"{name} still runs here.")
-        self._let_in_at(f"shut {{ {service['lan_port']} }}")
-        self._run("systemctl", "start", AWAY.format(name))
+        with self._door_of(name):
+            if populated(f"{self._cgroups}/{service['unit']}"):
+                raise Refused(f"{name} still runs here.")
+            self._let_in_at(f"shut {{ {service['lan_port']} }}")
+            self._run("systemctl", "start", AWAY.format(name))
+
+    @contextlib.contextmanager
+    def _door_of(self, name: str) -> Iterator[None]:
+        """Either the share itself has its port or who leads away from it: one request at a time decides that."""
+        with open(f"{self._holders}.{name}.lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _keep_out(self, service: Served, how: str) -> None:
         self._filter(*(f"add element {TABLE} {it}" for it in _doors(service, how)))

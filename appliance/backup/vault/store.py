@@ -33,6 +33,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from appliance.errors import IntegrityError, NoSpace, NotFound
 from appliance.host.files import fsync_folder, make_private_folder, sha256_file, write_atomic
@@ -149,7 +150,7 @@ class Holding:
                         os.fchmod(file.fileno(), 0o440)
                         os.fsync(file.fileno())
                     else:
-                        source = self.receive(entry, 0, file.read)
+                        source = self.receive(entry, 0, _reader_of(file))
                 self.enter_pool(source, entry.sha256)
                 return True
         return False
@@ -333,6 +334,17 @@ def _is_own(path: Path) -> bool:
         return path.lstat().st_uid == os.geteuid()
     except FileNotFoundError:
         return False
+
+
+def _reader_of(file: BinaryIO) -> Callable[[int], bytes]:
+    """What `receive` reads from; a file that got shorter meanwhile ends it."""
+
+    def read_some(size_max: int) -> bytes:
+        if piece := file.read(size_max):
+            return piece
+        raise OSError(errno.ENODATA, "it got shorter while it was read")
+
+    return read_some
 
 
 def _open_partial(path: Path) -> int:

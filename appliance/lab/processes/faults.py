@@ -35,8 +35,13 @@ def inject(stage: Stage, kind: str, target: str) -> None:
 
 
 def heal(stage: Stage, kind: str, target: str) -> None:
-    FAULTS[kind].heal(stage, target)
+    """End it; told after, but for a thaw, after which a writer answers at once."""
+    thaws = kind == "freeze"
+    if not thaws:
+        FAULTS[kind].heal(stage, target)
     stage.tell("nemesis", 0, "heal", fault=kind, target=target)
+    if thaws:
+        FAULTS[kind].heal(stage, target)
 
 
 def _kill(stage: Stage, name: str) -> None:

@@ -143,7 +143,7 @@ class Site:
 
     def _failed(self, visit: Visit, error: Exception) -> Response:
         failure = failure_of(error)
-        if failure.status >= 500:
+        if failure.status >= 500 and failure is not error:  # what was not foreseen
             LOG.error("%s failed", visit.path.encode("ascii", "backslashreplace").decode(), exc_info=error)
         return self.failure(visit, failure)
 

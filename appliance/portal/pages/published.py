@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import http.client
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from urllib.parse import quote, urljoin, urlsplit
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, move_on_after, to_thread
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -29,6 +30,8 @@ from appliance.territory.served import SITE, copy_port, form_of, moving
 PLACE = ("/publies", "Sites publiés")
 AT_ONCE = 8
 """So many are asked for, and so many read, at a time: who waits for a site keeps nobody from other pages."""
+UNDER_WAY_MAX, UNDER_WAY_PER_ADDRESS_MAX = 64, 32
+"""Files on their way to browsers, of which each has six, and a town hall stands behind one address."""
 QUIET_SECONDS = 5.0
 SECONDS_MAX = 120.0
 SILENT_SECONDS = 30.0
@@ -54,6 +57,8 @@ class Published:
     desk: Desk
     port: int = SITE.port
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(AT_ONCE))
+    under_way: Counter[str] = field(default_factory=Counter)
+    """Answers on their way, by the address that they go to."""
     silent: dict[str, float] = field(default_factory=dict)
     """Until when, by the monotonic clock, the address of a service is passed over."""
 
@@ -70,18 +75,20 @@ class Published:
 
     def show(self, visit: Visit) -> Response:
         """One file of a site, from wherever that is served now."""
-        service = self._site(visit)
+        service, address = self._site(visit), visit.address
+        if self.under_way.total() >= UNDER_WAY_MAX or self.under_way[address] >= UNDER_WAY_PER_ADDRESS_MAX:
+            raise PageFailure(409)
         with ExitStack() as stack:
             answer = stack.enter_context(self._ask(service, "/" + visit.parameters["path"]))
             if 300 <= answer.status < 400:
                 return self._elsewhere(service, answer)
             kind = (answer.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
             if answer.status != 200 or kind in SCRIPTS:
-                raise PageFailure(404 if answer.status in (200, 403, 404) else 504)
+                raise PageFailure(404 if answer.status < 500 else 504)
             stack.pop_all()
         headers = {name: answer.headers[name] for name in PASSED_ON if answer.headers.get(name)}
         policy = {"Content-Security-Policy": READ_ELSEWHERE.get(kind, SANDBOX)}
-        return _PassedOn(_pieces(answer, self.limiter), headers={**headers, **FOR_ALL, **policy})
+        return _PassedOn(self, address, answer, {**headers, **FOR_ALL, **policy})
 
     def _to_its_beginning(self, visit: Visit) -> Response:
         return RedirectResponse(f"{PLACE[0]}/{self._site(visit).name}/", 308)
@@ -135,15 +142,30 @@ def _asked(address: str, port: int, path: str) -> http.client.HTTPResponse:
 
 
 class _PassedOn(StreamingResponse):
-    """Ends in time, whether it was taken or not."""
+    """What a site answered, on its way to a browser at `address`; it ends in time, whether it is taken or not."""
+
+    def __init__(
+        self, pages: Published, address: str, answer: http.client.HTTPResponse, headers: dict[str, str]
+    ) -> None:
+        super().__init__(_pieces(answer, pages.limiter), headers=headers)
+        self._answer, self._under_way, self._address = answer, pages.under_way, address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SECONDS_MAX):
-                await super().__call__(scope, receive, send)
+        # So it hears at once of a browser that has gone; a later version trusts that who sends is told.
+        heard = {**scope, "asgi": {**scope.get("asgi", {}), "spec_version": "2.3"}}
+        self._under_way[self._address] += 1
+        try:
+            if scope["method"] == "HEAD":
+                await Response(headers=dict(self.headers))(scope, receive, send)
+                return
+            with move_on_after(SECONDS_MAX):  # it waits for who still reads in a thread
+                await super().__call__(heard, receive, send)
+        finally:
+            self._answer.close()
+            self._under_way[self._address] -= 1
+            self._under_way += Counter()  # forgets whoever has none
 
 
 async def _pieces(answer: http.client.HTTPResponse, limiter: CapacityLimiter) -> AsyncIterator[bytes]:
-    with answer:
-        while piece := await to_thread.run_sync(answer.read, PIECE_BYTES, limiter=limiter):
-            yield piece
+    while piece := await to_thread.run_sync(answer.read1, PIECE_BYTES, limiter=limiter):
+        yield piece

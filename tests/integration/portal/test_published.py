@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -202,11 +203,46 @@ def test_who_takes_nothing_of_what_was_asked_for_is_left_and_keeps_nobody_waitin
         asked = [socket.create_connection((LOOPBACK, own)) for _ in range(3 * published.AT_ONCE)]
         for line in asked:
             line.sendall(f"GET /publies/horaires/film.mp4 HTTP/1.1\r\nHost: {LOOPBACK}:{own}\r\n\r\n".encode())
-        assert httpx.get(f"http://{LOOPBACK}:{own}/publies/horaires/").text == PAGE
-        assert going, "they are still being answered"
+        # From here another file of a site would be one too many; any other page comes.
+        wait_until(lambda: len(going) == len(asked), "they are being answered")
+        assert httpx.get(f"http://{LOOPBACK}:{own}/publies").status_code == 200
         wait_until(lambda: not going, "all of them are left")
         for line in asked:
             line.close()
+
+
+def test_a_browser_that_has_gone_is_answered_no_more(pages: Pages) -> None:
+    gone = threading.Event()
+
+    class Endless(Quiet):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(bytes(MIB))
+            gone.set()
+
+    with serving(Endless) as port, pages.answering(port) as own:
+        address = f"http://{LOOPBACK}:{own}/publies/horaires/film.mp4"
+        with httpx.stream("GET", address) as answer:
+            next(answer.iter_bytes())
+        assert gone.wait(published.SECONDS_MAX / 4), "long before its time"
+        gone.clear()
+        assert httpx.head(address).status_code == 200
+        assert gone.wait(published.SECONDS_MAX / 4)
+
+
+def test_one_address_has_so_many_files_on_their_way_and_all_together_more(pages: Pages) -> None:
+    with serving(partial(Quiet, directory=pages.folder)) as port:
+        for under_way, code in (
+            (Counter({"testclient": published.UNDER_WAY_PER_ADDRESS_MAX}), 409),
+            (Counter({"elsewhere": published.UNDER_WAY_MAX}), 409),
+            (Counter({"elsewhere": published.UNDER_WAY_PER_ADDRESS_MAX}), 200),
+        ):
+            with pages.read(port, under_way=under_way) as client:
+                assert client.get("/publies/horaires/").status_code == code
+            assert "testclient" not in under_way or code == 409, "it is counted while it is on its way"
 
 
 def test_a_browser_shows_it_with_its_styles_and_without_its_scripts(pages: Pages, browser: Any) -> None:

@@ -92,3 +92,19 @@ def test_a_new_writer_leads_an_address_to_itself_once_that_is_here(monkeypatch: 
 
     asyncio.run(it.play(comes))
     assert it.told == ["hermitage"]
+
+
+def test_after_a_way_home_that_failed_the_address_is_led_away_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Follower("commune-a", "hermitage")
+    monkeypatch.setattr(holders, "ask_hands", it.ask)
+
+    def granted_to(writer: str) -> None:
+        it.writer = writer
+        it.shown.set()
+
+    def granted_home_and_back() -> None:
+        granted_to("commune-a")
+        asyncio.get_running_loop().call_later(0.05, granted_to, "hermitage")
+
+    asyncio.run(it.play(lambda: None, granted_home_and_back))
+    assert it.told == ["hermitage", "hermitage"], "what was led away was ended by the start that failed"

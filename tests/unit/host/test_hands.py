@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +129,29 @@ def test_nobody_is_led_away_from_a_share_that_still_runs_here(tmp_path: Path) ->
 
 
 def test_a_share_starts_at_home_once_nobody_is_led_away(tmp_path: Path) -> None:
-    assert AWAY not in "".join(obey(tmp_path, verb="start", service="docs-a").argvs)
-    running(tmp_path, AWAY)
     argvs = obey(tmp_path, verb="start", service="docs-a").argvs
-    assert argvs[0] == f"systemctl stop {AWAY}"
-    assert argvs[-1] == "systemctl start appliance-share@docs-a.service"
+    assert argvs[-2:] == [f"systemctl stop {AWAY}", "systemctl start appliance-share@docs-a.service"]
+    assert AWAY not in "".join(obey(tmp_path, verb="start", service="horaires").argvs)
+
+
+def test_a_cut_shuts_no_port_by_which_pcs_are_led_away(tmp_path: Path) -> None:
+    running(tmp_path, AWAY)
+    cut = obey(tmp_path, verb="cut", service="docs-a").filters
+    assert cut[-1] == f"add element ip appliance_served cut {{ {SHARE} }}"
+    assert not [it for it in cut if "shut {" in it and it.startswith("add element")]
+
+
+def test_a_start_waits_until_it_is_decided_whether_pcs_are_led_away(tmp_path: Path) -> None:
+    with open(tmp_path / "holders.docs-a.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said: list[Told] = []
+        start = threading.Thread(target=lambda: said.append(obey(tmp_path, verb="start", service="docs-a")))
+        start.start()
+        start.join(0.2)
+        assert start.is_alive()
+        assert said == []
+    start.join(20)
+    assert said[0].argvs[-1] == "systemctl start appliance-share@docs-a.service"
 
 
 def test_files_are_writable_before_the_program_starts(tmp_path: Path) -> None:
