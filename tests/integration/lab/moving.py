@@ -80,6 +80,11 @@ class Sites(Meshed):
             lines += [json.loads(line) for line in file.read_text().splitlines() if line]
         return sorted((it for it in lines if it["svc"] == service), key=lambda it: float(it["t_boottime"]))
 
+    def ask_home(self, service: str) -> None:
+        """By a click. The voters may hear a moment later that its home is there, and refuse who asks before."""
+        asks = ("failover", "move", service, HOME)
+        until(lambda: self.appliance(STANDBY, *asks).exit_code == 0, f"{service} is asked home")
+
     def back_up(self, service: str) -> None:
         until(lambda: self.appliance(HOME, "backup", "run", service).exit_code in (0, 1), f"a backup of {service}")
 

@@ -95,7 +95,7 @@ class Databases(Sites):
         """By a click, where it is elsewhere."""
         until(lambda: self.state(HOME, SERVICE) in ("STANDBY", "ACTIVE"), "its home has caught up")
         if self.state(HOME, SERVICE) != "ACTIVE":
-            self.move("move", SERVICE, HOME)
+            self.ask_home(SERVICE)
         until(lambda: self.state(HOME, SERVICE) == "ACTIVE", "it is home")
         self.back_up(SERVICE)
         until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")

@@ -281,8 +281,7 @@ def test_a_person_promotes_the_standby_and_what_both_wrote_is_kept(sites: Sites)
     assert sites.get(HOME, ADDRESSES[LOCAL_FIRST]) == "affiches of the standby"
     kept = f"/srv/appliance/node/services/{LOCAL_FIRST}/branches/{epoch}/srv/sites/{LOCAL_FIRST}/index.html"
     assert sites.said(HOME, "cat", kept) == "affiches of the home"
-    back = sites.appliance(STANDBY, "failover", "move", LOCAL_FIRST, HOME)
-    assert back.exit_code == 0, back.stderr.decode()
+    sites.ask_home(LOCAL_FIRST)
     until(lambda: sites.state(HOME, LOCAL_FIRST) == "ACTIVE", "it is home")
     merged = sites.appliance(HOME, "failover", "merge", LOCAL_FIRST)
     assert merged.exit_code == 0, merged.stderr.decode()
@@ -313,6 +312,5 @@ def come_home(sites: Sites, service: str = EXCLUSIVE) -> None:
     """By a click, where it is elsewhere."""
     until(lambda: sites.state(HOME, service) in ("STANDBY", "ACTIVE"), "its home has caught up")
     if sites.state(HOME, service) != "ACTIVE":
-        back = sites.appliance(STANDBY, "failover", "move", service, HOME)
-        assert back.exit_code == 0, back.stderr.decode()
+        sites.ask_home(service)
     until(lambda: sites.state(HOME, service) == "ACTIVE", "it is home")

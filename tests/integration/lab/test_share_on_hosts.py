@@ -211,7 +211,7 @@ def test_what_both_sides_wrote_is_kept_and_merged(shares: Shares, tmp_path: Path
     until(lambda: not shares.may_be_written(HOME), "and its files are read-only")
     until(lambda: reads(at_home, "secours.txt", "seulement au secours"), "its PCs are led to the standby")
     until(lambda: shares.state(HOME, SERVICE) == "STANDBY", "it has kept its branch and caught up")
-    shares.move("move", SERVICE, HOME)
+    shares.ask_home(SERVICE)
     until(lambda: reads(at_home, "secours.txt", "seulement au secours"), "it is home with what the standby wrote")
     merged = shares.appliance(HOME, "failover", "merge", SERVICE)
     assert merged.exit_code == 0, merged.stderr.decode()
