@@ -129,7 +129,8 @@ def staying(territory: Territory, zone: str, views: Collection[View]) -> Mapping
 def _why_it_stays(view: View) -> str:
     if len(candidates(view.service)) < 2:
         return f"no other node than {view.service.node} could take it over"
-    return "nobody holds it now, so nobody can hand it over; `promote` gives it to another by a signed act"
+    moves = "" if view.service.address else ", on hosts once it has an `address`"
+    return f"nobody holds it now, so nobody can hand it over; `promote` gives it to another by a signed act{moves}"
 
 
 def check_zone(territory: Territory, zone: str) -> None:

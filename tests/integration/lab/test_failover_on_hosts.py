@@ -165,7 +165,8 @@ def test_a_zone_is_left_and_taken_again_without_a_lost_write(sites: Sites) -> No
     begun = boottime()
     assert sites.write(HOME, EXCLUSIVE, "horaires 3")
     moved = sites.appliance(STANDBY, "failover", "evacuate", ZONE)
-    assert moved.exit_code == 0, moved.stderr.decode()
+    assert moved.exit_code == 1, moved.stderr.decode()
+    assert list(json.loads(moved.stdout)["stays"]) == ["docs-a"], "a share without an address is named, and stays"
     until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served elsewhere")
     assert sites.holds_address(STANDBY, EXCLUSIVE)
     for service in (EXCLUSIVE, LOCAL_FIRST):
