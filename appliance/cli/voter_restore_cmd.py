@@ -36,11 +36,10 @@ def restore_(copy: Path, dry_run: bool) -> None:
     found = restoring.look_at(copy)
     if not dry_run:
         restoring.restore(member, found)
-    others = sorted(set(member.members) - {name})
     told = "would be made" if dry_run else "is made"
-    shown = {"node": name, "hash": found.hash, "revision": found.revision, "others": others, "dry_run": dry_run}
+    shown = {"node": name, "hash": found.hash, "revision": found.revision, "others": member.others, "dry_run": dry_run}
     emit(
         shown,
         f"The voter on {name} {told} anew from the copy with hash {found.hash}, revision {found.revision}.\n"
-        f"Do this with the same copy at {', '.join(others)}, then type at each: systemctl start {UNIT}",
+        f"Do this with the same copy at {', '.join(member.others)}, then type at each: systemctl start {UNIT}",
     )

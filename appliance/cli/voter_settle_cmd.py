@@ -55,7 +55,7 @@ def settle_(empty: tuple[str, ...], dry_run: bool) -> None:
         raise UsageError(
             f"{(unknown or [name])[0]} cannot have lost what it had, as this voter sees it.",
             where="--empty",
-            remedy=f"Run this on another voter, and name one of {', '.join(sorted(set(member.members) - {name}))}.",
+            remedy=f"Run this on another voter, and name one of {', '.join(member.others)}.",
         )
     decided = asyncio.run(_closing(care, _settle(care, member, empty, dry_run=dry_run)))
     names = {url: node for node, url in member.members.items()}

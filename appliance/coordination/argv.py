@@ -49,6 +49,11 @@ class Member:
     heartbeat_milliseconds: int = 100
     syncs: bool = True
 
+    @property
+    def others(self) -> list[str]:
+        """Whom it votes with, by name."""
+        return sorted(set(self.members) - {self.name})
+
 
 def etcd_argv(member: Member, program: str = "etcd") -> tuple[str, ...]:
     """The command line of `member`, the same for its first start and for each later one."""

@@ -16,11 +16,10 @@ from appliance.coordination.argv import Member, restore_argv
 from appliance.coordination.care import DIGEST_BYTES
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.command import run
-from appliance.host.files import fsync_folder
+from appliance.host.files import READ_SIZE, fsync_folder
 
 TIMEOUT_SECONDS = 120.0
 LISTENS_SECONDS_MAX = 3.0
-PIECE_BYTES = 1 << 20
 UNFINISHED = ".restoring"
 """What a restore that was cut leaves beside the store, and the next one begins by taking away."""
 
@@ -86,8 +85,7 @@ def restore(member: Member, copy: Copy) -> None:
 
 def check_all_rest(member: Member) -> None:
     """Raise Refused while any other voter listens: beside one that votes on, this one would vote from an old store."""
-    others = sorted(set(member.members) - {member.name})
-    if awake := [name for name in others if _listens(member.members[name])]:
+    if awake := [name for name in member.others if _listens(member.members[name])]:
         raise Refused(
             f"{', '.join(awake)} still runs.",
             remedy="While most voters remember, play `site`. Else, on each: systemctl stop appliance-voter",
@@ -108,7 +106,7 @@ def _is_whole(path: Path) -> bool:
     size = path.stat().st_size - DIGEST_BYTES
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while size > 0 and (piece := file.read(min(size, PIECE_BYTES))):
+        while size > 0 and (piece := file.read(min(size, READ_SIZE))):
             digest.update(piece)
             size -= len(piece)
         return size == 0 and digest.digest() == file.read()

@@ -27,7 +27,7 @@ from appliance.portal.desk import Desk
 from appliance.territory.model import Service
 from appliance.territory.served import SITE, copy_port, form_of, moving
 
-PLACE = ("/publies", "Sites publiés")
+PLACE = "/publies"
 AT_ONCE = 8
 """So many are asked for, and so many read, at a time: who waits for a site keeps nobody from other pages."""
 UNDER_WAY_MAX, UNDER_WAY_PER_ADDRESS_MAX = 64, 32
@@ -63,15 +63,16 @@ class Published:
     """Until when, by the monotonic clock, the address of a service is passed over."""
 
     def routes(self) -> Iterable[Route]:
-        page, (here, _) = self.desk.site.page, PLACE
-        yield page(here, self.show_all, everybody=True)
-        yield page(f"{here}/{{service}}", self._to_its_beginning, everybody=True)
-        yield page(f"{here}/{{service}}/{{path:path}}", self.show, everybody=True, turns=asyncio.Semaphore(AT_ONCE))
+        page = self.desk.site.page
+        yield page(PLACE, self.show_all, everybody=True)
+        yield page(f"{PLACE}/{{service}}", self._to_its_beginning, everybody=True)
+        yield page(f"{PLACE}/{{service}}/{{path:path}}", self.show, everybody=True, turns=asyncio.Semaphore(AT_ONCE))
 
     def show_all(self, visit: Visit) -> Response:
         _, territory = self.desk.lookup.territory()
-        towns = {name: territory.sites[territory.node(it.node).site].title for name, it in self._sites().items()}
-        return self.desk.site.render(visit, "published.html", sites=self._sites(), towns=towns, place=PLACE[0])
+        sites = self._sites()
+        towns = {name: territory.sites[territory.node(it.node).site].title for name, it in sites.items()}
+        return self.desk.site.render(visit, "published.html", sites=sites, towns=towns, place=PLACE)
 
     def show(self, visit: Visit) -> Response:
         """One file of a site, from wherever that is served now."""
@@ -91,7 +92,7 @@ class Published:
         return _PassedOn(self, address, answer, {**headers, **FOR_ALL, **policy})
 
     def _to_its_beginning(self, visit: Visit) -> Response:
-        return RedirectResponse(f"{PLACE[0]}/{self._site(visit).name}/", 308)
+        return RedirectResponse(f"{PLACE}/{self._site(visit).name}/", 308)
 
     def _elsewhere(self, service: Service, answer: http.client.HTTPResponse) -> Response:
         """Where the site itself leads to, as from a folder without its slash; nowhere else."""
@@ -99,7 +100,7 @@ class Published:
         to = urlsplit(urljoin(own, answer.headers.get("Location", "")))
         if to.hostname not in (service.address, *(address for address, _ in self._copies(service))):
             raise PageFailure(404)
-        return RedirectResponse(f"{PLACE[0]}/{service.name}{to.path}", 307)
+        return RedirectResponse(f"{PLACE}/{service.name}{to.path}", 307)
 
     def _ask(self, service: Service, path: str) -> http.client.HTTPResponse:
         """The answer of whoever serves it, else of who shows a copy of it; raise PageFailure when nobody answers."""

@@ -59,13 +59,21 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
             made.wait(made.read, "it is served")
             for number in range(3):
                 assert made.add(number) == "commune-a"
-            # Once in hundreds of times a line to a peer ends; the agent would try again within the hour.
-            home = made.node("commune-a")
-            made.wait(lambda: home.cli("backup", "run", SERVICE).exit_code == 0, "it is saved at all its peers")
+            save(made, "commune-a")
             made.wait_for("hermitage", "RO_SERVE" if mirror else "STANDBY")
             return made
 
         yield begun
+
+
+def files(stage: Stage, name: str) -> Path:
+    """Where a node has the files of the service."""
+    return stage.node(name).layout.machine / stage.territory.territory.service(SERVICE).paths[0].lstrip("/")
+
+
+def save(stage: Stage, name: str) -> None:
+    """Until it is at all its peers: once in hundreds of times a line ends, and the agent would try within the hour."""
+    stage.wait(lambda: stage.node(name).cli("backup", "run", SERVICE).exit_code == 0, f"{name} has saved it")
 
 
 def judged(stage: Stage) -> Report:

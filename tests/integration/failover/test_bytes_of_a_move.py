@@ -15,7 +15,7 @@ from appliance.host import netns, nft
 from appliance.host.command import run
 from appliance.lab.processes.failover import Stage
 from appliance.units import KIB, format_bytes
-from tests.integration.failover.conftest import SERVICE, Begin, violated
+from tests.integration.failover.conftest import SERVICE, Begin, files, save, violated
 
 HOME, STANDBY, SPARE = "commune-a", "hermitage", "commune-c"
 FILES, CHANGED, FILE_BYTES = 100, 1, 800 * KIB
@@ -27,35 +27,27 @@ TABLE = "ip bytes"
 def test_a_move_and_the_way_home_send_what_changed_and_no_more(begin: Begin, seed: int) -> None:
     stage = begin("exclusive", disturbed=True)
     draws = random.Random(seed)
-    size = write(files_at(stage, HOME), draws, FILES)
-    saved(stage, HOME)
+    size = write(files(stage, HOME), draws, FILES)
+    save(stage, HOME)
     stage.wait_for(STANDBY, "STANDBY")
     count(stage)
     move(stage, STANDBY)
-    write(files_at(stage, STANDBY), draws, CHANGED)
-    saved(stage, STANDBY)
+    write(files(stage, STANDBY), draws, CHANGED)
+    save(stage, STANDBY)
     move(stage, HOME)
-    saved(stage, HOME)
+    save(stage, HOME)
     between, spare = counted(stage)
     print(f"{format_bytes(between)} for {format_bytes(size)}, and {format_bytes(spare)} to and from the spare")
     assert between > CHANGED * size // FILES, "nothing was counted"
     assert 100 * between / size <= PERCENT_MAX
-    assert len(list(files_at(stage, HOME).glob("*.bin"))) == FILES
+    assert len(list(files(stage, HOME).glob("*.bin"))) == FILES
     assert violated(stage) == {}
-
-
-def files_at(stage: Stage, name: str) -> Path:
-    return stage.node(name).layout.machine / stage.territory.territory.service(SERVICE).paths[0].lstrip("/")
 
 
 def write(folder: Path, draws: random.Random, number: int) -> int:
     for index in range(number):
         (folder / f"{index:03}.bin").write_bytes(draws.randbytes(FILE_BYTES))
     return number * FILE_BYTES
-
-
-def saved(stage: Stage, name: str) -> None:
-    stage.wait(lambda: stage.node(name).cli("backup", "run", SERVICE).exit_code == 0, f"{name} has saved it")
 
 
 def move(stage: Stage, name: str) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -23,7 +22,7 @@ from appliance.host.journal import Journal
 from appliance.lab.processes.failover import Stage
 from appliance.lab.processes.faults import heal, inject
 from appliance.lab.processes.run import save
-from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
+from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, files, violated
 
 HOME, STANDBY = "commune-a", "hermitage"
 
@@ -186,11 +185,6 @@ def checked(stage: Stage, name: str) -> dict[str, str]:
     answers = json.loads(stage.node(name).cli("doctor", "--all", "--json", check=False).stdout)["checks"]
     about = ("failover", "majority", "quarantine")
     return {it["check"]: it["state"] for it in answers if it["role"] == "failover" or it["check"] in about}
-
-
-def files(stage: Stage, name: str) -> Path:
-    """Where a node has the files of the service."""
-    return stage.node(name).layout.machine / stage.territory.territory.service(SERVICE).paths[0].lstrip("/")
 
 
 def around_now() -> str:

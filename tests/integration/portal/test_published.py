@@ -57,11 +57,11 @@ def serving(handler: Any, address: str = ADDRESS, port: int = 0) -> Iterator[int
 class Pages:
     """The pages of commune-a in a territory that publishes one site."""
 
-    layout_root: ProcessTerritory
+    territory: ProcessTerritory
     folder: Path
 
     def app(self, port: int, **more: Any) -> Any:
-        lookup = Lookup(self.layout_root.nodes[NODE].layout)
+        lookup = Lookup(self.territory.nodes[NODE].layout)
         site = make_site(lookup, SystemClock())
         return application(site, list(Published(Desk(site, lookup), port=port, **more).routes()))
 
