@@ -30,6 +30,10 @@ STEPS = (
     ),
     Suite("attackers and made-up requests on every route", ("portal/test_attacks.py", "portal/test_fuzz.py")),
     Suite("the origin is switched off in the middle: the same people at the standby", ("portal/test_origin_off.py",)),
+    Suite(
+        "a published site, read from a copy while its home is away, and unable to do anything",
+        ("portal/test_published.py",),
+    ),
 )
 ON_HOSTS = Suite(
     "on hosts, from a PC of the building, and at the standby once the origin is off: by TLS, without a browser",
