@@ -1,4 +1,4 @@
-"""`appliance voter restore`: the voter on this node anew, after all of them lost what they had. Only root can."""
+"""`appliance voter restore`: the voter on this node anew, after most or all of them lost their disks. Only root can."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from appliance.provision.voter import MEMORY, UNIT
 @click.argument("copy", type=FILE_TYPE, metavar="COPY")
 @dry_run_option
 def restore_(copy: Path, dry_run: bool) -> None:
-    """Make the voter on this node anew from COPY, after all voters lost their disks. As root.
+    """Make the voter on this node anew from COPY, after most or all of them lost their disks. As root.
 
     COPY is the newest that anybody has of STATE/voter-care, the same one at each voter, before any of them starts: the
     hash that is told must be the same everywhere. What was agreed after it is forgotten, and no epoch goes back.

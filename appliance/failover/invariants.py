@@ -308,7 +308,7 @@ def f11(history: History) -> Finding:
         return _unknown("F11", "no client of the home's own site wrote anything.")
     excused = [
         (it.start, it.end + SETTLES)
-        for it in faults(history, "kill", "freeze", "service", "service-crash", "hang", "everything")
+        for it in faults(history, "kill", "freeze", "service", "service-crash", "hang", "everything", "quarantine")
         if history.home in it.node.split()
     ]
     given_away = [*history.all("proof-of-death", "handover")]

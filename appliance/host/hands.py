@@ -185,7 +185,7 @@ class Hands:
     def _cut(self, name: str, service: Served) -> None:
         address = service["address"]
         leads_away = populated(f"{self._cgroups}/{AWAY.format(name)}")  # then nothing of ours is at the port
-        self._keep_out({**service, "lan_port": 0} if leads_away else service, "cut")
+        self._keep_out(service, "cut", at_port=not leads_away)
         self._run("ip", "address", "delete", f"{address}/32", "dev", "lo", may_fail=True)
         # Without the kernel's help (CONFIG_INET_DIAG_DESTROY) they end when their program does, a moment later.
         self._run("ss", "--kill", "--tcp", "src", address, may_fail=True)
@@ -267,8 +267,8 @@ class Hands:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _keep_out(self, service: Served, how: str) -> None:
-        self._filter(*(f"add element {TABLE} {it}" for it in _doors(service, how)))
+    def _keep_out(self, service: Served, how: str, *, at_port: bool = True) -> None:
+        self._filter(*(f"add element {TABLE} {it}" for it in _doors(service, how, at_port=at_port)))
 
     def _let_in(self, service: Served, how: str) -> None:
         self._let_in_at(*_doors(service, how))
@@ -281,9 +281,10 @@ class Hands:
         self._run("nft", "--file", "-", stdin=FILTER + "".join(f"{line}\n" for line in lines))
 
 
-def _doors(service: Served, how: str) -> list[str]:
-    """Where clients come to `service`, as elements of the filter's sets: `how` its address is kept, "cut" or "held"."""
-    shut = service.get("lan_port")
+def _doors(service: Served, how: str, *, at_port: bool = True) -> list[str]:
+    """Where clients come to `service`, as elements of the filter's sets: `how` its address is kept, "cut" or "held",
+    and `at_port`, if it is a share, whether at the port of its building, too."""
+    shut = service.get("lan_port") if at_port else 0
     elements = [(how, service["address"]), *([("shut", shut)] if shut else [])]
     return [f"{name} {{ {element} }}" for name, element in elements]
 

@@ -7,6 +7,7 @@ started here; with root each node can have a network namespace of its own instea
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import signal
 import sys
@@ -33,6 +34,7 @@ from appliance.lab.processes.node import ProcessNode, free_ports
 from appliance.lab.processes.territory import ProcessTerritory, on_ports
 from appliance.territory.model import NEVER, Territory
 from appliance.trust import pki
+from appliance.trust.act import make_act
 
 LOOPBACK = "127.0.0.1"
 VOTERS = ("hermitage", "commune-b", "commune-c")
@@ -61,6 +63,9 @@ class Stage:
     """Of each candidate, for what it keeps of services, where they can be filled."""
     bound_seconds: float = BOUND_SECONDS
     """What has not come about after that long does not come about."""
+    operator_key: Path | None = None
+    """Of `maintenance`, where acts can be signed."""
+    acts: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -138,6 +143,17 @@ class Stage:
         moment = (clock.boottime(), clock.now(), clock.boot_id())
         self.lines.append(line(moment, node, self.service, epoch, event, **more))
 
+    def sign(self, act: str, subject: str, service: str, *, ends: bool = False) -> Path:
+        """An act of the operator, newer than those before; not in force any more if it `ends` what another began."""
+        assert self.operator_key is not None
+        number = next(self.acts)
+        start = f"2020-01-01T00:{number:02}:00Z"
+        said = {"act": act, "subject": subject, "service": service, "operator": "maintenance", "reason": "a run"}
+        times = {"start": start, "end": start if ends else "2099-01-01T00:00:00Z"}
+        path = self.territory.root / f"{number}.act"
+        path.write_bytes(make_act({**said, **times}, self.operator_key))
+        return path
+
     def program(self, name: str) -> Program:
         return Program(self.service, self.node(name).layout.failover)
 
@@ -202,11 +218,13 @@ def staged(
     hand_back: str = NEVER,
     disturbed: bool = False,
     bound_seconds: float = BOUND_SECONDS,
+    operator_key: Path | None = None,
     heartbeat_milliseconds: int = 50,
 ) -> Iterator[Stage]:
     """`plan` under `root` with three voters, `service` begun, saved once and served at its home.
 
     `disturbed`: as far as this machine lets us, lines between nodes can be cut, clocks set off and disks filled.
+    `operator_key`: of the operator `maintenance` of `plan`, whose acts may be drawn then.
     """
     with contextlib.ExitStack() as stack:
         lines = stack.enter_context(lines_between(plan.nodes)) if disturbed and can_cut() else None
@@ -219,9 +237,9 @@ def staged(
         beat = heartbeat_milliseconds
         voters = EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=beat, names=VOTERS, places=places)
         etcd = stack.enter_context(voters)
-        stage = Stage(
-            made, service, etcd, _program_ports(plan.trusted(service)), network=lines, bound_seconds=bound_seconds
-        )
+        ports = _program_ports(plan.trusted(service))
+        stage = Stage(made, service, etcd, ports, network=lines, bound_seconds=bound_seconds)
+        stage.operator_key = operator_key
         if disturbed and library() is not None:
             stage.clocks = {name: WallClock(root / f"{name}.clock") for name in plan.nodes}
         if lines is not None:  # where this process may make those, it may mount

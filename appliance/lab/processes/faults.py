@@ -1,7 +1,8 @@
 """What may happen to nodes in process mode, by name: each fault with its healing, told to the history by its moment.
 
-Lines are cut, clocks set off and disks filled on a stage that has them (`failover.staged`, `disturbed`); elsewhere
-these faults have no targets.
+Lines are cut, clocks set off and disks filled on a stage that has them (`failover.staged`, `disturbed`), and acts are
+signed where it has an operator's key; elsewhere these faults have no targets. What operators do counts as a fault, too:
+runs want moves, promotions and quarantines in the middle of others.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from appliance.lab.processes.etcd import EtcdProcess
 from appliance.lab.processes.failover import VOTERS, Stage
+from appliance.trust.act import ANY_SERVICE
 from appliance.units import DAY, HOUR
 
 
@@ -154,6 +156,33 @@ def _start_everything(stage: Stage, target: str) -> None:
         heal(stage, "kill", name)
 
 
+def _move(stage: Stage, name: str) -> None:
+    """As planned; another fault may keep it from that, and then it stays where it is."""
+    stage.tell("operator", 0, "handover", to=name)
+    stage.node(name).cli("failover", "move", stage.service, name, "--within", MOVE_WITHIN_SECONDS, check=False)
+
+
+def _promote(stage: Stage, name: str) -> None:
+    """Elsewhere than at its home, which may well be alive; it can be refused, where that node holds it by now."""
+    stage.tell("operator", 0, "proof-of-death", of=stage.candidates[0], kind="act")
+    act = stage.sign("promote", name, stage.service)
+    stage.node(name).cli("failover", "promote", stage.service, "--act", str(act), check=False)
+
+
+def _quarantine(stage: Stage, name: str, *, ends: bool = False) -> None:
+    """Typed at a node that never serves it, of which the others hear."""
+    act = stage.sign("quarantine", name, ANY_SERVICE, ends=ends)
+    stage.node(VOTERS[-1]).cli("failover", "quarantine", name, "--act", str(act))
+
+
+def _lift(stage: Stage, name: str) -> None:
+    _quarantine(stage, name, ends=True)
+
+
+def _signers(stage: Stage) -> tuple[str, ...]:
+    return stage.candidates if stage.operator_key else ()
+
+
 def _orders(stage: Stage) -> tuple[str, ...]:
     return tuple(" ".join(order) for order in itertools.permutations(stage.candidates))
 
@@ -200,6 +229,7 @@ def possible(stage: Stage) -> tuple[str, ...]:
 LOST_PERCENT = 20
 DELAY_SECONDS = 0.3
 """Each way: a line by satellite."""
+MOVE_WITHIN_SECONDS = "20"
 FAULTS: Mapping[str, Fault] = {
     "kill": Fault(_candidates, _kill, lambda stage, name: stage.start(name)),
     "freeze": Fault(_candidates, _freeze, _thaw),
@@ -230,5 +260,8 @@ FAULTS: Mapping[str, Fault] = {
         lambda stage, name: stage.disks[name].empty(),
     ),
     "everything": Fault(_orders, _restart_everything, _start_everything, alone=True),
+    "move": Fault(_candidates, _move, _nothing),
+    "promote": Fault(lambda stage: _signers(stage)[1:], _promote, _nothing),
+    "quarantine": Fault(_signers, _quarantine, _lift),
     "quorum": Fault(lambda stage: ("voters",), _lose_quorum, _regain_quorum),
 }

@@ -25,7 +25,6 @@ from appliance.lab.processes.run import save, tell_branches
 from appliance.lab.stories.tested import LAB_KEPT, LAB_NAME, Suite, carry_out, check_down, check_tests
 from appliance.lab.story import Story, Unknown, require
 from appliance.territory.model import Territory
-from appliance.trust.act import make_act
 from appliance.trust.keys import create_key
 
 HOME, STANDBY, SERVICE, ZONE = "commune-a", "hermitage", "docs-a", "valley"
@@ -104,17 +103,17 @@ def _exclusive(story: Story, folder: Path, plan: Territory) -> None:
 
 
 def _local_first(story: Story, folder: Path, plan: Territory, key: Path) -> None:
-    with _stage(folder / "local-first", plan, "local-first") as stage:
+    with _stage(folder / "local-first", plan, "local-first", key) as stage:
         story.step("a town hall's own service is served at home", lambda: _begun(stage))
         story.step("without voters it goes on; when it dies, a dated copy is served", lambda: _alone(stage))
-        story.step("a person promotes the standby; what the home wrote alone is kept", lambda: _promoted(stage, key))
+        story.step("a person promotes the standby; what the home wrote alone is kept", lambda: _promoted(stage))
         story.step("the checker finds no second writer beside the one a person accepted", lambda: _judged(stage))
 
 
 @contextlib.contextmanager
-def _stage(folder: Path, plan: Territory, policy: str) -> Iterator[Stage]:
+def _stage(folder: Path, plan: Territory, policy: str, key: Path | None = None) -> Iterator[Stage]:
     folder.mkdir()
-    with staged(folder, plan, SERVICE, policy=policy, lease_seconds=LEASE_SECONDS) as stage:
+    with staged(folder, plan, SERVICE, policy=policy, lease_seconds=LEASE_SECONDS, operator_key=key) as stage:
         yield stage
 
 
@@ -222,16 +221,13 @@ def _alone(stage: Stage) -> str:
     return f"{HOME} worked alone; dead, it was served for reading at {STANDBY}, and came back by itself"
 
 
-def _promoted(stage: Stage, key: Path) -> str:
+def _promoted(stage: Stage) -> str:
     inject(stage, "hang", HOME)
-    out = key.with_name("promote.act")
-    times = {"start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z"}
-    fields = {"act": "promote", "subject": STANDBY, "service": SERVICE, "operator": "maintenance", "reason": "story"}
     refused = stage.node(STANDBY).cli("failover", "promote", SERVICE, check=False)
     require(refused.exit_code == 8, "the living was replaced without an act.")
-    out.write_bytes(make_act({**fields, **times}, key))
+    act = stage.sign("promote", STANDBY, SERVICE)
     stage.tell("operator", 0, "proof-of-death", of=HOME, kind="act")
-    stage.node(STANDBY).cli("failover", "promote", SERVICE, "--act", str(out))
+    stage.node(STANDBY).cli("failover", "promote", SERVICE, "--act", str(act))
     require(stage.add(70) == HOME, f"{HOME} does not go on alone.")
     stage.wait(lambda: stage.program(STANDBY).running(), f"{STANDBY} serves")
     heal(stage, "hang", HOME)

@@ -51,6 +51,7 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
                 "hand_back": hand_back,
                 "disturbed": disturbed,
                 "bound_seconds": PACE * BOUND_SECONDS,
+                "operator_key": operator_key,
             }
             made = stack.enter_context(staged(root, plan, SERVICE, **told))
             stack.callback(_show, made)

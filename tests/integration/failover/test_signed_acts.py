@@ -95,6 +95,28 @@ def test_a_promotion_goes_on_from_the_clean_generation_that_its_act_names(
     assert 70 not in numbers
 
 
+def test_a_standby_without_a_copy_is_given_nothing_and_takes_nothing_until_it_has_one(
+    begin: Begin, operator_key: Path, tmp_path: Path
+) -> None:
+    stage = begin("exclusive")
+    node, held = stage.node(STANDBY), stage.territory.open(STANDBY).holding(SERVICE).generations
+    held.rename(aside := held.with_name("aside"))
+    held.mkdir()
+    act = str(signed(operator_key, tmp_path / "promote.act", "promote", STANDBY))
+    for words in (("move", SERVICE, STANDBY), ("promote", SERVICE, "--act", act)):
+        told = node.cli("failover", *words, check=False)
+        assert (told.exit_code, told.stdout) == (8, b"")
+        assert b"hermitage has no copy that could be served: it holds no generation." in told.stderr
+    stage.kill(HOME)
+    stage.wait(lambda: '"standby.unfit"' in "".join(stage.history()), "it could take it but for that")
+    assert stage.add(100) == ""
+    held.rmdir()
+    aside.rename(held)
+    stage.wait_for(STANDBY, "ACTIVE")
+    assert stage.add(101) == STANDBY
+    assert violated(stage) == {}
+
+
 def signed(key: Path, out: Path, act: str, subject: str, service: str = SERVICE, **more: str) -> Path:
     times = {"start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z"}
     fields = {"act": act, "subject": subject, "service": service, "operator": "maintenance", "reason": "flood"}
