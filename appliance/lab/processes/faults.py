@@ -145,14 +145,18 @@ def _hasten(stage: Stage, name: str) -> None:
     stage.network.hasten(name)
 
 
-def _restart_everything(stage: Stage, target: str) -> None:
-    """All candidates lose power at once; they come back in the order of their names as `target` has them."""
-    for name in stage.candidates:
+def _everything_off(stage: Stage, target: str) -> None:
+    """All nodes and voters lose power at once; they come back in the order of their names as `target` has them."""
+    for name in stage.territory.nodes:
         inject(stage, "kill", name)
+    for voter in stage.etcd.voters:
+        voter.kill()
 
 
-def _start_everything(stage: Stage, target: str) -> None:
+def _everything_on(stage: Stage, target: str) -> None:
     for name in target.split():
+        if name in VOTERS:
+            _start(stage.etcd.voters[VOTERS.index(name)])
         heal(stage, "kill", name)
 
 
@@ -184,7 +188,7 @@ def _signers(stage: Stage) -> tuple[str, ...]:
 
 
 def _orders(stage: Stage) -> tuple[str, ...]:
-    return tuple(" ".join(order) for order in itertools.permutations(stage.candidates))
+    return tuple(" ".join(order) for order in itertools.permutations(stage.territory.nodes))
 
 
 def _on_lines(stage: Stage) -> tuple[str, ...]:
@@ -259,7 +263,7 @@ FAULTS: Mapping[str, Fault] = {
         lambda stage, name: stage.disks[name].fill(),
         lambda stage, name: stage.disks[name].empty(),
     ),
-    "everything": Fault(_orders, _restart_everything, _start_everything, alone=True),
+    "everything": Fault(_orders, _everything_off, _everything_on, alone=True),
     "move": Fault(_candidates, _move, _nothing),
     "promote": Fault(lambda stage: _signers(stage)[1:], _promote, _nothing),
     "quarantine": Fault(_signers, _quarantine, _lift),

@@ -61,9 +61,10 @@ def play(stage: Stage, seed: int) -> Report:
     """Draw faults by `seed` and let them happen to `stage`, which serves at its home; what the checker says of it."""
     draw = random.Random(seed)
     with writing(stage) as clients:
+        stage.wait(lambda: save(stage, clients.last), "something that clients wrote is safe")
         for _ in range(FAULTS_IN_A_RUN):
-            save(stage, clients.last)
             _disturb(stage, draw)
+            save(stage, clients.last)
         stage.tell("nemesis", 0, "healed")
         _settle(stage)
     states = _states_at_rest(stage)
@@ -94,14 +95,15 @@ def _disturb(stage: Stage, draw: random.Random) -> None:
         heal(stage, kind, target)
 
 
-def save(stage: Stage, writer: str) -> None:
-    """Back up where clients were served last: what is shown there before it must be found after any takeover.
+def save(stage: Stage, writer: str) -> bool:
+    """Back up where clients were served last, and say whether it is safe: what is shown there before it must be found
+    after any takeover.
 
     Not all that was ever acknowledged: another writer may have died with some of it, and keeps that as a branch.
     """
     there = stage.ask(writer, stage.ports[writer][0], "/") if writer else None
     if there is None:
-        return
+        return False
     before = [int(number) for number in there["numbers"]]
     with contextlib.suppress(ApplianceError):
         done = stage.node(writer).cli("backup", "run", stage.service, "--json", check=False)
@@ -110,6 +112,8 @@ def save(stage: Stage, writer: str) -> None:
             epoch = int(shown["generation"].partition(".")[0])
             for number in before:
                 stage.tell("vault", epoch, "received", writer=writer, n=number, accepted=True)
+            return True
+    return False
 
 
 def tell_branches(stage: Stage) -> None:

@@ -70,7 +70,7 @@ def test_a_person_hands_it_back_once_its_home_has_been_ready_for_twenty_leases(b
 def test_everything_is_off_and_comes_back_in_another_order(begin: Begin) -> None:
     stage = begin("exclusive")
     assert stage.add(80) == HOME
-    order = f"{STANDBY} {HOME}"
+    order = f"{STANDBY} commune-c {HOME} commune-b"
     inject(stage, "everything", order)
     assert stage.add(81) == ""
     heal(stage, "everything", order)
