@@ -24,16 +24,20 @@ def spread(values: Iterable[float]) -> Spread:
 
 @dataclass(frozen=True)
 class Goal:
-    """The median shall be at most, or with `at_least` at least, `limit`."""
+    """The median shall be at most, or with `at_least` at least, `limit`, and none more than `each`."""
 
     limit: float
     at_least: bool = False
+    each: float | None = None
 
-    def is_met_by(self, value: float) -> bool:
-        return value >= self.limit if self.at_least else value <= self.limit
+    def is_met_by(self, found: Spread) -> bool:
+        if self.each is not None and found.maximum > self.each:
+            return False
+        return found.median >= self.limit if self.at_least else found.median <= self.limit
 
     def __str__(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {self.limit:g}"
+        limit = f"{'≥' if self.at_least else '≤'} {self.limit:g}"
+        return limit if self.each is None else f"{limit}, each ≤ {self.each:g}"
 
 
 @dataclass(frozen=True)
@@ -67,4 +71,4 @@ class Figure:
     def verdict(self) -> str:
         if self.goal is None:
             return TOLD
-        return MET if self.goal.is_met_by(self.spread.median) else MISSED
+        return MET if self.goal.is_met_by(self.spread) else MISSED

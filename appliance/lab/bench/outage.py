@@ -20,40 +20,45 @@ from secrets import token_hex
 
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
+from appliance.failover.history import line, read
+from appliance.failover.invariants import TOLERANCE, writers_at_once
 from appliance.host import netns
 from appliance.host.command import run
-from appliance.host.processes import processes_running
 from appliance.lab.bench.bench import SEED, Bench, in_turns
 from appliance.lab.bench.booting import NAME, checkout, quiet
 from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.resting import memory_bytes, share_bytes, ticks_seconds
+from appliance.lab.bench.resting import failover_at_rest
 from appliance.lab.corpus import generate
 from appliance.lab.hosts import lab as labs
 from appliance.lab.hosts import machine
 from appliance.lab.hosts.disturb import disturb
 from appliance.lab.hosts.faults import HEALED, Fault, targets
 from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.pc import Pc
 from appliance.lab.hosts.places import Places
 from appliance.lab.hosts.provision import provision
+from appliance.lab.hosts.saving import saving
 from appliance.lab.story import waiting
+from appliance.secret import Secret
 from appliance.territory.implicit import implicit_name
 from appliance.units import MIB
 
 HOME, STANDBY, CLIENT = "commune-a", "hermitage", "commune-c"
 SERVICE, ADDRESS = "horaires", "10.64.8.1"
-SHARE, SHARE_ADDRESS, SHARE_FOLDER = "docs-a", "10.64.8.3", "/srv/shares/documents"
+SHARE, SHARE_NAME, SHARE_ADDRESS, SHARE_FOLDER = "docs-a", "Documents", "10.64.8.3", "/srv/shares/documents"
 SHARE_BYTES, SHARE_FILES = 40 * MIB, 10_000
 DECLARED = f"""services:
   {SERVICE}: {{node: {HOME}, standbys: [{STANDBY}], policy: exclusive, address: {ADDRESS}, copies: 2,
     paths: [/srv/sites/{SERVICE}], size: 1M, change_per_day: 1M, quota: 1G}}
 """
 ONE_SECONDS, BOTH_SECONDS, GAP_SECONDS, MOVE_SECONDS = 16.0, 22.0, 3.0, 10.0
+ONE_SECONDS_EACH = 18.0
+SAVES_EVERY_SECONDS = 0.5
 IDLE_MIB, IDLE_PERCENT = 40.0, 0.5
 COMES_ABOUT_SECONDS_MAX = 300.0
 AWAY_SECONDS_MIN = 3.0
 """A shorter silence is no takeover: a lease lasts 15 s."""
 WATCH_SECONDS = 20.0
-PROGRAMS = ("failover run", "failover/watchdog.py")
 ASKING = """
 import socket, sys, time
 while True:
@@ -72,7 +77,7 @@ while True:
 def outage(bench: Bench) -> tuple[Figure, ...]:
     """Each fault in turn, as often as there are runs; the idle cost first, before anything happened."""
     with _served(bench) as ground:
-        memory, share, load = ground.idle(bench)
+        memory, share, load = failover_at_rest(bench, ground.lab.plan.node(HOME).namespace)
         legs: dict[str, Callable[[], float]] = {
             "a lost power": lambda: ground.away(ground.without_power()),
             "a box that stands still": lambda: ground.away(ground.standing_still()),
@@ -85,23 +90,26 @@ def outage(bench: Bench) -> tuple[Figure, ...]:
             "moved": ground.moved,
         }
         seconds: dict[str, list[float]] = {name: [] for name in legs}
-        starts = ground.starts
         for number in bench.runs("a service and its lost home"):
             for name, took in in_turns(number, legs):
                 seconds[name].append(took)
                 bench.say(f"{name}: {took:.1f} s")
+        at_once = ground.writers_at_once()
     *ones, both, gap, moved = legs
     notes = (
         "from the fault to the first answer elsewhere, its files in place; lease 15 s",
         "less the site's own start, which is a figure of its own",
     )
-    goals = {**dict.fromkeys(ones, ONE_SECONDS), both: BOTH_SECONDS}
+    one = Goal(ONE_SECONDS, each=ONE_SECONDS_EACH)
+    goals = {**dict.fromkeys(ones, one), both: Goal(BOTH_SECONDS, each=BOTH_SECONDS)}
     return (
         *(
-            Figure(_id(it), f"served again after {it}", "s", tuple(seconds[it]), goal=Goal(goal), notes=notes)
+            Figure(_id(it), f"served again after {it}", "s", tuple(seconds[it]), goal=goal, notes=notes)
             for it, goal in goals.items()
         ),
-        Figure("outage-own-start", "the site's own start", "s", tuple(starts), notes=("its server, by systemd",)),
+        Figure(
+            "outage-own-start", "the site's own start", "s", tuple(ground.starts), notes=("its server, by systemd",)
+        ),
         Figure(_id(gap), f"longest silence with {gap}", "s", tuple(seconds[gap]), goal=Goal(GAP_SECONDS)),
         Figure(
             "outage-moved",
@@ -109,7 +117,22 @@ def outage(bench: Bench) -> tuple[Figure, ...]:
             "s",
             tuple(seconds[moved]),
             goal=Goal(MOVE_SECONDS),
-            notes=("from the order to Samba at the standby",),
+            notes=("from the order to Samba at the standby, while somebody saves a file every half second",),
+        ),
+        Figure(
+            "outage-pause",
+            "the same, longest time for which whoever saves and tries again waits",
+            "s",
+            tuple(ground.pauses),
+            notes=("each try gives up after two seconds; nothing that was taken is lost",),
+        ),
+        Figure(
+            "outage-writers",
+            "two nodes that write a service at once, over all of this",
+            "s",
+            (at_once,),
+            goal=Goal(TOLERANCE),
+            notes=("by what both wrote down; ten milliseconds after a thaw are allowed (decision 50)",),
         ),
         Figure(
             "coordination-share",
@@ -140,12 +163,14 @@ def _served(bench: Bench) -> Iterator[Outage]:
         bench.say("a lab of hosts, not measured")
         lab = labs.up(Places(), NAME, inventory, quiet)
         provision(lab)
-        ground = Outage(lab)
+        ground = Outage(lab, Secret(token_hex(16).encode()))
         ground.wait(lambda: ground.state(HOME) == ground.state(HOME, SHARE) == "ACTIVE", "both at home")
         ground.run(HOME, "tee", f"/srv/sites/{SERVICE}/index.html", stdin=b"horaires\n")
         generate(lab.root(lab.plan.node(HOME)) / SHARE_FOLDER[1:] / "many", SHARE_BYTES, SHARE_FILES, SEED)
         # A share that nobody can enter is served nowhere.
-        ground.run(HOME, "appliance", "account", "add", "bench", "--title", "Banc", stdin=f"{token_hex(16)}\n".encode())
+        ground.run(
+            HOME, "appliance", "account", "add", "bench", "--title", "Banc", stdin=ground.password.reveal() + b"\n"
+        )
         for service in (implicit_name(HOME), SERVICE, SHARE):
             ground.save(service)
         for service in (SERVICE, SHARE):
@@ -163,9 +188,16 @@ def _served(bench: Bench) -> Iterator[Outage]:
 
 @dataclass(frozen=True)
 class Outage:
+    """`password`: of who may enter the share."""
+
     lab: Lab
+    password: Secret
     starts: list[float] = field(default_factory=list)
     """How long the site itself took to start, each time it was taken over."""
+    pauses: list[float] = field(default_factory=list)
+    """How long somebody who saves had to wait, at each move of the share."""
+    lines: list[str] = field(default_factory=list)
+    """Of the history of the site: what no node could write down."""
 
     def run(self, node: str, *argv: str, stdin: bytes = b"") -> str | None:
         """What `argv` prints on `node`; None when it fails."""
@@ -242,16 +274,37 @@ class Outage:
         return float(next(found)["took"])
 
     def moved(self) -> float:
-        """Seconds from the order to a Samba that answers at the standby; then it is at home again."""
-        begun = _now()
-        if self.run(STANDBY, "appliance", "failover", "move", SHARE, STANDBY) is None:
-            raise ApplianceError(f"{SHARE} was not moved.")
+        """Seconds from the order to a Samba that answers at the standby, while somebody saves; then it is at home
+        again."""
         asks = f"import socket; socket.create_connection(({SHARE_ADDRESS!r}, 445), 0.5)"
-        argv = netns.inside(self.lab.plan.node(CLIENT).namespace, (sys.executable, "-I", "-c", asks))
-        self.wait(lambda: run(argv, timeout_seconds=COMES_ABOUT_SECONDS_MAX).exit_code == 0, "Samba at the standby")
-        seconds = _now() - begun
+        near = netns.inside(self.lab.plan.node(CLIENT).namespace, ())
+        argv = (*near, sys.executable, "-I", "-c", asks)
+        with saving(Pc(near, SHARE_ADDRESS, "bench", self.password), SHARE_NAME, SAVES_EVERY_SECONDS) as it:
+            self.wait(lambda: bool(it.taken), "somebody saves")
+            begun = _now()
+            if self.run(STANDBY, "appliance", "failover", "move", SHARE, STANDBY) is None:
+                raise ApplianceError(f"{SHARE} was not moved.")
+            self.wait(lambda: run(argv, timeout_seconds=COMES_ABOUT_SECONDS_MAX).exit_code == 0, "Samba at the standby")
+            seconds, before = _now() - begun, len(it.taken)
+            self.wait(lambda: len(it.taken) > before + 1, "somebody saves on")
+        self.pauses.append(it.longest_pause(begun))
+        kept = set((self.run(STANDBY, "ls", SHARE_FOLDER) or "").split())
+        if lost := [number for number in range(len(it.taken)) if f"saved-{number}.txt" not in kept]:
+            raise ApplianceError(f"{SHARE} lost files {lost} by a planned move.")
         self._hand_back(SHARE)
         return seconds
+
+    def writers_at_once(self) -> float:
+        """The most seconds that two nodes wrote one of the services at once, by all that they wrote down."""
+        found = [line((0.0, 0.0, ""), "", it, 0, "begin", policy="exclusive", home=HOME) for it in (SERVICE, SHARE)]
+        found += self.lines
+        for node in (HOME, STANDBY):
+            told = (self.run(node, "cat", "/srv/appliance/node/failover.jsonl") or "").splitlines()
+            found += [it for it in told if json.loads(it)["svc"] in (SERVICE, SHARE)]
+        return max(map(writers_at_once, read(found)))
+
+    def _tell(self, node: str, event: str, **more: object) -> None:
+        self.lines.append(line((_now(), time.time(), ""), node, SERVICE, 0, event, **more))
 
     def _hand_back(self, service: str) -> None:
         self.wait(lambda: self.state(HOME, service) == "STANDBY", f"the home of {service} stands by")
@@ -305,15 +358,28 @@ class Outage:
     def without_power(self) -> _Fault:
         node = self.lab.plan.node(HOME)
 
+        def begin() -> None:
+            machine.cut_power(node)
+            self._tell(HOME, "writer-stop")
+
         def mend() -> None:
             labs.power_on(self.lab, node)
             labs.wait_for_ssh(self.lab, (node,))
 
-        return (lambda: machine.cut_power(node)), mend
+        return begin, mend
 
     def standing_still(self) -> _Fault:
         node = self.lab.plan.node(HOME)
-        return (lambda: machine.freeze(node)), (lambda: machine.thaw(node))
+
+        def begin() -> None:
+            machine.freeze(node)
+            self._tell("", "fault", fault="freeze", target=HOME)
+
+        def mend() -> None:
+            self._tell("", "heal", fault="freeze", target=HOME)
+            machine.thaw(node)
+
+        return begin, mend
 
     def cut(self, only_from: str) -> _Fault:
         links = targets(self.lab.plan, f"{HOME}--*")
@@ -322,24 +388,6 @@ class Outage:
             lambda: disturb(self.lab, dict.fromkeys(links, fault)),
             lambda: disturb(self.lab, dict.fromkeys(links, HEALED)),
         )
-
-    def idle(self, bench: Bench) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-        """MiB, the same in part and percent of a core, window by window: the program that serves and its watchdog at
-        home."""
-        there = frozenset(netns.pids(self.lab.plan.node(HOME).namespace))
-        started = (*processes_running("appliance"), *processes_running("watchdog.py"))
-        ours = (it for it in started if any(words in " ".join(it.argv) for words in PROGRAMS))
-        pids = [it.pid for it in ours if it.pid in there]
-        if len(pids) != len(PROGRAMS):
-            raise ApplianceError(f"{len(pids)} programs of failover run at {HOME}, not {len(PROGRAMS)}.")
-        memory, share, load = [], [], []
-        for _ in bench.runs("coordination at rest"):
-            before = ticks_seconds(pids)
-            time.sleep(bench.size.rest_seconds)
-            load.append(100 * (ticks_seconds(pids) - before) / bench.size.rest_seconds)
-            memory.append(memory_bytes(pids) / MIB)
-            share.append(share_bytes(pids) / MIB)
-        return tuple(memory), tuple(share), tuple(load)
 
 
 type _Fault = tuple[Callable[[], None], Callable[[], None]]

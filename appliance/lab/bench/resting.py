@@ -10,7 +10,9 @@ from pathlib import Path
 
 from appliance.clock import SystemClock
 from appliance.errors import ApplianceError
+from appliance.host import netns
 from appliance.host.journal import Journal
+from appliance.host.processes import processes_running
 from appliance.lab.bench.bench import Bench
 from appliance.lab.bench.figures import Figure, Goal
 from appliance.lab.bench.measure import children, status_bytes
@@ -22,6 +24,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 SETTLE_SECONDS_MAX = 300.0
 LOOK_SECONDS = 0.2
 WINDOWS_MAX = 10
+FAILOVER_PROGRAMS = ("failover run", "failover/watchdog.py")
 
 
 @dataclass(frozen=True)
@@ -125,3 +128,22 @@ def ticks_seconds(pids: Sequence[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += sum(map(int, fields[11:15]))
     return ticks / TICKS
+
+
+def failover_at_rest(bench: Bench, namespace: str) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """MiB, the same by its share (PSS) and percent of a core, window by window: the program that serves, and its
+    watchdog, of the host in `namespace`."""
+    there = frozenset(netns.pids(namespace))
+    started = (*processes_running("appliance"), *processes_running("watchdog.py"))
+    ours = (it for it in started if any(words in " ".join(it.argv) for words in FAILOVER_PROGRAMS))
+    pids = [it.pid for it in ours if it.pid in there]
+    if len(pids) != len(FAILOVER_PROGRAMS):
+        raise ApplianceError(f"{len(pids)} programs of failover run in {namespace}, not {len(FAILOVER_PROGRAMS)}.")
+    memory, share, load = [], [], []
+    for _ in bench.runs("coordination at rest"):
+        before = ticks_seconds(pids)
+        time.sleep(bench.size.rest_seconds)
+        load.append(100 * (ticks_seconds(pids) - before) / bench.size.rest_seconds)
+        memory.append(memory_bytes(pids) / MIB)
+        share.append(share_bytes(pids) / MIB)
+    return tuple(memory), tuple(share), tuple(load)

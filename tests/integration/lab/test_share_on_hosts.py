@@ -22,6 +22,7 @@ from appliance.lab.hosts.faults import HEALED, Fault, targets
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.pc import Pc
 from appliance.lab.hosts.playbook import play_well
+from appliance.lab.hosts.saving import saving
 from appliance.lab.processes.node import appliance_argv
 from appliance.secret import Secret
 from tests.integration.lab.moving import (
@@ -177,6 +178,23 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(shares: Shares) -> No
     at_home.put(SHARE, "avant.txt", "de nouveau à la mairie")
     assert (shares.serves(STANDBY), shares.may_be_written(STANDBY)) == (False, False)
     assert_one_writer_at_a_time(shares, SERVICE, begun)
+    shares.save(SERVICE)
+
+
+def test_a_program_that_saves_all_the_time_waits_for_a_move_and_loses_nothing(shares: Shares) -> None:
+    with saving(shares.at_home(), SHARE) as it:
+        until(lambda: it.taken, "it saves")
+        for node, way in ((STANDBY, "to the standby"), (HOME, "home")):
+            until(lambda to=node: shares.state(to, SERVICE) == "STANDBY", f"{node} stands by")
+            asked = boottime()
+            shares.move("move", SERVICE, node)
+            until(lambda to=node: shares.state(to, SERVICE) == "ACTIVE", f"{node} serves")
+            moved, before = boottime() - asked, len(it.taken)
+            until(lambda more=before + 2: len(it.taken) > more, f"it saves {way}")
+            print(f"moved {way} in {moved:.1f} s; longest time without a save {it.longest_pause(asked):.1f} s")
+            assert it.longest_pause(asked) < REACHED_AGAIN_WITHIN_SECONDS
+    kept = shares.said(HOME, "sh", "-c", f"cat {FOLDER}/saved-*.txt").split()
+    assert sorted(map(int, kept))[: len(it.taken)] == list(range(len(it.taken)))
     shares.save(SERVICE)
 
 

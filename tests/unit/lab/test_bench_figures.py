@@ -27,6 +27,8 @@ def test_a_ratio_is_made_pair_by_pair_and_not_of_medians() -> None:
     [
         ((1.0, 2.0, 9.0), Goal(2.0), MET),
         ((1.0, 2.1, 2.2), Goal(2.0), MISSED),
+        ((1.0, 2.0, 9.0), Goal(2.0, each=9.0), MET),
+        ((1.0, 2.0, 9.1), Goal(2.0, each=9.0), MISSED),
         ((0.7, 0.8, 0.9), Goal(0.8, at_least=True), MET),
         ((0.7, 0.79, 0.9), Goal(0.8, at_least=True), MISSED),
         ((1.0,), None, TOLD),
@@ -58,8 +60,9 @@ def test_a_page_says_what_its_values_say_and_what_was_noted_by_hand(page: Path) 
 
 
 def figure_of(told: dict[str, Any]) -> Figure:
-    sign, _, limit = told["goal"].partition(" ")
-    goal = Goal(float(limit), at_least=sign == "≥") if sign else None
+    sign, _, limits = told["goal"].partition(" ")
+    limit, _, each = limits.partition(", each ≤ ")
+    goal = Goal(float(limit), at_least=sign == "≥", each=float(each) if each else None) if sign else None
     measured = {name: tuple(told[name]) for name in ("ours", "against", "notes")}
     return Figure(told["name"], told["title"], told["unit"], rival=told["rival"], goal=goal, **measured)
 
