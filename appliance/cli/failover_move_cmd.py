@@ -189,7 +189,13 @@ async def _withdraw(store: Store, intent: Intent) -> None:
 
 def text_of(plan: Plan) -> str:
     steps = "\n".join(f"  {number}. {step}" for number, step in enumerate(plan.steps, 1))
+    waits = f"the last backup and about {plan.rto_seconds} s (RTO)."
+    if plan.rto_seconds is None:
+        waits = (
+            "until its dump is made, brought and loaded, which grows with the database and was never measured (RTO). "
+            "After a minute it is served on where it was."
+        )
     return (
         f"{plan.service}: {plan.origin} -> {plan.to}\n{steps}\n"
-        f"Lost: nothing (RPO {plan.rpo_seconds} s). Clients wait: the last backup and about {plan.rto_seconds} s (RTO)."
+        f"Lost: nothing (RPO {plan.rpo_seconds} s). Clients wait: {waits}"
     )

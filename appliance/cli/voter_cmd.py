@@ -9,7 +9,7 @@ VERBS = {
     "restore": Entry(
         "voter_restore_cmd",
         "restore_",
-        "Make the voter on this node anew from COPY, after all voters lost their disks.",
+        "Make the voter on this node anew from COPY, after most or all of them lost their disks.",
     ),
     "settle": Entry(
         "voter_settle_cmd", "settle_", "Make the list of voters what the bundle says: strangers out, new ones in."

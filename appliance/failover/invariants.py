@@ -258,11 +258,11 @@ def f9(history: History) -> Finding:
     if not healed:
         return _unknown("F9", "the faults were never healed.")
     until = healed[-1].t + history.number("rto", 60.0)
-    if any(healed[-1].t <= it.t <= until for it in history.all("handover")):
-        until = history.last  # a planned move makes clients wait, and is judged by where it ends
-    serving = ("ACTIVE",) if history.policy == "exclusive" else ("ACTIVE", "RO_SERVE", "ISOLATED_RW")
+    # Who drains served until then: at that very moment it may be on its way home.
+    serving = {"ACTIVE", "DRAINING", *(() if history.policy == "exclusive" else ("RO_SERVE", "ISOLATED_RW"))}
     at = _states_at(history, until)
-    if any(state in serving for state in at.values()):
+    since = {it["state"] for it in history.all("state") if healed[-1].t < it.t <= until}
+    if serving & {*at.values(), *since}:
         return Finding("F9", "held", "served in time after healing.")
     if history.last < until:
         return _unknown("F9", "the history ends before it had to be served again.")

@@ -12,6 +12,7 @@ from appliance.coordination.broker import candidates
 from appliance.coordination.port import State
 from appliance.errors import NotFound, Refused
 from appliance.territory.model import Service, Territory
+from appliance.territory.served import DATABASE, form_of
 
 WORK_SECONDS = 8
 """For grant, adoption and start at the next writer, as measured on two busy cores; the last backup comes on top."""
@@ -36,12 +37,14 @@ class View:
 
 @dataclass(frozen=True)
 class Plan:
+    """`rto_seconds`: for how long clients wait beside the last backup; None where nothing was measured that tells."""
+
     service: str
     origin: str
     to: str
     steps: tuple[str, ...]
     rpo_seconds: int
-    rto_seconds: int
+    rto_seconds: int | None
 
 
 def plan_move(view: View, to: str) -> Plan:
@@ -55,7 +58,8 @@ def plan_move(view: View, to: str) -> Plan:
         raise Refused(f"nobody holds {name} now, so nobody can hand it over.", remedy=remedy)
     _check_other_intents(view)
     _check_target(view, to)
-    return Plan(name, view.holder, to, _steps(view, to), 0, WORK_SECONDS)
+    is_database = form_of(view.service) is DATABASE  # whose dump is loaded there, however large it is
+    return Plan(name, view.holder, to, _steps(view, to), 0, None if is_database else WORK_SECONDS)
 
 
 def check_settled(view: View, ready_seconds: int | None, settle_seconds: float) -> None:

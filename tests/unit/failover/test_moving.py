@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from appliance.cli.failover_move_cmd import text_of
 from appliance.coordination.port import Holder, Intent, Owner, State
 from appliance.errors import ApplianceError, NotFound, Refused
 from appliance.failover.moving import View, check_settled, evacuation, plan_move, staying
@@ -36,6 +37,13 @@ def test_a_plan_says_from_whom_to_whom_and_that_nothing_is_lost() -> None:
     assert (plan.origin, plan.to, plan.rpo_seconds) == (HOME, STANDBY, 0)
     assert plan.steps[0].startswith("commune-a lets clients wait")
     assert plan.steps[-1].startswith("hermitage continues the repository")
+    assert "wait: the last backup and about 8 s (RTO)." in text_of(plan)
+
+
+def test_how_long_a_database_takes_to_be_loaded_is_not_made_up() -> None:
+    plan = plan_move(view(service=replace(PLAN.service("docs-a"), kind="postgresql")), STANDBY)
+    assert plan.rto_seconds is None
+    assert "wait: until its dump is made, brought and loaded, which grows with the database" in text_of(plan)
 
 
 MIRROR = replace(PLAN.service("docs-a"), policy="mirror")

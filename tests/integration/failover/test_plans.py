@@ -1,0 +1,65 @@
+"""What a planned move would do is said and nothing is done; and who watches sees it when it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from appliance.lab.processes.failover import Stage
+from appliance.lab.processes.node import appliance_argv, code_folder
+from tests.integration.failover.conftest import SERVICE, Begin, violated
+from tests.integration.failover.test_signed_acts import signed
+from tests.integration.failover.test_takeover import HOME, STANDBY
+
+
+def test_a_dry_run_says_what_would_be_and_changes_nothing(begin: Begin, operator_key: Path, tmp_path: Path) -> None:
+    stage = begin("local-first")
+    evacuated = told(stage, "evacuate", "valley")
+    assert [(it["origin"], it["to"], it["rpo_seconds"]) for it in evacuated["moves"]] == [(HOME, STANDBY, 0)]
+    assert told(stage, "pause", SERVICE)["minutes"] == 30
+    act = signed(operator_key, tmp_path / "quarantine.act", "quarantine", HOME, "any")
+    (cost,) = told(stage, "quarantine", HOME, "--act", str(act))["costs"]
+    assert cost["service"] == SERVICE
+    assert 0 <= cost["rpo_seconds"] < 600, "what was written since the newest generation that is held"
+    ended = {"start": "2020-01-02T00:00:00Z", "end": "2020-01-02T00:00:00Z"}
+    act = signed(operator_key, tmp_path / "lifted.act", "quarantine", HOME, "any", **ended)
+    assert told(stage, "quarantine", HOME, "--act", str(act))["taken_back"]
+    stage.node(STANDBY).cli("failover", "move", SERVICE, STANDBY)
+    early = stage.node(STANDBY).cli("failover", "handback", SERVICE, "--dry-run", check=False)
+    assert (early.exit_code, early.stdout) == (8, b"")
+    stage.tell("operator", 0, "handover", to=HOME)
+    assert told(stage, "move", SERVICE, HOME)["steps"]
+    assert stage.add(100) == STANDBY, "only what was typed without it was done"
+    shown = json.loads(stage.node(HOME).cli("failover", "status", "--json").stdout)
+    (docs,) = (it for it in shown["services"] if it["service"] == SERVICE)
+    assert (docs["holder"], docs["intent"], shown["node"]) == (STANDBY, "", HOME)
+
+
+def told(stage: Stage, *words: str) -> dict[str, Any]:
+    found = dict(json.loads(stage.node(STANDBY).cli("failover", *words, "--dry-run", "--json").stdout))
+    assert found["dry_run"] is True
+    return found
+
+
+def test_who_watches_sees_a_service_move(begin: Begin) -> None:
+    stage = begin("exclusive")
+    argv = (*appliance_argv(), "--state", str(stage.node(STANDBY).state), "failover", "status", "--watch", "--json")
+    environment = {**os.environ, "PYTHONPATH": str(code_folder())}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as watching:
+        assert watching.stdout is not None
+        assert holder(watching.stdout.readline()) == HOME
+        stage.tell("operator", 0, "handover", to=STANDBY)
+        stage.node(STANDBY).cli("failover", "move", SERVICE, STANDBY)
+        stage.wait(lambda: holder(watching.stdout.readline()) == STANDBY, "it is shown")  # type: ignore[union-attr]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 130
+    assert violated(stage) == {}
+
+
+def holder(line: str) -> str:
+    (docs,) = (it for it in json.loads(line)["services"] if it["service"] == SERVICE)
+    return str(docs["holder"])
