@@ -114,7 +114,8 @@ MEANINGS: Mapping[Action, str] = {
     Action.RELEASE: "note on the disk that this node let go, forget the proof, then end the lease",
     Action.ASK_GRANT: "ask the voters' brokers to sign the grant of the epoch, and store it",
     Action.PRESENT: "show the grant to the peers that store the service; one that takes it refuses all older epochs",
-    Action.CUT_NETWORK: "drop packets from and for the service's address, and at a share's port, close its connections, remove its address",
+    Action.CUT_NETWORK: "drop packets of the service's address, and at a share's port, close its connections, "
+    "remove its address",
     Action.STOP: "stop the service's programs",
     Action.SET_READ_ONLY: "make its files read-only",
     Action.RESET: "kill what is left of the service; where that hangs in the kernel, have the machine reboot",
