@@ -22,7 +22,7 @@ from tests.pace import PACE
 
 HOME, STANDBY, CLIENT, OTHER = "commune-a", "hermitage", "commune-c", "commune-b"
 EXCLUSIVE, LOCAL_FIRST, MIRROR = "horaires", "affiches", "bulletin"
-ADDRESSES = {EXCLUSIVE: "10.64.8.1", LOCAL_FIRST: "10.64.8.2", MIRROR: "10.64.8.3"}
+ADDRESSES = {EXCLUSIVE: "10.64.8.1", LOCAL_FIRST: "10.64.8.2", MIRROR: "10.64.8.6"}
 LEASE_SECONDS = 15
 COMES_ABOUT_WITHIN_SECONDS = PACE * 120.0
 

@@ -31,7 +31,7 @@ from tests.integration.lab.moving import (
 )
 from tests.pace import PACE
 
-SERVICE, DATABASE, ADDRESS, PASSWORD = "etat-civil", "etat_civil", "10.64.8.3", "un pressoir sous la neige"
+SERVICE, DATABASE, ADDRESS, PASSWORD = "etat-civil", "etat_civil", "10.64.8.5", "un pressoir sous la neige"
 # What a program does that shall notice within seconds that its server is another one now.
 NOTICES = (
     f"host={ADDRESS} dbname={DATABASE} connect_timeout=3 keepalives_idle=2 keepalives_interval=1 keepalives_count=3"
@@ -39,7 +39,7 @@ NOTICES = (
 SOCKET = f"/run/appliance-database-{SERVICE}"
 DECLARED = """services:
   etat-civil: {node: commune-a, kind: postgresql, database: etat_civil, standbys: [hermitage], policy: exclusive,
-    address: 10.64.8.3, copies: 2, size: 10M, change_per_day: 10M, quota: 1G}
+    address: 10.64.8.5, copies: 2, size: 10M, change_per_day: 10M, quota: 1G}
 """
 # Lease and grant as for a site; then a new cluster is made and the dump loaded, on a machine of two busy cores.
 SERVED_AGAIN_WITHIN_SECONDS = PACE * 90.0
@@ -53,6 +53,15 @@ class Databases(Sites):
         """A program at `node` that speaks to the database at its own address, by its password."""
         argv = ("psql", "-XqAtw", "-v", "ON_ERROR_STOP=1", "-d", f"{NOTICES} user={user}", "-c", statements)
         return run(netns.inside(self.namespace(node), argv), timeout_seconds=60, env={"PGPASSWORD": PASSWORD})
+
+    def begin(self) -> None:
+        """A table with one row, saved."""
+        until(lambda: self.state(HOME, SERVICE) == "ACTIVE", "it is granted to its home and served")
+        self.as_maintenance(HOME, f"ALTER ROLE etat_civil PASSWORD '{PASSWORD}'")
+        self.ask("CREATE TABLE acte (id serial PRIMARY KEY, nom text NOT NULL)")
+        self.add("Lefèvre")
+        self.back_up(SERVICE)
+        until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
 
     def rows(self) -> list[str]:
         """What is in the table for whoever asks over the mesh; nothing when nobody answers."""
@@ -138,12 +147,7 @@ def databases(provisioned: Lab) -> Databases:
     play_well(made.desk, "site")
     assert grant(made.lab, made.desk)
     play_well(made.desk, "site", "--tags", "backup")
-    until(lambda: made.state(HOME, SERVICE) == "ACTIVE", "it is granted to its home and served")
-    made.as_maintenance(HOME, f"ALTER ROLE etat_civil PASSWORD '{PASSWORD}'")
-    made.ask("CREATE TABLE acte (id serial PRIMARY KEY, nom text NOT NULL)")
-    made.add("Lefèvre")
-    made.back_up(SERVICE)
-    until(lambda: made.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+    made.begin()
     return made
 
 

@@ -1,12 +1,14 @@
-"""Sites that move between hosts: units, addresses, a cut network, a lost power; one writer at any moment.
+"""Services that move between hosts: units, addresses, a cut network, a lost power; one writer at any moment.
 
-`horaires` is exclusive, `affiches` local-first, `bulletin` a mirror; all are at home at commune-a, and the hermitage
-stands by. The tests follow each other: each but the last leaves all at home and well.
+Of the sites `horaires` is exclusive, `affiches` local-first, `bulletin` a mirror; a share and a database, each with a
+file of tests of its own, are there, too, for what happens to all at once. All are at home at commune-a, and the
+hermitage stands by. The tests follow each other: each but the last leaves all at home and well.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import pytest
 
@@ -30,17 +32,22 @@ from tests.integration.lab.moving import (
     boottime,
     until,
 )
+from tests.integration.lab.test_database_on_hosts import DECLARED as DATABASE_DECLARED
+from tests.integration.lab.test_database_on_hosts import SERVICE as DATABASE
+from tests.integration.lab.test_database_on_hosts import Databases
+from tests.integration.lab.test_share_on_hosts import FIRST, Shares, reads
+from tests.integration.lab.test_share_on_hosts import SERVICE as SHARE
 from tests.pace import PACE
 
 ZONE = "valley"
-COPY_OF_LOCAL_FIRST, COPY_OF_MIRROR = "10.64.0.1:8402", "10.64.0.1:8403"
-SERVICES = """services:
-  horaires: {node: commune-a, standbys: [hermitage], policy: exclusive, address: 10.64.8.1, copies: 2,
-    paths: [/srv/sites/horaires], size: 1M, change_per_day: 1M, quota: 1G}
-  affiches: {node: commune-a, standbys: [hermitage], policy: local-first, address: 10.64.8.2, copies: 2,
-    paths: [/srv/sites/affiches], size: 1M, change_per_day: 1M, quota: 1G}
-  bulletin: {node: commune-a, standbys: [hermitage], policy: mirror, address: 10.64.8.3, copies: 2,
-    paths: [/srv/sites/bulletin], size: 1M, change_per_day: 1M, quota: 1G}
+COPY_OF_LOCAL_FIRST, COPY_OF_MIRROR = "10.64.0.1:8402", "10.64.0.1:8406"
+SERVICES = f"""{DATABASE_DECLARED.rstrip()}
+  horaires: {{node: commune-a, standbys: [hermitage], policy: exclusive, address: 10.64.8.1, copies: 2,
+    paths: [/srv/sites/horaires], size: 1M, change_per_day: 1M, quota: 1G}}
+  affiches: {{node: commune-a, standbys: [hermitage], policy: local-first, address: 10.64.8.2, copies: 2,
+    paths: [/srv/sites/affiches], size: 1M, change_per_day: 1M, quota: 1G}}
+  bulletin: {{node: commune-a, standbys: [hermitage], policy: mirror, address: 10.64.8.6, copies: 2,
+    paths: [/srv/sites/bulletin], size: 1M, change_per_day: 1M, quota: 1G}}
 """
 # 18 s is what was measured for lease and grant; laying files, nginx and a machine of two busy cores come on top.
 SERVED_AGAIN_WITHIN_SECONDS = PACE * 45.0
@@ -48,9 +55,31 @@ SERVED_AGAIN_WITHIN_SECONDS = PACE * 45.0
 pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """The share and the database, for whoever asks over the mesh."""
+
+    share: Shares
+    database: Databases
+
+    def is_served(self) -> bool:
+        return self.database.rows() == ["Lefèvre"] and reads(self.share.over_the_mesh(), FIRST, "du Samba de Debian")
+
+    def where(self) -> tuple[list[str], list[str]]:
+        """Where programs of the share run, and of the database."""
+        shared = [node for node in (HOME, STANDBY) if self.share.serves(node)]
+        return shared, [node for node in (HOME, STANDBY) if self.database.serves(node)]
+
+
+@pytest.fixture(scope="module")
+def beside(provisioned: Lab, sites: Sites) -> Beside:
+    return Beside(Shares(provisioned), Databases(provisioned))
+
+
 @pytest.fixture(scope="module")
 def sites(provisioned: Lab) -> Sites:
-    made = Sites(provisioned)
+    made, share = Sites(provisioned), Shares(provisioned)
+    share.declare()
     made.change_territory(r"^services:\n", SERVICES)
     play_well(made.desk, "site")
     assert grant(made.lab, made.desk)
@@ -63,6 +92,8 @@ def sites(provisioned: Lab) -> Sites:
         until(lambda s=service, it=at_home: made.state(HOME, s) == it, f"{service} has its lease, or needs none")
         made.back_up(service)
         until(lambda s=service, it=stands_by: made.state(STANDBY, s) == it, f"{service} has a copy")
+    share.begin()
+    Databases(provisioned).begin()
     return made
 
 
@@ -160,17 +191,21 @@ def test_a_holder_that_is_cut_off_stops_by_its_own_clock_before_another_begins(s
     come_home(sites)
 
 
-def test_a_zone_is_left_and_taken_again_without_a_lost_write(sites: Sites) -> None:
+def test_a_zone_is_left_and_taken_again_without_a_lost_write(sites: Sites, beside: Beside) -> None:
     until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
     begun = boottime()
     assert sites.write(HOME, EXCLUSIVE, "horaires 3")
     moved = sites.appliance(STANDBY, "failover", "evacuate", ZONE)
-    assert moved.exit_code == 1, moved.stderr.decode()
-    assert list(json.loads(moved.stdout)["stays"]) == ["docs-a"], "a share without an address is named, and stays"
+    assert moved.exit_code == 0, moved.stderr.decode()
+    assert json.loads(moved.stdout)["stays"] == {}
+    assert {it["service"] for it in json.loads(moved.stdout)["moves"]} == {EXCLUSIVE, LOCAL_FIRST, SHARE, DATABASE}
     until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served elsewhere")
+    until(beside.is_served, "so are share and database")
+    assert beside.where() == ([STANDBY], [STANDBY])
     assert sites.holds_address(STANDBY, EXCLUSIVE)
-    for service in (EXCLUSIVE, LOCAL_FIRST):
-        come_home(sites, service)
+    come_home(sites, EXCLUSIVE, DATABASE, LOCAL_FIRST, SHARE)
+    until(beside.is_served, "all are home")
+    assert beside.where() == ([HOME], [HOME])
     assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
 
 
@@ -197,7 +232,7 @@ def test_a_box_that_stood_still_writes_nothing_more_when_it_goes_on(sites: Sites
     come_home(sites)
 
 
-def test_after_a_power_cut_the_standby_serves_at_the_same_address(sites: Sites) -> None:
+def test_after_a_power_cut_the_standby_serves_at_the_same_address(sites: Sites, beside: Beside) -> None:
     until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
     node, begun = sites.lab.plan.node(HOME), boottime()
     machine.cut_power(node)
@@ -205,6 +240,8 @@ def test_after_a_power_cut_the_standby_serves_at_the_same_address(sites: Sites) 
     took = until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served again")
     print(f"served again after {took:.1f} s")
     assert took < SERVED_AGAIN_WITHIN_SECONDS
+    until(lambda: beside.database.rows() == ["Lefèvre"], "so does it the database")
+    assert beside.where()[0] == [], "nobody but a person has the share written elsewhere"
     labs.power_on(sites.lab, node)
     labs.wait_for_ssh(sites.lab, (node,))
     until(lambda: sites.get(CLIENT, ADDRESSES[LOCAL_FIRST]) == "affiches 2", "what it alone may write is back")
@@ -212,6 +249,7 @@ def test_after_a_power_cut_the_standby_serves_at_the_same_address(sites: Sites) 
     assert not sites.may_write(HOME, EXCLUSIVE)
     assert_one_writer_at_a_time(sites, EXCLUSIVE, begun, cut_at)
     come_home(sites)
+    until(beside.is_served, "all are home")
 
 
 def test_when_the_program_that_serves_hangs_the_watchdog_ends_the_site_in_time(sites: Sites) -> None:
@@ -238,7 +276,7 @@ def test_a_mirror_is_shown_at_its_standby_too_and_written_at_its_home_alone(site
     until(lambda: sites.get(CLIENT, COPY_OF_MIRROR) == f"{MIRROR} 2", "the newer copy is shown")
 
 
-def test_without_a_majority_nothing_is_moved_and_the_same_epoch_goes_on(sites: Sites) -> None:
+def test_without_a_majority_nothing_is_moved_and_the_same_epoch_goes_on(sites: Sites, beside: Beside) -> None:
     epoch, begun = sites.here(HOME, EXCLUSIVE)["epoch"], boottime()
     with sites.cut_off(OTHER, CLIENT):
         until(lambda: sites.state(HOME, EXCLUSIVE) == "RO_ISOLATED", "it stops by its own clock", LEASE_SECONDS + 5)
@@ -246,14 +284,18 @@ def test_without_a_majority_nothing_is_moved_and_the_same_epoch_goes_on(sites: S
         assert sites.write(HOME, LOCAL_FIRST, "affiches 3"), "what is local-first needs no voters"
         assert sites.get(STANDBY, ADDRESSES[LOCAL_FIRST]) == "affiches 3"
         assert not sites.is_active(STANDBY, EXCLUSIVE)
+        until(lambda: beside.where() == ([HOME], []), "the share goes on at home, the database nowhere")
+        assert reads(beside.share.at_home(), FIRST, "du Samba de Debian")
     until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served again")
+    until(beside.is_served, "so are share and database")
+    assert beside.where() == ([HOME], [HOME])
     assert sites.here(HOME, EXCLUSIVE)["epoch"] == epoch
     told = [it for it in sites.history(EXCLUSIVE) if it["t_boottime"] > begun]
     assert not [it for it in told if it["event"] == "holder-deleted"], "its lease lasts anew, and it goes on with that"
     assert {it["node"] for it in told if it["event"] == "writer-start"} == {HOME}
 
 
-def test_everything_goes_off_and_on_again_in_another_order(sites: Sites) -> None:
+def test_everything_goes_off_and_on_again_in_another_order(sites: Sites, beside: Beside) -> None:
     nodes = sites.lab.plan.nodes
     for node in nodes:
         machine.cut_power(node)
@@ -263,6 +305,7 @@ def test_everything_goes_off_and_on_again_in_another_order(sites: Sites) -> None
     for service, text in ((EXCLUSIVE, "horaires 3"), (LOCAL_FIRST, "affiches 3"), (MIRROR, f"{MIRROR} 2")):
         until(lambda s=service, it=text: sites.get(CLIENT, ADDRESSES[s]) == it, f"{service} is served")
         assert sites.state(HOME, service) in ("ACTIVE", "ISOLATED_RW") or service == EXCLUSIVE
+    until(beside.is_served, "so are share and database")
     come_home(sites)  # what is bound to a lease is where it was asked for first
 
 
@@ -292,7 +335,7 @@ def test_a_person_promotes_the_standby_and_what_both_wrote_is_kept(sites: Sites)
     come_home(sites)  # while its home was cut off, the other one moved by itself
 
 
-def test_what_a_sick_node_serves_goes_elsewhere_and_it_serves_nothing(sites: Sites) -> None:
+def test_what_a_sick_node_serves_goes_elsewhere_and_it_serves_nothing(sites: Sites, beside: Beside) -> None:
     until(lambda: sites.state(STANDBY, EXCLUSIVE) == "STANDBY", "the standby has a copy")
     begun = boottime()
     act = sites.signed("quarantine", HOME, "any")
@@ -306,12 +349,15 @@ def test_what_a_sick_node_serves_goes_elsewhere_and_it_serves_nothing(sites: Sit
         until(lambda s=service: not sites.may_write(HOME, s), f"the files of {service} are read-only", 5)
     until(lambda: sites.holds_address(STANDBY, EXCLUSIVE), "the standby has its address")
     until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "the standby serves it")
+    until(lambda: beside.database.rows() == ["Lefèvre"], "the standby serves the database")
+    assert beside.where() == ([], [STANDBY]), "the share waits for a person"
     assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
 
 
-def come_home(sites: Sites, service: str = EXCLUSIVE) -> None:
-    """By a click, where it is elsewhere."""
-    until(lambda: sites.state(HOME, service) in ("STANDBY", "ACTIVE"), "its home has caught up")
-    if sites.state(HOME, service) != "ACTIVE":
-        sites.ask_home(service)
-    until(lambda: sites.state(HOME, service) == "ACTIVE", "it is home")
+def come_home(sites: Sites, *services: str) -> None:
+    """By a click, where they are elsewhere; by themselves only those are that are bound to a lease."""
+    for service in services or (EXCLUSIVE, DATABASE):
+        until(lambda it=service: sites.state(HOME, it) in ("STANDBY", "ACTIVE"), f"the home of {service} has caught up")
+        if sites.state(HOME, service) != "ACTIVE":
+            sites.ask_home(service)
+        until(lambda it=service: sites.state(HOME, it) == "ACTIVE", f"{service} is home")

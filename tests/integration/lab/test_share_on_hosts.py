@@ -42,6 +42,7 @@ SERVICE, SHARE, FOLDER, ADDRESS = "docs-a", "Documents", "/srv/shares/documents"
 OWN = f"appliance-{HOME}"
 PERSON, PASSWORD = "marie", Secret(b"un pressoir sous la neige")
 PEOPLE = f"people-{mark(HOME)}"
+FIRST = "avant.txt"
 REACHED_AGAIN_WITHIN_SECONDS = PACE * 60.0
 
 pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
@@ -80,6 +81,21 @@ class Shares(Sites):
         listed = json.loads(self.appliance(node, "account", "list").stdout)
         return {it["name"] for it in listed["accounts"].get(HOME, [])}
 
+    def declare(self) -> None:
+        """Somebody has a file in the share, which is to have an address."""
+        typed = PASSWORD.reveal() + b"\n"
+        self.run(HOME, "appliance", "account", "add", PERSON, "--title", "Marie Dupont", stdin=typed)
+        self.at_home().put(SHARE, FIRST, "du Samba de Debian")
+        self.change_territory(r"(^  docs-a:\n    title: [^\n]*\n)", rf"\1    address: {ADDRESS}\n")
+
+    def begin(self) -> None:
+        """Its people and its files are saved."""
+        until(lambda: self.state(HOME, SERVICE) == "ACTIVE", "the home has its lease")
+        until(lambda: self.at_home().refusal(SHARE, "ls") == "", "its PCs come in")
+        for service in (OWN, SERVICE):
+            self.save(service)
+        until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+
     def save(self, service: str) -> None:
         until(lambda: self.appliance(HOME, "backup", "run", service).exit_code in (0, 1), f"a backup of {service}")
 
@@ -110,16 +126,9 @@ def reads(pc: Pc, file: str, text: str) -> bool:
 @pytest.fixture(scope="module")
 def shares(provisioned: Lab) -> Shares:
     made = Shares(provisioned)
-    typed = PASSWORD.reveal() + b"\n"
-    made.run(HOME, "appliance", "account", "add", PERSON, "--title", "Marie Dupont", stdin=typed)
-    made.at_home().put(SHARE, "avant.txt", "du Samba de Debian")
-    made.change_territory(r"(^  docs-a:\n    title: [^\n]*\n)", rf"\1    address: {ADDRESS}\n")
+    made.declare()
     play_well(made.desk, "site")
-    until(lambda: made.state(HOME, SERVICE) == "ACTIVE", "the home has its lease")
-    until(lambda: made.at_home().refusal(SHARE, "ls") == "", "its PCs come in")
-    for service in (OWN, SERVICE):
-        made.save(service)
-    until(lambda: made.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+    made.begin()
     return made
 
 
@@ -128,9 +137,9 @@ def test_a_second_run_changes_nothing(shares: Shares) -> None:
 
 
 def test_pcs_at_home_keep_their_drive_and_others_come_to_its_own_address(shares: Shares) -> None:
-    assert shares.at_home().get(SHARE, "avant.txt") == "du Samba de Debian"
+    assert shares.at_home().get(SHARE, FIRST) == "du Samba de Debian"
     assert shares.at_home(OTHER).refusal(SHARE, "ls"), "PCs of another town hall do not come in"
-    assert shares.over_the_mesh().get(SHARE, "avant.txt") == "du Samba de Debian"
+    assert shares.over_the_mesh().get(SHARE, FIRST) == "du Samba de Debian"
     assert (shares.serves(HOME), shares.serves(STANDBY)) == (True, False)
     for node in (HOME, STANDBY):
         active = shares.run(node, "systemctl", "is-active", "smbd.service", "nmbd.service", check=False)
@@ -164,7 +173,7 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(shares: Shares) -> No
     until(lambda: reads(led, "depuis la mairie.txt", "écrit de loin"), "who comes back leads them again")
     owned = shares.said(STANDBY, "stat", "--format=%a %U %G", FOLDER, f"{FOLDER}/avant.txt").splitlines()
     assert owned == [f"2770 root {PEOPLE}", f"660 root {PEOPLE}"]
-    visitor.put(SHARE, "avant.txt", "changé au secours")
+    visitor.put(SHARE, FIRST, "changé au secours")
     visitor.put(SHARE, "nouveau.txt", "écrit au secours")
     until(lambda: shares.state(HOME, SERVICE) == "STANDBY", "its home stands by")
     asked = boottime()
@@ -174,8 +183,8 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(shares: Shares) -> No
     at_home = shares.at_home()
     until(lambda: reads(at_home, "nouveau.txt", "écrit au secours"), "it is home with all that was written")
     print(f"opened at home {boottime() - asked:.1f} s after it was asked back")
-    assert at_home.get(SHARE, "avant.txt") == "changé au secours"
-    at_home.put(SHARE, "avant.txt", "de nouveau à la mairie")
+    assert at_home.get(SHARE, FIRST) == "changé au secours"
+    at_home.put(SHARE, FIRST, "de nouveau à la mairie")
     assert (shares.serves(STANDBY), shares.may_be_written(STANDBY)) == (False, False)
     assert_one_writer_at_a_time(shares, SERVICE, begun)
     shares.save(SERVICE)
@@ -221,9 +230,9 @@ def test_what_both_sides_wrote_is_kept_and_merged(shares: Shares, tmp_path: Path
         shares.promote(tmp_path)
         took = until(lambda: reads(visitor, "coupure.txt", "écrit sans réseau"), "the standby serves it")
         print(f"opened at {STANDBY} {took:.1f} s after the act, with a lease of {LEASE_SECONDS} s")
-        visitor.put(SHARE, "avant.txt", "version du secours")
+        visitor.put(SHARE, FIRST, "version du secours")
         visitor.put(SHARE, "secours.txt", "seulement au secours")
-        at_home.put(SHARE, "avant.txt", "version de la mairie")
+        at_home.put(SHARE, FIRST, "version de la mairie")
         at_home.put(SHARE, "mairie.txt", "seulement à la mairie")
     until(lambda: not shares.serves(HOME), "the home steps down")
     until(lambda: not shares.may_be_written(HOME), "and its files are read-only")
@@ -234,7 +243,7 @@ def test_what_both_sides_wrote_is_kept_and_merged(shares: Shares, tmp_path: Path
     merged = shares.appliance(HOME, "failover", "merge", SERVICE)
     assert merged.exit_code == 0, merged.stderr.decode()
     assert at_home.get(SHARE, "mairie.txt") == "seulement à la mairie"
-    assert at_home.get(SHARE, "avant.txt") == "version du secours"
+    assert at_home.get(SHARE, FIRST) == "version du secours"
     [other] = [it for it in shares.said(HOME, "ls", FOLDER).splitlines() if it.startswith("avant (")]
     assert at_home.get(SHARE, other) == "version de la mairie"
     at_home.put(SHARE, other, "lue et corrigée")
