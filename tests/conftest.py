@@ -18,11 +18,13 @@ SEED_VARIABLE = "APPLIANCE_TEST_SEED"
 SOAK_VARIABLE = "APPLIANCE_SOAK_RUNS"
 LAB = pytest.mark.xdist_group("lab").mark
 EVERY_DAY = ("test_lab_hosts", "test_lab_faults", "test_base", "test_site")
-"""Files of labs that `make test` runs each day; of the others one half, so that the whole stays below 45 minutes."""
+"""Files of labs that `make test` runs each day; of the others a third, so that the whole stays below 45 minutes."""
+DAYS = 3
+"""After so many each was run."""
 
 UNIT = Path(__file__).parent / "unit"
 TOO_SLOW_FOR_HOSTS = 2.0
-"""The lab itself bounds booting and provisioning in seconds, and half of the hosts would take over an hour."""
+"""The lab itself bounds booting and provisioning in seconds, and a third of the hosts would take over an hour."""
 
 # Two busy cores stretch any deadline; a property that fails prints the line that repeats it. `make unit` looks at a few
 # examples only, `make test` at a hundred.
@@ -77,7 +79,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
             item.add_marker(pytest.mark.skip(reason="boots hosts, and this machine is slow: make test HOSTS=all"))
         elif item.get_closest_marker("moves") and hosts != "all":
             item.add_marker(pytest.mark.skip(reason="services move between hosts for long: make test HOSTS=all"))
-        elif hosts == "day" and turns.get(item.path, _seed()) % 2 != _seed() % 2:
+        elif hosts == "day" and turns.get(item.path, _seed()) % DAYS != _seed() % DAYS:
             item.add_marker(pytest.mark.skip(reason="another day's turn, by the seed: make test HOSTS=all"))
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: make soak SUITE=..."))
@@ -90,7 +92,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _turns(items: Iterable[pytest.Item]) -> dict[Path, int]:
-    """The files of labs that come every other day, numbered."""
+    """The files of labs that come every third day, numbered."""
     files = {item.path for item in items if LAB in item.iter_markers("xdist_group")}
     return {path: number for number, path in enumerate(sorted(path for path in files if path.stem not in EVERY_DAY))}
 
