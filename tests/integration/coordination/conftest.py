@@ -68,6 +68,14 @@ def own_world(request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path: 
         runner.run(made.close())
 
 
+@pytest.fixture
+def five_voters(runner: asyncio.Runner, tmp_path: Path) -> Iterator[RealEtcd]:
+    with EtcdProcesses(tmp_path, count=5, heartbeat_milliseconds=HEARTBEAT_MILLISECONDS) as processes:
+        made = RealEtcd(processes)
+        yield made
+        runner.run(made.close())
+
+
 @pytest.fixture(scope="session")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The certificates of the territory's nodes."""

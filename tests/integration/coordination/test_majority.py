@@ -95,6 +95,19 @@ async def test_one_voter_of_three_may_freeze_or_die(own_world: World) -> None:
     assert (await own_world.at("commune-b").read(service)).owned == holding.revision
 
 
+async def test_two_voters_of_five_may_die_and_a_third_is_one_too_many(five_voters: RealEtcd) -> None:
+    service, voters = new_service(), five_voters.processes.voters
+    holding = await held(five_voters, service)
+    for voter in voters[:2]:
+        voter.kill()
+        holding = await proven(five_voters, holding)
+    voters[2].kill()
+    with pytest.raises(Unreachable):
+        await five_voters.at("commune-a").renew(holding, seconds_max=1.0)
+    voters[2].start()
+    assert (await proven(five_voters, holding)).revision == holding.revision
+
+
 async def test_a_restart_of_all_voters_forgets_nothing(own_world: World) -> None:
     if not isinstance(own_world, RealEtcd):
         pytest.skip("only etcd has a disk")

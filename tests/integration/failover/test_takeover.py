@@ -297,6 +297,8 @@ def test_a_takeover_forged_into_etcd_gets_no_grant_while_the_holder_lives(begin:
         assert all("did not give docs-a up" in why for why in found.reasons.values()), found.reasons
     assert stage.add(60) == HOME, "the home never stopped"
     assert stage.told(STANDBY)["newest_epoch"] == 2
+    assert epochs(stage, "commune-b") == (2,), "no vault heard of another one"
+    stage.wait(lambda: stage.told(HOME)["holder"] == HOME, "its home holds it again")
     assert stage.program(STANDBY).running() is None
     assert violated(stage) == {}
 
