@@ -42,7 +42,8 @@ ON_HOSTS = (
         5400.0,
     ),
     Suite(
-        "on hosts, sites: moved, evacuated, cut off, unheard, frozen, without power, without a majority, quarantined",
+        "on hosts, a box with sites, a share and a database: moved, evacuated, cut off, unheard, frozen, without "
+        "power, without a majority, all off and on, quarantined",
         ("lab/test_failover_on_hosts.py",),
         5400.0,
     ),
