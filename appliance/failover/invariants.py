@@ -68,9 +68,11 @@ def _at_once(history: History, found: list[Span]) -> list[tuple[float, Span, Spa
     return [it for it in overlaps(found) if it[0] > TOLERANCE and not _may_overlap(history, it[1], it[2])]
 
 
-def writers_at_once(history: History) -> float:
-    """The most seconds that two nodes wrote at once, less what one of them was frozen."""
-    return max((shared for shared, *_ in overlaps(_awake(history, "writer-start", "writer-stop"))), default=0.0)
+def writers_at_once(history: History) -> tuple[float, str]:
+    """The most seconds that two nodes wrote at once, less what one of them was frozen; which two, and since when."""
+    found = overlaps(_awake(history, "writer-start", "writer-stop"))
+    who = ((shared, f"{one.node} and {other.node} from {other.start:.3f} on") for shared, one, other in found)
+    return max(who, default=(0.0, "no two ever"))
 
 
 def f1(history: History) -> Finding:

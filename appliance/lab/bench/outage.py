@@ -94,7 +94,7 @@ def outage(bench: Bench) -> tuple[Figure, ...]:
             for name, took in in_turns(number, legs):
                 seconds[name].append(took)
                 bench.say(f"{name}: {took:.1f} s")
-        at_once = ground.writers_at_once()
+        at_once, who = ground.writers_at_once()
     *ones, both, gap, moved = legs
     notes = (
         "from the fault to the first answer elsewhere, its files in place; lease 15 s",
@@ -132,7 +132,7 @@ def outage(bench: Bench) -> tuple[Figure, ...]:
             "s",
             (at_once,),
             goal=Goal(TOLERANCE),
-            notes=("by what both wrote down; ten milliseconds after a thaw are allowed (decision 50)",),
+            notes=(f"by what both wrote down; ten milliseconds after a thaw are allowed (decision 50): {who}",),
         ),
         Figure(
             "coordination-share",
@@ -294,8 +294,8 @@ class Outage:
         self._hand_back(SHARE)
         return seconds
 
-    def writers_at_once(self) -> float:
-        """The most seconds that two nodes wrote one of the services at once, by all that they wrote down."""
+    def writers_at_once(self) -> tuple[float, str]:
+        """The most seconds that two nodes wrote one of the services at once, by all that they wrote down, and who."""
         found = [line((0.0, 0.0, ""), "", it, 0, "begin", policy="exclusive", home=HOME) for it in (SERVICE, SHARE)]
         found += self.lines
         for node in (HOME, STANDBY):

@@ -12,7 +12,7 @@ import pytest
 from appliance.cli import main
 from appliance.errors import UsageError
 from appliance.failover.history import Report, check, line, read
-from appliance.failover.invariants import CHECKS
+from appliance.failover.invariants import CHECKS, writers_at_once
 
 CASES = Path(__file__).parents[2] / "cases/failover"
 HELD = CASES / "late-writes-refused.jsonl"
@@ -147,6 +147,18 @@ def test_a_town_hall_whose_client_fails_in_the_very_moment_of_the_first_start_wa
     assert "F11" in said(judge(history), "held")
     add(start + 0.001, "client", "op", 1, **failed)(history)
     assert "F11" in said(judge(history), "violated")
+
+
+def test_who_wrote_at_once_and_for_how_long_is_measured() -> None:
+    history = lines()
+    (one,) = read(map(json.dumps, history))
+    assert writers_at_once(one) == (0.0, "no two ever")
+    stop = next(it for it in history if it["event"] == "writer-stop" and it["node"] == A)
+    start = next(it for it in history if it["event"] == "writer-start" and it["node"] == B)
+    stop["t_boottime"] = start["t_boottime"] + 0.031
+    (one,) = read(map(json.dumps, history))
+    seconds, who = writers_at_once(one)
+    assert (round(seconds, 3), who) == (0.031, f"{A} and {B} from {start['t_boottime']:.3f} on")
 
 
 @pytest.mark.parametrize("asked_for", [True, False])
