@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from appliance.clock import SystemClock
 from appliance.errors import ApplianceError
 from appliance.lab.hosts.pc import Pc
 
@@ -16,7 +16,7 @@ GIVES_UP = ("--timeout", "2")
 """Of one try, which then begins anew."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Saving(threading.Thread):
     """`taken`: when each file was, by CLOCK_BOOTTIME."""
 
@@ -30,14 +30,12 @@ class Saving(threading.Thread):
         super().__init__(daemon=True)  # whoever fails does not wait for it
         self.pc = replace(self.pc, options=GIVES_UP)
 
-    __hash__ = threading.Thread.__hash__
-
     def run(self) -> None:
         while not self.ended.wait(self.every_seconds):
             with suppress(ApplianceError):
                 number = len(self.taken)
                 self.pc.put(self.share, f"saved-{number}.txt", f"{number}\n")
-                self.taken.append(time.clock_gettime(time.CLOCK_BOOTTIME))
+                self.taken.append(SystemClock().boottime())
 
     def longest_pause(self, since: float) -> float:
         """Seconds between two files that were taken, the later one after `since`."""

@@ -28,7 +28,7 @@ from appliance.host.programs import Program
 from appliance.lab.processes import certificates
 from appliance.lab.processes.clocks import WallClock, library
 from appliance.lab.processes.disks import Disk, disk_at
-from appliance.lab.processes.etcd import EtcdProcesses
+from appliance.lab.processes.etcd import EtcdProcess, EtcdProcesses
 from appliance.lab.processes.lines import Lines, can_cut, lines_between
 from appliance.lab.processes.node import ProcessNode, free_ports
 from appliance.lab.processes.territory import ProcessTerritory, on_ports
@@ -73,6 +73,9 @@ class Stage:
 
     def node(self, name: str) -> ProcessNode:
         return self.territory.nodes[name]
+
+    def voter(self, name: str) -> EtcdProcess:
+        return self.etcd.voters[VOTERS.index(name)]
 
     def state(self, name: str) -> str:
         """In which state of the table `name` is, "" while it says nothing."""
@@ -143,15 +146,16 @@ class Stage:
         moment = (clock.boottime(), clock.now(), clock.boot_id())
         self.lines.append(line(moment, node, self.service, epoch, event, **more))
 
-    def sign(self, act: str, subject: str, service: str, *, ends: bool = False) -> Path:
-        """An act of the operator, newer than those before; not in force any more if it `ends` what another began."""
+    def sign(self, act: str, subject: str, service: str, *, ends: bool = False, **more: str) -> Path:
+        """An act of the operator, newer than those before; not in force any more if it `ends` what another began.
+        `more`: what only some acts say."""
         assert self.operator_key is not None
         number = next(self.acts)
         start = f"2020-01-01T00:{number:02}:00Z"
         said = {"act": act, "subject": subject, "service": service, "operator": "maintenance", "reason": "a run"}
         times = {"start": start, "end": start if ends else "2099-01-01T00:00:00Z"}
         path = self.territory.root / f"{number}.act"
-        path.write_bytes(make_act({**said, **times}, self.operator_key))
+        path.write_bytes(make_act({**said, **times, **more}, self.operator_key))
         return path
 
     def program(self, name: str) -> Program:
@@ -180,7 +184,7 @@ class Stage:
         node = self.node(name)
         node.start_sshd()
         if name in VOTERS:
-            node.start_broker(self.etcd.voters[VOTERS.index(name)].member.client_url)
+            node.start_broker(self.voter(name).member.client_url)
         if name in self.candidates:
             node.start_watchdog()
         node.start_failover()
@@ -238,8 +242,7 @@ def staged(
         voters = EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=beat, names=VOTERS, places=places)
         etcd = stack.enter_context(voters)
         ports = _program_ports(plan.trusted(service))
-        stage = Stage(made, service, etcd, ports, network=lines, bound_seconds=bound_seconds)
-        stage.operator_key = operator_key
+        stage = Stage(made, service, etcd, ports, network=lines, bound_seconds=bound_seconds, operator_key=operator_key)
         if disturbed and library() is not None:
             stage.clocks = {name: WallClock(root / f"{name}.clock") for name in plan.nodes}
         if lines is not None:  # where this process may make those, it may mount

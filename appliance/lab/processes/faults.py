@@ -13,6 +13,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from appliance.lab.processes.etcd import EtcdProcess
 from appliance.lab.processes.failover import VOTERS, Stage
@@ -156,7 +157,7 @@ def _everything_off(stage: Stage, target: str) -> None:
 def _everything_on(stage: Stage, target: str) -> None:
     for name in target.split():
         if name in VOTERS:
-            _start(stage.etcd.voters[VOTERS.index(name)])
+            _start(stage.voter(name))
         heal(stage, "kill", name)
 
 
@@ -177,10 +178,6 @@ def _quarantine(stage: Stage, name: str, *, ends: bool = False) -> None:
     """Typed at a node that never serves it, of which the others hear."""
     act = stage.sign("quarantine", name, ANY_SERVICE, ends=ends)
     stage.node(VOTERS[-1]).cli("failover", "quarantine", name, "--act", str(act))
-
-
-def _lift(stage: Stage, name: str) -> None:
-    _quarantine(stage, name, ends=True)
 
 
 def _signers(stage: Stage) -> tuple[str, ...]:
@@ -246,8 +243,8 @@ FAULTS: Mapping[str, Fault] = {
     "service-crash": Fault(_candidates, _crash_service, _nothing),
     "voter": Fault(
         _voters,
-        lambda stage, name: stage.etcd.voters[VOTERS.index(name)].kill(),
-        lambda stage, name: _start(stage.etcd.voters[VOTERS.index(name)]),
+        lambda stage, name: stage.voter(name).kill(),
+        lambda stage, name: _start(stage.voter(name)),
     ),
     "cut": _cut(),
     "cut-out": _cut(into=False),
@@ -266,6 +263,6 @@ FAULTS: Mapping[str, Fault] = {
     "everything": Fault(_orders, _everything_off, _everything_on, alone=True),
     "move": Fault(_candidates, _move, _nothing),
     "promote": Fault(lambda stage: _signers(stage)[1:], _promote, _nothing),
-    "quarantine": Fault(_signers, _quarantine, _lift),
+    "quarantine": Fault(_signers, _quarantine, partial(_quarantine, ends=True)),
     "quorum": Fault(lambda stage: ("voters",), _lose_quorum, _regain_quorum),
 }

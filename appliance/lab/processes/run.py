@@ -26,7 +26,7 @@ SETTLES_SECONDS_MAX = 90.0
 WRITE_EVERY_SECONDS = 0.1
 
 
-@dataclass
+@dataclass(eq=False)
 class Clients(threading.Thread):
     """Write numbers, one after the other, wherever they are let; what nobody acknowledged is not tried again."""
 
@@ -37,8 +37,6 @@ class Clients(threading.Thread):
 
     def __post_init__(self) -> None:
         super().__init__(daemon=True)
-
-    __hash__ = threading.Thread.__hash__
 
     def run(self) -> None:
         while not self.ended.wait(WRITE_EVERY_SECONDS):

@@ -62,15 +62,16 @@ def own_world(request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path: 
         yield simulated
         runner.run(simulated.close())
         return
-    with EtcdProcesses(tmp_path, count=3, heartbeat_milliseconds=HEARTBEAT_MILLISECONDS) as processes:
-        made = RealEtcd(processes)
-        yield made
-        runner.run(made.close())
+    yield from _voters(3, tmp_path, runner)
 
 
 @pytest.fixture
 def five_voters(runner: asyncio.Runner, tmp_path: Path) -> Iterator[RealEtcd]:
-    with EtcdProcesses(tmp_path, count=5, heartbeat_milliseconds=HEARTBEAT_MILLISECONDS) as processes:
+    yield from _voters(5, tmp_path, runner)
+
+
+def _voters(count: int, folder: Path, runner: asyncio.Runner) -> Iterator[RealEtcd]:
+    with EtcdProcesses(folder, count=count, heartbeat_milliseconds=HEARTBEAT_MILLISECONDS) as processes:
         made = RealEtcd(processes)
         yield made
         runner.run(made.close())

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import time
-from pathlib import Path
 
 import pytest
 
 from appliance.lab.processes.failover import Stage
 from appliance.lab.processes.faults import heal, inject
 from tests.integration.failover.conftest import SERVICE, Begin, violated
-from tests.integration.failover.test_signed_acts import signed
 
 pytestmark = pytest.mark.root
 SLOW = pytest.mark.slow
@@ -64,16 +62,14 @@ def test_a_holder_behind_a_bad_line_goes_on_and_nobody_takes_over(begin: Begin, 
     assert violated(stage) == {}
 
 
-def test_a_town_hall_that_is_cut_off_works_on_and_learns_of_a_promotion_when_the_line_is_back(
-    begin: Begin, operator_key: Path, tmp_path: Path
-) -> None:
+def test_a_town_hall_that_is_cut_off_works_on_and_learns_of_a_promotion_when_the_line_is_back(begin: Begin) -> None:
     stage = begin("local-first", disturbed=True)
     inject(stage, "cut", HOME)
     stage.wait_for(HOME, "ISOLATED_RW")
     stage.wait_for(STANDBY, "RO_SERVE")
     assert stage.add(70) == HOME, "its own PCs notice nothing"
     stage.tell("operator", 0, "proof-of-death", of=HOME, kind="act")
-    act = signed(operator_key, tmp_path / "promote.act", "promote", STANDBY)
+    act = stage.sign("promote", STANDBY, SERVICE)
     stage.node(STANDBY).cli("failover", "promote", SERVICE, "--act", str(act))
     stage.wait_for(STANDBY, "ACTIVE")
     assert _add_at(stage, STANDBY, 71)

@@ -6,27 +6,25 @@ import json
 import os
 import signal
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from appliance.lab.processes.failover import Stage
 from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance.trust.act import ANY_SERVICE
 from tests.integration.failover.conftest import SERVICE, Begin, violated
-from tests.integration.failover.test_signed_acts import signed
 from tests.integration.failover.test_takeover import HOME, STANDBY
 
 
-def test_a_dry_run_says_what_would_be_and_changes_nothing(begin: Begin, operator_key: Path, tmp_path: Path) -> None:
+def test_a_dry_run_says_what_would_be_and_changes_nothing(begin: Begin) -> None:
     stage = begin("local-first")
     evacuated = told(stage, "evacuate", "valley")
     assert [(it["origin"], it["to"], it["rpo_seconds"]) for it in evacuated["moves"]] == [(HOME, STANDBY, 0)]
     assert told(stage, "pause", SERVICE)["minutes"] == 30
-    act = signed(operator_key, tmp_path / "quarantine.act", "quarantine", HOME, "any")
+    act = stage.sign("quarantine", HOME, ANY_SERVICE)
     (cost,) = told(stage, "quarantine", HOME, "--act", str(act))["costs"]
     assert cost["service"] == SERVICE
     assert 0 <= cost["rpo_seconds"] < 600, "what was written since the newest generation that is held"
-    ended = {"start": "2020-01-02T00:00:00Z", "end": "2020-01-02T00:00:00Z"}
-    act = signed(operator_key, tmp_path / "lifted.act", "quarantine", HOME, "any", **ended)
+    act = stage.sign("quarantine", HOME, ANY_SERVICE, ends=True)
     assert told(stage, "quarantine", HOME, "--act", str(act))["taken_back"]
     stage.node(STANDBY).cli("failover", "move", SERVICE, STANDBY)
     early = stage.node(STANDBY).cli("failover", "handback", SERVICE, "--dry-run", check=False)

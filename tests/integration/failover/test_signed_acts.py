@@ -4,52 +4,46 @@ from __future__ import annotations
 
 import json
 import signal
-from pathlib import Path
 
 import pytest
 
 from appliance.backup.targets import load_acts
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.errors import Refused
-from appliance.trust.act import make_act
+from appliance.trust.act import ANY_SERVICE
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
 from tests.integration.failover.test_takeover import HOME, STANDBY, offer_again
 
 
-def test_a_quarantine_that_is_typed_at_one_node_closes_the_vaults_of_the_others(
-    begin: Begin, operator_key: Path, tmp_path: Path
-) -> None:
+def test_a_quarantine_that_is_typed_at_one_node_closes_the_vaults_of_the_others(begin: Begin) -> None:
     stage = begin("local-first")
     offer_again(stage)
-    act = signed(operator_key, tmp_path / "quarantine.act", "quarantine", HOME, "any")
+    act = stage.sign("quarantine", HOME, ANY_SERVICE)
     stage.node(STANDBY).cli("failover", "quarantine", HOME, "--act", str(act))
     stage.wait_for(HOME, "FENCED")
     vault = stage.territory.open("commune-b")
     stage.wait(lambda: load_acts(vault.layout.acts, vault.bundle), "a node that never serves it hears of it too")
     with pytest.raises(Refused, match=r"commune-a is in quarantine until .*, by maintenance"):
         offer_again(stage)
-    times = {"start": "2020-01-02T00:00:00Z", "end": "2020-01-02T00:00:00Z"}
-    act = signed(operator_key, tmp_path / "lifted.act", "quarantine", HOME, "any", **times)
+    act = stage.sign("quarantine", HOME, ANY_SERVICE, ends=True)
     stage.node(STANDBY).cli("failover", "quarantine", HOME, "--act", str(act))
     stage.wait_for(HOME, "ACTIVE")
     stage.wait(lambda: len(load_acts(vault.layout.acts, vault.bundle)) == 2, "it hears of that in the same way")
     offer_again(stage)
 
 
-def test_the_living_are_replaced_by_a_signed_act_only_and_what_they_wrote_since_is_kept(
-    begin: Begin, operator_key: Path, tmp_path: Path
-) -> None:
+def test_the_living_are_replaced_by_a_signed_act_only_and_what_they_wrote_since_is_kept(begin: Begin) -> None:
     stage = begin("local-first")
     node = stage.node(STANDBY)
     refused = node.cli("failover", "promote", SERVICE, check=False)
     assert refused.exit_code == 8
     assert b"commune-a is alive. Sign it: appliance act sign promote hermitage --service docs-a" in refused.stderr
-    wrong = signed(operator_key, tmp_path / "wrong.act", "lost", HOME)
+    wrong = stage.sign("lost", HOME, SERVICE)
     assert (
         b"this act does not say promote of hermitage"
         in node.cli("failover", "promote", SERVICE, "--act", str(wrong), check=False).stderr
     )
-    act = signed(operator_key, tmp_path / "right.act", "promote", STANDBY)
+    act = stage.sign("promote", STANDBY, SERVICE)
     planned = json.loads(node.cli("failover", "promote", SERVICE, "--act", str(act), "--dry-run", "--json").stdout)
     assert 0 <= planned["rpo_seconds"] < 600, "as old as the newest generation that is held"
     assert planned["rto_seconds"] is None, "no drill was made"
@@ -71,9 +65,7 @@ def test_the_living_are_replaced_by_a_signed_act_only_and_what_they_wrote_since_
 
 
 @pytest.mark.parametrize("lives", [True, False])
-def test_a_promotion_goes_on_from_the_clean_generation_that_its_act_names(
-    begin: Begin, operator_key: Path, tmp_path: Path, lives: bool
-) -> None:
+def test_a_promotion_goes_on_from_the_clean_generation_that_its_act_names(begin: Begin, lives: bool) -> None:
     stage = begin("local-first")
     node, vault = stage.node(STANDBY), stage.territory.open(STANDBY)
     clean = vault.holding(SERVICE).stored()[-1].name
@@ -83,10 +75,10 @@ def test_a_promotion_goes_on_from_the_clean_generation_that_its_act_names(
     if not lives:
         stage.kill(HOME)
         stage.wait_for(STANDBY, "RO_SERVE")
-    words, out = ("failover", "promote", SERVICE, "--act"), tmp_path / "promote.act"
-    never = signed(operator_key, out, "promote", STANDBY, generation="00002.0000000099.0123456789abcdef")
+    words = ("failover", "promote", SERVICE, "--act")
+    never = stage.sign("promote", STANDBY, SERVICE, generation="00002.0000000099.0123456789abcdef")
     assert node.cli(*words, str(never), check=False).exit_code == 3
-    named = str(signed(operator_key, out, "promote", STANDBY, generation=clean))
+    named = str(stage.sign("promote", STANDBY, SERVICE, generation=clean))
     planned = json.loads(node.cli(*words, named, "--dry-run", "--json").stdout)
     sealed = read_stored_header(vault, vault.holding(SERVICE), clean).time
     assert (planned["generation"], planned["saved"]) == (clean, sealed), "all that was written since is left behind"
@@ -97,14 +89,12 @@ def test_a_promotion_goes_on_from_the_clean_generation_that_its_act_names(
     assert 70 not in numbers
 
 
-def test_a_standby_without_a_copy_is_given_nothing_and_takes_nothing_until_it_has_one(
-    begin: Begin, operator_key: Path, tmp_path: Path
-) -> None:
+def test_a_standby_without_a_copy_is_given_nothing_and_takes_nothing_until_it_has_one(begin: Begin) -> None:
     stage = begin("exclusive")
     node, held = stage.node(STANDBY), stage.territory.open(STANDBY).holding(SERVICE).generations
     held.rename(aside := held.with_name("aside"))
     held.mkdir()
-    act = str(signed(operator_key, tmp_path / "promote.act", "promote", STANDBY))
+    act = str(stage.sign("promote", STANDBY, SERVICE))
     for words in (("move", SERVICE, STANDBY), ("promote", SERVICE, "--act", act)):
         told = node.cli("failover", *words, check=False)
         assert (told.exit_code, told.stdout) == (8, b"")
@@ -117,10 +107,3 @@ def test_a_standby_without_a_copy_is_given_nothing_and_takes_nothing_until_it_ha
     stage.wait_for(STANDBY, "ACTIVE")
     assert stage.add(101) == STANDBY
     assert violated(stage) == {}
-
-
-def signed(key: Path, out: Path, act: str, subject: str, service: str = SERVICE, **more: str) -> Path:
-    times = {"start": "2020-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z"}
-    fields = {"act": act, "subject": subject, "service": service, "operator": "maintenance", "reason": "flood"}
-    out.write_bytes(make_act({**fields, **times, **more}, key))
-    return out

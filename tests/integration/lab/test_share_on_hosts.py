@@ -93,11 +93,8 @@ class Shares(Sites):
         until(lambda: self.state(HOME, SERVICE) == "ACTIVE", "the home has its lease")
         until(lambda: self.at_home().refusal(SHARE, "ls") == "", "its PCs come in")
         for service in (OWN, SERVICE):
-            self.save(service)
+            self.back_up(service)
         until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
-
-    def save(self, service: str) -> None:
-        until(lambda: self.appliance(HOME, "backup", "run", service).exit_code in (0, 1), f"a backup of {service}")
 
     def move(self, *words: str) -> None:
         moved = self.appliance(STANDBY, "failover", *words)
@@ -187,7 +184,7 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(shares: Shares) -> No
     at_home.put(SHARE, FIRST, "de nouveau à la mairie")
     assert (shares.serves(STANDBY), shares.may_be_written(STANDBY)) == (False, False)
     assert_one_writer_at_a_time(shares, SERVICE, begun)
-    shares.save(SERVICE)
+    shares.back_up(SERVICE)
 
 
 def test_a_program_that_saves_all_the_time_waits_for_a_move_and_loses_nothing(shares: Shares) -> None:
@@ -204,7 +201,7 @@ def test_a_program_that_saves_all_the_time_waits_for_a_move_and_loses_nothing(sh
             assert it.longest_pause(asked) < REACHED_AGAIN_WITHIN_SECONDS
     kept = shares.said(HOME, "sh", "-c", f"cat {FOLDER}/saved-*.txt").split()
     assert sorted(map(int, kept))[: len(it.taken)] == list(range(len(it.taken)))
-    shares.save(SERVICE)
+    shares.back_up(SERVICE)
 
 
 def test_a_home_that_is_cut_off_works_on_and_its_people_can_enter_the_standby(shares: Shares) -> None:
@@ -219,7 +216,7 @@ def test_a_home_that_is_cut_off_works_on_and_its_people_can_enter_the_standby(sh
         assert not shares.may_be_written(STANDBY)
     until(lambda: reads(shares.over_the_mesh(), "coupure.txt", "écrit sans réseau"), "the home is seen again")
     until(lambda: shares.state(HOME, SERVICE) == "ACTIVE", "it has its lease")
-    shares.save(SERVICE)
+    shares.back_up(SERVICE)
 
 
 def test_what_both_sides_wrote_is_kept_and_merged(shares: Shares, tmp_path: Path) -> None:

@@ -216,9 +216,8 @@ def test_who_may_not_change_the_record_gets_nothing_and_what_is_there_stays(
 ) -> None:
     site, wrong = served, base64.b64encode(b"another secret of thirty-two byte").decode()
     before = der(site.live / "cert.pem")
-    rmtree(
-        site.state / "acme/accounts"
-    )  # pebble takes one old proof in a hundred of the same account, whatever it is told
+    # Pebble takes one old proof in a hundred of the same account, whatever it is told.
+    rmtree(site.state / "acme/accounts")
     site.declare(ports, wrong)
     try:
         asked = site.ask("--force-renewal")
