@@ -55,7 +55,7 @@ REFUSED = {
     ),
     ("coordination", "two_voters"): (
         {"groups_named": ["voter"]},
-        "territory.yml gives the role voter to commune-b: three, five or seven nodes can vote, or none.",
+        "territory.yml gives the role voter to commune-b: three or five nodes can vote, or none.",
     ),
     ("share", "no_network_of_pcs"): (
         {"share_services": [{"share": "Documents"}], "accounts_fed": {}},
