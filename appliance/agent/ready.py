@@ -85,10 +85,10 @@ class Tree:
             yield self.folder
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def lay_ahead(self, borg: Borg, choose: Choose, generation: str = "") -> bool:
-        """As `bring`; for a takeover that may come."""
+    def lay_ahead(self, borg: Borg, choose: Choose, generation: str = "", *, spare: bool = True) -> bool:
+        """As `bring`; for a takeover that may come, or, not `spare`, that is under way."""
         with self._locked():
-            return self.bring(borg, choose, generation, spare=True)
+            return self.bring(borg, choose, generation, spare=spare)
 
     def _locked(self) -> AbstractContextManager[None]:
         make_private_folder(self.mark.parent)

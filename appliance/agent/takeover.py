@@ -154,10 +154,14 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     borg, form = Borg(repository), node.form(service)
     newest = chain_of(node, service).newest()
     generation = newest.header.id.name if newest else ""
+    ahead, choose = tree_of(node, service), lambda archives: newest_of(archives, service)
     if form is SHARE:
-        shares.bring_people(node, service)
+        with ThreadPoolExecutor(1) as beside:  # each starts some borgs, and people wait
+            entered = beside.submit(shares.bring_people, node, service)
+            ahead.lay_ahead(borg, choose, generation, spare=False)
+            entered.result()
     placed = []
-    with tree_of(node, service).taken(borg, lambda archives: newest_of(archives, service), generation) as tree:
+    with ahead.taken(borg, choose, generation) as tree:
         if form is DATABASE:
             databases.fill(node, service, tree)
             placed.append(node.bundle.terms(service).service.database)

@@ -89,6 +89,10 @@ QUIET = Guard(
     "no broker hears any more of who served it a moment ago, no worker was called since",
     lambda it: it.quiet and it.due(Action.EXPECT, it.timers.ttl),
 )
+NEXT = Guard(
+    "the holder shall hand over to this node, no worker was called since",
+    lambda it: it.seen.wishes.move_to == it.seen.node and it.due(Action.EXPECT, it.timers.ttl),
+)
 UNFIT = Guard("the copy is behind or unfit", lambda it: not it.fit)
 BEHIND = Guard("the copy is behind", lambda it: it.seen.copy.lag > it.timers.lag)
 NEWER = Guard("a newer generation exists", lambda it: it.seen.copy.lag > 0 and it.due(Action.PULL, it.timers.request))

@@ -38,6 +38,13 @@ def remove(name: str) -> None:
         time.sleep(LOOK_EVERY_SECONDS)
 
 
+def set_frozen(name: str, *, frozen: bool) -> None:
+    """Have every process of the unified group `name` and below stand still, or go on, at once; raise CommandFailed."""
+    settled = "" if not frozen else 'until grep -qx "frozen 1" "/mnt/$1/cgroup.events"; do sleep 0.01; done'
+    script = f'mount -t cgroup2 none /mnt; echo {frozen:d} >"/mnt/$1/cgroup.freeze"; {settled}'
+    run(("unshare", "--mount", "sh", "-euc", script, "sh", name), timeout_seconds=TIMEOUT_SECONDS, check=True)
+
+
 def _in_each(do: str, *words: str) -> Result:
     """Carry out `do` with each hierarchy at /mnt."""
     argv = ("unshare", "--mount", "sh", "-euc", f"each() {{ {do}; }}\n{_IN_EACH}", "sh", *words)

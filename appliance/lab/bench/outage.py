@@ -376,8 +376,8 @@ class Outage:
             self._tell("", "fault", fault="freeze", target=HOME)
 
         def mend() -> None:
-            self._tell("", "heal", fault="freeze", target=HOME)
             machine.thaw(node)
+            self._tell("", "heal", fault="freeze", target=HOME)
 
         return begin, mend
 

@@ -24,6 +24,8 @@ from appliance.lab.hosts.plan import Node, is_node_of
 
 NSPAWN = "systemd-nspawn"
 _MACHINE = "--machine="
+PAYLOAD = "payload"
+"""The group that nspawn makes in that of a node for all but itself."""
 STOP_SECONDS_MAX = 30.0
 FOLLOW_SECONDS_MAX = 5.0
 SHUTDOWN = signal.SIGRTMIN + 3  # systemd as PID 1: stop all units, then the machine
@@ -127,19 +129,12 @@ def cut_power(node: Node) -> None:
 
 def freeze(node: Node) -> None:
     """Let nothing of the node run any more, as a box whose processor stands still; its kernel's network answers on."""
-    _signal_all(node, signal.SIGSTOP)
+    cgroups.set_frozen(f"{node.namespace}/{PAYLOAD}", frozen=True)
 
 
 def thaw(node: Node) -> None:
     """Let it go on where it was."""
-    _signal_all(node, signal.SIGCONT)
-
-
-def _signal_all(node: Node, number: signal.Signals) -> None:
-    """To all that is in the node's network; a unit with a network of its own is left out."""
-    for pid in netns.pids(node.namespace):
-        if found := process(pid):
-            found.signal(number)
+    cgroups.set_frozen(f"{node.namespace}/{PAYLOAD}", frozen=False)
 
 
 def running(lab: str) -> frozenset[str]:

@@ -23,6 +23,15 @@ from tests.pace import PACE
 HOME, STANDBY, CLIENT, OTHER = "commune-a", "hermitage", "commune-c", "commune-b"
 EXCLUSIVE, LOCAL_FIRST, MIRROR = "horaires", "affiches", "bulletin"
 ADDRESSES = {EXCLUSIVE: "10.64.8.1", LOCAL_FIRST: "10.64.8.2", MIRROR: "10.64.8.6"}
+MESH_OF_CLIENT = "10.64.0.4"
+SENDS = """
+import socket, struct, sys
+head = struct.pack("!BBHHHBBH4s4s", 69, 0, 28, 0, 0, 64, 17, 0, *map(socket.inet_aton, sys.argv[1:]))
+total = sum(struct.unpack("!10H", head))
+head = head[:10] + struct.pack("!H", 65535 - total % 65535) + head[12:]
+with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as line:
+    line.sendto(head + struct.pack("!4H", 9, 9, 8, 0), ("mesh0", 0x0800))
+"""
 LEASE_SECONDS = 15
 COMES_ABOUT_WITHIN_SECONDS = PACE * 120.0
 
@@ -61,6 +70,10 @@ class Sites(Meshed):
 
     def holds_address(self, node: str, service: str) -> bool:
         return ADDRESSES[service] in self.said(node, "ip", "-4", "-brief", "address")
+
+    def send_as(self, service: str, node: str) -> None:
+        """Have `node` send a packet to the client as if it had the service's address, whatever its own filter says."""
+        self.run(node, "python3", "-I", "-c", SENDS, ADDRESSES[service], MESH_OF_CLIENT)
 
     def on_pages(self, node: str, service: str) -> str:
         """What a PC in the building of `node` reads of a site on the pages of that node; "" for nothing."""

@@ -159,6 +159,11 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(sites: Sites) -> None
     assert sites.said(STANDBY, "stat", "--format=%i", f"/{page}") == laid, "it came by a rename, and was not copied"
     assert not sites.may_write(HOME, EXCLUSIVE), "where it is not served nothing is written"
     assert sites.write(STANDBY, EXCLUSIVE, "horaires 3")
+    with sites.counting(CLIENT, f"ip saddr {ADDRESSES[EXCLUSIVE]} udp dport 9") as came:
+        for node in (HOME, HOME, STANDBY):
+            sites.send_as(EXCLUSIVE, node)
+        until(lambda: int(came) > 0, "who holds it is heard")
+        assert int(came) == 1, "the mesh drops what the former holder sends as the service"
     sites.bring_as_root(STANDBY, EXCLUSIVE)
     until(lambda: sites.state(HOME, EXCLUSIVE) == "STANDBY", "its home stands by")
     back = sites.appliance(STANDBY, "failover", "move", EXCLUSIVE, HOME)

@@ -93,6 +93,24 @@ def test_a_power_cut_keeps_the_disk_and_is_another_boot(boxes: Boxes) -> None:
     assert leaders(boxes)[ONE] != first
 
 
+def test_a_node_that_stands_still_goes_on_where_it_was_and_loses_its_power_all_the_same(boxes: Boxes) -> None:
+    made, node = boxes.open(), boxes.open().plan.node(ONE)
+    ticks = made.root(node) / "srv/ticks"
+    boxes.exec(ONE, "systemd-run", "sh", "-c", "while :; do printf . >>/srv/ticks; sleep 0.05; done")
+    until(ticks.exists, "a program in a unit of its own runs")
+    machine.freeze(node)
+    before = ticks.stat().st_size
+    assert boxes.exec(ONE, "sleep", "1").exit_code == 0, "its console answers on"
+    assert ticks.stat().st_size == before
+    machine.thaw(node)
+    until(lambda: ticks.stat().st_size > before, "it goes on")
+    machine.freeze(node)
+    boxes.done("power-off", ONE, "--cut")
+    assert boxes.states()[ONE] == "off"
+    boxes.done("power-on", ONE)
+    boxes.exec(ONE, "rm", "/srv/ticks")
+
+
 def test_a_node_asked_to_stop_stops_its_services_and_its_console_tells(boxes: Boxes) -> None:
     boxes.done("power-off", ONE)
     assert boxes.states()[ONE] == "off"
