@@ -17,8 +17,15 @@ from tests.pace import PACE
 SEED_VARIABLE = "APPLIANCE_TEST_SEED"
 SOAK_VARIABLE = "APPLIANCE_SOAK_RUNS"
 LAB = pytest.mark.xdist_group("lab").mark
-EVERY_DAY = ("test_lab_hosts", "test_lab_faults", "test_base", "test_site")
-"""Files of labs that `make test` runs each day; of the others a third, so that the whole stays below 45 minutes."""
+EVERY_DAY = (
+    *("test_lab_hosts", "test_lab_faults", "test_base", "test_site"),
+    *("test_takeover", "test_process_runs", "test_failover_runs", "test_failover_machine", "test_machine_contract"),
+    *("test_soak_kills", "test_cli_life"),
+)
+"""Of the files that boot hosts or, as these, start a territory of processes for each test, those that `make test` runs
+each day; of the others a third, so that the whole stays below 45 minutes."""
+TERRITORIES = ("failover", "faults")
+"""Folders of such files; those of commands are told by their name."""
 DAYS = 3
 """After so many each was run."""
 
@@ -92,9 +99,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _turns(items: Iterable[pytest.Item]) -> dict[Path, int]:
-    """The files of labs that come every third day, numbered."""
-    files = {item.path for item in items if LAB in item.iter_markers("xdist_group")}
+    """The files that come every third day, numbered."""
+    files = {item.path for item in items if LAB in item.iter_markers("xdist_group") or _is_of_territories(item.path)}
     return {path: number for number, path in enumerate(sorted(path for path in files if path.stem not in EVERY_DAY))}
+
+
+def _is_of_territories(path: Path) -> bool:
+    integration = path.parent.parent.name == "integration"
+    return integration and (path.parent.name in TERRITORIES or path.stem.startswith("test_cli_"))
 
 
 @pytest.fixture(scope="session")
