@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
-from appliance.agent import people
+from appliance.agent import people, shares
 from appliance.agent.decisions import (
     BackUp,
     Catalogue,
@@ -49,6 +49,7 @@ from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace
 from appliance.restore.catalogue import catch_up
 from appliance.restore.schema import open_catalogue
 from appliance.restore.undo import expire
+from appliance.territory.served import SHARE
 from appliance.units import MINUTE, format_count
 
 SCRUB_SECONDS_MAX = 10 * MINUTE
@@ -139,6 +140,9 @@ def _ready(node: Node, work: Ready) -> Outcome:
     except NoSpace as error:
         node.journal.write("not-laid-ahead", service=work.service, why=error.what)
         return Outcome(mark=work.newest, figures={"ahead": 0})
+    if node.form(work.service) is SHARE:
+        with suppress(ApplianceError):  # a takeover tries again, and tells
+            shares.lay_people(node, work.service)
     return Outcome(mark=work.newest, figures={"ahead": 1, "whole": int(not brought)})
 
 

@@ -46,14 +46,24 @@ def bring(node: Node, home: str) -> None:
         file.unlink(missing_ok=True)
 
 
-def lay_out(node: Node, own: str, file: Path) -> None:
-    """Put the accounts that the service `own` saved last into `file`; raise PathMissing when it has none."""
-    borg = Borg(open_best(node, own, STANDBY).repository)
+def lay_out(node: Node, own: str, file: Path, mark: Path | None = None) -> None:
+    """Put the accounts that the service `own` saved last into `file`; raise PathMissing when it has none.
+
+    `mark` names the generation that they are of, for who lays them out again and again.
+    """
+    opened = open_best(node, own, STANDBY)
+    if mark and file.exists() and mark.exists() and mark.read_text() == opened.name:
+        return
+    borg = Borg(opened.repository)
     archive = newest_archive(borg, own).name
     new = file.with_suffix(".new")
     with open(new, "wb") as sink:
         borg.extract_to(archive, _accounts_in(node, borg, archive), sink)
+    if mark:
+        mark.unlink(missing_ok=True)
     os.replace(new, file)
+    if mark:
+        mark.write_text(opened.name)
 
 
 def _accounts_in(node: Node, borg: Borg, archive: str) -> str:

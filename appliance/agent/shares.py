@@ -24,7 +24,7 @@ from appliance.host.laying import LAYING
 from appliance.territory.implicit import implicit_name
 from appliance.territory.model import SHARES
 
-PEOPLE = "people.json"
+PEOPLE, PEOPLE_OF = "people.json", "people.of"
 
 
 def bring_people(node: Node, service: str) -> str:
@@ -36,7 +36,7 @@ def bring_people(node: Node, service: str) -> str:
     if home == node.name:
         return home
     try:
-        lay_out(node, implicit_name(home), make_private_folder(node.service(service).root) / PEOPLE)
+        lay_people(node, service)
     except ApplianceError as error:
         if not Desk(node.layout.accounts, node.name, feeds=True).file_of(home).exists():
             remedy = f"On {home}: `appliance backup run {implicit_name(home)}`."
@@ -44,6 +44,13 @@ def bring_people(node: Node, service: str) -> str:
     else:
         ask_hands_now("people", service)
     return home
+
+
+def lay_people(node: Node, service: str) -> None:
+    """Have the accounts that the home of the share saved last at hand; whoever takes it over reads nothing again."""
+    home, root = node.bundle.territory.service(service).node, make_private_folder(node.service(service).root)
+    if home != node.name:
+        lay_out(node, implicit_name(home), root / PEOPLE, root / PEOPLE_OF)
 
 
 def save_people(node: Node, service: str) -> None:
