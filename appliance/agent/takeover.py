@@ -211,7 +211,7 @@ def sync(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Save and bring everything to the peers; who has it."""
     if node.form(service) is SHARE:
         shares.save_people(node, service)
-    done = run(node, service)
+    done = run(node, service, lines=lines)
     if done.failures or done.left_out:
         raise Refused(f"not all of {service} could be saved; see the journal.")
     has = [it.peer for it in done.pushed if it.receipt is not None]

@@ -109,7 +109,7 @@ MEANINGS: Mapping[Action, str] = {
     Action.RENEW: "renew the lease and have a majority prove that service and epoch are still this node's",
     Action.RETURN: "take the lease again under the epoch that this node has, unless anybody was granted a newer one",
     Action.WAKE: "have what starts and stops the service here ready to answer at once",
-    Action.EXPECT: "have a worker at hand with lines to who stores the service, for a takeover within a minute",
+    Action.EXPECT: "have a worker at hand with lines to who stores the service, for what comes within a minute",
     Action.TAKE_OVER: "by one transaction become owner and holder under a new epoch; it decides, whatever was read",
     Action.RELEASE: "note on the disk that this node let go, forget the proof, then end the lease",
     Action.ASK_GRANT: "ask the voters' brokers to sign the grant of the epoch, and store it",
