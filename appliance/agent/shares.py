@@ -18,7 +18,7 @@ from appliance.backup.node import Node
 from appliance.backup.writer import run
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Refused
-from appliance.host.files import make_private_folder
+from appliance.host.files import locked, make_private_folder
 from appliance.host.hands import LAY_SECONDS_MAX
 from appliance.host.laying import LAYING
 from appliance.territory.implicit import implicit_name
@@ -50,7 +50,8 @@ def lay_people(node: Node, service: str) -> None:
     """Have the accounts that the home of the share saved last at hand; whoever takes it over reads nothing again."""
     home, root = node.bundle.territory.service(service).node, make_private_folder(node.service(service).root)
     if home != node.name:
-        lay_out(node, implicit_name(home), root / PEOPLE, root / PEOPLE_OF)
+        with locked(root / "people.lock", what=f"the accounts of {home}", wait=True):
+            lay_out(node, implicit_name(home), root / PEOPLE, root / PEOPLE_OF)
 
 
 def save_people(node: Node, service: str) -> None:
