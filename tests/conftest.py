@@ -22,12 +22,12 @@ EVERY_DAY = (
     *("test_takeover", "test_process_runs", "test_failover_runs", "test_failover_machine", "test_machine_contract"),
     *("test_soak_kills", "test_cli_life"),
 )
-"""Of the files that boot hosts or, as these, start a territory of processes for each test, those that `make test` runs
-each day; of the others a third, so that the whole stays below 45 minutes."""
+"""Of the files that boot hosts, and of most that start a territory of processes for each test, `make test` runs a third
+each day, so that the whole stays below 45 minutes; these it always runs."""
 TERRITORIES = ("failover", "faults")
-"""Folders of such files; those of commands are told by their name."""
+"""Folders of files that do the latter; those of commands are told by their name."""
 DAYS = 3
-"""After so many each was run."""
+"""After so many, or a few more at the end of a month, each was run."""
 
 UNIT = Path(__file__).parent / "unit"
 TOO_SLOW_FOR_HOSTS = 2.0
@@ -51,8 +51,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell lets what it starts in the background ignore Ctrl-C, and so would all that tests start and interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Who names files wants all of them. Each worker reads the same words as we do.
-    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS and config.option.lab_hosts == "day":
+    # Who names files or words, or asks for a soak, wants all of them. Each worker reads the same words as we do.
+    asked = config.option.slow or config.option.keyword
+    asked = asked or config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    if asked and config.option.lab_hosts == "day":
         config.option.lab_hosts = "all"
     if config.option.timeout is None:
         config.option.timeout = PACE * float(config.getini("timeout"))

@@ -141,7 +141,7 @@ def _ready(node: Node, work: Ready) -> Outcome:
         node.journal.write("not-laid-ahead", service=work.service, why=error.what)
         return Outcome(mark=work.newest, figures={"ahead": 0})
     if node.form(work.service) is SHARE:
-        with suppress(ApplianceError):  # a takeover tries again, and tells
+        with suppress(ApplianceError, OSError):  # a takeover tries again, and tells
             shares.lay_people(node, work.service)
     return Outcome(mark=work.newest, figures={"ahead": 1, "whole": int(not brought)})
 

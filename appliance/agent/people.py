@@ -18,7 +18,7 @@ from appliance.backup.source_names import STANDBY
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.errors import Unreachable
-from appliance.host.files import make_private_folder
+from appliance.host.files import make_private_folder, write_atomic
 from appliance.territory.implicit import implicit_name
 
 TAKEN_WITHIN_SECONDS = 60.0
@@ -57,13 +57,15 @@ def lay_out(node: Node, own: str, file: Path, mark: Path | None = None) -> None:
     borg = Borg(opened.repository)
     archive = newest_archive(borg, own).name
     new = file.with_suffix(".new")
-    with open(new, "wb") as sink:
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as sink:
         borg.extract_to(archive, _accounts_in(node, borg, archive), sink)
+        sink.flush()
+        os.fsync(sink.fileno())  # before a mark says that it is there
     if mark:
         mark.unlink(missing_ok=True)
     os.replace(new, file)
     if mark:
-        mark.write_text(opened.name)
+        write_atomic(mark, opened.name.encode(), mode=0o600)
 
 
 def _accounts_in(node: Node, borg: Borg, archive: str) -> str:

@@ -54,6 +54,10 @@ def lay_people(node: Node, service: str) -> None:
             lay_out(node, implicit_name(home), root / PEOPLE, root / PEOPLE_OF)
 
 
+def people_lie_ready(node: Node, service: str) -> bool:
+    return (node.service(service).root / PEOPLE).exists()
+
+
 def save_people(node: Node, service: str) -> None:
     """Save the accounts of this node, the home of `service`, where they were changed since that was done last."""
     own = implicit_name(node.name)

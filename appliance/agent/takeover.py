@@ -62,7 +62,9 @@ def granted(node: Node, service: str) -> Grant:
 
 def expect(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Ask those who will be asked once: a vault's first answer takes longest, and nobody waits for this one. Who does
-    not answer is told by the order that asks."""
+    not answer is told by the order that asks. A last backup has the patience to call its peers itself."""
+    if is_written_here(node, service):
+        return {"answered": []}
     others = node.bundle.terms(service).others(node.name)
     called = tuple(dict.fromkeys((*others, *(it.node for it in current_targets(node, service)))))
     answers, _ = lines.ask_all(called, lambda conversation: conversation.head(service))
@@ -158,6 +160,8 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     if form is SHARE:
         with ThreadPoolExecutor(1) as beside:  # each starts some borgs, and people wait
             entered = beside.submit(shares.bring_people, node, service)
+            if not shares.people_lie_ready(node, service):
+                entered.result()  # where nobody can be let in, nothing is laid for hours
             ahead.lay_ahead(borg, choose, generation, spare=False)
             entered.result()
     placed = []
@@ -211,7 +215,7 @@ def sync(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Save and bring everything to the peers; who has it."""
     if node.form(service) is SHARE:
         shares.save_people(node, service)
-    done = run(node, service, lines=lines)
+    done = run(node, service)
     if done.failures or done.left_out:
         raise Refused(f"not all of {service} could be saved; see the journal.")
     has = [it.peer for it in done.pushed if it.receipt is not None]

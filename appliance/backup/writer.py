@@ -68,16 +68,13 @@ class Run:
     seconds: float
 
 
-def run(
-    node: Node, service: str, on_progress: Callable[[Progress], None] | None = None, *, lines: Lines | None = None
-) -> Run:
-    """Back up `service` now and bring it to its peers, on open `lines` if there are any; raise the named error that
-    stopped it.
+def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None = None) -> Run:
+    """Back up `service` now and bring it to its peers; raise the named error that stopped it.
 
     A peer that fails is in `pushed` and in `safety`, and stops nobody else.
     """
     started = time.monotonic()
-    with contextlib.nullcontext(lines) if lines else Lines(node) as lines:
+    with Lines(node) as lines:
         sealed, created, source = _save_and_seal(node, service, lines, on_progress)
         pushed = push_newest(node, service, lines)
     left_out = _left_out(created, source)

@@ -90,7 +90,7 @@ QUIET = Guard(
     lambda it: it.quiet and it.due(Action.EXPECT, it.timers.ttl),
 )
 NEXT = Guard(
-    "the holder shall hand over to this node, no worker was called since",
+    "a person moves it to this node, no worker was called since",
     lambda it: it.seen.wishes.move_to == it.seen.node and it.due(Action.EXPECT, it.timers.ttl),
 )
 UNFIT = Guard("the copy is behind or unfit", lambda it: not it.fit)

@@ -107,8 +107,8 @@ class Copies(Protocol):
         ...
 
     def expect(self, service: str) -> None:
-        """Begin to get ready for a takeover that may come within a minute. Nothing has to follow, and what does tells
-        whether something fails."""
+        """Begin to get ready for a takeover, or a last backup, within a minute. Nothing has to follow, and
+        what does tells whether something fails."""
         ...
 
     async def close(self) -> None:

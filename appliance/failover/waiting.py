@@ -97,10 +97,10 @@ ROWS: tuple[Row, ...] = (
     Row(
         "standby.next",
         (S.STANDBY,),
-        when.NEXT & when.FIT & when.COOLED,
+        when.NEXT & when.ANSWERED & when.FIT & when.COOLED,
         (A.WAKE, A.EXPECT),
         None,
-        "clients wait from now on until it serves: it gets ready while the holder saves",
+        "clients will wait until it serves: it gets ready while the holder saves",
     ),
     Row("standby.behind", (S.STANDBY,), when.BEHIND, (), S.CATCHUP, "it could not take over now"),
     Row("standby.ask", (S.STANDBY,), when.READ_DUE, (A.READ,), None, "a watch that is silent proves nothing"),

@@ -19,6 +19,22 @@ grep -q :name=systemd: /proc/self/cgroup || exit 0
 mount -t cgroup -o none,name=systemd none /mnt
 each "$@"
 """
+_THAW = """\
+mount -t cgroup2 none /mnt
+date +%s.%N
+echo 0 >"/mnt/$1/cgroup.freeze"
+"""
+_FREEZE = """\
+mount -t cgroup2 none /mnt
+date +%s.%N
+echo 1 >"/mnt/$1/cgroup.freeze"
+for _ in $(seq 500); do
+    if grep -qx "frozen 1" "/mnt/$1/cgroup.events"; then exit 0; fi
+    sleep 0.01
+done
+echo 0 >"/mnt/$1/cgroup.freeze"
+exit 1
+"""
 
 
 def names() -> frozenset[str]:
@@ -38,11 +54,11 @@ def remove(name: str) -> None:
         time.sleep(LOOK_EVERY_SECONDS)
 
 
-def set_frozen(name: str, *, frozen: bool) -> None:
-    """Have every process of the unified group `name` and below stand still, or go on, at once; raise CommandFailed."""
-    settled = "" if not frozen else 'until grep -qx "frozen 1" "/mnt/$1/cgroup.events"; do sleep 0.01; done'
-    script = f'mount -t cgroup2 none /mnt; echo {frozen:d} >"/mnt/$1/cgroup.freeze"; {settled}'
-    run(("unshare", "--mount", "sh", "-euc", script, "sh", name), timeout_seconds=TIMEOUT_SECONDS, check=True)
+def set_frozen(name: str, *, frozen: bool) -> float:
+    """Have every process of the unified group `name` and below stand still, or go on, at once; when that was asked of
+    the kernel, in UTC seconds. Raise CommandFailed, and let all go on, when they do not stand still in time."""
+    argv = ("unshare", "--mount", "sh", "-euc", _FREEZE if frozen else _THAW, "sh", name)
+    return float(run(argv, timeout_seconds=TIMEOUT_SECONDS, check=True).stdout)
 
 
 def _in_each(do: str, *words: str) -> Result:

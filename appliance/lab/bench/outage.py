@@ -303,8 +303,8 @@ class Outage:
             found += [it for it in told if json.loads(it)["svc"] in (SERVICE, SHARE)]
         return max(map(writers_at_once, read(found)))
 
-    def _tell(self, node: str, event: str, **more: object) -> None:
-        self.lines.append(line((_now(), time.time(), ""), node, SERVICE, 0, event, **more))
+    def _tell(self, node: str, event: str, *, ago: float = 0.0, **more: object) -> None:
+        self.lines.append(line((_now() - ago, time.time() - ago, ""), node, SERVICE, 0, event, **more))
 
     def _hand_back(self, service: str) -> None:
         self.wait(lambda: self.state(HOME, service) == "STANDBY", f"the home of {service} stands by")
@@ -376,8 +376,8 @@ class Outage:
             self._tell("", "fault", fault="freeze", target=HOME)
 
         def mend() -> None:
-            machine.thaw(node)
-            self._tell("", "heal", fault="freeze", target=HOME)
+            at = machine.thaw(node)
+            self._tell("", "heal", ago=time.time() - at, fault="freeze", target=HOME)
 
         return begin, mend
 

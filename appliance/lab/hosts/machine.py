@@ -132,9 +132,9 @@ def freeze(node: Node) -> None:
     cgroups.set_frozen(f"{node.namespace}/{PAYLOAD}", frozen=True)
 
 
-def thaw(node: Node) -> None:
-    """Let it go on where it was."""
-    cgroups.set_frozen(f"{node.namespace}/{PAYLOAD}", frozen=False)
+def thaw(node: Node) -> float:
+    """Let it go on where it was; from when on, in UTC seconds."""
+    return cgroups.set_frozen(f"{node.namespace}/{PAYLOAD}", frozen=False)
 
 
 def running(lab: str) -> frozenset[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from appliance.accounts.desk import Desk
 from appliance.accounts.store import write_store
+from appliance.agent import shares
 from appliance.agent.act import perform
 from appliance.agent.decide import Pace, decide
 from appliance.agent.decisions import Exchange, People
@@ -103,6 +104,25 @@ def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerr
     assert any(f"services/{OWN}/chain/00002.0000000001" in item.path for item in items)
     with pytest.raises(Refused, match="only commune-a can write it"):
         writer.source_spec(standby, OWN)
+
+
+def test_accounts_lie_ready_for_whoever_takes_a_share_over_and_are_read_once_of_each_generation(
+    own: ProcessTerritory,
+) -> None:
+    home, standby = own.open("commune-a"), own.open("hermitage")
+    lies = standby.service("docs-a").root / shares.PEOPLE
+    write_store(home.layout.accounts, store("commune-a", account("marie")))
+    writer.run(home, OWN)
+    shares.lay_people(standby, "docs-a")
+    first = lies.stat().st_ino
+    assert lies.read_bytes() == home.layout.accounts.read_bytes()
+    shares.lay_people(standby, "docs-a")
+    assert lies.stat().st_ino == first
+    write_store(home.layout.accounts, store("commune-a", account("marie"), account("paul")))
+    writer.run(home, OWN)
+    shares.lay_people(standby, "docs-a")
+    assert lies.read_bytes() == home.layout.accounts.read_bytes()
+    assert lies.stat().st_mode & 0o077 == 0
 
 
 def to_let_in(node: Node) -> list[People]:
