@@ -6,6 +6,7 @@ On a host accounts are root's. What is brought lies in `people/` until root's si
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from pathlib import Path
@@ -56,14 +57,11 @@ def lay_out(node: Node, own: str, file: Path, mark: Path | None = None) -> None:
         return
     borg = Borg(opened.repository)
     archive = newest_archive(borg, own).name
-    new = file.with_suffix(".new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as sink:
-        borg.extract_to(archive, _accounts_in(node, borg, archive), sink)
-        sink.flush()
-        os.fsync(sink.fileno())  # before a mark says that it is there
+    accounts = io.BytesIO()
+    borg.extract_to(archive, _accounts_in(node, borg, archive), accounts)
     if mark:
         mark.unlink(missing_ok=True)
-    os.replace(new, file)
+    write_atomic(file, accounts.getvalue(), mode=0o600)  # before a mark says that it is there
     if mark:
         write_atomic(mark, opened.name.encode(), mode=0o600)
 

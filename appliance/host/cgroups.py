@@ -19,15 +19,11 @@ grep -q :name=systemd: /proc/self/cgroup || exit 0
 mount -t cgroup -o none,name=systemd none /mnt
 each "$@"
 """
-_THAW = """\
+_SET_FROZEN = """\
 mount -t cgroup2 none /mnt
 date +%s.%N
-echo 0 >"/mnt/$1/cgroup.freeze"
-"""
-_FREEZE = """\
-mount -t cgroup2 none /mnt
-date +%s.%N
-echo 1 >"/mnt/$1/cgroup.freeze"
+echo "$2" >"/mnt/$1/cgroup.freeze"
+[ "$2" = 1 ] || exit 0
 for _ in $(seq 500); do
     if grep -qx "frozen 1" "/mnt/$1/cgroup.events"; then exit 0; fi
     sleep 0.01
@@ -57,7 +53,7 @@ def remove(name: str) -> None:
 def set_frozen(name: str, *, frozen: bool) -> float:
     """Have every process of the unified group `name` and below stand still, or go on, at once; when that was asked of
     the kernel, in UTC seconds. Raise CommandFailed, and let all go on, when they do not stand still in time."""
-    argv = ("unshare", "--mount", "sh", "-euc", _FREEZE if frozen else _THAW, "sh", name)
+    argv = ("unshare", "--mount", "sh", "-euc", _SET_FROZEN, "sh", name, f"{frozen:d}")
     return float(run(argv, timeout_seconds=TIMEOUT_SECONDS, check=True).stdout)
 
 

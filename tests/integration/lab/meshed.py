@@ -20,6 +20,7 @@ from appliance.lab.hosts.lab import Lab
 from appliance.lab.hosts.provision import sign
 from tests.pace import PACE
 
+MESH = {"hermitage": "10.64.0.1", "commune-a": "10.64.0.2", "commune-b": "10.64.0.3", "commune-c": "10.64.0.4"}
 SCANNER = Path(__file__).with_name("scan.py")
 RUN_SECONDS_MAX = PACE * 120.0
 # Who is behind NAT notices after 15 s of its own sending that the other end has forgotten it.

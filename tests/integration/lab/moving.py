@@ -17,13 +17,12 @@ from appliance.lab.hosts.disturb import disturb
 from appliance.lab.hosts.faults import HEALED, Fault, targets
 from appliance.trust.act import make_act
 from appliance.units import DAY
-from tests.integration.lab.meshed import Meshed
+from tests.integration.lab.meshed import MESH, Meshed
 from tests.pace import PACE
 
 HOME, STANDBY, CLIENT, OTHER = "commune-a", "hermitage", "commune-c", "commune-b"
 EXCLUSIVE, LOCAL_FIRST, MIRROR = "horaires", "affiches", "bulletin"
 ADDRESSES = {EXCLUSIVE: "10.64.8.1", LOCAL_FIRST: "10.64.8.2", MIRROR: "10.64.8.6"}
-MESH_OF_CLIENT = "10.64.0.4"
 SENDS = """
 import socket, struct, sys
 head = struct.pack("!BBHHHBBH4s4s", 69, 0, 28, 0, 0, 64, 17, 0, *map(socket.inet_aton, sys.argv[1:]))
@@ -73,7 +72,7 @@ class Sites(Meshed):
 
     def send_as(self, service: str, node: str) -> None:
         """Have `node` send a packet to the client as if it had the service's address, whatever its own filter says."""
-        self.run(node, "python3", "-I", "-c", SENDS, ADDRESSES[service], MESH_OF_CLIENT)
+        self.run(node, "python3", "-I", "-c", SENDS, ADDRESSES[service], MESH[CLIENT])
 
     def on_pages(self, node: str, service: str) -> str:
         """What a PC in the building of `node` reads of a site on the pages of that node; "" for nothing."""

@@ -18,9 +18,8 @@ from appliance.lab.hosts import machine
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.provision import firewall
-from tests.integration.lab.meshed import Meshed, until
+from tests.integration.lab.meshed import MESH, Meshed, until
 
-MESH = {"hermitage": "10.64.0.1", "commune-a": "10.64.0.2", "commune-b": "10.64.0.3", "commune-c": "10.64.0.4"}
 RELAY, REACHABLE, HIDDEN, LEAVES = MESH
 MESH_PORT = "51820"
 UDP_SAMPLE = ("53", "67", "111", "123", "137", "161", "1900", "5353", MESH_PORT, "51821")

@@ -13,10 +13,10 @@ from appliance.lab.hosts import machine
 from appliance.lab.hosts.playbook import play_well
 from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
 from appliance.lab.story import waiting
+from tests.integration.lab.meshed import MESH
 from tests.integration.lab.pc import Pc, let_in
 from tests.pace import PACE
 
-MESH = {STANDBY: "10.64.0.1", ORIGIN: "10.64.0.2", BLIND: "10.64.0.3", SPARE: "10.64.0.4"}
 TLS = "/etc/prometheus/tls"
 EXPORTERS = (9100, 9470)
 NODE_EXPORTER = "prometheus-node-exporter"

@@ -11,11 +11,10 @@ import struct
 import pytest
 
 from appliance.lab.hosts.lab import Lab
-from tests.integration.lab.meshed import Meshed, until
+from tests.integration.lab.meshed import MESH, Meshed, until
 
 OWNED, HOLDER, OTHER, FLOODING = "commune-a", "hermitage", "commune-b", "commune-c"
 OWN_DOOR = f"vault-{OWNED}"
-MESH = {"hermitage": "10.64.0.1", "commune-a": "10.64.0.2", "commune-b": "10.64.0.3", "commune-c": "10.64.0.4"}
 KEYS = (
     "/srv/appliance/node/keys/ssh_ed25519",
     "/srv/appliance/node/keys/sign_ed25519",
