@@ -184,11 +184,11 @@ def prefix(member: str) -> str:
     return f"pp:{member}"
 
 
-def under(path: str | None, *, with_folders_above: bool) -> list[str]:
+def under(path: str | None, *, with_above: bool) -> list[str]:
     """The patterns of `path` with all below it; none for everything."""
     if path is None:
         return []
-    return members([path]) if with_folders_above else [prefix(path)]
+    return members([path]) if with_above else [prefix(path)]
 
 
 def full(member: str) -> str:

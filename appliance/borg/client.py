@@ -25,6 +25,8 @@ from appliance.units import DAY, HOUR
 
 READ_TIMEOUT_SECONDS = 12 * HOUR
 WRITE_TIMEOUT_SECONDS = 7 * DAY
+LOCK_TURN_SECONDS = 10
+"""How long one borg waits for a lock: who holds it may die meanwhile, and only a new start finds that out."""
 ROOM = "run-"
 
 
@@ -113,15 +115,15 @@ class Borg:
         self._write(argv.delete(self.repository.path, names))
 
     def items(
-        self, archive: str, under: str | None = None, *, with_folders_above: bool = False, exact: bool = True
+        self, archive: str, under: str | None = None, *, with_above: bool = False, exact: bool = True
     ) -> Iterator[Item]:
         """Every entry of `archive`, or `under` with all below it, in the archive's order, without holding them all.
 
-        `with_folders_above` are then all that `extract` would bring. Names are exact, bytes that are not UTF-8 included
+        `with_above` are then all that `extract` would bring. Names are exact, bytes that are not UTF-8 included
         (see `borg.answers`). Not `exact`, each such byte is a "?": one of them costs as much as all the rest.
         """
-        listing = self._items(archive, argv.under(under, with_folders_above=with_folders_above))
-        names = self._names(archive, under, with_folders_above=with_folders_above)
+        listing = self._items(archive, argv.under(under, with_above=with_above))
+        names = self._names(archive, under, with_above=with_above)
         with contextlib.closing(listing), contextlib.closing(names):
             read = 0
             for index, item in enumerate(listing):
@@ -254,15 +256,11 @@ class Borg:
             for line in lines:
                 yield answers.item(line)
 
-    def _names(self, archive: str, under: str | None, *, with_folders_above: bool) -> Generator[answers.Names]:
+    def _names(self, archive: str, under: str | None, *, with_above: bool) -> Generator[answers.Names]:
         with self._lines(argv.dump_archive(self.repository.path, archive)) as lines:
             for names in answers.exact_names(lines):
                 path = names.path
-                if (
-                    under is None
-                    or answers.is_below(path, under)
-                    or (with_folders_above and answers.is_below(under, path))
-                ):
+                if under is None or answers.is_below(path, under) or (with_above and answers.is_below(under, path)):
                     yield names
 
     def _complete(self, archive: str, paths: Sequence[str], into: Path) -> frozenset[str]:
@@ -330,15 +328,21 @@ class Borg:
     def _run(
         self, words: tuple[str, ...], timeout_seconds: float, *, cwd: Path | None = None, local_time: bool = False
     ) -> Result:
-        with self._room() as room:
-            return run(
-                (*self._start(words[0]), *words),
-                timeout_seconds=timeout_seconds,
-                env=self._environment(room, local_time),
-                cwd=cwd,
-                secret_fds=self._secrets(),
-                on_stderr_line=self._report if self._on_progress else None,
-            )
+        left = self._lock_wait_seconds
+        while True:
+            turn = min(left, LOCK_TURN_SECONDS)
+            left -= turn
+            with self._room() as room:
+                result = run(
+                    (*self._start(words[0], turn), *words),
+                    timeout_seconds=timeout_seconds,
+                    env=self._environment(room, local_time),
+                    cwd=cwd,
+                    secret_fds=self._secrets(),
+                    on_stderr_line=self._report if self._on_progress else None,
+                )
+            if left <= 0 or result.exit_code != errors.LOCK_TIMEOUT:
+                return result
 
     def _lines(self, words: tuple[str, ...]) -> contextlib.closing[Generator[bytes, None, Result]]:
         return contextlib.closing(answers.lines(self._stream(words)))
@@ -347,7 +351,7 @@ class Borg:
         """Standard output in pieces; a failure is raised at its end."""
         with self._room() as room:
             result = yield from stream(
-                (*self._start(words[0]), *words),
+                (*self._start(words[0], self._lock_wait_seconds), *words),
                 timeout_seconds=READ_TIMEOUT_SECONDS,
                 env=self._environment(room),
                 secret_fds=self._secrets(),
@@ -355,12 +359,11 @@ class Borg:
         self._raise_on_failure(result, warnings_allowed=False)
         return result
 
-    def _start(self, verb: str) -> tuple[str, ...]:
+    def _start(self, verb: str, lock_seconds: int) -> tuple[str, ...]:
         if argv.takes_lock(self.repository, verb):
             locks.clear_dead(self.repository)
-        return argv.start(
-            self.repository, verb, lock_wait_seconds=self._lock_wait_seconds, progress=self._on_progress is not None
-        )
+        progress = self._on_progress is not None
+        return argv.start(self.repository, verb, lock_wait_seconds=lock_seconds, progress=progress)
 
     def _environment(self, room: str, local_time: bool = False) -> dict[str, str]:
         return {**argv.environment(self.repository, locks.new_host_id(), local_time=local_time), "TMPDIR": room}

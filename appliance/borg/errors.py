@@ -79,6 +79,9 @@ _REMEDIES: dict[type[ApplianceError], str] = {
     BorgFailed: "Run it again; if it fails again, look at borg's own message.",
 }
 
+LOCK_TIMEOUT = 73
+"""borg did nothing: somebody held a lock for as long as it was told to wait."""
+
 _BY_CODE: dict[int, type[ApplianceError]] = {
     10: RepositoryExists,
     12: RepositoryDamaged,
@@ -108,7 +111,7 @@ _BY_CODE: dict[int, type[ApplianceError]] = {
     62: ReplayRefused,
     63: ReplayRefused,
     64: ReplayRefused,
-    **dict.fromkeys((70, 71, 72, 73), RepositoryLocked),
+    **dict.fromkeys((70, 71, 72, LOCK_TIMEOUT), RepositoryLocked),
     **dict.fromkeys((90, 91, 92, 95, 96, 97, 98, 99), RepositoryDamaged),
 }
 

@@ -156,7 +156,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _too_long(process: subprocess.Popen[bytes], timeout_seconds: float) -> CommandTimeout:
-    return CommandTimeout(f"{_words(process)!r} did not end within {timeout_seconds:.0f} s.")
+    below = ", ".join(filter(None, map(_program, descendants(process.pid))))
+    waits = f"; below it still run: {below}" if below else ""
+    return CommandTimeout(f"{_words(process)!r} did not end within {timeout_seconds:.0f} s{waits}.")
+
+
+def _program(pid: int) -> str:
+    """The name of the program that runs there; "" once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _missing(program: str, cwd: str | os.PathLike[str] | None) -> NotFound:

@@ -178,7 +178,7 @@ def _merged(before: dict[str, Change], after: dict[str, Change]) -> dict[str, Ch
 def _wanted(borg: Borg, archive: str, paths: Sequence[str]) -> Iterator[Item]:
     for path in paths:
         found = False
-        for item in borg.items(archive, under=path, with_folders_above=True):
+        for item in borg.items(archive, under=path, with_above=True):
             if is_below(item.path, path):
                 found = True
                 yield item

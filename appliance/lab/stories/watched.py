@@ -100,8 +100,8 @@ class Clockwork:
 
     def run(self) -> None:
         while not self._ends.is_set():
-            if self._goes.is_set():
-                with self._turn:
+            with self._turn:
+                if self._goes.is_set():
                     self.back_up()
             self._ends.wait(BACKUP_EVERY_SECONDS)
 

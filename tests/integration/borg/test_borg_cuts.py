@@ -7,14 +7,16 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from appliance.borg import argv, errors, locks
-from appliance.borg.client import Borg
+from appliance.borg.client import LOCK_TURN_SECONDS, Borg
 from appliance.borg.model import Repository
 from appliance.borg.segments import committed
+from appliance.host.command import descendants
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -109,6 +111,27 @@ def test_a_living_borg_keeps_its_lock_and_is_named(repository: Repository, borg:
         assert process.poll() is None
         assert list((repository.path / "lock.exclusive").iterdir())
     assert borg.create("third", ["."], cwd=source).archive == "third"
+
+
+def test_a_lock_whose_holder_dies_while_we_wait_is_not_waited_for_any_longer(
+    repository: Repository, borg: Borg, source: Path
+) -> None:
+    with running_create(repository, "long") as process, ThreadPoolExecutor(1) as pool:
+        patient = Borg(repository, lock_wait_seconds=10 * LOCK_TURN_SECONDS)
+        waiting = pool.submit(patient.create, "second", ["."], cwd=source)
+        wait_until(lambda: is_running(b"::second"))
+        process.kill()
+        process.wait()
+        assert waiting.result(timeout=5 * LOCK_TURN_SECONDS).archive == "second"
+
+
+def is_running(word: bytes) -> bool:
+    """Whether a process below this one has `word` in its arguments: it was started after the locks were looked at."""
+    for pid in descendants(os.getpid()):
+        with contextlib.suppress(OSError):
+            if word in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return True
+    return False
 
 
 def test_a_lock_taken_by_hand_is_never_broken(repository: Repository, borg: Borg, source: Path) -> None:

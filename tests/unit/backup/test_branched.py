@@ -39,7 +39,7 @@ class Known(Borg):
         return (Archive("docs-a-2.1", "1", MOMENT),)
 
     def items(
-        self, archive: str, under: str | None = None, *, with_folders_above: bool = False, exact: bool = True
+        self, archive: str, under: str | None = None, *, with_above: bool = False, exact: bool = True
     ) -> Iterator[Item]:
         yield from self._known
 
