@@ -19,7 +19,7 @@ Answer = Callable[[str, int, str], bytes | None]
 Learn = Callable[[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], None]
 """Gets from a broker, by name, the newest papers, who serves what, and which homes could have their services back since
 when."""
-CALL_SECONDS_MAX = 2.2
+CALL_SECONDS_MAX = 2.9
 """A broker has heard of who calls again within GAP_SECONDS_MAX (`asking.py`) where a line died and nobody said so."""
 CALL_SECONDS_MIN = 1.0
 RETRY_SECONDS_MAX = 0.5

@@ -1,8 +1,8 @@
 """What a voter's broker knows besides the store, and signs by: who attends, what they showed, who keeps silent.
 
-Every node calls each broker every second or two. It brings the signed papers that it has, answers the questions it was
-asked ("do you still hold?") and takes the next ones along. So brokers ask without opening a connection to anybody, a
-node behind a carrier's NAT is asked like all others, and only voters listen.
+Every node calls each broker every two or three seconds. It brings the signed papers that it has, answers the questions
+it was asked ("do you still hold?") and takes the next ones along. So brokers ask without opening a connection to
+anybody, a node behind a carrier's NAT is asked like all others, and only voters listen.
 
 Callers are served by threads, since papers take processes to check: whoever looks through what they may add to looks
 through a copy. All of it is in memory: a broker that was just started knows nothing, has asked nobody, and therefore
@@ -68,7 +68,7 @@ class Desk:
     @property
     def ask_every_seconds(self) -> float:
         """Six questions in a lease, and never so few that silence would have to be counted anew."""
-        return min(2.0, self.lease_seconds / 6)
+        return min(2.5, self.lease_seconds / 6)
 
     def tick(self) -> None:
         """Ask every writer whose silence would count."""

@@ -152,7 +152,7 @@ class Facts:
     @property
     def quiet(self) -> bool:
         """Whether no broker hears any more of who served it a moment ago: brokers know sooner than a lease ends, and
-        each tells a node every second or two."""
+        each tells a node every two or three seconds."""
         at, silent = self.seen.served_at, self.timers.renew + self.timers.request
         return at is not None and silent <= self.now - at <= silent + self.timers.ttl
 

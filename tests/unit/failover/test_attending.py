@@ -163,10 +163,10 @@ def test_what_just_came_is_shown_to_all_brokers_and_never_as_all_that_there_is()
 @pytest.mark.parametrize(
     ("now", "left"),
     [
-        pytest.param(0.0, 1.8, id="the very turn"),
-        pytest.param(180.4, 1.4, id="between two turns"),
-        pytest.param(181.75, 1.85, id="a broker's clock was a little ahead"),
-        pytest.param(181.6, 0.2, id="soon"),
+        pytest.param(0.0, 2.5, id="the very turn"),
+        pytest.param(180.4, 2.1, id="between two turns"),
+        pytest.param(182.45, 2.55, id="a broker's clock was a little ahead"),
+        pytest.param(182.2, 0.3, id="soon"),
     ],
 )
 def test_the_next_turn_is_the_same_whenever_one_asks(now: float, left: float) -> None:
