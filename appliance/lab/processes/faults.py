@@ -77,6 +77,19 @@ def _crash_agent(stage: Stage, name: str) -> None:
     agent = stage.node(name).processes.pop()
     agent.kill()
     agent.wait()
+    _tell_if_ended(stage, name)
+
+
+def _hang_agent(stage: Stage, name: str) -> None:
+    stage.agent(name).send_signal(signal.SIGSTOP)
+    _tell_if_ended(stage, name)
+
+
+def _tell_if_ended(stage: Stage, name: str) -> None:
+    """Whoever is stopped right after it ended its writer says so too late, or never."""
+    served = stage.program(name).running()
+    if served is None or served.wait_end(DYING_SECONDS_MAX):
+        stage.tell(name, 0, "writer-stop")
 
 
 def _crash_service(stage: Stage, name: str) -> None:
@@ -227,6 +240,8 @@ def possible(stage: Stage) -> tuple[str, ...]:
     return tuple(sorted(kind for kind, fault in FAULTS.items() if fault.targets(stage)))
 
 
+DYING_SECONDS_MAX = 0.1
+"""What was killed a moment ago is still there for less."""
 LOST_PERCENT = 20
 DELAY_SECONDS = 0.3
 """Each way: a line by satellite."""
@@ -236,7 +251,7 @@ FAULTS: Mapping[str, Fault] = {
     "freeze": Fault(_candidates, _freeze, _thaw),
     "hang": Fault(
         _candidates,
-        lambda stage, name: stage.agent(name).send_signal(signal.SIGSTOP),
+        _hang_agent,
         lambda stage, name: stage.agent(name).send_signal(signal.SIGCONT),
     ),
     "agent-crash": Fault(_candidates, _crash_agent, lambda stage, name: stage.node(name).start_failover()),
