@@ -234,7 +234,7 @@ async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> N
     def answer(service: str, epoch: int, challenge: str) -> bytes | None:
         keeper = keepers.get(service)
         own = keeper.it.own if keeper else None
-        if keeper is None or not keeper.holds or own is None or own.epoch != epoch:
+        if keeper is None or own is None or own.epoch != epoch or not (keeper.holds or keeper.it.gave_nothing_up):
             return None
         return make_held(site.key, service=service, epoch=epoch, holder=site.name, challenge=challenge)
 

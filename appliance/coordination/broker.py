@@ -169,7 +169,7 @@ def _check_owner(service: Service, claim: Claim, acts: Acts, state: State) -> No
     if not owner.released and owner.node != claim.node and owner.node not in acts.out_of_the_way:
         raise Refused(
             f"{service.name} is local-first and belongs to {owner.node}, which did not give it up: it may be at work.",
-            remedy=f"Serve a dated copy for reading. If {owner.node} is known to be gone, sign `lost` or `promote`.",
+            remedy=f"Serve a dated copy for reading. If {owner.node} is known to be gone, sign `promote`.",
         )
 
 

@@ -43,8 +43,7 @@ async def _renew(it: Situation, decision: Decision) -> None:
         held = await it.site.store.renew(lease.holding, seconds_max=max(0.1, min(left, REQUEST_SECONDS_MAX)))
     except Lost:
         if it.lease is lease:
-            it.prove(None)
-            it.lost = True
+            it.lose(lease)
         raise
     if it.lease is not None and it.lease.epoch == lease.epoch:
         renewed = it.lease.renewed(held)
@@ -55,7 +54,7 @@ async def _renew(it: Situation, decision: Decision) -> None:
 
 def _proven(it: Situation, lease: Lease) -> None:
     it.prove(lease)
-    it.lost = False
+    it.lost = it.robbed = False
     held = lease.holding
     told = {"sent": held.sent, "ttl": held.ttl_seconds, "lease": held.lease}
     it.site.tell(it.service, lease.epoch, "renewal-proven", **told)

@@ -194,7 +194,7 @@ def _silence(view: View, present: Grant) -> Proof:
     """A holder that is bound to its lease has stopped when it was silent for that long; a home that may go on alone is
     not proven dead by silence."""
     service = view.bundle.territory.service(view.request.service)
-    remedy = "Ask again with its release, or with an operator's act: `promote`, `lost` or `quarantine`."
+    remedy = "Ask again with its release, or with an operator's act: `promote` or `quarantine`."
     if service.policy != "exclusive" and view.request.writer != service.node:
         raise Refused(f"{present.writer} did not give {service.name} up and may be at work alone.", remedy=remedy)
     lease = f"{view.lease_seconds:g} s"

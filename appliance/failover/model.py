@@ -43,7 +43,7 @@ DOES: Mapping[State, str] = {
     State.ACTIVE: "serves, and renews its lease",
     State.SUSPECT: "serves, and asks one voter after the other, since a renewal was not proven",
     State.DEMOTING: "stops: network, programs, files",
-    State.RO_ISOLATED: "is stopped; its own site may read what is here",
+    State.RO_ISOLATED: "is stopped; a site is read over the mesh, a share as held on the pages, a database nowhere",
     State.ISOLATED_RW: "is home, and serves its own site alone, for ever if need be",
     State.FENCED: "was stopped by a peer that knows a newer writer, or by a person",
     State.DIVERGED: "keeps apart what was written here and nowhere else, and tells a person",

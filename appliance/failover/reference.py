@@ -31,7 +31,7 @@ POLICIES = """
 | policy | the home when it is cut off | another node, by itself | another node writes |
 | --- | --- | --- | --- |
 | `local-first` | goes on writing, for ever | serves its dated copy, read-only | after a signed act or a clean release |
-| `exclusive` | stops before its lease can end; its own site may read | takes over | when the lease has ended |
+| `exclusive` | stops before its lease can end; a site is read over the mesh | takes over | when the lease has ended |
 | `mirror` | goes on publishing | serves its copy, always | never |
 """
 

@@ -85,6 +85,8 @@ class Situation:
     standing: Standing
     lease: Lease | None = None
     lost: bool = False
+    robbed: bool = False
+    """The lease was gone before it could end."""
     state: State | None = None
     """What a majority of the voters last said, `asked` when the question was sent or their watch spoke."""
     asked: float = 0.0
@@ -169,6 +171,13 @@ class Situation:
         found = [it for it in (self.site.copies.own_grant(self.service), self.pending()) if it is not None]
         return max(found, key=lambda grant: grant.epoch) if found else None
 
+    @property
+    def gave_nothing_up(self) -> bool:
+        """Whether what was taken from this node was neither released by it nor could have ended: whoever has the
+        voters' store may have forged that, and gets no epoch by it while this node lives. An act does, as ever."""
+        own = self.own
+        return self.robbed and own is not None and self.kept.released_epoch != own.epoch
+
     def _is_mine(self, grant: Grant) -> bool:
         member = self.site.bundle().members.get(self.site.name)
         return member is not None and (grant.writer, grant.writer_key) == (self.site.name, member.keys.sign)
@@ -185,6 +194,12 @@ class Situation:
         self.lease = lease
         with contextlib.suppress(OSError):  # on a full disk only the next agent of this boot knows less
             keeping.save_lease(self.lease_path, lease)
+
+    def lose(self, lease: Lease) -> None:
+        """The voters say that `lease` is gone."""
+        self.robbed = self.site.clock.boottime() < lease.holding.ends
+        self.prove(None)
+        self.lost = True
 
     def show(self, paper: bytes) -> asyncio.Task[None]:
         """Tell all brokers of `paper` at once."""

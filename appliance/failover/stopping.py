@@ -188,7 +188,7 @@ ROWS: tuple[Row, ...] = (
         S.RO_ISOLATED,
         "nobody is known to have taken over: it may be able to go on under the same epoch",
     ),
-    # RO_ISOLATED: read-only for its own site, until somebody proves something.
+    # RO_ISOLATED: nothing is written, until somebody proves something.
     Row(
         "ro-isolated.diverged",
         (S.RO_ISOLATED,),
@@ -236,7 +236,7 @@ ROWS: tuple[Row, ...] = (
         when.COPY_HIDDEN,
         (A.SERVE_COPY,),
         None,
-        "its own site may read what is here",
+        "reading is better than nothing; of a database nothing is shown",
     ),
     Row("ro-isolated.stay", (S.RO_ISOLATED,), when.ALWAYS, (), None, "nothing has changed"),
     # ISOLATED_RW: the home writes without a lease.
