@@ -100,9 +100,14 @@ def pause(service: str, minutes: int, reason: str, end: bool, dry_run: bool) -> 
         emit(told, f"The pause of {service} {'would end' if dry_run else 'has ended'}.")
         return
     told = {"service": service, "minutes": minutes, "dry_run": dry_run}
-    if not dry_run:
-        ask(node, lambda store: store.port.report(store.intent(service, "pause", "", minutes * MINUTE, reason)))
+    ask(node, lambda store: _pause(store, service, minutes, reason, dry_run))
     emit(told, f"{service} {'would be' if dry_run else 'is'} left to people for {minutes} min.")
+
+
+async def _pause(store: Store, service: str, minutes: int, reason: str, dry_run: bool) -> None:
+    intent = store.intent(service, "pause", "", minutes * MINUTE, reason)
+    if not dry_run:
+        await store.port.report(intent)
 
 
 async def _end_pause(store: Store, service: str, dry_run: bool) -> None:
@@ -130,10 +135,11 @@ async def _move(store: Store, service: str, to: str, within: int, dry_run: bool)
 
 
 async def _do(store: Store, plan: Plan, within: int, dry_run: bool) -> None:
+    intent = _intent(store, plan, within)
     if dry_run:
         emit({**asdict(plan), "dry_run": True}, text_of(plan))
         return
-    seconds = await _carry_out(store, plan, within)
+    seconds = await _carry_out(store, plan, intent)
     told = {**asdict(plan), "seconds": round(seconds, 1)}
     emit(told, f"{plan.to} writes {plan.service}, {seconds:.1f} s after the move began.")
     say(f"Next: {command('failover', 'status')}")
@@ -144,10 +150,10 @@ async def _evacuate(store: Store, zone: str, within: int, dry_run: bool) -> int:
     services = [name for name, it in territory.services.items() if not is_implicit(it)]
     views: list[View] = [await store.view(name) for name in sorted(services)]
     plans, stays = evacuation(territory, zone, views), staying(territory, zone, views)
-    moves = [asdict(plan) for plan in plans]
+    moves, intents = [asdict(plan) for plan in plans], [_intent(store, plan, within) for plan in plans]
     if not dry_run:
-        for plan, told in zip(plans, moves, strict=True):
-            told["seconds"] = round(await _carry_out(store, plan, within), 1)
+        for plan, intent, told in zip(plans, intents, moves, strict=True):
+            told["seconds"] = round(await _carry_out(store, plan, intent), 1)
             say(f"{plan.service}: {plan.origin} -> {plan.to} in {told['seconds']} s.")
     text = "\n\n".join(map(text_of, plans)) if dry_run else f"{len(plans)} services have left {zone}."
     left = [f"{name} stays: {why}." for name, why in stays.items()]
@@ -156,11 +162,14 @@ async def _evacuate(store: Store, zone: str, within: int, dry_run: bool) -> int:
     return WARNINGS if stays else OK
 
 
-async def _carry_out(store: Store, plan: Plan, within: int) -> float:
+def _intent(store: Store, plan: Plan, within: int) -> Intent:
+    return store.intent(plan.service, "move", plan.to, within, "a planned move")
+
+
+async def _carry_out(store: Store, plan: Plan, intent: Intent) -> float:
     """Announce the move and wait until it is done; take it back, and raise Refused, when it is not in time."""
-    clock = store.node.clock
+    clock, within = store.node.clock, intent.ttl_seconds
     begun = clock.boottime()
-    intent = store.intent(plan.service, "move", plan.to, within, "a planned move")
     await store.port.report(intent)
     say(f"{plan.origin} hands {plan.service} over to {plan.to}.")
     try:

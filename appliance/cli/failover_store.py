@@ -12,7 +12,7 @@ from appliance.agent.failover import brokers_of
 from appliance.backup.fetch import survey
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
-from appliance.coordination.broker import candidates
+from appliance.coordination.broker import Acts, candidates, check_report
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Intent
 from appliance.coordination.remote import Remote
@@ -75,8 +75,11 @@ class Store:
         return View(territory, found, state, granted.writer if granted else "", alive, unfit)
 
     def intent(self, service: str, kind: str, to: str, seconds: int, reason: str) -> Intent:
+        """What to announce; raise Forbidden where this node may not, as each broker would."""
         lease = new_lease(self.node.name, secrets.randbits(32))
-        return Intent(service, kind, to, self.by, reason, lease, seconds)
+        made = Intent(service, kind, to, self.by, reason, lease, seconds)
+        check_report(self.node.bundle.territory, self.node.name, Acts(), made)
+        return made
 
 
 def ask[Answer](node: Node, question: Callable[[Store], Awaitable[Answer]]) -> Answer:

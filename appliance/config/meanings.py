@@ -145,8 +145,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         f"`{SITES}`, as a site; the database of `postgresql`, which is then `exclusive`, at port 5432.",
         "copies": "How many copies in distinct failure domains are promised; the origin's own never counts. 9 at most.",
         "standbys": "Nodes trusted with its key; they hold the first copies.",
-        "key_access": f"One of {_words(KEY_ACCESS)}. With `sealed` the agent of a standby opens nothing by itself; "
-        "that a person there needs a signed act comes later.",
+        "key_access": f"One of {_words(KEY_ACCESS)}. With `sealed` the agent of a standby opens nothing by itself, "
+        "so nothing that has an `address` is; that a person there needs a signed act comes later.",
         "policy": f"One of {_words(POLICIES)}: who may write it while the origin is cut off. On hosts it is obeyed "
         "where the service has an `address`.",
         "external": f"{LATER}Names of `external` peers that shall hold it.",

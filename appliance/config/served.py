@@ -50,6 +50,11 @@ def _sense(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
         yield (*path, "paths"), sentence
     if not part.standbys:
         yield (*path, "address"), "goes nowhere without a standby; name one."
+    if part.key_access == "sealed":
+        sentence = (
+            "is sealed, and a standby opens by itself what has an address; make it hot, or leave the address out."
+        )
+        yield (*path, "key_access"), sentence
 
 
 def _database(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:

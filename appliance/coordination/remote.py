@@ -31,7 +31,7 @@ from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageE
 
 GRACE_SECONDS = 1.0
 """How much later than promised the end of a watch may come before its broker counts as gone."""
-REMEDY = "At each of these: `systemctl status appliance-broker etcd`, and whether its line stands."
+REMEDY = "At each of these: `systemctl status appliance-broker appliance-voter`, and whether its line stands."
 _Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 

@@ -216,7 +216,7 @@ class Wishes:
 
     `promote`: an act in force that names this node and whom it replaces, of which no grant came yet.
     `move_to`: the holder shall hand over to that node. `leaving`: this node hands over whatever it holds, to whoever is
-    next, and takes nothing over. `hand_back`: it is night, or somebody clicked.
+    next, and takes nothing over. `hand_back`: it is night.
     """
 
     promote: bool = False

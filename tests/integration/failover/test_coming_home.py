@@ -7,6 +7,7 @@ import json
 import os
 import time
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -50,20 +51,26 @@ def test_a_service_goes_home_by_itself_at_night_once_its_home_has_been_ready_for
     assert violated(stage) == {}
 
 
-@pytest.mark.slow
 def test_a_person_hands_it_back_once_its_home_has_been_ready_for_twenty_leases(begin: Begin) -> None:
     stage = begin("exclusive")
     ready = replaced_and_ready(stage)
-
-    def handed_back() -> bool:
-        return stage.node(STANDBY).cli("failover", "handback", SERVICE, check=False).exit_code == 0
-
-    assert not handed_back()
-    stage.tell("operator", 0, "handover", to=HOME)
-    stage.wait(handed_back, "it may be handed back", seconds=180)
+    assert hand_back(stage, "--dry-run") is None
+    stage.wait(lambda: hand_back(stage, "--dry-run"), "it may be handed back", seconds=180)
     assert time.monotonic() - ready > 19 * LEASE_SECONDS, "not before its home was caught up for a while"
-    assert stage.add(101) == HOME
+    plan = hand_back(stage, "--dry-run")
+    assert plan is not None
+    assert (plan["origin"], plan["to"], plan["rpo_seconds"]) == (STANDBY, HOME, 0)
+    assert stage.add(101) == STANDBY, "a plan moves nothing"
+    stage.tell("operator", 0, "handover", to=HOME)
+    assert hand_back(stage) is not None
+    assert stage.add(102) == HOME
     assert violated(stage) == {}
+
+
+def hand_back(stage: Stage, *more: str) -> dict[str, Any] | None:
+    """What `handback` answers; None where it is refused."""
+    told = stage.node(STANDBY).cli("failover", "handback", SERVICE, "--json", *more, check=False)
+    return json.loads(told.stdout) if told.exit_code == 0 else None
 
 
 @pytest.mark.slow

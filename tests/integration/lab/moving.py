@@ -93,7 +93,7 @@ class Sites(Meshed):
         return sorted((it for it in lines if it["svc"] == service), key=lambda it: float(it["t_boottime"]))
 
     def ask_home(self, service: str) -> None:
-        """By a click. The voters may hear a moment later that its home is there, and refuse who asks before."""
+        """By the command. The voters may hear a moment later that its home is there, and refuse who asks before."""
         asks = ("failover", "move", service, HOME)
         until(lambda: self.appliance(STANDBY, *asks).exit_code == 0, f"{service} is asked home")
 
