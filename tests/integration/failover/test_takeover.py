@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
 
@@ -21,6 +22,7 @@ from appliance.backup.vault.store import LIST
 from appliance.clock import SystemClock, utc_text
 from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
+from appliance.coordination.gateway import Gateway
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
 from appliance.coordination.remote import Broker, Remote
@@ -276,6 +278,27 @@ async def _ask_for_grant(stage: Stage) -> Round:
     finally:
         for broker in brokers.values():
             await broker.close()
+
+
+@pytest.mark.parametrize("policy", ["local-first", "exclusive"])
+def test_whoever_empties_the_voters_store_makes_no_vault_take_another_epoch(policy: str, begin: Begin) -> None:
+    stage = begin(policy)
+    asyncio.run(_empty(stage))
+    ends = SystemClock().boottime() + 2 * LEASE_SECONDS
+    while SystemClock().boottime() < ends:
+        assert stage.add(70) == HOME or policy == "exclusive", "the home never stopped"
+    stage.wait(lambda: stage.add(71) == HOME, "its home serves it")
+    stage.wait(lambda: stage.told(HOME)["holder"] == HOME, "its home holds it again")
+    assert epochs(stage, "commune-b") == (2,)
+    assert stage.program(STANDBY).running() is None
+    assert violated(stage) == {"F6": "the lease of commune-a ended before its time."}, "which is what was done"
+
+
+async def _empty(stage: Stage) -> None:
+    gateway = Gateway(stage.etcd.addresses)
+    everything = base64.b64encode(b"\0").decode()
+    assert int((await gateway.ask("/v3/kv/deleterange", {"key": everything, "range_end": everything}))["deleted"]) > 0  # type: ignore[arg-type]
+    await gateway.close()
 
 
 def test_a_planned_move_refuses_no_write_and_loses_none(begin: Begin) -> None:
