@@ -22,6 +22,8 @@ from appliance.secret import Secret
 
 READ_SIZE = 65536
 GRACE_SECONDS = 5.0
+UNREAD_SECONDS = 1.0
+"""In which most programs end whose pipes were closed: one that is killed in the middle of that, as borg, leaves locks."""
 SAFE_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
 
 
@@ -142,6 +144,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(UNREAD_SECONDS)
     if process.poll() is None:
         # Not a group of their own: whoever ends this process's group, Ctrl-C or a service manager, must reach them too.
         children = descendants(process.pid)
