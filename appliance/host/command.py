@@ -23,7 +23,7 @@ from appliance.secret import Secret
 READ_SIZE = 65536
 GRACE_SECONDS = 5.0
 UNREAD_SECONDS = 1.0
-"""In which most programs end whose pipes were closed: one that is killed in the middle of that, as borg, leaves locks."""
+"""In which most programs end whose pipes were closed: a borg that is killed in the middle of that leaves its locks."""
 SAFE_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
 
 
