@@ -26,6 +26,8 @@ EVERY_DAY = (
 each day, so that the whole stays below 45 minutes; these it always runs."""
 TERRITORIES = ("failover", "faults")
 """Folders of files that do the latter; those of commands are told by their name."""
+LONGEST = ("test_bench", "test_monitor_story")
+"""Of the others, a third too: each takes as long as fifty of them."""
 DAYS = 3
 """After so many, or a few more at the end of a month, each was run."""
 
@@ -102,13 +104,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def _turns(items: Iterable[pytest.Item]) -> dict[Path, int]:
     """The files that come every third day, numbered."""
-    files = {item.path for item in items if LAB in item.iter_markers("xdist_group") or _is_of_territories(item.path)}
+    files = {item.path for item in items if LAB in item.iter_markers("xdist_group") or _takes_turns(item.path)}
     return {path: number for number, path in enumerate(sorted(path for path in files if path.stem not in EVERY_DAY))}
 
 
-def _is_of_territories(path: Path) -> bool:
+def _takes_turns(path: Path) -> bool:
     integration = path.parent.parent.name == "integration"
-    return integration and (path.parent.name in TERRITORIES or path.stem.startswith("test_cli_"))
+    of_territories = integration and (path.parent.name in TERRITORIES or path.stem.startswith("test_cli_"))
+    return of_territories or path.stem in LONGEST
 
 
 @pytest.fixture(scope="session")
