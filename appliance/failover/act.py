@@ -54,7 +54,7 @@ async def _renew(it: Situation, decision: Decision) -> None:
 
 def _proven(it: Situation, lease: Lease) -> None:
     it.prove(lease)
-    it.lost = it.robbed = False
+    it.lost = False
     held = lease.holding
     told = {"sent": held.sent, "ttl": held.ttl_seconds, "lease": held.lease}
     it.site.tell(it.service, lease.epoch, "renewal-proven", **told)

@@ -25,7 +25,8 @@ FORMAT = 1
 class Kept:
     """As `model.Seen` says. `adopts`: another wrote before the grant that is here, so its files are taken over.
     `served_acts`: digests of acts that promoted already, or were left over beside one that did. `generation`: which one
-    to go on from, as such an act named it, "" for the newest."""
+    to go on from, as such an act named it, "" for the newest. `robbed_epoch`: under which the lease was gone before it
+    could end, 0 while none was or it is held again."""
 
     opened_epoch: int = 0
     acknowledged_epoch: int = 0
@@ -36,6 +37,7 @@ class Kept:
     adopts: bool = False
     served_acts: tuple[str, ...] = ()
     generation: str = ""
+    robbed_epoch: int = 0
 
 
 def load(path: Path) -> Kept | None:
@@ -59,8 +61,9 @@ def load(path: Path) -> Kept | None:
 def save(path: Path, kept: Kept) -> None:
     make_private_folder(path.parent)
     fields = asdict(kept)
-    if not kept.generation:  # an earlier version reads no file that has it
-        del fields["generation"]
+    for name in ("generation", "robbed_epoch"):  # an earlier version reads no file that has them
+        if not fields[name]:
+            del fields[name]
     write_atomic(path, json.dumps({"format": FORMAT, **fields}).encode(), mode=0o600)
 
 

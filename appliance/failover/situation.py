@@ -85,8 +85,6 @@ class Situation:
     standing: Standing
     lease: Lease | None = None
     lost: bool = False
-    robbed: bool = False
-    """The lease was gone before it could end."""
     state: State | None = None
     """What a majority of the voters last said, `asked` when the question was sent or their watch spoke."""
     asked: float = 0.0
@@ -176,7 +174,7 @@ class Situation:
         """Whether what was taken from this node was neither released by it nor could have ended: whoever has the
         voters' store may have forged that, and gets no epoch by it while this node lives. An act does, as ever."""
         own = self.own
-        return self.robbed and own is not None and self.kept.released_epoch != own.epoch
+        return own is not None and self.kept.robbed_epoch == own.epoch != self.kept.released_epoch
 
     def _is_mine(self, grant: Grant) -> bool:
         member = self.site.bundle().members.get(self.site.name)
@@ -194,12 +192,21 @@ class Situation:
         self.lease = lease
         with contextlib.suppress(OSError):  # on a full disk only the next agent of this boot knows less
             keeping.save_lease(self.lease_path, lease)
+        if lease is not None and self.kept.robbed_epoch:
+            self._note_robbed(0)
 
     def lose(self, lease: Lease) -> None:
         """The voters say that `lease` is gone."""
-        self.robbed = self.site.clock.boottime() < lease.holding.ends
+        if self.own and self.site.clock.boottime() < lease.holding.ends:
+            self._note_robbed(self.own.epoch)
         self.prove(None)
         self.lost = True
+
+    def _note_robbed(self, epoch: int) -> None:
+        try:
+            self.keep(robbed_epoch=epoch)
+        except OSError:
+            self.kept = replace(self.kept, robbed_epoch=epoch)  # on a full disk only the next program knows less
 
     def show(self, paper: bytes) -> asyncio.Task[None]:
         """Tell all brokers of `paper` at once."""

@@ -330,6 +330,7 @@ def test_who_is_robbed_of_a_lease_that_could_not_have_ended_gives_nothing_up_unt
     assert not world.do(A.RENEW)
     assert observe(world.it).lost
     assert world.it.gave_nothing_up
+    assert begin(world.site, SERVICE).gave_nothing_up, "its next program knows"
     world.it.keep(released_epoch=2)
     assert not world.it.gave_nothing_up
     world.it.keep(released_epoch=0)
