@@ -145,6 +145,8 @@ class Hands:
     def _start(self, name: str, service: Served) -> None:
         self._resume(name, service)
         self._set_writable(name, service)
+        if service["form"] == DATABASE and not populated(f"{self._cgroups}/{service['unit']}"):
+            self._close_door(name)
         if not service.get("lan_port"):
             self._run("systemctl", "start", service["unit"])
             return
@@ -155,6 +157,14 @@ class Hands:
     def _stop(self, name: str, service: Served) -> None:
         filling = [WORK.format("fill", name)] if service["form"] == DATABASE else []
         self._run("systemctl", "stop", service["unit"], *filling)
+        if service["form"] == DATABASE:
+            self._close_door(name)
+
+    def _close_door(self, name: str) -> None:
+        """A frozen unit is not stopped with what it is bound to: systemd tries again some time after it is thawed, and
+        would leave what was started meanwhile without a door."""
+        self._run("systemctl", "thaw", DOOR.format(name), may_fail=True)
+        self._run("systemctl", "stop", DOOR.format(name))
 
     def _set_read_only(self, name: str, service: Served) -> None:
         if os.path.isdir(service["folder"]):

@@ -190,9 +190,18 @@ def test_work_on_a_database_is_begun_and_not_waited_for(work: str, tmp_path: Pat
 
 
 def test_a_database_that_stops_is_filled_no_longer(tmp_path: Path) -> None:
-    [argv] = obey(tmp_path, verb="stop", service="etat-civil").argvs
+    stopped, *_ = obey(tmp_path, verb="stop", service="etat-civil").argvs
     units = ("appliance-database@etat-civil.service", "appliance-database-fill@etat-civil.service")
-    assert argv == f"systemctl stop {' '.join(units)}"
+    assert stopped == f"systemctl stop {' '.join(units)}"
+
+
+def test_a_door_that_stood_still_is_closed_when_its_database_has_stopped_and_before_it_starts(tmp_path: Path) -> None:
+    unit, door = "appliance-database@etat-civil.service", "appliance-database-door@etat-civil.service"
+    closed = [f"systemctl thaw {door}", f"systemctl stop {door}"]
+    assert obey(tmp_path, verb="stop", service="etat-civil").argvs[1:] == closed
+    assert obey(tmp_path, verb="start", service="etat-civil").argvs[-3:] == [*closed, f"systemctl start {unit}"]
+    running(tmp_path, unit)
+    assert closed[1] not in obey(tmp_path, verb="start", service="etat-civil").argvs, "clients are behind it"
 
 
 def test_a_database_that_runs_is_not_filled(tmp_path: Path) -> None:
