@@ -41,5 +41,6 @@ def restore_(copy: Path, dry_run: bool) -> None:
     emit(
         shown,
         f"The voter on {name} {told} anew from the copy with hash {found.hash}, revision {found.revision}.\n"
-        f"Do this with the same copy at {', '.join(member.others)}, then type at each: systemctl start {UNIT}",
+        f"Do this with the same copy at {', '.join(member.others)}, then type at each: "
+        f"systemctl start --no-block {UNIT}",
     )

@@ -98,7 +98,7 @@ class Etcd:
                 raise Lost(f"the lease on {holding.service} has ended.")
             found = await self._transact(requests.prove(holding))
         if not found.held:
-            raise rules.lost(keys.state_from(holding.service, found.entries, found.revision))
+            raise _lost(holding, found)
         return replace(holding, ttl_seconds=ttl, sent=sent)
 
     async def release(self, holding: Holding, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
@@ -181,6 +181,14 @@ class Etcd:
     async def _keepalive(self, lease: int) -> int:
         """The TTL of the lease, renewed; 0 when it has ended."""
         return max(0, answers.number(await self._gateway.ask(KEEPALIVE, requests.of_lease(lease)), "TTL"))
+
+
+def _lost(holding: Holding, found: Outcome) -> Lost:
+    """What stands in its place, also where no node of ours wrote that."""
+    try:
+        return rules.lost(keys.state_from(holding.service, found.entries, found.revision))
+    except ApplianceError as error:
+        return Lost(f"the lease on {holding.service} is not ours any more: {error}")
 
 
 def _with(state: State, changes: Iterable[Entry | Gone], revision: int) -> State:

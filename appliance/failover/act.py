@@ -175,7 +175,7 @@ async def _release(it: Situation, decision: Decision) -> None:
     """Say under our signature that we write no more, where that is true; then let the lease go."""
     site, own, lease = it.site, it.own, it.lease
     holding = lease.holding if lease else _stray(it)
-    if own is not None:
+    if own is not None and lease is not None:  # what the voters show alone may have been forged, to have us say this
         it.keep(released_epoch=own.epoch)
         if not it.kept.tail and not site.services.look(it.service).is_open:
             said = {"reason": decision.row, "time": utc_text(site.clock.now())}

@@ -197,15 +197,16 @@ class Situation:
 
     def lose(self, lease: Lease) -> None:
         """The voters say that `lease` is gone."""
-        if self.own and self.site.clock.boottime() < lease.holding.ends:
-            self._note_robbed(self.own.epoch)
+        own = self.own
+        if own and self.site.clock.boottime() < lease.holding.ends:
+            self._note_robbed(own.epoch)
         self.prove(None)
         self.lost = True
 
     def _note_robbed(self, epoch: int) -> None:
         try:
             self.keep(robbed_epoch=epoch)
-        except OSError:
+        except (ApplianceError, OSError):
             self.kept = replace(self.kept, robbed_epoch=epoch)  # on a full disk only the next program knows less
 
     def show(self, paper: bytes) -> asyncio.Task[None]:

@@ -168,7 +168,7 @@ def _too_long(process: subprocess.Popen[bytes], timeout_seconds: float) -> Comma
 def _program(pid: int) -> str:
     """The name of the program that runs there; "" once it has ended."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
     except OSError:
         return ""
 

@@ -143,10 +143,10 @@ class Hands:
         does(str(name), service)
 
     def _start(self, name: str, service: Served) -> None:
-        self._resume(name, service)
-        self._set_writable(name, service)
         if service["form"] == DATABASE and not populated(f"{self._cgroups}/{service['unit']}"):
             self._close_door(name)
+        self._resume(name, service)
+        self._set_writable(name, service)
         if not service.get("lan_port"):
             self._run("systemctl", "start", service["unit"])
             return
@@ -162,7 +162,8 @@ class Hands:
 
     def _close_door(self, name: str) -> None:
         """A frozen unit is not stopped with what it is bound to: systemd tries again some time after it is thawed, and
-        would leave what was started meanwhile without a door."""
+        would leave what was started meanwhile without a door. It dies frozen: what it has to say was not saved."""
+        self._run("systemctl", "kill", "--signal=SIGKILL", DOOR.format(name), may_fail=True)
         self._run("systemctl", "thaw", DOOR.format(name), may_fail=True)
         self._run("systemctl", "stop", DOOR.format(name))
 

@@ -73,7 +73,7 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
         who = f"by {operator}'s act" if operator else "by a signed act"
         ends = f"appliance act sign quarantine {name} --days 0"
         remedy = f"Once it is clean, {ends} takes that back. Its keys are taken back by: appliance node revoke"
-        yield Reason("failed", f"{name} is in quarantine {who}: it serves nothing.", remedy, "quarantine")
+        yield Reason("failed", f"{name} is in quarantine {who}: it serves nothing that can move.", remedy, "quarantine")
     if seen.unread:
         remedy = "Mend that file; until then nothing is taken over or handed back."
         yield Reason("unknown", f"which services it may serve cannot be read: {seen.unread}", remedy, "failover")

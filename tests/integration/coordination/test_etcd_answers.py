@@ -194,6 +194,14 @@ async def test_a_value_that_no_node_wrote_is_no_owner(one_voter: EtcdProcesses, 
             await client.read(service)
 
 
+async def test_a_lease_in_whose_place_no_node_wrote_is_lost(one_voter: EtcdProcesses) -> None:
+    async with client_of(*one_voter.addresses) as client:
+        holding = await client.acquire(claim(service := new_service(), ttl=60))
+        await _post(one_voter, "/v3/kv/put", {"key": encoded(holder_key(service)), "value": encoded(b"rubbish")})
+        with pytest.raises(Lost, match=rf"the lease on {service} is not ours any more: .*'svc/{service}/holder'"):
+            await client.renew(holding)
+
+
 async def test_no_voter_is_a_mistake_in_the_territory_and_https_needs_somebody_to_believe() -> None:
     with pytest.raises(UsageError, match="role `voter`"):
         Etcd((), SystemClock())

@@ -87,7 +87,7 @@ def test_the_verb_says_what_to_compare_and_what_comes_next(
     assert main.run(argv) == 0
     told = capsys.readouterr().out
     assert f"hash {planned['hash']}" in told
-    assert "at commune-b, commune-c, then type at each: systemctl start appliance-voter.service" in told
+    assert "at commune-b, commune-c, then type at each: systemctl start --no-block appliance-voter.service" in told
     assert main.run(argv) == Refused.exit_code
     assert "remembers" in capsys.readouterr().err
 

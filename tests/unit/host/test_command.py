@@ -136,6 +136,12 @@ def test_a_timeout_ends_the_program_and_its_children(by_line: bool, tmp_path: Pa
     assert not _runs(int((tmp_path / "child").read_text()))
 
 
+def test_a_program_whose_name_is_cut_within_a_letter_is_named_all_the_same(tmp_path: Path) -> None:
+    (name := tmp_path / "fourteen-bytesé").symlink_to("/usr/bin/sleep")
+    with pytest.raises(CommandTimeout, match="below it still run: fourteen-bytes"):
+        run(("sh", "-c", f"'{name}' 60 & wait"), timeout_seconds=0.5)
+
+
 def test_an_interrupted_call_leaves_no_program_behind(tmp_path: Path) -> None:
     def interrupt(line: str) -> None:
         raise KeyboardInterrupt

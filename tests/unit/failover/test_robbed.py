@@ -1,0 +1,65 @@
+"""A lease that was taken before it could end: its holder stops, and gives nothing up whatever the store says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import NoSpace
+from appliance.failover import kept as keeping
+from appliance.failover.kept import Kept
+from appliance.failover.model import Action as A
+from appliance.failover.observe import observe
+from appliance.failover.situation import begin
+from tests.unit.failover.test_act import LEASE, SERVICE, World
+from tests.unit.failover.test_granting import HOME
+
+
+def test_who_is_robbed_of_a_lease_that_could_not_have_ended_gives_nothing_up_until_it_holds_again_or_releases(
+    world: World,
+) -> None:
+    world.hold()
+    world.rob()
+    assert not world.do(A.RENEW)
+    assert observe(world.it).lost
+    assert world.it.gave_nothing_up
+    assert begin(world.site, SERVICE).gave_nothing_up, "its next program knows"
+    world.it.keep(released_epoch=2)
+    assert not world.it.gave_nothing_up
+    world.it.keep(released_epoch=0)
+    world.clock.advance(LEASE + 1)
+    world.hold()
+    assert not world.it.gave_nothing_up
+
+
+def test_a_full_disk_keeps_nobody_from_stopping_and_going_on_who_was_robbed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, kept: Kept) -> None:
+        raise NoSpace("the disk is full.", where=str(path))
+
+    world.hold()
+    monkeypatch.setattr(keeping, "save", full)
+    world.rob()
+    assert not world.do(A.RENEW)
+    assert observe(world.it).lost
+    assert world.it.gave_nothing_up
+    world.voters.advance(LEASE + 1)
+    world.hold()
+    assert not observe(world.it).lost
+    assert not world.it.gave_nothing_up
+
+
+def test_a_lease_that_was_forged_for_who_was_robbed_is_given_back_and_nothing_else(world: World) -> None:
+    world.it.keep(tail=False)
+    world.hold()
+    world.rob()
+    assert not world.do(A.RENEW)
+    world.rob(by=HOME)
+    assert world.do(A.READ)
+    assert world.do(A.RELEASE)
+    assert world.voters.read(SERVICE).holder is None
+    assert world.it.gave_nothing_up
+    assert not world.it.release_path.exists()
+    assert world.site.papers.release_of(SERVICE) is None
