@@ -17,6 +17,9 @@ EVERYBODY = "people"
 TITLE_LENGTH_MAX = 100
 # Accounts of the appliance itself; the doors of other nodes are called vault-NODE.
 RESERVED = ("appliance", "vault-")
+# Debian's packages make these when a role installs them, and would take a person's for their own. What begins with "_"
+# (_chrony, _tang) is no name of a person; what every machine has from the beginning (www-data, sshd) is seen there.
+SYSTEM = frozenset({"etcd", "nut", "postgres", "prometheus", "tss"})
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ def check_name(name: str) -> None:
         )
     if name.startswith(RESERVED):
         raise UsageError(f'"{name}" begins like an account of the appliance itself.', remedy="Choose another.")
+    if name in SYSTEM:
+        raise UsageError(f'"{name}" is an account of the machine and of no person.', remedy="Choose another.")
 
 
 def check_groups(groups: Iterable[str]) -> None:

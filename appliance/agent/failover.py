@@ -110,7 +110,7 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
     if isinstance(site.services, HostServices):
         for name, why in (await site.services.close_what_rests()).items():
             with contextlib.suppress(OSError):
-                site.alarm(name, f"its files could not be made read-only: {why}")
+                site.alarm(name, f"it could not be closed here: {why}")
     tasks = [asyncio.create_task(keeper.run()) for keeper in keepers.values()]
     shown = asyncio.Event()
     wakes = (shown.set, *(keeper.wake for keeper in keepers.values()))

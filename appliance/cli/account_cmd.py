@@ -26,7 +26,8 @@ from appliance.errors import OK, WARNINGS, UsageError
 from appliance.host.layout import state_of_this_host
 from appliance.secret import Secret
 from appliance.territory.implicit import homes
-from appliance.trust.identity import load_identity, load_territory
+from appliance.trust.identity import load_identity
+from appliance.trust.root_bundle import territory_for_root
 from appliance.units import format_count
 
 name_argument = click.argument("name", metavar="NAME")
@@ -185,7 +186,7 @@ def feed(source: Path | None, whose: str | None, brought: bool, without: str | N
     if source:
         done = accounts.take(desk, source, of=whose or "", dry_run=dry_run)
     elif brought:
-        done = accounts.take_brought(desk, _brought(desk), dry_run=dry_run)
+        done = accounts.take_brought(desk, _brought(desk, dry_run), dry_run=dry_run)
     elif without:
         done = accounts.leave(desk, without, dry_run=dry_run)
     else:
@@ -204,10 +205,10 @@ def _desk() -> Desk:
     return Desk(layout.accounts, load_identity(layout).name, feeds)
 
 
-def _brought(desk: Desk) -> dict[str, Path]:
+def _brought(desk: Desk, dry_run: bool) -> dict[str, Path]:
     """What the agent laid out, of the nodes whose accounts this one may take by the signed bundle."""
     layout = layout_as_root() if desk.feeds else this_layout()
-    _, bundle = load_territory(layout)
+    _, bundle = territory_for_root(layout, dry_run=dry_run)
     files = {home: layout.people / f"{home}.json" for home in homes(bundle.territory, desk.node)}
     return {home: file for home, file in files.items() if file.exists()}
 

@@ -20,7 +20,7 @@ from appliance.provision.files import PARTS, Part
 from appliance.provision.observe import Declared, declared, networks
 from appliance.provision.plan import wanted
 from appliance.trust.bundle import Bundle
-from appliance.trust.identity import load_territory
+from appliance.trust.root_bundle import territory_for_root
 
 
 @click.command()
@@ -33,11 +33,13 @@ def apply(parts: tuple[str, ...], operators: Path | None, enable: bool, dry_run:
 
     Only what differs is written, after it was checked, and only what changed is loaded again. A part that fails stays
     what it was, and the others go on. The firewall refuses rules that would lock out who is applying them over SSH.
+
+    On a host a bundle older than one that root obeyed before is refused, whoever put it back.
     """
     names = parts or PARTS
     text = _operators(operators, names) if operators else ""
     with one_at_a_time(THIS_HOST):
-        identity, bundle = load_territory(layout_as_root())
+        identity, bundle = territory_for_root(layout_as_root(), dry_run=dry_run)
         here = declared(THIS_HOST.root)
         if operators:
             here = replace(here, operators=networks(text))

@@ -15,6 +15,7 @@ from appliance.cli.voter_settle_cmd import member_here
 from appliance.coordination import restoring
 from appliance.errors import Forbidden
 from appliance.provision.voter import MEMORY, UNIT
+from appliance.trust.root_bundle import territory_for_root
 
 
 @click.command("restore")
@@ -29,7 +30,7 @@ def restore_(copy: Path, dry_run: bool) -> None:
     """
     if os.geteuid() != 0:
         raise Forbidden("only root may make a voter anew.", remedy="Put `sudo` before it.")
-    name, member, _ = member_here(layout_as_root())
+    name, member, _ = member_here(*territory_for_root(layout_as_root(), dry_run=dry_run))
     member = replace(member, data=MEMORY)
     restoring.check_empty(member)
     restoring.check_all_rest(member)

@@ -17,9 +17,9 @@ from appliance.coordination.gateway import Voter
 from appliance.coordination.members import Changes, changes, settle
 from appliance.coordination.tls import client_tls
 from appliance.errors import Refused, UsageError
-from appliance.host.layout import NodeLayout
 from appliance.provision import voter as voters
-from appliance.trust.identity import load_territory
+from appliance.trust.bundle import Bundle
+from appliance.trust.identity import Identity, load_territory
 
 
 @click.command()
@@ -70,13 +70,12 @@ def settle_(empty: tuple[str, ...], dry_run: bool) -> None:
 def _here() -> tuple[str, Member, Care]:
     """This node, its voter and a line to it."""
     layout = this_layout()
-    name, member, domain = member_here(layout)
+    name, member, domain = member_here(*load_territory(layout))
     return name, member, Care(Voter(member.client_url, f"{name}.{domain}"), client_tls(layout.tls))
 
 
-def member_here(layout: NodeLayout) -> tuple[str, Member, str]:
+def member_here(identity: Identity, bundle: Bundle) -> tuple[str, Member, str]:
     """This node, its voter, and the domain of the territory; raise Refused where none is by the bundle."""
-    identity, bundle = load_territory(layout)
     member = voters.member_of(bundle, identity.name)
     if member is None:
         declared = ", ".join(sorted(bundle.voting.keys)) or "none"

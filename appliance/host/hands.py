@@ -42,6 +42,8 @@ SECONDS_MAX = 20.0
 LAY_SECONDS_MAX = 600.0
 """A million files get their owner within that."""
 MESH = "mesh0"
+CLOSING = ("cut", "stop")
+"""What is done for a service as well that this node may have no more."""
 ENDS_WITHIN_SECONDS = 0.5
 READ_ONLY = "appliance-read-only@{}.service"
 DATABASE, DOOR, WORK = "database", "appliance-database-door@{}.service", "appliance-database-{}@{}.service"
@@ -118,7 +120,7 @@ class Hands:
             self._route(service, request.get("node"))
             self._lead_pcs(str(name), service, request.get("node"))
             return
-        if not service["here"]:
+        if not service["here"] and verb not in CLOSING:
             raise Refused(f"{name} is not served at this node.")
         of_its_form = {
             DATABASE: {"fill": self._fill, "keep": self._keep},
@@ -162,8 +164,8 @@ class Hands:
 
     def _close_door(self, name: str) -> None:
         """A frozen unit is not stopped with what it is bound to: systemd tries again some time after it is thawed, and
-        would leave what was started meanwhile without a door. It dies frozen: what it has to say was not saved."""
-        self._run("systemctl", "kill", "--signal=SIGKILL", DOOR.format(name), may_fail=True)
+        would leave what was started meanwhile without a door. It stays stopped: what it has to say was not saved."""
+        self._run("systemctl", "kill", "--signal=SIGSTOP", DOOR.format(name), may_fail=True)
         self._run("systemctl", "thaw", DOOR.format(name), may_fail=True)
         self._run("systemctl", "stop", DOOR.format(name))
 

@@ -11,7 +11,7 @@ from appliance.host import netns
 from appliance.host.command import CommandFailed, run
 from appliance.secret import Secret
 
-TIMEOUT_SECONDS = 60.0  # wg itself tries for 20 s to resolve the name of an endpoint
+TIMEOUT_SECONDS = 60.0
 APPEARS_WITHIN_SECONDS = 5.0
 POLL_SECONDS = 0.05
 SYSCTL = Path("/proc/sys/net/ipv4/conf")

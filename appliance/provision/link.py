@@ -6,8 +6,12 @@ and would pull down the sessions of every backup with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from appliance.errors import UsageError
 from appliance.host import wireguard
@@ -68,6 +72,51 @@ def read_holders(text: str) -> dict[str, str]:
     """Where addresses of services are, by addresses of the mesh: what `host/hands.py` wrote; lines that say nothing are
     passed over."""
     return {it[0]: it[1] for it in map(str.split, text.splitlines()) if len(it) == 2}
+
+
+def names(text: str) -> frozenset[str]:
+    """The hosts that `text` meets at a name, not at an address."""
+    return frozenset(name for line in text.splitlines() if (name := _name(line)))
+
+
+def met(text: str, known: Mapping[str, str]) -> str:
+    """`text` with the `known` addresses in the place of names. A peer whose name nobody knows now stays where it was
+    met last: `wg` would refuse the whole file for it, and with it who was taken in or shut out."""
+    lines = (_met(line, known) for line in text.splitlines())
+    return "".join(f"{line}\n" for line in lines if line is not None)
+
+
+def _met(line: str, known: Mapping[str, str]) -> str | None:
+    name = _name(line)
+    if not name:
+        return line
+    if name not in known:
+        return None
+    port = line.rpartition(":")[2]
+    return f"Endpoint = [{known[name]}]:{port}" if ":" in known[name] else f"Endpoint = {known[name]}:{port}"
+
+
+def _name(line: str) -> str:
+    key, _, value = line.partition(" = ")
+    host = value.rpartition(":")[0].strip("[]")
+    if key != "Endpoint":
+        return ""
+    with contextlib.suppress(ValueError):
+        ip_address(host)
+        return ""
+    return host
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Wait until nobody else makes the interface what the file says. Who read the file before another one was put in
+    its place would bring back what that one took away."""
+    fd = os.open(os.path.dirname(CONFIG), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def decide(link: Link, seen: Seen) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from appliance.territory.model import SITES
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import PIN_OF_A_HOST, Identity, create_identity, refuse_another, shown_keys
 from appliance.trust.keys import PublicKeys
+from appliance.trust.root_bundle import SERIAL_OF_A_HOST, check_not_older
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,15 @@ def settle(
     """Make `host` the node `wanted` in the folder `state`, and say what was changed and which keys it shows.
 
     With a `bundle` it then lives by that, or raises as `take_bundle` does. Raise Refused, and change nothing, when
-    `state` is another node or believes another key, or when `bundle` would lock out `caller`.
+    `state` is another node or believes another key, or when `bundle` would lock out `caller` or is older than one by
+    which root set up this host.
     """
     layout = NodeLayout(below(host.root, str(state)))
     with as_owner(layout.root):
         refuse_another(layout, wanted)
         operators = operators_first(host.root, layout.bundle, bundle, wanted, caller) if bundle else ""
+    if bundle:
+        check_not_older(bundle, below(host.root, str(SERIAL_OF_A_HOST)))
     made = part(state, wanted.territory_key, owners, operators)
     with one_at_a_time(host):
         outcome = apply((made,), host, dry_run=dry_run)

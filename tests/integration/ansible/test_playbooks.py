@@ -359,3 +359,23 @@ def test_an_upgrade_is_looked_at_from_the_first_neighbour_that_answers(
     asked = dict.fromkeys((control.folder / "asked").read_text().splitlines())  # again, while it is busy
     assert list(asked) == ["--json status", "--json status --not-worse-than /dev/stdin", "--json vault ask commune-b"]
     assert "[commune-b -> commune-a" in result.stdout.decode()
+
+
+@pytest.mark.parametrize("votes", [True, False])
+def test_an_upgrade_goes_on_once_the_voter_has_found_the_others_and_waits_no_longer_than_its_tries(
+    votes: bool, control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for node in ("commune-a", "commune-b"):
+        control.is_local(node)
+    control.program("appliance", 'case "$*" in *stdin) cat >/dev/null ;; esac\necho {}')
+    asked, starts = f"exit {0 if votes else 1}", f'echo "$*" >>{control.folder}/done; sleep 60'
+    there = control.program("systemctl", f'case "$*" in *is-enabled*) {asked} ;; *) {starts} ;; esac')
+    monkeypatch.setenv("PATH", f"{there}:{os.environ['PATH']}")
+    (control.folder / "looks.yaml").write_text(LOOKS.replace("before", "after"))
+    of_agent = {"agent_version": "1", "agent_present": "1", "agent_folder": "/"}
+    told_to = {"upgrade_tries": 1, "upgrade_was": {"stdout": "{}"}, "upgrade_neighbours": ["commune-a"], **of_agent}
+    result = control.play(str(control.folder / "looks.yaml"), "--limit", "commune-b", "-e", json.dumps(told_to))
+    assert result.exit_code == 0, result.stdout.decode()
+    done = control.folder / "done"
+    assert done.exists() is votes
+    assert not votes or done.read_text() == "start appliance-voter.service\n"

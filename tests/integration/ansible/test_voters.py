@@ -107,6 +107,60 @@ CASES = [
 ]
 
 
+def votes(control: Control, monkeypatch: pytest.MonkeyPatch, waits: str = "") -> None:
+    """Three voters that are this machine and remember what was agreed; the one named `waits` finds no majority."""
+    for number, node in enumerate(VOTERS, 1):
+        control.is_local(node)
+        control.change((f"10.77.{number}.10, port: 22,", f"10.77.{number}.10, port: 22, roles: [voter],"))
+    control.program("find", f'echo "/$(echo "$1" | cut -d / -f 2)/certificate\n{MEMORY}"')
+    told = f'echo "$*" >>{control.folder}/done'
+    control.program("systemctl", f"""{told}; case "$*" in *restart*"{waits or "nobody"}") sleep 60 ;; esac""")
+    there = control.program("appliance", """echo '{"changed": ["served.json"], "removed": [], "added": []}'""")
+    monkeypatch.setenv("PATH", f"{there}:{os.environ['PATH']}")
+
+
+def played(control: Control, role: str, **words: object) -> str:
+    (control.folder / "one.yaml").write_text(PLAY.replace("coordination", role))
+    told_to = {"agent_due": [], "coordination_certificate": "/{{ inventory_hostname }}/certificate", **words}
+    result = control.play(str(control.folder / "one.yaml"), "--limit", "voter", "-e", json.dumps(told_to))
+    assert result.exit_code == 0, result.stdout.decode()
+    return result.stdout.decode()
+
+
+def done(control: Control, what: str) -> list[str]:
+    return [it for it in (control.folder / "done").read_text().splitlines() if what in it]
+
+
+@pytest.mark.parametrize("waits", ["", "commune-a"])
+def test_a_new_certificate_is_shown_by_one_voter_after_the_other_and_none_is_waited_for_without_end(
+    waits: str, control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    votes(control, monkeypatch, waits)
+    settings = {"coordination_unit": "{{ inventory_hostname }}", "coordination_memory": MEMORY}
+    known = {"coordination_joins": "/joins", "coordination_wanted": WANTED, "coordination_patience": "1s"}
+    said = played(control, "coordination", pki_given={"changed": True}, **settings, **known)
+    assert sorted(done(control, "try-restart")) == [f"try-restart {name}" for name in VOTERS]
+    told = "votes with a new certificate, and no majority answered it in 1s"
+    assert [name for name in VOTERS if f"{name}: {told}" in said] == ([waits] if waits else [])
+    (control.folder / "done").write_text("")
+    played(control, "coordination", pki_given={"changed": False}, **settings, **known)
+    assert done(control, "try-restart") == []
+
+
+@pytest.mark.parametrize("due", [["failover"], []])
+def test_a_new_certificate_is_shown_by_what_follows_the_voters_whatever_else_changed(
+    due: list[str], control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    votes(control, monkeypatch)
+    found = {"coordination_found": ["/{{ inventory_hostname }}/certificate"], "coordination_votes": True}
+    shows = "try-restart appliance-broker.service appliance-failover.service"
+    played(control, "failover", pki_given={"changed": True}, agent_due=due, **found)
+    assert done(control, "restart") == [shows] * len(VOTERS)
+    (control.folder / "done").write_text("")
+    played(control, "failover", pki_given={"changed": False}, agent_due=due, **found)
+    assert done(control, "restart") == []
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_voter_without_memory_starts_when_the_others_know_of_it(
     case: Case, control: Control, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ from appliance.coordination.argv import REVISION_BUMP, Member
 from appliance.coordination.care import Care
 from appliance.coordination.gateway import Voter
 from appliance.errors import IntegrityError, NotFound, Refused
+from appliance.host.layout import NodeLayout
 from appliance.lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS
 
@@ -70,7 +71,8 @@ def test_a_copy_that_is_not_there_is_told(tmp_path: Path) -> None:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, member: Member) -> Path:
     """This machine as a node that votes, by root."""
-    monkeypatch.setattr(voter_restore_cmd, "member_here", lambda _: ("hermitage", member, "example"))
+    monkeypatch.setattr(voter_restore_cmd, "territory_for_root", lambda layout, dry_run: (layout, dry_run))
+    monkeypatch.setattr(voter_restore_cmd, "member_here", lambda *_: ("hermitage", member, "example"))
     monkeypatch.setattr(voter_restore_cmd, "MEMORY", member.data)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     return member.data
@@ -90,6 +92,18 @@ def test_the_verb_says_what_to_compare_and_what_comes_next(
     assert "at commune-b, commune-c, then type at each: systemctl start --no-block appliance-voter.service" in told
     assert main.run(argv) == Refused.exit_code
     assert "remembers" in capsys.readouterr().err
+
+
+def test_a_bundle_older_than_root_obeyed_makes_no_voter(
+    copy: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(layout: NodeLayout, *, dry_run: bool) -> None:
+        raise Refused("bundle 1 is older.")
+
+    monkeypatch.setattr(voter_restore_cmd, "territory_for_root", refuse)
+    assert main.run(["--state", str(copy.parent), "voter", "restore", str(copy)]) == Refused.exit_code
+    assert "bundle 1 is older." in capsys.readouterr().err
+    assert not here.exists()
 
 
 def test_only_root_makes_a_voter_anew(

@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 from appliance.agent.host_services import Ground
-from appliance.host import hands
+from appliance.errors import ApplianceError
+from appliance.host import hands, read_only
 from tests.pace import PACE
 
 ADDRESS, PORT = "10.64.8.1", 8080
@@ -92,8 +93,7 @@ class HostGround:
         if unit.startswith("appliance-read-only@"):
             self._unmount()
             if verb == "start":
-                place = str(self.folder)
-                subprocess.run(("mount", "--bind", "--options", "ro", place, place), check=True)
+                read_only.begin(str(self.folder))
             return
         if verb in ("stop", "restart", "kill"):
             self._end(unit)
@@ -129,7 +129,8 @@ class HostGround:
 
     def _unmount(self) -> None:
         """Whether a folder is mounted upon itself, no look at it tells."""
-        subprocess.run(("umount", str(self.folder)), check=False, capture_output=True)
+        with contextlib.suppress(ApplianceError):
+            read_only.end(str(self.folder))
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):

@@ -71,10 +71,10 @@ class Databases(Sites):
         added = self.ask(f"INSERT INTO acte (nom) VALUES ('{name}')")
         assert added.exit_code == 0, added.stderr.decode()
 
-    def as_maintenance(self, node: str, statements: str) -> None:
-        """What the maintenance team types where the database is served."""
-        argv = ("runuser", "--user=postgres", "--", "psql", "-Xq", "-h", SOCKET, "-d", DATABASE)
-        self.run(node, *argv, "-v", "ON_ERROR_STOP=1", stdin=statements.encode())
+    def as_maintenance(self, node: str, statements: str) -> str:
+        """What the maintenance team types where the database is served, and what it is told."""
+        argv = ("runuser", "--user=postgres", "--", "psql", "-XqAt", "-h", SOCKET, "-d", DATABASE)
+        return self.run(node, *argv, "-v", "ON_ERROR_STOP=1", stdin=statements.encode()).stdout.decode()
 
     def serves(self, node: str) -> bool:
         unit = f"appliance-database@{SERVICE}.service"
@@ -168,6 +168,13 @@ def test_it_is_at_one_node_at_its_own_address_by_password_and_nothing_else_of_po
     for node in (HOME, STANDBY):
         active = databases.run(node, "systemctl", "is-active", "postgresql.service", check=False)
         assert active.stdout.decode().strip() == "inactive"
+
+
+def test_what_a_dump_has_done_by_its_superuser_finds_nothing_of_other_databases(databases: Databases) -> None:
+    looks = "cat /proc/1/comm; ls -d /srv/*/* /var/lib/postgresql/*; ls /run | grep -vx systemd"
+    seen = f"CREATE TEMP TABLE seen (line text); COPY seen FROM PROGRAM '({looks}) 2>/dev/null'; TABLE seen"
+    found = databases.as_maintenance(HOME, seen).splitlines()
+    assert found == ["postgres", f"/srv/databases/{SERVICE}", f"appliance-database-{SERVICE}"]
 
 
 def test_a_planned_move_loses_nothing_that_was_acknowledged_and_comes_home_again(databases: Databases) -> None:

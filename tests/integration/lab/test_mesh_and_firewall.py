@@ -5,7 +5,8 @@ commune-b and commune-c are behind a carrier's NAT. The last tests take nodes aw
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
@@ -18,6 +19,7 @@ from appliance.lab.hosts import machine
 from appliance.lab.hosts.lab import Lab
 from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.provision import firewall
+from appliance.provision.link import INTERFACE
 from tests.integration.lab.meshed import MESH, Meshed, until
 
 RELAY, REACHABLE, HIDDEN, LEAVES = MESH
@@ -86,6 +88,18 @@ def typed_by_its_root(hosts: Meshed, node: str, *commands: str) -> Iterator[None
     finally:
         # Where the old interface goes a moment late the unit fails, and tries again by itself.
         hosts.run(node, "systemctl", "restart", "appliance-mesh.service", check=False)
+        back_in_the_mesh(hosts, node)
+
+
+@contextmanager
+def put_back(hosts: Meshed, node: str, files: Mapping[str, bytes]) -> Iterator[None]:
+    """Afterwards the `files` of `node` are what they were, and its mesh is what they say."""
+    try:
+        yield
+    finally:
+        for path, text in files.items():
+            hosts.run(node, "sh", "-c", f"cat >{path}", stdin=text)
+        hosts.run(node, "systemctl", "reload-or-restart", "appliance-mesh.service", check=False)
         back_in_the_mesh(hosts, node)
 
 
@@ -199,6 +213,25 @@ def test_the_mesh_of_a_host_without_wireguard_comes_back_when_its_process_dies(h
         pytest.skip("this kernel has WireGuard: there is no such process")
     hosts.run(REACHABLE, "kill", "-9", before)
     back_in_the_mesh(hosts, REACHABLE)
+
+
+def test_a_name_that_has_no_address_keeps_nobody_else_out_of_the_mesh(hosts: Meshed) -> None:
+    unit, config = "appliance-mesh.service", f"/etc/wireguard/{INTERFACE}.conf"
+    key = b64encode(b"k" * 32).decode()
+    peer = f"\n[Peer]\nPublicKey = {key}\nAllowedIPs = 10.64.9.9/32\nEndpoint = mairie.invalid:51820\n"
+    before = {path: hosts.run(REACHABLE, "cat", path).stdout for path in (config, "/etc/hosts")}
+    with put_back(hosts, REACHABLE, before):
+        hosts.run(REACHABLE, "sh", "-c", f"cat >>{config}", stdin=peer.encode())
+        hosts.run(REACHABLE, "systemctl", "restart", unit)
+        back_in_the_mesh(hosts, REACHABLE)
+        hosts.run(REACHABLE, "systemctl", "reload", unit)
+        assert hosts.said(REACHABLE, "systemctl", "show", "-P", "SubState", unit) == "running", "it asks again"
+        assert "no address for mairie.invalid" in hosts.said(REACHABLE, "journalctl", "-u", unit, "-n", "20")
+        hosts.run(REACHABLE, "sh", "-c", "cat >>/etc/hosts", stdin=b"192.0.2.7 mairie.invalid\n")
+        until(
+            lambda: hosts.said(REACHABLE, "systemctl", "show", "-P", "SubState", unit) == "exited", "it has an address"
+        )
+        assert f"{key}\t192.0.2.7:51820" in hosts.said(REACHABLE, "wg", "show", INTERFACE, "endpoints")
 
 
 def test_what_tells_over_the_mesh_waits_for_it(hosts: Meshed) -> None:

@@ -129,6 +129,31 @@ def test_installing_it_enables_and_starts_nothing_on_a_machine_that_is_no_node(u
     assert "ConditionPathExists=/etc/appliance/state" in agent
 
 
+def test_an_upgrade_restarts_the_voter_and_waits_for_no_majority(unpacked: Path) -> None:
+    scripts = {name: (unpacked / "DEBIAN" / name).read_text() for name in ("postinst", "prerm", "postrm")}
+    asked = {name: re.findall(r"deb-systemd-invoke (.*) >", text) for name, text in scripts.items()}
+    together, voter = asked["postinst"]
+    assert "'appliance-broker.service'" in together
+    assert "appliance-voter" not in together
+    assert voter == "-- try-restart --no-block appliance-voter.service"
+    assert scripts["postinst"].index(voter) > scripts["postinst"].index("daemon-reload"), "it starts by the new unit"
+    assert [" appliance-voter.service" in it for it in asked["prerm"]] == [False, True], "it ends with the package"
+    assert "deb-systemd-helper update-state 'appliance-voter.service'" in scripts["postinst"]
+    assert "'appliance-voter.service'" in scripts["postrm"]
+    assert not (unpacked / "DEBIAN/preinst").exists(), "nothing is stopped before an upgrade"
+
+
+def test_what_goes_after_two_hyphens_reaches_systemctl(tmp_path: Path) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text('#!/bin/sh\necho "$@"\n')
+    systemctl.chmod(0o755)
+    # A machine whose policy forbids services (scripts/setup makes one while it installs) would be asked first.
+    script = Path("/usr/bin/deb-systemd-invoke").read_text().replace("/usr/sbin/policy-rc.d", f"{tmp_path}/none")
+    words = ("--", "try-restart", "--no-block", "appliance-voter.service")
+    told = run(("perl", "-e", script, "--", *words), timeout_seconds=10, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert (told.exit_code, told.stdout.decode()) == (0, "try-restart --no-block appliance-voter.service\n")
+
+
 def test_the_accounts_have_no_password_and_no_shell(unpacked: Path) -> None:
     lines = (unpacked / "usr/lib/sysusers.d/appliance.conf").read_text().splitlines()
     accounts = [line.split() for line in lines if line.startswith("u")]

@@ -79,6 +79,7 @@ def test_a_store_that_is_not_there_yet_is_empty_and_one_of_another_node_is_refus
         ({"name": "root\nx"}, "cannot be an account"),
         ({"name": "appliance-x"}, "an account of the appliance itself"),
         ({"name": "vault-commune-b"}, "an account of the appliance itself"),
+        ({"name": "postgres"}, "an account of the machine and of no person"),
         ({"nt_hash": "A" * 31}, "no NT hash"),
         ({"nt_hash": "A" * 32 + ":"}, "no NT hash"),
         ({"slow_hash": "plain"}, "no slow hash"),
@@ -131,6 +132,13 @@ def test_a_name_is_taken_once_and_who_is_not_there_is_named_with_those_that_are(
 def test_a_name_that_root_should_not_make_an_account_of_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be an account"):
         model.add(TWO, account(name))
+
+
+@pytest.mark.parametrize("name", sorted(model.SYSTEM))
+def test_a_name_that_a_package_makes_an_account_of_later_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="an account of the machine and of no person"):
+        model.add(TWO, account(name))
+    model.add(TWO, account(f"{name}.dupont"))
 
 
 def test_a_new_password_changes_its_account_alone() -> None:

@@ -284,23 +284,25 @@ def test_one_service_of_which_nothing_can_be_read_is_told_and_the_next_is_kept(w
     assert "what failover knew cannot be read" in told[0]
 
 
-def test_files_of_one_service_that_stay_writable_are_told_and_those_of_the_next_are_closed(
+def test_what_rests_is_closed_and_what_was_given_to_others_ends_and_what_fails_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = list[str]()
+    asked = list[tuple[str, str]]()
 
-    async def close(service: str) -> None:
+    async def ask(verb: str, service: str) -> None:
         if service == "docs-a":
             raise Unreachable("root's hands did not answer.")
-        closed.append(service)
+        asked.append((verb, service))
 
     moving = Moving("site", "10.64.8.1", 80, "/srv/sites", "", "", True, frozenset())
     services = HostServices(tmp_path, Ground(served=tmp_path / "none"))
-    monkeypatch.setattr(services, "_moving", {"docs-a": moving, "docs-b": moving})
-    monkeypatch.setattr(services, "look", lambda service: Local(writable=True))
-    monkeypatch.setattr(services, "set_read_only", close)
+    others = replace(moving, here=False)
+    found = {"docs-a": moving, "docs-b": moving, "runs": moving, "rests-elsewhere": others, "runs-for-nobody": others}
+    monkeypatch.setattr(services, "_moving", found)
+    monkeypatch.setattr(services, "look", lambda service: Local(writable=True, writer=service.startswith("runs")))
+    monkeypatch.setattr(services, "_ask", ask)
     assert asyncio.run(services.close_what_rests()) == {"docs-a": "root's hands did not answer."}
-    assert closed == ["docs-b"]
+    assert asked == [("read-only", "docs-b"), ("cut", "runs-for-nobody"), ("stop", "runs-for-nobody")]
 
 
 def test_nothing_that_a_cycle_began_goes_on_after_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,12 +197,17 @@ def test_a_database_that_stops_is_filled_no_longer(tmp_path: Path) -> None:
 
 def test_a_door_that_stood_still_is_closed_when_its_database_has_stopped_and_before_it_starts(tmp_path: Path) -> None:
     unit, door = "appliance-database@etat-civil.service", "appliance-database-door@etat-civil.service"
-    closed = [f"systemctl kill --signal=SIGKILL {door}", f"systemctl thaw {door}", f"systemctl stop {door}"]
+    closed = [f"systemctl kill --signal=SIGSTOP {door}", f"systemctl thaw {door}", f"systemctl stop {door}"]
     assert obey(tmp_path, verb="stop", service="etat-civil").argvs[1:] == closed
     started = obey(tmp_path, verb="start", service="etat-civil").argvs
     assert (started[:3], started[-1]) == (closed, f"systemctl start {unit}")
     running(tmp_path, unit)
     assert closed[-1] not in obey(tmp_path, verb="start", service="etat-civil").argvs, "clients are behind it"
+
+
+def test_what_this_node_may_have_no_more_is_ended_all_the_same(tmp_path: Path) -> None:
+    assert obey(tmp_path, verb="stop", service="arrets").argvs == ["systemctl stop appliance-site@arrets.service"]
+    assert "ip address delete 10.64.8.2/32 dev lo" in obey(tmp_path, verb="cut", service="arrets").argvs
 
 
 def test_a_database_that_runs_is_not_filled(tmp_path: Path) -> None:

@@ -67,3 +67,40 @@ def test_what_would_be_done_is_told_and_not_done() -> None:
     text = (CASES / "hermitage.mesh0.conf").read_text()
     assert link.planned(text) == link.decide(link.read(text), Seen())
     assert not wireguard.exists(INTERFACE)
+
+
+NAMED = """[Interface]
+ListenPort = 51820
+
+[Peer]
+PublicKey = a
+AllowedIPs = 10.90.0.1/32
+Endpoint = mairie.example:51820
+
+[Peer]
+PublicKey = b
+AllowedIPs = 10.90.0.3/32
+Endpoint = gone.example:51821
+
+[Peer]
+PublicKey = c
+AllowedIPs = 10.90.0.4/32
+Endpoint = [2001:db8::4]:51820
+
+[Peer]
+PublicKey = d
+AllowedIPs = 10.90.0.5/32
+Endpoint = 192.0.2.5:51820
+"""
+
+
+def test_a_peer_whose_name_has_no_address_keeps_no_other_from_being_met() -> None:
+    assert link.names(NAMED) == {"mairie.example", "gone.example"}
+    found = link.met(NAMED, {"mairie.example": "2001:db8::1"})
+    assert [line for line in found.splitlines() if line.startswith("Endpoint")] == [
+        "Endpoint = [2001:db8::1]:51820",
+        "Endpoint = [2001:db8::4]:51820",
+        "Endpoint = 192.0.2.5:51820",
+    ]
+    assert found.count("[Peer]") == 4
+    assert link.met(NAMED, {"gone.example": "192.0.2.9", "mairie.example": "192.0.2.1"}).count("Endpoint") == 4

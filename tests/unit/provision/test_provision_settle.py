@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,28 @@ def test_an_older_bundle_than_the_one_in_use_is_refused_in_a_dry_run_too(dry_run
     with pytest.raises(Refused, match="bundle 1 would replace bundle 2"):
         settle(wanted, STATE, host, bundle=bundle(towns), dry_run=dry_run, owners=HERE)
     assert disk(host) == before
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_older_bundle_than_root_obeyed_is_refused_though_the_node_has_one_older_still(
+    dry_run: bool, host: Host
+) -> None:
+    wanted, towns = Identity("commune-a", PUBLIC), [town("commune-a", 1), town("commune-b", 2)]
+    settle(wanted, STATE, host, bundle=bundle(towns), owners=HERE)
+    (host.root / "etc/appliance/serial").write_text(f"3 {PUBLIC}\n")
+    before = disk(host)
+    with pytest.raises(Refused, match="bundle 2 is older than bundle 3, by which root set up this host"):
+        settle(wanted, STATE, host, bundle=bundle(towns, serial=2), dry_run=dry_run, owners=HERE)
+    assert disk(host) == before
+    assert settle(wanted, STATE, host, bundle=bundle(towns, serial=3), owners=HERE).bundle is not None
+
+
+def test_a_host_that_joins_another_territory_begins_with_any_serial_of_it(host: Host, keys: tuple[str, str]) -> None:
+    settled(host, "commune-a", keys[0])
+    (host.root / "etc/appliance/serial").write_text(f"7 {keys[0]}\n")
+    shutil.rmtree(host.root / "srv/appliance/node")
+    towns = bundle([town("commune-a", 1), town("commune-b", 2)])
+    assert settle(Identity("commune-a", PUBLIC), STATE, host, bundle=towns, owners=HERE).bundle is not None
 
 
 RULES = "etc/nftables.conf"
