@@ -45,6 +45,7 @@ from appliance.trust.held import make_held
 from appliance.trust.keys import load_key
 
 LOOKS_AT_PAPERS_SECONDS = 2.0
+LEFT_EVERY_SECONDS = 15.0
 KEEPING = "keep grant"
 
 
@@ -110,12 +111,13 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
     if isinstance(site.services, HostServices):
         for name, why in (await site.services.close_what_rests()).items():
             with contextlib.suppress(OSError):
-                site.alarm(name, f"it could not be closed here: {why}")
+                site.alarm(name, f"its files could not be made read-only: {why}")
     tasks = [asyncio.create_task(keeper.run()) for keeper in keepers.values()]
     shown = asyncio.Event()
     wakes = (shown.set, *(keeper.wake for keeper in keepers.values()))
     site.papers.on_news = lambda: [wake() for wake in wakes]
     if node.layout.is_this_host:
+        tasks.append(asyncio.create_task(_end_what_left(site)))
         tasks.append(asyncio.create_task(follow_holders(site, read_served(GROUND.served), shown)))
     tasks.append(asyncio.create_task(_attend(site, current, keepers)))
     tasks.append(asyncio.create_task(_report_alive(site)))
@@ -132,6 +134,19 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
         await client.close()
     for task in done:
         task.result()
+
+
+async def _end_what_left(site: Site) -> None:
+    """Beside all else: it takes seconds for each. Again until it is done."""
+    assert isinstance(site.services, HostServices)
+    told: dict[str, str] = {}
+    while True:
+        failed = await site.services.end_what_left()
+        for name in failed.keys() - told.keys():
+            with contextlib.suppress(OSError):
+                site.alarm(name, f"it was given to others and could not be ended here: {failed[name]}")
+        told = failed
+        await asyncio.sleep(LEFT_EVERY_SECONDS)
 
 
 def begun(site: Site, services: Iterable[str]) -> dict[str, Keeper]:

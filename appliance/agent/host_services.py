@@ -28,7 +28,7 @@ from appliance.host.served import FILE, Moving, read_served
 from appliance.territory.model import DATABASES
 from appliance.territory.served import DATABASE, SHARE, SITE, database_socket
 
-SOCKET = Path("/run/appliance/hands.sock")
+SOCKET = Path("/run/appliance-hands/hands.sock")
 PROBE_SECONDS_MAX = 1.0
 HANDS_SECONDS_MAX = 30.0
 HELD, HOLDING, COPY_SHOWN = "held", "holding", "copy-shown"
@@ -178,20 +178,30 @@ class HostServices:
         ask_hands_now("reset", service, self._ground)
 
     async def close_what_rests(self) -> dict[str, str]:
-        """After a boot nothing that does not run may be written: who opens it makes it so. And what runs here and was
-        given to others alone is ended, since nobody looks after it.
+        """After a boot nothing that does not run may be written: who opens it makes it so.
 
         Why it failed, by service: what stays open is closed by the table.
         """
         failed = {}
         for name, plan in self._moving.items():
-            if plan.here == self.look(name).writer:
-                continue
-            try:
-                for verb in ("read-only",) if plan.here else hands.CLOSING:
-                    await self._ask(verb, name)
-            except ApplianceError as error:
-                failed[name] = str(error)
+            if plan.here and not self.look(name).writer:
+                try:
+                    await self.set_read_only(name)
+                except ApplianceError as error:
+                    failed[name] = str(error)
+        return failed
+
+    async def end_what_left(self) -> dict[str, str]:
+        """What runs here and was given to others alone is ended, since nobody looks after it. Why it failed, by
+        service."""
+        failed = {}
+        for name, plan in self._moving.items():
+            if not plan.here and self.look(name).writer:
+                for verb in hands.CLOSING:
+                    try:
+                        await self._ask(verb, name)
+                    except ApplianceError as error:
+                        failed[name] = str(error)
         return failed
 
     async def _ask(self, verb: str, service: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import click
@@ -10,6 +12,8 @@ import click
 from appliance.cli.arguments import dry_run_option, read_file
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import layout_as_root
+from appliance.errors import ApplianceError
+from appliance.host import wireguard
 from appliance.host.hands import HOLDERS
 from appliance.host.names import look_up
 from appliance.host.notify import READY, notify
@@ -17,12 +21,15 @@ from appliance.provision import link
 from appliance.provision.link import CONFIG, INTERFACE
 from appliance.secret import Secret
 
-NAMES_SECONDS_MAX = 5.0
+NAMES_SECONDS_MAX, AGAIN_SECONDS_MAX = 5.0, 30.0
+"""The resolver goes from a dead name server to the next one within a second (appliance-mesh.service)."""
 ASK_AGAIN_SECONDS = 15.0
 
 
 @click.command()
-@click.option("--stay", is_flag=True, help="While a name has no address, ask again each 15 s; the others are met.")
+@click.option(
+    "--stay", is_flag=True, help="Where nodes have names: stay, and ask again each 15 s for those that are met nowhere."
+)
 @dry_run_option
 def mesh(stay: bool, dry_run: bool) -> None:
     """Make the interface of the mesh what its file says; sessions that stay are not cut. Only root can.
@@ -36,24 +43,41 @@ def mesh(stay: bool, dry_run: bool) -> None:
         would = "\n".join((f"{INTERFACE} would be made what {CONFIG} says:", *(f"  ip {line}" for line in lines)))
         emit(_told(lines, (), False), would)
         return
-    lines, unknown = _bring_up(key)
+    lines, unknown = _bring_up(key, link.names(_wanted()), NAMES_SECONDS_MAX)
+    _warn(unknown)
     notify(READY)
-    while stay and unknown:
+    while stay and link.names(_wanted()):
         time.sleep(ASK_AGAIN_SECONDS)
-        lines, unknown = _bring_up(key)
+        before = unknown
+        with _telling():
+            # Those that are met stay where they were met last, wherever they went since.
+            if unknown := tuple(sorted(link.unmet(_wanted(), wireguard.endpoints(INTERFACE)))):
+                lines, unknown = _bring_up(key, unknown, AGAIN_SECONDS_MAX)
+        if unknown != before:
+            _warn(unknown)
     emit(_told(lines, unknown, True), f"{INTERFACE} is what {CONFIG} says.")
 
 
-def _bring_up(key: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The lines of `ip` that it took, and the names that have no address."""
-    known = look_up(link.names(_wanted()), NAMES_SECONDS_MAX)
+@contextlib.contextmanager
+def _telling() -> Iterator[None]:
+    """What fails in here is told and ends nothing: the unit takes the interface away when this program fails."""
+    try:
+        yield
+    except (ApplianceError, OSError) as error:
+        say(f"warning: {error}")
+
+
+def _bring_up(key: Path, names: Collection[str], seconds_max: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The lines of `ip` that it took, and which of `names` have no address."""
+    known = look_up(names, seconds_max)
     with link.one_at_a_time():
-        text = _wanted()  # again: asking takes seconds
-        lines = link.bring_up(link.met(text, known), Secret(read_file(key)))
-    unknown = tuple(sorted(link.names(text) - known.keys()))
+        lines = link.bring_up(link.met(_wanted(), known), Secret(read_file(key)))
+    return lines, tuple(sorted(set(names) - known.keys()))
+
+
+def _warn(unknown: tuple[str, ...]) -> None:
     if unknown:
         say(f"warning: no address for {', '.join(unknown)}: not met there until a name server has one.")
-    return lines, unknown
 
 
 def _wanted() -> str:

@@ -62,6 +62,13 @@ def sync(interface: str, configuration: Secret) -> None:
     run(argv, timeout_seconds=TIMEOUT_SECONDS, stdin=configuration.reveal(), check=True)
 
 
+def endpoints(interface: str) -> dict[str, str]:
+    """Where each peer of `interface` was met last, by its key; who was met nowhere is not among them."""
+    told = run(("wg", "show", interface, "endpoints"), timeout_seconds=TIMEOUT_SECONDS, check=True).stdout.decode()
+    pairs = (line.split("\t") for line in told.splitlines())
+    return {key: at for key, at in pairs if at != "(none)"}
+
+
 def set_forwarding(interface: str, on: bool) -> None:
     """Whether what comes in by `interface` may be handed on; other interfaces stay as they are.
 

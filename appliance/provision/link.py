@@ -86,6 +86,16 @@ def met(text: str, known: Mapping[str, str]) -> str:
     return "".join(f"{line}\n" for line in lines if line is not None)
 
 
+def unmet(text: str, endpoints: Mapping[str, str]) -> frozenset[str]:
+    """The names of peers that are met nowhere, by the `endpoints` of the interface, each with the peer's key."""
+    found, key = set[str](), ""
+    for line in text.splitlines():
+        key = line.removeprefix("PublicKey = ") if line.startswith("PublicKey = ") else key
+        if key not in endpoints and (name := _name(line)):
+            found.add(name)
+    return frozenset(found)
+
+
 def _met(line: str, known: Mapping[str, str]) -> str | None:
     name = _name(line)
     if not name:

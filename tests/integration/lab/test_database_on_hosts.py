@@ -171,10 +171,10 @@ def test_it_is_at_one_node_at_its_own_address_by_password_and_nothing_else_of_po
 
 
 def test_what_a_dump_has_done_by_its_superuser_finds_nothing_of_other_databases(databases: Databases) -> None:
-    looks = "cat /proc/1/comm; ls -d /srv/*/* /var/lib/postgresql/*; ls /run | grep -vx systemd"
+    looks = "ls -d /srv/*/* /var/lib/postgresql/*; ls /run | grep -vx systemd"
     seen = f"CREATE TEMP TABLE seen (line text); COPY seen FROM PROGRAM '({looks}) 2>/dev/null'; TABLE seen"
     found = databases.as_maintenance(HOME, seen).splitlines()
-    assert found == ["postgres", f"/srv/databases/{SERVICE}", f"appliance-database-{SERVICE}"]
+    assert found == [f"/srv/databases/{SERVICE}", f"appliance-database-{SERVICE}"]
 
 
 def test_a_planned_move_loses_nothing_that_was_acknowledged_and_comes_home_again(databases: Databases) -> None:

@@ -112,7 +112,7 @@ def test_a_site_is_at_one_node_at_its_own_address_and_read_only_at_the_other(sit
 
 
 def test_hands_are_lent_to_the_account_of_the_node_alone(sites: Sites) -> None:
-    asks = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/appliance/hands.sock')"
+    asks = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/appliance-hands/hands.sock')"
     refused = sites.run(HOME, "runuser", "-u", "nobody", "--", "python3", "-I", "-c", asks, check=False)
     assert b"PermissionError" in refused.stderr
     for request, why in (
@@ -120,7 +120,7 @@ def test_hands_are_lent_to_the_account_of_the_node_alone(sites: Sites) -> None:
         ({"verb": "route", "service": EXCLUSIVE, "node": OTHER}, "may not have this service"),
     ):
         talk = (
-            "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect('/run/appliance/hands.sock');"
+            "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect('/run/appliance-hands/hands.sock');"
             "s.sendall(sys.argv[1].encode() + b'\\n'); print(s.recv(500).decode())"
         )
         said = sites.said(HOME, "runuser", "-u", "appliance", "--", "python3", "-I", "-c", talk, json.dumps(request))

@@ -290,19 +290,31 @@ def test_what_rests_is_closed_and_what_was_given_to_others_ends_and_what_fails_i
     asked = list[tuple[str, str]]()
 
     async def ask(verb: str, service: str) -> None:
-        if service == "docs-a":
+        if service == "docs-a" or (verb, service) == ("cut", "hangs"):
             raise Unreachable("root's hands did not answer.")
         asked.append((verb, service))
 
     moving = Moving("site", "10.64.8.1", 80, "/srv/sites", "", "", True, frozenset())
     services = HostServices(tmp_path, Ground(served=tmp_path / "none"))
     others = replace(moving, here=False)
-    found = {"docs-a": moving, "docs-b": moving, "runs": moving, "rests-elsewhere": others, "runs-for-nobody": others}
+    found = {
+        "docs-a": moving,
+        "docs-b": moving,
+        "runs": moving,
+        "rests-elsewhere": others,
+        "runs-for-nobody": others,
+        "hangs": others,
+    }
     monkeypatch.setattr(services, "_moving", found)
-    monkeypatch.setattr(services, "look", lambda service: Local(writable=True, writer=service.startswith("runs")))
+    monkeypatch.setattr(
+        services, "look", lambda service: Local(writable=True, writer=service.startswith(("runs", "hangs")))
+    )
     monkeypatch.setattr(services, "_ask", ask)
     assert asyncio.run(services.close_what_rests()) == {"docs-a": "root's hands did not answer."}
-    assert asked == [("read-only", "docs-b"), ("cut", "runs-for-nobody"), ("stop", "runs-for-nobody")]
+    assert asked == [("read-only", "docs-b")]
+    del found["docs-a"], asked[:]
+    assert asyncio.run(services.end_what_left()) == {"hangs": "root's hands did not answer."}
+    assert asked == [("cut", "runs-for-nobody"), ("stop", "runs-for-nobody"), ("stop", "hangs")]
 
 
 def test_nothing_that_a_cycle_began_goes_on_after_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,4 +103,6 @@ def test_a_peer_whose_name_has_no_address_keeps_no_other_from_being_met() -> Non
         "Endpoint = 192.0.2.5:51820",
     ]
     assert found.count("[Peer]") == 4
+    assert link.unmet(NAMED, {"b": "192.0.2.9:51821", "d": "192.0.2.5:51820"}) == {"mairie.example"}
+    assert link.unmet(NAMED, {}) == {"mairie.example", "gone.example"}
     assert link.met(NAMED, {"gone.example": "192.0.2.9", "mairie.example": "192.0.2.1"}).count("Endpoint") == 4
