@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -43,7 +43,9 @@ def mesh(stay: bool, dry_run: bool) -> None:
         would = "\n".join((f"{INTERFACE} would be made what {CONFIG} says:", *(f"  ip {line}" for line in lines)))
         emit(_told(lines, (), False), would)
         return
-    lines, unknown = _bring_up(key, link.names(_wanted()), NAMES_SECONDS_MAX)
+    # At once: who took a service over is led to, and who was revoked is out, before any name server has answered.
+    lines = _bring_up(key, {})
+    unknown = _meet(key, link.names(_wanted()), NAMES_SECONDS_MAX)
     _warn(unknown)
     notify(READY)
     while stay and link.names(_wanted()):
@@ -51,8 +53,7 @@ def mesh(stay: bool, dry_run: bool) -> None:
         before = unknown
         with _telling():
             # Those that are met stay where they were met last, wherever they went since.
-            if unknown := tuple(sorted(link.unmet(_wanted(), wireguard.endpoints(INTERFACE)))):
-                lines, unknown = _bring_up(key, unknown, AGAIN_SECONDS_MAX)
+            unknown = _meet(key, link.unmet(_wanted(), wireguard.endpoints(INTERFACE)), AGAIN_SECONDS_MAX)
         if unknown != before:
             _warn(unknown)
     emit(_told(lines, unknown, True), f"{INTERFACE} is what {CONFIG} says.")
@@ -67,12 +68,17 @@ def _telling() -> Iterator[None]:
         say(f"warning: {error}")
 
 
-def _bring_up(key: Path, names: Collection[str], seconds_max: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The lines of `ip` that it took, and which of `names` have no address."""
-    known = look_up(names, seconds_max)
+def _bring_up(key: Path, known: Mapping[str, str]) -> tuple[str, ...]:
+    """The lines of `ip` that it took; who has a name is met at its `known` address, or stays where it was met last."""
     with link.one_at_a_time():
-        lines = link.bring_up(link.met(_wanted(), known), Secret(read_file(key)))
-    return lines, tuple(sorted(set(names) - known.keys()))
+        return link.bring_up(link.met(_wanted(), known), Secret(read_file(key)))
+
+
+def _meet(key: Path, names: Collection[str], seconds_max: float) -> tuple[str, ...]:
+    """Meet those that have `names`; return the names that have no address."""
+    if known := look_up(names, seconds_max):
+        _bring_up(key, known)
+    return tuple(sorted(set(names) - known.keys()))
 
 
 def _warn(unknown: tuple[str, ...]) -> None:
