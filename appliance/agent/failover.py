@@ -144,7 +144,7 @@ async def _end_what_left(site: Site) -> None:
         failed = await site.services.end_what_left()
         for name in failed.keys() - told.keys():
             with contextlib.suppress(OSError):
-                site.alarm(name, f"it was given to others and could not be ended here: {failed[name]}")
+                site.alarm(name, f"it is not this node's any more and could not be ended here: {failed[name]}")
         told = failed
         await asyncio.sleep(LEFT_EVERY_SECONDS)
 

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,17 +192,26 @@ class HostServices:
         return failed
 
     async def end_what_left(self) -> dict[str, str]:
-        """What runs here and was given to others alone is ended, since nobody looks after it. Why it failed, by
-        service."""
+        """What runs here and was given to others alone, or taken out of the bundle, is ended: nobody looks after it, or
+        saves it. Why it failed, by service."""
+        given = [name for name, plan in self._moving.items() if not plan.here and self.look(name).writer]
         failed = {}
-        for name, plan in self._moving.items():
-            if not plan.here and self.look(name).writer:
-                for verb in hands.CLOSING:
-                    try:
-                        await self._ask(verb, name)
-                    except ApplianceError as error:
-                        failed[name] = str(error)
+        ends = dict.fromkeys(given, hands.CLOSING) | dict.fromkeys(self._undescribed(), (hands.END,))
+        for name, verbs in ends.items():
+            for verb in verbs:
+                try:
+                    await self._ask(verb, name)
+                except ApplianceError as error:
+                    failed[name] = str(error)
         return failed
+
+    def _undescribed(self) -> Iterator[str]:
+        """Whose units run though the bundle describes no such service with an address."""
+        for unit in hands.SERVING:
+            for cgroup in Path(self._ground.cgroups).glob(unit.format("*")):
+                name = cgroup.name.partition("@")[2].removesuffix(".service")
+                if name not in self._moving and hands.populated(str(cgroup)):
+                    yield name
 
     async def _ask(self, verb: str, service: str) -> None:
         await ask_hands(verb, service, self._ground)

@@ -44,6 +44,8 @@ LAY_SECONDS_MAX = 600.0
 MESH = "mesh0"
 CLOSING = ("cut", "stop")
 """What is done for a service as well that this node may have no more."""
+END = "end"
+"""The only verb for what the bundle describes no more."""
 ENDS_WITHIN_SECONDS = 0.5
 READ_ONLY = "appliance-read-only@{}.service"
 DATABASE, DOOR, WORK = "database", "appliance-database-door@{}.service", "appliance-database-{}@{}.service"
@@ -52,6 +54,11 @@ SITE = "site"
 SHARE, PEOPLE, LAY = "share", "appliance-share-people@{}.service", "appliance-share-lay@{}.service"
 AWAY = "appliance-share-away@{}.service"
 """By which PCs around a share's home reach it while it is served elsewhere."""
+SERVING = (
+    *(f"appliance-{it}@{{}}.service" for it in (SHARE, SITE, f"{SITE}-copy", DATABASE)),
+    AWAY,
+)
+"""All that people are answered by, whatever a service is."""
 TABLE = "ip appliance_served"
 # One transaction: tables, sets and chains may be there or not, and rules stand once.
 # `shut` are ports at which PCs around this node come to what is also served at an address of its own.
@@ -112,6 +119,9 @@ class Hands:
         """Do what `request` says; raise Refused when that is not done."""
         name, verb = request.get("service"), request.get("verb")
         service = self._served["services"].get(name) if isinstance(name, str) else None
+        if service is None and verb == END and isinstance(name, str) and name.replace("-", "").isalnum():
+            self._end(name)
+            return
         if service is None:
             raise Refused("the bundle of this node describes no such service with an address.")
         if verb == "wake":  # the next ones come at once
@@ -161,6 +171,11 @@ class Hands:
         self._run("systemctl", "stop", service["unit"], *filling)
         if service["form"] == DATABASE:
             self._close_door(name)
+
+    def _end(self, name: str) -> None:
+        """Its folder stays as it is: whoever serves it from now on is none of ours."""
+        self._run("systemctl", "stop", *(unit.format(name) for unit in SERVING))
+        self._close_door(name)
 
     def _close_door(self, name: str) -> None:
         """A frozen unit is not stopped with what it is bound to: systemd tries again some time after it is thawed, and

@@ -127,6 +127,18 @@ def test_hands_are_lent_to_the_account_of_the_node_alone(sites: Sites) -> None:
         assert why in said
 
 
+def test_what_the_bundle_describes_no_more_ends(sites: Sites) -> None:
+    served, address = "/etc/appliance/served.d", ADDRESSES[EXCLUSIVE]
+    for kind in ("conf", "env"):
+        like = f"sed 's/{EXCLUSIVE}/gone/g; s/{address}/127.0.0.9/g' {served}/{EXCLUSIVE}.{kind} > {served}/gone.{kind}"
+        sites.run(HOME, "sh", "-c", like)
+    sites.run(HOME, "systemctl", "start", "appliance-site@gone.service")
+    assert sites.is_active(HOME, "gone")
+    until(lambda: not sites.is_active(HOME, "gone"), "nobody looks after it")
+    assert sites.is_active(HOME, EXCLUSIVE)
+    sites.run(HOME, "sh", "-c", f"rm {served}/gone.*")
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +17,7 @@ from appliance.agent.host_services import Ground, HostCopies, HostServices
 from appliance.errors import Unreachable
 from appliance.failover.model import Local
 from appliance.failover.ports import Presented
+from appliance.host.served import Moving
 
 SITE = "horaires"
 
@@ -112,3 +114,58 @@ def test_a_folder_is_made_writable_while_the_grant_is_shown_and_asked_for_only_o
     asyncio.run(copies.adopt(SITE, keep_files=False))
     asyncio.run(copies.adopt(SITE, keep_files=False))
     assert (asked, done) == (["writable"] * 2, [SITE] * 3)
+
+
+def test_what_rests_is_closed_and_what_was_given_to_others_ends_and_what_fails_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[tuple[str, str]]()
+
+    async def ask(verb: str, service: str) -> None:
+        if service == "docs-a" or (verb, service) == ("cut", "hangs"):
+            raise Unreachable("root's hands did not answer.")
+        asked.append((verb, service))
+
+    moving = Moving("site", "10.64.8.1", 80, "/srv/sites", "", "", True, frozenset())
+    services = HostServices(tmp_path, Ground(served=tmp_path / "none", cgroups=str(tmp_path)))
+    others = replace(moving, here=False)
+    found = {
+        "docs-a": moving,
+        "docs-b": moving,
+        "runs": moving,
+        "rests-elsewhere": others,
+        "runs-for-nobody": others,
+        "hangs": others,
+    }
+    monkeypatch.setattr(services, "_moving", found)
+    monkeypatch.setattr(
+        services, "look", lambda service: Local(writable=True, writer=service.startswith(("runs", "hangs")))
+    )
+    monkeypatch.setattr(services, "_ask", ask)
+    assert asyncio.run(services.close_what_rests()) == {"docs-a": "root's hands did not answer."}
+    assert asked == [("read-only", "docs-b")]
+    del found["docs-a"], asked[:]
+    assert asyncio.run(services.end_what_left()) == {"hangs": "root's hands did not answer."}
+    assert asked == [("cut", "runs-for-nobody"), ("stop", "runs-for-nobody"), ("stop", "hangs")]
+
+
+def test_whose_units_run_though_no_bundle_describes_it_is_ended(
+    services: HostServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for unit, many in (
+        ("appliance-share@was-a-share", 1),
+        ("appliance-site-copy@was-shown", 1),
+        ("appliance-site@rests", 0),
+        ("appliance-vault@nobody", 1),
+    ):
+        cgroup = tmp_path / f"{unit}.service"
+        cgroup.mkdir()
+        (cgroup / "cgroup.events").write_text(f"populated {many}\n")
+    asked = list[tuple[str, str]]()
+
+    async def ask(verb: str, service: str) -> None:
+        asked.append((verb, service))
+
+    monkeypatch.setattr(services, "_ask", ask)
+    assert asyncio.run(services.end_what_left()) == {}
+    assert asked == [("end", "was-a-share"), ("end", "was-shown")]

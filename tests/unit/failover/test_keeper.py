@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 
 from appliance.agent.failover import begun, keep_newest
-from appliance.agent.host_services import Ground, HostServices
 from appliance.agent.process_services import ProcessServices
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Intent
-from appliance.errors import NoSpace, NotFound, Unreachable
+from appliance.errors import NoSpace, NotFound
 from appliance.failover.keeper import Keeper
 from appliance.failover.model import STOPPING, Action, Local, Standing, State
 from appliance.failover.observe import observe
@@ -27,7 +26,6 @@ from appliance.failover.told import Told, save
 from appliance.failover.told import load as load_told
 from appliance.host.layout import NodeLayout
 from appliance.host.programs import Program
-from appliance.host.served import Moving
 from appliance.units import HOUR
 from tests.unit.failover.test_act import LEASE, SERVICE, World
 from tests.unit.failover.test_granting import HOME, LOCAL, STANDBY, act, by_key
@@ -282,39 +280,6 @@ def test_one_service_of_which_nothing_can_be_read_is_told_and_the_next_is_kept(w
     assert load_told(site.run, "docs-b") is not None
     assert told[0].startswith(f"{SERVICE}: it is not looked after here: ")
     assert "what failover knew cannot be read" in told[0]
-
-
-def test_what_rests_is_closed_and_what_was_given_to_others_ends_and_what_fails_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = list[tuple[str, str]]()
-
-    async def ask(verb: str, service: str) -> None:
-        if service == "docs-a" or (verb, service) == ("cut", "hangs"):
-            raise Unreachable("root's hands did not answer.")
-        asked.append((verb, service))
-
-    moving = Moving("site", "10.64.8.1", 80, "/srv/sites", "", "", True, frozenset())
-    services = HostServices(tmp_path, Ground(served=tmp_path / "none"))
-    others = replace(moving, here=False)
-    found = {
-        "docs-a": moving,
-        "docs-b": moving,
-        "runs": moving,
-        "rests-elsewhere": others,
-        "runs-for-nobody": others,
-        "hangs": others,
-    }
-    monkeypatch.setattr(services, "_moving", found)
-    monkeypatch.setattr(
-        services, "look", lambda service: Local(writable=True, writer=service.startswith(("runs", "hangs")))
-    )
-    monkeypatch.setattr(services, "_ask", ask)
-    assert asyncio.run(services.close_what_rests()) == {"docs-a": "root's hands did not answer."}
-    assert asked == [("read-only", "docs-b")]
-    del found["docs-a"], asked[:]
-    assert asyncio.run(services.end_what_left()) == {"hangs": "root's hands did not answer."}
-    assert asked == [("cut", "runs-for-nobody"), ("stop", "runs-for-nobody"), ("stop", "hangs")]
 
 
 def test_nothing_that_a_cycle_began_goes_on_after_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

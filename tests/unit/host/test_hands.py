@@ -15,6 +15,7 @@ import pytest
 
 from appliance.host import hands
 from appliance.host.hands import Hands, Refused
+from appliance.territory import served as forms
 
 SITE, SHARE = "10.64.8.1", "10.64.8.4"
 NODES = {"commune-a": "10.64.0.2", "hermitage": "10.64.0.1"}
@@ -74,6 +75,24 @@ def test_the_filter_cuts_before_the_address_goes_and_connections_end_last(tmp_pa
         f"ss --kill --tcp src {SITE}",
     ]
     assert told.filters[-1] == f"add element ip appliance_served cut {{ {SITE} }}"
+
+
+def test_what_the_bundle_describes_no_more_ends_by_whatever_it_was_served(tmp_path: Path) -> None:
+    stopped, *door = obey(tmp_path, verb="end", service="was-here").argvs
+    assert stopped.split()[:2] == ["systemctl", "stop"]
+    units = {
+        f"{unit}@was-here.service" for it in (forms.SHARE, forms.SITE, forms.DATABASE) for unit in (it.unit, it.copy)
+    }
+    assert set(stopped.split()[2:]) == units - {"@was-here.service"} | {"appliance-share-away@was-here.service"}
+    assert door[-1] == "systemctl stop appliance-database-door@was-here.service"
+
+
+@pytest.mark.parametrize("name", ["horaires", "../ssh", "", "-", None, 7])
+def test_what_is_described_or_is_no_name_is_not_ended_so(name: object, tmp_path: Path) -> None:
+    told = Told()
+    with pytest.raises(Refused):
+        Hands(SERVED, told, str(tmp_path / "holders"), str(tmp_path)).obey({"verb": "end", "service": name})
+    assert told.argvs == []
 
 
 def test_what_is_added_is_let_through_again(tmp_path: Path) -> None:
