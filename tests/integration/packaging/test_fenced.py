@@ -49,7 +49,7 @@ def test_words_reach_the_program_as_they_are() -> None:
 
 
 def test_units_that_are_fenced_may_be() -> None:
-    """`@system-service` does not have the calls of Landlock, and without NoNewPrivileges= they are root's."""
+    """The calls of Landlock are not of `@system-service`, and root's without NoNewPrivileges=; capset is privileged."""
     assert [unit.stem for unit in UNITS] == [
         "appliance-database-fill@",
         "appliance-database-keep@",
@@ -59,4 +59,6 @@ def test_units_that_are_fenced_may_be() -> None:
     ]
     for unit in UNITS:
         lines = unit.read_text().splitlines()
-        assert {"SystemCallFilter=@system-service @sandbox", "NoNewPrivileges=yes"} <= set(lines), unit.stem
+        filters = [line.partition("=")[2] for line in lines if line.startswith("SystemCallFilter=")]
+        assert filters == ["@system-service @sandbox", "~@privileged @resources", "capset"], unit.stem
+        assert "NoNewPrivileges=yes" in lines, unit.stem
