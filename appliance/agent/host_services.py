@@ -194,24 +194,22 @@ class HostServices:
     async def end_what_left(self) -> dict[str, str]:
         """What runs here and was given to others alone, or taken out of the bundle, is ended: nobody looks after it, or
         saves it. Why it failed, by service."""
-        given = [name for name, plan in self._moving.items() if not plan.here and self.look(name).writer]
         failed = {}
-        ends = dict.fromkeys(given, hands.CLOSING) | dict.fromkeys(self._undescribed(), (hands.END,))
-        for name, verbs in ends.items():
-            for verb in verbs:
-                try:
-                    await self._ask(verb, name)
-                except ApplianceError as error:
-                    failed[name] = str(error)
+        for name in dict.fromkeys(self._left()):
+            try:
+                await self._ask(hands.END, name)
+            except ApplianceError as error:
+                failed[name] = str(error)
         return failed
 
-    def _undescribed(self) -> Iterator[str]:
-        """Whose units run though the bundle describes no such service with an address."""
+    def _left(self) -> Iterator[str]:
+        """The services of which a unit runs that serves none of this node's."""
+        here = {name: plan for name, plan in self._moving.items() if plan.here}
+        described = {unit for name, it in here.items() for unit in (it.unit, it.copy, hands.AWAY.format(name))}
         for unit in hands.SERVING:
             for cgroup in Path(self._ground.cgroups).glob(unit.format("*")):
-                name = cgroup.name.partition("@")[2].removesuffix(".service")
-                if name not in self._moving and hands.populated(str(cgroup)):
-                    yield name
+                if cgroup.name not in described and hands.populated(str(cgroup)):
+                    yield cgroup.name.partition("@")[2].removesuffix(".service")
 
     async def _ask(self, verb: str, service: str) -> None:
         await ask_hands(verb, service, self._ground)

@@ -4,7 +4,7 @@
 
 systemd gives the listening socket. A request is one line, {"verb": ..., "service": ..., "node": ...}, and so is the
 answer: {} or {"error": ...}. Which services there are, with their addresses and folders, stands in a file of root's
-that comes from the signed bundle: who asks can start and stop what is served here, and nothing else.
+that comes from the signed bundle: who asks can start and stop what is served here, end what is not, and nothing else.
 
 A demotion has two seconds, and a busy machine needs half of one to start a closed-in unit: so each request gets a
 process of its own by a fork, and the program ends only when nobody has asked for a while.
@@ -42,10 +42,7 @@ SECONDS_MAX = 20.0
 LAY_SECONDS_MAX = 600.0
 """A million files get their owner within that."""
 MESH = "mesh0"
-CLOSING = ("cut", "stop")
-"""What is done for a service as well that this node may have no more."""
-END = "end"
-"""The only verb for what the bundle describes no more."""
+END = "end"  # the one verb, too, for what this node may have no more, or the bundle does not describe
 ENDS_WITHIN_SECONDS = 0.5
 READ_ONLY = "appliance-read-only@{}.service"
 DATABASE, DOOR, WORK = "database", "appliance-database-door@{}.service", "appliance-database-{}@{}.service"
@@ -54,10 +51,7 @@ SITE = "site"
 SHARE, PEOPLE, LAY = "share", "appliance-share-people@{}.service", "appliance-share-lay@{}.service"
 AWAY = "appliance-share-away@{}.service"
 """By which PCs around a share's home reach it while it is served elsewhere."""
-SERVING = (
-    *(f"appliance-{it}@{{}}.service" for it in (SHARE, SITE, f"{SITE}-copy", DATABASE)),
-    AWAY,
-)
+SERVING = tuple(f"appliance-{it}@{{}}.service" for it in (SHARE, "share-away", SITE, "site-copy", DATABASE))
 """All that people are answered by, whatever a service is."""
 TABLE = "ip appliance_served"
 # One transaction: tables, sets and chains may be there or not, and rules stand once.
@@ -119,8 +113,8 @@ class Hands:
         """Do what `request` says; raise Refused when that is not done."""
         name, verb = request.get("service"), request.get("verb")
         service = self._served["services"].get(name) if isinstance(name, str) else None
-        if service is None and verb == END and isinstance(name, str) and name.replace("-", "").isalnum():
-            self._end(name)
+        if verb == END and isinstance(name, str) and name.replace("-", "").isalnum():
+            self._end(name, service)
             return
         if service is None:
             raise Refused("the bundle of this node describes no such service with an address.")
@@ -130,7 +124,7 @@ class Hands:
             self._route(service, request.get("node"))
             self._lead_pcs(str(name), service, request.get("node"))
             return
-        if not service["here"] and verb not in CLOSING:
+        if not service["here"]:
             raise Refused(f"{name} is not served at this node.")
         of_its_form = {
             DATABASE: {"fill": self._fill, "keep": self._keep},
@@ -172,10 +166,17 @@ class Hands:
         if service["form"] == DATABASE:
             self._close_door(name)
 
-    def _end(self, name: str) -> None:
-        """Its folder stays as it is: whoever serves it from now on is none of ours."""
-        self._run("systemctl", "stop", *(unit.format(name) for unit in SERVING))
-        self._close_door(name)
+    def _end(self, name: str, service: Served | None) -> None:
+        """Whatever of it should not run here: all, or what served it in another form. Its folder stays as it is."""
+        here: Served = service if service and service["here"] else {}
+        stay = {here["unit"], here["copy"], AWAY.format(name)} if here else set()
+        try:
+            if service and not here:
+                self._cut(name, service)
+        finally:
+            self._run("systemctl", "stop", *(it for unit in SERVING if (it := unit.format(name)) not in stay))
+            if here.get("form") != DATABASE:
+                self._close_door(name)
 
     def _close_door(self, name: str) -> None:
         """A frozen unit is not stopped with what it is bound to: systemd tries again some time after it is thawed, and
@@ -269,6 +270,8 @@ class Hands:
         except (FileNotFoundError, ValueError):
             before = {}
         known = {it["address"] for it in self._served["services"].values()}
+        for at in before.keys() - known:  # the bundle gives it to nobody any more
+            self._run("ip", "address", "delete", f"{at}/32", "dev", "lo", may_fail=True)
         after = {**{at: to for at, to in before.items() if at in known}, service["address"]: mesh}
         if after != before:
             new = f"{self._holders}.{os.getpid()}"

@@ -132,11 +132,15 @@ def test_what_the_bundle_describes_no_more_ends(sites: Sites) -> None:
     for kind in ("conf", "env"):
         like = f"sed 's/{EXCLUSIVE}/gone/g; s/{address}/127.0.0.9/g' {served}/{EXCLUSIVE}.{kind} > {served}/gone.{kind}"
         sites.run(HOME, "sh", "-c", like)
-    sites.run(HOME, "systemctl", "start", "appliance-site@gone.service")
-    assert sites.is_active(HOME, "gone")
-    until(lambda: not sites.is_active(HOME, "gone"), "nobody looks after it")
+    try:
+        sites.run(HOME, "systemctl", "start", "appliance-site@gone.service")
+        until(lambda: not sites.is_active(HOME, "gone"), "nobody looks after it")
+    finally:
+        sites.run(HOME, "sh", "-c", f"rm {served}/gone.*")
+    said = sites.said(HOME, "journalctl", "--unit=appliance-site@gone.service", "--output=cat")
+    assert "Started " in said
+    assert "Stopping " in said, "it did not end by itself"
     assert sites.is_active(HOME, EXCLUSIVE)
-    sites.run(HOME, "sh", "-c", f"rm {served}/gone.*")
 
 
 @pytest.mark.parametrize(

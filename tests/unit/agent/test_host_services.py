@@ -116,45 +116,35 @@ def test_a_folder_is_made_writable_while_the_grant_is_shown_and_asked_for_only_o
     assert (asked, done) == (["writable"] * 2, [SITE] * 3)
 
 
-def test_what_rests_is_closed_and_what_was_given_to_others_ends_and_what_fails_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_rests_is_closed_and_what_fails_is_told(
+    services: HostServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = list[tuple[str, str]]()
 
     async def ask(verb: str, service: str) -> None:
-        if service == "docs-a" or (verb, service) == ("cut", "hangs"):
+        if service == "docs-a":
             raise Unreachable("root's hands did not answer.")
         asked.append((verb, service))
 
-    moving = Moving("site", "10.64.8.1", 80, "/srv/sites", "", "", True, frozenset())
-    services = HostServices(tmp_path, Ground(served=tmp_path / "none", cgroups=str(tmp_path)))
-    others = replace(moving, here=False)
-    found = {
-        "docs-a": moving,
-        "docs-b": moving,
-        "runs": moving,
-        "rests-elsewhere": others,
-        "runs-for-nobody": others,
-        "hangs": others,
-    }
-    monkeypatch.setattr(services, "_moving", found)
-    monkeypatch.setattr(
-        services, "look", lambda service: Local(writable=True, writer=service.startswith(("runs", "hangs")))
-    )
+    rests = Moving("site", "10.64.8.2", 80, "/srv/sites", "appliance-site@rests.service", "", True, frozenset())
+    found = {"docs-a": rests, "docs-b": rests, "elsewhere": replace(rests, here=False)}
+    monkeypatch.setattr(services, "_moving", {SITE: services._moving[SITE], **found})
     monkeypatch.setattr(services, "_ask", ask)
     assert asyncio.run(services.close_what_rests()) == {"docs-a": "root's hands did not answer."}
     assert asked == [("read-only", "docs-b")]
-    del found["docs-a"], asked[:]
-    assert asyncio.run(services.end_what_left()) == {"hangs": "root's hands did not answer."}
-    assert asked == [("cut", "runs-for-nobody"), ("stop", "runs-for-nobody"), ("stop", "hangs")]
 
 
-def test_whose_units_run_though_no_bundle_describes_it_is_ended(
+def test_what_serves_nothing_of_this_node_is_ended_and_what_fails_is_told(
     services: HostServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for unit, many in (
+        (f"appliance-site-copy@{SITE}", 1),
+        (f"appliance-share-away@{SITE}", 1),
         ("appliance-share@was-a-share", 1),
-        ("appliance-site-copy@was-shown", 1),
+        ("appliance-share-away@was-a-share", 1),
+        ("appliance-site-copy@given", 1),
+        ("appliance-share@another-form", 1),
+        ("appliance-site@hangs", 1),
         ("appliance-site@rests", 0),
         ("appliance-vault@nobody", 1),
     ):
@@ -164,8 +154,22 @@ def test_whose_units_run_though_no_bundle_describes_it_is_ended(
     asked = list[tuple[str, str]]()
 
     async def ask(verb: str, service: str) -> None:
+        if service == "hangs":
+            raise Unreachable("root's hands did not answer.")
         asked.append((verb, service))
 
+    given = Moving(
+        "site",
+        "10.64.8.2",
+        80,
+        "/srv",
+        "appliance-site@given.service",
+        "appliance-site-copy@given.service",
+        False,
+        frozenset(),
+    )
+    form = replace(given, unit="appliance-site@another-form.service", copy="", here=True)
+    monkeypatch.setattr(services, "_moving", {SITE: services._moving[SITE], "given": given, "another-form": form})
     monkeypatch.setattr(services, "_ask", ask)
-    assert asyncio.run(services.end_what_left()) == {}
-    assert asked == [("end", "was-a-share"), ("end", "was-shown")]
+    assert asyncio.run(services.end_what_left()) == {"hangs": "root's hands did not answer."}
+    assert sorted(asked) == [("end", "another-form"), ("end", "given"), ("end", "was-a-share")]

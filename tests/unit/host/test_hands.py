@@ -77,18 +77,50 @@ def test_the_filter_cuts_before_the_address_goes_and_connections_end_last(tmp_pa
     assert told.filters[-1] == f"add element ip appliance_served cut {{ {SITE} }}"
 
 
-def test_what_the_bundle_describes_no_more_ends_by_whatever_it_was_served(tmp_path: Path) -> None:
-    stopped, *door = obey(tmp_path, verb="end", service="was-here").argvs
+UNITS = {
+    f"{unit}@{{}}.service" for it in (forms.SHARE, forms.SITE, forms.DATABASE) for unit in (it.unit, it.copy) if unit
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "stay"),
+    [
+        ("was-here", ()),
+        ("horaires", ("appliance-site@{}.service", "appliance-site-copy@{}.service", hands.AWAY)),
+        ("etat-civil", ("appliance-database@{}.service", hands.AWAY)),
+    ],
+)
+def test_what_should_not_run_here_ends_by_whatever_it_was_served(
+    name: str, stay: tuple[str, ...], tmp_path: Path
+) -> None:
+    stopped, *door = obey(tmp_path, verb="end", service=name).argvs
     assert stopped.split()[:2] == ["systemctl", "stop"]
-    units = {
-        f"{unit}@was-here.service" for it in (forms.SHARE, forms.SITE, forms.DATABASE) for unit in (it.unit, it.copy)
-    }
-    assert set(stopped.split()[2:]) == units - {"@was-here.service"} | {"appliance-share-away@was-here.service"}
-    assert door[-1] == "systemctl stop appliance-database-door@was-here.service"
+    ends = (UNITS | {hands.AWAY}) - set(stay)
+    assert sorted(stopped.split()[2:]) == sorted(unit.format(name) for unit in ends)
+    closed = [f"systemctl stop appliance-database-door@{name}.service"]
+    assert door[-1:] == (closed if "appliance-database@{}.service" in ends else [])
 
 
-@pytest.mark.parametrize("name", ["horaires", "../ssh", "", "-", None, 7])
-def test_what_is_described_or_is_no_name_is_not_ended_so(name: object, tmp_path: Path) -> None:
+def test_what_this_node_may_have_no_more_is_cut_off_first_and_ends_though_that_fails(tmp_path: Path) -> None:
+    told = obey(tmp_path, verb="end", service="arrets")
+    assert told.argvs[:2] == ["nft --file -", "ip address delete 10.64.8.2/32 dev lo"]
+    assert told.argvs[3].startswith("systemctl stop appliance-")
+    stopped = list[str]()
+
+    def fails(*argv: str, **_: Any) -> None:
+        stopped.append(" ".join(argv))
+        if argv[0] == "nft":
+            raise Refused("nft failed")
+
+    with pytest.raises(Refused, match="nft failed"):
+        Hands(SERVED, fails, str(tmp_path / "holders"), str(tmp_path)).obey({"verb": "end", "service": "arrets"})
+    assert "appliance-site@arrets.service" in stopped[1]
+    with pytest.raises(Refused, match="not served at this node"):
+        obey(tmp_path, verb="stop", service="arrets")
+
+
+@pytest.mark.parametrize("name", ["../ssh", "", "-", None, 7])
+def test_what_is_no_name_is_not_ended(name: object, tmp_path: Path) -> None:
     told = Told()
     with pytest.raises(Refused):
         Hands(SERVED, told, str(tmp_path / "holders"), str(tmp_path)).obey({"verb": "end", "service": name})
@@ -224,11 +256,6 @@ def test_a_door_that_stood_still_is_closed_when_its_database_has_stopped_and_bef
     assert closed[-1] not in obey(tmp_path, verb="start", service="etat-civil").argvs, "clients are behind it"
 
 
-def test_what_this_node_may_have_no_more_is_ended_all_the_same(tmp_path: Path) -> None:
-    assert obey(tmp_path, verb="stop", service="arrets").argvs == ["systemctl stop appliance-site@arrets.service"]
-    assert "ip address delete 10.64.8.2/32 dev lo" in obey(tmp_path, verb="cut", service="arrets").argvs
-
-
 def test_a_database_that_runs_is_not_filled(tmp_path: Path) -> None:
     running(tmp_path, "appliance-database@etat-civil.service")
     with pytest.raises(Refused, match="etat-civil runs here"):
@@ -244,7 +271,8 @@ def test_a_program_that_no_signal_ends_takes_the_machine_along(tmp_path: Path) -
 
 def test_addresses_lead_where_they_are_told_and_one_that_nobody_knows_any_more_is_forgotten(tmp_path: Path) -> None:
     (tmp_path / "holders").write_text("10.64.8.9 10.64.0.4\n")
-    obey(tmp_path, verb="route", service="arrets", node="hermitage")
+    told = obey(tmp_path, verb="route", service="arrets", node="hermitage")
+    assert told.argvs[0] == "ip address delete 10.64.8.9/32 dev lo"
     told = obey(tmp_path, verb="route", service="horaires", node="commune-a")
     assert (tmp_path / "holders").read_text() == f"{SITE} 10.64.0.2\n10.64.8.2 10.64.0.1\n"
     assert told.argvs == ["systemctl reload appliance-mesh.service"]
