@@ -139,13 +139,13 @@ async def _live(current: Current, stop: asyncio.Event) -> None:
 async def _end_what_left(site: Site) -> None:
     """Beside all else: it takes seconds for each. Again until it is done."""
     assert isinstance(site.services, HostServices)
-    told: dict[str, str] = {}
+    told = set[str]()
     while True:
         failed = await site.services.end_what_left()
-        for name in failed.keys() - told.keys():
+        for name in failed.keys() - told:
             with contextlib.suppress(OSError):
                 site.alarm(name, f"it is not this node's any more and could not be ended here: {failed[name]}")
-        told = failed
+        told = set(failed)
         await asyncio.sleep(LEFT_EVERY_SECONDS)
 
 

@@ -51,7 +51,7 @@ SITE = "site"
 SHARE, PEOPLE, LAY = "share", "appliance-share-people@{}.service", "appliance-share-lay@{}.service"
 AWAY = "appliance-share-away@{}.service"
 """By which PCs around a share's home reach it while it is served elsewhere."""
-SERVING = tuple(f"appliance-{it}@{{}}.service" for it in (SHARE, "share-away", SITE, "site-copy", DATABASE))
+SERVING = (AWAY, *(f"appliance-{it}@{{}}.service" for it in (SHARE, SITE, "site-copy", DATABASE)))
 """All that people are answered by, whatever a service is."""
 TABLE = "ip appliance_served"
 # One transaction: tables, sets and chains may be there or not, and rules stand once.

@@ -116,9 +116,7 @@ def test_a_folder_is_made_writable_while_the_grant_is_shown_and_asked_for_only_o
     assert (asked, done) == (["writable"] * 2, [SITE] * 3)
 
 
-def test_what_rests_is_closed_and_what_fails_is_told(
-    services: HostServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_rests_is_closed_and_what_fails_is_told(services: HostServices, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[tuple[str, str]]()
 
     async def ask(verb: str, service: str) -> None:
