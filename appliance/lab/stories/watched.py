@@ -82,10 +82,13 @@ class Ground:
         return tuple(it for it in self.catcher.told(alert, **labels) if it.began >= self.began)
 
     def calm(self, seconds_max: float = 90.0) -> None:
-        """Wait until nothing fires at the first site."""
-        with waiting("the end of all alerts", seconds_max) as done:
-            while not done(not self.sites[0].firing()):
-                pass
+        """Wait until nothing fires at the first site; raise Violated with what still does."""
+        try:
+            with waiting("the end of all alerts", seconds_max) as done:
+                while not done(not self.sites[0].firing()):
+                    pass
+        except Violated as error:
+            raise Violated(f"{error} Firing: {', '.join(sorted(self.sites[0].firing()))}.") from None
 
 
 @dataclass
