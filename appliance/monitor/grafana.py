@@ -48,7 +48,7 @@ FREE = f"1 - {_full(metrics.DISK_FREE)} / {_full(metrics.DISK_SIZE)}"
 
 PANELS = (
     Panel("État de chaque nœud", "stat", f"max by (node) ({_full(metrics.CHECK)})", "{{node}}", width=24, height=5),
-    Panel("Alertes ouvertes", "table", 'ALERTS{alertstate="firing",alertname!="Watchdog"}', "", width=24),
+    Panel("Alertes ouvertes", "table", 'ALERTS{alertstate="firing",severity=~"warning|critical"}', "", width=24),
     Panel(
         "Âge de la dernière sauvegarde sûre (ou attente de la première), en RPO",
         *("bargauge", f"sort_desc({AGE})", "{{backup}}", "none", 1.5, 3, 12),
