@@ -132,13 +132,14 @@ def ticks_seconds(pids: Sequence[int]) -> float:
 
 def failover_at_rest(bench: Bench, namespace: str) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
     """MiB, the same by its share (PSS) and percent of a core, window by window: the program that serves, and its
-    watchdog, of the host in `namespace`."""
+    watchdog, of the host in `namespace`. A worker called before counts whole when it ends, so it ends first."""
     there = frozenset(netns.pids(namespace))
     started = (*processes_running("appliance"), *processes_running("watchdog.py"))
     ours = (it for it in started if any(words in " ".join(it.argv) for words in FAILOVER_PROGRAMS))
     pids = [it.pid for it in ours if it.pid in there]
     if len(pids) != len(FAILOVER_PROGRAMS):
         raise ApplianceError(f"{len(pids)} programs of failover run in {namespace}, not {len(FAILOVER_PROGRAMS)}.")
+    wait_until_settled(pids, bench.size.settled_seconds)
     memory, share, load = [], [], []
     for _ in bench.runs("coordination at rest"):
         before = ticks_seconds(pids)
