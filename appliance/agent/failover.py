@@ -23,6 +23,7 @@ from appliance.agent.process_services import FileWatchdog, ProcessNetwork, Proce
 from appliance.agent.served import failover_lock, served
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
+from appliance.backup.targets import note_act
 from appliance.clock import SystemClock
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Alive
@@ -46,6 +47,7 @@ from appliance.trust.keys import load_key
 
 LOOKS_AT_PAPERS_SECONDS = 2.0
 LEFT_EVERY_SECONDS = 15.0
+SECONDS_DIGITS_MAX = 9
 KEEPING = "keep grant"
 
 
@@ -280,18 +282,38 @@ def _told_ready(ready: tuple[str, ...]) -> Iterator[tuple[str, int]]:
     for text in ready:
         service, _, seconds = text.partition(" ")
         with contextlib.suppress(ValueError):
-            yield service, int(seconds)
+            yield service, int(seconds[:SECONDS_DIGITS_MAX])
 
 
 def _papers(site: Site, current: Current) -> tuple[bytes, ...]:
-    """All that this node can show: the newest grants that it keeps, its releases, the acts that it obeys."""
+    """All that this node can show: the newest grants that it keeps, its releases, the acts that it obeys. What cannot
+    be read of one service is told, and hides nothing of the others."""
+    acts = (act.document.raw for act in site.own_acts())
+    return tuple(dict.fromkeys((*readable(site, _kept_here(current.node)), *acts)))
+
+
+def readable(site: Site, services: Iterable[str]) -> list[bytes]:
+    """The papers of `services` that are kept here."""
     found = list[bytes]()
-    for name in _kept_here(current.node):
-        found += site.copies.papers(name)
-        folder = site.folder(name)
-        kept = (folder / it for it in ("known-grant", "granted", "release"))
-        found += [path.read_bytes() for path in kept if path.exists()]
-    return tuple(dict.fromkeys((*found, *(act.document.raw for act in site.own_acts()))))
+    for name in services:
+        try:
+            found += _papers_of(site, name)
+            site.unread.discard(name)
+        except (ApplianceError, OSError, UnicodeDecodeError) as error:
+            if name not in site.unread:
+                site.unread.add(name)
+                with contextlib.suppress(OSError):
+                    site.alarm(name, f"who may write it cannot be read here: {error}")
+    return found
+
+
+def _papers_of(site: Site, service: str) -> list[bytes]:
+    folder = site.folder(service)
+    kept = (folder / it for it in ("known-grant", "granted", "release"))
+    found = [*site.copies.papers(service), *(path.read_bytes() for path in kept if path.exists())]
+    for raw in found:
+        raw.decode()  # papers are shown as text
+    return found
 
 
 def _kept_here(node: Node) -> list[str]:
@@ -319,6 +341,7 @@ def _keep_acts(site: Site, current: Current) -> None:
         if not (folder / digest).exists():
             with contextlib.suppress(OSError, ApplianceError):  # on a full disk the next answer of a broker brings it
                 write_atomic(make_private_folder(folder) / digest, act.document.raw)
+                note_act(current.node, act)
 
 
 def _keep_newest(it: Situation) -> None:

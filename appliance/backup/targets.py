@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.node import Node
 from appliance.errors import ApplianceError, IntegrityError, Refused
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.trust.act import Act, claimed, read_act
@@ -51,6 +52,19 @@ def keep_act(folder: Path, raw: bytes, bundle: Bundle) -> Act:
     act = read_act(raw, bundle.operators)
     write_atomic(make_private_folder(folder) / act.document.digest, raw)
     return act
+
+
+def accept_act(node: Node, raw: bytes) -> Act:
+    """Keep an act that somebody brought to `node`, and write that into its journal."""
+    act = keep_act(node.layout.acts, raw, node.bundle)
+    note_act(node, act)
+    return act
+
+
+def note_act(node: Node, act: Act) -> None:
+    """The act is kept; on a full disk only the line is missing."""
+    what, subject, service, operator, reason = act.act, act.subject, act.service, act.operator, act.reason
+    node.journal.note("act", act=what, subject=subject, service=service, operator=operator, reason=reason)
 
 
 def act_files(folder: Path) -> tuple[Path, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from appliance.backup.targets import keep_act, load_acts
+from appliance.backup.targets import accept_act, load_acts
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
@@ -41,10 +41,10 @@ def act() -> None:
     "--generation",
     metavar="NAME",
     default="",
-    help="For `continue`, and `promote` of one --service: the one that goes on, as `vault show` names it.",
+    help="For `continue`, and `promote` of one --service: the one that goes on, in full, as `vault show` names it.",
 )
 @click.option("--bytes", "size", metavar="SIZE", default="", help="For `quota`: what may be filled, such as 300G.")
-@click.option("--reason", required=True, help="Why: it stays in the journals of all who obey.")
+@click.option("--reason", required=True, help="Why: it stays in the act, and in the journals of nodes that keep it.")
 @click.option(
     "--days",
     type=click.IntRange(0, 366),
@@ -130,8 +130,7 @@ def accept(file: Path, dry_run: bool) -> None:
         found = read_act(raw, node.bundle.operators)
     _check_names(node.bundle, found.act, found.subject, found.service)
     if not dry_run:
-        keep_act(node.layout.acts, raw, node.bundle)
-        node.journal.write("act", act=found.act, subject=found.subject, service=found.service, operator=found.operator)
+        accept_act(node, raw)
     now = node.clock.now()
     emit(_json(found, found.in_force(now)), _sentence(found, now))
     if not dry_run:

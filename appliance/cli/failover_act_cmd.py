@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
+from appliance.agent.served import served
 from appliance.backup.fetch import survey_all
 from appliance.backup.node import Node
-from appliance.backup.targets import keep_act
+from appliance.backup.targets import accept_act
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
@@ -26,7 +27,9 @@ from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.coordination.broker import candidates
 from appliance.errors import NotFound, Refused
+from appliance.failover.model import Policy
 from appliance.failover.moving import View
+from appliance.territory.model import Service
 from appliance.trust.act import Act, read_act
 from appliance.trust.in_force import takes_back
 
@@ -61,7 +64,7 @@ def promote(service: str, file: Path | None, dry_run: bool) -> None:
         stays = "what it has not brought to any peer stays with it, as a branch."
         emit({**told, **asdict(cost), "dry_run": True}, f"{who}; {stays}\n{text_of(cost)}")
         return
-    keep_act(node.layout.acts, raw, node.bundle)
+    accept_act(node, raw)
     emit(told, f"{who}, once the brokers have granted it.")
     say(f"Watch it: {command('failover', 'status', '--watch')}")
 
@@ -71,7 +74,7 @@ def promote(service: str, file: Path | None, dry_run: bool) -> None:
 @act_option
 @dry_run_option
 def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
-    """Have NODE, alive and sick, stop whatever it serves, as the act in FILE says; nothing of it is believed any more.
+    """Have NODE, alive and sick, stop what it serves and could move, as the act in FILE says; nobody believes it.
 
     The act goes to all brokers and nodes by itself. Exclusive services are then taken over by themselves; for each
     local-first one a standby is promoted. Its keys are taken back by `appliance node revoke`. Once NODE is clean, or
@@ -83,27 +86,33 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
     if file is None:
         raise _unsigned("quarantine", name, remedy)
     act, raw = _read(node, file, "quarantine", name, "any", remedy)
-    holds = [it.name for it in node.bundle.territory.services_of(name)]
+    here = node.bundle.territory.services_of(name)
+    moves = [it for it in here if len(candidates(it)) > 1 and _moves(node, it)]
     if takes_back(act):
         _take_back(node, act, raw, dry_run)
         return
-    told: dict[str, object] = {"node": name, "operator": act.operator, "services": holds, "dry_run": dry_run}
+    names = [it.name for it in here]
+    told: dict[str, object] = {"node": name, "operator": act.operator, "services": names, "dry_run": dry_run}
     if dry_run:
-        moves = [it for it in holds if len(candidates(node.bundle.territory.service(it))) > 1]
-        costs = [stake(node, service) for service in moves]
+        costs = [stake(node, service.name) for service in moves]
         would = f"{name} would be in quarantine by {act.operator}'s act."
         emit({**told, "costs": [asdict(it) for it in costs]}, "\n".join((would, *map(text_of, costs))))
     else:
-        keep_act(node.layout.acts, raw, node.bundle)
+        accept_act(node, raw)
         emit(told, f"{name} is in quarantine by {act.operator}'s act.")
-    for service in holds:
+    for service in (it.name for it in moves if it.policy == Policy.LOCAL_FIRST):
         say(f"Next, at a standby of {service}: {command('failover', 'promote', service, '--act', 'FILE')}")
     say("And, where the territory is managed: appliance node revoke")
 
 
+def _moves(node: Node, service: Service) -> bool:
+    """On hosts what has no address of its own stays where it is."""
+    return bool(service.address) or not node.layout.is_this_host
+
+
 def _take_back(node: Node, act: Act, raw: bytes, dry_run: bool) -> None:
     if not dry_run:
-        keep_act(node.layout.acts, raw, node.bundle)
+        accept_act(node, raw)
     does = "would end" if dry_run else "ends"
     text = f"{act.operator}'s act {does} each earlier quarantine of {act.subject}."
     emit({"node": act.subject, "operator": act.operator, "taken_back": True, "dry_run": dry_run}, text)
@@ -114,6 +123,11 @@ def _check_candidate(node: Node, view: View) -> None:
     if node.name not in able:
         remedy = f"Its candidates: {', '.join(able) or 'none, it is a mirror'}. Run it on one of them."
         raise Refused(f"{node.name} cannot hold {view.service.name}.", remedy=remedy)
+    if view.service.name not in served(node):
+        remedy = (
+            "Give it an `address` in territory.yml, sign, and play site; or restore its files where they are needed."
+        )
+        raise Refused(f"nothing at {node.name} could serve {view.service.name}.", remedy=remedy)
     if view.holder == node.name:
         raise Refused(f"{node.name} holds {view.service.name} already.")
     if node.name != view.service.node and (why := view.unfit.get(node.name, "")):

@@ -45,8 +45,7 @@ VERBS = {
     "quarantine": Entry(
         "failover_act_cmd",
         "quarantine",
-        "Have NODE, alive and sick, stop whatever it serves, as the act in FILE says; nothing of it is believed any "
-        "more.",
+        "Have NODE, alive and sick, stop what it serves and could move, as the act in FILE says; nobody believes it.",
     ),
     "merge": Entry(
         "failover_merge_cmd",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from typing import Any
 
 import click
@@ -48,15 +47,14 @@ def show(service: str) -> None:
     held_services(node, service)
     found = [_generation(node, service, item) for item in node.holding(service).stored()]
     used, quota = node.holding(service).used_bytes(), _quota(node, service)
-    numbers = Counter(short_name(it["name"]) for it in found)
-    # The sides of a fork are told apart by their full names, which an act `continue` has to give.
-    names = [it["name"] if numbers[short_name(it["name"])] > 1 else short_name(it["name"]) for it in found]
+    # An act names a generation in full: the sides of a fork have one number.
     rows = [
-        (name, it["state"], it["received"] or "-", _size(it["bytes"])) for name, it in zip(names, found, strict=True)
+        (short_name(it["name"]), it["state"], it["received"] or "-", _size(it["bytes"]), it["name"]) for it in found
     ]
+    shown = table(("GENERATION", "STATE", "RECEIVED", "SIZE", "IN FULL"), rows)
     emit(
         {"service": service, "generations": found, "used_bytes": used, "quota_bytes": quota},
-        f"{table(('GENERATION', 'STATE', 'RECEIVED', 'SIZE'), rows)}\n\n{_size(used)} used of {_size(quota)}.",
+        f"{shown}\n\n{_size(used)} used of {_size(quota)}.",
     )
 
 

@@ -29,6 +29,7 @@ from appliance.coordination.port import (
     Report,
     State,
 )
+from appliance.coordination.rules import LEASE_SECONDS_MAX
 from appliance.errors import Forbidden, Refused, UsageError
 from appliance.territory.model import Service, Territory
 from appliance.units import HOUR, MINUTE
@@ -39,9 +40,9 @@ MEMBER = frozenset({"read", "watch", "report"})
 secret inside the territory."""
 CANDIDATE = VERBS
 QUARANTINED = frozenset({"read"})
-LEASE_SECONDS_MAX = MINUTE
 ALIVE_SECONDS_MAX = 5 * MINUTE
 INTENT_SECONDS_MAX = HOUR
+TEXT_BYTES_MAX = 768
 ENTRIES_MAX = 500
 """Of a history in one answer."""
 OPERATING = frozenset({"control", "standby"})
@@ -86,8 +87,9 @@ def check_claim(territory: Territory, caller: str, acts: Acts, claim: Claim, sta
     """Raise unless `caller` may make `claim`, `state` being what this broker has just read."""
     check(territory, claim.service, caller, acts, "acquire")
     _check_own(caller, claim.node, claim.lease, claim.ttl_seconds, LEASE_SECONDS_MAX)
+    _check_short(claim.boot_id, claim.reason, claim.time)
     # Resuming takes nothing from anybody, and only the owner can; a claim made again was judged before it took effect.
-    if claim.resumes or rules.held_already(state, claim, claim.ttl_seconds, 0.0):
+    if claim.resumes or _took_effect(claim, state):
         return
     # Another revision than was judged must not reach the store: it could be the true one, and what was read stale.
     if claim.seen != state.owned or claim.ousts != (state.holder.revision if state.holder else 0):
@@ -95,6 +97,12 @@ def check_claim(territory: Territory, caller: str, acts: Acts, claim: Claim, sta
     if claim.ousts:
         _check_ousting(claim, acts, state)
     _check_owner(territory.service(claim.service), claim, acts, state)
+
+
+def _took_effect(claim: Claim, state: State) -> bool:
+    """Whether it is made again: what it saw is over by itself."""
+    held = rules.held_already(state, claim, claim.ttl_seconds, 0.0)
+    return held is not None and claim.seen < held.revision and claim.ousts < held.since
 
 
 def check_renewal(territory: Territory, caller: str, acts: Acts, holding: Holding) -> None:
@@ -120,10 +128,14 @@ def check_report(territory: Territory, caller: str, acts: Acts, report: Report) 
     if isinstance(report, Alive):
         if caller not in territory.nodes:
             raise Forbidden(f'"{caller}" is no node of this territory.')
+        if caller in acts.quarantined:
+            raise Forbidden(f'"{caller}" is in quarantine, and keeps no lease alive.')
         _check_own(caller, report.node, report.lease, report.ttl_seconds, ALIVE_SECONDS_MAX)
+        _check_short(report.boot_id)
         return
     check(territory, report.service, caller, acts, "report")
     _check_own(caller, caller, report.lease, report.ttl_seconds, INTENT_SECONDS_MAX)
+    _check_short(report.by, report.reason, report.act)
     service = territory.service(report.service)
     if caller not in candidates(service) and OPERATING.isdisjoint(territory.nodes[caller].roles):
         remedy = f"That is for {', '.join(candidates(service))} and the maintenance team."
@@ -141,6 +153,12 @@ def _check_own(caller: str, node: str, lease: int, ttl_seconds: int, ttl_seconds
         raise Forbidden(f"lease {lease} is not one of {caller}.")
     if not 0 < ttl_seconds <= ttl_seconds_max:
         raise Refused(f"a lease of {ttl_seconds} s is not within 1 to {ttl_seconds_max} s.")
+
+
+def _check_short(*texts: str) -> None:
+    """What is said stays on every voter's disk for an hour at least."""
+    if (found := sum(len(text.encode()) for text in texts)) > TEXT_BYTES_MAX:
+        raise Refused(f"{found} bytes are more than brokers take ({TEXT_BYTES_MAX}).", remedy="Say it shorter.")
 
 
 def _check_ousting(claim: Claim, acts: Acts, state: State) -> None:
@@ -211,12 +229,13 @@ class Brokered:
         return await self._behind.renew(holding, seconds_max=seconds_max)
 
     async def release(self, holding: Holding, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+        _check_short(reason, time)
         state = await self._behind.read(holding.service, seconds_max=seconds_max / 2)
         check_release(self._territory, self._caller, self._acts(holding.service), holding, state)
         await self._behind.release(holding, reason, time, seconds_max=seconds_max / 2)
 
     async def report(self, report: Report, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
-        acts = self._acts(report.service) if isinstance(report, Intent) else Acts()
+        acts = self._acts(report.service if isinstance(report, Intent) else "")  # those that are about every service
         check_report(self._territory, self._caller, acts, report)
         await self._behind.report(report, seconds_max=seconds_max)
 

@@ -30,6 +30,11 @@ from appliance.errors import ApplianceError, Busy, Forbidden, UsageError
 CONVERSATIONS_MAX = 32
 """Of one node at a time: a watch for each service that it serves or stands by for, and its calls."""
 IDLE_SECONDS_MAX = 120.0
+CHANGES = frozenset({"acquire", "release", "report", "withdraw"})
+CHANGES_AT_ONCE_MAX = 500.0
+CHANGES_PER_SECOND_MAX = 10.0
+"""Of one caller. Each is written to the disks of all voters and kept for an hour, and a full store takes nothing from
+anybody."""
 ARGUMENTS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "read": {"service": (str,)},
     "history": {"service": (str,), "entries_max": (int,)},
@@ -79,6 +84,8 @@ class Server:
         self._is_of = is_of
         self._open: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._changes_left: dict[str, tuple[float, float]] = {}
+        """Of each caller, and when that was reckoned."""
 
     async def __aenter__(self) -> Server:
         self._server = await asyncio.start_server(
@@ -124,7 +131,7 @@ class Server:
         try:
             while line := await asyncio.wait_for(reader.readline(), IDLE_SECONDS_MAX):
                 self._check_key(caller, shown)
-                await self._answer(port, line, writer)
+                await self._answer(caller, port, line, writer)
         except Forbidden as error:
             await _send(writer, wire.write_refusal(error))
         finally:
@@ -135,10 +142,20 @@ class Server:
         if not self._is_of(caller, shown):
             raise Forbidden(f"this certificate is not of the key that {caller} has by now.")
 
-    async def _answer(self, port: Coordination, line: bytes, writer: asyncio.StreamWriter) -> None:
+    def _count_change(self, caller: str) -> None:
+        now = asyncio.get_running_loop().time()
+        left, at = self._changes_left.get(caller, (CHANGES_AT_ONCE_MAX, now))
+        left = min(CHANGES_AT_ONCE_MAX, left + (now - at) * CHANGES_PER_SECOND_MAX)
+        if left < 1:
+            raise Busy(f"{caller} changes more than {CHANGES_PER_SECOND_MAX:.0f} things a second.")
+        self._changes_left[caller] = left - 1, now
+
+    async def _answer(self, caller: str, port: Coordination, line: bytes, writer: asyncio.StreamWriter) -> None:
         try:
             call = wire.read_call(line)
             _check(call, self._known)
+            if call.method in CHANGES:
+                self._count_change(caller)
             if call.method == "watch":
                 await _watch(port, call, writer)
                 return

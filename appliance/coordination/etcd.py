@@ -40,6 +40,7 @@ from appliance.errors import ApplianceError, Unreachable
 
 TXN, RANGE, WATCH = "/v3/kv/txn", "/v3/kv/range", "/v3/watch"
 PUT, GRANT, KEEPALIVE, REVOKE = "/v3/kv/put", "/v3/lease/grant", "/v3/lease/keepalive", "/v3/lease/revoke"
+TOLD_MAX = 4096
 
 
 class Etcd:
@@ -80,6 +81,7 @@ class Etcd:
                 if not rules.may_resume(state, claim):
                     raise rules.taken(state)
             ttl = await self._grant(claim.lease, claim.ttl_seconds)
+            rules.check_granted(claim, ttl)
             found = await self._transact(requests.acquire(claim))
         if found.held:
             owner = claim.seen if claim.resumes else found.revision
@@ -114,6 +116,8 @@ class Etcd:
             if report.lease in self._told and await self._keepalive(report.lease):
                 return
             self._told.discard(report.lease)
+            if len(self._told) >= TOLD_MAX:
+                self._told.clear()  # each is put once more
             await self._grant(report.lease, report.ttl_seconds)
             if isinstance(report, Alive):
                 await self._gateway.ask(PUT, requests.alive(report))
@@ -163,7 +167,7 @@ class Etcd:
             raise rules.intended_already(state)
 
     async def _read(self, service: str) -> State:
-        answer = await self._gateway.ask(RANGE, requests.range_of(keys.prefix(service)))
+        answer = await self._gateway.ask(RANGE, requests.state_of(service))
         return keys.state_from(service, answers.entries(answer), answers.revision(answer))
 
     async def _transact(self, body: Body) -> Outcome:

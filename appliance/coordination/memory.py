@@ -100,6 +100,7 @@ class Store:
         if claim.resumes and not rules.may_resume(state, claim):
             raise rules.taken(state)
         lease = self._grant(claim.lease, claim.ttl_seconds)
+        rules.check_granted(claim, lease.ttl_seconds)
         if state.owned != claim.seen or (state.holder.revision if state.holder else 0) != claim.ousts:
             if holding := rules.held_already(state, claim, lease.ttl_seconds, sent):
                 return holding

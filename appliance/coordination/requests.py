@@ -24,12 +24,12 @@ def acquire(claim: Claim) -> Body:
     if not claim.resumes:
         value = keys.claimed(claim)
         puts += [put(owner, value), put(keys.history_key(claim.service, claim.seen), value)]
-    return transaction({owner: claim.seen, holder: claim.ousts}, puts, range_of(keys.prefix(claim.service)))
+    return transaction({owner: claim.seen, holder: claim.ousts}, puts, state_of(claim.service))
 
 
 def prove(holding: Holding) -> Body:
     """Whether the service is still held as `holding` says. It writes nothing: a beat must not wear a disk."""
-    return transaction(_held(holding), [], range_of(keys.prefix(holding.service)))
+    return transaction(_held(holding), [], state_of(holding.service))
 
 
 def release(holding: Holding, reason: str, time: str) -> Body:
@@ -40,14 +40,14 @@ def release(holding: Holding, reason: str, time: str) -> Body:
         put(keys.history_key(holding.service, holding.revision), value),
         delete(keys.holder_key(holding.service)),
     ]
-    return transaction(_held(holding), changes, range_of(keys.prefix(holding.service)))
+    return transaction(_held(holding), changes, state_of(holding.service))
 
 
 def intend(intent: Intent) -> Body:
     """Put `intent` if there is none."""
     key = keys.intent_key(intent.service)
     changes = [put(key, keys.intended(intent), lease=intent.lease)]
-    return transaction({key: 0}, changes, range_of(keys.prefix(intent.service)))
+    return transaction({key: 0}, changes, state_of(intent.service))
 
 
 def alive(report: Alive) -> Body:
@@ -71,6 +71,11 @@ def put(key: bytes, value: bytes, *, lease: int = 0) -> Body:
 
 def delete(key: bytes) -> Body:
     return {"request_delete_range": {"key": encoded(key)}}
+
+
+def state_of(service: str) -> Body:
+    """Holder, intent and owner, in one range. The history, which grows for ever, comes before them."""
+    return {"key": encoded(keys.holder_key(service)), "range_end": encoded(keys.after(keys.prefix(service)))}
 
 
 def range_of(start: bytes, *, newest: int = 0) -> Body:

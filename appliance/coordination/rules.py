@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from appliance.coordination.port import Claim, Holding, Lost, State, Taken
+from appliance.errors import Refused
+from appliance.units import MINUTE
+
+LEASE_SECONDS_MAX = MINUTE
+"""For which a service may be held without a renewal."""
+
+
+def check_granted(claim: Claim, ttl_seconds: int) -> None:
+    """Raise Refused for a lease that was there already and lasts longer: one of what a node announces has an hour."""
+    if ttl_seconds > LEASE_SECONDS_MAX:
+        raise Refused(f"lease {claim.lease} was begun for {ttl_seconds} s: it holds no service.")
 
 
 def may_resume(state: State, claim: Claim) -> bool:

@@ -326,9 +326,9 @@ async def _resume_writes(it: Situation, decision: Decision) -> None:
 
 async def _sync(it: Situation, decision: Decision) -> None:
     """All that was acknowledged is at a peer, from which whoever takes over fetches it; clients wait meanwhile."""
-    has = await it.site.copies.sync(it.service)
+    let_in, has = it.let_in, await it.site.copies.sync(it.service)
     here = it.site.services.look(it.service)
-    if has and (here.held or not here.writer):
+    if has and let_in == it.let_in and (here.held or not here.writer):
         it.keep(tail=False)
         it.synced = True
 

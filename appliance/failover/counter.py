@@ -71,7 +71,8 @@ class Counter(Brokered):
         """("signed", signature), or ("declined", why, what to do, highest epoch that was promised to somebody)."""
         self._check_node()
         try:
-            vote = await asyncio.to_thread(self._desk.vote, self._caller, request, _texts(papers))
+            async with self._desk.voting[self._caller]:
+                vote = await asyncio.to_thread(self._desk.vote, self._caller, request, _texts(papers))
             return "signed", vote.decode()
         except Refused as error:
             return "declined", error.what, error.remedy, self._highest(request)

@@ -11,9 +11,11 @@ signs nothing for one lease. What it must never forget lies with its promises (`
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -50,6 +52,8 @@ class Desk:
     """Who says to serve each service, and when: for people to see, nothing is decided by it."""
     ready: dict[str, tuple[int, float]] = field(default_factory=dict)
     """For how many seconds the home of each service has been ready to have it back, as itself said, and when."""
+    voting: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """Of each caller: one vote of it is judged at a time, with what it brings for that."""
     _taking: set[str] = field(default_factory=set)
     _waiting: set[Callable[[], object]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -195,11 +199,11 @@ class Desk:
     def vote(self, caller: str, raw: str, papers: tuple[str, ...] = ()) -> bytes:
         """This broker's signature for what `caller` asks in the signed request `raw`, showing `papers`; raise Refused
         otherwise."""
-        self._take(papers)
         bundle = self.bundle()
         request = read_request(raw.encode(), bundle.member(caller).keys.sign)
         if request.writer != caller:
             raise Forbidden(f"{caller} asks for {request.writer}.")
+        self._take(papers)
 
         def look(promised: Promised) -> View:
             now = self.clock.boottime()

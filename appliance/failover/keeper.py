@@ -38,6 +38,8 @@ SILENT_SECONDS = 60.0
 PAUSED_ANEW_SECONDS = 10 * MINUTE
 """A pause ends by itself within the hour; one that is asked for soon after another goes on."""
 OPENING = frozenset({Action.START, Action.ADD_ADDRESS, Action.PROBE, Action.SERVE_COPY})
+PULLING = frozenset({Action.PULL})
+"""It has the service's folder for itself, and who starts the service brings what is missing."""
 
 
 class Keeper:
@@ -156,10 +158,12 @@ class Keeper:
         """Begin the actions of `decision` unless just those are under way."""
         if not decision.actions or ((running := self._tasks.get(decision.actions)) and not running.done()):
             return
+        ends = PULLING if Action.START in decision.actions else frozenset()
         if set(STOPPING) & set(decision.actions):
-            for actions, task in self._tasks.items():
-                if OPENING & set(actions):
-                    task.cancel()
+            ends = OPENING
+        for actions, task in self._tasks.items():
+            if not set(actions).isdisjoint(ends):
+                task.cancel()
         self._tasks[decision.actions] = asyncio.create_task(self._perform(decision))
 
     async def _perform(self, decision: Decision) -> None:

@@ -131,7 +131,7 @@ MEANINGS: Mapping[Action, str] = {
     Action.SYNC: "save, seal and bring everything to the node that will take over, and compare",
     Action.KEEP_BRANCH: "keep what was written here and nowhere else, as a named branch, and tell a person, who merges "
     "it here once the service is written here again",
-    Action.ALARM: "tell a person",
+    Action.ALARM: "write it into the journal, for people; what lasts, the doctor and alerts tell",
 }
 STOPPING = (Action.CUT_NETWORK, Action.STOP, Action.SET_READ_ONLY)
 """In this order: the network goes first, since the kernel does that at once, whatever the programs are busy with."""

@@ -105,8 +105,10 @@ class Papers:
     def _take_release(self, raw: bytes) -> None:
         service = service_in(raw)
         if (granted := self.grants.get(service)) is None:
-            return
+            raise Refused("the grant that this ends was not shown yet.")
         found = read_release(raw, granted.writer_key)
+        if found.epoch > granted.epoch:
+            raise Refused("the grant that this ends was not shown yet.")
         if (found.epoch, found.holder) == (granted.epoch, granted.writer):
             self.releases[service] = found
 

@@ -63,6 +63,8 @@ class Site:
     history: Path
     alarm: Callable[[str, str], None]
     """Tell a person of a service: what is the matter."""
+    unread: set[str] = field(default_factory=set)
+    """The services of which a paper cannot be read here, as was told."""
 
     @property
     def timers(self) -> Timers:
@@ -168,6 +170,11 @@ class Situation:
         """The newest grant that names this node and its key."""
         found = [it for it in (self.site.copies.own_grant(self.service), self.pending()) if it is not None]
         return max(found, key=lambda grant: grant.epoch) if found else None
+
+    @property
+    def let_in(self) -> tuple[float | None, ...]:
+        """When clients were last let in: what they write then is in no backup that began before."""
+        return tuple(map(self.last.get, (Action.START, Action.RESUME_WRITES)))
 
     @property
     def gave_nothing_up(self) -> bool:

@@ -16,7 +16,7 @@ ROWS: tuple[Row, ...] = (
         when.QUARANTINED,
         (*STOPPING, A.WITHDRAW_COPY, A.ALARM),
         S.FENCED,
-        "a sick node that is alive serves nothing, whatever it holds",
+        "a sick node that is alive serves nothing that can move, whatever it holds",
     ),
     Row(
         "refused",

@@ -78,6 +78,8 @@ def test_what_rots_is_found_and_mended_from_another_holder(held: ProcessTerritor
     (found,) = type_at(held, "hermitage", "vault", "scrub", SERVICE, code=1)["services"]
     assert [(it["kind"], it["name"]) for it in found["damage"]] == [("rotten", blob.name)]
     (generation,) = type_at(held, "hermitage", "vault", "show", SERVICE)["generations"]
+    shown = held.nodes["hermitage"].cli("vault", "show", SERVICE).stdout.decode()
+    assert f"  {generation['name']}\n" in shown, "as an act has to name it"
     assert (generation["held"], generation["state"]) == (False, "damaged")
     (waiting,) = type_at(held, "hermitage", "vault", "repair", "--dry-run", code=1)["services"]
     assert len(waiting["left"]) == 1

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from appliance.clock import SimulatedClock
-from appliance.coordination import wire
+from appliance.coordination import broker_server, wire
 from appliance.coordination.broker import Acts, Brokered
 from appliance.coordination.broker_server import CONVERSATIONS_MAX, Server
 from appliance.coordination.memory import Memory, Store
@@ -22,7 +22,7 @@ from appliance.coordination.remote import Broker, Remote
 from appliance.errors import Busy, Forbidden, IntegrityError, Refused, Unreachable, UsageError
 from appliance.trust import pki
 from tests.integration.coordination.papers import DOMAIN, authority, context, key_of, server_context
-from tests.integration.coordination.worlds import claim
+from tests.integration.coordination.worlds import alive, claim
 from tests.unit.territory.small import node, service, territory
 
 pytestmark = pytest.mark.usefixtures("runner")
@@ -180,6 +180,23 @@ async def test_a_node_has_so_many_conversations_and_another_has_its_own(papers: 
         with pytest.raises(Busy, match="32 conversations open"):
             await greedy.read("docs")
         assert await client("hermitage", context(papers, papers, "commune-c")).alive() == ()
+
+
+async def test_who_changes_things_without_end_is_refused_and_the_others_are_not(
+    papers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_server, "CHANGES_AT_ONCE_MAX", 3.0)
+    monkeypatch.setattr(broker_server, "CHANGES_PER_SECOND_MAX", 0.0)
+    async with serving(papers) as client:
+        home = client("hermitage", context(papers, papers, "commune-a"))
+        holding = await home.acquire(claim("docs"))
+        for _ in range(2):
+            await home.report(alive("commune-a"))
+        with pytest.raises(Busy, match="commune-a changes more than"):
+            await home.report(alive("commune-a"))
+        await home.renew(holding)
+        assert (await home.read("docs")).holder is not None
+        await client("hermitage", context(papers, papers, "commune-c")).report(alive("commune-c"))
 
 
 async def test_a_watch_ends_when_its_broker_does(papers: Path) -> None:

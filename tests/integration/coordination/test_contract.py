@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from appliance.coordination.port import Ended, Event, Holding, Lost, State, Taken
+from appliance.errors import Refused
 from tests.integration.coordination.worlds import (
     TIME,
     TTL,
@@ -76,6 +77,16 @@ async def test_a_claim_that_is_made_again_is_the_same_claim(world: World) -> Non
     again = await world.at("commune-a").acquire(asked)
     assert replace(again, sent=first.sent) == first
     assert len(await world.at("commune-a").history(service)) == 1
+
+
+async def test_a_lease_that_was_begun_for_an_announcement_holds_no_service(world: World) -> None:
+    """It would be held for an hour after its node had died."""
+    service = new_service()
+    announced = intent(service, node="commune-a", ttl=3600)
+    await world.at("commune-a").report(announced)
+    with pytest.raises(Refused, match="was begun for 3600 s"):
+        await world.at("commune-a").acquire(replace(claim(service), lease=announced.lease))
+    assert (await world.at("commune-a").read(service)).holder is None
 
 
 async def test_a_renewal_is_dated_before_it_was_sent(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 
 import pytest
@@ -19,10 +20,15 @@ def test_a_quarantine_that_is_typed_at_one_node_closes_the_vaults_of_the_others(
     stage = begin("local-first")
     offer_again(stage)
     act = stage.sign("quarantine", HOME, ANY_SERVICE)
-    stage.node(STANDBY).cli("failover", "quarantine", HOME, "--act", str(act))
+    typed = stage.node(STANDBY).cli("failover", "quarantine", HOME, "--act", str(act))
+    told = re.search(rb"Next, at a standby of docs-a: appliance .*failover promote docs-a --act FILE", typed.stderr)
+    assert told, typed.stderr
     stage.wait_for(HOME, "FENCED")
     vault = stage.territory.open("commune-b")
     stage.wait(lambda: load_acts(vault.layout.acts, vault.bundle), "a node that never serves it hears of it too")
+    for node in (stage.territory.open(STANDBY), vault):
+        (event,) = node.journal.events("act")
+        assert (event["act"], event["subject"], event["reason"]) == ("quarantine", HOME, "a run"), "typed or brought"
     with pytest.raises(Refused, match=r"commune-a is in quarantine until .*, by maintenance"):
         offer_again(stage)
     act = stage.sign("quarantine", HOME, ANY_SERVICE, ends=True)
@@ -44,6 +50,11 @@ def test_the_living_are_replaced_by_a_signed_act_only_and_what_they_wrote_since_
         in node.cli("failover", "promote", SERVICE, "--act", str(wrong), check=False).stderr
     )
     act = stage.sign("promote", STANDBY, SERVICE)
+    programs = node.layout.root / "programs.json"
+    programs.rename(programs.with_suffix(".aside"))
+    nothing = node.cli("failover", "promote", SERVICE, "--act", str(act), check=False)
+    assert (nothing.exit_code, b"nothing at hermitage could serve docs-a" in nothing.stderr) == (8, True)
+    programs.with_suffix(".aside").rename(programs)
     planned = json.loads(node.cli("failover", "promote", SERVICE, "--act", str(act), "--dry-run", "--json").stdout)
     assert 0 <= planned["rpo_seconds"] < 600, "as old as the newest generation that is held"
     assert planned["rto_seconds"] is None, "no drill was made"

@@ -222,6 +222,35 @@ def test_a_node_is_alive_for_itself_only_and_not_for_ever(world: World) -> None:
     assert [it.node for it in world.store.alive()] == [OTHER]
 
 
+def test_who_is_in_quarantine_keeps_no_lease_alive_by_what_it_reports(world: World) -> None:
+    held = world.acquire(HOME, "database")
+    world.acts = Acts(quarantined=frozen(HOME))
+    for report in (alive(HOME), intent(HOME)):
+        with pytest.raises(Forbidden, match="quarantine"):
+            at_once(world.broker(HOME).report(replace(report, lease=held.lease)))
+    world.store.advance(16)
+    assert world.state("database").holder is None
+
+
+def test_what_stays_on_the_disks_of_voters_is_short(world: World) -> None:
+    long = "é" * 400
+    for report in (replace(alive(HOME), boot_id=long), intent(HOME, reason=long)):
+        with pytest.raises(Refused, match=r"8\d\d bytes are more than brokers take"):
+            at_once(world.broker(HOME).report(report))
+    with pytest.raises(Refused, match="more than brokers take"):
+        world.acquire(HOME, "database", reason=long)
+    held = world.acquire(HOME, "database")
+    with pytest.raises(Refused, match="more than brokers take"):
+        at_once(world.broker(HOME).release(held, long, TIME))
+    assert world.state("database").holder is not None
+
+
+def test_a_claim_that_names_what_is_not_yet_is_no_claim_made_again(world: World) -> None:
+    held = world.acquire(HOME, "database")
+    with pytest.raises(Taken):
+        world.acquire(HOME, "database", lease=held.lease, seen=held.revision + 1, ousts=held.since + 1)
+
+
 @pytest.mark.parametrize("caller", [HOME, STANDBY, "commune-b"])
 def test_candidates_and_the_maintenance_team_announce_what_they_intend(world: World, caller: str) -> None:
     at_once(world.broker(caller).report(meant := intent(caller)))

@@ -80,6 +80,26 @@ def test_a_refusal_is_raised_as_it_was_meant(error: ApplianceError) -> None:
     assert (refusal.value.what, refusal.value.remedy) == (error.what, error.remedy)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"format":1,"answer":["a","\\ud800"]}\n',
+        b'{"format":1,"answer":"\\uDFFF"}\n',
+        b'{"format":1,"refused":"busy","what":"\\ud800","remedy":""}\n',
+        b'{"format":1,"answer":"\xed\xa0\x80"}\n',
+    ],
+)
+def test_half_a_character_is_refused_before_anything_is_written_by_it(line: bytes) -> None:
+    with pytest.raises(IntegrityError, match="no JSON"):
+        wire.read_answer(line)
+
+
+def test_what_only_looks_like_half_a_character_is_text() -> None:
+    for text in (r"C:\udocuments", "\N{GRINNING FACE}"):
+        assert wire.read_answer(wire.write_answer(text)) == text
+    assert wire.read_answer(b'{"format":1,"answer":"\\ud83d\\ude00"}\n') == "\N{GRINNING FACE}"
+
+
 def test_who_finds_it_taken_learns_by_whom() -> None:
     with pytest.raises(Taken, match="is held") as refusal:
         wire.read_answer(wire.write_refusal(Taken("it is held.", STATE)))

@@ -9,8 +9,9 @@ import pytest
 
 from appliance.coordination.memory import Line
 from appliance.failover import kept as keeping
+from appliance.failover.act import perform
 from appliance.failover.kept import load
-from appliance.failover.model import Action
+from appliance.failover.model import Action, Decision
 from appliance.failover.observe import observe
 from appliance.trust.release import read_release
 from tests.unit.failover.test_act import SERVICE, World
@@ -67,6 +68,30 @@ def test_a_sync_counts_only_when_clients_wait_and_a_peer_has_it(world: World) ->
     world.do(A.SYNC)
     assert world.it.synced
     assert not world.it.kept.tail
+
+
+def test_a_sync_that_outlived_the_wait_it_was_made_in_does_not_count_in_the_next_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow one goes on while clients are let in again and write; then they wait for the second try."""
+    bring = world.copies.sync
+
+    async def slow(service: str) -> tuple[str, ...]:
+        for action in (A.RESUME_WRITES, A.HOLD_WRITES):
+            world.clock.advance(1)
+            decision = Decision("a.row", "test", (action,), world.it.standing, deadline=0.0)
+            assert await perform(world.it, decision)
+        return await bring(service)
+
+    world.hold()
+    assert world.do(A.START, A.HOLD_WRITES)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(world.copies, "sync", slow)
+        assert world.do(A.SYNC)
+    assert not world.it.synced
+    assert world.it.kept.tail, "what they wrote is only here"
+    assert world.do(A.SYNC)
+    assert (world.it.synced, world.it.kept.tail) == (True, False)
 
 
 def test_what_clients_write_after_a_hand_over_that_failed_counts_as_unsaved_before_they_may(world: World) -> None:

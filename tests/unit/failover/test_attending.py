@@ -91,6 +91,18 @@ def test_what_a_broker_knows_of_who_serves_and_who_could_is_learnt() -> None:
     assert learnt == [told]
 
 
+def test_what_a_broker_says_that_cannot_be_learnt_ends_nothing() -> None:
+    learnt = list[tuple[object, ...]]()
+
+    def learn(*news: Any) -> None:
+        learnt.append(news)
+        if len(learnt) == 1:
+            raise OverflowError("int too large to convert to float")
+
+    meet(Broker(["life 1", "life 1"]), learn=learn)
+    assert len(learnt) == 2, "it is asked again"
+
+
 def some(kind: str, count: int, size: int = 0) -> tuple[str, ...]:
     return tuple(f'{{"type": "appliance/{kind}", "n": {number}}}'.ljust(size, '"') for number in range(count))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,33 @@ def test_the_counter_tells_why_it_does_not_sign_and_what_was_promised(exclusive:
     kind, why, _, highest = asyncio.run(counter.vote(request, (), seconds_max=1))
     assert (kind, highest) == ("declined", 0)
     assert "in vain" in why
+
+
+def test_of_one_caller_one_vote_is_judged_at_a_time_so_that_others_get_theirs(
+    exclusive: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each brings papers whose check costs a process; whoever asked in thirty lines at once had all threads."""
+    inside, go_on = list[str](), threading.Event()
+
+    def vote(self: Desk, caller: str, request: str, papers: tuple[str, ...]) -> bytes:
+        inside.append(caller)
+        assert go_on.wait(10)
+        return b"signed"
+
+    async def play() -> None:
+        monkeypatch.setattr(Desk, "vote", vote)
+        callers = (STANDBY, STANDBY, STANDBY, HOLDER)
+        counters = [Counter(Memory(Store(exclusive.clock)), exclusive.desk, it) for it in callers]
+        asked = [asyncio.create_task(it.vote("", (), seconds_max=1)) for it in counters]
+        async with asyncio.timeout(10):
+            while HOLDER not in inside:
+                await asyncio.sleep(0)
+        assert sorted(inside) == sorted((STANDBY, HOLDER))
+        go_on.set()
+        await asyncio.gather(*asked)
+
+    asyncio.run(play())
+    assert len(inside) == 4
 
 
 def test_a_stranger_gets_nothing_from_the_counter(exclusive: World) -> None:

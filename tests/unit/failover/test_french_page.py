@@ -52,5 +52,5 @@ def test_the_figures_of_the_page_are_those_of_the_timers() -> None:
 
 def test_the_page_says_what_does_not_move_yet() -> None:
     assert "Le reste demeure sur son boîtier" in TEXT
-    assert "Boîtier éteint, il ne répond plus." in TEXT
+    assert "Si ce boîtier est éteint, le lecteur ne répond plus." in TEXT
     assert "All else stays at its box." in TEXT

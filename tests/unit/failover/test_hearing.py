@@ -67,7 +67,7 @@ def test_a_home_stands_by_after_a_pull_that_took_longer_than_an_answer_counts(
 def taken_over(world: World) -> None:
     """Another node was granted the service and holds it, with all that was written here."""
     world.it.keep(tail=False)
-    claim = Claim(SERVICE, STANDBY, "boot-2", new_lease(STANDBY, 1), world.voters.read(SERVICE).owned, 3600, "test", "")
+    claim = Claim(SERVICE, STANDBY, "boot-2", new_lease(STANDBY, 1), world.voters.read(SERVICE).owned, 60, "test", "")
     asyncio.run(world.store.acquire(claim))
     world.site.papers.take([by_key(STANDBY, 2).document.raw])
     world.it.standing = Standing(State.CATCHUP, world.clock.boottime())

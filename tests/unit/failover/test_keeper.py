@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from appliance.agent.failover import begun, keep_newest
+from appliance.agent.failover import begun, keep_newest, readable
 from appliance.agent.process_services import ProcessServices
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Intent
 from appliance.errors import NoSpace, NotFound
 from appliance.failover.keeper import Keeper
-from appliance.failover.model import STOPPING, Action, Local, Standing, State
+from appliance.failover.model import STOPPING, Action, Decision, Local, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.situation import begin
 from appliance.failover.told import Told, save
@@ -28,7 +28,7 @@ from appliance.host.layout import NodeLayout
 from appliance.host.programs import Program
 from appliance.units import HOUR
 from tests.unit.failover.test_act import LEASE, SERVICE, World
-from tests.unit.failover.test_granting import HOME, LOCAL, STANDBY, act, by_key
+from tests.unit.failover.test_granting import FIRST, HOME, LOCAL, STANDBY, act, by_key
 
 A = Action
 SECONDS_MAX = 10.0
@@ -280,6 +280,49 @@ def test_one_service_of_which_nothing_can_be_read_is_told_and_the_next_is_kept(w
     assert load_told(site.run, "docs-b") is not None
     assert told[0].startswith(f"{SERVICE}: it is not looked after here: ")
     assert "what failover knew cannot be read" in told[0]
+
+
+def test_who_starts_a_service_ends_the_pull_that_has_its_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow one would keep the files from being laid, and the start would be given up after half a minute."""
+    at_work = asyncio.Event()
+
+    async def pull(service: str) -> None:
+        at_work.set()
+        await asyncio.sleep(3600)
+
+    async def play() -> bool:
+        keeper = Keeper(world.it)
+        keeper._begin(Decision("standby.pull", "a newer one is held", (A.PULL,), world.it.standing, deadline=None))
+        (task,) = keeper._tasks.values()
+        await asyncio.wait_for(at_work.wait(), SECONDS_MAX)
+        keeper._begin(Decision("promoting.start", "it won", (A.START,), world.it.standing, deadline=None))
+        await asyncio.wait(keeper._tasks.values(), timeout=SECONDS_MAX)
+        return task.cancelled()
+
+    monkeypatch.setattr(world.copies, "pull", pull, raising=False)
+    assert asyncio.run(play())
+
+
+def test_papers_of_one_service_that_cannot_be_read_hide_none_of_the_others(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[str]()
+    site = replace(
+        world.site,
+        folder=lambda service: tmp_path / service,
+        alarm=lambda service, sentence: told.append(f"{service}: {sentence}"),
+    )
+    monkeypatch.setattr(world.copies, "papers", lambda service: ())
+    for name, raw in (("docs-a", FIRST.document.raw), ("docs-b", b"\xff\xfe rot")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "known-grant").write_bytes(raw)
+    assert readable(site, ["docs-b", "docs-a"]) == [FIRST.document.raw]
+    assert readable(site, ["docs-b", "docs-a"]) == [FIRST.document.raw]
+    (sentence,) = told
+    assert sentence.startswith("docs-b: who may write it cannot be read here: ")
+    (tmp_path / "docs-b/known-grant").unlink()
+    (tmp_path / "docs-b/known-grant").mkdir()
+    assert readable(site, ["docs-b", "docs-a"]) == [FIRST.document.raw], "nor does an error of the disk"
 
 
 def test_nothing_that_a_cycle_began_goes_on_after_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

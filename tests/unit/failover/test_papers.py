@@ -40,6 +40,16 @@ def test_a_release_counts_for_the_newest_grant_alone_and_comes_before_it_or_afte
     assert papers.release_of("docs-a") is None
 
 
+def test_a_release_that_comes_in_an_earlier_call_than_its_grant_counts_when_it_is_shown_again(papers: Papers) -> None:
+    """A broker that was just started is shown the release of a hand-over first."""
+    papers.take([release(FIRST).document.raw])
+    papers.take([FIRST.document.raw, release(FIRST).document.raw])
+    assert papers.release_of("docs-a") is not None
+    papers.take([release(SECOND, key=STANDBY).document.raw])
+    papers.take([SECOND.document.raw, release(SECOND, key=STANDBY).document.raw])
+    assert papers.release_of("docs-a") is not None
+
+
 def test_a_release_by_another_than_the_writer_is_none(papers: Papers) -> None:
     papers.take([FIRST.document.raw, release(FIRST, key=STANDBY).document.raw])
     assert papers.release_of("docs-a") is None
