@@ -192,8 +192,9 @@ async def _until_another(current: Current, lives_by: tuple[int, int]) -> None:
 
 
 async def _until_granted(site: Site, current: Current, waiting: set[str]) -> None:
-    """What was never granted to anybody is left to who begins it: there is nothing to serve, and nothing to pull."""
-    while not waiting & set(site.papers.grants):
+    """What was never granted to anybody is left to who begins it: there is nothing to serve, and nothing to pull. So is
+    what cannot be read here, for as long as that is so."""
+    while not (waiting - site.unread) & set(site.papers.grants):
         await asyncio.sleep(LOOKS_AT_PAPERS_SECONDS)
         site.papers.take(_papers(site, current))
 
@@ -271,10 +272,15 @@ async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> N
         return Says(
             tuple(name for name, keeper in keepers.items() if keeper.serves),
             tuple(f"{name} {seconds:.0f}" for name, seconds in ready if seconds is not None),
+            whole=not site.unread,
         )
 
+    def mark() -> object:
+        again = site.clock.boottime() if site.unread else 0.0  # what could not be read is tried each time
+        return again, site.own_acts(), *map(mark_of, folders)
+
     folders = [folder for name in _kept_here(current.node) for folder in _folders(site, name)]
-    papers = Shown(lambda: _papers(site, current), lambda: (site.own_acts(), *map(mark_of, folders)), site.clock)
+    papers = Shown(lambda: _papers(site, current), mark, site.clock)
     await attend_all(site.brokers, papers.look, answer, learn, site.timers.retry, says)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from appliance.clock import Clock
@@ -33,10 +33,12 @@ APART_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Says:
-    """Which services this node serves; which of its own it could have back, as "SERVICE SECONDS"."""
+    """Which services this node serves; which of its own it could have back, as "SERVICE SECONDS". `whole`: it could
+    read all papers that it has."""
 
     serving: tuple[str, ...] = ()
     ready: tuple[str, ...] = ()
+    whole: bool = True
 
 
 class Shown:
@@ -89,7 +91,7 @@ async def show(brokers: Mapping[str, Remote], paper: bytes) -> None:
 
 async def _show(broker: Remote, paper: str) -> None:
     """A broker takes papers of one call of a node at a time; this node may bring those of other services just now."""
-    told = {"token": "", "papers": (paper,), "answers": (), **asdict(Says())}
+    told = {"token": "", "papers": (paper,), "answers": (), **_said(Says())}
     for _ in range(SHOWN_TIMES_MAX):
         try:
             await broker.ask("attend", CALL_SECONDS_MAX, **told)
@@ -114,10 +116,12 @@ async def _attend(
     while True:
         present = papers()
         part, whole = next_part(it for it in present if it not in shown)
+        ours = says()
         begun = asyncio.get_running_loop().time()
         try:
             # Who says the token has shown all its grants, for brokers sign by that.
-            told = {"token": token if whole else "", "papers": part, "answers": answers, **asdict(says())}
+            shows = token if whole and ours.whole else ""
+            told = {"token": shows, "papers": part, "answers": answers, **_said(ours)}
             left = until_turn(begun) + ON_ITS_WAY_SECONDS
             # Papers take a while to check, and who has no token yet opens a line first.
             seconds_max = CALL_SECONDS_MAX if part or not token else max(left, CALL_SECONDS_MIN)
@@ -133,6 +137,10 @@ async def _attend(
         answers = tuple(it.decode() for question in questions if (it := _answer(answer, question)))
         if asyncio.get_running_loop().time() - begun < APART_SECONDS:
             await asyncio.sleep(APART_SECONDS)
+
+
+def _said(says: Says) -> dict[str, Any]:
+    return {"serving": says.serving, "ready": says.ready}
 
 
 def _read(said: Any) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from appliance.coordination.broker import Brokered
 from appliance.coordination.port import Coordination
-from appliance.errors import Forbidden, Refused
+from appliance.errors import Busy, Forbidden, Refused
 from appliance.failover.asking import ON_ITS_WAY_SECONDS
 from appliance.failover.desk import Desk
 from appliance.failover.papers import service_in
@@ -70,12 +70,19 @@ class Counter(Brokered):
     async def vote(self, request: str, papers: tuple[object, ...], *, seconds_max: float) -> tuple[object, ...]:
         """("signed", signature), or ("declined", why, what to do, highest epoch that was promised to somebody)."""
         self._check_node()
+        turn = self._desk.voting[self._caller]
         try:
-            async with self._desk.voting[self._caller]:
-                vote = await asyncio.to_thread(self._desk.vote, self._caller, request, _texts(papers))
+            async with asyncio.timeout(seconds_max):
+                await turn.acquire()
+        except TimeoutError as error:  # whoever asked has gone by now
+            raise Busy(f"{self._caller} asks for more than can be judged.") from error
+        try:
+            vote = await asyncio.to_thread(self._desk.vote, self._caller, request, _texts(papers))
             return "signed", vote.decode()
         except Refused as error:
             return "declined", error.what, error.remedy, self._highest(request)
+        finally:
+            turn.release()
 
     def _highest(self, request: str) -> int:
         return self._desk.highest(service_in(request.encode()))

@@ -26,6 +26,7 @@ def test_a_quarantine_that_is_typed_at_one_node_closes_the_vaults_of_the_others(
     stage.wait_for(HOME, "FENCED")
     vault = stage.territory.open("commune-b")
     stage.wait(lambda: load_acts(vault.layout.acts, vault.bundle), "a node that never serves it hears of it too")
+    stage.wait(lambda: list(vault.journal.events("act")), "and writes that down")
     for node in (stage.territory.open(STANDBY), vault):
         (event,) = node.journal.events("act")
         assert (event["act"], event["subject"], event["reason"]) == ("quarantine", HOME, "a run"), "typed or brought"

@@ -62,13 +62,14 @@ def meet(
     papers: tuple[str, ...] = (),
     learn: Callable[..., None] = lambda *news: None,
     answer: Callable[..., bytes | None] = lambda *question: None,
+    says: Callable[[], Says] = Says,
 ) -> None:
     """Have a node that has `papers` attend at `broker` until that is asked no more."""
 
     async def attend() -> None:
         brokers = {"commune-c": broker}
         task = asyncio.create_task(
-            attend_all(brokers, lambda: papers, answer, learn, 0.0, Says)  # type: ignore[arg-type]
+            attend_all(brokers, lambda: papers, answer, learn, 0.0, says)  # type: ignore[arg-type]
         )
         await broker.done.wait()
         task.cancel()
@@ -101,6 +102,14 @@ def test_what_a_broker_says_that_cannot_be_learnt_ends_nothing() -> None:
 
     meet(Broker(["life 1", "life 1"]), learn=learn)
     assert len(learnt) == 2, "it is asked again"
+
+
+def test_who_could_not_read_all_its_papers_does_not_say_that_it_has_shown_them() -> None:
+    """A broker takes whoever says so for somebody who knows of no newer writer."""
+    for whole, tokens in ((True, ["", "life 1"]), (False, ["", ""])):
+        broker = Broker(["life 1", "life 1"])
+        meet(broker, says=lambda whole=whole: Says(whole=whole))  # type: ignore[misc]
+        assert [it["token"] for it in broker.calls] == tokens
 
 
 def some(kind: str, count: int, size: int = 0) -> tuple[str, ...]:
