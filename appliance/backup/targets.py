@@ -63,8 +63,9 @@ def accept_act(node: Node, raw: bytes) -> Act:
 
 def note_act(node: Node, act: Act) -> None:
     """The act is kept; on a full disk only the line is missing."""
-    what, subject, service, operator, reason = act.act, act.subject, act.service, act.operator, act.reason
-    node.journal.note("act", act=what, subject=subject, service=service, operator=operator, reason=reason)
+    node.journal.note(
+        "act", act=act.act, subject=act.subject, service=act.service, operator=act.operator, reason=act.reason
+    )
 
 
 def act_files(folder: Path) -> tuple[Path, ...]:

@@ -86,11 +86,11 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
     if file is None:
         raise _unsigned("quarantine", name, remedy)
     act, raw = _read(node, file, "quarantine", name, "any", remedy)
-    here = node.bundle.territory.services_of(name)
-    moves = [it for it in here if len(candidates(it)) > 1 and _moves(node, it)]
     if takes_back(act):
         _take_back(node, act, raw, dry_run)
         return
+    here = node.bundle.territory.services_of(name)
+    moves = [it for it in here if _moves(node, it)]
     names = [it.name for it in here]
     told: dict[str, object] = {"node": name, "operator": act.operator, "services": names, "dry_run": dry_run}
     if dry_run:
@@ -106,8 +106,8 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
 
 
 def _moves(node: Node, service: Service) -> bool:
-    """On hosts what has no address of its own stays where it is."""
-    return bool(service.address) or not node.layout.is_this_host
+    """Whether another node could take it over; on hosts what has no address of its own stays where it is."""
+    return len(candidates(service)) > 1 and (bool(service.address) or not node.layout.is_this_host)
 
 
 def _take_back(node: Node, act: Act, raw: bytes, dry_run: bool) -> None:
