@@ -13,7 +13,7 @@ import os
 import select
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,6 +34,7 @@ from appliance.backup.openable import is_written_here, key_of, newest_archive, n
 from appliance.backup.peers import Conversation, Lines
 from appliance.backup.resync import continue_under, fetch_for_resync, is_used
 from appliance.backup.source_names import STANDBY
+from appliance.backup.sources.model import Failure, LeftOut
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.writer import current_targets, run, safety_of
 from appliance.borg.client import Borg
@@ -44,8 +45,11 @@ from appliance.host.command import run as run_command
 from appliance.host.files import make_private_folder
 from appliance.territory.served import DATABASE, SHARE
 from appliance.trust.grant import Grant
+from appliance.units import printable
 
 GRANTED = "granted"
+NAMED_MAX = 3
+"""Of what a last backup could not save, in the sentence that says so."""
 WAITS_SECONDS_MAX = 60.0
 """For an order: a worker that was called for a takeover that did not come ends."""
 
@@ -216,10 +220,20 @@ def sync(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     if node.form(service) is SHARE:
         shares.save_people(node, service)
     done = run(node, service)
-    if done.failures or done.left_out:
-        raise Refused(f"not all of {service} could be saved; see the journal.")
+    _check_whole(service, done.failures, done.left_out)
     has = [it.peer for it in done.pushed if it.receipt is not None]
     return {"generation": str(done.sealed.header.id), "has": has, "safe": str(safety_of(node, service))}
+
+
+def _check_whole(service: str, failures: Sequence[Failure], left_out: Sequence[LeftOut]) -> None:
+    """Raise Refused, with the first names and what to do, where the next writer would lack something of it."""
+    lacks = [(failure.what, str(failure.error)) for failure in failures]
+    lacks += [(printable(it.path), it.reason) for it in left_out if it.matters]
+    if lacks:
+        first = ", ".join(f"{what} ({why})" for what, why in lacks[:NAMED_MAX])
+        more = f" and {len(lacks) - NAMED_MAX} more" if len(lacks) > NAMED_MAX else ""
+        remedy = "Let the agent's account read them, or name them under `exclude`; then move it again."
+        raise Refused(f"not all of {service} could be saved: {first}{more}.", remedy=remedy)
 
 
 def copy(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from appliance.backup.left_out import matters
 from appliance.backup.schedule import Due, due
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
@@ -140,8 +141,8 @@ def _still_counts(written: Written, attempt: Attempt) -> bool:
 
 
 def _left_out_reasons(attempt: Attempt) -> Iterator[Reason]:
-    """Sockets cannot be saved by anything and mean nothing, so they are told among the facts only."""
-    named = [(path, why) for path, why in attempt.left_out if why != "socket"]
+    """What does not matter, such as a socket, is told among the facts only."""
+    named = [(path, why) for path, why in attempt.left_out if matters(why)]
     if named:
         first = ", ".join(f"{path} ({why})" for path, why in named[:NAMED_MAX])
         more = attempt.left_out_count - min(NAMED_MAX, len(named))

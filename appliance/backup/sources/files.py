@@ -11,6 +11,7 @@ import stat
 from dataclasses import dataclass
 from re import Pattern
 
+from appliance.backup.left_out import SOCKET
 from appliance.backup.sources.model import Counts, LeftOut
 
 EMPTY_SUBVOLUME_INODE = 2  # BTRFS_EMPTY_SUBVOL_DIR_OBJECTID: what a snapshot shows where a subvolume was nested
@@ -90,7 +91,7 @@ class _Walker:
 
     def _special(self, path: str, mode: int) -> None:
         if stat.S_ISSOCK(mode):
-            self.left_out.append(LeftOut(path, "socket"))
+            self.left_out.append(LeftOut(path, SOCKET))
         elif stat.S_ISFIFO(mode):
             self.counts["fifos"] += 1
         else:

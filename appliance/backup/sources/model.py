@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from appliance.backup.left_out import matters
 from appliance.errors import ApplianceError
 
 
@@ -51,6 +52,11 @@ class LeftOut:
 
     path: str
     reason: str
+
+    @property
+    def matters(self) -> bool:
+        """Whether a restore will lack it."""
+        return matters(self.reason)
 
 
 @dataclass(frozen=True)
