@@ -18,12 +18,10 @@ from pathlib import Path
 from appliance.backup.node import Node
 from appliance.errors import NotFound, Refused
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
-from appliance.trust.generation import TYPE as GENERATION
-from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, parse_list, read_header
+from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, fields_of, parse_list, read_header
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
 from appliance.trust.receipt import Receipt, read_receipt
-from appliance.trust.signed import parse
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Chain:
         while digest[:16] in names:
             raw = (self.root / names[digest[:16]] / "header").read_bytes()
             yield digest, raw
-            digest = parse(raw[: raw.index(b"\n") + 1], GENERATION)["previous"]
+            digest = fields_of(raw)["previous"]
 
     def add(self, header: Header, listing: bytes) -> None:
         """Keep a sealed generation; lists of older ones are dropped, their headers never."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from appliance.backup.sized import Sized
 from appliance.clock import utc_seconds
 from appliance.errors import IntegrityError
-from appliance.trust.generation import TYPE, Header
-from appliance.trust.signed import parse, split
+from appliance.trust.generation import Header, fields_of
 
 
 def size_of(header: Header) -> Sized:
@@ -15,7 +14,7 @@ def size_of(header: Header) -> Sized:
 
 def size_of_raw(name: str, raw: bytes) -> Sized:
     """The same of a header that was proven before; raise IntegrityError for what is none."""
-    fields = parse(split(raw, TYPE)[0], TYPE)
+    fields = fields_of(raw)
     try:
         return Sized(name, int(fields["bytes"]), int(fields["files"]), utc_seconds(str(fields["time"])))
     except (KeyError, TypeError, ValueError) as error:

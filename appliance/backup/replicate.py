@@ -21,9 +21,9 @@ from appliance.backup.sight import load_sight
 from appliance.backup.vault.store import HEADER, RECEIPT, Holding
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.trust.act import Act
-from appliance.trust.generation import TYPE
+from appliance.trust.generation import fields_of
 from appliance.trust.receipt import read_receipt
-from appliance.trust.signed import digest_of, parse, split
+from appliance.trust.signed import digest_of
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class _Headers:
         for item in holding.stored():
             try:
                 raw = holding.read(item.name, HEADER)
-                previous = parse(split(raw, TYPE)[0], TYPE).get("previous")
+                previous = fields_of(raw).get("previous")
             except ApplianceError:
                 continue  # the scrub reports it; the peer will say what it misses
             digest = digest_of(raw)

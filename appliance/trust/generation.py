@@ -5,14 +5,17 @@ The list is in `sha256sum -c` form; the size of each file stands in a comment li
     # 67108864
     9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  data/0/1
 
-The header holds the list's hash, so its signature covers every byte of the repository.
+The header holds the list's hash, so its signature covers every byte of the repository. Format 2 also says whether the
+newest archive in it is whole, and which of the declared paths it lacks, by their indices: names and counts stay inside
+the archive. Format 1 says nothing of it, and is read as whole for lack of knowledge.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -23,7 +26,15 @@ from appliance.trust.signed import NAME, SHA256, Document
 TYPE = "appliance/generation"
 EPOCH_MAX = 65_535
 SEQUENCE_MAX = 9_999_999_999
+FORMATS = (1, 2)
+"""Read for ever; a writer seals the last one only where every holder reads it."""
 HEADER_BYTES_MAX = 4096
+"""What a header of format 1 that is stored somewhere may have."""
+STRICT_BYTES_MAX = 1024
+"""What a header of format 2 may have, and one of format 1 that a vault accepts now."""
+MISSING_MAX = 32
+"""How many indices a header names; where more paths are missing, these are the first of them."""
+PATH_INDEX_MAX = 999
 LIST_BYTES_MAX = 64 * 1024 * 1024
 NO_PARENT = "0" * 64
 
@@ -31,6 +42,8 @@ NO_PARENT = "0" * 64
 PATH = re.compile(
     r"config|README|grant|data/(0|[1-9][0-9]{0,9})/(0|[1-9][0-9]{0,9})|envelopes/[a-z][a-z0-9-]{0,62}\.age"
 )
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_FIELDS = frozenset({"type", "format", "service", "epoch", "sequence", "previous", "time", "list", "files", "bytes"})
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 _SIZE = re.compile(r"# (0|[1-9][0-9]{0,14})")
 
@@ -72,6 +85,11 @@ class Header:
     files: int
     bytes: int
     document: Document
+    whole: bool = True
+    """False when the newest archive lacks something that it should have; True for lack of knowledge in format 1."""
+    missing: tuple[int, ...] = ()
+    """Indices of the declared paths that the newest archive does not have whole (a database: the number of paths), in
+    order, at most MISSING_MAX. It may be empty where `whole` is False: what is missing belongs to no declared path."""
 
     @property
     def id(self) -> GenerationId:
@@ -88,10 +106,15 @@ def make_header(
     time: str,
     listing: bytes,
     entries: Iterable[Entry],
+    whole: bool | None = None,
+    missing: Sequence[int] = (),
 ) -> bytes:
-    """The signed header of the generation whose rendered list is `listing`; `previous` is a header's digest."""
+    """The signed header of the generation whose rendered list is `listing`; `previous` is a header's digest.
+
+    With `whole` it is of format 2, without of format 1.
+    """
     sizes = [entry.size for entry in entries]
-    fields = {
+    fields: dict[str, Any] = {
         "service": service,
         "epoch": epoch,
         "sequence": sequence,
@@ -101,12 +124,18 @@ def make_header(
         "files": len(sizes),
         "bytes": sum(sizes),
     }
-    return signed.make(TYPE, fields, key)
+    if whole is None:
+        return signed.make(TYPE, fields, key)
+    completeness = {"whole": whole, "missing": list(missing)[:MISSING_MAX]}
+    return signed.make(TYPE, fields | completeness, key, format_=2)
 
 
 def read_header(raw: bytes, writer: str) -> Header:
     """The header in `raw`, signed by the public key `writer`."""
-    document = signed.read(raw, TYPE, (writer,), bytes_max=HEADER_BYTES_MAX)
+    document = signed.read(raw, TYPE, (writer,), bytes_max=HEADER_BYTES_MAX, formats=FORMATS)
+    if document.format > 1:
+        _check_form(document)
+    whole, missing = _completeness(document)
     return Header(
         service=document.text("service", NAME),
         epoch=document.number("epoch", least=1, most=EPOCH_MAX),
@@ -117,13 +146,54 @@ def read_header(raw: bytes, writer: str) -> Header:
         files=document.number("files", least=1),
         bytes=document.number("bytes"),
         document=document,
+        whole=whole,
+        missing=missing,
     )
+
+
+def check_strict(header: Header) -> None:
+    """Raise IntegrityError for a header that no honest writer of any version made: it has a field that its format does
+    not know, a time of another form, or more bytes than STRICT_BYTES_MAX.
+
+    A stored header of format 1 is read without this: it came before vaults asked it.
+    """
+    _check_form(header.document)
+
+
+def _check_form(document: Document) -> None:
+    document.text("time", _TIME)
+    known = _FIELDS | {"whole", "missing"} if document.format > 1 else _FIELDS
+    if unknown := sorted(document.fields.keys() - known):
+        raise IntegrityError(f"{TYPE}: format {document.format} has no field {unknown[0][:60]!r}.")
+    if len(document.raw) > STRICT_BYTES_MAX:
+        raise IntegrityError(f"{TYPE} has {len(document.raw)} bytes, more than the {STRICT_BYTES_MAX} allowed.")
+
+
+def _completeness(document: Document) -> tuple[bool, tuple[int, ...]]:
+    if document.format == 1:
+        return True, ()
+    whole, missing = document.fields.get("whole"), document.fields.get("missing")
+    if not isinstance(whole, bool):
+        raise IntegrityError(f'{TYPE}: field "whole" is missing or malformed.')
+    if not isinstance(missing, list) or not _are_indices(missing) or (whole and missing):
+        raise IntegrityError(f'{TYPE}: field "missing" is missing or malformed.')
+    return whole, tuple(missing)
+
+
+def _are_indices(values: list[Any]) -> bool:
+    """Whether these are indices of paths in ascending order, each once."""
+    numbers = all(type(value) is int and 0 <= value <= PATH_INDEX_MAX for value in values)
+    return len(values) <= MISSING_MAX and numbers and values == sorted(set(values))
+
+
+def fields_of(raw: bytes) -> dict[str, Any]:
+    """The fields of a header that was proven before; raise IntegrityError or Refused for what is no header."""
+    return signed.parse(signed.split(raw, TYPE, bytes_max=HEADER_BYTES_MAX)[0], TYPE, FORMATS)
 
 
 def epoch_of(raw: bytes) -> int:
     """The epoch a header claims, before anything of it is checked: it says which grant to check it with."""
-    line, _ = signed.split(raw, TYPE, bytes_max=HEADER_BYTES_MAX)
-    epoch = signed.parse(line, TYPE).get("epoch")
+    epoch = fields_of(raw).get("epoch")
     if not isinstance(epoch, int) or isinstance(epoch, bool) or not 1 <= epoch <= EPOCH_MAX:
         raise IntegrityError(f'{TYPE}: field "epoch" is missing or out of range.')
     return epoch

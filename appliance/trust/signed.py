@@ -36,6 +36,10 @@ class Document:
     signer: str
     raw: bytes
 
+    @property
+    def format(self) -> int:
+        return int(self.fields["format"])
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the whole stored document; the name other documents call it by."""
@@ -56,20 +60,27 @@ class Document:
         return value
 
 
-def make(type_: str, fields: Mapping[str, Any], key: Ed25519PrivateKey) -> bytes:
+def make(type_: str, fields: Mapping[str, Any], key: Ed25519PrivateKey, format_: int = FORMAT) -> bytes:
     """The signed document of `fields` as it is stored and sent."""
-    line = body(type_, fields)
+    line = body(type_, fields, format_)
     return line + sshsig.sign(key, type_, line)
 
 
-def body(type_: str, fields: Mapping[str, Any]) -> bytes:
+def body(type_: str, fields: Mapping[str, Any], format_: int = FORMAT) -> bytes:
     """The line that gets signed; for acts, which ssh-keygen signs."""
-    text = json.dumps({"type": type_, "format": FORMAT, **fields}, ensure_ascii=False, separators=(", ", ": "))
+    text = json.dumps({"type": type_, "format": format_, **fields}, ensure_ascii=False, separators=(", ", ": "))
     return text.encode() + b"\n"
 
 
-def read(raw: bytes, type_: str, signers: Collection[str], *, bytes_max: int = 16384) -> Document:
-    """Check `raw` against its type, its format and the keys that may sign it.
+def read(
+    raw: bytes,
+    type_: str,
+    signers: Collection[str],
+    *,
+    bytes_max: int = 16384,
+    formats: Collection[int] = (FORMAT,),
+) -> Document:
+    """Check `raw` against its type, the `formats` that this type may have, and the keys that may sign it.
 
     Raise IntegrityError for what is malformed or not signed by its content, Refused for a stranger's signature or a
     format that this version does not know.
@@ -78,7 +89,7 @@ def read(raw: bytes, type_: str, signers: Collection[str], *, bytes_max: int = 1
     signer = sshsig.verify(signature, type_, line)
     if signer not in signers:
         raise Refused(f"{type_} is signed by a key that may not sign it ({fingerprint(signer)}).")
-    return Document(type_, parse(line, type_), signer, raw)
+    return Document(type_, parse(line, type_, formats), signer, raw)
 
 
 def split(raw: bytes, type_: str, *, bytes_max: int = 16384) -> tuple[bytes, bytes]:
@@ -91,7 +102,7 @@ def split(raw: bytes, type_: str, *, bytes_max: int = 16384) -> tuple[bytes, byt
     return raw[:end], raw[end:]
 
 
-def parse(line: bytes, type_: str) -> dict[str, Any]:
+def parse(line: bytes, type_: str, formats: Collection[int] = (FORMAT,)) -> dict[str, Any]:
     """The fields of a signed line; its type and format are checked."""
     try:
         fields = json.loads(line.decode(), object_pairs_hook=_no_repeats, parse_float=_no_floats)
@@ -99,9 +110,11 @@ def parse(line: bytes, type_: str) -> dict[str, Any]:
         raise IntegrityError(f"{type_} is not readable JSON.") from error
     if not isinstance(fields, dict) or fields.get("type") != type_:
         raise IntegrityError(f"this is not {type_}.")
-    if fields.get("format") != FORMAT or isinstance(fields["format"], bool):
+    format_ = fields.get("format")
+    if not isinstance(format_, int) or isinstance(format_, bool) or format_ not in formats:
+        known = " and ".join(map(str, formats))
         raise Refused(
-            f"{type_} has format {fields.get('format')!r}; this version reads format {FORMAT}.",
+            f"{type_} has format {format_!r}; this version reads format {known}.",
             remedy="Upgrade this node.",
         )
     return fields

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from re import Pattern
 
 from appliance.backup.left_out import SOCKET
-from appliance.backup.sources.model import Counts, LeftOut
+from appliance.backup.manifest import LeftOut
+from appliance.backup.sources.model import Counts
 
 EMPTY_SUBVOLUME_INODE = 2  # BTRFS_EMPTY_SUBVOL_DIR_OBJECTID: what a snapshot shows where a subvolume was nested
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.backup.left_out import matters
+from appliance.backup.manifest import LeftOut
 from appliance.errors import ApplianceError
 
 
@@ -44,19 +44,6 @@ class SourceSpec:
     server: PostgresServer = PostgresServer()
     below: str = ""
     """Folder that stands for /: of a node that shares its machine with others."""
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Something that this backup cannot hold. `path` is absolute; undecodable bytes in it are surrogates (PEP 383)."""
-
-    path: str
-    reason: str
-
-    @property
-    def matters(self) -> bool:
-        """Whether a restore will lack it."""
-        return matters(self.reason)
 
 
 @dataclass(frozen=True)

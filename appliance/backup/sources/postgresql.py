@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from appliance.backup.sources.model import LeftOut, PostgresServer
+from appliance.backup.manifest import LeftOut
+from appliance.backup.sources.model import PostgresServer
 from appliance.errors import ApplianceError, Busy, NoSpace, NotFound, Refused, Unreachable
 from appliance.host.command import CommandFailed, run
 from appliance.host.files import make_private_folder

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.manifest import LeftOut
 from appliance.backup.sources import moment, postgresql, snapshot, sqlite
 from appliance.backup.sources.excludes import borg_patterns, expressions, matcher, only
 from appliance.backup.sources.files import Walked, walk
-from appliance.backup.sources.model import Failure, LeftOut, Prepared, ReadFrom, SourceSpec
+from appliance.backup.sources.model import Failure, Prepared, ReadFrom, SourceSpec
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.host.files import locked, make_private_folder
 from appliance.territory.model import SHARES

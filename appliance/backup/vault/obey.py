@@ -15,9 +15,8 @@ from appliance.clock import utc_text
 from appliance.errors import ApplianceError, Refused
 from appliance.trust.act import Act
 from appliance.trust.bundle import Terms
-from appliance.trust.generation import TYPE, Header
+from appliance.trust.generation import Header, fields_of
 from appliance.trust.in_force import in_force
-from appliance.trust.signed import parse, split
 
 
 def check_quarantine(node: Node, caller: str, service: str) -> None:
@@ -96,7 +95,7 @@ def _number(name: str) -> str:
 def _previous(raw: bytes) -> str:
     """What the header in `raw` names before it; "" when it cannot be read, which the scrub reports."""
     try:
-        return str(parse(split(raw, TYPE)[0], TYPE).get("previous"))
+        return str(fields_of(raw).get("previous"))
     except ApplianceError:
         return ""
 

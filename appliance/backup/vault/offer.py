@@ -20,6 +20,7 @@ from appliance.trust.generation import (
     Entry,
     GenerationId,
     Header,
+    check_strict,
     epoch_of,
     parse_list,
     read_header,
@@ -126,6 +127,7 @@ def check_header(raw: bytes, grants: Mapping[int, Grant], service: str) -> Heade
     header = read_header(raw, grants[epoch].writer_key)
     if header.service != service:
         raise Refused(f"the generation is of {header.service}, not {service}.")
+    check_strict(header)
     return header
 
 

@@ -24,8 +24,8 @@ from appliance.backup.vault.store import BUCKET, DAMAGED, HEADER, LIST, Holding,
 from appliance.backup.vault.turn import turn
 from appliance.errors import ApplianceError, Busy, IntegrityError
 from appliance.host.files import fsync_folder, locked
-from appliance.trust.generation import TYPE, GenerationId, parse_list
-from appliance.trust.signed import digest_of, parse, split
+from appliance.trust.generation import GenerationId, fields_of, parse_list
+from appliance.trust.signed import digest_of
 from appliance.units import DAY
 
 UNREFERENCED_SECONDS = 2 * DAY
@@ -164,7 +164,7 @@ def _parent(holding: Holding, name: str) -> tuple[GenerationId, str]:
     epoch, sequence, short = name.split(".")
     try:
         raw = holding.read(name, HEADER)
-        previous = str(parse(split(raw, TYPE)[0], TYPE)["previous"])
+        previous = str(fields_of(raw)["previous"])
         return GenerationId(int(epoch), int(sequence), digest_of(raw)), previous
     except (ApplianceError, KeyError):
         return GenerationId(int(epoch), int(sequence), short), ""
@@ -176,7 +176,7 @@ def _referenced(holding: Holding) -> frozenset[str]:
     found: set[str] = set()
     for path in sorted(holding.generations.glob(f"*/{LIST}")):
         raw = holding.read(path.parent.name, LIST)
-        header = parse(split(holding.read(path.parent.name, HEADER), TYPE)[0], TYPE)
+        header = fields_of(holding.read(path.parent.name, HEADER))
         if header.get("list") != digest_of(raw):
             raise IntegrityError(f"the list of {path.parent.name} is not the one its header was signed for.")
         found.update(entry.sha256 for entry in parse_list(raw))

@@ -17,7 +17,9 @@ from appliance.trust.generation import (
     NO_PARENT,
     Entry,
     GenerationId,
+    check_strict,
     epoch_of,
+    fields_of,
     make_header,
     parse_list,
     read_header,
@@ -225,6 +227,80 @@ def test_a_header_is_small() -> None:
     raw = _header(b"", [Entry("config", A, 5)], time="x" * 4096)
     with pytest.raises(IntegrityError, match="more than the 4096 allowed"):
         read_header(raw, PUBLIC)
+
+
+def _signed(format_: int, **changed: Any) -> bytes:
+    """A header of `format_` with other fields than an honest writer gives it."""
+    raw = _header(b"", [Entry("config", A, 5)], **({"whole": True} if format_ == 2 else {}))
+    fields = {key: kept for key, kept in fields_of(raw).items() if key not in ("type", "format")}
+    return signed.make(generation.TYPE, fields | changed, KEY, format_)
+
+
+def test_a_header_of_format_2_says_what_its_newest_archive_lacks() -> None:
+    header = read_header(_header(b"", [Entry("config", A, 5)], whole=False, missing=(1, 4)), PUBLIC)
+    assert (header.document.format, header.whole, header.missing) == (2, False, (1, 4))
+
+
+def test_a_header_of_format_1_is_whole_for_lack_of_knowledge() -> None:
+    header = read_header(_header(b"", [Entry("config", A, 5)]), PUBLIC)
+    assert (header.document.format, header.whole, header.missing) == (1, True, ())
+
+
+def test_a_header_names_a_bounded_number_of_missing_paths() -> None:
+    raw = _header(b"", [Entry("config", A, 5)], whole=False, missing=range(1000))
+    assert read_header(raw, PUBLIC).missing == tuple(range(generation.MISSING_MAX))
+
+
+def test_the_largest_header_is_below_its_limit() -> None:
+    extremes: dict[str, Any] = {"service": "a" * 63, "epoch": 65_535, "sequence": 9_999_999_999, "whole": False}
+    missing = range(generation.PATH_INDEX_MAX + 1 - generation.MISSING_MAX, generation.PATH_INDEX_MAX + 1)
+    raw = _header(b"", [Entry("config", A, 10**15)], **extremes, missing=missing)
+    assert len(raw) + 20 <= generation.STRICT_BYTES_MAX, "files and bytes may have 20 more digits"
+    read_header(raw, PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"whole": 1}, 'field "whole"'),
+        ({"whole": None}, 'field "whole"'),
+        ({"missing": None}, 'field "missing"'),
+        ({"missing": [1]}, 'field "missing"'),
+        ({"whole": False, "missing": [2, 1]}, 'field "missing"'),
+        ({"whole": False, "missing": [1, 1]}, 'field "missing"'),
+        ({"whole": False, "missing": [-1]}, 'field "missing"'),
+        ({"whole": False, "missing": [True]}, 'field "missing"'),
+        ({"whole": False, "missing": [1000]}, 'field "missing"'),
+        ({"whole": False, "missing": [*range(33)]}, 'field "missing"'),
+        ({"note": "x"}, "format 2 has no field 'note'"),
+        ({"time": "yesterday"}, 'field "time"'),
+        ({"time": "2026-11-25T08:00:00Z "}, 'field "time"'),
+    ],
+)
+def test_a_header_of_format_2_of_another_form_is_refused(changed: dict[str, object], sentence: str) -> None:
+    with pytest.raises(IntegrityError, match=sentence):
+        read_header(_signed(2, **changed), PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"whole": True}, "format 1 has no field 'whole'"),
+        ({"note": "x" * 2000}, "format 1 has no field 'note'"),
+        ({"time": '"' * 1500}, 'field "time"'),
+    ],
+)
+def test_a_stored_header_of_format_1_is_read_and_a_new_one_is_refused_by_its_form(
+    changed: dict[str, object], sentence: str
+) -> None:
+    header = read_header(_signed(1, **changed), PUBLIC)
+    with pytest.raises(IntegrityError, match=sentence):
+        check_strict(header)
+
+
+def test_a_header_of_a_later_format_asks_for_an_upgrade() -> None:
+    with pytest.raises(Refused, match="has format 3; this version reads format 1 and 2"):
+        read_header(_signed(3), PUBLIC)
 
 
 @pytest.mark.parametrize("value", [0, 65_536, True, "2", None, [2]])

@@ -46,6 +46,14 @@ VOTED = {
 REWIND, REWIND_DIGEST = "act-rewind", "453eb4f93c13263c8690fa4513e2615b68cbfc9df4729e0b68132b37c4327cea"
 REVOKED_DIGEST = "7851b028f8148ae583c6641cc2671dc2ee595ff84eefdb846133ae05887882f5"
 
+SECOND = Path(__file__).parents[2] / "golden/format-2"
+# Headers that say what the newest archive lacks; the list is that of format 1.
+SECOND_DOCUMENTS = {
+    "generation": "5208a1fb2230cf95445c5ae19a8a3e60361ff66292f97a23ab53fddcd22d44b6",
+    "generation-partial": "4be8cdfe5bbb191479c759072efd37d1695aaec5c976f76a3e128e1eebcef9aa",
+    "keys.json": "3a545246769af558cb19401c49b961c19e1ea2aefdc773d431008485fb6e4317",
+}
+
 
 def _read(name: str) -> bytes:
     return (GOLDEN / name).read_bytes()
@@ -127,6 +135,19 @@ def test_the_generation_and_its_list() -> None:
     ]
     assert entries[2] == Entry("data/0/0", hashlib.sha256(b"segment 0").hexdigest(), 9)
     assert render_list(entries) == _read("list")
+
+
+def test_the_generations_of_format_2() -> None:
+    assert {path.name for path in SECOND.iterdir()} == SECOND_DOCUMENTS.keys()
+    for name, digest in SECOND_DOCUMENTS.items():
+        assert hashlib.sha256((SECOND / name).read_bytes()).hexdigest() == digest, name
+    writer = json.loads((SECOND / "keys.json").read_text())["commune-a"]
+    whole = read_header((SECOND / "generation").read_bytes(), writer)
+    partial = read_header((SECOND / "generation-partial").read_bytes(), writer)
+    assert (whole.sequence, whole.whole, whole.missing) == (13, True, ())
+    assert (partial.sequence, partial.whole, partial.missing) == (14, False, (1, 3))
+    assert partial.previous == whole.document.digest
+    assert len(parse_list(_read("list"), partial)) == 6
 
 
 def test_the_receipt() -> None:

@@ -1,0 +1,150 @@
+"""What one backup holds, and what it lacks; pure.
+
+A manifest lies inside the repository, so no holder can read it: which paths were asked for, what became of each, and
+what is missing by name. Of it only one bit and the indices of the missing paths go into the signed header.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from appliance.backup.left_out import matters
+from appliance.errors import IntegrityError, Refused
+
+TYPE = "appliance/manifest"
+FORMAT = 1
+MANIFEST_BYTES_MAX = 4 * 1024 * 1024
+NAMES_MAX = 10_000
+"""How many names of files that are missing a manifest carries; `left_out_count` goes on counting."""
+
+State = Literal["read", "partly", "failed"]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something that this backup cannot hold. `path` is absolute; undecodable bytes in it are surrogates (PEP 383)."""
+
+    path: str
+    reason: str
+
+    @property
+    def matters(self) -> bool:
+        """Whether a restore will lack it."""
+        return matters(self.reason)
+
+
+@dataclass(frozen=True)
+class PathManifest:
+    """What became of one declared path. "partly": something in it is missing; "failed": the archive has nothing of it,
+    or only what was read in place of a copy.
+
+    `files` and `bytes` are what the walk met and did not exclude; `reason` says why it is not "read", when known.
+    """
+
+    path: str
+    state: State
+    files: int
+    bytes: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`paths` in the order in which they were declared; a database counts as one more, under "database NAME".
+
+    `left_out` are the files that are missing, by name; `left_out_count` is their true number where the names are cut.
+    """
+
+    paths: tuple[PathManifest, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    left_out_count: int = 0
+
+    @property
+    def whole(self) -> bool:
+        return not self.left_out_count and not self.missing
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The indices of the paths that are not wholly read."""
+        return tuple(index for index, path in enumerate(self.paths) if path.state != "read")
+
+    @property
+    def files(self) -> int:
+        return sum(path.files for path in self.paths)
+
+    @property
+    def bytes(self) -> int:
+        return sum(path.bytes for path in self.paths)
+
+
+def encode(manifest: Manifest) -> str:
+    """`manifest` as one line of ASCII, with at most NAMES_MAX names."""
+    fields = {
+        "type": TYPE,
+        "format": FORMAT,
+        "paths": [[it.path, it.state, it.files, it.bytes, it.reason] for it in manifest.paths],
+        "left_out": [[it.path, it.reason] for it in manifest.left_out[:NAMES_MAX]],
+        "left_out_count": manifest.left_out_count,
+    }
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def decode(text: str) -> Manifest:
+    """The manifest in `text`; raise IntegrityError for what is none, is cut or too long, Refused for a later format."""
+    if len(text) > MANIFEST_BYTES_MAX:
+        raise IntegrityError(f"the manifest has {len(text)} bytes, more than the {MANIFEST_BYTES_MAX} allowed.")
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError("the manifest is cut short or is no JSON.") from error
+    if not isinstance(fields, dict) or fields.get("type") != TYPE:
+        raise IntegrityError("this is no manifest of a backup.")
+    _check_format(fields.get("format"))
+    try:
+        return _manifest(fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"the manifest is malformed ({error}).") from error
+
+
+def _check_format(format_: object) -> None:
+    if type(format_) is not int or format_ != FORMAT:
+        raise Refused(
+            f"the manifest has format {format_!r}; this version reads format {FORMAT}.", remedy="Upgrade this node."
+        )
+
+
+def _manifest(fields: dict[str, Any]) -> Manifest:
+    paths = tuple(_path(values) for values in _rows(fields["paths"], 5))
+    left_out = tuple(LeftOut(_text(path), _text(reason)) for path, reason in _rows(fields["left_out"], 2))
+    count = _number(fields["left_out_count"])
+    if count < len(left_out):
+        raise ValueError(f"{count} left out, {len(left_out)} named")
+    return Manifest(paths, left_out, count)
+
+
+def _path(values: Sequence[Any]) -> PathManifest:
+    path, state, files, bytes_, reason = values
+    if state not in get_args(State):
+        raise ValueError(f"the state {state!r}")
+    return PathManifest(_text(path), state, _number(files), _number(bytes_), _text(reason))
+
+
+def _rows(value: Any, length: int) -> list[list[Any]]:
+    if not isinstance(value, list) or any(not isinstance(row, list) or len(row) != length for row in value):
+        raise ValueError(f"not rows of {length}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value
