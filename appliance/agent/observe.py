@@ -16,6 +16,7 @@ from appliance.agent.kept_acts import JudgedActs
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
 from appliance.agent.served import programs_of, see_failover
+from appliance.agent.wholeness import Older, back_from, missing_of, newest_whole, older_held
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.header_sizes import size_of_raw
 from appliance.backup.node import Node
@@ -24,6 +25,7 @@ from appliance.backup.safety import judge
 from appliance.backup.schedule import due
 from appliance.backup.sight import load_sight, unseen_nodes
 from appliance.backup.sized import Sized
+from appliance.backup.source_sizes import load_shrunken
 from appliance.backup.targets import lost_nodes, targets
 from appliance.backup.vault import damage, ledger, probed
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
@@ -170,10 +172,11 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
     names = chain.names()
     newest = _newest_sealed(chain, names)
     acknowledged = _holders(node.bundle, chain, newest)
-    safety = judge(node.bundle, service, node.name, acknowledged, lost)
-    safe, unsafe_since = newest if safety.safe else None, 0.0
-    if thorough and newest and not safety.safe:
-        safe, unsafe_since = _safe_newest(node, service, chain, names)
+    safety = judge(node.bundle, service, node.name, acknowledged, lost, whole=newest is None or newest.whole)
+    safe, unsafe_since = _generation(newest) if newest and safety.safe else None, 0.0
+    older = tuple(back_from(newest.id.name, names, chain.raw_header)) if thorough and newest and not safety.safe else ()
+    if newest and older:
+        safe, unsafe_since = _safe_newest(node, service, chain, older)
     aims = targets(node.bundle, service, node.name, lost) if ours else ()
     return Written(
         service=service,
@@ -187,12 +190,14 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         generations=len(names),
         acknowledged=acknowledged,
         safety=safety,
-        safe_newest=_generation(safe) if safe else None,
+        safe_newest=safe,
         unsafe_since=unsafe_since,
         rto_seconds=terms.service.rto_seconds,
         envelopes=_envelopes(node.service(service).envelopes) if thorough else {},
         overtaken=_overtaken(node, service),
         accounts_changed=_accounts_changed(node, terms.service),
+        partial=missing_of(terms.service, newest, older) if newest else (),
+        shrunken=str(load_shrunken(node, service) or ""),
     )
 
 
@@ -240,19 +245,21 @@ def _holders(bundle: Bundle, chain: Chain, header: Header | None) -> tuple[str, 
     return tuple(receipt.holder for receipt in chain.receipts(header.id, keys))
 
 
-def _safe_newest(node: Node, service: str, chain: Chain, names: tuple[str, ...]) -> tuple[Header | None, float]:
-    """The newest safe generation, and since when, as far as was looked, there are some that are not."""
-    since = 0.0
-    for name in reversed(names[-SAFE_SEARCH_MAX:]):
-        header = chain.header(name)
-        if judge(node.bundle, service, node.name, _holders(node.bundle, chain, header)).safe:
-            return header, since
-        since = utc_seconds(header.time)
+def _safe_newest(node: Node, service: str, chain: Chain, older: Iterable[Older]) -> tuple[Generation | None, float]:
+    """The newest whole and safe generation, and since when, as far as was looked, there are some that are not."""
+    since, left = 0.0, SAFE_SEARCH_MAX
+    for it in older:
+        if it.whole and left:
+            left -= 1
+            holders = _holders(node.bundle, chain, chain.header(it.name))
+            if judge(node.bundle, service, node.name, holders).safe:
+                return Generation(it.name, it.time), since
+        since = it.time
     return None, since
 
 
 def _generation(header: Header) -> Generation:
-    return Generation(header.id.name, utc_seconds(header.time))
+    return Generation(header.id.name, utc_seconds(header.time), header.whole)
 
 
 # Services held for others
@@ -268,6 +275,8 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
     header = read_stored_header(node, holding, newest) if newest else None
     receipt = read_own_receipt(node, holding, newest) if newest else None
     quota = quota_bytes(node, terms) if thorough else terms.quota_bytes
+    older = older_held(holding, header.id.name) if thorough and header and not header.whole else ()
+    whole = newest_whole(node, holding, older) if older else receipt
     return Held(
         service=service,
         rpo_seconds=terms.service.rpo_seconds,
@@ -285,6 +294,9 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         frozen=why_frozen(node, service) if thorough else "",
         lock=probed.load(probed.FILE_OF_A_HOST).get(service) if thorough and node.layout.is_this_host else None,
         sizes=_sizes(node, holding) if thorough else (),
+        partial=missing_of(terms.service, header, older) if header else (),
+        whole_received=utc_seconds(whole.time) if whole else 0.0,
+        whole_received_age=whole.age_seconds if whole else 0,
     )
 
 

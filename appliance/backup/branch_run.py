@@ -81,7 +81,7 @@ def save_branches(node: Node, done: Run, *, anew: bool = False) -> tuple[Failure
 def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool) -> list[Failure]:
     if full := _full(done.pushed):
         return run.take_back(wanted, full)
-    if done.failures or not done.safety.safe or _moves(run.node, run.service):
+    if done.failures or not done.safety.held or _moves(run.node, run.service):
         return []
     with run.locked() as at:
         if at is None:

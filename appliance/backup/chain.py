@@ -54,8 +54,12 @@ class Chain:
                 return Sealed(header, listing, parse_list(listing, header))
         return None
 
+    def raw_header(self, name: str) -> bytes:
+        """The header as it is stored, not proven again."""
+        return (self.root / name / "header").read_bytes()
+
     def header(self, name: str) -> Header:
-        raw = (self.root / name / "header").read_bytes()
+        raw = self.raw_header(name)
         return read_header(raw, self.grants()[epoch_of(raw)].writer_key)
 
     def headers_after(self, known: Container[str]) -> tuple[str, ...]:

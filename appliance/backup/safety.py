@@ -9,11 +9,17 @@ from appliance.trust.bundle import Bundle
 
 
 def judge(
-    bundle: Bundle, service: str, writer: str, holders: Iterable[str], lost: Collection[str] = frozenset()
+    bundle: Bundle,
+    service: str,
+    writer: str,
+    holders: Iterable[str],
+    lost: Collection[str] = frozenset(),
+    *,
+    whole: bool = True,
 ) -> Safety:
     """How safe a generation is that `writer` made and that `holders` acknowledged with a receipt.
 
-    The receipt of a node in `lost` counts for nothing any more: its copy went with it.
+    The receipt of a node in `lost` counts for nothing any more: its copy went with it. `whole`: as its header says.
     """
     acknowledged = tuple(sorted(set(holders) - set(lost)))
-    return Safety(acknowledged, bundle.counted(writer, acknowledged), bundle.terms(service).service.copies)
+    return Safety(acknowledged, bundle.counted(writer, acknowledged), bundle.terms(service).service.copies, whole)

@@ -8,6 +8,7 @@ backup safe.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.counted import Safety
 from appliance.backup.fetch import Survey, survey
 from appliance.backup.lineage import prove, remember, remember_cut
+from appliance.backup.manifest import Manifest, PathManifest
 from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, forget, note_overtaken, noted
 from appliance.backup.own import own_paths
@@ -27,6 +29,7 @@ from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import judge
 from appliance.backup.seal import next_sequence, seal, will_compact
 from appliance.backup.sight import note, unseen_nodes
+from appliance.backup.source_sizes import note_run, tidy_paused
 from appliance.backup.sources import Failure, LeftOut, PostgresServer, Prepared, ReadFrom, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
 from appliance.backup.vault.kept import stored_grant
@@ -78,6 +81,9 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
         sealed, created, source = _save_and_seal(node, service, lines, on_progress)
         pushed = push_newest(node, service, lines)
     left_out = _left_out(created, source)
+    if not source.failures:
+        read = Manifest((PathManifest("", "read", created.files, created.original_bytes),))
+        note_run(node, service, sealed.header.epoch, created.archive, read, dict)
     node.journal.write(
         "sealed", service=service, generation=str(sealed.header.id), bytes=sealed.header.bytes, left_out=len(left_out)
     )
@@ -246,8 +252,14 @@ def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:
 
 
 def tidy(node: Node, service: str) -> tuple[str, ...]:
-    """Prune and compact this node's own repository; the names of the archives forgotten. Peers keep what they keep."""
+    """Prune and compact this node's own repository; the names of the archives forgotten. Peers keep what they keep.
+
+    Raise Refused while most of the service is gone at its source, unless the disk is nearly full.
+    """
     layout = node.service(service)
+    if why := tidy_paused(node, service, shutil.disk_usage(layout.root).free):
+        remedy = f"If that was meant, as root: `appliance backup confirm {service}`. If not, bring back what is gone."
+        raise Refused(why, remedy=remedy)
     with locked(layout.lock, what=f"the service {service}"), mendable(service):
         grant = own_grant(node, chain_of(node, service))
         repository = own_repository(layout)
@@ -307,7 +319,8 @@ def safety_of(node: Node, service: str) -> Safety:
     sealed = chain.newest()
     receipts = chain.receipts(sealed.header.id, _keys(node)) if sealed else ()
     holders = (receipt.holder for receipt in receipts)
-    return judge(node.bundle, service, node.name, holders, lost_now(node, service))
+    whole = sealed is None or sealed.header.whole
+    return judge(node.bundle, service, node.name, holders, lost_now(node, service), whole=whole)
 
 
 def tell_safety(node: Node, service: str, newest: Sealed) -> Safety:

@@ -16,6 +16,11 @@ VERBS = {
         "begin",
         "Make the repository and the key of SERVICE on its origin, and the signed request for its first grant.",
     ),
+    "confirm": Entry(
+        "backup_confirm_cmd",
+        "confirm",
+        "Say that SERVICE was made smaller on purpose: what its last backup read is the measure from now on.",
+    ),
     "drill": Entry(
         "proof_cmd",
         "drill",

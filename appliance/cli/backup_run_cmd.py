@@ -186,6 +186,10 @@ def _say_safe(service: str, safety: Safety) -> None:
     if safety.safe:
         say(f"Next, to see it: {command('backup', 'list', service)}")
         return
+    if safety.held:
+        say("It is partial: a restore takes what is missing from the last backup that has it.")
+        say(f"Next, when what is missing can be read again: {command('backup', 'run', service)}")
+        return
     lacking = safety.promised - len(safety.counted)
     say(f"It becomes safe once {format_count(lacking, 'more peer has', 'more peers have')} it.")
     say(f"Next, when they answer: {command('backup', 'push', service)}")

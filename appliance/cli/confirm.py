@@ -9,12 +9,13 @@ import click
 from appliance.errors import Refused, UsageError
 
 
-def confirm(shown: str, question: str, *, yes: bool, what: str = "this") -> None:
-    """Return when `question` about `shown` is answered with yes; raise Refused for a no, UsageError for no terminal."""
+def confirm(shown: str, question: str, *, yes: bool, what: str = "this", refusal: str = "nothing was signed.") -> None:
+    """Return when `question` about `shown` is answered with yes; raise Refused, with the sentence `refusal`, for a no,
+    UsageError where there is no terminal."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise UsageError(f"{what} is confirmed on a terminal, and there is none.", remedy="Say --yes.")
     click.echo(shown, err=True)
     if not click.confirm(question, err=True):
-        raise Refused("nothing was signed.")
+        raise Refused(refusal)

@@ -27,10 +27,12 @@ class Check:
 
 CHECKS: Mapping[str, Check] = {
     "grant": Check(("written",), "may this node write it", "SauvegardeSansAutorisation"),
-    "backup-age": Check(("written",), "is its newest safe generation young enough", "SauvegardeTresEnRetard"),
+    "backup-age": Check(("written",), "is its newest whole and safe generation young enough", "SauvegardeTresEnRetard"),
     "backup-run": Check(("written",), "did the last backup work", "SauvegardeEnEchec"),
     "copies": Check(("written",), "is the newest generation where it was promised", "CopiesInsuffisantes"),
     "lineage": Check(("written",), "does nobody know more of it than this node", "HistoireDepassee"),
+    "whole": Check(("written", "held"), "has its newest backup all that it should have", "SauvegardePartielle"),
+    "source": Check(("written",), "has it at its source about as much as it had", "SourceRetrecie"),
     "left-out": Check(("written",), "was everything saved", "FichiersNonSauvegardes"),
     "paper": Check(("written",), "does the recovery key on paper open it", "PapierDeSecoursAbsent"),
     "envelope": Check(("written",), "are its envelopes young enough", "EnveloppeAncienne"),

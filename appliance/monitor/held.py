@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from appliance.backup.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
 from appliance.monitor.checks import checks_of
+from appliance.monitor.partial import AT_HOLDER, partial_facts, partial_reasons
 from appliance.monitor.shrunk import shrunk
 from appliance.monitor.states import Judged, Reason, State, failures, too_old, worst_first
 from appliance.monitor.view import Attempt, Held, Now, Readable, View
@@ -47,6 +48,7 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
         "newest": str(held.newest),
         "age_seconds": round(held_age(held, now)),
         "expected": held.expected,
+        **partial_facts(held.newest, held.partial),
         "rpo_seconds": held.rpo_seconds,
         "used_bytes": held.used_bytes,
         "quota_bytes": held.quota_bytes,
@@ -57,7 +59,8 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
         **{f"last_{kind}_seconds": _since(view.last(kind, held.service), now) for kind in UPKEEP},
     }
     room = f"{format_bytes(held.used_bytes)} of {format_bytes(held.quota_bytes)}" if held.used_bytes else "room unknown"
-    summary = f"generation {held.newest}, received {format_duration(held_age(held, now))} ago; {room}"
+    kind = "generation" if held.newest.whole else "PARTIAL generation"
+    summary = f"{kind} {held.newest}, received {format_duration(held_age(held, now))} ago; {room}"
     reasons = worst_first(_held_reasons(held, view, now))
     return Judged(held.service, "held", summary, reasons, facts, made, lacks)
 
@@ -65,6 +68,11 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
 def held_age(held: Held, now: Now) -> float:
     """Seconds since the newest generation came, by whichever clock says more: hours spent switched off count too."""
     return max(0.0, now.age - held.received_age, now.wall - held.received)
+
+
+def whole_age(held: Held, now: Now) -> float:
+    """The same of the newest generation that is whole; since ever when none is."""
+    return max(0.0, now.age - held.whole_received_age, now.wall - held.whole_received if held.whole_received else 0.0)
 
 
 def _since(attempt: Attempt | None, now: Now) -> int | None:
@@ -88,9 +96,14 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
         return
     if held.expected:
         what = f"the newest generation here, {held.newest},"
+        if not held.newest.whole:
+            what = (
+                "the newest whole generation here" if held.whole_received else "no generation here is whole: the first"
+            )
         yield from too_old(
-            held_age(held, now), held.rpo_seconds, what, "See `appliance status` at its origin.", "held-age"
+            whole_age(held, now), held.rpo_seconds, what, "See `appliance status` at its origin.", "held-age"
         )
+    yield from partial_reasons(held.newest, held.partial, AT_HOLDER)
     yield from shrunk(held, now)
     if held.lost:
         what = f"{', '.join(held.lost)} is lost, by a signed act or as nobody has seen it for two weeks."

@@ -117,7 +117,8 @@ def _held(held: Held, view: View, now: Now) -> Measured:
     yield _sample(metrics.HELD_RPO, held.rpo_seconds, *copy)
     yield _sample(metrics.HELD_NEWEST, newest.time if newest else None, *copy)
     # By whichever clock says that it is longer ago: a wall clock that was set forward meanwhile makes nothing fresh.
-    came = min(held.received, now.wall - (now.age - held.received_age)) if newest else None
+    since_age = now.wall - (now.age - held.whole_received_age)
+    came = min(held.whole_received or since_age, since_age) if newest else None
     yield _sample(metrics.HELD_CAME, came, *copy)
     yield _sample(metrics.HELD_EPOCH, newest.epoch if newest else None, *copy)
     yield _sample(metrics.SIZE, held.used_bytes, *copy)

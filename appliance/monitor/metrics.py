@@ -70,12 +70,12 @@ SUCCESS = Metric("backup_last_success_timestamp_seconds", "Start of the last bac
 NEWEST = Metric("backup_newest_archive_timestamp_seconds", "Source time of the newest sealed generation", BACKUP)
 SAFE = Metric(
     "backup_newest_safe_timestamp_seconds",
-    "Source time of the newest generation that the promised peers signed for",
+    "Source time of the newest whole generation that the promised peers signed for",
     BACKUP,
 )
 UNSAFE = Metric(
     "backup_unsafe_since_timestamp_seconds",
-    "Source time of the first generation, after the newest safe one, that the promised peers have not signed for",
+    "Source time of the first generation, after the newest whole and safe one, that is not both",
     BACKUP,
 )
 DURATION = Metric("backup_last_duration_seconds", "Duration of the last backup, when it worked", BACKUP)
@@ -83,7 +83,7 @@ FILES = Metric("backup_last_source_files", "Files seen by the last backup", BACK
 BYTES = Metric("backup_last_source_bytes", "Original size seen by the last backup", BACKUP)
 NEW_BYTES = Metric("backup_last_new_bytes", "Deduplicated and compressed bytes added by the last backup", BACKUP)
 LEFT_OUT = Metric("backup_last_left_out_files", "Files that the last backup could not save", BACKUP)
-RPO = Metric("backup_rpo_target_seconds", "Promised maximum age of the newest safe generation", BACKUP)
+RPO = Metric("backup_rpo_target_seconds", "Promised maximum age of the newest whole and safe generation", BACKUP)
 RTO = Metric("backup_rto_target_seconds", "Promised maximum duration of a full restore", BACKUP)
 COPIES = Metric("backup_copies", "Distinct failure domains whose peers signed for the newest generation", BACKUP)
 PROMISED = Metric("backup_copies_promised", "Copies in distinct failure domains that are promised", BACKUP)
@@ -103,7 +103,7 @@ HELD_NEWEST = Metric(
     "replica_newest_archive_timestamp_seconds", "Source time of the newest generation held by a peer", COPY
 )
 HELD_CAME = Metric(
-    "replica_last_success_timestamp_seconds", "When a peer took and signed for its newest generation", COPY
+    "replica_last_success_timestamp_seconds", "When a peer took and signed for its newest whole generation", COPY
 )
 EXPECTED = Metric("replica_expected", "1 when new generations of it are due at this peer", COPY)
 HELD_RPO = Metric(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from appliance.backup.vault.floor import FREE_FLOOR_BYTES
+from appliance.backup.vault.floor import FREE_FLOOR_BYTES, ROOM_BYTES_MIN
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
 from appliance.monitor.failover import judge_failover, node_lacks, node_reasons
@@ -85,7 +85,7 @@ def _node_reasons(view: View, now: Now, agent: AgentSeen) -> Iterator[Reason]:
     if view.disk_free < FREE_FLOOR_BYTES:
         least = format_bytes(FREE_FLOOR_BYTES)
         yield Reason("failed", f"the disk has less than {least} free.", "Free space, or add a disk.", "disk")
-    elif view.disk_free < 2 * FREE_FLOOR_BYTES:
+    elif view.disk_free < ROOM_BYTES_MIN:
         yield Reason("warning", "the disk is nearly full.", "Free space, or add a disk.", "disk")
     if now.wall < view.issued - SKEW_SECONDS_MAX:
         behind = format_duration(view.issued - now.wall)

@@ -25,10 +25,14 @@ class Now:
 
 @dataclass(frozen=True)
 class Generation:
-    """A generation by its full name; `time` is what its writer's clock said, UTC seconds."""
+    """A generation by its full name; `time` is what its writer's clock said, UTC seconds.
+
+    `whole`: its newest archive has all that it should have, as far as its header says.
+    """
 
     name: str
     time: float
+    whole: bool = True
 
     @property
     def epoch(self) -> int:
@@ -36,6 +40,15 @@ class Generation:
 
     def __str__(self) -> str:
         return f"{self.epoch}.{int(self.name.split('.')[1])}"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A declared path that the newest generation does not have whole; `last` is when it was saved whole last, UTC
+    seconds, None when that is not known here."""
+
+    path: str
+    last: float | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,7 @@ class Written:
     acknowledged: tuple[str, ...]
     safety: Safety
     safe_newest: Generation | None = None
-    """The newest that is safe. Where `newest` is not, an older one is looked for in a thorough view only."""
+    """The newest that is safe and whole. Where `newest` is not, an older one is looked for in a thorough view only."""
     unsafe_since: float = 0.0
     """When the first generation after `safe_newest` was sealed, as far back as was looked; 0 when there is none."""
     rto_seconds: int = 0
@@ -73,6 +86,10 @@ class Written:
     """Why a peer knows more of it than this node, and what to type; empty when that was not found."""
     accounts_changed: float = 0.0
     """When the accounts that it saves were changed last, UTC seconds; 0 where it saves none."""
+    partial: tuple[Missing, ...] = ()
+    """What `newest` lacks, when it is not whole; looked for in a thorough view only."""
+    shrunken: str = ""
+    """What its last run read and what it is compared with, when most of it is gone at the source; "" otherwise."""
 
     @property
     def ours(self) -> bool:
@@ -117,6 +134,11 @@ class Held:
     """Why nothing of it is thinned now; looked for in a thorough view only."""
     lock: Probed | None = None
     """What was tried of its retention lock; None where it cannot be tried, or was not yet."""
+    partial: tuple[Missing, ...] = ()
+    """As in `Written`."""
+    whole_received: float = 0.0
+    """When the newest generation came that is whole, and its age below; looked for in a thorough view only."""
+    whole_received_age: int = 0
     sizes: tuple[Sized, ...] = ()
     """How much the generations held of the newest one's repository have; looked at in a thorough view only."""
 
@@ -262,16 +284,22 @@ def key(kind: str, service: str, peer: str = "") -> str:
     return " ".join((kind, service, peer)).rstrip()
 
 
+PARTIAL_RETRIES = 1
+"""How often a backup that sealed only in part is made again at once: what is missing then is missing for longer."""
+
+
 def last_backup(written: Written, attempt: Attempt | None, now: Now) -> float | None:
     """When this service was last backed up, UTC seconds; None when it never was.
 
-    The newest generation tells, unless the attempt that made it failed in part. After the wall clock was set back that
-    lies in the future; the ageing clock then says how long ago the run was at least.
+    The newest generation tells, unless the attempt that made it failed in part for the first time. After the wall clock
+    was set back that lies in the future; the ageing clock then says how long ago the run was at least.
     """
     times = [] if attempt is None or attempt.ok_time is None else [attempt.ok_time]
-    if written.newest and (attempt is None or not attempt.failures or written.newest.time > attempt.time):
+    settled = attempt is not None and bool(attempt.mark) and attempt.failures > PARTIAL_RETRIES
+    if written.newest and (attempt is None or not attempt.failures or settled or written.newest.time > attempt.time):
         times.append(written.newest.time)
     last = max(times, default=None)
-    if last is None or last <= now.wall or attempt is None or attempt.ok_age is None:
+    age = attempt.age if attempt is not None and settled else attempt.ok_age if attempt is not None else None
+    if last is None or last <= now.wall or age is None:
         return last
-    return now.wall - max(0, now.age - attempt.ok_age)
+    return now.wall - max(0, now.age - age)

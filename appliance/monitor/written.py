@@ -9,6 +9,7 @@ from appliance.backup.schedule import Due, due
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
 from appliance.monitor.lasting import envelope_reasons
+from appliance.monitor.partial import AT_ORIGIN, partial_facts, partial_reasons
 from appliance.monitor.states import Judged, Reason, State, failed, failures, too_old, worst_first
 from appliance.monitor.view import Attempt, Now, View, Written, last_backup
 from appliance.units import format_duration
@@ -41,6 +42,8 @@ def _written_summary(written: Written, view: View) -> str:
     by = ", ".join(safety.counted) or "nobody"
     if safety.safe:
         return f"safe: {len(safety.counted)} of {safety.promised} ({by})"
+    if not safety.whole:
+        return f"PARTIAL: {len(safety.counted)} of {safety.promised} ({by})"
     return f"NOT SAFE YET: {len(safety.counted)} of {safety.promised} ({by})"
 
 
@@ -63,7 +66,10 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
     else:
         yield from _age_reasons(written, now)
         yield from _missing_reasons(written, view)
+        yield from partial_reasons(written.newest, written.partial, AT_ORIGIN.format(written.service))
     yield from envelope_reasons(written, now)
+    if written.shrunken:
+        yield _shrunken_reason(written)
     if attempt is not None and attempt.failures and _still_counts(written, attempt):
         yield failed(attempt, "the last backup", "backup-run")
     if attempt is not None:
@@ -71,6 +77,17 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
         remedy = f"It is tried again within a week. At once, with what to do: appliance backup run {written.service}"
         yield from (Reason("warning", alarm, remedy, "left-out") for alarm in attempt.alarms)
     yield from failures(("tidy",), written.service, view)
+
+
+def _shrunken_reason(written: Written) -> Reason:
+    """It stays failed for as long as nobody has looked: the archives that have everything roll off meanwhile."""
+    return Reason(
+        "failed",
+        f"most of it is gone at its source: {written.shrunken}.",
+        "Is a disk not mounted, or a folder moved? The next backup that reads it ends this. Only if it was meant, "
+        f"as root: `appliance backup confirm {written.service}`.",
+        "source",
+    )
 
 
 def _without_grant(written: Written, node: str) -> Reason:
@@ -109,14 +126,15 @@ def _age_reasons(written: Written, now: Now) -> Iterator[Reason]:
         return
     safe = written.safe_newest
     age = now.wall - (safe.time if safe else written.unsafe_since or written.newest.time)
-    what = f"the newest safe generation, {safe}," if safe else "no generation is safe, and the first"
+    kind = "safe" if written.newest.whole else "whole and safe"
+    what = f"the newest {kind} generation, {safe}," if safe else f"no generation is {kind}, and the first"
     remedy = f"Type `appliance backup run {written.service}`."
     yield from too_old(age, written.rpo_seconds, what, remedy, "backup-age")
 
 
 def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
     """Who lacks the newest generation and why; a warning, since how long it lasts is judged by the age."""
-    if not written.safety.safe and not written.missing:
+    if not written.safety.held and not written.missing:
         yield Reason(
             "warning",
             "every peer has it, but they are not in enough failure domains to keep the promise.",
@@ -130,7 +148,7 @@ def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
             yield failed(attempt, f"bringing generation {written.newest} to {peer}", "copies")
         elif under_way:
             yield Reason("warning", f"generation {written.newest} is on its way to {peer}.", IS_COMING, "copies")
-        elif not written.safety.safe:
+        elif not written.safety.held:
             remedy = f"The agent brings it. At once: `appliance backup push {written.service}`."
             yield Reason("warning", f"generation {written.newest} is not at {peer} yet.", remedy, "copies")
 
@@ -170,6 +188,7 @@ def _written_facts(written: Written, attempt: Attempt | None, view: View, now: N
         "last_error": attempt.error if attempt else "",
         "left_out": [{"path": path, "reason": why} for path, why in attempt.left_out] if attempt else [],
         "left_out_count": attempt.left_out_count if attempt else 0,
+        **partial_facts(written.newest, written.partial),
         "running": [work.kind for work in view.running if work.service == written.service],
     }
 

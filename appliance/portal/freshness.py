@@ -69,7 +69,9 @@ def _of_held(node: Node, held: Held) -> Freshness | None:
 
     def safety_of(name: str, epoch: int) -> Safety:
         writer = stored_grant(holding, node.bundle, epoch).writer
-        return judge(node.bundle, held.service, writer, {node.name, *_holding(shown, name)}, held.lost)
+        holders = {node.name, *_holding(shown, name)}
+        whole = read_stored_header(node, holding, name).whole
+        return judge(node.bundle, held.service, writer, holders, held.lost, whole=whole)
 
     newest = safety_of(held.newest.name, held.newest.epoch)
     older = (it for it in reversed(holding.stored()[-SAFE_SEARCH_MAX:]) if it.held)

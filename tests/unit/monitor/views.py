@@ -18,6 +18,7 @@ from appliance.monitor.view import (
     Held,
     Home,
     Machine,
+    Missing,
     Now,
     Readable,
     Running,
@@ -41,19 +42,26 @@ def before(moment: Now, text: str) -> float:
     return utc_seconds(text) if "T" in text else moment.wall - parse_duration(text)
 
 
-def generation(moment: Now, sequence: int, ago: str) -> Generation:
-    return Generation(f"00002.{sequence:010d}.{'a' * 16}", before(moment, ago))
+def generation(moment: Now, sequence: int, ago: str, *, whole: bool = True) -> Generation:
+    return Generation(f"00002.{sequence:010d}.{'a' * 16}", before(moment, ago), whole)
+
+
+def partial(moment: Now, words: Mapping[str, Any]) -> tuple[Missing, ...]:
+    """`partial`: how long ago each path was saved whole last, or null."""
+    return tuple(Missing(path, before(moment, ago) if ago else None) for path, ago in words.get("partial", {}).items())
 
 
 def written(moment: Now, words: Mapping[str, Any]) -> Written:
     """`words`: service, every or daily, sequence and sealed (how long ago), at (peers that have it), grant,
     epoch (of the grant; generations are of epoch 2), envelopes (how long ago each was made), overtaken (the sentence
-    and the remedy), accounts (how long ago they were changed)."""
+    and the remedy), accounts (how long ago they were changed), shrunken (the sentence),
+    partial (paths that the newest lacks)."""
     every = 0 if "daily" in words else words.get("every", 1)
     sequence, at = words.get("sequence", 0), tuple(words.get("at", PEERS))
     grant = words.get("grant", "commune-a")
-    newest = generation(moment, sequence, words["sealed"]) if sequence else None
-    safety = Safety(at, at, words.get("copies", 2)) if newest else Safety((), (), 2)
+    whole = "partial" not in words
+    newest = generation(moment, sequence, words["sealed"], whole=whole) if sequence else None
+    safety = Safety(at, at, words.get("copies", 2), whole) if newest else Safety((), (), 2)
     safe = generation(moment, 1, words["safe"]) if "safe" in words else newest if safety.safe else None
     return Written(
         service=words.get("service", "docs-a"),
@@ -72,19 +80,24 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         envelopes={name: before(moment, made) for name, made in words.get("envelopes", {"recovery": "10d"}).items()},
         overtaken=tuple(words.get("overtaken", ("", ""))),
         accounts_changed=before(moment, words["accounts"]) if "accounts" in words else 0.0,
+        partial=partial(moment, words),
+        shrunken=words.get("shrunken", ""),
     )
 
 
 def held(moment: Now, words: Mapping[str, Any]) -> Held:
     """`words`: service, sequence, received (how long ago by both clocks), heirs, lost, damage, used, frozen, forks,
-    sizes (sequence to MiB and how long ago)."""
+    sizes (sequence to MiB and how long ago), partial (as in `written`), whole (how long ago a whole one came)."""
     sequence, ago = words.get("sequence", 1), words.get("received", "1h")
     return Held(
         service=words.get("service", "docs-z"),
         rpo_seconds=int(parse_duration(words.get("rpo", "1d"))),
         expected=words.get("expected", True),
-        newest=generation(moment, sequence, ago) if sequence else None,
+        newest=generation(moment, sequence, ago, whole="partial" not in words) if sequence else None,
         received=before(moment, ago),
+        partial=partial(moment, words),
+        whole_received=before(moment, words.get("whole", ago)),
+        whole_received_age=moment.age - int(parse_duration(words.get("uptime", words.get("whole", ago)))),
         received_age=moment.age - int(parse_duration(words.get("uptime", ago))),
         lost=tuple(words.get("lost", ())),
         heirs=tuple(words.get("heirs", ())),

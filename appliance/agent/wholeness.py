@@ -1,0 +1,77 @@
+"""What the newest generation lacks, as its signed header says, and which older one has it: no key is needed for that.
+
+Headers name declared paths by their indices, so a blind holder names them by the bundle. Older headers are only read,
+not proven again: each was when it was sealed or came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from appliance.backup.node import Node
+from appliance.backup.vault.evidence import read_own_receipt
+from appliance.backup.vault.store import HEADER, Holding
+from appliance.clock import utc_seconds
+from appliance.errors import ApplianceError
+from appliance.monitor.view import Missing
+from appliance.territory.model import Service
+from appliance.trust.generation import Header, fields_of
+from appliance.trust.receipt import Receipt
+
+LOOKED_BACK_MAX = 1000
+"""How many generations back the last whole one is looked for: almost three years of nights, six weeks of hours."""
+
+
+@dataclass(frozen=True)
+class Older:
+    """A generation that is known here; `time` is what its writer's clock said, UTC seconds."""
+
+    name: str
+    time: float
+    whole: bool
+    missing: frozenset[int]
+
+
+def back_from(newest: str, names: Iterable[str], read: Callable[[str], bytes]) -> Iterator[Older]:
+    """Those of `names` (oldest first) up to `newest`, newest first; `read` gives the header of one of them."""
+    known = [name for name in names if name <= newest]
+    for name in reversed(known[-LOOKED_BACK_MAX:]):
+        with suppress(ApplianceError, OSError, KeyError, TypeError, ValueError):
+            fields = fields_of(read(name))
+            missing = frozenset(fields.get("missing", ()))
+            yield Older(name, utc_seconds(str(fields["time"])), bool(fields.get("whole", True)), missing)
+
+
+def older_held(holding: Holding, newest: str) -> tuple[Older, ...]:
+    """The same of all whose headers are known to a holder."""
+    names = [item.name for item in holding.stored()]
+    return tuple(back_from(newest, names, lambda name: holding.read(name, HEADER)))
+
+
+def newest_whole(node: Node, holding: Holding, older: Iterable[Older]) -> Receipt | None:
+    """The receipt for the newest whole generation that is held here; None when none is."""
+    for it in older:
+        stored = holding.find(it.name) if it.whole else None
+        if stored and stored.held:
+            return read_own_receipt(node, holding, it.name)
+    return None
+
+
+def missing_of(service: Service, newest: Header, older: Iterable[Older]) -> tuple[Missing, ...]:
+    """The declared paths that `newest` does not have whole, and when each was saved whole last."""
+    found: dict[int, float] = {}
+    wanted = set(newest.missing)
+    for it in older:
+        if not wanted - found.keys():
+            break
+        if it.whole or it.missing:  # one that is partial and names nothing may lack anything
+            found |= dict.fromkeys(wanted - found.keys() - it.missing, it.time)
+    return tuple(Missing(_named(service, index), found.get(index)) for index in newest.missing)
+
+
+def _named(service: Service, index: int) -> str:
+    if index < len(service.paths):
+        return service.paths[index]
+    return f"database {service.database}" if service.database and index == len(service.paths) else f"part {index + 1}"

@@ -1,0 +1,39 @@
+"""What is said of a backup that lacks some of what it should have, at its origin and at all that hold it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from appliance.clock import utc_text
+from appliance.monitor.states import Reason
+from appliance.monitor.view import Generation, Missing
+
+NAMED_MAX = 3
+AT_ORIGIN = (
+    "Mount or mend it, or take it out of territory.yml; at once, naming what is missing: `appliance backup run {}`. "
+    "A restore takes what is missing from the last backup that has it."
+)
+AT_HOLDER = "See `appliance status` at its origin. A restore takes what is missing from the last backup that has it."
+
+
+def partial_reasons(newest: Generation | None, partial: tuple[Missing, ...], remedy: str) -> Iterator[Reason]:
+    """A warning while the newest generation is partial: how old the newest whole one may be, its age says."""
+    if newest is not None and not newest.whole:
+        yield Reason("warning", f"partial: {_named(partial)}.", remedy, "whole")
+
+
+def _named(partial: tuple[Missing, ...]) -> str:
+    if not partial:
+        return "some files are missing in the newest backup"
+    named = ", ".join(f"{it.path} missing {_since(it)}" for it in partial[:NAMED_MAX])
+    more = len(partial) - NAMED_MAX
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _since(missing: Missing) -> str:
+    return f"since {utc_text(missing.last)[:10]}" if missing.last is not None else "in all that is known here"
+
+
+def partial_facts(newest: Generation | None, partial: tuple[Missing, ...]) -> dict[str, object]:
+    shown = [{"path": it.path, "last": utc_text(it.last) if it.last is not None else None} for it in partial]
+    return {"whole": newest.whole if newest else None, "missing_paths": shown}
