@@ -16,6 +16,7 @@ from appliance.agent.current import Current
 from appliance.agent.kept_acts import KeptActs
 from appliance.agent.voter_care import VoterCare
 from appliance.backup.grants import granters_of
+from appliance.backup.kept_grants import KeptGrants
 from appliance.backup.node import Node
 from appliance.clock import SystemClock
 from appliance.coordination.broker_server import Server
@@ -33,6 +34,7 @@ from appliance.host.notify import READY, STOPPING, WATCHDOG, notify
 from appliance.host.stopping import stop_asked
 from appliance.territory.voters import voters
 from appliance.trust import pki
+from appliance.trust.granters import Granters
 from appliance.trust.keys import load_key
 
 
@@ -124,11 +126,19 @@ def make_care(current: Current, care: Care) -> VoterCare:
 
 
 def make_desk(current: Current) -> Desk:
-    """What the broker of this node knows at its start: nothing."""
+    """What the broker of this node knows at its start: the newest grants that it judged before, and nothing else."""
     node = current.node
-    papers = Papers(lambda service: granters_of(current.node, service), lambda: current.node.bundle.operators)
+    kept = KeptGrants(node.layout.voter_care / KeptGrants.FOLDER)
+
+    def granters(service: str) -> Granters:
+        return granters_of(current.node, service).keeping(kept.of(service))
+
+    papers = Papers(granters, lambda: current.node.bundle.operators)
+    papers.take(kept.every())
     signer = Signer(node.layout.promises, machine_id(), load_key(node.signing_key))
-    return Desk(node.name, lambda: current.node.bundle, SystemClock(), papers, signer, KeptActs(current).look)
+    return Desk(
+        node.name, lambda: current.node.bundle, SystemClock(), papers, signer, KeptActs(current).look, kept.keep
+    )
 
 
 def has_key(node: Node, caller: str, certificate: bytes) -> bool:

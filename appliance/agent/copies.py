@@ -53,6 +53,13 @@ class BackupCopies:
             self._own[service] = now, there, found
         return found
 
+    def writer_before(self, service: str, epoch: int) -> str:
+        grants = chain_of(self._current.node, service).grants()
+        return next((grants[it].writer for it in sorted(grants, reverse=True) if it < epoch), "")
+
+    def await_files(self, service: str) -> None:
+        self._current.node.service(service).opening.touch()
+
     def papers(self, service: str) -> tuple[bytes, ...]:
         node = self._current.node
         holding, chain = node.holding(service), chain_of(node, service)

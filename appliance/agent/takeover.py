@@ -135,11 +135,19 @@ def adopt(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     layout, grant = node.service(service), _newest_own(node, service)
     make_private_folder(layout.root)
     layout.opening.touch()
-    if not is_used(node, service, grant):
+    if not is_used(node, service, grant) and _waits(node, service, grant):
         _adopt(node, service, word if word != "keep" else "", lines)
     placed = [] if word == "keep" else place(node, service, own_repository(layout))
     layout.opening.unlink()
     return {"placed": placed}
+
+
+def _waits(node: Node, service: str, grant: Grant) -> bool:
+    """Whether `grant` came to failover; `appliance backup resync` adopted one of the key holder before it counted."""
+    try:
+        return granted(node, service).epoch == grant.epoch
+    except NotFound:
+        return False
 
 
 def _adopt(node: Node, service: str, generation: str, lines: Lines) -> None:

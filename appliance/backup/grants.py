@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
-from appliance.backup.chain import Chain
+from collections.abc import Iterator
+
+from appliance.backup.chain import Chain, chain_of
+from appliance.backup.kept_grants import KeptGrants
 from appliance.backup.node import Node
 from appliance.backup.vault.kept import granters_at
-from appliance.trust.granters import Granters
+from appliance.trust.granters import Granters, is_confirmed
+
+FAILOVER_KEEPS = ("known-grant", "granted")
+"""The newest grant that others showed, and one that waits to be adopted: files of a service (`agent/failover.py`)."""
 
 
 def granters_of(node: Node, service: str) -> Granters:
     """Whose grants of `service` this node believes when a peer shows them: those it keeps already stay good."""
     chain = Chain(node.service(service).chain, node.bundle.granters)
     return granters_at(node.holding(service), node.bundle).keeping(chain.raw_grants())
+
+
+def shown_grants(node: Node) -> tuple[str, ...]:
+    """What the key holder needs to know when the voters change: the newest grant of each service that is kept here, and
+    every voted one that the bundle does not confirm yet."""
+    found = dict.fromkeys(raw for service in node.bundle.territory.services for raw in _to_show(node, service))
+    return tuple(raw.decode() for raw in found)
+
+
+def _to_show(node: Node, service: str) -> Iterator[bytes]:
+    kept = tuple(_kept(node, service))
+    granters = granters_of(node, service).keeping(kept)
+    grants = {grant.epoch: grant for grant in map(granters.read, kept)}
+    newest = max(grants, default=0)
+    for epoch, grant in sorted(grants.items()):
+        if epoch == newest or not is_confirmed(grant, node.bundle.confirmed):
+            yield grant.document.raw
+
+
+def _kept(node: Node, service: str) -> Iterator[bytes]:
+    """All that is kept here of `service`, each judged when it came."""
+    holding, root = node.holding(service), node.service(service).root
+    yield from (holding.grant(epoch) for epoch in holding.epochs())
+    yield from chain_of(node, service).raw_grants()
+    yield from (path.read_bytes() for path in map(root.joinpath, FAILOVER_KEEPS) if path.exists())
+    yield from KeptGrants(node.layout.voter_care / KeptGrants.FOLDER).of(service)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 import click
 
 from appliance.cli.arguments import NAME_TYPE, command, dry_run_option
+from appliance.cli.grants_shown import grants_shown
 from appliance.cli.output import SCHEMA, emit, say
 from appliance.cli.territory_key import public_line, territory_key_option
 from appliance.cli.this_layout import this_layout
@@ -47,12 +48,16 @@ def init(name: str, territory_key: str, dry_run: bool) -> None:
 @click.command()
 @click.option("--user", metavar="ACCOUNT", help="The account behind this node's sshd; by default the present one.")
 def keys(user: str | None) -> None:
-    """Print this node's public keys as JSON, to be collected for `appliance territory sign --keys`."""
+    """Print this node's public keys as JSON, to be collected for `appliance territory sign --keys`.
+
+    With them come the grants that it keeps and that voters signed: a bundle that changes the voters confirms them.
+    """
     layout = this_layout()
     shown = {
         "schema": SCHEMA,
         "node": load_identity(layout).name,
         "user": user or getpass.getuser(),
         "keys": asdict(shown_keys(layout)),
+        **grants_shown(layout),
     }
     click.echo(json.dumps(shown))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,17 @@ from appliance.backup.revoking import Renewal, renewals
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, check_writable, dry_run_option, naming, read_file, write_file
 from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say, table
+from appliance.cli.signed_bundle import signed_bundle
+from appliance.cli.territory_confirm import (
+    collected_in,
+    confirmed_after,
+    confirming_text,
+    earlier_option,
+    unconfirmed_option,
+)
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import Refused, UsageError
-from appliance.trust.bundle import Bundle, make_bundle, read_bundle, voter_keys
+from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle, voter_keys
 from appliance.trust.granted import Granted
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.revocation import Ended, Revocation
@@ -25,6 +33,7 @@ from appliance.units import as_typed, format_bytes, format_count, format_duratio
 
 PUBLIC = "territory.pub"
 BUNDLE = "bundle"
+KEYS = "keys"
 
 
 @click.command()
@@ -39,6 +48,8 @@ BUNDLE = "bundle"
 )
 @click.option("--out", metavar="FILE", type=FILE_TYPE, help="Where the signed bundle goes; by default in its place.")
 @click.option("--yes", is_flag=True, help="Sign without asking.")
+@earlier_option
+@unconfirmed_option
 @dry_run_option
 def revoke(
     name: str,
@@ -48,6 +59,8 @@ def revoke(
     also: tuple[str, ...],
     out: Path | None,
     yes: bool,
+    earlier: tuple[Path, ...],
+    unconfirmed: bool,
     dry_run: bool,
 ) -> None:
     """Take back the keys of NODE, which was stolen or is in somebody else's hands, in the next signed bundle.
@@ -76,13 +89,28 @@ def revoke(
         raise UsageError("only the territory's key can revoke a node.", remedy="Name it with --key.")
     check_writable(target)
     revocation = Revocation(name, member.keys, utc_text(now), reason)
-    raw = _signed(before, revocation, _ended(Granted(key), before.voting, found), key)
-    confirm(_text(name, found), "Revoke its keys for ever?", yes=yes, what="a revocation")
+    ended = _ended(Granted(key), before.voting, found)
+    confirming = confirmed_after(
+        before,
+        _term(before, name, ended),
+        {node: it for node, it in collected_in(_key_folders(folder)).items() if node != name},
+        gone=(name,),
+        earlier=[signed_bundle(file, load_key(key)) for file in earlier],
+        unconfirmed=unconfirmed,
+        folder=folder,
+    )
+    raw = _signed(before, revocation, ended, confirming.digests, key)
+    text = "\n".join((_text(name, found), *confirming_text(confirming)))
+    confirm(text, "Revoke its keys for ever?", yes=yes, what="a revocation")
     write_file(target, raw)
-    emit(shown, f"{_text(name, found)}\n\nBundle {before.serial + 1} is signed: {target}")
+    emit(shown, f"{text}\n\nBundle {before.serial + 1} is signed: {target}")
     say(f"Next, on the control machine: ansible-playbook -i {folder} playbooks/revoke_node.yml -e node={name}")
     accept = as_typed("appliance", "node", "accept", str(target))
     say(f"Without one, on every node but {name}: {accept}; as root: appliance node apply")
+
+
+def _key_folders(folder: Path) -> list[Path]:
+    return [it for it in (folder / KEYS,) if it.is_dir()]
 
 
 def _in_force(file: Path, public: Path, key: Path | None) -> Bundle:
@@ -107,9 +135,21 @@ def _ended(granted: Granted, voting: Voting, found: Sequence[Renewal]) -> tuple[
     return tuple(Ended(service, epoch) for service, epoch in epochs if epoch)
 
 
-def _signed(before: Bundle, revocation: Revocation, ended: Sequence[Ended], key: Path) -> bytes:
+def _without(before: Bundle, name: str) -> dict[str, Member]:
+    return {node: member for node, member in before.members.items() if node != name}
+
+
+def _term(before: Bundle, name: str, ended: Sequence[Ended]) -> int:
+    """The voters' term in the bundle without `name`."""
+    keys = voter_keys(before.territory, _without(before, name))
+    return next_term(before.voting, keys, ended=bool(ended))
+
+
+def _signed(
+    before: Bundle, revocation: Revocation, ended: Sequence[Ended], confirmed: Collection[str], key: Path
+) -> bytes:
     """The bundle in force without the node: nothing else changes, whatever was planned meanwhile."""
-    members = {name: member for name, member in before.members.items() if name != revocation.node}
+    members = _without(before, revocation.node)
     return make_bundle(
         load_key(key),
         serial=before.serial + 1,
@@ -120,8 +160,8 @@ def _signed(before: Bundle, revocation: Revocation, ended: Sequence[Ended], key:
         recovery=before.recovery,
         revoked=take_back(before.revoked, revocation, ended),
         ca=before.ca,
-        term=next_term(before.voting, voter_keys(before.territory, members), ended=bool(ended)),
-        confirmed=before.confirmed,
+        term=_term(before, revocation.node, ended),
+        confirmed=confirmed,
     )
 
 

@@ -10,10 +10,12 @@ import click
 
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option, naming, read_file
 from appliance.cli.caller import caller_address
+from appliance.cli.grants_shown import grants_shown
 from appliance.cli.output import emit
 from appliance.cli.territory_key import public_line, territory_key_option
 from appliance.cli.this_layout import layout_as_root
 from appliance.errors import Forbidden
+from appliance.host.layout import NodeLayout
 from appliance.provision.apply import THIS_HOST
 from appliance.provision.callers import Caller
 from appliance.provision.due import due
@@ -48,7 +50,8 @@ def settle(
     whose firewall would lock out who brings it over SSH. The keys are born here and belong to the account of the node.
     Calling again with the same words changes nothing.
 
-    With a bundle that has this node, --json tells which parts of `node apply` are due, and whose networks are let in.
+    With --json come the grants that it keeps, as from `node keys`; and with a bundle that has this node, which parts of
+    `node apply` are due, and whose networks are let in.
     """
     if os.geteuid() != 0:
         raise Forbidden("only root may make a host a node.", remedy="Without root: `appliance node init`.")
@@ -62,6 +65,7 @@ def settle(
     keys = asdict(done.keys) if done.keys else None
     taken = asdict(done.bundle) if done.bundle else None
     data = {"node": name, "user": user, "keys": keys, "bundle": taken, "dry_run": dry_run, "changed": done.changed}
+    data |= grants_shown(NodeLayout(state))
     data["due"] = due(followed, name) if followed and done.bundle and done.bundle.member else PARTS
     data["operators"] = declared(THIS_HOST.root).operators
     emit(data, "\n".join(f"{verb}: {path}" for path in done.changed) or told)

@@ -12,7 +12,7 @@ VERBS = {
         "Name every mistake in FILE, or in territory.yml of DIR, with its line; then what no copy survives.",
     ),
     "grant": Entry(
-        "territory_sign_cmd",
+        "territory_grant_cmd",
         "grant",
         "Grant the next epoch to the node that signed REQUEST, after showing who asks, for what and why.",
     ),

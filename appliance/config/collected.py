@@ -5,6 +5,8 @@ an account that begins with "-" would be an option of ssh. One file holds one no
 
     {"node": "commune-a", "user": "appliance", "keys": {"sign": "ssh-ed25519 ...", "ssh": ..., "age": "age1..."}}
     {"commune-a": {"user": "appliance", "keys": {...}}, "commune-b": {...}}
+
+`grants`, where it stands, is what the node keeps of grants that voters signed (`confirming.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from appliance.errors import UsageError
@@ -25,7 +27,7 @@ from appliance.trust.signed import NAME
 from appliance.trust.sshsig import public_text
 
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-KEYS = tuple(field.name for field in fields(PublicKeys) if field.default is MISSING)
+KEYS = tuple(it.name for it in fields(PublicKeys) if it.default is MISSING)
 NETWORK_KEYS = {"mesh": is_mesh_key, "tls": is_tls_key}
 REMEDY = "It is what `appliance node keys` prints."
 RAW_BYTES = 32  # of an Ed25519 public key
@@ -33,10 +35,12 @@ RAW_BYTES = 32  # of an Ed25519 public key
 
 @dataclass(frozen=True)
 class Collected:
-    """What one node showed; `user` is the account behind its sshd."""
+    """What one node showed; `user` is the account behind its sshd. `grants`: the grants that it keeps, None where it
+    did not say; nothing of them is checked yet."""
 
     user: str
     keys: PublicKeys
+    grants: tuple[bytes, ...] | None = field(default=None, compare=False)
 
 
 def read_collected(raw: bytes, *, name: str) -> dict[str, Collected]:
@@ -57,8 +61,11 @@ def merge(files: Iterable[Mapping[str, Collected]]) -> dict[str, Collected]:
     merged: dict[str, Collected] = {}
     for found in files:
         for node, value in found.items():
-            if merged.setdefault(node, value) != value:
+            known = merged.setdefault(node, value)
+            if known != value:
                 raise UsageError(f"{node} has different keys in two files.", remedy="Keep the file it printed last.")
+            if value.grants is not None:
+                merged[node] = replace(value, grants=(*(known.grants or ()), *value.grants))
     owners: dict[str, str] = {}
     for node, value in merged.items():
         for line in (shown for shown in asdict(value.keys).values() if shown):
@@ -82,7 +89,16 @@ def _one(value: Any, where: str) -> Collected:
     network = {name: str(keys[name]) for name in NETWORK_KEYS if keys.get(name)}
     if bad := [name for name, shown in network.items() if not NETWORK_KEYS[name](shown)]:
         raise UsageError(f"its {bad[0]} key is none.", where=where, remedy=REMEDY)
-    return Collected(str(value["user"]), PublicKeys(**lines, age=str(keys["age"]), **network))
+    return Collected(str(value["user"]), PublicKeys(**lines, age=str(keys["age"]), **network), _grants(value, where))
+
+
+def _grants(value: Mapping[str, Any], where: str) -> tuple[bytes, ...] | None:
+    grants = value.get("grants")
+    if grants is None:
+        return None
+    if not isinstance(grants, list) or not all(isinstance(it, str) for it in grants):
+        raise UsageError("its grants are not a list of documents.", where=where, remedy=REMEDY)
+    return tuple(it.encode() for it in grants)
 
 
 def ssh_line(text: str) -> str:

@@ -44,8 +44,9 @@ class Desk:
     papers: Papers
     signer: Signer
     own_acts: Callable[[], Collection[Act]]
-    token: str = field(default_factory=lambda: secrets.token_hex(8))
-    """Names this life of the broker: who shows another one has shown its papers to somebody who forgot them."""
+    keep: Callable[[Mapping[str, Grant]], None] = lambda grants: None
+    """Keeps the newest grants that were judged good, for the next life of this broker."""
+    life: str = field(default_factory=lambda: secrets.token_hex(8))
     heard: dict[str, float] = field(default_factory=dict)
     asking: dict[str, Asking] = field(default_factory=dict)
     serving: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -64,6 +65,12 @@ class Desk:
     def _wake(self) -> None:
         for wake in tuple(self._waiting):
             wake()
+
+    @property
+    def token(self) -> str:
+        """Names this life of the broker and the bundle it judges by: a node that shows another token has shown its
+        papers to a broker that forgot them, or that judged them by other voters."""
+        return f"{self.life}.{self.bundle().serial}"
 
     @property
     def lease_seconds(self) -> float:
@@ -119,6 +126,7 @@ class Desk:
         """One caller at a time: each of them is checked in a thread of its own."""
         with self._lock:
             self.papers.take(text.encode() for text in papers)
+            self.keep(self.papers.grants)
 
     @contextlib.contextmanager
     def waking(self, wake: Callable[[], object]) -> Iterator[None]:
@@ -220,6 +228,7 @@ class Desk:
                 release=self.papers.release_of(request.service),
                 acts=self.acts_in_force(request.service),
                 asking=self.asking.get(request.service),
+                unbelieved=self.papers.unbelieved.get(request.service, (0, ""))[1],
             )
 
         return self.signer.sign(request.service, look)

@@ -29,6 +29,10 @@ LEAP_MAX = 16
 """How far above the newest grant an asker may say that epochs are used: enough for votes that split, and a term is not
 used up by somebody who makes numbers up."""
 KEY_HOLDER = "Ask the key holder: `appliance territory grant`."
+WAY_OUT = (
+    "Where it can be granted to nobody: `appliance backup resync SERVICE --request FILE` at the node that shall serve "
+    "it, `appliance territory grant` by the key holder, `appliance backup resync SERVICE --grant FILE` there."
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class View:
     release: Release | None = None
     acts: Collection[Act] = ()
     asking: Asking | None = None
+    unbelieved: str = ""
+    """Why the newest grant that was shown is not believed here; "" where none was refused."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,8 @@ def _check_present(view: View) -> Grant:
     present, service = view.present, view.request.service
     if view.bundle.voting.keys.get(view.voter, "") == "" or not view.bundle.voting.can_sign:
         raise Refused(f"{view.voter} is no voter who can sign, by bundle {view.bundle.serial}.", remedy=KEY_HOLDER)
+    if present is None and view.unbelieved:  # no reason to decline beside one that is believed: anybody may show it
+        raise Refused(f"{view.voter} believes no grant of {service}: {view.unbelieved}", remedy=WAY_OUT)
     if present is None or present.service != service:
         raise Refused(f"{service} has no grant yet: the first one is the territory key's.", remedy=KEY_HOLDER)
     if present.epoch < view.promised.present:

@@ -16,6 +16,7 @@ from appliance.clock import utc_seconds
 from appliance.coordination.port import State as Voters
 from appliance.errors import ApplianceError
 from appliance.failover.act import perform, tie
+from appliance.failover.adopted import note_adopted
 from appliance.failover.claiming import REQUEST_SECONDS_MAX, hear
 from appliance.failover.model import STOPPING, Action, Branch, Decision, Seen, State
 from appliance.failover.observe import is_due, observe
@@ -38,6 +39,7 @@ SILENT_SECONDS = 60.0
 PAUSED_ANEW_SECONDS = 10 * MINUTE
 """A pause ends by itself within the hour; one that is asked for soon after another goes on."""
 OPENING = frozenset({Action.START, Action.ADD_ADDRESS, Action.PROBE, Action.SERVE_COPY})
+ADOPTING = "note a grant of the key holder"
 PULLING = frozenset({Action.PULL})
 """It has the service's folder for itself, and who starts the service brings what is missing."""
 
@@ -137,6 +139,8 @@ class Keeper:
 
     def look(self) -> None:
         it = self.it
+        with it.telling(ADOPTING):
+            note_adopted(it)
         seen = observe(it)
         decision = decide(it.standing, seen, it.policy, it.site.timers, it.site.clock.boottime())
         if decision.standing.state is not it.standing.state:

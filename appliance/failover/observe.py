@@ -97,12 +97,19 @@ def _turn(it: Situation) -> int:
 def _copy(it: Situation, own_epoch: int) -> Copy:
     """A standby gets the newest from the writer; a home whose service is elsewhere fetches it from time to time."""
     if own_epoch and own_epoch >= newest(it.site.papers.grants, it.service):
-        return Copy(unfit="" if own_epoch == it.kept.opened_epoch else it.site.copies.unfit(it.service))
+        stands = own_epoch in (it.kept.opened_epoch, _adopted_epoch(it))
+        return Copy(unfit="" if stands else it.site.copies.unfit(it.service))
     if not it.home:
         return Copy(unfit=it.site.copies.unfit(it.service))
     if it.pulled_at is None:
         return Copy(unfit="nothing was fetched since another node wrote it")
     return Copy(lag=max(0.0, it.site.clock.boottime() - it.pulled_at - PULL_EVERY_SECONDS))
+
+
+def _adopted_epoch(it: Situation) -> int:
+    """The epoch under which the repository here stands: an origin need not hold a copy of its own service."""
+    own = it.site.copies.own_grant(it.service)
+    return own.epoch if own else 0
 
 
 def _wishes(it: Situation) -> Wishes:

@@ -42,6 +42,9 @@ class Papers:
     """The newest of each service."""
     releases: dict[str, Release] = field(default_factory=dict)
     """Of each service, that of the newest grant."""
+    unbelieved: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Of a service, the epoch of a grant that was shown and is not believed here, and why: the voters of now did not
+    sign it, and nobody confirmed it. It goes when one that is as new is believed."""
     _acts: dict[str, tuple[Act, Collection[Operator]]] = field(default_factory=dict)
     """By their digest, with the operators among whom its signer was."""
     _seen: set[str] = field(default_factory=set)
@@ -97,10 +100,20 @@ class Papers:
 
     def _take_grant(self, raw: bytes) -> None:
         service = service_in(raw)
-        found = self.granters(service).read(raw)
+        try:
+            found = self.granters(service).read(raw)
+        except Refused as error:
+            self._note_unbelieved(service, _epoch_in(raw), error.what)
+            raise
         known = self.grants.get(service)
         if known is None or found.epoch > known.epoch:
             self.grants[service] = found
+        if found.epoch >= self.unbelieved.get(service, (0, ""))[0]:
+            self.unbelieved.pop(service, None)
+
+    def _note_unbelieved(self, service: str, epoch: int, why: str) -> None:
+        if epoch > max(newest(self.grants, service), self.unbelieved.get(service, (0, ""))[0]):
+            self.unbelieved[service] = epoch, why
 
     def _take_release(self, raw: bytes) -> None:
         service = service_in(raw)
@@ -123,6 +136,13 @@ def service_in(raw: bytes) -> str:
     (kind,) = [it for it in _TYPES if _is(raw, it)] or [grant.TYPE]
     name = parse(split(raw, kind)[0], kind).get("service")
     return name if isinstance(name, str) and NAME.fullmatch(name) else ""
+
+
+def _epoch_in(raw: bytes) -> int:
+    """The epoch of a grant, as it says; nothing of it is checked."""
+    (kind,) = [it for it in (grant.TYPE, voted.TYPE) if _is(raw, it)]
+    epoch = parse(split(raw, kind)[0], kind).get("epoch")
+    return epoch if isinstance(epoch, int) else 0
 
 
 def next_part(papers: Iterable[str]) -> tuple[tuple[str, ...], bool]:

@@ -90,6 +90,14 @@ class Copies(Protocol):
         """The newest grant of this node's own chain that is this node's; what it adopted or began."""
         ...
 
+    def writer_before(self, service: str, epoch: int) -> str:
+        """The writer of the newest grant below `epoch` that is kept here; "" without one."""
+        ...
+
+    def await_files(self, service: str) -> None:
+        """Make no backup until `adopt` has laid the service's files in place: those here are older."""
+        ...
+
     def papers(self, service: str) -> tuple[bytes, ...]:
         """The newest grants that this node keeps, as its own and for others."""
         ...

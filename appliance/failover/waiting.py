@@ -42,6 +42,14 @@ ROWS: tuple[Row, ...] = (
         "an answer was lost on the way: giving the lease back costs one round and is safe",
     ),
     Row(
+        "waiting.home",
+        (S.CATCHUP, *WAITING),
+        when.ALONE,
+        (A.WITHDRAW_COPY,),
+        S.ISOLATED_RW,
+        "the key holder granted it to its home, which wrote it last: it needs nobody's vote to serve",
+    ),
+    Row(
         "waiting.promoted",
         WAITING,
         when.PROMOTED,

@@ -32,7 +32,8 @@ STATE/
     orders/SERVICE/         what people asked for, and results to download
   journal.jsonl             what happened, one event a line
   voter.json                on a voter: where the etcd beside it listens
-  voter-care/               on a voter: care.json says how its store is; TIME.snapshot, copies of the store
+  voter-care/               on a voter: care.json says how its store is; TIME.snapshot, copies of the store;
+                            grants/SERVICE, the newest grant that its broker judged
   programs.json             in process mode: by which program each service is served here
   watch.json                in process mode, on a node that watches the others: where exporters and Prometheus listen
   failover.jsonl            what failover did here, as `appliance failover check` reads it

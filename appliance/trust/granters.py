@@ -9,7 +9,7 @@ when it *arrives*; what is kept since then stays good, as does what the key hold
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from appliance.trust.grant import Grant, read_grant
@@ -34,3 +34,8 @@ class Granters:
         """The same, for whom the voted grants in `kept` stay good: this node judged each before it kept it."""
         lines = (raw[: raw.find(b"\n") + 1] for raw in kept if is_voted(raw))
         return replace(self, accepted=self.accepted.union(digest_of(line) for line in lines))
+
+
+def is_confirmed(grant: Grant, confirmed: Collection[str]) -> bool:
+    """Whether `grant` needs no present voter's word: the territory key granted it, or confirmed it in a bundle."""
+    return not is_voted(grant.document.raw) or grant.statement in confirmed

@@ -96,7 +96,8 @@ def _check_voters(grant: Grant, voters: str, voting: Voting) -> None:
     if voters != voting.digest:
         raise Refused(
             f"epoch {grant.epoch} of {grant.service} is granted by other voters than the bundle declares.",
-            remedy="Ask the present ones again; the key holder can confirm an old grant in the next bundle.",
+            remedy="The key holder confirms it in the next bundle: `appliance node collect` at the nodes that keep it, "
+            "then `appliance territory sign` with their keys, --previous, and --earlier BUNDLE of that time.",
         )
     if not voting.owns(grant.epoch):
         raise Refused(

@@ -8,6 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.backup.begin import check_grant
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import fetch_newest
+from appliance.backup.grants import shown_grants
+from appliance.config.collected import Collected
+from appliance.config.confirming import confirm
 from appliance.errors import ApplianceError, IntegrityError, Refused
 from appliance.trust.grant import Grant, make_grant, make_request, read_request
 from appliance.trust.keys import public_line
@@ -220,3 +223,17 @@ def test_a_standby_adopts_and_continues_under_a_voted_grant_and_is_handed_back(
     world.fetch_to_continue(ORIGIN)
     world.adopt(ORIGIN, desk.voted(MAJORITY, writer=ORIGIN, known_epoch=3).document.raw)
     assert world.run(ORIGIN)[0].header.epoch == 5
+
+
+def test_what_a_node_shows_with_its_keys_lets_the_next_bundle_confirm_it(desk: Desk, first: Generation) -> None:
+    """A new holder refused every generation: "epoch 3 is granted by other voters than the bundle declares"."""
+    grant = desk.voted(MAJORITY)
+    made = go_on(desk, first, grant)
+    before, keys = desk.open(HOLDER).bundle, desk.open(HOLDER).bundle.member(HOLDER).keys
+    shown = Collected("peer", keys, tuple(it.encode() for it in shown_grants(desk.open(HOLDER))))
+    found = confirm(before, {HOLDER: shown}, gone=(STANDBY,))
+    assert found.digests == {grant.statement}
+    desk.sign(gone=(STRANGER,), confirmed=tuple(found.digests))
+    desk.put(made, grant, desk.grant(), at=SPARE, caller=STANDBY, before=[first])
+    assert assert_whole(desk, SPARE) == [made.name]
+    assert len(shown_grants(desk.open(HOLDER))) == 1, "of what is confirmed the newest alone is shown"

@@ -150,3 +150,12 @@ def test_a_node_that_left_the_territory_is_gone_with_its_keys() -> None:
 def test_a_serial_that_every_node_would_refuse_is_refused_here(serial: int) -> None:
     with pytest.raises(UsageError, match=f"serial {serial} does not follow 7"):
         draft(PLAN, {}, previous=signed(serial=7), serial=serial)
+
+
+def test_grants_come_along_with_keys_and_make_no_two_files_contradict_each_other() -> None:
+    with_one, with_other, without = (read(printed(**it)) for it in ({"grants": ["one"]}, {"grants": ["two"]}, {}))
+    assert with_one == without, "it is about who the node is"
+    assert merge([without, with_one, with_other])["a"].grants == (b"one", b"two")
+    assert merge([without])["a"].grants is None, "a former version does not say"
+    with pytest.raises(UsageError, match="not a list of documents"):
+        read(printed(grants={"docs-a": "one"}))

@@ -43,6 +43,9 @@ class Copies:
     has: tuple[str, ...] = ("commune-b",)
     while_laying: Callable[[], None] = lambda: None
     generations: list[str] = field(default_factory=list)
+    before: str = ""
+    awaits_files: bool = False
+    why_unfit: str = ""
 
     def own_grant(self, service: str) -> Grant | None:
         return self.own
@@ -53,8 +56,14 @@ class Copies:
     def paper_folders(self, service: str) -> tuple[Path, ...]:
         return ()
 
+    def writer_before(self, service: str, epoch: int) -> str:
+        return self.before
+
+    def await_files(self, service: str) -> None:
+        self.awaits_files = True
+
     def unfit(self, service: str) -> str:
-        return ""
+        return self.why_unfit
 
     def outdone(self, service: str) -> bool:
         return False

@@ -1,0 +1,92 @@
+"""Former voters' grants in the next bundle: what `territory sign` and `node revoke` confirm, say, and refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from appliance.cli.arguments import FILE_TYPE, read_file
+from appliance.config.collected import Collected, merge, read_collected
+from appliance.config.confirming import Confirming, confirm
+from appliance.errors import Refused
+from appliance.trust.bundle import Bundle
+from appliance.units import as_typed
+
+NAMED_MAX = 5
+"""How many of the grants that could not be confirmed are named."""
+
+earlier_option = click.option(
+    "--earlier",
+    "earlier",
+    multiple=True,
+    metavar="BUNDLE",
+    type=FILE_TYPE,
+    help="A bundle of before the one in force, whose voters granted what nobody confirmed since. Again for more.",
+)
+unconfirmed_option = click.option(
+    "--unconfirmed",
+    is_flag=True,
+    help="Change the voters although the newest grant of a service was not shown, because its nodes are gone.",
+)
+
+
+def key_files(places: Sequence[Path]) -> Iterator[Path]:
+    """The files among `places`, and every NODE.json in the folders among them."""
+    for place in places:
+        yield from sorted(place.glob("*.json")) if place.is_dir() else (place,)
+
+
+def collected_in(places: Sequence[Path]) -> Mapping[str, Collected]:
+    return merge(read_collected(read_file(file), name=str(file)) for file in key_files(places))
+
+
+def confirmed_after(
+    before: Bundle | None,
+    term: int,
+    collected: Mapping[str, Collected],
+    *,
+    gone: Collection[str] = (),
+    earlier: Sequence[Bundle] = (),
+    unconfirmed: bool,
+    folder: Path,
+) -> Confirming:
+    """What the bundle of the term `term` confirms after `before`. `folder` is the one of territory.yml and keys/.
+
+    Raise Refused where voters change and the newest grant of a service is not known, unless `unconfirmed`.
+    """
+    if before is None or (term == before.term and not earlier):
+        return Confirming(before.confirmed if before else frozenset(), {}, {}, ())
+    found = confirm(before, collected, gone=gone, earlier=earlier)
+    if found.unknown and not unconfirmed and term != before.term:
+        raise _not_known(found.unknown, folder)
+    return found
+
+
+def confirming_text(found: Confirming) -> Iterator[str]:
+    """What was confirmed and what was not, a line each."""
+    if found.newest:
+        each = (f"{name} up to epoch {grant.epoch} ({grant.writer})" for name, grant in sorted(found.newest.items()))
+        yield f"Grants of the voters until now stay good: {', '.join(each)}."
+    if found.unknown:
+        yield (
+            f"The newest grants were not shown of: {', '.join(sorted(found.unknown))}. Where such a service cannot be "
+            "granted afterwards, `appliance territory grant` brings it back into service."
+        )
+    yield from found.refused[:NAMED_MAX]
+    if found.refused:
+        yield "Name the bundle of that time with --earlier BUNDLE to have such grants confirmed."
+
+
+def _not_known(unknown: Mapping[str, Iterable[str]], folder: Path) -> Refused:
+    each = (f"{name} ({', '.join(nodes) or 'all its nodes are gone'})" for name, nodes in sorted(unknown.items()))
+    nodes = sorted({node for nodes in unknown.values() for node in nodes})
+    collect = as_typed("appliance", "node", "collect", *nodes, "--territory", str(folder))
+    keys = as_typed("--keys", str(folder / "keys"))
+    return Refused(
+        f"this bundle has other voters, and the newest grants of these services were not shown: {', '.join(each)}. "
+        "Nodes that never saw them would believe none of them.",
+        remedy=f"Ask those nodes (`{collect}`) and add `{keys}`; "
+        "where they are gone for ever, or cannot say, add --unconfirmed.",
+    )

@@ -1,0 +1,87 @@
+"""Which voted grants the next bundle confirms when the voters change, and of which services they could not be learned.
+
+A grant is judged by the voters of the bundle in force when it arrives. A voter that is replaced, and a holder that is
+new, keep no former grants: they would refuse every generation and decline every request for a service that former
+voters granted, and the service could be granted to nobody. So the bundle that changes the voters lists each voted grant
+that the nodes showed to the key holder, verified by the voters of the bundle in force or of an earlier one. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from appliance.config.collected import Collected
+from appliance.errors import ApplianceError
+from appliance.trust.bundle import Bundle
+from appliance.trust.grant import Grant
+from appliance.trust.granters import Granters, is_confirmed
+from appliance.trust.voted import is_voted
+
+
+@dataclass(frozen=True)
+class Confirming:
+    """`digests`: all that the next bundle confirms. `newest`: by service, the newest voted grant among those that it
+    confirms now. `unknown`: services of which a newer voted grant may exist, with the nodes that may know it.
+    `refused`: why a grant that was shown was not confirmed."""
+
+    digests: frozenset[str]
+    newest: Mapping[str, Grant]
+    unknown: Mapping[str, tuple[str, ...]]
+    refused: tuple[str, ...]
+
+
+def confirm(
+    before: Bundle, collected: Mapping[str, Collected], *, gone: Collection[str] = (), earlier: Sequence[Bundle] = ()
+) -> Confirming:
+    """What to confirm in a bundle that follows `before` and has other voters, or ends their term. Nobody asks the nodes
+    `gone` any more. `earlier` are bundles of before that one, whose voters may have granted what nobody confirmed."""
+    judges = [Granters(it.territory_key, it.voting, before.confirmed) for it in (before, *earlier)]
+    shown, refused = dict[str, list[Grant]](), dict[str, None]()
+    for node, it in sorted(collected.items()):
+        shown[node] = list(_judged(node, it.grants or (), judges, refused))
+    grants = [grant for found in shown.values() for grant in found]
+    voted = [grant for grant in grants if not is_confirmed(grant, before.confirmed)]
+    said = {node for node, it in collected.items() if it.grants is not None and _is_same(before, node, it)}
+    left = {node for node, it in collected.items() if not _is_same(before, node, it)}.union(gone)
+    found = {name: _missing(before, name, said, left, grants) for name in before.territory.services}
+    return Confirming(
+        digests=before.confirmed.union(grant.statement for grant in voted),
+        newest={grant.service: grant for grant in sorted(voted, key=lambda it: it.epoch)},
+        unknown={name: missing for name, missing in found.items() if missing and before.voting.can_sign},
+        refused=tuple(refused),
+    )
+
+
+def _judged(node: str, raws: Iterable[bytes], judges: Sequence[Granters], refused: dict[str, None]) -> Iterator[Grant]:
+    """Those of `raws` that one of `judges` believes; the others, once each, go into `refused` with the reason."""
+    for raw in raws:
+        why = ""
+        for judge in judges:
+            try:
+                yield judge.read(raw)
+                break
+            except ApplianceError as error:
+                why = why or error.what
+        else:
+            if is_voted(raw):
+                refused[f"{node} shows a grant that the voters of the bundle in force did not sign: {why}"] = None
+
+
+def _is_same(before: Bundle, node: str, it: Collected) -> bool:
+    """Whether it is the machine that `before` names: one in its place has seen nothing yet."""
+    return node in before.members and before.members[node].keys.sign == it.keys.sign
+
+
+def _missing(
+    before: Bundle, service: str, said: Set[str], gone: Collection[str], grants: Iterable[Grant]
+) -> tuple[str, ...]:
+    """The nodes that may know a newer grant of `service` than was shown. The newest one is known to its writer, so none
+    may, when the writer of the newest that was shown said so itself, or is gone."""
+    terms = before.terms(service)
+    knows = [it for it in dict.fromkeys((terms.origin, *terms.standbys, *terms.others(""))) if it in before.members]
+    if said.isdisjoint(knows):
+        return tuple(it for it in knows if it not in gone)
+    newest = max((grant for grant in grants if grant.service == service), key=lambda it: it.epoch, default=None)
+    writer = newest.writer if newest else terms.origin
+    return () if writer in said or writer in gone or writer not in before.members else (writer,)

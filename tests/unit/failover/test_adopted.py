@@ -1,0 +1,91 @@
+"""A grant of the key holder that `backup resync` adopted beside failover brings the service back into service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.failover.keeper import ADOPTING, Keeper
+from appliance.failover.model import Action, Standing, State
+from appliance.failover.observe import observe
+from appliance.trust.bundle import Bundle
+from appliance.trust.grant import Grant
+from tests.unit.failover.test_act import SERVICE, World
+from tests.unit.failover.test_granting import EXCLUSIVE, HOME, LOCAL, MIRROR, STANDBY, by_key, by_voters
+
+BEFORE = by_voters(HOME, 2)
+BY_KEY = by_key(HOME, 3)
+"""Epoch 4."""
+
+
+def waiting(folder: Path, bundle: Bundle, *, before: str = HOME) -> World:
+    """The home waits, its own disk holds no copy of others, and `before` wrote until epoch 3."""
+    world = World(folder, bundle)
+    world.it.keep(opened_epoch=3, released_epoch=3, acknowledged_epoch=3, tail=False)
+    world.copies.why_unfit, world.copies.before = "no generation is held here", before
+    world.it.standing = Standing(State.CATCHUP, world.clock.boottime())
+    return world
+
+
+def adopt(world: World, grant: Grant) -> None:
+    """As `backup resync --grant` leaves it: in the chain, and shown."""
+    world.copies.own = grant
+    world.site.papers.take([grant.document.raw])
+
+
+def look(world: World, times: int = 3) -> State:
+    """Where the table leads; nothing that it asks for is done but to hear the voters."""
+    keeper = Keeper(world.it)
+    keeper._begin = lambda decision: None  # type: ignore[method-assign]
+    for _ in range(times):
+        world.do(Action.READ)
+        keeper.look()
+    assert ADOPTING not in world.it.trouble
+    return world.it.standing.state
+
+
+@pytest.mark.parametrize("bundle", [LOCAL, MIRROR])
+def test_a_home_that_wrote_last_serves_at_once_under_a_grant_of_the_key_holder(tmp_path: Path, bundle: Bundle) -> None:
+    """It stayed in CATCHUP for ever, "the pull goes on": an origin holds no generation of its own service."""
+    world = waiting(tmp_path, bundle)
+    adopt(world, BY_KEY)
+    assert look(world) is State.ISOLATED_RW
+    assert world.it.kept.opened_epoch == BY_KEY.epoch
+
+
+def test_an_exclusive_home_becomes_a_candidate_under_a_grant_of_the_key_holder(tmp_path: Path) -> None:
+    world = waiting(tmp_path, EXCLUSIVE)
+    adopt(world, BY_KEY)
+    assert look(world) is State.GRACE
+    assert observe(world.it).copy.unfit == ""
+
+
+def test_a_home_whose_service_another_wrote_last_lays_the_newest_files_before_it_serves(tmp_path: Path) -> None:
+    world = waiting(tmp_path, LOCAL, before=STANDBY)
+    adopt(world, BY_KEY)
+    assert look(world) is State.GRACE, "it does not serve the files of before, which lie here"
+    assert world.it.kept.adopts
+    assert world.copies.awaits_files, "nor are they backed up as the newest"
+    assert world.it.kept.opened_epoch == 3
+
+
+def test_a_service_that_runs_here_goes_on_under_a_grant_of_the_key_holder(tmp_path: Path) -> None:
+    world = waiting(tmp_path, LOCAL, before=STANDBY)
+    world.it.keep(released_epoch=0)
+    world.copies.own = BEFORE
+    world.hold()
+    assert world.do(Action.START)
+    adopt(world, BY_KEY)
+    world.it.standing = Standing(State.ISOLATED_RW, world.clock.boottime())
+    assert look(world) is State.ISOLATED_RW
+    assert world.machine.look(SERVICE).writer
+    assert not world.copies.awaits_files
+
+
+def test_a_grant_of_the_voters_counts_as_opened_by_failover_alone(tmp_path: Path) -> None:
+    world = waiting(tmp_path, LOCAL)
+    newer = by_voters(HOME, 4)
+    adopt(world, newer)
+    look(world)
+    assert world.it.kept.opened_epoch == 3
