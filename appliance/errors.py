@@ -5,6 +5,7 @@
     ├── NotFound              3   what was named does not exist
     ├── Busy                  4   somebody else holds the lock
     ├── NoSpace               4   a disk, a quota or a reserve is full
+    ├── Postponed             4   a peer takes the rest of a push later, and nobody has to do anything
     ├── IntegrityError        5   a hash, a signature, a chain or a format does not hold
     ├── Forbidden             6   the operating system or a peer denies it to this caller
     ├── Unreachable           7   a peer did not answer
@@ -52,6 +53,19 @@ class Busy(ApplianceError):
 
 class NoSpace(ApplianceError):
     exit_code = 4
+
+
+class Postponed(ApplianceError):
+    """`seconds` until the next part is taken; `whole_seconds`, at least, until the last one is."""
+
+    exit_code = 4
+
+    def __init__(
+        self, what: str, *, where: str = "", remedy: str = "", seconds: int = 0, whole_seconds: int = 0
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.seconds = seconds
+        self.whole_seconds = whole_seconds
 
 
 class IntegrityError(ApplianceError):

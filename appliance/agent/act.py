@@ -45,7 +45,7 @@ from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.verify import verify_data
 from appliance.borg.client import Borg
-from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace
+from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace, Postponed
 from appliance.restore.catalogue import catch_up
 from appliance.restore.schema import open_catalogue
 from appliance.restore.undo import expire
@@ -93,6 +93,7 @@ def _back_up(node: Node, work: BackUp) -> Outcome:
         "figures": figures,
         "mark": run.sealed.header.id.name,
         "peers": _by_peer(run.pushed),
+        "later": _later(run.pushed),
         "left_out": left_out,
         "left_out_count": len(run.left_out),
         "alarms": tuple(f"{it.what} is not saved with it: {it.error.what}" for it in unsaved),
@@ -106,10 +107,21 @@ def _back_up(node: Node, work: BackUp) -> Outcome:
 def _push(node: Node, work: Push) -> Outcome:
     pushed = writer.push_newest(node, work.service)
     newest = chain_of(node, work.service).newest()
-    mark = newest.header.id.name if newest else ""
-    first = next((outcome.error for outcome in pushed if outcome.error), None)
-    peers = _by_peer(pushed)
-    return failed(first, mark=mark, peers=peers) if first else Outcome(mark=mark, peers=peers)
+    errors = (outcome.error for outcome in pushed)
+    first = next((error for error in errors if error and not isinstance(error, Postponed)), None)
+    found: dict[str, Any] = {
+        "mark": newest.header.id.name if newest else "",
+        "peers": _by_peer(pushed),
+        "later": _later(pushed),
+    }
+    return failed(first, **found) if first else Outcome(**found)
+
+
+def _later(pushed: Iterable[Pushed]) -> dict[str, tuple[int, int]]:
+    """The peers that took a part, with the seconds until the next part and until the last one."""
+    return {
+        it.peer: (max(1, it.error.seconds), it.error.whole_seconds) for it in pushed if isinstance(it.error, Postponed)
+    }
 
 
 def _by_peer(pushed: Iterable[Pushed]) -> dict[str, str]:

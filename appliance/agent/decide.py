@@ -337,7 +337,12 @@ def _regularly(work: Work, interval: float, view: View, now: Now, pace: Pace) ->
 
 
 def _held_back(kind: str, attempt: Attempt | None, now: Now, pace: Pace) -> float:
-    """Seconds still to wait after a failure; an attempt from the future (the age was lost) holds nothing back."""
-    if attempt is None or not attempt.failures or attempt.age > now.age:
+    """Seconds still to wait after a failure, or until a peer takes the next part; an attempt from the future (the age
+    was lost) holds nothing back."""
+    if attempt is None or attempt.age > now.age:
+        return 0.0
+    if attempt.later_seconds:
+        return float(attempt.age + max(attempt.later_seconds, MINUTE) - now.age)
+    if not attempt.failures:
         return 0.0
     return attempt.age + pace.retry_seconds(kind, attempt.failures) - now.age

@@ -39,6 +39,8 @@ class Outcome:
     """What was found wrong by work that itself went well."""
     to_bring: tuple[str, ...] = ()
     """Peers that lack something that is held here."""
+    later: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """By peer that took a part: seconds until it takes the next one, and until it has taken the last one."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,19 @@ class Memory:
         for peer, error in (outcome.peers or dict.fromkeys(work.peers, outcome.error)).items():
             name = key(Push.kind if work.kind == BackUp.kind else work.kind, work.service, peer)
             told = Outcome(error=error, mark=outcome.mark)
-            attempts[name] = _next(attempts.get(name), work.since, now, told)
+            attempts[name] = _next(attempts.get(name), work.since, now, told, *outcome.later.get(peer, (0, 0)))
         return Memory(attempts, tuple(it for it in self.running if it is not work))
 
 
-def _next(before: Attempt | None, since: Now, now: Now, outcome: Outcome) -> Attempt:
+def _next(
+    before: Attempt | None, since: Now, now: Now, outcome: Outcome, later_seconds: int = 0, whole_seconds: int = 0
+) -> Attempt:
+    """The attempt that `outcome` ends; one of which a peer takes the rest later has neither failed nor worked yet."""
     failed = bool(outcome.error)
     return Attempt(
         time=now.wall,
         age=now.age,
-        failures=(before.failures if before else 0) + 1 if failed else 0,
+        failures=(before.failures if before else 0) + 1 if failed and not later_seconds else 0,
         error=outcome.error,
         remedy=outcome.remedy,
         mark=outcome.mark,
@@ -85,11 +90,14 @@ def _next(before: Attempt | None, since: Now, now: Now, outcome: Outcome) -> Att
         figures=outcome.figures,
         alarms=outcome.alarms,
         to_bring=outcome.to_bring,
+        later_seconds=later_seconds,
+        whole_seconds=whole_seconds,
     )
 
 
 def outcome_from_json(values: Mapping[str, Any]) -> Outcome:
-    return Outcome(**_with_tuples(values))
+    later = {peer: (next_part, whole) for peer, (next_part, whole) in values["later"].items()}
+    return Outcome(**{**_with_tuples(values), "later": later})
 
 
 def path_of(layout: NodeLayout) -> Path:

@@ -49,7 +49,7 @@ from appliance.borg.client import Borg
 from appliance.borg.names import branch_of
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.clock import utc_seconds
-from appliance.errors import ApplianceError, Busy, NoSpace
+from appliance.errors import ApplianceError, Busy, NoSpace, Postponed
 from appliance.failover.model import State
 from appliance.failover.told import load_of_boot
 from appliance.host.files import locked, write_atomic
@@ -105,7 +105,9 @@ def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool) -
 
 
 def _unpushed(pushed: Iterable[Pushed]) -> list[Failure]:
-    return [Failure("its branches", it.error) for it in pushed if it.error and not isinstance(it.error, NoSpace)]
+    """Those peers that failed; one without room is handled apart, and one that takes the rest later has not failed."""
+    follows = (NoSpace, Postponed)
+    return [Failure("its branches", it.error) for it in pushed if it.error and not isinstance(it.error, follows)]
 
 
 def _moves(node: Node, service: str) -> bool:

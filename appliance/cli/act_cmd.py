@@ -44,6 +44,12 @@ def act() -> None:
     help="For `continue`, and `promote` of one --service: the one that goes on, in full, as `vault show` names it.",
 )
 @click.option("--bytes", "size", metavar="SIZE", default="", help="For `quota`: what may be filled, such as 300G.")
+@click.option(
+    "--per-day",
+    metavar="SIZE",
+    default="",
+    help="For `quota`: what may come in a day, such as 40G, after an outage or a large change.",
+)
 @click.option("--reason", required=True, help="Why: it stays in the act, and in the journals of nodes that keep it.")
 @click.option(
     "--days",
@@ -64,6 +70,7 @@ def sign(
     service: str,
     generation: str,
     size: str,
+    per_day: str,
     reason: str,
     days: int,
     operator: str,
@@ -76,7 +83,7 @@ def sign(
     It works anywhere; whoever obeys checks that this operator may sign this act. Names are checked where the --state of
     a node is at hand.
     """
-    details = _details(what, generation, size)
+    details = {**_named(what, generation), **_raised(what, size, per_day)}
     if days == 0 and what != "quarantine":
         raise UsageError("--days 0 is for `quarantine` alone, which then takes earlier ones back.")
     check_writable(out)
@@ -168,17 +175,22 @@ def _bundle_at_hand() -> Bundle | None:
         return None
 
 
-def _details(what: str, generation: str, size: str) -> dict[str, str | int]:
-    """What an act says beside its subject; raise UsageError when it lacks or must not have it."""
+def _named(what: str, generation: str) -> dict[str, str | int]:
+    """The generation that an act names; raise UsageError when it lacks one or must not have one."""
     named = what == "continue" or (what == "promote" and generation)
     if bool(generation) != bool(named) or (generation and not GENERATION.fullmatch(generation)):
         raise UsageError(
             "`continue` names a generation in full (00002.0000000007.0123456789abcdef), `promote` may, no other act.",
             remedy=f"Type: {command('vault', 'show', 'SERVICE')}",
         )
-    if bool(size) != (what == "quota"):
-        raise UsageError("`quota`, and no other act, says how much, such as --bytes 300G.")
-    return {**({"generation": generation} if generation else {}), **({"bytes": parse_bytes(size)} if size else {})}
+    return {"generation": generation} if generation else {}
+
+
+def _raised(what: str, size: str, per_day: str) -> dict[str, str | int]:
+    """What an act `quota` raises; raise UsageError when it raises nothing, or another act something."""
+    if bool(size or per_day) != (what == "quota"):
+        raise UsageError("`quota`, and no other act, says how much, such as --bytes 300G, --per-day 40G or both.")
+    return {name: parse_bytes(text) for name, text in (("bytes", size), ("daily", per_day)) if text}
 
 
 def _check_names(bundle: Bundle, what: str, subject: str, service: str) -> None:
@@ -209,6 +221,7 @@ def _json(found: Act, obeyed: bool) -> dict[str, Any]:
         "in_force": obeyed,
         **({"generation": found.generation} if found.generation else {}),
         **({"bytes": found.quota_bytes} if found.quota_bytes else {}),
+        **({"daily": found.daily_bytes} if found.daily_bytes else {}),
     }
 
 
@@ -219,6 +232,7 @@ def _sentence(found: Act, now: float) -> str:
     narrowed = "" if found.service == ANY_SERVICE else f" for {found.service}"
     narrowed += f" with generation {found.generation}" if found.generation else ""
     narrowed += f" of {format_bytes(found.quota_bytes)}" if found.quota_bytes else ""
+    narrowed += f" of {format_bytes(found.daily_bytes)} in a day" if found.daily_bytes else ""
     return (
         f'{found.operator} says "{found.act}" of {found.subject}{narrowed}, {state} until {utc_text(found.end)}: '
         f"{_reason(found)}"

@@ -217,6 +217,10 @@ class Attempt:
     """What was found wrong by work that itself went well."""
     to_bring: tuple[str, ...] = ()
     """Peers that lacked something held here when an exchange asked them."""
+    later_seconds: int = 0
+    """Not 0: a peer took a part of a push, and takes the next one so long after this try; this is no failure."""
+    whole_seconds: int = 0
+    """How long after this try the peer will have taken the rest, if as much comes each day as it takes."""
 
 
 @dataclass(frozen=True)

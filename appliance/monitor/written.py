@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from appliance.backup.left_out import matters
 from appliance.backup.schedule import Due, due
-from appliance.clock import SKEW_SECONDS_MAX
+from appliance.clock import SKEW_SECONDS_MAX, utc_text
 from appliance.monitor.checks import checks_of
 from appliance.monitor.lasting import envelope_reasons
 from appliance.monitor.partial import AT_ORIGIN, partial_facts, partial_reasons
@@ -144,7 +144,11 @@ def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
     under_way = view.runs("push", written.service) or view.runs("backup", written.service)
     for peer in written.missing:
         attempt = view.last("push", written.service, peer)
-        if attempt is not None and attempt.failures:
+        if attempt is not None and attempt.later_seconds:
+            whole = utc_text(attempt.time + attempt.whole_seconds)[:10]
+            what = f"{peer} takes generation {written.newest} in daily parts; the rest follows by {whole}."
+            yield Reason("warning", what, IS_COMING, "copies")
+        elif attempt is not None and attempt.failures:
             yield failed(attempt, f"bringing generation {written.newest} to {peer}", "copies")
         elif under_way:
             yield Reason("warning", f"generation {written.newest} is on its way to {peer}.", IS_COMING, "copies")

@@ -51,7 +51,9 @@ class Act:
     generation: str = ""
     """The folder name of the one that continues: of `continue` after a fork, of `promote` if it is not the newest."""
     quota_bytes: int = 0
-    """Of `quota`."""
+    """Of `quota`: what may be filled; 0 where the act only raises what may come in a day."""
+    daily_bytes: int = 0
+    """Of `quota`: what may come in a day; 0 where the act does not raise it."""
 
     def in_force(self, now: float) -> bool:
         return self.start <= now < self.end
@@ -70,7 +72,7 @@ def act_line(fields: Mapping[str, str | int]) -> bytes:
     """The line to sign for `fields` (act, subject, service, operator, reason, start, end); raise UsageError or Refused
     for what nobody would accept.
 
-    `continue` has a `generation` too, `promote` may have one, and `quota` has `bytes`.
+    `continue` has a `generation` too, `promote` may have one, and `quota` has `bytes`, `daily` or both.
     """
     if fields.get("act") not in ACTS:
         raise UsageError(f'"{fields.get("act")}" is not an act; known: {", ".join(ACTS)}.')
@@ -98,12 +100,20 @@ def claimed(raw: bytes) -> str:
     return str(signed.parse(signed.split(raw, TYPE, bytes_max=BYTES_MAX)[0], TYPE).get("act"))
 
 
-def _details(document: Document) -> tuple[str, int]:
-    """The generation and the bytes of those acts that have them."""
+def _generation(document: Document) -> str:
+    """The generation that those acts name that do."""
     act = document.fields.get("act")
     named = act == "continue" or (act == "promote" and "generation" in document.fields)
-    generation = document.text("generation", GENERATION) if named else ""
-    return generation, document.number("bytes", least=1) if act == "quota" else 0
+    return document.text("generation", GENERATION) if named else ""
+
+
+def _raised(document: Document) -> tuple[int, int]:
+    """The bytes and the bytes a day of an act `quota`: one of the two, or both. A former version refuses one without
+    `bytes`."""
+    if document.fields.get("act") != "quota":
+        return 0, 0
+    daily = document.number("daily", least=1) if "daily" in document.fields else 0
+    return document.number("bytes", least=1) if "bytes" in document.fields or not daily else 0, daily
 
 
 def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
@@ -125,7 +135,7 @@ def _check_narrow(act: str, service: str, generation: str) -> None:
 
 
 def _act(document: Document) -> Act:
-    generation, quota_bytes = _details(document)
+    generation, (quota_bytes, daily_bytes) = _generation(document), _raised(document)
     _check_narrow(document.text("act"), document.text("service", NAME), generation)
     return Act(
         act=document.text("act"),
@@ -138,6 +148,7 @@ def _act(document: Document) -> Act:
         document=document,
         generation=generation,
         quota_bytes=quota_bytes,
+        daily_bytes=daily_bytes,
     )
 
 

@@ -1,6 +1,15 @@
-"""A holding's small memory: what was taken on this day of the ageing clock, what was used when each epoch began.
+"""A holding's small memory: what a writer may still bring on this day of the ageing clock, and what was used when each
+epoch began.
 
-Lost or damaged, it is rebuilt as "nothing taken today"; it never decides what is kept.
+A day allows `daily` bytes. Days without a receipt add up, so that a town that was cut off can bring what it could not:
+
+    allowance = daily + carried - ingested
+
+`carried` is what the days since the last receipt left, at most the daily bytes of the lock. A receipt ends it: then a
+day allows `daily` again. So over any time a writer brings at most `daily` bytes for each day of it, and in one day more
+than `daily` only after days on which it brought less and got no receipt.
+
+Lost or damaged, it is rebuilt as "nothing taken today, nothing carried"; it never decides what is kept.
 """
 
 from __future__ import annotations
@@ -14,19 +23,39 @@ from typing import Any
 from appliance.backup.vault.limits import Amount
 from appliance.host.files import write_atomic
 
+NO_DAY = -1
+
 
 @dataclass(frozen=True)
 class Ledger:
-    """`seeded` and `ingested`: bytes taken on `day` while nothing was held yet, and since."""
+    """`seeded` and `ingested`: bytes taken on `day` while nothing was held yet, and since.
 
-    day: int = 0
+    `received`: whether a receipt was signed on that day; a former version wrote its ledger on such days only."""
+
+    day: int = NO_DAY
     ingested: int = 0
     seeded: int = 0
     bases: Mapping[str, Amount] = field(default_factory=dict)
+    carried: int = 0
+    received: bool = True
 
-    def on_day(self, day: int) -> Ledger:
-        """The ledger as it stands on `day`: another day starts at nothing, and so does a lost ageing clock."""
-        return self if day == self.day else replace(self, day=day, ingested=0, seeded=0)
+    def on_day(self, day: int, daily: int, days_max: int) -> Ledger:
+        """The ledger as it stands on `day`, when a day allows `daily` bytes and at most `days_max` days add up.
+
+        An ageing clock that was lost starts at nothing, and so does a ledger that was.
+        """
+        if day == self.day:
+            return self
+        carried = self._carried(day - self.day, daily, days_max) if NO_DAY < self.day < day else 0
+        return replace(self, day=day, ingested=0, seeded=0, carried=carried, received=False)
+
+    def _carried(self, days: int, daily: int, days_max: int) -> int:
+        left = 0 if self.received else max(0, daily + self.carried - self.ingested)
+        return min(left + (days - 1) * daily, (days_max - 1) * daily)
+
+    def with_receipt(self) -> Ledger:
+        """What was carried is used first, and what is left of it lapses."""
+        return replace(self, ingested=max(0, self.ingested - self.carried), carried=0, received=True)
 
     def taken(self, seeding: bool) -> int:
         return self.seeded if seeding else self.ingested
@@ -58,7 +87,14 @@ def _read(fields: Mapping[str, Any]) -> Ledger:
         str(epoch): Amount(**{name: int(value) for name, value in base.items()})
         for epoch, base in fields["bases"].items()
     }
-    return Ledger(int(fields["day"]), int(fields["ingested"]), int(fields["seeded"]), bases)
+    return Ledger(
+        int(fields["day"]),
+        int(fields["ingested"]),
+        int(fields["seeded"]),
+        bases,
+        int(fields.get("carried", 0)),
+        bool(fields.get("received", True)),
+    )
 
 
 def save(path: Path, ledger: Ledger) -> None:

@@ -1,4 +1,4 @@
-"""What a holder lets one service take, decided from what is used, asked and free. Pure. Full means refuse, never evict.
+"""What a holder lets one service take, decided from what is used, asked and free. Pure.
 
 Somebody with all of an origin's credentials can at most fill its share. Part of it stays for the next epoch, so that
 the replacement of a ransomed node still finds room:
@@ -11,10 +11,13 @@ another holder hands on already passed these limits there, so it may fill the wh
 
 from __future__ import annotations
 
+import bisect
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from appliance.errors import NoSpace
-from appliance.units import DAY, MIB, format_bytes
+from appliance.errors import NoSpace, Postponed
+from appliance.units import DAY, MIB, format_bytes, format_duration
 
 CURRENT_EPOCH_SHARE = 0.7
 LISTING_BYTES_MAX = 16 * MIB
@@ -36,13 +39,16 @@ class Amount:
 
 @dataclass(frozen=True)
 class Limits:
-    """Declared in the signed bundle, in bytes. `seed` is what the first seeding may bring in a day, apart from
-    `daily`."""
+    """Declared in the signed bundle, or raised by an act, in bytes.
+
+    `seed` is what the first seeding may bring in a day, apart from `daily`, of which at most `days_max` days add up
+    (`ledger.py`)."""
 
     quota: int
     daily: int
     seed: int
     free_floor: int
+    days_max: int = 1
 
     @property
     def share(self) -> Amount:
@@ -52,8 +58,8 @@ class Limits:
 @dataclass(frozen=True)
 class Usage:
     """What is known before the first byte of a push is taken. `taken_today` counts by the ageing clock: towards the
-    first seeding while nothing is held, towards the daily ingest afterwards. `disk_names_free` is None where names
-    are not limited."""
+    first seeding while nothing is held, towards the daily ingest afterwards, to which earlier days add what is
+    `carried`. `disk_names_free` is None where names are not limited."""
 
     used: Amount
     base: Amount
@@ -61,14 +67,13 @@ class Usage:
     seeding: bool
     disk_free: int
     disk_names_free: int | None
+    carried: int = 0
 
 
 def check_room(limits: Limits, usage: Usage, incoming: Amount, *, relayed: bool = False) -> None:
-    """Raise NoSpace, with what is missing and who can act, unless `incoming` fits every limit on top of what is
-    used."""
+    """Raise NoSpace, with what is missing and who can act, unless `incoming` fits the share and the disk on top of what
+    is used. How much of it is taken today, `allowance` says."""
     _check_share(limits, usage, incoming, relayed)
-    if not relayed:
-        _check_day(limits, usage, incoming)
     _check_disk(limits, usage, incoming)
 
 
@@ -98,14 +103,31 @@ def ceiling(limit: int, base: int, relayed: bool) -> float:
     return limit if relayed else base + CURRENT_EPOCH_SHARE * (limit - base)
 
 
-def _check_day(limits: Limits, usage: Usage, incoming: Amount) -> None:
-    allowance = max(limits.seed, limits.daily) if usage.seeding else limits.daily
-    asked = usage.taken_today + incoming.bytes
-    if asked > allowance:
-        raise NoSpace(
-            f"{format_bytes(asked)} in one day is more than the {format_bytes(allowance)} expected.",
-            remedy="If it is wanted, raise change_per_day in territory.yml; if not, look for ransomware at the origin.",
-        )
+def allowance(limits: Limits, usage: Usage) -> int:
+    """The bytes that a writer may still bring today."""
+    if usage.seeding:
+        return max(0, max(limits.seed, limits.daily) - usage.taken_today)
+    return max(0, limits.daily + usage.carried - usage.taken_today)
+
+
+def part_of(costs: Sequence[int], allowed: int) -> int:
+    """How many of `costs`, from the first on, fit into `allowed` bytes together."""
+    return bisect.bisect_right(tuple(itertools.accumulate(costs)), allowed)
+
+
+def postponed(limits: Limits, age_seconds: int, taken: int, rest: int, seeding: bool) -> Postponed:
+    """What the writer is told when `taken` bytes came now and `rest` come on later days."""
+    daily = max(limits.seed, limits.daily) if seeding else limits.daily
+    seconds = int(DAY) - age_seconds % int(DAY)
+    whole = seconds + (max(1, -(-rest // max(1, daily))) - 1) * int(DAY)
+    return Postponed(
+        f"{format_bytes(taken)} were taken and {format_bytes(rest)} follow: this peer takes {format_bytes(daily)} of "
+        f"this service in a day, and the next part in {format_duration(seconds)}.",
+        remedy="Nothing to do: the agent brings the rest. Was that much changed at the origin? If not, look there for "
+        "ransomware. An act `quota` with --per-day lets more in at once.",
+        seconds=seconds,
+        whole_seconds=whole,
+    )
 
 
 def _check_disk(limits: Limits, usage: Usage, incoming: Amount) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from appliance.backup.node import Node
 from appliance.backup.targets import load_acts
+from appliance.backup.vault.limits import Limits
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.store import HEADER, Stored
 from appliance.clock import utc_text
@@ -17,6 +18,7 @@ from appliance.trust.act import Act
 from appliance.trust.bundle import Terms
 from appliance.trust.generation import Header, fields_of
 from appliance.trust.in_force import in_force
+from appliance.units import DAY
 
 
 def check_quarantine(node: Node, caller: str, service: str) -> None:
@@ -32,13 +34,28 @@ def check_quarantine(node: Node, caller: str, service: str) -> None:
 
 def quota_bytes(node: Node, terms: Terms) -> int:
     """What the service may fill here: the quota of the bundle, or more while an act says so of it or of this node."""
-    now = node.clock.now()
-    raised = [
-        act.quota_bytes
+    return max((terms.quota_bytes, *(act.quota_bytes for act in _raising(node, terms))))
+
+
+def limits_of(node: Node, terms: Terms, free_floor: int) -> Limits:
+    """What the service may take here: by the bundle, or more while an act says so of it or of this node."""
+    raising = _raising(node, terms)
+    return Limits(
+        max((terms.quota_bytes, *(act.quota_bytes for act in raising))),
+        max((terms.daily_bytes, *(act.daily_bytes for act in raising))),
+        terms.seed_bytes,
+        free_floor,
+        days_max=max(1, terms.service.lock_seconds // int(DAY)),
+    )
+
+
+def _raising(node: Node, terms: Terms) -> tuple[Act, ...]:
+    now, subjects = node.clock.now(), (terms.name, node.name)
+    return tuple(
+        act
         for act in _acts(node, "quota")
-        if any(act.concerns("quota", subject, terms.name, now) for subject in (terms.name, node.name))
-    ]
-    return max(terms.quota_bytes, *raised) if raised else terms.quota_bytes
+        if any(act.concerns("quota", subject, terms.name, now) for subject in subjects)
+    )
 
 
 def check_side(node: Node, offer: Offer) -> None:

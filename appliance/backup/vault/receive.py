@@ -1,8 +1,13 @@
-"""Take a push: check all of it first, then the bytes, then publish and answer a signed receipt."""
+"""Take a push: check all of it first, then the bytes, then publish and answer a signed receipt.
+
+Of a push that is larger than what the writer may bring today, today's part is taken and kept by its hashes; the next
+push, of this generation or a newer one, goes on from there.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +16,18 @@ from appliance.backup.vault import ledger
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.floor import FREE_FLOOR_BYTES
 from appliance.backup.vault.flow import Taking
-from appliance.backup.vault.limits import LISTING_BYTES_MAX, Amount, Limits, Usage, check_room, day_of
-from appliance.backup.vault.obey import check_quarantine, check_side, quota_bytes
+from appliance.backup.vault.limits import (
+    LISTING_BYTES_MAX,
+    Amount,
+    Limits,
+    Usage,
+    allowance,
+    check_room,
+    day_of,
+    part_of,
+    postponed,
+)
+from appliance.backup.vault.obey import check_quarantine, check_side, limits_of
 from appliance.backup.vault.offer import Offer, check_writer, read_offer
 from appliance.backup.vault.relay import Relay, read_relay
 from appliance.backup.vault.sealer import Sealer
@@ -100,19 +115,27 @@ def _known_receipt(call: Call, offer: Offer, is_writer: bool) -> bytes | None:
 
 def _take_headers(call: Call, sealer: Sealer, offer: Offer, is_writer: bool) -> int:
     """Keep the headers of a chain too long for one push; how many were sent."""
-    _, usage = _look(call, offer.newest_grant.epoch)
-    check_room(_limits(call), usage, _incoming(call, offer), relayed=not is_writer)
+    limits = limits_of(call.node, call.terms, FREE_FLOOR_BYTES)
+    _, usage = _look(call, limits, offer.newest_grant.epoch)
+    incoming = _incoming(call, offer)
+    check_room(limits, usage, incoming, relayed=not is_writer)
+    if is_writer and incoming.bytes > allowance(limits, usage):
+        raise postponed(limits, call.node.ageing.now(), 0, incoming.bytes, usage.seeding)
     sealer.keep(call.terms.name, offer.grants.values(), offer.headers)
     return len(offer.headers)
 
 
 def _take(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, rank: Rank) -> bytes:
     announce(call.holding, rank)
-    book, usage = _look(call, offer.header.epoch)
-    check_room(_limits(call), usage, _incoming(call, offer), relayed=relay is not None)
+    limits = limits_of(call.node, call.terms, FREE_FLOOR_BYTES)
+    book, usage = _look(call, limits, offer.header.epoch)
+    check_room(limits, usage, _incoming(call, offer), relayed=relay is not None)
+    papers = _papers(call, offer)
     sealer.keep(call.terms.name, offer.grants.values(), offer.headers)
-    with _Counted(call, book, usage.seeding, counts=relay is None) as counted:
+    allowed = math.inf if relay else allowance(limits, usage) - papers.bytes
+    with _Counted(call, limits, book, usage.seeding, allowed) as counted:
         receipt = _take_and_publish(call, sealer, offer, relay, counted)
+        counted.received_all()
     call.node.journal.write(
         "vault-took",
         caller=call.caller,
@@ -125,14 +148,19 @@ def _take(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, rank: R
 
 def _incoming(call: Call, offer: Offer) -> Amount:
     """What the push would add: blobs not here yet, the list, and each header that is new, with their names."""
-    missing = call.holding.missing(offer.entries)
-    headers = sum(not call.holding.knows(header.id) for header in offer.headers)
-    names = len(missing) + NAMES_OF_A_PUBLICATION + NAMES_OF_A_HEADER * headers
+    missing, papers = call.holding.missing(offer.entries), _papers(call, offer)
     blobs = sum(entry.size - offset for entry, offset in missing)
-    return Amount(blobs + len(offer.listing) + NAME_BYTES * names, names, headers)
+    return Amount(blobs + NAME_BYTES * len(missing) + papers.bytes, len(missing) + papers.names, papers.headers)
 
 
-def _look(call: Call, epoch: int) -> tuple[ledger.Ledger, Usage]:
+def _papers(call: Call, offer: Offer) -> Amount:
+    """What is added beside the blobs: the list, the receipt and each header that is new."""
+    headers = sum(not call.holding.knows(header.id) for header in offer.headers)
+    names = NAMES_OF_A_PUBLICATION + NAMES_OF_A_HEADER * headers
+    return Amount(len(offer.listing) + NAME_BYTES * names, names, headers)
+
+
+def _look(call: Call, limits: Limits, epoch: int) -> tuple[ledger.Ledger, Usage]:
     """The ledger as it stands today, and what is used and free."""
     holding, disk = call.holding, os.statvfs(call.holding.root)
     stored = holding.stored()
@@ -140,7 +168,9 @@ def _look(call: Call, epoch: int) -> tuple[ledger.Ledger, Usage]:
     ended = call.node.bundle.revoked.ended_epoch(call.terms.name)
     seeding = not any(item.held and item.epoch > ended for item in stored)
     used = Amount(*holding.used(), len(stored))
-    book = ledger.load(holding.book / "ledger.json").on_day(day_of(call.node.ageing.now()))
+    book = ledger.load(holding.book / "ledger.json").on_day(
+        day_of(call.node.ageing.now()), limits.daily, limits.days_max
+    )
     book = book.with_epoch(epoch, used if any(item.held for item in stored) else Amount())
     usage = Usage(
         used=used,
@@ -149,37 +179,56 @@ def _look(call: Call, epoch: int) -> tuple[ledger.Ledger, Usage]:
         seeding=seeding,
         disk_free=disk.f_bavail * disk.f_frsize,
         disk_names_free=disk.f_favail if disk.f_files else None,
+        carried=book.carried,
     )
     return book, usage
 
 
-def _limits(call: Call) -> Limits:
-    terms = call.terms
-    return Limits(quota_bytes(call.node, terms), terms.daily_bytes, terms.seed_bytes, FREE_FLOOR_BYTES)
-
-
 @dataclass
 class _Counted(contextlib.AbstractContextManager["_Counted"]):
-    """Write down what really came, also when the push is cut: a cut and resumed one counts once."""
+    """Write down what really came, also when the push is cut: a cut and resumed one counts once.
+
+    `allowed`: the bytes of blobs that may still come today; infinite for what another holder hands on, which counts for
+    no day.
+    """
 
     call: Call
+    limits: Limits
     book: ledger.Ledger
     seeding: bool
-    counts: bool
+    allowed: float
     received: int = 0
     unsaved: int = 0
 
     def add(self, size: int) -> None:
         self.received += size
         self.unsaved += max(NAME_BYTES, size)
+        self.allowed -= max(NAME_BYTES, size)
         if self.unsaved >= SAVE_EVERY_BYTES:
             self._save()
+
+    def part(self, missing: Missing) -> Missing:
+        """What of `missing` is taken today; raise Postponed when that is nothing, or not even the list may come."""
+        if math.isinf(self.allowed):
+            return missing
+        costs = [max(NAME_BYTES, entry.size - offset) for entry, offset in missing]
+        count = part_of(costs, int(self.allowed))
+        if self.allowed < 0 or (missing and not count):
+            age = self.call.node.ageing.now()
+            raise postponed(self.limits, age, self.received, sum(costs), self.seeding)
+        return missing[:count]
+
+    def received_all(self) -> None:
+        """A receipt was signed."""
+        if not math.isinf(self.allowed):
+            self._save()
+            self.book = self.book.with_receipt()
 
     def __exit__(self, *_: object) -> None:
         self._save()
 
     def _save(self) -> None:
-        if self.counts:
+        if not math.isinf(self.allowed):
             self.book = self.book.with_taken(self.unsaved, self.seeding)
         self.unsaved = 0
         with contextlib.suppress(NoSpace):  # a full disk already says no; the push must not fail twice
@@ -187,10 +236,11 @@ class _Counted(contextlib.AbstractContextManager["_Counted"]):
 
 
 def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, counted: _Counted) -> bytes:
-    """Ask for what is missing until nothing is and the generation is held; thinning may have run in between."""
+    """Ask for what is missing until nothing is and the generation is held; thinning may have run in between. Raise
+    Postponed once today's part has come."""
     taking = Taking(call.channel, acknowledge=call.request.get("acknowledge") is True)
     while True:
-        missing = not_at_hand(call, call.holding.missing(offer.entries))
+        missing = counted.part(not_at_hand(call, call.holding.missing(offer.entries)))
         if missing:
             call.channel.write_frame({"need": [[entry.sha256, offset] for entry, offset in missing]})
         for entry, offset in missing:
@@ -202,6 +252,7 @@ def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | N
             sealer.take(call.terms.name, entry.sha256, partial)
         if receipt := sealer.publish(call.terms.name, offer, relay):
             return receipt
+        # Else more is missing: thinning ran meanwhile, or today's part is only a part.
 
 
 def not_at_hand(call: Call, missing: Missing) -> Missing:

@@ -3,7 +3,8 @@
 Invariant: at every moment, and after a cut between any two steps, each generation that is still listed has all its
 blobs. So lists go first and durably, then blobs that no list left names; headers, grants and receipts stay for ever.
 A blob must have been unnamed in a pass at least two days earlier, so that a push under way or just cut finds what it
-already sent; while the newest generation known here is still unfinished, for as long as a partial is kept.
+already sent. While the newest generation known here is still unfinished, no such blob goes until none has come for as
+long as a partial is kept: a large push comes in daily parts, for weeks.
 
 No session runs meanwhile: thinning takes the session lock, or says that it was skipped. A list that is not the one
 its header was signed for stops the removal of blobs, because nobody can then say which ones are still needed.
@@ -90,10 +91,11 @@ def _thin(node: Node, service: str, holding: Holding) -> Thinned:
 def _remove(node: Node, holding: Holding, outcome: Thinned, referenced: frozenset[str]) -> Thinned:
     blobs, rest = set(unreferenced_blobs(holding, referenced)), set(remains(holding))
     ages = useless_seconds(holding, blobs | rest, node.ageing.now())
-    blobs_wait = REMAINS_SECONDS if _is_unfinished(holding) else UNREFERENCED_SECONDS
+    idle = min((ages[path] for path in blobs), default=0.0)
+    goes_on = _is_unfinished(holding) and idle < REMAINS_SECONDS
     files = size = 0
     for path, seconds in ages.items():
-        if seconds < (blobs_wait if path in blobs else REMAINS_SECONDS):
+        if (goes_on and path in blobs) or seconds < (UNREFERENCED_SECONDS if path in blobs else REMAINS_SECONDS):
             continue
         if path in blobs:
             size += holding.discard(path.name)

@@ -24,10 +24,11 @@ from appliance.errors import (
     IntegrityError,
     NoSpace,
     NotFound,
+    Postponed,
     Refused,
     Unreachable,
 )
-from appliance.units import MIB
+from appliance.units import DAY, MIB
 
 PROTOCOL = 1
 COMMAND = "appliance-vault"
@@ -46,9 +47,12 @@ REFUSALS: Mapping[str, type[ApplianceError]] = {
     "integrity": IntegrityError,
     "not-found": NotFound,
     "no-space": NoSpace,
+    "postponed": Postponed,
     "refused": Refused,
     "failed": ApplianceError,
 }
+WAITS: Mapping[str, int] = {"seconds": 2 * DAY, "whole_seconds": 3650 * DAY}
+"""What a postponement says in seconds, and the most that is believed of it."""
 
 
 class Closed(Unreachable):
@@ -145,9 +149,7 @@ class Channel:
         if not isinstance(frame, dict):
             raise NoFrame("a frame is not an object.")
         if "refused" in frame:
-            kind = REFUSALS.get(str(frame["refused"]), Refused)
-            sentence, remedy = (str(frame.get(name, ""))[:SENTENCE_MAX] for name in ("sentence", "remedy"))
-            raise kind(sentence or "the peer refused.", remedy=remedy)
+            raise _refusal(frame)
         return frame
 
     def write_frame(self, frame: Mapping[str, Any]) -> None:
@@ -157,8 +159,9 @@ class Channel:
     def refuse(self, error: ApplianceError) -> None:
         """Tell the other side why, unless it has gone."""
         kind = next(name for name, cls in REFUSALS.items() if isinstance(error, cls))
+        waits = {name: getattr(error, name) for name in WAITS if isinstance(error, Postponed)}
         with contextlib.suppress(Closed):
-            self.write_frame({"refused": kind, "sentence": error.what, "remedy": error.remedy})
+            self.write_frame({"refused": kind, "sentence": error.what, "remedy": error.remedy, **waits})
 
     def send_file(self, file: BinaryIO, size: int) -> None:
         """Exactly `size` bytes from `file`'s position; raise IntegrityError when it holds fewer.
@@ -190,6 +193,20 @@ class Channel:
         self.bytes_sent += moved
         self._moved(moved)
         return moved
+
+
+def _refusal(frame: Mapping[str, Any]) -> ApplianceError:
+    """The error that a refusal names; a peer cannot make a writer wait for longer than WAITS."""
+    kind = REFUSALS.get(str(frame["refused"]), Refused)
+    sentence, remedy = (str(frame.get(name, ""))[:SENTENCE_MAX] for name in ("sentence", "remedy"))
+    error = kind(sentence or "the peer refused.", remedy=remedy)
+    if isinstance(error, Postponed):
+        error.seconds, error.whole_seconds = (_bounded(frame.get(name), most) for name, most in WAITS.items())
+    return error
+
+
+def _bounded(said: object, most: int) -> int:
+    return max(0, min(said, most)) if type(said) is int else 0
 
 
 def _parse(data: bytes, *, parts_max: int) -> Any:

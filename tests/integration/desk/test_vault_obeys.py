@@ -229,6 +229,8 @@ def test_sides(before: dict[str, str], chosen: dict[str, str], losing: set[str])
         ("quota", {}),
         ("quota", {"bytes": 0}),
         ("quota", {"bytes": "300G"}),
+        ("quota", {"daily": 0}),
+        ("quota", {"bytes": 1, "daily": "40G"}),
     ],
 )
 def test_an_act_that_does_not_say_what_it_must_is_not_signed(

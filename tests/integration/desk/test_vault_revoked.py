@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from appliance.errors import NoSpace, Refused
+from appliance.errors import Postponed, Refused
 from appliance.trust.revocation import Revoked
 from appliance.units import GIB, MIB
 from tests.integration.desk.desk import Desk, assert_whole
@@ -47,10 +47,10 @@ def test_the_new_repository_comes_as_a_first_seeding(desk: Desk, monkeypatch: py
     desk.put(first, grant)
     anew = desk.grant(known_epoch=2, repository=NEW)
     seeding = desk.seal(anew, {f"data/0/{n}": os.urandom(MIB) for n in range(6)}, first)
-    with pytest.raises(NoSpace, match="in one day is more than"):
+    with pytest.raises(Postponed, match=r"takes 1 MiB of this service in a day"):
         desk.put(seeding, anew)
     desk.sign(revoked=ENDED)
     desk.put(seeding, anew)
     flood = desk.seal(anew, {"data/0/9": os.urandom(MIB + 1)}, seeding)
-    with pytest.raises(NoSpace, match="in one day is more than the 1 MiB expected"):
+    with pytest.raises(Postponed, match=r"takes 1 MiB of this service in a day"):
         desk.put(flood)

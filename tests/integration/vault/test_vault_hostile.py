@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from appliance.backup.vault.session import SESSIONS_PER_CALLER_MAX
-from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NoSpace, NotFound, Refused
+from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NoSpace, NotFound, Postponed, Refused
 from appliance.trust.generation import NO_PARENT, Entry
 from appliance.trust.grant import make_grant, make_request, read_grant, read_request
 from appliance.trust.keys import create_key, load_key, public_line
@@ -146,8 +146,9 @@ ATTACKS: dict[str, Attack] = {
         _push_other_bytes, IntegrityError, "what was sent as data/0/9 does not have the hash the list gives"
     ),
     "overfill the quota": Attack(_push(_claims(1, 2 * GIB)), NoSpace, "the share at this peer is full"),
-    "overfill the day": Attack(_push(_claims(1, 1200 * MIB)), NoSpace, "in one day is more than the 1 GiB expected"),
-    "overfill in pieces": Attack(_push(_claims(1200, MIB)), NoSpace, "in one day is more than the 1 GiB expected"),
+    "overfill the day": Attack(
+        _push(_claims(1, 1200 * MIB)), Postponed, "this peer takes 1 GiB of this service in a day"
+    ),
     "overflow the numbers": Attack(_push(_claims(900, 10**15 - 1)), NoSpace, "the share at this peer is full"),
     "flood it with inodes": Attack(_push(_claims(75_000, 1)), NoSpace, "more than an honest service makes"),
     "flood it with headers": Attack(
@@ -175,6 +176,13 @@ def test_a_stranger_with_all_keys_is_refused(siege: Siege, name: str) -> None:
     assert attack.sentence in caught.value.what
     assert session.exit_code == attack.error.exit_code
     assert session.said == "", "no traceback, no path"
+
+
+def test_of_a_push_that_overfills_the_day_in_pieces_only_the_days_part_is_asked_for(siege: Siege) -> None:
+    with siege.session(PEER) as session:
+        offer(session.channel, _claims(1200, MIB)(siege))
+        needed = session.channel.read_frame()["need"]
+    assert 1000 < len(needed) <= 1024
 
 
 def test_a_stranger_may_add_and_what_it_adds_takes_nothing_away(siege: Siege) -> None:

@@ -39,6 +39,16 @@ def test_work_that_failed_before_any_peer_failed_for_all_of_them() -> None:
     assert {attempts[f"push docs-a {peer}"].failures for peer in PUSH.peers} == {1}
 
 
+def test_a_push_of_which_the_rest_is_taken_later_is_neither_a_failure_nor_done() -> None:
+    before = Memory().ended(PUSH, Outcome(peers={"hermitage": "", "commune-b": ""}), START)
+    outcome = Outcome(peers={"hermitage": "", "commune-b": "8 GiB follow."}, later={"commune-b": (3600, 90_000)})
+    attempts = before.ended(PUSH, outcome, END).attempts
+    last = attempts["push docs-a commune-b"]
+    assert (last.failures, last.error, last.later_seconds, last.whole_seconds) == (0, "8 GiB follow.", 3600, 90_000)
+    assert last.ok_age == before.attempts["push docs-a commune-b"].ok_age
+    assert attempts["push docs-a"].failures == attempts["push docs-a hermitage"].later_seconds == 0
+
+
 def test_a_holder_that_left_is_forgotten_by_the_next_exchange_and_a_silent_one_is_not() -> None:
     asking = Running("exchange", "docs-a", (), START, "")
     memory = Memory().ended(asking, Outcome(peers={"hermitage": "", "commune-b": "no route."}), END)

@@ -216,6 +216,7 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
         "the one that is meant: --service SERVICE",
     ),
     ("commune-a", ("act", "sign", "quota", SERVICE, "--key", "operator", *ACT), 2, "says how much"),
+    ("commune-a", ("act", "sign", "lost", SERVICE, "--per-day", "1G", "--key", "operator", *ACT), 2, "no other act"),
     (
         "commune-a",
         ("act", "sign", "quota", SERVICE, "--bytes", "much", "--key", "operator", *ACT),

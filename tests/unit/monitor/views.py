@@ -128,7 +128,8 @@ def home(moment: Now, words: Mapping[str, Any]) -> Home:
 
 
 def attempt(moment: Now, words: Mapping[str, Any]) -> Attempt:
-    """`words`: ago, failures, error, ok (how long ago it worked, by both clocks), mark, left_out, alarms, to_bring."""
+    """`words`: ago, failures, error, ok (how long ago it worked, by both clocks), mark, left_out, alarms, to_bring;
+    later and whole: when a peer that took a part takes the next one, and will have taken all."""
     ago = words.get("ago", words.get("ok", "1h"))
     ok = words.get("ok")
     return Attempt(
@@ -144,6 +145,8 @@ def attempt(moment: Now, words: Mapping[str, Any]) -> Attempt:
         left_out_count=words.get("left_out_count", len(words.get("left_out", ()))),
         alarms=tuple(words.get("alarms", ())),
         to_bring=tuple(words.get("to_bring", ())),
+        later_seconds=int(parse_duration(words["later"])) if "later" in words else 0,
+        whole_seconds=int(parse_duration(words["whole"])) if "whole" in words else 0,
     )
 
 

@@ -43,6 +43,7 @@ VOTED = {
     "held": "fc4d857e0ea0501223d0080abd783ad08b779d4c3e94348b17cb04c8436632ff",
     "voters.json": "887d063b212bf035578b47ff2c8491f91e58fa078868054ea3d30082dd81578b",
 }
+QUOTA, QUOTA_DIGEST = "act-quota-daily", "3d6461a5e70b03cd74cc00d34088dc551cd8cc76f9284a1120743bd5b09b1eba"
 REWIND, REWIND_DIGEST = "act-rewind", "453eb4f93c13263c8690fa4513e2615b68cbfc9df4729e0b68132b37c4327cea"
 REVOKED_DIGEST = "7851b028f8148ae583c6641cc2671dc2ee595ff84eefdb846133ae05887882f5"
 
@@ -60,7 +61,7 @@ def _read(name: str) -> bytes:
 
 
 def test_no_golden_file_was_changed_and_none_is_unread() -> None:
-    others = {"list", "keys.json", REVOKED, f"{REVOKED}.pub", REWIND, f"{REWIND}.pub"}
+    others = {"list", "keys.json", REVOKED, f"{REVOKED}.pub", REWIND, f"{REWIND}.pub", QUOTA, f"{QUOTA}.pub"}
     assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, *VOTED, *others}
     assert hashlib.sha256(_read(REVOKED)).hexdigest() == REVOKED_DIGEST
     assert hashlib.sha256(_read(REWIND)).hexdigest() == REWIND_DIGEST
@@ -170,6 +171,15 @@ def test_the_act() -> None:
     assert (act.act, act.subject, act.service, act.operator) == ("lost", "commune-a", "any", "maintenance")
     assert act.reason == "inondation du 24 décembre"
     assert act.end - act.start == 31 * 24 * 3600
+
+
+def test_the_act_that_lets_more_in_for_some_days() -> None:
+    signer = Operator("maintenance", (_read(f"{QUOTA}.pub").decode().strip(),), ("quota",))
+    raw = _read(QUOTA)
+    act = read_act(raw, [signer])
+    assert hashlib.sha256(raw).hexdigest() == QUOTA_DIGEST
+    assert (act.act, act.subject, act.quota_bytes, act.daily_bytes) == ("quota", "docs-a", 0, 40 * GIB)
+    assert act.end - act.start == 4 * 24 * 3600
 
 
 def test_the_act_that_lets_a_share_be_replaced() -> None:

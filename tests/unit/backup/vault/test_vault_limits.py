@@ -8,9 +8,20 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.vault.limits import DISK_NAMES_FLOOR, HEADERS_MAX, Amount, Limits, Usage, check_room, day_of
+from appliance.backup.vault.limits import (
+    DISK_NAMES_FLOOR,
+    HEADERS_MAX,
+    Amount,
+    Limits,
+    Usage,
+    allowance,
+    check_room,
+    day_of,
+    part_of,
+    postponed,
+)
 from appliance.errors import NoSpace
-from appliance.units import DAY, GIB
+from appliance.units import DAY, GIB, HOUR
 
 LIMITS = Limits(quota=10 * GIB, daily=GIB, seed=4 * GIB, free_floor=GIB)
 HELD = Usage(
@@ -23,19 +34,14 @@ HELD = Usage(
 )
 NOTHING_YET = replace(HELD, used=Amount(), seeding=True)
 FULL = "the share at this peer is full"
-DAILY = "in one day is more than"
 DISK = "the peer's disk has"
 HONEST = "more than an honest service makes"
 
 # (what is so, what is asked, the refusal or "")
 CASES: dict[str, tuple[Usage, Amount, str]] = {
     "a usual day": (HELD, Amount(GIB), ""),
-    "a byte over the day": (HELD, Amount(GIB + 1), DAILY),
-    "the rest of the day": (replace(HELD, taken_today=GIB - 5), Amount(5), ""),
-    "no rest of the day": (replace(HELD, taken_today=GIB - 5), Amount(6), DAILY),
+    "more than a day, of which a part is taken": (HELD, Amount(2 * GIB), ""),
     "a first seeding": (NOTHING_YET, Amount(4 * GIB), ""),
-    "more than the seeding declared": (NOTHING_YET, Amount(4 * GIB + 1), DAILY),
-    "a resumed seeding": (replace(NOTHING_YET, taken_today=3 * GIB), Amount(GIB), ""),
     "70 % of the quota": (replace(HELD, used=Amount(6 * GIB)), Amount(GIB), ""),
     "a byte into the reserve": (replace(HELD, used=Amount(6 * GIB)), Amount(GIB + 1), FULL),
     "the reserve, in a newer epoch": (replace(HELD, used=Amount(7 * GIB), base=Amount(7 * GIB)), Amount(GIB), ""),
@@ -96,6 +102,35 @@ def test_what_another_holder_already_took_may_fill_the_share_on_any_day(
 @pytest.mark.parametrize(("age", "day"), [(0, 0), (DAY - 1, 0), (DAY, 1), (400 * DAY + 5, 400)])
 def test_days_are_counted_by_the_ageing_clock(age: int, day: int) -> None:
     assert day_of(age) == day
+
+
+@pytest.mark.parametrize(
+    ("usage", "left"),
+    [
+        (HELD, GIB),
+        (replace(HELD, taken_today=GIB - 5), 5),
+        (replace(HELD, taken_today=2 * GIB), 0),
+        (replace(HELD, carried=7 * GIB, taken_today=GIB), 7 * GIB),
+        (NOTHING_YET, 4 * GIB),
+        (replace(NOTHING_YET, taken_today=3 * GIB), GIB),
+    ],
+)
+def test_a_day_allows_what_earlier_days_and_its_own_pushes_left(usage: Usage, left: int) -> None:
+    assert allowance(LIMITS, usage) == left
+
+
+@pytest.mark.parametrize(("allowed", "count"), [(0, 0), (4, 0), (5, 1), (11, 1), (12, 2), (100, 3)])
+def test_the_part_of_a_day_is_the_first_blobs_that_fit_whole(allowed: int, count: int) -> None:
+    assert part_of((5, 7, 1), allowed) == count
+
+
+def test_a_postponement_says_what_came_what_follows_and_when() -> None:
+    said = postponed(LIMITS, age_seconds=400 * DAY + 6 * HOUR, taken=GIB, rest=3 * GIB, seeding=False)
+    assert said.what == (
+        "1 GiB were taken and 3 GiB follow: this peer takes 1 GiB of this service in a day, and the next part in 18 h."
+    )
+    assert (said.seconds, said.whole_seconds) == (18 * HOUR, 18 * HOUR + 2 * DAY)
+    assert said.remedy.startswith("Nothing to do: the agent brings the rest.")
 
 
 def test_a_refusal_names_numbers_and_who_can_act() -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.vault.wire import REFUSALS, SENTENCE_MAX, Channel, Closed
-from appliance.errors import ApplianceError, IntegrityError, NoSpace, Refused, UsageError
+from appliance.errors import ApplianceError, IntegrityError, NoSpace, Postponed, Refused, UsageError
+from appliance.units import DAY
 
 
 @dataclass
@@ -98,6 +99,23 @@ def test_a_refusal_tells_no_endless_story(pair: Pair) -> None:
 def test_every_error_can_be_told(pair: Pair, error: ApplianceError, name: str) -> None:
     pair.channel.refuse(error)
     assert json.loads(os.read(pair.reader, 1000)[4:])["refused"] == name
+
+
+def test_a_postponement_tells_its_seconds_and_no_more_than_is_believed(pair: Pair) -> None:
+    pair.channel.refuse(Postponed("the rest follows.", remedy="Nothing.", seconds=3600, whole_seconds=90_000))
+    os.write(pair.writer, os.read(pair.reader, 1000))
+    with pytest.raises(Postponed, match="the rest follows") as caught:
+        pair.channel.read_frame()
+    assert (caught.value.seconds, caught.value.whole_seconds) == (3600, 90_000)
+
+
+@pytest.mark.parametrize("said", [10**12, -5, "3600", None, True, [1]])
+def test_a_peer_cannot_make_a_writer_wait_for_long(pair: Pair, said: object) -> None:
+    frame = {"refused": "postponed", "sentence": "later.", "seconds": said, "whole_seconds": said}
+    os.write(pair.writer, _framed(json.dumps(frame).encode()))
+    with pytest.raises(Postponed) as caught:
+        pair.channel.read_frame()
+    assert 0 <= caught.value.seconds <= 2 * DAY
 
 
 def test_a_refusal_to_nobody_is_no_failure() -> None:
