@@ -14,8 +14,9 @@ from typing import Any
 import appliance
 from appliance.agent.current import Current
 from appliance.backup.chain import chain_of
+from appliance.backup.went_on import goes_on_without
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.ports import Presented
+from appliance.failover.ports import Presented, Synced
 from appliance.trust.grant import Grant
 from appliance.units import HOUR
 
@@ -37,6 +38,7 @@ class BackupCopies:
         self._current = current
         self._own: dict[str, tuple[float, object, Grant | None]] = {}
         self._held: dict[str, tuple[float, str]] = {}
+        self._without: dict[str, tuple[float, str, bool | None]] = {}
         self._called: dict[str, asyncio.Task[Process | None]] = {}
         """Workers that have, or will have, nothing to do; None: one could not be called."""
 
@@ -91,6 +93,14 @@ class BackupCopies:
             self._held[service] = at, newest
         return newest
 
+    def goes_on_without(self, service: str, generation: str) -> bool | None:
+        now = self._current.node.clock.boottime()
+        at, seen, found = self._without.get(service, (float("-inf"), "", None))
+        if seen != generation or now - at > GRANTS_EVERY_SECONDS:
+            found = goes_on_without(self._current.node, service, generation)
+            self._without[service] = now, generation, found
+        return found
+
     def expect(self, service: str) -> None:
         if self._may_wait(service):
             self._called[service] = asyncio.create_task(self._call_ahead(service))
@@ -123,14 +133,16 @@ class BackupCopies:
         told = await self._work("present", service, goes_on=True)
         return Presented(tuple(told["accepted"]), int(told["newer"]))
 
-    async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
-        await self._work("adopt", service, "keep" if keep_files else generation, LAYING_SECONDS_MAX)
+    async def adopt(self, service: str, *, keep_files: bool, generation: str = "", required: str = "") -> None:
+        word = {"keep": keep_files, "generation": generation, "required": required}
+        await self._work("adopt", service, json.dumps(word), LAYING_SECONDS_MAX)
 
     async def pull(self, service: str) -> None:
         await self._work("pull", service)
 
-    async def sync(self, service: str) -> tuple[str, ...]:
-        return tuple((await self._work("sync", service))["has"])
+    async def sync(self, service: str) -> Synced:
+        told = await self._work("sync", service)
+        return Synced(str(told["generation"]), tuple(told["has"]))
 
     async def lay_copy(self, service: str) -> None:
         await self._work("copy", service)

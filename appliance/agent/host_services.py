@@ -279,10 +279,10 @@ class HostCopies(BackupCopies):
         if not _is_writable(self._moving[service].folder):
             await ask_hands("writable", service, self._ground)
 
-    async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
+    async def adopt(self, service: str, *, keep_files: bool, generation: str = "", required: str = "") -> None:
         if not keep_files:
             await self._open(service)
-        await super().adopt(service, keep_files=keep_files, generation=generation)
+        await super().adopt(service, keep_files=keep_files, generation=generation, required=required)
 
     async def lay_copy(self, service: str) -> None:
         """Of a share the pages show what is held here, to its people."""

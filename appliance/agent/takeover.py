@@ -127,17 +127,19 @@ def _show(conversation: Conversation, service: str, grant: Grant) -> int:
 
 
 def adopt(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
-    """Continue the repository under the grant that waits, and lay its newest archive in place unless `word` is "keep".
+    """Continue the repository under the grant that waits, and lay its newest archive in place.
 
-    Any other `word` names the generation to go on from, which need not be the newest. What lay there is kept beside.
-    Until all is done no backup is made: it would save what is not the service yet.
+    `word` is JSON: `keep`, whether the files here stay; `generation`, the one to go on from, which need not be the
+    newest; `required`, as of `fetch_newest`. What lay there is kept beside. Until all is done no backup is made: it
+    would save what is not the service yet.
     """
+    asked = json.loads(word)
     layout, grant = node.service(service), _newest_own(node, service)
     make_private_folder(layout.root)
     layout.opening.touch()
     if not is_used(node, service, grant) and _waits(node, service, grant):
-        _adopt(node, service, word if word != "keep" else "", lines)
-    placed = [] if word == "keep" else place(node, service, own_repository(layout))
+        _adopt(node, service, asked["generation"], asked["required"], lines)
+    placed = [] if asked["keep"] else place(node, service, own_repository(layout))
     layout.opening.unlink()
     return {"placed": placed}
 
@@ -150,14 +152,14 @@ def _waits(node: Node, service: str, grant: Grant) -> bool:
         return False
 
 
-def _adopt(node: Node, service: str, generation: str, lines: Lines) -> None:
+def _adopt(node: Node, service: str, generation: str, required: str, lines: Lines) -> None:
     raw = (node.service(service).root / GRANTED).read_bytes()
     try:
-        sealed, _ = fetch_for_resync(node, service, generation or None, lines)
+        sealed, _ = fetch_for_resync(node, service, generation or None, lines, required)
         lines.close()  # a vault has few seats, and laying may take hours
         remember_fetched(node, service, sealed)
     except NotFound:
-        if generation or not node.service(service).repository.exists():
+        if generation or required or not node.service(service).repository.exists():
             raise
         raise Refused(f"nobody holds a generation of {service} to go on from.") from None
     key = key_of(node, service, staging(node, service), None)
@@ -231,7 +233,7 @@ def sync(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     done = run(node, service)
     _check_whole(service, done.failures, done.left_out)
     has = [it.peer for it in done.pushed if it.receipt is not None]
-    return {"generation": str(done.sealed.header.id), "has": has, "safe": str(safety_of(node, service))}
+    return {"generation": done.sealed.header.id.name, "has": has, "safe": str(safety_of(node, service))}
 
 
 def _check_whole(service: str, failures: Sequence[Failure], left_out: Sequence[LeftOut]) -> None:

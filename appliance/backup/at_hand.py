@@ -6,7 +6,7 @@ A standby that takes over, and an origin to which the service is handed back, th
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,11 @@ from appliance.host.files import copy_whole, link_own, sha256_file
 from appliance.trust.generation import Entry
 
 
-def place_at_hand(node: Node, service: str, entries: Iterable[Entry], folder: Path, proven: Proven) -> frozenset[str]:
+def place_at_hand(
+    node: Node, service: str, entries: Iterable[Entry], folder: Path, proven: Proven, sealed: Path | None = None
+) -> frozenset[str]:
     """Put into `folder` each of `entries` that is on this machine, and return their paths; the rest must be fetched.
+    `sealed`: a folder in which this node sealed them itself.
 
     All are proven by their hash: what is held now or before, what is written here now, as it may be here for mending.
     Data files are linked, which borg allows (it only adds and unlinks them); `config` and the like are copied.
@@ -29,7 +32,12 @@ def place_at_hand(node: Node, service: str, entries: Iterable[Entry], folder: Pa
         if target.exists():
             continue
         held, own = node.holding(service).blob(entry.sha256), node.service(service).repository / entry.path
-        for source, is_right in ((held, partial(proven.is_right, HELD)), (own, _is_right)):
+        sources: list[tuple[Path, Callable[[Entry, Path], bool]]] = [
+            (held, partial(proven.is_right, HELD)),
+            (own, _is_right),
+        ]
+        sources += [(sealed / entry.path, _is_right)] if sealed else []
+        for source, is_right in sources:
             # What may not be read is simply fetched.
             with contextlib.suppress(OSError):
                 if is_right(entry, source):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.backup.at_hand import place_at_hand
-from appliance.backup.chain import Chain, Sealed
+from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, Lines, connect
@@ -121,8 +121,12 @@ def fetch(
 def _take_held(node: Node, service: str, name: str, folder: Path, chain: Chain | None) -> Sealed:
     """The same from what this node holds itself: it may be the last that has it."""
     sealed = _keep_papers(node, service, name, chain) if chain else read_held(node, service, name)
+    return _take_here(node, service, sealed, folder)
+
+
+def _take_here(node: Node, service: str, sealed: Sealed, folder: Path, own: Path | None = None) -> Sealed:
     proven = Proven(node, service)
-    placed = place_at_hand(node, service, sealed.entries, make_private_folder(folder), proven)
+    placed = place_at_hand(node, service, sealed.entries, make_private_folder(folder), proven, own)
     others = (entry for entry in sealed.entries if entry.path not in placed)
     wrong = [entry.path for entry in others if _offset(folder / entry.path, entry, proven) is not None]
     proven.save(FETCHED, sealed.entries)
@@ -247,15 +251,23 @@ def fetch_newest(
     chain: Chain | None = None,
     wanted: str | None = None,
     lines: Lines | None = None,
+    required: str = "",
 ) -> tuple[Sealed, Survey]:
     """Bring the newest attested generation from whichever holder has it; try the next holder when one fails.
 
-    `wanted` names an older one, as "2.7" or by its full name: the last good one before an attack.
+    `wanted` names an older one, as "2.7" or by its full name: the last good one before an attack. `required`: the full
+    name of the generation with which the last writer gave the service up. It is brought, or one of a later epoch, or
+    Unreachable is raised: something older lacks what was acknowledged.
     """
     survey_ = survey_all(node, service, lines)
     own = frozenset(item.name for item in node.holding(service).stored() if item.held)
-    name = _held_name(survey_, own, wanted) if wanted else survey_.newest().name
+    name = _held_name(survey_, own, wanted) if wanted else _newest_with(survey_, required)
     errors = []
+    if name == required and (sealed := _sealed_here(node, service, name)):
+        with contextlib.suppress(ApplianceError):
+            return _take_here(node, service, sealed, folder, node.service(service).sealed / name), survey_
+    if name == required and name not in own and not any(name in head.held for head in survey_.heads):
+        raise _missing(node, service, name, survey_)
     for holder, held in ((node.name, own), *((head.peer, head.held) for head in survey_.heads)):
         if name in held:
             try:
@@ -267,6 +279,35 @@ def fetch_newest(
     raise Unreachable(
         f"nobody could send generation {short_name(name)}: {' '.join(errors)}",
         remedy="Try again, or continue from an older one with --generation.",
+    )
+
+
+def _newest_with(found: Survey, required: str) -> str:
+    """The newest that anybody attests, unless that is of no later epoch than `required`, which has everything."""
+    if not required:
+        return found.newest().name
+    held = [head.newest.id for head in found.heads if head.newest] + ([found.own] if found.own else [])
+    later = [it for it in held if it.epoch > int(required.partition(".")[0])]
+    return max(later).name if later else required
+
+
+def _sealed_here(node: Node, service: str, name: str) -> Sealed | None:
+    """The generation `name` if this node sealed it last and its files are still there."""
+    sealed = chain_of(node, service).newest()
+    there = sealed is not None and sealed.header.id.name == name and (node.service(service).sealed / name).is_dir()
+    return sealed if there else None
+
+
+def _missing(node: Node, service: str, name: str, found: Survey) -> Unreachable:
+    silent = "".join(f" {peer}: {why}" for peer, why in found.silent.items())
+    held = [it for head in found.heads for it in head.held] + ([found.own.name] if found.own else [])
+    older = max(held, default="")
+    sign = f"appliance act sign promote {node.name} --service {service} --generation {older}"
+    given_up = f"To go on from {short_name(older)} and give up what came after it: `{sign}`"
+    act = f" {given_up}, then `appliance act accept` with it at this node." if older else ""
+    return Unreachable(
+        f"{service} was given up with generation {short_name(name)}, and no node that answers holds it.{silent}",
+        remedy=f"It goes on by itself once a node that holds it answers.{act}",
     )
 
 

@@ -26,15 +26,16 @@ from appliance.trust.grant import Grant
 
 
 def fetch_for_resync(
-    node: Node, service: str, wanted: str | None = None, lines: Lines | None = None
+    node: Node, service: str, wanted: str | None = None, lines: Lines | None = None, required: str = ""
 ) -> tuple[Sealed, Survey]:
-    """Bring the newest attested generation (or the one `wanted`) and the whole chain here.
+    """Bring the newest attested generation (or the one `wanted`, or one with all of `required`) and the whole chain
+    here.
 
     Resumable; nothing of ours is touched. Peers are asked on `lines`, when given.
     """
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
-        return fetch_newest(node, service, staging(node, service), chain_of(node, service), wanted, lines)
+        return fetch_newest(node, service, staging(node, service), chain_of(node, service), wanted, lines, required)
 
 
 def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -> bytes:

@@ -6,14 +6,13 @@ on the disk before it is done.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from appliance.clock import utc_text
-from appliance.coordination.port import Holding, Lost
+from appliance.coordination.port import Lost
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.claiming import REQUEST_SECONDS_MAX, acquire, claim_on, hear
+from appliance.failover.giving_up import release, resume_writes, sync
 from appliance.failover.kept import Lease
 from appliance.failover.model import STOPPING, Action, Branch, Decision
 from appliance.failover.observe import acts_in_force, promoting, promotions, record_of
@@ -24,7 +23,6 @@ from appliance.host.files import write_atomic
 from appliance.trust.act import Act
 from appliance.trust.grant import make_request, read_request
 from appliance.trust.keys import public_line
-from appliance.trust.release import make_release
 
 A = Action
 
@@ -32,6 +30,8 @@ A = Action
 async def _read(it: Situation, decision: Decision) -> None:
     asked = it.site.clock.boottime()
     hear(it, await it.site.store.read(it.service, seconds_max=REQUEST_SECONDS_MAX), asked)
+    if it.kept.given and it.site.copies.goes_on_without(it.service, it.kept.given) is False:
+        it.keep(given="")
 
 
 async def _renew(it: Situation, decision: Decision) -> None:
@@ -136,7 +136,10 @@ def _take_grant(it: Situation, raw: bytes, before: str) -> None:
     # An epoch of its own that it never opened left nothing to go on from: what was named for that one still holds.
     again = it.kept.generation if before == site.name else ""
     generation = act.generation if act else again
-    it.keep(adopts=before != site.name or it.kept.adopts, branch=Branch.NONE, generation=generation)
+    # Who promotes this node answers for what the last writer named and nobody can give it.
+    required = "" if act or generation else it.kept.required if before == site.name else site.papers.last_of(it.service)
+    adopts = before != site.name or it.kept.adopts
+    it.keep(adopts=adopts, branch=Branch.NONE, generation=generation, required=required)
     write_atomic(it.granted_path, raw)
     if act:  # after the grant: one that is used up and brought nothing would never be obeyed
         _use_up(it, promotions(it, acts), generation)
@@ -157,9 +160,9 @@ def _use_up(it: Situation, acts: tuple[Act, ...], generation: str) -> None:
 def shown(it: Situation) -> tuple[bytes, ...]:
     """The papers of this service that this node shows to whom it asks."""
     granted = it.site.papers.grants.get(it.service)
-    release = it.site.papers.release_of(it.service)
+    given_up = it.site.papers.release_of(it.service)
     acts = (act.document.raw for act in acts_in_force(it) if act.act in ("promote", "quarantine", "lost"))
-    return (*([granted.document.raw] if granted else []), *([release.document.raw] if release else []), *acts)
+    return (*([granted.document.raw] if granted else []), *([given_up.document.raw] if given_up else []), *acts)
 
 
 async def _present(it: Situation, decision: Decision) -> None:
@@ -169,35 +172,6 @@ async def _present(it: Situation, decision: Decision) -> None:
         it.keep(refused_by_epoch=max(told.newer, it.kept.refused_by_epoch))
     if told.accepted and own is not None:
         it.keep(acknowledged_epoch=own.epoch)
-
-
-async def _release(it: Situation, decision: Decision) -> None:
-    """Say under our signature that we write no more, where that is true; then let the lease go."""
-    site, own, lease = it.site, it.own, it.lease
-    holding = lease.holding if lease else _stray(it)
-    if own is not None and lease is not None:  # what the voters show alone may have been forged, to have us say this
-        it.keep(released_epoch=own.epoch)
-        if not it.kept.tail and not site.services.look(it.service).is_open:
-            said = {"reason": decision.row, "time": utc_text(site.clock.now())}
-            raw = make_release(site.key, service=it.service, epoch=own.epoch, holder=site.name, **said)
-            write_atomic(it.release_path, raw)
-            site.papers.take([raw])
-            site.tell(it.service, own.epoch, "proof-of-death", of=site.name, kind="release")
-            # Whoever comes next waits for both, this and the lease.
-            await asyncio.wait((it.show(raw),), timeout=site.timers.retry)
-    it.prove(None)
-    if holding is not None:
-        await site.store.release(holding, f"by {decision.row}", utc_text(site.clock.now()))
-
-
-def _stray(it: Situation) -> Holding | None:
-    """The lease that the voters show as ours and that we have no proof of."""
-    state = it.state
-    if state is None or state.holder is None or state.owner is None or state.holder.node != it.site.name:
-        return None
-    ttl = round(it.site.timers.ttl)
-    since = state.holder.revision
-    return Holding(it.service, it.site.name, state.holder.lease, state.owner.revision, since, ttl, 0.0)
 
 
 async def _cut_network(it: Situation, decision: Decision) -> None:
@@ -247,7 +221,7 @@ async def _start(it: Situation, decision: Decision) -> None:
         await _adopt(it)
     if not it.may_write(alone) or own.epoch < newest(it.site.papers.grants, it.service):
         raise Refused("its time was up before it could start.")
-    it.keep(opened_epoch=own.epoch, tail=True, adopts=False, generation="")
+    it.keep(opened_epoch=own.epoch, tail=True, adopts=False, generation="", synced="", given="", required="")
     _tie(it, decision)  # what was laid in place meanwhile may have taken longer than the deadline that is there
     it.started_at = it.site.clock.boottime()  # from now on it has its time to come up
     it.starting = True
@@ -278,9 +252,10 @@ async def _adopt(it: Situation) -> None:
     _hear_promotions(it)
     with it.moving_files():
         laid = None
-        while laid != it.kept.generation:  # an act that came meanwhile may name another
-            laid = it.kept.generation
-            await it.site.copies.adopt(it.service, keep_files=not it.kept.adopts, generation=laid)
+        while laid != (it.kept.generation, it.kept.required):  # an act that came meanwhile may name another
+            generation, required = laid = it.kept.generation, it.kept.required
+            keep_files = not it.kept.adopts
+            await it.site.copies.adopt(it.service, keep_files=keep_files, generation=generation, required=required)
             _hear_promotions(it)
 
 
@@ -291,6 +266,8 @@ def _hear_promotions(it: Situation) -> None:
     """
     acts = promotions(it, acts_in_force(it))
     says = acts and it.kept.adopts and acts[-1].document.digest not in it.kept.served_acts
+    if says:
+        it.keep(required="")
     _use_up(it, acts, acts[-1].generation if says else it.kept.generation)
 
 
@@ -317,27 +294,11 @@ async def _pull(it: Situation, decision: Decision) -> None:
     it.pulled_at = asked
 
 
-async def _resume_writes(it: Situation, decision: Decision) -> None:
-    with it.telling("note that clients write"):  # on a full disk they are let in all the same, to make room
-        it.keep(tail=True)
-    it.kept = replace(it.kept, tail=True)  # what comes now is in no sync that was made while they waited
-    await it.site.services.resume(it.service)
-
-
-async def _sync(it: Situation, decision: Decision) -> None:
-    """All that was acknowledged is at a peer, from which whoever takes over fetches it; clients wait meanwhile."""
-    let_in, has = it.let_in, await it.site.copies.sync(it.service)
-    here = it.site.services.look(it.service)
-    if has and let_in == it.let_in and (here.held or not here.writer):
-        it.keep(tail=False)
-        it.synced = True
-
-
 async def _keep_branch(it: Situation, decision: Decision) -> None:
     """Once it is kept it no longer keeps the service; merging is a command, where the service is written again."""
     with it.moving_files():
         where = await it.site.copies.keep_branch(it.service, it.kept.opened_epoch)
-    it.keep(branch=Branch.KEPT, tail=False)
+    it.keep(branch=Branch.KEPT, tail=False, given="")
     it.site.tell(it.service, it.kept.opened_epoch, "branch", values=[], where=where)
     told = f"`appliance failover merge {it.service} --dry-run` says what differs once it is written here again"
     with it.telling(str(A.ALARM)):
@@ -359,7 +320,7 @@ DOES: Mapping[Action, Callable[[Situation, Decision], Awaitable[None]]] = {
     A.WAKE: _wake,
     A.EXPECT: _expect,
     A.TAKE_OVER: _take_over,
-    A.RELEASE: _release,
+    A.RELEASE: release,
     A.ASK_GRANT: _ask_grant,
     A.PRESENT: _present,
     A.CUT_NETWORK: _cut_network,
@@ -374,8 +335,8 @@ DOES: Mapping[Action, Callable[[Situation, Decision], Awaitable[None]]] = {
     A.WITHDRAW_COPY: lambda it, _: it.site.services.withdraw_copy(it.service),
     A.PULL: _pull,
     A.HOLD_WRITES: lambda it, _: it.site.services.hold(it.service),
-    A.RESUME_WRITES: _resume_writes,
-    A.SYNC: _sync,
+    A.RESUME_WRITES: resume_writes,
+    A.SYNC: sync,
     A.KEEP_BRANCH: _keep_branch,
     A.ALARM: _alarm,
 }

@@ -26,7 +26,10 @@ class Kept:
     """As `model.Seen` says. `adopts`: another wrote before the grant that is here, so its files are taken over.
     `served_acts`: digests of acts that promoted already, or were left over beside one that did. `generation`: which one
     to go on from, as such an act named it, "" for the newest. `robbed_epoch`: under which the lease was gone before it
-    could end, 0 while none was or it is held again."""
+    could end, 0 while none was or it is held again. `synced`: the last generation under `opened_epoch`, which has all
+    that was acknowledged. `given`: that of the release that was signed here, until a successor is known to have gone on
+    from it. `required`: with which the epoch before the grant here was given up; it is gone on from that one or from
+    what continues it."""
 
     opened_epoch: int = 0
     acknowledged_epoch: int = 0
@@ -38,6 +41,9 @@ class Kept:
     served_acts: tuple[str, ...] = ()
     generation: str = ""
     robbed_epoch: int = 0
+    synced: str = ""
+    given: str = ""
+    required: str = ""
 
 
 def load(path: Path) -> Kept | None:
@@ -61,7 +67,13 @@ def load(path: Path) -> Kept | None:
 def save(path: Path, kept: Kept) -> None:
     make_private_folder(path.parent)
     fields = asdict(kept)
-    for name in ("generation", "robbed_epoch"):  # an earlier version reads no file that has them
+    for name in (
+        "generation",
+        "robbed_epoch",
+        "synced",
+        "given",
+        "required",
+    ):  # an earlier version reads no file that has them
         if not fields[name]:
             del fields[name]
     write_atomic(path, json.dumps({"format": FORMAT, **fields}).encode(), mode=0o600)

@@ -33,7 +33,7 @@ def observe(it: Situation) -> Seen:
         adopts=kept.adopts,
         released=kept.released_epoch == own_epoch > 0,
         lost=it.lost,
-        tail=kept.tail,
+        tail=kept.tail or _was_passed_over(it),
         branch=kept.branch,
         record=record_of(it),
         proof=Proof(lease.holding.sent, lease.holding.ttl_seconds, lease.epoch) if lease else None,
@@ -50,6 +50,13 @@ def observe(it: Situation) -> Seen:
         wishes=_wishes(it),
         last=it.last,
     )
+
+
+def _was_passed_over(it: Situation) -> bool:
+    """Whether the next writer went on from an older generation than the one with which this node gave the service up,
+    so that what it has is only here."""
+    given = it.kept.given
+    return bool(given) and it.site.copies.goes_on_without(it.service, given) is True
 
 
 def _home_ready_since(it: Situation) -> float | None:

@@ -15,7 +15,7 @@ from appliance.trust.act import Act, Operator, read_act
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
 from appliance.trust.release import Release, read_release
-from appliance.trust.signed import NAME, digest_of, parse, split
+from appliance.trust.signed import FORMAT, NAME, digest_of, parse, split
 
 OBEYED = ("promote", "quarantine", "lost")
 """The acts that failover obeys."""
@@ -27,6 +27,7 @@ PART_MAX = 64
 PART_BYTES_MAX = 96 * 1024
 """Of papers in one call, whose line may have 256 KiB: quoted in JSON they are up to twice as long."""
 _KINDS = (grant.TYPE, grant.REQUEST_TYPE, voted.TYPE, release.TYPE, act.TYPE)
+_FORMATS = {release.TYPE: release.FORMATS}
 _TYPES = {it: f'{{"type": "{it}"'.encode() for it in _KINDS}
 
 
@@ -123,18 +124,26 @@ class Papers:
         if found.epoch > granted.epoch:
             raise Refused("the grant that this ends was not shown yet.")
         if (found.epoch, found.holder) == (granted.epoch, granted.writer):
-            self.releases[service] = found
+            known = self.release_of(service)
+            # One that names a generation binds more than one of a former version, which names none.
+            self.releases[service] = max((known, found), key=lambda it: it.generation) if known else found
 
     def release_of(self, service: str) -> Release | None:
         """The release of the newest grant of `service`; None when its writer has not let go."""
         found, granted = self.releases.get(service), self.grants.get(service)
         return found if found and granted and found.epoch == granted.epoch else None
 
+    def last_of(self, service: str) -> str:
+        """The generation that the last release of `service` named, "" without one: a writer that was granted it since
+        and never opened it left nothing newer."""
+        found = self.releases.get(service)
+        return found.generation if found else ""
+
 
 def service_in(raw: bytes) -> str:
     """Which service a grant, a request or a release is about, as it says; nothing of it is checked yet."""
     (kind,) = [it for it in _TYPES if _is(raw, it)] or [grant.TYPE]
-    name = parse(split(raw, kind)[0], kind).get("service")
+    name = parse(split(raw, kind)[0], kind, _FORMATS.get(kind, (FORMAT,))).get("service")
     return name if isinstance(name, str) and NAME.fullmatch(name) else ""
 
 

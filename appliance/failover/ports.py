@@ -83,6 +83,14 @@ class Presented:
     newer: int = 0
 
 
+@dataclass(frozen=True)
+class Synced:
+    """The generation that has everything, by its full name, and who gave a receipt for it."""
+
+    generation: str
+    has: tuple[str, ...] = ()
+
+
 class Copies(Protocol):
     """The copies of services here and at peers: what backup and vaults do, for failover to ask for."""
 
@@ -114,6 +122,11 @@ class Copies(Protocol):
         """Whether a newer generation is held here than the one that was laid out for reading."""
         ...
 
+    def goes_on_without(self, service: str, generation: str) -> bool | None:
+        """Whether the history went on from an older one than `generation`, which was sealed here; None while no
+        generation of a later epoch is known here."""
+        ...
+
     def expect(self, service: str) -> None:
         """Begin to get ready for a takeover, or a last backup, within a minute. Nothing has to follow, and
         what does tells whether something fails."""
@@ -127,16 +140,17 @@ class Copies(Protocol):
         """Show the granted epoch to who stores the service; each that takes it refuses older ones from then on."""
         ...
 
-    async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
+    async def adopt(self, service: str, *, keep_files: bool, generation: str = "", required: str = "") -> None:
         """Continue the repository under the grant, from the newest generation anywhere, or from `generation`, and lay
-        its files in place unless those here are newer."""
+        its files in place unless those here are newer. With `required`, from that one or one of a later epoch: raise
+        where neither can be had."""
         ...
 
     async def pull(self, service: str) -> None:
         """Fetch the newest generation that anybody holds."""
         ...
 
-    async def sync(self, service: str) -> tuple[str, ...]:
+    async def sync(self, service: str) -> Synced:
         """Save and seal everything, bring it to the peers; who has it then."""
         ...
 

@@ -21,7 +21,7 @@ from appliance.failover.memory_machine import MemoryMachine
 from appliance.failover.model import Action, Decision, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.papers import Papers
-from appliance.failover.ports import Presented
+from appliance.failover.ports import Presented, Synced
 from appliance.failover.situation import Site, Situation, begin
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
@@ -32,6 +32,8 @@ from tests.unit.trust.voters import KEYS
 A = Action
 SERVICE = "docs-a"
 LEASE = 15.0
+LAST = f"00002.0000000007.{'a' * 16}"
+"""The generation that the home's last backup sealed."""
 
 
 @dataclass
@@ -40,12 +42,14 @@ class Copies:
 
     own: Grant | None
     adopted: list[bool]
-    has: tuple[str, ...] = ("commune-b",)
+    has: tuple[str, ...] = ("hermitage", "commune-b")
     while_laying: Callable[[], None] = lambda: None
     generations: list[str] = field(default_factory=list)
     before: str = ""
     awaits_files: bool = False
     why_unfit: str = ""
+    required: list[str] = field(default_factory=list)
+    passed_over: bool | None = None
 
     def own_grant(self, service: str) -> Grant | None:
         return self.own
@@ -71,15 +75,19 @@ class Copies:
     async def present(self, service: str) -> Presented:
         return Presented(self.has)
 
-    async def adopt(self, service: str, *, keep_files: bool, generation: str = "") -> None:
+    def goes_on_without(self, service: str, generation: str) -> bool | None:
+        return self.passed_over
+
+    async def adopt(self, service: str, *, keep_files: bool, generation: str = "", required: str = "") -> None:
         self.while_laying()
         self.adopted.append(keep_files)
         self.generations.append(generation)
+        self.required.append(required)
 
     async def pull(self, service: str) -> None: ...
 
-    async def sync(self, service: str) -> tuple[str, ...]:
-        return self.has
+    async def sync(self, service: str) -> Synced:
+        return Synced(LAST, self.has)
 
     def expect(self, service: str) -> None: ...
 

@@ -13,9 +13,10 @@ from appliance.failover.act import perform
 from appliance.failover.kept import load
 from appliance.failover.model import Action, Decision
 from appliance.failover.observe import observe
+from appliance.failover.ports import Synced
 from appliance.trust.release import read_release
-from tests.unit.failover.test_act import SERVICE, World
-from tests.unit.failover.test_granting import FIRST, HOME
+from tests.unit.failover.test_act import LAST, SERVICE, World
+from tests.unit.failover.test_granting import FIRST, HOME, STANDBY
 
 A = Action
 
@@ -66,8 +67,41 @@ def test_a_sync_counts_only_when_clients_wait_and_a_peer_has_it(world: World) ->
     assert not world.it.synced, "nobody has it"
     world.copies.has = ("commune-b",)
     world.do(A.SYNC)
+    assert not world.it.synced, "who takes over has not got it, and commune-b may fall silent"
+    assert world.it.kept.tail
+    assert world.it.trouble["sync"] == "hermitage gave no receipt for the last backup of docs-a; commune-b has it."
+    world.copies.has = (STANDBY,)
+    world.do(A.SYNC)
     assert world.it.synced
     assert not world.it.kept.tail
+
+
+def test_a_release_names_the_generation_of_the_last_sync(world: World) -> None:
+    world.hold()
+    assert world.do(A.START, A.HOLD_WRITES, A.SYNC, A.CUT_NETWORK, A.STOP, A.SET_READ_ONLY, A.RELEASE)
+    assert read_release((world.folder / "release").read_bytes(), FIRST.writer_key).generation == LAST
+    assert world.it.kept.given == LAST
+
+
+def test_an_epoch_that_was_never_opened_is_given_up_with_the_generation_it_was_to_go_on_from(world: World) -> None:
+    world.it.keep(tail=False, opened_epoch=0, required=LAST)
+    world.hold()
+    assert world.do(A.RELEASE)
+    assert read_release((world.folder / "release").read_bytes(), FIRST.writer_key).generation == LAST
+    assert world.it.kept.given == "", "nothing of it was written here"
+
+
+def test_what_was_given_up_is_kept_as_a_branch_when_the_next_writer_went_on_from_an_older_one(world: World) -> None:
+    world.it.keep(tail=False, given=LAST)
+    assert not observe(world.it).tail, "nothing is known yet"
+    world.copies.passed_over = True
+    assert observe(world.it).tail
+    assert world.do(A.KEEP_BRANCH)
+    assert not observe(world.it).tail
+    world.it.keep(given=LAST)
+    world.copies.passed_over = False
+    assert world.do(A.READ)
+    assert world.it.kept.given == ""
 
 
 def test_a_sync_that_outlived_the_wait_it_was_made_in_does_not_count_in_the_next_one(
@@ -76,7 +110,7 @@ def test_a_sync_that_outlived_the_wait_it_was_made_in_does_not_count_in_the_next
     """A slow one goes on while clients are let in again and write; then they wait for the second try."""
     bring = world.copies.sync
 
-    async def slow(service: str) -> tuple[str, ...]:
+    async def slow(service: str) -> Synced:
         for action in (A.RESUME_WRITES, A.HOLD_WRITES):
             world.clock.advance(1)
             decision = Decision("a.row", "test", (action,), world.it.standing, deadline=0.0)

@@ -76,9 +76,15 @@ def view(**changed: Any) -> View:
     return replace(seen, **changed)
 
 
-def release(of: Grant = FIRST, key: str = HOME) -> Release:
+def release(of: Grant = FIRST, key: str = HOME, generation: str = "") -> Release:
     raw = make_release(
-        KEYS[key], service=of.service, epoch=of.epoch, holder=of.writer, reason="moved", time="2026-12-01T19:00:00Z"
+        KEYS[key],
+        service=of.service,
+        epoch=of.epoch,
+        holder=of.writer,
+        generation=generation,
+        reason="moved",
+        time="2026-12-01T19:00:00Z",
     )
     return read_release(raw, public_line(KEYS[key]))
 

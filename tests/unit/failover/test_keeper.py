@@ -21,6 +21,7 @@ from appliance.errors import NoSpace, NotFound
 from appliance.failover.keeper import Keeper
 from appliance.failover.model import STOPPING, Action, Decision, Local, Standing, State
 from appliance.failover.observe import observe
+from appliance.failover.ports import Synced
 from appliance.failover.situation import begin
 from appliance.failover.told import Told, save
 from appliance.failover.told import load as load_told
@@ -329,13 +330,13 @@ def test_nothing_that_a_cycle_began_goes_on_after_its_end(world: World, monkeypa
     """The next one reads what is kept at its beginning: what this one still wrote it would never see."""
     under_way = list[str]()
 
-    async def sync(service: str) -> tuple[str, ...]:
+    async def sync(service: str) -> Synced:
         under_way.append(service)
         try:
             await asyncio.sleep(3600)
         finally:
             under_way.remove(service)
-        return ()
+        return Synced("")
 
     async def play() -> None:
         await run_until(keeper, lambda: under_way)

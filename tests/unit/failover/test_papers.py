@@ -50,6 +50,17 @@ def test_a_release_that_comes_in_an_earlier_call_than_its_grant_counts_when_it_i
     assert papers.release_of("docs-a") is not None
 
 
+def test_what_the_last_release_named_is_known_under_the_next_grant_and_binds_more_than_one_that_names_nothing(
+    papers: Papers,
+) -> None:
+    last = f"00002.0000000007.{'a' * 16}"
+    papers.take([FIRST.document.raw, release(FIRST, generation=last).document.raw, release(FIRST).document.raw])
+    assert papers.last_of("docs-a") == last
+    papers.take([SECOND.document.raw])
+    assert papers.last_of("docs-a") == last, "its writer may have ended before it opened anything"
+    assert papers.last_of("docs-b") == ""
+
+
 def test_a_release_by_another_than_the_writer_is_none(papers: Papers) -> None:
     papers.take([FIRST.document.raw, release(FIRST, key=STANDBY).document.raw])
     assert papers.release_of("docs-a") is None

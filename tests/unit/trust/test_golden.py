@@ -52,6 +52,7 @@ SECOND = Path(__file__).parents[2] / "golden/format-2"
 SECOND_DOCUMENTS = {
     "generation": "5208a1fb2230cf95445c5ae19a8a3e60361ff66292f97a23ab53fddcd22d44b6",
     "generation-partial": "4be8cdfe5bbb191479c759072efd37d1695aaec5c976f76a3e128e1eebcef9aa",
+    "release": "bde32b82dfdc821a6b0c9b1b36afd9ffb6e052c6b1b9c78980d88c11c1e635fe",
     "keys.json": "3a545246769af558cb19401c49b961c19e1ea2aefdc773d431008485fb6e4317",
 }
 
@@ -114,8 +115,15 @@ def test_the_voted_grant_and_what_its_writer_says_of_it() -> None:
     release = read_release(_read("release"), grant.writer_key)
     assert (release.service, release.epoch, release.holder) == ("docs-a", 513, "hermitage")
     assert (release.reason, release.time) == ("la commune reprend son service", "2026-12-01T19:00:00Z")
+    assert release.generation == "", "this format named none"
     held = read_held(_read("held"), grant.writer_key)
     assert (held.service, held.epoch, held.holder, held.challenge) == ("docs-a", 513, "hermitage", "c4" * 32)
+
+
+def test_the_release_that_names_the_last_generation() -> None:
+    release = read_release((SECOND / "release").read_bytes(), (SECOND / "release.pub").read_text().strip())
+    assert (release.service, release.epoch, release.holder) == ("docs-a", 513, "hermitage")
+    assert release.generation == "00513.0000000007.0123456789abcdef"
 
 
 def test_the_generation_and_its_list() -> None:
@@ -139,7 +147,7 @@ def test_the_generation_and_its_list() -> None:
 
 
 def test_the_generations_of_format_2() -> None:
-    assert {path.name for path in SECOND.iterdir()} == SECOND_DOCUMENTS.keys()
+    assert {path.name for path in SECOND.iterdir()} == {*SECOND_DOCUMENTS, "release.pub"}
     for name, digest in SECOND_DOCUMENTS.items():
         assert hashlib.sha256((SECOND / name).read_bytes()).hexdigest() == digest, name
     writer = json.loads((SECOND / "keys.json").read_text())["commune-a"]

@@ -1,0 +1,78 @@
+"""A service is gone on from the generation with which its last writer gave it up, or from none."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.backup import peers
+from appliance.backup.fetched import remember_fetched
+from appliance.backup.resync import fetch_for_resync, request_after_fetch
+from appliance.backup.went_on import goes_on_without
+from appliance.errors import Unreachable
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
+from tests.integration.desk.in_process import World
+
+
+@pytest.fixture
+def world(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The standby has 2.1; of 2.2, with which the origin gave the service up, only the blind peer has a copy."""
+    made = World(desk)
+    monkeypatch.setattr(peers, "Line", made.line)
+    made.begin()
+    made.run(ORIGIN)
+    made.down = frozenset({STANDBY})
+    made.run(ORIGIN)
+    made.down = frozenset()
+    return made
+
+
+def last(world: World) -> str:
+    return world.desk.holding(HOLDER).stored()[-1].name
+
+
+def test_a_standby_waits_for_the_silent_holder_of_what_was_given_up_and_goes_on_from_nothing_older(
+    world: World,
+) -> None:
+    named, standby = last(world), world.desk.open(STANDBY)
+    world.down = frozenset({HOLDER})
+    older, _ = fetch_for_resync(standby, SERVICE)
+    assert str(older.header.id) == "2.1", "the newest of those who answer"
+    with pytest.raises(
+        Unreachable, match=r"given up with generation 2\.2, and no node that answers holds it"
+    ) as refused:
+        fetch_for_resync(standby, SERVICE, required=named)
+    assert f"{HOLDER} does not answer." in refused.value.what
+    assert f"act sign promote {STANDBY} --service {SERVICE} --generation {older.header.id.name}" in refused.value.remedy
+    world.down = frozenset()
+    found, _ = fetch_for_resync(standby, SERVICE, required=named)
+    assert found.header.id.name == named
+
+
+def test_a_writer_that_takes_its_service_back_goes_on_from_what_it_sealed_though_nobody_else_answers(
+    world: World,
+) -> None:
+    named, origin = last(world), world.desk.open(ORIGIN)
+    world.down = frozenset({HOLDER})
+    found, _ = fetch_for_resync(origin, SERVICE, required=named)
+    assert found.header.id.name == named
+
+
+def test_what_a_later_writer_sealed_has_what_was_given_up_before_it(world: World) -> None:
+    named = last(world)
+    world.adopt(STANDBY, world.fetch_to_continue(STANDBY))
+    newest, _ = world.run(STANDBY)
+    found, _ = fetch_for_resync(world.desk.open(ORIGIN), SERVICE, required=named)
+    assert found.header.id == newest.header.id
+    assert goes_on_without(world.desk.open(ORIGIN), SERVICE, named) is False
+
+
+def test_who_gave_a_service_up_learns_that_the_next_writer_went_on_from_an_older_generation(world: World) -> None:
+    named, origin, standby = last(world), world.desk.open(ORIGIN), world.desk.open(STANDBY)
+    assert goes_on_without(origin, SERVICE, named) is None, "nobody has gone on yet"
+    world.down = frozenset({HOLDER})
+    older, survey = fetch_for_resync(standby, SERVICE)
+    remember_fetched(standby, SERVICE, older)
+    world.adopt(STANDBY, world.grant(request_after_fetch(standby, SERVICE, survey, "test"), STANDBY))
+    world.run(STANDBY)
+    fetch_for_resync(origin, SERVICE)
+    assert goes_on_without(origin, SERVICE, named) is True
