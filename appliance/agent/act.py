@@ -69,7 +69,8 @@ def perform(node: Node, work: Work) -> Outcome:
 def failed(error: ApplianceError, **more: Any) -> Outcome:
     """The outcome of a work that `error` ended, or spoiled in part; `more` are other fields of it."""
     sentence = f"{error.where}: {error.what}" if error.where else error.what
-    return Outcome(error=sentence, remedy=error.remedy, exit_code=error.exit_code, **more)
+    is_full = isinstance(error, NoSpace)
+    return Outcome(error=sentence, remedy=error.remedy, exit_code=error.exit_code, disk_full=is_full, **more)
 
 
 def _named(error: OSError) -> ApplianceError:

@@ -173,8 +173,7 @@ def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     for held in holding:
         yield from _keep(held, view, now, pace)
     for written in ours:
-        if written.generations >= TIDY_FROM_GENERATIONS and not (written.shrunken and view.disk_free >= ROOM_BYTES_MIN):
-            yield from _regularly(Tidy(written.service, "old archives go once a day"), TIDY_SECONDS, view, now, pace)
+        yield from _tidy(written, view, now, pace)
     for readable in view.readable:
         yield from _prove(readable, view, now, pace)
 
@@ -202,6 +201,20 @@ def _due(written: Written, attempt: Attempt | None, view: View, now: Now) -> Due
     if still <= now.wall:
         return Due(still, f"accounts were changed since generation {written.newest}")
     return NotDue(min(still, answer.next_utc_seconds), "accounts were changed just now")
+
+
+def _tidy(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+    """Once a day, and once for each backup that found the disk full: old archives may have the room that it lacked."""
+    paused = written.shrunken and view.disk_free >= ROOM_BYTES_MIN
+    if paused or written.taken_over or view.runs(Tidy.kind, written.service):
+        return
+    attempt, backup = view.last(Tidy.kind, written.service), view.last(BackUp.kind, written.service)
+    is_full = backup is not None and backup.failures > 0 and backup.disk_full
+    if backup and is_full and (attempt is None or not backup.age <= attempt.age <= now.age):
+        reason = "the disk is full, and old archives take room"
+        yield _Wish(_held_back(Tidy.kind, attempt, now, pace), Tidy(written.service, reason))
+    elif written.generations >= TIDY_FROM_GENERATIONS:
+        yield from _regularly(Tidy(written.service, "old archives go once a day"), TIDY_SECONDS, view, now, pace)
 
 
 def _push(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:

@@ -30,6 +30,8 @@ class Outcome:
     error: str = ""
     remedy: str = ""
     exit_code: int = 0
+    disk_full: bool = False
+    """Whether it failed because this node's disk is full."""
     mark: str = ""
     peers: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[tuple[str, str], ...] = ()
@@ -82,6 +84,7 @@ def _next(
         failures=(before.failures if before else 0) + 1 if failed and not later_seconds else 0,
         error=outcome.error,
         remedy=outcome.remedy,
+        disk_full=outcome.disk_full,
         mark=outcome.mark,
         ok_time=(before.ok_time if before else None) if failed else since.wall,
         ok_age=(before.ok_age if before else None) if failed else since.age,

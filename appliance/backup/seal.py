@@ -21,6 +21,7 @@ from pathlib import Path
 
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.hashes import HashCache
+from appliance.borg.folder import put_back_reserve
 from appliance.borg.locks import is_locked
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
@@ -41,14 +42,18 @@ class RottenSegment(IntegrityError):
     """A segment of the writer's own repository does not have the bytes any more that were sealed, or is gone."""
 
 
-def seal(layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key: Path, now: float) -> Sealed:
+def seal(
+    layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key: Path, now: float, *, time: str = ""
+) -> Sealed:
     """Seal the repository of `layout` under `grant`; the caller holds the service's lock.
 
-    `envelopes` is the folder of this service's NAME.age files; `key` the node's signing key; `now` seconds UTC.
+    `envelopes` is the folder of this service's NAME.age files; `key` the node's signing key; `now` seconds UTC. `time`
+    is what the header says in place of it, for a generation that holds no newer state than the one before.
     The header is durable on this disk when this returns, before anything is sent.
     """
     folder = layout.sealed / ".new"
     shutil.rmtree(folder, ignore_errors=True)
+    put_back_reserve(layout.repository)
     make_private_folder(folder)
     names = _link_repository(layout.repository, folder)
     names += _add_papers(folder, grant, envelopes)
@@ -59,9 +64,10 @@ def seal(layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key
     _refuse_rot(layout, before, entries, grant.service)
     _refuse_loss(layout, before, names, grant.service)
     listing = render_list(entries)
-    header = _sign(chain, grant, listing, entries, key, now)
+    header = _sign(chain, grant, listing, entries, key, time or utc_text(now))
     cache.save(names)
     target = layout.sealed / header.id.name
+    shutil.rmtree(target, ignore_errors=True)  # a seal that was cut before the chain knew of it, and is made again
     os.rename(folder, target)
     fsync_folder(layout.sealed)
     chain.add(header, listing)
@@ -98,13 +104,18 @@ def will_compact(layout: ServiceLayout) -> None:
 
 def lost(layout: ServiceLayout, newest: Sealed) -> tuple[Entry, ...]:
     """The segments of `newest` that are gone from the repository and that no compaction can have removed."""
-    if _compacting(layout).exists():
+    if is_compacting(layout):
         return ()
     return tuple(
         entry
         for entry in newest.entries
         if entry.path.startswith("data/") and not (layout.repository / entry.path).exists()
     )
+
+
+def is_compacting(layout: ServiceLayout) -> bool:
+    """Whether borg compacted, or was about to, since the newest generation was sealed."""
+    return _compacting(layout).exists()
 
 
 def _compacting(layout: ServiceLayout) -> Path:
@@ -173,7 +184,7 @@ def next_sequence(chain: Chain, grant: Grant) -> int:
     return newest.header.sequence + 1 if newest and newest.header.epoch == grant.epoch else 1
 
 
-def _sign(chain: Chain, grant: Grant, listing: bytes, entries: list[Entry], key: Path, now: float) -> Header:
+def _sign(chain: Chain, grant: Grant, listing: bytes, entries: list[Entry], key: Path, time: str) -> Header:
     newest = chain.newest()
     private = load_key(key)
     raw = make_header(
@@ -182,7 +193,7 @@ def _sign(chain: Chain, grant: Grant, listing: bytes, entries: list[Entry], key:
         epoch=grant.epoch,
         sequence=next_sequence(chain, grant),
         previous=newest.header.id.digest if newest else NO_PARENT,
-        time=utc_text(now),
+        time=time,
         listing=listing,
         entries=entries,
     )

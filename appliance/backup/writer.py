@@ -17,9 +17,10 @@ from appliance.backup.adopt import own_repository
 from appliance.backup.begin import seal_envelopes
 from appliance.backup.branched import drop_checkpoints
 from appliance.backup.chain import Chain, Sealed, chain_of
+from appliance.backup.compacted import seal_compacted, seal_with_room, with_room
 from appliance.backup.counted import Safety
 from appliance.backup.fetch import Survey, survey
-from appliance.backup.lineage import prove, remember, remember_cut
+from appliance.backup.lineage import prove, remember_cut
 from appliance.backup.manifest import Manifest, PathManifest
 from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, forget, note_overtaken, noted
@@ -27,14 +28,15 @@ from appliance.backup.own import own_paths
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import judge
-from appliance.backup.seal import next_sequence, seal, will_compact
+from appliance.backup.seal import next_sequence, will_compact
 from appliance.backup.sight import note, unseen_nodes
 from appliance.backup.source_sizes import note_run, tidy_paused
 from appliance.backup.sources import Failure, LeftOut, PostgresServer, Prepared, ReadFrom, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
 from appliance.backup.vault.kept import stored_grant
 from appliance.borg.client import Borg
-from appliance.borg.errors import RepositoryDamaged
+from appliance.borg.errors import DiskFull, RepositoryDamaged
+from appliance.borg.folder import put_back_reserve, reserve_lifted
 from appliance.borg.locks import is_locked
 from appliance.borg.model import Created, Progress, Retention
 from appliance.borg.names import archive_name
@@ -99,26 +101,35 @@ def _save_and_seal(
 ) -> tuple[Sealed, Created, Prepared]:
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
-        if layout.opening.exists():
-            raise Busy(
-                f"{service} is being taken over here: its files are not in place yet.", remedy="Try again later."
-            )
+        _refuse_opening(node, service)
         chain = chain_of(node, service)
         grant = own_grant(node, chain)
         compare(node, service, chain, lines)
         seal_envelopes(node, service)
-        with mendable(service):
+        with mendable(service), _tidy_makes_room(service):
             created, source = _save(node, service, grant, on_progress)
         sealed = seal_now(node, service, chain, grant)
     return sealed, created, source
 
 
+def _refuse_opening(node: Node, service: str) -> None:
+    if node.service(service).opening.exists():
+        raise Busy(f"{service} is being taken over here: its files are not in place yet.", remedy="Try again later.")
+
+
+@contextlib.contextmanager
+def _tidy_makes_room(service: str) -> Iterator[None]:
+    """Forgetting old archives may be all that a full disk needs, and may use the room that borg keeps back."""
+    try:
+        yield
+    except DiskFull as error:
+        error.remedy += f" Old archives give theirs back: `appliance backup tidy {service}`."
+        raise
+
+
 def seal_now(node: Node, service: str, chain: Chain, grant: Grant) -> Sealed:
     """Seal what the repository has as the next generation, and have this machine remember it."""
-    layout = node.service(service)
-    sealed = seal(layout, chain, grant, layout.envelopes, node.signing_key, node.clock.now())
-    remember(node, service, sealed)
-    return sealed
+    return seal_with_room(node, service, chain, grant)
 
 
 def _survey(node: Node, service: str, lines: Lines) -> Survey:
@@ -218,10 +229,12 @@ def _save(
 
 
 def bring_to_rest(borg: Borg) -> None:
-    """An adopted repository has no index yet, and a killed run leaves segments that were never committed.
+    """An adopted repository has no index yet, and a killed run leaves segments that were never committed, a killed
+    tidying the `config` without borg's reserve.
 
     It may also leave its borg, still reading the dumps and snapshots that the next run would remove: wait for its end.
     """
+    put_back_reserve(borg.repository.path)
     try:
         at_rest = not committed(borg.repository.path).beyond and not is_locked(borg.repository.path)
     except IntegrityError:
@@ -252,24 +265,37 @@ def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:
 
 
 def tidy(node: Node, service: str) -> tuple[str, ...]:
-    """Prune and compact this node's own repository; the names of the archives forgotten. Peers keep what they keep.
+    """Prune and compact this node's own repository, and seal it when that freed segments: only then is their room free.
 
-    Raise Refused while most of the service is gone at its source, unless the disk is nearly full.
+    Return the names of the archives forgotten. Peers keep what they keep. It needs little room itself: borg's reserve
+    is lifted, and what only sealed folders name is let go where there is none. Raise Refused while most of the service
+    is gone at its source, unless the disk is nearly full.
     """
     layout = node.service(service)
     if why := tidy_paused(node, service, shutil.disk_usage(layout.root).free):
         remedy = f"If that was meant, as root: `appliance backup confirm {service}`. If not, bring back what is gone."
         raise Refused(why, remedy=remedy)
-    with locked(layout.lock, what=f"the service {service}"), mendable(service):
-        grant = own_grant(node, chain_of(node, service))
-        repository = own_repository(layout)
-        keep = node.bundle.terms(service).service.retention
-        check_nonce(next_nonce(repository), grant.epoch)
-        borg = Borg(repository)
-        drop_checkpoints(borg)
-        forgotten = borg.prune(keep=prune_counts(keep), glob=f"{service}-*")
-        compact(node, service, borg)
+    with Lines(node) as lines, locked(layout.lock, what=f"the service {service}"), mendable(service):
+        _refuse_opening(node, service)
+        chain = chain_of(node, service)
+        grant = own_grant(node, chain)
+        compare(node, service, chain, lines)
+        with reserve_lifted(layout.repository):
+            forgotten = with_room(layout, lambda: _forget(node, service, grant))
+            with_room(layout, lambda: compact(node, service, Borg(own_repository(layout))))
+        sealed = seal_compacted(node, service, chain, grant)
+    generation = str(sealed.header.id) if sealed else ""
+    node.journal.write("tidied", service=service, archives=len(forgotten), generation=generation)
     return forgotten
+
+
+def _forget(node: Node, service: str, grant: Grant) -> tuple[str, ...]:
+    repository = own_repository(node.service(service))
+    keep = node.bundle.terms(service).service.retention
+    check_nonce(next_nonce(repository), grant.epoch)
+    borg = Borg(repository)
+    drop_checkpoints(borg)
+    return borg.prune(keep=prune_counts(keep), glob=f"{service}-*")
 
 
 def compact(node: Node, service: str, borg: Borg) -> None:

@@ -94,7 +94,8 @@ def push(service: str, dry_run: bool) -> int | None:
 def tidy(service: str, dry_run: bool) -> None:
     """Forget old archives of this node's own repository of SERVICE and free their space.
 
-    What peers hold is theirs to keep; nothing here reaches it.
+    What peers hold is theirs to keep; nothing here reaches it. When that freed anything, what is left is sealed as a
+    generation of its own, which the peers get next.
     """
     node = this_node()
     keep = node.bundle.terms(service).service.retention
@@ -114,7 +115,8 @@ def tidy(service: str, dry_run: bool) -> None:
             (f"{service}: {format_count(len(forgotten), 'archive')} forgotten.", *(f"  {name}" for name in forgotten))
         ),
     )
-    say(f"Next: {command('backup', 'list', service)}")
+    pending = not writer.safety_of(node, service).safe
+    say(f"Next: {command('backup', 'push' if pending else 'list', service)}")
 
 
 @click.command()

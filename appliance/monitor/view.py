@@ -205,6 +205,8 @@ class Attempt:
     failures: int = 0
     error: str = ""
     remedy: str = ""
+    disk_full: bool = False
+    """Whether it failed because this node's disk is full."""
     mark: str = ""
     ok_time: float | None = None
     ok_age: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
+from appliance.backup.chain import chain_of
 from appliance.borg.errors import DiskFull
 from appliance.errors import NoSpace
 from appliance.host.command import run
+from appliance.trust.generation import Header
 from appliance.units import MIB
 from tests.integration.faults.cut import fill
 from tests.integration.faults.ground import ORIGIN, SERVICE, Ground
@@ -92,4 +95,74 @@ def test_a_disk_full_before_the_run_is_said(tight: Ground) -> None:
     assert "the disk is full" in said.tail()
     filler.unlink()
     tight.assert_healed()
+    tight.assert_nothing_lost()
+
+
+FILM_BYTES = 40 * MIB
+FILMS = 3
+
+
+def films(tight: Ground) -> None:
+    """Three versions of a film in the repository, of which the retention keeps the newest, and room for no fourth."""
+    mount(tight.node().layout.root, "remount", f"size={4 * SIZE}")
+    for number in range(FILMS):
+        replace_film(tight, number)
+        tight.assert_healed()
+    tight.keep_little()
+    replace_film(tight, FILMS)
+    leave_free(tight, FILM_BYTES + 32 * MIB)
+
+
+def replace_film(tight: Ground, number: int) -> None:
+    (tight.documents / "film du conseil.mp4").write_bytes(random.Random(number).randbytes(FILM_BYTES))
+
+
+def leave_free(tight: Ground, size: int) -> None:
+    filler = tight.node().layout.root / "filler"
+    filler.unlink(missing_ok=True)
+    disk = os.statvfs(filler.parent)
+    filler.write_bytes(bytes(max(0, disk.f_bavail * disk.f_frsize - size)))
+
+
+def free_bytes(tight: Ground) -> int:
+    disk = os.statvfs(tight.node().layout.root)
+    return disk.f_bavail * disk.f_frsize
+
+
+def newest_header(tight: Ground) -> Header:
+    newest = chain_of(tight.node(), SERVICE).newest()
+    assert newest is not None
+    return newest.header
+
+
+def test_tidying_that_frees_nothing_seals_nothing(tight: Ground) -> None:
+    before = newest_header(tight)
+    writer.tidy(tight.node(), SERVICE)
+    assert newest_header(tight) == before
+    tight.assert_healed()
+
+
+def test_tidying_gives_a_full_disk_the_room_of_what_it_forgets(tight: Ground) -> None:
+    """What was sealed names every segment that compaction removes, so nothing is free before the next seal."""
+    films(tight)
+    with pytest.raises(DiskFull):
+        writer.run(tight.node(), SERVICE)
+    before, sealed = free_bytes(tight), newest_header(tight)
+    forgotten = writer.tidy(tight.node(), SERVICE)
+    assert len(forgotten) >= FILMS - 1
+    assert free_bytes(tight) > before + FILM_BYTES
+    after = newest_header(tight)
+    assert (after.sequence, after.time) == (sealed.sequence + 1, sealed.time), "it holds no newer state"
+    tight.assert_healed()
+    tight.assert_nothing_lost()
+
+
+def test_tidying_needs_no_room_that_borg_keeps_back(tight: Ground) -> None:
+    films(tight)
+    config = tight.layout().repository / "config"
+    reserved = config.read_bytes()
+    leave_free(tight, 32 * MIB)
+    writer.tidy(tight.node(), SERVICE)
+    assert config.read_bytes() == reserved
+    assert free_bytes(tight) > FILM_BYTES
     tight.assert_nothing_lost()

@@ -31,6 +31,7 @@ def test_a_failure_becomes_an_outcome(error: Exception, says: str, code: int, mo
     outcome = act.perform(Node.__new__(Node), Tidy("docs-a", "a reason"))
     assert (outcome.error, outcome.exit_code) == (says, code)
     assert outcome.remedy == getattr(error, "remedy", outcome.remedy)
+    assert outcome.disk_full == ("the disk is full" in says)
 
 
 def test_every_kind_of_work_that_can_be_decided_can_be_done() -> None:

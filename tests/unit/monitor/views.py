@@ -128,8 +128,8 @@ def home(moment: Now, words: Mapping[str, Any]) -> Home:
 
 
 def attempt(moment: Now, words: Mapping[str, Any]) -> Attempt:
-    """`words`: ago, failures, error, ok (how long ago it worked, by both clocks), mark, left_out, alarms, to_bring;
-    later and whole: when a peer that took a part takes the next one, and will have taken all."""
+    """`words`: ago, failures, error, disk_full, ok (how long ago it worked, by both clocks), mark, left_out, alarms,
+    to_bring; later and whole: when a peer that took a part takes the next one, and will have taken all."""
     ago = words.get("ago", words.get("ok", "1h"))
     ok = words.get("ok")
     return Attempt(
@@ -138,6 +138,7 @@ def attempt(moment: Now, words: Mapping[str, Any]) -> Attempt:
         failures=words.get("failures", 0),
         error=words.get("error", "it failed." if words.get("failures") else ""),
         remedy=words.get("remedy", ""),
+        disk_full=words.get("disk_full", False),
         mark=words.get("mark", ""),
         ok_time=before(moment, words.get("ok_wall", ok)) if ok else None,
         ok_age=moment.age - int(parse_duration(ok)) if ok else None,

@@ -1,0 +1,80 @@
+"""Seal what compaction left of a repository, so that the room which it made is there.
+
+The folder of the newest sealed generation names every segment, so what compaction unlinks takes its room until the next
+generation is sealed; and a run that the full disk stops seals none. A generation that is sealed for this reason holds
+no newer state: its header repeats the time of the one before, by which everybody judges how old a backup is.
+
+Where even that finds no room, what only the sealed folder still names is let go first (`with_room`). That generation
+can then not be sent any more, which the next one makes good: nothing but what was forgotten is missing in it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+
+from appliance.backup.chain import Chain, Sealed
+from appliance.backup.lineage import remember
+from appliance.backup.node import Node
+from appliance.backup.seal import is_compacting, seal
+from appliance.errors import NoSpace
+from appliance.host.layout import ServiceLayout
+from appliance.trust.grant import Grant
+from appliance.units import MIB
+
+PINNED_BYTES_MIN = MIB
+"""Less is not worth a generation: each compaction takes some segments of a few bytes away."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def seal_compacted(node: Node, service: str, chain: Chain, grant: Grant) -> Sealed | None:
+    """Seal the repository of `service` when only its newest generation still names much that compaction took away.
+
+    The caller holds the service's lock and has compared its lineage: this is a generation like any other.
+    """
+    layout, newest = node.service(service), chain.newest()
+    if newest is None or not is_compacting(layout) or _pinned_bytes(layout, newest) < PINNED_BYTES_MIN:
+        return None
+    return seal_with_room(node, service, chain, grant, time=newest.header.time)
+
+
+def seal_with_room(node: Node, service: str, chain: Chain, grant: Grant, *, time: str = "") -> Sealed:
+    """Seal what the repository has as the next generation, and have this machine remember it."""
+    layout, now = node.service(service), node.clock.now()
+    sealed = with_room(layout, lambda: seal(layout, chain, grant, layout.envelopes, node.signing_key, now, time=time))
+    remember(node, service, sealed)
+    return sealed
+
+
+def with_room[Result](layout: ServiceLayout, act: Callable[[], Result]) -> Result:
+    """What `act` returns; when the disk is full, let go of what only sealed folders name and try again."""
+    while True:
+        try:
+            return act()
+        except (NoSpace, OSError) as error:
+            if not (isinstance(error, NoSpace) or error.errno in FULL) or not _let_go(layout):
+                raise
+
+
+def _pinned_bytes(layout: ServiceLayout, newest: Sealed) -> int:
+    """How much the sealed segments take that are not in the repository any more."""
+    segments = (entry for entry in newest.entries if entry.path.startswith("data/"))
+    return sum(entry.size for entry in segments if not (layout.repository / entry.path).exists())
+
+
+def _let_go(layout: ServiceLayout) -> int:
+    """How many files of sealed folders went that the repository has no more, when compaction was announced.
+
+    Without that they would be lost segments, of which this is the last copy here.
+    """
+    if not is_compacting(layout):
+        return 0
+    count = 0
+    shutil.rmtree(layout.sealed / ".new", ignore_errors=True)
+    for path in layout.sealed.glob("*/data/*/*"):
+        if not (layout.repository / path.relative_to(path.parents[2])).exists():
+            os.unlink(path)
+            count += 1
+    return count
