@@ -308,8 +308,9 @@ def _keep(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
         yield _Wish(_held_back(Repair.kind, view.last(Repair.kind, name), now, pace), work)
     if held.newest is None:  # one file that all generations share is enough for that: first it must come again
         return
-    compare = Exchange(name, "holders compare what they know every hour")
-    yield from _regularly(compare, EXCHANGE_SECONDS, view, now, pace)
+    if not held.left:
+        compare = Exchange(name, "holders compare what they know every hour")
+        yield from _regularly(compare, EXCHANGE_SECONDS, view, now, pace)
     budget = max(SCRUB_BYTES_MIN, held.quota_bytes // SCRUB_ROUND_DAYS)
     yield from _regularly(Scrub(name, "a part is read again every day", budget), SCRUB_SECONDS, view, now, pace)
     yield from _regularly(Thin(name, "retention is applied every day"), THIN_SECONDS, view, now, pace)

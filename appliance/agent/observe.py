@@ -15,6 +15,7 @@ from appliance.accounts.desk import Desk
 from appliance.agent.kept_acts import JudgedActs
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
+from appliance.agent.observe_left import generation_of, held_of_old, left, newest_held
 from appliance.agent.served import programs_of, see_failover
 from appliance.agent.wholeness import Older, back_from, missing_of, newest_whole, older_held
 from appliance.backup.chain import Chain, chain_of
@@ -88,6 +89,9 @@ class Observer:
             readable += _readable(node, service, writing, holding, thorough=thorough)
             ahead += _ahead(node, service, holding, ours=ours, may_be_served=service in programs)
             stood_for += _home(node, service, holding, lost)
+        for service in left(node):
+            holding = _kept(unread, service, held_of_old, node, service, thorough=thorough)
+            held += [holding] if holding else []
         return View(
             node=node.name,
             timezone=node.bundle.territory.timezone,
@@ -173,7 +177,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
     newest = _newest_sealed(chain, names)
     acknowledged = _holders(node.bundle, chain, newest)
     safety = judge(node.bundle, service, node.name, acknowledged, lost, whole=newest is None or newest.whole)
-    safe, unsafe_since = _generation(newest) if newest and safety.safe else None, 0.0
+    safe, unsafe_since = generation_of(newest) if newest and safety.safe else None, 0.0
     older = tuple(back_from(newest.id.name, names, chain.raw_header)) if thorough and newest and not safety.safe else ()
     if newest and older:
         safe, unsafe_since = _safe_newest(node, service, chain, older)
@@ -186,7 +190,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         begun=node.service(service).repository.exists(),
         grant=grant,
         targets=tuple(aim.node for aim in aims),
-        newest=_generation(newest) if newest else None,
+        newest=generation_of(newest) if newest else None,
         generations=len(names),
         acknowledged=acknowledged,
         safety=safety,
@@ -258,16 +262,12 @@ def _safe_newest(node: Node, service: str, chain: Chain, older: Iterable[Older])
     return None, since
 
 
-def _generation(header: Header) -> Generation:
-    return Generation(header.id.name, utc_seconds(header.time), header.whole)
-
-
 # Services held for others
 
 
 def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thorough: bool) -> Held | None:
     terms, holding = node.bundle.terms(service), node.holding(service)
-    newest = _newest_held(holding)
+    newest = newest_held(holding)
     known = damage.known(holding)
     holder = node.name in terms.holders
     if not holder and newest is None and not known:
@@ -281,7 +281,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         service=service,
         rpo_seconds=terms.service.rpo_seconds,
         expected=holder and not ours,
-        newest=_generation(header) if header else None,
+        newest=generation_of(header) if header else None,
         received=utc_seconds(receipt.time) if receipt else 0.0,
         received_age=receipt.age_seconds if receipt else 0,
         lost=tuple(sorted(lost & {*terms.holders, terms.origin})),
@@ -304,16 +304,6 @@ def _room(holding: Holding, quota: int) -> int:
     """What the newest epoch may fill: less than the quota, so that whoever comes next finds room."""
     base = ledger.load(holding.book / "ledger.json").base_of(max(holding.epochs(), default=0))
     return int(ceiling(quota, base.bytes, relayed=False))
-
-
-def _newest_held(holding: Holding) -> str | None:
-    """The newest generation whose files are here; looking from the newest on spares years of older folders."""
-    names = os.listdir(holding.generations) if holding.generations.exists() else []
-    for name in sorted((name for name in names if name.count(".") == 2), reverse=True):
-        stored = holding.find(name)
-        if stored and stored.held:
-            return name
-    return None
 
 
 def _heirs(node: Node, terms: Terms, holding: Holding, lost: frozenset[str]) -> tuple[str, ...]:

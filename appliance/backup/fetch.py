@@ -73,7 +73,7 @@ def survey(node: Node, service: str, peers: tuple[str, ...], lines: Lines | None
 
 def survey_all(node: Node, service: str, lines: Lines | None = None) -> Survey:
     """The same of every other holder and spare."""
-    return survey(node, service, node.bundle.terms(service).others(node.name), lines)
+    return survey(node, service, node.bundle.last_terms(service).others(node.name), lines)
 
 
 def _newest_held(node: Node, service: str) -> GenerationId | None:
@@ -103,7 +103,7 @@ def fetch(
     what is known of files here is not believed: they may be wanted since one of them is rotten. What is on this machine
     already is not asked for.
     """
-    verb = "get-own" if node.bundle.terms(service).origin == node.name else "get"
+    verb = "get-own" if node.bundle.last_terms(service).origin == node.name else "get"
     with connect(node, peer) as conversation:
         conversation.ask(verb, service, generation=name)
         sealed = _read_generation(conversation, service, name, chain)

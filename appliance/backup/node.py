@@ -12,6 +12,7 @@ from appliance.clock import Clock, SystemClock
 from appliance.host.ageing import AgeingClock
 from appliance.host.journal import Journal
 from appliance.host.layout import NodeLayout, ServiceLayout
+from appliance.territory.model import NAME
 from appliance.territory.served import Form, form_of
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import load_territory
@@ -31,6 +32,14 @@ class Node:
     def holding(self, service: str) -> Holding:
         """What this node holds of `service` for others."""
         return Holding(self.layout.vault / service)
+
+    def held_services(self) -> tuple[str, ...]:
+        """The services of which anything was ever held here, also those that left the territory."""
+        try:
+            names = os.listdir(self.layout.vault)
+        except FileNotFoundError:
+            return ()
+        return tuple(name for name in sorted(names) if NAME.fullmatch(name) and self.holding(name).generations.is_dir())
 
     def service(self, name: str) -> ServiceLayout:
         """Where this node keeps `name` when it writes it or may open it."""

@@ -107,7 +107,7 @@ def newest_of(archives: Sequence[Archive], service: str) -> Archive:
 
 def check_trusted(node: Node, service: str) -> None:
     """Raise Refused on a node that may not know the key of `service`."""
-    trusted = node.bundle.territory.trusted(service)
+    trusted = node.bundle.trusted(service)
     if node.name not in trusted:
         raise Refused(
             f"{service} does not trust {node.name} with its data.",
@@ -142,7 +142,7 @@ def key_of(node: Node, service: str, folder: Path, paper: Secret | None) -> Serv
 
 def offer_less(node: Node, service: str, found: Survey, newest: str) -> tuple[str, ...]:
     """Who answered and does not hold `newest`; a spare that holds nothing yet owes nothing."""
-    holders = node.bundle.terms(service).holders
+    holders = node.bundle.last_terms(service).holders
     return tuple(head.peer for head in found.heads if newest not in head.held and (head.held or head.peer in holders))
 
 

@@ -8,7 +8,8 @@ rules, whatever the origin asks:
    for ten years. The first as well as the last, because who takes over an origin can make the last of any day, but
    never what came before it.
 3. The newest of each branch and of each epoch is kept for ever; not of an epoch that a revocation ended, once a newer
-   one is held: somebody could know its key, so it ends after ten years with the rest.
+   one is held: somebody could know its key, so it ends after ten years with the rest. Nor of a service that left the
+   territory: its last copy goes after ten years, too.
 4. Nothing is dropped while thinning is frozen.
 
 Ten years and not for ever: what residents may have erased must end somewhere, and a backup is not the town's archive.
@@ -64,17 +65,22 @@ class Drop:
 
 
 def thin(
-    generations: Iterable[Generation], now_age_seconds: int, lock_seconds: int, frozen: bool = False, ended: int = 0
+    generations: Iterable[Generation],
+    now_age_seconds: int,
+    lock_seconds: int,
+    frozen: bool = False,
+    ended: int = 0,
+    goes_on: bool = True,
 ) -> tuple[Keep | Drop, ...]:
     """What to do with each held generation of one service, in their order; `now_age_seconds` is the ageing clock now.
 
-    Epochs up to `ended` are those that a revocation ended.
+    Epochs up to `ended` are those that a revocation ended; a service that left the territory does not go on.
 
     A generation received "later than now" (the ageing clock was lost and starts anew) counts as young.
     """
     known = sorted(generations, key=lambda generation: generation.id)
     held = [generation for generation in known if generation.held]
-    newest = _newest(known)
+    newest = _newest(known) if goes_on else {}
     if held and held[-1].id.epoch > ended:
         newest = {name: reason for name, reason in newest.items() if name.epoch > ended}
     edges = {tier.name: _edges(held, tier.period_seconds) for tier in TIERS}

@@ -162,6 +162,7 @@ def _signed(
         ca=before.ca,
         term=_term(before, revocation.node, ended),
         confirmed=confirmed,
+        former=before.former,
     )
 
 

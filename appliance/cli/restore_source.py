@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from appliance.backup.dwindled import held_by_anybody
@@ -21,6 +21,7 @@ from appliance.restore.catalogue import catch_up, has_archives, is_current
 from appliance.restore.model import Version
 from appliance.restore.schema import open_catalogue
 from appliance.territory.implicit import is_implicit
+from appliance.territory.model import Service
 
 OLDER_NAMED_MAX = 3
 
@@ -43,7 +44,7 @@ def no_archive(node: Node, service: str, opened: OpenedSource) -> NotFound:
     remedy = f"Older ones are held: {' or '.join(f'--from generation:{it}' for it in older[:OLDER_NAMED_MAX])}."
     return NotFound(
         f"generation {opened.generation} of {service} has no archive: it never had one, or somebody emptied it.",
-        remedy=remedy if older else f"See `appliance status` at {node.bundle.terms(service).origin}.",
+        remedy=remedy if older else f"See `appliance status` at {node.bundle.last_terms(service).origin}.",
     )
 
 
@@ -76,14 +77,19 @@ def known_versions(
 
 
 def openable(node: Node) -> list[str]:
-    """The services that trust this node with their data; nodes' own ones only where there is no other."""
-    territory = node.bundle.territory
-    found = [it for _, it in sorted(territory.services.items()) if node.name in territory.trusted(it.name)]
+    """The services that trust this node with their data; nodes' own ones, or those that left the territory, only where
+    there is no other."""
+    bundle = node.bundle
+    found = _trusting(node, bundle.territory.services) or _trusting(node, bundle.former.services)
     if not found:
         raise NotFound(
             f"no service trusts {node.name} with its data.", remedy=f"Restore on the origin or a standby. {WITH_PAPER}"
         )
     return [it.name for it in found if not is_implicit(it)] or [it.name for it in found]
+
+
+def _trusting(node: Node, names: Iterable[str]) -> list[Service]:
+    return [node.bundle.last_terms(it).service for it in sorted(names) if node.name in node.bundle.trusted(it)]
 
 
 def only_service(node: Node) -> str:

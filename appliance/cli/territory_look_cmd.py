@@ -11,15 +11,19 @@ import click
 from appliance.cli import territory_text as text
 from appliance.cli.arguments import read_file
 from appliance.cli.output import emit
+from appliance.cli.territory_before import beside, is_bundle, read_before
+from appliance.clock import SystemClock
 from appliance.config.load import load, territory_file
 from appliance.config.placed import with_lines_of
+from appliance.config.remember import Next, follow
 from appliance.errors import IntegrityError, UsageError
 from appliance.territory.change import changes
-from appliance.territory.codec import placements_from_json, to_json
+from appliance.territory.codec import placements_from_json, plain, to_json
 from appliance.territory.model import Placement
 from appliance.territory.placement import place
 from appliance.territory.survival import prove
 from appliance.territory.voters import voters
+from appliance.trust.former import NOBODY
 
 FILE = click.argument("file", metavar="[FILE|DIR]", default=".", type=click.Path(path_type=Path))
 
@@ -27,13 +31,20 @@ FILE = click.argument("file", metavar="[FILE|DIR]", default=".", type=click.Path
 @click.command()
 @FILE
 def check(file: Path) -> None:
-    """Name every mistake in FILE, or in territory.yml of DIR, with its line; then what no copy survives."""
-    found = load(file)
+    """Name every mistake in FILE, or in territory.yml of DIR, with its line; then what no copy survives.
+
+    Where a bundle lies beside it, what nodes still hold of services and copies that left takes its room.
+    """
+    found, before = load(file), beside(file)
     with with_lines_of(file):
         placements = place(found)
+        next_up = follow(before, found, now=SystemClock().now()) if before else None
     verdicts = prove(found, placements)
     name = str(territory_file(file))
-    emit(text.checked_json(name, found, verdicts), text.checked_text(name, found, verdicts))
+    told = [text.checked_text(name, found, verdicts)]
+    told += [text.kept_text(next_up.kept)] if next_up and next_up.kept else []
+    kept = text.kept_json(next_up.kept if next_up else {})
+    emit({**text.checked_json(name, found, verdicts), "kept": kept}, "\n".join(told))
 
 
 @click.command()
@@ -51,22 +62,28 @@ def show(file: Path) -> None:
     "old",
     metavar="OLD",
     type=click.Path(path_type=Path),
-    help="Keep copies where they are: OLD is the JSON of an earlier plan, the earlier territory.yml, or its folder.",
+    help="Keep copies where they are: OLD is the bundle in force, which also says what left and is still held; or the "
+    "JSON of an earlier plan, the earlier territory.yml, or its folder.",
 )
 @click.option("--why", is_flag=True, help="Give the reason for every node, refused ones included.")
 def plan(file: Path, old: Path | None, why: bool) -> None:
     """Show where each service's copies go and why, what that would move, what each survives, and who votes."""
     found = load(file)
-    before = _read_plan(old) if old else None
+    bundle = read_before(old) if old and is_bundle(old) else None
+    before = bundle.placements if bundle else _read_plan(old) if old else None
     with with_lines_of(file):
-        placements = place(found, before)
+        next_up = follow(bundle, found, now=SystemClock().now()) if bundle else Next(place(found, before))
+    placements = next_up.placements
     moves = None if before is None else changes(found, before, placements)
     verdicts = prove(found, placements)
     told = [] if moves is None else [text.moves_text(moves)]
-    told += [text.plan_text(found, placements, every_reason=why), text.survival_text(found, verdicts)]
+    told += [text.former_text(next_up.former)] if next_up.former != NOBODY else []
+    told.append(text.plan_text(found, placements, every_reason=why, kept=next_up.kept))
+    told.append(text.survival_text(found, verdicts))
     voting = voters(found)
     told.append(text.voters_text(voting, every_reason=why))
-    emit(text.plan_json(found, placements, verdicts, moves or (), voting), "\n\n".join(told))
+    values = text.plan_json(found, placements, verdicts, moves or (), voting)
+    emit({**values, "former": plain(next_up.former)}, "\n\n".join(told))
 
 
 def _read_plan(old: Path) -> Mapping[str, Placement]:

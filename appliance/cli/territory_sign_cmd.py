@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from appliance.cli import territory_text
-from appliance.cli.arguments import FILE_TYPE, check_writable, dry_run_option, read_file, write_file
+from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, check_writable, dry_run_option, read_file, write_file
 from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say
 from appliance.cli.signed_bundle import key_option, signed_bundle
@@ -27,6 +27,7 @@ from appliance.config.load import load, territory_file
 from appliance.config.placed import with_lines_of
 from appliance.errors import WARNINGS, ApplianceError, Refused, UsageError
 from appliance.escrow.age import check_recipient
+from appliance.territory import codec
 from appliance.trust.bundle import make_bundle, read_bundle
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.pki import fingerprint_of, read_certificates
@@ -64,6 +65,13 @@ SERIAL_STEP_MAX = 1_000_000
     help="The bundle in force: copies stay where they are, and nodes without new keys keep theirs.",
 )
 @click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where the signed bundle goes.")
+@click.option(
+    "--forget",
+    multiple=True,
+    metavar="SERVICE",
+    type=NAME_TYPE,
+    help="A former service of which nobody holds anything: the bundle does not remember it. Again for more.",
+)
 @click.option("--yes", is_flag=True, help="Sign a serial far above the last one without asking.")
 @earlier_option
 @unconfirmed_option
@@ -76,6 +84,7 @@ def sign(
     recovery: str | None,
     previous: Path | None,
     out: Path,
+    forget: tuple[str, ...],
     yes: bool,
     earlier: tuple[Path, ...],
     unconfirmed: bool,
@@ -91,9 +100,18 @@ def sign(
     territory_key = load_key(key)
     before = signed_bundle(previous, territory_key) if previous else None
     collected = collected_in(key_files)
-    public = _recovery(recovery, plan)
+    public, now = _recovery(recovery, plan), SystemClock().now()
     with with_lines_of(plan):
-        new = draft(load(plan), collected, previous=before, serial=serial, recovery=public, ca=_ca(plan))
+        new = draft(
+            load(plan),
+            collected,
+            now=now,
+            previous=before,
+            serial=serial,
+            recovery=public,
+            ca=_ca(plan),
+            forget=forget,
+        )
     confirming = confirmed_after(
         before,
         new.term,
@@ -112,7 +130,7 @@ def sign(
         raw = make_bundle(
             territory_key,
             serial=new.serial,
-            issued=utc_text(SystemClock().now()),
+            issued=utc_text(now),
             territory=new.territory,
             placements=new.placements,
             members=new.members,
@@ -121,6 +139,7 @@ def sign(
             ca=new.ca,
             term=new.term,
             confirmed=confirming.digests,
+            former=new.former,
         )
         write_file(out, raw)
     text = "\n".join(filter(None, (far, _text(new, out, dry_run), *confirming_text(confirming))))
@@ -195,6 +214,8 @@ def _json(new: Draft, confirming: Confirming) -> dict[str, Any]:
         "unconfirmed": sorted(confirming.unknown),
         "moves": [asdict(move) for move in new.moves],
         "placements": {name: list(placement.holders) for name, placement in sorted(new.placements.items())},
+        "left": list(new.left),
+        "former": codec.plain(new.former),
     }
 
 
@@ -203,8 +224,9 @@ def _text(new: Draft, out: Path, dry_run: bool) -> str:
     lines = [f"Bundle {new.serial} of {new.territory.name} {what} {out}", territory_text.moves_text(new.moves)]
     keys = {"New keys": new.new, "Replaced keys": new.replaced, "It loses keys of": new.gone}
     lines += [f"{what}: {', '.join(names)}." for what, names in keys.items() if names]
+    lines.append(territory_text.former_text(new.former))
     if new.without_keys:
         lines.append(f"Without keys, so not taking part yet: {', '.join(new.without_keys)}.")
     if not new.recovery:
         lines.append("There is no recovery key: data whose trusted nodes are all lost could not be read any more.")
-    return "\n".join(lines)
+    return "\n".join(filter(None, lines))

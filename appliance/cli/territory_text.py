@@ -7,15 +7,19 @@ from dataclasses import asdict
 from typing import Any
 
 from appliance.cli.output import table
+from appliance.clock import utc_text
+from appliance.config.remember import kept_until
 from appliance.territory.change import Move
 from appliance.territory.model import Node, Placement, Schedule, Service, Territory
-from appliance.territory.room import asked_of_others
+from appliance.territory.room import NOTHING_KEPT, Kept, asked_of_others
 from appliance.territory.survival import Verdict, planned_only
 from appliance.territory.voters import COUNTS, Voters
+from appliance.trust.former import Former
 from appliance.units import format_bytes, format_count, format_duration
 
 SPARES_SHOWN = 3
 GONE_TOLD_MAX = 3
+BALANCE = ("NODE", "OFFERS", "HOLDS", "ASKS OF OTHERS", "HOLDS OF WHAT LEFT")
 SURVIVAL = ("EVENT", "SURVIVE", "LEAST", "GONE", "AS PLANNED")
 # A row each would be hundreds of lines that all say the same; those that fail are always named.
 SUMMED = {"node": "each node lost", "pair": "each pair of nodes lost"}
@@ -81,7 +85,9 @@ def territory_text(territory: Territory) -> str:
     )
 
 
-def plan_text(territory: Territory, placements: Mapping[str, Placement], *, every_reason: bool) -> str:
+def plan_text(
+    territory: Territory, placements: Mapping[str, Placement], *, every_reason: bool, kept: Kept = NOTHING_KEPT
+) -> str:
     """Where each service goes and why, then what each node lends, holds and asks."""
     rows = []
     for placement in placements.values():
@@ -95,18 +101,37 @@ def plan_text(territory: Territory, placements: Mapping[str, Placement], *, ever
             for reason in placement.reasons
             if every_reason or reason.node in placement.holders
         ]
-    return "\n".join(lines) + "\n\n" + balance_text(territory, placements)
+    return "\n".join(lines) + "\n\n" + balance_text(territory, placements, kept)
 
 
-def balance_text(territory: Territory, placements: Mapping[str, Placement]) -> str:
-    """What each node lends to others, what of that is taken, and what it asks of others."""
+def balance_text(territory: Territory, placements: Mapping[str, Placement], kept: Kept = NOTHING_KEPT) -> str:
+    """What each node lends to others, what of that is taken, and what it asks of others; `kept` comes on top."""
     rows = []
     for name, node in sorted(territory.nodes.items()):
         held = sum(territory.services[it.service].quota_bytes for it in placements.values() if name in it.holders)
-        rows.append(
-            (name, *(format_bytes(size) for size in (node.offered_bytes, held, asked_of_others(territory, name))))
-        )
-    return table(("NODE", "OFFERS", "HOLDS", "ASKS OF OTHERS"), rows)
+        sizes = (node.offered_bytes, held, asked_of_others(territory, name), _kept_at(kept, name))
+        rows.append((name, *map(format_bytes, sizes)))
+    columns = len(BALANCE) if kept else len(BALANCE) - 1
+    return table(BALANCE[:columns], [row[:columns] for row in rows])
+
+
+def kept_text(kept: Kept) -> str:
+    """What nodes hold of what left: that room is not promised to anything else."""
+    nodes = sorted({node for node, _ in kept})
+    lines = [f"  {node}: {format_bytes(_kept_at(kept, node))} of {_services_at(kept, node)}" for node in nodes]
+    return "\n".join(["Taken by services and copies that left, until they are given up:", *lines])
+
+
+def kept_json(kept: Kept) -> list[dict[str, Any]]:
+    return [{"node": node, "service": name, "bytes": size} for (node, name), size in sorted(kept.items())]
+
+
+def _kept_at(kept: Kept, node: str) -> int:
+    return sum(size for (at, _), size in kept.items() if at == node)
+
+
+def _services_at(kept: Kept, node: str) -> str:
+    return ", ".join(sorted(name for at, name in kept if at == node))
 
 
 def moves_text(moves: Sequence[Move]) -> str:
@@ -114,6 +139,29 @@ def moves_text(moves: Sequence[Move]) -> str:
     if not moves:
         return "Nothing moves."
     return "\n".join(["Before anything moves, this is the change:", *(f"  {_move(move)}" for move in moves)])
+
+
+def former_text(former: Former) -> str:
+    """What is remembered of services and holders that the plan names no more; "" where there are none."""
+    services = [
+        (
+            it.name,
+            f"bundle {it.serial}",
+            it.since[:10],
+            utc_text(kept_until(it))[:10],
+            ", ".join(it.holders) or "nobody",
+            ", ".join(it.trusted),
+        )
+        for _, it in sorted(former.services.items())
+    ]
+    holders = [(it.node, it.service, f"bundle {it.serial}", it.since[:10]) for it in former.holders]
+    told = []
+    if services:
+        headings = ("FORMER SERVICE", "LEFT IN", "ON", "KEPT UNTIL", "HELD BY", "OPENS ON")
+        told.append(table(headings, services))
+    if holders:
+        told.append(table(("FORMER HOLDER", "OF", "SINCE", "ON"), holders))
+    return "\n\n".join(told)
 
 
 def survival_text(territory: Territory, verdicts: Sequence[Verdict]) -> str:
@@ -206,8 +254,13 @@ def _first(spares: Sequence[str]) -> str:
 
 
 def _move(move: Move) -> str:
+    if move.left:
+        return (
+            f"{move.service}: it leaves; {move.node} takes nothing new and keeps what it has until its retention ends"
+        )
     if not move.seeds:
-        return f"{move.service}: {move.node} takes no new generation; what it holds stays until its lock ends"
+        stays = "what it holds stays until the others have held newer ones for a lock"
+        return f"{move.service}: {move.node} takes no new generation; {stays}"
     return (
         f"{move.service}: seed {move.node} with {format_bytes(move.size_bytes)}, "
         f"{format_duration(move.seconds)} at the full rate of the origin's line"

@@ -87,9 +87,7 @@ def thin(service: str | None, dry_run: bool) -> None:
 
 def held_services(node: Node, service: str | None = None) -> list[str]:
     """`service`, or all of which something is held here; raise NotFound when nothing of it was ever held."""
-    folder = node.layout.vault
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
-    known = [name for name in names if node.holding(name).generations.exists()]
+    known = list(node.held_services())
     if service is None:
         return known
     if service not in known:

@@ -20,6 +20,8 @@ from appliance.cli.arguments import NAME_TYPE, dry_run_option, service_argument
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.cli.vault_care_cmd import held_services
+from appliance.clock import utc_text
+from appliance.config.remember import kept_until
 from appliance.errors import ApplianceError
 from appliance.trust.in_force import in_force
 from appliance.units import format_bytes, format_count
@@ -32,10 +34,19 @@ def list_(service: str | None) -> None:
     node = this_node()
     found = [_summary(node, name) for name in held_services(node, service)]
     rows = [
-        (it["service"], it["generations"], it["newest"] or "-", _size(it["used_bytes"]), _size(it["quota_bytes"]))
+        (
+            it["service"],
+            it["generations"],
+            it["newest"] or "-",
+            _size(it["used_bytes"]),
+            _size(it["quota_bytes"]),
+            it["left"] or "-",
+        )
         for it in found
     ]
-    text = table(("SERVICE", "GENERATIONS", "NEWEST", "USED", "QUOTA"), rows)
+    headings = ("SERVICE", "GENERATIONS", "NEWEST", "USED", "QUOTA", "LEFT")
+    leaving = len(headings) if any(it["left"] for it in found) else len(headings) - 1
+    text = table(headings[:leaving], [row[:leaving] for row in rows])
     emit({"node": node.name, "services": [{**it, **holds_json(node, it["service"])} for it in found]}, text)
 
 
@@ -100,7 +111,18 @@ def _summary(node: Node, service: str) -> dict[str, Any]:
         "newest": short_name(held[-1]) if held else None,
         "used_bytes": node.holding(service).used_bytes(),
         "quota_bytes": _quota(node, service),
+        "left": _left(node, service),
     }
+
+
+def _left(node: Node, service: str) -> str:
+    """That `service` goes on no more, and how long this node keeps what it has of it; "" for one that does."""
+    if service in node.bundle.territory.services:
+        return ""
+    left = node.bundle.left(service)
+    if left is None:
+        return "is in no bundle that is known here; what is held goes by the usual rules"
+    return f"{left.told}; the last copy goes by {utc_text(kept_until(left))[:10]}"
 
 
 def _generation(node: Node, service: str, item: Stored) -> dict[str, Any]:
@@ -135,7 +157,7 @@ def _lacking(node: Node, service: str, peer: str) -> list[str]:
 
 
 def _quota(node: Node, service: str) -> int | None:
-    """None for a service that left the territory: what is held of it stays until its lock ends."""
+    """None for a service that left the territory, of which nothing new is taken."""
     return quota_bytes(node, node.bundle.terms(service)) if service in node.bundle.territory.services else None
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from appliance.config.collected import Collected
+from appliance.config.remember import Next, follow
 from appliance.errors import UsageError
 from appliance.territory.change import Move, changes
 from appliance.territory.model import Placement, Territory
 from appliance.territory.placement import place
 from appliance.trust.bundle import Bundle, Member, voter_keys
+from appliance.trust.former import NOBODY, Former
 from appliance.trust.revocation import NOTHING, Revoked
 from appliance.trust.voting import next_term
 
@@ -33,21 +35,27 @@ class Draft:
     ca: str = ""
     term: int = 0
     confirmed: frozenset[str] = frozenset()
+    former: Former = NOBODY
+    left: tuple[str, ...] = ()
+    """The services that this bundle is the first one without."""
 
 
 def draft(
     territory: Territory,
     collected: Mapping[str, Collected],
     *,
+    now: float,
     previous: Bundle | None = None,
     serial: int | None = None,
     recovery: str | None = None,
     ca: str = "",
+    forget: Collection[str] = (),
 ) -> Draft:
     """The bundle of `territory` with the keys `collected`; what is not given anew is taken over from `previous`.
 
-    Copies stay where `previous` placed them, and what it revoked stays revoked. Raise UsageError for keys of a stranger
-    and for a serial that every node would refuse, Refused for revoked keys, Infeasible when the copies find no place.
+    What leaves with it is remembered as of `now`, in seconds UTC, but for the former services to `forget`. Copies stay
+    where `previous` placed them, and what it revoked stays revoked. Raise UsageError for keys of a stranger and for a
+    serial that every node would refuse, Refused for revoked keys, Infeasible when the copies find no place.
     """
     for node in sorted(collected.keys() - territory.nodes.keys()):
         raise UsageError(
@@ -62,9 +70,13 @@ def draft(
     revoked = previous.revoked if previous else NOTHING
     for name, member in members.items():
         revoked.check(name, member.keys)
-    placements = place(territory, previous.placements if previous else None)
+    number = serial or before + 1
+    next_up = Next(place(territory))
+    if previous:
+        next_up = follow(previous, territory, now=now, serial=number, forget=forget)
+    placements, former = next_up.placements, next_up.former
     return Draft(
-        serial=serial or before + 1,
+        serial=number,
         territory=territory,
         placements=placements,
         members=members,
@@ -78,6 +90,8 @@ def draft(
         ca=ca or (previous.ca if previous else ""),
         term=next_term(previous.voting if previous else None, voter_keys(territory, members)),
         confirmed=previous.confirmed if previous else frozenset(),
+        former=former,
+        left=tuple(name for name, it in former.services.items() if it.serial == number),
     )
 
 

@@ -13,7 +13,8 @@ from appliance.monitor.view import Attempt, Held, Now, Readable, View
 from appliance.units import DAY, HOUR, format_bytes, format_duration
 
 QUOTA_WARNING = 0.9
-UPKEEP = ("exchange", "scrub", "thin", "check")
+CARE = ("scrub", "thin", "check")
+UPKEEP = ("exchange", *CARE)
 NAMED_MAX = 3
 SILENT_SECONDS_MAX = DAY
 PROOFS = {"verify": VERIFY_SECONDS, "drill": DRILL_SECONDS}
@@ -56,11 +57,13 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
         "damage": list(held.damage),
         "frozen": held.frozen,
         "lost": list(held.lost),
+        "left": held.left,
         **{f"last_{kind}_seconds": _since(view.last(kind, held.service), now) for kind in UPKEEP},
     }
     room = f"{format_bytes(held.used_bytes)} of {format_bytes(held.quota_bytes)}" if held.used_bytes else "room unknown"
+    left = f"it {held.left}; " if held.left else ""
     kind = "generation" if held.newest.whole else "PARTIAL generation"
-    summary = f"{kind} {held.newest}, received {format_duration(held_age(held, now))} ago; {room}"
+    summary = f"{left}{kind} {held.newest}, received {format_duration(held_age(held, now))} ago; {room}"
     reasons = worst_first(_held_reasons(held, view, now))
     return Judged(held.service, "held", summary, reasons, facts, made, lacks)
 
@@ -122,10 +125,13 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     for alarm in checked.alarms if checked else ():
         remedy = "Find out at its origin what sealed it; older generations are not concerned."
         yield Reason("failed", alarm, remedy, "borg-check")
-    yield from _room_reasons(held)
     yield from _lock_reasons(held, now)
-    yield from _exchange_reasons(held, view, now)
-    yield from failures((*UPKEEP, "people", "ready"), held.service, view)
+    if held.left:  # nothing new comes, and nobody is asked about it any more
+        yield from failures((*CARE, "people"), held.service, view)
+    else:
+        yield from _room_reasons(held)
+        yield from _exchange_reasons(held, view, now)
+        yield from failures((*UPKEEP, "people", "ready"), held.service, view)
     yield from _late(
         READ_AGAIN, held.service, view, now, "See whether the agent is busy here: appliance status", "reread"
     )

@@ -141,6 +141,8 @@ class Held:
     whole_received_age: int = 0
     sizes: tuple[Sized, ...] = ()
     """How much the generations held of the newest one's repository have; looked at in a thorough view only."""
+    left: str = ""
+    """That it left the territory, and in which bundle; "" of a service that goes on."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from appliance.territory.model import Placement, Territory
 class Move:
     """`node` begins (`seeds`) or ceases to hold `service`; `seconds`: what the origin's uplink takes for `size_bytes`.
 
-    A peer that ceases keeps what it holds until its lock ends: giving up a copy removes nothing early.
+    A peer that ceases keeps what it has until the others have held something newer for a whole lock.
     """
 
     service: str
@@ -20,6 +20,8 @@ class Move:
     seeds: bool
     size_bytes: int = 0
     seconds: float = 0.0
+    left: bool = False
+    """Whether the service itself leaves the territory."""
 
 
 def changes(territory: Territory, before: Mapping[str, Placement], after: Mapping[str, Placement]) -> tuple[Move, ...]:
@@ -29,7 +31,7 @@ def changes(territory: Territory, before: Mapping[str, Placement], after: Mappin
         old = before[name].holders if name in before else ()
         new = after[name].holders if name in after else ()
         moves += [_seeding(territory, name, node) for node in new if node not in old]
-        moves += [Move(name, node, seeds=False) for node in old if node not in new]
+        moves += [Move(name, node, seeds=False, left=name not in after) for node in old if node not in new]
     return tuple(moves)
 
 

@@ -67,7 +67,7 @@ def extend(
 def allowed(territory: Territory, service: Service, node: str, room: Room) -> bool:
     """Whether `node` exists, is distinct from the origin and has the room."""
     known = node in territory.nodes
-    return known and not conflict(territory, node, service.node) and not room.lack(node, service.quota_bytes)
+    return known and not conflict(territory, node, service.node) and not room.lack(node, service)
 
 
 def rank(

@@ -18,13 +18,13 @@ from appliance.territory.model import NAME, Placement, Territory
 
 def to_json(territory: Territory) -> dict[str, Any]:
     """`territory` as values that json.dumps writes the same way each time."""
-    plain: dict[str, Any] = _plain(territory)
-    return plain
+    values: dict[str, Any] = plain(territory)
+    return values
 
 
 def from_json(values: Mapping[str, Any]) -> Territory:
     """The inverse of `to_json`; raise IntegrityError for anything else, broken references included."""
-    territory: Territory = _thing(Territory, values, "territory")
+    territory: Territory = thing(Territory, values, "territory")
     _check_references(territory)
     return territory
 
@@ -39,20 +39,21 @@ def placements_to_json(placements: Mapping[str, Placement]) -> list[dict[str, An
 
 def placements_from_json(values: Iterable[Any]) -> dict[str, Placement]:
     """The inverse of `placements_to_json`; raise IntegrityError for anything else."""
-    placements = [_thing(Placement, value, "placements") for value in values]
+    placements = [thing(Placement, value, "placements") for value in values]
     return {placement.service: placement for placement in placements}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A dataclass of the model, or a part of one, as JSON values."""
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return [_plain(value[name]) for name in sorted(value)]
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+        return [plain(value[name]) for name in sorted(value)]
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _thing(kind: Any, values: Any, where: str) -> Any:
-    """The dataclass `kind` from the mapping `values`."""
+def thing(kind: Any, values: Any, where: str) -> Any:
+    """The dataclass `kind` from the mapping `values`, the inverse of `plain`; raise IntegrityError, naming `where`."""
     if not isinstance(values, Mapping):
         raise IntegrityError(f"{where} is not an object.")
     hints = _hints(kind)
@@ -76,7 +77,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
             raise IntegrityError(f"{where} is not of type {kind.__name__}.")
         return value
     if is_dataclass(kind):
-        return _thing(kind, value, where)
+        return thing(kind, value, where)
     if not isinstance(value, list):
         raise IntegrityError(f"{where} is not a list.")
     items = [_value(get_args(kind)[-1 if get_origin(kind) is Mapping else 0], item, where) for item in value]

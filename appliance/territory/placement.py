@@ -23,7 +23,7 @@ from appliance.territory.choice import choose_holders, complete
 from appliance.territory.domains import first_conflict
 from appliance.territory.model import Placement, Reason, Service, Territory
 from appliance.territory.reasons import explain, refusal
-from appliance.territory.room import Room, copies_wanted, takes_more_than_it_gives
+from appliance.territory.room import NOTHING_KEPT, Kept, Room, copies_wanted, takes_more_than_it_gives
 
 
 class Infeasible(Refused):
@@ -36,8 +36,12 @@ class Infeasible(Refused):
         self.reasons = reasons
 
 
-def place(territory: Territory, previous: Mapping[str, Placement] | None = None) -> Mapping[str, Placement]:
+def place(
+    territory: Territory, previous: Mapping[str, Placement] | None = None, kept: Kept = NOTHING_KEPT
+) -> Mapping[str, Placement]:
     """The placement of every service, `previous` being where copies are now; raise Infeasible when there is none.
+
+    `kept` is what nodes still hold of what is placed there no more: that room is taken.
 
     A service that finds too little room goes first in the next attempt: a copy that may stand elsewhere makes way.
     """
@@ -45,7 +49,7 @@ def place(territory: Territory, previous: Mapping[str, Placement] | None = None)
     order = _order(territory, before)
     failures = []
     for _ in range(len(order) + 1):
-        room = Room(territory)
+        room = Room(territory, kept)
         _reserve_standbys(territory, room)
         holders, stuck = _assign(territory, order, before, room)
         if not stuck:
@@ -84,11 +88,11 @@ def _reserve_standbys(territory: Territory, room: Room) -> None:
     for _, service in sorted(territory.services.items()):
         for index, node in enumerate(service.standbys):
             others = (service.node, *service.standbys[:index])
-            why = first_conflict(territory, node, others) or room.lack(node, service.quota_bytes)
+            why = first_conflict(territory, node, others) or room.lack(node, service)
             if why:
                 refused = (Reason(node, False, why),)
                 raise Infeasible(service.name, f"its standby {node} cannot hold a copy.", refused)
-            room.take(node, service.quota_bytes)
+            room.take(node, service)
 
 
 def _assign(
@@ -103,7 +107,7 @@ def _assign(
         if len(holders[name]) < copies_wanted(service):
             return holders, name
         for node in holders[name][len(service.standbys) :]:
-            room.take(node, service.quota_bytes)
+            room.take(node, service)
     return holders, ""
 
 

@@ -36,7 +36,7 @@ def refusal(territory: Territory, service: Service, room: Room, node: str, holde
         return _why_not_origin(territory, service)
     conflicts = _conflicts(territory, node, holders)
     shared = ", ".join(conflicts) if conflicts[1:] else ""
-    return conflict(territory, node, service.node) or room.lack(node, service.quota_bytes) or shared
+    return conflict(territory, node, service.node) or room.lack(node, service) or shared
 
 
 def _conflicts(territory: Territory, node: str, holders: tuple[str, ...]) -> list[str]:

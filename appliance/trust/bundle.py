@@ -19,8 +19,10 @@ from appliance.host.files import read_at_once, write_atomic
 from appliance.territory import codec
 from appliance.territory.domains import counting_holders
 from appliance.territory.model import Node, Placement, Service, Territory
+from appliance.trust import former as formers
 from appliance.trust import revocation, signed
 from appliance.trust.act import Operator
+from appliance.trust.former import NOBODY, Former, FormerService
 from appliance.trust.granters import Granters
 from appliance.trust.keys import PublicKeys
 from appliance.trust.revocation import NOTHING, Revoked
@@ -78,7 +80,7 @@ class Terms:
     @property
     def quota_bytes(self) -> int:
         """What all generations of the service may fill at one peer."""
-        return self.service.quota_bytes or QUOTA_FACTOR * self.service.size_bytes
+        return quota_of(self.service)
 
     @property
     def daily_bytes(self) -> int:
@@ -89,6 +91,11 @@ class Terms:
     def seed_bytes(self) -> int:
         """What the first seeding may bring in a day: all of the declared size, with a third of margin."""
         return max(self.daily_bytes, self.service.size_bytes * 4 // 3)
+
+
+def quota_of(service: Service) -> int:
+    """What all generations of `service` may fill at one peer, in bytes."""
+    return service.quota_bytes or QUOTA_FACTOR * service.size_bytes
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,8 @@ class Bundle:
     """Of the voters; each other set of them has a later one (`voting.py`)."""
     confirmed: frozenset[str] = frozenset()
     """Digests of the signed lines of grants by former voters that the key holder keeps good."""
+    former: Former = NOBODY
+    """What left the territory and is still cared for."""
 
     @cached_property
     def voting(self) -> Voting:
@@ -132,10 +141,34 @@ class Bundle:
         return self.members[name]
 
     def terms(self, service: str) -> Terms:
-        """What was agreed for `service`; raise NotFound, naming the known ones, for another."""
+        """What is agreed for `service`; raise NotFound, naming the known ones or since when it is none."""
+        if service not in self.territory.services and (left := self.former.services.get(service)):
+            raise NotFound(
+                f'the service "{service}" {left.told}: nothing new of it is made or taken.',
+                remedy=f"What is held of it can be restored on {' or '.join(left.trusted)} until its retention ends.",
+            )
         placement = self.placements.get(service)
         found = self.territory.service(service)
         return Terms(found, placement.holders if placement else (), placement.spares if placement else ())
+
+    def last_terms(self, service: str) -> Terms:
+        """The same, also of a service that left the territory, as agreed last: what is held of it is cared for so."""
+        left = self.left(service)
+        return Terms(left.service, left.holders, left.spares) if left else self.terms(service)
+
+    def care_terms(self, service: str) -> Terms | None:
+        """`last_terms`; None of a service that this bundle does not know."""
+        known = service in self.territory.services or service in self.former.services
+        return self.last_terms(service) if known else None
+
+    def left(self, service: str) -> FormerService | None:
+        """What is remembered of `service` if it left; None of one that is in the territory, or was never known."""
+        return None if service in self.territory.services else self.former.services.get(service)
+
+    def trusted(self, service: str) -> tuple[str, ...]:
+        """The nodes that may know the key of `service`, also of one that left; raise NotFound for another."""
+        terms = self.last_terms(service)
+        return (terms.origin, *terms.standbys)
 
     @cached_property
     def operators(self) -> tuple[Operator, ...]:
@@ -160,6 +193,7 @@ def make_bundle(
     ca: str = "",
     term: int = 0,
     confirmed: Collection[str] = (),
+    former: Former = NOBODY,
 ) -> bytes:
     """The signed bundle; `recovery` is the public half of the recovery key, `issued` a UTC time.
 
@@ -176,6 +210,7 @@ def make_bundle(
         **({"ca": ca} if ca else {}),
         **({"term": term} if term else {}),
         **({"confirmed": sorted(confirmed)} if confirmed else {}),
+        **formers.to_json(former),
     }
     return signed.make(TYPE, fields, key)
 
@@ -207,6 +242,7 @@ def read_bundle(raw: bytes, territory_key: str) -> Bundle:
             ca=document.text("ca", SHA256) if "ca" in document.fields else "",
             term=document.number("term", most=TERM_MAX) if "term" in document.fields else 0,
             confirmed=_confirmed(document.fields.get("confirmed", [])),
+            former=formers.from_json(document.fields),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{TYPE}: a field is missing or malformed ({error}).") from error

@@ -38,9 +38,14 @@ def verbs(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None) -> fro
 
 def check(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None, verb: str, *, here: str) -> None:
     """Raise Forbidden unless `caller` may say `verb`, Refused when the node `here` was not chosen to hold the
-    service."""
+    service, or nobody is any more."""
     if verb not in verbs(bundle, terms, caller, grant):
         raise Forbidden(f'"{caller}" may not "{verb}" {terms.name} here.', remedy="Ask the maintenance team.")
+    if verb in TAKING and (left := bundle.left(terms.name)):
+        raise Refused(
+            f"{terms.name} {left.told}: nothing new of it is taken.",
+            remedy="If it shall go on, put it back into territory.yml and sign again.",
+        )
     if verb in TAKING and here not in (*terms.holders, *terms.spares):
         raise Refused(
             f"{here} is neither a holder nor a spare of {terms.name}.",

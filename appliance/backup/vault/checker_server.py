@@ -52,7 +52,7 @@ def _check(giver: int, channel: Channel, state: Path, place: Path) -> ViewChecke
     if not is_text(service) or not (generation is None or is_text(generation)):
         raise IntegrityError("what is to be checked is a service and, if not its newest, a generation.")
     node = open_node(state)
-    node.bundle.terms(service)  # no other name leads to a folder
+    node.bundle.last_terms(service)  # no other name leads to a folder
     with locked(place / "turn", what="the checker", wait=True):  # one at a time: each reads as fast as the disk does
         for left in place.glob("view-*"):  # by a check that was killed
             shutil.rmtree(left)

@@ -57,10 +57,11 @@ def why_frozen(node: Node, service: str) -> str:
         alarm = read_alarm(node.holding(service))
     except IntegrityError as error:
         return str(error)
+    terms = node.bundle.care_terms(service)
     return frozen_reason(
         load_acts(node.layout.acts, node.bundle),
         alarm,
-        subjects=(service, node.bundle.terms(service).origin, node.name),
+        subjects=(service, node.name, *((terms.origin,) if terms else ())),
         service=service,
         now=node.clock.now(),
         age_seconds=node.ageing.now(),

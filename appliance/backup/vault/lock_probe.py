@@ -25,7 +25,7 @@ from appliance.errors import ApplianceError
 def probe(node: Node, service: str) -> Probed:
     """Try the lock of `service` at this node, as whoever this process is."""
     holding = node.holding(service)
-    lock_seconds = node.bundle.terms(service).service.lock_seconds
+    lock_seconds = node.bundle.last_terms(service).service.lock_seconds
     locked = {item: age for item in holding.stored() if (age := _age(node, holding, item)) is not None}
     locked = {item: age for item, age in locked.items() if age < lock_seconds}
     canary = max(locked, key=lambda item: locked[item], default=None)
@@ -79,7 +79,7 @@ def _name_beside(path: Path) -> None:
 def probe_all(node: Node) -> dict[str, Probed]:
     """Every service that is held here; one that cannot be tried hides no other, and stays unknown."""
     found = {}
-    for service in node.bundle.territory.services:
+    for service in (*node.bundle.territory.services, *node.bundle.former.services):
         if node.holding(service).generations.exists():
             try:
                 found[service] = probe(node, service)

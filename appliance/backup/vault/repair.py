@@ -61,7 +61,7 @@ def repair(node: Node, service: str) -> Repaired:
 
 def other_holders(node: Node, service: str) -> tuple[str, ...]:
     """The nodes that may hold `service` apart from this one, best first; without those that left the territory."""
-    terms = node.bundle.terms(service)
+    terms = node.bundle.last_terms(service)
     names = dict.fromkeys((*terms.holders, *terms.spares, *terms.standbys))
     return tuple(name for name in names if name != node.name and name in node.bundle.members)
 

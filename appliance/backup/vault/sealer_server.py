@@ -95,7 +95,9 @@ class Server:
         if do is None:
             raise Forbidden(f'the account {giver} may not ask for "{frame.get("do")}".')
         node = self.node()
-        node.bundle.terms(str(frame.get("service")))  # nothing is made for a name that the bundle does not know
+        service = str(frame.get("service"))
+        if service not in node.held_services():
+            node.bundle.last_terms(service)  # nothing is made for a name that the bundle does not know
         return do(Asked(node, HereSealer(node, self._key), giver, frame, raw, descriptors))
 
     def _verbs(self, giver: int) -> Mapping[str, Callable[[Asked], Answer]]:

@@ -62,7 +62,7 @@ def _answer(node: Node, caller: str, channel: Channel, request: Mapping[str, Any
     verb, service = str(request.get("verb")), str(request.get("service"))
     if verb not in VERBS or not NAME.fullmatch(service):
         raise Refused("this is not a request that a vault knows.", remedy="The verbs are: " + ", ".join(VERBS) + ".")
-    terms = node.bundle.terms(service)
+    terms = node.bundle.last_terms(service)
     holding = node.holding(service)
     access.check(node.bundle, terms, caller, newest_grant(holding, node.bundle), verb, here=node.name)
     VERBS[verb](Call(node, caller, channel, terms, holding, request))

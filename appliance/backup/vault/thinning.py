@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from appliance.backup.node import Node
-from appliance.backup.retention import Drop, Generation, thin
+from appliance.backup.retention import YEAR, Drop, Generation, thin
 from appliance.backup.vault import damage
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.freeze import why_frozen
@@ -31,6 +31,7 @@ from appliance.units import DAY
 
 UNREFERENCED_SECONDS = 2 * DAY
 REMAINS_SECONDS = 30 * DAY
+UNKNOWN_LOCK_SECONDS = YEAR
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,30 @@ def _remove(node: Node, holding: Holding, outcome: Thinned, referenced: frozense
     return replace(outcome, files_removed=files, bytes_removed=size)
 
 
+@dataclass(frozen=True)
+class _Rule:
+    """`ended`: the last epoch that a revocation ended; `goes_on`: whether the service is still in the territory."""
+
+    lock_seconds: int
+    ended: int
+    goes_on: bool
+
+
+def _rule(node: Node, service: str) -> _Rule:
+    """By the bundle, also of a service that left; one that the bundle does not know is locked for a year."""
+    terms, ended = node.bundle.care_terms(service), node.bundle.revoked.ended_epoch(service)
+    lock_seconds = terms.service.lock_seconds if terms else UNKNOWN_LOCK_SECONDS
+    return _Rule(lock_seconds, ended, service in node.bundle.territory.services)
+
+
 def choose(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     """Names of the generations whose files may go now, oldest first. A generation is only let go when it would be
     without the damaged ones too: the newest that is whole stays, whatever is newer."""
     stored = holding.stored()
     parents = {item.name: _parent(holding, item.name) for item in stored}
-    lock_seconds = node.bundle.terms(service).service.lock_seconds
-    ended = node.bundle.revoked.ended_epoch(service)
-    listed = _decided(node, holding, [item for item in stored if item.listed], parents, (lock_seconds, ended))
-    whole = _decided(node, holding, [item for item in stored if item.held], parents, (lock_seconds, ended))
+    rule = _rule(node, service)
+    listed = _decided(node, holding, [item for item in stored if item.listed], parents, rule)
+    whole = _decided(node, holding, [item for item in stored if item.held], parents, rule)
     return tuple(item.name for item in stored if listed.get(item.name) and whole.get(item.name, True))
 
 
@@ -123,18 +139,19 @@ def _decided(
     holding: Holding,
     kept: Iterable[Stored],
     parents: Mapping[str, tuple[GenerationId, str]],
-    rule: tuple[int, int],
+    rule: _Rule,
 ) -> Mapping[str, bool]:
-    """For each of `kept` by name: whether it may go. `rule`: seconds of the lock, and the last epoch that was ended."""
-    now, (lock, ended) = node.ageing.now(), rule
+    """For each of `kept` by name: whether it may go."""
+    now = node.ageing.now()
     received = {item.name: _received(node, holding, item.name, now) for item in kept}
     known = _with_ancestors(received, parents)
     generations = [
         Generation(*parents[name], received.get(name, (now, now))[1], held=name in received) for name in known
     ]
-    drops = {decision.id.name for decision in thin(generations, now, lock, ended=ended) if isinstance(decision, Drop)}
+    decided = thin(generations, now, rule.lock_seconds, ended=rule.ended, goes_on=rule.goes_on)
+    drops = {decision.id.name for decision in decided if isinstance(decision, Drop)}
     # A relayed generation is sorted into days by its age there; its lock counts from our own receipt.
-    return {name: name in drops and now - own >= lock for name, (own, _) in received.items()}
+    return {name: name in drops and now - own >= rule.lock_seconds for name, (own, _) in received.items()}
 
 
 def _received(node: Node, holding: Holding, name: str, now: int) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from appliance.lab.processes.node import ProcessNode
 from appliance.territory.model import Territory
 from appliance.territory.placement import place
 from appliance.trust.bundle import Member, accept_bundle, make_bundle, voter_keys
+from appliance.trust.former import NOBODY, Former
 from appliance.trust.grant import read_request
 from appliance.trust.granted import Granted
 from appliance.trust.identity import create_identity, load_identity
@@ -39,6 +40,8 @@ class ProcessTerritory:
     serial: int = 0
     recovery: str = ""
     revoked: Revoked = NOTHING
+    former: Former = NOBODY
+    """What left, as the next bundle says."""
     ca: str = ""
     """SHA-256 of the root certificate, once certificates are issued (`certificates.py`)."""
     voting: Voting | None = None
@@ -95,6 +98,7 @@ class ProcessTerritory:
             revoked=self.revoked,
             ca=self.ca,
             term=self.voting.term,
+            former=self.former,
         )
 
     def open(self, name: str) -> Node:

@@ -28,9 +28,10 @@ from appliance.backup.vault.wire import PROTOCOL, Channel
 from appliance.clock import SimulatedClock, utc_text
 from appliance.host.files import sha256_file
 from appliance.host.layout import NodeLayout
-from appliance.territory.model import Person, Placement
+from appliance.territory.model import Person, Placement, Service
 from appliance.trust.act import ACTS, make_act
 from appliance.trust.bundle import Member, accept_bundle, make_bundle, voter_keys
+from appliance.trust.former import Former, FormerService
 from appliance.trust.generation import NO_PARENT, Entry, Header, make_header, read_header, render_list
 from appliance.trust.grant import Grant, make_grant, make_request, read_grant, read_request
 from appliance.trust.identity import create_identity
@@ -92,6 +93,10 @@ class Desk:
     confirmed: tuple[str, ...] = ()
     voting: Voting | None = None
     clocks: dict[str, SimulatedClock] = field(default_factory=lambda: {name: SimulatedClock() for name in NAMES})
+    left: bool = False
+    """Whether docs-a left the territory; the bundle that says so first is `left_in`."""
+    left_in: int = 0
+    remembered: bool = True
     exit_code: int = -1
     """How the last session ended."""
 
@@ -122,6 +127,7 @@ class Desk:
         for name, value in terms.items():
             setattr(self, name, value)
         self.serial += 1
+        self.left_in = (self.left_in or self.serial) if self.left else 0
         plan = self._plan()
         names = [name for name in NAMES if name not in self.gone]
         members = {name: Member(plan.nodes[name], "peer", read_public_keys(self.layout(name).keys)) for name in names}
@@ -133,7 +139,7 @@ class Desk:
             issued=TIME,
             territory=plan,
             placements={
-                SERVICE: Placement(SERVICE, (STANDBY, HOLDER), (SPARE,)),
+                **({} if self.left else {SERVICE: Placement(SERVICE, (STANDBY, HOLDER), (SPARE,))}),
                 "docs-d": Placement("docs-d", (HOLDER,), ()),
             },
             members=members,
@@ -141,22 +147,29 @@ class Desk:
             revoked=self.revoked,
             term=self.voting.term,
             confirmed=self.confirmed,
+            former=self._former(),
         )
         for name in NAMES:
             accept_bundle(self.layout(name).bundle, raw, public_line(load_key(self.territory_key)))
 
-    def _plan(self) -> Any:
-        docs = replace(
+    def _former(self) -> Former:
+        entry = FormerService(self._docs(), (STANDBY, HOLDER), (SPARE,), self.left_in, TIME)
+        return Former({SERVICE: entry} if self.left and self.remembered else {})
+
+    def _docs(self) -> Service:
+        return replace(
             plan_service(SERVICE, ORIGIN, standbys=(STANDBY,)),
             quota_bytes=self.quota_bytes,
             size_bytes=self.size_bytes,
             change_bytes_per_day=self.change_bytes,
             lock_seconds=self.lock_seconds,
         )
+
+    def _plan(self) -> Any:
         public = public_line(load_key(self.operator_key))
         plan = plan_territory(
             [plan_node(name, roles=self._roles(name)) for name in NAMES],
-            [docs, plan_service("docs-d", STRANGER)],
+            [*([] if self.left else [self._docs()]), plan_service("docs-d", STRANGER)],
         )
         person = Person("keeper", "Keeper", (public,), ACTS)
         return replace(plan, people={"keeper": person})

@@ -154,7 +154,8 @@ def test_a_change_is_shown_before_anything_moves(capsys: pytest.CaptureFixture[s
     assert out.splitlines()[:3] == [
         "Before anything moves, this is the change:",
         "  docs-a: seed commune-c with 200 MiB, 8.4 s at the full rate of the origin's line",
-        "  docs-a: commune-b takes no new generation; what it holds stays until its lock ends",
+        "  docs-a: commune-b takes no new generation; "
+        "what it holds stays until the others have held newer ones for a lock",
     ]
 
 
@@ -192,3 +193,22 @@ def test_a_serial_far_above_the_last_is_told_and_signed_once_it_is_confirmed(
     run(capsys, *words, "--yes")
     follow = (*words[:5], tmp_path / "next", "--previous", tmp_path / "bundle", "--serial", "2026112801")
     assert run(capsys, *follow)[1].startswith("Bundle 2026112801 of demo is signed")
+
+
+def test_a_plan_from_the_bundle_in_force_shows_what_leaves_and_stays_held(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    create_key(tmp_path / "key")
+    run(capsys, "sign", DEMO, "--key", tmp_path / "key", "--out", tmp_path / "bundle")
+    file = changed(tmp_path, "  docs-a:\n", "  docs-b:\n")
+    code, out, _ = run(capsys, "plan", file, "--from", tmp_path / "bundle")
+    assert code == 0
+    assert "  docs-a: it leaves; commune-b takes nothing new and keeps what it has until its retention ends" in out
+    assert "FORMER SERVICE  LEFT IN   ON" in out
+    assert next(line for line in out.splitlines() if line.startswith("docs-a")).split()[1:3] == ["bundle", "2"]
+    assert "HOLDS OF WHAT LEFT" in out
+    _, out, _ = run(capsys, "check", file)
+    assert "Taken by services and copies that left, until they are given up:\n  commune-b: " in out
+    (tmp_path / "bundle").write_bytes((tmp_path / "bundle").read_bytes().replace(b"docs-a", b"docs-z"))
+    code, _, err = run(capsys, "plan", file, "--from", tmp_path / "bundle")
+    assert (code, "ask for the file again" in err) == (5, True)

@@ -18,6 +18,7 @@ from appliance.trust.keys import PublicKeys, public_line
 from tests.unit.territory.small import node, service, territory
 
 AGE = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
+NOW = 1_790_000_000.0
 TERRITORY_KEY = Ed25519PrivateKey.from_private_bytes(b"\x99" * 32)
 PLAN = territory([node("a", "z1"), node("b", "z2"), node("c", "z3"), node("d", "z4")], [service("docs", "a")])
 
@@ -85,7 +86,7 @@ def _with_age(collected: Collected) -> PublicKeys:
 
 
 def signed(**words: Any) -> Bundle:
-    made = draft(PLAN, {"a": shown(1), "b": shown(5), "c": shown(9)}, **words)
+    made = draft(PLAN, {"a": shown(1), "b": shown(5), "c": shown(9)}, now=NOW, **words)
     raw = make_bundle(
         TERRITORY_KEY,
         serial=made.serial,
@@ -99,14 +100,14 @@ def signed(**words: Any) -> Bundle:
 
 
 def test_a_first_draft_names_who_has_no_keys() -> None:
-    made = draft(PLAN, {"a": shown(1), "b": shown(5)})
+    made = draft(PLAN, {"a": shown(1), "b": shown(5)}, now=NOW)
     assert (made.serial, made.new, made.without_keys, made.recovery) == (1, ("a", "b"), ("c", "d"), "")
     assert {move.node for move in made.moves} == set(made.placements["docs"].holders)
 
 
 def test_the_next_draft_keeps_what_is_not_given_anew() -> None:
     before = signed(recovery=AGE)
-    made = draft(PLAN, {"b": shown(20)}, previous=before)
+    made = draft(PLAN, {"b": shown(20)}, now=NOW, previous=before)
     assert (made.serial, made.recovery, made.moves) == (2, AGE, ())
     assert (made.new, made.replaced, made.gone, made.without_keys) == ((), ("b",), (), ("d",))
     assert made.members["a"].keys == shown(1).keys
@@ -120,7 +121,7 @@ def test_other_voters_have_the_next_term_and_what_was_confirmed_stays_confirmed(
         return replace(PLAN, nodes={name: replace(it, roles=roles[name]) for name, it in PLAN.nodes.items()})
 
     collected = {"a": shown(1), "b": shown(5), "c": shown(9), "d": shown(13)}
-    first = draft(voting("a", "b", "c"), collected)
+    first = draft(voting("a", "b", "c"), collected, now=NOW)
     raw = make_bundle(
         TERRITORY_KEY,
         serial=1,
@@ -133,15 +134,15 @@ def test_other_voters_have_the_next_term_and_what_was_confirmed_stays_confirmed(
         confirmed=["ab" * 32],
     )
     before = read_bundle(raw, public_line(TERRITORY_KEY))
-    same = draft(voting("a", "b", "c"), {}, previous=before)
+    same = draft(voting("a", "b", "c"), {}, now=NOW, previous=before)
     assert (same.term, same.confirmed) == (0, {"ab" * 32})
-    assert draft(voting("a", "b", "d"), {}, previous=before).term == 1
-    assert draft(voting("a", "b", "c"), {"c": shown(20)}, previous=before).term == 1, "a box in its place"
+    assert draft(voting("a", "b", "d"), {}, now=NOW, previous=before).term == 1
+    assert draft(voting("a", "b", "c"), {"c": shown(20)}, now=NOW, previous=before).term == 1, "a box in its place"
 
 
 def test_a_node_that_left_the_territory_is_gone_with_its_keys() -> None:
     smaller = replace(PLAN, nodes={name: it for name, it in PLAN.nodes.items() if name != "c"})
-    made = draft(smaller, {}, previous=signed())
+    made = draft(smaller, {}, now=NOW, previous=signed())
     assert made.gone == ("c",)
     assert sorted(made.members) == ["a", "b"]
 
@@ -149,7 +150,7 @@ def test_a_node_that_left_the_territory_is_gone_with_its_keys() -> None:
 @pytest.mark.parametrize("serial", [1, 7])
 def test_a_serial_that_every_node_would_refuse_is_refused_here(serial: int) -> None:
     with pytest.raises(UsageError, match=f"serial {serial} does not follow 7"):
-        draft(PLAN, {}, previous=signed(serial=7), serial=serial)
+        draft(PLAN, {}, now=NOW, previous=signed(serial=7), serial=serial)
 
 
 def test_grants_come_along_with_keys_and_make_no_two_files_contradict_each_other() -> None:

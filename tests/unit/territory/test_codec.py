@@ -82,4 +82,4 @@ def test_a_change_names_what_is_seeded_with_its_time_before_what_is_given_up() -
 
 
 def test_a_service_that_is_gone_is_given_up_everywhere() -> None:
-    assert changes(HERE, {"old": Placement("old", ("b",))}, {}) == (Move("old", "b", seeds=False),)
+    assert changes(HERE, {"old": Placement("old", ("b",))}, {}) == (Move("old", "b", seeds=False, left=True),)

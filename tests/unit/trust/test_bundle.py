@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused
 from appliance.territory.model import Placement
 from appliance.trust import bundle as bundles
+from appliance.trust import former as formers
 from appliance.trust import signed
 from appliance.trust.bundle import Member, accept_bundle, load_bundle, make_bundle, read_bundle
+from appliance.trust.former import Former, FormerHolder, FormerService
 from appliance.trust.keys import PublicKeys, public_line
 from appliance.units import GIB
 from tests.unit.territory.small import node, service, territory
@@ -65,6 +67,45 @@ def test_strangers_are_named_with_those_who_are_known() -> None:
     assert caught.value.remedy == "Known: a, b, c."
     with pytest.raises(NotFound, match='no service "x"'):
         read.terms("x")
+
+
+LEFT = FormerService(replace(PLAN.services["docs"], name="old", standbys=("b",)), ("b",), (), 3, "2026-11-24T08:00:00Z")
+
+
+def test_a_service_that_left_is_told_with_its_bundle_and_its_last_terms_stay_known() -> None:
+    read = read_bundle(_make(serial=3, former=Former({"old": LEFT})), PUBLIC)
+    with pytest.raises(NotFound, match='the service "old" left the territory in bundle 3') as caught:
+        read.terms("old")
+    assert "can be restored on a or b" in caught.value.remedy
+    assert (read.last_terms("old").holders, read.trusted("old")) == (("b",), ("a", "b"))
+    assert read.care_terms("x") is None
+    with pytest.raises(NotFound, match='no service "x"'):
+        read.last_terms("x")
+
+
+def test_a_service_of_the_plan_counts_before_a_former_one_of_the_same_name() -> None:
+    read = read_bundle(_make(former=Former({"docs": replace(LEFT, service=PLAN.services["docs"])})), PUBLIC)
+    assert (read.left("docs"), read.last_terms("docs").holders) == (None, ("b", "c"))
+
+
+@pytest.mark.parametrize(
+    "former",
+    [
+        Former({"old": replace(LEFT, holders=("../b",))}),
+        Former({"old": replace(LEFT, since="yesterday")}),
+        Former({"old": replace(LEFT, service=replace(LEFT.service, name="../old"))}),
+        Former({}, (FormerHolder("docs", "b/", 1, 3, LEFT.since),)),
+    ],
+)
+def test_a_former_service_with_a_name_or_a_time_that_is_none_is_refused(former: Former) -> None:
+    with pytest.raises(IntegrityError, match="former: "):
+        read_bundle(_make(former=former), PUBLIC)
+
+
+def test_an_unknown_field_of_what_left_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formers, "to_json", lambda former: {"former": {"services": [], "holders": [], "more": 1}})
+    with pytest.raises(IntegrityError, match='former has a field "more" that this version does not know'):
+        read_bundle(_make(), PUBLIC)
 
 
 def test_another_signer_is_refused() -> None:

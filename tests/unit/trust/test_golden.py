@@ -19,7 +19,7 @@ from appliance.trust.receipt import read_receipt
 from appliance.trust.release import read_release
 from appliance.trust.voted import read_voted
 from appliance.trust.voting import Voting
-from appliance.units import GIB, MIB
+from appliance.units import DAY, GIB, MIB
 
 GOLDEN = Path(__file__).parents[2] / "golden/format-1"
 KEYS: dict[str, str] = json.loads((GOLDEN / "keys.json").read_text())
@@ -44,6 +44,7 @@ VOTED = {
     "voters.json": "887d063b212bf035578b47ff2c8491f91e58fa078868054ea3d30082dd81578b",
 }
 QUOTA, QUOTA_DIGEST = "act-quota-daily", "3d6461a5e70b03cd74cc00d34088dc551cd8cc76f9284a1120743bd5b09b1eba"
+FORMER, FORMER_DIGEST = "bundle-former", "dbba25c8bd888d5be4d9e1ccd55c2c4a5924c531c01aa0a8266a045c813df1b9"
 REWIND, REWIND_DIGEST = "act-rewind", "453eb4f93c13263c8690fa4513e2615b68cbfc9df4729e0b68132b37c4327cea"
 REVOKED_DIGEST = "7851b028f8148ae583c6641cc2671dc2ee595ff84eefdb846133ae05887882f5"
 
@@ -63,8 +64,10 @@ def _read(name: str) -> bytes:
 
 def test_no_golden_file_was_changed_and_none_is_unread() -> None:
     others = {"list", "keys.json", REVOKED, f"{REVOKED}.pub", REWIND, f"{REWIND}.pub", QUOTA, f"{QUOTA}.pub"}
+    others |= {FORMER, f"{FORMER}.pub"}
     assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, *VOTED, *others}
     assert hashlib.sha256(_read(REVOKED)).hexdigest() == REVOKED_DIGEST
+    assert hashlib.sha256(_read(FORMER)).hexdigest() == FORMER_DIGEST
     assert hashlib.sha256(_read(REWIND)).hexdigest() == REWIND_DIGEST
     for name, digest in [*((name, digest) for name, (_, digest) in DOCUMENTS.items()), *VOTED.items()]:
         assert hashlib.sha256(_read(name)).hexdigest() == digest, name
@@ -92,6 +95,16 @@ def test_the_bundle_that_revokes() -> None:
     assert len(revocation.keys.mesh) == 44
     assert bundle.revoked_nodes == {"hermitage"}
     assert (bundle.revoked.ended_epoch("docs-a"), bundle.ca) == (4, "5e" * 32)
+
+
+def test_the_bundle_that_remembers_what_left() -> None:
+    bundle = read_bundle(_read(FORMER), _read(f"{FORMER}.pub").decode().strip())
+    assert sorted(bundle.territory.services) == ["base-b"], "a version that ignores the field reads the same territory"
+    left = bundle.former.services["docs-a"]
+    assert (left.holders, left.serial, left.since) == (("hermitage", "commune-b"), 8, "2026-12-01T08:00:00Z")
+    assert (bundle.trusted("docs-a"), left.service.lock_seconds) == (("commune-a", "hermitage"), 30 * DAY)
+    (holder,) = bundle.former.holders
+    assert (holder.service, holder.node, holder.quota_bytes, holder.serial) == ("base-b", "commune-a", 100 * GIB, 9)
 
 
 def test_the_request_for_a_grant() -> None:

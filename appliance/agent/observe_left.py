@@ -1,0 +1,56 @@
+"""What lies in this vault of services that left the territory; the newest that is held, for those that go on, too."""
+
+from __future__ import annotations
+
+import os
+
+from appliance.backup.node import Node
+from appliance.backup.vault import damage
+from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
+from appliance.backup.vault.freeze import why_frozen
+from appliance.backup.vault.store import Holding
+from appliance.clock import utc_seconds
+from appliance.monitor.view import Generation, Held
+from appliance.trust.generation import Header
+
+
+def left(node: Node) -> tuple[str, ...]:
+    """What lies in this vault of services that are in the territory no more."""
+    return tuple(name for name in node.held_services() if name not in node.bundle.territory.services)
+
+
+def held_of_old(node: Node, service: str, *, thorough: bool) -> Held | None:
+    """What is still here of a service that left; nothing once its last copy has gone."""
+    terms, holding = node.bundle.care_terms(service), node.holding(service)
+    newest, known, gone = newest_held(holding), damage.known(holding), node.bundle.left(service)
+    if newest is None and not known:
+        return None
+    header = read_stored_header(node, holding, newest) if newest else None
+    receipt = read_own_receipt(node, holding, newest) if newest else None
+    return Held(
+        service=service,
+        rpo_seconds=terms.service.rpo_seconds if terms else 0,
+        expected=False,
+        newest=generation_of(header) if header else None,
+        received=utc_seconds(receipt.time) if receipt else 0.0,
+        received_age=receipt.age_seconds if receipt else 0,
+        quota_bytes=terms.quota_bytes if terms else 0,
+        used_bytes=holding.used_bytes() if thorough else None,
+        damage=tuple(f"{item.kind} {item.name}" for item in known),
+        frozen=why_frozen(node, service) if thorough else "",
+        left=gone.told if gone else "is in no bundle that is known here",
+    )
+
+
+def newest_held(holding: Holding) -> str | None:
+    """The newest generation whose files are here; looking from the newest on spares years of older folders."""
+    names = os.listdir(holding.generations) if holding.generations.exists() else []
+    for name in sorted((name for name in names if name.count(".") == 2), reverse=True):
+        stored = holding.find(name)
+        if stored and stored.held:
+            return name
+    return None
+
+
+def generation_of(header: Header) -> Generation:
+    return Generation(header.id.name, utc_seconds(header.time), header.whole)

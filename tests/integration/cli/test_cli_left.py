@@ -1,0 +1,57 @@
+"""A service leaves territory.yml, as it is typed: it is remembered, shown, cared for, and restored at its standby."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from appliance.restore.record import compare, take
+from tests.integration.cli.test_cli_life import begin
+from tests.integration.cli.typed import SERVICE, Typed
+
+NODES = ("hermitage", "commune-a", "commune-b", "commune-c")
+
+
+def sign(typed: Typed, change: Any, code: int = 0) -> Any:
+    """Let `change` edit the services of territory.yml, sign that and hand it to every node; what signing said."""
+    file = typed.desk / "territory.yml"
+    plan = yaml.safe_load(file.read_text())
+    change(plan["services"])
+    file.write_text(yaml.safe_dump(plan, allow_unicode=True))
+    recovery = ("--recovery", typed.paper.public)
+    words = ("--key", "territory", "--previous", "bundle", *recovery, "--out", "bundle")
+    said = typed.at_desk("territory", "sign", ".", *words, code=code)
+    if code == 0:
+        for name in NODES:
+            typed(name, "node", "accept", str(typed.desk / "bundle"))
+    return said
+
+
+def test_a_service_that_left_is_shown_kept_and_restored_at_its_standby(typed: Typed, tmp_path: Path) -> None:
+    begin(typed)
+    typed("commune-a", "backup", "run", SERVICE)
+    before = take(typed.documents, as_root=False)
+
+    said = sign(typed, lambda services: services.pop(SERVICE))
+    assert said["left"] == [SERVICE]
+    assert [it["service"]["name"] for it in said["former"]["services"]] == [SERVICE]
+
+    assert "left the territory in bundle 2" in typed("commune-a", "backup", "run", SERVICE, code=3)
+    (listed,) = typed("commune-b", "vault", "list", SERVICE)["services"]
+    assert (listed["generations"], listed["quota_bytes"]) == (1, None)
+    assert listed["left"].startswith("left the territory in bundle 2; the last copy goes by 203")
+    assert typed("commune-b", "vault", "thin")["services"][0]["dropped"] == []
+    assert typed("commune-b", "vault", "scrub")["services"][0]["damage"] == []
+
+    typed.nodes["commune-a"].wipe()
+    typed("hermitage", "restore", "all", "--service", SERVICE, "--to", str(tmp_path / "standby"))
+    typed.nodes["commune-b"].start_sshd()
+    typed(
+        "hermitage", "restore", "all", "--service", SERVICE, "--from", "peer:commune-b", "--to", str(tmp_path / "peer")
+    )
+    for place in ("standby", "peer"):
+        brought = next((tmp_path / place).glob("**/" + typed.documents.name))
+        assert [str(it) for it in compare(before, take(brought, as_root=False))] == []
+    assert "does not trust commune-b" in typed("commune-b", "restore", "find", "a", "--service", SERVICE, code=8)

@@ -1,0 +1,138 @@
+"""A service that left the territory: its holders care for what they have, take nothing new, and let go of all in the
+end."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.agent import decide as decisions
+from appliance.agent.decide import Pace, decide
+from appliance.agent.memory import Memory
+from appliance.agent.observe import Observer, now_of
+from appliance.backup import peers
+from appliance.backup.targets import keep_act
+from appliance.backup.vault import damage
+from appliance.backup.vault.damage import MISSING, Damage
+from appliance.backup.vault.repair import repair
+from appliance.errors import ApplianceError, Forbidden
+from appliance.monitor.held import judge_held
+from appliance.monitor.view import Held
+from appliance.units import DAY
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, ask
+from tests.integration.desk.history import held_here, thin_here
+from tests.integration.desk.in_process import World
+
+YEAR = 365 * DAY
+
+
+def held_of(desk: Desk, at: str = HOLDER) -> tuple[Held, ...]:
+    node = desk.open(at)
+    view = Observer().look(node, now_of(node), Memory(), thorough=True)
+    assert view.unread == {}
+    return tuple(it for it in view.held if it.service == SERVICE)
+
+
+def test_twelve_years_after_a_service_left_its_holder_has_nothing_of_it(desk: Desk, history: list[Generation]) -> None:
+    desk.sign(left=True)
+    kept = []
+    for _ in range(12 * 12):
+        desk.advance(30 * DAY)
+        thin_here(desk)
+        kept.append(len(held_here(desk)))
+    assert kept == sorted(kept, reverse=True)
+    assert kept[12] > 0 == kept[-1], "it is kept for ten years after its lock, not for ever"
+    assert list(desk.holding(HOLDER).blobs()) == []
+    assert held_of(desk) == ()
+
+
+def test_nothing_of_a_service_that_left_goes_before_its_last_lock_ends(desk: Desk, history: list[Generation]) -> None:
+    desk.sign(left=True)
+    for _ in range(27):
+        desk.advance(DAY)
+        assert thin_here(desk).dropped == ()
+    assert held_here(desk) == [made.name for made in history]
+
+
+def test_what_no_bundle_knows_is_locked_for_a_year_and_goes_like_all_else(
+    desk: Desk, history: list[Generation]
+) -> None:
+    desk.sign(left=True, remembered=False)
+    desk.advance(YEAR - 4 * DAY)
+    assert thin_here(desk).dropped == ()
+    assert "is in no bundle that is known here" in held_of(desk)[0].left
+    for _ in range(12):
+        desk.advance(YEAR)
+        thin_here(desk)
+    assert held_here(desk) == []
+
+
+def test_the_agent_of_a_holder_thins_and_reads_again_what_left_and_asks_nobody_for_more(
+    desk: Desk, history: list[Generation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decisions, "KEEPING_MAX", 9)
+    desk.sign(left=True)
+    desk.advance(8 * DAY)
+    node = desk.open(HOLDER)
+    view = Observer().look(node, now_of(node), Memory())
+    assert {it.kind for it in decide(view, now_of(node), Pace()) if getattr(it, "service", "") == SERVICE} == {
+        "scrub",
+        "thin",
+        "check",
+    }
+    told = judge_held(held_of(desk)[0], view, now_of(node))
+    assert told.summary.startswith(f"it left the territory in bundle {desk.left_in}; generation 2.12")
+    assert [it.check for it in told.reasons if it.state == "failed"] == []
+
+
+def test_a_push_of_a_service_that_left_is_refused_with_the_bundle_in_which_it_left(
+    desk: Desk, history: list[Generation]
+) -> None:
+    desk.sign(left=True)
+    grant = desk.grant()
+    for caller, verb in ((ORIGIN, "put"), (STANDBY, "put"), (STANDBY, "put-relayed")):
+        with desk.session(HOLDER, caller) as channel:
+            ask(channel, verb, grants=[grant.document.raw.decode()], headers=[], list_bytes=0)
+            with pytest.raises(
+                ApplianceError, match=f"docs-a left the territory in bundle {desk.left_in}: nothing new"
+            ):
+                channel.read_frame()
+
+
+def test_former_holders_mend_each_other_and_strangers_still_get_nothing(
+    desk: Desk, history: list[Generation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for made in history[:2]:
+        desk.put(made, desk.grant(), at=STANDBY)
+    desk.sign(left=True)
+    holding = desk.holding(HOLDER)
+    lost = history[1].entries[-1].sha256
+    holding.blob(lost).unlink()
+    damage.record(desk.open(HOLDER), holding, [Damage(MISSING, lost)])
+    monkeypatch.setattr(peers, "Line", World(desk).line)
+    assert repair(desk.open(HOLDER), SERVICE).left == ()
+    assert holding.blob(lost).exists()
+    with desk.session(HOLDER, "commune-d") as channel:
+        ask(channel, "head")
+        with pytest.raises(Forbidden):
+            channel.read_frame()
+
+
+def test_a_freeze_holds_what_left_as_it_holds_all_else(desk: Desk, history: list[Generation]) -> None:
+    desk.sign(left=True)
+    node = desk.open(HOLDER)
+    keep_act(node.layout.acts, desk.act("hold", SERVICE, days=4000), node.bundle)
+    desk.advance(3650 * DAY)
+    assert "hold by keeper" in thin_here(desk).skipped
+    assert len(held_here(desk)) == len(history)
+
+
+def test_a_service_that_comes_back_goes_on_where_it_was(desk: Desk, history: list[Generation]) -> None:
+    desk.sign(left=True)
+    desk.advance(40 * DAY)
+    thin_here(desk)
+    desk.sign(left=False)
+    grant = desk.grant()
+    more = desk.seal(grant, {"config": b"config", "data/0/99": b"more"}, history[-1])
+    desk.put(more, before=history)
+    assert held_here(desk)[-1] == more.name
+    assert held_of(desk)[0].left == ""

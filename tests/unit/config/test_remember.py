@@ -1,0 +1,129 @@
+"""What left the plan is remembered by each bundle that follows, counted in the room, and forgotten once it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from appliance.clock import utc_text
+from appliance.config.draft import Draft, draft
+from appliance.config.remember import MARGIN_SECONDS, kept_until
+from appliance.errors import UsageError
+from appliance.territory.model import Service, Territory
+from appliance.territory.placement import Infeasible
+from appliance.trust.bundle import Bundle, make_bundle, read_bundle
+from appliance.trust.keys import public_line
+from appliance.units import DAY, GIB
+from tests.unit.territory.small import node, service, territory
+
+KEY = Ed25519PrivateKey.from_private_bytes(b"\x99" * 32)
+NOW = 1_790_000_000.0
+NODES = tuple(node(name) for name in ("a", "b", "c", "d"))
+DOCS = service("docs", "a", standbys=("b",))
+
+
+def plan(*services: Service, offered: int = 1000, gone: Collection[str] = ()) -> Territory:
+    nodes = [replace(it, offered_bytes=offered * GIB) for it in NODES if it.name not in gone]
+    return territory(nodes, services)
+
+
+def signed(made: Draft) -> Bundle:
+    raw = make_bundle(
+        KEY,
+        serial=made.serial,
+        issued=utc_text(NOW),
+        territory=made.territory,
+        placements=made.placements,
+        members=made.members,
+        recovery="",
+        former=made.former,
+    )
+    return read_bundle(raw, public_line(KEY))
+
+
+def after(before: Bundle | None, new: Territory, *, days: float = 0, forget: tuple[str, ...] = ()) -> Bundle:
+    """The bundle that follows `before`, signed `days` after the first one."""
+    return signed(draft(new, {}, now=NOW + days * DAY, previous=before, forget=forget))
+
+
+FIRST = after(None, plan(DOCS, service("base", "c")))
+
+
+def test_a_service_that_left_keeps_its_last_terms_in_every_bundle_after() -> None:
+    second = after(FIRST, plan(service("base", "c")), days=1)
+    third = after(second, plan(service("base", "c"), service("new", "d")), days=2)
+    for bundle in (second, third):
+        left = bundle.former.services["docs"]
+        assert (left.serial, left.since, left.service) == (2, utc_text(NOW + DAY), FIRST.territory.services["docs"])
+        assert left.holders == FIRST.placements["docs"].holders
+        assert bundle.last_terms("docs") == FIRST.terms("docs")
+        assert bundle.trusted("docs") == ("a", "b")
+
+
+def test_a_service_that_comes_back_is_no_former_one() -> None:
+    second = after(FIRST, plan(service("base", "c")))
+    third = after(second, plan(DOCS, service("base", "c")))
+    assert third.former.services == {}
+    assert third.terms("docs").holders[0] == "b"
+
+
+def test_a_service_that_left_is_forgotten_once_no_holder_can_keep_anything() -> None:
+    second = after(FIRST, plan(service("base", "c")))
+    end = (kept_until(second.former.services["docs"]) + MARGIN_SECONDS - NOW) / DAY
+    assert "docs" in after(second, plan(service("base", "c")), days=end - 1).former.services
+    assert after(second, plan(service("base", "c")), days=end).former.services == {}
+
+
+def test_twelve_years_of_services_that_come_and_go_leave_a_bundle_that_stops_growing() -> None:
+    bundle, sizes = FIRST, []
+    for month in range(12 * 12):
+        bundle = after(bundle, plan(service("base", "c"), service(f"m{month}", "d", quota=1)), days=31 * month)
+        sizes.append(len(bundle.document.raw))
+    assert sizes[-1] <= sizes[-6] + 100
+    assert min(int(name[1:]) for name in bundle.former.services) > 0, "the oldest are forgotten"
+
+
+def test_a_node_that_holds_a_service_no_more_is_remembered_while_both_are_in_the_plan() -> None:
+    moved = replace(DOCS, standbys=("d",), copies=1)
+    second = after(after(None, plan(replace(DOCS, copies=1))), plan(moved))
+    assert [(it.service, it.node, it.serial) for it in second.former.holders] == [("docs", "b", 2)]
+    third = after(second, plan(moved), days=700)
+    assert third.former.holders == second.former.holders
+    assert third.former.held("docs", "b")
+    assert after(third, plan(replace(DOCS, copies=1))).former.holders[0].node == "d", "b holds it again"
+    assert after(third, plan(moved, gone=("b",))).former.holders == ()
+
+
+def test_room_of_what_left_is_not_promised_a_second_time() -> None:
+    first = after(None, plan(replace(DOCS, copies=1), offered=150))
+    assert first.placements["docs"].holders == ("b",)
+    with pytest.raises(Infeasible, match="beside 100 GiB that it still holds of docs, needs 100 GiB"):
+        after(first, plan(service("new", "a", standbys=("b",), copies=1), offered=150))
+    after(first, plan(replace(DOCS, copies=1), offered=150))
+
+
+def test_a_copy_that_comes_back_to_a_former_holder_needs_no_second_room() -> None:
+    first = after(None, plan(replace(DOCS, copies=1), offered=150))
+    second = after(first, plan(replace(DOCS, standbys=("c",), copies=1), offered=150))
+    assert second.former.held("docs", "b")
+    back = after(second, plan(replace(DOCS, copies=1), offered=150))
+    assert back.placements["docs"].holders == ("b",)
+
+
+def test_a_former_holder_takes_room_until_it_must_have_given_up_its_copy() -> None:
+    moved = replace(DOCS, standbys=("c",), copies=1)
+    second = after(after(None, plan(replace(DOCS, copies=1), offered=150)), plan(moved, offered=150))
+    more = (moved, service("new", "d", standbys=("b",), copies=1))
+    with pytest.raises(Infeasible, match="still holds of docs"):
+        after(second, plan(*more, offered=150), days=89)
+    assert after(second, plan(*more, offered=150), days=90).placements["new"].holders == ("b",)
+
+
+def test_a_former_service_of_which_nobody_holds_anything_is_forgotten_when_told() -> None:
+    second = after(FIRST, plan(service("base", "c")))
+    assert after(second, plan(service("base", "c")), forget=("docs",)).former.services == {}
+    with pytest.raises(UsageError, match='"base" is no service that left'):
+        after(second, plan(service("base", "c")), forget=("base",))
