@@ -96,7 +96,7 @@ def released(holding: Holding, reason: str, time: str) -> bytes:
 
 
 def held(claim: Claim) -> bytes:
-    return _value(node=claim.node, boot_id=claim.boot_id)
+    return _value(node=claim.node, boot_id=claim.begun_by)
 
 
 def intended(intent: Intent) -> bytes:

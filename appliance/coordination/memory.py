@@ -110,7 +110,7 @@ class Store:
         if not claim.resumes:
             owner = Owner(claim.node, claim.reason, claim.time, False, revision)
             self._note(claim.service, owner, claim.seen)
-        holder = Holder(claim.node, claim.boot_id, claim.lease, revision)
+        holder = Holder(claim.node, claim.begun_by, claim.lease, revision)
         self._change(replace(state, owner=owner, holder=holder))
         lease.drops.append(lambda: self._drop_holder(claim.service, holder))
         assert owner is not None

@@ -42,12 +42,22 @@ class Owner:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who shows to be alive and at work for a service, for as long as its lease is renewed."""
+    """Who shows to be alive and at work for a service, for as long as its lease is renewed.
+
+    `boot_id`: of its boot, and behind a space for how many seconds the lease was begun (`begun_by`): a field of its own
+    would be refused by nodes of a former version.
+    """
 
     node: str
     boot_id: str
     lease: int
     revision: int
+
+    @property
+    def ttl_seconds(self) -> int:
+        """For how long the lease was begun, which no later bundle changes; 0 where a former version did not say."""
+        _, _, seconds = self.boot_id.partition(" ")
+        return int(seconds) if seconds.isascii() and seconds.isdigit() and len(seconds) < 10 else 0
 
 
 @dataclass(frozen=True)
@@ -130,6 +140,11 @@ class Claim:
     time: str
     resumes: bool = False
     ousts: int = 0
+
+    @property
+    def begun_by(self) -> str:
+        """What its holder shows as `boot_id`."""
+        return f"{self.boot_id} {self.ttl_seconds}"
 
 
 @dataclass(frozen=True)

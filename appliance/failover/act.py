@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from appliance.coordination.port import Lost
+from appliance.coordination.port import Holder, Lost
+from appliance.coordination.rules import LEASE_SECONDS_MAX
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.claiming import REQUEST_SECONDS_MAX, acquire, claim_on, hear
 from appliance.failover.giving_up import release, resume_writes, sync
@@ -97,9 +98,16 @@ async def _take_over(it: Situation, decision: Decision) -> None:
     site.tell(it.service, 0, "takeover-asked", by=by)
     claim = claim_on(it, state, f"takes over by {by}", ousts=ousts)
     held = await acquire(it, claim)
-    deposed = site.clock.boottime() + site.timers.ttl if ousts else 0.0
+    deposed = _deposed_until(it, state.holder) if ousts and state.holder else 0.0
     site.tell(it.service, 0, "takeover-won", by=by, revision=held.revision)  # the epoch is a grant's
     _proven(it, Lease(site.boot_id, held, epoch, decision.above, deposed))
+
+
+def _deposed_until(it: Situation, holder: Holder) -> float:
+    """Until when `holder`, which this takeover deposes, may go on by its own clock: a lease lasts as long as it was
+    begun for, and may be older than the bundle that made leases shorter. One that does not say may be the longest."""
+    begun_for = min(holder.ttl_seconds or LEASE_SECONDS_MAX, LEASE_SECONDS_MAX)
+    return it.site.clock.boottime() + max(it.site.timers.ttl, begun_for)
 
 
 async def _ask_grant(it: Situation, decision: Decision) -> None:

@@ -33,7 +33,7 @@ def test_the_values_are_these() -> None:
     assert keys.released(HOLDING, "off", "2026-11-26T09:00:00Z") == (
         b'{"format":1,"node":"commune-a","reason":"off","time":"2026-11-26T09:00:00Z","released":true}'
     )
-    assert keys.held(CLAIM) == b'{"format":1,"node":"commune-a","boot_id":"boot-1"}'
+    assert keys.held(CLAIM) == b'{"format":1,"node":"commune-a","boot_id":"boot-1 15"}'
 
 
 def test_a_prefix_takes_its_own_service_only() -> None:
@@ -53,7 +53,7 @@ def test_a_state_is_made_of_its_entries_and_follows_their_changes() -> None:
     ]
     state = keys.state_from("docs-a", entries, 50)
     owner = Owner("commune-a", "moved", "2026-11-26T08:00:00Z", False, 42)
-    assert state == State("docs-a", 50, owner, Holder("commune-a", "boot-1", CLAIM.lease, 42), meant)
+    assert state == State("docs-a", 50, owner, Holder("commune-a", "boot-1 15", CLAIM.lease, 42), meant)
     gone = keys.without(state, keys.holder_key("docs-a"), 51)
     assert gone == replace(state, revision=51, holder=None)
     gone = keys.without(keys.without(gone, keys.intent_key("docs-a"), 52), keys.owner_key("docs-a"), 53)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.coordination.keys import new_lease
+from appliance.coordination.port import Claim
 from appliance.errors import Refused
 from appliance.failover import act
 from appliance.failover.kept import load
@@ -132,3 +134,22 @@ def test_a_corrected_promotion_counts_until_the_service_is_opened_even_while_fil
     assert world.do(A.START)
     assert world.copies.generations == [CLEAN, before], "and not what was signed before that"
     assert len(world.it.kept.served_acts) == 3
+
+
+@pytest.mark.parametrize(("begun_for", "waits"), [(60, 60.0), (15, 15.0), (5, 15.0), (0, 60.0)])
+def test_who_is_deposed_is_waited_for_as_long_as_its_lease_was_begun_though_a_bundle_made_leases_shorter(
+    world: World, begun_for: int, waits: float
+) -> None:
+    """It counts by the lease that it has, which may be months old; 0 is a former version, which did not say."""
+    claim = Claim(SERVICE, STANDBY, "boot", new_lease(STANDBY, 1), 0, begun_for or 15, "first", "")
+    world.voters.acquire(claim)
+    if not begun_for:
+        state = world.voters.read(SERVICE)
+        assert state.holder is not None
+        world.voters._change(replace(state, holder=replace(state.holder, boot_id="boot")))
+    promotes = promotion("promote", HOME, start=0, end=world.clock.now() + HOUR)
+    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    assert world.do(A.READ, A.TAKE_OVER)
+    assert world.it.lease is not None
+    assert world.it.lease.deposed_until == world.clock.boottime() + waits
