@@ -52,6 +52,19 @@ class PathManifest:
 
 
 @dataclass(frozen=True)
+class Aged:
+    """What the ageing clock of the machine said when the backup began: a wall clock can be a year off.
+
+    `clock` tells the machine, `boot` its start: within one start the difference of two `seconds` is what passed,
+    between two starts at least that.
+    """
+
+    seconds: int
+    clock: str
+    boot: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """`paths` in the order in which they were declared; a database counts as one more, under "database NAME".
 
@@ -61,6 +74,7 @@ class Manifest:
     paths: tuple[PathManifest, ...]
     left_out: tuple[LeftOut, ...] = ()
     left_out_count: int = 0
+    aged: Aged | None = None
 
     @property
     def whole(self) -> bool:
@@ -82,13 +96,15 @@ class Manifest:
 
 def encode(manifest: Manifest) -> str:
     """`manifest` as one line of ASCII, with at most NAMES_MAX names."""
-    fields = {
+    fields: dict[str, Any] = {
         "type": TYPE,
         "format": FORMAT,
         "paths": [[it.path, it.state, it.files, it.bytes, it.reason] for it in manifest.paths],
         "left_out": [[it.path, it.reason] for it in manifest.left_out[:NAMES_MAX]],
         "left_out_count": manifest.left_out_count,
     }
+    if manifest.aged:
+        fields["aged"] = [manifest.aged.seconds, manifest.aged.clock, manifest.aged.boot]
     return json.dumps(fields, separators=(",", ":"))
 
 
@@ -122,7 +138,14 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
     count = _number(fields["left_out_count"])
     if count < len(left_out):
         raise ValueError(f"{count} left out, {len(left_out)} named")
-    return Manifest(paths, left_out, count)
+    return Manifest(paths, left_out, count, _aged(fields.get("aged")))
+
+
+def _aged(value: Any) -> Aged | None:
+    if value is None:
+        return None
+    ((seconds, clock, boot),) = _rows([value], 3)
+    return Aged(_number(seconds), _text(clock), _text(boot))
 
 
 def _path(values: Sequence[Any]) -> PathManifest:

@@ -20,17 +20,20 @@ from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.compacted import seal_compacted, seal_with_room, with_room
 from appliance.backup.counted import Safety
 from appliance.backup.fetch import Survey, survey
+from appliance.backup.forgetting import forget
+from appliance.backup.keep import check_retention
 from appliance.backup.lineage import prove, remember_cut
 from appliance.backup.manifest import Manifest, PathManifest
 from appliance.backup.node import Node
-from appliance.backup.overtaken import Overtaken, forget, note_overtaken, noted
+from appliance.backup.overtaken import Overtaken, note_overtaken, noted
+from appliance.backup.overtaken import forget as forget_overtaken
 from appliance.backup.own import own_paths
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.safety import judge
 from appliance.backup.seal import next_sequence, will_compact
 from appliance.backup.sight import note, unseen_nodes
-from appliance.backup.source_sizes import note_run, tidy_paused
+from appliance.backup.source_sizes import must_stay, note_run, tidy_paused
 from appliance.backup.sources import Failure, LeftOut, PostgresServer, Prepared, ReadFrom, SourceSpec, prepare
 from appliance.backup.targets import Target, load_acts, lost_nodes, targets
 from appliance.backup.vault.kept import stored_grant
@@ -38,14 +41,13 @@ from appliance.borg.client import Borg
 from appliance.borg.errors import DiskFull, RepositoryDamaged
 from appliance.borg.folder import put_back_reserve, reserve_lifted
 from appliance.borg.locks import is_locked
-from appliance.borg.model import Created, Progress, Retention
+from appliance.borg.model import Created, Progress
 from appliance.borg.names import archive_name
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
-from appliance.errors import Busy, IntegrityError, NotFound, Refused, UsageError
+from appliance.errors import Busy, IntegrityError, NotFound, Refused
 from appliance.host.files import locked
-from appliance.territory import model
 from appliance.territory.implicit import is_implicit
 from appliance.territory.served import DATABASE, database_socket
 from appliance.trust.grant import Grant
@@ -206,7 +208,7 @@ def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
         prove(node, service, chain, newest, answered=answered, silent=silent)
         for head in found.heads:
             check_lineage(chain, newest, head)
-    forget(node, service, answered)
+    forget_overtaken(node, service, answered)
 
 
 def _save(
@@ -265,7 +267,7 @@ def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:
 
 
 def tidy(node: Node, service: str) -> tuple[str, ...]:
-    """Prune and compact this node's own repository, and seal it when that freed segments: only then is their room free.
+    """Forget what the retention does not keep, compact, and seal when that freed segments: their room is free then.
 
     Return the names of the archives forgotten. Peers keep what they keep. It needs little room itself: borg's reserve
     is lifted, and what only sealed folders name is let go where there is none. Raise Refused while most of the service
@@ -291,24 +293,18 @@ def tidy(node: Node, service: str) -> tuple[str, ...]:
 
 def _forget(node: Node, service: str, grant: Grant) -> tuple[str, ...]:
     repository = own_repository(node.service(service))
-    keep = node.bundle.terms(service).service.retention
+    retention = node.bundle.terms(service).service.retention
+    check_retention(retention)
     check_nonce(next_nonce(repository), grant.epoch)
     borg = Borg(repository)
     drop_checkpoints(borg)
-    return borg.prune(keep=prune_counts(keep), glob=f"{service}-*")
+    return forget(borg, service, retention, must_stay(node, service))
 
 
 def compact(node: Node, service: str, borg: Borg) -> None:
     """Free the space of what was forgotten; announced, since sealed files go."""
     will_compact(node.service(service))
     borg.compact(COMPACT_THRESHOLD_PERCENT)
-
-
-def prune_counts(kept: model.Retention) -> Retention:
-    """What the origin gives to `borg prune`; raise UsageError when that would forget everything."""
-    if not any(vars(kept).values()):
-        raise UsageError("this retention keeps no archive.", remedy="Set daily, for example, to 14.")
-    return Retention(kept.hourly, kept.daily, kept.weekly, kept.monthly, kept.yearly)
 
 
 def push_newest(node: Node, service: str, lines: Lines | None = None) -> tuple[Pushed, ...]:

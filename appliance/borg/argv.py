@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from appliance.borg.model import Repository, Retention
+from appliance.borg.model import Repository
 from appliance.errors import UsageError
 
 COMPRESSION = "zstd,3"
@@ -18,11 +18,11 @@ ARCHIVE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,199}")
 BYPASSABLE = frozenset({"check", "config", "diff", "export-tar", "extract", "info", "list", "mount", "umount"})
 
 
-def environment(repository: Repository, host_id: str, *, local_time: bool = False) -> dict[str, str]:
+def environment(repository: Repository, host_id: str) -> dict[str, str]:
     """What borg reads from its environment; the passphrase is not here, it comes by file descriptor.
 
-    Times are UTC unless `local_time`, which only the days and weeks of prune need. With no passphrase an empty one is
-    set, so that a key that is there after all ends in an error and never in a prompt on somebody's terminal.
+    Times are UTC. With no passphrase an empty one is set, so that a key that is there after all ends in an error and
+    never in a prompt on somebody's terminal.
     """
     words = {
         "BORG_BASE_DIR": str(repository.base),
@@ -35,9 +35,8 @@ def environment(repository: Repository, host_id: str, *, local_time: bool = Fals
         "BORG_SHOW_SYSINFO": "no",
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
     }
-    if not local_time:
-        words["TZ"] = "UTC"
     if repository.passphrase is None:
         words["BORG_PASSPHRASE"] = ""
     return words
@@ -145,22 +144,6 @@ def read_through(path: Path, archive: str, patterns: Sequence[str]) -> tuple[str
 
 def list_hashes(path: Path, archive: str, patterns: Sequence[str]) -> tuple[str, ...]:
     return ("list", "--json-lines", "--format", "{sha256}", "--", location(path, archive), *patterns)
-
-
-def prune(path: Path, keep: Retention, glob: str | None) -> tuple[str, ...]:
-    """Raise UsageError when `keep` keeps nothing: no mistake of a configuration may empty a repository."""
-    words = ["prune"]
-    for period in ("hourly", "daily", "weekly", "monthly", "yearly"):
-        count = getattr(keep, period)
-        if count:
-            words += [f"--keep-{period}", str(count)]
-    if keep.within:
-        words += ["--keep-within", keep.within]
-    if len(words) == 1:
-        raise UsageError("a retention that keeps nothing.", remedy="Keep at least one archive per day.")
-    if glob is not None:
-        words += ["--glob-archives", glob]
-    return (*words, location(path))
 
 
 def compact(path: Path, threshold_percent: int) -> tuple[str, ...]:

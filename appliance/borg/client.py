@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from appliance.borg import answers, argv, errors, locks
 from appliance.borg.folder import set_sizes
-from appliance.borg.model import Archive, Created, FileWarning, Item, Progress, Repository, Retention
+from appliance.borg.model import Archive, Created, FileWarning, Item, Progress, Repository
 from appliance.borg.resume import batches, exclude_file, is_complete
 from appliance.errors import Refused, UsageError
 from appliance.host.command import Result, run, stream
@@ -224,13 +224,6 @@ class Borg:
                 found |= dict(map(answers.hash_of, lines))
         return {path: found[path] for path in paths if path in found and "?" not in path}
 
-    def prune(self, *, keep: Retention, glob: str | None = None) -> tuple[str, ...]:
-        """Forget the archives matching `glob` that `keep` does not keep, and return their names, oldest first."""
-        before = self.archives()
-        self._write(argv.prune(self.repository.path, keep, glob), local_time=True)
-        kept = {archive.id for archive in self.archives()}
-        return tuple(archive.name for archive in before if archive.id not in kept)
-
     def compact(self, threshold_percent: int = 50) -> None:
         """Free the space of forgotten data in segments of which more than `threshold_percent` is free; needs no key."""
         self._write(argv.compact(self.repository.path, threshold_percent))
@@ -316,18 +309,15 @@ class Borg:
         *,
         cwd: Path | None = None,
         warnings_allowed: bool = False,
-        local_time: bool = False,
         timeout_seconds: float = WRITE_TIMEOUT_SECONDS,
     ) -> Result:
         if self.repository.bypass_lock:
             raise Refused("this copy is opened for reading only.", where=str(self.repository.path))
-        result = self._run(words, timeout_seconds, cwd=cwd, local_time=local_time)
+        result = self._run(words, timeout_seconds, cwd=cwd)
         self._raise_on_failure(result, warnings_allowed)
         return result
 
-    def _run(
-        self, words: tuple[str, ...], timeout_seconds: float, *, cwd: Path | None = None, local_time: bool = False
-    ) -> Result:
+    def _run(self, words: tuple[str, ...], timeout_seconds: float, *, cwd: Path | None = None) -> Result:
         left = self._lock_wait_seconds
         while True:
             turn = min(left, LOCK_TURN_SECONDS)
@@ -336,7 +326,7 @@ class Borg:
                 result = run(
                     (*self._start(words[0], turn), *words),
                     timeout_seconds=timeout_seconds,
-                    env=self._environment(room, local_time),
+                    env=self._environment(room),
                     cwd=cwd,
                     secret_fds=self._secrets(),
                     on_stderr_line=self._report if self._on_progress else None,
@@ -365,8 +355,8 @@ class Borg:
         progress = self._on_progress is not None
         return argv.start(self.repository, verb, lock_wait_seconds=lock_seconds, progress=progress)
 
-    def _environment(self, room: str, local_time: bool = False) -> dict[str, str]:
-        return {**argv.environment(self.repository, locks.new_host_id(), local_time=local_time), "TMPDIR": room}
+    def _environment(self, room: str) -> dict[str, str]:
+        return {**argv.environment(self.repository, locks.new_host_id()), "TMPDIR": room}
 
     @contextlib.contextmanager
     def _room(self) -> Iterator[str]:

@@ -77,18 +77,6 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Retention:
-    """How many archives to keep per period, by local time; `within` is borg's interval, such as "48H" or "7d"."""
-
-    hourly: int = 0
-    daily: int = 0
-    weekly: int = 0
-    monthly: int = 0
-    yearly: int = 0
-    within: str = ""
-
-
-@dataclass(frozen=True)
 class Progress:
     """How far a running borg is; `total_bytes` is 0 while unknown."""
 

@@ -20,6 +20,11 @@ def number_of(archive: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
+def is_numbered(archive: str, service: str) -> bool:
+    """Whether a run of `service` named this archive, as `archive_name` does."""
+    return archive.startswith(f"{service}-") and _NUMBER.match(archive, len(service)) is not None
+
+
 def branch_name(service: str, epoch: int, time: str) -> str:
     """ "docs-a.branch-2-2026-11-25T08:00:00Z": what was written under `epoch` while another wrote. No service has a dot
     in its name, so that nothing which names a service's archives means these."""

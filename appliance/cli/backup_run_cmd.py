@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import click
@@ -11,8 +12,11 @@ from appliance.backup.adopt import own_repository
 from appliance.backup.branch_run import save_branches
 from appliance.backup.chain import chain_of
 from appliance.backup.counted import Safety
+from appliance.backup.forgetting import choose
+from appliance.backup.keep import Drop
 from appliance.backup.node import Node
 from appliance.backup.overtaken import load as load_overtaken
+from appliance.backup.source_sizes import must_stay
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Progress
 from appliance.cli import backup_text as text
@@ -101,22 +105,28 @@ def tidy(service: str, dry_run: bool) -> None:
     keep = node.bundle.terms(service).service.retention
     if dry_run:
         count = len(_archives(node, service))
+        chosen = choose(Borg(own_repository(node.service(service))), service, keep, must_stay(node, service))
+        forgotten = tuple(it.name for it in chosen if isinstance(it, Drop))
         kept = {period: getattr(keep, period) for period in ("hourly", "daily", "weekly", "monthly", "yearly")}
         words = ", ".join(f"{number} {period}" for period, number in kept.items() if number)
         emit(
-            {"service": service, "archives": count, "keep": kept},
-            f"Of {format_count(count, 'archive')} it would keep {words}.",
+            {"service": service, "archives": count, "keep": kept, "forget": list(forgotten)},
+            "\n".join(
+                (f"Of {format_count(count, 'archive')} it would keep {words}, and forget:", *_indented(forgotten))
+            ),
         )
         return
     forgotten = writer.tidy(node, service)
     emit(
         {"service": service, "forgotten": list(forgotten)},
-        "\n".join(
-            (f"{service}: {format_count(len(forgotten), 'archive')} forgotten.", *(f"  {name}" for name in forgotten))
-        ),
+        "\n".join((f"{service}: {format_count(len(forgotten), 'archive')} forgotten.", *_indented(forgotten))),
     )
     pending = not writer.safety_of(node, service).safe
     say(f"Next: {command('backup', 'push' if pending else 'list', service)}")
+
+
+def _indented(names: Sequence[str]) -> Sequence[str]:
+    return [f"  {name}" for name in names] or ["  nothing"]
 
 
 @click.command()

@@ -1,8 +1,8 @@
 """Four weeks of a service in a minute: what is sent a second time because borg moved old data into new segments.
 
-borg runs as the writer runs it, with the archives' times of the simulated days; each seventh day it prunes and compacts
-as the writer does. A generation is sealed after each step, so a blob that appears in the one after `compact` and in
-none before holds nothing new: old data that every peer is sent again.
+borg runs as the writer runs it, with the archives' times of the simulated days; each seventh day it forgets and
+compacts as the writer does. A generation is sealed after each step, so a blob that appears in the one after `compact`
+and in none before holds nothing new: old data that every peer is sent again.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from pathlib import Path
 
 from appliance.backup.adopt import own_repository
 from appliance.backup.chain import chain_of
+from appliance.backup.keep import Candidate, Drop, keep
 from appliance.backup.seal import seal, will_compact
 from appliance.backup.writer import COMPACT_THRESHOLD_PERCENT
 from appliance.borg.client import Borg
-from appliance.borg.model import Retention
 from appliance.lab.bench.bench import Bench
 from appliance.lab.bench.figures import Figure, Goal
 from appliance.lab.bench.ground import Ground
 from appliance.lab.demo.stage import ORIGIN, SERVICE
+from appliance.territory.model import Retention
 from appliance.units import format_bytes
 
 FIRST_DAY = datetime(2026, 3, 2, 21)
-KEPT = Retention(daily=7, weekly=3)
+KEPT = Retention(hourly=0, daily=7, weekly=3, monthly=0)
 DAYS_OF_A_WEEK = 7
 
 
@@ -43,7 +44,7 @@ def compaction(bench: Bench) -> tuple[Figure, ...]:
         came = sent.bytes_new()
         new += came if day else 0
         if day % DAYS_OF_A_WEEK == DAYS_OF_A_WEEK - 1:
-            borg.prune(keep=KEPT)
+            _forget(borg)
             new += sent.bytes_new()
             will_compact(ground.origin.layout.service(SERVICE))
             borg.compact(COMPACT_THRESHOLD_PERCENT)
@@ -56,6 +57,12 @@ def compaction(bench: Bench) -> tuple[Figure, ...]:
             "compaction", "sent again because of compaction", "% of new data", (percent,), goal=Goal(2.0), notes=notes
         ),
     )
+
+
+def _forget(borg: Borg) -> None:
+    archives = [Candidate(it.name, it.start_utc_seconds) for it in borg.archives()]
+    if forgotten := [it.name for it in keep(archives, KEPT) if isinstance(it, Drop)]:
+        borg.delete(forgotten)
 
 
 class _Sent:

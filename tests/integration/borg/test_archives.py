@@ -14,7 +14,7 @@ import pytest
 from appliance.borg import errors
 from appliance.borg.client import Borg
 from appliance.borg.folder import keyfile, repository_id
-from appliance.borg.model import Item, Progress, Repository, Retention
+from appliance.borg.model import Item, Progress, Repository
 from appliance.errors import Refused, UsageError
 
 NAMES = [
@@ -166,10 +166,10 @@ def test_a_second_archive_stores_only_what_is_new(borg: Borg, source: Path) -> N
     assert found[0].id == first.id
 
 
-def test_pruning_names_what_it_forgot_and_leaves_other_archives(borg: Borg, source: Path) -> None:
+def test_deleting_forgets_the_named_archives_and_no_other(borg: Borg, source: Path) -> None:
     for name in ("files-1", "files-2", "dump-1"):
         borg.create(name, ["."], cwd=source)
-    assert borg.prune(keep=Retention(daily=1), glob="files-*") == ("files-1",)
+    borg.delete(["files-1"])
     assert [archive.name for archive in borg.archives()] == ["files-2", "dump-1"]
 
 

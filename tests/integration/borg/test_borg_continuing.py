@@ -13,7 +13,7 @@ import pytest
 from appliance.borg import errors
 from appliance.borg.client import Borg
 from appliance.borg.folder import keyfile
-from appliance.borg.model import Repository, Retention
+from appliance.borg.model import Repository
 from appliance.borg.nonce import NONCE_BURN, check_nonce, floor_of, next_nonce, read_nonce, write_nonce
 from appliance.borg.segments import committed
 from tests.integration.borg.pool import hashes, sealed
@@ -120,7 +120,7 @@ def test_a_repository_goes_to_another_writer_and_comes_back(
     back = adopt(second, tmp_path / "back", keyfile(repository), repository, index=4)
     home = Borg(back)
     home.create("back-home", ["."], cwd=source)
-    home.prune(keep=Retention(yearly=1))
+    home.delete([it.name for it in home.archives()[:-1]])
     home.compact(threshold_percent=10)
     home.check_repository()
     home.check_archives(verify_data=True)
@@ -153,7 +153,7 @@ def test_sealed_segments_never_change_whatever_borg_does(
         borg.create(f"archive-{number}", ["."], cwd=source, timestamp=f"2026-11-2{number}T08:00:00Z")
         sealed(repository, pool / str(number))
     before = hashes(pool)
-    borg.prune(keep=Retention(daily=1))
+    borg.delete([f"archive-{number}" for number in range(3)])
     borg.compact(threshold_percent=10)
     assert len(committed(repository.path).segments) < len(list((pool / "3").glob("data/*/*")))
     borg.create("after", ["."], cwd=source)

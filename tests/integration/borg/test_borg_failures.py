@@ -13,7 +13,7 @@ import pytest
 
 from appliance.borg import errors
 from appliance.borg.client import Borg
-from appliance.borg.model import Repository, Retention
+from appliance.borg.model import Repository
 from appliance.borg.segments import committed
 from appliance.errors import Refused
 from appliance.secret import Secret
@@ -132,7 +132,7 @@ def test_a_disk_that_fills_up_is_told_and_heals_when_there_is_room(
     (small_disk / "filler").unlink()
     assert [archive.name for archive in borg.archives()] == ["first"]
     borg.create("third", ["."], cwd=source)
-    borg.prune(keep=Retention(daily=1))
+    borg.delete(["first"])
     borg.compact()
     assert hashes(pool) == before, "nor by the borg that cleans up"
     borg.check_archives(verify_data=True)

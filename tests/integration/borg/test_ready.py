@@ -12,7 +12,7 @@ import pytest
 from appliance.agent import ready
 from appliance.agent.ready import Tree
 from appliance.borg.client import Borg
-from appliance.borg.model import Archive, Retention
+from appliance.borg.model import Archive
 from appliance.errors import NoSpace
 from tests.integration.borg.test_archives import kept
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_brought_forward_is_laid_anew(saved: Saved) -> None:
     assert saved.is_laid()
     (saved.source / "plain.txt").write_text("other content")
     saved.save("three")
-    saved.borg.prune(keep=Retention(daily=1))
+    saved.borg.delete([it.name for it in saved.borg.archives()[:-1]])
     assert not saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("three")), "what it was laid from is gone"
     assert saved.is_laid()
     saved.tree.mark.write_text("[half of")

@@ -1,7 +1,7 @@
 """A process that is killed at the K-th thing it does to a disk: the moments a power cut leaves something half done.
 
     python3 cut.py K COUNT backup STATE SERVICE     one run of ours, in this process
-    python3 cut.py K COUNT tidy STATE SERVICE       prune and compact, in this process
+    python3 cut.py K COUNT tidy STATE SERVICE       forget and compact, in this process
     python3 cut.py K COUNT adopt STATE SERVICE GRANT
     python3 cut.py K COUNT borg WORDS...            borg itself, which is Python too
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from appliance.backup import writer
+from appliance.backup.adopt import own_repository
 from appliance.backup.chain import chain_of
 from appliance.backup.node import open_node
 from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
 from appliance.clock import SystemClock, utc_seconds, utc_text
 from appliance.restore.record import take
+from appliance.territory.model import Retention
+from appliance.trust.bundle import Bundle, Terms
 from appliance.units import DAY
 from tests.integration.faults.ground import BLIND, BORG, ORIGIN, SERVICE, Ground, put_borg
 
@@ -79,6 +82,25 @@ def test_the_newest_of_a_restore_is_the_last_that_was_saved_not_the_latest_by_th
     ground.territory.nodes[ORIGIN].cli("restore", "all", "--service", SERVICE, "--to", str(to))
     restored = to / str(ground.documents).lstrip("/")
     assert (restored / "journal.txt").read_text() == "le dernier état"
+
+
+def test_tidying_while_the_clock_is_behind_keeps_the_newest_backup(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L1: after a blackout the clock began a year before; each evening's tidy forgot that evening's backup."""
+    terms = Bundle.terms
+
+    def with_one_day(bundle: Bundle, service: str) -> Terms:
+        found = terms(bundle, service)
+        return replace(found, service=replace(found.service, retention=Retention(0, 1, 0, 0, 0)))
+
+    monkeypatch.setattr(Bundle, "terms", with_one_day)
+    for off in (0, -YEAR, -YEAR + DAY):
+        ground.change()
+        run_at(ground, off, monkeypatch)
+        writer.tidy(ground.node(), SERVICE)
+        left = [item.name for item in Borg(own_repository(ground.layout())).archives()]
+        assert ground.acknowledged[-1].archive in left
 
 
 def test_tidying_with_a_wrong_clock_keeps_what_the_peers_hold(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

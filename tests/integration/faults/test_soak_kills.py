@@ -40,7 +40,7 @@ from tests.integration.faults.results import Results, runs_wanted
 SAMPLE = 6
 STEPS_MAX = 95
 """A little more than a run of ours, or a borg, has: a fault that comes too late is a run like another."""
-TIDYING_STEPS_MAX = {"": 4, "prune": 90, "compact": 50}
+TIDYING_STEPS_MAX = {"": 4, "delete": 90, "compact": 50}
 
 DAY_SEED = int(os.environ.get("APPLIANCE_TEST_SEED", "1"))
 SAMPLED = [f"{DAY_SEED}-{number}" for number in range(SAMPLE)]
@@ -103,7 +103,7 @@ class Fault:
 
     def tidy_at_a_step(self) -> str:
         """Ours, or one of the borgs that it starts, while it forgets what was saved before and frees its room."""
-        verb = self.draw.choice(("", "prune", "compact"))
+        verb = self.draw.choice(("", "delete", "compact"))
         step = self.draw.randrange(1, TIDYING_STEPS_MAX[verb])
         self.ground.keep_little()
         self.ground.replace_map()

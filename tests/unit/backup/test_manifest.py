@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.backup import manifest
-from appliance.backup.manifest import LeftOut, Manifest, PathManifest, decode, encode
+from appliance.backup.manifest import Aged, LeftOut, Manifest, PathManifest, decode, encode
 from appliance.errors import ApplianceError, IntegrityError, Refused
 
 paths = st.text(max_size=20) | st.just("/srv/\udce9t\udce9")
@@ -17,10 +17,11 @@ counts = st.integers(0, 2**40)
 path_manifests = st.builds(PathManifest, paths, st.sampled_from(["read", "partly", "failed"]), counts, counts, paths)
 left_outs = st.lists(st.builds(LeftOut, paths, paths), max_size=4).map(tuple)
 manifests = st.builds(
-    lambda them, left, more: Manifest(tuple(them), left, len(left) + more),
+    lambda them, left, more, aged: Manifest(tuple(them), left, len(left) + more, aged),
     st.lists(path_manifests, max_size=4),
     left_outs,
     st.integers(0, 9),
+    st.none() | st.builds(Aged, counts, paths, paths),
 )
 
 PARTIAL = Manifest(
@@ -82,6 +83,8 @@ def _changed(**changes: object) -> str:
         {"left_out": [["/a", None]]},
         {"left_out": [["/a", "EIO"], ["/b", "EIO"]], "left_out_count": 1},
         {"left_out_count": "1"},
+        {"aged": 5},
+        {"aged": [-1, "", ""]},
     ],
 )
 def test_a_manifest_of_another_form_is_refused(changes: dict[str, object]) -> None:

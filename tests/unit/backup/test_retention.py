@@ -11,9 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.backup.retention import MONTH, TIERS, YEAR, Drop, Generation, Keep, thin
-from appliance.backup.writer import prune_counts
-from appliance.errors import UsageError
-from appliance.territory.model import Retention
 from appliance.trust.generation import NO_PARENT, GenerationId
 from appliance.units import DAY, HOUR
 
@@ -189,14 +186,6 @@ def test_every_period_is_made_of_whole_shorter_ones() -> None:
     for shorter, longer in pairwise(TIERS):
         assert longer.period_seconds % shorter.period_seconds == 0
         assert longer.seconds > shorter.seconds
-
-
-def test_the_origin_prunes_by_its_counts_and_never_to_nothing() -> None:
-    counts = prune_counts(Retention())
-    assert (counts.hourly, counts.daily, counts.weekly, counts.monthly, counts.yearly) == (24, 14, 8, 12, 0)
-    assert counts.within == ""
-    with pytest.raises(UsageError, match="keeps no archive"):
-        prune_counts(Retention(0, 0, 0, 0, 0))
 
 
 def test_what_a_revoked_node_could_read_ends_after_ten_years_once_newer_is_held() -> None:

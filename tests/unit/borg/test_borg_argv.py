@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.borg import argv
-from appliance.borg.model import Repository, Retention
+from appliance.borg.model import Repository
 from appliance.errors import UsageError
 from appliance.secret import Secret
 
@@ -35,19 +35,6 @@ def test_usual_archive_names_are_taken(name: str) -> None:
     assert argv.location(Path("/srv/r"), name) == f"/srv/r::{name}"
 
 
-def test_a_retention_that_keeps_nothing_is_refused() -> None:
-    with pytest.raises(UsageError, match="keeps nothing"):
-        argv.prune(Path("/srv/r"), Retention(), None)
-
-
-def test_a_retention_becomes_options() -> None:
-    words = argv.prune(Path("/srv/r"), Retention(daily=7, monthly=12, within="48H"), "files-*")
-    assert words == (
-        *("prune", "--keep-daily", "7", "--keep-monthly", "12", "--keep-within", "48H"),
-        *("--glob-archives", "files-*", "/srv/r"),
-    )
-
-
 def test_the_passphrase_is_in_neither_words_nor_environment() -> None:
     environment = argv.environment(REPOSITORY, "host")
     assert "pw" not in environment.values()
@@ -59,9 +46,8 @@ def test_without_a_passphrase_borg_never_prompts() -> None:
     assert argv.environment(keyless, "host")["BORG_PASSPHRASE"] == ""
 
 
-def test_only_prune_counts_in_local_days() -> None:
+def test_borg_speaks_utc() -> None:
     assert argv.environment(REPOSITORY, "host")["TZ"] == "UTC"
-    assert "TZ" not in argv.environment(REPOSITORY, "host", local_time=True)
 
 
 def test_options_end_before_names() -> None:
