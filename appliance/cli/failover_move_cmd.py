@@ -12,7 +12,7 @@ from appliance.cli.failover_store import Store, ask
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.coordination.port import Intent
-from appliance.errors import OK, WARNINGS, Refused
+from appliance.errors import OK, WARNINGS, ApplianceError, Refused
 from appliance.failover.moving import (
     Plan,
     View,
@@ -22,6 +22,7 @@ from appliance.failover.moving import (
     evacuation,
     plan_move,
     staying,
+    told_at_last,
 )
 from appliance.failover.timers import Timers
 from appliance.territory.implicit import is_implicit
@@ -34,7 +35,7 @@ within_option = click.option(
     default=300,
     show_default=True,
     metavar="SECONDS",
-    help="How long it may take, with tries anew; clients wait a minute at most each time. Then it stays where it was.",
+    help="How long it may take, tried again and again; clients wait a minute at most each time. Then it ends.",
 )
 
 
@@ -46,7 +47,7 @@ within_option = click.option(
 def move(service: str, to: str, within: int, dry_run: bool) -> None:
     """Move SERVICE to NODE: its holder saves everything, stops and lets go, and NODE goes on. Nothing is lost.
 
-    Clients wait meanwhile. When it does not succeed in time, it is served on where it was.
+    Clients wait meanwhile. When it does not come there in time, it is said where it is served, as far as that is seen.
     """
     node = this_node()
     territory = node.bundle.territory
@@ -175,14 +176,25 @@ async def _carry_out(store: Store, plan: Plan, intent: Intent) -> float:
     try:
         while not await _is_at(store, plan):
             if clock.boottime() > begun + within:
-                raise Refused(
-                    f"{plan.service} did not come to {plan.to} within {within} s; it is served on where it was.",
-                    remedy=f"See why: `{command('failover', 'status')}` at {plan.origin} and at {plan.to}.",
-                )
+                raise await _late(store, plan, within)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
         return clock.boottime() - begun
     finally:
         await _withdraw(store, intent)
+
+
+async def _late(store: Store, plan: Plan, within: int) -> Refused:
+    """Why it ends here, with what is seen now: it may have left its holder and not have come anywhere."""
+    try:
+        state = await store.port.read(plan.service)
+        holder = state.holder.node if state.holder else ""
+        seen = told_at_last(plan.service, holder, await store.served_at(plan.service))
+    except ApplianceError as error:
+        seen = f"where it is served now is not known: {error.what}"
+    return Refused(
+        f"{plan.service} did not come to {plan.to} within {within} s; {seen.rstrip('.')}.",
+        remedy=f"See why: `{command('failover', 'status')}` at {plan.origin} and at {plan.to}.",
+    )
 
 
 async def _is_at(store: Store, plan: Plan) -> bool:
@@ -202,7 +214,7 @@ def text_of(plan: Plan) -> str:
     if plan.rto_seconds is None:
         waits = (
             "until its dump is made, brought and loaded, which grows with the database and was never measured (RTO). "
-            "After a minute it is served on where it was."
+            f"When that takes more than a minute, {plan.origin} serves it on."
         )
     return (
         f"{plan.service}: {plan.origin} -> {plan.to}\n{steps}\n"

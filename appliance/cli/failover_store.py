@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from appliance.agent.failover import brokers_of
 from appliance.backup.fetch import survey
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
+from appliance.backup.peers import Head
+from appliance.clock import utc_seconds
 from appliance.coordination.broker import Acts, candidates, check_report
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Intent
@@ -20,9 +23,13 @@ from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError
 from appliance.failover.moving import View
 from appliance.failover.papers import Papers
+from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
+from appliance.units import HOUR
 
 ATTEND_SECONDS_MAX = 3.0
+UNTAKEN_SECONDS = HOUR
+"""A generation that is older than this and that a standby still lacks is one that it refuses, or has no room for."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,8 @@ class Store:
 
     node: Node
     port: Remote
+    brokers: Mapping[str, Remote] = field(default_factory=dict)
+    """Each voter's alone, by the name of its node."""
 
     @property
     def by(self) -> str:
@@ -39,29 +48,47 @@ class Store:
 
     async def granted(self, service: str) -> Grant | None:
         """The newest grant of `service` that a broker or this node knows."""
-        papers = Papers(lambda name: granters_of(self.node, name), lambda: self.node.bundle.operators)
         holding = self.node.holding(service)
+        papers = self._papers()
         papers.take(holding.grant(epoch) for epoch in holding.epochs()[-1:])
-        _, _, news, *_ = await self._attend()
+        _, _, news, *_ = await self._attend(self.port)
         papers.take(str(text).encode() for text in news)
         return papers.grants.get(service)
 
+    async def knowing(self, granted: Grant) -> frozenset[str]:
+        """The voters whose brokers know `granted`, of a service of which this node is told: the others sign no grant
+        that comes after it."""
+
+        async def knows(broker: Remote) -> bool:
+            papers = self._papers()
+            with contextlib.suppress(ApplianceError):
+                _, _, news, *_ = await self._attend(broker)
+                papers.take(str(text).encode() for text in news)
+            found = papers.grants.get(granted.service)
+            return found is not None and found.epoch >= granted.epoch
+
+        said = await asyncio.gather(*map(knows, self.brokers.values()))
+        return frozenset(name for name, yes in zip(self.brokers, said, strict=True) if yes)
+
+    def _papers(self) -> Papers:
+        return Papers(lambda name: granters_of(self.node, name), lambda: self.node.bundle.operators)
+
     async def served_at(self, service: str) -> str:
         """The node that says to serve `service`, as a broker heard a moment ago; "" when none does."""
-        _, _, _, served, *_ = await self._attend()
+        _, _, _, served, *_ = await self._attend(self.port)
         told = dict(str(it).split(" ", 1) for it in served)
         return told.get(service, "")
 
     async def ready(self, service: str) -> int | None:
         """For how many seconds the home of `service` could have had it back, as it told a broker; None: not now."""
-        *_, ready = await self._attend()
+        *_, ready = await self._attend(self.port)
         told = dict(str(it).split(" ", 1) for it in ready)
         return int(told[service]) if service in told else None
 
-    async def _attend(self) -> tuple[Any, ...]:
+    async def _attend(self, broker: Remote) -> tuple[Any, ...]:
         """What a broker tells who attends; nothing is shown to it."""
         nothing: dict[str, Any] = {"token": "", "papers": (), "answers": (), "serving": (), "ready": ()}
-        found = await self.port.ask("attend", ATTEND_SECONDS_MAX, **nothing)
+        found = await broker.ask("attend", ATTEND_SECONDS_MAX, **nothing)
         return tuple(found)
 
     async def view(self, service: str, *, fit: bool = True) -> View:
@@ -72,7 +99,10 @@ class Store:
         granted = await self.granted(service)
         alive = {it.node for it in await self.port.alive()}
         unfit = await asyncio.to_thread(_unfit, self.node, service) if fit else {}
-        return View(territory, found, state, granted.writer if granted else "", alive, unfit)
+        made = View(territory, found, state, granted.writer if granted else "", alive, unfit)
+        if granted is None or not fit:
+            return made
+        return replace(made, needed=self.node.bundle.voting.needed, knowing=await self.knowing(granted))
 
     def intent(self, service: str, kind: str, to: str, seconds: int, reason: str) -> Intent:
         """What to announce; raise Forbidden where this node may not, as each broker would."""
@@ -88,13 +118,25 @@ def ask[Answer](node: Node, question: Callable[[Store], Awaitable[Answer]]) -> A
     async def run() -> Answer:
         found = brokers_of(node.bundle)
         first = sorted(found, key=lambda name: name != node.name)
-        port = Remote([found[name] for name in first], node.clock, client_tls(node.layout.tls))
+        tls = client_tls(node.layout.tls)
+        port = Remote([found[name] for name in first], node.clock, tls)
+        brokers = {name: Remote([broker], node.clock, tls) for name, broker in found.items()}
         try:
-            return await question(Store(node, port))
+            return await question(Store(node, port, brokers))
         finally:
-            await port.close()
+            for client in (port, *brokers.values()):
+                await client.close()
 
     return asyncio.run(run())
+
+
+def _lacks(head: Head, newest: Header | None, now: float) -> str:
+    """What a standby would need and did not take, though others did long ago: a move would wait for it and fail."""
+    if newest is None or not head.held:
+        return "it holds no generation."
+    if newest.id.name in head.held or now - utc_seconds(newest.time) < UNTAKEN_SECONDS:
+        return ""
+    return f"it does not hold {newest.id}, which others have since {newest.time}."
 
 
 def _unfit(node: Node, service: str) -> dict[str, str]:
@@ -106,7 +148,8 @@ def _unfit(node: Node, service: str) -> dict[str, str]:
         found = survey(node, service, others)
     except ApplianceError as error:
         return dict.fromkeys(others, error.what)
-    said = {head.peer: "" if head.held else "it holds no generation." for head in found.heads} | dict(found.silent)
+    newest = max((head.newest for head in found.heads if head.newest), key=lambda it: it.id, default=None)
+    said = {head.peer: _lacks(head, newest, node.clock.now()) for head in found.heads} | dict(found.silent)
     if node.name in standbys:
         held = any(it.held for it in node.holding(service).stored())
         said[node.name] = "" if held else "it holds no generation."

@@ -21,7 +21,8 @@ WORK_SECONDS = 8
 @dataclass(frozen=True)
 class View:
     """`state` of the voters; `writer` by the newest grant, "" when none is known; `alive` nodes that report to the
-    voters; `unfit`: why a candidate's copy would not do, "" for one that does."""
+    voters; `unfit`: why a candidate's copy would not do, "" for one that does. `knowing`: voters whose brokers know the
+    newest grant, of whom `needed` must sign the next one; 0 where this node is not told."""
 
     territory: Territory
     service: Service
@@ -29,6 +30,8 @@ class View:
     writer: str
     alive: Collection[str]
     unfit: Mapping[str, str] = field(default_factory=dict)
+    needed: int = 0
+    knowing: Collection[str] = ()
 
     @property
     def holder(self) -> str:
@@ -58,6 +61,7 @@ def plan_move(view: View, to: str) -> Plan:
         raise Refused(f"nobody holds {name} now, so nobody can hand it over.", remedy=remedy)
     _check_other_intents(view)
     _check_target(view, to)
+    _check_grantable(view, to)
     is_database = form_of(view.service) is DATABASE  # whose dump is loaded there, however large it is
     return Plan(name, view.holder, to, _steps(view, to), 0, None if is_database else WORK_SECONDS)
 
@@ -100,6 +104,28 @@ def _check_target(view: View, to: str) -> None:
         raise Refused(f"{to} does not report to the voters.", remedy="Start it, or choose another candidate.")
     if why := view.unfit.get(to, ""):
         raise Refused(f"{to} has no copy that could be served: {why}", remedy="Back up first, or choose another one.")
+
+
+def _check_grantable(view: View, to: str) -> None:
+    """A release cannot be taken back: who cannot be granted the service then leaves it with nobody."""
+    if len(view.knowing) >= view.needed:
+        return
+    known = ", ".join(sorted(view.knowing)) or "none"
+    raise Refused(
+        f"{to} could not be granted {view.service.name} now: {view.needed} voters must know its newest grant, and "
+        f"answer; known at: {known}.",
+        remedy=f"`appliance failover status` says which voters answer; {view.holder} shows each of them the grant "
+        "within seconds. Move it then.",
+    )
+
+
+def told_at_last(service: str, holder: str, served_at: str) -> str:
+    """Where a service that did not come where it shall in time is seen, by the voters and by who says to serve it."""
+    if served_at:
+        return f"{served_at} serves it"
+    if holder:
+        return f"{holder} holds it, and no node says that it serves it"
+    return f"nobody holds {service} now, and no node says that it serves it"
 
 
 def _steps(view: View, to: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 from appliance.cli.failover_move_cmd import text_of
 from appliance.coordination.port import Holder, Intent, Owner, State
 from appliance.errors import ApplianceError, NotFound, Refused
-from appliance.failover.moving import View, check_settled, evacuation, plan_move, staying
+from appliance.failover.moving import View, check_settled, evacuation, plan_move, staying, told_at_last
 from tests.unit.territory.small import node, service, territory
 
 HOME, STANDBY, SECOND, OTHER = "commune-a", "hermitage", "commune-b", "commune-c"
@@ -56,6 +56,18 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, type[ApplianceError], str]] = {
     "nobody holds it": ({"state": state("")}, STANDBY, Refused, "nobody holds docs-a now"),
     "a silent target": ({"alive": {HOME}}, STANDBY, Refused, "hermitage does not report to the voters"),
     "no fit copy": ({"unfit": {STANDBY: "it holds no generation."}}, STANDBY, Refused, "no copy that could be served"),
+    "a standby that takes nothing": (
+        {"unfit": {STANDBY: "it does not hold 2.7, which others have since 2026-11-29T21:00:00Z."}},
+        STANDBY,
+        Refused,
+        "hermitage has no copy that could be served: it does not hold 2.7",
+    ),
+    "voters that could not grant it": (
+        {"needed": 2, "knowing": {"commune-c"}},
+        STANDBY,
+        Refused,
+        "hermitage could not be granted docs-a now: 2 voters must know its newest grant.*known at: commune-c.",
+    ),
     "two operators at once": (
         {"state": state(intent=MOVED)},
         STANDBY,
@@ -73,6 +85,20 @@ def test_what_cannot_end_well_is_refused_before_it_begins(
         plan_move(view(**changed), to)
     refusal.match(sentence)
     assert refusal.value.remedy or "known" in str(refusal.value) or to in (HOME, STANDBY)
+
+
+@pytest.mark.parametrize(
+    ("holder", "served", "told"),
+    [
+        (HOME, HOME, "commune-a serves it"),
+        (STANDBY, "", "hermitage holds it, and no node says that it serves it"),
+        ("", "", "nobody holds docs-a now, and no node says that it serves it"),
+    ],
+)
+def test_a_move_that_did_not_end_says_where_the_service_is_seen_and_nothing_else(
+    holder: str, served: str, told: str
+) -> None:
+    assert told_at_last("docs-a", holder, served) == told
 
 
 def test_an_evacuation_takes_the_first_candidate_outside() -> None:
