@@ -1,7 +1,8 @@
 """What to begin now, and how long to wait otherwise. Pure: the same view and times give the same decisions.
 
 Each kind of work says when it is next wanted, from its schedule or interval; a failure moves that by a wait that
-doubles. What is wanted now is begun in the order of urgency, as far as its lane has room:
+doubles. What is wanted now is begun in the order of urgency, as far as its lane has room; works at one repository take
+turns, so that a backup that is always due starves nothing:
 
     save   a backup until it has sealed, a tidying: reads and packs whole disks, so few at a time
     send   pushes, replications: mostly wait for the line, so each service has its own
@@ -17,7 +18,7 @@ the next local backup of the same one.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from appliance.agent.decisions import (
@@ -102,7 +103,8 @@ class _Wish:
 def decide(view: View, now: Now, pace: Pace) -> tuple[Decision, ...]:
     """What to begin at `now`, most urgent first; always ends with a Wait, which may be all of it."""
     wishes = list(_wishes(view, now, pace))
-    begun = tuple(_with_room([wish.work for wish in wishes if wish.seconds <= 0], view))
+    wanted = _in_turn([wish.work for wish in wishes if wish.seconds <= 0], view, now)
+    begun = tuple(_with_room(wanted, view))
     later = min((wish for wish in wishes if wish.seconds > 0), key=lambda wish: wish.seconds, default=None)
     return (*begun, _wait(later, begun, view, pace))
 
@@ -116,6 +118,26 @@ def _wait(later: _Wish | None, begun: tuple[Work, ...], view: View, pace: Pace) 
         return Wait(pace.look_seconds, "nothing to do")
     in_words = format_duration(later.seconds)
     return Wait(pace.look_seconds, f"nothing to do; next is {later.work.kind} {later.work.service} in {in_words}")
+
+
+def _in_turn(wanted: Sequence[Work], view: View, now: Now) -> list[Work]:
+    """`wanted` with the works that lock a repository of this node reordered: the one tried longest ago comes first.
+
+    In a fixed order of kinds a service whose backup reads longer than its interval, and so is always due, would never
+    be tidied nor catalogued. Only the first backup after a takeover has no turn to wait for.
+    """
+    at_repository = [work for work in wanted if _is_at_repository(work.kind, work.service, view)]
+    turns = iter(sorted(at_repository, key=lambda work: _turn(work, view, now)))
+    return [next(turns) if _is_at_repository(work.kind, work.service, view) else work for work in wanted]
+
+
+def _turn(work: Work, view: View, now: Now) -> int:
+    """When `work` was tried last, by the ageing clock; an attempt from the future (the age was lost) is none."""
+    taken_over = any(written.service == work.service and written.taken_over for written in view.written)
+    attempt = view.last(work.kind, work.service)
+    if (taken_over and work.kind == BackUp.kind) or attempt is None or attempt.age > now.age:
+        return -1
+    return attempt.age
 
 
 def _with_room(wanted: Iterable[Work], view: View) -> Iterator[Work]:

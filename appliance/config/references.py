@@ -12,7 +12,7 @@ from appliance.config.shares import check_shares
 from appliance.territory.implicit import PREFIX, implicit_name
 from appliance.territory.model import NAME
 from appliance.trust.act import ANY_SERVICE
-from appliance.units import format_bytes
+from appliance.units import DAY, HOUR, format_bytes, format_duration
 
 Finding = tuple[Path, str]
 OUTSIDE = "outside"
@@ -110,6 +110,16 @@ def _service_references(parts: Parts, service: Placed[ServicePart]) -> Iterator[
     yield from _names(part.offline, parts.names["offline"], (*path, "offline"))
 
 
+def _schedule_and_age(part: ServicePart, path: Path) -> Iterator[Finding]:
+    """A backup that comes less often than its newest one may be old would be told as late between any two."""
+    schedule = part.schedule
+    interval = schedule.every_hours * HOUR if schedule.every_hours else DAY
+    if interval > part.rpo:
+        how_often = f"every {schedule.every_hours} h" if schedule.every_hours else f"once a day at {schedule.daily_at}"
+        what = f"is {how_often}, and the rpo allows an age of {format_duration(part.rpo)} at most"
+        yield (*path, "schedule"), f"{what}; back it up more often, or set rpo to {format_duration(interval)} or more."
+
+
 def _service_sense(service: Placed[ServicePart]) -> Iterator[Finding]:
     part, path = service.part, service.path
     if service.name in RESERVED or service.name.startswith(PREFIX):
@@ -127,6 +137,7 @@ def _service_sense(service: Placed[ServicePart]) -> Iterator[Finding]:
         yield (*path, "standbys", index), f"{part.node} is the origin of {service.name}; a standby is another node."
     if part.policy == "exclusive" and not part.standbys:
         yield (*path, "policy"), "is exclusive, and no standby could take over; name one, or choose local-first."
+    yield from _schedule_and_age(part, path)
     if part.copies < len(part.standbys):
         yield (
             (*path, "copies"),

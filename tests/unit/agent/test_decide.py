@@ -79,3 +79,32 @@ def test_new_nodes_spread_their_first_checks_over_the_week() -> None:
         checked = {it.service for it in decide(seen, now(age=day * DAY), Pace()) if isinstance(it, Check)}
         first = {**dict.fromkeys(checked, day), **first}
     assert len(set(first.values())) > 1
+
+
+def test_a_backup_that_reads_longer_than_its_interval_lets_tidy_and_catalogue_have_their_turns() -> None:
+    """Three days of a service that is due every hour and takes 70 minutes, dated by its start; other works take ten."""
+    begun = list[str]()
+    last: dict[str, dict[str, str]] = {"verify docs-a": {"ok": "1h"}, "drill docs-a": {"ok": "1h"}}
+    minute, sequence, sealed, mark = 0, 30, -70, ""
+    begun_at = {"tidy docs-a": -25 * 60, "catalogue docs-a": -70, "backup docs-a": 0}
+    while minute < 3 * 24 * 60:
+        attempts = {name: {"ok": f"{minute - at}m", "mark": mark} for name, at in begun_at.items()}
+        newest = {"service": "docs-a", "sequence": sequence, "sealed": f"{minute - sealed}m", "every": 1}
+        given = {
+            "written": [newest],
+            "readable": [{"service": "docs-a", "source": "local", "sequence": sequence}],
+            "attempts": {**last, **attempts},
+        }
+        works = [it for it in decide(view(now(), given), now(), Pace()) if isinstance(it, Work)]
+        work = next((it for it in works if told(it) in begun_at), None)
+        if work is None:
+            minute += 10
+            continue
+        begun.append(work.kind)
+        mark = f"00002.{sequence:010}.aaaaaaaaaaaaaaaa" if work.kind == "catalogue" else mark
+        sealed, sequence = (minute, sequence + 1) if work.kind == "backup" else (sealed, sequence)
+        begun_at[told(work)] = minute
+        minute += 70 if work.kind == "backup" else 10
+    assert begun.count("tidy") >= 3
+    assert begun.count("catalogue") >= 24
+    assert begun.count("backup") >= 48, "and they do not starve it"
