@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any
 
 from appliance.agent import people, shares
@@ -46,8 +46,7 @@ from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.verify import verify_data
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace, Postponed
-from appliance.restore.catalogue import catch_up
-from appliance.restore.schema import open_catalogue
+from appliance.restore.catalogue import caught_up
 from appliance.restore.undo import expire
 from appliance.territory.served import SHARE
 from appliance.units import MINUTE, format_count
@@ -140,8 +139,8 @@ def _replicate(node: Node, work: Replicate) -> Outcome:
 
 def _catalogue(node: Node, work: Catalogue) -> Outcome:
     opened = open_best(node, work.service, work.source)
-    with closing(open_catalogue(opened.catalogue)) as connection:
-        found = catch_up(connection, Borg(opened.repository))
+    with caught_up(opened.catalogue, Borg(opened.repository)) as (_, found):
+        pass
     _forget_old_restores(node, work.service)
     return Outcome(mark=work.newest, figures={"archives": found.archives, "paths": found.paths})
 

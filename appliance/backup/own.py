@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from appliance.backup.node import Node
 from appliance.errors import Refused
+from appliance.host.journal import journal_files
 from appliance.territory.model import Service
 
 
@@ -23,5 +24,13 @@ def own_paths(node: Node, service: Service) -> tuple[str, ...]:
     layout = node.layout
     chains = sorted(layout.root.glob("services/*/chain"))
     store = sorted(layout.voter_care.glob("*.snapshot"))[-1:]
-    wanted = (layout.identity, layout.bundle, layout.journal, layout.acts, layout.accounts, *chains, *store)
+    wanted = (
+        layout.identity,
+        layout.bundle,
+        *journal_files(layout.journal),
+        layout.acts,
+        layout.accounts,
+        *chains,
+        *store,
+    )
     return tuple(str(path.resolve()) for path in wanted if path.exists())

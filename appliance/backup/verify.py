@@ -13,7 +13,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 from appliance.backup.node import Node
@@ -22,8 +21,7 @@ from appliance.backup.proofs import Damaged, Round, load_proofs, proving, save_p
 from appliance.borg.client import Borg
 from appliance.borg.errors import ArchiveMissing, PathMissing, RepositoryDamaged
 from appliance.clock import utc_text
-from appliance.restore.catalogue import catch_up
-from appliance.restore.schema import open_catalogue
+from appliance.restore.catalogue import caught_up
 from appliance.restore.walk import Stored, total_bytes, walk
 from appliance.units import DAY, GIB
 
@@ -68,8 +66,7 @@ def verify_data(
         borg = Borg(opened.repository)
         proofs = load_proofs(layout)
         before = now = proofs.round or _begin(node, borg)
-        with closing(open_catalogue(opened.catalogue)) as catalogue:
-            catch_up(catalogue, borg)
+        with caught_up(opened.catalogue, borg) as (catalogue, _):
             total = total_bytes(catalogue)
             share = share_of(total) if bytes_max is None else bytes_max
             for piece in slices(walk(catalogue, before.after), min(share, SLICE_BYTES)):

@@ -19,7 +19,7 @@ from appliance.errors import NotFound, UsageError
 from appliance.restore import search
 from appliance.restore.catalogue import catch_up, has_archives, is_current
 from appliance.restore.model import Version
-from appliance.restore.schema import open_catalogue
+from appliance.restore.schema import errors_named, open_catalogue
 from appliance.territory.implicit import is_implicit
 from appliance.territory.model import Service
 
@@ -52,9 +52,11 @@ def no_archive(node: Node, service: str, opened: OpenedSource) -> NotFound:
 def catalogue_of(node: Node, service: str, opened: OpenedSource) -> Iterator[sqlite3.Connection]:
     """The catalogue of `service`, caught up with the archives of the opened repository.
 
-    Raise NotFound for a generation without any: a search in it would find nothing and look as if all were well.
+    Raise NotFound for a generation without any: a search in it would find nothing and look as if all were well; Rotten
+    for a damaged catalogue, which is removed, so that the same command then reads the names again.
     """
-    with contextlib.closing(open_catalogue(opened.catalogue)) as catalogue:
+    path = opened.catalogue
+    with errors_named(path), contextlib.closing(open_catalogue(path)) as catalogue:
         if not is_current(catalogue, opened.repository):
             with progress(f"Reading the names of {service}") as advance:
                 catch_up(catalogue, Borg(opened.repository), advance)

@@ -30,7 +30,7 @@ STATE/
     helpers.json            on a host: where the accounts that seal and check listen
   portal/                   the pages, which write nothing else: sessions, the chained journal of who saw what
     orders/SERVICE/         what people asked for, and results to download
-  journal.jsonl             what happened, one event a line
+  journal.jsonl             what happened, one event a line; older ones in journal.jsonl.1 to .8
   voter.json                on a voter: where the etcd beside it listens
   voter-care/               on a voter: care.json says how its store is; TIME.snapshot, copies of the store;
                             grants/SERVICE, the newest grant that its broker judged

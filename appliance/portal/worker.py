@@ -30,7 +30,7 @@ from appliance.portal.freshness import freshness
 from appliance.portal.opened import Opened, save
 from appliance.portal.places import Places
 from appliance.restore.catalogue import catch_up, is_current
-from appliance.restore.schema import open_catalogue
+from appliance.restore.schema import Rotten, errors_named, open_catalogue
 from appliance.territory.implicit import openable
 from appliance.units import MINUTE
 
@@ -104,8 +104,14 @@ class Worker:
     def _look_at(self, node: Node, service: str) -> None:
         opened = open_best(node, service)
         held = self._catalogue(opened.catalogue)
-        if not is_current(held, opened.repository):
-            catch_up(held, Borg(opened.repository))
+        try:
+            with errors_named(opened.catalogue):
+                if not is_current(held, opened.repository):
+                    catch_up(held, Borg(opened.repository))
+        except Rotten:
+            self._held = {place: it for place, it in self._held.items() if it is not held}
+            held.close()
+            raise
         self._opened[service] = Opened(opened.catalogue)
         if not is_written_here(node, service):
             self._due[service] = time.monotonic() + AT_STANDBY_SECONDS

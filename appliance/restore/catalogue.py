@@ -17,6 +17,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Protocol
 
 from appliance.borg.folder import repository_id
@@ -25,7 +26,7 @@ from appliance.borg.segments import commit_mark
 from appliance.restore.contents import Examination
 from appliance.restore.model import CatchUp
 from appliance.restore.names import normal_form
-from appliance.restore.schema import OPEN, clear
+from appliance.restore.schema import OPEN, Rotten, clear, errors_named, open_catalogue
 
 MICROSECONDS = 1_000_000
 
@@ -54,6 +55,38 @@ def is_current(connection: sqlite3.Connection, repository: Repository) -> bool:
 def has_archives(connection: sqlite3.Connection) -> bool:
     """Whether the repository had any archive when its names were read last."""
     return bool(connection.execute("SELECT EXISTS(SELECT 1 FROM archive WHERE kept)").fetchone()[0])
+
+
+@contextlib.contextmanager
+def caught_up(
+    path: Path, borg: Listing, on_archive: Callable[[int, int], None] = lambda done, total: None
+) -> Iterator[tuple[sqlite3.Connection, CatchUp]]:
+    """The catalogue at `path` after a catch-up; one that turns out to be damaged in it is removed and read again.
+
+    Raise Rotten, the file removed, when a later question finds the damage: the same command then reads it again.
+    """
+    connection, found = _caught_up(path, borg, on_archive)
+    with errors_named(path), contextlib.closing(connection):
+        yield connection, found
+
+
+def _caught_up(path: Path, borg: Listing, on_archive: Callable[[int, int], None]) -> tuple[sqlite3.Connection, CatchUp]:
+    try:
+        return _opened_and_caught_up(path, borg, on_archive)
+    except Rotten:
+        return _opened_and_caught_up(path, borg, on_archive)
+
+
+def _opened_and_caught_up(
+    path: Path, borg: Listing, on_archive: Callable[[int, int], None]
+) -> tuple[sqlite3.Connection, CatchUp]:
+    connection = open_catalogue(path)
+    try:
+        with errors_named(path):
+            return connection, catch_up(connection, borg, on_archive)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def catch_up(

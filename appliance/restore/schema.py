@@ -15,9 +15,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.errors import NotFound
+from appliance.errors import ApplianceError, Busy, IntegrityError, NoSpace, NotFound
 from appliance.host.files import make_private_folder
 
 FORMAT = 2
@@ -36,17 +37,57 @@ _SCHEMA = (
 )
 
 
-def open_catalogue(path: Path) -> sqlite3.Connection:
-    """Open the catalogue at `path`, making an empty one when there is none, or one that cannot be read or is older.
+class Rotten(IntegrityError):
+    """The file of a catalogue is damaged and was removed."""
 
-    The connection is in autocommit; close it when done.
+
+class _OtherFormat(sqlite3.DatabaseError):
+    pass
+
+
+def open_catalogue(path: Path) -> sqlite3.Connection:
+    """Open the catalogue at `path`, making an empty one when there is none, or one that is rotten or of another format.
+
+    A good one is never removed for a fault of its disk: reading a million names again takes hours, and on a full disk
+    it fails. The connection is in autocommit; close it when done.
     """
     make_private_folder(path.parent)
     try:
-        return _open(path)
-    except sqlite3.DatabaseError:
+        with errors_named(path):
+            return _open(path)
+    except (Rotten, _OtherFormat):
         remove_catalogue(path)
+    with errors_named(path):
         return _open(path)
+
+
+@contextlib.contextmanager
+def errors_named(path: Path) -> Iterator[None]:
+    """Raise what SQLite says of the catalogue at `path` as ApplianceError; Rotten, the file removed, of a damaged one.
+
+    Close the connection first, or the file stays until that is done.
+    """
+    try:
+        yield
+    except _OtherFormat:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise _named(path, error) from error
+
+
+def _named(path: Path, error: sqlite3.DatabaseError) -> ApplianceError:
+    """The extended codes of SQLite have the primary code in their lowest byte."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        remove_catalogue(path)
+        remedy = "Nothing is lost: type it again, and the names are read from the backups again."
+        return Rotten("the catalogue of names was damaged and has been removed.", where=str(path), remedy=remedy)
+    if code == sqlite3.SQLITE_FULL:
+        return NoSpace("the disk is full.", where=str(path), remedy="Free space; the next try goes on.")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Busy("the catalogue of names is in use by another process.", where=str(path), remedy="Try again later.")
+    remedy = "It was left as it is. Look at the disk (`dmesg`) and at who owns the file, then try again."
+    return ApplianceError(f"the catalogue of names cannot be used ({error}).", where=str(path), remedy=remedy)
 
 
 def read_catalogue(path: Path) -> sqlite3.Connection:
@@ -94,13 +135,8 @@ def _open(path: Path) -> sqlite3.Connection:
             for statement in _SCHEMA:
                 connection.execute(statement)
         elif found != FORMAT:
-            raise sqlite3.DatabaseError(f"format {found}")
+            raise _OtherFormat(f"format {found}")
         connection.execute("COMMIT")
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise
-        raise sqlite3.DatabaseError(str(error)) from error
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
             connection.close()
