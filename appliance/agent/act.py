@@ -133,8 +133,8 @@ def _replicate(node: Node, work: Replicate) -> Outcome:
     now = node.clock.now()
     acts = [act for act in load_acts(node.layout.acts, node.bundle) if act.act == "lost" and act.in_force(now)]
     done = replicate(node, work.service, work.to, acts)
-    held = [item.name for item in node.holding(work.service).stored() if item.held]
-    return Outcome(mark=held[-1], peers={work.to: ""}, figures={"generations": len(done.taken)})
+    newest = node.holding(work.service).newest_held()
+    return Outcome(mark=newest.name if newest else "", peers={work.to: ""}, figures={"generations": len(done.taken)})
 
 
 def _catalogue(node: Node, work: Catalogue) -> Outcome:

@@ -8,12 +8,16 @@ import json
 import os
 import sys
 from asyncio.subprocess import Process
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import appliance
 from appliance.agent.current import Current
 from appliance.backup.chain import chain_of
+from appliance.backup.vault.latest import Latest
+from appliance.backup.vault.store import Stored
 from appliance.backup.went_on import goes_on_without
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.ports import Presented, Synced
@@ -33,12 +37,23 @@ GRANTS_EVERY_SECONDS = 5.0
 """The chain changes by adopting alone, and the grant that is adopted is known before."""
 
 
+@dataclass
+class _Held:
+    """`newest` is None until the first look ended; `at`: when the last one began."""
+
+    latest: Latest
+    newest: str | None = None
+    at: float = float("-inf")
+    looking: Future[Stored | None] | None = None
+
+
 class BackupCopies:
     def __init__(self, current: Current) -> None:
         self._current = current
         self._own: dict[str, tuple[float, object, Grant | None]] = {}
-        self._held: dict[str, tuple[float, str]] = {}
         self._without: dict[str, tuple[float, str, bool | None]] = {}
+        self._held: dict[str, _Held] = {}
+        self._looking = ThreadPoolExecutor(1, thread_name_prefix="held")
         self._called: dict[str, asyncio.Task[Process | None]] = {}
         """Workers that have, or will have, nothing to do; None: one could not be called."""
 
@@ -85,13 +100,20 @@ class BackupCopies:
         return bool(newest) and laid != newest
 
     def _newest_held(self, service: str) -> str:
-        now = self._current.node.clock.boottime()
-        at, newest = self._held.get(service, (float("-inf"), ""))
-        if now - at > LOOK_EVERY_SECONDS:
-            names = [f"{it.epoch}.{it.sequence}" for it in self._current.node.holding(service).stored() if it.held]
-            at, newest = now, names[-1] if names else ""
-            self._held[service] = at, newest
-        return newest
+        """As it was found at most a look ago: a thread reads the disk, since leases are renewed in this one.
+
+        Only the first answer about a service is waited for: until then nothing is known of it.
+        """
+        node = self._current.node
+        held = self._held.setdefault(service, _Held(Latest(node.holding(service))))
+        now = node.clock.boottime()
+        if held.looking is None and now - held.at > LOOK_EVERY_SECONDS:
+            held.at, held.looking = now, self._looking.submit(held.latest.look)
+        if held.looking and (held.newest is None or held.looking.done()):
+            looked, held.looking = held.looking, None
+            found = looked.result()
+            held.newest = f"{found.epoch}.{found.sequence}" if found else ""
+        return held.newest or ""
 
     def goes_on_without(self, service: str, generation: str) -> bool | None:
         now = self._current.node.clock.boottime()
@@ -122,6 +144,7 @@ class BackupCopies:
         return worker if ready else None
 
     async def close(self) -> None:
+        self._looking.shutdown(wait=False, cancel_futures=True)
         called, self._called = self._called, {}
         for task in called.values():
             with contextlib.suppress(asyncio.CancelledError):

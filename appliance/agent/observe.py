@@ -318,7 +318,7 @@ def _heirs(node: Node, terms: Terms, holding: Holding, lost: frozenset[str]) -> 
 def _forks(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     """Epoch and sequence of the generations that contradict each other, as long as nothing says which one continues."""
     stored = holding.stored()
-    over = passed_over(node, service, stored)
+    over = passed_over(node, service)
     return tuple(open_forks([item for item in stored if item.name not in over]))
 
 

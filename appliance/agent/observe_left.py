@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from appliance.backup.node import Node
 from appliance.backup.vault import damage
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
@@ -44,12 +42,8 @@ def held_of_old(node: Node, service: str, *, thorough: bool) -> Held | None:
 
 def newest_held(holding: Holding) -> str | None:
     """The newest generation whose files are here; looking from the newest on spares years of older folders."""
-    names = os.listdir(holding.generations) if holding.generations.exists() else []
-    for name in sorted((name for name in names if name.count(".") == 2), reverse=True):
-        stored = holding.find(name)
-        if stored and stored.held:
-            return name
-    return None
+    found = holding.newest_held()
+    return found.name if found else None
 
 
 def generation_of(header: Header) -> Generation:

@@ -39,7 +39,7 @@ def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:
 def _events(node: Node, holding: Holding, found: Findings) -> Mapping[str, str]:
     """The sentence of each event, by a text that is the same as long as it lasts: its kind, then a peer or number."""
     stored = holding.stored()
-    over = passed_over(node, found.service, stored)
+    over = passed_over(node, found.service)
     return {
         **{
             f"fork {number}": f"two generations {number} are here."

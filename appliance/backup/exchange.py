@@ -82,7 +82,7 @@ def exchange(node: Node, service: str) -> Findings:
     grants = [grant for there in heads.values() for grant in there.head.grants if grant.service == service]
     new_epochs, conflicts = _learn(sealer, holding, node.bundle, grants)
     stored = holding.stored()
-    over = passed_over(node, service, stored)
+    over = passed_over(node, service)
     holders = _holders(node, service, heads)
     newest = {name: _newest(there) for name, there in heads.items()}
     newest[node.name] = max((item.name for item in stored if item.held and item.name not in over), default=NOTHING)

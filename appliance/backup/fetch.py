@@ -26,7 +26,7 @@ from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.limits import HEADERS_MAX, LISTING_BYTES_MAX
 from appliance.backup.vault.obey import passed_over
-from appliance.backup.vault.store import HEADER, LIST
+from appliance.backup.vault.store import HEADER, LIST, Holding
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
 from appliance.host.files import make_private_folder
@@ -79,11 +79,9 @@ def survey_all(node: Node, service: str, lines: Lines | None = None) -> Survey:
 def _newest_held(node: Node, service: str) -> GenerationId | None:
     """The newest generation in this node's own holding; None when it holds none that proves itself."""
     holding = node.holding(service)
-    stored = holding.stored()
-    over = passed_over(node, service, stored)
-    name = max((item.name for item in stored if item.held and item.name not in over), default="")
+    newest = holding.newest_held(passed_over(node, service))
     try:
-        return read_stored_header(node, holding, name).id if name else None
+        return read_stored_header(node, holding, newest.name).id if newest else None
     except ApplianceError:
         return None
 
@@ -260,8 +258,10 @@ def fetch_newest(
     Unreachable is raised: something older lacks what was acknowledged.
     """
     survey_ = survey_all(node, service, lines)
-    own = frozenset(item.name for item in node.holding(service).stored() if item.held)
+    own = _held_here(node.holding(service), wanted)
     name = _held_name(survey_, own, wanted) if wanted else _newest_with(survey_, required)
+    if not wanted and _holds(node.holding(service), name):
+        own = frozenset([name])
     errors = []
     if name == required and (sealed := _sealed_here(node, service, name)):
         with contextlib.suppress(ApplianceError):
@@ -326,6 +326,16 @@ def fetch_papers(node: Node, service: str, found: Survey, chain: Chain) -> Seale
     raise Unreachable(f"nobody could tell the history of {service}: {' '.join(errors)}", remedy="Try again.")
 
 
+def _holds(holding: Holding, name: str) -> bool:
+    stored = holding.find(name)
+    return stored is not None and stored.held
+
+
+def _held_here(holding: Holding, wanted: str | None) -> frozenset[str]:
+    """The names of all that is held here, to find `wanted` among them; none when the newest is."""
+    return frozenset(item.name for item in holding.stored() if item.held) if wanted else frozenset()
+
+
 def _held_name(found: Survey, own: Iterable[str], wanted: str) -> str:
     """The full name of the generation that somebody calls "2.7"; raise NotFound, or Refused for one that forked."""
     names = {name for head in found.heads for name in head.held} | {*own}
@@ -347,10 +357,11 @@ def short_name(name: str) -> str:
 def read_held(node: Node, service: str, name: str | None = None) -> Sealed:
     """A generation that this node holds itself, checked as if it came from a peer; None: the newest one held."""
     holding = node.holding(service)
-    held = [item.name for item in holding.stored() if item.held]
-    if not held or (name and name not in held):
-        raise NotFound(f"{service} has no such generation here.", remedy=f"{len(held)} are held.")
-    name = name or held[-1]
+    found = holding.find(name) if name else holding.newest_held()
+    if found is None or not found.held:
+        held = sum(item.held for item in holding.stored())
+        raise NotFound(f"{service} has no such generation here.", remedy=f"{held} are held.")
+    name = found.name
     raw, listing = holding.read(name, HEADER), holding.read(name, LIST)
     grant = stored_grant(holding, node.bundle, epoch_of(raw))
     header = read_header(raw, grant.writer_key)

@@ -182,9 +182,9 @@ def _choose(node: Node, service: str, source: str) -> _Choice:
 
 def _newest(node: Node, service: str) -> _Choice:
     """What is held here when nobody attests anything newer; else the newest, fetched from a peer that has it."""
-    own = max((item.name for item in node.holding(service).stored() if item.held), default="")
-    if own:
-        found = survey_all(node, service)
+    newest = node.holding(service).newest_held()
+    if newest:
+        own, found = newest.name, survey_all(node, service)
         if _attested(found) <= own:
             return _held_here(node, service, own, _told(node, service, found, own))
     sealed, found = fetch_newest(node, service, _staging(node, service))

@@ -109,12 +109,12 @@ def _seen(node: Node, service: str, before: Sight, answers: Mapping[str, object]
 def _pushed(node: Node, service: str) -> dict[str, Seen]:
     """The writer of the newest generation here, which brought it itself: its own door may be closed to us."""
     holding = node.holding(service)
-    held = [item for item in holding.stored() if item.held]
-    if not held or holding.path(held[-1].name, RELAY).exists():
+    newest = holding.newest_held()
+    if newest is None or holding.path(newest.name, RELAY).exists():
         return {}
     try:
-        receipt = read_own_receipt(node, holding, held[-1].name)
-        writer = stored_grant(holding, node.bundle, held[-1].epoch).writer
+        receipt = read_own_receipt(node, holding, newest.name)
+        writer = stored_grant(holding, node.bundle, newest.epoch).writer
     except ApplianceError:
         return {}  # the scrub reports it; who answers us is seen all the same
     return {writer: Seen(receipt.age_seconds, receipt.time)}

@@ -151,6 +151,5 @@ def _unfit(node: Node, service: str) -> dict[str, str]:
     newest = max((head.newest for head in found.heads if head.newest), key=lambda it: it.id, default=None)
     said = {head.peer: _lacks(head, newest, node.clock.now()) for head in found.heads} | dict(found.silent)
     if node.name in standbys:
-        held = any(it.held for it in node.holding(service).stored())
-        said[node.name] = "" if held else "it holds no generation."
+        said[node.name] = "" if node.holding(service).newest_held() else "it holds no generation."
     return said

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from appliance.agent.memory import Memory
 from appliance.agent.observe import SAFE_SEARCH_MAX, Observer, now_of
@@ -74,7 +75,7 @@ def _of_held(node: Node, held: Held) -> Freshness | None:
         return judge(node.bundle, held.service, writer, holders, held.lost, whole=whole)
 
     newest = safety_of(held.newest.name, held.newest.epoch)
-    older = (it for it in reversed(holding.stored()[-SAFE_SEARCH_MAX:]) if it.held)
+    older = (it for it in islice(holding.newest_first(), SAFE_SEARCH_MAX) if it.held)
     safe = held.newest.name if newest.safe else next((it.name for it in older if safety_of(it.name, it.epoch).safe), "")
     safe_seconds = utc_seconds(read_stored_header(node, holding, safe).time) if safe else None
     return Freshness(safe_seconds, len(newest.counted), newest.promised, held.rpo_seconds)

@@ -74,7 +74,7 @@ def read_own_receipt(node: Node, holding: Holding, name: str) -> Receipt:
 
 def short_digests(holding: Holding) -> frozenset[str]:
     """The end of each generation's folder name: the start of its header's digest."""
-    return frozenset(item.name[-16:] for item in holding.stored())
+    return frozenset(name[-16:] for name in holding.names())
 
 
 def _parent_is_here(header: Header, known: Container[str]) -> bool:

@@ -28,7 +28,7 @@ def head(call: Call) -> None:
     """
     holding = call.holding
     stored = holding.stored()
-    over = passed_over(call.node, call.terms.name, stored)
+    over = passed_over(call.node, call.terms.name)
     going_on = [item for item in stored if item.name not in over]
     newest = max((item.name for item in going_on if item.held), default=None)
     call.channel.write_frame(
@@ -118,15 +118,13 @@ def _headers(holding: Holding, stored: Sequence[Stored]) -> list[str]:
 def _wanted_generation(call: Call) -> str:
     """The newest held one, or the one asked for by its full name: that may be damaged, for whoever repairs or
     salvages."""
-    stored = call.holding.stored()
-    over = passed_over(call.node, call.terms.name, stored)
-    held = [item.name for item in stored if item.held and item.name not in over]
-    asked = call.request.get("generation")
-    if asked is None and held:
-        return held[-1]
-    if asked not in [item.name for item in stored if item.listed]:
-        raise NotFound(f"{call.terms.name} has no such generation here.", remedy=f"{len(held)} are held; ask `head`.")
-    return str(asked)
+    holding, asked = call.holding, call.request.get("generation")
+    over = passed_over(call.node, call.terms.name)
+    found = holding.newest_held(over) if asked is None else holding.find(str(asked))
+    if found is None or not found.listed:
+        held = sum(item.held for item in holding.stored())
+        raise NotFound(f"{call.terms.name} has no such generation here.", remedy=f"{held} are held; ask `head`.")
+    return found.name
 
 
 def _wanted_blobs(wanted: Any, sizes: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ from appliance.backup.node import Node
 from appliance.backup.targets import load_acts
 from appliance.backup.vault.limits import Limits
 from appliance.backup.vault.offer import Offer
-from appliance.backup.vault.store import HEADER, Stored
+from appliance.backup.vault.store import HEADER
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError, Refused
 from appliance.trust.act import Act
@@ -63,14 +63,14 @@ def check_side(node: Node, offer: Offer) -> None:
     if not offer.listing:
         return
     service = offer.header.service
-    if offer.header.id.name in passed_over(node, service, node.holding(service).stored(), offer.headers):
+    if offer.header.id.name in passed_over(node, service, offer.headers):
         raise Refused(
             f"generation {offer.header.id} is of a fork's other side: an operator's act names the one that continues.",
             remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
         )
 
 
-def passed_over(node: Node, service: str, stored: Sequence[Stored], offered: Sequence[Header] = ()) -> frozenset[str]:
+def passed_over(node: Node, service: str, offered: Sequence[Header] = ()) -> frozenset[str]:
     """The names, of those known here and those offered, on the sides of forks that acts do not let continue.
 
     Only the newest epoch counts, since the first header of a newer one names what it continues. Such an act is obeyed
@@ -79,8 +79,9 @@ def passed_over(node: Node, service: str, stored: Sequence[Stored], offered: Seq
     acts = [act for act in _acts(node, "continue") if act.subject == service and act.start <= node.clock.now()]
     if not acts:
         return frozenset()
-    epoch = max([item.epoch for item in stored] + [header.epoch for header in offered], default=0)
     holding = node.holding(service)
+    stored = holding.stored()
+    epoch = max([item.epoch for item in stored] + [header.epoch for header in offered], default=0)
     before = {header.id.name: header.previous for header in offered if header.epoch == epoch}
     for item in stored:
         if item.epoch == epoch:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from appliance.backup.vault.kept import granters_at, stored_grant
 from appliance.backup.vault.limits import HEADERS_PER_PUSH_MAX
@@ -140,7 +141,7 @@ def _check_chain(holding: Holding, grants: Mapping[int, Grant], headers: Sequenc
         elif header.previous == NO_PARENT:
             _check_root(header, grants)
         else:
-            parent = parents.find(header.previous)
+            parent = parents.find(header)
             if parent is None:
                 raise NotFound(
                     f"the header before {header.id} is missing.", remedy="Push again with the missing headers."
@@ -166,17 +167,30 @@ class Parents:
 
     def __init__(self, holding: Holding) -> None:
         self._holding = holding
-        self._names = {stored.name[-16:]: stored for stored in holding.stored()}
         self._checked: dict[str, GenerationId] = {}
 
     def add(self, generation: GenerationId) -> None:
         self._checked[generation.digest] = generation
 
-    def find(self, digest: str) -> GenerationId | None:
-        """The generation whose header has `digest`; None when it is unknown."""
-        stored = self._names.get(digest[:16])
-        if digest in self._checked or stored is None:
-            return self._checked.get(digest)
-        if digest_of(self._holding.read(stored.name, HEADER)) != digest:
-            return None
-        return GenerationId(stored.epoch, stored.sequence, digest)
+    def find(self, header: Header) -> GenerationId | None:
+        """The generation before that of `header`; None when it is unknown. Within an epoch its name is told by its
+        number, so that only the first header of an epoch has all names read."""
+        digest = header.previous
+        if digest in self._checked:
+            return self._checked[digest]
+        before = GenerationId(header.epoch, header.sequence - 1, digest)
+        if self._is_known(before):
+            return before
+        epoch, sequence, _ = self._names.get(digest[:16], "0.0.").split(".")
+        found = GenerationId(int(epoch), int(sequence), digest)
+        return found if self._is_known(found) else None
+
+    def _is_known(self, generation: GenerationId) -> bool:
+        return self._holding.knows(generation) and digest_of(self._holding.read(generation.name, HEADER)) == (
+            generation.digest
+        )
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """The folder name of each generation known here, by the start of its digest."""
+        return {name[-16:]: name for name in self._holding.names()}

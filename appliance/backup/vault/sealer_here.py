@@ -40,9 +40,9 @@ class HereSealer:
         for grant in grants:
             if holding.add_grant(grant.epoch, grant.document.raw):
                 self.node.journal.write("vault-grant", service=service, epoch=grant.epoch, writer=grant.writer)
-        numbers = {(item.epoch, item.sequence): item.name for item in holding.stored()} if headers else {}
+        numbers = {name.rpartition(".")[0]: name for name in holding.names()} if headers else {}
         for header in headers:
-            other = numbers.get((header.epoch, header.sequence))
+            other = numbers.get(header.id.name.rpartition(".")[0])
             if other not in (None, header.id.name):
                 self.node.journal.write("vault-fork", service=service, generation=str(header.id))
             holding.add_header(header.id, header.document.raw)

@@ -29,8 +29,9 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -41,6 +42,7 @@ from appliance.trust.generation import Entry, GenerationId, parse_list
 from appliance.units import format_count
 
 HEADER, LIST, RECEIPT, RELAY, BUCKET, DAMAGED = "header", "list", "receipt", "relay", "bucket", "damaged"
+FOLDER_NAME = re.compile(r"[0-9]{5}\.[0-9]{10}\.[0-9a-f]{16}")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NAME_BYTES = 4096
 """What each file and folder counts at least: an inode and its entry are room too."""
@@ -190,10 +192,25 @@ class Holding:
     # Generations
 
     def stored(self) -> tuple[Stored, ...]:
-        """Every generation known here, oldest first by (epoch, sequence)."""
-        names = sorted(os.listdir(self.generations)) if self.generations.exists() else []
-        found = (self._stored(name) for name in names if name.count(".") == 2)
+        """Every generation known here, oldest first by (epoch, sequence).
+
+        That reads each folder: a caller that wants one of them asks `newest_held`, `newest_first` or `find`.
+        """
+        found = (self._stored(name) for name in self.names())
         return tuple(stored for stored in found if stored)
+
+    def names(self) -> tuple[str, ...]:
+        """The folder names of all generations known here, oldest first; one that a cut left empty is among them."""
+        names = os.listdir(self.generations) if self.generations.exists() else []
+        return tuple(sorted(name for name in names if name.count(".") == 2))
+
+    def newest_first(self) -> Iterator[Stored]:
+        """What `stored` gives, the newest first, each read when it is asked for: no years of older folders are."""
+        return (stored for name in reversed(self.names()) if (stored := self._stored(name)))
+
+    def newest_held(self, over: Container[str] = ()) -> Stored | None:
+        """The newest generation held here whose name is not in `over`; None when there is none."""
+        return next((stored for stored in self.newest_first() if stored.held and stored.name not in over), None)
 
     def _stored(self, name: str) -> Stored | None:
         """None for a folder that a cut left empty."""
@@ -210,8 +227,8 @@ class Holding:
         return Stored(name, int(epoch), int(sequence), held, damaged=listed and not held, thinned=thinned)
 
     def find(self, name: str) -> Stored | None:
-        """The generation of that folder name; None when it is not known here."""
-        return self._stored(name)
+        """The generation of that folder name, which a peer may have sent; None when it is not known here."""
+        return self._stored(name) if FOLDER_NAME.fullmatch(name) else None
 
     def path(self, name: str, part: str) -> Path:
         return self.generations / name / part

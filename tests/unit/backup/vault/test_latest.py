@@ -1,0 +1,133 @@
+"""A look for the newest generation held costs the same after ten years of hourly backups, and misses nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.backup.vault import store
+from appliance.backup.vault.latest import Latest
+from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Holding
+
+TEN_YEARS_HOURLY = 87_600
+
+
+def name(number: int) -> str:
+    return f"00002.{number:010d}.{number:016x}"
+
+
+def make(holding: Holding, number: int, *parts: str) -> None:
+    folder = holding.generations / name(number)
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        (folder / part).touch()
+
+
+def thinned(holding: Holding, count: int) -> None:
+    """`count` generations that retention let go, by calls as cheap as a test may make them."""
+    holding.generations.mkdir(parents=True)
+    one = holding.root / "one"
+    one.touch()
+    for number in range(1, count + 1):
+        folder = f"{holding.generations}/{name(number)}"
+        os.mkdir(folder)
+        os.symlink(one, f"{folder}/{RECEIPT}")
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> Callable[[Holding], None]:
+    """Makes what is in a holding old: what changed within the last second is read again at each look."""
+
+    def old(holding: Holding) -> None:
+        then = time.time() - 3600
+        folders = [
+            holding.generations,
+            *(holding.generations / it for it in sorted(os.listdir(holding.generations))[-9:]),
+        ]
+        for folder in folders:
+            os.utime(folder, (then, then))
+
+    return old
+
+
+def calls(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> int:
+    """How often `act` lists a folder or asks for a status, and the names that it is given."""
+    count = 0
+
+    def counted[**P, T](call: Callable[P, T]) -> Callable[P, T]:
+        def counting(*args: P.args, **kwargs: P.kwargs) -> T:
+            nonlocal count
+            found = call(*args, **kwargs)
+            count += 1 + (len(found) if isinstance(found, list) else 0)
+            return found
+
+        return counting
+
+    with monkeypatch.context() as patched:
+        for call in ("listdir", "stat", "lstat", "scandir", "open"):
+            patched.setattr(os, call, counted(getattr(os, call)))
+        act()
+    return count
+
+
+def test_a_look_after_ten_years_of_hourly_backups_costs_two_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settled: Callable[[Holding], None]
+) -> None:
+    holding = Holding(tmp_path / "service")
+    thinned(holding, TEN_YEARS_HOURLY)
+    make(holding, TEN_YEARS_HOURLY + 1, HEADER, LIST, RECEIPT)
+    settled(holding)
+    latest = Latest(holding)
+    first = latest.look()
+    assert first
+    assert first.name == name(TEN_YEARS_HOURLY + 1)
+    assert calls(monkeypatch, latest.look) == 2
+
+
+def test_the_newest_held_is_found_without_reading_older_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, long = Holding(tmp_path / "short"), Holding(tmp_path / "long")
+    for holding, count in ((short, 10), (long, 1000)):
+        thinned(holding, count)
+        make(holding, count + 1, HEADER, LIST, RECEIPT)
+    read: list[str] = []
+    monkeypatch.setattr(store.Holding, "_stored", _noting(store.Holding._stored, read))
+    assert short.newest_held()
+    assert long.newest_held()
+    assert read == [name(11), name(1001)]
+
+
+def _noting[T](call: Callable[[Holding, str], T], read: list[str]) -> Callable[[Holding, str], T]:
+    def noting(holding: Holding, name: str) -> T:
+        read.append(name)
+        return call(holding, name)
+
+    return noting
+
+
+def test_every_change_that_matters_is_seen_at_the_next_look(tmp_path: Path, settled: Callable[[Holding], None]) -> None:
+    holding = Holding(tmp_path / "service")
+    latest = Latest(holding)
+
+    def look() -> str:
+        settled(holding) if holding.generations.exists() else None
+        found = latest.look()
+        return found.name if found else ""
+
+    assert look() == ""
+    make(holding, 1, HEADER, LIST, RECEIPT)
+    assert look() == name(1)
+    make(holding, 2, HEADER)
+    make(holding, 3, HEADER)
+    assert look() == name(1), "only headers of the newer ones came"
+    make(holding, 2, LIST, RECEIPT)
+    assert latest.look() == holding.find(name(2)), "it became held without a new folder"
+    make(holding, 2, DAMAGED)
+    assert latest.look() == holding.find(name(1))
+    (holding.generations / name(2) / DAMAGED).unlink()
+    assert latest.look() == holding.find(name(2))
