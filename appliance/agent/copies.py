@@ -17,7 +17,7 @@ import appliance
 from appliance.agent.current import Current
 from appliance.backup.chain import chain_of
 from appliance.backup.vault.latest import Latest
-from appliance.backup.vault.store import Stored
+from appliance.backup.vault.stored import Stored
 from appliance.backup.went_on import goes_on_without
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.ports import Presented, Synced

@@ -7,7 +7,7 @@ files, no pool walked. A thorough one, for status and metrics, counts bytes and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
 from appliance.agent.observe_left import generation_of, held_of_old, left, newest_held
 from appliance.agent.served import programs_of, see_failover
-from appliance.agent.wholeness import Older, back_from, missing_of, newest_whole, older_held
+from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, back_from, missing_of, newest_whole, older_held
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.header_sizes import size_of_raw
 from appliance.backup.node import Node
@@ -173,8 +173,8 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         return None
     # A schedule that makes no sense is told here, so that deciding never meets one.
     due(terms.service.schedule, 0.0, 0.0, node.bundle.territory.timezone)
-    names = chain.names()
-    newest = _newest_sealed(chain, names)
+    names = chain.recent(LOOKED_BACK_MAX)
+    newest = chain.newest_header()
     acknowledged = _holders(node.bundle, chain, newest)
     safety = judge(node.bundle, service, node.name, acknowledged, lost, whole=newest is None or newest.whole)
     safe, unsafe_since = generation_of(newest) if newest and safety.safe else None, 0.0
@@ -234,12 +234,6 @@ def _grant(node: Node, service: str, chain: Chain) -> Grant | None:
         return Grant(known.epoch, known.writer, ours=False)
     own_key = node.bundle.member(node.name).keys.sign
     return Grant(newest.epoch, newest.writer, newest.writer == node.name and newest.writer_key == own_key)
-
-
-def _newest_sealed(chain: Chain, names: Iterable[str]) -> Header | None:
-    """As `Chain.newest`, without its list of files."""
-    name = next((name for name in reversed(tuple(names)) if (chain.root / name / "list").exists()), None)
-    return chain.header(name) if name else None
 
 
 def _holders(bundle: Bundle, chain: Chain, header: Header | None) -> tuple[str, ...]:

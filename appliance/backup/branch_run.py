@@ -246,7 +246,7 @@ class _At:
         for name in reversed(self.chain.names()):
             if utc_seconds(self.chain.header(name).time) < int(since):  # a header tells whole seconds
                 return False
-            if (self.chain.root / name / f"receipt-{peer}").exists():
+            if self.chain.has_receipt(name, peer):
                 return True
         return False
 

@@ -2,6 +2,7 @@
 
     chain/00002.0000000007.HHHH/  header, list (newest only), receipt-PEER
     chain/grants/00002            the grant of each epoch
+    chain/history/00002.0000000   headers and receipts of older ones, a thousand to a file (`history.py`)
 
 It is written before the first byte leaves, so a crash in mid-push finds the same generation again instead of making
 another.
@@ -11,17 +12,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.history import HEADER, History, documents, previous_of, remove_folder
 from appliance.backup.node import Node
 from appliance.errors import NotFound, Refused
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
-from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, fields_of, parse_list, read_header
+from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, parse_list, read_header
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
 from appliance.trust.receipt import Receipt, read_receipt
+
+FOLDERS_MAX, FOLDERS_KEPT = 1000, 500
+"""Generations that have a folder each: from so many on the older ones go into the history together, but so many."""
 
 
 @dataclass(frozen=True)
@@ -36,37 +41,59 @@ class Sealed:
 class Chain:
     def __init__(self, root: Path, granters: Granters) -> None:
         self.root = root
+        self._history = History(root / "history", 0o644)
         self.grants_folder = root / "grants"
         self._granters = granters
 
     def names(self) -> tuple[str, ...]:
-        """Names of all generations, oldest first."""
+        """Names of all generations, oldest first; `recent` gives the newest without reading what years have made."""
+        return tuple(sorted({*self._folders(), *self._history.index()}))
+
+    def recent(self, count: int) -> tuple[str, ...]:
+        """The names of the newest generations, oldest first: `count` of them, fewer only when there are no more."""
+        return tuple(sorted({*self._folders(), *self._history.newest(count)})[-count:])
+
+    def _folders(self) -> tuple[str, ...]:
+        """The names of those that were sealed or fetched lately and have a folder each."""
         if not self.root.exists():
             return ()
         return tuple(sorted(name for name in os.listdir(self.root) if name.count(".") == 2 and name[0] != "."))
 
     def newest(self) -> Sealed | None:
         """The newest generation that was sealed whole; a header without list is history taken over from a peer."""
-        for name in reversed(self.names()):
-            if (self.root / name / "list").exists():
-                header = self.header(name)
-                listing = (self.root / name / "list").read_bytes()
-                return Sealed(header, listing, parse_list(listing, header))
-        return None
+        header = self.newest_header()
+        if header is None:
+            return None
+        listing = (self.root / header.id.name / "list").read_bytes()
+        return Sealed(header, listing, parse_list(listing, header))
+
+    def newest_header(self) -> Header | None:
+        """As `newest`, without its list of files."""
+        name = next((name for name in reversed(self._folders()) if (self.root / name / "list").exists()), None)
+        return self.header(name) if name else None
 
     def raw_header(self, name: str) -> bytes:
-        """The header as it is stored, not proven again."""
-        return (self.root / name / "header").read_bytes()
+        """The header as it is stored, not proven again; raise NotFound when it is not here."""
+        raw = self._part(name, HEADER)
+        if raw is None:
+            raise NotFound(f"the header of generation {name} is not here.", where=str(self.root))
+        return raw
 
     def header(self, name: str) -> Header:
         raw = self.raw_header(name)
         return read_header(raw, self.grants()[epoch_of(raw)].writer_key)
 
+    def _part(self, name: str, part: str) -> bytes | None:
+        try:
+            return (self.root / name / part).read_bytes()
+        except FileNotFoundError:
+            return self._history.parts(name).get(part)
+
     def headers_after(self, known: Container[str]) -> tuple[str, ...]:
         """The headers up to the newest generation, oldest first, that somebody who knows the digests `known` lacks."""
-        newest = self.newest()
+        newest = self.newest_header()
         raws: list[str] = []
-        for digest, raw in self._back_from(newest.header.id.digest) if newest else ():
+        for digest, raw in self._back_from(newest.id) if newest else ():
             if digest in known:
                 break
             raws.append(raw.decode())
@@ -74,19 +101,25 @@ class Chain:
 
     def leads_from(self, digest: str, to: GenerationId) -> bool:
         """Whether the generation whose header has `digest` is `to`, or one that `to` continues."""
-        return any(step == digest for step, _ in self._back_from(to.digest))
+        return any(step == digest for step, _ in self._back_from(to))
 
-    def _back_from(self, digest: str) -> Iterator[tuple[str, bytes]]:
-        """The digest and the bytes of each header from this one back to the first, or to one that is not known here."""
-        names = {name[-16:]: name for name in self.names()}
-        while digest[:16] in names:
-            raw = (self.root / names[digest[:16]] / "header").read_bytes()
+    def _back_from(self, generation: GenerationId) -> Iterator[tuple[str, bytes]]:
+        """The digest and the bytes of each header from this one back to the first, or to one that is not known here.
+
+        Within an epoch the number tells the name of the one before, so that a walk costs what it passes.
+        """
+        name, digest = generation.name, generation.digest
+        while raw := self._part(name, HEADER):
             yield digest, raw
-            digest = fields_of(raw)["previous"]
+            digest = previous_of(raw)
+            epoch, sequence, _ = name.split(".")
+            name = f"{epoch}.{int(sequence) - 1:010d}.{digest[:16]}"
+            if self._part(name, HEADER) is None:  # the first one of its epoch
+                name = next((it for it in reversed(self.names()) if it[-16:] == digest[:16]), name)
 
     def add(self, header: Header, listing: bytes) -> None:
         """Keep a sealed generation; lists of older ones are dropped, their headers never."""
-        older = self.names()
+        older = self._folders()
         folder = make_private_folder(self.root / header.id.name)
         write_atomic(folder / "header", header.document.raw)
         write_atomic(folder / "list", listing)
@@ -94,15 +127,43 @@ class Chain:
         for name in older:
             if name != header.id.name:
                 (self.root / name / "list").unlink(missing_ok=True)
+        if len(older) > FOLDERS_MAX:
+            self._shelve([name for name in older[:-FOLDERS_KEPT] if name != header.id.name])
+
+    def _shelve(self, names: Iterable[str]) -> None:
+        """Move headers and receipts into the history; each generation had a folder."""
+        found = {name: documents(self.root / name) for name in names}
+        old = {name: parts for name, parts in found.items() if parts}
+        self._history.add(old)
+        for name in old:
+            remove_folder(self.root / name)
+        fsync_folder(self.root)
 
     def add_header(self, header: Header) -> None:
         """Keep a header of before this node wrote, so that it can hand the whole chain to a new peer."""
-        path = make_private_folder(self.root / header.id.name) / "header"
-        if not _is_kept(path, header.document.raw):
-            write_atomic(path, header.document.raw)
+        self.add_headers([header])
+
+    def add_headers(self, headers: Sequence[Header]) -> None:
+        """Keep headers of before this node wrote: of years of them, those that are new here, by a few writes."""
+        make_private_folder(self.root)
+        folders = set(self._folders())
+        new = {
+            header.id.name: {HEADER: header.document.raw}
+            for header in headers
+            if not (header.id.name in folders and (self.root / header.id.name / HEADER).exists())
+        }
+        known = self._history.index()
+        self._history.add({name: parts for name, parts in new.items() if name not in known})
+
+    def knows(self, generation: GenerationId) -> bool:
+        return self._part(generation.name, HEADER) is not None
 
     def add_receipt(self, receipt: Receipt) -> None:
-        write_atomic(self.root / receipt.generation.name / f"receipt-{receipt.holder}", receipt.document.raw)
+        folder = make_private_folder(self.root / receipt.generation.name)
+        write_atomic(folder / f"receipt-{receipt.holder}", receipt.document.raw)
+
+    def has_receipt(self, name: str, holder: str) -> bool:
+        return self._part(name, f"receipt-{holder}") is not None
 
     def receipts(self, generation: GenerationId, keys: Mapping[str, str]) -> tuple[Receipt, ...]:
         """The receipts for `generation` of the holders in `keys` (name -> public key), each checked again.
@@ -111,10 +172,10 @@ class Chain:
         """
         found = []
         for holder, key in keys.items():
-            path = self.root / generation.name / f"receipt-{holder}"
-            if path.exists():
+            raw = self._part(generation.name, f"receipt-{holder}")
+            if raw is not None:
                 with contextlib.suppress(Refused):
-                    found.append(read_receipt(path.read_bytes(), key))
+                    found.append(read_receipt(raw, key))
         return tuple(receipt for receipt in found if receipt.generation == generation)
 
     def add_grant(self, grant: Grant) -> None:

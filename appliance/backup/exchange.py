@@ -34,7 +34,8 @@ from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.repair import other_holders
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.sealer_choice import sealer_of
-from appliance.backup.vault.store import Holding, Stored
+from appliance.backup.vault.store import Holding
+from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
 from appliance.trust.bundle import Bundle

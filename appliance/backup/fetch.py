@@ -138,8 +138,9 @@ def _keep_papers(node: Node, service: str, name: str, chain: Chain) -> Sealed:
     sealed, holding = read_held(node, service, name), node.holding(service)
     for epoch in holding.epochs():
         chain.add_grant(stored_grant(holding, node.bundle, epoch))
-    for item in holding.stored():
-        chain.add_header(read_stored_header(node, holding, item.name))
+    known = frozenset(chain.names())
+    new = [stored for stored in holding.names() if stored not in known]
+    chain.add_headers([read_stored_header(node, holding, stored) for stored in new])
     return sealed
 
 
@@ -161,8 +162,7 @@ def _read_generation(conversation: Conversation, service: str, asked: str | None
     if chain:
         for grant in grants.values():
             chain.add_grant(grant)
-        for other in headers:
-            chain.add_header(other)
+        chain.add_headers(headers)
     return sealed
 
 

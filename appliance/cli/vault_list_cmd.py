@@ -15,7 +15,7 @@ from appliance.backup.replicate import replicate as replicate_to
 from appliance.backup.targets import load_acts
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.obey import quota_bytes
-from appliance.backup.vault.store import Stored
+from appliance.backup.vault.stored import Stored
 from appliance.cli.arguments import NAME_TYPE, dry_run_option, service_argument
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node

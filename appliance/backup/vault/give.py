@@ -10,7 +10,8 @@ from typing import Any
 from appliance.backup.sight import load_sight
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.obey import passed_over
-from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding, Stored, size_of
+from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding, size_of
+from appliance.backup.vault.stored import Stored
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.trust.signed import SHA256
 

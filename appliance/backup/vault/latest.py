@@ -8,7 +8,8 @@ which may become held without a new name in `generations/`. Nothing of it is on 
 
 from __future__ import annotations
 
-from appliance.backup.vault.store import Holding, Stored
+from appliance.backup.vault.store import Holding
+from appliance.backup.vault.stored import Stored
 from appliance.host.files import mark_of
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from appliance.backup.node import Node, open_node
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.probed import Probed, save
-from appliance.backup.vault.store import Holding, Stored
+from appliance.backup.vault.store import Holding
+from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError
 
 

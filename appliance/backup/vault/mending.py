@@ -35,6 +35,7 @@ def replace(node: Node, service: str, papers: Papers, key: Path) -> None:
     for item in wrong if papers.receipts else ():
         if item.kind == RECEIPT:
             receipt = sign_receipt(node, key, read_stored_header(node, holding, item.name))
+            holding.unshelve(item.name)
             write_atomic(holding.path(item.name, RECEIPT), receipt, mode=0o440)
 
 
@@ -54,8 +55,9 @@ def _replace_headers(holding: Holding, headers: Mapping[str, Header], wrong: Col
     for item in wrong:
         header = headers.get(item.name)
         if header and item.kind == HEADER:
+            holding.unshelve(item.name)
             write_atomic(holding.path(item.name, HEADER), header.document.raw, mode=0o440)
         before = by_digest.get(header.previous) if header and item.kind == LINK else None
         while before and not holding.knows(before.id):
-            holding.add_header(before.id, before.document.raw)
+            holding.add_headers([(before.id, before.document.raw)])
             before = by_digest.get(before.previous)

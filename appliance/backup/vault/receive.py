@@ -32,7 +32,7 @@ from appliance.backup.vault.offer import Offer, check_writer, read_offer
 from appliance.backup.vault.relay import Relay, read_relay
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.sealer_choice import sealer_of
-from appliance.backup.vault.store import NAME_BYTES, RECEIPT
+from appliance.backup.vault.store import FOLDERS_AT_ONCE_MAX, NAME_BYTES, RECEIPT
 from appliance.backup.vault.turn import Rank, announce, turn
 from appliance.errors import IntegrityError, NoSpace
 from appliance.trust.generation import Entry
@@ -155,9 +155,10 @@ def _incoming(call: Call, offer: Offer) -> Amount:
 
 def _papers(call: Call, offer: Offer) -> Amount:
     """What is added beside the blobs: the list, the receipt and each header that is new."""
-    headers = sum(not call.holding.knows(header.id) for header in offer.headers)
-    names = NAMES_OF_A_PUBLICATION + NAMES_OF_A_HEADER * headers
-    return Amount(len(offer.listing) + NAME_BYTES * names, names, headers)
+    new = [header for header in offer.headers if not call.holding.knows(header.id)]
+    names = NAMES_OF_A_PUBLICATION + NAMES_OF_A_HEADER * min(len(new), FOLDERS_AT_ONCE_MAX)  # more come into few files
+    documents = sum(len(header.document.raw) for header in new)
+    return Amount(len(offer.listing) + documents + NAME_BYTES * names, names, len(new))
 
 
 def _look(call: Call, limits: Limits, epoch: int) -> tuple[ledger.Ledger, Usage]:

@@ -45,7 +45,7 @@ class HereSealer:
             other = numbers.get(header.id.name.rpartition(".")[0])
             if other not in (None, header.id.name):
                 self.node.journal.write("vault-fork", service=service, generation=str(header.id))
-            holding.add_header(header.id, header.document.raw)
+        holding.add_headers((header.id, header.document.raw) for header in headers)
 
     def take(self, service: str, digest: str, path: Path) -> None:
         self.node.holding(service).enter_pool(path, digest)
@@ -60,6 +60,7 @@ class HereSealer:
             if holding.holds(generation):
                 return holding.read(generation.name, RECEIPT)
             receipt = sign_receipt(self.node, self.key, offer.header)
+            holding.unshelve(generation.name)
             if relay:
                 keep_relay(self.node, holding, generation, relay)
             else:

@@ -7,6 +7,7 @@
     grants/00002                        the grant of each epoch
     generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying holder's
                                         receipt) and bucket; `damaged` while a file of it is rotten or gone
+    history/00002.0000000               the same of a thousand that are held no more (`history.py`)
     damage, unreferenced, scrubbed, alarm
                                         small memories, each explained where it is written
     lock                                held exclusively while a session publishes or thinning removes
@@ -32,38 +33,28 @@ import os
 import re
 import stat
 from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from appliance.backup.history import History
+from appliance.backup.vault.stored import BUCKET as BUCKET
+from appliance.backup.vault.stored import DAMAGED as DAMAGED
+from appliance.backup.vault.stored import HEADER as HEADER
+from appliance.backup.vault.stored import LIST as LIST
+from appliance.backup.vault.stored import RECEIPT as RECEIPT
+from appliance.backup.vault.stored import RELAY as RELAY
+from appliance.backup.vault.stored import Stored, stored_of
 from appliance.errors import IntegrityError, NoSpace, NotFound
 from appliance.host.files import fsync_folder, make_private_folder, sha256_file, write_atomic
 from appliance.trust.generation import Entry, GenerationId, parse_list
 from appliance.units import format_count
 
-HEADER, LIST, RECEIPT, RELAY, BUCKET, DAMAGED = "header", "list", "receipt", "relay", "bucket", "damaged"
 FOLDER_NAME = re.compile(r"[0-9]{5}\.[0-9]{10}\.[0-9a-f]{16}")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FOLDERS_AT_ONCE_MAX = 16
+"""More headers than these that come at once are of a long history, which needs no folders."""
 NAME_BYTES = 4096
 """What each file and folder counts at least: an inode and its entry are room too."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A generation folder by its name. `held`: its files are all here; `damaged`: some are rotten or gone; `thinned`:
-    they were here and retention let them go; with none of these only its header is known."""
-
-    name: str
-    epoch: int
-    sequence: int
-    held: bool
-    damaged: bool = False
-    thinned: bool = False
-
-    @property
-    def listed(self) -> bool:
-        """Its list is here and says what it is made of."""
-        return self.held or self.damaged
 
 
 class Holding:
@@ -77,6 +68,7 @@ class Holding:
         self.rotten = root / "rotten"
         self.grants = root / "grants"
         self.generations = root / "generations"
+        self.history = History(root / "history", 0o440)
         self.lock = root / "lock"
 
     def create(self) -> None:
@@ -196,35 +188,38 @@ class Holding:
 
         That reads each folder: a caller that wants one of them asks `newest_held`, `newest_first` or `find`.
         """
-        found = (self._stored(name) for name in self.names())
-        return tuple(stored for stored in found if stored)
+        folders = self.folders()  # before the history, into which one may go just now
+        old = self.history.index()
+        found = {name: stored_of(name, it.parts) for name, it in old.items() if name not in folders}
+        found |= {name: self._stored(name) for name in folders}
+        return tuple(stored for name in sorted(found) if (stored := found[name]))
 
     def names(self) -> tuple[str, ...]:
-        """The folder names of all generations known here, oldest first; one that a cut left empty is among them."""
+        """The names of all generations known here, oldest first; one whose folder a cut left empty is among them."""
+        return tuple(sorted({*self.folders(), *self.history.index()}))
+
+    def folders(self) -> tuple[str, ...]:
+        """The names of those that have a folder, oldest first: each that is listed, others until they are shelved."""
         names = os.listdir(self.generations) if self.generations.exists() else []
         return tuple(sorted(name for name in names if name.count(".") == 2))
 
-    def newest_first(self) -> Iterator[Stored]:
-        """What `stored` gives, the newest first, each read when it is asked for: no years of older folders are."""
-        return (stored for name in reversed(self.names()) if (stored := self._stored(name)))
-
     def newest_held(self, over: Container[str] = ()) -> Stored | None:
         """The newest generation held here whose name is not in `over`; None when there is none."""
-        return next((stored for stored in self.newest_first() if stored.held and stored.name not in over), None)
+        return next((it for it in self.newest_first() if it.held and it.name not in over), None)
+
+    def newest_first(self) -> Iterator[Stored]:
+        """Those that have a folder, the newest first, each read when it is asked for: no years of older ones are."""
+        return (stored for name in reversed(self.folders()) if (stored := self._stored(name)))
 
     def _stored(self, name: str) -> Stored | None:
         """None for a folder that a cut left empty."""
         try:
             parts = set(os.listdir(self.generations / name))
         except FileNotFoundError:
-            return None
-        if not parts & {HEADER, LIST, RECEIPT}:
-            return None
-        epoch, sequence, _ = name.split(".")
-        listed = {LIST, RECEIPT} <= parts
-        held = listed and HEADER in parts and DAMAGED not in parts
-        thinned = RECEIPT in parts and LIST not in parts
-        return Stored(name, int(epoch), int(sequence), held, damaged=listed and not held, thinned=thinned)
+            parts = set()
+        if HEADER not in parts and (old := self.history.find(name)):
+            parts |= old.parts
+        return stored_of(name, parts)
 
     def find(self, name: str) -> Stored | None:
         """The generation of that folder name, which a peer may have sent; None when it is not known here."""
@@ -238,21 +233,35 @@ class Holding:
         try:
             return self.path(name, part).read_bytes()
         except FileNotFoundError as error:
+            if not self.path(name, HEADER).exists() and (raw := self.history.parts(name).get(part)) is not None:
+                return raw
             raise NotFound(f"generation {name} has no {part} here.") from error
 
     def knows(self, generation: GenerationId) -> bool:
-        return self.path(generation.name, HEADER).exists()
+        return self.path(generation.name, HEADER).exists() or self.history.find(generation.name) is not None
 
     def holds(self, generation: GenerationId) -> bool:
         stored = self._stored(generation.name)
         return stored is not None and stored.held
 
-    def add_header(self, generation: GenerationId, raw: bytes) -> None:
-        """Keep a header whose signature and place in the chain were checked."""
-        if not self.knows(generation):
-            make_folder_within(self.generations / generation.name)
-            write_atomic(self.path(generation.name, HEADER), raw, mode=0o440)
+    def add_headers(self, headers: Iterable[tuple[GenerationId, bytes]]) -> None:
+        """Keep headers whose signatures and places in the chain were checked; a long history in few files."""
+        new = [(generation.name, raw) for generation, raw in headers if not self.knows(generation)]
+        folders = new if len(new) <= FOLDERS_AT_ONCE_MAX else new[-1:]
+        self.history.add({name: {HEADER: raw} for name, raw in new[: len(new) - len(folders)]})
+        for name, raw in folders:
+            make_folder_within(self.generations / name)
+            write_atomic(self.path(name, HEADER), raw, mode=0o440)
             fsync_folder(self.generations)
+
+    def unshelve(self, name: str) -> None:
+        """Have the documents of a generation in a folder of its own, where they can be added to; the header comes last,
+        since a folder without one is looked up in the history."""
+        make_folder_within(self.generations / name)
+        parts = {} if self.path(name, HEADER).exists() else self.history.parts(name)
+        for part in sorted(parts, key=lambda it: it == HEADER):
+            write_atomic(self.path(name, part), parts[part], mode=0o440)
+        fsync_folder(self.generations)
 
     def publish(self, generation: GenerationId, listing: bytes, entries: Iterable[Entry], receipt: bytes) -> None:
         """Make a generation held; the caller holds the lock, so thinning cannot remove a blob between check and

@@ -1,7 +1,8 @@
 """Let go of what retention no longer keeps, by this node's ageing clock (`backup/retention.py` decides what that is).
 
 Invariant: at every moment, and after a cut between any two steps, each generation that is still listed has all its
-blobs. So lists go first and durably, then blobs that no list left names; headers, grants and receipts stay for ever.
+blobs. So lists go first and durably, then blobs that no list left names; headers, grants and receipts stay for ever,
+in the history (`backup/history.py`) once the list is gone.
 A blob must have been unnamed in a pass at least two days earlier, so that a push under way or just cut finds what it
 already sent. While the newest generation known here is still unfinished, no such blob goes until none has come for as
 long as a partial is kept: a large push comes in daily parts, for weeks.
@@ -15,13 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from appliance.backup.history import Known, documents, previous_of, remove_folder
 from appliance.backup.node import Node
 from appliance.backup.retention import YEAR, Drop, Generation, thin
 from appliance.backup.vault import damage
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.leftovers import remains, unreferenced_blobs, useless_seconds
-from appliance.backup.vault.store import BUCKET, DAMAGED, HEADER, LIST, Holding, Stored
+from appliance.backup.vault.store import BUCKET, DAMAGED, HEADER, LIST, RECEIPT, RELAY, Holding
+from appliance.backup.vault.stored import Stored
 from appliance.backup.vault.turn import turn
 from appliance.errors import ApplianceError, Busy, IntegrityError
 from appliance.host.files import fsync_folder, locked
@@ -32,6 +35,7 @@ from appliance.units import DAY
 UNREFERENCED_SECONDS = 2 * DAY
 REMAINS_SECONDS = 30 * DAY
 UNKNOWN_LOCK_SECONDS = YEAR
+SHELVED = frozenset({HEADER, RECEIPT, RELAY, BUCKET})
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def _thin(node: Node, service: str, holding: Holding) -> Thinned:
     outcome = Thinned(service, dropped)
     if dropped:
         damage.settle(node, holding)
+    shelve(holding)
     try:
         referenced = _referenced(holding)
     except ApplianceError as error:
@@ -127,7 +132,8 @@ def choose(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     """Names of the generations whose files may go now, oldest first. A generation is only let go when it would be
     without the damaged ones too: the newest that is whole stays, whatever is newer."""
     stored = holding.stored()
-    parents = {item.name: _parent(holding, item.name) for item in stored}
+    old = holding.history.index()
+    parents = {item.name: _parent(holding, item.name, old.get(item.name)) for item in stored}
     rule = _rule(node, service)
     listed = _decided(node, holding, [item for item in stored if item.listed], parents, rule)
     whole = _decided(node, holding, [item for item in stored if item.held], parents, rule)
@@ -168,7 +174,7 @@ def _received(node: Node, holding: Holding, name: str, now: int) -> tuple[int, i
 
 def _with_ancestors(kept: Iterable[str], parents: Mapping[str, tuple[GenerationId, str]]) -> frozenset[str]:
     """`kept` and all before them. Headers known beyond them are left out: the end of a branch is what is here of it."""
-    by_digest = {generation.digest: name for name, (generation, _) in parents.items()}
+    by_digest = {name[-16:]: name for name in parents}
     found: set[str] = set()
     for name in kept:
         step: str | None = name
@@ -178,15 +184,19 @@ def _with_ancestors(kept: Iterable[str], parents: Mapping[str, tuple[GenerationI
     return frozenset(found)
 
 
-def _parent(holding: Holding, name: str) -> tuple[GenerationId, str]:
-    """The id and the parent's digest that a stored header gives; a broken header names no parent."""
+def _parent(holding: Holding, name: str, old: Known | None) -> tuple[GenerationId, str]:
+    """The id of a generation and its parent, both by the start of the digest; a broken header names no parent.
+
+    The index of the history tells it of `old` ones: there may be tens of thousands.
+    """
     epoch, sequence, short = name.split(".")
+    if old:
+        return GenerationId(int(epoch), int(sequence), short), old.previous
     try:
-        raw = holding.read(name, HEADER)
-        previous = str(fields_of(raw)["previous"])
-        return GenerationId(int(epoch), int(sequence), digest_of(raw)), previous
-    except (ApplianceError, KeyError):
-        return GenerationId(int(epoch), int(sequence), short), ""
+        previous = previous_of(holding.read(name, HEADER))[:16]
+    except ApplianceError:
+        previous = ""
+    return GenerationId(int(epoch), int(sequence), short), previous
 
 
 def _referenced(holding: Holding) -> frozenset[str]:
@@ -204,5 +214,22 @@ def _referenced(holding: Holding) -> frozenset[str]:
 
 def _is_unfinished(holding: Holding) -> bool:
     """Whether a push of the newest generation known here was cut and is still to be finished."""
-    stored = holding.stored()
-    return bool(stored) and not stored[-1].listed
+    names = holding.names()
+    newest = holding.find(names[-1]) if names else None
+    return newest is not None and not newest.listed
+
+
+def shelve(holding: Holding) -> int:
+    """Move the documents of what is held no more into the history, and say of how many generations; each had a folder.
+
+    What is known to be wrong keeps its folder until it is mended, and so does a list whose receipt never came.
+    """
+    wrong = {item.name for item in damage.known(holding)}
+    found = {name: documents(holding.generations / name) for name in holding.folders() if name not in wrong}
+    old = {name: parts for name, parts in found.items() if parts and parts.keys() <= SHELVED}
+    holding.history.add(old)
+    for name in old:
+        remove_folder(holding.generations / name)
+    if old:
+        fsync_folder(holding.generations)
+    return len(old)

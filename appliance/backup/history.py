@@ -1,0 +1,246 @@
+"""Old generations of which only small documents are left, a thousand to a file instead of a folder each.
+
+    history/00002.0000007   those of epoch 2 with the numbers 7000 to 7999
+
+Headers and receipts are kept for ever, and a folder for each makes every look slower with the years. The first line of
+a file is its index, each other line one generation: JSON that any tool reads. A part that also lies in the generation's
+own folder is newer there, and counts.
+
+    {"format": 1, "generations": [["00002.0000007001.HHHH", "PPPP", ["header", "receipt"]], ...]}
+    {"name": "00002.0000007001.HHHH", "header": "...", "receipt": "..."}
+
+Invariant: a generation's folder is removed only once its documents are durable here, and a file is replaced whole
+(`write_atomic`), so after a cut at any point each document is in one of the two. A file in which a line cannot be read
+is kept as FILE.rotten when it is written again; what that line held is then lost like a folder that is gone, and is
+mended so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import IntegrityError, Refused
+from appliance.host.files import fsync_folder, locked, write_atomic
+from appliance.trust.signed import digest_of
+
+FORMAT = 1
+FILE_NAME_LENGTH = 13
+"""Of a generation's name: its epoch and all but the last three digits of its number."""
+ROTTEN = ".rotten"
+HEADER = "header"
+
+NO_FILE = (0, 0, 0)
+
+type Parts = Mapping[str, bytes]
+type Mark = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Known:
+    """One generation by the index: the start of the digest of the header before it, and which documents are here."""
+
+    name: str
+    previous: str
+    parts: frozenset[str]
+
+
+class History:
+    """The history in one folder; files that it makes have `mode`, and a folder the mode of the one it lies in."""
+
+    def __init__(self, folder: Path, mode: int) -> None:
+        self.folder = folder
+        self._mode = mode
+        self._indexes: dict[str, tuple[Mark, dict[str, Known]]] = {}
+        self._last: tuple[str, Mark, dict[str, Parts]] = ("", NO_FILE, {})
+
+    def index(self) -> dict[str, Known]:
+        """Every generation here by its name, in order."""
+        found: dict[str, Known] = {}
+        for file in self._files():
+            found |= self._index_of(file)
+        return found
+
+    def newest(self, count: int) -> dict[str, Known]:
+        """As `index`, of the newest files that together name `count` generations."""
+        found: dict[str, Known] = {}
+        for file in reversed(self._files()):
+            if len(found) >= count:
+                break
+            found |= self._index_of(file)
+        return found
+
+    def find(self, name: str) -> Known | None:
+        return self._index_of(_file_of(name)).get(name)
+
+    def parts(self, name: str) -> Parts:
+        """The documents of one generation; none when it is not here, or cannot be read."""
+        file = _file_of(name)
+        mark = _mark(self.folder / file)
+        if (file, mark) != self._last[:2]:
+            self._last = file, mark, _read(self.folder / file)[0]
+        return self._last[2].get(name, {})
+
+    def add(self, generations: Mapping[str, Parts]) -> None:
+        """Keep these documents, durable on return; a part that is known of a generation is replaced."""
+        by_file: dict[str, dict[str, Parts]] = {}
+        for name, parts in generations.items():
+            by_file.setdefault(_file_of(name), {})[name] = parts
+        if not by_file:
+            return
+        if not self.folder.exists():
+            self.folder.mkdir(mode=self.folder.parent.stat().st_mode & 0o777, exist_ok=True)
+            fsync_folder(self.folder.parent)
+        with locked(self.folder / "lock", what="the history of this service", wait=True):
+            for file, of_file in sorted(by_file.items()):
+                self._add_to(self.folder / file, of_file)
+
+    def _add_to(self, path: Path, generations: Mapping[str, Parts]) -> None:
+        known, whole = _read(path)
+        if not whole:
+            _keep_aside(path)
+        merged = known | {name: {**known.get(name, {}), **parts} for name, parts in generations.items()}
+        if merged != known or not whole:
+            write_atomic(path, _text(merged), mode=self._mode)
+
+    def _files(self) -> list[str]:
+        names = os.listdir(self.folder) if self.folder.exists() else []
+        return sorted(name for name in names if len(name) == FILE_NAME_LENGTH)
+
+    def _index_of(self, file: str) -> dict[str, Known]:
+        path = self.folder / file
+        mark = _mark(path)
+        at, found = self._indexes.get(file, (NO_FILE, {}))
+        if mark != at:
+            found = _read_index(path)
+            self._indexes[file] = mark, found
+        return found
+
+
+def _mark(path: Path) -> Mark:
+    """Another one for each content: a file is replaced, never written in place."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return NO_FILE
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _keep_aside(path: Path) -> None:
+    """Give the file a second name, under which it stays when its first name gets another content."""
+    aside = path.with_name(path.name + ROTTEN)
+    aside.unlink(missing_ok=True)
+    os.link(path, aside)
+
+
+def previous_of(raw: bytes) -> str:
+    """The digest that a header gives as the one before it; "" when it cannot be read. Its signature was checked when it
+    came, and whatever its format, the field has this name."""
+    return str(_json(raw.partition(b"\n")[0]).get("previous", ""))
+
+
+def _file_of(name: str) -> str:
+    return name[:FILE_NAME_LENGTH]
+
+
+def _text(generations: Mapping[str, Parts]) -> bytes:
+    names = sorted(generations)
+    index = [[name, previous_of(generations[name].get(HEADER, b""))[:16], sorted(generations[name])] for name in names]
+    lines = [json.dumps({"format": FORMAT, "generations": index})]
+    lines += [json.dumps({"name": it, **{part: raw.decode() for part, raw in generations[it].items()}}) for it in names]
+    return "\n".join(lines).encode() + b"\n"
+
+
+def _read(path: Path) -> tuple[dict[str, Parts], bool]:
+    """Each generation in the file that can be read, and whether all can."""
+    lines = _lines(path)
+    found = dict(filter(None, map(_generation, lines[1:])))
+    try:
+        whole = not lines or [name for name, *_ in json.loads(lines[0])["generations"]] == sorted(found)
+    except (ValueError, TypeError, KeyError):
+        whole = False
+    return found, whole
+
+
+def _lines(path: Path) -> list[bytes]:
+    """Raise Refused for a file of a later format: what it holds must not be taken for lost."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    found = _json(lines[0]).get("format", FORMAT) if lines else FORMAT
+    if isinstance(found, int) and found > FORMAT:
+        raise Refused(
+            f"this history has format {found}, and this version reads format {FORMAT}.",
+            where=str(path),
+            remedy="Install the newer version of the appliance again.",
+        )
+    return lines
+
+
+def _generation(line: bytes) -> tuple[str, Parts] | None:
+    fields = _json(line)
+    name = fields.pop("name", None)
+    texts = {str(part): text.encode() for part, text in fields.items() if isinstance(text, str)}
+    return (name, texts) if isinstance(name, str) and len(texts) == len(fields) else None
+
+
+def _read_index(path: Path) -> dict[str, Known]:
+    """By the first line alone; by all others when that one is rotten."""
+    try:
+        with open(path, "rb") as file:
+            told = _json(file.readline())
+        if told.get("format") == FORMAT:
+            return {it.name: it for it in map(_known, told["generations"])}
+    except FileNotFoundError:
+        return {}
+    except (IntegrityError, KeyError, TypeError):
+        pass
+    found, _ = _read(path)
+    return {it: Known(it, previous_of(found[it].get(HEADER, b""))[:16], frozenset(found[it])) for it in sorted(found)}
+
+
+def _known(fields: Any) -> Known:
+    match fields:
+        case [str(name), str(previous), list(parts)]:
+            return Known(name, previous, frozenset(map(str, parts)))
+    raise IntegrityError("a line of a history's index is not one.")
+
+
+def _json(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def documents(folder: Path, but: Container[str] = ()) -> Parts | None:
+    """The documents in the folder of a generation; None when one of them is rotten, which the folder then keeps.
+
+    `but` names what is no document, and so are temporary files of a cut.
+    """
+    found = {}
+    for path in folder.iterdir():
+        if path.name[0] != "." and path.name not in but:
+            found[path.name] = path.read_bytes()
+    if digest_of(found.get(HEADER, b""))[:16] != folder.name[-16:]:
+        return None
+    try:
+        [raw.decode() for raw in found.values()]
+    except UnicodeDecodeError:
+        return None
+    return found
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove the folder of a generation whose documents were added to a history; its header goes first, since a folder
+    without one is looked up there."""
+    (folder / HEADER).unlink(missing_ok=True)
+    for name in os.listdir(folder):
+        (folder / name).unlink()
+    folder.rmdir()

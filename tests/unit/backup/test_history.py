@@ -1,0 +1,185 @@
+"""Old generations in few files: nothing is lost at a cut, rot costs one line, and ten years cost what was changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import history as history_module
+from appliance.backup.history import HEADER, History, documents, remove_folder
+from appliance.errors import Refused
+from appliance.trust.signed import digest_of
+
+RECEIPT = "receipt"
+HOURLY_TEN_YEARS = 87_600
+
+
+def header(number: int, previous: str = "0" * 64) -> bytes:
+    return json.dumps({"type": "appliance/generation", "sequence": number, "previous": previous}).encode() + b"\nsigned"
+
+
+def name(number: int, raw: bytes) -> str:
+    return f"00002.{number:010d}.{digest_of(raw)[:16]}"
+
+
+def chain(count: int) -> dict[str, dict[str, bytes]]:
+    """That many generations, each with its receipt, by name."""
+    made, previous = {}, "0" * 64
+    for number in range(1, count + 1):
+        raw = header(number, previous)
+        previous = digest_of(raw)
+        made[name(number, raw)] = {HEADER: raw, RECEIPT: f"receipt {number}".encode()}
+    return made
+
+
+def test_what_is_added_is_found_with_its_parent_and_documents(tmp_path: Path) -> None:
+    made = chain(1500)
+    History(tmp_path / "history", 0o440).add(made)
+    history = History(tmp_path / "history", 0o440)
+    index = history.index()
+    assert list(index) == sorted(made)
+    assert {it: history.parts(it) for it in made} == made
+    names = list(made)
+    assert [it.previous for it in index.values()] == ["0" * 16, *(it[-16:] for it in names[:-1])]
+    assert sorted(os.listdir(tmp_path / "history")) == ["00002.0000000", "00002.0000001", "lock"]
+    assert history.find("00002.0000000003.0000000000000000") is None
+    assert history.parts("00009.0000000003.0000000000000000") == {}
+
+
+def test_documents_that_come_later_join_those_known(tmp_path: Path) -> None:
+    history = History(tmp_path / "history", 0o440)
+    ((one, parts),) = chain(1).items()
+    history.add({one: {HEADER: parts[HEADER]}})
+    history.add({one: {RECEIPT: parts[RECEIPT]}})
+    assert history.parts(one) == parts
+
+
+def test_a_cut_at_any_write_loses_no_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each step of shelving a cut comes; then each document is in the folder or in the history."""
+    made = chain(3)
+    for step in range(40):
+        root = tmp_path / str(step)
+        for one, parts in made.items():
+            (root / one).mkdir(parents=True)
+            for part, raw in parts.items():
+                (root / one / part).write_bytes(raw)
+        with monkeypatch.context() as patched:
+            finished = _cut_after(patched, step, lambda root=root: _shelve(root))  # type: ignore[misc]
+        history = History(root / "history", 0o440)
+        for one, parts in made.items():
+            kept = {path.name: path.read_bytes() for path in (root / one).glob("*")}
+            if HEADER not in kept:
+                assert history.parts(one) == parts, step
+            assert {**history.parts(one), **kept} == parts, step
+        if finished:
+            return
+    pytest.fail("it never came to its end")
+
+
+def _shelve(root: Path) -> None:
+    found = {path.name: documents(path) for path in sorted(root.glob("*.*.*"))}
+    History(root / "history", 0o440).add({it: parts for it, parts in found.items() if parts})
+    for it in found:
+        remove_folder(root / it)
+
+
+class Cut(BaseException):
+    pass
+
+
+def _cut_after(monkeypatch: pytest.MonkeyPatch, steps: int, act: object) -> bool:
+    """Have `act` end by Cut before its step after `steps` ones; say whether it ended before."""
+    left = steps
+
+    def counted(call: str) -> None:
+        real = getattr(os, call)
+
+        def counting(*args: object, **kwargs: object) -> object:
+            nonlocal left
+            if left == 0:
+                raise Cut
+            left -= 1
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(os, call, counting)
+
+    for call in ("rename", "unlink", "rmdir", "mkdir", "link"):
+        counted(call)
+    try:
+        act()  # type: ignore[operator]
+    except Cut:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("line", [0, 2])
+def test_a_rotten_line_costs_its_generation_alone(tmp_path: Path, line: int) -> None:
+    made = chain(4)
+    History(tmp_path / "history", 0o440).add(made)
+    file = tmp_path / "history/00002.0000000"
+    lines = file.read_bytes().splitlines()
+    lines[line] = b"\xa5" * len(lines[line])
+    file.chmod(0o600)
+    file.write_bytes(b"\n".join(lines) + b"\n")
+    history, names = History(tmp_path / "history", 0o440), list(made)
+    lost = {names[line - 1]} if line else set()
+    assert {it for it in names if history.parts(it) == made[it]} == set(names) - lost
+    assert set(history.index()) == set(names), "the scrub shall look for all of them"
+    history.add({names[1]: made[names[1]]})
+    assert {it: history.parts(it) for it in made} == made
+    assert (tmp_path / "history/00002.0000000.rotten").read_bytes() == b"\n".join(lines) + b"\n"
+
+
+def test_a_history_of_a_later_format_is_refused_and_stays(tmp_path: Path) -> None:
+    file = tmp_path / "00002.0000000"
+    file.write_bytes(b'{"format": 2, "generations": "packed"}\nAAAA\n')
+    ((one, parts),) = chain(1).items()
+    with pytest.raises(Refused, match="format 2"):
+        History(tmp_path, 0o440).add({one: parts})
+    with pytest.raises(Refused, match="format 2"):
+        History(tmp_path, 0o440).index()
+    assert file.read_bytes().startswith(b'{"format": 2')
+
+
+def test_a_rotten_header_keeps_its_folder(tmp_path: Path) -> None:
+    ((one, parts),) = chain(1).items()
+    folder = tmp_path / one
+    folder.mkdir()
+    (folder / HEADER).write_bytes(parts[HEADER] + b"x")
+    assert documents(folder) is None
+    (folder / HEADER).write_bytes(parts[HEADER])
+    (folder / RECEIPT).write_bytes(b"\xff\xfe")
+    assert documents(folder) is None
+
+
+def test_one_more_generation_after_ten_years_writes_one_file_of_a_thousand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = chain(HOURLY_TEN_YEARS)
+    History(tmp_path / "history", 0o440).add(made)
+    (last, parts) = next(reversed(made.items()))
+    written: list[int] = []
+
+    def counted(path: Path, data: bytes, *, mode: int) -> None:
+        written.append(len(data))
+
+    monkeypatch.setattr(history_module, "write_atomic", counted)
+    read: list[str] = []
+    monkeypatch.setattr(history_module, "_lines", _noting(history_module._lines, read))
+    history = History(tmp_path / "history", 0o440)
+    history.add({last: {**parts, "relay": b"later"}})
+    assert history.find(last)
+    assert len(history.newest(60)) < 1000
+    assert (len(written), read) == (1, ["00002.0000087"])
+    assert written[0] < 1_000_000
+
+
+def _noting[T](call: T, read: list[str]) -> T:
+    def noting(path: Path) -> object:
+        read.append(path.name)
+        return call(path)  # type: ignore[operator]
+
+    return noting  # type: ignore[return-value]
