@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from appliance.backup.peers import Conversation
+from appliance.backup.vault.header_parts import PART_BYTES_MAX, cut
 
 HEADERS_PER_REQUEST = 5000
 
@@ -17,8 +18,8 @@ def send_ahead(
 
     `verb` and `details` are those of the push. A vault keeps what is checked, so a cut loses nothing.
     """
-    while len(headers) > HEADERS_PER_REQUEST:
-        part, headers = headers[:HEADERS_PER_REQUEST], headers[HEADERS_PER_REQUEST:]
-        conversation.ask(verb, service, **{**details, "headers": list(part), "list_bytes": 0})
+    *ahead, rest = cut(headers, PART_BYTES_MAX, HEADERS_PER_REQUEST)
+    for part in ahead:
+        conversation.ask(verb, service, **{**details, "headers": part, "list_bytes": 0})
         conversation.channel.read_frame()
-    return headers
+    return rest

@@ -20,7 +20,7 @@ from appliance.backup.history import HEADER, History, documents, previous_of, re
 from appliance.backup.node import Node
 from appliance.errors import NotFound, Refused
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
-from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, parse_list, read_header
+from appliance.trust.generation import NO_PARENT, Entry, GenerationId, Header, epoch_of, parse_list, read_header
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
 from appliance.trust.receipt import Receipt, read_receipt
@@ -98,6 +98,20 @@ class Chain:
                 break
             raws.append(raw.decode())
         return tuple(reversed(raws))
+
+    def to_compare(self) -> tuple[str, ...]:
+        """Names by which a holder finds what this chain lacks: the newest ones, then older ones in ever larger steps.
+
+        None while a header before one of them is missing here: then all are asked for, and the gap is filled.
+        """
+        names = self.names()
+        before = {it.name: it.previous for it in self._history.index().values()}
+        before |= {name: previous_of(self._part(name, HEADER) or b"")[:16] for name in self._folders()}
+        digests = {NO_PARENT[:16], *(name[-16:] for name in names)}
+        if any(it not in digests for it in before.values()):
+            return ()
+        steps = [*range(32), *(2**power for power in range(5, 20))]
+        return tuple(names[-1 - step] for step in steps if step < len(names))
 
     def leads_from(self, digest: str, to: GenerationId) -> bool:
         """Whether the generation whose header has `digest` is `to`, or one that `to` continues."""

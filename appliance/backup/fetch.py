@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from appliance.backup.peers import Conversation, Head, Lines, connect
 from appliance.backup.proven import FETCHED, Proven
 from appliance.backup.vault.call import is_texts
 from appliance.backup.vault.evidence import read_stored_header
+from appliance.backup.vault.header_parts import read_headers
 from appliance.backup.vault.kept import stored_grant
-from appliance.backup.vault.limits import HEADERS_MAX, LISTING_BYTES_MAX
+from appliance.backup.vault.limits import LISTING_BYTES_MAX
 from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.store import HEADER, LIST, Holding
 from appliance.backup.vault.wire import Channel
@@ -103,7 +104,8 @@ def fetch(
     """
     verb = "get-own" if node.bundle.last_terms(service).origin == node.name else "get"
     with connect(node, peer) as conversation:
-        conversation.ask(verb, service, generation=name)
+        known = chain.to_compare() if chain else ()
+        conversation.ask(verb, service, generation=name, parts=True, known=list(known), alone=chain is None)
         sealed = _read_generation(conversation, service, name, chain)
         make_private_folder(folder)
         entries = tuple(it for it in sealed.entries if paths is None or it.path in paths)
@@ -153,8 +155,9 @@ def _read_generation(conversation: Conversation, service: str, asked: str | None
         )
     if asked is not None and name != asked:
         raise IntegrityError(f"{peer} was asked for generation {asked} and answers with another.")
+    raws = read_headers(conversation.channel, answer, peer)
     listing = conversation.channel.read(size)
-    grants, headers = _read_papers(conversation, service, answer)
+    grants, headers = _read_papers(conversation, service, answer, raws)
     header = next((header for header in headers if header.id.name == name), None)
     if header is None:
         raise IntegrityError(f"{peer} offers generation {name} of {service} without its header.")
@@ -167,18 +170,18 @@ def _read_generation(conversation: Conversation, service: str, asked: str | None
 
 
 def _read_papers(
-    conversation: Conversation, service: str, answer: Mapping[str, Any]
+    conversation: Conversation, service: str, answer: Mapping[str, Any], raws: Sequence[str]
 ) -> tuple[dict[int, Grant], list[Header]]:
-    """The grants of an answer by epoch and its headers, all of `service`, each checked up to who granted."""
+    """The grants of an answer by epoch and the headers in `raws`, all of `service`, each checked up to who granted."""
     peer = conversation.peer.name
-    grants, headers = answer.get("grants"), answer.get("headers")
-    if not (is_texts(grants) and is_texts(headers)) or len(headers) > HEADERS_MAX:
-        raise IntegrityError(f"{peer} did not answer with grants and at most {HEADERS_MAX} headers.")
+    grants = answer.get("grants")
+    if not is_texts(grants):
+        raise IntegrityError(f"{peer} did not answer with grants.")
     granters = granters_of(conversation.node, service)
     read = [granters.read(raw.encode()) for raw in grants]
     by_epoch = {grant.epoch: grant for grant in read if grant.service == service}
     checked = []
-    for raw in headers:
+    for raw in raws:
         epoch = epoch_of(raw.encode())
         if epoch not in by_epoch:
             raise IntegrityError(f"{peer} offers a header of epoch {epoch} of {service} without its grant.")

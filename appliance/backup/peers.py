@@ -75,7 +75,7 @@ class Conversation:
 
     def head(self, service: str) -> Head:
         """What the peer knows and holds of `service`; raise IntegrityError when a signature in it does not hold."""
-        self.ask("head", service)
+        self.ask("head", service, brief=True)
         return read_head(self.channel.read_frame(), self.peer, service, granters_of(self.node, service))
 
 

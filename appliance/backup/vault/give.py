@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -9,6 +10,7 @@ from typing import Any
 
 from appliance.backup.sight import load_sight
 from appliance.backup.vault.call import Call
+from appliance.backup.vault.header_parts import answer_in_parts, wanted
 from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding, size_of
 from appliance.backup.vault.stored import Stored
@@ -25,8 +27,10 @@ def head(call: Call) -> None:
     """What is known and held here: every grant, the tips of each epoch, and the names and receipts of what is held.
 
     The side of a fork that an act passed over stays held, but is neither tip nor newest: it ended.
-    `held` is whole as far as the scrub knows; `damaged` waits for repair; `thinned` was held until retention let it go.
+    `held` is whole as far as the scrub knows; `damaged` waits for repair; `thinned` was held until retention let it go,
+    and is left out for a caller that asks for a `brief` answer: there may be tens of thousands.
     """
+    brief = call.request.get("brief") is True
     holding = call.holding
     stored = holding.stored()
     over = passed_over(call.node, call.terms.name)
@@ -40,7 +44,7 @@ def head(call: Call) -> None:
             "tips": _headers(holding, tips(going_on)),
             "held": [item.name for item in stored if item.held],
             "damaged": [item.name for item in stored if item.damaged],
-            "thinned": [item.name for item in stored if item.thinned],
+            "thinned": [] if brief else [item.name for item in stored if item.thinned],
             "known": len(stored),
             "forks": open_forks(going_on),
             "newest": holding.read(newest, HEADER).decode() if newest else None,
@@ -96,24 +100,29 @@ def get(call: Call) -> None:
     offset."""
     name = _wanted_generation(call)
     listing = call.holding.read(name, LIST)
-    call.channel.write_frame(
-        {
-            "generation": name,
-            "grants": [call.holding.grant(epoch).decode() for epoch in call.holding.epochs()],
-            "headers": _headers(call.holding, call.holding.stored()),
-            "receipt": call.holding.read(name, RECEIPT).decode(),
-            "list_bytes": len(listing),
-        }
-    )
+    frame = {
+        "generation": name,
+        "grants": [call.holding.grant(epoch).decode() for epoch in call.holding.epochs()],
+        "receipt": call.holding.read(name, RECEIPT).decode(),
+        "list_bytes": len(listing),
+    }
+    if call.request.get("parts") is True:
+        answer_in_parts(call.channel, frame, wanted(call, name))
+    else:  # a former version, which reads one frame
+        call.channel.write_frame({**frame, "headers": _headers(call.holding, call.holding.stored())})
     call.channel.write(listing)
     sizes = {entry.sha256: entry.size for entry in call.holding.entries(name)}
-    while wanted := call.channel.read_frame().get("want"):
-        for digest, offset in _wanted_blobs(wanted, sizes):
+    while asked := call.channel.read_frame().get("want"):
+        for digest, offset in _wanted_blobs(asked, sizes):
             _send_blob(call, digest, offset, sizes[digest])
 
 
 def _headers(holding: Holding, stored: Sequence[Stored]) -> list[str]:
-    return [holding.read(item.name, HEADER).decode() for item in stored if holding.path(item.name, HEADER).exists()]
+    found = []
+    for item in stored:
+        with contextlib.suppress(NotFound):
+            found.append(holding.read(item.name, HEADER).decode())
+    return found
 
 
 def _wanted_generation(call: Call) -> str:

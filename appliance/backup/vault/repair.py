@@ -7,7 +7,7 @@ the lock then starts anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from appliance.backup.peers import Conversation, Lines
 from appliance.backup.vault import damage
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.evidence import LINK
+from appliance.backup.vault.header_parts import read_headers
 from appliance.backup.vault.kept import granters_at
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
 from appliance.backup.vault.sealer import Papers, Sealer
@@ -97,18 +98,22 @@ def _concerns(holding: Holding, item: Damage, name: str) -> bool:
 def _take(conversation: Conversation, sealer: Sealer, service: str, name: str, wrong: Collection[Damage]) -> None:
     """One generation's papers, and of its blobs only those that are `wrong` here, one by one: any may be rotten too."""
     holding, channel = conversation.node.holding(service), conversation.channel
-    conversation.ask("get", service, generation=name)
+    alone = not any(item.kind in (HEADER, LINK) for item in wrong)
+    conversation.ask("get", service, generation=name, parts=True, alone=alone)
     answer = channel.read_frame()
     size = answer.get("list_bytes")
     if not isinstance(size, int) or not 0 < size <= LISTING_BYTES_MAX:
         raise IntegrityError(f"{conversation.peer.name} did not answer with a generation.")
+    raws = read_headers(channel, answer, conversation.peer.name)
     listing = channel.read(size)
-    papers = _read_papers(conversation.node, service, answer)
+    papers = _read_papers(conversation.node, service, answer, raws)
     header = next((header for header in papers.headers if header.id.name == name), None)
     if header is None:
         raise IntegrityError(f"{conversation.peer.name} offers generation {name} without its header.")
     entries = parse_list(listing, header)
-    sealer.mend(service, replace(papers, lists={name: listing}))
+    mends = {name, *(item.name for item in wrong)}
+    needed = tuple(it for it in papers.headers if it.id.name in mends or not holding.knows(it.id))
+    sealer.mend(service, replace(papers, headers=needed, lists={name: listing}))
     names = {item.name for item in wrong if item.is_blob}
     for entry, offset in holding.missing(entry for entry in entries if entry.sha256 in names):
         channel.write_frame({"want": [[entry.sha256, offset]]})
@@ -116,14 +121,13 @@ def _take(conversation: Conversation, sealer: Sealer, service: str, name: str, w
     channel.write_frame({"done": True})
 
 
-def _read_papers(node: Node, service: str, answer: Mapping[str, Any]) -> Papers:
-    """The grants and headers of an answer, each checked up to who granted."""
+def _read_papers(node: Node, service: str, answer: Mapping[str, Any], raws: Sequence[str]) -> Papers:
+    """The grants of an answer and the headers in `raws`, each checked up to who granted."""
     try:
         granters = granters_at(node.holding(service), node.bundle)
         grants = [granters.read(raw.encode()) for raw in answer["grants"]]
         by_epoch = {grant.epoch: grant for grant in grants if grant.service == service}
-        raws = [raw.encode() for raw in answer["headers"]]
-        headers = [read_header(raw, by_epoch[epoch_of(raw)].writer_key) for raw in raws]
+        headers = [read_header(raw, by_epoch[epoch_of(raw)].writer_key) for raw in map(str.encode, raws)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError("a peer's answer is not a generation.") from error
     return Papers(tuple(by_epoch.values()), tuple(header for header in headers if header.service == service))

@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from appliance.backup.history import Known, documents, previous_of, remove_folder
+from appliance.backup.history import documents, remove_folder
 from appliance.backup.node import Node
 from appliance.backup.retention import YEAR, Drop, Generation, thin
 from appliance.backup.vault import damage
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.freeze import why_frozen
+from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.leftovers import remains, unreferenced_blobs, useless_seconds
 from appliance.backup.vault.store import BUCKET, DAMAGED, HEADER, LIST, RECEIPT, RELAY, Holding
 from appliance.backup.vault.stored import Stored
@@ -131,9 +132,8 @@ def _rule(node: Node, service: str) -> _Rule:
 def choose(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     """Names of the generations whose files may go now, oldest first. A generation is only let go when it would be
     without the damaged ones too: the newest that is whole stays, whatever is newer."""
-    stored = holding.stored()
-    old = holding.history.index()
-    parents = {item.name: _parent(holding, item.name, old.get(item.name)) for item in stored}
+    stored, previous = holding.stored(), previous_by_name(holding)
+    parents = {item.name: (_id_of(item), previous.get(item.name, "")) for item in stored}
     rule = _rule(node, service)
     listed = _decided(node, holding, [item for item in stored if item.listed], parents, rule)
     whole = _decided(node, holding, [item for item in stored if item.held], parents, rule)
@@ -184,19 +184,9 @@ def _with_ancestors(kept: Iterable[str], parents: Mapping[str, tuple[GenerationI
     return frozenset(found)
 
 
-def _parent(holding: Holding, name: str, old: Known | None) -> tuple[GenerationId, str]:
-    """The id of a generation and its parent, both by the start of the digest; a broken header names no parent.
-
-    The index of the history tells it of `old` ones: there may be tens of thousands.
-    """
-    epoch, sequence, short = name.split(".")
-    if old:
-        return GenerationId(int(epoch), int(sequence), short), old.previous
-    try:
-        previous = previous_of(holding.read(name, HEADER))[:16]
-    except ApplianceError:
-        previous = ""
-    return GenerationId(int(epoch), int(sequence), short), previous
+def _id_of(item: Stored) -> GenerationId:
+    """Its id with the start of the digest, by which headers name the one before them here."""
+    return GenerationId(item.epoch, item.sequence, item.name[-16:])
 
 
 def _referenced(holding: Holding) -> frozenset[str]:

@@ -1,17 +1,20 @@
-"""A peer away for years gets a chain of headers longer than any frame: they go ahead in requests of their own."""
+"""A chain of headers longer than any frame goes in parts: ahead of a push, and in the answer to who fetches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from appliance.backup import ahead, peers
+from appliance.backup import ahead, fetch, peers
 from appliance.backup.chain import chain_of
-from appliance.backup.vault import session
+from appliance.backup.vault import header_parts, session
 from appliance.backup.writer import push_newest
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk, Generation
-from tests.integration.desk.in_process import World
+from tests.integration.desk import in_process
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, ask
+from tests.integration.desk.in_process import CutChannel, World
 
 FRAME_BYTES_MAX = 64 * 1024
 HEADERS = 250
@@ -59,6 +62,69 @@ def test_a_push_after_a_long_absence_fits_the_frames_of_a_vault(world: World) ->
     held = world.desk.holding(HOLDER)
     assert held.holds(sealed.header.id)
     assert len(held.stored()) == len(chain.names())
+    assert len(held.folders()) < HEADERS / 4, "a long history needs no folder for each generation"
+
+
+@pytest.fixture
+def short_frames(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Who fetches reads frames of FRAME_BYTES_MAX, and the holder has more bytes of headers than that."""
+    world.down = frozenset()
+    push_newest(world.desk.open(ORIGIN), SERVICE)
+    monkeypatch.setattr(in_process, "CutChannel", partial(CutChannel, frame_bytes_max=FRAME_BYTES_MAX))
+    monkeypatch.setattr(header_parts, "PART_BYTES_MAX", FRAME_BYTES_MAX // 4)
+    return world
+
+
+def test_a_fetch_of_more_headers_than_a_frame_holds_brings_them_all(short_frames: World, tmp_path: Path) -> None:
+    """`get` answered all headers in one frame: nothing that a vault held could be fetched any more (NoFrame)."""
+    desk = short_frames.desk
+    node, known = desk.open(STANDBY), chain_of(desk.open(ORIGIN), SERVICE)
+    chain = chain_of(node, SERVICE)
+    sealed = fetch.fetch(node, SERVICE, HOLDER, None, tmp_path / "fetched", chain)
+    assert sealed.header.id.name == known.names()[-1]
+    assert chain.names() == known.names()
+    assert all(chain.header(name).document.raw == known.header(name).document.raw for name in known.names())
+
+
+def test_a_second_fetch_brings_only_the_headers_that_are_new(
+    short_frames: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, came = short_frames.desk, list[int]()
+
+    def counted(*args: object) -> list[str]:
+        found = header_parts.read_headers(*args)  # type: ignore[arg-type]
+        came.append(len(found))
+        return found
+
+    monkeypatch.setattr(fetch, "read_headers", counted)
+    node = desk.open(STANDBY)
+    chain = chain_of(node, SERVICE)
+    for number in range(2):
+        short_frames.run(ORIGIN)
+        fetch.fetch(node, SERVICE, HOLDER, None, tmp_path / f"fetched{number}", chain)
+    fetch.fetch(node, SERVICE, HOLDER, None, tmp_path / "read")
+    assert came[1:] == [1, 1]
+    assert chain.names() == chain_of(desk.open(ORIGIN), SERVICE).names()
+
+
+def test_a_header_lost_here_comes_again_with_the_next_fetch(short_frames: World, tmp_path: Path) -> None:
+    desk = short_frames.desk
+    node = desk.open(STANDBY)
+    chain = chain_of(node, SERVICE)
+    fetch.fetch(node, SERVICE, HOLDER, None, tmp_path / "first", chain)
+    [file, *_] = sorted(path for path in (chain.root / "history").iterdir() if path.name[0] == "0")
+    file.unlink()
+    chain = chain_of(node, SERVICE)
+    fetch.fetch(node, SERVICE, HOLDER, None, tmp_path / "second", chain)
+    assert chain.names() == chain_of(desk.open(ORIGIN), SERVICE).names()
+
+
+def test_a_former_caller_gets_all_headers_in_one_frame(short_frames: World) -> None:
+    with short_frames.desk.session(HOLDER, STANDBY) as channel:
+        ask(channel, "get")
+        answer = channel.read_frame()
+    assert len(answer["headers"]) == len(short_frames.desk.holding(HOLDER).stored())
+    assert "more" not in answer
 
 
 def test_a_full_part_is_far_from_the_limit_of_a_vault(world: World) -> None:
