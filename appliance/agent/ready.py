@@ -17,7 +17,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from appliance.backup.fetch import read_held
+from appliance.backup.chain import chain_of
+from appliance.backup.fetch import keep_history, read_held
 from appliance.backup.node import Node
 from appliance.backup.openable import newest_of, open_apart
 from appliance.backup.proven import HELD, Proven
@@ -128,12 +129,21 @@ def tree_of(node: Node, service: str) -> Tree:
 
 def lay_ahead(node: Node, service: str) -> bool:
     """Lay the newest generation held here out ahead; return whether only changes had to be written."""
+    _learn_ahead(node, service)
     opened = open_apart(node, service, node.service(service).root / "ahead")
     borg = Borg(opened.repository)
     try:
         return tree_of(node, service).lay_ahead(borg, lambda archives: newest_of(archives, service), opened.name)
     finally:
         _read_ahead(node, service)
+
+
+def _learn_ahead(node: Node, service: str) -> None:
+    """Know the history of what is held here: a takeover then reads and writes only what came since. A home has its own
+    history, which tells it whether it wrote last."""
+    if node.bundle.terms(service).origin != node.name:
+        with suppress(ApplianceError):  # a header that rotted here is the scrub's to tell, and a takeover asks others
+            keep_history(node, service, chain_of(node, service))
 
 
 def _read_ahead(node: Node, service: str) -> None:

@@ -102,12 +102,13 @@ def common_archive(chain: Chain, borg: Borg, epoch: int) -> Archive | None:
 
 def _common_moment(chain: Chain, epoch: int) -> float | None:
     """When the generation was sealed on which whoever wrote after `epoch` went on, UTC seconds; None if unknown."""
-    headers = [chain.header(name) for name in chain.names()]
-    later = [it for it in headers if it.epoch > epoch]
-    if not later:
+    names = chain.names()
+    later = next((name for name in names if int(name.split(".")[0]) > epoch), None)
+    if later is None:
         return None
-    first = min(later, key=lambda it: (it.epoch, it.sequence))
-    return next((utc_seconds(it.time) for it in headers if it.id.digest == first.previous), None)
+    previous = chain.header(later).previous
+    before = (chain.header(name) for name in names if name[-16:] == previous[:16])
+    return next((utc_seconds(it.time) for it in before if it.id.digest == previous), None)
 
 
 def is_known(borg: Borg, archive: str, folder: Path, paths: Sequence[str]) -> bool:

@@ -27,6 +27,7 @@ from appliance.backup.vault.header_parts import read_headers
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
 from appliance.backup.vault.obey import passed_over
+from appliance.backup.vault.offer import check_header
 from appliance.backup.vault.store import HEADER, LIST, Holding
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
@@ -137,13 +138,28 @@ def _take_here(node: Node, service: str, sealed: Sealed, folder: Path, own: Path
 
 def _keep_papers(node: Node, service: str, name: str, chain: Chain) -> Sealed:
     """The generation `name` held here; `chain` gets all grants and headers that are known with it."""
-    sealed, holding = read_held(node, service, name), node.holding(service)
-    for epoch in holding.epochs():
-        chain.add_grant(stored_grant(holding, node.bundle, epoch))
-    known = frozenset(chain.names())
-    new = [stored for stored in holding.names() if stored not in known]
-    chain.add_headers([read_stored_header(node, holding, stored) for stored in new])
+    sealed = read_held(node, service, name)
+    keep_history(node, service, chain)
     return sealed
+
+
+def keep_history(node: Node, service: str, chain: Chain) -> None:
+    """Have `chain` know every grant and header that this node's vault knows; each that is new there is proven again."""
+    holding = node.holding(service)
+    grants = {epoch: stored_grant(holding, node.bundle, epoch) for epoch in holding.epochs()}
+    for grant in grants.values():
+        chain.add_grant(grant)
+    known = frozenset(chain.names())
+    new = [name for name in holding.names() if name not in known]
+    headers = [(name, check_header(holding.read(name, HEADER), grants, service)) for name in new]
+    for name, header in headers:
+        _check_name(header, name)
+    chain.add_headers([header for _, header in headers])
+
+
+def _check_name(header: Header, name: str) -> None:
+    if header.id.name != name:
+        raise IntegrityError(f"the header of {name} is another generation's.")
 
 
 def _read_generation(conversation: Conversation, service: str, asked: str | None, chain: Chain | None) -> Sealed:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from appliance.agent import ready
 from appliance.backup import ahead, fetch, peers
 from appliance.backup.chain import chain_of
 from appliance.backup.vault import header_parts, session
@@ -117,6 +120,29 @@ def test_a_header_lost_here_comes_again_with_the_next_fetch(short_frames: World,
     chain = chain_of(node, SERVICE)
     fetch.fetch(node, SERVICE, HOLDER, None, tmp_path / "second", chain)
     assert chain.names() == chain_of(desk.open(ORIGIN), SERVICE).names()
+
+
+def test_a_history_learned_ahead_leaves_a_takeover_only_what_is_new(
+    short_frames: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first takeover wrote each header of years with two fsyncs while people waited: three minutes on a slow disk."""
+    desk, synced = short_frames.desk, list[int]()
+    node = desk.open(STANDBY)
+    chain = chain_of(node, SERVICE)
+    shutil.rmtree(chain.root, ignore_errors=True)
+    monkeypatch.setattr(os, "fsync", synced.append)
+
+    def calls_of(act: Callable[..., object], *args: object) -> int:
+        synced.clear()
+        act(*args)
+        return len(synced)
+
+    assert calls_of(ready._learn_ahead, node, SERVICE) < 20
+    assert chain.names() == node.holding(SERVICE).names()
+    assert calls_of(fetch.keep_history, node, SERVICE, chain) == 0
+    short_frames.run(ORIGIN)
+    assert calls_of(fetch.keep_history, node, SERVICE, chain) < 4
+    assert chain.names() == node.holding(SERVICE).names()
 
 
 def test_a_former_caller_gets_all_headers_in_one_frame(short_frames: World) -> None:
