@@ -7,7 +7,7 @@ files, no pool walked. A thorough one, for status and metrics, counts bytes and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 

@@ -59,6 +59,11 @@ class Chain:
             return ()
         return tuple(sorted(name for name in os.listdir(self.root) if name.count(".") == 2 and name[0] != "."))
 
+    def first_after(self, epoch: str) -> str:
+        """The name of the first generation known of an epoch later than `epoch`, five digits; "" when there is none."""
+        later = (name for name in self._folders() if name[: len(epoch)] > epoch)
+        return min(filter(None, (next(later, ""), self._history.first_after(epoch))), default="")
+
     def newest(self) -> Sealed | None:
         """The newest generation that was sealed whole; a header without list is history taken over from a peer."""
         header = self.newest_header()

@@ -74,6 +74,11 @@ class History:
             found |= self._index_of(file)
         return found
 
+    def first_after(self, epoch: str) -> str:
+        """The name of the first generation of an epoch later than `epoch`, five digits; "" when none is here."""
+        later = [file for file in self._files() if file[: len(epoch)] > epoch]
+        return min(self._index_of(later[0]), default="") if later else ""
+
     def find(self, name: str) -> Known | None:
         return self._index_of(_file_of(name)).get(name)
 

@@ -6,42 +6,52 @@ generation, by a signed act or as a former version.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
 
-from appliance.backup.chain import chain_of
+from appliance.backup.chain import Chain, chain_of
+from appliance.backup.history import previous_of
 from appliance.backup.node import Node
-from appliance.backup.vault.store import HEADER
+from appliance.backup.vault.store import HEADER, Holding
 from appliance.errors import ApplianceError
-from appliance.trust.generation import fields_of
+
+type Read = Callable[[str], bytes]
+type Place = tuple[Chain | Holding, Read]
 
 
 def goes_on_without(node: Node, service: str, generation: str) -> bool | None:
     """True where the first generation after the epoch of `generation`, its full name, continues another one; None while
     none is known here, or nothing of what it continues."""
-    folders = (chain_of(node, service).root, node.holding(service).generations)
-    names = {name: folder for folder in folders for name in _names(folder)}
-    epoch = generation.partition(".")[0]
-    later = sorted(name for name in names if name.partition(".")[0] > epoch)
-    previous = _previous(names[later[0]] / later[0]) if later else ""
-    if previous == _digest(generation):
+    chain, holding = chain_of(node, service), node.holding(service)
+    places: tuple[Place, ...] = ((chain, chain.raw_header), (holding, lambda name: holding.read(name, HEADER)))
+    epoch, digest = generation.partition(".")[0], _digest(generation)
+    later = [found for place in places if (found := _first_after(place, epoch))]
+    previous = _previous(*min(later, key=lambda found: found[0])) if later else ""
+    if previous == digest:
         return False
-    return True if previous in map(_digest, names) else None
+    return True if previous and any(_knows(place, previous) for place in places) else None
 
 
-def _names(folder: Path) -> list[str]:
-    """The generations of which a header is, or may be, in `folder`."""
+def _first_after(place: Place, epoch: str) -> tuple[str, Read] | None:
+    """The first generation of a later epoch that is known in `place`, and how its header is read."""
+    known, read = place
+    with suppress(OSError, ApplianceError):  # none, or another account's
+        if name := known.first_after(epoch):
+            return name, read
+    return None
+
+
+def _knows(place: Place, digest: str) -> bool:
+    with suppress(OSError, ApplianceError):
+        return digest in map(_digest, place[0].names())
+    return False
+
+
+def _previous(name: str, read: Read) -> str:
+    """What the generation continues, as its name has it; "" where that cannot be read. The header was checked when it
+    came."""
     try:
-        return [name for name in os.listdir(folder) if name.count(".") == 2 and name[0] != "."]
-    except OSError:  # none, or another account's
-        return []
-
-
-def _previous(folder: Path) -> str:
-    """What the generation in `folder` continues, as its name has it; "" where that cannot be read. The header was
-    checked when it came."""
-    try:
-        return str(fields_of((folder / HEADER).read_bytes())["previous"])[:16]
+        return previous_of(read(name))[:16]
     except (OSError, ApplianceError):
         return ""
 

@@ -203,6 +203,11 @@ class Holding:
         names = os.listdir(self.generations) if self.generations.exists() else []
         return tuple(sorted(name for name in names if name.count(".") == 2))
 
+    def first_after(self, epoch: str) -> str:
+        """The name of the first generation known of an epoch later than `epoch`, five digits; "" when there is none."""
+        later = (name for name in self.folders() if name[: len(epoch)] > epoch)
+        return min(filter(None, (next(later, ""), self.history.first_after(epoch))), default="")
+
     def newest_held(self, over: Container[str] = ()) -> Stored | None:
         """The newest generation held here whose name is not in `over`; None when there is none."""
         return next((it for it in self.newest_first() if it.held and it.name not in over), None)
