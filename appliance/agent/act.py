@@ -37,6 +37,7 @@ from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.backup.push import Pushed
+from appliance.backup.replaced import forget_replaced
 from appliance.backup.replicate import replicate
 from appliance.backup.targets import load_acts
 from appliance.backup.vault.checker import check_view
@@ -231,6 +232,8 @@ def _thin(node: Node, work: Thin) -> Outcome:
 def _tidy(node: Node, work: Tidy) -> Outcome:
     forgotten = writer.tidy(node, work.service)
     _forget_old_restores(node, work.service)
+    if gone := forget_replaced(node, work.service):
+        node.journal.write("replaced-removed", service=work.service, folders=gone)
     return Outcome(figures={"archives": len(forgotten)})
 
 

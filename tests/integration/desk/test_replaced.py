@@ -1,0 +1,70 @@
+"""What adoptions put aside does not fill the disk: the newest stays, older ones go once what followed is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.backup import peers
+from appliance.backup.replaced import forget_replaced, replaced_repositories
+from appliance.borg.folder import repository_id
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
+from tests.integration.desk.in_process import World
+
+
+@pytest.fixture
+def world(desk: Desk) -> Iterator[World]:
+    with pytest.MonkeyPatch.context() as patch:
+        world = World(desk)
+        patch.setattr(peers, "Line", world.line)
+        world.begin()
+        world.run(ORIGIN)
+        yield world
+
+
+def _move_there_and_back(world: World) -> None:
+    for name in (STANDBY, ORIGIN):
+        world.adopt(name, world.fetch_to_continue(name))
+        world.run(name)
+
+
+def test_moves_leave_one_replaced_repository_once_the_newest_generation_is_safe(world: World) -> None:
+    node = world.desk.open(ORIGIN)
+    layout = node.service(SERVICE)
+    for _ in range(3):
+        _move_there_and_back(world)
+    names = [path.name for path in replaced_repositories(layout)]
+    assert len(names) == 3
+    assert forget_replaced(node, SERVICE) == tuple(names[:-1])
+    assert [path.name for path in replaced_repositories(layout)] == names[-1:]
+    assert forget_replaced(node, SERVICE) == ()
+
+
+def test_nothing_is_removed_before_a_generation_of_the_present_grant_is_safe(world: World) -> None:
+    node = world.desk.open(ORIGIN)
+    for _ in range(2):
+        _move_there_and_back(world)
+    world.adopt(STANDBY, world.fetch_to_continue(STANDBY))
+    world.run(STANDBY)
+    world.adopt(ORIGIN, world.fetch_to_continue(ORIGIN))
+    assert forget_replaced(node, SERVICE) == (), "nothing was sealed since"
+    world.down = frozenset({HOLDER, STANDBY})
+    world.run(ORIGIN)
+    assert forget_replaced(node, SERVICE) == (), "nobody has it yet"
+    world.down = frozenset()
+    world.run(ORIGIN)
+    assert len(forget_replaced(node, SERVICE)) == 2
+
+
+def test_the_repository_of_before_a_revocation_is_left_to_a_person(world: World) -> None:
+    node = world.desk.open(ORIGIN)
+    layout = node.service(SERVICE)
+    other = layout.root / "replaced-1"
+    other.mkdir()
+    (other / "config").write_text(f"[repository]\nversion = 1\nid = {'0' * 64}\n")
+    for _ in range(2):
+        _move_there_and_back(world)
+    assert repository_id(other) != repository_id(layout.repository)
+    assert len(forget_replaced(node, SERVICE)) == 1
+    assert other.exists()
