@@ -13,7 +13,6 @@ from appliance.backup import writer
 from appliance.backup.chain import chain_of
 from appliance.backup.exchange import catch_up, exchange
 from appliance.backup.node import open_node
-from appliance.backup.vault.store import HEADER
 from appliance.borg.client import Borg
 from appliance.borg.nonce import read_nonce
 from appliance.errors import Refused
@@ -211,7 +210,7 @@ def test_a_fork_half_resynchronised_is_still_refused(ground: Ground) -> None:
     ground.fetch_to_continue()
     chain = chain_of(ground.node(), SERVICE)
     assert len([name for name in chain.names() if name.startswith("00002.0000000002.")]) == 2
-    assert all((chain.root / name / HEADER).exists() for name in chain.names())
+    assert all(chain.raw_header(name) for name in chain.names())
     assert_refused_untouched(ground, "it was cloned")
     ground.adopt()
     ground.assert_healed()
