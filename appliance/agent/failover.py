@@ -20,7 +20,8 @@ from appliance.agent.holders import follow_holders
 from appliance.agent.host_services import GROUND, HostCopies, HostNetwork, HostServices, HostWatchdog
 from appliance.agent.kept_acts import KeptActs
 from appliance.agent.process_services import FileWatchdog, ProcessNetwork, ProcessServices
-from appliance.agent.served import failover_lock, served
+from appliance.agent.served import failover_lock
+from appliance.backup.elsewhere import served
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.targets import note_act

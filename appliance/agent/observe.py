@@ -19,8 +19,10 @@ from appliance.agent.observe_left import generation_of, held_of_old, left, newes
 from appliance.agent.served import programs_of, see_failover
 from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, back_from, missing_of, newest_whole, older_held
 from appliance.backup.chain import Chain, chain_of
+from appliance.backup.elsewhere import comes_back, moves
 from appliance.backup.header_sizes import size_of_raw
 from appliance.backup.node import Node
+from appliance.backup.overtaken import is_given_away
 from appliance.backup.overtaken import load as load_overtaken
 from appliance.backup.safety import judge
 from appliance.backup.schedule import due
@@ -168,8 +170,9 @@ def _disk_free(folder: Path) -> int:
 def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) -> Written | None:
     terms, chain = node.bundle.terms(service), chain_of(node, service)
     grant = _grant(node, service, chain)
-    ours = grant is not None and grant.ours
-    if not ours and terms.origin != node.name:
+    given_to = terms.origin if grant and is_given_away(node, service) else ""
+    ours = grant is not None and grant.ours and not given_to
+    if not ours and terms.origin != node.name and not given_to:
         return None
     # A schedule that makes no sense is told here, so that deciding never meets one.
     due(terms.service.schedule, 0.0, 0.0, node.bundle.territory.timezone)
@@ -202,6 +205,8 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         accounts_changed=_accounts_changed(node, terms.service),
         partial=missing_of(terms.service, newest, older) if newest else (),
         shrunken=str(load_shrunken(node, service) or ""),
+        given_to=given_to,
+        comes_back=comes_back(node, service) if not ours and moves(node, service) else "",
     )
 
 

@@ -5,33 +5,21 @@ It loads nothing of that program: every look at a node asks this.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from appliance.backup.elsewhere import served
 from appliance.backup.kept_branches import waiting
 from appliance.backup.node import Node
 from appliance.failover.model import Action
 from appliance.failover.told import Told, load_of_boot
 from appliance.host.layout import NodeLayout
-from appliance.host.served import read_served
 from appliance.monitor.stood import Failover, Stood
 from appliance.monitor.view import Now
 from appliance.territory.model import Service
 from appliance.trust.act import Act
 from appliance.trust.in_force import in_force
-
-
-def served(node: Node) -> tuple[str, ...]:
-    """The services that this node may serve: those of which it is a candidate and has a program, or units of a host."""
-    path = node.layout.root / "programs.json"
-    if node.layout.is_this_host:
-        programs = {name for name, it in read_served().items() if it.here}
-    else:
-        programs = set(json.loads(path.read_bytes()) if path.exists() else {})
-    plans = node.bundle.territory.services.values()
-    return tuple(it.name for it in plans if it.name in programs and node.name in (it.node, *it.standbys))
 
 
 def failover_lock(layout: NodeLayout) -> Path:

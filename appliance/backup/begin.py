@@ -103,7 +103,9 @@ def seal_envelopes(node: Node, service: str) -> None:
         ensure(layout.envelopes, RECOVERY, node.bundle.recovery, key)
 
 
-def request(node: Node, service: str, *, known_epoch: int, reason: str, repository: str = "") -> bytes:
+def request(
+    node: Node, service: str, *, known_epoch: int, reason: str, repository: str = "", takes_from: str = ""
+) -> bytes:
     """A signed request for a grant of `service` to this node."""
     layout = node.service(service)
     if not repository and not layout.repository.exists():
@@ -115,6 +117,7 @@ def request(node: Node, service: str, *, known_epoch: int, reason: str, reposito
         writer=node.name,
         known_epoch=known_epoch,
         reason=reason,
+        takes_from=takes_from,
     )
 
 

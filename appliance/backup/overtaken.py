@@ -13,17 +13,20 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from appliance.backup.elsewhere import comes_back, given_away, is_candidate, moves
 from appliance.backup.node import Node
 from appliance.errors import Refused
 from appliance.host.files import make_private_folder, write_atomic
 
 
 class Overtaken(Refused):
-    """`peer` knows a newer history of the service than this node; "" when this machine itself remembers one."""
+    """`peer` knows a newer history of the service than this node; "" when this machine itself remembers one. `writer`:
+    who was granted a newer epoch, "" where it is another history of this node's own."""
 
-    def __init__(self, what: str, *, remedy: str, peer: str = "") -> None:
+    def __init__(self, what: str, *, remedy: str, peer: str = "", writer: str = "") -> None:
         super().__init__(what, remedy=remedy)
         self.peer = peer
+        self.writer = writer
 
 
 def look_first(service: str) -> str:
@@ -45,7 +48,23 @@ def noted(node: Node, service: str) -> Iterator[None]:
         raise
 
 
+def is_given_away(node: Node, service: str) -> bool:
+    """Whether territory.yml gives `service` to another node, which has gone on with it."""
+    return not is_candidate(node, service) and load(node, service) is not None
+
+
+def _answer(node: Node, service: str, found: Overtaken) -> str:
+    """What to do about it here: a new grant takes the service from whoever has it, which is seldom meant."""
+    if not is_candidate(node, service):
+        return given_away(node, service)
+    if found.writer and moves(node, service):
+        return comes_back(node, service)
+    return found.remedy
+
+
 def note_overtaken(node: Node, service: str, found: Overtaken) -> None:
+    """Leave `found` for `status`, with what to do about it at this node."""
+    found.remedy = _answer(node, service, found)
     path = _path(node, service)
     make_private_folder(path.parent)
     content = {"peer": found.peer, "what": found.what, "remedy": found.remedy}

@@ -90,6 +90,7 @@ def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
             f"ours is {own_epoch}.",
             remedy=look_first(newest.service),
             peer=head.peer,
+            writer=newest.writer,
         )
     own = sealed.header.id if sealed else None
     for tip in head.tips:

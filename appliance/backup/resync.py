@@ -38,8 +38,8 @@ def fetch_for_resync(
         return fetch_newest(node, service, staging(node, service), chain_of(node, service), wanted, lines, required)
 
 
-def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -> bytes:
-    """The request for a grant above every epoch that any peer or this node knows."""
+def request_after_fetch(node: Node, service: str, survey: Survey, reason: str, takes_from: str = "") -> bytes:
+    """The request for a grant above every epoch that any peer or this node knows. `takes_from`: who serves it now."""
     known = known_epochs(node, service, survey)
     if 0 < max(known) <= node.bundle.revoked.ended_epoch(service):
         raise Refused(
@@ -52,6 +52,7 @@ def request_after_fetch(node: Node, service: str, survey: Survey, reason: str) -
         known_epoch=max(known),
         reason=reason,
         repository=repository_id(staging(node, service)),
+        takes_from=takes_from,
     )
 
 

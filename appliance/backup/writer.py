@@ -19,6 +19,7 @@ from appliance.backup.branched import drop_checkpoints
 from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.compacted import seal_compacted, seal_with_room, with_room
 from appliance.backup.counted import Safety
+from appliance.backup.elsewhere import continued_here
 from appliance.backup.fetch import Survey, survey
 from appliance.backup.forgetting import forget
 from appliance.backup.keep import check_retention
@@ -168,7 +169,7 @@ def own_grant(node: Node, chain: Chain) -> Grant:
     if grant.writer != node.name or grant.writer_key != node.bundle.member(node.name).keys.sign:
         raise Refused(
             f"{grant.service} is written by {grant.writer} in epoch {grant.epoch}, not by this node.",
-            remedy="Ask for a new grant (`appliance backup resync`).",
+            remedy=continued_here(node, grant.service, grant.writer),
         )
     node.bundle.revoked.check_writing(chain.grants())
     return grant

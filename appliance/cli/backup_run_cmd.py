@@ -12,6 +12,7 @@ from appliance.backup.adopt import own_repository
 from appliance.backup.branch_run import save_branches
 from appliance.backup.chain import chain_of
 from appliance.backup.counted import Safety
+from appliance.backup.elsewhere import comes_back, moves
 from appliance.backup.forgetting import choose
 from appliance.backup.keep import Drop
 from appliance.backup.node import Node
@@ -166,6 +167,8 @@ def _check_writes(node: Node, service: str) -> None:
     again = command("backup", "resync", service, "--request", f"{service}.request")
     trusted = node.name in node.bundle.territory.trusted(service)
     only = f" Only if that node is lost: {again}" if trusted else ""
+    if moves(node, service):
+        only = f" {comes_back(node, service)}"
     raise Refused(f"{service} is written by {writer_name}, not by this node.", remedy=f"Run it there.{only}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from appliance.agent.served import served
+from appliance.backup.elsewhere import served
 from appliance.backup.fetch import survey_all
 from appliance.backup.node import Node
 from appliance.backup.targets import accept_act

@@ -9,6 +9,7 @@ import click
 
 from appliance.backup.begin import check_grant, check_is_named, history
 from appliance.backup.chain import chain_of
+from appliance.backup.elsewhere import comes_back, server_elsewhere
 from appliance.backup.fetch import Survey, survey_all
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.fetched_key import staging
@@ -31,7 +32,7 @@ from appliance.cli.arguments import (
 )
 from appliance.cli.begin_cmd import GRANT, REQUEST, say_grant
 from appliance.cli.output import emit, say
-from appliance.cli.resync_doubt import check_dwindled, show_dwindled, warn
+from appliance.cli.resync_doubt import check_dwindled, check_taking, show_dwindled, warn
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, ApplianceError, NotFound, UsageError
 from appliance.trust.grant import Grant
@@ -48,6 +49,12 @@ REASON = "continued by this node"
 @click.option("--grant", "granted", metavar="GRANT|DIR", type=FILE_TYPE, help="Second step: adopt, and go on.")
 @click.option("--paper", is_flag=True, help="Open it with the recovery key, typed without echo (or on standard input).")
 @click.option("--generation", metavar="2.7", help="With --request: from this one, the last good one, not the newest.")
+@click.option(
+    "--take-from",
+    metavar="NODE",
+    type=NAME_TYPE,
+    help="Take it from NODE, which serves it: what was written there since is lost to the service.",
+)
 @dry_run_option
 def resync(
     service: str | None,
@@ -57,6 +64,7 @@ def resync(
     granted: Path | None,
     paper: bool,
     generation: str | None,
+    take_from: str | None,
     dry_run: bool,
 ) -> int | None:
     """Continue SERVICE from what its peers hold: after a loss, a rollback, a replacement, or on a standby.
@@ -64,12 +72,13 @@ def resync(
     In two steps: --request OUT fetches the newest generation that anybody attests and asks for a grant; --grant GRANT
     adopts what was fetched and goes on writing. What was here before is kept beside it. Ends with 1 when a peer did
     not answer or offers less than the newest, and with 8 when the newest has less than half of what an older one has:
-    look into both, then name one with --generation. With --all, DIR has a file for each service; grants that are not
+    look into both, then name one with --generation. A service that another node serves now is refused, and left out by
+    --all: failover brings it home and loses nothing. With --all, DIR has a file for each service; grants that are not
     for this machine are passed over.
     """
     if (asked is None) == (granted is None):
         raise UsageError("resync is one of two steps.", remedy="Give --request OUT first, --grant GRANT afterwards.")
-    if (service is None) != every or (every and generation):
+    if (service is None) != every or (every and (generation or take_from)):
         raise UsageError("which service shall be continued?", remedy="Give its name, or --all.")
     node = this_node()
     if service is None:
@@ -78,10 +87,11 @@ def resync(
         assert granted is not None
         _take_all(node, granted, paper, dry_run)
         return None
+    takes = check_taking(node, service, take_from or "")
     if dry_run:
         return _show_survey(node, service, asked)
     if asked:
-        return _ask_for_one(node, service, asked, reason, generation)
+        return _ask_for_one(node, service, asked, reason, generation, takes)
     assert granted is not None
     raw = read_file(granted)
     # A wrong grant is refused before anybody types a key.
@@ -93,9 +103,9 @@ def resync(
     return None
 
 
-def _ask_for_one(node: Node, service: str, out: Path, reason: str, generation: str | None) -> int | None:
+def _ask_for_one(node: Node, service: str, out: Path, reason: str, generation: str | None, takes: str) -> int | None:
     check_writable(out)
-    shown, found = _ask(node, service, out, reason, generation)
+    shown, found = _ask(node, service, out, reason, generation, takes)
     newest = found.newest().name
     emit(
         shown,
@@ -104,9 +114,9 @@ def _ask_for_one(node: Node, service: str, out: Path, reason: str, generation: s
     )
     code = warn(node, service, found)
     paper = ("--paper",) if not shown["opens"] else ()
-    say_grant(
-        as_typed(str(out)), f"{service}{GRANT}", "backup", "resync", service, "--grant", f"{service}{GRANT}", *paper
-    )
+    taking = ("--take-from", takes) if takes else ()
+    words = ("backup", "resync", service, "--grant", f"{service}{GRANT}", *taking, *paper)
+    say_grant(as_typed(str(out), *taking), f"{service}{GRANT}", *words)
     return code
 
 
@@ -152,10 +162,15 @@ def _take_all(node: Node, folder: Path, paper: bool, dry_run: bool) -> None:
 
 
 def _to_continue(node: Node) -> list[str]:
-    """The services that begin at this node, have a history, and are not written by this machine."""
+    """The services that begin at this node, have a history, and are written neither by this machine nor by one that
+    serves them now: those come home by failover."""
     own = sorted(service.name for service in node.bundle.territory.services_of(node.name))
     others = [name for name in own if not is_written_here(node, name)]
-    return [name for name in others if chain_of(node, name).grants() or history(node, name)]
+    waiting = [name for name in others if chain_of(node, name).grants() or history(node, name)]
+    for name in waiting:
+        if elsewhere := server_elsewhere(node, name):
+            say(f"{name} is left to {elsewhere}, which serves it. {comes_back(node, name)}")
+    return [name for name in waiting if not server_elsewhere(node, name)]
 
 
 def _grant_for(node: Node, service: str, file: Path) -> bytes | None:
@@ -170,7 +185,9 @@ def _grant_for(node: Node, service: str, file: Path) -> bytes | None:
     return raw if mine and grant.epoch > max(chain_of(node, service).grants(), default=0) else None
 
 
-def _ask(node: Node, service: str, out: Path, reason: str, generation: str | None) -> tuple[dict[str, Any], Survey]:
+def _ask(
+    node: Node, service: str, out: Path, reason: str, generation: str | None, takes: str = ""
+) -> tuple[dict[str, Any], Survey]:
     """Fetch, and write the request; what there is to say of it, and what the peers said."""
     if (present := known_writer(node, service)) != node.name:
         say(f"{service} is written by {present}: continue it here only if that node is lost or has stopped.")
@@ -178,7 +195,7 @@ def _ask(node: Node, service: str, out: Path, reason: str, generation: str | Non
     if generation is None:
         check_dwindled(node, service, chain_of(node, service), sealed.header, found, str(out))
     remember_fetched(node, service, sealed)
-    write_file(out, request_after_fetch(node, service, found, reason))
+    write_file(out, request_after_fetch(node, service, found, reason, takes))
     newest = found.newest().name
     told = text.survey_json(found, newest, offer_less(node, service, found, newest))
     shown = {"service": service, "generation": str(sealed.header.id), "request": str(out)}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from appliance.backup.chain import Chain
 from appliance.backup.dwindled import held_by_anybody, lost_most
+from appliance.backup.elsewhere import comes_back, given_away, is_candidate, server_elsewhere
 from appliance.backup.fetch import Survey, fetch_papers, short_name
 from appliance.backup.header_sizes import size_of
 from appliance.backup.node import Node
@@ -19,6 +20,25 @@ from appliance.trust.generation import Header
 from appliance.units import format_bytes, format_count
 
 ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
+
+
+def check_taking(node: Node, service: str, named: str) -> str:
+    """From which node `service` would be taken, "" where nobody else is known to serve it; raise Refused unless
+    that node is `named`, and where this node has no part in the service any more."""
+    if not is_candidate(node, service):
+        raise Refused(
+            f"{node.name} is neither the origin nor a standby of {service}.", remedy=given_away(node, service)
+        )
+    elsewhere = server_elsewhere(node, service)
+    if elsewhere != named and elsewhere:
+        raise Refused(
+            f"{elsewhere} serves {service} now: a new grant for {node.name} would take it away, and what was written "
+            "there since the newest generation would be lost to the service.",
+            remedy=f"{comes_back(node, service)} If it shall be lost there all the same: --take-from {elsewhere}.",
+        )
+    if named and not elsewhere:
+        say(f"{named} is not known to serve {service} now.")
+    return named
 
 
 def check_dwindled(node: Node, service: str, chain: Chain, fetched: Header, found: Survey, out: str) -> None:

@@ -11,6 +11,7 @@ import click
 
 from appliance.cli.arguments import (
     FILE_TYPE,
+    NAME_TYPE,
     check_folder,
     check_writable,
     dry_run_option,
@@ -21,7 +22,7 @@ from appliance.cli.arguments import (
 from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say
 from appliance.cli.signed_bundle import key_option, signed_bundle
-from appliance.errors import UsageError
+from appliance.errors import Refused, UsageError
 from appliance.trust import signed
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import REQUEST_TYPE, Grant, GrantRequest, read_request
@@ -38,13 +39,30 @@ from appliance.units import as_typed, printable
 @click.option(
     "--out", required=True, metavar="FILE|DIR", type=FILE_TYPE, help="Where the grant goes; a DIR for several."
 )
+@click.option(
+    "--take-from",
+    "taken",
+    multiple=True,
+    metavar="NODE",
+    type=NAME_TYPE,
+    help="Take the service from NODE, which serves it by what the request says. Again for more.",
+)
 @click.option("--yes", is_flag=True, help="Sign without asking.")
 @dry_run_option
-def grant(requests: tuple[Path, ...], bundle: Path, key: Path, out: Path, yes: bool, dry_run: bool) -> None:
+def grant(
+    requests: tuple[Path, ...],
+    bundle: Path,
+    key: Path,
+    out: Path,
+    taken: tuple[str, ...],
+    yes: bool,
+    dry_run: bool,
+) -> None:
     """Grant the next epoch to the node that signed REQUEST, after showing who asks, for what and why.
 
-    From then on only that node can write the service. Be sure that the present writer is gone or has stopped. Of
-    several requests each is confirmed, and DIR gets a file SERVICE.grant for each.
+    From then on only that node can write the service. Be sure that the present writer is gone or has stopped. A request
+    that says that another node serves it needs --take-from: `appliance failover handback` loses nothing. Of several
+    requests each is confirmed, and DIR gets a file SERVICE.grant for each.
     """
     single = len(requests) == 1 and not out.is_dir()
     check_writable(out) if single else check_folder(out)
@@ -56,16 +74,21 @@ def grant(requests: tuple[Path, ...], bundle: Path, key: Path, out: Path, yes: b
     files = [out if single else out / f"{it.service}.grant" for it in answers]
     shown = [_asked(it, answer, in_force) for it, answer in zip(asked, answers, strict=True)]
     if not dry_run:
+        for it in asked:
+            _check_taking(it, taken)
         for answer, file, words in zip(answers, files, shown, strict=True):
             confirm(words, "Sign this grant?", yes=yes, what="a grant")
             granted.save()
             write_file(file, answer.document.raw)
-    values = [_grant_json(answer, file, dry_run) for answer, file in zip(answers, files, strict=True)]
+    values = [
+        {**_grant_json(answer, file, dry_run), "takes_from": request.takes_from}
+        for request, answer, file in zip(asked, answers, files, strict=True)
+    ]
     said = shown if dry_run else [f"{it['out']}: {it['writer']} may write {it['service']}." for it in values]
     emit(values[0] if single else {"grants": values}, "\n".join(said))
     if not dry_run:
-        for it in values:
-            _say_next(it)
+        for told in values:
+            _say_next(told)
 
 
 def _grant_json(answer: Grant, file: Path, dry_run: bool) -> dict[str, Any]:
@@ -84,7 +107,8 @@ def _grant_json(answer: Grant, file: Path, dry_run: bool) -> dict[str, Any]:
 def _say_next(values: Mapping[str, Any]) -> None:
     service = values["service"]
     verb = ("resync", service, "--grant") if values["previous"] else ("accept", service)
-    say(f"Next, on {values['writer']}: {as_typed('appliance', 'backup', *verb, values['out'])}")
+    taking = ("--take-from", values["takes_from"]) if values["takes_from"] else ()
+    say(f"Next, on {values['writer']}: {as_typed('appliance', 'backup', *verb, values['out'], *taking)}")
     if values["previous"]:
         say("Add --paper if that node is a new machine: it has no envelope of its own.")
 
@@ -109,13 +133,26 @@ def _read_request(file: Path, in_force: Bundle) -> GrantRequest:
     return asked
 
 
+def _check_taking(asked: GrantRequest, taken: Sequence[str]) -> None:
+    """Raise Refused for what takes a service from a node that serves it, unless that node was named."""
+    if asked.takes_from and asked.takes_from not in taken:
+        back = as_typed("appliance", "failover", "handback", asked.service)
+        raise Refused(
+            f"{asked.takes_from} serves {asked.service} by what {asked.writer} says; this grant takes it away, and "
+            "what was written there since the newest generation is lost to the service.",
+            remedy=f"`{back}` brings it home without a loss. If it shall be lost: --take-from {asked.takes_from}.",
+        )
+
+
 def _asked(asked: GrantRequest, answer: Grant, in_force: Bundle) -> str:
     terms = in_force.terms(asked.service)
     parts = {terms.origin: "its origin", **dict.fromkeys(terms.standbys, "a standby of it")}
+    lost = ", which serves it: what was written there since the newest generation is lost"
     return "\n".join(
         (
             f"service     {asked.service} ({terms.service.title or terms.service.kind})",
             f"writer      {asked.writer}, {parts.get(asked.writer, 'NEITHER its origin NOR a standby of it')}",
+            *([f"taken from  {asked.takes_from}{lost}"] if asked.takes_from else []),
             f"key         {fingerprint(asked.writer_key)}",
             f"epoch       {answer.epoch}, after {asked.known_epoch or 'none'}",
             f"repository  {asked.repository[:16]}...",

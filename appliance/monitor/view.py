@@ -90,11 +90,15 @@ class Written:
     """What `newest` lacks, when it is not whole; looked for in a thorough view only."""
     shrunken: str = ""
     """What its last run read and what it is compared with, when most of it is gone at the source; "" otherwise."""
+    given_to: str = ""
+    """To which node territory.yml gave it, which has gone on with it; "" while it is this node's."""
+    comes_back: str = ""
+    """How it comes back here from another node that writes it, when failover moves it; "" otherwise."""
 
     @property
     def ours(self) -> bool:
         """Whether this node may write it."""
-        return self.grant is not None and self.grant.ours
+        return self.grant is not None and self.grant.ours and not self.given_to
 
     @property
     def taken_over(self) -> bool:

@@ -34,6 +34,8 @@ def judge_written(written: Written, view: View, now: Now) -> Judged:
 def _written_summary(written: Written, view: View) -> str:
     if written.grant is None:
         return "WAITING FOR A GRANT"
+    if written.given_to:
+        return f"given to {written.given_to}, which goes on with it: nothing to do here"
     if not written.ours:
         return f"written by {written.grant.writer} in epoch {written.grant.epoch}"
     if written.newest is None:
@@ -48,6 +50,8 @@ def _written_summary(written: Written, view: View) -> str:
 
 
 def _written_reasons(written: Written, attempt: Attempt | None, view: View, now: Now) -> Iterator[Reason]:
+    if written.given_to:
+        return
     if not written.ours:
         yield _without_grant(written, view.node)
         return
@@ -101,15 +105,18 @@ def _without_grant(written: Written, node: str) -> Reason:
             f"Then here: `appliance backup accept {name} {name}.grant`.",
             "grant",
         )
-    what = f"{written.grant.writer} writes it in epoch {written.grant.epoch}"
+    what, remedy = f"{written.grant.writer} writes it in epoch {written.grant.epoch}", written.comes_back
     if written.grant.writer == node:
         what = f"the grant of epoch {written.grant.epoch} is for keys that this node no longer has"
-    return Reason(
-        "warning",
-        f"{what}, so nothing is backed up here.",
-        f"Type `appliance backup resync {name} --request FILE`.",
-        "grant",
-    )
+        remedy = f"Type `appliance backup resync {name} --request {name}.request`."
+    return Reason("warning", f"{what}, so nothing is backed up here.", remedy or _taken_back(written), "grant")
+
+
+def _taken_back(written: Written) -> str:
+    """How a service that failover does not move comes back: that takes it from who writes it, so a person decides."""
+    assert written.grant is not None
+    again = f"appliance backup resync {written.service} --request {written.service}.request"
+    return f"Nothing to do while {written.grant.writer} serves it. To have it back once that has stopped: `{again}`."
 
 
 def _age_reasons(written: Written, now: Now) -> Iterator[Reason]:

@@ -43,7 +43,8 @@ class Grant:
 
 @dataclass(frozen=True)
 class GrantRequest:
-    """What a node asks: `known_epoch` is the highest one that it or any vault it reached knows; 0 for the first."""
+    """What a node asks: `known_epoch` is the highest one that it or any vault it reached knows; 0 for the first.
+    `takes_from`: the node that served the service when this was asked, and would lose it; "" for none known."""
 
     service: str
     repository: str
@@ -52,10 +53,18 @@ class GrantRequest:
     known_epoch: int
     reason: str
     document: Document
+    takes_from: str = ""
 
 
 def make_request(
-    key: Ed25519PrivateKey, *, service: str, repository: str, writer: str, known_epoch: int, reason: str
+    key: Ed25519PrivateKey,
+    *,
+    service: str,
+    repository: str,
+    writer: str,
+    known_epoch: int,
+    reason: str,
+    takes_from: str = "",
 ) -> bytes:
     fields = {
         "service": service,
@@ -63,6 +72,7 @@ def make_request(
         "writer": writer,
         "known_epoch": known_epoch,
         "reason": reason,
+        **({"takes_from": takes_from} if takes_from else {}),
     }
     return signed.make(REQUEST_TYPE, fields, key)
 
@@ -78,6 +88,7 @@ def read_request(raw: bytes, writer_key: str) -> GrantRequest:
         known_epoch=document.number("known_epoch", most=EPOCH_MAX),
         reason=document.text("reason"),
         document=document,
+        takes_from=document.text("takes_from", NAME) if "takes_from" in document.fields else "",
     )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent.served import failover_lock, see_failover, served
+from appliance.agent.served import failover_lock, see_failover
+from appliance.backup.elsewhere import served
 from appliance.backup.node import Node
 from appliance.clock import utc_text
 from appliance.config.load import load

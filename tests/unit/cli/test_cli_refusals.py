@@ -56,6 +56,8 @@ def write_papers(desk: Path, made: ProcessTerritory) -> None:
     ):
         words = {"service": service, "writer": writer, "repository": ZERO, "known_epoch": 0, "reason": "test"}
         (desk / name).write_bytes(make_request(load_key(key), **words))  # type: ignore[arg-type]
+    words = {"service": SERVICE, "writer": "commune-a", "repository": ZERO, "known_epoch": 7, "reason": "test"}
+    (desk / "taking.request").write_bytes(make_request(load_key(own), **words, takes_from="hermitage"))  # type: ignore[arg-type]
     (desk / "hermitage.grant").write_bytes(made.grant((desk / "standby.request").read_bytes(), "hermitage"))
     act = {"act": "lost", "subject": "comune-a", "service": "any", "operator": "maintenance", "reason": "test"}
     times = {"start": "2026-11-25T08:00:00Z", "end": "2026-11-26T08:00:00Z"}
@@ -166,6 +168,13 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("", ("territory", "grant", "nobody.request", *GRANT), 3, '"nobody" has no keys in the territory bundle'),
     ("", ("territory", "grant", "unknown.request", *GRANT), 3, 'no service "no-such"'),
     ("", ("territory", "grant", "request", *GRANT), 2, "Say --yes"),
+    ("", ("territory", "grant", "taking.request", *GRANT, "--yes"), 8, "--take-from hermitage."),
+    (
+        "",
+        ("territory", "grant", "taking.request", *GRANT, "--yes"),
+        8,
+        "hermitage serves docs-a by what commune-a says",
+    ),
     ("", ("territory", "grant", "request", *GRANT[2:], "--key", "stranger"), 8, "not the key that signed the bundle"),
     ("commune-a", ("backup", "run", "no-such"), 3, "no-such"),
     ("commune-a", ("backup", "run", "../docs-a"), 2, "is not a name"),

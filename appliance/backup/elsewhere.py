@@ -1,0 +1,72 @@
+"""Whether another node has a service now, and what brings it back here: most often nobody's grant.
+
+A service that moves between nodes comes home by failover, which loses nothing. A new grant of the key holder takes it
+from whoever serves it, with all that was written there since the last generation: nothing that is printed proposes that
+while another node serves it. A node that is neither origin nor standby of a service any more has nothing to bring back.
+"""
+
+from __future__ import annotations
+
+import json
+
+from appliance.backup.node import Node
+from appliance.failover.told import load_of_boot
+from appliance.host.served import read_served
+from appliance.units import as_typed
+
+
+def served(node: Node) -> tuple[str, ...]:
+    """The services that this node may serve: those of which it is a candidate and has a program, or units of a host."""
+    path = node.layout.root / "programs.json"
+    if node.layout.is_this_host:
+        programs = {name for name, it in read_served().items() if it.here}
+    else:
+        programs = set(json.loads(path.read_bytes()) if path.exists() else {})
+    plans = node.bundle.territory.services.values()
+    return tuple(it.name for it in plans if it.name in programs and node.name in (it.node, *it.standbys))
+
+
+def moves(node: Node, service: str) -> bool:
+    """Whether failover gives `service` to this node and takes it away."""
+    try:
+        return bool(node.bundle.voting.keys) and service in served(node)
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def is_candidate(node: Node, service: str) -> bool:
+    """Whether the bundle names this node as the origin or a standby of `service`."""
+    terms = node.bundle.terms(service)
+    return node.name in (terms.origin, *terms.standbys)
+
+
+def server_elsewhere(node: Node, service: str) -> str:
+    """The other node that serves `service` now: it holds the lease, and the newest grant names it. "" when nobody is
+    known to: a lease alone serves nothing, as where its holder can be granted no epoch."""
+    told = load_of_boot(node.layout.failover, service, node.clock.boot_id())
+    if told is None or not told.holder or told.holder == node.name or told.holder != told.writer:
+        return ""
+    return told.holder
+
+
+def comes_back(node: Node, service: str) -> str:
+    """What to do about a service that moves and that another node writes: a sentence."""
+    if node.name == node.bundle.terms(service).origin:
+        back = as_typed("appliance", "failover", "handback", service)
+        return f"It comes back by itself at night, once this node is ready. At once, on any node: `{back}`."
+    return f"Nothing to do. To have it here: `{as_typed('appliance', 'failover', 'move', service, node.name)}`."
+
+
+def given_away(node: Node, service: str) -> str:
+    """The same of a service that territory.yml gave to another node."""
+    return f"Nothing to do here: territory.yml gives {service} to {node.bundle.terms(service).origin}."
+
+
+def continued_here(node: Node, service: str, writer: str) -> str:
+    """What to do about a service that `writer` writes, so that this node may: often nothing."""
+    if not is_candidate(node, service):
+        return given_away(node, service)
+    if writer != node.name and moves(node, service):
+        return comes_back(node, service)
+    again = as_typed("appliance", "backup", "resync", service, "--request", f"{service}.request")
+    return f"Nothing to do while {writer} serves it. Once that has stopped or is lost: `{again}`."
