@@ -13,6 +13,7 @@ from pathlib import Path
 
 from appliance.accounts.desk import Desk, take
 from appliance.accounts.store import read_store
+from appliance.backup.filling import filling_of
 from appliance.backup.node import Node
 from appliance.backup.openable import newest_archive, open_best
 from appliance.backup.source_names import STANDBY
@@ -56,7 +57,7 @@ def lay_out(node: Node, own: str, file: Path, mark: Path | None = None) -> None:
     if mark and file.exists() and mark.exists() and mark.read_text() == opened.name:
         return
     borg = Borg(opened.repository)
-    archive = newest_archive(borg, own).name
+    archive = _with_accounts(node, borg, own)
     accounts = io.BytesIO()
     borg.extract_to(archive, _accounts_in(node, borg, archive), accounts)
     if mark:
@@ -64,6 +65,12 @@ def lay_out(node: Node, own: str, file: Path, mark: Path | None = None) -> None:
     write_atomic(file, accounts.getvalue(), mode=0o600)  # before a mark says that it is there
     if mark:
         write_atomic(mark, opened.name.encode(), mode=0o600)
+
+
+def _with_accounts(node: Node, borg: Borg, own: str) -> str:
+    """The newest archive; or, when its disk could not be read there any more, the last that has the accounts."""
+    archive, name = newest_archive(borg, own).name, f"/{node.layout.accounts.name}"
+    return next((it.archive for it in filling_of(borg, own, archive).fills if it.path.endswith(name)), archive)
 
 
 def _accounts_in(node: Node, borg: Borg, archive: str) -> str:

@@ -14,11 +14,12 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import keep_history, read_held
+from appliance.backup.filling import filling_of
 from appliance.backup.node import Node
 from appliance.backup.openable import newest_of, open_apart
 from appliance.backup.proven import HELD, Proven
@@ -27,11 +28,14 @@ from appliance.borg.model import Archive
 from appliance.errors import ApplianceError, NoSpace
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.host.laying import LAYING
+from appliance.restore.fill import Fill, lay_fills
 from appliance.territory.model import SHARES, SITES
 from appliance.territory.served import SHARE, SITE
 from appliance.units import format_bytes
 
 type Choose = Callable[[Sequence[Archive]], Archive]
+type Complete = Callable[[Borg, Archive], tuple[Fill, ...]]
+"""What of an archive that is partial comes from older ones."""
 
 SAVED_EACH = 8
 """Files that are read between two savings of what was found: up to 500 MB each."""
@@ -40,8 +44,22 @@ LEFT_FREE = 0.1
 
 
 @dataclass(frozen=True)
+class _Laid:
+    """Of which generation it is, where that is known, and ids of archives: none with nothing to go on from."""
+
+    generation: str = ""
+    archives: tuple[str, ...] = ()
+    fills: tuple[Fill, ...] = ()
+
+
+def nothing(borg: Borg, archive: Archive) -> tuple[Fill, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
 class Tree:
-    """`folder` holds all of the first archive in `mark`; while there are more, some of it is as in those.
+    """`folder` holds all of the first archive in `mark`; while there are more, some of it is as in those. What a
+    partial archive lacks lies there too, from the archives that have it, and is in the mark.
 
     The mark names the generation too whose newest archive it is, in full, as sides of a fork have the same number: who
     wants that one need not have borg list any.
@@ -50,46 +68,65 @@ class Tree:
     folder: Path
     mark: Path
 
-    def bring(self, borg: Borg, choose: Choose, generation: str = "", *, spare: bool = False) -> bool:
-        """Have in the folder all of the archive that `choose` takes of all, the newest of `generation`, and nothing
-        else; return whether only changes had to be written.
+    def bring(
+        self, borg: Borg, choose: Choose, generation: str = "", complete: Complete = nothing, *, spare: bool = False
+    ) -> bool:
+        """Have in the folder all of the archive that `choose` takes of all, the newest of `generation`, with what
+        `complete` finds for it, and nothing else; return whether only changes had to be written.
 
         Cut anywhere, the next call goes on from there. Raise NoSpace, nothing done, when `spare` and it would be laid
         anew on a disk that has little free.
         """
-        of, laid = self._laid()
-        if generation and of == generation:
+        was = self._laid()
+        if generation and was.generation == generation:
             return True
         archives = borg.archives()
         archive = choose(archives)
-        if laid == (archive.id,):
-            self._remember(generation, *laid)
+        if was.archives == (archive.id,):
+            self._remember(replace(was, generation=generation))
             return True
-        ids = {it.id: it.name for it in archives}
-        known = bool(laid) and all(it in ids for it in laid)
-        changed = _changed(borg, [ids[it] for it in laid], archive.name) if known else None
+        ids, fills = {it.id: it.name for it in archives}, complete(borg, archive)
+        known = bool(was.archives) and all(it in ids for it in was.archives)
+        changed = _changed(borg, [ids[it] for it in was.archives], archive.name) if known else None
         if changed is None:
             self._lay_anew(borg, archive.name, spare=spare)
+            lay_fills(borg, archive.name, fills, self.folder)
         else:
-            self._remember("", *laid, archive.id)
-            _make_way(self.folder, changed)
-            borg.extract_only(archive.name, _with_folders(changed), self.folder)
-        self._remember(generation, archive.id)
+            self._bring_forward(borg, archive, was, changed, fills)
+        self._remember(_Laid(generation, (archive.id,), fills))
         return changed is not None
 
+    def _bring_forward(
+        self, borg: Borg, archive: Archive, was: _Laid, changed: frozenset[str], fills: tuple[Fill, ...]
+    ) -> None:
+        """What was filled stays only where it would be filled with the same; after a cut nobody knows how far it is."""
+        self._remember(_Laid("", tuple(dict.fromkeys((*was.archives, archive.id))), (*was.fills, *fills)))
+        same = set(was.fills) & set(fills) if len(was.archives) == 1 else set()
+        for fill in set(was.fills) - same:
+            _remove(self.folder, fill.path)
+        _make_way(self.folder, changed)
+        borg.extract_only(archive.name, _with_folders(changed), self.folder)
+        lay_fills(borg, archive.name, [it for it in fills if it not in same], self.folder)
+
     @contextmanager
-    def taken(self, borg: Borg, choose: Choose, generation: str = "") -> Iterator[Path]:
-        """The folder as `bring` has it, to move away what is in it; the rest is removed."""
+    def taken(
+        self, borg: Borg, choose: Choose, generation: str = "", complete: Complete = nothing
+    ) -> Iterator[tuple[Path, tuple[Fill, ...]]]:
+        """The folder as `bring` has it, to move away what is in it, and what in it is from older archives; the rest is
+        removed."""
         with self._locked():
-            self.bring(borg, choose, generation)
+            self.bring(borg, choose, generation, complete)
+            filled = self._laid().fills
             self._forget()
-            yield self.folder
+            yield self.folder, filled
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def lay_ahead(self, borg: Borg, choose: Choose, generation: str = "", *, spare: bool = True) -> bool:
+    def lay_ahead(
+        self, borg: Borg, choose: Choose, generation: str = "", complete: Complete = nothing, *, spare: bool = True
+    ) -> bool:
         """As `bring`; for a takeover that may come, or, not `spare`, that is under way."""
         with self._locked():
-            return self.bring(borg, choose, generation, spare=spare)
+            return self.bring(borg, choose, generation, complete, spare=spare)
 
     def _locked(self) -> AbstractContextManager[None]:
         make_private_folder(self.mark.parent)
@@ -103,16 +140,17 @@ class Tree:
             _check_room(borg, archive, self.folder)
         borg.extract(archive, (), self.folder)
 
-    def _laid(self) -> tuple[str, tuple[str, ...]]:
-        """Of which generation it is, where that is known, and ids of archives: none with nothing to go on from."""
+    def _laid(self) -> _Laid:
         with suppress(OSError, ValueError, TypeError, KeyError):
             if self.folder.is_dir():
                 told = json.loads(self.mark.read_bytes())
-                return str(told["generation"]), tuple(map(str, told["archives"]))
-        return "", ()
+                fills = tuple(Fill(str(path), str(archive)) for path, archive in told.get("fills", ()))
+                return _Laid(str(told["generation"]), tuple(map(str, told["archives"])), fills)
+        return _Laid()
 
-    def _remember(self, generation: str, *ids: str) -> None:
-        told = {"generation": generation, "archives": list(dict.fromkeys(ids))}
+    def _remember(self, laid: _Laid) -> None:
+        fills = [[it.path, it.archive] for it in laid.fills]
+        told = {"generation": laid.generation, "archives": list(laid.archives), "fills": fills}
         write_atomic(self.mark, json.dumps(told).encode(), mode=0o600)
 
     def _forget(self) -> None:
@@ -133,7 +171,8 @@ def lay_ahead(node: Node, service: str) -> bool:
     opened = open_apart(node, service, node.service(service).root / "ahead")
     borg = Borg(opened.repository)
     try:
-        return tree_of(node, service).lay_ahead(borg, lambda archives: newest_of(archives, service), opened.name)
+        tree = tree_of(node, service)
+        return tree.lay_ahead(borg, lambda archives: newest_of(archives, service), opened.name, completing(service))
     finally:
         _read_ahead(node, service)
 
@@ -144,6 +183,11 @@ def _learn_ahead(node: Node, service: str) -> None:
     if node.bundle.terms(service).origin != node.name:
         with suppress(ApplianceError):  # a header that rotted here is the scrub's to tell, and a takeover asks others
             keep_history(node, service, chain_of(node, service))
+
+
+def completing(service: str) -> Complete:
+    """What takes the place of what an archive of `service` lacks."""
+    return lambda borg, archive: filling_of(borg, service, archive.name).fills
 
 
 def _read_ahead(node: Node, service: str) -> None:
@@ -198,6 +242,19 @@ def _make_way(folder: Path, changed: frozenset[str]) -> None:
     for place in reversed(folders):
         with suppress(OSError):
             os.rmdir(place)
+
+
+def _remove(folder: Path, path: str) -> None:
+    """Remove `path` with all below it, and follow no link on the way."""
+    place = folder
+    for part in PurePosixPath(path).parts:
+        if place.is_symlink():
+            return
+        place = place / part
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def _with_folders(changed: frozenset[str]) -> list[str]:

@@ -13,7 +13,7 @@ import os
 import select
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,12 +22,13 @@ from typing import Any
 from appliance.agent import databases, shares
 from appliance.agent.cluster import COPY_SECONDS_MAX, DUMP
 from appliance.agent.current import files_of
-from appliance.agent.ready import tree_of
+from appliance.agent.ready import completing, nothing, tree_of
 from appliance.backup.adopt import free_name, own_repository
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import read_held
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.fetched_key import staging
+from appliance.backup.filling import filling_of
 from appliance.backup.grants import granters_of
 from appliance.backup.manifest import LeftOut
 from appliance.backup.node import Node, open_node
@@ -44,6 +45,7 @@ from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
 from appliance.host.children import die_with_parent
 from appliance.host.command import run as run_command
 from appliance.host.files import make_private_folder
+from appliance.restore.fill import Fill, lay_fills
 from appliance.territory.served import DATABASE, SHARE
 from appliance.trust.grant import Grant
 from appliance.units import printable
@@ -172,15 +174,18 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     newest = chain_of(node, service).newest()
     generation = newest.header.id.name if newest else ""
     ahead, choose = tree_of(node, service), lambda archives: newest_of(archives, service)
+    known_whole = newest is not None and newest.header.document.format > 1 and newest.header.whole
+    complete = nothing if known_whole else completing(service)  # a start of borg less while people wait
     if form is SHARE:
         with ThreadPoolExecutor(1) as beside:  # each starts some borgs, and people wait
             entered = beside.submit(shares.bring_people, node, service)
             if not shares.people_lie_ready(node, service):
                 entered.result()  # where nobody can be let in, nothing is laid for hours
-            ahead.lay_ahead(borg, choose, generation, spare=False)
+            ahead.lay_ahead(borg, choose, generation, complete, spare=False)
             entered.result()
     placed = []
-    with ahead.taken(borg, choose, generation) as tree:
+    with ahead.taken(borg, choose, generation, complete) as (tree, filled):
+        _tell_filled(node, service, filled)
         if form is DATABASE:
             databases.fill(node, service, tree)
             placed.append(node.bundle.terms(service).service.database)
@@ -193,6 +198,12 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
                     _swap(source, target, node.service(service).root / "replaced-files")
                 placed.append(path)
     return placed
+
+
+def _tell_filled(node: Node, service: str, filled: Collection[Fill]) -> None:
+    if filled:
+        archives = sorted({it.archive for it in filled})
+        node.journal.write("taken-over-partial", service=service, filled=len(filled), archives=archives)
 
 
 def _swap(source: Path, target: Path, kept: Path) -> None:
@@ -261,7 +272,9 @@ def copy(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     new = folder.with_name("copy.new")
     shutil.rmtree(new, ignore_errors=True)
     borg = Borg(opened.repository)
-    borg.extract(newest_archive(borg, service).name, (), make_private_folder(new))
+    archive = newest_archive(borg, service).name
+    borg.extract(archive, (), make_private_folder(new))
+    lay_fills(borg, archive, filling_of(borg, service, archive).fills, new)
     _remove(folder)
     paths = node.bundle.terms(service).service.paths
     os.rename(new / paths[0].lstrip("/"), folder)

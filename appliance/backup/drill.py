@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.compare import compare_contents, compare_items, read_dumps
+from appliance.backup.manifests import manifests
 from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.backup.proofs import ROOM, Drilled, Proofs, load_proofs, proving, save_proofs
@@ -70,10 +71,13 @@ def planned(node: Node, service: str, *, seed: int | None = None, everything: bo
     with proving(node, service) as opened:
         seed, everything = _asked(node, layout, seed, everything)
         borg, of = Borg(opened.repository), node.bundle.terms(service).service
-        archive = _newest(borg, service)
+        chosen = _choose(borg, service)
+        archive = chosen.archive
         plan = _plan(borg.items(archive), layout.root, of, seed, everything=everything)
     files, size = _counted(plan)
-    return Planned(opened.generation, archive, seed, plan.everything, files, size, plan.total_bytes, plan.told)
+    return Planned(
+        opened.generation, archive, seed, plan.everything, files, size, plan.total_bytes, (*chosen.told, *plan.told)
+    )
 
 
 def drill(node: Node, service: str, *, seed: int | None = None, everything: bool | None = None) -> Drilled:
@@ -114,11 +118,27 @@ def _asked(node: Node, layout: ServiceLayout, seed: int | None, everything: bool
     return int(node.clock.now() // DAY) if seed is None else seed, everything
 
 
-def _newest(borg: Borg, service: str) -> str:
-    archives = borg.archives()
-    if not archives:
+@dataclass(frozen=True)
+class _Chosen:
+    """The archive to restore. `told`: why not the newest; `wrong`: why even a good restore of it proves little."""
+
+    archive: str
+    told: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+
+def _choose(borg: Borg, service: str) -> _Chosen:
+    """The newest archive that is whole: what a partial one brings back is no proof that all of it would come."""
+    known = manifests(borg, service)
+    if not known:
         raise NotFound(f"{service} has no archive yet.", remedy="Run `appliance backup run` at its origin.")
-    return archives[-1].name
+    newest = list(known)[-1]
+    whole = next((name for name in reversed(known) if (found := known[name]) is None or found.whole), None)
+    if whole is None:
+        return _Chosen(newest, wrong=(f"no archive is whole, and {newest} is partial: restoring it is no proof.",))
+    if whole != newest:
+        return _Chosen(whole, told=(f"{newest} is partial, and restoring it no proof: the last whole archive was.",))
+    return _Chosen(newest)
 
 
 def _counted(plan: _Plan) -> tuple[int, int]:
@@ -129,7 +149,8 @@ def _counted(plan: _Plan) -> tuple[int, int]:
 
 def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everything: bool) -> Drilled:
     borg, of = Borg(opened.repository), node.bundle.terms(service).service
-    archive = _newest(borg, service)
+    chosen = _choose(borg, service)
+    archive = chosen.archive
     with _empty_folder(node.service(service).root / ROOM / "restored") as folder:
         plan = _plan(borg.items(archive), folder, of, seed, everything=everything)
         started = time.monotonic()
@@ -140,7 +161,13 @@ def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everyth
         wrong = (*compare_items(plan.items, folder), *compare_contents(hashes, folder))
         broken, untold = read_dumps(of.kind, plan.items, folder)
     files, size = _counted(plan)
-    told = (*plan.told, *untold, *(f"{it.path}: {it.reason}" for it in warnings), *_late(of, plan, seconds))
+    told = (
+        *chosen.told,
+        *plan.told,
+        *untold,
+        *(f"{it.path}: {it.reason}" for it in warnings),
+        *_late(of, plan, seconds),
+    )
     return Drilled(
         time=utc_text(node.clock.now()),
         age=node.ageing.now(),
@@ -152,7 +179,7 @@ def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everyth
         bytes=size,
         total_bytes=plan.total_bytes,
         seconds=seconds,
-        wrong=(*wrong, *broken),
+        wrong=(*chosen.wrong, *wrong, *broken),
         told=told,
     )
 

@@ -122,7 +122,7 @@ class Borg:
         `with_above` are then all that `extract` would bring. Names are exact, bytes that are not UTF-8 included
         (see `borg.answers`). Not `exact`, each such byte is a "?": one of them costs as much as all the rest.
         """
-        listing = self._items(archive, argv.under(under, with_above=with_above))
+        listing = self.matching(archive, argv.under(under, with_above=with_above))
         names = self._names(archive, under, with_above=with_above)
         with contextlib.closing(listing), contextlib.closing(names):
             read = 0
@@ -136,7 +136,7 @@ class Borg:
 
     def item(self, archive: str, path: str) -> Item:
         """The entry of exactly this path; raise PathMissing when there is none."""
-        for item in self._items(archive, [argv.full(path)]):
+        for item in self.matching(archive, [argv.full(path)]):
             return replace(item, path=path)
         raise errors.PathMissing(f'"{path}" is not in the archive {archive}.')
 
@@ -244,7 +244,7 @@ class Borg:
         """Bring a transaction that was cut to rest: keep what was committed, forget the rest (`borg.segments`)."""
         self._read(argv.recover(self.repository.path))
 
-    def _items(self, archive: str, patterns: Sequence[str]) -> Generator[Item]:
+    def matching(self, archive: str, patterns: Sequence[str]) -> Generator[Item]:
         with self._lines(argv.list_items(self.repository.path, archive, patterns)) as lines:
             for line in lines:
                 yield answers.item(line)
@@ -273,7 +273,7 @@ class Borg:
 
     def _finish_root(self, archive: str, into: Path, numeric_ids: bool) -> None:
         """borg sets the time of "." before it writes what is in it; extracted once more alone, it is right."""
-        with contextlib.closing(self._items(archive, ())) as items:
+        with contextlib.closing(self.matching(archive, ())) as items:
             first = next(items, None)
         if first is not None and first.path == ".":
             root = [argv.full(".")]

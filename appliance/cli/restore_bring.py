@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
+from appliance.backup.filling import Filling, filling_of, lacking_of
 from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.borg.client import Borg
@@ -23,7 +24,7 @@ from appliance.cli.restore_source import no_archive
 from appliance.errors import WARNINGS, UsageError
 from appliance.restore.contents import Contents
 from appliance.restore.job import Job, jobs
-from appliance.restore.jobs import contents_of, plan
+from appliance.restore.jobs import contents_of, contents_with, plan
 from appliance.restore.jobs import run as run_job
 from appliance.units import format_bytes, format_count, printable
 
@@ -33,11 +34,15 @@ PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first s
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to restore: `path` ("" for everything) of `archive`; `known` is what the catalogue vouches for it to be."""
+    """What to restore: `path` ("" for everything) of `archive`; `known` is what the catalogue vouches for it to be.
+
+    What the archive lacks there is "filled" from older ones, or only "told" where the archive was named.
+    """
 
     archive: str
     path: str = ""
     known: Contents | None = None
+    lacks: Literal["filled", "told", "ignored"] = "filled"
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -91,19 +96,42 @@ def bring(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to:
     """Restore `wanted` to the folder `to` or, without, in place; or count what that would be."""
     target = to.absolute() if to else PLACE_OF_PATHS
     restored = str(target / wanted.path)
+    filled = _filling(service, Borg(opened.repository), wanted)
+    told = text.filled_text(filled.fills, filled.nowhere)
+    partial = WARNINGS if told else None
     if dry_run:
-        contents = wanted.known or contents_of(Borg(opened.repository), wanted.archive, wanted.paths)
+        contents = _contents(Borg(opened.repository), wanted, filled)
         entries, size = contents.entries, contents.size
         shown = {"archive": wanted.archive, "restored": restored, "entries": entries, "size_bytes": size}
         what = f"{format_count(entries, 'entry', 'entries')}, {format_bytes(size)}"
-        return Brought(shown, f"{printable(restored)}: {what} would be restored.")
-    job = _restore(node, service, opened, wanted, target=target, in_place=to is None)
+        lines = "\n".join((f"{printable(restored)}: {what} would be restored.", *told))
+        return Brought(shown | text.filled_json(filled.fills, filled.nowhere), lines, partial)
+    job = _restore(node, service, opened, wanted, filled, target=target, in_place=to is None)
     node.journal.write("restored", service=service, job=job.id, entries=job.entries, in_place=job.in_place)
     data = {**text.job_json(service, job), "restored": restored, "source": text.source_json(opened)}
-    return Brought(data, text.job_text(job, restored), WARNINGS if job.warnings else None)
+    data |= text.filled_json(job.fills, filled.nowhere)
+    lines = "\n".join((text.job_text(job, restored), *text.filled_text(job.fills, filled.nowhere)))
+    return Brought(data, lines, WARNINGS if job.warnings else partial)
 
 
-def _restore(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, target: Path, in_place: bool) -> Job:
+def _filling(service: str, borg: Borg, wanted: Wanted) -> Filling:
+    """What a partial archive lacks of what is wanted."""
+    if wanted.lacks == "ignored":
+        return Filling()
+    if wanted.lacks == "told":
+        return Filling(nowhere=lacking_of(borg, service, wanted.archive, wanted.path))
+    return filling_of(borg, service, wanted.archive, wanted.path)
+
+
+def _contents(borg: Borg, wanted: Wanted, filled: Filling) -> Contents:
+    if filled.fills:
+        return contents_with(borg, wanted.archive, wanted.paths, filled.fills)
+    return wanted.known or contents_of(borg, wanted.archive, wanted.paths)
+
+
+def _restore(
+    node: Node, service: str, opened: OpenedSource, wanted: Wanted, filled: Filling, *, target: Path, in_place: bool
+) -> Job:
     restores = node.service(service).restores
     with _reporting(service, wanted) as report:
         borg = Borg(opened.repository, report)
@@ -116,6 +144,7 @@ def _restore(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, 
             into=None if in_place else target,
             in_place=target if in_place else None,
             contents=wanted.known,
+            fills=filled.fills,
         )
         return run_job(restores, job.id, borg, age_seconds=node.ageing.now())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -89,7 +89,8 @@ def all_(
     node = this_node()
     name = service or only_service(node)
     opened = open_source(node, name, source, paper=paper)
-    return _carry_out(node, name, opened, Wanted(archive or newest(node, name, opened)), to=to, dry_run=dry_run)
+    wanted = Wanted(archive, lacks="told") if archive else Wanted(newest(node, name, opened))
+    return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run)
 
 
 @click.command()
@@ -167,12 +168,13 @@ def _restore_path(
     name = service or only_service(node)
     opened = open_source(node, name, source, paper=paper)
     if archive:
-        return _carry_out(node, name, opened, Wanted(archive, path), to=to, dry_run=dry_run)
+        return _carry_out(node, name, opened, Wanted(archive, path, lacks="told"), to=to, dry_run=dry_run)
     with catalogue_of(node, name, opened) as catalogue:
         known = known_versions(catalogue, path, name, typed_source(source, paper=paper))
         version = _version(known, number or 1)
         _check_kind(path, version.kind, folder=folder)
-        wanted = Wanted(version.archive, path, search.contents_of(catalogue, version.archive, path))
+        contents = search.contents_of(catalogue, version.archive, path)
+        wanted = Wanted(version.archive, path, contents, _lacks(folder, number))
     return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run)
 
 
@@ -185,6 +187,13 @@ def _carry_out(
     if to is None and not dry_run:
         say(f"Next, if that was wrong: {command('restore', 'undo', done.data['job'], '--service', service)}")
     return done.code
+
+
+def _lacks(folder: bool, number: int | None) -> Literal["filled", "told", "ignored"]:
+    """A file is restored from an archive that has it; a folder as it is now, or as it was."""
+    if not folder:
+        return "ignored"
+    return "filled" if number is None else "told"
 
 
 def _version(found: tuple[Version, ...], number: int) -> Version:

@@ -8,9 +8,13 @@ from typing import Any
 from appliance.backup.openable import OpenedSource
 from appliance.cli.output import table
 from appliance.clock import utc_text
+from appliance.restore.fill import Fill
 from appliance.restore.job import Job
 from appliance.restore.model import Found, Version
 from appliance.units import format_bytes, format_count, printable
+
+FILLED_MAX = 20
+"""How many paths are named; `--json` has all."""
 
 
 def source_json(opened: OpenedSource) -> dict[str, Any]:
@@ -102,6 +106,19 @@ def job_text(job: Job, restored: str) -> str:
         lines.append(f"Not as they were, {len(job.warnings)}:")
         lines += [f"  {printable(path)}: {printable(reason)}" for path, reason in job.warnings]
     return "\n".join(lines)
+
+
+def filled_json(fills: Iterable[Fill], nowhere: Iterable[str]) -> dict[str, Any]:
+    """`filled` came from older archives, `missing` is in none that was asked."""
+    return {"filled": [{"path": it.path, "archive": it.archive} for it in fills], "missing": list(nowhere)}
+
+
+def filled_text(fills: Sequence[Fill], nowhere: Sequence[str]) -> list[str]:
+    """Where each path is from that a partial archive lacks; nothing for a whole one."""
+    lines = [f"{printable(it.path)} is from {it.archive}: the newest backup lacks it." for it in fills[:FILLED_MAX]]
+    lines += [f"{printable(it)} is missing: this backup is partial and lacks it." for it in nowhere[:FILLED_MAX]]
+    more = max(0, len(fills) - FILLED_MAX) + max(0, len(nowhere) - FILLED_MAX)
+    return [*lines, *([f"{more} more paths are like that; --json names them."] if more else [])]
 
 
 def jobs_text(found: Sequence[dict[str, Any]]) -> str:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from appliance.errors import IntegrityError, NotFound
 from appliance.host.files import write_atomic
+from appliance.restore.fill import Fill
 from appliance.restore.place import Change
 
 FORMAT = 1
@@ -52,6 +53,13 @@ class Job:
     """Whether the archive may have an entry for "." itself, which is finished last."""
     renamed: tuple[tuple[str, str], ...] = ()
     """(path in the archive, where it is put instead): what comes back beside what stands there now."""
+    fills: tuple[Fill, ...] = ()
+    """What a partial archive lacks, and the archives that it is taken from."""
+
+    @property
+    def archives(self) -> tuple[str, ...]:
+        """All that the job reads: none of them may be forgotten before it has ended."""
+        return tuple(dict.fromkeys((self.archive, *(fill.archive for fill in self.fills))))
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,9 @@ def load(folder: JobFolder) -> Job:
         if data.pop("format") != FORMAT:
             raise ValueError("unknown format")
         pairs = {key: _pairs(data.get(key, [])) for key in ("warnings", "renamed")}
-        return Job(**{**data, "paths": tuple(data["paths"]), "target": Path(data["target"]), **pairs})
+        fills = tuple(Fill(str(it["path"]), str(it["archive"])) for it in data.get("fills", []))
+        told = {"paths": tuple(data["paths"]), "target": Path(data["target"]), "fills": fills}
+        return Job(**{**data, **told, **pairs})
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"this restore cannot be read: {error}.", where=str(folder.file)) from error
 

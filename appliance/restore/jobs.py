@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from appliance.host.command import run as run_command
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.restore import links
 from appliance.restore.contents import Contents, examine, through_symlink
+from appliance.restore.fill import Fill, lay_fills
 from appliance.restore.job import Job, JobFolder, folder_of, load, load_changes, save, save_changes
 from appliance.restore.place import Change, TargetChanged, keep_all, named_errors, place_all, relocate, survey
 from appliance.units import DAY, MIB, format_bytes
@@ -46,6 +48,7 @@ def plan(
     in_place: Path | None = None,
     contents: Contents | None = None,
     renamed: Mapping[str, str] | None = None,
+    fills: Sequence[Fill] = (),
 ) -> Job:
     """Prepare the restore of `paths` (none: everything) of `archive` and keep it as a job, without restoring yet.
 
@@ -55,18 +58,19 @@ def plan(
     their folder, UsageError for a target that cannot be one.
 
     `contents` is what a catalogue vouches for `paths` to be (`search.contents_of`); the archive is then not listed.
-    `renamed` puts paths elsewhere in place than where they were.
+    `renamed` puts paths elsewhere in place than where they were. `fills` are paths that `archive` lacks, each with the
+    archive that it comes from; nothing of `archive` lies there.
     """
     _check_target(into, in_place)
     paths = _normal(paths)
-    contents = contents or contents_of(borg, archive, paths)
+    contents = contents_with(borg, archive, paths, fills) if fills else contents or contents_of(borg, archive, paths)
     folder = _new_folder(restores, now)
     target = in_place or into or folder.files
     check_room(folder.root if in_place else target, contents.size)
     if in_place is not None and not _on_one_disk(in_place, paths, folder.root):
         check_room(_place_of(in_place, paths), contents.size)
     job = _job(folder, archive, paths, target, in_place is not None, contents, now)
-    return save(folder, dataclasses.replace(job, renamed=tuple((renamed or {}).items())))
+    return save(folder, dataclasses.replace(job, renamed=tuple((renamed or {}).items()), fills=tuple(fills)))
 
 
 def contents_of(borg: Borg, archive: str, paths: Sequence[str]) -> Contents:
@@ -78,6 +82,12 @@ def contents_of(borg: Borg, archive: str, paths: Sequence[str]) -> Contents:
         return examine(borg.items(archive, exact=False))
     except IntegrityError:
         return examine(borg.items(archive))
+
+
+def contents_with(borg: Borg, archive: str, paths: Sequence[str], fills: Sequence[Fill]) -> Contents:
+    """The same with `fills`, examined as one tree: what one archive brings must not lead another one elsewhere."""
+    main = _wanted(borg, archive, paths) if paths else borg.items(archive)
+    return examine(itertools.chain(main, *(_wanted(borg, it.archive, (it.path,)) for it in fills)))
 
 
 def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int) -> Job:
@@ -138,6 +148,8 @@ def _extract(folder: JobFolder, job: Job, borg: Borg) -> Job:
     stage = folder.files if job.in_place else job.target
     with syncing(stage):
         warnings = borg.extract(job.archive, job.paths, stage, may_have_root=job.root)
+        if job.fills:
+            warnings += lay_fills(borg, job.archive, job.fills, stage)
     kept = tuple((warning.path, warning.reason) for warning in warnings)
     return save(folder, dataclasses.replace(job, state="extracted", warnings=kept))
 

@@ -14,6 +14,7 @@ from appliance.agent.ready import Tree
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive
 from appliance.errors import NoSpace
+from appliance.restore.fill import Fill
 from tests.integration.borg.test_archives import kept
 
 Change = Callable[[Path], object]
@@ -172,7 +173,7 @@ def test_no_name_of_an_archive_leads_out_of_the_tree(saved: Saved, monkeypatch: 
 def test_what_is_taken_is_all_of_the_archive_and_leaves_nothing_behind(saved: Saved) -> None:
     CHANGES["content"](saved.source)
     inode = (saved.tree.folder / "plain.txt").stat().st_ino
-    with saved.tree.taken(saved.borg, lambda _: saved.save("two")) as folder:
+    with saved.tree.taken(saved.borg, lambda _: saved.save("two")) as (folder, _):
         assert saved.is_laid()
         os.rename(folder / "plain.txt", saved.tree.mark.with_name("served"))
     assert saved.tree.mark.with_name("served").stat().st_ino == inode, "renamed, not written again"
@@ -186,7 +187,7 @@ def test_a_disk_with_little_free_is_left_to_the_backups(saved: Saved, monkeypatc
     shutil.rmtree(saved.tree.folder)
     with pytest.raises(NoSpace, match=r"laid out ahead it would take .*, and 0 B may be used for that"):
         saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("one"))
-    with saved.tree.taken(saved.borg, lambda _: saved.archive("one")) as folder:
+    with saved.tree.taken(saved.borg, lambda _: saved.archive("one")) as (folder, _):
         assert kept(folder) == kept(saved.source), "a takeover does not ask for that"
 
 
@@ -212,7 +213,7 @@ def test_borg_is_asked_for_no_archive_of_the_generation_that_is_laid_and_for_tha
     assert saved.is_laid()
     with pytest.raises(AssertionError, match="it is laid"):
         saved.tree.lay_ahead(saved.borg, never, one)
-    with saved.tree.taken(saved.borg, never, other) as folder:
+    with saved.tree.taken(saved.borg, never, other) as (folder, _):
         assert kept(folder) == kept(saved.source)
 
 
@@ -234,6 +235,67 @@ def test_a_tree_that_was_cut_while_it_was_brought_forward_is_of_no_generation(
             saved.tree.lay_ahead(saved.borg, _asked, generation)
     assert saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("two"), "two")
     assert saved.is_laid()
+
+
+class Partial(Saved):
+    """A tree of archives that lack the folder "folder", which the archive "one" has."""
+
+    def lay(self, name: str, *fills: Fill) -> bool:
+        return self.tree.lay_ahead(self.borg, lambda _: self.archive(name), "", lambda *_: fills)
+
+
+@pytest.fixture
+def partial(saved: Saved, tmp_path: Path) -> Partial:
+    made = Partial(saved.source, saved.borg, saved.tree.folder.parent)
+    os.rename(made.source / "folder", tmp_path / "unplugged")
+    (made.source / "plain.txt").write_text("newer")
+    made.save("two")
+    return made
+
+
+FROM_ONE = Fill("folder", "one")
+
+
+def test_what_an_archive_lacks_is_laid_from_the_one_that_has_it_and_goes_when_it_is_whole_again(
+    partial: Partial, tmp_path: Path
+) -> None:
+    assert partial.lay("two", FROM_ONE)
+    assert (partial.tree.folder / "folder/deep/file").read_text() == "deep"
+    assert (partial.tree.folder / "plain.txt").read_text() == "newer"
+    inode = (partial.tree.folder / "folder/deep/file").stat().st_ino
+    partial.save("three")
+    assert partial.lay("three", FROM_ONE)
+    assert (partial.tree.folder / "folder/deep/file").stat().st_ino == inode, (
+        "what was filled alike is not written again"
+    )
+    os.rename(tmp_path / "unplugged", partial.source / "folder")
+    (partial.source / "folder/deep/file").unlink()
+    partial.save("four")
+    assert partial.lay("four")
+    assert partial.is_laid()
+
+
+def test_what_was_filled_is_right_after_a_cut_in_the_middle(partial: Partial, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ready, "lay_fills", cut)
+        with pytest.raises(KeyboardInterrupt):
+            partial.lay("two", FROM_ONE)
+    assert partial.lay("two", FROM_ONE)
+    assert (partial.tree.folder / "folder/link").is_symlink()
+    assert (partial.tree.folder / "folder/deep/file").read_text() == "deep"
+
+
+def test_a_tree_that_is_laid_anew_is_filled_too_and_tells_what_is_older(partial: Partial) -> None:
+    shutil.rmtree(partial.tree.folder)
+    with partial.tree.taken(partial.borg, lambda _: partial.archive("two"), "", lambda *_: (FROM_ONE,)) as (
+        folder,
+        filled,
+    ):
+        assert (folder / "folder/deep/file").read_text() == "deep"
+        assert filled == (FROM_ONE,)
 
 
 def _asked(archives: Sequence[Archive]) -> Archive:

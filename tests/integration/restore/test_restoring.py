@@ -14,11 +14,12 @@ import pytest
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.borg.model import Repository
-from appliance.errors import ApplianceError, Busy, NoSpace, NotFound, Refused, UsageError
+from appliance.errors import ApplianceError, Busy, IntegrityError, NoSpace, NotFound, Refused, UsageError
 from appliance.host.files import locked, make_private_folder
 from appliance.restore import jobs
 from appliance.restore.catalogue import catch_up, is_current
 from appliance.restore.contents import Contents
+from appliance.restore.fill import Fill
 from appliance.restore.job import Job, folder_of
 from appliance.restore.job import jobs as all_jobs
 from appliance.restore.record import Record, compare, take
@@ -58,6 +59,46 @@ def test_a_lost_file_is_found_by_name_and_put_back(borg: Borg, share: Path, rest
     assert (share / LOST).read_text() == "the deliberation"
     assert (done.state, done.warnings) == ("done", ())
     assert jobs.changes_of(restores, job.id) == {LOST: "new"}
+
+
+FILLS = (Fill(LOST, "monday"), Fill("Conseil/2026/facture\udcff.pdf", "monday"))
+
+
+def test_what_a_partial_archive_lacks_comes_from_older_ones_and_what_it_has_stays_new(
+    borg: Borg, share: Path, restores: Path, tmp_path: Path
+) -> None:
+    os.chmod(share / "Conseil/2026", 0o2755)
+    borg.create("wednesday", ["."], cwd=share)
+    planned = jobs.plan(restores, borg, "wednesday", [], now=NOW, into=tmp_path / "back", fills=FILLS)
+    assert planned.entries == len(list(share.rglob("*"))) + 1 + len(FILLS)
+    assert planned.archives == ("wednesday", "monday")
+    done = jobs.run(restores, planned.id, borg, age_seconds=0)
+    assert (done.state, done.warnings) == ("done", ())
+    assert (tmp_path / "back" / LOST).read_text() == "the deliberation"
+    assert (tmp_path / "back/budget.ods").read_text() == "a wrong budget"
+    assert (tmp_path / "back/Conseil/2026").stat().st_mode & 0o7777 == 0o2755, "not as it was on Monday"
+    assert next(all_jobs(restores)).fills == FILLS, "it is kept with the job"
+
+
+def test_a_filled_restore_in_place_is_undone_whole(borg: Borg, share: Path, restores: Path) -> None:
+    before = take(share, AS_ROOT)
+    planned = jobs.plan(restores, borg, "tuesday", [], now=NOW, in_place=share, fills=FILLS)
+    jobs.run(restores, planned.id, borg, age_seconds=0)
+    assert (share / LOST).read_text() == "the deliberation"
+    undo(restores, planned.id, age_seconds=0)
+    assert contents(take(share, AS_ROOT)) == contents(before)
+
+
+def test_one_archive_cannot_lead_what_comes_from_another_out_of_the_folder(
+    borg: Borg, share: Path, restores: Path, tmp_path: Path
+) -> None:
+    for path in (share / "Conseil/2026").iterdir():
+        path.unlink()
+    (share / "Conseil/2026").rmdir()
+    os.symlink(tmp_path, share / "Conseil/2026")
+    borg.create("wednesday", ["."], cwd=share)
+    with pytest.raises(IntegrityError, match="goes through its own symlink"):
+        jobs.plan(restores, borg, "wednesday", [], now=NOW, into=tmp_path / "back", fills=FILLS)
 
 
 def test_what_the_catalogue_knows_is_planned_without_borg(borg: Borg, restores: Path, tmp_path: Path) -> None:

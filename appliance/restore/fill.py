@@ -1,0 +1,31 @@
+"""What a partial archive lacks, laid out beside what it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from appliance.borg.client import Borg
+from appliance.borg.model import FileWarning
+
+
+@dataclass(frozen=True, order=True)
+class Fill:
+    """`path`, as archives name it, which comes from `archive` because the one that is restored lacks it."""
+
+    path: str
+    archive: str
+
+
+def lay_fills(borg: Borg, archive: str, fills: Sequence[Fill], into: Path) -> tuple[FileWarning, ...]:
+    """Extract `fills` into the folder `into`, where `archive` was extracted; resumable as that is.
+
+    The folders above come along with the attributes that they had in the older archive; they get those of `archive`.
+    """
+    warnings: list[FileWarning] = []
+    for name in dict.fromkeys(fill.archive for fill in fills):
+        warnings += borg.extract(name, [fill.path for fill in fills if fill.archive == name], into)
+    above = {str(folder) for fill in fills for folder in PurePosixPath(fill.path).parents} - {"."}
+    borg.extract_only(archive, sorted(above), into)
+    return tuple(warnings)

@@ -1,0 +1,107 @@
+"""From which archive comes what a partial one lacks: the last that has it, whatever failed in between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from appliance.backup.filling import DONORS_MAX, Filling, filling
+from appliance.backup.manifest import LeftOut, Manifest, PathManifest, State
+from appliance.restore.fill import Fill
+
+DOCS, CADASTRE = "/srv/docs", "/srv/cadastre"
+
+
+def manifest(cadastre: State = "read", *left_out: str, files: int = 9) -> Manifest:
+    paths = (PathManifest(DOCS, "read", 9, 9), PathManifest(CADASTRE, cadastre, files, 9))
+    return Manifest(paths, tuple(LeftOut(path, "input/output error") for path in left_out), len(left_out))
+
+
+FAILED = manifest("failed", files=0)
+
+
+class Archives:
+    """`lacking`: by archive, what it does not have; a former version's has no manifest."""
+
+    def __init__(self, *manifests: Manifest | None, lacking: dict[str, set[str]] | None = None) -> None:
+        self.manifests = {f"a{number}": it for number, it in enumerate(manifests)}
+        self.lacking = lacking or {}
+        self.listed: list[str] = []
+
+    def present(self, archive: str, paths: Sequence[str]) -> set[str]:
+        self.listed.append(archive)
+        manifest = self.manifests[archive]
+        failed = {it.path.strip("/") for it in manifest.paths if it.state == "failed"} if manifest else set()
+        left = {it.path.strip("/") for it in manifest.left_out} if manifest else set()
+        return set(paths) - failed - left - self.lacking.get(archive, set())
+
+    def filling(self, under: str = "") -> Filling:
+        return filling(self.manifests, list(self.manifests)[-1], self.present, under)
+
+
+def test_a_path_that_failed_for_forty_nights_comes_from_the_last_one_before() -> None:
+    archives = Archives(manifest(), manifest(), *[FAILED] * 40)
+    assert archives.filling() == Filling((Fill("srv/cadastre", "a1"),))
+    assert archives.listed == ["a41", "a1"], "what manifests tell is not listed"
+
+
+def test_a_whole_archive_and_one_of_a_former_version_ask_for_nothing() -> None:
+    assert Archives(manifest(), manifest()).filling() == Filling()
+    assert Archives(manifest(), None).filling() == Filling()
+    archives = Archives(manifest(), manifest())
+    archives.filling()
+    assert archives.listed == []
+
+
+def test_an_archive_of_a_former_version_is_looked_into_for_what_it_has() -> None:
+    assert Archives(None, None, FAILED).filling() == Filling((Fill("srv/cadastre", "a1"),))
+    found = Archives(None, None, FAILED, lacking={"a1": {"srv/cadastre"}}).filling()
+    assert found == Filling((Fill("srv/cadastre", "a0"),))
+
+
+def test_files_that_could_not_be_read_come_one_by_one_and_what_was_read_stays_new() -> None:
+    lost, unread = "/srv/cadastre/plan.tif", "/srv/cadastre/new.tif"
+    archives = Archives(manifest(), manifest("partly", lost), manifest("partly", lost, unread))
+    archives.lacking = {"a0": {"srv/cadastre/new.tif"}}
+    found = archives.filling()
+    assert found.fills == (Fill("srv/cadastre/new.tif", "a1"), Fill("srv/cadastre/plan.tif", "a0"))
+    archives.lacking["a1"] = {"srv/cadastre/new.tif"}
+    assert archives.filling().nowhere == (unread,)
+
+
+def test_an_empty_mount_point_is_nothing_to_fill_from() -> None:
+    archives = Archives(manifest(), manifest(files=0), FAILED)
+    assert archives.filling() == Filling((Fill("srv/cadastre", "a0"),))
+
+
+def test_what_no_archive_ever_had_is_named() -> None:
+    assert Archives(FAILED, FAILED).filling() == Filling((), (CADASTRE,))
+
+
+def test_only_what_is_asked_for_is_filled() -> None:
+    archives = Archives(manifest(), FAILED)
+    assert archives.filling("srv/docs") == Filling()
+    assert archives.filling("srv").fills == (Fill("srv/cadastre", "a0"),)
+
+
+def test_raw_files_in_place_of_a_copy_are_never_mixed_with_an_older_copy() -> None:
+    """sqlite: the archive has the path although its copy failed."""
+    archives = Archives(manifest(), FAILED)
+    assert filling(archives.manifests, "a1", lambda archive, paths: set(paths)) == Filling()
+
+
+def test_a_database_comes_with_its_roles_from_the_same_archive() -> None:
+    good = Manifest((PathManifest("database mairie", "read", 0, 9),))
+    bad = Manifest((PathManifest("database mairie", "failed", 0, 0),))
+    archives = Archives(good, bad)
+    archives.lacking = {"a1": {"postgresql/mairie.dump", "postgresql/roles.sql"}}
+    assert archives.filling().fills == (Fill("postgresql/mairie.dump", "a0"), Fill("postgresql/roles.sql", "a0"))
+
+
+def test_a_folder_brings_what_is_below_it_and_old_archives_are_not_listed_without_end() -> None:
+    inner = "/srv/cadastre/a"
+    archives = Archives(manifest(), manifest("partly", inner, f"{inner}/b"))
+    assert archives.filling().fills == (Fill("srv/cadastre/a", "a0"),)
+    archives = Archives(*[None] * 99, FAILED)
+    archives.lacking = {name: {"srv/cadastre"} for name in archives.manifests}
+    assert archives.filling().nowhere == (CADASTRE,)
+    assert len(archives.listed) <= DONORS_MAX + 1
