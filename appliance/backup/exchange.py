@@ -31,6 +31,7 @@ from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.offer import newest_grant
+from appliance.backup.vault.relief import note_shown
 from appliance.backup.vault.repair import other_holders
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.sealer_choice import sealer_of
@@ -100,6 +101,7 @@ def exchange(node: Node, service: str) -> Findings:
         new_epochs=new_epochs,
         conflicts=conflicts,
     )
+    _note_shown(node, service, heads, stored)
     _tell(node, findings)
     _compare_as_writer(node, service, heads)
     return findings
@@ -235,6 +237,17 @@ def _remember(node: Node, service: str, heads: Mapping[str, HolderHead]) -> dict
             kept[peer] = receipt.document.raw.decode()
     write_atomic(path, json.dumps(kept).encode(), mode=0o600)
     return {peer: generation.name for peer, generation in shown.items()}
+
+
+def _note_shown(node: Node, service: str, heads: Mapping[str, HolderHead], stored: Sequence[Stored]) -> None:
+    """Where this node holds nothing by the plan: from then on it may give up what the others have."""
+    if node.name in node.bundle.terms(service).holders:
+        return
+    held = [item.name for item in stored if item.held]
+    shown = {
+        peer: (there.head.receipt, {name for name in held if not there.lacks(name)}) for peer, there in heads.items()
+    }
+    note_shown(node, service, held, shown)
 
 
 def shown_receipts(node: Node, service: str) -> dict[str, str]:

@@ -50,7 +50,10 @@ def _roles(bundle: Bundle, leaver: str) -> Iterator[Missing]:
 
 def _copies(bundle: Bundle, leaver: str, holdings: Holdings, writers: Mapping[str, str]) -> Iterator[Missing]:
     for name, here in sorted(holdings.get(leaver, {}).items()):
-        if name not in bundle.territory.services or not here.held:
+        if not here.held:
+            continue
+        if name not in bundle.territory.services:
+            yield from _last_copy(bundle, leaver, name, holdings)
             continue
         there = {node: of[name] for node, of in holdings.items() if node != leaver and name in of}
         newest = max(generation for holds in (here, *there.values()) for generation in holds.held)
@@ -61,6 +64,14 @@ def _copies(bundle: Bundle, leaver: str, holdings: Holdings, writers: Mapping[st
         known = {generation for holds in there.values() for generation in (*holds.held, *holds.let_go)}
         if only := set(here.held) - known:
             yield Missing(name, f"{len(only)} of its generations are nowhere else.")
+
+
+def _last_copy(bundle: Bundle, leaver: str, name: str, holdings: Holdings) -> Iterator[Missing]:
+    """Of a service that left and is remembered, somebody else must hold something still: nobody takes it any more."""
+    elsewhere = any(of[name].held for node, of in holdings.items() if node != leaver and name in of)
+    if (left := bundle.left(name)) and not elsewhere:
+        way = f"put it back into territory.yml, or sign with --forget {name} when it may go"
+        yield Missing(name, f"it {left.told} and nobody else holds it: {way}.")
 
 
 def _names(nodes: Collection[str]) -> str:

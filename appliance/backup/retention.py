@@ -10,7 +10,9 @@ rules, whatever the origin asks:
 3. The newest of each branch and of each epoch is kept for ever; not of an epoch that a revocation ended, once a newer
    one is held: somebody could know its key, so it ends after ten years with the rest. Nor of a service that left the
    territory: its last copy goes after ten years, too.
-4. Nothing is dropped while thinning is frozen.
+4. A node that holds the service no more gives up what the present holders have, once each has shown for a whole lock
+   that it holds something as new (`vault/relief.py`).
+5. Nothing is dropped while thinning is frozen.
 
 Ten years and not for ever: what residents may have erased must end somewhere, and a backup is not the town's archive.
 Days, weeks and months are counted on the holder's own ageing clock, from receipt; a month is four weeks, so that

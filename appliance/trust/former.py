@@ -56,15 +56,19 @@ class FormerHolder:
     serial: int
     since: str
 
+    @property
+    def told(self) -> str:
+        return f"is held elsewhere since bundle {self.serial}"
+
 
 @dataclass(frozen=True)
 class Former:
     services: Mapping[str, FormerService] = field(default_factory=dict)
     holders: tuple[FormerHolder, ...] = ()
 
-    def held(self, service: str, node: str) -> bool:
-        """Whether `node` held `service`, which is in the plan still, in an earlier bundle."""
-        return any((it.service, it.node) == (service, node) for it in self.holders)
+    def ceased(self, service: str, node: str) -> FormerHolder | None:
+        """The entry of `node` if it held `service`, which is in the plan still, in an earlier bundle only."""
+        return next((it for it in self.holders if (it.service, it.node) == (service, node)), None)
 
 
 NOBODY = Former()

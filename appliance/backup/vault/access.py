@@ -13,6 +13,7 @@ ORIGIN = frozenset({"head", "put", "get-own"})
 STANDBY = frozenset({"head", "put", "get"})
 HOLDER = frozenset({"head", "get", "put-relayed"})
 MONITOR = frozenset({"head"})
+FORMER = frozenset({"head", "put-relayed"})  # until the present holders have what it has; then it gives that up
 TAKING = frozenset({"put", "put-relayed"})
 
 
@@ -31,6 +32,8 @@ def verbs(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None) -> fro
         allowed |= STANDBY
     if caller in terms.holders or caller in terms.spares:
         allowed |= HOLDER
+    if bundle.former.ceased(terms.name, caller):
+        allowed |= FORMER
     if "monitor" in member.node.roles:
         allowed |= MONITOR
     return allowed

@@ -13,7 +13,7 @@ its header was signed for stops the removal of blobs, because nobody can then sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from appliance.backup.history import documents, remove_folder
@@ -24,6 +24,7 @@ from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.leftovers import remains, unreferenced_blobs, useless_seconds
+from appliance.backup.vault.relief import relieved
 from appliance.backup.vault.store import BUCKET, DAMAGED, HEADER, LIST, RECEIPT, RELAY, Holding
 from appliance.backup.vault.stored import Stored
 from appliance.backup.vault.turn import turn
@@ -134,9 +135,9 @@ def choose(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     without the damaged ones too: the newest that is whole stays, whatever is newer."""
     stored, previous = holding.stored(), previous_by_name(holding)
     parents = {item.name: (_id_of(item), previous.get(item.name, "")) for item in stored}
-    rule = _rule(node, service)
-    listed = _decided(node, holding, [item for item in stored if item.listed], parents, rule)
-    whole = _decided(node, holding, [item for item in stored if item.held], parents, rule)
+    rule, spared = _rule(node, service), relieved(node, service, holding)
+    listed = _decided(node, holding, [item for item in stored if item.listed], parents, rule, spared)
+    whole = _decided(node, holding, [item for item in stored if item.held], parents, rule, spared)
     return tuple(item.name for item in stored if listed.get(item.name) and whole.get(item.name, True))
 
 
@@ -146,8 +147,9 @@ def _decided(
     kept: Iterable[Stored],
     parents: Mapping[str, tuple[GenerationId, str]],
     rule: _Rule,
+    spared: Collection[str],
 ) -> Mapping[str, bool]:
-    """For each of `kept` by name: whether it may go."""
+    """For each of `kept` by name: whether it may go; `spared` are those that others hold in the place of this node."""
     now = node.ageing.now()
     received = {item.name: _received(node, holding, item.name, now) for item in kept}
     known = _with_ancestors(received, parents)
@@ -155,7 +157,7 @@ def _decided(
         Generation(*parents[name], received.get(name, (now, now))[1], held=name in received) for name in known
     ]
     decided = thin(generations, now, rule.lock_seconds, ended=rule.ended, goes_on=rule.goes_on)
-    drops = {decision.id.name for decision in decided if isinstance(decision, Drop)}
+    drops = {decision.id.name for decision in decided if isinstance(decision, Drop)} | set(spared)
     # A relayed generation is sorted into days by its age there; its lock counts from our own receipt.
     return {name: name in drops and now - own >= rule.lock_seconds for name, (own, _) in received.items()}
 
@@ -206,7 +208,7 @@ def _is_unfinished(holding: Holding) -> bool:
     """Whether a push of the newest generation known here was cut and is still to be finished."""
     names = holding.names()
     newest = holding.find(names[-1]) if names else None
-    return newest is not None and not newest.listed
+    return newest is not None and not newest.listed and not newest.thinned
 
 
 def shelve(holding: Holding) -> int:

@@ -31,7 +31,7 @@ from appliance.host.layout import NodeLayout
 from appliance.territory.model import Person, Placement, Service
 from appliance.trust.act import ACTS, make_act
 from appliance.trust.bundle import Member, accept_bundle, make_bundle, voter_keys
-from appliance.trust.former import Former, FormerService
+from appliance.trust.former import Former, FormerHolder, FormerService
 from appliance.trust.generation import NO_PARENT, Entry, Header, make_header, read_header, render_list
 from appliance.trust.grant import Grant, make_grant, make_request, read_grant, read_request
 from appliance.trust.identity import create_identity
@@ -93,6 +93,10 @@ class Desk:
     confirmed: tuple[str, ...] = ()
     voting: Voting | None = None
     clocks: dict[str, SimulatedClock] = field(default_factory=lambda: {name: SimulatedClock() for name in NAMES})
+    placed: tuple[str, ...] = (STANDBY, HOLDER)
+    spares: tuple[str, ...] = (SPARE,)
+    former_holders: tuple[str, ...] = ()
+    """Nodes that held docs-a in an earlier bundle."""
     left: bool = False
     """Whether docs-a left the territory; the bundle that says so first is `left_in`."""
     left_in: int = 0
@@ -139,7 +143,7 @@ class Desk:
             issued=TIME,
             territory=plan,
             placements={
-                **({} if self.left else {SERVICE: Placement(SERVICE, (STANDBY, HOLDER), (SPARE,))}),
+                **({} if self.left else {SERVICE: Placement(SERVICE, self.placed, self.spares)}),
                 "docs-d": Placement("docs-d", (HOLDER,), ()),
             },
             members=members,
@@ -154,7 +158,8 @@ class Desk:
 
     def _former(self) -> Former:
         entry = FormerService(self._docs(), (STANDBY, HOLDER), (SPARE,), self.left_in, TIME)
-        return Former({SERVICE: entry} if self.left and self.remembered else {})
+        holders = (FormerHolder(SERVICE, name, self.quota_bytes, self.serial, TIME) for name in self.former_holders)
+        return Former({SERVICE: entry} if self.left and self.remembered else {}, tuple(holders))
 
     def _docs(self) -> Service:
         return replace(

@@ -92,7 +92,7 @@ def test_a_node_that_holds_a_service_no_more_is_remembered_while_both_are_in_the
     assert [(it.service, it.node, it.serial) for it in second.former.holders] == [("docs", "b", 2)]
     third = after(second, plan(moved), days=700)
     assert third.former.holders == second.former.holders
-    assert third.former.held("docs", "b")
+    assert third.former.ceased("docs", "b")
     assert after(third, plan(replace(DOCS, copies=1))).former.holders[0].node == "d", "b holds it again"
     assert after(third, plan(moved, gone=("b",))).former.holders == ()
 
@@ -108,7 +108,7 @@ def test_room_of_what_left_is_not_promised_a_second_time() -> None:
 def test_a_copy_that_comes_back_to_a_former_holder_needs_no_second_room() -> None:
     first = after(None, plan(replace(DOCS, copies=1), offered=150))
     second = after(first, plan(replace(DOCS, standbys=("c",), copies=1), offered=150))
-    assert second.former.held("docs", "b")
+    assert second.former.ceased("docs", "b")
     back = after(second, plan(replace(DOCS, copies=1), offered=150))
     assert back.placements["docs"].holders == ("b",)
 

@@ -1,0 +1,154 @@
+"""What a node that is no holder any more gives up: all that is past its lock, once the present holders have it.
+
+Each has to show, under its own signature and for a whole lock, that it holds something as new as the newest here.
+
+Invariant: each generation that goes here is held, or was let go by its own rules, at every present holder; these are as
+many in distinct failure domains as the service was promised, without the writer and without this node. While one of the
+service is lost, nothing goes.
+
+    sight/SERVICE.shown   by peer: its receipt for what is as new as the newest here, when by this node's ageing clock
+                          it was first shown, and which generations held here the peer has too
+
+It is the agent's word for how long ago that was. Who forges it takes away a copy older than its lock that others have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from appliance.backup.node import Node
+from appliance.backup.sight import unseen_nodes
+from appliance.backup.targets import load_acts, lost_nodes, targets
+from appliance.backup.vault.offer import newest_grant
+from appliance.backup.vault.store import Holding
+from appliance.errors import ApplianceError
+from appliance.host.files import make_private_folder, write_atomic
+from appliance.trust.receipt import Receipt, read_receipt
+
+
+@dataclass(frozen=True)
+class Shown:
+    """`receipt` as signed, first shown at `age_seconds` of this node's ageing clock; `has`: names of generations."""
+
+    receipt: str
+    age_seconds: int
+    has: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A present holder's word that was checked: its receipt is for `generation`, shown `since_seconds` ago."""
+
+    generation: str
+    since_seconds: int
+    has: Collection[str]
+
+
+def given_up(
+    held: Collection[str],
+    present: Collection[str],
+    words: Mapping[str, Word],
+    lock_seconds: int,
+) -> set[str]:
+    """Which of the generations `held` here are given up, their own locks aside, when the `present` holders said
+    `words`. Pure.
+    """
+    newest = max(held, default="")
+    if not present or not all(_shows(words.get(peer), newest, lock_seconds) for peer in present):
+        return set()
+    return {name for name in held if all(name in words[peer].has for peer in present)}
+
+
+def _shows(word: Word | None, newest: str, lock_seconds: int) -> bool:
+    return word is not None and word.generation >= newest and word.since_seconds >= lock_seconds
+
+
+def relieved(node: Node, service: str, holding: Holding) -> set[str]:
+    """The generations held here that this node may give up now, their own locks aside; none where it shall hold them,
+    or somebody is lost."""
+    present = _present(node, service, holding)
+    lock_seconds = node.bundle.last_terms(service).service.lock_seconds if present else 0
+    held = [item.name for item in holding.stored() if item.held]
+    return given_up(held, present, _words(node, service, present), lock_seconds)
+
+
+def _present(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
+    """Who holds it in the place of this node; nobody unless they are as many as were promised."""
+    bundle = node.bundle
+    if service not in bundle.territory.services:
+        return ()
+    terms, grant = bundle.terms(service), newest_grant(holding, bundle)
+    writer = grant.writer if grant else terms.origin
+    acts = load_acts(node.layout.acts, bundle, "lost")
+    lost = lost_nodes(acts, service, node.clock.now()) | unseen_nodes(node, service) | bundle.revoked_nodes
+    aims = tuple(aim.node for aim in targets(bundle, service, writer, ()))
+    if lost & {terms.origin, writer, *terms.holders, *aims} or node.name in (
+        writer,
+        terms.origin,
+        *terms.holders,
+        *aims,
+    ):
+        return ()
+    return aims if len(bundle.counted(writer, aims)) >= terms.service.copies else ()
+
+
+def _words(node: Node, service: str, peers: Collection[str]) -> dict[str, Word]:
+    """What `peers` showed, as far as their present keys signed it; a moment that is still to come counts as now."""
+    shown, now = load_shown(node, service), node.ageing.now()
+    words = {}
+    for peer in peers:
+        if peer in shown and (receipt := _checked(node, service, peer, shown[peer].receipt)):
+            since = max(0, now - shown[peer].age_seconds)
+            words[peer] = Word(receipt.generation.name, since, frozenset(shown[peer].has))
+    return words
+
+
+def note_shown(
+    node: Node, service: str, held: Collection[str], heads: Mapping[str, tuple[Receipt | None, Collection[str]]]
+) -> None:
+    """Keep what the peers that answered show for the generations `held` here: each its newest receipt and what it has.
+
+    The first receipt for something as new as the newest here stays, with its moment, until the peer shows less.
+    """
+    newest, before, now = max(held, default=""), load_shown(node, service), node.ageing.now()
+    kept = dict(before)
+    for peer, (receipt, has) in heads.items():
+        kept.pop(peer, None)
+        if receipt is None or receipt.generation.name < newest:
+            continue
+        first = before.get(peer, Shown(receipt.document.raw.decode(), now, ()))
+        known = _checked(node, service, peer, first.receipt)
+        if known is None or not newest <= known.generation.name <= receipt.generation.name or first.age_seconds > now:
+            first = Shown(receipt.document.raw.decode(), now, ())
+        kept[peer] = Shown(first.receipt, first.age_seconds, tuple(name for name in held if name in has))
+    path = _path(node, service)
+    if kept != before:
+        make_private_folder(path.parent)
+        write_atomic(path, json.dumps({peer: asdict(it) for peer, it in kept.items()}).encode())
+
+
+def load_shown(node: Node, service: str) -> dict[str, Shown]:
+    """By peer; nothing of a file that cannot be read: then the time begins again."""
+    try:
+        values = json.loads(_path(node, service).read_bytes())
+        return {
+            str(peer): Shown(str(it["receipt"]), int(it["age_seconds"]), tuple(map(str, it["has"])))
+            for peer, it in values.items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _checked(node: Node, service: str, peer: str, raw: str) -> Receipt | None:
+    try:
+        receipt = read_receipt(raw.encode(), node.bundle.member(peer).keys.sign)
+    except (ApplianceError, UnicodeEncodeError):
+        return None
+    return receipt if (receipt.holder, receipt.service) == (peer, service) else None
+
+
+def _path(node: Node, service: str) -> Path:
+    return node.layout.sight / f"{service}.shown"

@@ -1,0 +1,162 @@
+"""A node that holds a service no more: it brings the present holders what they lack, and gives its own copy up last."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from appliance.backup import peers
+from appliance.backup.exchange import catch_up, exchange
+from appliance.backup.targets import keep_act
+from appliance.backup.vault.relief import load_shown
+from appliance.errors import Forbidden
+from appliance.units import DAY
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk, Generation, ask, assert_whole
+from tests.integration.desk.history import held_here, thin_here
+from tests.integration.desk.in_process import World
+
+LOCK = 30 * DAY
+EDGES = 6
+"""How many of the history any holder keeps after its lock: the first and the last of each of three days."""
+
+
+@pytest.fixture
+def world(desk: Desk, history: list[Generation], monkeypatch: pytest.MonkeyPatch) -> World:
+    """commune-b has the history of three days, and the copy went to commune-c; commune-b is not even a spare."""
+    made = World(desk)
+    monkeypatch.setattr(peers, "Line", made.line)
+    desk.sign(placed=(STANDBY, SPARE), spares=(), former_holders=(HOLDER,))
+    return made
+
+
+def bring(world: World) -> None:
+    """The hour of commune-b: it asks the present holders, and brings them what they lack."""
+    node = world.desk.open(HOLDER)
+    done = catch_up(node, SERVICE, exchange(node, SERVICE))
+    assert not [it for it in done.values() if isinstance(it, Exception)], done
+
+
+def test_a_former_holder_gives_up_its_last_copy_a_lock_after_all_others_had_everything(
+    world: World, history: list[Generation]
+) -> None:
+    desk = world.desk
+    bring(world)
+    assert assert_whole(desk, STANDBY) == assert_whole(desk, SPARE) == [made.name for made in history]
+    bring(world)
+    desk.advance(LOCK - DAY)
+    bring(world)
+    thin_here(desk)
+    assert {history[0].name, history[-1].name} < set(held_here(desk)), "they have not shown it for a whole lock"
+    desk.advance(DAY)
+    thin_here(desk)
+    assert held_here(desk) == []
+    for _ in range(2):
+        desk.advance(2 * DAY)
+        thin_here(desk)
+    assert list(desk.holding(HOLDER).blobs()) == []
+
+
+@pytest.mark.parametrize("lacking", [STANDBY, SPARE])
+def test_a_former_holder_keeps_its_newest_while_one_present_holder_shows_nothing(
+    world: World, history: list[Generation], lacking: str
+) -> None:
+    world.down = frozenset({lacking})
+    node = world.desk.open(HOLDER)
+    catch_up(node, SERVICE, exchange(node, SERVICE))
+    exchange(node, SERVICE)
+    for _ in range(12):
+        world.desk.advance(365 * DAY)
+        exchange(node, SERVICE)
+        thin_here(world.desk)
+    assert held_here(world.desk)[-1] == history[-1].name
+
+
+def test_a_former_holder_keeps_what_only_it_has_though_the_others_hold_newer_ones(
+    world: World, history: list[Generation]
+) -> None:
+    desk = world.desk
+    for at in (STANDBY, SPARE):
+        desk.put(history[-1], desk.grant(), at=at, before=history[:-1])
+    exchange(desk.open(HOLDER), SERVICE)  # and nothing is brought: the others have no room
+    desk.advance(LOCK + DAY)
+    exchange(desk.open(HOLDER), SERVICE)
+    thin_here(desk)
+    kept = held_here(desk)
+    assert history[-1].name not in kept
+    assert kept[0] == history[0].name
+
+
+def test_a_former_holder_gives_up_nothing_to_a_receipt_that_is_not_the_holders_own(world: World) -> None:
+    desk = world.desk
+    bring(world)
+    bring(world)
+    file = desk.open(HOLDER).layout.sight / f"{SERVICE}.shown"
+    shown = json.loads(file.read_bytes())
+    shown[SPARE] = shown[STANDBY]  # one voice twice
+    file.write_text(json.dumps(shown))
+    desk.advance(LOCK + DAY)
+    thin_here(desk)
+    assert held_here(desk) != []
+
+
+def test_a_holder_that_shows_less_than_before_has_to_show_it_for_a_lock_again(
+    world: World, history: list[Generation]
+) -> None:
+    desk = world.desk
+    bring(world)
+    bring(world)
+    desk.advance(LOCK - DAY)
+    holding = desk.holding(SPARE)
+    for made in history:
+        (holding.generations / made.name / "list").unlink()
+        (holding.generations / made.name / "receipt").unlink()
+    exchange(desk.open(HOLDER), SERVICE)
+    assert SPARE not in load_shown(desk.open(HOLDER), SERVICE)
+    bring(world)
+    desk.advance(DAY)
+    thin_here(desk)
+    assert len(held_here(desk)) == EDGES
+
+
+@pytest.mark.parametrize("act", ["hold", "freeze"])
+def test_a_former_holder_gives_up_nothing_while_an_act_forbids_it(world: World, act: str) -> None:
+    desk = world.desk
+    bring(world)
+    bring(world)
+    desk.advance(LOCK + DAY)
+    node = desk.open(HOLDER)
+    keep_act(node.layout.acts, desk.act(act, SERVICE), node.bundle)
+    thin_here(desk)
+    assert held_here(desk) != []
+
+
+def test_a_former_holder_gives_up_nothing_while_one_of_the_service_is_lost(world: World) -> None:
+    desk = world.desk
+    bring(world)
+    bring(world)
+    desk.advance(LOCK + DAY)
+    node = desk.open(HOLDER)
+    keep_act(node.layout.acts, desk.act("lost", ORIGIN), node.bundle)
+    thin_here(desk)
+    assert held_here(desk) != []
+
+
+def test_a_holder_by_the_plan_gives_up_nothing_however_much_the_others_have(
+    world: World, history: list[Generation]
+) -> None:
+    desk = world.desk
+    bring(world)
+    bring(world)
+    desk.advance(LOCK + DAY)
+    desk.sign(placed=(STANDBY, HOLDER, SPARE), former_holders=())
+    thin_here(desk)
+    assert held_here(desk)[-1] == history[-1].name
+
+
+def test_a_former_holder_may_show_and_bring_but_reads_nothing(world: World) -> None:
+    for verb in ("get", "put", "prove"):
+        with world.desk.session(STANDBY, HOLDER) as channel:
+            ask(channel, verb)
+            with pytest.raises(Forbidden):
+                channel.read_frame()

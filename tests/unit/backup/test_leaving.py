@@ -1,0 +1,43 @@
+"""What keeps a node from leaving: copies of services in the plan, and the last one of a service that left it."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from appliance.backup.leaving import Holds, missing
+from appliance.trust.bundle import Bundle, make_bundle, read_bundle
+from appliance.trust.former import Former, FormerService
+from appliance.trust.keys import public_line
+from tests.unit.territory.small import node, service, territory
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+LEFT = FormerService(service("old", "a"), ("b", "c"), (), 3, "2026-11-24T08:00:00Z")
+
+
+def bundle(*left: FormerService) -> Bundle:
+    plan = territory([node(name) for name in ("a", "b", "c")])
+    raw = make_bundle(
+        KEY,
+        serial=3,
+        issued=LEFT.since,
+        territory=plan,
+        placements={},
+        members={},
+        recovery="",
+        former=Former({it.name: it for it in left}),
+    )
+    return read_bundle(raw, public_line(KEY))
+
+
+def why(of: Bundle, **elsewhere: Holds) -> list[str]:
+    holdings = {"b": {"old": Holds(["1"])}, **{name: {"old": it} for name, it in elsewhere.items()}}
+    return [it.why for it in missing(of, "b", holdings, {})]
+
+
+def test_the_last_copy_of_a_service_that_left_keeps_its_node_until_that_is_decided() -> None:
+    assert why(bundle(LEFT), c=Holds([], ["1"])) == [
+        "it left the territory in bundle 3 and nobody else holds it: put it back into territory.yml, or sign with "
+        "--forget old when it may go."
+    ]
+    assert why(bundle(LEFT), c=Holds(["1"])) == []
+    assert why(bundle()) == [], "it was forgotten"
