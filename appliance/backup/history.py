@@ -6,7 +6,7 @@ Headers and receipts are kept for ever, and a folder for each makes every look s
 a file is its index, each other line one generation: JSON that any tool reads. A part that also lies in the generation's
 own folder is newer there, and counts.
 
-    {"format": 1, "generations": [["00002.0000007001.HHHH", "PPPP", ["header", "receipt"]], ...]}
+    {"format": 1, "generations": [["00002.0000007001.HHHH", "PPPP", "header receipt"], ...]}
     {"name": "00002.0000007001.HHHH", "header": "...", "receipt": "..."}
 
 Invariant: a generation's folder is removed only once its documents are durable here, and a file is replaced whole
@@ -20,11 +20,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from appliance.errors import IntegrityError, Refused
+from appliance.errors import Refused
 from appliance.host.files import fsync_folder, locked, write_atomic
 from appliance.trust.signed import digest_of
 
@@ -40,8 +40,7 @@ type Parts = Mapping[str, bytes]
 type Mark = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """One generation by the index: the start of the digest of the header before it, and which documents are here."""
 
     name: str
@@ -154,7 +153,10 @@ def _file_of(name: str) -> str:
 
 def _text(generations: Mapping[str, Parts]) -> bytes:
     names = sorted(generations)
-    index = [[name, previous_of(generations[name].get(HEADER, b""))[:16], sorted(generations[name])] for name in names]
+    index = [
+        [name, previous_of(generations[name].get(HEADER, b""))[:16], " ".join(sorted(generations[name]))]
+        for name in names
+    ]
     lines = [json.dumps({"format": FORMAT, "generations": index})]
     lines += [json.dumps({"name": it, **{part: raw.decode() for part, raw in generations[it].items()}}) for it in names]
     return "\n".join(lines).encode() + b"\n"
@@ -203,17 +205,21 @@ def _read_index(path: Path) -> dict[str, Known]:
             return {it.name: it for it in map(_known, told["generations"])}
     except FileNotFoundError:
         return {}
-    except (IntegrityError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
     found, _ = _read(path)
     return {it: Known(it, previous_of(found[it].get(HEADER, b""))[:16], frozenset(found[it])) for it in sorted(found)}
 
 
-def _known(fields: Any) -> Known:
-    match fields:
-        case [str(name), str(previous), list(parts)]:
-            return Known(name, previous, frozenset(map(str, parts)))
-    raise IntegrityError("a line of a history's index is not one.")
+def _known(fields: list[str]) -> Known:
+    name, previous, parts = fields
+    return Known(name, previous, _words(parts))
+
+
+@lru_cache(maxsize=1024)
+def _words(text: str) -> frozenset[str]:
+    """Few generations have others than their neighbours."""
+    return frozenset(text.split())
 
 
 def _json(line: bytes) -> dict[str, Any]:

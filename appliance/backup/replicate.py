@@ -6,7 +6,8 @@ code, the same limits and the same fence as any other, and nothing has to be che
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,11 @@ from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, connect, read_head
 from appliance.backup.push import send_needed
 from appliance.backup.sight import load_sight
+from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.store import HEADER, RECEIPT, Holding
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.trust.act import Act
-from appliance.trust.generation import fields_of
 from appliance.trust.receipt import read_receipt
-from appliance.trust.signed import digest_of
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ def replicate(
         sent = chain.known_with({tip.id.digest for tip in there.head.tips})
         names = [item.name for item in reversed(holding.stored()) if item.held and there.lacks(item.name)]
         for name in names:
-            headers = chain.upto(name, sent)
-            _relay(conversation, holding, service, name, headers, acts)
-            sent |= {digest_of(raw) for raw in headers}
+            way = chain.upto(name, sent)
+            _relay(conversation, holding, service, name, tuple(chain.read(way)), acts)
+            sent |= {*way}
             on_generation(name)
         wire_bytes = conversation.channel.bytes_sent
     node.journal.write("replicated", service=service, peer=peer, generations=len(names), bytes=wire_bytes)
@@ -86,35 +86,33 @@ def replicate(
 
 
 class _Headers:
-    """The headers held here and the way each comes from; a peer is sent only those it does not know yet."""
+    """The headers held here and the way each comes from, by their names; a peer is sent only those it does not know
+    yet, and only those are read."""
 
     def __init__(self, holding: Holding) -> None:
-        self._raw: dict[str, bytes] = {}
-        self._previous: dict[str, str] = {}
-        self._digest: dict[str, str] = {}
-        for item in holding.stored():
-            try:
-                raw = holding.read(item.name, HEADER)
-                previous = fields_of(raw).get("previous")
-            except ApplianceError:
-                continue  # the scrub reports it; the peer will say what it misses
-            digest = digest_of(raw)
-            self._raw[digest], self._previous[digest], self._digest[item.name] = raw, str(previous), digest
+        self._holding = holding
+        self._previous = previous_by_name(holding)
+        self._names = {name[-16:]: name for name in self._previous}
 
     def known_with(self, tips: Collection[str]) -> set[str]:
-        """The digests that who knows `tips` knows too: all before them."""
-        return {digest for tip in tips for digest in self._way(tip, ())}
+        """The names of what is known to somebody who knows the digests `tips`: all before them."""
+        return {name for tip in tips for name in self._way(self._names.get(tip[:16], ""), ())}
 
-    def upto(self, name: str, known: Collection[str]) -> list[bytes]:
-        """The headers, oldest first, that lead to generation `name` from what is `known`; always itself."""
-        digest = self._digest[name]
-        return [self._raw[step] for step in reversed(self._way(digest, known))] or [self._raw[digest]]
+    def upto(self, name: str, known: Collection[str]) -> list[str]:
+        """The names, oldest first, that lead to generation `name` from what is `known`; always itself."""
+        return self._way(name, known)[::-1] or [name]
 
-    def _way(self, digest: str, known: Collection[str]) -> list[str]:
+    def read(self, names: Iterable[str]) -> Iterator[bytes]:
+        """Their headers; the scrub reports one that cannot be read, and the peer will say what it misses."""
+        for name in names:
+            with suppress(ApplianceError):
+                yield self._holding.read(name, HEADER)
+
+    def _way(self, name: str, known: Collection[str]) -> list[str]:
         way = []
-        while digest in self._raw and digest not in known:
-            way.append(digest)
-            digest = self._previous[digest]
+        while name in self._previous and name not in known:
+            way.append(name)
+            name = self._names.get(self._previous[name], "")
         return way
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -66,8 +67,8 @@ def tips(stored: Sequence[Stored]) -> list[Stored]:
 def open_forks(stored: Sequence[Stored]) -> list[str]:
     """The numbers that two headers of the newest epoch share; a newer epoch names the side that continues and ends
     it."""
-    newest = [item.sequence for item in stored if item.epoch == stored[-1].epoch]
-    return [f"{stored[-1].epoch}.{number}" for number in sorted(set(newest)) if newest.count(number) > 1]
+    numbers = Counter(item.sequence for item in stored if item.epoch == stored[-1].epoch)
+    return [f"{stored[-1].epoch}.{number}" for number, count in sorted(numbers.items()) if count > 1]
 
 
 def prove(call: Call) -> None:

@@ -28,7 +28,7 @@ class Latest:
     def _look_again(self) -> None:
         """Each mark is taken before what it marks is read: what changes in between is seen at the next look."""
         self._marks, self._found = {"": self._mark("")}, None
-        for name in reversed(self._holding.names()):
+        for name in reversed(self._holding.folders()):
             self._marks[name] = self._mark(name)
             stored = self._holding.find(name)
             if stored and stored.held:

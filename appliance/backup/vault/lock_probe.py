@@ -22,18 +22,36 @@ from appliance.backup.vault.store import Holding
 from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError
 
+OLDER_MAX = 1000
+
 
 def probe(node: Node, service: str) -> Probed:
     """Try the lock of `service` at this node, as whoever this process is."""
     holding = node.holding(service)
     lock_seconds = node.bundle.last_terms(service).service.lock_seconds
-    locked = {item: age for item in holding.stored() if (age := _age(node, holding, item)) is not None}
-    locked = {item: age for item, age in locked.items() if age < lock_seconds}
+    locked = _locked(node, holding, lock_seconds)
     canary = max(locked, key=lambda item: locked[item], default=None)
     broken = next((item.name for item in locked if item.thinned), "")
     if canary and not broken and canary.held and not _is_whole(holding, canary):
         broken = canary.name
     return Probed(node.clock.now(), _allowed(holding, canary), broken, locked[canary] if canary else None)
+
+
+def _locked(node: Node, holding: Holding, lock_seconds: int) -> dict[Stored, int]:
+    """What was received less than the lock ago, with its age in seconds; the oldest first.
+
+    Generations come in their order, apart from those that other holders hand on: the search ends after many that are
+    older than the lock, or it would check a signature for each one ever made.
+    """
+    found: dict[Stored, int] = {}
+    older = 0
+    for item in reversed(holding.stored()):
+        age = _age(node, holding, item)
+        if age is not None and age < lock_seconds:
+            found[item], older = age, 0
+        elif (older := older + 1) == OLDER_MAX:
+            break
+    return dict(reversed(found.items()))
 
 
 def _age(node: Node, holding: Holding, item: Stored) -> int | None:

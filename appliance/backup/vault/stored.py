@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from typing import NamedTuple
 
 HEADER, LIST, RECEIPT, RELAY, BUCKET, DAMAGED = "header", "list", "receipt", "relay", "bucket", "damaged"
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """A generation folder by its name. `held`: its files are all here; `damaged`: some are rotten or gone; `thinned`:
     they were here and retention let them go; with none of these only its header is known."""
 
@@ -28,10 +27,10 @@ class Stored:
 
 def stored_of(name: str, parts: Container[str]) -> Stored | None:
     """The generation whose documents are `parts`; None without any of those that make one."""
-    epoch, sequence, _ = name.split(".")
-    header, listing, receipt = (part in parts for part in (HEADER, LIST, RECEIPT))
+    header, listing, receipt = HEADER in parts, LIST in parts, RECEIPT in parts
     if not (header or listing or receipt):
         return None
     listed = listing and receipt
     held = listed and header and DAMAGED not in parts
-    return Stored(name, int(epoch), int(sequence), held, damaged=listed and not held, thinned=receipt and not listing)
+    epoch, sequence, _ = name.split(".")
+    return Stored(name, int(epoch), int(sequence), held, listed and not held, receipt and not listing)

@@ -131,3 +131,20 @@ def test_every_change_that_matters_is_seen_at_the_next_look(tmp_path: Path, sett
     assert latest.look() == holding.find(name(1))
     (holding.generations / name(2) / DAMAGED).unlink()
     assert latest.look() == holding.find(name(2))
+
+
+def test_a_holding_with_ten_years_in_its_history_is_read_by_its_index_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+    for count in (1000, TEN_YEARS_HOURLY):
+        holding = Holding(tmp_path / str(count))
+        holding.create()
+        holding.history.add({name(number): {HEADER: b"{}", RECEIPT: b"r"} for number in range(1, count + 1)})
+        make(holding, count + 1, HEADER, LIST, RECEIPT)
+        read = Holding(holding.root)
+        counts.append(calls(monkeypatch, read.stored))
+        assert (len(read.stored()), [it.name for it in read.stored() if it.held]) == (count + 1, [name(count + 1)])
+    short, long = counts
+    files = TEN_YEARS_HOURLY // 1000
+    assert long - short <= 4 * files, "what is asked of the system grows with the files, not with the generations"
