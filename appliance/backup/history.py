@@ -6,7 +6,7 @@ Headers and receipts are kept for ever, and a folder for each makes every look s
 a file is its index, each other line one generation: JSON that any tool reads. A part that also lies in the generation's
 own folder is newer there, and counts.
 
-    {"format": 1, "generations": [["00002.0000007001.HHHH", "PPPP", "header receipt"], ...]}
+    {"format": 1, "count": 1000, "generations": [["00002.0000007001.HHHH", "PPPP", "header receipt"], ...]}
     {"name": "00002.0000007001.HHHH", "header": "...", "receipt": "..."}
 
 Invariant: a generation's folder is removed only once its documents are durable here, and a file is replaced whole
@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Container, Mapping
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ ROTTEN = ".rotten"
 HEADER = "header"
 
 NO_FILE = (0, 0, 0)
+_COUNT = re.compile(rb'{"format": 1, "count": ([0-9]+), ')
 
 type Parts = Mapping[str, bytes]
 type Mark = tuple[int, int, int]
@@ -72,6 +74,19 @@ class History:
                 break
             found |= self._index_of(file)
         return found
+
+    def beside(self, names: Iterable[str]) -> Iterator[str]:
+        """The names in the files in which the generations `names` are, or would be."""
+        return (name for file in {_file_of(it) for it in names} for name in self._index_of(file))
+
+    def count(self) -> int:
+        """How many generations are here, by the first bytes of each file."""
+        return sum(map(self._count_of, self._files()))
+
+    def _count_of(self, file: str) -> int:
+        with open(self.folder / file, "rb") as opened:
+            found = _COUNT.match(opened.read(64))
+        return int(found[1]) if found else len(self._index_of(file))
 
     def first_after(self, epoch: str) -> str:
         """The name of the first generation of an epoch later than `epoch`, five digits; "" when none is here."""
@@ -157,7 +172,7 @@ def _text(generations: Mapping[str, Parts]) -> bytes:
         [name, previous_of(generations[name].get(HEADER, b""))[:16], " ".join(sorted(generations[name]))]
         for name in names
     ]
-    lines = [json.dumps({"format": FORMAT, "generations": index})]
+    lines = [json.dumps({"format": FORMAT, "count": len(index), "generations": index})]
     lines += [json.dumps({"name": it, **{part: raw.decode() for part, raw in generations[it].items()}}) for it in names]
     return "\n".join(lines).encode() + b"\n"
 

@@ -164,15 +164,15 @@ def _papers(call: Call, offer: Offer) -> Amount:
 def _look(call: Call, limits: Limits, epoch: int) -> tuple[ledger.Ledger, Usage]:
     """The ledger as it stands today, and what is used and free."""
     holding, disk = call.holding, os.statvfs(call.holding.root)
-    stored = holding.stored()
+    held = [item for item in holding.newest_first() if item.held]
     # After a revocation all comes again, under a new key: that is a first seeding too.
     ended = call.node.bundle.revoked.ended_epoch(call.terms.name)
-    seeding = not any(item.held and item.epoch > ended for item in stored)
-    used = Amount(*holding.used(), len(stored))
+    seeding = not any(item.epoch > ended for item in held)
+    used = Amount(*holding.used(), holding.count())
     book = ledger.load(holding.book / "ledger.json").on_day(
         day_of(call.node.ageing.now()), limits.daily, limits.days_max
     )
-    book = book.with_epoch(epoch, used if any(item.held for item in stored) else Amount())
+    book = book.with_epoch(epoch, used if held else Amount())
     usage = Usage(
         used=used,
         base=book.base_of(epoch),

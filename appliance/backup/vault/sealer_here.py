@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from appliance.backup.vault.receipts import sign_receipt
 from appliance.backup.vault.relay import Relay, forget_relay, keep_relay
 from appliance.backup.vault.scrub import Budget, Scrubbed
 from appliance.backup.vault.sealer import Papers
-from appliance.backup.vault.store import RECEIPT
+from appliance.backup.vault.store import RECEIPT, Holding
 from appliance.backup.vault.thinning import Thinned
 from appliance.host.files import locked
 from appliance.trust.generation import Header
@@ -40,10 +40,9 @@ class HereSealer:
         for grant in grants:
             if holding.add_grant(grant.epoch, grant.document.raw):
                 self.node.journal.write("vault-grant", service=service, epoch=grant.epoch, writer=grant.writer)
-        numbers = {name.rpartition(".")[0]: name for name in holding.names()} if headers else {}
+        sides = _sides(holding, [header.id.name for header in headers]) if headers else {}
         for header in headers:
-            other = numbers.get(header.id.name.rpartition(".")[0])
-            if other not in (None, header.id.name):
+            if sides.get(_number(header.id.name), set()) - {header.id.name}:
                 self.node.journal.write("vault-fork", service=service, generation=str(header.id))
         holding.add_headers((header.id, header.document.raw) for header in headers)
 
@@ -93,3 +92,16 @@ class HereSealer:
 
     def _locked(self, service: str) -> contextlib.AbstractContextManager[None]:
         return locked(self.node.holding(service).lock, what=f"the pool of {service}", wait=True)
+
+
+def _sides(holding: Holding, names: Sequence[str]) -> Mapping[str, set[str]]:
+    """The names known here by their number, of all that have a folder and of those that lie where `names` would."""
+    found: dict[str, set[str]] = {}
+    for name in (*holding.folders(), *holding.history.beside(names)):
+        found.setdefault(_number(name), set()).add(name)
+    return found
+
+
+def _number(name: str) -> str:
+    """Epoch and number, which the sides of a fork share."""
+    return name.rpartition(".")[0]

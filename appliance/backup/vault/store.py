@@ -190,7 +190,8 @@ class Holding:
         """
         folders = self.folders()  # before the history, into which one may go just now
         old = self.history.index()
-        found = {name: stored_of(name, it.parts) for name, it in old.items() if name not in folders}
+        apart = frozenset(folders)
+        found = {name: stored_of(name, it.parts) for name, it in old.items() if name not in apart}
         found |= {name: self._stored(name) for name in folders}
         return tuple(stored for name in sorted(found) if (stored := found[name]))
 
@@ -207,6 +208,10 @@ class Holding:
         """The name of the first generation known of an epoch later than `epoch`, five digits; "" when there is none."""
         later = (name for name in self.folders() if name[: len(epoch)] > epoch)
         return min(filter(None, (next(later, ""), self.history.first_after(epoch))), default="")
+
+    def count(self) -> int:
+        """How many generations are known here; one that was held again since it was shelved counts twice."""
+        return len(self.folders()) + self.history.count()
 
     def newest_held(self, over: Container[str] = ()) -> Stored | None:
         """The newest generation held here whose name is not in `over`; None when there is none."""

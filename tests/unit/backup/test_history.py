@@ -45,6 +45,7 @@ def test_what_is_added_is_found_with_its_parent_and_documents(tmp_path: Path) ->
     names = list(made)
     assert [it.previous for it in index.values()] == ["0" * 16, *(it[-16:] for it in names[:-1])]
     assert sorted(os.listdir(tmp_path / "history")) == ["00002.0000000", "00002.0000001", "lock"]
+    assert history.count() == len(made)
     assert history.find("00002.0000000003.0000000000000000") is None
     assert (history.first_after("00001"), history.first_after("00002")) == (min(made), "")
     assert history.parts("00009.0000000003.0000000000000000") == {}
