@@ -163,8 +163,8 @@ class BackupCopies:
     async def pull(self, service: str) -> None:
         await self._work("pull", service)
 
-    async def sync(self, service: str) -> Synced:
-        told = await self._work("sync", service)
+    async def sync(self, service: str, to: str = "") -> Synced:
+        told = await self._work("sync", service, to)
         return Synced(str(told["generation"]), tuple(told["has"]))
 
     async def lay_copy(self, service: str) -> None:

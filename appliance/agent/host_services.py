@@ -156,6 +156,13 @@ class HostServices:
         await self._ask("hold", service)
         self._marks(service).set(HELD, True)
 
+    async def check_held(self, service: str) -> None:
+        try:
+            await self._ask("check-held", service)
+        except ApplianceError:
+            self._marks(service).set(HELD, False)  # so that it is begun again, and everything saved once more
+            raise
+
     async def resume(self, service: str) -> None:
         self._marks(service).set(HELD, False)
         await self._ask("resume", service)

@@ -56,6 +56,10 @@ class ProcessServices:
     async def hold(self, service: str) -> None:
         self._program(service).set("held", True)
 
+    async def check_held(self, service: str) -> None:
+        if not self.look(service).held:
+            raise Refused(f"clients of {service} do not wait.")
+
     async def resume(self, service: str) -> None:
         self._program(service).set("held", False)
 

@@ -15,7 +15,7 @@ from appliance.agent.host_services import ask_hands_now
 from appliance.agent.people import lay_out
 from appliance.backup.chain import chain_of
 from appliance.backup.node import Node
-from appliance.backup.writer import run
+from appliance.backup.writer import push_newest, run
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Refused
 from appliance.host.files import locked, make_private_folder
@@ -58,14 +58,31 @@ def people_lie_ready(node: Node, service: str) -> bool:
     return (node.service(service).root / PEOPLE).exists()
 
 
-def save_people(node: Node, service: str) -> None:
-    """Save the accounts of this node, the home of `service`, where they were changed since that was done last."""
+def save_people(node: Node, service: str, to: str = "") -> None:
+    """Save the accounts of this node, the home of `service`, where they were changed since that was done last, and
+    bring them to the node `to`, or to a standby where any may take over: raise Refused unless it has them. It would let
+    in who may come no more, and nobody new."""
     own = implicit_name(node.name)
-    newest, accounts = chain_of(node, own).newest(), node.layout.accounts
-    if newest is None or not accounts.exists() or node.bundle.territory.service(service).node != node.name:
+    chain, accounts, plan = chain_of(node, own), node.layout.accounts, node.bundle.territory.service(service)
+    newest = chain.newest()
+    if newest is None or not accounts.exists() or plan.node != node.name:
         return
     if accounts.stat().st_mtime > utc_seconds(newest.header.time) and run(node, own).failures:
         raise Refused(f"the accounts of {node.name} could not be saved; see the journal.")
+    takers = {*([to] if to else plan.standbys)} & {*node.bundle.terms(own).holders}
+    if takers.isdisjoint(_have(node, own)):
+        push_newest(node, own)
+    if takers and takers.isdisjoint(_have(node, own)):
+        what = f"{', '.join(sorted(takers))} gave no receipt for the accounts of {node.name}."
+        raise Refused(what, remedy=f"See why: `appliance backup push {own}`.")
+
+
+def _have(node: Node, service: str) -> set[str]:
+    """Who gave a receipt for the newest generation of `service`."""
+    chain = chain_of(node, service)
+    newest = chain.newest()
+    keys = {name: member.keys.sign for name, member in node.bundle.members.items()}
+    return {it.holder for it in chain.receipts(newest.header.id, keys)} if newest else set()
 
 
 def lay(service: str, source: Path) -> None:

@@ -238,9 +238,9 @@ def pull(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
 
 
 def sync(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
-    """Save and bring everything to the peers; who has it."""
+    """Save and bring everything to the peers; who has it. `word`: the node that takes over, "" where any may."""
     if node.form(service) is SHARE:
-        shares.save_people(node, service)
+        shares.save_people(node, service, word)
     done = run(node, service)
     _check_whole(service, done.failures, done.left_out)
     has = [it.peer for it in done.pushed if it.receipt is not None]

@@ -28,10 +28,12 @@ async def resume_writes(it: Situation, decision: Decision) -> None:
 
 async def sync(it: Situation, decision: Decision) -> None:
     """All that was acknowledged is where the next writer gets it; clients wait meanwhile."""
-    let_in, found = it.let_in, await it.site.copies.sync(it.service)
+    let_in, found = it.let_in, await it.site.copies.sync(it.service, decision.to)
     here = it.site.services.look(it.service)
     if let_in != it.let_in or not (here.held or not here.writer):
         return
+    if here.writer:  # they may have been let in behind this program's back, meanwhile
+        await it.site.services.check_held(it.service)
     _check_receipts(it, decision.to, found)
     it.keep(tail=False, synced=found.generation)
     it.synced = True

@@ -52,6 +52,10 @@ class MemoryMachine:
         here = self.look(service)
         self._here[service] = replace(here, held=here.writer)
 
+    async def check_held(self, service: str) -> None:
+        if not self.look(service).held:
+            raise Refused(f"clients of {service} do not wait.")
+
     async def resume(self, service: str) -> None:
         self._here[service] = replace(self.look(service), held=False)
 

@@ -42,6 +42,10 @@ class Services(Protocol):
         """Let clients wait with what they write."""
         ...
 
+    async def check_held(self, service: str) -> None:
+        """Raise ApplianceError where clients that should wait are let in after all."""
+        ...
+
     async def resume(self, service: str) -> None: ...
 
     async def serve_copy(self, service: str) -> None:
@@ -150,8 +154,8 @@ class Copies(Protocol):
         """Fetch the newest generation that anybody holds."""
         ...
 
-    async def sync(self, service: str) -> Synced:
-        """Save and seal everything, bring it to the peers; who has it then."""
+    async def sync(self, service: str, to: str = "") -> Synced:
+        """Save and seal everything, bring it to the peers; who has it then. `to` takes over, "" where any may."""
         ...
 
     async def lay_copy(self, service: str) -> None:

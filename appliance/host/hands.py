@@ -56,6 +56,7 @@ SERVING = (AWAY, *(f"appliance-{it}@{{}}.service" for it in (SHARE, SITE, "site-
 TABLE = "ip appliance_served"
 # One transaction: tables, sets and chains may be there or not, and rules stand once.
 # `shut` are ports at which PCs around this node come to what is also served at an address of its own.
+# Both directions: a request that came before is still carried out, after the last backup, and nobody may hear "done".
 FILTER = f"""\
 add table {TABLE}
 add set {TABLE} cut {{ type ipv4_addr; }}
@@ -69,6 +70,8 @@ add rule {TABLE} in ip daddr @cut drop
 add rule {TABLE} in iifname != "lo" ip daddr @held drop
 add rule {TABLE} in iifname != "lo" iifname != "{MESH}" tcp dport @shut drop
 add rule {TABLE} out ip saddr @cut drop
+add rule {TABLE} out oifname != "lo" ip saddr @held drop
+add rule {TABLE} out oifname != "lo" oifname != "{MESH}" tcp sport @shut drop
 """
 
 Served = Mapping[str, Any]
@@ -127,8 +130,8 @@ class Hands:
         if not service["here"]:
             raise Refused(f"{name} is not served at this node.")
         of_its_form = {
-            DATABASE: {"fill": self._fill, "keep": self._keep},
-            SHARE: {"people": self._people, "lay": self._lay},
+            DATABASE: {"fill": self._fill, "keep": lambda name, _: self._begin("keep", name)},
+            SHARE: {"people": self._wait_for(PEOPLE), "lay": self._wait_for(LAY)},
         }
         does = {
             **of_its_form.get(service["form"], {}),
@@ -136,11 +139,13 @@ class Hands:
             "stop": self._stop,
             "read-only": self._set_read_only,
             "writable": self._set_writable,
-            "serve-copy": self._serve_copy,
-            "withdraw-copy": self._withdraw_copy,
+            # Another copy may lie there since it was started.
+            "serve-copy": lambda _, it: self._run("systemctl", "restart", it["copy"]),
+            "withdraw-copy": lambda _, it: self._run("systemctl", "stop", it["copy"]),
             "add": self._add,
             "cut": self._cut,
             "hold": self._hold,
+            "check-held": self._check_held,
             "resume": self._resume,
             "reset": self._reset,
         }.get(str(verb))
@@ -192,23 +197,12 @@ class Hands:
     def _set_writable(self, name: str, service: Served) -> None:
         self._run("systemctl", "stop", READ_ONLY.format(name))
 
-    def _serve_copy(self, name: str, service: Served) -> None:
-        self._run("systemctl", "restart", service["copy"])  # another copy may lie there since
-
-    def _withdraw_copy(self, name: str, service: Served) -> None:
-        self._run("systemctl", "stop", service["copy"])
-
-    def _people(self, name: str, service: Served) -> None:
-        """The accounts of the share's home count here from now on."""
-        self._run("systemctl", "start", PEOPLE.format(name), seconds_max=LAY_SECONDS_MAX)
-
-    def _lay(self, name: str, service: Served) -> None:
-        """What was brought becomes the share."""
-        self._run("systemctl", "start", LAY.format(name), seconds_max=LAY_SECONDS_MAX)
+    def _wait_for(self, unit: str) -> Callable[[str, Served], None]:
+        return lambda name, _: self._run("systemctl", "start", unit.format(name), seconds_max=LAY_SECONDS_MAX)
 
     def _add(self, name: str, service: Served) -> None:
         address = service["address"]
-        self._let_in(service, "cut")
+        self._let_in(*_doors(service, "cut"))
         self._run("ip", "address", "replace", f"{address}/32", "dev", "lo")
 
     def _cut(self, name: str, service: Served) -> None:
@@ -218,6 +212,10 @@ class Hands:
         self._run("ip", "address", "delete", f"{address}/32", "dev", "lo", may_fail=True)
         # Without the kernel's help (CONFIG_INET_DIAG_DESTROY) they end when their program does, a moment later.
         self._run("ss", "--kill", "--tcp", "src", address, may_fail=True)
+        if (port := service.get("lan_port")) and not leads_away:
+            # What PCs were still to be told would leave once the port is opened to lead them away.
+            apart = " ".join(f"and not src {it['address']}" for it in self._served["services"].values())
+            self._run("ss", "--kill", "--tcp", f"sport = :{port} {apart}", may_fail=True)
 
     def _hold(self, name: str, service: Served) -> None:
         self._keep_out(service, "held")
@@ -226,10 +224,15 @@ class Hands:
         if service["form"] == DATABASE:  # what it answers from now on may not be in the last dump: nobody hears of it
             self._run("systemctl", "freeze", DOOR.format(name))
 
+    def _check_held(self, name: str, service: Served) -> None:
+        """Raise Refused when the filter has forgotten that clients wait: whoever restarts nftables flushes it all."""
+        for door in _doors(service, "held"):
+            self._run("nft", f"get element {TABLE} {door}")
+
     def _resume(self, name: str, service: Served) -> None:
         if service["form"] == SITE:
             self._set_writable(name, service)
-        self._let_in(service, "held")
+        self._let_in(*_doors(service, "held"))
         if service["form"] == DATABASE:
             self._run("systemctl", "thaw", DOOR.format(name), may_fail=True)
 
@@ -238,10 +241,6 @@ class Hands:
         if populated(f"{self._cgroups}/{service['unit']}"):
             raise Refused(f"{name} runs here.")
         self._begin("fill", name)
-
-    def _keep(self, name: str, service: Served) -> None:
-        """A dump of it as it was left here."""
-        self._begin("keep", name)
 
     def _begin(self, work: str, name: str) -> None:
         """It takes longer than anybody may wait for here, and leaves word of how it went."""
@@ -264,20 +263,21 @@ class Hands:
         mesh = service["nodes"].get(node) if isinstance(node, str) else None
         if mesh is None:
             raise Refused("that node may not have this service.")
-        try:
-            with open(self._holders) as file:
-                before = dict(line.split() for line in file.read().splitlines())
-        except (FileNotFoundError, ValueError):
-            before = {}
-        known = {it["address"] for it in self._served["services"].values()}
-        for at in before.keys() - known:  # the bundle gives it to nobody any more
-            self._run("ip", "address", "delete", f"{at}/32", "dev", "lo", may_fail=True)
-        after = {**{at: to for at, to in before.items() if at in known}, service["address"]: mesh}
-        if after != before:
-            new = f"{self._holders}.{os.getpid()}"
-            with open(new, "w") as file:
-                file.write("".join(f"{at} {to}\n" for at, to in sorted(after.items())))
-            os.replace(new, self._holders)
+        with self._locked(f"{self._holders}.lock"):  # a request that was given up may still be at work beside the next
+            try:
+                with open(self._holders) as file:
+                    before = dict(line.split() for line in file.read().splitlines())
+            except (FileNotFoundError, ValueError):
+                before = {}
+            known = {it["address"] for it in self._served["services"].values()}
+            for at in before.keys() - known:  # the bundle gives it to nobody any more
+                self._run("ip", "address", "delete", f"{at}/32", "dev", "lo", may_fail=True)
+            after = {**{at: to for at, to in before.items() if at in known}, service["address"]: mesh}
+            if after != before:
+                new = f"{self._holders}.{os.getpid()}"
+                with open(new, "w") as file:
+                    file.write("".join(f"{at} {to}\n" for at, to in sorted(after.items())))
+                os.replace(new, self._holders)
         self._run("systemctl", "reload", "appliance-mesh.service")
 
     def _lead_pcs(self, name: str, service: Served, node: object) -> None:
@@ -288,23 +288,23 @@ class Hands:
         with self._door_of(name):
             if populated(f"{self._cgroups}/{service['unit']}"):
                 raise Refused(f"{name} still runs here.")
-            self._let_in_at(f"shut {{ {service['lan_port']} }}")
+            self._let_in(f"shut {{ {service['lan_port']} }}")
             self._run("systemctl", "start", AWAY.format(name))
 
     @contextlib.contextmanager
-    def _door_of(self, name: str) -> Iterator[None]:
-        """Either the share itself has its port or who leads away from it: one request at a time decides that."""
-        with open(f"{self._holders}.{name}.lock", "w") as file:
+    def _locked(self, path: str) -> Iterator[None]:
+        with open(path, "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def _door_of(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Either the share itself has its port or who leads away from it: one request at a time decides that."""
+        return self._locked(f"{self._holders}.{name}.lock")
 
     def _keep_out(self, service: Served, how: str, *, at_port: bool = True) -> None:
         self._filter(*(f"add element {TABLE} {it}" for it in _doors(service, how, at_port=at_port)))
 
-    def _let_in(self, service: Served, how: str) -> None:
-        self._let_in_at(*_doors(service, how))
-
-    def _let_in_at(self, *doors: str) -> None:
+    def _let_in(self, *doors: str) -> None:
         # Nothing can be deleted that is not there.
         self._filter(*(f"{verb} element {TABLE} {it}" for it in doors for verb in ("add", "delete")))
 

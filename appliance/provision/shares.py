@@ -63,6 +63,10 @@ def _samba(territory: Territory, name: str, service: Service) -> str:
         f"    pid directory = {run}",
         f"    ncalrpc dir = {run}/ncalrpc",
         *(f"    {it}" for it in kept),
+        # What a PC keeps to itself its programs take for saved; it is in no snapshot, and unknown to the next smbd.
+        "    oplocks = no",
+        "    smb2 leases = no",
+        "    durable handles = no",
         "",
         f"[{service.share}]",
         f"    comment = {(service.title or service.share).replace('%', '')}",

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from appliance.agent.shares import save_people
 from appliance.agent.takeover import _check_whole, sync
+from appliance.backup.begin import begin, take_first_grant
 from appliance.backup.peers import Lines
 from appliance.backup.sources.model import Failure, LeftOut
+from appliance.backup.writer import run
 from appliance.errors import NotFound, Refused
+from appliance.host.files import make_private_folder
 from appliance.lab.processes.territory import ProcessTerritory
+from appliance.territory.implicit import implicit_name, with_implicit
 
-HOME, SERVICE = "commune-a", "docs-a"
+HOME, STANDBY, SERVICE = "commune-a", "hermitage", "docs-a"
 
 
 def test_a_socket_in_a_share_does_not_stop_a_planned_move(
@@ -24,6 +31,23 @@ def test_a_socket_in_a_share_does_not_stop_a_planned_move(
     with socket.socket(socket.AF_UNIX) as listening, Lines(node) as lines:
         listening.bind("application.sock")
         assert sync(node, SERVICE, "", lines)["has"]
+
+
+def test_a_share_does_not_move_before_its_taker_has_the_accounts_of_its_people(territory: ProcessTerritory) -> None:
+    territory.territory = with_implicit(replace(territory.territory, own_backup=True))
+    territory.sign()
+    node, own = territory.open(HOME), implicit_name(HOME)
+    take_first_grant(node, own, territory.grant(begin(node, own), HOME))
+    make_private_folder(node.layout.accounts.parent)
+    node.layout.accounts.write_text("{}")
+    os.utime(node.layout.accounts, (0, 0))
+    territory.nodes[STANDBY].stop()
+    run(node, own)
+    with pytest.raises(Refused, match=f"{STANDBY} gave no receipt for the accounts of {HOME}") as refused:
+        save_people(node, SERVICE, STANDBY)
+    assert f"`appliance backup push {own}`" in refused.value.remedy
+    territory.nodes[STANDBY].start_sshd()
+    save_people(node, SERVICE, STANDBY)
 
 
 def test_what_the_last_backup_could_not_save_is_named_with_the_remedy() -> None:

@@ -69,6 +69,20 @@ def test_whatever_cuts_a_hold_or_its_end_clients_are_known_to_wait_perhaps(
     assert services.look(SITE) == RUNS
 
 
+def test_a_hold_that_the_filter_has_forgotten_is_begun_again(
+    services: HostServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hands(verb: str, service: str, ground: Ground) -> None:
+        if verb == "check-held":
+            raise Unreachable("get element failed")
+
+    monkeypatch.setattr(host_services, "ask_hands", hands)
+    asyncio.run(services.hold(SITE))
+    with pytest.raises(Unreachable):
+        asyncio.run(services.check_held(SITE))
+    assert services.look(SITE) == MAY_WAIT
+
+
 def test_a_site_whose_folder_waits_is_served_all_the_same(
     services: HostServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,7 +86,7 @@ class Copies:
 
     async def pull(self, service: str) -> None: ...
 
-    async def sync(self, service: str) -> Synced:
+    async def sync(self, service: str, to: str = "") -> Synced:
         return Synced(LAST, self.has)
 
     def expect(self, service: str) -> None: ...

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from appliance.coordination.memory import Line
+from appliance.errors import Refused
 from appliance.failover import kept as keeping
 from appliance.failover.act import perform
 from appliance.failover.kept import load
@@ -104,13 +105,31 @@ def test_what_was_given_up_is_kept_as_a_branch_when_the_next_writer_went_on_from
     assert world.it.kept.given == ""
 
 
+def test_a_sync_during_which_clients_were_let_in_behind_this_programs_back_does_not_count(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a restart of nftables, which flushes the filter that kept them out."""
+
+    async def let_in(service: str) -> None:
+        raise Refused("get element failed: No such file or directory")
+
+    world.hold()
+    assert world.do(A.START, A.HOLD_WRITES)
+    with monkeypatch.context() as flushed:
+        flushed.setattr(world.machine, "check_held", let_in)
+        assert not world.do(A.SYNC)
+    assert (world.it.synced, world.it.kept.tail) == (False, True)
+    assert world.do(A.HOLD_WRITES, A.SYNC)
+    assert world.it.synced
+
+
 def test_a_sync_that_outlived_the_wait_it_was_made_in_does_not_count_in_the_next_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow one goes on while clients are let in again and write; then they wait for the second try."""
     bring = world.copies.sync
 
-    async def slow(service: str) -> Synced:
+    async def slow(service: str, to: str) -> Synced:
         for action in (A.RESUME_WRITES, A.HOLD_WRITES):
             world.clock.advance(1)
             decision = Decision("a.row", "test", (action,), world.it.standing, deadline=0.0)

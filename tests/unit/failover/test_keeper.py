@@ -330,7 +330,7 @@ def test_nothing_that_a_cycle_began_goes_on_after_its_end(world: World, monkeypa
     """The next one reads what is kept at its beginning: what this one still wrote it would never see."""
     under_way = list[str]()
 
-    async def sync(service: str) -> Synced:
+    async def sync(service: str, to: str) -> Synced:
         under_way.append(service)
         try:
             await asyncio.sleep(3600)

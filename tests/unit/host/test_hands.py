@@ -192,6 +192,33 @@ def test_a_cut_shuts_no_port_by_which_pcs_are_led_away(tmp_path: Path) -> None:
     assert not [it for it in cut if "shut {" in it and it.startswith("add element")]
 
 
+def test_a_cut_ends_what_pcs_were_still_to_be_told_at_the_port_and_no_connection_of_another_service(
+    tmp_path: Path,
+) -> None:
+    """It would leave once the port is opened again to lead them away."""
+    others = " ".join(f"and not src {it['address']}" for it in SERVED["services"].values())
+    assert obey(tmp_path, verb="cut", service="docs-a").argvs[-1] == f"ss --kill --tcp sport = :445 {others}"
+    assert others.count("not src") == len(SERVED["services"])
+
+
+def test_where_two_services_are_is_noted_one_after_the_other(tmp_path: Path) -> None:
+    """The second request comes when the first was given up, and may still be at work."""
+    (tmp_path / "holders").write_text("10.64.8.2 10.64.0.1\n")
+    with open(tmp_path / "holders.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        second = threading.Thread(target=lambda: obey(tmp_path, verb="route", service="horaires", node="commune-a"))
+        second.start()
+        second.join(0.2)
+        assert second.is_alive()
+        (tmp_path / "holders").write_text(f"10.64.8.2 10.64.0.1\n{SHARE} 10.64.0.1\n")
+    second.join(20)
+    assert (tmp_path / "holders").read_text().splitlines() == [
+        f"{SITE} 10.64.0.2",
+        "10.64.8.2 10.64.0.1",
+        f"{SHARE} 10.64.0.1",
+    ]
+
+
 def test_a_start_waits_until_it_is_decided_whether_pcs_are_led_away(tmp_path: Path) -> None:
     with open(tmp_path / "holders.docs-a.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

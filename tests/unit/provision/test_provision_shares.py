@@ -107,3 +107,10 @@ def test_pcs_around_its_home_come_to_the_node_and_others_over_the_mesh(found: Bu
     assert rules("commune-a") == [over_the_mesh, "ip saddr { 192.168.1.0/24 } tcp dport 445 accept"]
     assert rules("hermitage") == [over_the_mesh]
     assert rules("commune-b") == []
+
+
+def test_a_pc_keeps_nothing_of_a_share_that_moves_to_itself(found: Bundle) -> None:
+    """Its programs would take it for saved, and no snapshot has it."""
+    for node in ("commune-a", "hermitage"):
+        said = settings(files(found, node)["docs-a.smb.conf"])
+        assert {said[it] for it in ("oplocks", "smb2 leases", "durable handles")} == {"no"}
