@@ -26,7 +26,9 @@ from appliance.trust.granters import Granters
 from appliance.trust.receipt import Receipt, read_receipt
 
 FOLDERS_MAX, FOLDERS_KEPT = 1000, 500
-"""Generations that have a folder each: from so many on the older ones go into the history together, but so many."""
+"""Generations that have a folder each: once there are more, the older ones go into the history, and so many stay."""
+SHELVED_AT_ONCE_MAX = 2000
+"""A chain of a former version has years of them: they go in several runs, for which people do not wait."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class Chain:
             if name != header.id.name:
                 (self.root / name / "list").unlink(missing_ok=True)
         if len(older) > FOLDERS_MAX:
-            self._shelve([name for name in older[:-FOLDERS_KEPT] if name != header.id.name])
+            self._shelve([name for name in older[:-FOLDERS_KEPT] if name != header.id.name][:SHELVED_AT_ONCE_MAX])
 
     def _shelve(self, names: Iterable[str]) -> None:
         """Move headers and receipts into the history; each generation had a folder."""

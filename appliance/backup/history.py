@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -112,7 +113,7 @@ class History:
         if not by_file:
             return
         if not self.folder.exists():
-            self.folder.mkdir(mode=self.folder.parent.stat().st_mode & 0o777, exist_ok=True)
+            self.folder.mkdir(mode=stat.S_IMODE(self.folder.parent.stat().st_mode), exist_ok=True)
             fsync_folder(self.folder.parent)
         with locked(self.folder / "lock", what="the history of this service", wait=True):
             for file, of_file in sorted(by_file.items()):

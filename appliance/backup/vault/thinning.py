@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
-from appliance.backup.history import documents, remove_folder
+from appliance.backup.history import Parts, documents, remove_folder
 from appliance.backup.node import Node
 from appliance.backup.retention import YEAR, Drop, Generation, thin
 from appliance.backup.vault import damage
@@ -38,6 +39,7 @@ UNREFERENCED_SECONDS = 2 * DAY
 REMAINS_SECONDS = 30 * DAY
 UNKNOWN_LOCK_SECONDS = YEAR
 SHELVED = frozenset({HEADER, RECEIPT, RELAY, BUCKET})
+SHELVED_AT_ONCE_MAX = 5000
 
 
 @dataclass(frozen=True)
@@ -211,14 +213,22 @@ def _is_unfinished(holding: Holding) -> bool:
     return newest is not None and not newest.listed and not newest.thinned
 
 
+def _shelved(holding: Holding, name: str) -> Parts | None:
+    """The documents of a generation that is held no more; None for any other."""
+    stored = holding.find(name)
+    parts = documents(holding.generations / name) if stored and not stored.listed else None
+    return parts if parts and parts.keys() <= SHELVED else None
+
+
 def shelve(holding: Holding) -> int:
     """Move the documents of what is held no more into the history, and say of how many generations; each had a folder.
 
-    What is known to be wrong keeps its folder until it is mended, and so does a list whose receipt never came.
+    What is known to be wrong keeps its folder until it is mended, and so does a list whose receipt never came. A vault
+    of a former version has years of them: they go in several passes, since pushes wait for one.
     """
     wrong = {item.name for item in damage.known(holding)}
-    found = {name: documents(holding.generations / name) for name in holding.folders() if name not in wrong}
-    old = {name: parts for name, parts in found.items() if parts and parts.keys() <= SHELVED}
+    found = ((name, _shelved(holding, name)) for name in holding.folders() if name not in wrong)
+    old = dict(islice(((name, parts) for name, parts in found if parts), SHELVED_AT_ONCE_MAX))
     holding.history.add(old)
     for name in old:
         remove_folder(holding.generations / name)

@@ -15,6 +15,7 @@ from appliance.backup.vault.call import Call
 from appliance.backup.vault.lock_probe import probe
 from appliance.backup.vault.receive import not_at_hand
 from appliance.backup.vault.sealer import Sealer
+from appliance.backup.vault.store import HEADER
 from appliance.backup.vault.wire import Channel
 from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Generation
 from tests.integration.vault.accounts import NODE, RECEIVER, Place, as_account, host
@@ -31,18 +32,20 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture
 def chain(place: Place) -> list[Generation]:
-    """Two generations; the first is held."""
+    """Generations of which the first is held; of all but two only the header came, in the history."""
     grant = place.desk.grant()
-    made = place.desk.chain(grant, 2)
+    made = place.desk.chain(grant, 20)
     assert push(place, made[:1], [grant])
+    place.as_receiver(lambda node, sealer: sealer.keep(SERVICE, [grant], [it.header for it in made]))
     return made
 
 
 def sealed_paths(place: Place) -> list[Path]:
     """Everything of the holding that is sealed, and what says how old it is and who seals."""
     layout, holding = place.desk.layout(HOLDER), place.desk.holding(HOLDER)
-    files = [path for folder in (holding.pool, holding.generations, holding.grants) for path in folder.rglob("*")]
-    return [*files, holding.pool, holding.generations, holding.grants, holding.root, layout.ageing, layout.helpers]
+    folders = (holding.pool, holding.generations, holding.grants, holding.history.folder)
+    files = [path for folder in folders for path in folder.rglob("*")]
+    return [*files, *folders, holding.root, layout.ageing, layout.helpers]
 
 
 def attempts(path: Path, own: Path) -> dict[str, Callable[[], object]]:
@@ -90,6 +93,19 @@ def test_neither_who_received_it_nor_the_agent_can_change_what_is_sealed(
     before = {path: path.read_bytes() for path in paths if path.is_file()}
     assert as_account(uid, try_all) == []
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("who", ["receiver", "node"])
+def test_receiver_and_node_read_what_the_sealer_put_into_the_history(
+    place: Place, chain: list[Generation], who: str
+) -> None:
+    def known(node: Node, sealer: Sealer) -> list[bytes]:
+        holding = node.holding(SERVICE)
+        assert len(holding.folders()) < len(chain)
+        return [holding.read(it.name, HEADER) for it in holding.stored()]
+
+    act = place.as_receiver if who == "receiver" else place.as_node
+    assert act(known) == [it.header.document.raw for it in chain]
 
 
 def test_the_receiver_may_read_no_key_and_no_repository_of_the_node(place: Place) -> None:
