@@ -30,7 +30,7 @@ from appliance.backup.sight import load_sight, unseen_nodes
 from appliance.backup.sized import Sized
 from appliance.backup.source_sizes import load_shrunken
 from appliance.backup.targets import lost_nodes, targets
-from appliance.backup.vault import damage, ledger, probed
+from appliance.backup.vault import bending, damage, ledger, probed
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.give import open_forks
@@ -291,6 +291,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         forks=_forks(node, service, holding) if thorough else (),
         damage=tuple(f"{item.kind} {item.name}" for item in known),
         frozen=why_frozen(node, service) if thorough else "",
+        bent=bending.told(holding, node.ageing.now()) if thorough else "",
         lock=probed.load(probed.FILE_OF_A_HOST).get(service) if thorough and node.layout.is_this_host else None,
         sizes=_sizes(node, holding) if thorough else (),
         partial=missing_of(terms.service, header, older) if header else (),

@@ -13,6 +13,9 @@ rules, whatever the origin asks:
 4. A node that holds the service no more gives up what the present holders have, once each has shown for a whole lock
    that it holds something as new (`vault/relief.py`).
 5. Nothing is dropped while thinning is frozen.
+6. In a share that is full, what rule 2 keeps bends (`bend`): the oldest goes before its time, one generation a day. Of
+   the twelve months after the lock the first whole generation of each stays, so that a share must be filled for a year,
+   in which every holder warns, before nothing older is left.
 
 Ten years and not for ever: what residents may have erased must end somewhere, and a backup is not the town's archive.
 Days, weeks and months are counted on the holder's own ageing clock, from receipt; a month is four weeks, so that
@@ -22,7 +25,7 @@ none can be forged: a clock that is wrong by years neither drops nor keeps anyth
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from appliance.trust.generation import GenerationId
@@ -40,18 +43,22 @@ class Tier:
     seconds: int
 
 
+FLOOR_MONTHS = 12
+"""For how many months after the lock a full share keeps one whole generation of each."""
 TIERS = (Tier("day", DAY, 60 * DAY), Tier("week", WEEK, 26 * WEEK), Tier("month", MONTH, 10 * YEAR))
 
 
 @dataclass(frozen=True)
 class Generation:
     """A generation that a holder knows. `previous` is its parent's digest, `received_age_seconds` the holder's ageing
-    clock at receipt. `held` is false when only the header is left: it still tells what the newest of a branch is."""
+    clock at receipt. `held` is false when only the header is left: it still tells what the newest of a branch is.
+    `whole` is what its writer says of the newest archive in it."""
 
     id: GenerationId
     previous: str
     received_age_seconds: int
     held: bool = True
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,14 +89,47 @@ def thin(
     """
     known = sorted(generations, key=lambda generation: generation.id)
     held = [generation for generation in known if generation.held]
-    newest = _newest(known) if goes_on else {}
-    if held and held[-1].id.epoch > ended:
-        newest = {name: reason for name, reason in newest.items() if name.epoch > ended}
-    edges = {tier.name: _edges(held, tier.period_seconds) for tier in TIERS}
+    newest = _newest_going_on(known, held, ended) if goes_on else {}
+    edges = {tier.name: _edges_of_whole(held, tier.period_seconds) for tier in TIERS}
     return tuple(
         _decide(generation, now_age_seconds - generation.received_age_seconds, lock_seconds, frozen, newest, edges)
         for generation in held
     )
+
+
+def bend(
+    generations: Iterable[Generation],
+    now_age_seconds: int,
+    lock_seconds: int,
+    young: Container[GenerationId] = (),
+    ended: int = 0,
+) -> Drop | None:
+    """What a full share lets go next of what `thin` keeps; None when nothing may go, and then the share refuses.
+
+    The oldest first, which frees most: what every later generation has too costs nothing. Never anything younger than
+    the lock or in `young`, the newest of a branch or an epoch, nor the first whole generation of a month within
+    FLOOR_MONTHS after the lock: the first, as nobody can make it afterwards.
+    """
+    known = sorted(generations, key=lambda generation: generation.id)
+    held = [generation for generation in known if generation.held]
+    floor = _firsts_of_months(held, now_age_seconds - lock_seconds - FLOOR_MONTHS * MONTH)
+    fixed = {*_newest_going_on(known, held, ended), *floor}
+    able = [
+        it
+        for it in held
+        if now_age_seconds - it.received_age_seconds >= lock_seconds and it.id not in fixed and it.id not in young
+    ]
+    oldest = min(able, key=lambda it: (it.received_age_seconds, it.id), default=None)
+    return Drop(oldest.id, "the share is full, and it is the oldest that may go") if oldest else None
+
+
+def _firsts_of_months(held: list[Generation], since_age_seconds: int) -> set[GenerationId]:
+    """Of each month, the first generation received later than `since_age_seconds`; a whole one where there is any."""
+    firsts: dict[int, Generation] = {}
+    for generation in sorted(held, key=lambda it: (not it.whole, it.received_age_seconds, it.id)):
+        if generation.received_age_seconds > since_age_seconds:
+            firsts.setdefault(generation.received_age_seconds // MONTH, generation)
+    return {generation.id for generation in firsts.values()}
 
 
 def _decide(
@@ -132,6 +172,20 @@ def _newest(known: list[Generation]) -> dict[GenerationId, str]:
         if generation.id.sequence == heights[generation.id.epoch]
     }
     return tops | ends
+
+
+def _newest_going_on(known: list[Generation], held: list[Generation], ended: int) -> dict[GenerationId, str]:
+    """As `_newest`, but without epochs that a revocation ended once a newer one is held."""
+    newest = _newest(known)
+    if held and held[-1].id.epoch > ended:
+        return {name: reason for name, reason in newest.items() if name.epoch > ended}
+    return newest
+
+
+def _edges_of_whole(held: list[Generation], period_seconds: int) -> dict[GenerationId, str]:
+    """The first and the last received in each period, and the first and the last of those that are whole."""
+    whole = [generation for generation in held if generation.whole]
+    return _edges(whole, period_seconds) | _edges(held, period_seconds)
 
 
 def _edges(held: list[Generation], period_seconds: int) -> dict[GenerationId, str]:

@@ -14,7 +14,7 @@ from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.repair import repair as repair_holding
 from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer_choice import sealer_of
-from appliance.backup.vault.thinning import Thinned, choose
+from appliance.backup.vault.thinning import Thinned, would_go
 from appliance.cli.arguments import NAME_TYPE, command, dry_run_option
 from appliance.cli.output import emit, progress, say, table
 from appliance.cli.this_node import this_node
@@ -130,7 +130,7 @@ def _chosen(node: Node, service: str) -> Thinned:
     """What thinning would do now."""
     if reason := why_frozen(node, service):
         return Thinned(service, skipped=f"frozen: {reason}")
-    return Thinned(service, choose(node, service, node.holding(service)))
+    return Thinned(service, would_go(node, service, node.holding(service)))
 
 
 def _json(found: Iterable[Damage]) -> list[dict[str, str]]:

@@ -56,6 +56,7 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
         "forks": list(held.forks),
         "damage": list(held.damage),
         "frozen": held.frozen,
+        "bent": held.bent,
         "lost": list(held.lost),
         "left": held.left,
         **{f"last_{kind}_seconds": _since(view.last(kind, held.service), now) for kind in UPKEEP},
@@ -130,6 +131,7 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
         yield from failures((*CARE, "people"), held.service, view)
     else:
         yield from _room_reasons(held)
+        yield from _bent_reasons(held)
         yield from _exchange_reasons(held, view, now)
         yield from failures((*UPKEEP, "people", "ready"), held.service, view)
     yield from _late(
@@ -157,6 +159,13 @@ def silent_holders(service: str, view: View, now: Now) -> Iterator[tuple[str, in
             yield peer, silent, attempt.error
 
 
+def _bent_reasons(held: Held) -> Iterator[Reason]:
+    if held.bent:
+        what = f"its share is full, so history older than the lock bends, one generation a day at most: {held.bent}."
+        remedy = "Raise quota in territory.yml to what `appliance territory check` says, and sign a new bundle."
+        yield Reason("warning", what, remedy, "quota")
+
+
 def _room_reasons(held: Held) -> Iterator[Reason]:
     room = held.ceiling_bytes or held.quota_bytes
     if held.used_bytes is None or not room:
@@ -168,6 +177,8 @@ def _room_reasons(held: Held) -> Iterator[Reason]:
         if room < held.quota_bytes:
             used += f" that an epoch may fill of its {format_bytes(held.quota_bytes)}"
         remedy = "Raise quota in territory.yml and sign a new bundle."
+        if held.used_bytes > held.quota_bytes:
+            used = f"{used}. The quota is below what is held, so nothing is taken and nothing goes"
         yield Reason(state, f"its share is nearly full: {used}.", remedy, "quota")
 
 

@@ -136,6 +136,8 @@ class Held:
     """What is known to be rotten or gone: kind and name of each."""
     frozen: str = ""
     """Why nothing of it is thinned now; looked for in a thorough view only."""
+    bent: str = ""
+    """What a full share let go of late before its time; looked for in a thorough view only."""
     lock: Probed | None = None
     """What was tried of its retention lock; None where it cannot be tried, or was not yet."""
     partial: tuple[Missing, ...] = ()

@@ -85,7 +85,8 @@ def _check_share(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) 
             f"the share at this peer is full: {format_bytes(usage.used.bytes)} used, "
             f"{format_bytes(incoming.bytes)} asked, {format_bytes(allowed)} allowed in this epoch "
             f"of a quota of {format_bytes(limits.quota)}.",
-            remedy="Raise quota in territory.yml and sign a new bundle; nothing that is held is removed.",
+            remedy="Raise quota in territory.yml and sign a new bundle. What is older than the lock gives way, one "
+            "generation a day, as far as it may; nothing younger is removed.",
         )
     for what, used, base, asked, limit in (
         ("files and folders", usage.used.names, usage.base.names, incoming.names, share.names),

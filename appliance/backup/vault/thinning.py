@@ -19,8 +19,8 @@ from itertools import islice
 
 from appliance.backup.history import Parts, documents, remove_folder
 from appliance.backup.node import Node
-from appliance.backup.retention import YEAR, Drop, Generation, thin
-from appliance.backup.vault import damage
+from appliance.backup.retention import YEAR, Drop, Generation, bend, thin
+from appliance.backup.vault import bending, damage
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.header_parts import previous_by_name
@@ -83,6 +83,10 @@ def thin_holding(node: Node, service: str) -> Thinned:
 def _thin(node: Node, service: str, holding: Holding) -> Thinned:
     damage.settle(node, holding)
     dropped = choose(node, service, holding)
+    if found := _due_to_bend(node, service, holding, dropped):
+        bending.note_bent(holding, found)
+        node.journal.write("vault-bent", service=service, generation=found.generation, age_seconds=found.was_seconds)
+        dropped += (found.generation,)
     for name in dropped:
         holding.path(name, LIST).unlink()
         holding.path(name, DAMAGED).unlink(missing_ok=True)
@@ -143,6 +147,57 @@ def choose(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     return tuple(item.name for item in stored if listed.get(item.name) and whole.get(item.name, True))
 
 
+def would_go(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
+    """Names of the generations that the next pass lets go, with the one of a full share."""
+    dropped = choose(node, service, holding)
+    found = _due_to_bend(node, service, holding, dropped)
+    return (*dropped, found.generation) if found else dropped
+
+
+def _due_to_bend(node: Node, service: str, holding: Holding, dropped: Collection[str]) -> bending.Bent | None:
+    """The one more that a full share lets go today, if any; while a push is unfinished, whose blobs wait, one in 30
+    days. Nothing of a service that left the territory, of which nothing more comes."""
+    if service not in node.bundle.territory.services:
+        return None
+    unfinished = _is_unfinished(holding)
+    if bending.rests(holding, node.ageing.now(), REMAINS_SECONDS if unfinished else DAY):
+        return None
+    try:
+        full = bending.is_full(node, service, holding, lambda: _referenced(holding, dropped), unfinished=unfinished)
+    except ApplianceError:
+        return None  # what is still needed cannot be said, and `_thin` says so
+    return _next_to_bend(node, service, holding, dropped) if full else None
+
+
+def _next_to_bend(node: Node, service: str, holding: Holding, dropped: Collection[str]) -> bending.Bent | None:
+    """By `bend`, of what is held without a damage and stays otherwise."""
+    stored, previous, now = holding.stored(), previous_by_name(holding), node.ageing.now()
+    parents = {item.name: (_id_of(item), previous.get(item.name, "")) for item in stored}
+    kept = [item.name for item in stored if item.held and item.name not in dropped]
+    received = {name: _received(node, holding, name, now) for name in kept}
+    lock_seconds = node.bundle.terms(service).service.lock_seconds
+    young = {parents[name][0] for name, (own, _) in received.items() if now - own < lock_seconds}
+    generations = [
+        Generation(
+            *parents[name],
+            received.get(name, (now, now))[1],
+            held=name in received,
+            whole=name in received and _is_whole(holding, name),
+        )
+        for name in _with_ancestors(received, parents)
+    ]
+    found = bend(generations, now, lock_seconds, young, node.bundle.revoked.ended_epoch(service))
+    return bending.Bent(now, found.id.name, now - received[found.id.name][1]) if found else None
+
+
+def _is_whole(holding: Holding, name: str) -> bool:
+    """What its header says; what cannot be read counts for nothing."""
+    try:
+        return fields_of(holding.read(name, HEADER)).get("whole", True) is True
+    except ApplianceError:
+        return False
+
+
 def _decided(
     node: Node,
     holding: Holding,
@@ -156,7 +211,13 @@ def _decided(
     received = {item.name: _received(node, holding, item.name, now) for item in kept}
     known = _with_ancestors(received, parents)
     generations = [
-        Generation(*parents[name], received.get(name, (now, now))[1], held=name in received) for name in known
+        Generation(
+            *parents[name],
+            received.get(name, (now, now))[1],
+            held=name in received,
+            whole=name in received and _is_whole(holding, name),
+        )
+        for name in known
     ]
     decided = thin(generations, now, rule.lock_seconds, ended=rule.ended, goes_on=rule.goes_on)
     drops = {decision.id.name for decision in decided if isinstance(decision, Drop)} | set(spared)
@@ -193,11 +254,13 @@ def _id_of(item: Stored) -> GenerationId:
     return GenerationId(item.epoch, item.sequence, item.name[-16:])
 
 
-def _referenced(holding: Holding) -> frozenset[str]:
-    """The hashes that any list here names, of generations held or being published; raise IntegrityError for a bad
-    list."""
+def _referenced(holding: Holding, but: Collection[str] = ()) -> frozenset[str]:
+    """The hashes that any list here names, of generations held or being published, `but` those of some; raise
+    IntegrityError for a bad list."""
     found: set[str] = set()
     for path in sorted(holding.generations.glob(f"*/{LIST}")):
+        if path.parent.name in but:
+            continue
         raw = holding.read(path.parent.name, LIST)
         header = fields_of(holding.read(path.parent.name, HEADER))
         if header.get("list") != digest_of(raw):

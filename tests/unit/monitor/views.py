@@ -106,6 +106,7 @@ def held(moment: Now, words: Mapping[str, Any]) -> Held:
         forks=tuple(words.get("forks", ())),
         damage=tuple(words.get("damage", ())),
         frozen=words.get("frozen", ""),
+        bent=words.get("bent", ""),
         sizes=tuple(
             Sized(generation(moment, number, since).name, size * MIB, 9, before(moment, since))
             for number, (size, since) in words.get("sizes", {}).items()

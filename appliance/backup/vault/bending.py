@@ -1,0 +1,86 @@
+"""When a share is full, and what it let go before its time for that (`retention.bend` decides what that is).
+
+Full is where a week of the declared change, or a tenth of what the epoch may fill, is no longer free. What was let go
+is written down before it goes, so that no cut makes two of one day. A quota that was set below what is held bends
+nothing: that may be a mistake in a file, and what went would not come back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+
+from appliance.backup.node import Node
+from appliance.backup.vault import ledger
+from appliance.backup.vault.leftovers import unreferenced_blobs
+from appliance.backup.vault.limits import ceiling
+from appliance.backup.vault.obey import quota_bytes
+from appliance.backup.vault.store import NAME_BYTES, Holding, size_of
+from appliance.host.files import write_atomic
+from appliance.units import DAY, MIB, format_duration
+
+HEADROOM_DAYS, HEADROOM_SHARE = 7, 0.1
+CHANGE_MIN = 16 * MIB
+"""Of a day: a run with hardly a change still writes a segment, a list and documents."""
+TOLD_SECONDS = 30 * DAY
+"""For how long a share that bent is told of."""
+
+
+@dataclass(frozen=True)
+class Bent:
+    """A generation that was let go before its time, at `age_seconds` of the ageing clock, and how old it was then."""
+
+    age_seconds: int
+    generation: str
+    was_seconds: int
+
+
+def is_full(
+    node: Node, service: str, holding: Holding, referenced: Callable[[], Collection[str]], *, unfinished: bool
+) -> bool:
+    """Whether the share must bend: `referenced` gives the blobs that what stays names, which reads every list. What no
+    list names goes by itself soon, unless a push is unfinished, which may need it."""
+    terms = node.bundle.terms(service)
+    quota = quota_bytes(node, terms)
+    base = ledger.load(holding.book / "ledger.json").base_of(max(holding.epochs(), default=0))
+    allowed = ceiling(quota, base.bytes, relayed=False)
+    change = max(CHANGE_MIN, terms.service.change_bytes_per_day)
+    room = allowed - min(HEADROOM_DAYS * change, HEADROOM_SHARE * allowed)
+    used = holding.used_bytes()
+    if used > room and not unfinished:
+        used -= sum(max(NAME_BYTES, size_of(path) or 0) for path in unreferenced_blobs(holding, referenced()))
+    return room < used <= quota
+
+
+def read_bent(holding: Holding) -> Bent | None:
+    """What was let go last; None when nothing was, or it cannot be read."""
+    try:
+        return Bent(**json.loads((holding.root / "bent").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def note_bent(holding: Holding, bent: Bent) -> None:
+    """On a host the agent reads it too, to tell it."""
+    write_atomic(holding.root / "bent", json.dumps(asdict(bent)).encode(), mode=0o640)
+
+
+def rests(holding: Holding, now_age_seconds: int, seconds: int) -> bool:
+    """Whether something was let go less than `seconds` ago; after an ageing clock that was lost, it was just now."""
+    bent = read_bent(holding)
+    if bent is None:
+        return False
+    if bent.age_seconds > now_age_seconds:
+        note_bent(holding, Bent(now_age_seconds, bent.generation, bent.was_seconds))
+        return True
+    return now_age_seconds - bent.age_seconds < seconds
+
+
+def told(holding: Holding, now_age_seconds: int) -> str:
+    """What the share let go of late before its time; "" when nothing."""
+    bent = read_bent(holding)
+    if bent is None or now_age_seconds - bent.age_seconds >= TOLD_SECONDS:
+        return ""
+    epoch, sequence, _ = bent.generation.split(".")
+    return f"generation {int(epoch)}.{int(sequence)} went when it was {format_duration(bent.was_seconds)} old"

@@ -1,0 +1,163 @@
+"""A share that is full: its oldest history bends, told and slowly, and the newest goes on coming."""
+
+from __future__ import annotations
+
+import copy
+import os
+from pathlib import Path
+
+import pytest
+
+from appliance.agent.observe import _held as observed  # the one place where a holder's view of a service is made
+from appliance.backup.retention import MONTH
+from appliance.backup.targets import accept_act
+from appliance.backup.vault import bending, freeze
+from appliance.errors import NoSpace
+from appliance.units import DAY, KIB
+from tests.integration.desk.desk import HOLDER, SERVICE, Desk, Generation, assert_whole
+from tests.integration.desk.history import thin_here
+
+CHANGE, SEGMENTS, EVERY_DAYS, LOCK_DAYS = 100 * KIB, 8, 7, 8
+
+
+class Filling:
+    """An origin whose service stays as large as it is: every seven days a segment is new and the oldest one goes."""
+
+    def __init__(self, desk: Desk, quota_bytes: int) -> None:
+        self.desk = desk
+        desk.size_bytes, desk.change_bytes = SEGMENTS * CHANGE, CHANGE // EVERY_DAYS
+        desk.sign(lock_seconds=LOCK_DAYS * DAY, quota_bytes=quota_bytes)
+        self.grant = desk.grant()
+        self.files: dict[str, bytes] = {}
+        self.chain: list[Generation] = []
+
+    def step(self) -> None:
+        number = len(self.chain)
+        self.files[f"data/0/{number}"] = os.urandom(CHANGE)
+        self.files.pop(f"data/0/{number - SEGMENTS}", None)
+        self.chain.append(self.desk.seal(self.grant, self.files, self.chain[-1] if self.chain else None))
+        self.desk.put(self.chain[-1], self.grant)
+        self.desk.advance(EVERY_DAYS * DAY)
+
+    def live(self, days: int) -> list[str]:
+        """Go on for `days`, thinning after each step; the generations that bent."""
+        went = []
+        for _ in range(0, days, EVERY_DAYS):
+            self.step()
+            before = bending.read_bent(self.desk.holding(HOLDER))
+            thin_here(self.desk)
+            after = bending.read_bent(self.desk.holding(HOLDER))
+            went += [after.generation] if after and after != before else []
+        return went
+
+    def held(self) -> list[str]:
+        return assert_whole(self.desk)
+
+    def ages(self) -> list[int]:
+        """Days since each held generation came."""
+        last = len(self.chain)
+        return [EVERY_DAYS * (last - int(name.split(".")[1]) + 1) for name in self.held()]
+
+
+QUOTA = 13_000_000
+
+
+@pytest.fixture(scope="module")
+def bent(made_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Filling:
+    """A share that became full, bent once, and bends again at the next pass of another day."""
+    filling = Filling(made_desk.copy(tmp_path_factory.mktemp("bent") / "desk"), QUOTA)
+    for _ in range(200):
+        filling.step()
+        if bending.read_bent(filling.desk.holding(HOLDER)):
+            return filling
+        thin_here(filling.desk)
+    raise AssertionError("it never became full")
+
+
+@pytest.fixture
+def filling(bent: Filling, tmp_path: Path) -> Filling:
+    found = copy.copy(bent)
+    found.desk, found.files, found.chain = bent.desk.copy(tmp_path / "bent"), dict(bent.files), list(bent.chain)
+    return found
+
+
+def test_a_share_that_fills_bends_at_its_old_end_and_never_refuses(filling: Filling) -> None:
+    went = filling.live(280)
+    assert went
+    assert went == sorted(went), "the oldest first"
+    assert filling.desk.holding(HOLDER).used_bytes() <= 0.7 * QUOTA
+    ages = filling.ages()
+    assert {age for age in ages if age < LOCK_DAYS} == {7}, "all that is younger than the lock"
+    months = {(len(filling.chain) * EVERY_DAYS - age) // (MONTH // DAY) for age in ages}
+    assert len(months) >= 12
+
+
+def test_at_the_floor_a_full_share_refuses(desk: Desk) -> None:
+    """A quota that does not hold a generation of each of twelve months."""
+    with pytest.raises(NoSpace, match="the share at this peer is full"):
+        Filling(desk, QUOTA // 2).live(400)
+
+
+def test_at_most_one_generation_a_day_bends_and_the_holder_tells_it(filling: Filling) -> None:
+    desk = filling.desk
+    thin_here(desk)
+    told = bending.told(desk.holding(HOLDER), desk.open(HOLDER).ageing.now())
+    assert told.startswith("generation 2.")
+    view = observed(desk.open(HOLDER), SERVICE, frozenset(), ours=False, thorough=True)
+    assert view is not None
+    assert view.bent == told
+    before = filling.held()
+    for _ in range(23):
+        desk.advance(DAY // 24)
+        thin_here(desk)
+    assert filling.held() == before
+
+
+@pytest.mark.parametrize("why", ["alarm", "freeze", "hold"])
+def test_nothing_bends_while_frozen_held_or_alarmed(filling: Filling, why: str) -> None:
+    desk = filling.desk
+    before = filling.held()
+    if why == "alarm":
+        freeze.raise_alarm(desk.open(HOLDER), SERVICE, "two generations contradict each other")
+    else:
+        accept_act(desk.open(HOLDER), desk.act(why, SERVICE, days=10))
+    for _ in range(9):
+        desk.advance(DAY)
+        thin_here(desk)
+    assert filling.held() == before
+
+
+def test_a_quota_below_what_is_held_lets_nothing_go(filling: Filling) -> None:
+    desk, before = filling.desk, bending.read_bent(filling.desk.holding(HOLDER))
+    desk.sign(quota_bytes=QUOTA // 10)
+    for _ in range(20):
+        desk.advance(DAY)
+        thin_here(desk)
+    assert bending.read_bent(desk.holding(HOLDER)) == before
+    with pytest.raises(NoSpace, match=r"of a quota of 1\.24 MiB"):
+        filling.step()
+
+
+def test_a_cut_after_the_note_lets_no_second_one_go_on_that_day(
+    filling: Filling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = filling.desk
+    with monkeypatch.context() as patched:
+        patched.setattr(bending, "note_bent", _note_and_be_cut(bending.note_bent))
+        with pytest.raises(RuntimeError):
+            thin_here(desk)
+    noted = bending.read_bent(desk.holding(HOLDER))
+    assert noted
+    thin_here(desk)
+    assert noted.generation in filling.held(), "nothing went: the cut came first"
+    desk.advance(DAY)
+    thin_here(desk)
+    assert noted.generation not in filling.held()
+
+
+def _note_and_be_cut(note: object) -> object:
+    def cut(*args: object) -> None:
+        note(*args)  # type: ignore[operator]
+        raise RuntimeError("cut")
+
+    return cut
