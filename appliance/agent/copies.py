@@ -16,6 +16,7 @@ from typing import Any
 import appliance
 from appliance.agent.current import Current
 from appliance.backup.chain import chain_of
+from appliance.backup.laid import files_are_here
 from appliance.backup.vault.latest import Latest
 from appliance.backup.vault.stored import Stored
 from appliance.backup.went_on import goes_on_without
@@ -70,12 +71,16 @@ class BackupCopies:
             self._own[service] = now, there, found
         return found
 
-    def writer_before(self, service: str, epoch: int) -> str:
-        grants = chain_of(self._current.node, service).grants()
-        return next((grants[it].writer for it in sorted(grants, reverse=True) if it < epoch), "")
+    def files_are_here(self, service: str, opened_epoch: int) -> bool:
+        own = self.own_grant(service)
+        return own is not None and files_are_here(self._current.node, service, own, opened_epoch)
 
-    def await_files(self, service: str) -> None:
-        self._current.node.service(service).opening.touch()
+    def hold_backups(self, service: str, held: bool) -> None:
+        mark = self._current.node.service(service).opening
+        if held:
+            mark.touch()
+        else:
+            mark.unlink(missing_ok=True)
 
     def papers(self, service: str) -> tuple[bytes, ...]:
         node = self._current.node

@@ -30,11 +30,12 @@ from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.fetched_key import staging
 from appliance.backup.filling import filling_of
 from appliance.backup.grants import granters_of
+from appliance.backup.laid import is_used
 from appliance.backup.manifest import LeftOut
 from appliance.backup.node import Node, open_node
 from appliance.backup.openable import is_written_here, key_of, newest_archive, newest_of, open_best
 from appliance.backup.peers import Conversation, Lines
-from appliance.backup.resync import continue_under, fetch_for_resync, is_used
+from appliance.backup.resync import continue_under, fetch_for_resync
 from appliance.backup.source_names import STANDBY
 from appliance.backup.sources.model import Failure
 from appliance.backup.vault.sealer_choice import sealer_of

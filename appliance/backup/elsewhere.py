@@ -34,6 +34,11 @@ def moves(node: Node, service: str) -> bool:
         return False
 
 
+def lays_its_files(node: Node, service: str) -> bool:
+    """Whether failover lays the files of `service` here: on a host, where its folder is read-only unless it serves."""
+    return node.form(service) is not None and moves(node, service)
+
+
 def is_candidate(node: Node, service: str) -> bool:
     """Whether the bundle names this node as the origin or a standby of `service`."""
     terms = node.bundle.terms(service)

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import shutil
 
-from appliance.backup.adopt import adopt, own_repository
+from appliance.backup.adopt import adopt
 from appliance.backup.begin import check_grant, known_epochs, request
 from appliance.backup.chain import Sealed, chain_of
 from appliance.backup.fetch import Survey, fetch_newest
 from appliance.backup.fetched_key import staging
+from appliance.backup.laid import hold_until_laid, is_used
 from appliance.backup.lineage import remember
 from appliance.backup.node import Node
 from appliance.backup.overtaken import forget
@@ -18,7 +19,6 @@ from appliance.backup.peers import Lines
 from appliance.backup.proven import FETCHED, Proven
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.borg.folder import repository_id
-from appliance.borg.nonce import next_nonce
 from appliance.errors import Refused
 from appliance.escrow.envelopes import ServiceKey
 from appliance.host.files import locked
@@ -56,14 +56,6 @@ def request_after_fetch(node: Node, service: str, survey: Survey, reason: str, t
     )
 
 
-def is_used(node: Node, service: str, grant: Grant) -> bool:
-    """Whether the repository here was written under `grant` or a later one: it must not be adopted again."""
-    layout = node.service(service)
-    if not (layout.repository / "config").exists() or not (layout.key / "passphrase").exists():
-        return False
-    return (next_nonce(own_repository(layout)) or 0) > grant.nonce_floor
-
-
 def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, key: ServiceKey) -> Grant:
     """Adopt the fetched generation and write on under the grant. The grant counts only once the repository stands."""
     grant = check_grant(node, service, raw_grant)
@@ -80,6 +72,7 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
     holding = node.holding(service)
     with locked(layout.lock, what=f"the service {service}"):
         adopt(layout, sealed, lambda entry: folder / entry.path, key, grant)
+        hold_until_laid(node, service, grant)
         chain.add(sealed.header, sealed.listing)
         chain.add_grant(grant)
         if holding.grants.exists():

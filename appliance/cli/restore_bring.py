@@ -20,6 +20,7 @@ from appliance.cli import restore_text as text
 from appliance.cli.arguments import FILE_TYPE
 from appliance.cli.options import options
 from appliance.cli.output import progress
+from appliance.cli.restore_served import check_writable_here
 from appliance.cli.restore_source import no_archive
 from appliance.errors import WARNINGS, UsageError
 from appliance.restore.contents import Contents
@@ -94,6 +95,8 @@ class Brought:
 
 def bring(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to: Path | None, dry_run: bool) -> Brought:
     """Restore `wanted` to the folder `to` or, without, in place; or count what that would be."""
+    if to is None:
+        check_writable_here(node, service)
     target = to.absolute() if to else PLACE_OF_PATHS
     restored = str(target / wanted.path)
     filled = _filling(service, Borg(opened.repository), wanted)

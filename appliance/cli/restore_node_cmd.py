@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from appliance.backup.elsewhere import lays_its_files
 from appliance.backup.node import Node
 from appliance.borg.errors import PathMissing
 from appliance.cli.arguments import command, dry_run_option
@@ -40,6 +41,8 @@ class Told:
     done: dict[str, Brought] = field(default_factory=dict)
     failed: dict[str, ApplianceError] = field(default_factory=dict)
     before: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """To failover, which lays their files in place once this node was granted them."""
 
 
 @click.command("node")
@@ -55,18 +58,20 @@ def node(
     """Bring back everything of which this node is the origin, each service in turn, for a machine that was replaced.
 
     With --to each service gets a folder of its own there. In place, the accounts of its people come first, and a
-    database is not loaded: `restore all` brings its dump, and the sentence names it. A service that cannot be opened
-    stops no other. The same command goes on after a cut.
+    database is not loaded: `restore all` brings its dump, and the sentence names it. What failover serves is left to
+    it: it lays the newest files in place before it serves. A service that cannot be opened stops no other. The same
+    command goes on after a cut.
     """
     check_place(to, in_place)
     aim = Aim(this_node(), to, source, paper, dry_run)
     services = _services(aim.node, in_place=in_place)
     if all(map(is_implicit, services)):
         raise NotFound(f"{aim.node.name} is the origin of no service.", remedy="Restore one with `restore all`.")
-    dumps = [it.name for it in services if in_place and it.kind == "postgresql"]
-    told = Told()
+    left = [it.name for it in services if in_place and lays_its_files(aim.node, it.name)]
+    dumps = [it.name for it in services if in_place and it.kind == "postgresql" and it.name not in left]
+    told = Told(left=left)
     for service in filter(is_implicit, services) if people else services:
-        if service.name in dumps:
+        if service.name in (*dumps, *left):
             continue
         paths = _paths(aim.node, service)
         if once and in_place and _is_back(aim.node.service(service.name).restores, paths):
@@ -113,12 +118,16 @@ def _tell(told: Told, dumps: Sequence[str], source: Sequence[str]) -> None:
     sentences = {name: str(error) for name, error in told.failed.items()}
     lines = [f"{name}: {it.text}" for name, it in told.done.items()]
     lines += [f"{name} was brought back before." for name in told.before]
+    lines += [
+        f"{name} is left to failover, which lays its newest files in place before it serves." for name in told.left
+    ]
     emit(
         {
             "services": {name: it.data for name, it in told.done.items()},
             "failed": sentences,
             "databases_left": list(dumps),
             "before": told.before,
+            "left_to_failover": told.left,
         },
         "\n".join(lines) or "Nothing was brought back.",
     )

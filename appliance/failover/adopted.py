@@ -1,8 +1,8 @@
 """A service that this node was given by the key holder, beside failover: `appliance backup resync --grant` adopted it.
 
 That grant is the way out where the voters can sign no epoch. Its repository stands here already. Its files do too when
-this node wrote it last, and then the grant counts as opened. When another node wrote it last, they are laid in place
-before the service starts, and no backup of the older ones that lie here is made until then.
+this machine wrote it last, and then the grant counts as opened. When another node wrote it last, or the former machine
+of this name, they are laid in place before the service starts, and no backup of what lies here is made until then.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ def note_adopted(it: Situation) -> None:
         return
     if own.epoch <= kept.opened_epoch:
         return
-    runs_here = it.site.services.look(it.service).writer
-    if runs_here or it.site.copies.writer_before(it.service, own.epoch) in ("", it.site.name):
+    if it.site.services.look(it.service).writer or it.site.copies.files_are_here(it.service, kept.opened_epoch):
         it.keep(opened_epoch=own.epoch, tail=True)
+        it.site.copies.hold_backups(it.service, False)
     elif not kept.adopts:
         it.keep(adopts=True)
-        it.site.copies.await_files(it.service)
+        it.site.copies.hold_backups(it.service, True)

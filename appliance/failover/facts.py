@@ -105,12 +105,13 @@ class Facts:
         """Whether this node may write for ever without a lease: the home, under its own newest grant, not let go.
 
         Under a grant that it was given and never opened it has not even the data yet: others may still be writing it.
+        Nobody else writes a mirror, so its home lays the data in place as it starts.
         """
         return (
             self.seen.home
             and self.policy.home_writes_alone
             and self.last_writer
-            and self.seen.opened_epoch == self.seen.own_epoch
+            and (self.seen.opened_epoch == self.seen.own_epoch or self.policy is Policy.MIRROR)
             and not self.seen.wishes.quarantined
         )
 

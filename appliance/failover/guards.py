@@ -29,7 +29,9 @@ TAIL = Guard("writes were made here that nobody else has", lambda it: it.seen.ta
 ADOPTS = Guard("another wrote before its own grant", lambda it: it.seen.adopts)
 CLEAN = Guard("nothing is only here", lambda it: not it.seen.tail)
 
-ALONE = Guard("home that opened it under the newest epoch, the policy lets it go on alone", lambda it: it.alone)
+ALONE = Guard(
+    "home that opened it under the newest epoch, or of a mirror, the policy lets it go on alone", lambda it: it.alone
+)
 BOUND = Guard("not a home that may go on alone", lambda it: not it.alone)
 LOST = Guard("the voters say that the lease is gone", lambda it: it.seen.lost)
 PAST = Guard("last proof + TTL - T_stop - epsilon has passed", lambda it: it.now >= it.deadline)

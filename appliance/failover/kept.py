@@ -19,6 +19,7 @@ from appliance.failover.model import Branch
 from appliance.host.files import make_private_folder, write_atomic
 
 FORMAT = 1
+FILE = "failover.json"
 
 
 @dataclass(frozen=True)

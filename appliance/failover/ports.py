@@ -102,12 +102,13 @@ class Copies(Protocol):
         """The newest grant of this node's own chain that is this node's; what it adopted or began."""
         ...
 
-    def writer_before(self, service: str, epoch: int) -> str:
-        """The writer of the newest grant below `epoch` that is kept here; "" without one."""
+    def files_are_here(self, service: str, opened_epoch: int) -> bool:
+        """Whether the files here are those of `own_grant`, `opened_epoch` being the one that was opened here last;
+        otherwise another node, or a former machine, wrote last, and nothing was saved here since."""
         ...
 
-    def await_files(self, service: str) -> None:
-        """Make no backup until `adopt` has laid the service's files in place: those here are older."""
+    def hold_backups(self, service: str, held: bool) -> None:
+        """Have no backup made until `adopt` has laid the service's files in place, or let them be made."""
         ...
 
     def papers(self, service: str) -> tuple[bytes, ...]:

@@ -191,7 +191,7 @@ class Situation:
         """Change what is kept, on the disk first."""
         new = replace(self.kept, **changed)  # type: ignore[arg-type]
         if new != self.kept:
-            keeping.save(self.site.folder(self.service) / "failover.json", new)
+            keeping.save(self.site.folder(self.service) / keeping.FILE, new)
             self.kept = new
 
     def prove(self, lease: Lease | None) -> None:
@@ -260,12 +260,13 @@ class Situation:
 def begin(site: Site, service: str) -> Situation:
     """Where this node stands at the start of its agent; the proof of an earlier one of this boot still counts."""
     now = site.clock.boottime()
-    found = keeping.load(site.folder(service) / "failover.json")
+    found = keeping.load(site.folder(service) / keeping.FILE)
     made = Situation(site, service, found or Kept(), Standing(S.BOOT, now))
     if found is None:
-        # Whoever wrote it before failover was told of it has its files already.
+        # A node that wrote it before failover was told of it has its files already (and `adopted.py`: if it has not).
         own = site.copies.own_grant(service)
-        made.keep(opened_epoch=own.epoch if own else 0, tail=own is not None)
+        if own is not None and (own.epoch % 2 or site.copies.files_are_here(service, 0)):
+            made.keep(opened_epoch=own.epoch, tail=True)
     made.lease = keeping.load_lease(made.lease_path, site.boot_id)
     # What runs is taken to answer until it is asked: to doubt it first would stop it with each new program.
     made.healthy = site.services.look(service).writer

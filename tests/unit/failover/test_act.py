@@ -45,8 +45,8 @@ class Copies:
     has: tuple[str, ...] = ("hermitage", "commune-b")
     while_laying: Callable[[], None] = lambda: None
     generations: list[str] = field(default_factory=list)
-    before: str = ""
-    awaits_files: bool = False
+    files_here: bool = True
+    holds_backups: bool = False
     why_unfit: str = ""
     required: list[str] = field(default_factory=list)
     passed_over: bool | None = None
@@ -60,11 +60,11 @@ class Copies:
     def paper_folders(self, service: str) -> tuple[Path, ...]:
         return ()
 
-    def writer_before(self, service: str, epoch: int) -> str:
-        return self.before
+    def files_are_here(self, service: str, opened_epoch: int) -> bool:
+        return self.files_here
 
-    def await_files(self, service: str) -> None:
-        self.awaits_files = True
+    def hold_backups(self, service: str, held: bool) -> None:
+        self.holds_backups = held
 
     def unfit(self, service: str) -> str:
         return self.why_unfit

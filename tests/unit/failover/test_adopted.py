@@ -9,21 +9,22 @@ import pytest
 from appliance.failover.keeper import ADOPTING, Keeper
 from appliance.failover.model import Action, Standing, State
 from appliance.failover.observe import observe
+from appliance.failover.situation import begin
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
 from tests.unit.failover.test_act import SERVICE, World
-from tests.unit.failover.test_granting import EXCLUSIVE, HOME, LOCAL, MIRROR, STANDBY, by_key, by_voters
+from tests.unit.failover.test_granting import EXCLUSIVE, HOME, LOCAL, MIRROR, by_key, by_voters
 
 BEFORE = by_voters(HOME, 2)
 BY_KEY = by_key(HOME, 3)
 """Epoch 4."""
 
 
-def waiting(folder: Path, bundle: Bundle, *, before: str = HOME) -> World:
-    """The home waits, its own disk holds no copy of others, and `before` wrote until epoch 3."""
+def waiting(folder: Path, bundle: Bundle, *, files_here: bool = True) -> World:
+    """The home waits, its own disk holds no copy of others; it wrote until epoch 3, or another did."""
     world = World(folder, bundle)
     world.it.keep(opened_epoch=3, released_epoch=3, acknowledged_epoch=3, tail=False)
-    world.copies.why_unfit, world.copies.before = "no generation is held here", before
+    world.copies.why_unfit, world.copies.files_here = "no generation is held here", files_here
     world.it.standing = Standing(State.CATCHUP, world.clock.boottime())
     return world
 
@@ -62,16 +63,16 @@ def test_an_exclusive_home_becomes_a_candidate_under_a_grant_of_the_key_holder(t
 
 
 def test_a_home_whose_service_another_wrote_last_lays_the_newest_files_before_it_serves(tmp_path: Path) -> None:
-    world = waiting(tmp_path, LOCAL, before=STANDBY)
+    world = waiting(tmp_path, LOCAL, files_here=False)
     adopt(world, BY_KEY)
     assert look(world) is State.GRACE, "it does not serve the files of before, which lie here"
     assert world.it.kept.adopts
-    assert world.copies.awaits_files, "nor are they backed up as the newest"
+    assert world.copies.holds_backups, "nor are they backed up as the newest"
     assert world.it.kept.opened_epoch == 3
 
 
 def test_a_service_that_runs_here_goes_on_under_a_grant_of_the_key_holder(tmp_path: Path) -> None:
-    world = waiting(tmp_path, LOCAL, before=STANDBY)
+    world = waiting(tmp_path, LOCAL, files_here=False)
     world.it.keep(released_epoch=0)
     world.copies.own = BEFORE
     world.hold()
@@ -80,7 +81,7 @@ def test_a_service_that_runs_here_goes_on_under_a_grant_of_the_key_holder(tmp_pa
     world.it.standing = Standing(State.ISOLATED_RW, world.clock.boottime())
     assert look(world) is State.ISOLATED_RW
     assert world.machine.look(SERVICE).writer
-    assert not world.copies.awaits_files
+    assert not world.copies.holds_backups
 
 
 def test_a_grant_of_the_voters_counts_as_opened_by_failover_alone(tmp_path: Path) -> None:
@@ -89,3 +90,21 @@ def test_a_grant_of_the_voters_counts_as_opened_by_failover_alone(tmp_path: Path
     adopt(world, newer)
     look(world)
     assert world.it.kept.opened_epoch == 3
+
+
+def test_the_home_of_a_mirror_on_a_new_machine_lays_its_files_as_it_starts(tmp_path: Path) -> None:
+    """It stayed in CATCHUP, and asked for a lease that nobody may have, until its program was started anew."""
+    world = waiting(tmp_path, MIRROR, files_here=False)
+    adopt(world, BY_KEY)
+    assert look(world) is State.ISOLATED_RW
+    assert world.do(Action.START, deadline=None)
+    assert world.copies.adopted == [False], "what lies here does not stay"
+    assert (world.it.kept.opened_epoch, world.it.kept.adopts) == (BY_KEY.epoch, False)
+
+
+def test_a_program_that_starts_anew_takes_no_empty_folder_for_the_service(tmp_path: Path) -> None:
+    world = World(tmp_path, LOCAL)
+    world.copies.own, world.copies.files_here = BY_KEY, False
+    (tmp_path / "failover.json").unlink()
+    it = begin(world.site, SERVICE)
+    assert it.kept.opened_epoch == 0

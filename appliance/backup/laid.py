@@ -1,0 +1,47 @@
+"""Whether the files of a service that lie here are those of the grant that this node adopted, or older ones, or none.
+
+A service that moves has its files laid in place by failover, since where it is not served its folder is read-only. So
+a machine in the place of a dead node is granted its services first; failover lays the newest files before it serves.
+"""
+
+from __future__ import annotations
+
+from appliance.backup.adopt import own_repository
+from appliance.backup.chain import chain_of
+from appliance.backup.elsewhere import moves
+from appliance.backup.node import Node
+from appliance.borg.nonce import next_nonce
+from appliance.failover.kept import FILE, load
+from appliance.trust.grant import Grant
+
+
+def is_used(node: Node, service: str, grant: Grant) -> bool:
+    """Whether the repository here was written under `grant` or a later one: it must not be adopted again."""
+    layout = node.service(service)
+    if not (layout.repository / "config").exists() or not (layout.key / "passphrase").exists():
+        return False
+    return (next_nonce(own_repository(layout)) or 0) > grant.nonce_floor
+
+
+def files_are_here(node: Node, service: str, grant: Grant, opened_epoch: int) -> bool:
+    """Whether nobody else wrote before `grant`, which was adopted here; or this machine saved what lies here since.
+
+    `opened_epoch`: under which failover opened the service here last. The key tells a machine from the former one of
+    its name.
+    """
+    grants = chain_of(node, service).grants()
+    before = next((grants[it] for it in sorted(grants, reverse=True) if it < grant.epoch), None)
+    if before is None or before.epoch == opened_epoch:
+        return True
+    own = (node.name, node.bundle.member(node.name).keys.sign)
+    return (before.writer, before.writer_key) == own or is_used(node, service, grant)
+
+
+def hold_until_laid(node: Node, service: str, grant: Grant) -> None:
+    """Make no backup of what lies here under `grant` of the key holder before failover has laid the newest files."""
+    if grant.epoch % 2 or not moves(node, service):
+        return
+    layout = node.service(service)
+    kept = load(layout.root / FILE)
+    if not files_are_here(node, service, grant, kept.opened_epoch if kept else 0):
+        layout.opening.touch()

@@ -1,0 +1,38 @@
+"""A restore in place of a service that moves: where it is not served, its folder is read-only."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from appliance.backup.elsewhere import lays_its_files, server_elsewhere
+from appliance.backup.node import Node
+from appliance.cli.arguments import command
+from appliance.errors import Refused
+
+
+def check_writable_here(node: Node, service: str) -> None:
+    """Raise Refused, with the unit and what to do, where failover keeps the folder of `service` read-only."""
+    if not lays_its_files(node, service):
+        return
+    for path in node.bundle.terms(service).service.paths:
+        if _is_read_only(path):
+            raise Refused(
+                f"{path} can only be read here, by appliance-read-only@{service}.service: this node does not serve "
+                f"{service}.",
+                where=path,
+                remedy=_instead(node, service),
+            )
+
+
+def _instead(node: Node, service: str) -> str:
+    if elsewhere := server_elsewhere(node, service):
+        return f"Type the same on {elsewhere}, which serves it, or restore to a folder with --to."
+    status = command("failover", "status")
+    return f"Failover lays its newest files in place before it serves it here (`{status}`). Or restore with --to."
+
+
+def _is_read_only(path: str) -> bool:
+    with suppress(OSError):
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return False
