@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from appliance.backup.filling import filling_of
 from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.backup.targets import load_acts
@@ -17,6 +18,7 @@ from appliance.borg.model import Progress
 from appliance.errors import Busy, NotFound
 from appliance.restore.carry import Ground, carry_out
 from appliance.restore.contents import Contents
+from appliance.restore.fill import Fill
 from appliance.restore.order import Order, Status, all_orders
 from appliance.restore.schema import read_catalogue
 from appliance.restore.search import contents_of_all
@@ -45,6 +47,7 @@ def ground_of(node: Node, service: str) -> Ground:
         zone=ZoneInfo(node.bundle.territory.timezone),
         open_borg=partial(_open, node, service),
         known=partial(_known, layout.catalogue),
+        fills=partial(_fills, service),
     )
 
 
@@ -103,6 +106,10 @@ def _carry(node: Node, service: str, order: Order) -> Status:
 
 def _open(node: Node, service: str, on_progress: Callable[[Progress], None] | None) -> Borg:
     return Borg(open_best(node, service).repository, on_progress)
+
+
+def _fills(service: str, borg: Borg, order: Order) -> tuple[Fill, ...]:
+    return tuple(fill for path in order.paths for fill in filling_of(borg, service, order.archive, path).fills)
 
 
 def _known(catalogue: Path, order: Order) -> Contents | None:

@@ -9,7 +9,6 @@ takeover forgets nothing of a service that had shrunk. A node's own service is l
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +18,13 @@ from appliance.backup.manifest import Manifest
 from appliance.backup.node import Node
 from appliance.backup.shrunken import Read, Shrunken, Sizes
 from appliance.backup.vault.floor import ROOM_BYTES_MIN
-from appliance.clock import utc_seconds
+from appliance.borg.names import time_of
 from appliance.errors import UsageError
 from appliance.host.files import locked, write_atomic
 from appliance.territory.implicit import is_implicit
 from appliance.units import DAY
 
 FORMAT = 1
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 type Manifests = Mapping[str, Manifest | None]
 """Of the archives of a service, oldest first; None for one that a former version made."""
@@ -63,7 +61,7 @@ def from_archives(manifests: Manifests, age: int) -> Sizes:
     Dates of archives are the writers' clocks: none counts as newer than the one after it, nor as older than a day for
     each archive since, so that a clock that ran ahead takes nothing out of the comparison.
     """
-    told = [(name, manifest, _time(name)) for name, manifest in manifests.items() if manifest]
+    told = [(name, manifest, time_of(name)) for name, manifest in manifests.items() if manifest]
     sizes = Sizes()
     for (name, manifest, _), ago in zip(told, _ages([time for *_, time in told]), strict=True):
         sizes = sizes.with_run(read_of(name, manifest, age - ago))
@@ -77,11 +75,6 @@ def _ages(times: Sequence[float]) -> list[int]:
         ago = min(back * DAY, ago + max(0, int(since)))
         ages[index] = ago
     return ages
-
-
-def _time(archive: str) -> float:
-    found = _TIME.search(archive)
-    return utc_seconds(found[0]) if found else 0.0
 
 
 def load_shrunken(node: Node, service: str) -> Shrunken | None:

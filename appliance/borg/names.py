@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import re
 
+from appliance.clock import utc_seconds
+
 _NUMBER = re.compile(r"-(\d{1,5})\.(\d{1,10})-\d{4}-")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _BRANCH = re.compile(r"\.branch-(\d{1,5})-\d{4}-")
 
 
@@ -23,6 +26,12 @@ def number_of(archive: str) -> tuple[int, int]:
 def is_numbered(archive: str, service: str) -> bool:
     """Whether a run of `service` named this archive, as `archive_name` does."""
     return archive.startswith(f"{service}-") and _NUMBER.match(archive, len(service)) is not None
+
+
+def time_of(archive: str) -> float:
+    """What the clock of its writer said, UTC seconds, by the name of an archive; 0 for one that we did not name."""
+    found = _TIME.search(archive)
+    return utc_seconds(found[0]) if found else 0.0
 
 
 def branch_name(service: str, epoch: int, time: str) -> str:

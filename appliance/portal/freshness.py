@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from appliance.agent.memory import Memory
@@ -20,7 +20,7 @@ from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.kept import stored_grant
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
-from appliance.monitor.view import Held, View
+from appliance.monitor.view import Held, Missing, View
 
 LATE_AFTER = 1.5
 
@@ -29,13 +29,16 @@ LATE_AFTER = 1.5
 class Freshness:
     """Of one service. `safe_seconds`: when its newest safe copy was made, UTC; None when none is known to be safe.
 
-    Of the newest of all, `copies` of the `promised` ones are acknowledged.
+    Of the newest of all, `copies` of the `promised` ones are acknowledged. It is `whole`, or lacks the paths of
+    `partial`: each with when it was saved whole last, UTC seconds, None when that is not known.
     """
 
     safe_seconds: float | None
     copies: int
     promised: int
     rpo_seconds: int
+    whole: bool = True
+    partial: tuple[tuple[str, float | None], ...] = ()
 
     def is_late(self, now: float) -> bool:
         """Whether the last safe copy is older than it may ever be, by the measure that holders have (`monitor`)."""
@@ -57,7 +60,8 @@ def _of(node: Node, view: View, service: str) -> Freshness | None:
         if written.service == service and written.ours:
             safe = written.safe_newest
             safety = written.safety
-            return Freshness(safe.time if safe else None, len(safety.counted), safety.promised, written.rpo_seconds)
+            found = Freshness(safe.time if safe else None, len(safety.counted), safety.promised, written.rpo_seconds)
+            return replace(found, whole=safety.whole, partial=_pairs(written.partial))
     held = next((it for it in view.held if it.service == service), None)
     return _of_held(node, held) if held else None
 
@@ -78,7 +82,12 @@ def _of_held(node: Node, held: Held) -> Freshness | None:
     older = (it for it in islice(holding.newest_first(), SAFE_SEARCH_MAX) if it.held)
     safe = held.newest.name if newest.safe else next((it.name for it in older if safety_of(it.name, it.epoch).safe), "")
     safe_seconds = utc_seconds(read_stored_header(node, holding, safe).time) if safe else None
-    return Freshness(safe_seconds, len(newest.counted), newest.promised, held.rpo_seconds)
+    found = Freshness(safe_seconds, len(newest.counted), newest.promised, held.rpo_seconds)
+    return replace(found, whole=newest.whole, partial=_pairs(held.partial))
+
+
+def _pairs(partial: tuple[Missing, ...]) -> tuple[tuple[str, float | None], ...]:
+    return tuple((it.path, it.last) for it in partial)
 
 
 def _holding(shown: Mapping[str, str], generation: str) -> tuple[str, ...]:

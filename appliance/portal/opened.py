@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.portal.freshness import Freshness
@@ -39,8 +40,13 @@ def load(file: Path) -> dict[str, Opened]:
     except FileNotFoundError:
         return {}
     return {
-        name: Opened(
-            Path(it["catalogue"]), Freshness(**it["fresh"]) if it["fresh"] else None, it.get("rewinds_until", 0.0)
-        )
+        name: Opened(Path(it["catalogue"]), _fresh(it["fresh"]), it.get("rewinds_until", 0.0))
         for name, it in services.items()
     }
+
+
+def _fresh(told: dict[str, Any] | None) -> Freshness | None:
+    """JSON knows lists only."""
+    if not told:
+        return None
+    return Freshness(**{**told, "partial": tuple((path, last) for path, last in told.get("partial", ()))})

@@ -18,12 +18,14 @@ from zoneinfo import ZoneInfo
 
 from appliance.borg.client import Borg
 from appliance.borg.model import Progress
+from appliance.borg.names import time_of
 from appliance.errors import ApplianceError, Forbidden, NotFound, Refused, UsageError
 from appliance.host.files import fsync_folder, locked, make_private_folder
 from appliance.restore.contents import Contents
 from appliance.restore.dated import free_name, french_moment, version_name
+from appliance.restore.fill import Fill
 from appliance.restore.job import Job, JobFolder
-from appliance.restore.jobs import check_room, contents_of, plan, run
+from appliance.restore.jobs import check_room, contents_of, contents_with, plan, run
 from appliance.restore.order import (
     Order,
     OrderFolder,
@@ -48,7 +50,8 @@ class Ground:
     """Where orders of one service are carried out. `live`: the folder to which paths in archives are relative.
 
     `open_borg` gets what to tell progress to, if anybody; it may fetch from peers first, and raise. `known` says what a
-    catalogue vouches for; None when borg must list the archive. `shares`: the folders of the service; `may_replace`:
+    catalogue vouches for; None when borg must list the archive. `fills`: what a partial archive lacks of the folders
+    that are wanted, from older ones. `shares`: the folders of the service; `may_replace`:
     whether an act in force lets a whole share be replaced.
     """
 
@@ -60,6 +63,7 @@ class Ground:
     zone: ZoneInfo
     open_borg: Callable[[Callable[[Progress], None] | None], Borg]
     known: Callable[[Order], Contents | None] = lambda order: None
+    fills: Callable[[Borg, Order], tuple[Fill, ...]] = lambda borg, order: ()
 
 
 def carry_out(ground: Ground, name: str, *, now: float, age_seconds: int) -> Status:
@@ -112,8 +116,9 @@ def _carry(ground: Ground, folder: OrderFolder, order: Order, status: Status, no
     known = ground.known(order)
     borg = ground.open_borg(None if known and known.soon_done else teller.extracting)
     if not status.job or not JobFolder(ground.restores / status.job).file.exists():
-        job = _planned(ground, order, borg, known or contents_of(borg, order.archive, order.paths), now)
-        status = dataclasses.replace(status, job=job.id, entries=job.entries, size=job.size)
+        job = _planned(ground, order, borg, known, now)
+        older = tuple((fill.path, str(time_of(fill.archive))) for fill in job.fills)
+        status = dataclasses.replace(status, job=job.id, entries=job.entries, size=job.size, older=older)
     teller.total = status.size
     status = save_status(folder, dataclasses.replace(status, step="extracting"))
     job = run(ground.restores, status.job, borg, age_seconds=age)
@@ -141,11 +146,17 @@ def _check(ground: Ground, order: Order) -> None:
         )
 
 
-def _planned(ground: Ground, order: Order, borg: Borg, contents: Contents, now: float) -> Job:
+def _planned(ground: Ground, order: Order, borg: Borg, known: Contents | None, now: float) -> Job:
+    only_files = known is not None and known.entries == len(order.paths)
+    fills = () if only_files else ground.fills(borg, order)
+    if fills:
+        contents = contents_with(borg, order.archive, order.paths, fills)
+    else:
+        contents = known or contents_of(borg, order.archive, order.paths)
     if order.kind == "download":
         copies = 1 if _is_one_file(order, contents) else 2  # what comes out, and the zip of it
         check_room(ground.orders, copies * contents.size)
-        return plan(ground.restores, borg, order.archive, order.paths, now=now, contents=contents)
+        return plan(ground.restores, borg, order.archive, order.paths, now=now, contents=contents, fills=fills)
     renamed = _renamed(ground, order, now)
     return plan(
         ground.restores,
@@ -156,6 +167,7 @@ def _planned(ground: Ground, order: Order, borg: Borg, contents: Contents, now: 
         in_place=ground.live,
         contents=contents,
         renamed=renamed,
+        fills=fills,
     )
 
 

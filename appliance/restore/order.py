@@ -62,7 +62,8 @@ class Status:
 
     `step` is what is being done: "opening" the backups, "extracting", "packing". `failure` and `remedy` say why it
     failed, `cause` is the name of that error's class; nothing is lost then, and it can be asked again.
-    `ended_age_seconds` is the ageing clock's.
+    `ended_age_seconds` is the ageing clock's. `older`: paths that come from an older archive than the one asked
+    for, which lacks them, and when that was made, UTC seconds in words.
     """
 
     state: State = "waiting"
@@ -73,6 +74,7 @@ class Status:
     result: str = ""
     changed_names: int = 0
     left_out: tuple[tuple[str, str], ...] = ()
+    older: tuple[tuple[str, str], ...] = ()
     cause: str = ""
     failure: str = ""
     remedy: str = ""
@@ -186,8 +188,10 @@ def load_status(folder: OrderFolder) -> Status:
         return Status()
     data = _load(folder.status)
     try:
-        left_out = tuple((str(path), str(reason)) for path, reason in data["left_out"])
-        return Status(**{**data, "left_out": left_out})
+        pairs = {
+            name: tuple((str(path), str(other)) for path, other in data.get(name, ())) for name in ("left_out", "older")
+        }
+        return Status(**{**data, **pairs})
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"this order cannot be read: {error}.", where=str(folder.status)) from error
 

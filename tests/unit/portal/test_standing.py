@@ -19,6 +19,7 @@ from appliance.portal.shares import Share
 from appliance.units import DAY, printable
 
 NOW = 1_800_000_000.0
+PARTIAL = Freshness(NOW - DAY, 2, 2, DAY, whole=False, partial=(("/srv/cadastre", NOW - DAY),))
 TEMPLATES = Path(appliance.portal.__file__).parent / "templates"
 
 
@@ -31,8 +32,11 @@ TEMPLATES = Path(appliance.portal.__file__).parent / "templates"
         (Freshness(None, 0, 2, DAY), "Dernière copie sûre : aucune n&#39;est connue.", "En sécurité."),
         (Freshness(NOW - 2 * DAY, 2, 2, DAY), "La dernière copie sûre est ancienne", "En sécurité."),
         (None, "On ne sait pas", "En sécurité."),
+        (PARTIAL, "La dernière copie est incomplète : appelez la régie.", "En sécurité."),
+        (PARTIAL, "« cadastre » manque depuis le jeudi 14 janvier 2027.", "/srv"),
+        (Freshness(None, 2, 2, DAY, whole=False, partial=(("/srv/plans", None),)), "« plans » manque.", "En sécurité."),
     ],
-    ids=["safe", "one of two", "none", "none known", "late", "not known"],
+    ids=["safe", "one of two", "none", "none known", "late", "not known", "partial", "what is missing", "never had it"],
 )
 def test_a_share_is_said_to_be(fresh: Freshness | None, says: str, never: str) -> None:
     words = Words("fr", ZoneInfo("Europe/Paris"))
@@ -51,6 +55,7 @@ def test_what_the_worker_opened_is_read_by_the_pages(tmp_path: Path) -> None:
     opened = {
         "docs-a": Opened(tmp_path / "catalogue.db", Freshness(NOW, 2, 2, DAY)),
         "docs-b": Opened(tmp_path / "other.db", rewinds_until=NOW + DAY),
+        "docs-c": Opened(tmp_path / "third.db", PARTIAL),
     }
     save(file, opened)
     assert load(file) == opened
