@@ -24,6 +24,7 @@ from appliance.backup.header_sizes import size_of_raw
 from appliance.backup.node import Node
 from appliance.backup.overtaken import is_given_away
 from appliance.backup.overtaken import load as load_overtaken
+from appliance.backup.replaced import replaced_repositories
 from appliance.backup.safety import judge
 from appliance.backup.schedule import due
 from appliance.backup.sight import load_sight, unseen_nodes
@@ -202,6 +203,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         rto_seconds=terms.service.rto_seconds,
         envelopes=_envelopes(node.service(service).envelopes) if thorough else {},
         overtaken=_overtaken(node, service),
+        put_aside=tuple(it.name for it in replaced_repositories(node.service(service))) if thorough else (),
         accounts_changed=_accounts_changed(node, terms.service),
         partial=missing_of(terms.service, newest, older) if newest else (),
         shrunken=str(load_shrunken(node, service) or ""),

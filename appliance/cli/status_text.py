@@ -86,6 +86,9 @@ def _details(it: Judged) -> Iterator[str]:
     if isinstance(left_out, list) and left_out:
         yield f"left out of the last backup, {facts['left_out_count']}:"
         yield from (f"  {printable(item['path'])}: {printable(item['reason'])}" for item in left_out[:_LEFT_OUT_SHOWN])
+    put_aside = facts.get("put_aside")
+    if isinstance(put_aside, list) and put_aside:
+        yield f"{len(put_aside)} put aside by moves, each of the size of the service: {', '.join(put_aside)}"
     if it.role == "held" and facts:
         done = [(kind, facts[f"last_{kind}_seconds"]) for kind in ("exchange", "scrub", "thin", "check")]
         told = [f"{kind} {format_duration(_number(ago))} ago" for kind, ago in done if ago is not None]

@@ -88,6 +88,8 @@ class Written:
     """When the accounts that it saves were changed last, UTC seconds; 0 where it saves none."""
     partial: tuple[Missing, ...] = ()
     """What `newest` lacks, when it is not whole; looked for in a thorough view only."""
+    put_aside: tuple[str, ...] = ()
+    """The folders of repositories that moves put aside, the oldest first; looked for in a thorough view only."""
     shrunken: str = ""
     """What its last run read and what it is compared with, when most of it is gone at the source; "" otherwise."""
     given_to: str = ""

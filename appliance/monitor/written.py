@@ -200,6 +200,7 @@ def _written_facts(written: Written, attempt: Attempt | None, view: View, now: N
         "left_out": [{"path": path, "reason": why} for path, why in attempt.left_out] if attempt else [],
         "left_out_count": attempt.left_out_count if attempt else 0,
         **partial_facts(written.newest, written.partial),
+        "put_aside": list(written.put_aside),
         "running": [work.kind for work in view.running if work.service == written.service],
     }
 

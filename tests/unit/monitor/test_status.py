@@ -68,6 +68,14 @@ def test_the_worst_comes_first() -> None:
     assert status_text(status).startswith("failed   docs-z")
 
 
+def test_repositories_that_moves_put_aside_are_counted_and_named() -> None:
+    given = {"written": [{"sequence": 3, "sealed": "20m", "put_aside": ["replaced-5", "replaced-7"]}]}
+    status = judged({"given": given})
+    assert "2 put aside by moves, each of the size of the service: replaced-5, replaced-7" in status_text(status)
+    told = [it["put_aside"] for it in status_json(status)["judged"] if "put_aside" in it]
+    assert told == [["replaced-5", "replaced-7"]]
+
+
 def test_names_with_line_ends_and_broken_bytes_stay_on_one_line() -> None:
     given = {
         "written": [{"sequence": 3, "sealed": "20m"}],

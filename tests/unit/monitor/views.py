@@ -55,7 +55,7 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
     """`words`: service, every or daily, sequence and sealed (how long ago), at (peers that have it), grant,
     epoch (of the grant; generations are of epoch 2), envelopes (how long ago each was made), overtaken (the sentence
     and the remedy), accounts (how long ago they were changed), shrunken (the sentence),
-    partial (paths that the newest lacks)."""
+    partial (paths that the newest lacks), put_aside (folders)."""
     every = 0 if "daily" in words else words.get("every", 1)
     sequence, at = words.get("sequence", 0), tuple(words.get("at", PEERS))
     grant = words.get("grant", "commune-a")
@@ -82,6 +82,7 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         accounts_changed=before(moment, words["accounts"]) if "accounts" in words else 0.0,
         partial=partial(moment, words),
         shrunken=words.get("shrunken", ""),
+        put_aside=tuple(words.get("put_aside", ())),
     )
 
 
