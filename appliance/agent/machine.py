@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from appliance.agent import voter_doubts
+from appliance.backup.elsewhere import served
 from appliance.backup.node import Node
 from appliance.errors import ApplianceError
 from appliance.host import care
@@ -22,6 +23,9 @@ PUBLIC_CERTIFICATE = "live/pages/fullchain.pem"
 PUBLIC_ENDS_SOON_SECONDS = 14 * DAY
 """It is renewed in its last third, a month before the end of ninety days: two weeks of tries have failed then."""
 UPDATED = Path("/var/lib/apt/periodic/unattended-upgrades-stamp")
+CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+STANDS_STILL = "kvm-clock"
+"""The clock of guests of QEMU/KVM that are not given the processor's own: it does not count while they are paused."""
 
 
 def see_machine(layout: NodeLayout) -> Machine:
@@ -40,9 +44,9 @@ def how_kept(layout: NodeLayout) -> str:
 
 def apart(node: Node) -> tuple[Reason, ...]:
     """What is wrong with the node itself and no service: its keys, its pages' name, its voter, its disks."""
-    disks = _disks() if node.layout.is_this_host else ()
+    on_host = (*_disks(), *_clock(served(node))) if node.layout.is_this_host else ()
     now = node.clock.now()
-    return (*_keys(node), *_public_certificate(node.layout, now), *voter_doubts.doubts(node.layout, now), *disks)
+    return (*_keys(node), *_public_certificate(node.layout, now), *voter_doubts.doubts(node.layout, now), *on_host)
 
 
 def _modified(file: Path) -> float | None:
@@ -77,6 +81,19 @@ def _public_certificate(layout: NodeLayout, now: float) -> Iterator[Reason]:
 def _disks() -> Iterator[Reason]:
     for alarm in care.alarms():
         yield Reason("warning", f"{alarm.sentence}.", f"When that is mended: rm {alarm.file}", "disk-health")
+
+
+def _clock(services: Collection[str]) -> Iterator[Reason]:
+    """A machine whose clock stands still while a hypervisor pauses it knows of no lease that ended meanwhile."""
+    try:
+        source = CLOCK_SOURCE.read_text().strip()
+    except OSError:
+        return
+    if services and source == STANDS_STILL:
+        what = f"its clock ({source}) stands still while it is paused: it could go on writing beside its successor for "
+        what += "most of a lease."
+        remedy = "Give the guest the processor's clock (CPU `host`, `invtsc=on`), or take no live snapshots of it."
+        yield Reason("warning", what, remedy, "clock")
 
 
 def _keys(node: Node) -> Iterator[Reason]:

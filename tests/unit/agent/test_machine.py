@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.agent import machine
 from appliance.agent.machine import PUBLIC_CERTIFICATE, _public_certificate
 from appliance.host.command import run
 from appliance.host.layout import NodeLayout
@@ -40,3 +41,16 @@ def test_one_that_never_came_is_told_and_without_a_public_name_there_is_nothing_
     layout.acme.mkdir()
     (told,) = _public_certificate(layout, 0.0)
     assert (told.state, "have no certificate" in told.sentence) == ("warning", True)
+
+
+@pytest.mark.parametrize(("source", "services", "warns"), [("kvm-clock", 1, 1), ("tsc", 1, 0), ("kvm-clock", 0, 0)])
+def test_a_clock_that_stands_still_in_a_paused_guest_is_told_where_services_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, services: int, warns: int
+) -> None:
+    (tmp_path / "source").write_text(f"{source}\n")
+    monkeypatch.setattr(machine, "CLOCK_SOURCE", tmp_path / "source")
+    told = list(machine._clock(["docs-a"] * services))
+    assert [(it.state, it.check) for it in told] == [("warning", "clock")] * warns
+    assert all("invtsc=on" in it.remedy for it in told)
+    monkeypatch.setattr(machine, "CLOCK_SOURCE", tmp_path / "none")
+    assert list(machine._clock(["docs-a"])) == []
