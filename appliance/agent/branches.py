@@ -22,11 +22,15 @@ from appliance.backup.kept_branches import Branch, Settled, branches, settle
 from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here
 from appliance.borg.client import Borg
-from appliance.errors import NotFound, Refused, UsageError
+from appliance.errors import Busy, NotFound, Refused, UsageError
 from appliance.failover.merging import Merge, Trees, differing, plan_merge
 from appliance.host.files import locked, make_private_folder, sha256_file
+from appliance.host.opened import is_open
 from appliance.restore.jobs import sync
 from appliance.restore.place import keep_all, named_errors, place_all, survey
+from appliance.units import printable
+
+NAMED_MAX = 3
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ def merge(node: Node, branch: Branch) -> tuple[Compared, Path]:
     stage, live = rooms / "merging", _live(node)
     with locked(rooms / "merge.lock", what=f"merging into {branch.service}"), named_errors(live):
         compared = compare(node, branch)
+        _check_closed(live, compared.merge)
         shutil.rmtree(stage, ignore_errors=True)
         make_private_folder(stage)
         for path, name in compared.merge.brings.items():
@@ -85,6 +90,17 @@ def merge(node: Node, branch: Branch) -> tuple[Compared, Path]:
         settled = Settled(merged=True, taken=len(compared.merge.taken), both=len(compared.merge.both))
         settle(branch, settled, node.clock.now(), node.journal)
     return compared, kept
+
+
+def _check_closed(live: Path, found: Merge) -> None:
+    """Raise Busy while somebody has a file open that would be replaced: what is saved next would go into the old one,
+    which nobody looks at any more."""
+    held = [path for path in found.taken if is_open(live / path)]
+    if held:
+        named = ", ".join(f"/{printable(path)}" for path in held[:NAMED_MAX])
+        more = f" and {len(held) - NAMED_MAX} more" if len(held) > NAMED_MAX else ""
+        remedy = "Have them closed (`smbstatus --locks` says by whom), then type this again. Nothing was changed."
+        raise Busy(f"files that merging replaces are open: {named}{more}.", remedy=remedy)
 
 
 def leave(node: Node, branch: Branch) -> None:

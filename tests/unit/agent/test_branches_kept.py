@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from appliance.agent import takeover
+from appliance.agent.branches import _check_closed
 from appliance.agent.current import files_of
 from appliance.backup.node import Node
 from appliance.backup.peers import Lines
 from appliance.config.load import load
-from appliance.errors import Refused
+from appliance.errors import Busy, Refused
+from appliance.failover.merging import Merge
 from appliance.host.command import CommandFailed, Result
 from appliance.lab.processes.territory import ProcessTerritory
 
@@ -87,3 +89,13 @@ def test_what_the_system_refuses_to_a_worker_is_told_in_a_sentence(
         assert takeover.main() == 0
     said = capsys.readouterr().out
     assert said == '{"error": "copy docs-a: [Errno 28] No space left on device: \'copy.new\'", "remedy": ""}\n'
+
+
+def test_nothing_is_merged_while_a_file_that_would_be_replaced_is_open(tmp_path: Path) -> None:
+    for name in ("budget.ods", "letter.odt"):
+        (tmp_path / name).write_text("as at the cut")
+    found = Merge(taken=("budget.ods", "letter.odt", "new.odt"))
+    with (tmp_path / "letter.odt").open(), pytest.raises(Busy, match=r"are open: /letter\.odt\. Have") as refused:
+        _check_closed(tmp_path, found)
+    assert "Nothing was changed" in refused.value.remedy
+    _check_closed(tmp_path, found)
