@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,28 +14,30 @@ import click
 from appliance.backup.filling import Filling, filling_of, lacking_of
 from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
+from appliance.backup.source_names import GENERATION
 from appliance.borg.client import Borg
 from appliance.borg.model import Progress
 from appliance.cli import restore_text as text
-from appliance.cli.arguments import FILE_TYPE
+from appliance.cli.arguments import FILE_TYPE, command
 from appliance.cli.options import options
-from appliance.cli.output import progress
+from appliance.cli.output import progress, say
 from appliance.cli.restore_served import check_writable_here
-from appliance.cli.restore_source import no_archive
-from appliance.errors import WARNINGS, UsageError
+from appliance.cli.restore_source import no_archive, open_source
+from appliance.errors import WARNINGS, NotFound, Refused, UsageError
 from appliance.restore.contents import Contents
-from appliance.restore.job import Job, jobs
+from appliance.restore.job import NOT_TYPED, Job, Typed
 from appliance.restore.jobs import contents_of, contents_with, plan
 from appliance.restore.jobs import run as run_job
+from appliance.restore.unended import going_on, in_the_way, of_this_archive
 from appliance.units import format_bytes, format_count, printable
 
-UNENDED = ("planned", "extracted", "kept")
 PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first slash
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to restore: `path` ("" for everything) of `archive`; `known` is what the catalogue vouches for it to be.
+    """What to restore: `path` ("" for everything) of `archive`; `known` is what the catalogue vouches for it to be, and
+    `typed` what was typed for it.
 
     What the archive lacks there is "filled" from older ones, or only "told" where the archive was named.
     """
@@ -44,6 +46,7 @@ class Wanted:
     path: str = ""
     known: Contents | None = None
     lacks: Literal["filled", "told", "ignored"] = "filled"
+    typed: Typed = NOT_TYPED
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -93,13 +96,41 @@ class Brought:
     code: int | None = None
 
 
-def bring(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to: Path | None, dry_run: bool) -> Brought:
-    """Restore `wanted` to the folder `to` or, without, in place; or count what that would be."""
+def words_of_place(to: Path | None) -> tuple[str, ...]:
+    """The options that name the place, wherever they are typed."""
+    return ("--in-place",) if to is None else ("--to", str(to.absolute()))
+
+
+def begun(node: Node, service: str, asked: str, to: Path | None) -> Job | None:
+    """The restore that was asked for in the same words before and has not ended: it keeps the archive it began with."""
+    target = to.absolute() if to else PLACE_OF_PATHS
+    return going_on(node.service(service).restores, asked, target, in_place=to is None)
+
+
+def bring(
+    node: Node,
+    service: str,
+    opened: OpenedSource,
+    wanted: Wanted,
+    *,
+    to: Path | None,
+    dry_run: bool,
+    paper: bool = False,
+) -> Brought:
+    """Restore `wanted` to the folder `to` or, without, in place; or count what that would be.
+
+    A restore that was cut goes on, from the generation that it began with where its archive was forgotten since.
+    """
     if to is None:
         check_writable_here(node, service)
     target = to.absolute() if to else PLACE_OF_PATHS
     restored = str(target / wanted.path)
+    cut = _cut_short(node, service, wanted, target, in_place=to is None)
+    if cut:
+        opened = _with_its_archive(node, service, opened, cut, paper=paper)
+        wanted = replace(wanted, archive=cut.archive)
     filled = _filling(service, Borg(opened.repository), wanted)
+    filled = replace(filled, fills=cut.fills) if cut else filled  # it goes on with what it began with
     told = text.filled_text(filled.fills, filled.nowhere)
     partial = WARNINGS if told else None
     if dry_run:
@@ -109,12 +140,19 @@ def bring(node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to:
         what = f"{format_count(entries, 'entry', 'entries')}, {format_bytes(size)}"
         lines = "\n".join((f"{printable(restored)}: {what} would be restored.", *told))
         return Brought(shown | text.filled_json(filled.fills, filled.nowhere), lines, partial)
-    job = _restore(node, service, opened, wanted, filled, target=target, in_place=to is None)
+    job = _restore(node, service, opened, wanted, filled, cut, target=target, in_place=to is None)
     node.journal.write("restored", service=service, job=job.id, entries=job.entries, in_place=job.in_place)
     data = {**text.job_json(service, job), "restored": restored, "source": text.source_json(opened)}
     data |= text.filled_json(job.fills, filled.nowhere)
     lines = "\n".join((text.job_text(job, restored), *text.filled_text(job.fills, filled.nowhere)))
     return Brought(data, lines, WARNINGS if job.warnings else partial)
+
+
+def _cut_short(node: Node, service: str, wanted: Wanted, target: Path, *, in_place: bool) -> Job | None:
+    """The same restore when it was asked before and has not ended."""
+    restores, asked = node.service(service).restores, wanted.typed.asked
+    cut = going_on(restores, asked, target, in_place=in_place) if asked else None
+    return cut or of_this_archive(restores, wanted.archive, wanted.paths, target, in_place=in_place)
 
 
 def _filling(service: str, borg: Borg, wanted: Wanted) -> Filling:
@@ -133,12 +171,28 @@ def _contents(borg: Borg, wanted: Wanted, filled: Filling) -> Contents:
 
 
 def _restore(
-    node: Node, service: str, opened: OpenedSource, wanted: Wanted, filled: Filling, *, target: Path, in_place: bool
+    node: Node,
+    service: str,
+    opened: OpenedSource,
+    wanted: Wanted,
+    filled: Filling,
+    cut: Job | None,
+    *,
+    target: Path,
+    in_place: bool,
 ) -> Job:
     restores = node.service(service).restores
+    if cut:
+        say(f"The restore {cut.id} goes on, from {cut.archive}. To begin a new one: {give_up_line(service, cut)}")
+    elif other := in_the_way(restores, wanted.paths, target):
+        ending = command(*text.line_of(service, other))
+        raise Refused(
+            f"the restore {other.id} puts files there and has not ended.",
+            remedy=f"End it: `{ending}`. Or give it up: `{give_up_line(service, other)}`.",
+        )
     with _reporting(service, wanted) as report:
         borg = Borg(opened.repository, report)
-        job = _cut_short(restores, wanted, target, in_place=in_place) or plan(
+        job = cut or plan(
             restores,
             borg,
             wanted.archive,
@@ -148,8 +202,27 @@ def _restore(
             in_place=target if in_place else None,
             contents=wanted.known,
             fills=filled.fills,
+            typed=replace(wanted.typed, generation=opened.generation),
         )
         return run_job(restores, job.id, borg, age_seconds=node.ageing.now())
+
+
+def give_up_line(service: str, job: Job) -> str:
+    return command(*text.give_up_words(service, job))
+
+
+def _with_its_archive(node: Node, service: str, opened: OpenedSource, job: Job, *, paper: bool) -> OpenedSource:
+    """Where the archive of `job` is: in what was opened, or in the generation with which it began."""
+    if not set(job.archives) - {it.name for it in Borg(opened.repository).archives()}:
+        return opened
+    if job.typed.generation and job.typed.generation != opened.generation:
+        older = open_source(node, service, f"{GENERATION}{job.typed.generation}", paper=paper)
+        if not set(job.archives) - {it.name for it in Borg(older.repository).archives()}:
+            return older
+    raise NotFound(
+        f"the restore {job.id} has not ended, and its archive {job.archive} does not exist any more.",
+        remedy=f"Give it up: `{give_up_line(service, job)}`. Then type the same again.",
+    )
 
 
 @contextmanager
@@ -161,12 +234,3 @@ def _reporting(service: str, wanted: Wanted) -> Iterator[Callable[[Progress], No
         return
     with progress(f"Restoring {service}") as advance:
         yield lambda seen: advance(seen.done_bytes, max(seen.total_bytes, seen.done_bytes + 1))
-
-
-def _cut_short(restores: Path, wanted: Wanted, target: Path, *, in_place: bool) -> Job | None:
-    """The same restore when it was asked before and cut: typing a command again goes on with it."""
-    same = (wanted.archive, wanted.paths, target, in_place)
-    for job in jobs(restores):
-        if job.state in UNENDED and (job.archive, job.paths, job.target, job.in_place) == same:
-            return job
-    return None

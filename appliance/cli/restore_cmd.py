@@ -35,8 +35,16 @@ VERBS = {
         "forget",
         "Remove what restores replaced 30 days ago or earlier, counted in days that this machine was up.",
     ),
+    "give-up": Entry(
+        "restore_path_cmd",
+        "give_up",
+        "Give up the restore JOB, which has not ended: what it had put in place goes, and what stood there comes back.",
+    ),
     "jobs": Entry(
-        "restore_path_cmd", "jobs_", "List the restores of this node, oldest first; each can be undone for 30 days."
+        "restore_path_cmd",
+        "jobs_",
+        "List the restores of this node, oldest first; each can be undone for 30 days, and one that was cut ended or "
+        "given up.",
     ),
     "node": Entry(
         "restore_node_cmd",

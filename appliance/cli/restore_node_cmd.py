@@ -13,12 +13,22 @@ from appliance.backup.node import Node
 from appliance.borg.errors import PathMissing
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say
-from appliance.cli.restore_bring import Brought, Wanted, bring, check_place, newest, place_options
+from appliance.cli.restore_bring import (
+    Brought,
+    Wanted,
+    begun,
+    bring,
+    check_place,
+    newest,
+    place_options,
+    words_of_place,
+)
 from appliance.cli.restore_options import paper_option, source_option, typed_source
 from appliance.cli.restore_source import open_source
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, ApplianceError, NotFound
-from appliance.restore.job import jobs
+from appliance.restore.job import Typed, jobs
+from appliance.restore.unended import asked_for
 from appliance.territory.implicit import is_implicit
 from appliance.territory.model import Service
 
@@ -99,8 +109,12 @@ def _bring_back(aim: Aim, service: Service, paths: Sequence[str], told: Told) ->
     name = service.name
     try:
         opened = open_source(aim.node, name, aim.source, paper=aim.paper)
-        wanted = Wanted(newest(aim.node, name, opened), "".join(paths))
-        told.done[name] = bring(aim.node, name, opened, wanted, to=aim.to and aim.to / name, dry_run=aim.dry_run)
+        to, path = aim.to and aim.to / name, "".join(paths)
+        place = (*words_of_place(aim.to), *typed_source(aim.source, paper=aim.paper))
+        typed = Typed(asked_for(path), ("restore", "node", *place))
+        cut = begun(aim.node, name, typed.asked, to)
+        wanted = Wanted(cut.archive if cut else newest(aim.node, name, opened), path, typed=typed)
+        told.done[name] = bring(aim.node, name, opened, wanted, to=to, dry_run=aim.dry_run, paper=aim.paper)
     except (NotFound, PathMissing) as error:
         # A town hall without accounts, or one whose own service never ran, has nothing to bring.
         if not is_implicit(service):

@@ -14,7 +14,7 @@ from appliance.borg.model import Kind
 from appliance.cli import restore_text as text
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say
-from appliance.cli.restore_bring import Wanted, bring, check_place, newest, place_options
+from appliance.cli.restore_bring import Wanted, begun, bring, check_place, newest, place_options, words_of_place
 from appliance.cli.restore_options import paper_option, service_option, source_option, typed_source
 from appliance.cli.restore_source import catalogue_of, known_versions, only_service, open_source
 from appliance.cli.this_layout import this_layout
@@ -24,11 +24,13 @@ from appliance.errors import NotFound, UsageError
 from appliance.host.ageing import AgeingClock
 from appliance.restore import search
 from appliance.restore.ended import expire_orders
-from appliance.restore.job import Job, jobs
+from appliance.restore.job import UNENDED, Job, Typed, jobs
 from appliance.restore.jobs import changes_of
 from appliance.restore.model import Version
 from appliance.restore.undo import expire, expired
+from appliance.restore.undo import give_up as give_up_job
 from appliance.restore.undo import undo as undo_job
+from appliance.restore.unended import asked_for
 from appliance.units import format_count
 
 
@@ -89,8 +91,13 @@ def all_(
     node = this_node()
     name = service or only_service(node)
     opened = open_source(node, name, source, paper=paper)
-    wanted = Wanted(archive, lacks="told") if archive else Wanted(newest(node, name, opened))
-    return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run)
+    given = ("--archive", archive) if archive else ()
+    place = (*given, "--service", name, *words_of_place(to), *typed_source(source, paper=paper))
+    typed = Typed(asked_for(archive=archive), ("restore", "all", *place))
+    cut = begun(node, name, typed.asked, to)
+    which = cut.archive if cut else archive or newest(node, name, opened)
+    wanted = Wanted(which, lacks="told" if archive else "filled", typed=typed)
+    return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run, paper=paper)
 
 
 @click.command()
@@ -115,10 +122,34 @@ def undo(job: str, service: str | None, dry_run: bool) -> None:
     say(f"Next: {command('restore', 'jobs')}")
 
 
+@click.command("give-up")
+@click.argument("job")
+@service_option
+@dry_run_option
+def give_up(job: str, service: str | None, dry_run: bool) -> None:
+    """Give up the restore JOB, which has not ended: what it had put in place goes, and what stood there comes back.
+
+    Both are kept with it, as an undo keeps them. In a folder, what came out so far stays there.
+    """
+    name, found = _job(job, service)
+    layout = this_layout()
+    if found.state not in UNENDED and not found.given_up:
+        raise UsageError(f"the restore {job} has ended.", remedy=f"See {command('restore', 'jobs')}.")
+    stays = "" if found.in_place else f" What came out of the archive so far is in {found.target}."
+    if dry_run:
+        emit(text.job_json(name, found), f"The restore {job} of {name} would be given up.{stays}")
+        return
+    age = AgeingClock(layout.ageing, SystemClock(), keep=False).now()
+    done = give_up_job(layout.service(name).restores, job, age_seconds=age)
+    emit(text.job_json(name, done), f"The restore {job} of {name} is given up.{stays}")
+    say(f"Next: {command('restore', 'jobs')}")
+
+
 @click.command("jobs")
 @service_option
 def jobs_(service: str | None) -> None:
-    """List the restores of this node, oldest first; each can be undone for 30 days."""
+    """List the restores of this node, oldest first; each can be undone for 30 days, and one that was cut ended or
+    given up."""
     found = [text.job_json(name, job) for name, job in _jobs(service)]
     emit({"jobs": found}, text.jobs_text(found))
 
@@ -167,22 +198,28 @@ def _restore_path(
     node = this_node()
     name = service or only_service(node)
     opened = open_source(node, name, source, paper=paper)
-    if archive:
-        return _carry_out(node, name, opened, Wanted(archive, path, lacks="told"), to=to, dry_run=dry_run)
+    which = (*(("--version", str(number)) if number else ()), *(("--archive", archive) if archive else ()))
+    place = (*which, "--service", name, *words_of_place(to), *typed_source(source, paper=paper))
+    typed = Typed(asked_for(path, number, archive), ("restore", "folder" if folder else "file", path, *place))
+    cut = begun(node, name, typed.asked, to)
+    if archive or cut:
+        lacks = "told" if archive else _lacks(folder, number)
+        wanted = Wanted(cut.archive if cut else archive or "", path, lacks=lacks, typed=typed)
+        return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run, paper=paper)
     with catalogue_of(node, name, opened) as catalogue:
         known = known_versions(catalogue, path, name, typed_source(source, paper=paper))
         version = _version(known, number or 1)
         _check_kind(path, version.kind, folder=folder)
         contents = search.contents_of(catalogue, version.archive, path)
-        wanted = Wanted(version.archive, path, contents, _lacks(folder, number))
-    return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run)
+        wanted = Wanted(version.archive, path, contents, _lacks(folder, number), typed)
+    return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run, paper=paper)
 
 
 def _carry_out(
-    node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to: Path | None, dry_run: bool
+    node: Node, service: str, opened: OpenedSource, wanted: Wanted, *, to: Path | None, dry_run: bool, paper: bool
 ) -> int | None:
     """Restore `wanted` to the folder `to` or, without, in place, and tell it."""
-    done = bring(node, service, opened, wanted, to=to, dry_run=dry_run)
+    done = bring(node, service, opened, wanted, to=to, dry_run=dry_run, paper=paper)
     emit(done.data, done.text)
     if to is None and not dry_run:
         say(f"Next, if that was wrong: {command('restore', 'undo', done.data['job'], '--service', service)}")

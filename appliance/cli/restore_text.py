@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from appliance.backup.openable import OpenedSource
+from appliance.cli.arguments import command
 from appliance.cli.output import table
 from appliance.clock import utc_text
 from appliance.restore.fill import Fill
-from appliance.restore.job import Job
+from appliance.restore.job import UNENDED, Job
 from appliance.restore.model import Found, Version
 from appliance.units import format_bytes, format_count, printable
 
@@ -96,7 +97,23 @@ def job_json(service: str, job: Job) -> dict[str, Any]:
         "size_bytes": job.size,
         "created": utc_text(job.created_utc_seconds),
         "warnings": [{"path": path, "reason": reason} for path, reason in job.warnings],
+        **({"next": _next(service, job)} if job.state in UNENDED else {}),
     }
+
+
+def line_of(service: str, job: Job) -> tuple[str, ...]:
+    """The words, without the program's name, that end a restore which has not ended."""
+    if job.typed.line:
+        return job.typed.line
+    if len(job.paths) > 1:  # only the pages ask for several at once
+        return ("restore", "carry")
+    place = ("--in-place",) if job.in_place else ("--to", str(job.target))
+    what = ("folder", *job.paths) if job.paths else ("all",)
+    return ("restore", *what, "--archive", job.archive, "--service", service, *place)
+
+
+def give_up_words(service: str, job: Job) -> tuple[str, ...]:
+    return ("restore", "give-up", job.id, "--service", service)
 
 
 def job_text(job: Job, restored: str) -> str:
@@ -121,6 +138,11 @@ def filled_text(fills: Sequence[Fill], nowhere: Sequence[str]) -> list[str]:
     return [*lines, *([f"{more} more paths are like that; --json names them."] if more else [])]
 
 
+def _next(service: str, job: Job) -> dict[str, list[str]]:
+    """What may be typed: words of this program, without its name."""
+    return {"end": list(line_of(service, job)), "give_up": list(give_up_words(service, job))}
+
+
 def jobs_text(found: Sequence[dict[str, Any]]) -> str:
     rows = [
         (
@@ -128,9 +150,15 @@ def jobs_text(found: Sequence[dict[str, Any]]) -> str:
             it["service"],
             it["state"],
             it["entries"],
+            it["archive"],
             "in place" if it["in_place"] else printable(it["target"]),
             printable(", ".join(it["paths"])) or "everything",
         )
         for it in found
     ]
-    return table(("JOB", "SERVICE", "STATE", "ENTRIES", "TO", "WHAT"), rows)
+    lines = [table(("JOB", "SERVICE", "STATE", "ENTRIES", "ARCHIVE", "TO", "WHAT"), rows)]
+    for it in found:
+        if "next" in it:
+            lines += [f"{it['job']} has not ended. To end it: {command(*it['next']['end'])}"]
+            lines += [f"  To give it up: {command(*it['next']['give_up'])}"]
+    return "\n".join(lines)

@@ -24,7 +24,7 @@ from appliance.host.files import fsync_folder, locked, make_private_folder
 from appliance.restore.contents import Contents
 from appliance.restore.dated import free_name, french_moment, version_name
 from appliance.restore.fill import Fill
-from appliance.restore.job import Job, JobFolder
+from appliance.restore.job import Job, JobFolder, load
 from appliance.restore.jobs import check_room, contents_of, contents_with, plan, run
 from appliance.restore.order import (
     Order,
@@ -115,7 +115,7 @@ def _carry(ground: Ground, folder: OrderFolder, order: Order, status: Status, no
     teller = _Teller(folder)
     known = ground.known(order)
     borg = ground.open_borg(None if known and known.soon_done else teller.extracting)
-    if not status.job or not JobFolder(ground.restores / status.job).file.exists():
+    if not status.job or not _is_there(ground.restores, status.job):
         job = _planned(ground, order, borg, known, now)
         older = tuple((fill.path, str(time_of(fill.archive))) for fill in job.fills)
         status = dataclasses.replace(status, job=job.id, entries=job.entries, size=job.size, older=older)
@@ -128,6 +128,12 @@ def _carry(ground: Ground, folder: OrderFolder, order: Order, status: Status, no
         return dataclasses.replace(status, state="ready", result=first)
     status = save_status(folder, dataclasses.replace(status, step="packing"))
     return _ready(ground, folder, order, status, job, teller, now)
+
+
+def _is_there(restores: Path, job: str) -> bool:
+    """Whether the job can still be carried out: it was not removed, and nobody gave it up."""
+    folder = JobFolder(restores / job)
+    return folder.file.exists() and not load(folder).given_up
 
 
 def _check(ground: Ground, order: Order) -> None:

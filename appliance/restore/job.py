@@ -25,8 +25,25 @@ from appliance.restore.place import Change
 
 FORMAT = 1
 
-State = Literal["planned", "extracted", "kept", "done", "undoing", "returning", "undone"]
-"""planned → extracted → (in place: kept) → done → undoing (what is new goes) → returning (what was there) → undone."""
+State = Literal["planned", "extracted", "kept", "done", "undoing", "returning", "undone", "given-up"]
+"""planned → extracted → (in place: kept) → done → undoing (what is new goes) → returning (what was there) → undone.
+One that has not ended may be given up instead: in place by undoing what was done of it, elsewhere as it is."""
+
+UNENDED: frozenset[State] = frozenset({"planned", "extracted", "kept"})
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What a person typed. `asked` is the same for all lines that ask the same, whichever archive they mean by now."""
+
+    asked: str = ""
+    line: tuple[str, ...] = ()
+    """The words to type again, without the program's name."""
+    generation: str = ""
+    """The generation that was opened for it, such as "2.7"; "" for the repository written here."""
+
+
+NOT_TYPED = Typed()
 
 
 @dataclass(frozen=True)
@@ -55,10 +72,16 @@ class Job:
     """(path in the archive, where it is put instead): what comes back beside what stands there now."""
     fills: tuple[Fill, ...] = ()
     """What a partial archive lacks, and the archives that it is taken from."""
+    typed: Typed = NOT_TYPED
+    """Empty for what nobody typed, such as an order of the pages, and for jobs of earlier versions."""
+    given_up: bool = False
+    """Whether what an undo takes back is a restore that never ended."""
 
     @property
     def archives(self) -> tuple[str, ...]:
-        """All that the job reads: none of them may be forgotten before it has ended."""
+        """All that the job still reads: none of them may be forgotten before everything came out of it."""
+        if self.state != "planned":
+            return ()
         return tuple(dict.fromkeys((self.archive, *(fill.archive for fill in self.fills))))
 
 
@@ -121,9 +144,13 @@ def load(folder: JobFolder) -> Job:
         pairs = {key: _pairs(data.get(key, [])) for key in ("warnings", "renamed")}
         fills = tuple(Fill(str(it["path"]), str(it["archive"])) for it in data.get("fills", []))
         told = {"paths": tuple(data["paths"]), "target": Path(data["target"]), "fills": fills}
-        return Job(**{**data, **told, **pairs})
+        return Job(**{**data, **told, **pairs, "typed": _typed(data.get("typed", {}))})
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"this restore cannot be read: {error}.", where=str(folder.file)) from error
+
+
+def _typed(data: dict[str, Any]) -> Typed:
+    return Typed(data["asked"], tuple(data["line"]), data["generation"]) if data else NOT_TYPED
 
 
 def _pairs(data: list[Any]) -> tuple[tuple[str, str], ...]:

@@ -28,7 +28,7 @@ from appliance.host.files import fsync_folder, locked, make_private_folder, writ
 from appliance.restore import links
 from appliance.restore.contents import Contents, examine, through_symlink
 from appliance.restore.fill import Fill, lay_fills
-from appliance.restore.job import Job, JobFolder, folder_of, load, load_changes, save, save_changes
+from appliance.restore.job import NOT_TYPED, Job, JobFolder, Typed, folder_of, load, load_changes, save, save_changes
 from appliance.restore.place import Change, TargetChanged, keep_all, named_errors, place_all, relocate, survey
 from appliance.units import DAY, MIB, format_bytes
 
@@ -49,6 +49,7 @@ def plan(
     contents: Contents | None = None,
     renamed: Mapping[str, str] | None = None,
     fills: Sequence[Fill] = (),
+    typed: Typed | None = None,
 ) -> Job:
     """Prepare the restore of `paths` (none: everything) of `archive` and keep it as a job, without restoring yet.
 
@@ -59,7 +60,7 @@ def plan(
 
     `contents` is what a catalogue vouches for `paths` to be (`search.contents_of`); the archive is then not listed.
     `renamed` puts paths elsewhere in place than where they were. `fills` are paths that `archive` lacks, each with the
-    archive that it comes from; nothing of `archive` lies there.
+    archive that it comes from; nothing of `archive` lies there. `typed` is what a person typed for it.
     """
     _check_target(into, in_place)
     paths = _normal(paths)
@@ -70,7 +71,8 @@ def plan(
     if in_place is not None and not _on_one_disk(in_place, paths, folder.root):
         check_room(_place_of(in_place, paths), contents.size)
     job = _job(folder, archive, paths, target, in_place is not None, contents, now)
-    return save(folder, dataclasses.replace(job, renamed=tuple((renamed or {}).items()), fills=tuple(fills)))
+    more = dataclasses.replace(job, renamed=tuple((renamed or {}).items()), fills=tuple(fills))
+    return save(folder, dataclasses.replace(more, typed=typed or NOT_TYPED))
 
 
 def contents_of(borg: Borg, archive: str, paths: Sequence[str]) -> Contents:

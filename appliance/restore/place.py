@@ -86,6 +86,14 @@ def move_away(live: Path, path: str, kept: Path) -> None:
         _unlink(folder, name)
 
 
+def clean_up(live: Path, changes: Mapping[str, Change]) -> None:
+    """Remove the copies that were under way to their places on another disk."""
+    with open_folder(live, follow=True) as old:
+        for path in {path.rpartition("/")[0]: path for path in changes}.values():
+            with contextlib.suppress(FileNotFoundError, Refused), walk_to(old, path) as (folder, _):
+                _remove(folder, OUR_MARK)
+
+
 def _survey(new: int, old: int, above: str, changes: dict[str, Change]) -> None:
     for name, here, there in _pairs(new, old):
         path = f"{above}{name}"
@@ -110,6 +118,9 @@ def _place(new: int, old: int, above: str, live: Path, kept: Path, changes: Mapp
                 os.fchmod(inner_new, 0o700)  # emptied and removed below, whatever its mode was to be
                 _place(inner_new, inner_old, f"{path}/", live, kept, changes)
             os.rmdir(name, dir_fd=new)
+            continue
+        if there is not None and (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+            os.unlink(name, dir_fd=new)  # two names of one file: rename would do nothing
             continue
         if there is not None:
             _keep(old, name, path, live, kept)

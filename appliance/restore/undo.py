@@ -1,4 +1,4 @@
-"""Undo a restore, and forget what restores replaced when its time is over.
+"""Undo a restore, give one up that has not ended, and forget what restores replaced when its time is over.
 
 Undoing destroys nothing either: what stands in place now, perhaps edited since, is kept in `undone`.
 """
@@ -16,9 +16,20 @@ from typing import Any
 
 from appliance.errors import Refused, UsageError
 from appliance.host.files import locked
-from appliance.restore.job import Job, JobFolder, folder_of, jobs, load, load_changes, save
+from appliance.restore.job import (
+    UNENDED,
+    Job,
+    JobFolder,
+    State,
+    folder_of,
+    jobs,
+    load,
+    load_changes,
+    save,
+    save_changes,
+)
 from appliance.restore.jobs import sync
-from appliance.restore.place import keep_all, move_away, named_errors, place_all, survey
+from appliance.restore.place import clean_up, keep_all, move_away, named_errors, place_all, survey
 from appliance.units import DAY
 
 KEPT_SECONDS = 30 * DAY
@@ -35,14 +46,49 @@ def undo(restores: Path, job_id: str, *, age_seconds: int) -> Job:
         job = load(folder)
         if not job.in_place:
             raise UsageError("this restore replaced nothing.", remedy=f"Its files are in {job.target}.")
-        if job.state in ("planned", "extracted", "kept"):
-            raise Refused("this restore has not ended.", remedy="Run it again to its end, then undo it.")
-        with named_errors(job.target):
-            if job.state in ("done", "undoing"):
-                job = _take_away(folder, dataclasses.replace(job, ended_age_seconds=age_seconds))
-            if job.state == "returning":
-                job = _put_back(folder, job)
+        if job.state in UNENDED:
+            raise Refused("this restore has not ended.", remedy="Run it again to its end, then undo it, or give it up.")
+        return _undo(folder, job, age_seconds)
+
+
+def give_up(restores: Path, job_id: str, *, age_seconds: int) -> Job:
+    """Give up a restore that has not ended; return the job, given up. Safe to cut and to repeat.
+
+    In place, what it had put there is taken away and what it had replaced comes back, both kept like those of an undo.
+    In a folder, what came out so far stays. What came out of the archive and waited is removed: it is in the archive.
+    Raise UsageError when the job has ended.
+    """
+    folder = folder_of(restores, job_id)
+    with locked(folder.lock, what=f"the restore {job_id}"):
+        job = load(folder)
+        if job.state not in UNENDED and not job.given_up:
+            raise UsageError("this restore has ended.", remedy="What it changed in place can be undone.")
+        if job.state in UNENDED:
+            job = _begin_giving_up(folder, job, age_seconds)
+        job = _undo(folder, job, age_seconds)
+        with contextlib.suppress(PermissionError, FileNotFoundError):
+            _remove(folder.files)
         return job
+
+
+def _begin_giving_up(folder: JobFolder, job: Job, age_seconds: int) -> Job:
+    """What waits in the stage was not placed, whatever the plan says: what stands in its place is somebody else's."""
+    changes = load_changes(folder)
+    if changes:
+        clean_up(job.target, changes)
+    placed = {path: it for path, it in changes.items() if it == "replace" or not os.path.lexists(folder.files / path)}
+    save_changes(folder, placed)
+    state: State = "undoing" if job.in_place else "given-up"
+    return save(folder, dataclasses.replace(job, state=state, given_up=True, ended_age_seconds=age_seconds))
+
+
+def _undo(folder: JobFolder, job: Job, age_seconds: int) -> Job:
+    with named_errors(job.target):
+        if job.state in ("done", "undoing"):
+            job = _take_away(folder, dataclasses.replace(job, ended_age_seconds=age_seconds))
+        if job.state == "returning":
+            job = _put_back(folder, job)
+    return job
 
 
 def expire(restores: Path, *, age_seconds: int, kept_seconds: float = KEPT_SECONDS) -> tuple[str, ...]:
@@ -83,7 +129,7 @@ def _put_back(folder: JobFolder, job: Job) -> Job:
         sync(folder.root)
         place_all(folder.replaced, job.target, folder.undone, changes)
         sync(job.target)
-    return save(folder, dataclasses.replace(job, state="undone"))
+    return save(folder, dataclasses.replace(job, state="given-up" if job.given_up else "undone"))
 
 
 def _remove(folder: Path) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,6 +24,7 @@ from appliance.restore.record import Record, compare, take
 from appliance.restore.schema import open_catalogue
 from appliance.restore.search import contents_of, deleted, search, versions
 from appliance.restore.undo import KEPT_SECONDS, expire, undo
+from tests.integration.restore.cuts import until_it_ends
 
 NOW = 1_795_600_000.0
 AS_ROOT = os.geteuid() == 0
@@ -183,41 +182,6 @@ def test_undo_keeps_what_was_edited_since(borg: Borg, share: Path, restores: Pat
     kept = restores / job.id / "undone"
     assert (kept / "budget.ods").read_text() == "corrected after the restore"
     assert (kept / LOST).read_text() == "amended"
-
-
-class Cut(BaseException):
-    """The machine stops here."""
-
-
-def cut_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    done = 0
-
-    def counted(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            nonlocal done
-            if done >= number:
-                raise Cut
-            done += 1
-            return original(*args, **kwargs)
-
-        return call
-
-    for name in ("rename", "link", "unlink", "rmdir", "mkdir", "fsync"):
-        monkeypatch.setattr(os, name, counted(getattr(os, name)))
-
-
-def until_it_ends(action: Callable[[], object], monkeypatch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
-    """Run `action` cut after `step` changes of the disk, then after `step` more, ... until one run ends."""
-    for number in range(step, 1000, step):
-        with monkeypatch.context() as patch:
-            cut_after(patch, number)
-            try:
-                action()
-            except Cut:
-                yield
-            else:
-                return
-    raise AssertionError("it never ends")
 
 
 @pytest.mark.parametrize("step", [1, 3])

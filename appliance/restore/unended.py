@@ -1,0 +1,79 @@
+"""Restores that have not ended: with which one a line that is typed again goes on, which archives they need, and which
+one is in the way of another.
+
+A restore belongs to what was asked, not to an archive's name: "the newest" is another archive after each backup, and
+"version 3" after each change. So a job keeps the archive that it began with, and goes on from that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from appliance.errors import Busy
+from appliance.host.files import locked
+from appliance.restore.job import UNENDED, Job, folder_of, jobs
+
+
+def asked_for(path: str = "", version: int | None = None, archive: str | None = None) -> str:
+    """The same text for the same question; without a path it is about everything."""
+    return json.dumps([path, version, archive])
+
+
+def unended(restores: Path) -> Iterator[Job]:
+    """Those that were cut or are at work, oldest first."""
+    return (job for job in jobs(restores) if job.state in UNENDED)
+
+
+def going_on(restores: Path, asked: str, target: Path, *, in_place: bool) -> Job | None:
+    """The job that asked the same for the same place and has not ended."""
+    for job in unended(restores):
+        if job.typed.asked == asked and (job.target, job.in_place) == (target, in_place):
+            return job
+    return None
+
+
+def of_this_archive(restores: Path, archive: str, paths: Sequence[str], target: Path, *, in_place: bool) -> Job | None:
+    """The same for a job of an earlier version, which kept the archive only."""
+    same = (archive, tuple(paths), target, in_place)
+    for job in unended(restores):
+        if not job.typed.asked and (job.archive, job.paths, job.target, job.in_place) == same:
+            return job
+    return None
+
+
+def pinned(restores: Path) -> frozenset[str]:
+    """The archives that must not be forgotten, since a restore that has not ended needs them."""
+    return frozenset(archive for job in unended(restores) for archive in job.archives)
+
+
+def in_the_way(
+    restores: Path, paths: Sequence[str], target: Path, renamed: Mapping[str, str] | None = None
+) -> Job | None:
+    """A job that put, or puts at this moment, some of its files where `paths` would come; both would make a mixture.
+
+    One that is to come in place and is not at work has put nothing there yet, and is in nobody's way.
+    """
+    wanted = _places(paths, target, renamed or {})
+    for job in unended(restores):
+        is_there = not job.in_place or job.state != "planned" or _is_at_work(restores, job)
+        if is_there and _overlap(wanted, _places(job.paths, job.target, dict(job.renamed))):
+            return job
+    return None
+
+
+def _places(paths: Sequence[str], target: Path, renamed: Mapping[str, str]) -> tuple[Path, ...]:
+    return tuple(target / renamed.get(path, path) for path in paths) or (target,)
+
+
+def _overlap(some: Sequence[Path], others: Sequence[Path]) -> bool:
+    return any(one.is_relative_to(other) or other.is_relative_to(one) for one in some for other in others)
+
+
+def _is_at_work(restores: Path, job: Job) -> bool:
+    try:
+        with locked(folder_of(restores, job.id).lock, what=job.id):
+            return False
+    except Busy:
+        return True
