@@ -87,7 +87,7 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
     async with server:
         asking = asyncio.create_task(_ask(desk))
         # Not waited for: one that ends leaves the node's doctor to say so, and the broker at work.
-        caring = asyncio.create_task(make_care(current, care).run())
+        caring = asyncio.create_task(make_care(current, care, desk).run())
         node.journal.note("broker-started", address=f"{server.address}:{server.port}", bundle=node.bundle.serial)
         say(f"The broker of {node.name} listens at {server.address}:{server.port}.")
         notify(READY)
@@ -110,7 +110,7 @@ async def _ask(desk: Desk) -> None:
         await asyncio.sleep(desk.ask_every_seconds)
 
 
-def make_care(current: Current, care: Care) -> VoterCare:
+def make_care(current: Current, care: Care, desk: Desk) -> VoterCare:
     """What sees to the voter beside this node; who should lead follows from the bundle of each moment."""
     named: dict[int, str] = {}
 
@@ -122,7 +122,7 @@ def make_care(current: Current, care: Care) -> VoterCare:
         return named[bundle.serial]
 
     node = current.node
-    return VoterCare(care, node.layout.voter_care, node.clock, preferred, node.journal)
+    return VoterCare(care, node.layout.voter_care, node.clock, preferred, node.journal, desk.unbelieved)
 
 
 def make_desk(current: Current) -> Desk:

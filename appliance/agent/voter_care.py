@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,13 +26,15 @@ LOOK_EVERY_SECONDS = 60.0
 
 @dataclass
 class VoterCare:
-    """Sees to one voter; `preferred` names who should lead."""
+    """Sees to one voter; `preferred` names who should lead. `unbelieved`: of which services its broker was shown a
+    newer grant than any that it believes, and why it does not."""
 
     care: Care
     folder: Path
     clock: Clock
     preferred: Callable[[], str]
     journal: Journal
+    unbelieved: Callable[[], Mapping[str, str]] = dict
     trouble: dict[str, str] = field(default_factory=dict)
     """Why the last try of each thing failed."""
     _taken_at: float | None = None
@@ -132,6 +134,7 @@ class VoterCare:
             "leader": standing.leader if standing else 0,
             "size_bytes": standing.size_bytes if standing else 0,
             "trouble": self.trouble,
+            "unbelieved": dict(self.unbelieved()),
         }
         with contextlib.suppress(OSError, ApplianceError):  # what is not written grows old, and is noticed by that
             write_atomic(make_private_folder(self.folder) / "care.json", json.dumps(told).encode())

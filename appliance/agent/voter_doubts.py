@@ -21,6 +21,10 @@ SUFFIX = ".snapshot"
 SILENT_SECONDS_MAX = 15 * MINUTE
 NEARLY_FULL = 0.8
 CHECK = "voter"
+CONFIRM = (
+    "Where too few brokers do, nobody can be granted it by the voters. The key holder confirms it in the next bundle: "
+    "`appliance node collect`, then `appliance territory sign` with --keys, --previous and --earlier; see the page."
+)
 START = "Type `appliance failover broker`, or start its unit."
 
 
@@ -41,6 +45,7 @@ def doubts(layout: NodeLayout, now: float) -> Iterator[Reason]:
         told = json.loads((layout.voter_care / "care.json").read_bytes())
         looked, leader, size = float(told["looked"]), int(told["leader"]), int(told["size_bytes"])
         trouble = {str(what): str(why) for what, why in told["trouble"].items()}
+        unbelieved = {str(name): str(why) for name, why in told.get("unbelieved", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         yield Reason("failed", "nobody looks after its voter: its broker has not said how it is.", START, CHECK)
         return
@@ -50,6 +55,8 @@ def doubts(layout: NodeLayout, now: float) -> Iterator[Reason]:
         return
     yield from _of_the_store(leader, size, trouble)
     yield from _of_copies(layout.voter_care, now, trouble)
+    for name, why in sorted(unbelieved.items()):
+        yield Reason("warning", f"its broker does not believe the newest grant of {name}: {why}", CONFIRM, CHECK)
 
 
 def _of_the_store(leader: int, size: int, trouble: dict[str, str]) -> Iterator[Reason]:

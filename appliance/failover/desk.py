@@ -248,6 +248,12 @@ class Desk:
                 subjects[it.act].add(it.subject)
         return Acts(*(frozenset(subjects[name]) for name in ("promote", "lost", "quarantine")))
 
+    def unbelieved(self) -> Mapping[str, str]:
+        """Why the newest grant that was shown of a service is not believed here, for people to see: anybody may show
+        one, so nothing is decided by it."""
+        services = self.bundle().territory.services
+        return {name: why for name, (_, why) in tuple(self.papers.unbelieved.items()) if name in services}
+
     def highest(self, service: str) -> int:
         """The highest epoch of `service` that this broker has promised to anybody; 0 when that cannot be told."""
         try:

@@ -109,7 +109,7 @@ class Valley:
         writer = next((it for it, key in self.keys.items() if public_line(key) == present.writer_key), None)
         papers = [present.document.raw.decode()]
         if writer:
-            said = {"reason": "moved", "time": "2026-11-30T08:00:00Z"}
+            said = {"generation": "", "reason": "moved", "time": "2026-11-30T08:00:00Z"}
             release = make_release(
                 self.keys[writer], service="docs-a", epoch=present.epoch, holder=present.writer, **said
             )
@@ -219,8 +219,11 @@ def test_a_grant_of_the_key_holder_is_the_way_out_where_no_broker_believes_the_p
     known = valley.desks[HOME].papers.grants["docs-a"].epoch
     with pytest.raises(Refused, match=r"commune-c believes no grant of docs-a: epoch 5 .* granted by other voters"):
         valley.desks[OTHER].vote(STANDBY, valley.request(STANDBY, known).document.raw.decode())
+    assert "docs-a" in valley.desks[OTHER].unbelieved()
+    assert valley.desks[HOME].unbelieved() == {}
     valley.take(make_grant(TERRITORY, valley.request(HOME, known)))
     assert {desk.papers.grants["docs-a"].epoch for desk in valley.desks.values()} == {6}
+    assert valley.desks[OTHER].unbelieved() == {}, "a newer one is believed"
     assert valley.move(STANDBY).epoch == 513
 
 
