@@ -15,9 +15,11 @@ import os
 import shutil
 from collections.abc import Callable
 
+from appliance.backup import saved
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.lineage import remember
 from appliance.backup.node import Node
+from appliance.backup.readers import holders_read
 from appliance.backup.seal import is_compacting, seal
 from appliance.errors import NoSpace
 from appliance.host.layout import ServiceLayout
@@ -43,7 +45,10 @@ def seal_compacted(node: Node, service: str, chain: Chain, grant: Grant) -> Seal
 def seal_with_room(node: Node, service: str, chain: Chain, grant: Grant, *, time: str = "") -> Sealed:
     """Seal what the repository has as the next generation, and have this machine remember it."""
     layout, now = node.service(service), node.clock.now()
-    sealed = with_room(layout, lambda: seal(layout, chain, grant, layout.envelopes, node.signing_key, now, time=time))
+    newest = chain.newest()
+    said = saved.newest(layout, newest.header if newest else None) if holders_read(layout, 2) else None
+    words = (layout, chain, grant, layout.envelopes, node.signing_key, now)
+    sealed = with_room(layout, lambda: seal(*words, time=time, completeness=said))
     remember(node, service, sealed)
     return sealed
 

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from appliance.backup.manifest import Manifest, PathManifest
-from appliance.backup.manifests import manifests
+from appliance.backup.manifests import manifest_of, manifests
 from appliance.backup.sources.postgresql import ROLES
 from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
@@ -68,15 +68,22 @@ def filling(known: Manifests, archive: str, present: Present, under: str = "") -
 
 def filling_of(borg: Borg, service: str, archive: str, under: str = "") -> Filling:
     """The same of an archive of `service` in the repository of `borg`."""
-    return filling(manifests(borg, service), archive, partial(having, borg), under)
+    return filling(_known(borg, service, archive), archive, partial(having, borg), under)
 
 
 def lacking_of(borg: Borg, service: str, archive: str, under: str = "") -> tuple[str, ...]:
     """What `archive` lacks of all below `under`, for who wants just this archive; nothing is looked for elsewhere."""
-    manifest = manifests(borg, service).get(archive)
+    manifest = _known(borg, service, archive).get(archive)
     if manifest is None or manifest.whole:
         return ()
     return tuple(it.told for it in _wanted(manifest, archive, partial(having, borg)) if _concerns(it, under))
+
+
+def _known(borg: Borg, service: str, archive: str) -> Manifests:
+    """The manifests of all archives, that of `archive` with the names of what is missing."""
+    known = manifests(borg, service)
+    manifest = known.get(archive)
+    return known if manifest is None or manifest.whole else {**known, archive: manifest_of(borg, archive)}
 
 
 def _wanted(manifest: Manifest, archive: str, present: Present) -> Iterator[_Wanted]:
@@ -85,7 +92,7 @@ def _wanted(manifest: Manifest, archive: str, present: Present) -> Iterator[_Wan
     has = set(present(archive, names)) if names else set()
     yield from (it for it in failed if not has.intersection(it.members))
     for left in manifest.left_out:
-        if not any(is_below(left.path.strip("/"), name) for name in names):
+        if left.path.strip("/") and not any(is_below(left.path.strip("/"), name) for name in names):
             yield _Wanted(left.path, (left.path.strip("/"),), _declared(manifest.paths, left.path))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from appliance.backup.left_out import matters
+from appliance.backup.left_out import is_missing, matters
 from appliance.errors import IntegrityError, Refused
 
 TYPE = "appliance/manifest"
@@ -34,6 +34,11 @@ class LeftOut:
     def matters(self) -> bool:
         """Whether a restore will lack it."""
         return matters(self.reason)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the archive lacks it though it should have it."""
+        return is_missing(self.reason)
 
 
 @dataclass(frozen=True)

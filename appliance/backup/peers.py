@@ -60,6 +60,8 @@ class Head:
     receipt: Receipt | None
     absences: tuple[str, ...] = ()
     """The statements that it shows about nodes it misses, raw: who wants to believe one checks it."""
+    reads: int = 1
+    """The latest format of a generation's header that it reads; a former version does not say."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def read_head(frame: dict[str, Any], peer: Member, service: str, granters: Grant
             newest=newest,
             receipt=receipt,
             absences=tuple(str(raw) for raw in frame.get("absences", ())),
+            reads=int(frame.get("reads", {}).get("generation", 1)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{peer.name} gave an answer that is not a head ({error}).") from error

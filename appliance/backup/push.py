@@ -17,6 +17,7 @@ from appliance.backup.chain import Chain, Sealed
 from appliance.backup.doubt import check_shown, draw
 from appliance.backup.overtaken import Overtaken, look_first
 from appliance.backup.peers import Conversation, Head, Lines
+from appliance.backup.readers import check_reads
 from appliance.backup.vault.flow import Sending
 from appliance.errors import ApplianceError, IntegrityError, NotFound
 from appliance.trust.receipt import Receipt, read_receipt
@@ -63,6 +64,7 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
     unshown = draw(conversation, sealed, folder)
     grants = [grant.document.raw.decode() for grant in chain.grants().values()]
     headers = chain.headers_after({tip.id.digest for tip in head.tips}) or [header.document.raw.decode()]
+    check_reads(head.peer, head.reads, headers)
     rest = send_ahead(conversation, "put", header.service, headers, grants=grants)
     conversation.ask(
         "put",

@@ -18,6 +18,7 @@ from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, connect, read_head
 from appliance.backup.push import send_needed
+from appliance.backup.readers import check_reads
 from appliance.backup.sight import load_sight
 from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.store import HEADER, RECEIPT, Holding
@@ -77,7 +78,9 @@ def replicate(
         names = [item.name for item in reversed(holding.stored()) if item.held and there.lacks(item.name)]
         for name in names:
             way = chain.upto(name, sent)
-            _relay(conversation, holding, service, name, tuple(chain.read(way)), acts)
+            headers = tuple(chain.read(way))
+            check_reads(peer, there.head.reads, headers)
+            _relay(conversation, holding, service, name, headers, acts)
             sent |= {*way}
             on_generation(name)
         wire_bytes = conversation.channel.bytes_sent

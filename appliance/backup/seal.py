@@ -21,6 +21,7 @@ from pathlib import Path
 
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.hashes import HashCache
+from appliance.backup.saved import Completeness
 from appliance.borg.folder import put_back_reserve
 from appliance.borg.locks import is_locked
 from appliance.borg.segments import committed
@@ -43,12 +44,21 @@ class RottenSegment(IntegrityError):
 
 
 def seal(
-    layout: ServiceLayout, chain: Chain, grant: Grant, envelopes: Path, key: Path, now: float, *, time: str = ""
+    layout: ServiceLayout,
+    chain: Chain,
+    grant: Grant,
+    envelopes: Path,
+    key: Path,
+    now: float,
+    *,
+    time: str = "",
+    completeness: Completeness | None = None,
 ) -> Sealed:
     """Seal the repository of `layout` under `grant`; the caller holds the service's lock.
 
     `envelopes` is the folder of this service's NAME.age files; `key` the node's signing key; `now` seconds UTC. `time`
-    is what the header says in place of it, for a generation that holds no newer state than the one before.
+    is what the header says in place of it, for a generation that holds no newer state than the one before. Without
+    `completeness` the header is of format 1, which says nothing of it.
     The header is durable on this disk when this returns, before anything is sent.
     """
     folder = layout.sealed / ".new"
@@ -64,7 +74,7 @@ def seal(
     _refuse_rot(layout, before, entries, grant.service)
     _refuse_loss(layout, before, names, grant.service)
     listing = render_list(entries)
-    header = _sign(chain, grant, listing, entries, key, time or utc_text(now))
+    header = _sign(chain, grant, listing, entries, key, time or utc_text(now), completeness)
     cache.save(names)
     target = layout.sealed / header.id.name
     shutil.rmtree(target, ignore_errors=True)  # a seal that was cut before the chain knew of it, and is made again
@@ -184,7 +194,15 @@ def next_sequence(chain: Chain, grant: Grant) -> int:
     return newest.header.sequence + 1 if newest and newest.header.epoch == grant.epoch else 1
 
 
-def _sign(chain: Chain, grant: Grant, listing: bytes, entries: list[Entry], key: Path, time: str) -> Header:
+def _sign(
+    chain: Chain,
+    grant: Grant,
+    listing: bytes,
+    entries: list[Entry],
+    key: Path,
+    time: str,
+    completeness: Completeness | None,
+) -> Header:
     newest = chain.newest()
     private = load_key(key)
     raw = make_header(
@@ -196,6 +214,8 @@ def _sign(chain: Chain, grant: Grant, listing: bytes, entries: list[Entry], key:
         time=time,
         listing=listing,
         entries=entries,
+        whole=completeness.whole if completeness else None,
+        missing=completeness.missing if completeness else (),
     )
     return read_header(raw, public_line(private))
 

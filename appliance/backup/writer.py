@@ -8,11 +8,14 @@ backup safe.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
+from appliance.backup import saved
 from appliance.backup.adopt import own_repository
 from appliance.backup.begin import seal_envelopes
 from appliance.backup.branched import drop_checkpoints
@@ -24,13 +27,15 @@ from appliance.backup.fetch import Survey, survey
 from appliance.backup.forgetting import forget
 from appliance.backup.keep import check_retention
 from appliance.backup.lineage import prove, remember_cut
-from appliance.backup.manifest import Manifest, PathManifest
+from appliance.backup.manifest import Aged, Manifest
+from appliance.backup.manifests import add_companion, after_borg, before_borg, comment, manifests, resolve
 from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, note_overtaken, noted
 from appliance.backup.overtaken import forget as forget_overtaken
 from appliance.backup.own import own_paths
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, check_lineage, push_all
+from appliance.backup.readers import note_readers
 from appliance.backup.safety import judge
 from appliance.backup.seal import next_sequence, will_compact
 from appliance.backup.sight import note, unseen_nodes
@@ -42,13 +47,14 @@ from appliance.borg.client import Borg
 from appliance.borg.errors import DiskFull, RepositoryDamaged
 from appliance.borg.folder import put_back_reserve, reserve_lifted
 from appliance.borg.locks import is_locked
-from appliance.borg.model import Created, Progress
+from appliance.borg.model import Created, Progress, Repository
 from appliance.borg.names import archive_name
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.borg.segments import committed
 from appliance.clock import utc_text
 from appliance.errors import Busy, IntegrityError, NotFound, Refused
 from appliance.host.files import locked
+from appliance.host.identity import machine_id
 from appliance.territory.implicit import is_implicit
 from appliance.territory.served import DATABASE, database_socket
 from appliance.trust.grant import Grant
@@ -67,6 +73,7 @@ class Run:
 
     service: str
     created: Created
+    manifest: Manifest
     sealed: Sealed
     pushed: tuple[Pushed, ...]
     safety: Safety
@@ -83,12 +90,11 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
     """
     started = time.monotonic()
     with Lines(node) as lines:
-        sealed, created, source = _save_and_seal(node, service, lines, on_progress)
+        sealed, created, source, manifest = _save_and_seal(node, service, lines, on_progress)
         pushed = push_newest(node, service, lines)
     left_out = _left_out(created, source)
-    if not source.failures:
-        read = Manifest((PathManifest("", "read", created.files, created.original_bytes),))
-        note_run(node, service, sealed.header.epoch, created.archive, read, dict)
+    kept = partial(manifests, Borg(own_repository(node.service(service))), service)
+    note_run(node, service, sealed.header.epoch, created.archive, manifest, kept)
     node.journal.write(
         "sealed", service=service, generation=str(sealed.header.id), bytes=sealed.header.bytes, left_out=len(left_out)
     )
@@ -96,12 +102,12 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
         node.journal.write("source-failed", service=service, what=failure.what, error=str(failure.error))
     safety = tell_safety(node, service, sealed)
     seconds = time.monotonic() - started
-    return Run(service, created, sealed, pushed, safety, left_out, source.read_from, source.failures, seconds)
+    return Run(service, created, manifest, sealed, pushed, safety, left_out, source.read_from, source.failures, seconds)
 
 
 def _save_and_seal(
     node: Node, service: str, lines: Lines, on_progress: Callable[[Progress], None] | None
-) -> tuple[Sealed, Created, Prepared]:
+) -> tuple[Sealed, Created, Prepared, Manifest]:
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
         _refuse_opening(node, service)
@@ -110,9 +116,9 @@ def _save_and_seal(
         compare(node, service, chain, lines)
         seal_envelopes(node, service)
         with mendable(service), _tidy_makes_room(service):
-            created, source = _save(node, service, grant, on_progress)
+            created, source, manifest = _save(node, service, grant, on_progress)
         sealed = seal_now(node, service, chain, grant)
-    return sealed, created, source
+    return sealed, created, source, manifest
 
 
 def _refuse_opening(node: Node, service: str) -> None:
@@ -139,7 +145,9 @@ def _survey(node: Node, service: str, lines: Lines) -> Survey:
     """The heads of those who shall hold the service, and of those unseen for long: they may be back."""
     aims = (target.node for target in current_targets(node, service))
     missed = sorted(unseen_nodes(node, service) & node.bundle.members.keys())
-    found = survey(node, service, tuple(dict.fromkeys((*aims, *missed))), lines)
+    wanted = tuple(aims)
+    found = survey(node, service, tuple(dict.fromkeys((*wanted, *missed))), lines)
+    note_readers(node.service(service), wanted, {head.peer: head.reads for head in found.heads})
     note(node, service, {head.peer: head.absences for head in found.heads})
     return found
 
@@ -214,12 +222,14 @@ def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
 
 def _save(
     node: Node, service: str, grant: Grant, on_progress: Callable[[Progress], None] | None
-) -> tuple[Created, Prepared]:
+) -> tuple[Created, Prepared, Manifest]:
     layout = node.service(service)
     repository = own_repository(layout)
     borg = Borg(repository, on_progress, lock_wait_seconds=READERS_SECONDS_MAX)
-    check_nonce(next_nonce(repository), grant.epoch)
+    check_counters = partial(_check_counters, repository, grant)
+    check_counters()
     bring_to_rest(borg)
+    resolve(borg, layout, service, check_counters)
     with prepare(source_spec(node, service), layout.root / "reading") as source:
         if not source.paths:
             raise NotFound(
@@ -227,8 +237,25 @@ def _save(
             )
         number = f"{grant.epoch}.{next_sequence(chain_of(node, service), grant)}"
         archive = archive_name(service, number, utc_text(node.clock.now()), time.monotonic_ns())
-        created = borg.create(archive, source.paths, cwd=source.cwd, exclude=source.exclude)
-        return created, source
+        before = before_borg(source, aged_now(node))
+        saved.begin(layout, archive)
+        created = borg.create(archive, source.paths, cwd=source.cwd, exclude=source.exclude, comment=comment(before))
+        manifest = after_borg(before, source, _warned(created))
+        if not manifest.whole:
+            check_counters()
+            add_companion(Borg(repository), layout, archive, manifest)
+        saved.end(layout, archive, manifest)
+        return created, source, manifest
+
+
+def _check_counters(repository: Repository, grant: Grant) -> None:
+    check_nonce(next_nonce(repository), grant.epoch)
+
+
+def aged_now(node: Node) -> Aged:
+    """What tells the archives of wrong clocks apart: the age of this machine, and its start."""
+    machine = hashlib.sha256(f"{node.name} {machine_id()}".encode()).hexdigest()[:12]
+    return Aged(node.ageing.now(), machine, node.clock.boot_id())
 
 
 def bring_to_rest(borg: Borg) -> None:
@@ -262,9 +289,13 @@ def _server(node: Node, service: str) -> PostgresServer:
 
 def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:
     """What borg warned of and what the walk found before, each path once."""
-    warned = tuple(LeftOut("/" + warning.path.lstrip("/"), warning.reason) for warning in created.warnings)
+    warned = _warned(created)
     named = {item.path for item in warned}
     return (*warned, *(item for item in source.left_out if item.path not in named))
+
+
+def _warned(created: Created) -> tuple[LeftOut, ...]:
+    return tuple(LeftOut("/" + warning.path.lstrip("/"), warning.reason) for warning in created.warnings)
 
 
 def tidy(node: Node, service: str) -> tuple[str, ...]:
@@ -299,6 +330,7 @@ def _forget(node: Node, service: str, grant: Grant) -> tuple[str, ...]:
     check_nonce(next_nonce(repository), grant.epoch)
     borg = Borg(repository)
     drop_checkpoints(borg)
+    resolve(borg, node.service(service), service, partial(_check_counters, repository, grant))
     return forget(borg, service, retention, must_stay(node, service))
 
 

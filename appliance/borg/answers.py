@@ -18,7 +18,7 @@ from typing import Any
 
 from appliance.borg.errors import Message
 from appliance.borg.model import Archive, Created, FileWarning, Item, Kind, Progress
-from appliance.borg.names import branch_of, number_of
+from appliance.borg.names import branch_of, companion_of, number_of
 from appliance.host.command import Result
 
 _KINDS: dict[str, Kind] = {
@@ -56,10 +56,20 @@ def created(stdout: bytes, warnings: tuple[FileWarning, ...]) -> Created:
 
 def archives(stdout: bytes, *, branches: bool = False) -> tuple[Archive, ...]:
     """The answer of `borg list --json`, in the order in which they were made; borg leaves checkpoints out by itself.
-    Either those of branches or all others."""
-    all_ = (Archive(a["name"], a["id"], _utc_seconds(a["start"])) for a in json.loads(stdout)["archives"])
-    found = [it for it in all_ if (branch_of(it.name) is not None) == branches]
-    return tuple(sorted(found, key=lambda archive: (number_of(archive.name), archive.start_utc_seconds)))
+    Either those of branches or all others; never one that only says what another lacks."""
+    all_ = (it for it in _listed(stdout) if companion_of(it.name) is None)
+    return tuple(it for it in all_ if (branch_of(it.name) is not None) == branches)
+
+
+def commented(stdout: bytes) -> tuple[Archive, ...]:
+    """The answer of `borg list --json --format {comment}`: all but branches, in the same order."""
+    return tuple(it for it in _listed(stdout) if branch_of(it.name) is None)
+
+
+def _listed(stdout: bytes) -> list[Archive]:
+    listed = json.loads(stdout)["archives"]
+    found = [Archive(a["name"], a["id"], _utc_seconds(a["start"]), a.get("comment", "")) for a in listed]
+    return sorted(found, key=lambda archive: (number_of(archive.name), archive.start_utc_seconds))
 
 
 def checkpoints(stdout: bytes) -> tuple[str, ...]:

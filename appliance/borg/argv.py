@@ -83,8 +83,10 @@ def create(
     rate_limit_kib: int | None,
     checkpoint_seconds: int,
     timestamp: str | None,
+    comment: str = "",
+    files_cache: bool = True,
 ) -> tuple[str, ...]:
-    """`exclude` holds borg patterns ("pp:", "sh:", "re:", or a glob)."""
+    """`exclude` holds borg patterns ("pp:", "sh:", "re:", or a glob). Everybody on the machine can read `comment`."""
     words = ["create", "--json", "--compression", COMPRESSION, "--checkpoint-interval", str(checkpoint_seconds)]
     for pattern in exclude:
         words += ["--exclude", pattern]
@@ -92,11 +94,19 @@ def create(
         words += ["--upload-ratelimit", str(rate_limit_kib)]
     if timestamp is not None:
         words += ["--timestamp", timestamp]
+    if not files_cache:
+        words += ["--files-cache", "disabled"]
+    if comment:
+        words += ["--comment", comment.replace("{", "{{").replace("}", "}}")]
     return (*words, "--", location(path, archive), *paths)
 
 
 def list_archives(path: Path) -> tuple[str, ...]:
     return ("list", "--json", location(path))
+
+
+def list_commented(path: Path) -> tuple[str, ...]:
+    return ("list", "--json", "--format", "{comment}", location(path))
 
 
 def list_checkpoints(path: Path) -> tuple[str, ...]:

@@ -78,12 +78,16 @@ class Borg:
         rate_limit_kib: int | None = None,
         checkpoint_seconds: int = 60,
         timestamp: str | None = None,
+        comment: str = "",
+        files_cache: bool = True,
         timeout_seconds: float = WRITE_TIMEOUT_SECONDS,
     ) -> Created:
         """Save `paths` (relative to `cwd`) as `archive`, with ACLs, xattrs and flags; what fails is in `warnings`.
 
         Sockets are never saved, and borg says nothing of it. After a cut, the next create reuses what the last
         checkpoint (every `checkpoint_seconds`, 0: none) had stored. `exclude` holds borg patterns.
+        Without `files_cache` it neither learns nor forgets which files are unchanged.
+        `comment` is kept with the archive, and seen by everybody on the machine while borg runs.
         `rate_limit_kib` limits what borg sends to a repository elsewhere; here borg 1.4 ignores it.
         """
         words = argv.create(
@@ -94,6 +98,8 @@ class Borg:
             rate_limit_kib=rate_limit_kib,
             checkpoint_seconds=checkpoint_seconds,
             timestamp=timestamp,
+            comment=comment,
+            files_cache=files_cache,
         )
         result = self._write(words, cwd=cwd, warnings_allowed=True, timeout_seconds=timeout_seconds)
         try:
@@ -105,6 +111,10 @@ class Borg:
     def archives(self, *, branches: bool = False) -> tuple[Archive, ...]:
         """All archives in the order in which they were made (`borg.names`), no checkpoints; or those of branches."""
         return answers.archives(self._read(argv.list_archives(self.repository.path)).stdout, branches=branches)
+
+    def commented(self) -> tuple[Archive, ...]:
+        """The same with the comment of each, and with the archives that say what others lack (`names.companion_of`)."""
+        return answers.commented(self._read(argv.list_commented(self.repository.path)).stdout)
 
     def checkpoints(self) -> tuple[str, ...]:
         """The names of archives that were never finished: each still holds what it had stored by then."""

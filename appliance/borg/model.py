@@ -52,9 +52,12 @@ class Created:
 
 @dataclass(frozen=True)
 class Archive:
+    """`comment` is what `create` was given; it is read by `Borg.commented` alone, else empty."""
+
     name: str
     id: str
     start_utc_seconds: float
+    comment: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from __future__ import annotations
 import re
 
 from appliance.clock import utc_seconds
+from appliance.errors import UsageError
 
 _NUMBER = re.compile(r"-(\d{1,5})\.(\d{1,10})-\d{4}-")
+_COMPANION = re.compile(r"MANIFEST\.(.+)\.(\d{1,5}\.\d{1,10})\.(\d{4}-.+)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _BRANCH = re.compile(r"\.branch-(\d{1,5})-\d{4}-")
 
@@ -38,6 +40,30 @@ def branch_name(service: str, epoch: int, time: str) -> str:
     """ "docs-a.branch-2-2026-11-25T08:00:00Z": what was written under `epoch` while another wrote. No service has a dot
     in its name, so that nothing which names a service's archives means these."""
     return f"{service}.branch-{epoch}-{time}"
+
+
+def companion_name(archive: str) -> str:
+    """ "MANIFEST.docs-a.2.7.2026-11-25T08:00:00Z-123456": the small archive that says what `archive` lacks.
+
+    The name has no number as `number_of` reads it, and sorts before all services: a former version, and a person who
+    takes the last line of a sorted list, never take it for the newest archive.
+    """
+    service, number, rest = _parts(archive)
+    return f"MANIFEST.{service}.{number}.{rest}"
+
+
+def companion_of(archive: str) -> str | None:
+    """The archive of which this one says what it lacks; None for one that says nothing of another."""
+    found = _COMPANION.fullmatch(archive)
+    return f"{found[1]}-{found[2]}-{found[3]}" if found else None
+
+
+def _parts(archive: str) -> tuple[str, str, str]:
+    """The service, the number and what follows in a name that `archive_name` made; raise UsageError for another."""
+    found = _NUMBER.search(archive)
+    if not found:
+        raise UsageError(f'"{archive}" is no archive that a run made.')
+    return archive[: found.start()], f"{found[1]}.{found[2]}", archive[found.end(2) + 1 :]
 
 
 def branch_of(archive: str) -> int | None:

@@ -1,7 +1,7 @@
 """Walk a tree before borg does, to name what borg would pass over in silence or fail on in the middle of the night.
 
 borg says nothing of sockets, and a folder that it may not enter becomes one warning among thousands of lines. The walk
-costs two system calls a file and keeps nothing in memory but what it lists.
+costs three system calls a file and keeps nothing in memory but what it lists.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def walk(root: str, excluded: Pattern[str] | None = None) -> Walked:
 class _Walker:
     def __init__(self, excluded: Pattern[str] | None) -> None:
         self.left_out: list[LeftOut] = []
-        self.counts = dict.fromkeys(("files", "folders", "symlinks", "devices", "fifos"), 0)
+        self.counts = dict.fromkeys(("files", "folders", "symlinks", "devices", "fifos", "bytes"), 0)
         self.nested: list[str] = []
         self._excluded = excluded
         # Root reads everything, so asking for each file would only cost.
@@ -45,11 +45,12 @@ class _Walker:
         self._pending: list[str] = []
 
     def start(self, root: str) -> None:
-        mode = os.stat(root).st_mode
+        status = os.stat(root)
+        mode = status.st_mode
         if stat.S_ISDIR(mode):
             self._pending.append(root)
         elif stat.S_ISREG(mode):
-            self._file(root)
+            self._file(root, status.st_size)
         else:
             self._special(root, mode)
         while self._pending:
@@ -77,15 +78,16 @@ class _Walker:
         elif entry.is_dir(follow_symlinks=False):
             self._pending.append(entry.path)
         elif entry.is_file(follow_symlinks=False):
-            self._file(entry.path)
+            self._file(entry.path, _size(entry))
         else:
             try:
                 self._special(entry.path, entry.stat(follow_symlinks=False).st_mode)
             except OSError:
                 return  # it vanished, or its folder may not be entered: its files say so
 
-    def _file(self, path: str) -> None:
+    def _file(self, path: str, size: int) -> None:
         self.counts["files"] += 1
+        self.counts["bytes"] += size
         # Asked for the real account, the kernel would leave out the agent's capability to read what is others'.
         if self._may_be_denied and not os.access(path, os.R_OK, effective_ids=True) and os.path.lexists(path):
             self.left_out.append(LeftOut(path, "file that may not be read"))
@@ -97,3 +99,10 @@ class _Walker:
             self.counts["fifos"] += 1
         else:
             self.counts["devices"] += 1
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return 0  # it vanished, or its folder may not be entered

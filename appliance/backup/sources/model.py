@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.backup.manifest import LeftOut
+from appliance.backup.manifest import LeftOut, PathManifest
 from appliance.errors import ApplianceError
 
 
@@ -72,9 +72,19 @@ class Counts:
     symlinks: int = 0
     devices: int = 0
     fifos: int = 0
+    bytes: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What became of one declared path, as far as it is known before borg reads; `roots` are the folders in which borg
+    will say that it cannot read a file of it."""
+
+    manifest: PathManifest
+    roots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ class Prepared:
 
     In the archive every file has its absolute name without the first "/", wherever it was read from (borg cuts what
     stands before "/./"): `srv/partages/...`, `srv/app/courrier.sqlite`, `postgresql/DATABASE.dump`.
-    `paths` is empty when nothing at all could be read.
+    `paths` is empty when nothing at all could be read. `parts` are in the order of the declared paths, a database last.
     """
 
     paths: tuple[str, ...] = ()
@@ -93,6 +103,7 @@ class Prepared:
     failures: tuple[Failure, ...] = ()
     read_from: tuple[ReadFrom, ...] = ()
     counts: Counts = Counts()
+    parts: tuple[Part, ...] = ()
 
     def __add__(self, other: Prepared) -> Prepared:
         return Prepared(
@@ -103,4 +114,5 @@ class Prepared:
             self.failures + other.failures,
             self.read_from + other.read_from,
             self.counts + other.counts,
+            self.parts + other.parts,
         )

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from appliance.backup.left_out import PASSWORDS
 from appliance.backup.manifest import LeftOut
 from appliance.backup.sources.model import PostgresServer
 from appliance.errors import ApplianceError, Busy, NoSpace, NotFound, Refused, Unreachable
@@ -142,7 +143,7 @@ def _dump_roles(server: PostgresServer, database: str, to: Path) -> tuple[LeftOu
     except ApplianceError:
         # Not everybody may read passwords, and the user that dumps had better be no superuser.
         _run(server, database, (*words, "--no-role-passwords"), _ROLES_TIMEOUT_SECONDS)
-        return (LeftOut(f"postgresql/{ROLES}", "the passwords of the roles, which this user may not read"),)
+        return (LeftOut(f"postgresql/{ROLES}", PASSWORDS),)
     return ()
 
 

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.manifest import LeftOut
+from appliance.backup.left_out import is_missing
+from appliance.backup.manifest import LeftOut, PathManifest, State
 from appliance.backup.sources import moment, postgresql, snapshot, sqlite
 from appliance.backup.sources.excludes import borg_patterns, expressions, matcher, only
 from appliance.backup.sources.files import Walked, walk
-from appliance.backup.sources.model import Failure, Prepared, ReadFrom, SourceSpec
+from appliance.backup.sources.model import Failure, Part, Prepared, ReadFrom, SourceSpec
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.host.files import locked, make_private_folder
 from appliance.territory.model import SHARES
@@ -78,7 +79,7 @@ def _files(spec: SourceSpec, room: Room) -> Prepared:
         try:
             prepared += _tree(spec, path, room, room.folder / "snapshots" / str(number))
         except (ApplianceError, OSError) as error:
-            prepared += Prepared(failures=(_failure(path, error),))
+            prepared += _failed(path, error)
     return prepared
 
 
@@ -95,11 +96,12 @@ def _tree(spec: SourceSpec, path: str, room: Room, place: Path) -> Prepared:
     if not reason:
         walked, found = _walk(spec, str(at), str(at / os.path.relpath(room.folder, source)))
         if not walked.nested:
-            return _read(f"{place}/.{source}", walked, found, ReadFrom(path, "snapshot"), seen_below=str(place))
+            seen = ReadFrom(path, "snapshot")
+            return _read(f"{place}/.{source}", walked, found, seen, (path, source, str(at)), seen_below=str(place))
         reason = f"a subvolume is nested at {walked.nested[0].removeprefix(str(place))}"
         snapshot.delete_below(place)
     walked, found = _walk(spec, source, str(room.folder))
-    return _read(source.lstrip("/") or ".", walked, found, ReadFrom(path, "live", reason))
+    return _read(source.lstrip("/") or ".", walked, found, ReadFrom(path, "live", reason), (path, source))
 
 
 def _below(spec: SourceSpec, path: str, room: Room) -> Prepared:
@@ -109,7 +111,7 @@ def _below(spec: SourceSpec, path: str, room: Room) -> Prepared:
         raise NotFound("it does not exist.", where=source)
     walked, found = _walk(spec, source, str(room.folder))
     borg_path = f"{spec.below}/.{os.path.normpath(path)}"
-    return _read(borg_path, walked, found, ReadFrom(path, "live"), seen_below=spec.below)
+    return _read(borg_path, walked, found, ReadFrom(path, "live"), (path, source), seen_below=spec.below)
 
 
 def _snapshot(source: str, at: Path, room: Room) -> str:
@@ -127,26 +129,39 @@ def _walk(spec: SourceSpec, root: str, ours: str) -> tuple[Walked, tuple[str, ..
 
 
 def _read(
-    borg_path: str, walked: Walked, found: tuple[str, ...], read_from: ReadFrom, seen_below: str = ""
+    borg_path: str,
+    walked: Walked,
+    found: tuple[str, ...],
+    read_from: ReadFrom,
+    roots: tuple[str, ...],
+    seen_below: str = "",
 ) -> Prepared:
     """`seen_below` is cut from the names of what was left out: people know a file by its name in their tree."""
+    part = _walked(read_from.path, walked)
     return Prepared(
         paths=(borg_path,),
         exclude=borg_patterns(found),
         left_out=tuple(LeftOut(left.path.removeprefix(seen_below), left.reason) for left in walked.left_out),
         read_from=(read_from,),
         counts=walked.counts,
+        parts=(Part(part, roots),),
     )
+
+
+def _walked(path: str, walked: Walked) -> PathManifest:
+    missed = [it for it in walked.left_out if is_missing(it.reason)]
+    state: State = "partly" if missed else "read"
+    return PathManifest(path, state, walked.counts.files, walked.counts.bytes, missed[0].reason if missed else "")
 
 
 def _sqlite(spec: SourceSpec, room: Room) -> Prepared:
     prepared = Prepared()
     for path in spec.paths:
-        prepared += _sqlite_database(os.path.realpath(path), room.folder / "dumps")
+        prepared += _sqlite_database(path, os.path.realpath(path), room.folder / "dumps")
     return prepared
 
 
-def _sqlite_database(database: str, dumps: Path) -> Prepared:
+def _sqlite_database(path: str, database: str, dumps: Path) -> Prepared:
     """The copy under the database's own name; when none can be made, the files as they are: an expert may mend them."""
     try:
         sqlite.copy(database, dumps / database.lstrip("/"))
@@ -154,8 +169,10 @@ def _sqlite_database(database: str, dumps: Path) -> Prepared:
         raw = (database, *(database + ending for ending in sqlite.COMPANIONS))
         readable = (path for path in raw if os.path.isfile(path) and os.access(path, os.R_OK, effective_ids=True))
         present = tuple(path.lstrip("/") for path in readable)
-        return Prepared(paths=present, failures=(_failure(database, error),))
-    return Prepared(paths=(f"{dumps}/.{database}",), read_from=(ReadFrom(database, "dump"),))
+        return _failed(path, error, database) + Prepared(paths=present)
+    size = (dumps / database.lstrip("/")).stat().st_size
+    part = Part(PathManifest(path, "read", 1, size), (path, database))
+    return Prepared(paths=(f"{dumps}/.{database}",), read_from=(ReadFrom(database, "dump"),), parts=(part,))
 
 
 def _postgresql(spec: SourceSpec, room: Room) -> Prepared:
@@ -165,10 +182,21 @@ def _postgresql(spec: SourceSpec, room: Room) -> Prepared:
     try:
         left_out = postgresql.dump(spec.server, spec.database, folder)
     except (ApplianceError, OSError) as error:
-        return files + Prepared(failures=(_failure(what, error),))
+        return files + _failed(what, error)
     names = (postgresql.dump_file(folder, spec.database).name, postgresql.ROLES)
     paths = tuple(f"{room.folder}/dumps/./postgresql/{name}" for name in names)
-    return files + Prepared(paths=paths, left_out=left_out, read_from=(ReadFrom(what, "dump"),))
+    missed = [it for it in left_out if is_missing(it.reason)]
+    sizes = [(folder / name).stat().st_size for name in names]
+    state: State = "partly" if missed else "read"
+    part = Part(PathManifest(what, state, len(sizes), sum(sizes), missed[0].reason if missed else ""), (str(folder),))
+    return files + Prepared(paths=paths, left_out=left_out, read_from=(ReadFrom(what, "dump"),), parts=(part,))
+
+
+def _failed(path: str, error: ApplianceError | OSError, what: str = "") -> Prepared:
+    """`path` was declared; `what` is what people know it by where that is another name."""
+    failure = _failure(what or path, error)
+    part = Part(PathManifest(path, "failed", 0, 0, str(failure.error)))
+    return Prepared(failures=(failure,), parts=(part,))
 
 
 def _failure(what: str, error: ApplianceError | OSError) -> Failure:

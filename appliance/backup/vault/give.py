@@ -16,6 +16,7 @@ from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding, size_of
 from appliance.backup.vault.stored import Stored
 from appliance.errors import IntegrityError, NotFound, Refused
+from appliance.trust.generation import FORMATS
 from appliance.trust.signed import SHA256
 
 PROOFS_MAX = 64
@@ -28,6 +29,7 @@ def head(call: Call) -> None:
     """What is known and held here: every grant, the tips of each epoch, and the names and receipts of what is held.
 
     The side of a fork that an act passed over stays held, but is neither tip nor newest: it ended.
+    `reads` are the formats that this version reads up to; former ones show none.
     `held` is whole as far as the scrub knows; `damaged` waits for repair; `thinned` was held until retention let it go,
     and is left out for a caller that asks for a `brief` answer: there may be tens of thousands.
     """
@@ -50,6 +52,7 @@ def head(call: Call) -> None:
             "forks": open_forks(going_on),
             "newest": holding.read(newest, HEADER).decode() if newest else None,
             "receipt": holding.read(newest, RECEIPT).decode() if newest else None,
+            "reads": {"generation": max(FORMATS)},
             "absences": list(load_sight(call.node, call.terms.name).statements),
         }
     )

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.backup import writer
 from appliance.backup.begin import seal_envelopes
-from appliance.borg.names import archive_name
+from appliance.borg.names import archive_name, branch_name, companion_name
 from appliance.escrow import age, envelopes, paper_key
 from appliance.escrow.age import RecoveryKey
 from appliance.escrow.ceremony import ceremony
@@ -95,6 +95,9 @@ def _back_up(folder: Path) -> tuple[Path, ServiceKey]:
         # The first one's clock was years ahead, and nine comes before ten.
         ("borg", "create", "--timestamp", "2031-01-01T00:00:00", f"{repository}::{OLDER}", next(iter(FILES))),
         ("borg", "create", f"{repository}::{NEWER}", "."),
+        # Neither a branch that was kept nor what says of an archive that it is partial is the newest archive.
+        ("borg", "create", f"{repository}::{branch_name('docs-a', 2, '2032-01-01T00:00:00Z')}", next(iter(FILES))),
+        ("borg", "create", f"{repository}::{companion_name(NEWER)}", next(iter(FILES))),
     ):
         subprocess.run(argv, cwd=source, env=environment, check=True, capture_output=True)
     return repository, ServiceKey(Secret(PASSPHRASE.encode()), Secret((folder / "keyfile").read_bytes()))

@@ -1,0 +1,92 @@
+"""A territory in which some nodes are of a former version, which reads headers of format 1 only."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.backup import peers, writer
+from appliance.backup.chain import chain_of
+from appliance.backup.peers import Head, Lines
+from appliance.backup.seal import seal
+from appliance.backup.writer import compare, own_grant, push_newest
+from appliance.trust import signed
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
+from tests.integration.desk.in_process import World, write
+
+
+@pytest.fixture
+def former(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The nodes whose heads do not say what they read, as those of a former version."""
+    nodes: set[str] = set()
+    read = peers.read_head
+
+    def read_head(frame: dict[str, object], peer: peers.Member, *rest: object) -> Head:
+        if peer.name in nodes:
+            frame = {name: value for name, value in frame.items() if name != "reads"}
+        return read(frame, peer, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(peers, "read_head", read_head)
+    return nodes
+
+
+@pytest.fixture
+def world(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(desk)
+    monkeypatch.setattr(peers, "Line", made.line)
+    made.begin()
+    return made
+
+
+def run(world: World) -> tuple[int, dict[str, str]]:
+    """A run as the writer seals it; the format of its header, and what each peer refused."""
+    node = world.desk.open(ORIGIN)
+    chain = chain_of(node, SERVICE)
+    with Lines(node) as lines:
+        grant = own_grant(node, chain)
+        compare(node, SERVICE, chain, lines)
+        write(node.service(SERVICE), grant.epoch)
+        sealed = writer.seal_now(node, SERVICE, chain, grant)
+    pushed = push_newest(node, SERVICE)
+    return sealed.header.document.format, {it.peer: str(it.error) for it in pushed if it.error}
+
+
+def test_the_later_format_is_sealed_once_every_holder_showed_that_it_reads_it(world: World, former: set[str]) -> None:
+    former |= {HOLDER}
+    assert run(world) == (1, {})
+    world.down = frozenset({HOLDER})
+    former.clear()
+    assert run(world)[0] == 1, "what is silent counts as it was last"
+    world.down = frozenset()
+    assert run(world) == (2, {})
+
+
+def test_a_holder_that_was_put_back_to_a_former_version_is_told_to_be_upgraded(world: World, former: set[str]) -> None:
+    assert run(world) == (2, {})
+    former |= {STANDBY}
+    world.down = frozenset({STANDBY})
+    assert run(world)[0] == 2
+    world.down = frozenset()
+    format_, refused = run(world)
+    assert format_ == 1
+    assert "up to format 1, and these have format 2" in refused[STANDBY]
+    assert HOLDER not in refused
+    former.clear()
+    assert run(world) == (2, {})
+
+
+def test_a_header_with_an_unknown_field_is_refused_by_a_vault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has the origin's keys could send headers of 4 KiB that no peer can fetch any more, for ever."""
+    make = signed.make
+
+    def with_more(type_: str, fields: dict[str, object], *rest: object) -> bytes:
+        return make(type_, fields | {"x": "y" * 900}, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(signed, "make", with_more)
+    node = world.desk.open(ORIGIN)
+    chain, layout = chain_of(node, SERVICE), node.service(SERVICE)
+    write(layout, chain.grant().epoch)
+    seal(layout, chain, chain.grant(), layout.envelopes, node.signing_key, node.clock.now())
+    monkeypatch.undo()
+    monkeypatch.setattr(peers, "Line", world.line)
+    errors = {it.peer: str(it.error) for it in push_newest(node, SERVICE)}
+    assert all("format 1 has no field 'x'" in said for said in errors.values()), errors

@@ -1,0 +1,105 @@
+"""A backup that failed in part says so for ever: in its archive, in its header, and to who tidies."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from appliance.backup import writer
+from appliance.backup.adopt import own_repository
+from appliance.backup.chain import chain_of
+from appliance.backup.manifests import manifest_of, manifests
+from appliance.backup.openable import open_best
+from appliance.borg.client import Borg
+from appliance.borg.names import companion_of
+from appliance.territory.model import Retention
+from tests.integration.faults.ground import SERVICE, STANDBY, Ground
+
+
+@pytest.fixture
+def cadastre(ground: Ground, tmp_path: Path) -> Path:
+    """A second path of the service, on a disk of its own."""
+    folder = tmp_path / "cadastre"
+    folder.mkdir()
+    (folder / "plan.dat").write_bytes(b"parcelle" * 1000)
+    ground._sign_service(paths=(str(ground.documents), str(folder)), retention=Retention(0, 2, 0, 0, 0))
+    return folder
+
+
+def listed(ground: Ground) -> list[str]:
+    return [it.name for it in Borg(own_repository(ground.layout())).commented()]
+
+
+def test_a_path_that_is_gone_makes_archive_and_header_partial_and_the_whole_one_is_kept(
+    ground: Ground, cadastre: Path
+) -> None:
+    """L3: the second path's disk is unplugged; the archive, the header and the receipts called it a full backup."""
+    whole = ground.save()
+    assert (whole.manifest.whole, whole.sealed.header.document.format) == (True, 2)
+    assert [(it.path, it.files, it.bytes) for it in whole.manifest.paths][1] == (str(cadastre), 1, 8000)
+    shutil.rmtree(cadastre)
+    partial = [writer.run(ground.node(), SERVICE) for _ in range(2)]
+    header = partial[-1].sealed.header
+    assert (header.document.format, header.whole, header.missing) == (2, False, (1,))
+    assert chain_of(ground.node(), SERVICE).newest().header.missing == (1,)  # type: ignore[union-attr]
+
+    borg = Borg(own_repository(ground.layout()))
+    said = manifests(borg, SERVICE)
+    assert [it is None or it.whole for it in said.values()] == [True, True, False, False]
+    full = manifest_of(borg, partial[-1].created.archive)
+    assert full is not None
+    assert "does not exist" in full.paths[1].reason
+    assert not any(companion_of(it.name) for it in borg.archives()), "companions are no archives of the service"
+
+    writer.tidy(ground.node(), SERVICE)
+    left = [it.name for it in borg.archives()]
+    assert whole.created.archive in left
+    assert partial[-1].created.archive in left
+    assert {about for name in listed(ground) if (about := companion_of(name))} <= {*left}, "a companion goes along"
+
+
+def test_a_standby_reads_what_the_newest_archive_lacks(ground: Ground, cadastre: Path) -> None:
+    shutil.rmtree(cadastre)
+    done = writer.run(ground.node(), SERVICE)
+    opened = open_best(ground.node(STANDBY), SERVICE)
+    found = manifests(Borg(opened.repository), SERVICE)[done.created.archive]
+    assert found is not None
+    assert found.missing == (1,)
+
+
+def test_an_archive_whose_run_was_killed_before_borg_told_is_partial_for_ever(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is killed between borg's end and what it would have written of the warnings."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writer.saved, "end", killed)
+        with pytest.raises(KeyboardInterrupt):
+            writer.run(ground.node(), SERVICE)
+    cut = Borg(own_repository(ground.layout())).archives()[-1].name
+    ground.keep_little()
+    writer.tidy(ground.node(), SERVICE)
+    done = ground.save()
+    found = manifests(Borg(own_repository(ground.layout())), SERVICE)
+    assert cut not in found or not (found[cut] is None or found[cut].whole)  # type: ignore[union-attr]
+    assert done.sealed.header.whole
+    assert len(found) >= 2, "the newest whole one from before is kept, too"
+
+
+def test_a_whole_run_starts_no_other_borg_than_before(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    verbs: list[str] = []
+    started = Borg._start
+
+    def noted(borg: Borg, verb: str, lock_seconds: int) -> tuple[str, ...]:
+        verbs.append(verb)
+        return started(borg, verb, lock_seconds)
+
+    monkeypatch.setattr(Borg, "_start", noted)
+    ground.change()
+    ground.save()
+    assert verbs == ["create"]
