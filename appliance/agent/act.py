@@ -26,7 +26,7 @@ from appliance.agent.decisions import (
     Work,
 )
 from appliance.agent.memory import LEFT_OUT_MAX, Outcome
-from appliance.agent.ready import lay_ahead
+from appliance.agent.ready import lay_ahead, learn_ahead
 from appliance.backup import writer
 from appliance.backup.alarms import alarm_of
 from appliance.backup.branch_run import save_branches
@@ -185,6 +185,7 @@ def _exchange(node: Node, work: Exchange) -> Outcome:
     """Ask, compare, freeze where something is amiss; bringing what a peer lacks is another work, which may be long."""
     found = exchange(node, work.service)
     alarm_of(node, found)
+    learn_ahead(node, work.service)
     withheld = (
         f"{peer} signed for generation {short_name(name)} and withholds it now."
         for peer, name in found.withheld.items()

@@ -167,7 +167,7 @@ def tree_of(node: Node, service: str) -> Tree:
 
 def lay_ahead(node: Node, service: str) -> bool:
     """Lay the newest generation held here out ahead; return whether only changes had to be written."""
-    _learn_ahead(node, service)
+    learn_ahead(node, service)
     opened = open_apart(node, service, node.service(service).root / "ahead")
     borg = Borg(opened.repository)
     try:
@@ -177,10 +177,11 @@ def lay_ahead(node: Node, service: str) -> bool:
         _read_ahead(node, service)
 
 
-def _learn_ahead(node: Node, service: str) -> None:
-    """Know the history of what is held here: a takeover then reads and writes only what came since. A home has its own
-    history, which tells it whether it wrote last."""
-    if node.bundle.terms(service).origin != node.name:
+def learn_ahead(node: Node, service: str) -> None:
+    """At a standby, know the history of what is held here: a takeover then reads and writes only what came since. A
+    home has its own history, which tells it whether it wrote last."""
+    terms = node.bundle.last_terms(service)
+    if node.name in terms.standbys and node.name != terms.origin:
         with suppress(ApplianceError):  # a header that rotted here is the scrub's to tell, and a takeover asks others
             keep_history(node, service, chain_of(node, service))
 

@@ -129,7 +129,7 @@ def _say_next(opened: Node) -> None:
         say(f"Next: collect them: {command('node', 'keys')}")
         return
     for name in _part(opened)["origin_of"]:
-        if not opened.service(name).chain.exists():
+        if not opened.service(name).repository.exists():  # a standby that becomes the origin has the chain
             request = f"{name}.request"
             say(f"Next, if {name} is new: {command('backup', 'begin', name, '--out', request)}")
             say(f"If this node replaces another: {command('backup', 'resync', name, '--request', request)}")

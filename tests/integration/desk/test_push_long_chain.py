@@ -137,7 +137,7 @@ def test_a_history_learned_ahead_leaves_a_takeover_only_what_is_new(
         act(*args)
         return len(synced)
 
-    assert calls_of(ready._learn_ahead, node, SERVICE) < 20
+    assert calls_of(ready.learn_ahead, node, SERVICE) < 20
     assert chain.names() == node.holding(SERVICE).names()
     assert calls_of(fetch.keep_history, node, SERVICE, chain) == 0
     short_frames.run(ORIGIN)
