@@ -46,7 +46,8 @@ def back_from(newest: str, names: Iterable[str], read: Callable[[str], bytes]) -
 
 def older_held(holding: Holding, newest: str) -> tuple[Older, ...]:
     """The same of all whose headers are known to a holder."""
-    return tuple(back_from(newest, holding.names(), lambda name: holding.read(name, HEADER)))
+    names = sorted({*holding.folders(), *holding.history.newest(LOOKED_BACK_MAX)})
+    return tuple(back_from(newest, names, lambda name: holding.read(name, HEADER)))
 
 
 def newest_whole(node: Node, holding: Holding, older: Iterable[Older]) -> Receipt | None:
