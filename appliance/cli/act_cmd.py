@@ -91,6 +91,7 @@ def sign(
         raise NotFound("there is no such key.", where=str(key))
     if bundle := _bundle_at_hand():
         check_operator(bundle.operators, operator, what)
+        subject, service = bundle.first_name(subject), bundle.first_name(service)
         _check_names(bundle, what, subject, service)
     now = SystemClock().now()
     fields: dict[str, str | int] = {
@@ -195,7 +196,8 @@ def _raised(what: str, size: str, per_day: str) -> dict[str, str | int]:
 
 def _check_names(bundle: Bundle, what: str, subject: str, service: str) -> None:
     """Raise NotFound, with the known names, for an act of which nothing would follow."""
-    nodes, services = sorted(bundle.territory.nodes), sorted(bundle.territory.services)
+    nodes = sorted(bundle.territory.nodes)
+    services = sorted({*bundle.territory.services, *bundle.former.services})  # what left can be held and frozen, too
     if subject not in (*nodes, *services):
         known = f"Nodes: {', '.join(nodes)}. Services: {', '.join(services)}."
         raise NotFound(f'"{subject}" is no node and no service of {bundle.territory.name}.', remedy=known)
@@ -206,7 +208,7 @@ def _check_names(bundle: Bundle, what: str, subject: str, service: str) -> None:
     if what == "quarantine" and subject not in nodes:
         raise NotFound("only a node is put in quarantine.", remedy=f"Nodes: {', '.join(nodes)}.")
     if service != ANY_SERVICE:
-        bundle.terms(service)
+        bundle.last_terms(service)
 
 
 def _json(found: Act, obeyed: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from appliance.cli.options import Options, options
-from appliance.errors import IntegrityError, NotFound, UsageError
+from appliance.errors import ApplianceError, IntegrityError, NotFound, UsageError
 from appliance.host.files import read_named, write_atomic
 from appliance.host.layout import NodeLayout, state_of_this_host
 from appliance.trust.signed import NAME
@@ -43,6 +43,25 @@ class NameType(click.ParamType):
         return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete) and NAME.fullmatch(name)]
 
 
+class ServiceType(NameType):
+    """The name of a service: its first one, or what it is called now, which becomes the first one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        name = super().convert(value, param, ctx)
+        state = options().state or state_of_this_host()
+        if state is None:
+            return name
+        layout = NodeLayout(state.absolute())
+        if any((folder / name).exists() for folder in (layout.services, layout.vault)):
+            return name
+        # What reads bundles is loaded now: most names are those of folders, and need none.
+        from appliance.trust.identity import load_territory
+
+        with contextlib.suppress(ApplianceError, OSError):  # whoever needs the bundle says what is wrong with it
+            return load_territory(layout)[1].first_name(name)
+        return name
+
+
 def _listed(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)
@@ -50,13 +69,13 @@ def _listed(folder: Path) -> list[str]:
         return []
 
 
-NAME_TYPE = NameType()
+NAME_TYPE, SERVICE_TYPE = NameType(), ServiceType()
 # click would ask for the real account, which forgets the capabilities of one that root became: opening it tells better.
 FILE_TYPE = click.Path(path_type=Path, readable=False)
 
 SHORT_COMMAND = re.compile(r"(Type|here:) `appliance (?!--state |territory )")
 
-service_argument = click.argument("service", type=NAME_TYPE)
+service_argument = click.argument("service", type=SERVICE_TYPE)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 
 

@@ -13,7 +13,7 @@ from appliance.backup.node import Node
 from appliance.backup.renew import begin_or_renew, take_begun, wants_renewal
 from appliance.cli.arguments import (
     FILE_TYPE,
-    NAME_TYPE,
+    SERVICE_TYPE,
     check_folder,
     check_writable,
     command,
@@ -32,7 +32,7 @@ REQUEST, GRANT = ".request", ".grant"
 
 
 @click.command()
-@click.argument("service", type=NAME_TYPE, required=False)
+@click.argument("service", type=SERVICE_TYPE, required=False)
 @click.option("--all", "every", is_flag=True, help="Every service that begins here and waits for its grant.")
 @click.option("--out", required=True, metavar="FILE|DIR", type=FILE_TYPE, help="Where the request goes; a DIR for all.")
 @dry_run_option
@@ -86,7 +86,7 @@ def _begin(node: Node, service: str, out: Path, *, dry_run: bool) -> dict[str, A
 
 
 @click.command()
-@click.argument("service", type=NAME_TYPE, required=False)
+@click.argument("service", type=SERVICE_TYPE, required=False)
 @click.argument("grant", metavar="[GRANT]", type=FILE_TYPE, required=False)
 @click.option("--all", "folder", metavar="DIR", type=FILE_TYPE, help="Every SERVICE.grant in DIR that is waited for.")
 @dry_run_option

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from appliance.backup.source_names import AUTO
-from appliance.cli.arguments import NAME_TYPE
+from appliance.cli.arguments import SERVICE_TYPE
 
 LIMIT_MAX = 10_000
 
-service_option = click.option("--service", type=NAME_TYPE, help="Needed where this node may open more than one.")
+service_option = click.option("--service", type=SERVICE_TYPE, help="Needed where this node may open more than one.")
 source_option = click.option(
     "--from",
     "source",

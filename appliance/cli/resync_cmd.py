@@ -22,6 +22,7 @@ from appliance.cli import backup_text as text
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
+    SERVICE_TYPE,
     check_folder,
     check_writable,
     command,
@@ -42,7 +43,7 @@ REASON = "continued by this node"
 
 
 @click.command()
-@click.argument("service", type=NAME_TYPE, required=False)
+@click.argument("service", type=SERVICE_TYPE, required=False)
 @click.option("--all", "every", is_flag=True, help="Every service of this node that its peers know and it does not.")
 @click.option("--request", "asked", metavar="OUT|DIR", type=FILE_TYPE, help="First step: fetch, and ask to go on.")
 @click.option("--reason", default=REASON, show_default=True, help="Why, for who grants it.")

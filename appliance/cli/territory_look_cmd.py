@@ -72,8 +72,8 @@ def plan(file: Path, old: Path | None, why: bool) -> None:
     bundle = read_before(old) if old and is_bundle(old) else None
     before = bundle.placements if bundle else _read_plan(old) if old else None
     with with_lines_of(file):
-        next_up = follow(bundle, found, now=SystemClock().now()) if bundle else Next(place(found, before))
-    placements = next_up.placements
+        next_up = follow(bundle, found, now=SystemClock().now()) if bundle else Next(found, place(found, before))
+    found, placements = next_up.territory, next_up.placements
     moves = None if before is None else changes(found, before, placements)
     verdicts = prove(found, placements)
     told = [] if moves is None else [text.moves_text(moves)]

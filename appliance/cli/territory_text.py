@@ -91,7 +91,9 @@ def plan_text(
     """Where each service goes and why, then what each node lends, holds and asks."""
     rows = []
     for placement in placements.values():
-        rows.append((placement.service, ", ".join(placement.holders), _first(placement.spares)))
+        rows.append(
+            (territory.services[placement.service].label, ", ".join(placement.holders), _first(placement.spares))
+        )
     shown = table(("SERVICE", "HOLDERS", "SPARES"), rows).splitlines()
     lines = shown[:1]
     for row, placement in zip(shown[1:], placements.values(), strict=True):
@@ -145,7 +147,7 @@ def former_text(former: Former) -> str:
     """What is remembered of services and holders that the plan names no more; "" where there are none."""
     services = [
         (
-            it.name,
+            it.service.label,
             f"bundle {it.serial}",
             it.since[:10],
             utc_text(kept_until(it))[:10],
@@ -232,7 +234,7 @@ def _node_row(territory: Territory, node: Node) -> tuple[str, ...]:
 
 def _service_row(service: Service) -> tuple[str, ...]:
     return (
-        service.name,
+        service.label,
         service.node,
         service.kind,
         format_bytes(service.size_bytes),

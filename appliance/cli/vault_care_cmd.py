@@ -15,7 +15,7 @@ from appliance.backup.vault.repair import repair as repair_holding
 from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.thinning import Thinned, would_go
-from appliance.cli.arguments import NAME_TYPE, command, dry_run_option
+from appliance.cli.arguments import SERVICE_TYPE, command, dry_run_option
 from appliance.cli.output import emit, progress, say, table
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, NotFound
@@ -23,7 +23,7 @@ from appliance.units import format_bytes
 
 SHOW_EVERY_SECONDS = 2.0
 
-optional_service = click.argument("service", type=NAME_TYPE, required=False)
+optional_service = click.argument("service", type=SERVICE_TYPE, required=False)
 
 
 @click.command()

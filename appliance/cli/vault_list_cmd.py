@@ -16,7 +16,7 @@ from appliance.backup.targets import load_acts
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.obey import quota_bytes
 from appliance.backup.vault.stored import Stored
-from appliance.cli.arguments import NAME_TYPE, dry_run_option, service_argument
+from appliance.cli.arguments import NAME_TYPE, SERVICE_TYPE, dry_run_option, service_argument
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.cli.vault_care_cmd import held_services
@@ -28,14 +28,14 @@ from appliance.units import format_bytes, format_count
 
 
 @click.command("list")
-@click.argument("service", type=NAME_TYPE, required=False)
+@click.argument("service", type=SERVICE_TYPE, required=False)
 def list_(service: str | None) -> None:
     """List the services held here, or SERVICE only: how many generations, the newest, the room they take."""
     node = this_node()
     found = [_summary(node, name) for name in held_services(node, service)]
     rows = [
         (
-            it["service"],
+            it["label"],
             it["generations"],
             it["newest"] or "-",
             _size(it["used_bytes"]),
@@ -105,8 +105,10 @@ def holds_json(node: Node, service: str) -> dict[str, list[str]]:
 
 def _summary(node: Node, service: str) -> dict[str, Any]:
     held = [item.name for item in node.holding(service).stored() if item.held]
+    terms = node.bundle.care_terms(service)
     return {
         "service": service,
+        "label": terms.service.label if terms else service,
         "generations": len(held),
         "newest": short_name(held[-1]) if held else None,
         "used_bytes": node.holding(service).used_bytes(),

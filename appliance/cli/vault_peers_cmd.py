@@ -11,7 +11,7 @@ from appliance.backup.exchange import exchange as compare_holders
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Lines
 from appliance.backup.replicate import Replicated
-from appliance.cli.arguments import NAME_TYPE, dry_run_option
+from appliance.cli.arguments import NAME_TYPE, SERVICE_TYPE, dry_run_option
 from appliance.cli.output import emit, table
 from appliance.cli.this_node import this_node
 from appliance.cli.vault_care_cmd import held_services
@@ -42,7 +42,7 @@ def _ask(conversation: Conversation, service: str) -> None:
 
 
 @click.command()
-@click.argument("service", type=NAME_TYPE, required=False)
+@click.argument("service", type=SERVICE_TYPE, required=False)
 @dry_run_option
 def exchange(service: str | None, dry_run: bool) -> int | None:
     """Compare what is held here, of SERVICE or of all, with the other holders, and bring each what it lacks.

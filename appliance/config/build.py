@@ -92,7 +92,7 @@ def _service(it: Placed[schema.ServicePart]) -> model.Service:
         rto_seconds=part.rto,
         lock_seconds=part.lock,
         retention=model.Retention(**_tuples(part.retention)),
-        **_tuples(part, "size", "change_per_day", "quota", "rpo", "rto", "lock", "retention"),
+        **_tuples(part, "was", "size", "change_per_day", "quota", "rpo", "rto", "lock", "retention"),
     )
 
 

@@ -71,10 +71,11 @@ def draft(
     for name, member in members.items():
         revoked.check(name, member.keys)
     number = serial or before + 1
-    next_up = Next(place(territory))
     if previous:
         next_up = follow(previous, territory, now=now, serial=number, forget=forget)
-    placements, former = next_up.placements, next_up.former
+    else:
+        next_up = Next(territory, place(territory))
+    territory, placements, former = next_up.territory, next_up.placements, next_up.former
     return Draft(
         serial=number,
         territory=territory,

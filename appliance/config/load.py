@@ -15,6 +15,7 @@ from appliance.errors import Forbidden, NotFound, UsageError
 from appliance.host.files import read_named
 from appliance.territory.implicit import with_implicit
 from appliance.territory.model import Territory
+from appliance.territory.renaming import with_first_names
 from appliance.units import MIB, format_bytes
 
 FILE_NAME = "territory.yml"
@@ -62,7 +63,7 @@ def parse(raw: bytes, *, name: str) -> Territory:
     _note(check_domains(parts, territory), root, problems)
     if problems.any_found:
         raise problems.failure()
-    return with_implicit(territory)
+    return with_implicit(with_first_names(territory, {it.name: it.part.was for it in parts.services if it.part.was}))
 
 
 def read_root(raw: bytes, problems: Problems) -> Mapping:

@@ -31,5 +31,7 @@ def _where(place: Path, service: str, name: str | None) -> str:
     parts = read_parts(root, Problems(shown))
     # Each node backs itself up without a word in the file: of that service, the node is what stands there.
     paths = {implicit_name(node.name): node.path for node in parts.nodes}
-    paths |= {written.name: written.path for written in parts.services}
+    paths |= {written.part.was or written.name: written.path for written in parts.services}
+    if service not in paths:  # it was renamed in an earlier bundle
+        return shown
     return f"{shown}:{place_of(root, paths[service]).line}  {path_text(paths[service])}"

@@ -26,6 +26,7 @@ def check_references(parts: Parts) -> Iterator[Finding]:
         yield ("sites",), "describes no node."
     yield from _sites(parts)
     yield from _nodes(parts)
+    yield from _earlier_names(parts)
     for service in parts.services:
         yield from _service_references(parts, service)
         yield from _service_sense(service)
@@ -34,6 +35,16 @@ def check_references(parts: Parts) -> Iterator[Finding]:
     yield from _people(parts)
     yield from _outside(parts)
     yield from _events(parts)
+
+
+def _earlier_names(parts: Parts) -> Iterator[Finding]:
+    renamed = [(it.part.was, (*it.path, "was")) for it in parts.services if it.part.was]
+    for was, path in renamed:
+        if was in parts.names["services"]:
+            yield path, f'"{was}" stands in this file too; a service that was renamed has one entry.'
+        elif was in RESERVED or was.startswith(PREFIX):
+            yield path, f'"{was}" is no name that a service could have had.'
+    yield from _twice(renamed, lambda was, first: f'"{was}" is already what services > {first[1]} was.')
 
 
 def _names(values: Collection[str], known: Collection[str], path: Path) -> Iterator[Finding]:

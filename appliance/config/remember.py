@@ -14,6 +14,7 @@ from appliance.clock import utc_seconds, utc_text
 from appliance.errors import UsageError
 from appliance.territory.model import Placement, Territory
 from appliance.territory.placement import place
+from appliance.territory.renaming import follow_names
 from appliance.territory.room import Kept
 from appliance.trust.bundle import Bundle, quota_of
 from appliance.trust.former import NOBODY, Former, FormerHolder, FormerService
@@ -65,8 +66,10 @@ def _ceased(it: FormerHolder, placements: Mapping[str, Placement]) -> bool:
 
 @dataclass(frozen=True)
 class Next:
-    """Where copies go next, what is remembered then, and what nodes still hold beside these copies."""
+    """The plan with each service under its first name, where copies go next, what is remembered then, and what nodes
+    still hold beside these copies."""
 
+    territory: Territory
     placements: Mapping[str, Placement]
     former: Former = NOBODY
     kept: Kept = field(default_factory=dict)
@@ -76,12 +79,14 @@ def follow(
     previous: Bundle, territory: Territory, *, now: float, serial: int = 0, forget: Collection[str] = ()
 ) -> Next:
     """What follows `previous` with the plan `territory`, as bundle `serial`, by default the next; raise Infeasible,
-    UsageError."""
+    UsageError, and Refused for a rename that makes no sense."""
+    left = {name: it.service for name, it in previous.former.services.items()}
+    territory = follow_names(territory, previous.territory.services, left)
     serial = serial or previous.serial + 1
     services = former_services(previous, territory, serial=serial, now=now, forget=forget)
     placements = place(territory, previous.placements, kept(Former(services, previous.former.holders), territory, now))
     former = Former(services, former_holders(previous, territory, placements, serial=serial, now=now))
-    return Next(placements, former, kept(former, territory, now))
+    return Next(territory, placements, former, kept(former, territory, now))
 
 
 def kept(former: Former, territory: Territory, now: float) -> Kept:

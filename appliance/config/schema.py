@@ -33,6 +33,7 @@ from appliance.territory.model import (
     HAND_BACK,
     KEY_ACCESS,
     LEASE_SECONDS,
+    NAME,
     NODE_ROLES,
     POLICIES,
     SERVICE_KINDS,
@@ -44,6 +45,7 @@ from appliance.trust.act import ACTS
 from appliance.units import DAY, HOUR
 
 COPIES_MAX = 9
+WAS = f"^({NAME.pattern})?$"
 
 
 class Strict(BaseModel):
@@ -133,6 +135,7 @@ class RetentionPart(Strict):
 
 class ServicePart(Strict):
     node: str
+    was: Annotated[str, Field(pattern=WAS)] = ""
     kind: Annotated[str, one_of(*SERVICE_KINDS)] = "files"
     title: str = ""
     paths: Annotated[list[FolderOrFile], Distinct] = []

@@ -46,7 +46,9 @@ def placements_from_json(values: Iterable[Any]) -> dict[str, Placement]:
 def plain(value: Any) -> Any:
     """A dataclass of the model, or a part of one, as JSON values."""
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        # What is signed apart from the territory leaves former versions able to read it.
+        signed = (field.name for field in fields(value) if not field.metadata.get("apart"))
+        return {name: plain(getattr(value, name)) for name in signed}
     if isinstance(value, Mapping):
         return [plain(value[name]) for name in sorted(value)]
     return [plain(item) for item in value] if isinstance(value, tuple) else value

@@ -143,7 +143,8 @@ class Service:
     `paths` are folders for files, database files for sqlite; `database` is the name for postgresql. `standbys` are
     trusted with the key and hold the first copies; `copies` counts them too, never the origin. `share` is what PCs call
     its one folder, "" when it is no share; `share_groups` may enter, everybody when there are none. `address` is its
-    own IPv4 address in the mesh, which goes where it is served; "" for what moves between nodes by hand alone.
+    own IPv4 address in the mesh, which goes where it is served; "" for what moves between nodes by hand alone. `called`
+    is its name in territory.yml where that was changed; "" where `name` is that.
     """
 
     name: str
@@ -170,6 +171,12 @@ class Service:
     schedule: Schedule = Schedule(daily_at="21:00")
     lock_seconds: int = 30 * DAY
     retention: Retention = Retention()
+    called: str = field(default="", metadata={"apart": True})
+
+    @property
+    def label(self) -> str:
+        """How people are told of it: by its present name, with the first one, which is that of its history."""
+        return f"{self.called} ({self.name})" if self.called else self.name
 
 
 @dataclass(frozen=True)

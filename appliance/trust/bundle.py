@@ -19,8 +19,8 @@ from appliance.host.files import read_at_once, write_atomic
 from appliance.territory import codec
 from appliance.territory.domains import counting_holders
 from appliance.territory.model import Node, Placement, Service, Territory
+from appliance.trust import called, revocation, signed
 from appliance.trust import former as formers
-from appliance.trust import revocation, signed
 from appliance.trust.act import Operator
 from appliance.trust.former import NOBODY, Former, FormerService
 from appliance.trust.granters import Granters
@@ -161,6 +161,11 @@ class Bundle:
         known = service in self.territory.services or service in self.former.services
         return self.last_terms(service) if known else None
 
+    def first_name(self, name: str) -> str:
+        """The name of the service that people call `name`, in all that was signed and stored of it."""
+        services = {**{it.name: it.service for it in self.former.services.values()}, **self.territory.services}
+        return next((it.name for it in services.values() if it.called == name), name)
+
     def left(self, service: str) -> FormerService | None:
         """What is remembered of `service` if it left; None of one that is in the territory, or was never known."""
         return None if service in self.territory.services else self.former.services.get(service)
@@ -211,6 +216,7 @@ def make_bundle(
         **({"term": term} if term else {}),
         **({"confirmed": sorted(confirmed)} if confirmed else {}),
         **formers.to_json(former),
+        **called.to_json((*territory.services.values(), *(it.service for it in former.services.values()))),
     }
     return signed.make(TYPE, fields, key)
 
@@ -228,7 +234,8 @@ def read_bundle(raw: bytes, territory_key: str) -> Bundle:
     """The bundle in `raw`, signed by the territory key."""
     document = signed.read(raw, TYPE, (territory_key,), bytes_max=BYTES_MAX)
     try:
-        territory = codec.from_json(document.fields["territory"])
+        names = called.from_json(document.fields)
+        territory = called.with_called(codec.from_json(document.fields["territory"]), names)
         bundle = Bundle(
             serial=document.number("serial", least=1),
             issued=document.text("issued"),
@@ -242,7 +249,7 @@ def read_bundle(raw: bytes, territory_key: str) -> Bundle:
             ca=document.text("ca", SHA256) if "ca" in document.fields else "",
             term=document.number("term", most=TERM_MAX) if "term" in document.fields else 0,
             confirmed=_confirmed(document.fields.get("confirmed", [])),
-            former=formers.from_json(document.fields),
+            former=formers.from_json(document.fields, names),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{TYPE}: a field is missing or malformed ({error}).") from error

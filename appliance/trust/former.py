@@ -7,7 +7,7 @@ does not know the field reads the bundle as ever, and keeps all that it holds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from appliance.clock import utc_seconds
@@ -79,8 +79,8 @@ def to_json(former: Former) -> dict[str, Any]:
     return {"former": codec.plain(former)} if former != NOBODY else {}
 
 
-def from_json(fields: Mapping[str, Any]) -> Former:
-    """The inverse of `to_json`; raise IntegrityError for anything else."""
+def from_json(fields: Mapping[str, Any], called: Mapping[str, str] | None = None) -> Former:
+    """The inverse of `to_json`, with what services were `called` last; raise IntegrityError for anything else."""
     if "former" not in fields:
         return NOBODY
     former: Former = codec.thing(Former, fields["former"], "former")
@@ -88,7 +88,12 @@ def from_json(fields: Mapping[str, Any]) -> Former:
         _check(left.since, left.name, *left.trusted, *left.holders)
     for holder in former.holders:
         _check(holder.since, holder.service, holder.node)
-    return former
+    names = called or {}
+    services = {
+        name: replace(it, service=replace(it.service, called=names.get(name, "")))
+        for name, it in former.services.items()
+    }
+    return replace(former, services=services)
 
 
 def _check(since: str, *names: str) -> None:

@@ -27,6 +27,7 @@ LATE_IMPORTS = {
     ("appliance/cli/node_collect_cmd.py", "appliance.host.fleet.Machine"),
     ("appliance/cli/node_collect_cmd.py", "appliance.host.fleet.ask_all"),
     ("appliance/cli/node_meet_cmd.py", "appliance.config.load.load"),
+    ("appliance/cli/arguments.py", "appliance.trust.identity.load_territory"),
     ("appliance/cli/status_cmd.py", "appliance.cli.this_status.this_status"),
     ("appliance/cli/restore_find_cmd.py", "appliance.cli.restore_found"),
     ("appliance/cli/pki_cmd.py", "appliance.config.load.load"),

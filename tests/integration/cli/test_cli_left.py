@@ -55,3 +55,40 @@ def test_a_service_that_left_is_shown_kept_and_restored_at_its_standby(typed: Ty
         brought = next((tmp_path / place).glob("**/" + typed.documents.name))
         assert [str(it) for it in compare(before, take(brought, as_root=False))] == []
     assert "does not trust commune-b" in typed("commune-b", "restore", "find", "a", "--service", SERVICE, code=8)
+
+
+def test_a_renamed_service_keeps_its_history_under_both_names(typed: Typed, tmp_path: Path, operator_key: Path) -> None:
+    begin(typed)
+    typed("commune-a", "backup", "run", SERVICE)
+    before = take(typed.documents, as_root=False)
+
+    def rename(services: Any) -> None:
+        services["papers"] = {**services.pop(SERVICE), "was": SERVICE}
+
+    def rename_and_move(services: Any) -> None:
+        rename(services)
+        services["papers"]["node"] = "commune-c"
+
+    plan = (typed.desk / "territory.yml").read_text()
+    refused = sign(typed, rename_and_move, code=8)
+    assert "renamed and moves from commune-a to commune-c in one step" in refused
+    (typed.desk / "territory.yml").write_text(plan)
+    said = sign(typed, rename)
+    assert (said["moves"], said["left"]) == ([], [])
+
+    ran = typed("commune-a", "backup", "run", "papers")
+    assert (ran["generation"], ran["safety"]["safe"]) == ("2.2", True), "it goes on where it was"
+    (listed,) = typed("commune-b", "vault", "list", "papers")["services"]
+    assert (listed["service"], listed["label"], listed["generations"]) == (SERVICE, f"papers ({SERVICE})", 2)
+
+    by = ("--operator", "maintenance", "--key", str(operator_key), "--reason", "audit", "--out", str(tmp_path / "act"))
+    act = typed("hermitage", "act", "sign", "hold", "papers", *by, "--days", "9", "--dry-run")
+    assert act["subject"] == SERVICE, "an act is signed for the name that its history has"
+
+    sign(typed, lambda services: services["papers"].pop("was"))
+    typed.nodes["commune-a"].wipe()
+    for number, name in enumerate(("papers", SERVICE)):
+        out = tmp_path / str(number)
+        typed("hermitage", "restore", "all", "--service", name, "--to", str(out))
+        brought = next(out.glob("**/" + typed.documents.name))
+        assert [str(it) for it in compare(before, take(brought, as_root=False))] == []

@@ -108,6 +108,15 @@ def test_an_unknown_field_of_what_left_is_refused_with_a_sentence(monkeypatch: p
         read_bundle(_make(), PUBLIC)
 
 
+@pytest.mark.parametrize("called", [[], {"docs": "../x"}, {"docs": 1}, {"docs": "b", "b": "c"}, {"x": "c", "y": "c"}])
+def test_a_name_given_later_that_is_none_or_another_ones_is_refused(
+    monkeypatch: pytest.MonkeyPatch, called: object
+) -> None:
+    monkeypatch.setattr(bundles.called, "to_json", lambda services: {"called": called})
+    with pytest.raises(IntegrityError, match='"called" is malformed'):
+        read_bundle(_make(), PUBLIC)
+
+
 def test_another_signer_is_refused() -> None:
     with pytest.raises(Refused, match="signed by a key that may not sign it"):
         read_bundle(_make(key=OTHER), PUBLIC)

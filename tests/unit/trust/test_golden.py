@@ -44,6 +44,7 @@ VOTED = {
     "voters.json": "887d063b212bf035578b47ff2c8491f91e58fa078868054ea3d30082dd81578b",
 }
 QUOTA, QUOTA_DIGEST = "act-quota-daily", "3d6461a5e70b03cd74cc00d34088dc551cd8cc76f9284a1120743bd5b09b1eba"
+CALLED, CALLED_DIGEST = "bundle-called", "9eed06b7ff3e79c7fde3076ffd77469799e96b5dcd3ae50dbdf4a79b7bccbbf4"
 FORMER, FORMER_DIGEST = "bundle-former", "dbba25c8bd888d5be4d9e1ccd55c2c4a5924c531c01aa0a8266a045c813df1b9"
 REWIND, REWIND_DIGEST = "act-rewind", "453eb4f93c13263c8690fa4513e2615b68cbfc9df4729e0b68132b37c4327cea"
 REVOKED_DIGEST = "7851b028f8148ae583c6641cc2671dc2ee595ff84eefdb846133ae05887882f5"
@@ -64,7 +65,8 @@ def _read(name: str) -> bytes:
 
 def test_no_golden_file_was_changed_and_none_is_unread() -> None:
     others = {"list", "keys.json", REVOKED, f"{REVOKED}.pub", REWIND, f"{REWIND}.pub", QUOTA, f"{QUOTA}.pub"}
-    others |= {FORMER, f"{FORMER}.pub"}
+    others |= {FORMER, f"{FORMER}.pub", CALLED, f"{CALLED}.pub"}
+    assert hashlib.sha256(_read(CALLED)).hexdigest() == CALLED_DIGEST
     assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, *VOTED, *others}
     assert hashlib.sha256(_read(REVOKED)).hexdigest() == REVOKED_DIGEST
     assert hashlib.sha256(_read(FORMER)).hexdigest() == FORMER_DIGEST
@@ -105,6 +107,14 @@ def test_the_bundle_that_remembers_what_left() -> None:
     assert (bundle.trusted("docs-a"), left.service.lock_seconds) == (("commune-a", "hermitage"), 30 * DAY)
     (holder,) = bundle.former.holders
     assert (holder.service, holder.node, holder.quota_bytes, holder.serial) == ("base-b", "commune-a", 100 * GIB, 9)
+
+
+def test_the_bundle_in_which_a_service_was_renamed() -> None:
+    bundle = read_bundle(_read(CALLED), _read(f"{CALLED}.pub").decode().strip())
+    (service,) = bundle.territory.services.values()
+    assert (service.name, service.called, service.label) == ("base-b", "base", "base (base-b)")
+    assert (bundle.first_name("base"), bundle.first_name("base-b")) == ("base-b", "base-b")
+    assert b'"called"' not in json.dumps(bundle.document.fields["territory"]).encode(), "former versions read that"
 
 
 def test_the_request_for_a_grant() -> None:
