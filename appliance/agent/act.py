@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from appliance.agent import people, shares
@@ -34,6 +35,7 @@ from appliance.backup.chain import chain_of
 from appliance.backup.drill import drill
 from appliance.backup.exchange import exchange
 from appliance.backup.fetch import short_name
+from appliance.backup.filling import unread_in
 from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.backup.push import Pushed
@@ -140,7 +142,8 @@ def _replicate(node: Node, work: Replicate) -> Outcome:
 
 def _catalogue(node: Node, work: Catalogue) -> Outcome:
     opened = open_best(node, work.service, work.source)
-    with caught_up(opened.catalogue, Borg(opened.repository)) as (_, found):
+    borg = Borg(opened.repository)
+    with caught_up(opened.catalogue, borg, lacking=partial(unread_in, borg, work.service)) as (_, found):
         pass
     _forget_old_restores(node, work.service)
     return Outcome(mark=work.newest, figures={"archives": found.archives, "paths": found.paths})

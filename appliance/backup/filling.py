@@ -67,7 +67,7 @@ def filling(known: Manifests, archive: str, present: Present, under: str = "") -
 
 
 def filling_of(borg: Borg, service: str, archive: str, under: str = "") -> Filling:
-    """The same of an archive of `service` in the repository of `borg`."""
+    """The same of an archive of `service` in the repository of `borg`; one `borg list` where it is whole."""
     return filling(_known(borg, service, archive), archive, partial(having, borg), under)
 
 
@@ -79,11 +79,19 @@ def lacking_of(borg: Borg, service: str, archive: str, under: str = "") -> tuple
     return tuple(it.told for it in _wanted(manifest, archive, partial(having, borg)) if _concerns(it, under))
 
 
+def unread_in(borg: Borg, service: str, archive: str) -> tuple[str, ...]:
+    """The paths, as archives name them, that `archive` lacks because they could not be read: nobody deleted those."""
+    manifest = _known(borg, service, archive).get(archive)
+    if manifest is None or manifest.whole:
+        return ()
+    return tuple(name for it in _wanted(manifest, archive, partial(having, borg)) for name in it.members)
+
+
 def _known(borg: Borg, service: str, archive: str) -> Manifests:
-    """The manifests of all archives, that of `archive` with the names of what is missing."""
+    """All manifests, that of `archive` with the names of what it lacks."""
     known = manifests(borg, service)
-    manifest = known.get(archive)
-    return known if manifest is None or manifest.whole else {**known, archive: manifest_of(borg, archive)}
+    short = known.get(archive)
+    return known if short is None or short.whole else {**known, archive: manifest_of(borg, archive)}
 
 
 def _wanted(manifest: Manifest, archive: str, present: Present) -> Iterator[_Wanted]:
@@ -92,7 +100,9 @@ def _wanted(manifest: Manifest, archive: str, present: Present) -> Iterator[_Wan
     has = set(present(archive, names)) if names else set()
     yield from (it for it in failed if not has.intersection(it.members))
     for left in manifest.left_out:
-        if left.path.strip("/") and not any(is_below(left.path.strip("/"), name) for name in names):
+        if not left.path:  # a run that was cut before it knew, or a manifest that cannot be read
+            yield _Wanted(left.reason, (), "")
+        elif not any(is_below(left.path.strip("/"), name) for name in names):
             yield _Wanted(left.path, (left.path.strip("/"),), _declared(manifest.paths, left.path))
 
 

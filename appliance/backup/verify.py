@@ -14,7 +14,9 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
+from appliance.backup.filling import unread_in
 from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.backup.proofs import Damaged, Round, load_proofs, proving, save_proofs
@@ -66,7 +68,7 @@ def verify_data(
         borg = Borg(opened.repository)
         proofs = load_proofs(layout)
         before = now = proofs.round or _begin(node, borg)
-        with caught_up(opened.catalogue, borg) as (catalogue, _):
+        with caught_up(opened.catalogue, borg, partial(unread_in, borg, service)) as (catalogue, _):
             total = total_bytes(catalogue)
             share = share_of(total) if bytes_max is None else bytes_max
             for piece in slices(walk(catalogue, before.after), min(share, SLICE_BYTES)):

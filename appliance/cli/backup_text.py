@@ -117,6 +117,8 @@ def peers_json(pushed: Iterable[Pushed]) -> list[dict[str, Any]]:
 def safety_json(safety: Safety) -> dict[str, Any]:
     return {
         "safe": safety.safe,
+        "held": safety.held,
+        "whole": safety.whole,
         "counted": list(safety.counted),
         "acknowledged": list(safety.acknowledged),
         "promised": safety.promised,

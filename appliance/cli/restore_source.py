@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import PurePosixPath
 
 from appliance.backup.dwindled import held_by_anybody
 from appliance.backup.fetch import short_name, survey_all
+from appliance.backup.filling import unread_in
 from appliance.backup.node import Node
 from appliance.backup.openable import WITH_PAPER, OpenedSource, open_best
 from appliance.borg.client import Borg
@@ -59,7 +61,8 @@ def catalogue_of(node: Node, service: str, opened: OpenedSource) -> Iterator[sql
     with errors_named(path), contextlib.closing(open_catalogue(path)) as catalogue:
         if not is_current(catalogue, opened.repository):
             with progress(f"Reading the names of {service}") as advance:
-                catch_up(catalogue, Borg(opened.repository), advance)
+                borg = Borg(opened.repository)
+                catch_up(catalogue, borg, advance, partial(unread_in, borg, service))
         if opened.generation and not has_archives(catalogue):
             raise no_archive(node, service, opened)
         yield catalogue

@@ -25,7 +25,7 @@ def partial_reasons(newest: Generation | None, partial: tuple[Missing, ...], rem
 def _named(partial: tuple[Missing, ...]) -> str:
     if not partial:
         return "some files are missing in the newest backup"
-    named = ", ".join(f"{it.path} missing {_since(it)}" for it in partial[:NAMED_MAX])
+    named = ", ".join(f"{it.path} missing, wholly or in part, {_since(it)}" for it in partial[:NAMED_MAX])
     more = len(partial) - NAMED_MAX
     return f"{named} and {more} more" if more > 0 else named
 

@@ -14,9 +14,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Event
 
+from appliance.backup.filling import unread_in
 from appliance.backup.node import Node, open_node
 from appliance.backup.openable import is_written_here, open_best
 from appliance.backup.ordered import Carried, carry_out_waiting, rewinds_until
@@ -107,7 +109,8 @@ class Worker:
         try:
             with errors_named(opened.catalogue):
                 if not is_current(held, opened.repository):
-                    catch_up(held, Borg(opened.repository))
+                    borg = Borg(opened.repository)
+                    catch_up(held, borg, lacking=partial(unread_in, borg, service))
         except Rotten:
             self._held = {place: it for place, it in self._held.items() if it is not held}
             held.close()

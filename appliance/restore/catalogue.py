@@ -13,10 +13,11 @@ Folders are catalogued by name alone: their time changes with every file in them
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -59,43 +60,49 @@ def has_archives(connection: sqlite3.Connection) -> bool:
 
 @contextlib.contextmanager
 def caught_up(
-    path: Path, borg: Listing, on_archive: Callable[[int, int], None] = lambda done, total: None
+    path: Path, borg: Listing, lacking: Callable[[str], Sequence[str]] = lambda archive: ()
 ) -> Iterator[tuple[sqlite3.Connection, CatchUp]]:
     """The catalogue at `path` after a catch-up; one that turns out to be damaged in it is removed and read again.
 
     Raise Rotten, the file removed, when a later question finds the damage: the same command then reads it again.
     """
-    connection, found = _caught_up(path, borg, on_archive)
+    connection, found = _caught_up(path, borg, lacking)
     with errors_named(path), contextlib.closing(connection):
         yield connection, found
 
 
-def _caught_up(path: Path, borg: Listing, on_archive: Callable[[int, int], None]) -> tuple[sqlite3.Connection, CatchUp]:
+def _caught_up(
+    path: Path, borg: Listing, lacking: Callable[[str], Sequence[str]]
+) -> tuple[sqlite3.Connection, CatchUp]:
     try:
-        return _opened_and_caught_up(path, borg, on_archive)
+        return _opened_and_caught_up(path, borg, lacking)
     except Rotten:
-        return _opened_and_caught_up(path, borg, on_archive)
+        return _opened_and_caught_up(path, borg, lacking)
 
 
 def _opened_and_caught_up(
-    path: Path, borg: Listing, on_archive: Callable[[int, int], None]
+    path: Path, borg: Listing, lacking: Callable[[str], Sequence[str]]
 ) -> tuple[sqlite3.Connection, CatchUp]:
     connection = open_catalogue(path)
     try:
         with errors_named(path):
-            return connection, catch_up(connection, borg, on_archive)
+            return connection, catch_up(connection, borg, lacking=lacking)
     except BaseException:
         connection.close()
         raise
 
 
 def catch_up(
-    connection: sqlite3.Connection, borg: Listing, on_archive: Callable[[int, int], None] = lambda done, total: None
+    connection: sqlite3.Connection,
+    borg: Listing,
+    on_archive: Callable[[int, int], None] = lambda done, total: None,
+    lacking: Callable[[str], Sequence[str]] = lambda archive: (),
 ) -> CatchUp:
     """Read the archives that the catalogue does not know, oldest first, and forget those that were pruned.
 
     Each archive is one transaction: a cut loses at most the one being read, and the next call goes on. `on_archive` is
-    told how many of how many are read.
+    told how many of how many are read. `lacking` says which paths an archive lacks because they could not be read: what
+    the newest one lacks so was not deleted.
     """
     started = time.monotonic()
     if not _is_of(connection, borg.repository):
@@ -107,9 +114,38 @@ def catch_up(
     for done, archive in enumerate(new, start=1):
         _read(connection, borg, archive)
         on_archive(done, len(new))
+    if new:
+        _note_unread(connection, present[-1], lacking(present[-1].name))
     connection.execute("INSERT OR REPLACE INTO meta VALUES('mark', ?)", (mark,))
     paths: int = connection.execute("SELECT count(*) FROM path").fetchone()[0]
     return CatchUp(len(new), pruned, paths, time.monotonic() - started)
+
+
+def _note_unread(connection: sqlite3.Connection, newest: Archive, paths: Sequence[str]) -> None:
+    told = json.dumps({"of": newest.id, "paths": list(paths)})
+    connection.execute("INSERT OR REPLACE INTO meta VALUES('unread', ?)", (told,))
+
+
+def count_as_deleted(connection: sqlite3.Connection) -> str:
+    """The SQL that a version which the newest archive has no more was deleted, and not only unread there.
+
+    What had gone from an unread folder before is deleted all the same: the folder itself was saved later than that.
+    """
+    told = json.loads(_meta(connection, "unread") or "{}")
+    newest = connection.execute("SELECT id FROM archive WHERE kept ORDER BY number DESC LIMIT 1").fetchone()
+    if not told.get("paths") or newest is None or told["of"] != newest[0]:
+        return "1"
+    query = "SELECT max(ver.last) FROM ver JOIN path ON path.id = ver.path_id WHERE path.path = ?"
+    names = [os.fsencode(path) for path in told["paths"]]
+    last = {name: found for name in names if (found := connection.execute(query, (name,)).fetchone()[0]) is not None}
+
+    def is_unread(path: bytes, seen: int) -> bool:
+        parts = path.split(b"/")
+        above = (b"/".join(parts[:number]) for number in range(1, len(parts) + 1))
+        return any(it in last and seen >= last[it] for it in above)
+
+    connection.create_function("is_unread", 2, is_unread, deterministic=True)
+    return "NOT is_unread(path.path, ver.last)"
 
 
 def _marked_archives(borg: Listing) -> tuple[str, tuple[Archive, ...]]:

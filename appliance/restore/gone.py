@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from appliance.borg.model import Kind
-from appliance.restore.catalogue import MICROSECONDS
+from appliance.restore.catalogue import MICROSECONDS, count_as_deleted
 from appliance.restore.schema import OPEN
 from appliance.restore.scope import Folders, condition, holds
 from appliance.restore.search import LIMIT, folder_contents
@@ -41,7 +41,7 @@ AND ver.first = (SELECT max(first) FROM ver AS other WHERE other.path_id = ver.p
 AND NOT EXISTS (SELECT 1 FROM path AS above JOIN ver AS over ON over.path_id = above.id
     WHERE above.path = folder_above(path.path) AND over.last = ver.last AND over.kind = 'folder'
     AND over.first = (SELECT max(first) FROM ver AS newer WHERE newer.path_id = above.id))
-AND {{below}} ORDER BY ver.last DESC LIMIT :limit OFFSET :offset
+AND {{below}} AND {{deleted}} ORDER BY ver.last DESC LIMIT :limit OFFSET :offset
 """
 
 
@@ -56,7 +56,7 @@ def gone(
 
     connection.create_function("folder_above", 1, folder_above, deterministic=True)
     below, values = condition(folders)
-    query = _GONE.format(below=below)
+    query = _GONE.format(below=below, deleted=count_as_deleted(connection))
     rows = connection.execute(query, {**values, "limit": limit, "offset": offset}).fetchall()
     return tuple(_gone(connection, *row) for row in rows)
 

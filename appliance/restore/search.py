@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from appliance.errors import UsageError
-from appliance.restore.catalogue import MICROSECONDS
+from appliance.restore.catalogue import MICROSECONDS, count_as_deleted
 from appliance.restore.contents import Contents
 from appliance.restore.model import Found, Version
 from appliance.restore.names import match_expression, words_of
@@ -25,7 +25,7 @@ SELECT path.path, ver.kind, ver.size, ver.mtime,
        (SELECT count(*) FROM ver AS v WHERE v.path_id = path.id),
        (SELECT max(start) FROM archive WHERE kept AND number =
            (SELECT max(number) FROM archive WHERE kept AND number BETWEEN ver.first AND ver.last)),
-       ver.last < {OPEN} AND ver.last < (SELECT max(number) FROM archive WHERE kept)
+       ver.last < {OPEN} AND ver.last < (SELECT max(number) FROM archive WHERE kept) AND {{deleted}}
 FROM {{source}}
 JOIN ver ON ver.path_id = path.id AND ver.first = (SELECT max(first) FROM ver AS v WHERE v.path_id = path.id)
 WHERE {{condition}}
@@ -68,6 +68,7 @@ def deleted(
         f"ver.last < {OPEN}",
         "ver.last < (SELECT max(number) FROM archive WHERE kept)",
         "(SELECT max(start) FROM archive WHERE kept AND number BETWEEN ver.first AND ver.last) >= :since",
+        count_as_deleted(connection),
     ]
     return _found(connection, "path", conditions, "ver.last DESC", {**values, "since": since_seconds, "limit": limit})
 
@@ -144,7 +145,8 @@ def _below(folders: Folders, words: Sequence[str] = ()) -> tuple[list[str], dict
 def _found(
     connection: sqlite3.Connection, source: str, conditions: list[str], order: str, values: dict[str, Any]
 ) -> tuple[Found, ...]:
-    query = _FOUND.format(source=source, condition=" AND ".join(conditions), order=order)
+    deleted = count_as_deleted(connection)
+    query = _FOUND.format(source=source, condition=" AND ".join(conditions), order=order, deleted=deleted)
     return tuple(
         Found(os.fsdecode(path), kind, size, mtime / MICROSECONDS, count, seen, bool(gone))
         for path, kind, size, mtime, count, seen, gone in connection.execute(query, values)

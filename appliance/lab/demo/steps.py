@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -67,8 +68,13 @@ def _wait_until_safe(stage: Stage) -> Mapping[str, Any]:
     with waiting("the first safe backup", 120) as done:
         while True:
             shown = stage.json(ORIGIN, "backup", "show", SERVICE)
-            if done(bool(shown.get("generation")) and bool(shown["safety"]["safe"])):
+            if done(bool(shown.get("generation")) and _is_safe(stage, shown["safety"])):
                 return shown
+
+
+def _is_safe(stage: Stage, safety: Mapping[str, Any]) -> bool:
+    """Of one's own documents some may be closed to this account: such a backup is partial, and as safe as it can be."""
+    return bool(safety["safe"] if stage.generated else safety["held"])
 
 
 def second_backup(stage: Stage) -> str:
@@ -77,7 +83,7 @@ def second_backup(stage: Stage) -> str:
         change(stage.data, CHANGE_RATIO)
     stage.taken = take(stage.data, as_root=False)
     run = stage.json(ORIGIN, "backup", "run", SERVICE)
-    require(bool(run["safety"]["safe"]), f"the second backup is not safe: {run['peers']}")
+    require(_is_safe(stage, run["safety"]), f"the second backup is not safe: {run['peers']}")
     sent = max(peer["bytes_sent"] for peer in run["peers"])
     if stage.generated:
         require(sent < _small(run), f"{format_bytes(sent)} were sent: more than what is new.")
@@ -89,6 +95,46 @@ def second_backup(stage: Stage) -> str:
         f"to each for {format_count(run['files'], 'file')} of {format_bytes(run['original_bytes'])}"
         f"{told_left_out(names)}"
     )
+
+
+def partial_backup(stage: Stage) -> str:
+    """A file that cannot be read makes a partial backup: all say so, and a restore takes it from the backup before."""
+    if not stage.generated:
+        return "not played: one's own documents are only read"
+    wanted = _a_file(stage)
+    path, archived = stage.data / wanted, str(stage.data / wanted).lstrip("/")
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        if os.access(path, os.R_OK):
+            raise Unknown("this account reads files that are closed to it.")
+        run = stage.json(ORIGIN, "backup", "run", SERVICE)
+    finally:
+        path.chmod(mode)
+    require(run["safety"]["held"] and not run["safety"]["safe"], f"a backup without {wanted} is called safe.")
+    told = {name: _partial_reason(stage, name) for name in (STANDBY, BLIND)}
+    require(all(told.values()), f"not all holders say that the backup is partial: {told}.")
+    to = stage.work / "territory" / "filled"
+    words = ("restore", "folder", os.path.dirname(archived), "--service", SERVICE, "--to", str(to))
+    done = stage.json(STANDBY, *words)
+    require([it["path"] for it in done["filled"]] == [archived], f"the restore filled {done['filled']}.")
+    back = take((to / archived).parent, as_root=False).entries.get(os.path.basename(wanted))
+    require(back == stage.record.entries[wanted], f"{wanted} did not come back as it was.")
+    whole = stage.json(ORIGIN, "backup", "run", SERVICE)
+    require(bool(whole["safety"]["safe"]), f"the backup is not safe although all can be read again: {whole['peers']}")
+    return (
+        f"generation {run['generation']} lacks {wanted}, is called partial by {STANDBY} and by {BLIND}, which cannot "
+        f"read it, and never safe; a restore of its folder took it from {done['filled'][0]['archive']}, identical; "
+        f"{whole['generation']} is whole again"
+    )
+
+
+def _partial_reason(stage: Stage, name: str) -> str:
+    """What `status` at a holder says of it."""
+    result = stage.node(name).cli("--json", "status", check=False)
+    held = [it for it in json.loads(result.stdout)["judged"] if (it["subject"], it["role"]) == (SERVICE, "held")]
+    sentences = [reason["sentence"] for it in held for reason in it["reasons"]]
+    return next((it for it in sentences if it.startswith("partial: ")), "")
 
 
 def peers_are_blind(stage: Stage) -> str:

@@ -1,8 +1,10 @@
-"""A folder that is ordered of a copy that lacks some of it: what is missing comes from an older one, with its day."""
+"""Copies that lack something: what is ordered of them comes from an older one, and what is missing is not deleted."""
 
 from __future__ import annotations
 
+import os
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,8 +13,12 @@ import pytest
 from appliance.borg.client import Borg
 from appliance.clock import utc_seconds
 from appliance.restore.carry import Ground, carry_out
+from appliance.restore.catalogue import catch_up
 from appliance.restore.fill import Fill
+from appliance.restore.gone import gone
 from appliance.restore.order import Kind, load_status, order_folder, place_order, result_of
+from appliance.restore.schema import open_catalogue
+from appliance.restore.search import deleted, search
 
 NOW = 1_795_600_000.0
 OLD = "docs-1.1-2026-11-20T07:00:00Z-000001"
@@ -62,3 +68,21 @@ def test_what_a_partial_copy_lacks_of_a_folder_comes_from_an_older_one_with_its_
             assert {"2026/plan.tif", "2026/new.odt"} <= set(made.namelist())
     else:
         assert {it.name for it in (share / done.result).iterdir()} == {"plan.tif", "new.odt"}
+
+
+def test_what_the_newest_archive_could_not_read_is_not_called_deleted_and_what_went_before_is(
+    borg: Borg, share: Path, tmp_path: Path
+) -> None:
+    """On Monday an invoice and a deliberation were there; on Tuesday both were gone; on Wednesday the folder failed."""
+    os.rename(share / "Conseil", tmp_path / "unplugged")
+    borg.create("docs-1.9-2026-11-25T07:00:00Z-000001", ["."], cwd=share)
+    for lacking, expected in ((["Conseil"], set()), ([], {"Conseil", "Conseil/2026/new.odt"})):
+        with closing(open_catalogue(tmp_path / f"{len(lacking)}.db")) as catalogue:
+            catch_up(catalogue, borg, lacking=lambda archive, of=lacking: of)  # type: ignore[misc]
+            told = {it.path for it in deleted(catalogue)}
+            assert {"Conseil/2026/Délibération 12.odt"} <= told
+            assert told & {"Conseil", "Conseil/2026/new.odt"} == expected
+            [found] = search(catalogue, "new.odt")
+            assert found.deleted == bool(expected)
+            assert {it.path for it in gone(catalogue)} >= {"Conseil/2026/Délibération 12.odt"}
+            assert any(it.path == "Conseil" for it in gone(catalogue)) == bool(expected)

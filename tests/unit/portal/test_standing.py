@@ -33,8 +33,12 @@ TEMPLATES = Path(appliance.portal.__file__).parent / "templates"
         (Freshness(NOW - 2 * DAY, 2, 2, DAY), "La dernière copie sûre est ancienne", "En sécurité."),
         (None, "On ne sait pas", "En sécurité."),
         (PARTIAL, "La dernière copie est incomplète : appelez la régie.", "En sécurité."),
-        (PARTIAL, "« cadastre » manque depuis le jeudi 14 janvier 2027.", "/srv"),
-        (Freshness(None, 2, 2, DAY, whole=False, partial=(("/srv/plans", None),)), "« plans » manque.", "En sécurité."),
+        (PARTIAL, "« cadastre » manque, en tout ou en partie, depuis le jeudi 14 janvier 2027.", "/srv"),
+        (
+            Freshness(None, 2, 2, DAY, whole=False, partial=(("/srv/plans", None),)),
+            "« plans » manque, en tout ou en partie.",
+            "En sécurité.",
+        ),
     ],
     ids=["safe", "one of two", "none", "none known", "late", "not known", "partial", "what is missing", "never had it"],
 )
