@@ -163,9 +163,9 @@ CASES: dict[str, tuple[Callable[[Known], Bad], type[ApplianceError], str]] = {
         "20001 headers in one push are more",
     ),
     "an unknown format": (
-        lambda k: Bad(k.next(), details=_raw(k.next(), lambda raw: raw.replace('"format": 1', '"format": 2'))),
+        lambda k: Bad(k.next(), details=_raw(k.next(), lambda raw: raw.replace('"format": 1', '"format": 9'))),
         Refused,
-        "has format 2; this version reads format 1",
+        "has format 9; this version reads format",
     ),
     "another type": (
         lambda k: Bad(k.next(), details={"headers": [k.grant.document.raw.decode()]}),
