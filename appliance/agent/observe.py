@@ -21,6 +21,7 @@ from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, back_from, missing
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.elsewhere import comes_back, moves
 from appliance.backup.header_sizes import size_of_raw
+from appliance.backup.left_behind import told as told_left_behind
 from appliance.backup.node import Node
 from appliance.backup.overtaken import is_given_away
 from appliance.backup.overtaken import load as load_overtaken
@@ -203,6 +204,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         rto_seconds=terms.service.rto_seconds,
         envelopes=_envelopes(node.service(service).envelopes) if thorough else {},
         overtaken=_overtaken(node, service),
+        left_behind=told_left_behind(node, service),
         put_aside=tuple(it.name for it in replaced_repositories(node.service(service))) if thorough else (),
         accounts_changed=_accounts_changed(node, terms.service),
         partial=missing_of(terms.service, newest, older) if newest else (),

@@ -26,6 +26,7 @@ from appliance.backup.elsewhere import continued_here
 from appliance.backup.fetch import Survey, survey
 from appliance.backup.forgetting import forget
 from appliance.backup.keep import check_retention
+from appliance.backup.left_behind import note as note_left_behind
 from appliance.backup.lineage import prove, remember_cut
 from appliance.backup.manifest import Aged, Manifest
 from appliance.backup.manifests import add_companion, after_borg, before_borg, comment, manifests, resolve
@@ -218,6 +219,7 @@ def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
         for head in found.heads:
             check_lineage(chain, newest, head)
     forget_overtaken(node, service, answered)
+    note_left_behind(node, service, chain, {head.peer: head.held for head in found.heads})
 
 
 def _save(

@@ -25,6 +25,7 @@ STATE/
   sight/SERVICE             whom of the service this node has seen, and who is stated to be missed
   sight/SERVICE.exchanged   the last receipt that each peer showed; SERVICE.alarmed: what froze thinning once already
   sight/SERVICE.shown       since when each peer shows that it has what a former holder holds still
+  sight/SERVICE.left-behind what peers hold that the present history does not continue
   sight/SERVICE.overtaken   that a peer knows more of it than its writer here
   vault/                    what this node holds for others (on a host /srv/appliance/vault); age.json: its own clock
     SERVICE/                pool/, partial/, generations/

@@ -84,6 +84,8 @@ class Written:
     """When its key was sealed to each recipient, UTC seconds; looked for in a thorough view only."""
     overtaken: tuple[str, str] = ("", "")
     """Why a peer knows more of it than this node, and what to type; empty when that was not found."""
+    left_behind: tuple[str, str] = ("", "")
+    """That a peer holds what the present history does not continue, and what to type; empty when none was found."""
     accounts_changed: float = 0.0
     """When the accounts that it saves were changed last, UTC seconds; 0 where it saves none."""
     partial: tuple[Missing, ...] = ()

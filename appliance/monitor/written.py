@@ -58,6 +58,9 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
     sentence, remedy = written.overtaken
     if sentence:
         yield Reason("failed", sentence, remedy, "lineage")
+    sentence, remedy = written.left_behind
+    if sentence:
+        yield Reason("warning", sentence, remedy, "lineage")
     running = view.runs("backup", written.service)
     if written.newest is None:
         state: State = "warning" if running else "failed"

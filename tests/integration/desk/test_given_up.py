@@ -6,9 +6,11 @@ import pytest
 
 from appliance.backup import peers
 from appliance.backup.fetched import remember_fetched
+from appliance.backup.left_behind import told
 from appliance.backup.resync import fetch_for_resync, request_after_fetch
 from appliance.backup.went_on import goes_on_without
 from appliance.errors import Unreachable
+from appliance.units import DAY
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
 from tests.integration.desk.in_process import World
 
@@ -76,3 +78,30 @@ def test_who_gave_a_service_up_learns_that_the_next_writer_went_on_from_an_older
     world.run(STANDBY)
     fetch_for_resync(origin, SERVICE)
     assert goes_on_without(origin, SERVICE, named) is True
+
+
+def test_a_safe_generation_that_a_takeover_passed_over_is_told_once_its_holder_is_back(world: World) -> None:
+    passed, standby = last(world), world.desk.open(STANDBY)
+    world.down = frozenset({HOLDER, ORIGIN})
+    older, survey = fetch_for_resync(standby, SERVICE)
+    remember_fetched(standby, SERVICE, older)
+    world.adopt(STANDBY, world.grant(request_after_fetch(standby, SERVICE, survey, "silence"), STANDBY))
+    world.run(STANDBY)
+    assert told(standby, SERVICE) == ("", ""), "nobody who answers has it"
+    world.down = frozenset()
+    world.run(STANDBY)
+    sentence, remedy = told(standby, SERVICE)
+    assert sentence.startswith(f"{HOLDER} holds generation 2.2, which the present history does not continue")
+    assert "--from generation:2.2" in remedy
+    world.run(STANDBY)
+    (event,) = standby.journal.events("left-behind")
+    assert (event["generation"], event["peer"]) == (passed, HOLDER)
+    world.desk.advance(15 * DAY)
+    assert told(world.desk.open(STANDBY), SERVICE) == ("", "")
+
+
+def test_nothing_is_left_behind_by_a_takeover_from_the_newest(world: World) -> None:
+    world.adopt(STANDBY, world.fetch_to_continue(STANDBY))
+    world.run(STANDBY)
+    world.run(STANDBY)
+    assert told(world.desk.open(STANDBY), SERVICE) == ("", "")

@@ -79,6 +79,7 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         unsafe_since=before(moment, words["unsafe"]) if "unsafe" in words else 0.0,
         envelopes={name: before(moment, made) for name, made in words.get("envelopes", {"recovery": "10d"}).items()},
         overtaken=tuple(words.get("overtaken", ("", ""))),
+        left_behind=tuple(words.get("left_behind", ("", ""))),
         accounts_changed=before(moment, words["accounts"]) if "accounts" in words else 0.0,
         partial=partial(moment, words),
         shrunken=words.get("shrunken", ""),
