@@ -56,6 +56,7 @@ from appliance.clock import utc_text
 from appliance.errors import Busy, IntegrityError, NotFound, Refused
 from appliance.host.files import locked
 from appliance.host.identity import machine_id
+from appliance.restore.unended import pinned
 from appliance.territory.implicit import is_implicit
 from appliance.territory.served import DATABASE, database_socket
 from appliance.trust.grant import Grant
@@ -333,7 +334,13 @@ def _forget(node: Node, service: str, grant: Grant) -> tuple[str, ...]:
     borg = Borg(repository)
     drop_checkpoints(borg)
     resolve(borg, node.service(service), service, partial(_check_counters, repository, grant))
-    return forget(borg, service, retention, must_stay(node, service))
+    return forget(borg, service, retention, needed(node, service))
+
+
+def needed(node: Node, service: str) -> frozenset[str]:
+    """The archives that stay whatever the retention says: what a restore that has not ended still takes, and what a
+    service that has shrunk is compared with."""
+    return pinned(node.service(service).restores) | frozenset(must_stay(node, service))
 
 
 def compact(node: Node, service: str, borg: Borg) -> None:

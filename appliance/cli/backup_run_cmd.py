@@ -17,7 +17,6 @@ from appliance.backup.forgetting import choose
 from appliance.backup.keep import Drop
 from appliance.backup.node import Node
 from appliance.backup.overtaken import load as load_overtaken
-from appliance.backup.source_sizes import must_stay
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Progress
 from appliance.cli import backup_text as text
@@ -106,7 +105,7 @@ def tidy(service: str, dry_run: bool) -> None:
     keep = node.bundle.terms(service).service.retention
     if dry_run:
         count = len(_archives(node, service))
-        chosen = choose(Borg(own_repository(node.service(service))), service, keep, must_stay(node, service))
+        chosen = choose(Borg(own_repository(node.service(service))), service, keep, writer.needed(node, service))
         forgotten = tuple(it.name for it in chosen if isinstance(it, Drop))
         kept = {period: getattr(keep, period) for period in ("hourly", "daily", "weekly", "monthly", "yearly")}
         words = ", ".join(f"{number} {period}" for period, number in kept.items() if number)

@@ -14,6 +14,7 @@ from appliance.backup.manifests import manifest_of, manifests
 from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
 from appliance.borg.names import companion_of
+from appliance.restore.jobs import plan
 from appliance.territory.model import Retention
 from tests.integration.faults.ground import SERVICE, STANDBY, Ground
 
@@ -89,6 +90,19 @@ def test_an_archive_whose_run_was_killed_before_borg_told_is_partial_for_ever(
     assert cut not in found or not (found[cut] is None or found[cut].whole)  # type: ignore[union-attr]
     assert done.sealed.header.whole
     assert len(found) >= 2, "the newest whole one from before is kept, too"
+
+
+def test_an_archive_that_an_unended_restore_needs_is_not_forgotten(ground: Ground) -> None:
+    """L6: a restore that was cut could not go on after the next tidying: its archive was gone."""
+    borg = Borg(own_repository(ground.layout()))
+    first = borg.archives()[0].name
+    asked = plan(ground.layout().restores, borg, first, (), now=0.0, into=ground.work / "back")
+    ground.keep_little()
+    for _ in range(2):
+        ground.save()
+    writer.tidy(ground.node(), SERVICE)
+    assert asked.archive == first
+    assert first in [it.name for it in borg.archives()]
 
 
 def test_a_whole_run_starts_no_other_borg_than_before(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
