@@ -54,7 +54,8 @@ def test_a_damaged_sqlite_database_fails_the_run_and_not_the_other_one(ground: G
     become(ground, kind="sqlite", paths=(str(good), str(bad)))
     answer = run_and_fail(ground, 5)
     assert [failure["what"] for failure in answer["failures"]] == [str(bad)]
-    assert answer["safety"]["safe"], "what could be saved is safe"
+    assert not answer["safety"]["safe"], "a backup without it is partial"
+    assert len(answer["safety"]["counted"]) == 2, "and what could be saved is held"
     (ground.work / "copy.sqlite").write_bytes(held_by_the_blind_peer(ground, good))
     with closing(sqlite3.connect(ground.work / "copy.sqlite")) as copy:
         assert copy.execute("SELECT count(*) FROM courrier").fetchone() == (1000,)
@@ -72,7 +73,8 @@ def test_a_database_server_that_does_not_answer_fails_the_run_and_not_the_files(
     assert said.exit_code not in (0, 1, 70), said.tail()
     answer = json.loads(said.stdout)
     assert [failure["what"] for failure in answer["failures"]] == ["database mairie"]
-    assert answer["safety"]["safe"]
+    assert not answer["safety"]["safe"]
+    assert len(answer["safety"]["counted"]) == 2
     assert held_by_the_blind_peer(ground, attachment) == b"%PDF"
     assert [entry["what"] for entry in ground.node().journal.events("source-failed")] == ["database mairie"]
     become(ground, kind="files", database="")

@@ -257,7 +257,7 @@ def test_a_file_that_vanishes_between_listing_and_reading_is_named(
     done = run_with_borg(ground, monkeypatch, VANISH.format(name=path.name, borg=BORG))
     assert [item.path.lstrip("/") for item in done.left_out] == [str(path).lstrip("/")]
     assert "No such file" in done.left_out[0].reason
-    assert done.safety.safe
+    assert done.safety.safe, "it is gone at its source, too"
     ground.assert_healed()
 
 
@@ -280,7 +280,8 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_saved(ground: Ground) -> 
     assert said.exit_code == WARNINGS, said.tail()
     answer = json.loads(said.stdout)
     assert {item["path"] for item in answer["left_out"]} == {str(closed), str(folder)}
-    assert answer["safety"]["safe"]
+    assert not answer["safety"]["safe"], "a backup without them is partial"
+    assert len(answer["safety"]["counted"]) == 2
     ground.assert_healed()
     ground.assert_nothing_lost()
 
@@ -308,7 +309,8 @@ def test_a_file_that_opens_and_cannot_be_read_is_named_and_the_rest_is_saved(gro
         ground.change()
         done = writer.run(ground.node(), SERVICE)
     assert done.left_out == (LeftOut(str(path), "read: [Errno 5] Input/output error"),)
-    assert str(done.safety) == "safe: 2 of 2 (commune-b, hermitage)"
+    assert str(done.safety) == "partial: 2 of 2 (commune-b, hermitage)"
+    assert done.sealed.header.missing == (0,)
     ground.change()
     before = take(ground.documents, as_root=AS_ROOT)
     ground.assert_healed()
