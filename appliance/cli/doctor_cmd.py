@@ -14,6 +14,7 @@ from appliance.cli.status_text import EXIT_CODES, ROLES
 from appliance.cli.this_status import this_status
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.measures import checks_in, state_of
+from appliance.monitor.next_steps import next_steps
 from appliance.monitor.states import ORDER, State
 from appliance.monitor.status import Status
 from appliance.units import printable
@@ -29,6 +30,7 @@ class Answer:
     state: State
     sentence: str = ""
     remedy: str = ""
+    next: tuple[dict[str, object], ...] = ()
 
 
 @click.command()
@@ -51,7 +53,7 @@ def _answers(found: Status) -> Iterator[Answer]:
     for judged in found.judged:
         for check in checks_in(judged):
             state, reason = state_of(judged, check)
-            said = (reason.sentence, reason.remedy) if reason else ("", "")
+            said = (reason.sentence, reason.remedy, next_steps(reason)) if reason else ("", "", ())
             yield Answer(check, judged.subject, judged.role, state, *said)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from appliance.errors import OK, WARNINGS, ApplianceError
 from appliance.monitor.compare import Worse
-from appliance.monitor.states import Judged, State
+from appliance.monitor.next_steps import next_steps
+from appliance.monitor.states import Judged, Reason, State
 from appliance.monitor.status import Status
 from appliance.units import format_duration, printable
 
@@ -37,12 +38,18 @@ def status_json(status: Status) -> dict[str, Any]:
                 "role": it.role,
                 "state": it.state,
                 "summary": it.summary,
-                "reasons": [vars(reason) for reason in it.reasons],
+                "reasons": [reason_json(reason) for reason in it.reasons],
                 **it.facts,
             }
             for it in status.judged
         ],
     }
+
+
+def reason_json(it: Reason) -> dict[str, Any]:
+    """A reason, and what it proposes to type as data."""
+    said = {"state": it.state, "sentence": it.sentence, "remedy": it.remedy, "check": it.check}
+    return {**said, "next": list(next_steps(it))}
 
 
 def worse_json(it: Worse) -> dict[str, Any]:

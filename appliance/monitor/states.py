@@ -22,12 +22,13 @@ TRIED_AGAIN = "It is tried again by itself; if it goes on: journalctl --unit app
 
 @dataclass(frozen=True)
 class Reason:
-    """`check` names the check that gave it, one of `checks.CHECKS`."""
+    """`check` names the check that gave it, one of `checks.CHECKS`. `foreign`: the remedy may be a peer's text."""
 
     state: State
     sentence: str
     remedy: str = ""
     check: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,4 +73,4 @@ def failures(kinds: Iterable[str], service: str, view: View, peer: str = "", che
 
 def failed(attempt: Attempt, what: str, check: str) -> Reason:
     times = f"{attempt.failures} times in a row" if attempt.failures > 1 else "once"
-    return Reason("warning", f"{what} failed {times}: {attempt.error}", attempt.remedy or TRIED_AGAIN, check)
+    return Reason("warning", f"{what} failed {times}: {attempt.error}", attempt.remedy or TRIED_AGAIN, check, True)

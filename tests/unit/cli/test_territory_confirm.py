@@ -1,0 +1,48 @@
+"""What is said where a bundle changes the voters: what it confirms, and whom to ask when that is not known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.cli.territory_confirm import confirmed_after, confirming_text
+from appliance.config.confirming import Confirming
+from appliance.errors import Refused
+from appliance.trust.voted import is_voted
+from tests.unit.config.test_confirming import BY_VOTERS, STATEMENT, shown
+from tests.unit.failover.test_granting import HOME, LOCAL, STANDBY
+
+FOLDER = Path("inventory/valley")
+
+
+def after(term: int, *, unconfirmed: bool = False, said: dict[str, object] | None = None) -> Confirming:
+    return confirmed_after(LOCAL, term, said or {}, unconfirmed=unconfirmed, folder=FOLDER)  # type: ignore[arg-type]
+
+
+def test_other_voters_are_refused_while_the_newest_grant_of_a_service_was_not_shown() -> None:
+    with pytest.raises(Refused, match=r"were not shown: docs-a \(commune-a, hermitage, commune-b\)") as refused:
+        after(1)
+    assert "`appliance node collect commune-a commune-b hermitage --territory inventory/valley`" in refused.value.remedy
+    assert "--keys inventory/valley/keys" in refused.value.remedy
+    assert "--unconfirmed" in refused.value.remedy
+
+
+def test_a_node_that_is_gone_is_passed_over_by_its_word_and_the_way_out_is_named() -> None:
+    [line] = confirming_text(after(1, unconfirmed=True))
+    assert "not shown of: docs-a" in line
+    assert "`appliance territory grant`" in line
+
+
+def test_what_was_confirmed_is_said_with_its_epoch_and_writer() -> None:
+    assert is_voted(BY_VOTERS)
+    found = after(1, said={**shown(STANDBY, BY_VOTERS)})
+    assert found.digests == {STATEMENT}
+    assert list(confirming_text(found)) == [
+        "Grants of the voters until now stay good: docs-a up to epoch 3 (hermitage)."
+    ]
+
+
+def test_the_same_voters_confirm_nothing_and_ask_for_nothing() -> None:
+    assert after(LOCAL.term) == Confirming(frozenset(), {}, {}, ())
+    assert list(confirming_text(after(LOCAL.term, said={**shown(HOME)}))) == []
