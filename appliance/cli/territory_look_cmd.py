@@ -14,7 +14,7 @@ from appliance.cli.output import emit
 from appliance.cli.territory_before import beside, is_bundle, read_before
 from appliance.clock import SystemClock
 from appliance.config.load import load, territory_file
-from appliance.config.placed import with_lines_of
+from appliance.config.placed import quota_places, with_lines_of
 from appliance.config.remember import Next, follow
 from appliance.errors import IntegrityError, UsageError
 from appliance.territory.change import changes
@@ -42,9 +42,12 @@ def check(file: Path) -> None:
     verdicts = prove(found, placements)
     name = str(territory_file(file))
     told = [text.checked_text(name, found, verdicts)]
+    is_pipe = not territory_file(file).is_file()  # which was read to its end
+    short = text.short_quotas(found, {} if is_pipe else quota_places(file))
+    told += [text.short_text(it) for it in short]
     told += [text.kept_text(next_up.kept)] if next_up and next_up.kept else []
     kept = text.kept_json(next_up.kept if next_up else {})
-    emit({**text.checked_json(name, found, verdicts), "kept": kept}, "\n".join(told))
+    emit({**text.checked_json(name, found, verdicts), "kept": kept, "short": short}, "\n".join(told))
 
 
 @click.command()

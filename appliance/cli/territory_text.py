@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from appliance.backup.growth import quota_that_lasts, refuses
 from appliance.cli.output import table
 from appliance.clock import utc_text
 from appliance.config.remember import kept_until
@@ -48,6 +49,28 @@ def checked_text(name: str, territory: Territory, verdicts: Sequence[Verdict]) -
         else:
             lines += [f"  {event}: {it.service} is gone. {it.why}" for it in gone]
     return "\n".join(lines)
+
+
+def short_quotas(territory: Territory, places: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The quotas at which holders will have to refuse one day, at the declared change; `places` by service."""
+    return [
+        {
+            "service": name,
+            "where": places.get(name, name),
+            "quota_bytes": territory.services[name].quota_bytes,
+            "lasts_days": day,
+            "would_do_bytes": quota_that_lasts(territory.services[name]),
+        }
+        for name, day in refuses(territory).items()
+    ]
+
+
+def short_text(it: Mapping[str, Any]) -> str:
+    return (
+        f"Warning: {it['where']}: {format_bytes(it['quota_bytes'])} will not last. At the declared change its holders "
+        f"refuse from day {it['lasts_days']} on, counted from the first backup; "
+        f"{format_bytes(it['would_do_bytes'])} would do."
+    )
 
 
 def checked_json(name: str, territory: Territory, verdicts: Sequence[Verdict]) -> dict[str, Any]:

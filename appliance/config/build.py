@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from appliance.backup.growth import default_quota
 from appliance.config import schema
 from appliance.config.parts import Parts, Placed
 from appliance.config.references import OUTSIDE
 from appliance.territory import model
-from appliance.units import DAY
 
 MEGABIT = 1_000_000
-# A vault reserves 30 % of a quota for a newer epoch, so that a stolen key cannot fill it up against the next writer.
-USABLE_PERCENT = 70
 
 
 def build(parts: Parts, head: schema.TerritoryPart) -> model.Territory:
@@ -35,11 +33,6 @@ def build(parts: Parts, head: schema.TerritoryPart) -> model.Territory:
         offline={it.name: _disk(it) for it in parts.offline},
         events={it.name: model.Event(it.name, **_tuples(it.part)) for it in parts.events},
     )
-
-
-def default_quota(size: int, change_per_day: int, lock_seconds: int) -> int:
-    """Bytes a holder keeps for a service: its size, what changes while generations are locked, and the reserve."""
-    return (size + change_per_day * lock_seconds // DAY) * 100 // USABLE_PERCENT
 
 
 def _tuples(part: schema.Strict, *left_out: str) -> dict[str, Any]:
@@ -83,15 +76,17 @@ def _node(it: Placed[schema.NodePart]) -> model.Node:
 
 def _service(it: Placed[schema.ServicePart]) -> model.Service:
     part = it.part
+    retention = model.Retention(**_tuples(part.retention))
+    default = default_quota(part.size, part.change_per_day, part.lock, retention, part.schedule)
     return model.Service(
         it.name,
         size_bytes=part.size,
         change_bytes_per_day=part.change_per_day,
-        quota_bytes=part.quota or default_quota(part.size, part.change_per_day, part.lock),
+        quota_bytes=part.quota or default,
         rpo_seconds=part.rpo,
         rto_seconds=part.rto,
         lock_seconds=part.lock,
-        retention=model.Retention(**_tuples(part.retention)),
+        retention=retention,
         **_tuples(part, "was", "size", "change_per_day", "quota", "rpo", "rto", "lock", "retention"),
     )
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from appliance.config import schema
-from appliance.config.build import USABLE_PERCENT
 from appliance.territory.model import KEY_ACCESS, NODE_ROLES, POLICIES, SERVICE_KINDS, SHARES, SITES, ZONE_KINDS
 from appliance.trust.act import ACTS
 
@@ -155,8 +154,8 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
         "offline": f"{LATER}Names of `offline` disks that shall hold it.",
         "size": "How large it is: for quota, seeding and the limits of its holders.",
         "change_per_day": "How much is new in a day, as a rule; a holder takes five times that, at least 1 GiB.",
-        "quota": "What it may fill at each holder. Without it: size and what changes while generations are locked, "
-        f"such that they fit into {USABLE_PERCENT} %.",
+        "quota": "What it may fill at each holder. Without it: what holders must keep by both retentions at twice the "
+        "declared change, such that it fits into 70 %. Of a smaller one `territory check` says when it is full.",
         "rpo": "How old the newest safe generation may be; `appliance status` warns at 1.5 times it, fails at 3 times.",
         "rto": "How soon it shall be served again after a loss: a drill that brings everything back and takes longer "
         "says so.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,15 @@ def with_lines_of(place: Path, *, name: str | None = None) -> Iterator[None]:
     except Infeasible as error:
         error.where = _where(place, error.service, name)
         raise
+
+
+def quota_places(place: Path, *, name: str | None = None) -> Mapping[str, str]:
+    """Where in its file the quota of each service stands that has one, as messages say it."""
+    file = territory_file(place)
+    shown = name or str(file)
+    root = read_root(read_raw(file), Problems(shown))
+    paths = {it.name: (*it.path, "quota") for it in read_parts(root, Problems(shown)).services if it.part.quota}
+    return {it: f"{shown}:{place_of(root, path).line}  {path_text(path)}" for it, path in paths.items()}
 
 
 def _where(place: Path, service: str, name: str | None) -> str:

@@ -12,13 +12,14 @@ from dataclasses import replace
 
 from appliance.territory.model import Schedule, Service, Territory
 from appliance.territory.placement import possible_copies
-from appliance.units import MIB
+from appliance.units import GIB, MIB
 
 PREFIX = "appliance-"
 COPIES = 2
 SIZE_BYTES = 64 * MIB
-CHANGE_BYTES_PER_DAY = 4 * MIB
-QUOTA_BYTES = 512 * MIB
+CHANGE_BYTES_PER_DAY = MIB // 2
+QUOTA_BYTES = GIB
+"""More than both retentions keep of that change, such that it fits into 70 % (`backup/growth.py`)."""
 AT = "04:10"
 """Local time: after the night's backups, so that the journal that is saved tells of them."""
 

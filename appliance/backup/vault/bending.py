@@ -1,8 +1,9 @@
 """When a share is full, and what it let go before its time for that (`retention.bend` decides what that is).
 
-Full is where a week of the declared change, or a tenth of what the epoch may fill, is no longer free. What was let go
-is written down before it goes, so that no cut makes two of one day. A quota that was set below what is held bends
-nothing: that may be a mistake in a file, and what went would not come back.
+Full is where 100 days of the declared change, or a tenth of what the epoch may fill, are no longer free. That is so
+early because the first ones free nothing: generations of one year hold much the same archives, and one a day goes. What
+was let go is written down before it goes, so that no cut makes two of one day. A quota that was set below what is held
+bends nothing: that may be a mistake in a file, and what went would not come back.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from appliance.backup.vault.store import NAME_BYTES, Holding, size_of
 from appliance.host.files import write_atomic
 from appliance.units import DAY, MIB, format_duration
 
-HEADROOM_DAYS, HEADROOM_SHARE = 7, 0.1
+HEADROOM_DAYS, HEADROOM_SHARE = 100, 0.1
 CHANGE_MIN = 16 * MIB
 """Of a day: a run with hardly a change still writes a segment, a list and documents."""
 TOLD_SECONDS = 30 * DAY

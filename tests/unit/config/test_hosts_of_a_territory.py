@@ -115,7 +115,7 @@ REFUSED = [
         id="fewer_failure_domains_than_copies",
     ),
     pytest.param(
-        [("copies: 2", "copies: 3"), ("offered: 8G", "offered: 1M")],
+        [("copies: 2", "copies: 3"), ("quota: 2G", "quota: 6G")],
         "territory.yml:42  services > docs-a: 3 copies are asked for, only 2 can be placed. Offer more room, name "
         "another standby or ask for fewer copies.",
         id="too_little_room",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from appliance.backup.growth import quota_that_lasts
 from appliance.config.load import load, parse
 from appliance.territory.codec import from_json, to_json
 from appliance.territory.domains import conflict
@@ -46,8 +48,11 @@ def test_quantities_become_bytes_and_seconds(good: Territory) -> None:
     assert good.links["4g"].metered
 
 
-def test_a_quota_that_is_not_given_has_room_for_the_lock_and_the_reserve_of_a_newer_epoch(good: Territory) -> None:
-    assert good.services["docs-attichy"].quota_bytes == (80 + 30) * GIB * 100 // 70
+def test_a_quota_that_is_not_given_lasts_at_twice_the_declared_change(good: Territory) -> None:
+    given = good.services["docs-attichy"]
+    twice = replace(given, change_bytes_per_day=2 * given.change_bytes_per_day)
+    assert quota_that_lasts(given) < given.quota_bytes < quota_that_lasts(twice)
+    assert given.quota_bytes > 0.9 * quota_that_lasts(twice), "all but what bending keeps free of the second half"
 
 
 def test_a_share_and_the_networks_of_its_pcs_are_in_the_bundle() -> None:
