@@ -13,7 +13,7 @@ from appliance.errors import Refused
 
 def check_writable_here(node: Node, service: str) -> None:
     """Raise Refused, with the unit and what to do, where failover keeps the folder of `service` read-only."""
-    if not lays_its_files(node, service):
+    if node.bundle.left(service) or not lays_its_files(node, service):
         return
     for path in node.bundle.terms(service).service.paths:
         if _is_read_only(path):

@@ -45,6 +45,12 @@ def test_a_service_that_left_is_shown_kept_and_restored_at_its_standby(typed: Ty
     assert typed("commune-b", "vault", "thin")["services"][0]["dropped"] == []
     assert typed("commune-b", "vault", "scrub")["services"][0]["damage"] == []
 
+    lost = next(path for path in sorted(typed.documents.rglob("*")) if path.is_file())
+    content = lost.read_bytes()
+    lost.unlink()
+    typed("commune-a", "restore", "file", str(lost).lstrip("/"), "--service", SERVICE, "--in-place")
+    assert lost.read_bytes() == content, "at its origin it is put back where it was"
+
     typed.nodes["commune-a"].wipe()
     typed("hermitage", "restore", "all", "--service", SERVICE, "--to", str(tmp_path / "standby"))
     typed.nodes["commune-b"].start_sshd()

@@ -23,7 +23,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(restore_served, "server_elsewhere", lambda node, service: node.elsewhere)
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
     terms = SimpleNamespace(service=SimpleNamespace(paths=("/srv/shares/docs-a",)))
-    return SimpleNamespace(elsewhere="", bundle=SimpleNamespace(terms=lambda service: terms))
+    return SimpleNamespace(elsewhere="", bundle=SimpleNamespace(terms=lambda service: terms, left=lambda service: None))
 
 
 def test_a_restore_into_a_folder_that_failover_keeps_read_only_names_the_unit(served: SimpleNamespace) -> None:
