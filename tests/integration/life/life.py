@@ -1,0 +1,297 @@
+"""The life itself: what each evening does, what people do, and what ordinary misfortune does. See `world.py`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from appliance.backup.retention import Drop
+from appliance.backup.schedule import Due, due
+from appliance.clock import utc_text
+from appliance.territory.model import Retention
+from appliance.trust.generation import NO_PARENT, GenerationId
+from appliance.units import DAY
+from tests.integration.life.oracle import Oracle
+from tests.integration.life.rules import Rules
+from tests.integration.life.world import (
+    BEGIN_UTC,
+    BLIND,
+    CHUNK_BYTES,
+    CHUNKS,
+    EVENING,
+    HOME,
+    LOCK,
+    PATHS,
+    SCHEDULE,
+    SPARE,
+    STANDBY,
+    TIDY_FROM,
+    Content,
+    Holder,
+    Saved,
+    Sealed,
+    Writer,
+)
+
+RETENTION = Retention(hourly=24, daily=14, weekly=8, monthly=12, yearly=0)
+CHANGED_A_DAY = 1
+THIN_EVERY_DAYS = 7
+"""Holders thin each day; thinning is most of what a life costs here, and what it keeps does not hang on how often."""
+
+
+@dataclass
+class Job:
+    """A restore that was typed: what was asked for, the archive it began with, whether it ended."""
+
+    asked: str
+    archive: Saved
+    day: int
+    ended: bool = False
+
+
+class Life:
+    """`rules` decide; `seed` draws what changes. Operations are methods; each may be called at any time."""
+
+    def __init__(self, rules: Rules, seed: int, *, retention: Retention = RETENTION, lock: int = LOCK) -> None:
+        self.rules, self.retention, self.lock = rules, retention, lock
+        self.draw = random.Random(seed)
+        self.day = self.generations = self.boots = self.machines = self.partial_runs = self.paused_runs = 0
+        self.next_chunk = 2 * CHUNKS
+        self.content: list[Content] = [frozenset(range(CHUNKS)), frozenset(range(CHUNKS, 2 * CHUNKS))]
+        self.path_gone = self.path_empty = self.disk_full = self.power_off = False
+        self.clock_off = 0.0
+        self.jobs: list[Job] = []
+        self.branches: list[Saved] = []
+        self.change = CHANGED_A_DAY * CHUNK_BYTES
+        quota = rules.quota(2 * CHUNKS * CHUNK_BYTES, self.change, lock, retention)
+        self.nodes = {name: Holder(name, quota) for name in (HOME, STANDBY, BLIND, SPARE)}
+        self.writer = Writer(HOME, epoch=2)
+        self.highest_epoch = 2
+        self.oracle = Oracle(self)
+        self.live(1)
+
+    @property
+    def age(self) -> float:
+        """The ageing clock of each node: nobody can set it."""
+        return self.day * DAY + EVENING
+
+    @property
+    def wall(self) -> float:
+        return BEGIN_UTC + self.age + self.clock_off
+
+    # Evenings
+
+    def live(self, days: int) -> None:
+        """`days` pass as they do: work, a backup in the evening, tidying, and what holders do by themselves."""
+        for _ in range(days):
+            self.day += 1
+            self._change()
+            if not self.power_off:
+                self._evening()
+            for holder in self.nodes.values() if self.day % THIN_EVERY_DAYS == 0 else ():
+                self._thin(holder)
+            self.oracle.look()
+
+    def _change(self) -> None:
+        """A day's work: some pieces of a path are replaced."""
+        for _ in range(CHANGED_A_DAY):
+            path = self.draw.randrange(len(PATHS))
+            gone = self.draw.choice(sorted(self.content[path]))
+            self.content[path] = (self.content[path] - {gone}) | {self.next_chunk}
+            self.next_chunk += 1
+
+    def _evening(self) -> None:
+        writer = self.writer
+        if isinstance(due(SCHEDULE, writer.last_run_wall, self.wall, "UTC"), Due):
+            self._run()
+        self._push()
+        if writer.runs_since_tidy and self.generations >= TIDY_FROM:
+            self._tidy()
+            self._push()
+
+    def _run(self) -> None:
+        """Save what can be read and seal it; a full disk stops both, and has old archives go."""
+        writer = self.writer
+        writer.last_run_wall = self.wall
+        if self.disk_full:
+            self._tidy()
+            return
+        content: list[Content | None] = list(self.content)
+        if self.path_gone:
+            content[1] = None
+        elif self.path_empty:
+            content[1] = frozenset()
+        number = (writer.epoch, writer.sequence + 1)
+        name = f"docs-a-{number[0]}.{number[1]}-{utc_text(self.wall)}-{self.day:06d}"
+        clock, boot = f"{writer.node} {self.machines}", str(self.boots)
+        saved = Saved(name, number, self.wall, self.age, clock, boot, self.day, tuple(content))
+        writer.archives.append(saved)
+        writer.runs_since_tidy += 1
+        writer.sizes = self.rules.measured(writer.sizes, saved)
+        self.partial_runs += not saved.whole
+        self._seal()
+
+    def _seal(self) -> None:
+        writer = self.writer
+        writer.sequence += 1
+        self.generations += 1
+        digest = f"{writer.epoch:06x}{writer.sequence:010x}{self.day:048x}"
+        previous = writer.sealed.id.digest if writer.sealed else NO_PARENT
+        chunks = frozenset().union(*(saved.chunks for saved in writer.archives))
+        identity = GenerationId(writer.epoch, writer.sequence, digest)
+        writer.sealed = Sealed(identity, previous, tuple(writer.archives), chunks)
+
+    def _tidy(self) -> None:
+        """Old archives go, but not while the source has shrunk and there is room."""
+        writer = self.writer
+        writer.runs_since_tidy = 0
+        if writer.sizes.shrunken and not self.disk_full:
+            self.paused_runs += 1
+            return
+        pinned = {job.archive.name for job in self.jobs if not job.ended}
+        left = self.rules.keep(writer.archives, self.retention, pinned)
+        if len(left) < len(writer.archives):
+            self.oracle.forgets([it for it in writer.archives if it.name not in left])
+            writer.archives = [saved for saved in writer.archives if saved.name in left]
+            if self.rules.tidy_seals:
+                self._seal()
+                self.disk_full = False
+
+    # Holders
+
+    def targets(self) -> tuple[Holder, ...]:
+        """The nodes that shall hold what the present writer makes; a spare steps in for a holder that writes."""
+        names = (STANDBY, BLIND) if self.writer.node == HOME else (BLIND, SPARE)
+        return tuple(self.nodes[name] for name in names)
+
+    def _push(self) -> None:
+        sealed = self.writer.sealed
+        for holder in self.targets() if sealed else ():
+            if holder.reachable and sealed.id not in holder.held:
+                self._offer(holder, sealed)
+
+    def _offer(self, holder: Holder, sealed: Sealed) -> None:
+        """One push: refused where the share is full, in parts where it is more than today's."""
+        if holder.base_epoch != sealed.id.epoch:
+            holder.base, holder.base_epoch = (holder.used if holder.held else 0), sealed.id.epoch
+        lacking = sorted(holder.lacks(sealed))
+        seeding, size = not holder.held, len(lacking) * CHUNK_BYTES
+        if size > self.rules.free(holder):
+            return
+        taken = lacking[: self.rules.today(holder, self.age, self.change, self.lock, size) // CHUNK_BYTES]
+        holder.partial.update(taken)
+        holder.book = holder.book.with_taken(len(taken) * CHUNK_BYTES, seeding)
+        if len(taken) == len(lacking):
+            holder.publish(sealed, self.age)
+
+    def _thin(self, holder: Holder) -> None:
+        if holder.held:
+            for decision in self.rules.thin(holder.headers.values(), int(self.age), self.lock):
+                if isinstance(decision, Drop):
+                    holder.drop(decision.id)
+
+    # What a person reads and does
+
+    def is_safe(self, sealed: Sealed | None) -> bool:
+        """Whether status calls `sealed` safe: whole, at the promised number of holders."""
+        if sealed is None or not self.rules.says_whole(sealed.newest):
+            return False
+        return all(sealed.id in holder.held for holder in self.targets())
+
+    def restore_some(self, draw: int) -> None:
+        archives = self.writer.archives
+        if archives:
+            saved = archives[-1 - draw % len(archives)]
+            self.oracle.restores(saved, self.rules.restored(archives, saved))
+
+    def begin_restore(self, draw: int) -> None:
+        if archives := self.writer.archives:
+            archive = archives[draw % len(archives)] if draw % 2 else archives[-1]
+            self.jobs.append(Job(archive.name if draw % 2 else "newest", archive, self.day))
+
+    def continue_restores(self) -> None:
+        """The same lines typed again."""
+        for job in self.jobs:
+            if not job.ended:
+                self.oracle.continues(job, self.rules.job_archive(job.asked, job.archive, self.writer.archives))
+                job.ended = True
+
+    def confirm(self) -> None:
+        self.writer.sizes = self.writer.sizes.confirmed()
+        self.oracle.confirmed()
+
+    # Misfortune
+
+    def during(self, days: int, fault: str) -> None:
+        setattr(self, fault, True)
+        self.live(days)
+        setattr(self, fault, False)
+
+    def cut(self, days: int, holders: Iterable[Holder]) -> None:
+        cut_off = list(holders)
+        for holder in cut_off:
+            holder.reachable = False
+        self.live(days)
+        for holder in cut_off:
+            holder.reachable = True
+
+    def restart(self, clock_off: float) -> None:
+        """The power came back, and the clock shows what it likes."""
+        self.boots += 1
+        self.clock_off = clock_off
+
+    # Moves
+
+    def take_over(self) -> None:
+        """The home is lost for a while; its standby goes on from the newest that it and its neighbours hold."""
+        offered = self._offered()
+        if self.writer.node == HOME and offered:
+            self.branches += [it for it in self.writer.archives if it.number > offered.newest.number]
+            self._continue(STANDBY, offered)
+
+    def move(self, to: str, *, away: str = "", silent: str = "") -> None:
+        """A planned move: everything saved, brought, then let go; refused when the next writer would lack something.
+
+        `away`: a node that takes no push meanwhile; `silent`: one that answers no more once the service was let go.
+        """
+        writer = self.writer
+        if to == writer.node or self.power_off or self.disk_full or self.path_gone:
+            return
+        if away:
+            self.nodes[away].reachable = False
+        self._change()  # what was written since the last evening was acknowledged, too
+        self._run()
+        self._push()
+        if away:
+            self.nodes[away].reachable = True
+        last = writer.sealed
+        has = {it.name for it in self.nodes.values() if last and last.id in it.held}
+        if last is None or not self.rules.synced(has, writer.node, to):
+            return
+        offered = self._offered(besides=silent, at=to)
+        if offered and self.rules.goes_on(last.id, offered.id):
+            self.oracle.moved(last, offered)
+            self._continue(to, offered)
+
+    def replace_home(self) -> None:
+        """The home's box is stolen; another one takes its place, from the newest that anybody holds."""
+        offered = self._offered()
+        if self.writer.node == HOME and offered:
+            self.machines += 1
+            self.jobs.clear()
+            self._continue(HOME, offered)
+
+    def _offered(self, besides: str = "", at: str = "") -> Sealed | None:
+        """The newest generation that a holder has which answers, or the node `at` itself; not `besides`."""
+        there = [it for it in self.nodes.values() if it.name == at or (it.reachable and it.name != besides)]
+        return max((it.newest for it in there if it.newest), key=lambda it: it.id, default=None)
+
+    def _continue(self, node: str, base: Sealed) -> None:
+        self.highest_epoch += 1
+        kept = set(base.archives)
+        for job in self.jobs:  # a job belongs to the machine on which it was typed
+            job.ended = job.ended or job.archive not in kept or node != self.writer.node
+        self.writer = Writer(node, self.highest_epoch, list(base.archives), base, 0, self.writer.last_run_wall)
+        self.disk_full = False
+        self.oracle.continued()
