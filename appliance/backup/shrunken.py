@@ -66,8 +66,13 @@ class Sizes:
         """After the run `read`. A reference that was lost sight of in time still counts while it is not settled."""
         before = (self.shrunken.before,) if self.shrunken else self._window(read.age)
         larger = [it for it in before if has_shrunk(read, it)]
-        found = Shrunken(read, max(larger, key=lambda it: (it.files, it.bytes))) if larger else None
+        found = Shrunken(read, max(larger, key=lambda it: (it.files, it.bytes))) if larger else self._unsettled(read)
         return Sizes(self.epoch, _remembered(self._window(read.age), read), found)
+
+    def _unsettled(self, read: Read) -> Shrunken | None:
+        """What was found before, where `read` could not see whether the files are back: a path of it failed."""
+        sees_all = self.shrunken is None or self.shrunken.before.paths.keys() <= read.paths.keys()
+        return None if read.whole or sees_all else self.shrunken
 
     def confirmed(self) -> Sizes:
         """What the last run read is the measure from now on."""

@@ -57,6 +57,15 @@ def test_an_emptied_service_stays_shrunken_for_a_year_and_ends_when_the_files_ar
     assert sizes.with_run(read(90, day=366)).shrunken is None
 
 
+def test_a_run_that_could_not_read_the_emptied_path_settles_nothing() -> None:
+    full, half = {"/srv/a": (100, 100), "/srv/b": (100, 100)}, {"/srv/a": (100, 100)}
+    sizes = after(Read("a", 0, True, full), Read("b", int(DAY), True, full | {"/srv/b": (0, 0)}))
+    failed = sizes.with_run(Read("c", int(2 * DAY), False, half))
+    assert failed.shrunken is not None, "its disk was gone that night, so nobody saw the files again"
+    assert failed.with_run(Read("d", int(3 * DAY), True, full)).shrunken is None
+    assert sizes.with_run(Read("c", int(2 * DAY), True, half)).shrunken is None, "the path left territory.yml"
+
+
 def test_what_was_confirmed_is_the_measure_and_what_shrinks_after_it_is_found() -> None:
     sizes = after(read(100), read(10, day=1)).confirmed()
     sizes = sizes.with_run(read(9, day=2))
