@@ -203,13 +203,48 @@ def _rename(source: int, name: str, target: int) -> None:
 
 
 def _copy(source: int, name: str, target: int) -> None:
-    """Copy with everything that belongs to it; it gets its name when it is whole and on the disk."""
-    _remove(target, OUR_MARK)
+    """Copy with everything that belongs to it; it gets its name when it is whole and on the disk.
+
+    A copy that was cut goes on: a folder of a night's work must not begin at its first file again each evening.
+    """
+    _keep_what_is_whole(source, name, target)
     folders = f"/proc/{os.getpid()}/fd"
-    words = ("cp", "--archive", "--no-target-directory", "--", f"{folders}/{source}/{name}")
+    words = ("cp", "--archive", "--update=none", "--no-target-directory", "--", f"{folders}/{source}/{name}")
     run((*words, f"{folders}/{target}/{OUR_MARK}"), timeout_seconds=DAY, check=True)
     run(("sync", "--file-system", f"{folders}/{target}"), timeout_seconds=DAY, check=True)
     os.rename(OUR_MARK, name, src_dir_fd=target, dst_dir_fd=target)
+
+
+def _keep_what_is_whole(source: int, name: str, target: int) -> None:
+    """Of an earlier copy of this folder leave the files that are whole; of anything else, nothing."""
+    here, there = _status(source, name), _status(target, OUR_MARK)
+    if here and there and _are_folders(here, there) and there.st_uid == os.geteuid():
+        with _open_in(source, name) as one, _open_in(target, OUR_MARK) as other:
+            _remove_unfinished(one, other)
+    else:
+        _remove(target, OUR_MARK)
+
+
+def _remove_unfinished(source: int, copy: int) -> None:
+    for name in os.listdir(copy):
+        here, there = _status(source, name), _status(copy, name)
+        if here and there and _are_folders(here, there):
+            with _open_in(source, name) as one, _open_in(copy, name) as other:
+                _remove_unfinished(one, other)
+        elif not (here and there and _is_whole(here, there) and _attributes(source, name) == _attributes(copy, name)):
+            _remove(copy, name)
+
+
+def _is_whole(here: os.stat_result, there: os.stat_result) -> bool:
+    """cp gives a file its time after its content, and then its owner and mode."""
+    if not stat.S_ISREG(here.st_mode):
+        return False
+    one, other = ((it.st_size, it.st_mtime_ns, it.st_uid, it.st_gid, it.st_mode) for it in (here, there))
+    return one == other
+
+
+def _attributes(folder: int, name: str) -> list[str]:
+    return sorted(os.listxattr(f"/proc/self/fd/{folder}/{name}", follow_symlinks=False))
 
 
 def _unlink(folder: int, name: str) -> None:

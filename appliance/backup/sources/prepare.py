@@ -22,6 +22,7 @@ from appliance.backup.sources.files import Walked, walk
 from appliance.backup.sources.model import Failure, Part, Prepared, ReadFrom, SourceSpec
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.host.files import locked, make_private_folder
+from appliance.restore.place import OUR_MARK
 from appliance.territory.model import SHARES
 
 
@@ -123,8 +124,9 @@ def _snapshot(source: str, at: Path, room: Room) -> str:
 
 
 def _walk(spec: SourceSpec, root: str, ours: str) -> tuple[Walked, tuple[str, ...]]:
-    """Walk `root` and return the expressions of what was passed over: what `spec` excludes, and our own folder."""
-    found = (*expressions(spec.exclude, root), only(os.path.normpath(ours)))
+    """Walk `root` and return the expressions of what was passed over: what `spec` excludes, our own folder, and copies
+    that a restore which was cut has under way to their places."""
+    found = (*expressions((*spec.exclude, OUR_MARK), root), only(os.path.normpath(ours)))
     return walk(root, matcher(found)), found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -179,3 +180,13 @@ def test_what_may_not_be_read_is_listed_by_name(open_folder: Path) -> None:
         [str(open_folder / "dossier fermé"), "folder that may not be read"],
         [str(open_folder / "fermé.txt"), "file that may not be read"],
     ]
+
+
+def test_a_copy_that_a_cut_restore_has_under_way_is_not_saved(tmp_path: Path, share: Path) -> None:
+    before = prepared(tmp_path, share).counts
+    (share / "Mairie" / ".appliance-restore").mkdir()
+    (share / "Mairie" / ".appliance-restore" / "half.odt").write_text("a half")
+    found = prepared(tmp_path, share)
+    assert found.counts == before
+    path = str(share / "Mairie" / ".appliance-restore").lstrip("/")
+    assert any(re.search(pattern.removeprefix("re:"), path) for pattern in found.exclude)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import Refused
-from appliance.restore.place import TargetChanged, keep_all, move_away, place_all, survey
+from appliance.restore.place import OUR_MARK, TargetChanged, keep_all, move_away, place_all, survey
 
 Tree = dict[str, str]
 """Path to content; a path that ends with / is a folder, a content that starts with -> a symlink."""
@@ -243,3 +245,43 @@ def test_another_disk_gets_whole_copies(tmp_path: Path) -> None:
         assert shape(stage) == {}
     finally:
         subprocess.run(["umount", other], check=True)
+
+
+@pytest.fixture
+def other_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be renamed into another folder, as between disks; names of ours within one can."""
+    rename = os.rename
+
+    def within_one(source: Any, target: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
+        if src_dir_fd != dst_dir_fd:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(os, "rename", within_one)
+
+
+@pytest.mark.usefixtures("other_disk")
+def test_a_folder_on_its_way_to_another_disk_goes_on_with_the_file_that_was_cut(tmp_path: Path) -> None:
+    tree = {"night/a": "whole", "night/b": "half and more", "night/c": "not yet", "night/d/e": "not yet"}
+    stage, live = grow(tmp_path / "stage", tree), grow(tmp_path / "live", {})
+    under_way = live / OUR_MARK
+    shutil.copytree(stage / "night", under_way, ignore=shutil.ignore_patterns("c", "d"))
+    (under_way / "b").write_text("half")
+    (under_way / "left").write_text("of something else")
+    kept = (under_way / "a").stat().st_ino
+    put_in_place(stage, live, tmp_path / "kept")
+    assert shape(live) == tree
+    assert (live / "night/a").stat().st_ino == kept, "what was whole is not copied again"
+
+
+@pytest.mark.usefixtures("other_disk")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of others")
+def test_a_copy_that_somebody_else_put_there_is_not_gone_on_with(tmp_path: Path) -> None:
+    stage, live = grow(tmp_path / "stage", {"night/a": "true"}), grow(tmp_path / "live", {})
+    shutil.copytree(stage / "night", live / OUR_MARK)
+    times = (stage / "night/a").stat()
+    (live / OUR_MARK / "a").write_text("lies")
+    os.utime(live / OUR_MARK / "a", ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.chown(live / OUR_MARK, 12345, 12345)
+    put_in_place(stage, live, tmp_path / "kept")
+    assert shape(live) == {"night/a": "true"}
