@@ -64,6 +64,21 @@ def test_typed_again_after_a_nightly_backup_it_goes_on_with_the_archive_it_began
     assert (tmp_path / "back" / str(documents).lstrip("/") / "budget.ods").read_text() == "the budget of monday"
 
 
+def test_tidying_keeps_the_archive_that_it_began_with_until_it_has_ended(
+    saved: ProcessTerritory, documents: Path, tmp_path: Path
+) -> None:
+    """Of the archives of one hour the retention keeps the last, and the very first one."""
+    nightly(saved, documents)
+    words = ("restore", "all", "--service", SERVICE, "--to", str(tmp_path / "back"))
+    job = cut(saved, tmp_path, *words)
+    nightly(saved, documents)
+    node = saved.open(HERE)
+    assert job["archive"] not in writer.tidy(node, SERVICE)
+    assert type_at(saved, HERE, *words)["archive"] == job["archive"]
+    nightly(saved, documents)
+    assert job["archive"] in writer.tidy(node, SERVICE)
+
+
 def test_a_folder_in_place_goes_on_although_the_newest_archive_is_another(
     saved: ProcessTerritory, documents: Path, tmp_path: Path
 ) -> None:
