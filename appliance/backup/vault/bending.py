@@ -37,6 +37,11 @@ class Bent:
     was_seconds: int
 
 
+def room_of(allowed: float, change_per_day: int) -> float:
+    """Bytes of the `allowed` ones from which on a share is full."""
+    return allowed - min(HEADROOM_DAYS * change_per_day, HEADROOM_SHARE * allowed)
+
+
 def is_full(
     node: Node, service: str, holding: Holding, referenced: Callable[[], Collection[str]], *, unfinished: bool
 ) -> bool:
@@ -47,7 +52,7 @@ def is_full(
     base = ledger.load(holding.book / "ledger.json").base_of(max(holding.epochs(), default=0))
     allowed = ceiling(quota, base.bytes, relayed=False)
     change = max(CHANGE_MIN, terms.service.change_bytes_per_day)
-    room = allowed - min(HEADROOM_DAYS * change, HEADROOM_SHARE * allowed)
+    room = room_of(allowed, change)
     used = holding.used_bytes()
     if used > room and not unfinished:
         used -= sum(max(NAME_BYTES, size_of(path) or 0) for path in unreferenced_blobs(holding, referenced()))

@@ -61,6 +61,7 @@ class Life:
         self.content: list[Content] = [frozenset(range(CHUNKS)), frozenset(range(CHUNKS, 2 * CHUNKS))]
         self.path_gone = self.path_empty = self.disk_full = self.power_off = False
         self.clock_off = 0.0
+        self.times = 1
         self.jobs: list[Job] = []
         self.branches: list[Saved] = []
         self.change = CHANGED_A_DAY * CHUNK_BYTES
@@ -89,13 +90,15 @@ class Life:
             self._change()
             if not self.power_off:
                 self._evening()
+            for holder in self.nodes.values():
+                self._bend(holder)
             for holder in self.nodes.values() if self.day % THIN_EVERY_DAYS == 0 else ():
                 self._thin(holder)
             self.oracle.look()
 
     def _change(self) -> None:
         """A day's work: some pieces of a path are replaced."""
-        for _ in range(CHANGED_A_DAY):
+        for _ in range(CHANGED_A_DAY * self.times):
             path = self.draw.randrange(len(PATHS))
             gone = self.draw.choice(sorted(self.content[path]))
             self.content[path] = (self.content[path] - {gone}) | {self.next_chunk}
@@ -185,6 +188,12 @@ class Life:
         if len(taken) == len(lacking):
             holder.publish(sealed, self.age)
 
+    def _bend(self, holder: Holder) -> None:
+        gone = self.rules.bends(holder, self.age, self.change, self.lock) if holder.held else None
+        if gone:
+            holder.bent_age = self.age
+            holder.drop(gone)
+
     def _thin(self, holder: Holder) -> None:
         if holder.held:
             for decision in self.rules.thin(holder.headers.values(), int(self.age), self.lock):
@@ -217,6 +226,11 @@ class Life:
                 self.oracle.continues(job, self.rules.job_archive(job.asked, job.archive, self.writer.archives))
                 job.ended = True
 
+    def raise_quota(self) -> None:
+        """What a refusal for lack of room says to type."""
+        for holder in self.targets():
+            holder.quota = holder.quota * 3 // 2
+
     def confirm(self) -> None:
         self.writer.sizes = self.writer.sizes.confirmed()
         self.oracle.confirmed()
@@ -227,6 +241,11 @@ class Life:
         setattr(self, fault, True)
         self.live(days)
         setattr(self, fault, False)
+
+    def change_more(self, times: int, days: int) -> None:
+        self.times = times
+        self.live(days)
+        self.times = 1
 
     def cut(self, days: int, holders: Iterable[Holder]) -> None:
         cut_off = list(holders)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from appliance.backup.retention import MONTH
 from tests.integration.life.world import Broken, Content, Holder, Saved, Sealed
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ GAP_DAYS = 62
 CATCH_UP_DAYS = 45
 """After this many days without trouble every service is safe again."""
 ARCHIVES_SLACK = 30
+MONTHS_PROMISED = 11
+DAYS_BETWEEN_LOOKS = 7
 
 
 class Oracle:
@@ -101,6 +104,7 @@ class Oracle:
     def _in_trouble(self) -> bool:
         life = self.life
         faults = life.path_gone or life.path_empty or life.disk_full or life.power_off or life.clock_off
+        faults = faults or life.times > 1
         return bool(faults or not all(it.reachable for it in life.nodes.values()))
 
     def _is_true(self, sealed: Sealed | None) -> None:
@@ -121,6 +125,18 @@ class Oracle:
         for name, known in holder.headers.items():
             if self.life.age - known.received_age_seconds < self.life.lock and name not in holder.held:
                 self._say(f"{holder.name} let generation {name} go, younger than the lock")
+        if self.life.day % DAYS_BETWEEN_LOOKS == 0:
+            self._look_at_months(holder)
+
+    def _look_at_months(self, holder: Holder) -> None:
+        """Of each month of the year before the lock in which a whole generation came, a whole one is held."""
+        last = int(self.life.age - self.life.lock) // MONTH
+        came = {it.received_age_seconds // MONTH for it in holder.headers.values() if it.whole}
+        held = {
+            holder.headers[name].received_age_seconds // MONTH for name in holder.held if holder.headers[name].whole
+        }
+        if lost := sorted(month for month in came - held if last - MONTHS_PROMISED < month < last):
+            self._say(f"{holder.name} has nothing whole left of month {lost[0]}")
 
     # What a person finds who restores
 

@@ -16,6 +16,7 @@ from appliance.backup.filling import filling
 from appliance.backup.manifest import Aged, Manifest, PathManifest
 from appliance.backup.retention import Generation
 from appliance.backup.shrunken import Read, Sizes
+from appliance.backup.vault.bending import room_of
 from appliance.backup.vault.limits import Amount, Limits, Usage, allowance, ceiling, day_of
 from appliance.config.build import default_quota
 from appliance.errors import Refused
@@ -45,7 +46,8 @@ INGEST_DAYS = 5
 @dataclass(frozen=True)
 class Rules:
     """`keep`: names of the archives that the writer keeps. `today`: bytes that a holder lets in today, before a push of
-    so many. `free`: bytes of its share that are left. `restored`: what a whole restore brings of each path. `synced`:
+    so many. `free`: bytes of its share that are left. `bends`: what a
+    full share lets go. `restored`: what a whole restore brings of each path. `synced`:
     whether a planned move may let go. `goes_on`: whether the next writer may continue what is offered. `job_archive`:
     from which archive a restore goes on that was cut."""
 
@@ -53,6 +55,7 @@ class Rules:
     thin: Callable[[Iterable[Generation], int, int], Sequence[retention.Keep | retention.Drop]]
     today: Callable[[Holder, float, int, int, int], int]
     free: Callable[[Holder], int]
+    bends: Callable[[Holder, float, int, int], GenerationId | None]
     quota: Callable[[int, int, int, Retention], int]
     says_whole: Callable[[Saved], bool]
     restored: Callable[[Sequence[Saved], Saved], tuple[Content | None, ...]]
@@ -85,6 +88,15 @@ def let_in(holder: Holder, age: float, change_per_day: int, lock: int, asked: in
 
 def left(holder: Holder) -> int:
     return int(ceiling(holder.quota, holder.base, relayed=False)) - holder.used
+
+
+def bent(holder: Holder, age: float, change_per_day: int, lock: int) -> GenerationId | None:
+    """What a full share lets go, at most once a day."""
+    allowed = ceiling(holder.quota, holder.base, relayed=False)
+    if age - holder.bent_age < DAY or not room_of(allowed, change_per_day) < holder.used <= holder.quota:
+        return None
+    found = retention.bend(holder.headers.values(), int(age), lock)
+    return found.id if found else None
 
 
 def manifest(saved: Saved) -> Manifest:
@@ -151,6 +163,7 @@ PRODUCT = Rules(
     thin=lambda headers, age, lock: retention.thin(headers, age, lock),
     today=let_in,
     free=left,
+    bends=bent,
     quota=lambda size, change, lock, retention: default_quota(size, change, lock, retention, SCHEDULE),
     says_whole=said_whole,
     restored=filled,

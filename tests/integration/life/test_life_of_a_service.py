@@ -22,7 +22,7 @@ from tests.integration.life.rules import PRODUCT, Rules
 from tests.integration.life.world import BLIND, HOME, STANDBY, Broken
 
 OPERATIONS = 60
-SAMPLE = 25
+SAMPLE = 8
 DAYS_MIN = 400
 
 LIVES_TO_FIND = 60
@@ -80,6 +80,11 @@ def machine(rules: Rules) -> type[RuleBasedStateMachine]:
         @rule(name=holders, days=st.sampled_from([1, 30, 90]))
         def a_holder_is_away(self, name: str, days: int) -> None:
             self.life.cut(days, [self.life.nodes[name]])
+
+        @rule(times=st.integers(2, 6), days=st.sampled_from([7, 30, 120]))
+        def more_is_changed_than_declared(self, times: int, days: int) -> None:
+            self.life.change_more(times, days)
+            self.life.raise_quota()
 
         @rule(days=st.integers(1, 5))
         def the_disk_is_full(self, days: int) -> None:

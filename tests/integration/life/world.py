@@ -94,6 +94,7 @@ class Holder:
     book: Ledger = field(default_factory=Ledger)
     base: int = 0
     base_epoch: int = 0
+    bent_age: float = -DAY
     reachable: bool = True
 
     @property
@@ -109,7 +110,7 @@ class Holder:
 
     def publish(self, sealed: Sealed, age: float) -> None:
         self.held[sealed.id] = sealed
-        self.headers[sealed.id] = Generation(sealed.id, sealed.previous, int(age))
+        self.headers[sealed.id] = Generation(sealed.id, sealed.previous, int(age), whole=sealed.whole)
         self.refs.update(sealed.chunks)
         self.partial.clear()
         self.book = self.book.with_receipt()
