@@ -162,7 +162,7 @@ def silent_holders(service: str, view: View, now: Now) -> Iterator[tuple[str, in
 def _bent_reasons(held: Held) -> Iterator[Reason]:
     if held.bent:
         what = f"its share is full, so history older than the lock bends, one generation a day at most: {held.bent}."
-        remedy = "Raise quota in territory.yml to what `appliance territory check` says, and sign a new bundle."
+        remedy = "Raise quota in territory.yml, look at it (`appliance territory check`), sign a bundle."
         yield Reason("warning", what, remedy, "quota")
 
 
