@@ -42,6 +42,12 @@ def refuses(territory: Territory) -> Mapping[str, int]:
     return {name: day for name, day in days.items() if day is not None}
 
 
+def bends(territory: Territory) -> Mapping[str, int]:
+    """The services whose shares let history older than the lock go earlier one day, with that day."""
+    days = {service.name: day_of_bending(service) for service in territory.services.values()}
+    return {name: day for name, day in days.items() if day is not None}
+
+
 def quota_that_lasts(service: Service) -> int:
     """The least quota of which a share never has to refuse at the declared change."""
     change = service.change_bytes_per_day

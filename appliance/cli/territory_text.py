@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from appliance.backup.growth import quota_that_lasts, refuses
+from appliance.backup.growth import bends, quota_that_lasts, refuses
 from appliance.cli.output import table
 from appliance.clock import utc_text
 from appliance.config.remember import kept_until
@@ -73,6 +73,17 @@ def short_text(it: Mapping[str, Any]) -> str:
     )
 
 
+def bending_text(days: Mapping[str, int]) -> str:
+    """When shares become full enough that they bend, by service; "" when ten years of history fit."""
+    if not days:
+        return ""
+    first = min(days, key=lambda name: (days[name], name))
+    return (
+        f"At the declared change the shares of {format_count(len(days), 'service')} fill up within ten years, the "
+        f"first of {first} on day {days[first]}: from then on less is kept of the history older than the lock."
+    )
+
+
 def checked_json(name: str, territory: Territory, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return {
         "file": name,
@@ -82,6 +93,7 @@ def checked_json(name: str, territory: Territory, verdicts: Sequence[Verdict]) -
         "events": len({verdict.event for verdict in verdicts}),
         "planned_only": list(planned_only(territory)),
         "lost": [asdict(verdict) for verdict in verdicts if not verdict.survives],
+        "bends": dict(bends(territory)),
     }
 
 

@@ -89,6 +89,12 @@ def test_check_says_when_a_declared_quota_will_not_last_and_what_would_do(
     assert "will not last" not in run(capsys, "check", file)[1]
 
 
+def test_check_says_from_which_day_on_less_of_old_history_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "check", DEMO)
+    days = json.loads(run(capsys, "check", DEMO, "--json")[1])["bends"]
+    assert f"the first of docs-a on day {days['docs-a']}" in out
+
+
 def test_check_warns_when_nobody_could_sign_an_act(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "has a key, so no loss can be stated" in run(capsys, "check", DEMO)[1]
     line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB+vfhyFblf1H6zkC7yKPK4iUfj6MY0iBB+af1R2+l7F"
