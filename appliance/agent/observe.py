@@ -280,6 +280,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
     quota = quota_bytes(node, terms) if thorough else terms.quota_bytes
     older = older_held(holding, header.id.name) if thorough and header and not header.whole else ()
     whole = newest_whole(node, holding, older) if older else receipt
+    ceased = node.bundle.former.ceased(service, node.name)
     return Held(
         service=service,
         rpo_seconds=terms.service.rpo_seconds,
@@ -301,6 +302,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         partial=missing_of(terms.service, header, older) if header else (),
         whole_received=utc_seconds(whole.time) if whole else 0.0,
         whole_received_age=whole.age_seconds if whole else 0,
+        elsewhere=ceased.goes if ceased else "",
     )
 
 

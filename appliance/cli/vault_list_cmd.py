@@ -121,7 +121,7 @@ def _left(node: Node, service: str) -> str:
     """That `service` goes on no more, or elsewhere, and how long this node keeps what it has; "" for other ones."""
     if service in node.bundle.territory.services:
         ceased = node.bundle.former.ceased(service, node.name)
-        return f"{ceased.told}; it goes once the others have shown for a lock that they have it" if ceased else ""
+        return ceased.goes if ceased else ""
     left = node.bundle.left(service)
     if left is None:
         return "is in no bundle that is known here; what is held goes by the usual rules"

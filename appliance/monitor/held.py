@@ -59,10 +59,12 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
         "bent": held.bent,
         "lost": list(held.lost),
         "left": held.left,
+        "elsewhere": held.elsewhere,
         **{f"last_{kind}_seconds": _since(view.last(kind, held.service), now) for kind in UPKEEP},
     }
     room = f"{format_bytes(held.used_bytes)} of {format_bytes(held.quota_bytes)}" if held.used_bytes else "room unknown"
-    left = f"it {held.left}; " if held.left else ""
+    gone = held.left or held.elsewhere
+    left = f"it {gone}; " if gone else ""
     kind = "generation" if held.newest.whole else "PARTIAL generation"
     summary = f"{left}{kind} {held.newest}, received {format_duration(held_age(held, now))} ago; {room}"
     reasons = worst_first(_held_reasons(held, view, now))

@@ -153,6 +153,8 @@ class Held:
     """How much the generations held of the newest one's repository have; looked at in a thorough view only."""
     left: str = ""
     """That it left the territory, and in which bundle; "" of a service that goes on."""
+    elsewhere: str = ""
+    """That it goes on at other holders, in place of this one, and when the copy here goes; "" at a present holder."""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ class FormerHolder:
     def told(self) -> str:
         return f"is held elsewhere since bundle {self.serial}"
 
+    @property
+    def goes(self) -> str:
+        """`told`, and when this node gives up what it has."""
+        return f"{self.told}; the copy here goes once the others have shown for a lock that they have it"
+
 
 @dataclass(frozen=True)
 class Former:

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from appliance.agent.memory import Memory
+from appliance.agent.observe import Observer, now_of
 from appliance.backup import peers
 from appliance.backup.exchange import catch_up, exchange
 from appliance.backup.targets import keep_act
@@ -55,6 +57,16 @@ def test_a_former_holder_gives_up_its_last_copy_a_lock_after_all_others_had_ever
         desk.advance(2 * DAY)
         thin_here(desk)
     assert list(desk.holding(HOLDER).blobs()) == []
+
+
+def test_status_of_a_former_holder_says_since_when_it_is_held_elsewhere_and_when_the_copy_goes(world: World) -> None:
+    node = world.desk.open(HOLDER)
+    (held,) = (it for it in Observer().look(node, now_of(node), Memory()).held if it.service == SERVICE)
+    assert held.elsewhere == (
+        f"is held elsewhere since bundle {node.bundle.serial}; "
+        "the copy here goes once the others have shown for a lock that they have it"
+    )
+    assert (held.left, held.expected) == ("", False), "it goes on being asked by the present holders"
 
 
 @pytest.mark.parametrize("lacking", [STANDBY, SPARE])

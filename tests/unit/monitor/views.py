@@ -89,7 +89,8 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
 
 def held(moment: Now, words: Mapping[str, Any]) -> Held:
     """`words`: service, sequence, received (how long ago by both clocks), heirs, lost, damage, used, frozen, forks,
-    sizes (sequence to MiB and how long ago), partial (as in `written`), whole (how long ago a whole one came)."""
+    elsewhere, sizes (sequence to MiB and how long ago), partial (as in `written`), whole (how long ago a whole one
+    came)."""
     sequence, ago = words.get("sequence", 1), words.get("received", "1h")
     return Held(
         service=words.get("service", "docs-z"),
@@ -109,6 +110,7 @@ def held(moment: Now, words: Mapping[str, Any]) -> Held:
         damage=tuple(words.get("damage", ())),
         frozen=words.get("frozen", ""),
         bent=words.get("bent", ""),
+        elsewhere=words.get("elsewhere", ""),
         sizes=tuple(
             Sized(generation(moment, number, since).name, size * MIB, 9, before(moment, since))
             for number, (size, since) in words.get("sizes", {}).items()
