@@ -27,7 +27,9 @@ VERBS = {
         "Restore files of SERVICE for real, on its origin or a standby, compare them and delete them again.",
     ),
     "list": Entry(
-        "backup_run_cmd", "list_", "List the archives of SERVICE in this node's own repository, oldest first."
+        "backup_run_cmd",
+        "list_",
+        "List the archives of SERVICE in this node's own repository, oldest first, and what each partial one lacks.",
     ),
     "mend": Entry(
         "proof_cmd",

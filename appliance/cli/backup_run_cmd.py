@@ -15,10 +15,11 @@ from appliance.backup.counted import Safety
 from appliance.backup.elsewhere import comes_back, moves
 from appliance.backup.forgetting import choose
 from appliance.backup.keep import Drop
+from appliance.backup.manifests import read_all
 from appliance.backup.node import Node
 from appliance.backup.overtaken import load as load_overtaken
 from appliance.borg.client import Borg
-from appliance.borg.model import Archive, Progress
+from appliance.borg.model import Progress, Repository
 from appliance.cli import backup_text as text
 from appliance.cli.arguments import (
     command,
@@ -104,8 +105,9 @@ def tidy(service: str, dry_run: bool) -> None:
     node = this_node()
     keep = node.bundle.terms(service).service.retention
     if dry_run:
-        count = len(_archives(node, service))
-        chosen = choose(Borg(own_repository(node.service(service))), service, keep, writer.needed(node, service))
+        borg = Borg(_repository(node, service))
+        count = len(borg.archives())
+        chosen = choose(borg, service, keep, writer.needed(node, service))
         forgotten = tuple(it.name for it in chosen if isinstance(it, Drop))
         kept = {period: getattr(keep, period) for period in ("hourly", "daily", "weekly", "monthly", "yearly")}
         words = ", ".join(f"{number} {period}" for period, number in kept.items() if number)
@@ -153,9 +155,12 @@ def show(service: str) -> int | None:
 @click.command("list")
 @service_argument
 def list_(service: str) -> None:
-    """List the archives of SERVICE in this node's own repository, oldest first."""
-    found = _archives(this_node(), service)
-    emit(text.archives_json(service, found), text.archives_text(found))
+    """List the archives of SERVICE in this node's own repository, oldest first, and what each partial one lacks."""
+    node = this_node()
+    listed = Borg(_repository(node, service)).commented()
+    known = read_all(listed)
+    found = [it for it in listed if it.name in known]
+    emit(text.archives_json(service, found, known), text.archives_text(found, known))
 
 
 def _check_writes(node: Node, service: str) -> None:
@@ -188,12 +193,12 @@ def _show_plan(node: Node, service: str, reads: tuple[str, ...]) -> None:
     )
 
 
-def _archives(node: Node, service: str) -> tuple[Archive, ...]:
+def _repository(node: Node, service: str) -> Repository:
     origin = node.bundle.terms(service).origin
     layout = node.service(service)
     if not layout.repository.exists():
         raise NotFound(f"{service} has no repository here.", remedy=f"It begins at {origin}.")
-    return Borg(own_repository(layout)).archives()
+    return own_repository(layout)
 
 
 def _say_safe(service: str, safety: Safety) -> None:

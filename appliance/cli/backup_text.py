@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from appliance.backup.chain import Sealed
 from appliance.backup.counted import Safety
 from appliance.backup.fetch import Survey, short_name
+from appliance.backup.manifest import Manifest
 from appliance.backup.push import Pushed
 from appliance.backup.sources import Failure
 from appliance.backup.writer import Run
@@ -18,6 +19,8 @@ from appliance.trust.grant import Grant
 from appliance.trust.receipt import Receipt
 from appliance.units import format_bytes, format_count, format_duration, printable
 
+type Manifests = Mapping[str, Manifest | None]
+"""What each archive, by its name, says of itself; None where it does not say."""
 _OFFERS = ("PEER", "OFFERS")
 
 
@@ -125,13 +128,38 @@ def safety_json(safety: Safety) -> dict[str, Any]:
     }
 
 
-def archives_json(service: str, archives: Iterable[Archive]) -> dict[str, Any]:
-    found = [{"name": it.name, "time": utc_text(it.start_utc_seconds), "id": it.id} for it in archives]
+def archives_json(service: str, archives: Iterable[Archive], known: Manifests) -> dict[str, Any]:
+    """`whole` is null where the archive does not say; `missing` are declared paths, `left_out` counts what lies in all
+    of them."""
+    found = [
+        {"name": it.name, "time": utc_text(it.start_utc_seconds), "id": it.id, **_wholeness(known.get(it.name))}
+        for it in archives
+    ]
     return {"service": service, "archives": found}
 
 
-def archives_text(archives: Iterable[Archive]) -> str:
-    return table(("ARCHIVE", "TIME"), [(it.name, utc_text(it.start_utc_seconds)) for it in archives])
+def archives_text(archives: Iterable[Archive], known: Manifests) -> str:
+    """A third column says what partial archives lack, when there is one."""
+    rows = [(it.name, utc_text(it.start_utc_seconds), _lacking(known.get(it.name))) for it in archives]
+    columns = 3 if any(lacking for _, _, lacking in rows) else 2
+    return table(("ARCHIVE", "TIME", "PARTIAL: MISSING")[:columns], [row[:columns] for row in rows])
+
+
+def _wholeness(said: Manifest | None) -> dict[str, Any]:
+    if said is None:
+        return {"whole": None, "missing": [], "left_out": 0}
+    missing = [{"path": it.path, "state": it.state} for it in said.paths if it.state != "read"]
+    return {"whole": said.whole, "missing": missing, "left_out": said.left_out_count}
+
+
+def _lacking(said: Manifest | None) -> str:
+    """What a partial archive lacks; "" for a whole one, and for one of a former version, which does not say."""
+    if said is None or said.whole:
+        return ""
+    named = [f"{it.path} ({'all' if it.state == 'failed' else 'in part'})" for it in said.paths if it.state != "read"]
+    if not named and said.left_out and not said.left_out[0].path:
+        return printable(f"not known: {said.left_out[0].reason}")
+    return printable(", ".join(named)) or format_count(said.left_out_count, "file")
 
 
 def survey_json(found: Survey, newest: str, less: Sequence[str]) -> dict[str, Any]:

@@ -69,6 +69,19 @@ def test_a_missing_path_is_told_by_its_origin_by_a_standby_and_by_a_blind_peer(
         )
 
 
+def test_the_list_of_archives_marks_the_partial_ones_and_says_what_they_lack(
+    territory: ProcessTerritory, unplugged: Path
+) -> None:
+    listed = type_at(territory, ORIGIN, "backup", "list", SERVICE)["archives"]
+    assert [it["whole"] for it in listed] == [True, False, False]
+    assert listed[0]["missing"] == []
+    assert listed[2]["missing"] == [{"path": str(unplugged), "state": "failed"}]
+    heading, whole, *partial = territory.nodes[ORIGIN].cli("backup", "list", SERVICE).stdout.decode().splitlines()
+    assert heading.split()[2:] == ["PARTIAL:", "MISSING"]
+    assert len(whole.split()) == 2
+    assert [line.split()[2:] for line in partial] == [[str(unplugged), "(all)"]] * 2
+
+
 def test_a_restore_of_everything_fills_the_missing_path_from_the_last_whole_night_and_says_so(
     territory: ProcessTerritory, unplugged: Path, documents: Path, tmp_path: Path
 ) -> None:
