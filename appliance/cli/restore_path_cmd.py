@@ -22,6 +22,7 @@ from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock
 from appliance.errors import NotFound, UsageError
 from appliance.host.ageing import AgeingClock
+from appliance.host.journal import Journal
 from appliance.restore import search
 from appliance.restore.ended import expire_orders
 from appliance.restore.job import UNENDED, Job, Typed, jobs
@@ -141,6 +142,9 @@ def give_up(job: str, service: str | None, dry_run: bool) -> None:
         return
     age = AgeingClock(layout.ageing, SystemClock(), keep=False).now()
     done = give_up_job(layout.service(name).restores, job, age_seconds=age)
+    if found.state != "given-up":
+        journal = Journal(layout.journal, SystemClock())
+        journal.note("restore-given-up", service=name, job=job, entries=done.entries, in_place=done.in_place)
     emit(text.job_json(name, done), f"The restore {job} of {name} is given up.{stays}")
     say(f"Next: {command('restore', 'jobs')}")
 

@@ -126,6 +126,15 @@ def test_given_up_it_leaves_what_came_out_and_is_no_more_in_the_way(
     assert again["job"] != job["job"]
 
 
+def test_giving_up_is_written_into_the_journal_once(saved: ProcessTerritory, documents: Path, tmp_path: Path) -> None:
+    job = cut(saved, tmp_path, "restore", "folder", str(documents), "--in-place")
+    for _ in range(2):
+        type_at(saved, HERE, *job["next"]["give_up"])
+    (event,) = saved.open(HERE).journal.events("restore-given-up")
+    told = {name: event[name] for name in ("service", "job", "entries", "in_place")}
+    assert told == {"service": SERVICE, "job": job["job"], "entries": job["entries"], "in_place": True}
+
+
 def test_an_archive_that_is_gone_is_said_with_the_way_on(
     saved: ProcessTerritory, documents: Path, tmp_path: Path
 ) -> None:
