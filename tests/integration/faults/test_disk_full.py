@@ -6,10 +6,11 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from appliance.backup import writer
+from appliance.backup import compacted, writer
 from appliance.backup.chain import chain_of
 from appliance.borg.errors import DiskFull
 from appliance.errors import NoSpace
@@ -166,3 +167,42 @@ def test_tidying_needs_no_room_that_borg_keeps_back(tight: Ground) -> None:
     assert config.read_bytes() == reserved
     assert free_bytes(tight) > FILM_BYTES
     tight.assert_nothing_lost()
+
+
+def test_a_disk_that_fills_before_the_seal_after_compaction_lets_go_of_sealed_files_and_tries_again(
+    tight: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room comes from what only the sealed folder names: the file that filled the disk stays."""
+    films(tight)
+    before, tries, seal_compacted, seal = newest_header(tight), [], writer.seal_compacted, compacted.seal
+
+    def on_a_full_disk(*words: Any) -> Any:
+        fill(tight.layout().root / "filler")
+        assert free_bytes(tight) == 0
+        return seal_compacted(*words)
+
+    def counted(*words: Any, **options: Any) -> Any:
+        tries.append(free_bytes(tight))
+        return seal(*words, **options)
+
+    monkeypatch.setattr(writer, "seal_compacted", on_a_full_disk)
+    monkeypatch.setattr(compacted, "seal", counted)
+    assert len(writer.tidy(tight.node(), SERVICE)) >= FILMS - 1
+    assert len(tries) == 2
+    assert tries[0] < FILM_BYTES < tries[1]
+    assert newest_header(tight).sequence == before.sequence + 1
+    (tight.layout().root / "filler").unlink()
+    monkeypatch.undo()
+    tight.assert_healed()
+    tight.assert_nothing_lost()
+
+
+def test_without_an_announced_compaction_no_sealed_file_goes_however_full_the_disk_is(tight: Ground) -> None:
+    """A segment that is missing in the repository is lost then, and the sealed folder has its last copy here."""
+    layout = tight.layout()
+    sealed = sorted(layout.sealed.glob("*/data/*/*"))
+    (layout.repository / sealed[0].relative_to(sealed[0].parents[2])).unlink()
+    fill(layout.root / "filler")
+    with pytest.raises(OSError, match="No space left"):
+        compacted.with_room(layout, lambda: (layout.root / "more").write_bytes(b"x" * MIB))
+    assert sorted(layout.sealed.glob("*/data/*/*")) == sealed
