@@ -7,7 +7,7 @@ a machine in the place of a dead node is granted its services first; failover la
 from __future__ import annotations
 
 from appliance.backup.adopt import own_repository
-from appliance.backup.chain import chain_of
+from appliance.backup.chain import Chain, chain_of
 from appliance.backup.elsewhere import moves
 from appliance.backup.node import Node
 from appliance.borg.nonce import next_nonce
@@ -27,14 +27,24 @@ def files_are_here(node: Node, service: str, grant: Grant, opened_epoch: int) ->
     """Whether nobody else wrote before `grant`, which was adopted here; or this machine saved what lies here since.
 
     `opened_epoch`: under which failover opened the service here last. The key tells a machine from the former one of
-    its name.
+    its name. A grant of this machine that it neither opened nor saved anything under says nothing: what was written
+    before that one was perhaps never laid here.
     """
-    grants = chain_of(node, service).grants()
-    before = next((grants[it] for it in sorted(grants, reverse=True) if it < grant.epoch), None)
-    if before is None or before.epoch == opened_epoch:
-        return True
+    chain = chain_of(node, service)
     own = (node.name, node.bundle.member(node.name).keys.sign)
-    return (before.writer, before.writer_key) == own or is_used(node, service, grant)
+    grants = chain.grants()
+    for before in (grants[epoch] for epoch in sorted(grants, reverse=True) if epoch < grant.epoch):
+        if before.epoch == opened_epoch:
+            return True
+        if (before.writer, before.writer_key) != own:
+            return is_used(node, service, grant)
+        if _has_sealed(chain, before.epoch):
+            return True
+    return True
+
+
+def _has_sealed(chain: Chain, epoch: int) -> bool:
+    return chain.first_after(f"{epoch - 1:05}").startswith(f"{epoch:05}.")
 
 
 def hold_until_laid(node: Node, service: str, grant: Grant) -> None:
