@@ -22,8 +22,9 @@ def granters_of(node: Node, service: str) -> Granters:
 
 def shown_grants(node: Node) -> tuple[str, ...]:
     """What the key holder needs to know when the voters change: the newest grant of each service that is kept here, and
-    every voted one that the bundle does not confirm yet."""
-    found = dict.fromkeys(raw for service in node.bundle.territory.services for raw in _to_show(node, service))
+    every voted one that the bundle does not confirm yet. What left the plan is restored by its grants still."""
+    services = (*node.bundle.territory.services, *node.bundle.former.services)
+    found = dict.fromkeys(raw for service in services for raw in _to_show(node, service))
     return tuple(raw.decode() for raw in found)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -237,3 +239,19 @@ def test_what_a_node_shows_with_its_keys_lets_the_next_bundle_confirm_it(desk: D
     desk.put(made, grant, desk.grant(), at=SPARE, caller=STANDBY, before=[first])
     assert assert_whole(desk, SPARE) == [made.name]
     assert len(shown_grants(desk.open(HOLDER))) == 1, "of what is confirmed the newest alone is shown"
+
+
+def test_a_service_that_left_can_be_fetched_after_the_voters_changed(
+    desk: Desk, first: Generation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its grant was shown by no node, so that a new machine refused all that was held of it."""
+    grant = desk.voted(MAJORITY)
+    made = go_on(desk, first, grant)
+    desk.sign(left=True)
+    keys = desk.open(HOLDER).bundle.member(HOLDER).keys
+    shown = Collected("peer", keys, tuple(it.encode() for it in shown_grants(desk.open(HOLDER))))
+    found = confirm(desk.open(HOLDER).bundle, {HOLDER: shown})
+    desk.sign(gone=(STRANGER,), confirmed=tuple(found.digests))
+    monkeypatch.setattr("appliance.backup.peers.Line", World(desk).line)
+    sealed, _ = fetch_newest(desk.open(ORIGIN), SERVICE, tmp_path / "fetched")
+    assert sealed.header.id.name == made.name
