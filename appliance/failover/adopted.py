@@ -21,6 +21,7 @@ def note_adopted(it: Situation) -> None:
     if it.site.services.look(it.service).writer or it.site.copies.files_are_here(it.service, kept.opened_epoch):
         it.keep(opened_epoch=own.epoch, tail=True)
         it.site.copies.hold_backups(it.service, False)
-    elif not kept.adopts:
-        it.keep(adopts=True)
+        return
+    it.keep(adopts=True, generation="", required="")  # the person who asked for it chose what to go on from
+    if not kept.adopts:
         it.site.copies.hold_backups(it.service, True)

@@ -58,7 +58,8 @@ async def release(it: Situation, decision: Decision) -> None:
     if own is not None and lease is not None:  # what the voters show alone may have been forged, to have us say this
         it.keep(released_epoch=own.epoch)
         if not it.kept.tail and not site.services.look(it.service).is_open:
-            it.keep(given=it.kept.synced)
+            if own.epoch == it.kept.opened_epoch:  # of another epoch it may be a branch by now
+                it.keep(given=it.kept.synced)
             said = {"generation": _last(it), "reason": decision.row, "time": utc_text(site.clock.now())}
             raw = make_release(site.key, service=it.service, epoch=own.epoch, holder=site.name, **said)
             write_atomic(it.release_path, raw)

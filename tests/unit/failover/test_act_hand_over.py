@@ -105,6 +105,15 @@ def test_what_was_given_up_is_kept_as_a_branch_when_the_next_writer_went_on_from
     assert world.it.kept.given == ""
 
 
+def test_an_epoch_that_was_never_opened_gives_up_nothing_that_is_a_branch_already(world: World) -> None:
+    """What was kept as a branch was kept once more by each hand-back that failed."""
+    world.it.keep(tail=False, opened_epoch=0, synced=LAST, given="")
+    world.copies.passed_over = True
+    world.hold()
+    assert world.do(A.RELEASE)
+    assert not observe(world.it).tail
+
+
 def test_a_sync_during_which_clients_were_let_in_behind_this_programs_back_does_not_count(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

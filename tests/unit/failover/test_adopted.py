@@ -12,7 +12,7 @@ from appliance.failover.observe import observe
 from appliance.failover.situation import begin
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
-from tests.unit.failover.test_act import SERVICE, World
+from tests.unit.failover.test_act import LAST, SERVICE, World
 from tests.unit.failover.test_granting import EXCLUSIVE, HOME, LOCAL, MIRROR, by_key, by_voters
 
 BEFORE = by_voters(HOME, 2)
@@ -108,3 +108,13 @@ def test_a_program_that_starts_anew_takes_no_empty_folder_for_the_service(tmp_pa
     (tmp_path / "failover.json").unlink()
     it = begin(world.site, SERVICE)
     assert it.kept.opened_epoch == 0
+
+
+def test_a_grant_of_the_key_holder_ends_what_an_epoch_that_was_never_opened_had_to_go_on_from(tmp_path: Path) -> None:
+    """Its release named a generation that a person had given up, for which the next writer would wait for ever."""
+    world = waiting(tmp_path, LOCAL, files_here=False)
+    world.it.keep(adopts=True, required=LAST, generation=LAST)
+    adopt(world, BY_KEY)
+    look(world)
+    kept = world.it.kept
+    assert (kept.adopts, kept.required, kept.generation) == (True, "", "")
