@@ -74,4 +74,6 @@ def continued_here(node: Node, service: str, writer: str) -> str:
     if writer != node.name and moves(node, service):
         return comes_back(node, service)
     again = as_typed("appliance", "backup", "resync", service, "--request", f"{service}.request")
+    if writer == node.name:  # by keys that it has no more
+        return f"Type `{again}`."
     return f"Nothing to do while {writer} serves it. Once that has stopped or is lost: `{again}`."

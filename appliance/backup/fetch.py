@@ -321,7 +321,8 @@ def _missing(node: Node, service: str, name: str, found: Survey) -> Unreachable:
     silent = "".join(f" {peer}: {why}" for peer, why in found.silent.items())
     held = [it for head in found.heads for it in head.held] + ([found.own.name] if found.own else [])
     older = max(held, default="")
-    sign = f"appliance act sign promote {node.name} --service {service} --generation {older}"
+    words = "--reason WHY --operator NAME --key FILE --out FILE"
+    sign = f"appliance act sign promote {node.name} --service {service} --generation {older} {words}"
     given_up = f"To go on from {short_name(older)} and give up what came after it: `{sign}`"
     act = f" {given_up}, then `appliance act accept` with it at this node." if older else ""
     return Unreachable(

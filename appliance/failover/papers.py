@@ -115,6 +115,8 @@ class Papers:
     def _note_unbelieved(self, service: str, epoch: int, why: str) -> None:
         if epoch > max(newest(self.grants, service), self.unbelieved.get(service, (0, ""))[0]):
             self.unbelieved[service] = epoch, why
+        if len(self.unbelieved) > KEPT_MAX:  # names that somebody made up
+            del self.unbelieved[next(iter(self.unbelieved))]
 
     def _take_release(self, raw: bytes) -> None:
         service = service_in(raw)

@@ -44,7 +44,8 @@ def test_a_standby_waits_for_the_silent_holder_of_what_was_given_up_and_goes_on_
     ) as refused:
         fetch_for_resync(standby, SERVICE, required=named)
     assert f"{HOLDER} does not answer." in refused.value.what
-    assert f"act sign promote {STANDBY} --service {SERVICE} --generation {older.header.id.name}" in refused.value.remedy
+    sign = f"act sign promote {STANDBY} --service {SERVICE} --generation {older.header.id.name} --reason WHY --operator"
+    assert sign in refused.value.remedy
     world.down = frozenset()
     found, _ = fetch_for_resync(standby, SERVICE, required=named)
     assert found.header.id.name == named

@@ -11,7 +11,7 @@ import pytest
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup.chain import chain_of
-from appliance.backup.elsewhere import comes_back, server_elsewhere
+from appliance.backup.elsewhere import comes_back, continued_here, server_elsewhere
 from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, load, look_first, noted
 from appliance.cli.resync_doubt import check_taking
@@ -97,6 +97,12 @@ def test_a_home_whose_standby_went_on_is_told_of_the_handback_and_not_of_a_grant
     stands = load(node, SERVICE)
     assert stands is not None
     assert "resync" not in stands.remedy
+
+
+def test_a_machine_with_new_keys_is_not_told_to_wait_while_it_serves_itself(made: ProcessTerritory) -> None:
+    """ "Nothing to do while commune-a serves it", said at commune-a, which was granted it by its former keys."""
+    said = continued_here(made.open(HOME), SERVICE, HOME)
+    assert said == "Type `appliance backup resync docs-a --request docs-a.request`."
 
 
 def test_another_history_in_this_nodes_own_name_is_looked_into_first(made: ProcessTerritory) -> None:

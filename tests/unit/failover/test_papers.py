@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from appliance.errors import Refused
 from appliance.failover.papers import ACTS_AT_ONCE_MAX, KEPT_MAX, Papers, newest, service_in
 from appliance.host.command import CommandTimeout
 from appliance.trust.act import Act, Operator, make_act
+from appliance.trust.grant import Grant
 from appliance.trust.keys import create_key, public_line
 from tests.unit.failover.test_granting import FIRST, HOME, LOCAL, STANDBY, act, by_voters, release
 from tests.unit.trust.voters import KEYS, asked, granted, voting
@@ -77,6 +79,16 @@ def test_who_shows_thousands_of_them_fills_no_memory(papers: Papers) -> None:
     papers.take([FIRST.document.raw])
     papers.take(b"%d" % number for number in range(3 * KEPT_MAX))
     assert len(papers._seen) <= KEPT_MAX
+
+
+def test_who_shows_grants_of_thousands_of_services_that_nobody_believes_fills_no_memory() -> None:
+    class Nobody:
+        def read(self, raw: bytes) -> Grant:
+            raise Refused("granted by other voters.")
+
+    papers = Papers(lambda service: Nobody(), lambda: LOCAL.operators)  # type: ignore[arg-type,return-value]
+    papers.take(FIRST.document.raw.replace(b'"docs-a"', f'"docs-{it}"'.encode()) for it in range(KEPT_MAX + 9))
+    assert len(papers.unbelieved) == KEPT_MAX
 
 
 def test_so_many_acts_are_checked_at_once_and_the_others_with_the_next_call(
