@@ -17,7 +17,8 @@ from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
 from appliance.agent.observe_left import generation_of, held_of_old, left, newest_held
 from appliance.agent.served import programs_of, see_failover
-from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, back_from, missing_of, newest_whole, older_held
+from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, as_known, back_from, missing_of, newest_whole, older_held
+from appliance.backup import saved
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.elsewhere import comes_back, moves
 from appliance.backup.header_sizes import size_of_raw
@@ -179,11 +180,13 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
     # A schedule that makes no sense is told here, so that deciding never meets one.
     due(terms.service.schedule, 0.0, 0.0, node.bundle.territory.timezone)
     names = chain.recent(LOOKED_BACK_MAX)
-    newest = chain.newest_header()
+    header = chain.newest_header()
+    newest = saved.known(node.service(service), header) if header else None
     acknowledged = _holders(node.bundle, chain, newest)
     safety = judge(node.bundle, service, node.name, acknowledged, lost, whole=newest is None or newest.whole)
     safe, unsafe_since = generation_of(newest) if newest and safety.safe else None, 0.0
-    older = tuple(back_from(newest.id.name, names, chain.raw_header)) if thorough and newest and not safety.safe else ()
+    looks_back = thorough and newest is not None and not safety.safe
+    older = as_known(newest, back_from(newest.id.name, names, chain.raw_header)) if newest and looks_back else ()
     if newest and older:
         safe, unsafe_since = _safe_newest(node, service, chain, older)
     aims = targets(node.bundle, service, node.name, lost) if ours else ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.backup.node import Node
 from appliance.backup.vault.evidence import read_own_receipt
@@ -42,6 +42,12 @@ def back_from(newest: str, names: Iterable[str], read: Callable[[str], bytes]) -
             fields = fields_of(read(name))
             missing = frozenset(fields.get("missing", ()))
             yield Older(name, utc_seconds(str(fields["time"])), bool(fields.get("whole", True)), missing)
+
+
+def as_known(newest: Header, older: Iterable[Older]) -> tuple[Older, ...]:
+    """`older` with what the writer knows of the newest of them, whatever its header says (`saved.known`)."""
+    name, missing = newest.id.name, frozenset(newest.missing)
+    return tuple(replace(it, whole=newest.whole, missing=missing) if it.name == name else it for it in older)
 
 
 def older_held(holding: Holding, newest: str) -> tuple[Older, ...]:

@@ -9,7 +9,7 @@ what became of it after: an archive whose run was cut in between is never sealed
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,20 @@ def newest(layout: ServiceLayout, header: Header | None) -> Completeness:
         return UNKNOWN
     if saved.archive and (header is None or number_of(saved.archive) > (header.epoch, header.sequence)):
         return saved.completeness
-    return Completeness(header.whole, header.missing) if header else Completeness()
+    said = known(layout, header) if header else None
+    return Completeness(said.whole, said.missing) if said else Completeness()
+
+
+def known(layout: ServiceLayout, header: Header) -> Header:
+    """`header` as its writer knows it: one of format 1 says nothing of its archive, and would pass for whole as long as
+    one holder is of a former version, and in the next generation that is sealed without a new archive."""
+    if header.document.format > 1:
+        return header
+    saved = load(layout)
+    epoch, sequence = number_of(saved.archive)
+    if epoch != header.epoch or sequence > header.sequence:
+        return header
+    return replace(header, whole=saved.completeness.whole, missing=saved.completeness.missing)
 
 
 def _save(layout: ServiceLayout, saved: Saved) -> None:

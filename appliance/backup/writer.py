@@ -95,8 +95,6 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
         sealed, created, source, manifest = _save_and_seal(node, service, lines, on_progress)
         pushed = push_newest(node, service, lines)
     left_out = _left_out(created, source)
-    kept = partial(manifests, Borg(own_repository(node.service(service))), service)
-    note_run(node, service, sealed.header.epoch, created.archive, manifest, kept)
     node.journal.write(
         "sealed", service=service, generation=str(sealed.header.id), bytes=sealed.header.bytes, left_out=len(left_out)
     )
@@ -120,6 +118,9 @@ def _save_and_seal(
         with mendable(service), _tidy_makes_room(service):
             created, source, manifest = _save(node, service, grant, on_progress)
         sealed = seal_now(node, service, chain, grant)
+        # Before the push, which may take hours and be cut: a tidying would not know that the source has shrunk.
+        kept = partial(manifests, Borg(own_repository(layout)), service)
+        note_run(node, service, sealed.header.epoch, created.archive, manifest, kept)
     return sealed, created, source, manifest
 
 
@@ -383,7 +384,7 @@ def safety_of(node: Node, service: str) -> Safety:
     sealed = chain.newest()
     receipts = chain.receipts(sealed.header.id, _keys(node)) if sealed else ()
     holders = (receipt.holder for receipt in receipts)
-    whole = sealed is None or sealed.header.whole
+    whole = sealed is None or saved.known(node.service(service), sealed.header).whole
     return judge(node.bundle, service, node.name, holders, lost_now(node, service), whole=whole)
 
 

@@ -123,7 +123,7 @@ def tidy(service: str, dry_run: bool) -> None:
         {"service": service, "forgotten": list(forgotten)},
         "\n".join((f"{service}: {format_count(len(forgotten), 'archive')} forgotten.", *_indented(forgotten))),
     )
-    pending = not writer.safety_of(node, service).safe
+    pending = not writer.safety_of(node, service).held
     say(f"Next: {command('backup', 'push' if pending else 'list', service)}")
 
 

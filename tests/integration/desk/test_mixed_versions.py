@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.backup import peers, writer
+from appliance.agent.memory import Memory
+from appliance.agent.observe import Observer, now_of
+from appliance.backup import peers, saved, writer
 from appliance.backup.chain import chain_of
+from appliance.backup.manifest import Manifest, PathManifest
 from appliance.backup.peers import Head, Lines
 from appliance.backup.seal import seal
 from appliance.backup.writer import compare, own_grant, push_newest
+from appliance.borg.names import archive_name
 from appliance.trust import signed
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
 from tests.integration.desk.in_process import World, write
@@ -58,6 +62,23 @@ def test_the_later_format_is_sealed_once_every_holder_showed_that_it_reads_it(wo
     assert run(world)[0] == 1, "what is silent counts as it was last"
     world.down = frozenset()
     assert run(world) == (2, {})
+
+
+def test_a_partial_backup_is_not_safe_while_a_holder_keeps_its_header_from_saying_so(
+    world: World, former: set[str]
+) -> None:
+    """A holder that is away for a month is not upgraded, and all partial backups of that month were "safe 2 of 2"."""
+    former |= {HOLDER}
+    assert run(world) == (1, {})
+    node = world.desk.open(ORIGIN)
+    newest = chain_of(node, SERVICE).newest()
+    assert newest is not None
+    archive = archive_name(SERVICE, f"{newest.header.epoch}.{newest.header.sequence}", newest.header.time, 1)
+    saved.end(node.service(SERVICE), archive, Manifest((PathManifest("/srv/a", "failed", 0, 0),)))
+    assert (writer.safety_of(node, SERVICE).held, writer.safety_of(node, SERVICE).safe) == (True, False)
+    (seen,) = (it for it in Observer().look(node, now_of(node), Memory(), thorough=True).written if it.ours)
+    assert (seen.safety.safe, seen.newest and seen.newest.whole, seen.safe_newest) == (False, False, None)
+    assert [it.last for it in seen.partial] == [None]
 
 
 def test_a_holder_that_was_put_back_to_a_former_version_is_told_to_be_upgraded(world: World, former: set[str]) -> None:

@@ -22,9 +22,10 @@ def name(number: str) -> str:
     return archive_name("docs-a", number, "2026-11-30T08:00:00Z", 1)
 
 
-def header(epoch: int, sequence: int, whole: bool = True) -> Header:
+def header(epoch: int, sequence: int, whole: bool = True, format_: int = 2) -> Header:
     missing = () if whole else (2,)
-    return Header("docs-a", epoch, sequence, "", "", "", 1, 1, Document("", {}, "", b""), whole, missing)
+    document = Document("", {"format": format_}, "", b"")
+    return Header("docs-a", epoch, sequence, "", "", "", 1, 1, document, whole, missing)
 
 
 @pytest.fixture
@@ -48,6 +49,24 @@ def test_a_generation_without_a_new_archive_repeats_the_one_before(layout: Servi
     saved.end(layout, name("2.5"), PARTIAL)
     assert saved.newest(layout, header(2, 5, whole=False)) == Completeness(False, (2,))
     assert saved.newest(layout, header(3, 1)) == Completeness(), "written by another node since"
+
+
+def test_a_partial_archive_below_a_header_that_says_nothing_stays_partial_in_the_next(layout: ServiceLayout) -> None:
+    """A holder of a former version was upgraded between a partial backup and the tidying that sealed it again."""
+    saved.begin(layout, name("2.5"))
+    saved.end(layout, name("2.5"), PARTIAL)
+    for sequence in (5, 6):
+        assert saved.newest(layout, header(2, sequence, format_=1)) == Completeness(False, (0,))
+    assert saved.newest(layout, header(3, 1, format_=1)) == Completeness(), "written by another node since"
+
+
+def test_its_writer_knows_of_a_header_that_says_nothing_whether_its_archive_is_whole(layout: ServiceLayout) -> None:
+    saved.begin(layout, name("2.5"))
+    saved.end(layout, name("2.5"), PARTIAL)
+    said = saved.known(layout, header(2, 5, format_=1))
+    assert (said.whole, said.missing) == (False, (0,))
+    for other in (header(2, 5), header(2, 4, format_=1), header(3, 1, format_=1)):
+        assert saved.known(layout, other) == other, "it says so itself, or is of another archive"
 
 
 def test_an_archive_whose_run_was_cut_is_never_sealed_as_whole(layout: ServiceLayout) -> None:
