@@ -49,6 +49,26 @@ def test_an_empty_mount_point_stays_failed_and_pauses_tidy_until_the_disk_is_bac
     writer.tidy(territory.open(ORIGIN), SERVICE)
 
 
+def test_a_source_that_shrank_is_known_although_the_run_was_cut_while_it_pushed(
+    territory: ProcessTerritory, documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a thin line a push takes hours; cut each night, the tidying in between forgot what was gone."""
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    writer.run(territory.open(ORIGIN), SERVICE)
+    shutil.rmtree(documents)
+    documents.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "push_newest", cut)
+        with pytest.raises(KeyboardInterrupt):
+            writer.run(territory.open(ORIGIN), SERVICE)
+    assert source_state(territory) == "failed"
+    with pytest.raises(Refused, match="nothing of docs-a is forgotten while most of it is gone at its source"):
+        writer.tidy(territory.open(ORIGIN), SERVICE)
+
+
 def test_what_was_made_smaller_on_purpose_is_confirmed_once_and_kept_in_the_journal(
     territory: ProcessTerritory, documents: Path
 ) -> None:
