@@ -8,6 +8,7 @@ its journals would be torn by an older copy.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,8 @@ from appliance.restore.fill import Fill
 
 DATABASE = "database "
 DONORS_MAX = 30
-"""How many archives are listed for what is not where it should be; each listing starts borg."""
+"""How many archives are listed for what is not where it should be, of the partial and of the whole ones; each listing
+starts borg. A file that cannot be read makes all archives since then partial, and a whole one has it."""
 
 type Manifests = Mapping[str, Manifest | None]
 """Of the archives of a service, oldest first; None for one that a former version made."""
@@ -54,12 +56,13 @@ def filling(known: Manifests, archive: str, present: Present, under: str = "") -
     if manifest is None or manifest.whole:
         return Filling()
     wanted = [it for it in _wanted(manifest, archive, present) if _concerns(it, under)]
-    names, fills, looks = list(known), set[Fill](), 0
+    names, fills, looks = list(known), set[Fill](), Counter[bool]()
     for donor in reversed(names[: names.index(archive)]):
-        here = [it for it in wanted if _may_have(known[donor], it)]
-        if not here or looks == DONORS_MAX:
+        here = [it for it in wanted if it.members and _may_have(known[donor], it)]
+        is_whole = (said := known[donor]) is None or said.whole
+        if not here or looks[is_whole] == DONORS_MAX:
             continue
-        looks += 1
+        looks[is_whole] += 1
         found = set(present(donor, [name for it in here for name in it.members]))
         fills |= {Fill(name, donor) for it in here for name in it.members if name in found}
         wanted = [it for it in wanted if it not in here or not found.intersection(it.members)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from appliance.backup.filling import DONORS_MAX, Filling, filling
 from appliance.backup.manifest import LeftOut, Manifest, PathManifest, State
@@ -95,6 +96,24 @@ def test_a_database_comes_with_its_roles_from_the_same_archive() -> None:
     archives = Archives(good, bad)
     archives.lacking = {"a1": {"postgresql/mairie.dump", "postgresql/roles.sql"}}
     assert archives.filling().fills == (Fill("postgresql/mairie.dump", "a0"), Fill("postgresql/roles.sql", "a0"))
+
+
+def test_a_file_that_nobody_could_read_for_weeks_of_hours_comes_from_the_last_whole_archive() -> None:
+    """The manifests of older archives name no files, so each partial one is looked into, as far as that is bounded."""
+    lost = "/srv/cadastre/plan.tif"
+    names_none = replace(manifest("partly", lost), left_out=())
+    archives = Archives(manifest(), manifest(), *[names_none] * (2 * DONORS_MAX), manifest("partly", lost))
+    archives.lacking = {name: {"srv/cadastre/plan.tif"} for name in archives.manifests if name not in ("a0", "a1")}
+    assert archives.filling() == Filling((Fill("srv/cadastre/plan.tif", "a1"),))
+    assert len(archives.listed) <= 2 * DONORS_MAX + 1
+
+
+def test_what_nobody_can_name_is_looked_for_in_no_older_archive() -> None:
+    """A run was cut before borg told what it could not read: each look would list all names of an archive."""
+    cut = Manifest(manifest().paths, (LeftOut("", "the backup was cut"),), 1)
+    archives = Archives(*[manifest()] * 9, cut)
+    assert archives.filling() == Filling((), ("the backup was cut",))
+    assert archives.listed == []
 
 
 def test_a_folder_brings_what_is_below_it_and_old_archives_are_not_listed_without_end() -> None:
