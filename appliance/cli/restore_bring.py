@@ -221,8 +221,13 @@ def _with_its_archive(node: Node, service: str, opened: OpenedSource, job: Job, 
             return older
     raise NotFound(
         f"the restore {job.id} has not ended, and its archive {job.archive} does not exist any more.",
-        remedy=f"Give it up: `{give_up_line(service, job)}`. Then type the same again.",
+        remedy=f"Give it up: `{give_up_line(service, job)}`. Then type the same again{_elsewhere(job)}.",
     )
+
+
+def _elsewhere(job: Job) -> str:
+    """What came out of a restore that is given up stays in its folder, and a restore goes to one that is empty."""
+    return "" if job.in_place else ", to another folder"
 
 
 @contextmanager

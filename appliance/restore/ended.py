@@ -11,6 +11,7 @@ from pathlib import Path
 from appliance.errors import Busy
 from appliance.host.files import locked
 from appliance.restore.carry import discard
+from appliance.restore.job import JobFolder, load
 from appliance.restore.order import Order, OrderFolder, Status, all_orders, save_status
 from appliance.restore.undo import KEPT_SECONDS
 from appliance.units import DAY
@@ -32,6 +33,15 @@ def expire_orders(orders: Path, restores: Path, *, age_seconds: int) -> int:
     return removed
 
 
+def _discard_planned(restores: Path, job: str) -> None:
+    """Remove the job of an order that failed before it put anything back: it would hold its archive for ever."""
+    folder = JobFolder(restores / job)
+    if job and folder.file.exists():
+        with locked(folder.lock, what=f"the restore {job}"):
+            if load(folder).state == "planned":
+                discard(restores, job)
+
+
 def _expire(folder: OrderFolder, restores: Path, order: Order, status: Status, age_seconds: int) -> bool:
     """Whether something of it was removed."""
     ended = status.ended_age_seconds
@@ -40,6 +50,7 @@ def _expire(folder: OrderFolder, restores: Path, order: Order, status: Status, a
     if order.kind == "download":
         discard(restores, status.job)  # one that failed still has what it took out
     if age_seconds - ended >= KEPT_SECONDS:
+        _discard_planned(restores, status.job)
         aside = folder.root.with_name(f".{folder.root.name}.expired")
         os.rename(folder.root, aside)
         shutil.rmtree(aside)

@@ -146,7 +146,11 @@ def load(folder: JobFolder) -> Job:
         told = {"paths": tuple(data["paths"]), "target": Path(data["target"]), "fills": fills}
         return Job(**{**data, **told, **pairs, "typed": _typed(data.get("typed", {}))})
     except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"this restore cannot be read: {error}.", where=str(folder.file)) from error
+        raise IntegrityError(
+            f"this restore cannot be read: {error}.",
+            where=str(folder.file),
+            remedy="No archive is forgotten meanwhile. Move its folder aside: what it replaced lies in there.",
+        ) from error
 
 
 def _typed(data: dict[str, Any]) -> Typed:

@@ -146,3 +146,4 @@ def test_an_archive_that_is_gone_is_said_with_the_way_on(
     said = type_at(saved, HERE, *words, code=3)
     assert f"its archive {gone} does not exist any more" in said
     assert f"restore give-up {job['job']}" in said
+    assert "Then type the same again, to another folder." in said, "what came out stays in this one"
