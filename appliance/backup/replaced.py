@@ -2,7 +2,7 @@
 
 Each takeover and each return leaves one, as large as the service, and a node that hands its services over for each
 monthly upgrade fills its disk by that. The newest one stays: it is what this node wrote last before. Older ones are
-removed once this node has sealed under its present grant, and that is safe. One with another id is the repository of
+removed once this node has sealed under its present grant, and that is held. One with another id is the repository of
 before a revocation, which a person removes (docs/how-to/revoke.md).
 """
 
@@ -43,13 +43,14 @@ def forget_replaced(node: Node, service: str) -> tuple[str, ...]:
 
 
 def _is_succeeded(node: Node, service: str) -> bool:
-    """Whether the newest generation is this node's, of its present grant, and safe."""
+    """Whether the newest generation is this node's, of its present grant, and held by as many as was promised: one that
+    is partial has the older archives all the same."""
     chain = chain_of(node, service)
     newest, grants = chain.newest_header(), chain.grants()
     if newest is None or newest.epoch != max(grants):
         return False
     ours = grants[newest.epoch].writer_key == node.bundle.member(node.name).keys.sign
-    return ours and safety_of(node, service).safe
+    return ours and safety_of(node, service).held
 
 
 def _is_same(path: Path, layout: ServiceLayout) -> bool:

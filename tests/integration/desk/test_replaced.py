@@ -6,9 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.backup import peers
+from appliance.backup import peers, saved
+from appliance.backup.chain import chain_of
+from appliance.backup.manifest import LeftOut, Manifest
 from appliance.backup.replaced import forget_replaced, replaced_repositories
+from appliance.backup.writer import safety_of
 from appliance.borg.folder import repository_id
+from appliance.borg.names import archive_name
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
 from tests.integration.desk.in_process import World
 
@@ -39,6 +43,19 @@ def test_moves_leave_one_replaced_repository_once_the_newest_generation_is_safe(
     assert forget_replaced(node, SERVICE) == tuple(names[:-1])
     assert [path.name for path in replaced_repositories(layout)] == names[-1:]
     assert forget_replaced(node, SERVICE) == ()
+
+
+def test_a_partial_backup_that_is_held_lets_older_repositories_go(world: World) -> None:
+    """One file that can never be read makes each backup partial, and each move left a whole repository for ever."""
+    node = world.desk.open(ORIGIN)
+    for _ in range(2):
+        _move_there_and_back(world)
+    newest = chain_of(node, SERVICE).newest_header()
+    assert newest is not None
+    archive = archive_name(SERVICE, f"{newest.epoch}.{newest.sequence}", newest.time, 1)
+    saved.end(node.service(SERVICE), archive, Manifest((), (LeftOut("/srv/a", "input/output error"),), 1))
+    assert not safety_of(node, SERVICE).safe
+    assert len(forget_replaced(node, SERVICE)) == 1
 
 
 def test_nothing_is_removed_before_a_generation_of_the_present_grant_is_safe(world: World) -> None:
