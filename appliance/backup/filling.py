@@ -50,12 +50,13 @@ class _Wanted:
     declared: str
 
 
-def filling(known: Manifests, archive: str, present: Present, under: str = "") -> Filling:
-    """What `archive` lacks below the path `under` of archives, and where each of it is found."""
+def filling(known: Manifests, archive: str, present: Present, *under: str) -> Filling:
+    """What `archive` lacks below the paths `under` of archives (none: of all), and where each of it is found."""
     manifest = known.get(archive)
     if manifest is None or manifest.whole:
         return Filling()
-    wanted = [it for it in _wanted(manifest, archive, present) if _concerns(it, under)]
+    below = _below(under)
+    wanted = [it for it in _wanted(manifest, archive, present) if _concerns(it, below)]
     names, fills, looks = list(known), set[Fill](), Counter[bool]()
     for donor in reversed(names[: names.index(archive)]):
         here = [it for it in wanted if it.members and _may_have(known[donor], it)]
@@ -69,9 +70,9 @@ def filling(known: Manifests, archive: str, present: Present, under: str = "") -
     return Filling(_outermost(fills), tuple(it.told for it in wanted))
 
 
-def filling_of(borg: Borg, service: str, archive: str, under: str = "") -> Filling:
+def filling_of(borg: Borg, service: str, archive: str, *under: str) -> Filling:
     """The same of an archive of `service` in the repository of `borg`; one `borg list` where it is whole."""
-    return filling(_known(borg, service, archive), archive, partial(having, borg), under)
+    return filling(_known(borg, service, archive), archive, partial(having, borg), *under)
 
 
 def lacking_of(borg: Borg, service: str, archive: str, under: str = "") -> tuple[str, ...]:
@@ -79,7 +80,8 @@ def lacking_of(borg: Borg, service: str, archive: str, under: str = "") -> tuple
     manifest = _known(borg, service, archive).get(archive)
     if manifest is None or manifest.whole:
         return ()
-    return tuple(it.told for it in _wanted(manifest, archive, partial(having, borg)) if _concerns(it, under))
+    below = _below((under,))
+    return tuple(it.told for it in _wanted(manifest, archive, partial(having, borg)) if _concerns(it, below))
 
 
 def unread_in(borg: Borg, service: str, archive: str) -> tuple[str, ...]:
@@ -121,8 +123,14 @@ def _members(path: str) -> tuple[str, ...]:
     return (path.strip("/"),)
 
 
-def _concerns(wanted: _Wanted, under: str) -> bool:
-    return not under or any(is_below(name, under) for name in wanted.members)
+def _below(under: Iterable[str]) -> frozenset[str]:
+    """The paths asked for, none of them where one is everything."""
+    paths = frozenset(under)
+    return frozenset() if "" in paths else paths
+
+
+def _concerns(wanted: _Wanted, below: frozenset[str]) -> bool:
+    return not below or any(not below.isdisjoint((name, *_above(name))) for name in wanted.members)
 
 
 def _may_have(manifest: Manifest | None, wanted: _Wanted) -> bool:

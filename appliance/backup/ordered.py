@@ -109,7 +109,7 @@ def _open(node: Node, service: str, on_progress: Callable[[Progress], None] | No
 
 
 def _fills(service: str, borg: Borg, order: Order) -> tuple[Fill, ...]:
-    return tuple(fill for path in order.paths for fill in filling_of(borg, service, order.archive, path).fills)
+    return filling_of(borg, service, order.archive, *order.paths).fills
 
 
 def _known(catalogue: Path, order: Order) -> Contents | None:

@@ -153,8 +153,8 @@ def _check(ground: Ground, order: Order) -> None:
 
 
 def _planned(ground: Ground, order: Order, borg: Borg, known: Contents | None, now: float) -> Job:
-    only_files = known is not None and known.entries == len(order.paths)
-    fills = () if only_files else ground.fills(borg, order)
+    one_file = known is not None and known.entries == len(order.paths) == 1 and known.size > 0
+    fills = () if one_file else ground.fills(borg, order)
     if fills:
         contents = contents_with(borg, order.archive, order.paths, fills)
     else:

@@ -37,7 +37,6 @@ from appliance.restore.order import (
     result_of,
 )
 from appliance.restore.undo import KEPT_SECONDS
-from appliance.restore.unended import pinned
 from appliance.secret import Secret
 
 NOW = 1_795_600_000.0
@@ -370,24 +369,6 @@ def test_a_result_is_kept_for_7_days_and_its_order_for_30(ground: Ground, live: 
     assert expire_orders(ground.orders, ground.restores, age_seconds=int(1000 + KEPT_SECONDS)) == 2
     assert [it.id for it, _ in all_orders(ground.orders)] == [waiting.id]
     assert (live / DATED).exists()
-
-
-def test_an_order_that_failed_before_it_put_anything_back_holds_its_archive_no_longer_than_it_is_kept(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its job was never ended by anybody, and no tidying could ever forget the archive."""
-
-    def unreadable(*words: Any, **more: Any) -> None:
-        raise IntegrityError("a segment is damaged.")
-
-    monkeypatch.setattr(Borg, "extract", unreadable)
-    beside = order(ground, "beside", BUDGET)
-    assert carried(ground, beside, age=1000).state == "failed"
-    assert pinned(ground.restores) == {beside.archive}
-    expire_orders(ground.orders, ground.restores, age_seconds=int(1000 + KEPT_SECONDS) - 1)
-    assert pinned(ground.restores) == {beside.archive}, "it may be asked again"
-    expire_orders(ground.orders, ground.restores, age_seconds=int(1000 + KEPT_SECONDS))
-    assert pinned(ground.restores) == frozenset()
 
 
 def test_an_order_that_was_undone_is_kept_thirty_days_from_then(ground: Ground) -> None:

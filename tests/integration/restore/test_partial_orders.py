@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,13 +13,18 @@ import pytest
 
 from appliance.borg.client import Borg
 from appliance.clock import utc_seconds
+from appliance.errors import IntegrityError
 from appliance.restore.carry import Ground, carry_out
 from appliance.restore.catalogue import catch_up
+from appliance.restore.contents import Contents
+from appliance.restore.ended import expire_orders
 from appliance.restore.fill import Fill
 from appliance.restore.gone import gone
-from appliance.restore.order import Kind, load_status, order_folder, place_order, result_of
+from appliance.restore.order import Kind, Order, load_status, order_folder, place_order, result_of
 from appliance.restore.schema import open_catalogue
 from appliance.restore.search import deleted, search
+from appliance.restore.undo import KEPT_SECONDS
+from appliance.restore.unended import pinned
 
 NOW = 1_795_600_000.0
 OLD = "docs-1.1-2026-11-20T07:00:00Z-000001"
@@ -44,21 +50,25 @@ def ground(tmp_path: Path, share: Path, borg: Borg) -> Ground:
     )
 
 
-@pytest.mark.parametrize("kind", ["download", "folder"])
-def test_what_a_partial_copy_lacks_of_a_folder_comes_from_an_older_one_with_its_day(
-    ground: Ground, share: Path, kind: Kind
-) -> None:
-    asked = place_order(
+def _asked(ground: Ground, kind: Kind, archive: str) -> Order:
+    return place_order(
         ground.orders,
         person="marie",
         service="docs",
         kind=kind,
-        archive="tuesday",
+        archive=archive,
         moment_seconds=NOW,
         paths=[FOLDER],
         share="Conseil",
         now=NOW,
     )
+
+
+@pytest.mark.parametrize("kind", ["download", "folder"])
+def test_what_a_partial_copy_lacks_of_a_folder_comes_from_an_older_one_with_its_day(
+    ground: Ground, share: Path, kind: Kind
+) -> None:
+    asked = _asked(ground, kind, "tuesday")
     done = carry_out(ground, asked.id, now=NOW, age_seconds=0)
     assert done.state == "ready"
     assert done.older == ((PLAN, str(utc_seconds("2026-11-20T07:00:00Z"))),)
@@ -68,6 +78,36 @@ def test_what_a_partial_copy_lacks_of_a_folder_comes_from_an_older_one_with_its_
             assert {"2026/plan.tif", "2026/new.odt"} <= set(made.namelist())
     else:
         assert {it.name for it in (share / done.result).iterdir()} == {"plan.tif", "new.odt"}
+
+
+def test_a_folder_of_which_nothing_could_be_read_is_filled_like_one_of_which_some_was(
+    ground: Ground, share: Path, borg: Borg
+) -> None:
+    """The catalogue counts one entry for one path, as for a file, and a file comes from an archive that has it."""
+    (share / FOLDER).rename(share.parent / "unreadable")
+    (share / FOLDER).mkdir()
+    borg.create("wednesday", ["."], cwd=share)
+    empty = replace(ground, known=lambda order: Contents(1, 0))
+    asked = _asked(empty, "download", "wednesday")
+    assert carry_out(empty, asked.id, now=NOW, age_seconds=0).older
+
+
+def test_an_order_that_failed_before_it_put_anything_back_holds_its_archive_as_long_as_it_is_kept(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job was never ended by anybody, and no tidying could ever forget the archive."""
+
+    def unreadable(*words: object, **more: object) -> None:
+        raise IntegrityError("a segment is damaged.")
+
+    monkeypatch.setattr(Borg, "extract", unreadable)
+    asked = _asked(ground, "folder", "tuesday")
+    assert carry_out(ground, asked.id, now=NOW, age_seconds=1000).state == "failed"
+    assert pinned(ground.restores) == {"tuesday", OLD}
+    expire_orders(ground.orders, ground.restores, age_seconds=int(1000 + KEPT_SECONDS) - 1)
+    assert pinned(ground.restores) == {"tuesday", OLD}, "it may be asked again"
+    expire_orders(ground.orders, ground.restores, age_seconds=int(1000 + KEPT_SECONDS))
+    assert pinned(ground.restores) == frozenset()
 
 
 def test_what_the_newest_archive_could_not_read_is_not_called_deleted_and_what_went_before_is(

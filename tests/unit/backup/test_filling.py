@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from appliance.backup.filling import DONORS_MAX, Filling, filling
-from appliance.backup.manifest import LeftOut, Manifest, PathManifest, State
+from appliance.backup.filling import DONORS_MAX, Filling, filling, filling_of
+from appliance.backup.manifest import LeftOut, Manifest, PathManifest, State, encode
+from appliance.borg.client import Borg
+from appliance.borg.model import Archive, Item
 from appliance.restore.fill import Fill
 
 DOCS, CADASTRE = "/srv/docs", "/srv/cadastre"
+LAST = "a-1.2-2026-11-30T08:00:00Z-1"
 
 
 def manifest(cadastre: State = "read", *left_out: str, files: int = 9) -> Manifest:
@@ -124,3 +127,30 @@ def test_a_folder_brings_what_is_below_it_and_old_archives_are_not_listed_withou
     archives.lacking = {name: {"srv/cadastre"} for name in archives.manifests}
     assert archives.filling().nowhere == (CADASTRE,)
     assert len(archives.listed) <= DONORS_MAX + 1
+
+
+class Listed(Borg):
+    """An archive whose folder `srv/docs` and whose cadastre have each a file that could not be read."""
+
+    lists = 0
+
+    def __init__(self) -> None:
+        pass
+
+    def commented(self) -> tuple[Archive, ...]:
+        self.lists += 1
+        told = manifest("partly", *(f"{path}/lost.dat" for path in (DOCS, CADASTRE)))
+        return (Archive("a-1.1-2026-11-29T08:00:00Z-1", "1", 1.0), Archive(LAST, "2", 2.0, encode(told)))
+
+    def matching(self, archive: str, patterns: Sequence[str]) -> Generator[Item]:
+        for it in patterns:
+            yield Item(it.removeprefix("pf:"), "file", 0o644, "", "", 0, 0, 0.0, 1, "", healthy=True)
+
+
+def test_of_hundreds_of_paths_each_is_filled_and_the_archives_are_listed_once() -> None:
+    """An order of the pages names up to 20,000 paths; each listing starts borg."""
+    borg = Listed()
+    many = [f"srv/docs/{number}" for number in range(300)]
+    found = filling_of(borg, "a", LAST, "srv/cadastre", *many).fills
+    assert [it.path for it in found] == ["srv/cadastre/lost.dat"]
+    assert borg.lists <= 2
