@@ -54,6 +54,12 @@ def server_elsewhere(node: Node, service: str) -> str:
     return told.holder
 
 
+def is_heard(node: Node, service: str) -> bool:
+    """Whether failover knows who holds `service` now, or that nobody does."""
+    told = load_of_boot(node.layout.failover, service, node.clock.boot_id())
+    return told is not None and told.holder is not None
+
+
 def comes_back(node: Node, service: str) -> str:
     """What to do about a service that moves and that another node writes: a sentence."""
     if node.name == node.bundle.terms(service).origin:

@@ -33,7 +33,7 @@ from appliance.cli.arguments import (
 )
 from appliance.cli.begin_cmd import GRANT, REQUEST, say_grant
 from appliance.cli.output import emit, say
-from appliance.cli.resync_doubt import check_dwindled, check_taking, show_dwindled, warn
+from appliance.cli.resync_doubt import check_dwindled, check_heard, check_taking, show_dwindled, warn
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, ApplianceError, NotFound, UsageError
 from appliance.trust.grant import Grant
@@ -193,6 +193,7 @@ def _ask(
     if (present := known_writer(node, service)) != node.name:
         say(f"{service} is written by {present}: continue it here only if that node is lost or has stopped.")
     sealed, found = fetch_for_resync(node, service, generation)
+    check_heard(node, service, takes)
     if generation is None:
         check_dwindled(node, service, chain_of(node, service), sealed.header, found, str(out))
     remember_fetched(node, service, sealed)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from appliance.backup.chain import Chain
+from appliance.backup.chain import Chain, chain_of
 from appliance.backup.dwindled import held_by_anybody, lost_most
-from appliance.backup.elsewhere import comes_back, given_away, is_candidate, server_elsewhere
+from appliance.backup.elsewhere import comes_back, given_away, is_candidate, is_heard, moves, server_elsewhere
 from appliance.backup.fetch import Survey, fetch_papers, short_name
 from appliance.backup.header_sizes import size_of
 from appliance.backup.node import Node
@@ -39,6 +39,21 @@ def check_taking(node: Node, service: str, named: str) -> str:
     if named and not elsewhere:
         say(f"{named} is not known to serve {service} now.")
     return named
+
+
+def check_heard(node: Node, service: str, taken: str) -> None:
+    """Raise Refused where another node was granted `service` last and failover has not heard yet who holds it, as on a
+    machine that was just started; unless it is `taken` from a node by name."""
+    grants = chain_of(node, service).grants()
+    writer = grants[max(grants)].writer if grants else node.name
+    if taken or writer == node.name or not moves(node, service) or is_heard(node, service):
+        return
+    raise Refused(
+        f"{writer} was granted {service} last, and whether it serves it is not known here: failover has not heard of a "
+        "majority of the voters yet.",
+        remedy=f"`{command('failover', 'status')}` shows when it has: type this again then. If what it wrote since the "
+        f"newest generation shall be lost: --take-from {writer}.",
+    )
 
 
 def check_dwindled(node: Node, service: str, chain: Chain, fetched: Header, found: Survey, out: str) -> None:

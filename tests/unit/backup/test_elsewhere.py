@@ -14,7 +14,7 @@ from appliance.backup.chain import chain_of
 from appliance.backup.elsewhere import comes_back, continued_here, server_elsewhere
 from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, load, look_first, noted
-from appliance.cli.resync_doubt import check_taking
+from appliance.cli.resync_doubt import check_heard, check_taking
 from appliance.config.load import load as load_plan
 from appliance.errors import Refused
 from appliance.failover.told import Told, save
@@ -82,6 +82,26 @@ def test_a_service_that_a_standby_serves_is_not_taken_from_it_without_its_name(m
     assert check_taking(node, SERVICE, STANDBY) == STANDBY
     told(node, holder="", writer=STANDBY)
     assert check_taking(node, SERVICE, "") == "", "it has stopped"
+
+
+def test_a_service_is_not_taken_from_who_was_granted_it_last_before_the_voters_were_heard(
+    made: ProcessTerritory,
+) -> None:
+    """A machine that replaced its home asked before its failover had heard of anybody: nothing said who serves it."""
+    node = made.open(HOME)
+    check_heard(node, SERVICE, "")
+    fields = {"service": SERVICE, "repository": "0" * 64, "writer": STANDBY, "known_epoch": 2, "reason": "a test"}
+    request = make_request(load_key(made.open(STANDBY).signing_key), **fields)  # type: ignore[arg-type]
+    chain_of(node, SERVICE).add_grant(node.bundle.granters.read(made.grant(request, STANDBY)))
+    with pytest.raises(Refused, match=r"hermitage was granted docs-a last, .* not known") as refused:
+        check_heard(node, SERVICE, "")
+    assert "--take-from hermitage" in refused.value.remedy
+    told(node, holder=None, writer=STANDBY)
+    with pytest.raises(Refused):
+        check_heard(node, SERVICE, "")
+    check_heard(node, SERVICE, STANDBY)
+    told(node, holder="", writer=STANDBY)
+    check_heard(node, SERVICE, "")
 
 
 def test_a_lease_without_a_grant_serves_nothing_and_keeps_nobody_from_being_granted(made: ProcessTerritory) -> None:
