@@ -33,12 +33,11 @@ from appliance.backup.sight import load_sight, unseen_nodes
 from appliance.backup.sized import Sized
 from appliance.backup.source_sizes import load_shrunken
 from appliance.backup.targets import lost_nodes, targets
-from appliance.backup.vault import bending, damage, ledger, probed
+from appliance.backup.vault import bending, damage, probed
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.kept import stored_grant
-from appliance.backup.vault.limits import ceiling
 from appliance.backup.vault.obey import passed_over, quota_bytes
 from appliance.backup.vault.store import HEADER, Holding, size_of
 from appliance.clock import utc_seconds
@@ -281,6 +280,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
     header = read_stored_header(node, holding, newest) if newest else None
     receipt = read_own_receipt(node, holding, newest) if newest else None
     quota = quota_bytes(node, terms) if thorough else terms.quota_bytes
+    used = holding.used_bytes() if thorough else None
     older = older_held(holding, header.id.name) if thorough and header and not header.whole else ()
     whole = newest_whole(node, holding, older) if older else receipt
     ceased = node.bundle.former.ceased(service, node.name)
@@ -294,8 +294,8 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         lost=tuple(sorted(lost & {*terms.holders, terms.origin})),
         heirs=_heirs(node, terms, holding, lost),
         quota_bytes=quota,
-        used_bytes=holding.used_bytes() if thorough else None,
-        ceiling_bytes=_room(holding, quota) if thorough else None,
+        used_bytes=used,
+        ceiling_bytes=None if used is None else int(bending.allowed_now(holding, quota, used)),
         forks=_forks(node, service, holding) if thorough else (),
         damage=tuple(f"{item.kind} {item.name}" for item in known),
         frozen=why_frozen(node, service) if thorough else "",
@@ -307,12 +307,6 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         whole_received_age=whole.age_seconds if whole else 0,
         elsewhere=ceased.goes if ceased else "",
     )
-
-
-def _room(holding: Holding, quota: int) -> int:
-    """What the newest epoch may fill: less than the quota, so that whoever comes next finds room."""
-    base = ledger.load(holding.book / "ledger.json").base_of(max(holding.epochs(), default=0))
-    return int(ceiling(quota, base.bytes, relayed=False))
 
 
 def _heirs(node: Node, terms: Terms, holding: Holding, lost: frozenset[str]) -> tuple[str, ...]:

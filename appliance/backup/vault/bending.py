@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from appliance.backup.node import Node
 from appliance.backup.vault import ledger
 from appliance.backup.vault.leftovers import unreferenced_blobs
-from appliance.backup.vault.limits import ceiling
+from appliance.backup.vault.limits import Amount, ceiling
 from appliance.backup.vault.obey import quota_bytes
 from appliance.backup.vault.store import NAME_BYTES, Holding, size_of
 from appliance.host.files import write_atomic
@@ -48,15 +48,20 @@ def is_full(
     """Whether the share must bend: `referenced` gives the blobs that what stays names, which reads every list. What no
     list names goes by itself soon, unless a push is unfinished, which may need it."""
     terms = node.bundle.terms(service)
-    quota = quota_bytes(node, terms)
-    base = ledger.load(holding.book / "ledger.json").base_of(max(holding.epochs(), default=0))
-    allowed = ceiling(quota, base.bytes, relayed=False)
+    quota, used = quota_bytes(node, terms), holding.used_bytes()
+    allowed = allowed_now(holding, quota, used)
     change = max(CHANGE_MIN, terms.service.change_bytes_per_day)
     room = room_of(allowed, change)
-    used = holding.used_bytes()
     if used > room and not unfinished:
         used -= sum(max(NAME_BYTES, size_of(path) or 0) for path in unreferenced_blobs(holding, referenced()))
     return room < used <= quota
+
+
+def allowed_now(holding: Holding, quota: int, used: int) -> float:
+    """What the newest epoch may fill: less than the quota, so that whoever comes next finds room. An epoch of which
+    nothing came yet begins with what is `used`."""
+    epoch, book = max(holding.epochs(), default=0), ledger.load(holding.book / "ledger.json")
+    return ceiling(quota, book.with_epoch(epoch, Amount(used)).base_of(epoch).bytes, relayed=False)
 
 
 def read_bent(holding: Holding) -> Bent | None:
@@ -73,14 +78,16 @@ def note_bent(holding: Holding, bent: Bent) -> None:
 
 
 def rests(holding: Holding, now_age_seconds: int, seconds: int) -> bool:
-    """Whether something was let go less than `seconds` ago; after an ageing clock that was lost, it was just now."""
+    """Whether something was let go less than `seconds` ago."""
     bent = read_bent(holding)
-    if bent is None:
-        return False
-    if bent.age_seconds > now_age_seconds:
+    return bent is not None and now_age_seconds - bent.age_seconds < seconds
+
+
+def settle(holding: Holding, now_age_seconds: int) -> None:
+    """After an ageing clock that was lost, what was let go last went just now."""
+    bent = read_bent(holding)
+    if bent and bent.age_seconds > now_age_seconds:
         note_bent(holding, Bent(now_age_seconds, bent.generation, bent.was_seconds))
-        return True
-    return now_age_seconds - bent.age_seconds < seconds
 
 
 def told(holding: Holding, now_age_seconds: int) -> str:

@@ -82,6 +82,7 @@ def thin_holding(node: Node, service: str) -> Thinned:
 
 def _thin(node: Node, service: str, holding: Holding) -> Thinned:
     damage.settle(node, holding)
+    bending.settle(holding, node.ageing.now())
     dropped = choose(node, service, holding)
     if found := _due_to_bend(node, service, holding, dropped):
         bending.note_bent(holding, found)
@@ -149,6 +150,7 @@ def choose(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
 
 def would_go(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     """Names of the generations that the next pass lets go, with the one of a full share."""
+    bending.settle(holding, node.ageing.now())
     dropped = choose(node, service, holding)
     found = _due_to_bend(node, service, holding, dropped)
     return (*dropped, found.generation) if found else dropped

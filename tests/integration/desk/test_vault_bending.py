@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,13 @@ from appliance.agent.observe import _held as observed  # the one place where a h
 from appliance.backup.retention import MONTH
 from appliance.backup.targets import accept_act
 from appliance.backup.vault import bending, freeze
+from appliance.backup.vault.ledger import load, save
+from appliance.backup.vault.limits import Amount
+from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.vault.thinning import would_go
 from appliance.errors import NoSpace
 from appliance.units import DAY, KIB
-from tests.integration.desk.desk import HOLDER, SERVICE, Desk, Generation, assert_whole
+from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Desk, Generation, assert_whole
 from tests.integration.desk.history import thin_here
 
 CHANGE, SEGMENTS, EVERY_DAYS, LOCK_DAYS = 100 * KIB, 8, 7, 8
@@ -153,6 +158,37 @@ def test_a_cut_after_the_note_lets_no_second_one_go_on_that_day(
     desk.advance(DAY)
     thin_here(desk)
     assert noted.generation not in filling.held()
+
+
+def test_a_takeover_of_which_nothing_came_yet_bends_nothing(filling: Filling) -> None:
+    """Its grant comes to a vault by an exchange, before its first generation; a line may be cut for days in between."""
+    desk = filling.desk
+    holding, used = desk.holding(HOLDER), desk.holding(HOLDER).used_bytes()
+    desk.sign(quota_bytes=int(1.25 * used))
+    book = holding.book / "ledger.json"
+    save(book, replace(load(book), bases={str(max(holding.epochs())): Amount(used)}))
+    before = bending.read_bent(holding)
+    for known_epoch in (max(holding.epochs()), max(holding.epochs()) + 1):
+        desk.advance(DAY)
+        thin_here(desk)
+        assert bending.read_bent(holding) == before
+        view = observed(desk.open(HOLDER), SERVICE, frozenset(), ours=False, thorough=True)
+        assert view is not None
+        assert view.ceiling_bytes is not None
+        assert view.ceiling_bytes > used, "and the share is not told to be full"
+        sealer_of(desk.open(HOLDER)).keep(SERVICE, [desk.grant(STANDBY, known_epoch=known_epoch)])
+
+
+def test_asking_what_would_go_changes_nothing_after_an_ageing_clock_was_lost(filling: Filling) -> None:
+    """The one who asks may not write in a vault."""
+    holding = filling.desk.holding(HOLDER)
+    node = filling.desk.open(HOLDER)
+    noted = bending.Bent(node.ageing.now() + DAY, filling.chain[0].name, 9 * DAY)
+    bending.note_bent(holding, noted)
+    would_go(node, SERVICE, holding)
+    assert bending.read_bent(holding) == noted
+    thin_here(filling.desk)
+    assert bending.read_bent(holding) == replace(noted, age_seconds=node.ageing.now())
 
 
 def _note_and_be_cut(note: object) -> object:
