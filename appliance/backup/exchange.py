@@ -7,7 +7,8 @@ with the same code, limits and fence as any other, and when each holder pushes w
 
 A peer withholds when it once showed its signed receipt for a generation and now neither holds it, nor says that it is
 damaged, nor holds a newer one: the newest is never thinned. The last receipt of each peer is kept, in
-`sight/SERVICE.exchanged`.
+`sight/SERVICE.exchanged`; not of one that has to hold the service no more, which gives up all in the end
+(`vault/relief.py`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.offer import newest_grant
-from appliance.backup.vault.relief import note_shown
+from appliance.backup.vault.relief import bound, note_shown
 from appliance.backup.vault.repair import other_holders
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.sealer_choice import sealer_of
@@ -84,8 +85,8 @@ def exchange(node: Node, service: str) -> Findings:
     grants = [grant for there in heads.values() for grant in there.head.grants if grant.service == service]
     new_epochs, conflicts = _learn(sealer, holding, node.bundle, grants)
     stored = holding.stored()
-    over = passed_over(node, service)
-    holders = _holders(node, service, heads)
+    over, owing = passed_over(node, service), bound(node, service, holding)
+    holders = _holders(node, service, heads, owing)
     newest = {name: _newest(there) for name, there in heads.items()}
     newest[node.name] = max((item.name for item in stored if item.held and item.name not in over), default=NOTHING)
     findings = Findings(
@@ -94,7 +95,7 @@ def exchange(node: Node, service: str) -> Findings:
         silent=silent,
         newest=max(newest.values()),
         behind={name: newest[name] for name in (*holders, node.name) if newest[name] < max(newest.values())},
-        withheld=_withheld(heads, _remember(node, service, heads), over),
+        withheld=_withheld(heads, _remember(node, service, heads, owing), over),
         lacking=_filled({name: _lacking_here(there, stored) for name, there in heads.items()}),
         to_bring=_filled({name: _lacking_there(heads[name], stored) for name in holders}),
         forks=_forks(heads.values(), stored, over),
@@ -167,12 +168,17 @@ def _learn(
     return tuple(sorted(new)), tuple(sorted(conflicts))
 
 
-def _holders(node: Node, service: str, heads: Mapping[str, HolderHead]) -> tuple[str, ...]:
-    """The peers that shall hold what the service's writer makes: holders, and spares that began to; never itself."""
+def _holders(node: Node, service: str, heads: Mapping[str, HolderHead], owing: Collection[str]) -> tuple[str, ...]:
+    """The peers that shall hold what the service's writer makes: holders, and spares that began to while somebody is
+    lost; never itself. A spare takes nothing from a holder otherwise, whatever it holds still."""
     grant = newest_grant(node.holding(service), node.bundle)
     writer = grant.writer if grant else node.bundle.terms(service).origin
     holders = node.bundle.terms(service).holders
-    return tuple(name for name, there in heads.items() if name != writer and (name in holders or there.head.held))
+    return tuple(
+        name
+        for name, there in heads.items()
+        if name != writer and name in owing and (name in holders or there.head.held)
+    )
 
 
 def _lacking_here(there: HolderHead, stored: Collection[Stored]) -> tuple[str, ...]:
@@ -222,18 +228,18 @@ def _forks(heads: Iterable[HolderHead], stored: Sequence[Stored], over: Containe
     return tuple(sorted(number for number in reported if number.startswith(f"{epoch}.")))
 
 
-def _remember(node: Node, service: str, heads: Mapping[str, HolderHead]) -> dict[str, str]:
-    """Keep each peer's newest receipt; return, by peer, the generation that the one kept before was for.
+def _remember(node: Node, service: str, heads: Mapping[str, HolderHead], owing: Collection[str]) -> dict[str, str]:
+    """Keep the newest receipt of each peer in `owing`; return, by peer, for which generation the one kept before was.
 
     A receipt that the peer's present key did not sign is another machine's, which owes us nothing.
     """
     path = _shown_file(node, service)
-    before = _load(path)
+    before = {peer: raw for peer, raw in _load(path).items() if peer in owing}
     shown = _checked(node, before)
     kept = {peer: before[peer] for peer in shown}
     for peer, there in heads.items():
         receipt = there.head.receipt
-        if receipt and (peer not in shown or receipt.generation > shown[peer]):
+        if receipt and peer in owing and (peer not in shown or receipt.generation > shown[peer]):
             kept[peer] = receipt.document.raw.decode()
     write_atomic(path, json.dumps(kept).encode(), mode=0o600)
     return {peer: generation.name for peer, generation in shown.items()}

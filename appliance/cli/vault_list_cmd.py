@@ -150,6 +150,8 @@ def _generation(node: Node, service: str, item: Stored) -> dict[str, Any]:
 def _state(item: Stored) -> str:
     if item.held:
         return "held"
+    if item.given_up:
+        return "given up"
     return "damaged" if item.damaged else "thinned out" if item.thinned else "known only"
 
 

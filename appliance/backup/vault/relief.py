@@ -9,6 +9,8 @@ service is lost, nothing goes.
     sight/SERVICE.shown   by peer: its receipt for what is as new as the newest here, when by this node's ageing clock
                           it was first shown, and which generations held here the peer has too
 
+What was given up is no more than known here: it comes again where this node has to hold the service once more.
+
 It is the agent's word for how long ago that was. Who forges it takes away a copy older than its lock that others have.
 """
 
@@ -75,15 +77,29 @@ def relieved(node: Node, service: str, holding: Holding) -> set[str]:
     return given_up(held, present, _words(node, service, present), lock_seconds)
 
 
+def bound(node: Node, service: str, holding: Holding) -> frozenset[str]:
+    """Who has to hold what the writer makes now: its holders, and the spares that stand in for one that is lost. All
+    others may give up what they have."""
+    aims = targets(node.bundle, service, _writer(node, service, holding), _lost(node, service))
+    return frozenset((*node.bundle.terms(service).holders, *(aim.node for aim in aims)))
+
+
+def _writer(node: Node, service: str, holding: Holding) -> str:
+    grant = newest_grant(holding, node.bundle)
+    return grant.writer if grant else node.bundle.terms(service).origin
+
+
+def _lost(node: Node, service: str) -> frozenset[str]:
+    acts = load_acts(node.layout.acts, node.bundle, "lost")
+    return lost_nodes(acts, service, node.clock.now()) | unseen_nodes(node, service) | node.bundle.revoked_nodes
+
+
 def _present(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     """Who holds it in the place of this node; nobody unless they are as many as were promised."""
     bundle = node.bundle
     if service not in bundle.territory.services:
         return ()
-    terms, grant = bundle.terms(service), newest_grant(holding, bundle)
-    writer = grant.writer if grant else terms.origin
-    acts = load_acts(node.layout.acts, bundle, "lost")
-    lost = lost_nodes(acts, service, node.clock.now()) | unseen_nodes(node, service) | bundle.revoked_nodes
+    terms, writer, lost = bundle.terms(service), _writer(node, service, holding), _lost(node, service)
     aims = tuple(aim.node for aim in targets(bundle, service, writer, ()))
     if lost & {terms.origin, writer, *terms.holders, *aims} or node.name in (
         writer,

@@ -6,7 +6,8 @@
     rotten/abcd...                      a blob that failed its own hash, kept 30 days to be looked at
     grants/00002                        the grant of each epoch
     generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying holder's
-                                        receipt) and bucket; `damaged` while a file of it is rotten or gone
+                                        receipt) and bucket; `damaged` while a file of it is rotten or gone;
+                                        given-up is a receipt once other holders have it in this node's place
     history/00002.0000000               the same of a thousand that are held no more (`history.py`)
     damage, unreferenced, scrubbed, alarm
                                         small memories, each explained where it is written
@@ -39,6 +40,7 @@ from typing import BinaryIO
 from appliance.backup.history import History
 from appliance.backup.vault.stored import BUCKET as BUCKET
 from appliance.backup.vault.stored import DAMAGED as DAMAGED
+from appliance.backup.vault.stored import GIVEN_UP as GIVEN_UP
 from appliance.backup.vault.stored import HEADER as HEADER
 from appliance.backup.vault.stored import LIST as LIST
 from appliance.backup.vault.stored import RECEIPT as RECEIPT

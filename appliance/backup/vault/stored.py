@@ -6,11 +6,14 @@ from collections.abc import Container
 from typing import NamedTuple
 
 HEADER, LIST, RECEIPT, RELAY, BUCKET, DAMAGED = "header", "list", "receipt", "relay", "bucket", "damaged"
+GIVEN_UP = "given-up"
+"""What the receipt becomes when a node that is no holder any more gives a generation up (`relief.py`)."""
 
 
 class Stored(NamedTuple):
     """A generation folder by its name. `held`: its files are all here; `damaged`: some are rotten or gone; `thinned`:
-    they were here and retention let them go; with none of these only its header is known."""
+    they were here and retention let them go; `given_up`: they were, and other holders have them in the place of this
+    node. With none of these only its header is known."""
 
     name: str
     epoch: int
@@ -18,6 +21,7 @@ class Stored(NamedTuple):
     held: bool
     damaged: bool = False
     thinned: bool = False
+    given_up: bool = False
 
     @property
     def listed(self) -> bool:
@@ -33,4 +37,5 @@ def stored_of(name: str, parts: Container[str]) -> Stored | None:
     listed = listing and receipt
     held = listed and header and DAMAGED not in parts
     epoch, sequence, _ = name.split(".")
-    return Stored(name, int(epoch), int(sequence), held, listed and not held, receipt and not listing)
+    thinned, given_up = receipt and not listing, GIVEN_UP in parts and not receipt
+    return Stored(name, int(epoch), int(sequence), held, listed and not held, thinned, given_up)

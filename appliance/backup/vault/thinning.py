@@ -2,7 +2,8 @@
 
 Invariant: at every moment, and after a cut between any two steps, each generation that is still listed has all its
 blobs. So lists go first and durably, then blobs that no list left names; headers, grants and receipts stay for ever,
-in the history (`backup/history.py`) once the list is gone.
+in the history (`backup/history.py`) once the list is gone. The receipt of what was given up to other holders gets
+another name first: no holder's rule let it go, and it comes again if this node has to hold it again.
 A blob must have been unnamed in a pass at least two days earlier, so that a push under way or just cut finds what it
 already sent. While the newest generation known here is still unfinished, no such blob goes until none has come for as
 long as a partial is kept: a large push comes in daily parts, for weeks.
@@ -26,7 +27,7 @@ from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.leftovers import remains, unreferenced_blobs, useless_seconds
 from appliance.backup.vault.relief import relieved
-from appliance.backup.vault.store import BUCKET, DAMAGED, HEADER, LIST, RECEIPT, RELAY, Holding
+from appliance.backup.vault.store import BUCKET, DAMAGED, GIVEN_UP, HEADER, LIST, RECEIPT, RELAY, Holding
 from appliance.backup.vault.stored import Stored
 from appliance.backup.vault.turn import turn
 from appliance.errors import ApplianceError, Busy, IntegrityError
@@ -38,7 +39,7 @@ from appliance.units import DAY
 UNREFERENCED_SECONDS = 2 * DAY
 REMAINS_SECONDS = 30 * DAY
 UNKNOWN_LOCK_SECONDS = YEAR
-SHELVED = frozenset({HEADER, RECEIPT, RELAY, BUCKET})
+SHELVED = frozenset({HEADER, RECEIPT, RELAY, BUCKET, GIVEN_UP})
 SHELVED_AT_ONCE_MAX = 5000
 
 
@@ -88,7 +89,11 @@ def _thin(node: Node, service: str, holding: Holding) -> Thinned:
         bending.note_bent(holding, found)
         node.journal.write("vault-bent", service=service, generation=found.generation, age_seconds=found.was_seconds)
         dropped += (found.generation,)
+    given_up = relieved(node, service, holding) if dropped else set()
     for name in dropped:
+        if name in given_up:
+            holding.path(name, RECEIPT).rename(holding.path(name, GIVEN_UP))
+            fsync_folder(holding.generations / name)
         holding.path(name, LIST).unlink()
         holding.path(name, DAMAGED).unlink(missing_ok=True)
         fsync_folder(holding.generations / name)
@@ -150,7 +155,6 @@ def choose(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
 
 def would_go(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     """Names of the generations that the next pass lets go, with the one of a full share."""
-    bending.settle(holding, node.ageing.now())
     dropped = choose(node, service, holding)
     found = _due_to_bend(node, service, holding, dropped)
     return (*dropped, found.generation) if found else dropped
@@ -275,7 +279,7 @@ def _is_unfinished(holding: Holding) -> bool:
     """Whether a push of the newest generation known here was cut and is still to be finished."""
     names = holding.names()
     newest = holding.find(names[-1]) if names else None
-    return newest is not None and not newest.listed and not newest.thinned
+    return newest is not None and not (newest.listed or newest.thinned or newest.given_up)
 
 
 def _shelved(holding: Holding, name: str) -> Parts | None:

@@ -9,8 +9,10 @@ import pytest
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup import peers
+from appliance.backup.alarms import alarm_of
 from appliance.backup.exchange import catch_up, exchange
-from appliance.backup.targets import keep_act
+from appliance.backup.replicate import replicate
+from appliance.backup.targets import keep_act, load_acts
 from appliance.backup.vault.relief import load_shown
 from appliance.errors import Forbidden
 from appliance.units import DAY
@@ -172,3 +174,63 @@ def test_a_former_holder_may_show_and_bring_but_reads_nothing(world: World) -> N
             ask(channel, verb)
             with pytest.raises(Forbidden):
                 channel.read_frame()
+
+
+# Where the former holder is a spare, which the others ask.
+
+
+@pytest.fixture
+def spare(world: World) -> World:
+    world.desk.sign(spares=(HOLDER,))
+    return world
+
+
+def give_up(world: World) -> None:
+    bring(world)
+    bring(world)
+    exchange(world.desk.open(STANDBY), SERVICE)
+    world.desk.advance(LOCK)
+    bring(world)
+    thin_here(world.desk)
+    assert held_here(world.desk) == []
+
+
+def test_a_spare_that_gave_up_its_copy_withholds_nothing_and_freezes_no_holder(spare: World) -> None:
+    give_up(spare)
+    node = spare.desk.open(STANDBY)
+    found = exchange(node, SERVICE)
+    assert HOLDER in found.answered
+    assert found.withheld == {}
+    assert alarm_of(node, found) == ()
+    spare.desk.sign(placed=(STANDBY, HOLDER, SPARE), spares=(), former_holders=())
+    assert exchange(spare.desk.open(STANDBY), SERVICE).withheld == {}, "a holder again, it owes what comes now"
+
+
+def test_a_spare_that_holds_a_copy_still_is_brought_nothing_that_it_refuses(
+    spare: World, history: list[Generation]
+) -> None:
+    bring(spare)
+    desk = spare.desk
+    newer = desk.seal(desk.grant(), {"config": b"config", "data/0/99": b"new"}, history[-1])
+    for at in (STANDBY, SPARE):
+        desk.put(newer, desk.grant(), at=at)
+    found = exchange(desk.open(STANDBY), SERVICE)
+    assert (found.to_bring, found.behind) == ({}, {})
+
+
+@pytest.mark.parametrize("again", ["stands in", "holder"])
+def test_what_was_given_up_comes_again_where_the_node_has_to_hold_it(
+    spare: World, history: list[Generation], again: str
+) -> None:
+    give_up(spare)
+    desk = spare.desk
+    states = [(it.held, it.thinned, it.given_up) for it in desk.holding(HOLDER).stored()]
+    assert states == [(False, False, True)] * len(history)
+    if again == "holder":
+        desk.sign(placed=(STANDBY, SPARE, HOLDER), spares=(), former_holders=())
+    for name in (STANDBY, HOLDER):
+        node = desk.open(name)
+        keep_act(node.layout.acts, desk.act("lost", SPARE), node.bundle)
+    node = desk.open(STANDBY)
+    replicate(node, SERVICE, HOLDER, load_acts(node.layout.acts, node.bundle))
+    assert held_here(desk) == [made.name for made in history]
