@@ -84,9 +84,15 @@ def follow(
     territory = follow_names(territory, previous.territory.services, left)
     serial = serial or previous.serial + 1
     services = former_services(previous, territory, serial=serial, now=now, forget=forget)
-    placements = place(territory, previous.placements, kept(Former(services, previous.former.holders), territory, now))
-    former = Former(services, former_holders(previous, territory, placements, serial=serial, now=now))
-    return Next(territory, placements, former, kept(former, territory, now))
+    holding = previous.former.holders
+    while True:
+        placements = place(territory, previous.placements, kept(Former(services, holding), territory, now))
+        former = Former(services, former_holders(previous, territory, placements, serial=serial, now=now))
+        # What ceases with this bundle lies where it is, too: otherwise the next bundle would find no room.
+        merged = {(it.service, it.node): it for it in (*former.holders, *holding)}
+        if len(merged) == len(holding):
+            return Next(territory, placements, former, kept(former, territory, now))
+        holding = tuple(merged.values())
 
 
 def kept(former: Former, territory: Territory, now: float) -> Kept:

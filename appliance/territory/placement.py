@@ -31,7 +31,10 @@ class Infeasible(Refused):
 
     def __init__(self, service: str, what: str, reasons: tuple[Reason, ...]) -> None:
         lines = "".join(f"\n  {reason.node}: {reason.why}" for reason in reasons)
-        super().__init__(f"{what} Offer more room, name another standby or ask for fewer copies.{lines}", where=service)
+        super().__init__(
+            f"{what} Offer more room, declare a smaller quota, name another standby or ask for fewer copies.{lines}",
+            where=service,
+        )
         self.service = service
         self.reasons = reasons
 

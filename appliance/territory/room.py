@@ -31,7 +31,7 @@ class Room:
     def lack(self, node: str, service: Service) -> str:
         """Why `service` does not fit at `node`; "" when it does. What it still has there needs no more room."""
         offered, size = self._offered[node], service.quota_bytes
-        others = {} if service.name in self._kept[node] else self._kept[node]
+        others = {name: kept for name, kept in self._kept[node].items() if name != service.name}
         free = offered - self._used[node] - sum(others.values())
         if not offered:
             return "offers nothing"

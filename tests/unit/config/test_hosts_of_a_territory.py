@@ -116,8 +116,8 @@ REFUSED = [
     ),
     pytest.param(
         [("copies: 2", "copies: 3"), ("quota: 2G", "quota: 6G")],
-        "territory.yml:42  services > docs-a: 3 copies are asked for, only 2 can be placed. Offer more room, name "
-        "another standby or ask for fewer copies.",
+        "territory.yml:42  services > docs-a: 3 copies are asked for, only 2 can be placed. Offer more room, "
+        "declare a smaller quota, name another standby or ask for fewer copies.",
         id="too_little_room",
     ),
     pytest.param(

@@ -14,6 +14,7 @@ from appliance.config.remember import MARGIN_SECONDS, kept_until
 from appliance.errors import UsageError
 from appliance.territory.model import Service, Territory
 from appliance.territory.placement import Infeasible
+from appliance.territory.room import Room
 from appliance.trust.bundle import Bundle, make_bundle, read_bundle
 from appliance.trust.keys import public_line
 from appliance.units import DAY, GIB
@@ -127,3 +128,22 @@ def test_a_former_service_of_which_nobody_holds_anything_is_forgotten_when_told(
     assert after(second, plan(service("base", "c")), forget=("docs",)).former.services == {}
     with pytest.raises(UsageError, match='"base" is no service that left'):
         after(second, plan(service("base", "c")), forget=("base",))
+
+
+def test_room_of_a_copy_that_moves_away_is_not_promised_in_the_same_bundle() -> None:
+    """It was, and the next bundle of the same plan found no room: nothing could be signed for 90 days."""
+    first = after(None, plan(replace(DOCS, copies=1), offered=150))
+    moved = replace(DOCS, standbys=("c",), copies=1)
+    with pytest.raises(Infeasible, match="beside 100 GiB that it still holds of docs, needs 100 GiB"):
+        after(first, plan(moved, service("new", "d", standbys=("b",), copies=1), offered=150))
+    chosen = (moved, service("new", "d", copies=1))
+    second = after(first, plan(*chosen, offered=150))
+    assert second.placements["new"].holders == ("a",)
+    assert after(second, plan(*chosen, offered=150), days=1).placements == second.placements
+
+
+def test_a_copy_that_comes_back_has_no_room_where_another_service_has_left_its_own() -> None:
+    kept = {("b", "docs"): 100 * GIB, ("b", "other"): 200 * GIB}
+    why = Room(plan(DOCS, offered=250), kept).lack("b", DOCS)
+    assert why == "offers 250 GiB and has 50 GiB of it left, beside 200 GiB that it still holds of other, needs 100 GiB"
+    assert Room(plan(DOCS, offered=300), kept).lack("b", DOCS) == ""

@@ -158,7 +158,7 @@ def test_what_cannot_be_placed_says_why_of_each_node() -> None:
     assert caught.value.exit_code == 8
     assert str(caught.value).splitlines() == [
         "docs: 2 copies are asked for, only 1 can be placed. "
-        "Offer more room, name another standby or ask for fewer copies.",
+        "Offer more room, declare a smaller quota, name another standby or ask for fewer copies.",
         "  a: is the origin, which never counts",
         "  b: shares zone flood with a",
         "  c: offers 10 GiB, needs 100 GiB",
