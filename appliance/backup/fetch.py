@@ -27,7 +27,7 @@ from appliance.backup.vault.header_parts import read_headers
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
 from appliance.backup.vault.obey import passed_over
-from appliance.backup.vault.offer import check_header
+from appliance.backup.vault.offer import proven_header
 from appliance.backup.vault.store import HEADER, LIST, Holding
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
@@ -151,7 +151,7 @@ def keep_history(node: Node, service: str, chain: Chain) -> None:
         chain.add_grant(grant)
     known = frozenset(chain.names())
     new = [name for name in holding.names() if name not in known]
-    headers = [(name, check_header(holding.read(name, HEADER), grants, service)) for name in new]
+    headers = [(name, proven_header(holding.read(name, HEADER), grants, service)) for name in new]
     for name, header in headers:
         _check_name(header, name)
     chain.add_headers([header for _, header in headers])

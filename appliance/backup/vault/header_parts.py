@@ -19,6 +19,7 @@ from appliance.backup.vault.limits import HEADERS_MAX
 from appliance.backup.vault.store import HEADER, Holding
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError
+from appliance.trust.generation import HEADER_BYTES_MAX
 from appliance.units import MIB
 
 PART_BYTES_MAX = MIB
@@ -93,7 +94,7 @@ def read_headers(channel: Channel, answer: Mapping[str, Any], peer: str) -> list
     headers: list[str] = []
     while True:
         part = answer.get("headers")
-        if not is_texts(part) or len(headers) + len(part) > HEADERS_MAX:
+        if not is_texts(part) or len(headers) + len(part) > HEADERS_MAX or not _are_short(part):
             raise IntegrityError(f"{peer} did not answer with grants and at most {HEADERS_MAX} headers.")
         headers += part
         if answer.get("more") is not True:
@@ -101,3 +102,8 @@ def read_headers(channel: Channel, answer: Mapping[str, Any], peer: str) -> list
         if not part:
             raise IntegrityError(f"{peer} announces more headers and sends none.")
         answer = channel.read_frame()
+
+
+def _are_short(headers: Iterable[str]) -> bool:
+    """The channel bounds one frame, not how many follow."""
+    return all(len(header) <= HEADER_BYTES_MAX for header in headers)

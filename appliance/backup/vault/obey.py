@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 
 from appliance.backup.node import Node
 from appliance.backup.targets import load_acts
+from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.limits import Limits
 from appliance.backup.vault.offer import Offer
-from appliance.backup.vault.store import HEADER
 from appliance.clock import utc_text
-from appliance.errors import ApplianceError, Refused
+from appliance.errors import Refused
 from appliance.trust.act import Act
 from appliance.trust.bundle import Terms
-from appliance.trust.generation import Header, fields_of
+from appliance.trust.generation import Header
 from appliance.trust.in_force import in_force
 from appliance.units import DAY
 
@@ -83,9 +83,8 @@ def passed_over(node: Node, service: str, offered: Sequence[Header] = ()) -> fro
     stored = holding.stored()
     epoch = max([item.epoch for item in stored] + [header.epoch for header in offered], default=0)
     before = {header.id.name: header.previous for header in offered if header.epoch == epoch}
-    for item in stored:
-        if item.epoch == epoch:
-            before[item.name] = _previous(holding.read(item.name, HEADER))
+    previous = previous_by_name(holding)  # by the index of old ones: their documents are years of them
+    before |= {item.name: previous.get(item.name, "") for item in stored if item.epoch == epoch}
     chosen = {_number(act.generation): act.generation for act in sorted(acts, key=lambda act: act.start)}
     return losing_sides(before, chosen)
 
@@ -108,14 +107,6 @@ def losing_sides(before: Mapping[str, str], chosen: Mapping[str, str]) -> frozen
 def _number(name: str) -> str:
     """Epoch and sequence, which the sides of a fork share."""
     return name.rpartition(".")[0]
-
-
-def _previous(raw: bytes) -> str:
-    """What the header in `raw` names before it; "" when it cannot be read, which the scrub reports."""
-    try:
-        return str(fields_of(raw).get("previous"))
-    except ApplianceError:
-        return ""
 
 
 def _acts(node: Node, kind: str) -> tuple[Act, ...]:

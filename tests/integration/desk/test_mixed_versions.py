@@ -8,6 +8,7 @@ from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup import peers, saved, writer
 from appliance.backup.chain import chain_of
+from appliance.backup.fetch import keep_history
 from appliance.backup.manifest import Manifest, PathManifest
 from appliance.backup.peers import Head, Lines
 from appliance.backup.seal import seal
@@ -111,3 +112,21 @@ def test_a_header_with_an_unknown_field_is_refused_by_a_vault(world: World, monk
     monkeypatch.setattr(peers, "Line", world.line)
     errors = {it.peer: str(it.error) for it in push_newest(node, SERVICE)}
     assert all("format 1 has no field 'x'" in said for said in errors.values()), errors
+
+
+def test_a_standby_reads_the_history_that_a_less_strict_version_took(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or one header of former days would keep a standby from the service that it holds, for ever."""
+    desk, make = world.desk, signed.make
+    grant = desk.grant()
+    with monkeypatch.context() as patched:
+        patched.setattr(signed, "make", lambda type_, fields, *rest: make(type_, fields | {"x": "y"}, *rest))
+        made = desk.seal(grant, {"config": b"config"})
+    holding = desk.holding(STANDBY)
+    holding.create()
+    holding.add_grant(grant.epoch, grant.document.raw)
+    holding.add_headers([(made.header.id, made.header.document.raw)])
+    node = desk.open(STANDBY)
+    keep_history(node, SERVICE, chain_of(node, SERVICE))
+    assert chain_of(node, SERVICE).names() == (made.name,)

@@ -9,11 +9,12 @@ import pytest
 from appliance.backup.alarms import alarm_of
 from appliance.backup.exchange import Findings, _forks
 from appliance.backup.fetch import survey
+from appliance.backup.history import History
 from appliance.backup.peers import Head, read_head
 from appliance.backup.replicate import HolderHead
 from appliance.backup.targets import keep_act
 from appliance.backup.vault import receive
-from appliance.backup.vault.obey import losing_sides
+from appliance.backup.vault.obey import losing_sides, passed_over
 from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.trust.grant import Grant
 from appliance.units import DAY, MIB
@@ -173,6 +174,17 @@ def test_the_fork_does_not_open_again_when_the_act_ends(desk: Desk, forked: Fork
     choose(desk, forked.right, days=1)
     desk.advance(2 * DAY)
     assert told(desk).forks == ()
+
+
+def test_an_ended_fork_costs_no_reading_of_the_years_since(
+    desk: Desk, forked: Forked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The act is obeyed for ever, and each question to a vault asks what it passes over."""
+    choose(desk, forked.right)
+    later = desk.chain(forked.grant, 20, forked.right)
+    desk.holding(HOLDER).add_headers((it.header.id, it.header.document.raw) for it in later)
+    monkeypatch.setattr(History, "parts", lambda *_: pytest.fail("an old document was read"))
+    assert passed_over(desk.open(HOLDER), SERVICE) == {it.name for it in forked.clone}
 
 
 def test_the_act_that_starts_last_decides(desk: Desk, forked: Forked) -> None:

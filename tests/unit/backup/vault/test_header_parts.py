@@ -83,8 +83,16 @@ def test_an_answer_in_parts_is_read_to_its_last_part() -> None:
         [{"headers": [], "more": True}],
         [{"headers": ["a"], "more": True}, {"headers": None}],
         [{"headers": ["a"] * HEADERS_MAX, "more": True}, {"headers": ["a"]}],
+        [{"headers": ["a"], "more": True}, {"headers": ["a" * 5000]}],
     ],
-    ids=["a text", "none", "an empty part before more", "a later part that is none", "too many in all"],
+    ids=[
+        "a text",
+        "none",
+        "an empty part before more",
+        "a later part that is none",
+        "too many in all",
+        "one that is no header",
+    ],
 )
 def test_what_is_no_answer_in_parts_is_refused_with_the_name_of_the_peer(frames: list[Mapping[str, Any]]) -> None:
     with pytest.raises(IntegrityError, match="commune-b"):
