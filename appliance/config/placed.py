@@ -29,7 +29,8 @@ def quota_places(place: Path, *, name: str | None = None) -> Mapping[str, str]:
     file = territory_file(place)
     shown = name or str(file)
     root = read_root(read_raw(file), Problems(shown))
-    paths = {it.name: (*it.path, "quota") for it in read_parts(root, Problems(shown)).services if it.part.quota}
+    services = read_parts(root, Problems(shown)).services
+    paths = {it.part.was or it.name: (*it.path, "quota") for it in services if it.part.quota}
     return {it: f"{shown}:{place_of(root, path).line}  {path_text(path)}" for it, path in paths.items()}
 
 

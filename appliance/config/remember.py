@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from appliance.backup.retention import TIERS, YEAR
 from appliance.clock import utc_seconds, utc_text
 from appliance.errors import UsageError
-from appliance.territory.model import Placement, Territory
+from appliance.territory.model import Placement, Service, Territory
 from appliance.territory.placement import place
 from appliance.territory.renaming import follow_names
 from appliance.territory.room import Kept
@@ -44,16 +44,20 @@ def _former_services(previous: Bundle, territory: Territory, serial: int, now: f
             yield left
     for name in sorted(previous.territory.services.keys() - territory.services.keys()):
         terms = previous.terms(name)
-        yield FormerService(terms.service, terms.holders, terms.spares, serial, utc_text(now))
+        ceased = (it.node for it in previous.former.holders if it.service == name and _fills(it, terms.service, now))
+        holders = tuple(dict.fromkeys((*terms.holders, *ceased)))
+        yield FormerService(terms.service, holders, terms.spares, serial, utc_text(now))
 
 
 def former_holders(
     previous: Bundle, territory: Territory, placements: Mapping[str, Placement], *, serial: int, now: float
 ) -> tuple[FormerHolder, ...]:
-    """One entry for each node and service, the older where a node ceased twice: it has what came before, too."""
+    """One entry for each node and service, the older where a node ceased twice: it has what came before, too. Also of a
+    service that had left and comes back, perhaps to other nodes."""
     known = {(it.service, it.node): it for it in previous.former.holders}
-    for name in sorted(previous.territory.services.keys() & territory.services.keys()):
-        terms = previous.terms(name)
+    before = previous.territory.services.keys() | previous.former.services.keys()
+    for name in sorted(before & territory.services.keys()):
+        terms = previous.last_terms(name)
         for node in terms.holders:
             entry = FormerHolder(name, node, terms.quota_bytes, serial, utc_text(now))
             known.setdefault((name, node), entry)
@@ -84,9 +88,10 @@ def follow(
     territory = follow_names(territory, previous.territory.services, left)
     serial = serial or previous.serial + 1
     services = former_services(previous, territory, serial=serial, now=now, forget=forget)
+    before = {**{name: it.placement for name, it in previous.former.services.items()}, **previous.placements}
     holding = previous.former.holders
     while True:
-        placements = place(territory, previous.placements, kept(Former(services, holding), territory, now))
+        placements = place(territory, before, kept(Former(services, holding), territory, now))
         former = Former(services, former_holders(previous, territory, placements, serial=serial, now=now))
         # What ceases with this bundle lies where it is, too: otherwise the next bundle would find no room.
         merged = {(it.service, it.node): it for it in (*former.holders, *holding)}
@@ -100,9 +105,14 @@ def kept(former: Former, territory: Territory, now: float) -> Kept:
     found = {(node, left.name): quota_of(left.service) for left in former.services.values() for node in left.holders}
     for it in former.holders:
         service = territory.services.get(it.service)
-        if service and now < utc_seconds(it.since) + service.lock_seconds + GIVING_UP_SECONDS:
+        if service and _fills(it, service, now):
             found[it.node, it.service] = it.quota_bytes
     return {(node, name): size for (node, name), size in found.items() if node in territory.nodes}
+
+
+def _fills(it: FormerHolder, service: Service, now: float) -> bool:
+    """Whether the node may still hold what it had of `service`."""
+    return now < utc_seconds(it.since) + service.lock_seconds + GIVING_UP_SECONDS
 
 
 def kept_until(left: FormerService) -> float:

@@ -147,3 +147,29 @@ def test_a_copy_that_comes_back_has_no_room_where_another_service_has_left_its_o
     why = Room(plan(DOCS, offered=250), kept).lack("b", DOCS)
     assert why == "offers 250 GiB and has 50 GiB of it left, beside 200 GiB that it still holds of other, needs 100 GiB"
     assert Room(plan(DOCS, offered=300), kept).lack("b", DOCS) == ""
+
+
+def test_a_service_that_comes_back_to_other_nodes_leaves_former_holders() -> None:
+    """They could not ask the present ones, and so never gave up what they had; nor was its room counted."""
+    docs = replace(DOCS, copies=1)
+    gone = after(after(None, plan(docs, service("base", "c"))), plan(service("base", "c")), days=1)
+    back = after(gone, plan(replace(docs, standbys=("d",)), service("base", "c")), days=2)
+    assert [(it.service, it.node) for it in back.former.holders] == [("docs", "b")]
+
+
+def test_a_service_that_leaves_is_held_by_its_former_holders_too() -> None:
+    docs = replace(DOCS, copies=1)
+    moved = after(after(None, plan(docs)), plan(replace(docs, standbys=("c",))), days=1)
+    assert after(moved, plan(service("base", "c")), days=2).former.services["docs"].holders == ("c", "b")
+    late = after(moved, plan(service("base", "c")), days=1 + 90)
+    assert late.former.services["docs"].holders == ("c",), "b has given it up by then"
+
+
+def test_a_service_that_comes_back_is_placed_where_its_copies_are() -> None:
+    docs, base = service("docs", "a", copies=1), service("base", "c", standbys=("d",))
+    first = after(None, plan(docs, service("base", "c", standbys=("b",))))
+    held = first.placements["docs"].holders
+    gone = after(first, plan(base), days=1)
+    fresh = after(None, plan(docs, base)).placements["docs"].holders
+    assert fresh != held, "it would go elsewhere if it was new"
+    assert after(gone, plan(docs, base), days=2).placements["docs"].holders == held
