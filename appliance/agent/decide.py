@@ -194,6 +194,8 @@ def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
         yield from _for_each_generation(_ready(ahead), _rests(ahead, now), view, now, pace)
     for held in holding:
         yield from _keep(held, view, now, pace)
+    for name in view.emptying:
+        yield from _regularly(Thin(name, "what nobody needs here is removed"), THIN_SECONDS, view, now, pace)
     for written in ours:
         yield from _tidy(written, view, now, pace)
     for readable in view.readable:

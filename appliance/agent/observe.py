@@ -38,6 +38,7 @@ from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.kept import stored_grant
+from appliance.backup.vault.leftovers import are_known
 from appliance.backup.vault.obey import passed_over, quota_bytes
 from appliance.backup.vault.store import HEADER, Holding, size_of
 from appliance.clock import utc_seconds
@@ -96,6 +97,7 @@ class Observer:
         for service in left(node):
             holding = _kept(unread, service, held_of_old, node, service, thorough=thorough)
             held += [holding] if holding else []
+        seen = {*unread, *(it.service for it in held)}
         return View(
             node=node.name,
             timezone=node.bundle.territory.timezone,
@@ -107,6 +109,7 @@ class Observer:
             readable=tuple(readable),
             ahead=tuple(ahead),
             homes=tuple(stood_for),
+            emptying=tuple(it for it in node.held_services() if it not in seen and are_known(node.holding(it))),
             attempts=memory.attempts,
             running=memory.running,
             machine=see_machine(node.layout) if thorough else Machine(),

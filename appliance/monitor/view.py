@@ -273,6 +273,8 @@ class View:
     readable: tuple[Readable, ...] = ()
     ahead: tuple[Ahead, ...] = ()
     homes: tuple[Home, ...] = ()
+    emptying: tuple[str, ...] = ()
+    """Services of which nothing is held any more and something still lies in the vault."""
     attempts: Mapping[str, Attempt] = field(default_factory=dict)
     """By `key`."""
     running: tuple[Running, ...] = ()

@@ -42,6 +42,12 @@ def useless_seconds(holding: Holding, found: Collection[Path], age_seconds: int)
     return {holding.root / name: age_seconds - since for name, (_, since) in now.items()}
 
 
+def are_known(holding: Holding) -> bool:
+    """Whether something may lie here that thinning removes, though nothing is held: a folder of a generation, or what
+    was found useless last time. It costs one look at a folder and at a file."""
+    return bool(holding.folders()) or (size_of(_path(holding)) or 0) > len("{}")
+
+
 def _load(holding: Holding) -> dict[str, list[int]]:
     try:
         entries = json.loads(_path(holding).read_bytes())

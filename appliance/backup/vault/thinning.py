@@ -100,12 +100,14 @@ def _thin(node: Node, service: str, holding: Holding) -> Thinned:
     outcome = Thinned(service, dropped)
     if dropped:
         damage.settle(node, holding)
-    shelve(holding)
     try:
         referenced = _referenced(holding)
     except ApplianceError as error:
-        return replace(outcome, skipped=f"no blob was removed: {error}")
-    return _remove(node, holding, outcome, referenced)
+        outcome = replace(outcome, skipped=f"no blob was removed: {error}")
+    else:
+        outcome = _remove(node, holding, outcome, referenced)
+    shelve(holding)  # last: after a cut the folders still tell the agent that this was not done (`leftovers.are_known`)
+    return outcome
 
 
 def _remove(node: Node, holding: Holding, outcome: Thinned, referenced: frozenset[str]) -> Thinned:

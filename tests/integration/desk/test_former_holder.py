@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from appliance.agent.decide import Pace, decide
+from appliance.agent.decisions import Thin
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup import peers
@@ -234,3 +236,23 @@ def test_what_was_given_up_comes_again_where_the_node_has_to_hold_it(
     node = desk.open(STANDBY)
     replicate(node, SERVICE, HOLDER, load_acts(node.layout.acts, node.bundle))
     assert held_here(desk) == [made.name for made in history]
+
+
+def test_the_agent_goes_on_thinning_until_nothing_of_what_was_given_up_is_left(spare: World) -> None:
+    """With its last generation a service left the view, and with it all work: the blobs stayed for ever."""
+    give_up(spare)
+    desk, days = spare.desk, 0
+    while wants_to_thin(desk):
+        thin_here(desk)
+        desk.advance(DAY)
+        days += 1
+        assert days < 10, "it never ends"
+    assert days > 2
+    assert list(desk.holding(HOLDER).blobs()) == []
+    assert desk.holding(HOLDER).folders() == ()
+
+
+def wants_to_thin(desk: Desk) -> bool:
+    node = desk.open(HOLDER)
+    seen = Observer().look(node, now_of(node), Memory())
+    return any(isinstance(it, Thin) and it.service == SERVICE for it in decide(seen, now_of(node), Pace()))
