@@ -166,8 +166,8 @@ def test_a_service_that_leaves_is_held_by_its_former_holders_too() -> None:
 
 
 def test_a_service_that_comes_back_is_placed_where_its_copies_are() -> None:
-    docs, base = service("docs", "a", copies=1), service("base", "c", standbys=("d",))
-    first = after(None, plan(docs, service("base", "c", standbys=("b",))))
+    docs, base = service("docs", "a", copies=1), service("base", "c", standbys=("d",), copies=1)
+    first = after(None, plan(docs, service("base", "c", standbys=("b",), copies=1)))
     held = first.placements["docs"].holders
     gone = after(first, plan(base), days=1)
     fresh = after(None, plan(docs, base)).placements["docs"].holders
