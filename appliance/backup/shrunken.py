@@ -66,13 +66,20 @@ class Sizes:
         """After the run `read`. A reference that was lost sight of in time still counts while it is not settled."""
         before = (self.shrunken.before,) if self.shrunken else self._window(read.age)
         larger = [it for it in before if has_shrunk(read, it)]
-        found = Shrunken(read, max(larger, key=lambda it: (it.files, it.bytes))) if larger else self._unsettled(read)
+        unseen = self._unseen(read)
+        found = self.shrunken if unseen else None
+        if larger:
+            now = replace(read, paths={**unseen, **read.paths})
+            found = Shrunken(now, max(larger, key=lambda it: (it.files, it.bytes)))
         return Sizes(self.epoch, _remembered(self._window(read.age), read), found)
 
-    def _unsettled(self, read: Read) -> Shrunken | None:
-        """What was found before, where `read` could not see whether the files are back: a path of it failed."""
-        sees_all = self.shrunken is None or self.shrunken.before.paths.keys() <= read.paths.keys()
-        return None if read.whole or sees_all else self.shrunken
+    def _unseen(self, read: Read) -> Paths:
+        """The paths found smaller before of which `read` could not see whether their files are back."""
+        if self.shrunken is None or read.whole:
+            return {}
+        now, before = self.shrunken.now.paths, self.shrunken.before.paths
+        both = (now.keys() & before.keys()) - read.paths.keys()
+        return {it: now[it] for it in both if now[it][0] < before[it][0] or now[it][1] < before[it][1]}
 
     def confirmed(self) -> Sizes:
         """What the last run read is the measure from now on."""

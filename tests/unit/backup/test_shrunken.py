@@ -66,6 +66,18 @@ def test_a_run_that_could_not_read_the_emptied_path_settles_nothing() -> None:
     assert sizes.with_run(Read("c", int(2 * DAY), True, half)).shrunken is None, "the path left territory.yml"
 
 
+def test_files_that_are_back_settle_it_although_another_path_cannot_be_read_since() -> None:
+    """One rotten file elsewhere kept a service failed, and its tidying paused, long after the disk was back."""
+    before = Read("a", 0, True, {"/srv/a": (100, 100), "/srv/b": (9, 9)})
+    emptied = Read("b", DAY, True, {"/srv/a": (0, 0), "/srv/b": (9, 9)})
+    rotten = Read("c", 2 * DAY, False, {"/srv/a": (0, 0)})
+    assert after(before, emptied, rotten).shrunken is not None
+    back = Read("d", 3 * DAY, False, {"/srv/a": (100, 100)})
+    assert after(before, emptied, rotten, back).shrunken is None
+    both = Read("b", DAY, True, {"/srv/a": (0, 0), "/srv/b": (0, 0)})
+    assert after(before, both, rotten, back).shrunken is not None, "nobody saw the files of the other one again"
+
+
 def test_what_was_confirmed_is_the_measure_and_what_shrinks_after_it_is_found() -> None:
     sizes = after(read(100), read(10, day=1)).confirmed()
     sizes = sizes.with_run(read(9, day=2))
