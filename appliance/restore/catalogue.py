@@ -114,7 +114,7 @@ def catch_up(
     for done, archive in enumerate(new, start=1):
         _read(connection, borg, archive)
         on_archive(done, len(new))
-    if new:
+    if present:  # also when it is known: its run may have said it after the names were read
         _note_unread(connection, present[-1], lacking(present[-1].name))
     connection.execute("INSERT OR REPLACE INTO meta VALUES('mark', ?)", (mark,))
     paths: int = connection.execute("SELECT count(*) FROM path").fetchone()[0]
