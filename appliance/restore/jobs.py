@@ -20,6 +20,7 @@ from pathlib import Path
 from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
+from appliance.borg.having import having
 from appliance.borg.model import Item
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError, NoSpace, NotFound, UsageError
@@ -88,7 +89,7 @@ def contents_of(borg: Borg, archive: str, paths: Sequence[str]) -> Contents:
 
 def contents_with(borg: Borg, archive: str, paths: Sequence[str], fills: Sequence[Fill]) -> Contents:
     """The same with `fills`, examined as one tree: what one archive brings must not lead another one elsewhere."""
-    main = _wanted(borg, archive, paths) if paths else borg.items(archive)
+    main = _wanted(borg, archive, _there(borg, archive, paths, fills)) if paths else borg.items(archive)
     return examine(itertools.chain(main, *(_wanted(borg, it.archive, (it.path,)) for it in fills)))
 
 
@@ -149,11 +150,20 @@ def _sync_until(ended: threading.Event, folder: Path) -> None:
 def _extract(folder: JobFolder, job: Job, borg: Borg) -> Job:
     stage = folder.files if job.in_place else job.target
     with syncing(stage):
-        warnings = borg.extract(job.archive, job.paths, stage, may_have_root=job.root)
+        paths = _there(borg, job.archive, job.paths, job.fills)
+        everything = not job.paths
+        warnings = borg.extract(job.archive, paths, stage, may_have_root=job.root) if paths or everything else ()
         if job.fills:
             warnings += lay_fills(borg, job.archive, job.fills, stage)
     kept = tuple((warning.path, warning.reason) for warning in warnings)
     return save(folder, dataclasses.replace(job, state="extracted", warnings=kept))
+
+
+def _there(borg: Borg, archive: str, paths: Sequence[str], fills: Sequence[Fill]) -> tuple[str, ...]:
+    """Those of `paths` that `archive` must have: one that comes wholly from an older one need not be in it."""
+    filled = [path for path in paths if any(is_below(path, fill.path) for fill in fills)]
+    absent = {*filled} - having(borg, archive, filled) if filled else set()
+    return tuple(path for path in paths if path not in absent)
 
 
 def _keep(folder: JobFolder, job: Job) -> Job:

@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from appliance.borg.client import Borg
+from appliance.borg.errors import PathMissing
 from appliance.clock import utc_seconds
 from appliance.errors import IntegrityError
+from appliance.restore import jobs
 from appliance.restore.carry import Ground, carry_out
 from appliance.restore.catalogue import catch_up
 from appliance.restore.contents import Contents
@@ -126,3 +128,28 @@ def test_what_the_newest_archive_could_not_read_is_not_called_deleted_and_what_w
             assert found.deleted == bool(expected)
             assert {it.path for it in gone(catalogue)} >= {"Conseil/2026/Délibération 12.odt"}
             assert any(it.path == "Conseil" for it in gone(catalogue)) == bool(expected)
+
+
+def test_what_an_archive_lacks_is_known_though_its_names_were_read_before_its_run_had_said_so(
+    borg: Borg, share: Path, tmp_path: Path
+) -> None:
+    """Who searches between the end of an archive and its companion sees an archive that nothing is said of yet."""
+    os.rename(share / "Conseil", tmp_path / "unplugged")
+    borg.create("docs-1.9-2026-11-25T07:00:00Z-000001", ["."], cwd=share)
+    with closing(open_catalogue(tmp_path / "names.db")) as catalogue:
+        catch_up(catalogue, borg, lacking=lambda archive: [])
+        assert "Conseil" in {it.path for it in deleted(catalogue)}
+        catch_up(catalogue, borg, lacking=lambda archive: ["Conseil"])
+        assert "Conseil" not in {it.path for it in deleted(catalogue)}
+
+
+def test_what_is_wanted_alone_and_wholly_missing_comes_from_the_older_archive_alone(
+    ground: Ground, share: Path
+) -> None:
+    """The accounts of a replaced town hall: the last backup could not read them, and nothing came back, in silence."""
+    borg = ground.open_borg(None)
+    job = jobs.plan(ground.restores, borg, "tuesday", [PLAN], now=NOW, in_place=share, fills=(Fill(PLAN, OLD),))
+    assert (job.entries, jobs.run(ground.restores, job.id, borg, age_seconds=0).state) == (1, "done")
+    assert (share / PLAN).read_text() == "the plan"
+    with pytest.raises(PathMissing):
+        jobs.plan(ground.restores, borg, "tuesday", [PLAN, "Conseil/nowhere"], now=NOW, fills=(Fill(PLAN, OLD),))
