@@ -1,8 +1,9 @@
 """Work as the account that owns a folder, when root typed: a file that root made there would lock that account out.
 
 Root starts the same program again as that account and gives up everything but what putting files back needs: to read
-and write what is others', and to give a file its owner, mode, attributes and kind. It can then neither load a module,
-nor change an address, nor end another's process. setpriv does it, since it sets all of it or starts nothing.
+and write what is others', to give a file its owner, mode, attributes and kind, and to ask whether one is open. It can
+then neither load a module, nor change an address, nor end another's process. setpriv does it, since it sets all of it
+or starts nothing.
 
 A verb that stays root works as that account for a while where it looks into such a folder: `as_owner`.
 """
@@ -19,8 +20,9 @@ from pathlib import Path
 
 from appliance.errors import Refused
 
-POWERS = ("chown", "dac_override", "dac_read_search", "fowner", "fsetid", "mknod", "setfcap")
-"""Capabilities kept, in setpriv's names: borg gives back owners, modes, setgid bits, devices, file capabilities."""
+POWERS = ("chown", "dac_override", "dac_read_search", "fowner", "fsetid", "lease", "mknod", "setfcap")
+"""Capabilities kept, in setpriv's names: borg gives back owners, modes, setgid bits, devices, file capabilities; and a
+lease says whether somebody has a file open that a merge would replace (`host/opened.py`)."""
 _ROOT = 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import stat
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from appliance.backup.sources.files import walk
 from appliance.cli.this_layout import this_layout
 from appliance.errors import Refused
-from appliance.host.account import step_down_to_owner
+from appliance.host.account import setpriv, step_down_to_owner
 from appliance.host.command import run
+from appliance.host.opened import is_open
 from appliance.lab.processes.territory import ProcessTerritory
 
 pytestmark = pytest.mark.root
@@ -89,6 +91,17 @@ def test_what_the_agents_one_capability_lets_it_read_is_not_called_unreadable(tm
     code = f"from appliance.backup.sources.files import {walk.__name__} as w; print(w({str(tmp_path)!r}).left_out)"
     result = run((*AS_AGENT, "/usr/bin/python3", "-c", code), timeout_seconds=60, check=True)
     assert result.stdout.decode() == "()\n"
+
+
+def test_a_file_of_somebody_else_that_is_open_is_seen_by_who_merges_as_root(tmp_path: Path) -> None:
+    """Merging is typed by root and done as the account: it replaced what people on a host had open."""
+    file = tmp_path / "letter.odt"
+    file.write_text("Monsieur le Préfet")
+    os.chown(file, NOBODYS, NOBODYS)
+    asks = f"from appliance.host.opened import {is_open.__name__} as ask; print(ask({str(file)!r}))"
+    argv = setpriv(pwd.getpwnam(ACCOUNT), ("/usr/bin/python3", "-c", asks))
+    with file.open():
+        assert run(argv, timeout_seconds=60, check=True).stdout == b"True\n"
 
 
 def test_a_folder_of_an_account_that_is_gone_is_refused_before_anything_is_written(tmp_path: Path) -> None:
