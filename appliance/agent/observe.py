@@ -16,6 +16,7 @@ from appliance.agent.kept_acts import JudgedActs
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
 from appliance.agent.observe_left import generation_of, held_of_old, left, newest_held
+from appliance.agent.observe_unended import restored_services, unended_restores
 from appliance.agent.served import programs_of, see_failover
 from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, as_known, back_from, missing_of, newest_whole, older_held
 from appliance.backup import saved
@@ -56,6 +57,7 @@ from appliance.monitor.view import (
     Machine,
     Now,
     Readable,
+    Unended,
     View,
     Written,
 )
@@ -98,6 +100,9 @@ class Observer:
             holding = _kept(unread, service, held_of_old, node, service, thorough=thorough)
             held += [holding] if holding else []
         seen = {*unread, *(it.service for it in held)}
+        restores: list[Unended] = []
+        for service in restored_services(node) if thorough else ():
+            restores += _kept(unread, service, unended_restores, node, service) or ()
         return View(
             node=node.name,
             timezone=node.bundle.territory.timezone,
@@ -114,6 +119,7 @@ class Observer:
             running=memory.running,
             machine=see_machine(node.layout) if thorough else Machine(),
             failover=see_failover(node, now, acts) if thorough else Failover(),
+            unended=tuple(restores),
             unread=unread,
         )
 

@@ -28,7 +28,7 @@ from appliance.restore.contents import Contents
 from appliance.restore.job import NOT_TYPED, Job, Typed
 from appliance.restore.jobs import contents_of, contents_with, plan
 from appliance.restore.jobs import run as run_job
-from appliance.restore.unended import going_on, in_the_way, of_this_archive
+from appliance.restore.unended import give_up_words, going_on, in_the_way, line_of, of_this_archive
 from appliance.units import format_bytes, format_count, printable
 
 PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first slash
@@ -185,7 +185,7 @@ def _restore(
     if cut:
         say(f"The restore {cut.id} goes on, from {cut.archive}. To begin a new one: {give_up_line(service, cut)}")
     elif other := in_the_way(restores, wanted.paths, target):
-        ending = command(*text.line_of(service, other))
+        ending = command(*line_of(service, other))
         raise Refused(
             f"the restore {other.id} puts files there and has not ended.",
             remedy=f"End it: `{ending}`. Or give it up: `{give_up_line(service, other)}`.",
@@ -198,6 +198,7 @@ def _restore(
             wanted.archive,
             wanted.paths,
             now=node.clock.now(),
+            age_seconds=node.ageing.now(),
             into=None if in_place else target,
             in_place=target if in_place else None,
             contents=wanted.known,
@@ -208,7 +209,7 @@ def _restore(
 
 
 def give_up_line(service: str, job: Job) -> str:
-    return command(*text.give_up_words(service, job))
+    return command(*give_up_words(service, job))
 
 
 def _with_its_archive(node: Node, service: str, opened: OpenedSource, job: Job, *, paper: bool) -> OpenedSource:

@@ -12,6 +12,7 @@ from appliance.clock import utc_text
 from appliance.restore.fill import Fill
 from appliance.restore.job import UNENDED, Job
 from appliance.restore.model import Found, Version
+from appliance.restore.unended import give_up_words, line_of
 from appliance.units import format_bytes, format_count, printable
 
 FILLED_MAX = 20
@@ -99,21 +100,6 @@ def job_json(service: str, job: Job) -> dict[str, Any]:
         "warnings": [{"path": path, "reason": reason} for path, reason in job.warnings],
         **({"next": _next(service, job)} if job.state in UNENDED else {}),
     }
-
-
-def line_of(service: str, job: Job) -> tuple[str, ...]:
-    """The words, without the program's name, that end a restore which has not ended."""
-    if job.typed.line:
-        return job.typed.line
-    if len(job.paths) > 1:  # only the pages ask for several at once
-        return ("restore", "carry")
-    place = ("--in-place",) if job.in_place else ("--to", str(job.target))
-    what = ("folder", *job.paths) if job.paths else ("all",)
-    return ("restore", *what, "--archive", job.archive, "--service", service, *place)
-
-
-def give_up_words(service: str, job: Job) -> tuple[str, ...]:
-    return ("restore", "give-up", job.id, "--service", service)
 
 
 def job_text(job: Job, restored: str) -> str:

@@ -72,6 +72,7 @@ CHECKS: Mapping[str, Check] = {
     "public-certificate": Check(
         ("node",), "is the certificate of its pages' public name good, if they have one", "CertificatPublicPerime"
     ),
+    "restore": Check(("node",), "has every restore ended, or was it given up", "RestaurationInachevee"),
     "voter": Check(("node",), "is its voter well, if it has one", "VotantMalade"),
     "failover": Check(("node",), "does the program that runs services live", "BasculeArretee"),
     "majority": Check(("node",), "does a majority of the voters answer", "MajoriteInjoignable"),

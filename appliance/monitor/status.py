@@ -16,6 +16,7 @@ from appliance.monitor.failover import judge_failover, node_lacks, node_reasons
 from appliance.monitor.held import judge_catalogue, judge_held
 from appliance.monitor.lasting import machine_lacks, machine_reasons
 from appliance.monitor.states import ORDER, Judged, Reason, State, worst_first
+from appliance.monitor.unended import unended_reasons
 from appliance.monitor.view import AgentSeen, Now, View
 from appliance.monitor.written import judge_written
 from appliance.units import MINUTE, format_bytes, format_duration
@@ -66,7 +67,7 @@ def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...], kep
         "disk_kept": kept,
     }
     found = (*_node_reasons(view, now, agent), *machine_reasons(view.machine, now), *node_reasons(view, now))
-    reasons = worst_first((*apart, *found))
+    reasons = worst_first((*apart, *found, *unended_reasons(view, now)))
     lacks = (*node_lacks(view), *machine_lacks(view.machine))
     made = tuple(name for name in checks_of("node") if name not in {it.check for it in lacks})
     return Judged(view.node, "node", summary, reasons, facts, made, lacks)

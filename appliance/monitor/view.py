@@ -211,6 +211,21 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Unended:
+    """A restore of `service` that has not ended; `began` is in UTC seconds, `began_age` by our ageing clock, None for a
+    job of an earlier version. `end` and `give_up` are what is typed to end it and to give it up; `end` is "" where a
+    name in it could be read as something else.
+    """
+
+    service: str
+    job: str
+    began: float
+    began_age: int | None
+    end: str
+    give_up: str
+
+
+@dataclass(frozen=True)
 class Attempt:
     """The last try of one kind of work; `failures` in a row, 0 when it worked. `mark` is what it was about."""
 
@@ -281,6 +296,8 @@ class View:
     machine: Machine = Machine()
     failover: Failover = field(default_factory=Failover)
     """Looked at in a thorough view only."""
+    unended: tuple[Unended, ...] = ()
+    """Restores; looked for in a thorough view only."""
     unread: Mapping[str, str] = field(default_factory=dict)
     """Services of which something could not be read, and the sentence why."""
 

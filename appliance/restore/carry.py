@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -116,7 +117,7 @@ def _carry(ground: Ground, folder: OrderFolder, order: Order, status: Status, no
     known = ground.known(order)
     borg = ground.open_borg(None if known and known.soon_done else teller.extracting)
     if not status.job or not _is_there(ground.restores, status.job):
-        job = _planned(ground, order, borg, known, now)
+        job = _planned(ground, order, borg, known, now, age)
         older = tuple((fill.path, str(time_of(fill.archive))) for fill in job.fills)
         status = dataclasses.replace(status, job=job.id, entries=job.entries, size=job.size, older=older)
     teller.total = status.size
@@ -152,29 +153,20 @@ def _check(ground: Ground, order: Order) -> None:
         )
 
 
-def _planned(ground: Ground, order: Order, borg: Borg, known: Contents | None, now: float) -> Job:
+def _planned(ground: Ground, order: Order, borg: Borg, known: Contents | None, now: float, age: int) -> Job:
     one_file = known is not None and known.entries == len(order.paths) == 1 and known.size > 0
     fills = () if one_file else ground.fills(borg, order)
     if fills:
         contents = contents_with(borg, order.archive, order.paths, fills)
     else:
         contents = known or contents_of(borg, order.archive, order.paths)
+    begin = partial(plan, ground.restores, borg, order.archive, order.paths, now=now, age_seconds=age)
     if order.kind == "download":
         copies = 1 if _is_one_file(order, contents) else 2  # what comes out, and the zip of it
         check_room(ground.orders, copies * contents.size)
-        return plan(ground.restores, borg, order.archive, order.paths, now=now, contents=contents, fills=fills)
+        return begin(contents=contents, fills=fills)
     renamed = _renamed(ground, order, now)
-    return plan(
-        ground.restores,
-        borg,
-        order.archive,
-        order.paths,
-        now=now,
-        in_place=ground.live,
-        contents=contents,
-        renamed=renamed,
-        fills=fills,
-    )
+    return begin(in_place=ground.live, contents=contents, renamed=renamed, fills=fills)
 
 
 def _is_one_file(order: Order, contents: Contents) -> bool:

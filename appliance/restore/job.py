@@ -76,6 +76,8 @@ class Job:
     """Empty for what nobody typed, such as an order of the pages, and for jobs of earlier versions."""
     given_up: bool = False
     """Whether what an undo takes back is a restore that never ended."""
+    begun_age_seconds: int | None = None
+    """When it began by the ageing clock; None for a job of an earlier version."""
 
     @property
     def archives(self) -> tuple[str, ...]:

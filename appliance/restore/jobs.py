@@ -45,6 +45,7 @@ def plan(
     paths: Sequence[str],
     *,
     now: float,
+    age_seconds: int | None = None,
     into: Path | None = None,
     in_place: Path | None = None,
     contents: Contents | None = None,
@@ -55,7 +56,8 @@ def plan(
     """Prepare the restore of `paths` (none: everything) of `archive` and keep it as a job, without restoring yet.
 
     `into` is a folder that is empty or not there; by default it is the job's own. `in_place` is the folder to which
-    the paths of the archive are relative; folders that exist there keep their own attributes. `now` is in UTC seconds.
+    the paths of the archive are relative; folders that exist there keep their own attributes. `now` is in UTC seconds,
+    `age_seconds` by the ageing clock.
     Raise PathMissing, NoSpace (saying how much is missing), IntegrityError for an archive whose paths would leave
     their folder, UsageError for a target that cannot be one.
 
@@ -73,7 +75,7 @@ def plan(
         check_room(_place_of(in_place, paths), contents.size)
     job = _job(folder, archive, paths, target, in_place is not None, contents, now)
     more = dataclasses.replace(job, renamed=tuple((renamed or {}).items()), fills=tuple(fills))
-    return save(folder, dataclasses.replace(more, typed=typed or NOT_TYPED))
+    return save(folder, dataclasses.replace(more, typed=typed or NOT_TYPED, begun_age_seconds=age_seconds))
 
 
 def contents_of(borg: Borg, archive: str, paths: Sequence[str]) -> Contents:

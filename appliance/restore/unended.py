@@ -1,5 +1,5 @@
 """Restores that have not ended: with which one a line that is typed again goes on, which archives they need, and which
-one is in the way of another.
+one is in the way of another; what is typed to end one or to give it up.
 
 A restore belongs to what was asked, not to an archive's name: "the newest" is another archive after each backup, and
 "version 3" after each change. So a job keeps the archive that it began with, and goes on from that.
@@ -41,6 +41,22 @@ def of_this_archive(restores: Path, archive: str, paths: Sequence[str], target: 
         if not job.typed.asked and (job.archive, job.paths, job.target, job.in_place) == same:
             return job
     return None
+
+
+def line_of(service: str, job: Job) -> tuple[str, ...]:
+    """The words, without the program's name, that end a restore which has not ended."""
+    if job.typed.line:
+        return job.typed.line
+    if len(job.paths) > 1:  # only the pages ask for several at once
+        return ("restore", "carry")
+    place = ("--in-place",) if job.in_place else ("--to", str(job.target))
+    what = ("folder", *job.paths) if job.paths else ("all",)
+    return ("restore", *what, "--archive", job.archive, "--service", service, *place)
+
+
+def give_up_words(service: str, job: Job) -> tuple[str, ...]:
+    """The words, without the program's name, that give it up."""
+    return ("restore", "give-up", job.id, "--service", service)
 
 
 def pinned(restores: Path) -> frozenset[str]:

@@ -13,6 +13,7 @@ import pytest
 
 from appliance.backup import writer
 from appliance.lab.processes.territory import ProcessTerritory
+from appliance.units import DAY
 from tests.integration.cli.typed import SERVICE, type_at
 from tests.integration.faults.ground import BORG, put_borg
 
@@ -147,3 +148,53 @@ def test_an_archive_that_is_gone_is_said_with_the_way_on(
     assert f"its archive {gone} does not exist any more" in said
     assert f"restore give-up {job['job']}" in said
     assert "Then type the same again, to another folder." in said, "what came out stays in this one"
+
+
+def begun_days_ago(saved: ProcessTerritory, job: str, days: float) -> None:
+    """As if the restore had begun then by the ageing clock."""
+    node = saved.open(HERE)
+    file = node.service(SERVICE).restores / job / "job.json"
+    kept = json.loads(file.read_text())
+    assert kept["begun_age_seconds"] is not None
+    file.write_text(json.dumps({**kept, "begun_age_seconds": node.ageing.now() - int(days * DAY)}))
+
+
+def told_of_it(saved: ProcessTerritory) -> list[dict[str, Any]]:
+    told = json.loads(saved.nodes[HERE].cli("--json", "status", check=False).stdout)
+    (node,) = (it for it in told["judged"] if it["role"] == "node")
+    return [it for it in node["reasons"] if it["check"] == "restore"]
+
+
+def test_status_tells_after_three_days_what_ends_it_and_what_gives_it_up(
+    saved: ProcessTerritory, documents: Path, tmp_path: Path
+) -> None:
+    job = cut(saved, tmp_path, "restore", "file", str(documents / "budget.ods"), "--to", str(tmp_path / "back"))
+    begun_days_ago(saved, job["job"], 2.9)
+    assert told_of_it(saved) == []
+    begun_days_ago(saved, job["job"], 3.1)
+    (reason,) = told_of_it(saved)
+    assert reason["state"] == "warning"
+    end, give_up = (it["argv"] for it in reason["next"])
+    assert end == ["appliance", *job["next"]["end"]]
+    assert give_up == ["appliance", *job["next"]["give_up"]]
+    assert (
+        f"here: `appliance --state {saved.nodes[HERE].state} restore"
+        in saved.nodes[HERE].cli("status", check=False).stdout.decode()
+    )
+    assert type_at(saved, HERE, *end[1:])["job"] == job["job"]
+    assert told_of_it(saved) == []
+
+
+def test_a_name_with_a_command_in_it_is_never_proposed_as_one(
+    saved: ProcessTerritory, documents: Path, tmp_path: Path
+) -> None:
+    odd = documents / "a`appliance backup confirm docs-a`"
+    odd.write_text("a name that somebody chose")
+    writer.run(saved.open(HERE), SERVICE)
+    job = cut(saved, tmp_path, "restore", "file", str(odd), "--to", str(tmp_path / "back"))
+    begun_days_ago(saved, job["job"], 4)
+    (reason,) = told_of_it(saved)
+    assert [it["argv"][:3] for it in reason["next"]] == [
+        ["appliance", "restore", "jobs"],
+        ["appliance", "restore", "give-up"],
+    ]

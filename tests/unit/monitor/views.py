@@ -22,6 +22,7 @@ from appliance.monitor.view import (
     Now,
     Readable,
     Running,
+    Unended,
     View,
     Written,
 )
@@ -163,6 +164,14 @@ def running(moment: Now, words: Mapping[str, Any]) -> Running:
     return Running(words["kind"], words.get("service", "docs-a"), peers, since, baseline)
 
 
+def unended(moment: Now, words: Mapping[str, Any]) -> Unended:
+    """`words`: began (how long ago), up (how long the machine was up since; without, a former version began it),
+    end (what is typed)."""
+    up = moment.age - int(parse_duration(words["up"])) if "up" in words else None
+    give_up = "appliance restore give-up 20261120T080000Z --service docs-a"
+    return Unended("docs-a", "20261120T080000Z", before(moment, words["began"]), up, words.get("end", ""), give_up)
+
+
 def stood(moment: Now, words: Mapping[str, Any]) -> Stood:
     """`words`: service, home, state, holder, writer, epoch, newest, by (who pauses it), branches; vacant, away,
     unheard, contested, paused, unkept: for how long; why it is not kept."""
@@ -200,7 +209,7 @@ def failover(moment: Now, words: Mapping[str, Any]) -> Failover:
 
 
 def view(moment: Now, words: Mapping[str, Any]) -> View:
-    """`words`: written, held, readable, ahead, homes, failover, attempts, running, unread, disk_free, issued,
+    """`words`: written, held, readable, ahead, homes, failover, attempts, running, unended, unread, disk_free, issued,
     updated (how long ago), ends (in how long its certificate does)."""
     memory = Memory({name: attempt(moment, it) for name, it in words.get("attempts", {}).items()})
     return View(
@@ -233,6 +242,7 @@ def view(moment: Now, words: Mapping[str, Any]) -> View:
             certificate_ends=moment.wall + parse_duration(words["ends"]) if "ends" in words else None,
         ),
         failover=failover(moment, words["failover"]) if "failover" in words else Failover(),
+        unended=tuple(unended(moment, it) for it in words.get("unended", ())),
         unread=words.get("unread", {}),
     )
 
