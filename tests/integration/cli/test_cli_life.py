@@ -33,6 +33,8 @@ def test_a_service_is_joined_backed_up_lost_found_and_continued(typed: Typed, tm
         "counted": ["commune-b", "hermitage"],
         "acknowledged": ["commune-b", "hermitage"],
         "promised": 2,
+        "held": True,
+        "whole": True,
     }
     change(typed.documents, 0.02)
     second = typed("commune-a", "backup", "run", SERVICE)
