@@ -35,7 +35,8 @@ async def test_what_nobody_owns_is_held_by_who_claims_it(world: World) -> None:
     assert state.owner is not None
     assert state.holder is not None
     assert (state.owner.node, state.owner.released, state.owner.time) == ("commune-a", False, TIME)
-    assert (state.holder.node, state.holder.boot_id, state.holder.lease) == ("commune-a", "boot-1", asked.lease)
+    assert (state.holder.node, state.holder.boot_id, state.holder.lease) == ("commune-a", asked.begun_by, asked.lease)
+    assert (state.holder.boot_id.split()[0], state.holder.ttl_seconds) == ("boot-1", asked.ttl_seconds)
     assert (holding.revision, holding.since) == (state.owned, state.holder.revision)
     assert holding.revision > before.revision
 
