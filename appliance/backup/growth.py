@@ -26,7 +26,7 @@ from appliance.units import DAY
 
 YEARS = 10
 CHANGE_MARGIN = 2
-"""A default quota holds twice the declared change: declared figures are estimates, and compaction writes some anew."""
+"""A default quota holds twice the declared change: declared figures are estimates, and compaction writes some again."""
 _DAYS = {"hourly": 1 / 24, "daily": 1, "weekly": 7, "monthly": 31, "yearly": 366}
 
 

@@ -98,7 +98,7 @@ def test_a_second_push_on_the_same_day_takes_nothing_and_is_postponed_again(town
 
 
 def test_what_came_in_parts_is_kept_until_the_last_one_however_long_it_takes(town: Town) -> None:
-    """A compaction writes 150 days' worth anew: at four evenings a day net, it takes longer than remains are kept."""
+    """A compaction writes 150 days' worth again: at four evenings a day net, it takes longer than remains are kept."""
     town.desk.advance(DAY)
     town.evening(180, rewrite=True)
     assert town.days_until_whole() > 36

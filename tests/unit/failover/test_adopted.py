@@ -93,7 +93,7 @@ def test_a_grant_of_the_voters_counts_as_opened_by_failover_alone(tmp_path: Path
 
 
 def test_the_home_of_a_mirror_on_a_new_machine_lays_its_files_as_it_starts(tmp_path: Path) -> None:
-    """It stayed in CATCHUP, and asked for a lease that nobody may have, until its program was started anew."""
+    """It stayed in CATCHUP, and asked for a lease that nobody may have, until its program was started again."""
     world = waiting(tmp_path, MIRROR, files_here=False)
     adopt(world, BY_KEY)
     assert look(world) is State.ISOLATED_RW
