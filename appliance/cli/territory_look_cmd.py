@@ -46,10 +46,11 @@ def check(file: Path) -> None:
     is_pipe = not territory_file(file).is_file()  # which was read to its end
     short = text.short_quotas(found, {} if is_pipe else quota_places(file))
     told += [text.short_text(it) for it in short]
-    told += [it for it in [text.bending_text(bends(found))] if it]
+    days = bends(found)
+    told += [text.bending_text(days)] if days else []
     told += [text.kept_text(next_up.kept)] if next_up and next_up.kept else []
     kept = text.kept_json(next_up.kept if next_up else {})
-    emit({**text.checked_json(name, found, verdicts), "kept": kept, "short": short}, "\n".join(told))
+    emit({**text.checked_json(name, found, verdicts), "bends": days, "kept": kept, "short": short}, "\n".join(told))
 
 
 @click.command()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from appliance.backup.growth import bends, quota_that_lasts, refuses
+from appliance.backup.growth import quota_that_lasts, refuses
 from appliance.cli.output import table
 from appliance.clock import utc_text
 from appliance.config.remember import kept_until
@@ -74,9 +74,7 @@ def short_text(it: Mapping[str, Any]) -> str:
 
 
 def bending_text(days: Mapping[str, int]) -> str:
-    """When shares become full enough that they bend, by service; "" when ten years of history fit."""
-    if not days:
-        return ""
+    """When shares become full enough that they bend: the day of each service that does, of one at least."""
     first = min(days, key=lambda name: (days[name], name))
     return (
         f"At the declared change the shares of {format_count(len(days), 'service')} fill up within ten years, the "
@@ -93,7 +91,6 @@ def checked_json(name: str, territory: Territory, verdicts: Sequence[Verdict]) -
         "events": len({verdict.event for verdict in verdicts}),
         "planned_only": list(planned_only(territory)),
         "lost": [asdict(verdict) for verdict in verdicts if not verdict.survives],
-        "bends": dict(bends(territory)),
     }
 
 
