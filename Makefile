@@ -60,6 +60,8 @@ docs: setup ## write the pages that come from the code
 	@$(PY) -m appliance.config.reference >docs/reference/territory.md
 	@$(PY) -m appliance.failover.reference >docs/reference/failover.md
 	@$(PY) -m appliance.monitor.grafana >docs/reference/grafana.json
+	@$(PY) -m appliance.cli.limits_reference >docs/reference/limits.md
+	@$(PY) -m appliance.monitor.scrape >roles/monitoring/files/scrape.json
 
 lock: setup ## choose the newest allowed versions for packages/*.lock (needs a package index)
 	@scripts/lock

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from appliance.agent import people, shares
+from appliance.agent import databases, people, shares
 from appliance.agent.decisions import (
     BackUp,
     Catalogue,
@@ -28,6 +28,7 @@ from appliance.agent.decisions import (
 )
 from appliance.agent.memory import LEFT_OUT_MAX, Outcome
 from appliance.agent.ready import lay_ahead, learn_ahead
+from appliance.agent.replaced_trees import forget_trees, look_at_trees
 from appliance.backup import writer
 from appliance.backup.alarms import alarm_of
 from appliance.backup.branch_run import save_branches
@@ -50,6 +51,7 @@ from appliance.backup.verify import verify_data
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace, Postponed
 from appliance.restore.catalogue import caught_up
+from appliance.restore.job import keep_apart
 from appliance.restore.undo import expire
 from appliance.territory.served import SHARE
 from appliance.units import MINUTE, format_count
@@ -177,7 +179,7 @@ def _verify(node: Node, work: Verify) -> Outcome:
 
 
 def _drill(node: Node, work: Drill) -> Outcome:
-    done = drill(node, work.service)
+    done = drill(node, work.service, databases.rehearse)
     figures = {"files": done.files, "bytes": done.bytes, "seconds": round(done.seconds), "wrong": len(done.wrong)}
     wrong = format_count(len(done.wrong), "thing did not come back as it was", "things did not come back as they were")
     alarms = (f"in a restore drill, {wrong}.",) if done.wrong else ()
@@ -236,13 +238,20 @@ def _thin(node: Node, work: Thin) -> Outcome:
 def _tidy(node: Node, work: Tidy) -> Outcome:
     forgotten = writer.tidy(node, work.service)
     _forget_old_restores(node, work.service)
+    look_at_trees(node, work.service)  # the repositories that go next may say alone what of them is saved
+    if trees := forget_trees(node, work.service):
+        node.journal.write("replaced-trees-removed", service=work.service, folders=trees)
     if gone := forget_replaced(node, work.service):
         node.journal.write("replaced-removed", service=work.service, folders=gone)
     return Outcome(figures={"archives": len(forgotten)})
 
 
 def _forget_old_restores(node: Node, service: str) -> None:
-    """What restores replaced can be undone for 30 days; after that it only fills the disk."""
+    """What restores replaced can be undone for 30 days; after that it only fills the disk. On a host
+    appliance-restores forgets it: who restores may write every file, so the agent writes nothing there."""
+    if node.layout.is_this_host:
+        return
+    keep_apart(node.layout)
     expired = expire(node.service(service).restores, age_seconds=node.ageing.now())
     if expired:
         node.journal.write("restores-expired", service=service, jobs=len(expired))

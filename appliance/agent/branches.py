@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -22,13 +22,12 @@ from appliance.backup.kept_branches import Branch, Settled, branches, settle
 from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here
 from appliance.borg.client import Borg
-from appliance.errors import Busy, NotFound, Refused, UsageError
+from appliance.errors import NotFound, Refused, UsageError
 from appliance.failover.merging import Merge, Trees, differing, plan_merge
 from appliance.host.files import locked, make_private_folder, sha256_file
-from appliance.host.opened import is_open
+from appliance.host.opened import refuse_open
 from appliance.restore.jobs import sync
 from appliance.restore.place import keep_all, named_errors, place_all, survey
-from appliance.units import printable
 
 NAMED_MAX = 3
 
@@ -48,11 +47,15 @@ def choose(node: Node, service: str, epoch: int | None) -> Branch:
     found = [it for it in kept if (it.settled is None if epoch is None else it.epoch == epoch)]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(str(it.epoch) for it in kept) or "none"
     if not found:
+        known = _epochs(kept) or "none"
         which = f"branch {epoch} of {service}" if epoch is not None else f"branch of {service} that waits for anybody"
         raise NotFound(f"there is no {which} at {node.name}; kept here: {known}.")
-    raise UsageError(f"several branches of {service} wait here.", remedy=f"Choose one with --branch: {known}.")
+    raise UsageError(f"several branches of {service} wait here.", remedy=f"Choose one with --branch: {_epochs(found)}.")
+
+
+def _epochs(kept: Iterable[Branch]) -> str:
+    return ", ".join(str(it.epoch) for it in kept)
 
 
 def compare(node: Node, branch: Branch) -> Compared:
@@ -93,14 +96,7 @@ def merge(node: Node, branch: Branch) -> tuple[Compared, Path]:
 
 
 def _check_closed(live: Path, found: Merge) -> None:
-    """Raise Busy while somebody has a file open that would be replaced: what is saved next would go into the old one,
-    which nobody looks at any more."""
-    held = [path for path in found.taken if is_open(live / path)]
-    if held:
-        named = ", ".join(f"/{printable(path)}" for path in held[:NAMED_MAX])
-        more = f" and {len(held) - NAMED_MAX} more" if len(held) > NAMED_MAX else ""
-        remedy = "Have them closed (`smbstatus --locks` says by whom), then type this again. Nothing was changed."
-        raise Busy(f"files that merging replaces are open: {named}{more}.", remedy=remedy)
+    refuse_open(live, found.taken, "merging", "Nothing was changed.")
 
 
 def leave(node: Node, branch: Branch) -> None:

@@ -19,6 +19,7 @@ from appliance.backup.grants import granters_of
 from appliance.backup.kept_grants import KeptGrants
 from appliance.backup.node import Node
 from appliance.clock import SystemClock
+from appliance.coordination.broker import candidates
 from appliance.coordination.broker_server import Server
 from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
@@ -82,6 +83,7 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
         lambda caller: Counter(etcd, desk, caller),
         MORE,
         is_of=lambda caller, certificate: has_key(current.node, caller, certificate),
+        services_of=lambda caller: services_of(current.node, caller),
     )
     stop = stop_asked()
     async with server:
@@ -145,3 +147,8 @@ def has_key(node: Node, caller: str, certificate: bytes) -> bool:
     """Whether `certificate` (DER) is of the TLS key that the bundle names for `caller` now."""
     member = node.bundle.members.get(caller)
     return member is not None and pki.public_in(certificate) == member.keys.tls
+
+
+def services_of(node: Node, caller: str) -> int:
+    """How many services `caller` may hold, by the bundle of now."""
+    return sum(caller in candidates(it) for it in node.bundle.territory.services.values())

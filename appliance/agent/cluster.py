@@ -3,6 +3,8 @@
     cluster.py make SERVICE DATABASE    an empty one, where there is none
     cluster.py fill SERVICE DATABASE    another one from the dump that the program that serves offers
     cluster.py keep SERVICE DATABASE    a dump of the one that was left here
+    cluster.py analyse SERVICE DATABASE statistics of the one that runs, where it was filled and has none yet
+    cluster.py rehearse SERVICE         one that is thrown away, from the dump that a drill offers
 
 FOLDER/cluster holds data/, which a server runs on, and before/, what it replaced; FOLDER/keeping is what was kept;
 FOLDER/outcome says how the last one that was asked for went, with the word by which it was asked.
@@ -16,28 +18,25 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from appliance.backup.sources import PostgresServer, postgresql
+from appliance.backup import rehearsal
+from appliance.backup.sources import PostgresServer, own_server, postgresql
 from appliance.errors import ApplianceError
-from appliance.host.command import run
+from appliance.host.command import COPY_SECONDS_MAX, run
 from appliance.host.files import fsync_folder, write_atomic
-from appliance.territory.served import DATABASE, database_folder
-from appliance.units import HOUR, MINUTE
+from appliance.territory.model import DATABASES
+from appliance.territory.served import database_folder, database_socket
 
-PROGRAMS = Path("/usr/lib/postgresql/17/bin")
-"""Debian 13's."""
 OFFERED = Path("/srv/offered")
 """As the units see it: the folder of the program that serves, with the word of whoever asks and perhaps a dump."""
 ASKED, DUMP, OUTCOME = "asked", "postgresql", "outcome"
-START_SECONDS_MAX = HOUR  # one that lost its power comes to rest first
-COPY_SECONDS_MAX = 4 * HOUR
-# French order, by rules that are part of PostgreSQL's own libraries and not of the system's locales.
-_NEW = ("--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=fr", "--data-checksums")
+REHEARSALS, DATABASE_NAME = ".rehearsals", "database"
+"""Where clusters of drills lie beside those of databases, which have no dot; what the database is called."""
+NOT_ANALYSED = "not-analysed"
+"""Is in data/ from when that was filled until it has statistics."""
 # Backups read everything, the passwords of roles too, without which nobody could come in elsewhere, and change nothing.
 # There is no right to read all large objects: only that nobody asks for it, which lets them be written too.
 _PERMIT = """
@@ -51,12 +50,13 @@ GRANT SELECT ON pg_catalog.pg_authid TO appliance;
 
 @dataclass(frozen=True)
 class Cluster:
-    """`programs`: where PostgreSQL's lie; `offered`: see OFFERED."""
+    """`programs`: where PostgreSQL's lie; `offered`: see OFFERED; `socket`: the folder of that of the one that runs."""
 
     folder: Path
     database: str
-    programs: Path = PROGRAMS
+    programs: Path = own_server.PROGRAMS
     offered: Path = OFFERED
+    socket: str = ""
 
     @property
     def data(self) -> Path:
@@ -72,7 +72,7 @@ class Cluster:
 
     def fill(self) -> None:
         """What lay here stays beside until the next one is filled."""
-        self._replace(lambda server: postgresql.recreate(server, self.database, self.offered / DUMP))
+        self._replace(lambda server: postgresql.recreate(server, self.database, self.offered / DUMP), NOT_ANALYSED)
         shutil.rmtree(self.folder / "keeping", ignore_errors=True)
 
     def keep(self) -> None:
@@ -87,20 +87,29 @@ class Cluster:
             check=True,
         )
         (copy / "postmaster.pid").unlink(missing_ok=True)
-        with self._running(copy) as server:
+        with own_server.running(self.programs, copy) as server:
             postgresql.dump(server, self.database, kept / DUMP)
         shutil.rmtree(copy)
 
-    def _replace(self, load: Callable[[PostgresServer], None]) -> None:
+    def analyse(self) -> None:
+        """A dump holds no statistics, and clients shall not wait for them: they come while the database serves."""
+        server = PostgresServer(host=self.socket or database_socket(self.folder.name), user="postgres")
+        own_server.wait_for(self.programs, server)
+        postgresql.analyse(server, self.database)
+        (self.data / NOT_ANALYSED).unlink(missing_ok=True)
+
+    def _replace(self, load: Callable[[PostgresServer], None], mark: str = "") -> None:
         new = self.data.with_name("filling")
         shutil.rmtree(new, ignore_errors=True)
         new.parent.mkdir(mode=0o700, exist_ok=True)
         try:
-            self._initdb(new, "--username=postgres", "--auth=peer", "--no-sync", *_NEW)
-            with self._running(new) as server:
+            own_server.make_cluster(self.programs, new, "peer")
+            with own_server.running(self.programs, new) as server:
                 load(server)
                 postgresql.carry_out(server, self.database, _PERMIT)
-            self._initdb(new, "--sync-only")
+            if mark:
+                (new / mark).touch()
+            own_server.bring_to_disk(self.programs, new)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -110,26 +119,21 @@ class Cluster:
         new.rename(self.data)
         fsync_folder(new.parent)
 
-    def _initdb(self, data: Path, *words: str) -> None:
-        argv = (str(self.programs / "initdb"), f"--pgdata={data}", *words)
-        run(argv, timeout_seconds=10 * MINUTE, check=True)
 
-    @contextmanager
-    def _running(self, data: Path) -> Iterator[PostgresServer]:
-        """A server on `data` that this program alone reaches; it ends with data/ at rest, or raises ApplianceError."""
-        pg_ctl = (str(self.programs / "pg_ctl"), f"--pgdata={data}", "--silent", "--wait")
-        with tempfile.TemporaryDirectory(prefix="pg") as sockets:
-            options = f"-c listen_addresses= -c unix_socket_directories={sockets} -c port={DATABASE.port}"
-            options += " -c fsync=off -c jit=off"
-            start = ("start", f"--log={sockets}/log", f"--options={options}", f"--timeout={START_SECONDS_MAX}")
-            run((*pg_ctl, *start), timeout_seconds=START_SECONDS_MAX + MINUTE, check=True)
-            try:
-                yield PostgresServer(host=sockets, port=DATABASE.port, user="postgres")
-            finally:
-                run((*pg_ctl, "stop", "--mode=fast"), timeout_seconds=10 * MINUTE, check=True)
+VERBS: Mapping[str, Callable[[Cluster], None]] = {
+    "make": Cluster.make,
+    "fill": Cluster.fill,
+    "keep": Cluster.keep,
+    "analyse": Cluster.analyse,
+}
 
 
-VERBS: Mapping[str, Callable[[Cluster], None]] = {"make": Cluster.make, "fill": Cluster.fill, "keep": Cluster.keep}
+def rehearse(folder: Path, programs: Path = own_server.PROGRAMS, offered: Path = OFFERED) -> int:
+    """Load what is offered into a cluster in `folder` that is thrown away, and leave word of it."""
+    database = (offered / DATABASE_NAME).read_text()
+    done = rehearsal.rehearse(offered / DUMP, database, folder / "scratch", programs)
+    _leave_word(folder, _asked(offered), "", rehearsed=asdict(done))
+    return 0
 
 
 def carry_out(verb: str, cluster: Cluster) -> int:
@@ -141,9 +145,12 @@ def carry_out(verb: str, cluster: Cluster) -> int:
         why, code = f"{error}", error.exit_code if isinstance(error, ApplianceError) else 1
         print(f"{verb}: {why}", file=sys.stderr, flush=True)
     if asked:
-        outcome = json.dumps({"asked": asked, "error": why}, ensure_ascii=False)
-        write_atomic(cluster.folder / OUTCOME, outcome.encode(), mode=0o644)
+        _leave_word(cluster.folder, asked, why)
     return code
+
+
+def _leave_word(folder: Path, asked: str, why: str, **more: object) -> None:
+    write_atomic(folder / OUTCOME, json.dumps({"asked": asked, "error": why, **more}).encode(), mode=0o644)
 
 
 def _asked(offered: Path) -> str:
@@ -154,4 +161,6 @@ def _asked(offered: Path) -> str:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "rehearse":
+        sys.exit(rehearse(Path(DATABASES, REHEARSALS, sys.argv[2])))
     sys.exit(carry_out(sys.argv[1], Cluster(Path(database_folder(sys.argv[2])), sys.argv[3])))

@@ -1,4 +1,5 @@
-"""What a takeover does with a database that moves between hosts: it is filled from a dump, or a dump of it is kept.
+"""What PostgreSQL's account does with databases: one that moves between hosts is filled from a dump at a takeover, or a
+dump of it is kept; in a drill a dump fills a cluster that is thrown away.
 
 Only the account of PostgreSQL may touch a cluster. It is offered what it needs in a folder that nobody else may enter,
 its work is begun by root's hands, and it leaves word of how that went (`cluster.py`).
@@ -14,13 +15,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from appliance.agent.cluster import ASKED, DUMP, OUTCOME
+from appliance.agent.cluster import ASKED, DATABASE_NAME, DUMP, OUTCOME, REHEARSALS
 from appliance.agent.host_services import GROUND, Ground, ask_hands_now
+from appliance.backup import rehearsal
 from appliance.backup.node import Node
+from appliance.backup.proofs import ROOM
+from appliance.backup.rehearsal import Rehearsed
+from appliance.backup.sources import own_server
 from appliance.errors import ApplianceError, Refused
 from appliance.host import hands
 from appliance.host.files import make_private_folder
 
+OFFERED, REHEARSING = "offered", "rehearsing"
 LOOK_EVERY_SECONDS = 0.1
 SILENT_SECONDS_MAX = 10.0
 """How long nothing may run that was asked for, before it begins and after it ended."""
@@ -33,23 +39,52 @@ def fill(node: Node, service: str, laid: Path, ground: Ground = GROUND) -> None:
     """
     if not (laid / DUMP).is_dir():
         raise Refused(f"the newest archive of {service} holds no dump.")
-    offered = _offer(node, service)
-    shutil.move(laid / DUMP, offered / DUMP)
-    for path in (offered / DUMP, *(offered / DUMP).iterdir()):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    _carry_out("fill", node, service, ground)
+    offered = _offer_dump(node, service, laid)
+    _succeed("fill", service, offered, ground)
 
 
 def keep(node: Node, service: str, to: Path, ground: Ground = GROUND) -> None:
     """Dump the database as it was left here into the new folder `to`."""
-    _offer(node, service)
-    _carry_out("keep", node, service, ground)
+    _succeed("keep", service, _offer(node, service), ground)
     shutil.copytree(ground.databases / service / "keeping" / DUMP, to)
 
 
-def _offer(node: Node, service: str) -> Path:
+def rehearse(node: Node, service: str, laid: Path, ground: Ground = GROUND) -> Rehearsed:
+    """Load the dump in `laid`, an archive's files, into a cluster that is thrown away.
+
+    On a host a unit does that which reaches nothing else: the author of the dump is the superuser of that cluster."""
+    database = node.bundle.terms(service).service.database
+    if not node.layout.is_this_host:
+        scratch = node.service(service).root / ROOM / "scratch"
+        return rehearsal.rehearse(laid / DUMP, database, scratch, own_server.newest_programs())
+    if not own_server.PROGRAMS.exists():
+        return rehearsal.missing(own_server.PROGRAMS)
+    if hands.populated(_cgroup("fill", service, ground)):  # a drill that begins just now is refused by systemd
+        return rehearsal.untried(f"a takeover fills {service} at this moment. Drill again once it is served.")
+    offered = _offer_dump(node, service, laid, REHEARSING)
+    (offered / DATABASE_NAME).write_text(database)
+    (offered / DATABASE_NAME).chmod(0o644)
+    try:
+        told = _carry_out("rehearse", service, offered, ground.databases / REHEARSALS / service, ground)
+        return rehearsal.decode(told["rehearsed"])
+    except (ApplianceError, KeyError, TypeError) as error:
+        return rehearsal.untried(str(error))
+    finally:
+        shutil.rmtree(offered, ignore_errors=True)
+
+
+def _offer_dump(node: Node, service: str, laid: Path, at: str = OFFERED) -> Path:
+    """What the unit may read of an archive's files."""
+    offered = _offer(node, service, at)
+    shutil.move(laid / DUMP, offered / DUMP)
+    for path in (offered / DUMP, *(offered / DUMP).iterdir()):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return offered
+
+
+def _offer(node: Node, service: str, at: str = OFFERED) -> Path:
     """A new folder for it with a new word in it. All above it is this account's alone."""
-    offered = make_private_folder(node.service(service).root) / "offered"
+    offered = make_private_folder(node.service(service).root) / at
     shutil.rmtree(offered, ignore_errors=True)
     offered.mkdir()
     (offered / ASKED).write_text(secrets.token_hex(16))
@@ -58,28 +93,36 @@ def _offer(node: Node, service: str) -> Path:
     return offered
 
 
-def _carry_out(work: str, node: Node, service: str, ground: Ground) -> None:
-    """Have it begun, and wait until it has left word; it may take hours."""
-    offered = node.service(service).root / "offered"
+def _succeed(work: str, service: str, offered: Path, ground: Ground) -> None:
+    told = _carry_out(work, service, offered, ground.databases / service, ground)
+    shutil.rmtree(offered, ignore_errors=True)
+    if told["error"]:
+        raise Refused(f"{work} {service}: {told['error']}")
+
+
+def _carry_out(work: str, service: str, offered: Path, folder: Path, ground: Ground) -> dict[str, Any]:
+    """Have it begun, and wait until it has left word in `folder`; it may take hours."""
     asked = (offered / ASKED).read_text()
     ask_hands_now(work, service, ground)
-    cgroup = os.path.join(ground.cgroups, hands.WORK.format(work, service))
+    cgroup = _cgroup(work, service, ground)
     ran = time.monotonic()
-    while (told := _outcome(ground, service)).get("asked") != asked:
+    while (told := _outcome(folder)).get("asked") != asked:
         if hands.populated(cgroup):
             ran = time.monotonic()
         elif time.monotonic() > ran + SILENT_SECONDS_MAX:
             unit = hands.WORK.format(work, service)
             raise ApplianceError(f"{unit} ended without a word.", remedy=f"See `journalctl -u {unit}`.")
         time.sleep(LOOK_EVERY_SECONDS)
-    shutil.rmtree(offered, ignore_errors=True)
-    if told["error"]:
-        raise Refused(f"{work} {service}: {told['error']}")
+    return told
 
 
-def _outcome(ground: Ground, service: str) -> dict[str, Any]:
+def _cgroup(work: str, service: str, ground: Ground) -> str:
+    return os.path.join(ground.cgroups, hands.WORK.format(work, service))
+
+
+def _outcome(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((ground.databases / service / OUTCOME).read_bytes())
+        found = json.loads((folder / OUTCOME).read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -255,7 +255,9 @@ async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> N
         own = keeper.it.own if keeper else None
         if keeper is None or own is None or own.epoch != epoch or not (keeper.holds or keeper.it.gave_nothing_up):
             return None
-        return make_held(site.key, service=service, epoch=epoch, holder=site.name, challenge=challenge)
+        lasts = keeper.it.lease.holding.ttl_seconds if keeper.it.lease else 0
+        named = {"service": service, "holder": site.name, "challenge": challenge}
+        return make_held(site.key, epoch=epoch, lease_seconds=lasts, **named)
 
     def learn(broker: str, news: tuple[str, ...], serving: tuple[str, ...], ready: tuple[str, ...]) -> None:
         site.papers.take(text.encode() for text in news)

@@ -10,7 +10,7 @@ from appliance.agent import voter_doubts
 from appliance.backup.elsewhere import served
 from appliance.backup.node import Node
 from appliance.errors import ApplianceError
-from appliance.host import care
+from appliance.host import care, confined, time_sources
 from appliance.host.layout import NodeLayout
 from appliance.monitor.states import Reason, State
 from appliance.monitor.view import Machine
@@ -34,6 +34,7 @@ def see_machine(layout: NodeLayout) -> Machine:
         disk_size=disk.f_blocks * disk.f_frsize,
         updated=_modified(UPDATED) if layout.is_this_host else None,
         certificate_ends=_certificate_ends(layout.tls / CERTIFICATE),
+        time_proven=time_sources.seen() if layout.is_this_host else None,
     )
 
 
@@ -44,7 +45,7 @@ def how_kept(layout: NodeLayout) -> str:
 
 def apart(node: Node) -> tuple[Reason, ...]:
     """What is wrong with the node itself and no service: its keys, its pages' name, its voter, its disks."""
-    on_host = (*_disks(), *_clock(served(node))) if node.layout.is_this_host else ()
+    on_host = (*_disks(), *_clock(served(node)), *_kernel(confined.why_not())) if node.layout.is_this_host else ()
     now = node.clock.now()
     return (*_keys(node), *_public_certificate(node.layout, now), *voter_doubts.doubts(node.layout, now), *on_host)
 
@@ -94,6 +95,17 @@ def _clock(services: Collection[str]) -> Iterator[Reason]:
         what += "most of a lease."
         remedy = "Give the guest the processor's clock (CPU `host`, `invtsc=on`), or take no live snapshots of it."
         yield Reason("warning", what, remedy, "clock")
+
+
+def _kernel(why_not: str) -> Iterator[Reason]:
+    """A process of a node without Landlock is a laptop's; a host has Debian's kernel unless somebody changed it."""
+    if why_not:
+        what = (
+            f"its kernel does not confine borg ({why_not}): only the examination of each archive stands between what "
+        )
+        what += "another node wrote and the files of this one."
+        remedy = "Start Debian's own kernel, with no `lsm=` on its command line that leaves landlock out."
+        yield Reason("warning", what, remedy, "updates")
 
 
 def _keys(node: Node) -> Iterator[Reason]:

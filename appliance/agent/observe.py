@@ -17,9 +17,10 @@ from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
 from appliance.agent.observe_left import generation_of, held_of_old, left, newest_held
 from appliance.agent.observe_unended import restored_services, unended_restores
+from appliance.agent.replaced_trees import put_aside
 from appliance.agent.served import programs_of, see_failover
 from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, as_known, back_from, missing_of, newest_whole, older_held
-from appliance.backup import saved
+from appliance.backup import accepted, saved
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.elsewhere import comes_back, moves
 from appliance.backup.header_sizes import size_of_raw
@@ -217,8 +218,10 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         overtaken=_overtaken(node, service),
         left_behind=told_left_behind(node, service),
         put_aside=tuple(it.name for it in replaced_repositories(node.service(service))) if thorough else (),
+        trees=put_aside(node.service(service)) if thorough else (),
         accounts_changed=_accounts_changed(node, terms.service),
-        partial=missing_of(terms.service, newest, older) if newest else (),
+        partial=missing_of(node.layout.bundle.parent, terms.service, newest, older) if newest else (),
+        accepted=accepted.load(node.service(service)),
         shrunken=str(load_shrunken(node, service) or ""),
         given_to=given_to,
         comes_back=comes_back(node, service) if not ours and moves(node, service) else "",
@@ -290,6 +293,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
     receipt = read_own_receipt(node, holding, newest) if newest else None
     quota = quota_bytes(node, terms) if thorough else terms.quota_bytes
     used = holding.used_bytes() if thorough else None
+    ceiling = None if used is None else bending.allowed_now(holding, quota, used)
     older = older_held(holding, header.id.name) if thorough and header and not header.whole else ()
     whole = newest_whole(node, holding, older) if older else receipt
     ceased = node.bundle.former.ceased(service, node.name)
@@ -304,14 +308,15 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         heirs=_heirs(node, terms, holding, lost),
         quota_bytes=quota,
         used_bytes=used,
-        ceiling_bytes=None if used is None else int(bending.allowed_now(holding, quota, used)),
+        ceiling_bytes=None if ceiling is None else int(ceiling),
+        short_bytes=None if ceiling is None else bending.short_bytes(terms, ceiling),
         forks=_forks(node, service, holding) if thorough else (),
         damage=tuple(f"{item.kind} {item.name}" for item in known),
         frozen=why_frozen(node, service) if thorough else "",
         bent=bending.told(holding, node.ageing.now()) if thorough else "",
         lock=probed.load(probed.FILE_OF_A_HOST).get(service) if thorough and node.layout.is_this_host else None,
         sizes=_sizes(node, holding) if thorough else (),
-        partial=missing_of(terms.service, header, older) if header else (),
+        partial=missing_of(node.layout.bundle.parent, terms.service, header, older) if header else (),
         whole_received=utc_seconds(whole.time) if whole else 0.0,
         whole_received_age=whole.age_seconds if whole else 0,
         elsewhere=ceased.goes if ceased else "",

@@ -47,4 +47,7 @@ def newest_held(holding: Holding) -> str | None:
 
 
 def generation_of(header: Header) -> Generation:
-    return Generation(header.id.name, utc_seconds(header.time), header.whole)
+    said = (
+        header.document.format > 1 or not header.whole
+    )  # what the writer knows counts, where its header cannot say it
+    return Generation(header.id.name, utc_seconds(header.time), header.whole, said)

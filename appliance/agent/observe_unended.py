@@ -14,7 +14,7 @@ from appliance.units import as_typed, printable
 
 def restored_services(node: Node) -> Iterator[str]:
     """Those of which there are, or were, restores here."""
-    return (path.parent.name for path in sorted((node.layout.root / "services").glob("*/restores")))
+    return (path.name for path in sorted(node.layout.restores.glob("[!.]*")))
 
 
 def unended_restores(node: Node, service: str) -> tuple[Unended, ...]:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from appliance.backup.chain import chain_of
@@ -24,11 +26,13 @@ from appliance.backup.node import Node
 from appliance.backup.openable import newest_of, open_apart
 from appliance.backup.proven import HELD, Proven
 from appliance.borg.client import Borg
-from appliance.borg.model import Archive
-from appliance.errors import ApplianceError, NoSpace
+from appliance.borg.contents import Contents, Examination, WayBlocked
+from appliance.borg.model import Archive, Item, Outline
+from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.host.laying import LAYING
 from appliance.restore.fill import Fill, lay_fills
+from appliance.restore.place import open_folder, walk_to
 from appliance.territory.model import SHARES, SITES
 from appliance.territory.served import SHARE, SITE
 from appliance.units import format_bytes
@@ -88,25 +92,30 @@ class Tree:
         ids, fills = {it.id: it.name for it in archives}, complete(borg, archive)
         known = bool(was.archives) and all(it in ids for it in was.archives)
         changed = _changed(borg, [ids[it] for it in was.archives], archive.name) if known else None
-        if changed is None:
+        brought = changed is not None and self._bring_forward(borg, archive, was, changed, fills)
+        if not brought:
             self._lay_anew(borg, archive.name, spare=spare)
-            lay_fills(borg, archive.name, fills, self.folder)
-        else:
-            self._bring_forward(borg, archive, was, changed, fills)
+            lay_fills(borg, archive.name, fills, self.folder, privileges=False)
         self._remember(_Laid(generation, (archive.id,), fills))
-        return changed is not None
+        return brought
 
     def _bring_forward(
-        self, borg: Borg, archive: Archive, was: _Laid, changed: frozenset[str], fills: tuple[Fill, ...]
-    ) -> None:
-        """What was filled stays only where it would be filled with the same; after a cut nobody knows how far it is."""
+        self, borg: Borg, archive: Archive, was: _Laid, changed: _Changed, fills: tuple[Fill, ...]
+    ) -> bool:
+        """Whether that went. What was filled stays only where it would be filled with the same; after a cut nobody
+        knows how far it is."""
         self._remember(_Laid("", tuple(dict.fromkeys((*was.archives, archive.id))), (*was.fills, *fills)))
         same = set(was.fills) & set(fills) if len(was.archives) == 1 else set()
         for fill in set(was.fills) - same:
             _remove(self.folder, fill.path)
-        _make_way(self.folder, changed)
-        borg.extract_only(archive.name, _with_folders(changed), self.folder)
-        lay_fills(borg, archive.name, [it for it in fills if it not in same], self.folder)
+        _make_way(self.folder, changed.paths)
+        try:
+            borg.extract_only(archive.name, _with_folders(changed.paths), self.folder, changed.seen)
+            left = [it for it in fills if it not in same]
+            lay_fills(borg, archive.name, left, self.folder, privileges=False)
+        except WayBlocked:  # a link lies there that `borg diff` did not name
+            return False
+        return True
 
     @contextmanager
     def taken(
@@ -136,9 +145,8 @@ class Tree:
         self._forget()
         shutil.rmtree(self.folder, ignore_errors=True)
         make_private_folder(self.folder)
-        if spare:
-            _check_room(borg, archive, self.folder)
-        borg.extract(archive, (), self.folder)
+        allow = partial(_check_room, self.folder) if spare else _any_size
+        borg.extract(archive, (), self.folder, privileges=False, allow=allow)
 
     def _laid(self) -> _Laid:
         with suppress(OSError, ValueError, TypeError, KeyError):
@@ -203,23 +211,30 @@ def _read_ahead(node: Node, service: str) -> None:
                 proven.save(HELD, entries)
 
 
-def _changed(borg: Borg, laid: list[str], archive: str) -> frozenset[str] | None:
-    """All that may be otherwise in the tree than in `archive`; None when names of it are not known exactly."""
+@dataclass(frozen=True)
+class _Changed:
+    """All that may be otherwise in the tree than in an archive, all of which was `seen`."""
+
+    paths: frozenset[str]
+    seen: Examination
+
+
+def _changed(borg: Borg, laid: list[str], archive: str) -> _Changed | None:
+    """None when names of it are not known exactly. Raise IntegrityError for an archive that must not be laid."""
     first = laid[0]
-    with ThreadPoolExecutor(1) as beside:  # each starts a borg, and somebody may wait
-        linked = beside.submit(_hard_links, borg, archive)
-        found = frozenset().union(*(borg.differences(first, it) for it in (*laid[1:], archive) if it != first))
-        found |= frozenset().union(*(it for it in linked.result().values() if it & found))
-    return None if any("?" in it or not _is_inside(it) for it in found) else found
-
-
-def _hard_links(borg: Borg, archive: str) -> Mapping[str, set[str]]:
-    """All names of each file that has several: extracted alone, one would become a file of its own."""
     names: dict[str, set[str]] = {}
-    for item in borg.items(archive, exact=False):
-        if item.kind == "hardlink":
-            names.setdefault(item.link_target, {item.link_target}).add(item.path)
-    return names
+    with ThreadPoolExecutor(1) as beside:  # each starts a borg, and somebody may wait
+        seen = beside.submit(borg.examined, archive, on_item=partial(_note_names, names))
+        found = frozenset().union(*(borg.differences(first, it) for it in (*laid[1:], archive) if it != first))
+        examined = seen.result()
+    found |= frozenset().union(*(it for it in names.values() if it & found))
+    return None if any("?" in it or not _is_inside(it) for it in found) else _Changed(found, examined)
+
+
+def _note_names(names: dict[str, set[str]], item: Item | Outline) -> None:
+    """All names of each file that has several: extracted alone, one would become a file of its own."""
+    if item.kind == "hardlink":
+        names.setdefault(item.link_target, {item.link_target}).add(item.path)
 
 
 def _is_inside(path: str) -> bool:
@@ -228,34 +243,34 @@ def _is_inside(path: str) -> bool:
 
 
 def _make_way(folder: Path, changed: frozenset[str]) -> None:
-    """Remove `changed` from `folder`, but itself and folders that hold something else.
+    """Remove `changed` from `folder`, but itself and folders that hold something else; no link is followed."""
+    with open_folder(folder) as root:
+        folders = [path for path in sorted(changed - {"."}) if not _unlink(root, path)]
+        for path in reversed(folders):
+            with suppress(OSError, Refused), walk_to(root, path) as (above, name):
+                os.rmdir(name, dir_fd=above)
 
-    What is above goes first, so that no link is followed to what lies behind it: it is itself in `changed` then.
-    """
-    folders = []
-    for path in sorted(changed - {"."}):
-        place = folder / path
-        if place.is_dir() and not place.is_symlink():
-            folders.append(place)
-        else:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                place.unlink()
-    for place in reversed(folders):
-        with suppress(OSError):
-            os.rmdir(place)
+
+def _unlink(root: int, path: str) -> bool:
+    """Remove what is no folder; whether no folder is there. What lies behind a link is none of the tree."""
+    with suppress(FileNotFoundError, Refused), walk_to(root, path) as (above, name):
+        if _is_folder(above, name):
+            return False
+        os.unlink(name, dir_fd=above)
+    return True
 
 
 def _remove(folder: Path, path: str) -> None:
     """Remove `path` with all below it, and follow no link on the way."""
-    place = folder
-    for part in PurePosixPath(path).parts:
-        if place.is_symlink():
-            return
-        place = place / part
-    if place.is_dir() and not place.is_symlink():
-        shutil.rmtree(place)
-    else:
-        place.unlink(missing_ok=True)
+    with suppress(FileNotFoundError, Refused), open_folder(folder) as root, walk_to(root, path) as (above, name):
+        if _is_folder(above, name):
+            shutil.rmtree(name, dir_fd=above)
+        else:
+            os.unlink(name, dir_fd=above)
+
+
+def _is_folder(above: int, name: str) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=above, follow_symlinks=False).st_mode)
 
 
 def _with_folders(changed: frozenset[str]) -> list[str]:
@@ -264,14 +279,17 @@ def _with_folders(changed: frozenset[str]) -> list[str]:
     return [*sorted(changed - above), *sorted(above)]
 
 
-def _check_room(borg: Borg, archive: str, folder: Path) -> None:
-    wanted = sum(it.size for it in borg.items(archive, exact=False) if it.kind == "file")
+def _any_size(contents: Contents) -> None:
+    pass
+
+
+def _check_room(folder: Path, contents: Contents) -> None:
     disk = shutil.disk_usage(folder)
     room = disk.free - round(LEFT_FREE * disk.total)
-    if wanted > room:
+    if contents.size > room:
         may = format_bytes(max(room, 0))
         raise NoSpace(
-            f"laid out ahead it would take {format_bytes(wanted)}, and {may} may be used for that.",
+            f"laid out ahead it would take {format_bytes(contents.size)}, and {may} may be used for that.",
             where=str(folder),
             remedy="A takeover works all the same, and takes longer. Give this node a larger disk to shorten it.",
         )

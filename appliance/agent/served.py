@@ -65,7 +65,7 @@ def _looked(layout: NodeLayout) -> float | None:
 def _stood(node: Node, plan: Service, told: Told | None, now: Now) -> Stood:
     branches = tuple(it.epoch for it in waiting(node.layout, plan.name))
     if told is None:
-        return Stood(plan.name, plan.node, branches=branches)
+        return Stood(plan.name, plan.node, branches=branches, is_merged=plan.kind == "files")
     boottime = node.clock.boottime()
 
     def wall(moment: float | None) -> float | None:
@@ -89,4 +89,5 @@ def _stood(node: Node, plan: Service, told: Told | None, now: Now) -> Stood:
         branches=branches,
         unkept_since=wall(told.unkept_since),
         unkept=told.trouble.get(str(Action.KEEP_BRANCH), ""),
+        is_merged=plan.kind == "files",
     )

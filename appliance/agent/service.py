@@ -32,14 +32,14 @@ def serve(state: Path, pace: Pace, say: Callable[[str], None]) -> None:
     node = open_node(state)
     with _only_one(node), Waiter(SIGNALS) as waiter:
         loop = Loop(node, waiter, pace)
-        node.journal.write("agent-started", pid=os.getpid(), bundle=node.bundle.serial)
+        node.journal.note("agent-started", pid=os.getpid(), bundle=node.bundle.serial)
         say(f"The agent of {node.name} runs, process {os.getpid()}.")
         notify(READY)
         loop.run()
         notify(STOPPING)
         say(f"The agent of {node.name} stops; what is at work may end within {GRACE_SECONDS:.0f} s.")
         abandoned = loop.finish(GRACE_SECONDS)
-        node.journal.write("agent-stopped", abandoned=[f"{it.kind} {it.service}" for it in abandoned])
+        node.journal.note("agent-stopped", abandoned=[f"{it.kind} {it.service}" for it in abandoned])
         say(_last_words(node, abandoned))
 
 

@@ -16,14 +16,13 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from appliance.agent import databases, shares
-from appliance.agent.cluster import COPY_SECONDS_MAX, DUMP
 from appliance.agent.current import files_of
 from appliance.agent.ready import completing, nothing, tree_of
-from appliance.backup.adopt import free_name, own_repository
+from appliance.backup.adopt import free_name, next_name, own_repository
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import read_held
 from appliance.backup.fetched import load_fetched, remember_fetched
@@ -31,27 +30,31 @@ from appliance.backup.fetched_key import staging
 from appliance.backup.filling import filling_of
 from appliance.backup.grants import granters_of
 from appliance.backup.laid import is_used
+from appliance.backup.left_out import how_to_accept
 from appliance.backup.manifest import LeftOut
 from appliance.backup.node import Node, open_node
 from appliance.backup.openable import is_written_here, key_of, newest_archive, newest_of, open_best
 from appliance.backup.peers import Conversation, Lines
 from appliance.backup.resync import continue_under, fetch_for_resync
+from appliance.backup.sight import current_targets
 from appliance.backup.source_names import STANDBY
 from appliance.backup.sources.model import Failure
 from appliance.backup.vault.sealer_choice import sealer_of
-from appliance.backup.writer import current_targets, run, safety_of
 from appliance.borg.client import Borg
 from appliance.borg.model import Repository
 from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
 from appliance.host.children import die_with_parent
+from appliance.host.command import COPY_SECONDS_MAX
 from appliance.host.command import run as run_command
 from appliance.host.files import make_private_folder
 from appliance.restore.fill import Fill, lay_fills
-from appliance.territory.served import DATABASE, SHARE
+from appliance.territory.served import DATABASE, SHARE, Form
 from appliance.trust.grant import Grant
 from appliance.units import printable
 
 GRANTED = "granted"
+NEEDED: Mapping[Form | None, str] = {SHARE: "appliance.agent.shares", DATABASE: "appliance.agent.databases"}
+"""What orders for a service load besides; while people wait, or nothing may be saved, it takes a tenth of a second."""
 NAMED_MAX = 3
 """Of what a last backup could not save, in the sentence that says so."""
 WAITS_SECONDS_MAX = 60.0
@@ -71,7 +74,10 @@ def granted(node: Node, service: str) -> Grant:
 def expect(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Ask those who will be asked once: a vault's first answer takes longest, and nobody waits for this one. Who does
     not answer is told by the order that asks. A last backup has the patience to call its peers itself."""
+    if name := NEEDED.get(node.form(service)):
+        import_module(name)
     if is_written_here(node, service):
+        import_module("appliance.backup.writer")
         return {"answered": []}
     others = node.bundle.terms(service).others(node.name)
     called = tuple(dict.fromkeys((*others, *(it.node for it in current_targets(node, service)))))
@@ -115,17 +121,20 @@ def _newest_own(node: Node, service: str) -> Grant:
 
 
 def _show(conversation: Conversation, service: str, grant: Grant) -> int:
-    """Have one vault keep `grant`; the epoch of a newer one that it has, 0 when ours is kept."""
+    """Have one vault keep `grant`; the epoch of a newer one that it has, 0 when its next head shows ours. Raise Refused
+    when it does not: that vault would go on taking what the former writer brings."""
     head = conversation.head(service)
     known = max((it.epoch for it in head.grants), default=0)
     if known > grant.epoch:
         return known
-    # A vault takes papers with a header that it can place; one that has none of the service learns with the first push.
-    if known < grant.epoch and head.tips:
+    if known < grant.epoch:
         raws = [it.document.raw.decode() for it in (*head.grants, grant)]
-        headers = [head.tips[-1].document.raw.decode()]
+        headers = [it.document.raw.decode() for it in head.tips[-1:]]  # a former version takes no grant without one
         conversation.ask("put", service, grants=raws, headers=headers, list_bytes=0, acknowledge=True)
         conversation.channel.read_frame()
+        head = conversation.head(service)
+    if not any(it.statement == grant.statement for it in head.grants):
+        raise Refused(f"{head.peer} does not show the grant of epoch {grant.epoch} of {service} that it was sent.")
     return 0
 
 
@@ -178,6 +187,8 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     known_whole = newest is not None and newest.header.document.format > 1 and newest.header.whole
     complete = nothing if known_whole else completing(service)  # a start of borg less while people wait
     if form is SHARE:
+        from appliance.agent import shares  # only what is served is loaded, while people wait
+
         with ThreadPoolExecutor(1) as beside:  # each starts some borgs, and people wait
             entered = beside.submit(shares.bring_people, node, service)
             if not shares.people_lie_ready(node, service):
@@ -188,6 +199,8 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     with ahead.taken(borg, choose, generation, complete) as (tree, filled):
         _tell_filled(node, service, filled)
         if form is DATABASE:
+            from appliance.agent import databases
+
             databases.fill(node, service, tree)
             placed.append(node.bundle.terms(service).service.database)
         for path in node.bundle.terms(service).service.paths:
@@ -225,9 +238,9 @@ def _swap(source: Path, target: Path, kept: Path) -> None:
     if target.exists():
         make_private_folder(kept)
         try:
-            target.rename(free_name(kept / target.name))
+            target.rename(next_name(kept / target.name))
         except OSError:
-            target.rename(free_name(target.with_name(f".{target.name}.replaced")))
+            target.rename(next_name(target.with_name(f".{target.name}.replaced")))
     coming.rename(target)
 
 
@@ -240,7 +253,11 @@ def pull(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
 
 def sync(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Save and bring everything to the peers; who has it. `word`: the node that takes over, "" where any may."""
+    from appliance.backup.writer import run, safety_of
+
     if node.form(service) is SHARE:
+        from appliance.agent import shares
+
         shares.save_people(node, service, word)
     done = run(node, service)
     _check_whole(service, done.failures, done.left_out)
@@ -255,7 +272,9 @@ def _check_whole(service: str, failures: Sequence[Failure], left_out: Sequence[L
     if lacks:
         first = ", ".join(f"{what} ({why})" for what, why in lacks[:NAMED_MAX])
         more = f" and {len(lacks) - NAMED_MAX} more" if len(lacks) > NAMED_MAX else ""
-        remedy = "Let the agent's account read them, or name them under `exclude`; then move it again."
+        names = [it.path for it in left_out if it.is_missing]
+        never = f"; or, where nobody ever can, as root: `{how_to_accept(service, names)}`" if names else ""
+        remedy = f"Let the agent's account read them, or name them under `exclude`{never}. Then move it again."
         raise Refused(f"not all of {service} could be saved: {first}{more}.", remedy=remedy)
 
 
@@ -274,8 +293,8 @@ def copy(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     shutil.rmtree(new, ignore_errors=True)
     borg = Borg(opened.repository)
     archive = newest_archive(borg, service).name
-    borg.extract(archive, (), make_private_folder(new))
-    lay_fills(borg, archive, filling_of(borg, service, archive).fills, new)
+    borg.extract(archive, (), make_private_folder(new), privileges=False)
+    lay_fills(borg, archive, filling_of(borg, service, archive).fills, new, privileges=False)
     _remove(folder)
     paths = node.bundle.terms(service).service.paths
     os.rename(new / paths[0].lstrip("/"), folder)
@@ -318,7 +337,9 @@ def branch(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
 def _keep_apart(node: Node, service: str, new: Path) -> None:
     """Fill `new` with what lies here. On btrfs a copy shares what it copies, and takes no room."""
     if node.form(service) is DATABASE:
-        databases.keep(node, service, new / DUMP)
+        from appliance.agent import cluster, databases
+
+        databases.keep(node, service, new / cluster.DUMP)
     for path in node.bundle.terms(service).service.paths:
         if (source := files_of(node, path)).exists():
             target = new / path.lstrip("/")
@@ -329,6 +350,8 @@ def _keep_apart(node: Node, service: str, new: Path) -> None:
 
 def people(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Let the people of a share's home log in at this node, as long as what their home serves is shown here."""
+    from appliance.agent import shares
+
     return {"of": shares.bring_people(node, service)}
 
 

@@ -1,14 +1,15 @@
 """What the newest generation lacks, as its signed header says, and which older one has it: no key is needed for that.
 
-Headers name declared paths by their indices, so a blind holder names them by the bundle. Older headers are only read,
-not proven again: each was when it was sealed or came.
+Headers name declared paths by their indices, so a blind holder names them by the bundle that was in force when they
+were sealed (`trust/declared.py`). Older headers are only read, not proven again: each was when it was sealed or came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from appliance.backup.node import Node
 from appliance.backup.vault.evidence import read_own_receipt
@@ -17,6 +18,7 @@ from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
 from appliance.monitor.view import Missing
 from appliance.territory.model import Service
+from appliance.trust.declared import declared_at
 from appliance.trust.generation import Header, fields_of
 from appliance.trust.receipt import Receipt
 
@@ -65,19 +67,23 @@ def newest_whole(node: Node, holding: Holding, older: Iterable[Older]) -> Receip
     return None
 
 
-def missing_of(service: Service, newest: Header, older: Iterable[Older]) -> tuple[Missing, ...]:
-    """The declared paths that `newest` does not have whole, and when each was saved whole last."""
-    found: dict[int, float] = {}
-    wanted = set(newest.missing)
-    for it in older:
-        if not wanted - found.keys():
-            break
+def missing_of(folder: Path, service: Service, newest: Header, older: Iterable[Older]) -> tuple[Missing, ...]:
+    """The declared paths that `newest` does not have whole, and when each was saved whole last, under the same name.
+
+    `folder` is that of the bundle.
+    """
+    if not newest.missing:
+        return ()
+    found: dict[str, float] = {}
+    known = tuple(older)
+    names, *declared = declared_at(folder, service, utc_seconds(newest.time), *(it.time for it in known))
+    wanted = [_named(names, index) for index in newest.missing]
+    for it, then in zip(known, declared, strict=True):
         if it.whole or it.missing:  # one that is partial and names nothing may lack anything
-            found |= dict.fromkeys(wanted - found.keys() - it.missing, it.time)
-    return tuple(Missing(_named(service, index), found.get(index)) for index in newest.missing)
+            had = {*then} - {_named(then, index) for index in it.missing}
+            found |= dict.fromkeys(had & {*wanted} - found.keys(), it.time)
+    return tuple(Missing(name, found.get(name)) for name in wanted)
 
 
-def _named(service: Service, index: int) -> str:
-    if index < len(service.paths):
-        return service.paths[index]
-    return f"database {service.database}" if service.database and index == len(service.paths) else f"part {index + 1}"
+def _named(names: Sequence[str], index: int) -> str:
+    return names[index] if index < len(names) else f"part {index + 1}"

@@ -23,7 +23,7 @@ from appliance.host.children import die_with_parent
 
 def command_line(parent: int, state: Path, work: Work) -> tuple[str, ...]:
     """How the agent, process `parent`, starts the worker for `work`; a person reads it in `ps`."""
-    return (sys.executable, "-P", "-m", "appliance.agent.work", str(parent), str(state), *to_words(work))
+    return (sys.executable, "-sP", "-m", "appliance.agent.work", str(parent), str(state), *to_words(work))
 
 
 def environment() -> Mapping[str, str]:

@@ -19,6 +19,7 @@ from appliance.borg.model import Repository
 from appliance.borg.nonce import write_nonce
 from appliance.escrow.envelopes import ServiceKey, read_key, write_key
 from appliance.host.files import fsync_folder, link_own, make_private_folder, write_atomic
+from appliance.host.laying import next_of
 from appliance.host.layout import ServiceLayout
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant
@@ -67,12 +68,25 @@ def open_copy(layout: ServiceLayout, sealed: Sealed, locate: Locate, key: Servic
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(locate(entry).resolve())
     _put_keyfile(base, key)
-    return Repository(view, base, key.passphrase, bypass_lock=True)
+    return Repository(view, base, key.passphrase, bypass_lock=True, blobs=linked_folders(view))
+
+
+def linked_folders(view: Path) -> tuple[Path, ...]:
+    """The folders where the data files lie to which those of `view` are links."""
+    return tuple(sorted({Path(os.readlink(file)).parent for file in view.glob("data/*/*")}))
 
 
 def own_repository(layout: ServiceLayout) -> Repository:
     """The repository this node writes."""
     return Repository(layout.repository, layout.borg_base, read_key(layout.key).passphrase)
+
+
+def open_aside(layout: ServiceLayout, repository: Path, base: Path) -> Repository:
+    """One of the service that was put aside, to read from; `base` is new. What was under way when it was left is
+    brought to rest by whoever opens it, so it is locked like any other."""
+    key = read_key(layout.key)
+    _put_keyfile(base, key)
+    return Repository(repository, base, key.passphrase)
 
 
 def install_key(layout: ServiceLayout, key: ServiceKey) -> None:
@@ -116,3 +130,8 @@ def free_name(path: Path) -> Path:
         number += 1
         free = path.with_name(f"{path.name}.{number}")
     return free
+
+
+def next_name(path: Path) -> Path:
+    """`path`, or path.N with the next number above those that are there: the highest is the newest."""
+    return path.with_name(next_of(path.name, os.listdir(path.parent)))

@@ -50,7 +50,6 @@ from appliance.borg.names import branch_of
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy, NoSpace, Postponed
-from appliance.failover.model import State
 from appliance.failover.told import load_of_boot
 from appliance.host.files import locked, write_atomic
 from appliance.trust.grant import Grant
@@ -113,7 +112,7 @@ def _unpushed(pushed: Iterable[Pushed]) -> list[Failure]:
 def _moves(node: Node, service: str) -> bool:
     """Whether it is being handed over, as the program that runs services told: its last backup needs the lock."""
     told = load_of_boot(node.layout.failover, service, node.clock.boot_id())
-    return told is not None and told.state == State.DRAINING
+    return told is not None and told.state == "DRAINING"
 
 
 def _full(pushed: Iterable[Pushed]) -> tuple[str, ...]:

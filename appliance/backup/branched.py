@@ -120,10 +120,11 @@ def is_known(borg: Borg, archive: str, folder: Path, paths: Sequence[str]) -> bo
     if any("?" in it.path for it in items.values()):
         return False
     here = {str(path.relative_to(folder)) for path in walk(folder)}
-    return here == items.keys() and all(_is_same(items, it, folder / it.path) for it in items.values())
+    return here == items.keys() and all(is_same(items, it, folder / it.path) for it in items.values())
 
 
-def _is_same(items: Mapping[str, Item], item: Item, path: Path) -> bool:
+def is_same(items: Mapping[str, Item], item: Item, path: Path) -> bool:
+    """Whether what lies at `path` is by size and time, or as a link, what `item`, one of `items`, was saved from."""
     if item.kind == "symlink":
         return path.is_symlink() and os.readlink(path) == item.link_target
     first = items.get(item.link_target) if item.kind == "hardlink" else item
@@ -159,7 +160,6 @@ def save_branch(borg: Borg, branch: Branch, now: float, seconds_max: float) -> C
 
 def drop_checkpoints(borg: Borg) -> bool:
     """Forget parts of branches that an earlier version left; whether there were any. `compact` frees their space."""
-    parts = [name for name in borg.checkpoints() if branch_of(name) is not None]
-    if parts:
+    if parts := [name for name in borg.checkpoints() if branch_of(name) is not None]:
         borg.delete(parts)
     return bool(parts)

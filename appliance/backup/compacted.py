@@ -4,7 +4,11 @@ The folder of the newest sealed generation names every segment, so what compacti
 generation is sealed; and a run that the full disk stops seals none. A generation that is sealed for this reason holds
 no newer state: its header repeats the time of the one before, by which everybody judges how old a backup is.
 
-Where even that finds no room, what only the sealed folder still names is let go first (`with_room`). That generation
+Others may fill the same disk to its last byte, and borg writes before it forgets. So the node keeps a file back
+(`keep_room`), which is given up for that (`with_room`); who fills the disk at that very moment has it, and then only a
+person can make room.
+
+Where even that is not enough, what only the sealed folder still names is let go. That generation
 can then not be sent any more, which the next one makes good: nothing but what was forgotten is missing in it.
 """
 
@@ -21,13 +25,18 @@ from appliance.backup.lineage import remember
 from appliance.backup.node import Node
 from appliance.backup.readers import holders_read
 from appliance.backup.seal import is_compacting, seal
+from appliance.borg.folder import SPARE_BYTES, index_bytes, reserve_lifted
 from appliance.errors import NoSpace
+from appliance.host import reserve
 from appliance.host.layout import ServiceLayout
 from appliance.trust.grant import Grant
 from appliance.units import MIB
 
 PINNED_BYTES_MIN = MIB
 """Less is not worth a generation: each compaction takes some segments of a few bytes away."""
+KEPT_BYTES, KEPT_INDEXES = 32 * MIB, 6
+"""To forget and to compact, borg wants a small segment, its largest chunk and four times its index to be free; with its
+own copy of the index and what peers answer there is some to spare."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -48,19 +57,40 @@ def seal_with_room(node: Node, service: str, chain: Chain, grant: Grant, *, time
     newest = chain.newest()
     said = saved.newest(layout, newest.header if newest else None) if holders_read(layout, 2) else None
     words = (layout, chain, grant, layout.envelopes, node.signing_key, now)
-    sealed = with_room(layout, lambda: seal(*words, time=time, completeness=said))
+    sealed = with_room(node, service, lambda: seal(*words, time=time, completeness=said))
     remember(node, service, sealed)
     return sealed
 
 
-def with_room[Result](layout: ServiceLayout, act: Callable[[], Result]) -> Result:
-    """What `act` returns; when the disk is full, let go of what only sealed folders name and try again."""
+def with_room[Result](node: Node, service: str, act: Callable[[], Result]) -> Result:
+    """What `act`, which makes room, returns; when the disk is full, it is tried again with the room kept back, and then
+    without what only sealed folders name."""
     while True:
         try:
             return act()
         except (NoSpace, OSError) as error:
-            if not (isinstance(error, NoSpace) or error.errno in FULL) or not _let_go(layout):
+            if not (isinstance(error, NoSpace) or error.errno in FULL) or not _gave_room(node, service):
                 raise
+
+
+def with_reserve[Result](node: Node, service: str, act: Callable[[], Result]) -> Result:
+    """The same with borg's own reserve lifted."""
+
+    def lifted() -> Result:
+        with reserve_lifted(node.service(service).repository):
+            return act()
+
+    return with_room(node, service, lifted)
+
+
+def _gave_room(node: Node, service: str) -> bool:
+    return reserve.give(node.layout.services_reserve) or bool(_let_go(node.service(service)))
+
+
+def keep_room(node: Node, service: str) -> None:
+    """Keep room back for the day on which the disk is full, as long as a backup has the room that borg wants."""
+    size = KEPT_BYTES + KEPT_INDEXES * index_bytes(node.service(service).repository)
+    reserve.keep(node.layout.services_reserve, size, leave_bytes=2 * SPARE_BYTES)
 
 
 def _pinned_bytes(layout: ServiceLayout, newest: Sealed) -> int:

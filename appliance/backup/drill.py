@@ -2,8 +2,9 @@
 
 What it proves, file by file: that it comes out of the archive with its kind, size, time and mode; that its content on
 the disk is what borg reads from the archive on a second way, which writes no file; and of a database, that its own
-tools can read the dump. borg authenticates every byte with the service's key, so that content is what the origin read.
-It does not prove that this was what people meant to save. The sample is drawn from a seed, so a drill can be repeated.
+tools can read the dump, and every four weeks that a PostgreSQL here can be filled from it (`rehearsal.py`). borg
+authenticates every byte with the service's key, so that content is what the origin read. It does not prove that this
+was what people meant to save. The sample is drawn from a seed, so a drill can be repeated.
 """
 
 from __future__ import annotations
@@ -13,24 +14,26 @@ import heapq
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.compare import compare_contents, compare_items, read_dumps
+from appliance.backup.manifest import Manifest
 from appliance.backup.manifests import manifests
 from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.backup.proofs import ROOM, Drilled, Proofs, load_proofs, proving, save_proofs
+from appliance.backup.rehearsal import Rehearsed, untried
 from appliance.borg.client import Borg
+from appliance.borg.contents import examine
 from appliance.borg.model import Item
 from appliance.clock import utc_text
 from appliance.errors import NoSpace, NotFound
 from appliance.host.command import run
 from appliance.host.files import make_private_folder
 from appliance.host.layout import ServiceLayout
-from appliance.restore.contents import examine
 from appliance.restore.jobs import SPARE_BYTES, sync
 from appliance.territory.model import Service
 from appliance.units import DAY, GIB, HOUR, format_bytes, format_duration
@@ -38,6 +41,8 @@ from appliance.units import DAY, GIB, HOUR, format_bytes, format_duration
 SAMPLE_FILES = 50
 SAMPLE_BYTES = 2 * GIB
 WHOLE_SECONDS = 28 * DAY
+Rehearse = Callable[[Node, str, Path], Rehearsed]
+"""Loads the dump that the folder holds into a cluster that is thrown away; it may take the dump out of the folder."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def planned(node: Node, service: str, *, seed: int | None = None, everything: bo
     with proving(node, service) as opened:
         seed, everything = _asked(node, layout, seed, everything)
         borg, of = Borg(opened.repository), node.bundle.terms(service).service
-        chosen = _choose(borg, service)
+        chosen = choose(manifests(borg, service), service)
         archive = chosen.archive
         plan = _plan(borg.items(archive), layout.root, of, seed, everything=everything)
     files, size = _counted(plan)
@@ -80,17 +85,21 @@ def planned(node: Node, service: str, *, seed: int | None = None, everything: bo
     )
 
 
-def drill(node: Node, service: str, *, seed: int | None = None, everything: bool | None = None) -> Drilled:
+def drill(
+    node: Node, service: str, rehearse: Rehearse, *, seed: int | None = None, everything: bool | None = None
+) -> Drilled:
     """Restore a sample of the newest archive that this node has, or everything, compare, and delete it again.
 
-    By default the seed is the day, and everything is restored when that was last done four weeks ago or more. Raise
-    NoSpace when not even the sample has room, Refused on a node that the service does not trust, Busy while another
-    proof runs.
+    By default the seed is the day, and everything is restored when that was last done four weeks ago or more; a
+    database is loaded by `rehearse` when that was, or did not go well.
+    Raise NoSpace when not even the sample has room, Refused on a node that the service does not trust, Busy while
+    another proof runs.
     """
     layout = node.service(service)
     with proving(node, service) as opened:
+        loads = wants_rehearsal(load_proofs(layout), node.ageing.now()) if everything is None else everything
         seed, everything = _asked(node, layout, seed, everything)
-        drilled = _drill(node, service, opened, seed, everything=everything)
+        drilled = _drill(node, service, opened, seed, rehearse if loads else None, everything=everything)
         save_proofs(layout, load_proofs(layout).with_drill(drilled))
     node.journal.write(
         "drilled",
@@ -101,7 +110,10 @@ def drill(node: Node, service: str, *, seed: int | None = None, everything: bool
         files=drilled.files,
         bytes=drilled.bytes,
         seconds=round(drilled.seconds, 1),
+        rehearsed=drilled.rehearsed,
+        rows=drilled.rows,
         wrong=len(drilled.wrong),
+        not_proven=len(drilled.told),
     )
     return drilled
 
@@ -109,6 +121,12 @@ def drill(node: Node, service: str, *, seed: int | None = None, everything: bool
 def wants_everything(proofs: Proofs, now_age: int) -> bool:
     """Whether a drill at `now_age` of the ageing clock should restore everything; a lost age counts as a long one."""
     return proofs.whole is None or not 0 <= now_age - proofs.whole.age < WHOLE_SECONDS
+
+
+def wants_rehearsal(proofs: Proofs, now_age: int) -> bool:
+    """Whether a drill should load the database: a fault is looked for again each time until it is mended."""
+    last = proofs.rehearsed
+    return last is None or bool(last.wrong) or not 0 <= now_age - last.age < WHOLE_SECONDS
 
 
 def _asked(node: Node, layout: ServiceLayout, seed: int | None, everything: bool | None) -> tuple[int, bool]:
@@ -119,26 +137,34 @@ def _asked(node: Node, layout: ServiceLayout, seed: int | None, everything: bool
 
 
 @dataclass(frozen=True)
-class _Chosen:
-    """The archive to restore. `told`: why not the newest; `wrong`: why even a good restore of it proves little."""
+class Chosen:
+    """The archive to restore. `told`: why not the newest; `wrong`: why even a good restore of it proves little;
+    `notes`: what even a whole backup of a database lacks."""
 
     archive: str
     told: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def _choose(borg: Borg, service: str) -> _Chosen:
-    """The newest archive that is whole: what a partial one brings back is no proof that all of it would come."""
-    known = manifests(borg, service)
+def choose(known: Mapping[str, Manifest | None], service: str) -> Chosen:
+    """The newest archive that is whole: what a partial one brings back is no proof that all of it would come. `known`:
+    by name, oldest first, what each says of itself; None where it says nothing."""
     if not known:
         raise NotFound(f"{service} has no archive yet.", remedy="Run `appliance backup run` at its origin.")
     newest = list(known)[-1]
-    whole = next((name for name in reversed(known) if (found := known[name]) is None or found.whole), None)
+    whole = next((name for name in reversed(list(known)) if (found := known[name]) is None or found.whole), None)
     if whole is None:
-        return _Chosen(newest, wrong=(f"no archive is whole, and {newest} is partial: restoring it is no proof.",))
+        return Chosen(newest, wrong=(f"no archive is whole, and {newest} is partial: restoring it is no proof.",))
     if whole != newest:
-        return _Chosen(whole, told=(f"{newest} is partial, and restoring it no proof: the last whole archive was.",))
-    return _Chosen(newest)
+        told = (f"{newest} is partial, and restoring it no proof: the last whole archive was.",)
+        return Chosen(whole, told, notes=_notes(known[whole]))
+    return Chosen(newest, notes=_notes(known[newest]))
+
+
+def _notes(manifest: Manifest | None) -> tuple[str, ...]:
+    paths = manifest.paths if manifest else ()
+    return tuple(f"the backup of {it.path} lacks: {it.reason}" for it in paths if it.state == "read" and it.reason)
 
 
 def _counted(plan: _Plan) -> tuple[int, int]:
@@ -147,9 +173,11 @@ def _counted(plan: _Plan) -> tuple[int, int]:
     return files, sum(item.size for item in plan.items if item.kind == "file")
 
 
-def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everything: bool) -> Drilled:
+def _drill(
+    node: Node, service: str, opened: OpenedSource, seed: int, rehearse: Rehearse | None, *, everything: bool
+) -> Drilled:
     borg, of = Borg(opened.repository), node.bundle.terms(service).service
-    chosen = _choose(borg, service)
+    chosen = choose(manifests(borg, service), service)
     archive = chosen.archive
     with _empty_folder(node.service(service).root / ROOM / "restored") as folder:
         plan = _plan(borg.items(archive), folder, of, seed, everything=everything)
@@ -160,13 +188,16 @@ def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everyth
         hashes = borg.sha256_of(archive, [item.path for item in plan.sample])
         wrong = (*compare_items(plan.items, folder), *compare_contents(hashes, folder))
         broken, untold = read_dumps(of.kind, plan.items, folder)
+        loaded = _load(node, of, plan, rehearse, folder, broken)
     files, size = _counted(plan)
     told = (
         *chosen.told,
         *plan.told,
         *untold,
         *(f"{it.path}: {it.reason}" for it in warnings),
-        *_late(of, plan, seconds),
+        *chosen.notes,
+        *loaded.told,
+        *_late(of, plan, seconds + loaded.seconds),
     )
     return Drilled(
         time=utc_text(node.clock.now()),
@@ -178,10 +209,23 @@ def _drill(node: Node, service: str, opened: OpenedSource, seed: int, *, everyth
         files=files,
         bytes=size,
         total_bytes=plan.total_bytes,
-        seconds=seconds,
-        wrong=(*chosen.wrong, *wrong, *broken),
+        seconds=seconds + loaded.seconds,
+        rehearsed=loaded.done,
+        tables=loaded.tables,
+        rows=loaded.rows,
+        wrong=(*chosen.wrong, *wrong, *broken, *loaded.wrong),
         told=told,
     )
+
+
+def _load(
+    node: Node, of: Service, plan: _Plan, rehearse: Rehearse | None, folder: Path, broken: Sequence[str]
+) -> Rehearsed:
+    if of.kind != "postgresql" or rehearse is None or broken:
+        return Rehearsed()
+    if not plan.everything:
+        return untried("there was no room for all of it.")
+    return rehearse(node, of.name, folder)
 
 
 def _plan(items: Iterable[Item], folder: Path, service: Service, seed: int, *, everything: bool) -> _Plan:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 
+from appliance.backup.chain import chain_of
 from appliance.backup.node import Node
+from appliance.backup.vault.kept import stored_grant
 from appliance.failover.told import load_of_boot
 from appliance.host.served import read_served
 from appliance.units import as_typed
@@ -83,3 +85,14 @@ def continued_here(node: Node, service: str, writer: str) -> str:
     if writer == node.name:  # by keys that it has no more
         return f"Type `{again}`."
     return f"Nothing to do while {writer} serves it. Once that has stopped or is lost: `{again}`."
+
+
+def known_writer(node: Node, service: str) -> str:
+    """Who writes `service` as far as it is known here: by the newest grant of the chain or the vault, or as planned."""
+    grants, holding = chain_of(node, service).grants(), node.holding(service)
+    newest = max((*grants, *holding.epochs()), default=0)
+    if not newest:
+        return node.bundle.terms(service).origin
+    if newest in grants:
+        return grants[newest].writer
+    return stored_grant(holding, node.bundle, newest).writer

@@ -82,7 +82,7 @@ def exchange(node: Node, service: str) -> Findings:
     holding, sealer = node.holding(service), sealer_of(node)
     sealer.prepare(service)
     heads, silent = _ask_holders(node, service)
-    grants = [grant for there in heads.values() for grant in there.head.grants if grant.service == service]
+    grants = [grant for there in heads.values() for grant in there.head.grants]
     new_epochs, conflicts = _learn(sealer, holding, node.bundle, grants)
     stored = holding.stored()
     over, owing = passed_over(node, service), bound(node, service, holding)

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from appliance.backup.at_hand import place_at_hand
 from appliance.backup.chain import Chain, Sealed, chain_of
@@ -21,7 +20,7 @@ from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, Lines, connect
 from appliance.backup.proven import FETCHED, Proven
-from appliance.backup.vault.call import is_texts
+from appliance.backup.shown import read_shown
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.header_parts import read_headers
 from appliance.backup.vault.kept import stored_grant
@@ -33,7 +32,6 @@ from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
 from appliance.host.files import make_private_folder
 from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, parse_list, read_header
-from appliance.trust.grant import Grant
 
 
 @dataclass(frozen=True)
@@ -173,58 +171,41 @@ def _read_generation(conversation: Conversation, service: str, asked: str | None
         raise IntegrityError(f"{peer} was asked for generation {asked} and answers with another.")
     raws = read_headers(conversation.channel, answer, peer)
     listing = conversation.channel.read(size)
-    grants, headers = _read_papers(conversation, service, answer, raws)
+    shown = read_shown(granters_of(conversation.node, service), conversation.peer, service, answer.get("grants"))
+    headers = shown.headers(raws)
     header = next((header for header in headers if header.id.name == name), None)
     if header is None:
         raise IntegrityError(f"{peer} offers generation {name} of {service} without its header.")
     sealed = Sealed(header, listing, parse_list(listing, header))
     if chain:
-        for grant in grants.values():
+        for grant in shown.grants.values():
             chain.add_grant(grant)
         chain.add_headers(headers)
     return sealed
-
-
-def _read_papers(
-    conversation: Conversation, service: str, answer: Mapping[str, Any], raws: Sequence[str]
-) -> tuple[dict[int, Grant], list[Header]]:
-    """The grants of an answer by epoch and the headers in `raws`, all of `service`, each checked up to who granted."""
-    peer = conversation.peer.name
-    grants = answer.get("grants")
-    if not is_texts(grants):
-        raise IntegrityError(f"{peer} did not answer with grants.")
-    granters = granters_of(conversation.node, service)
-    read = [granters.read(raw.encode()) for raw in grants]
-    by_epoch = {grant.epoch: grant for grant in read if grant.service == service}
-    checked = []
-    for raw in raws:
-        epoch = epoch_of(raw.encode())
-        if epoch not in by_epoch:
-            raise IntegrityError(f"{peer} offers a header of epoch {epoch} of {service} without its grant.")
-        header = read_header(raw.encode(), by_epoch[epoch].writer_key)
-        if header.service != service:
-            raise IntegrityError(f"{peer} answered for another service than {service}.")
-        checked.append(header)
-    return by_epoch, checked
 
 
 def _receive_files(channel: Channel, entries: tuple[Entry, ...], folder: Path, proven: Proven) -> None:
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry.sha256, entry)
-    wanted = [(entry, _offset(folder / entry.path, entry, proven)) for entry in first.values()]
-    wanted = [(entry, offset) for entry, offset in wanted if offset is not None]
-    if wanted:
-        channel.write_frame({"want": [[entry.sha256, offset] for entry, offset in wanted]})
-    for entry, offset in wanted:
-        assert offset is not None
-        _receive_file(channel, entry, offset, folder)
+    offsets = ((entry, _offset(folder / entry.path, entry, proven)) for entry in first.values())
+    wanted = [(entry, offset) for entry, offset in offsets if offset is not None]
+    wrong_starts = _receive_wanted(channel, wanted, folder)
+    _receive_wanted(channel, [(entry, 0) for entry in wrong_starts], folder)
+    for entry, _ in wanted:
         proven.learn(FETCHED, entry, folder / entry.path)
     for entry in entries:
         if not (folder / entry.path).exists():
             (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
             os.link(folder / first[entry.sha256].path, folder / entry.path)
             proven.learn(FETCHED, entry, folder / entry.path)
+
+
+def _receive_wanted(channel: Channel, wanted: Sequence[tuple[Entry, int]], folder: Path) -> list[Entry]:
+    """Take these files; those that another peer has sent a wrong start of, of which nothing is left here."""
+    if wanted:
+        channel.write_frame({"want": [[entry.sha256, offset] for entry, offset in wanted]})
+    return [entry for entry, offset in wanted if not _receive_file(channel, entry, offset, folder)]
 
 
 def _offset(path: Path, entry: Entry, proven: Proven) -> int | None:
@@ -238,7 +219,9 @@ def _offset(path: Path, entry: Entry, proven: Proven) -> int | None:
     return min(partial.stat().st_size, entry.size) if partial.exists() else 0
 
 
-def _receive_file(channel: Channel, entry: Entry, offset: int, folder: Path) -> None:
+def _receive_file(channel: Channel, entry: Entry, offset: int, folder: Path) -> bool:
+    """Take a file from byte `offset` on; whether it is right. A wrong one is gone then; raise IntegrityError for one
+    that this peer sent all of."""
     path = folder / entry.path
     partial = path.with_name(path.name + ".part")
     partial.parent.mkdir(parents=True, exist_ok=True)
@@ -255,10 +238,13 @@ def _receive_file(channel: Channel, entry: Entry, offset: int, folder: Path) -> 
             left -= len(piece)
         file.flush()
         os.fsync(file.fileno())
-    if digest.hexdigest() != entry.sha256:
-        partial.unlink()
+    if digest.hexdigest() == entry.sha256:
+        os.rename(partial, path)
+        return True
+    partial.unlink()
+    if not offset:
         raise IntegrityError(f"what came as {entry.path} does not have the hash its list gives.")
-    os.rename(partial, path)
+    return False
 
 
 def fetch_newest(

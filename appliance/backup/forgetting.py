@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
+from appliance.backup import noted_archives
 from appliance.backup.keep import Candidate, Drop, Keep, keep
 from appliance.backup.manifest import Manifest
 from appliance.backup.manifests import read_all
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive
-from appliance.borg.names import companion_of, is_numbered
+from appliance.borg.names import branch_of, companion_of, is_checkpoint, is_numbered, number_of
+from appliance.host.layout import ServiceLayout
 from appliance.territory.model import Retention
 
 
@@ -18,17 +21,54 @@ def choose(borg: Borg, service: str, retention: Retention, pinned: Collection[st
     return _choose(borg.commented(), service, retention, pinned)
 
 
-def forget(borg: Borg, service: str, retention: Retention, pinned: Collection[str] = ()) -> tuple[str, ...]:
-    """Forget them and return their names, oldest first. One command lists and one forgets: what a cut leaves is all of
-    the archives, or those chosen. A companion goes with its archive. `pinned`: names that an unended restore needs."""
-    listed = borg.commented()
+@dataclass(frozen=True)
+class Forgotten:
+    """`names` of the service's own archives, oldest first; `left` is all that the repository has still."""
+
+    names: tuple[str, ...]
+    left: tuple[Archive, ...]
+
+
+def forget(
+    borg: Borg,
+    service: str,
+    retention: Retention,
+    pinned: Collection[str] = (),
+    noted: Sequence[Archive] | None = None,
+) -> Forgotten:
+    """Forget them. One command lists, unless all archives are `noted`, and one forgets: what a cut leaves is all of the
+    archives, or those chosen. A companion goes with its archive, and with them what was never finished.
+    `pinned`: names that an unended restore needs."""
+    everything = borg.everything() if noted is None else noted
+    listed = [it for it in everything if branch_of(it.name) is None and not is_checkpoint(it.name)]
     chosen = _choose(listed, service, retention, pinned)
     forgotten = tuple(it.name for it in chosen if isinstance(it, Drop))
     left = {it.name for it in listed} - {*forgotten}
     companions = tuple(name for name in left if (about := companion_of(name)) and about not in left)
-    if names := (*forgotten, *companions):
+    unfinished = _superseded(service, [it.name for it in everything])
+    if names := (*forgotten, *companions, *unfinished):
         borg.delete(names)
-    return forgotten
+    return Forgotten(forgotten, tuple(it for it in everything if it.name not in names))
+
+
+def forget_noted(
+    borg: Borg, layout: ServiceLayout, service: str, retention: Retention, pinned: Collection[str] = ()
+) -> tuple[str, ...]:
+    """The same in the repository of `layout` by what its runs noted, which is noted anew; the names of `Forgotten`."""
+    noted = noted_archives.load(layout)
+    noted_archives.drop(layout)
+    forgotten = forget(borg, service, retention, pinned, noted)
+    noted_archives.keep(layout, forgotten.left)
+    return forgotten.names
+
+
+def _superseded(service: str, names: Sequence[str]) -> Iterator[str]:
+    """Of what runs that were cut have left: parts of branches, which an earlier version made, and the service's own
+    before which a run ended. One of a newer run stays: the next run stores again nothing of what it has."""
+    newest = max((number_of(it) for it in names if is_numbered(it, service) and not is_checkpoint(it)), default=(0, 0))
+    for name in filter(is_checkpoint, names):
+        if branch_of(name) is not None or (is_numbered(name, service) and number_of(name) <= newest):
+            yield name
 
 
 def _choose(

@@ -36,6 +36,11 @@ def default_quota(size: int, change_per_day: int, lock_seconds: int, retention: 
     return _lasting(size, CHANGE_MARGIN * change_per_day, ages, HEADROOM_DAYS * change_per_day)
 
 
+def default_quota_of(it: Service) -> int:
+    """The quota that `it` has without a line of its own."""
+    return default_quota(it.size_bytes, it.change_bytes_per_day, it.lock_seconds, it.retention, it.schedule)
+
+
 def refuses(territory: Territory) -> Mapping[str, int]:
     """The services whose holders will have to refuse at the declared change, with the day after the first backup."""
     days = {service.name: day_of_refusal(service) for service in territory.services.values()}

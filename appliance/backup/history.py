@@ -2,7 +2,8 @@
 
     history/00002.0000007   those of epoch 2 with the numbers 7000 to 7999
 
-Headers and receipts are kept for ever, and a folder for each makes every look slower with the years. The first line of
+Headers and receipts of what was held are kept for ever, and a folder for each makes every look slower with the years.
+The first line of
 a file is its index, each other line one generation: JSON that any tool reads. A part that also lies in the generation's
 own folder is newer there, and counts.
 
@@ -126,6 +127,29 @@ class History:
         merged = known | {name: {**known.get(name, {}), **parts} for name, parts in generations.items()}
         if merged != known or not whole:
             write_atomic(path, _text(merged), mode=self._mode)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Forget these generations, the last in order first; a cut between two files leaves all before those that are
+        left. A file that has lost what shall stay is left as it is, to be mended."""
+        by_file: dict[str, set[str]] = {}
+        for name in names:
+            by_file.setdefault(_file_of(name), set()).add(name)
+        if not self.folder.exists():
+            return
+        with locked(self.folder / "lock", what="the history of this service", wait=True):
+            for file, of_file in sorted(by_file.items(), reverse=True):
+                self._remove_from(self.folder / file, of_file)
+
+    def _remove_from(self, path: Path, names: set[str]) -> None:
+        known, index = _read(path)[0], _read_index(path).keys()
+        left = {name: parts for name, parts in known.items() if name not in names}
+        if not index & names or index - known.keys() - names:
+            return
+        if left:
+            write_atomic(path, _text(left), mode=self._mode)
+        else:
+            path.unlink()
+            fsync_folder(path.parent)
 
     def _files(self) -> list[str]:
         names = os.listdir(self.folder) if self.folder.exists() else []

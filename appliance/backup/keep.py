@@ -13,18 +13,23 @@ numbers in their names, and dates only say where one period ends and the next be
 3. A period that begins at one of those may be none. It takes no place, up to as many as the rule has: too much is kept
    rather than too little.
 
+4. Where dates contradict each other, the last whole archive of each of so many months by the ageing clock is kept, too:
+   a clock that is set again and again makes months that never were, which take the places of those that were.
+
 In each period a whole archive goes before a partial one. The newest, the newest whole one and those that an unended
 restore needs are always kept.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import pairwise
 
 from appliance.backup.manifest import Aged
+from appliance.backup.retention import MONTH
 from appliance.borg.names import number_of
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.errors import UsageError
@@ -81,7 +86,8 @@ class Period:
 
     @property
     def best(self) -> str:
-        return _last_whole(self.archives) or self.archives[-1].name
+        last = self.archives[-1]
+        return last.name if last.whole else _last_whole(self.archives) or last.name
 
 
 def keep(
@@ -99,6 +105,8 @@ def keep(
     for rule in RULES:
         count = getattr(retention, rule.name)
         _apply(rule, count, _periods(rule, ordered, moments, dated), kept)
+    if not all(dated):
+        _apply_aged(retention.monthly, ordered, kept)
     for name, reason in _always(ordered, pinned):
         kept.setdefault(name, reason)
     return tuple(
@@ -133,9 +141,10 @@ def _apply(rule: Rule, count: int, periods: Iterable[Period], kept: dict[str, st
     oldest = None
     for period in periods if count else ():
         oldest = period.archives[0].name
-        if period.best in kept:
+        best = period.best
+        if best in kept:
             continue
-        kept[period.best] = f"the last of its period, {rule.name}"
+        kept[best] = f"the last of its period, {rule.name}"
         if period.sure or free == count:
             taken += 1
         else:
@@ -144,6 +153,27 @@ def _apply(rule: Rule, count: int, periods: Iterable[Period], kept: dict[str, st
             return
     if oldest is not None:
         kept.setdefault(oldest, f"the oldest, while {rule.name} has places left")
+
+
+def _apply_aged(count: int, ordered: Sequence[Candidate], kept: dict[str, str]) -> None:
+    for archives in _aged_months(ordered)[-count:] if count else ():
+        kept.setdefault(Period(archives, sure=True).best, "the last of its month by the ageing clock")
+
+
+def _aged_months(ordered: Sequence[Candidate]) -> list[tuple[Candidate, ...]]:
+    """Months by the ageing clock: one ends where any clock that was read in it comes to its next.
+
+    How long it was between readings of two machines nobody knows, so a change of the machine alone ends none.
+    """
+    months: list[list[Candidate]] = [[]]
+    read: dict[str, int] = {}
+    for it in ordered:
+        month = it.aged.seconds // MONTH if it.aged else 0
+        if it.aged and read.setdefault(it.aged.clock, month) != month:
+            months.append([])
+            read = {it.aged.clock: month}
+        months[-1].append(it)
+    return [tuple(month) for month in months if month]
 
 
 def _periods(
@@ -178,12 +208,12 @@ def _dated(ordered: Sequence[Candidate]) -> list[bool]:
     """Which archives are of the longest series in which each date fits to the one before."""
     if all(_gap(before, after) is None for before, after in pairwise(ordered)):
         return [True] * len(ordered)
-    lengths, origins = [1] * len(ordered), [-1] * len(ordered)
+    longest, origins = list[tuple[int, int]](), [-1] * len(ordered)  # (-length, end) of the series so far
     for index, after in enumerate(ordered):
-        for earlier in range(index):
-            if lengths[earlier] >= lengths[index] and _gap(ordered[earlier], after) is None:
-                lengths[index], origins[index] = lengths[earlier] + 1, earlier
-    series, at = set[int](), lengths.index(max(lengths))
+        fitting = ((length, end) for length, end in longest if _gap(ordered[end], after) is None)
+        length, origins[index] = next(fitting, (0, -1))
+        insort(longest, (length - 1, index))
+    series, at = set[int](), longest[0][1]
     while at >= 0:
         series.add(at)
         at = origins[at]

@@ -6,21 +6,22 @@ a machine in the place of a dead node is granted its services first; failover la
 
 from __future__ import annotations
 
-from appliance.backup.adopt import own_repository
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.elsewhere import moves
 from appliance.backup.node import Node
+from appliance.borg.model import Repository
 from appliance.borg.nonce import next_nonce
 from appliance.failover.kept import FILE, load
 from appliance.trust.grant import Grant
 
 
 def is_used(node: Node, service: str, grant: Grant) -> bool:
-    """Whether the repository here was written under `grant` or a later one: it must not be adopted again."""
+    """Whether the repository here was written under `grant` or a later one: it must not be adopted again.
+
+    borg's own file may be all that is left of it.
+    """
     layout = node.service(service)
-    if not (layout.repository / "config").exists() or not (layout.key / "passphrase").exists():
-        return False
-    return (next_nonce(own_repository(layout)) or 0) > grant.nonce_floor
+    return (next_nonce(Repository(layout.repository, layout.borg_base)) or 0) > grant.nonce_floor
 
 
 def files_are_here(node: Node, service: str, grant: Grant, opened_epoch: int) -> bool:

@@ -1,8 +1,8 @@
 """Is this node the one that wrote last, or an older image of it? Its peers can tell, and so can this file.
 
 It lies beside the state folder, not in it, so that restoring the folder from an image does not bring it back too;
-with the machine's id in it, a clone does not pass either. It names the newest sealed generation, and it is written
-before a byte of that leaves: what was never sent can do no harm with its counters.
+with the machine's id in it, a clone does not pass either. It names the newest sealed generation and the highest epoch
+of one, and it is written before a byte of that leaves: what was never sent can do no harm with its counters.
 
 A peer that answers may not have got the newest one, so what this machine remembers is asked first, always; when no
 peer answers, this machine must be able to show that it remembers.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
+from typing import Any
 
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.node import Node
@@ -23,7 +24,7 @@ from appliance.host.identity import machine_id
 
 def remember(node: Node, service: str, sealed: Sealed) -> None:
     """Write down what was just sealed, before it is sent."""
-    _change(node, service, lambda known: sealed.header.id.digest)
+    _change(node, service, lambda known: sealed)
 
 
 def remember_cut(node: Node, service: str, chain: Chain, sealed: Sealed) -> None:
@@ -33,12 +34,17 @@ def remember_cut(node: Node, service: str, chain: Chain, sealed: Sealed) -> None
     image, and what it holds may have been sealed with counters that were used for something else since.
     """
 
-    def newest(known: str | None) -> str | None:
+    def newest(known: str | None) -> Sealed | None:
         if known is not None and not chain.leads_from(known, sealed.header.id):
             raise _older_image(service)
-        return known and sealed.header.id.digest
+        return sealed if known else None
 
     _change(node, service, newest)
+
+
+def sealed_under(node: Node, service: str) -> int:
+    """The highest epoch under which this machine remembers to have sealed or adopted `service`; 0 for none."""
+    return int(_content(node).get("epochs", {}).get(service, 0))
 
 
 def prove(
@@ -75,21 +81,35 @@ def _who(answered: Collection[str], silent: Collection[str]) -> str:
     return f"not all peers answer ({', '.join(silent)} does not)" if answered else "no peer answers"
 
 
-def _change(node: Node, service: str, newest: Callable[[str | None], str | None]) -> None:
+def _change(node: Node, service: str, newest: Callable[[str | None], Sealed | None]) -> None:
     """Several services of a node are sealed at once and share the file."""
     path = node.layout.lineage
     with locked(path.with_name(f"{path.name}.lock"), what="the lineage of this machine", wait=True):
-        known = _load(node)
-        digest = newest(known.get(service))
-        if digest is None or digest == known.get(service):
+        content = _content(node)
+        known = content.get("newest", {})
+        sealed = newest(known.get(service))
+        if sealed is None or sealed.header.id.digest == known.get(service):
             return
-        text = json.dumps({"machine": machine_id(), "newest": {**known, service: digest}})
+        epochs = content.get("epochs", {})
+        highest = max(epochs.get(service, 0), sealed.header.epoch)
+        text = json.dumps(
+            {
+                "machine": machine_id(),
+                "newest": {**known, service: sealed.header.id.digest},
+                "epochs": {**epochs, service: highest},
+            }
+        )
         write_atomic(path, text.encode() + b"\n", mode=0o600)
 
 
 def _load(node: Node) -> dict[str, str]:
+    return dict(_content(node).get("newest", {}))
+
+
+def _content(node: Node) -> dict[str, Any]:
+    """What the file says; nothing when there is none of this machine."""
     try:
         content = json.loads(node.layout.lineage.read_bytes())
     except (FileNotFoundError, ValueError):
         return {}
-    return dict(content["newest"]) if content.get("machine") == machine_id() else {}
+    return dict(content) if content.get("machine") == machine_id() else {}

@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from appliance.backup.left_out import is_missing, matters
+from appliance.clock import utc_text
 from appliance.errors import IntegrityError, Refused
+from appliance.units import printable
 
 TYPE = "appliance/manifest"
 FORMAT = 1
 MANIFEST_BYTES_MAX = 4 * 1024 * 1024
 NAMES_MAX = 10_000
 """How many names of files that are missing a manifest carries; `left_out_count` goes on counting."""
+
+DATABASE = "database "
+"""Begins the path of a manifest that stands for a database; its name follows."""
 
 State = Literal["read", "partly", "failed"]
 
@@ -32,7 +37,7 @@ class LeftOut:
 
     @property
     def matters(self) -> bool:
-        """Whether a restore will lack it."""
+        """Whether a restore will lack it, and somebody should do something about it."""
         return matters(self.reason)
 
     @property
@@ -42,11 +47,29 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Accepted:
+    """Something that cannot be read, which an operator accepted: for this `path` and `reason` only.
+
+    `since`: when the first archive was made that lacks it; `on`: when it was accepted; both UTC seconds.
+    """
+
+    path: str
+    reason: str
+    since: int
+    on: int
+
+    def __str__(self) -> str:
+        since, on = (utc_text(it)[:10] for it in (self.since, self.on))
+        return f"{printable(self.path)} since {since}, accepted by an operator on {on}"
+
+
+@dataclass(frozen=True)
 class PathManifest:
     """What became of one declared path. "partly": something in it is missing; "failed": the archive has nothing of it,
     or only what was read in place of a copy.
 
-    `files` and `bytes` are what the walk met and did not exclude; `reason` says why it is not "read", when known.
+    `files` and `bytes` are what the walk met and did not exclude; `reason` says why it is not "read", when known, and
+    of a database that is "read" what pg_dump may not dump.
     """
 
     path: str
@@ -74,12 +97,15 @@ class Manifest:
     """`paths` in the order in which they were declared; a database counts as one more, under "database NAME".
 
     `left_out` are the files that are missing, by name; `left_out_count` is their true number where the names are cut.
+    `accepted`, and its number, likewise: they are missing too, and the archive counts as whole without them.
     """
 
     paths: tuple[PathManifest, ...]
     left_out: tuple[LeftOut, ...] = ()
     left_out_count: int = 0
     aged: Aged | None = None
+    accepted: tuple[Accepted, ...] = ()
+    accepted_count: int = 0
 
     @property
     def whole(self) -> bool:
@@ -108,6 +134,9 @@ def encode(manifest: Manifest) -> str:
         "left_out": [[it.path, it.reason] for it in manifest.left_out[:NAMES_MAX]],
         "left_out_count": manifest.left_out_count,
     }
+    if manifest.accepted_count:  # a former version takes an archive with these for partial
+        fields["accepted"] = [[it.path, it.reason, it.since, it.on] for it in manifest.accepted[:NAMES_MAX]]
+        fields["accepted_count"] = manifest.accepted_count
     if manifest.aged:
         fields["aged"] = [manifest.aged.seconds, manifest.aged.clock, manifest.aged.boot]
     return json.dumps(fields, separators=(",", ":"))
@@ -143,7 +172,16 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
     count = _number(fields["left_out_count"])
     if count < len(left_out):
         raise ValueError(f"{count} left out, {len(left_out)} named")
-    return Manifest(paths, left_out, count, _aged(fields.get("aged")))
+    accepted = tuple(_accepted(values) for values in _rows(fields.get("accepted", []), 4))
+    accepted_count = _number(fields.get("accepted_count", 0))
+    if accepted_count < len(accepted):
+        raise ValueError(f"{accepted_count} accepted, {len(accepted)} named")
+    return Manifest(paths, left_out, count, _aged(fields.get("aged")), accepted, accepted_count)
+
+
+def _accepted(values: Sequence[Any]) -> Accepted:
+    path, reason, since, on = values
+    return Accepted(_text(path), _text(reason), _number(since), _number(on))
 
 
 def _aged(value: Any) -> Aged | None:

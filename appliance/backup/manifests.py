@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from appliance.backup import saved
-from appliance.backup.manifest import Aged, LeftOut, Manifest, PathManifest, decode, encode
+from appliance.backup.manifest import DATABASE, Accepted, Aged, LeftOut, Manifest, PathManifest, decode, encode
 from appliance.backup.sources.model import Prepared
 from appliance.borg.client import Borg
-from appliance.borg.model import Archive
+from appliance.borg.model import Archive, Created
 from appliance.borg.names import companion_name, companion_of, is_numbered
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import make_private_folder, write_atomic
@@ -59,10 +59,15 @@ def manifest_of(borg: Borg, archive: str) -> Manifest | None:
 
 
 def comment(manifest: Manifest) -> str:
-    """What the comment of an archive says: no names of files, no reasons; nothing when even that is too long."""
-    paths = tuple(replace(path, reason="") for path in manifest.paths)
-    text = encode(replace(manifest, paths=paths, left_out=()))
+    """What the comment of an archive says: no names of files, and no reasons but notes on a database; nothing when even
+    that is too long."""
+    paths = tuple(path if _is_noted(path) else replace(path, reason="") for path in manifest.paths)
+    text = encode(replace(manifest, paths=paths, left_out=(), accepted=()))
     return text if len(text) <= COMMENT_BYTES_MAX else ""
+
+
+def _is_noted(path: PathManifest) -> bool:
+    return path.state == "read" and path.path.startswith(DATABASE)
 
 
 def add_companion(borg: Borg, layout: ServiceLayout, archive: str, manifest: Manifest) -> None:
@@ -98,26 +103,63 @@ def resolve(borg: Borg, layout: ServiceLayout, service: str, check: Callable[[],
     saved.end(layout, cut, manifest)
 
 
-def before_borg(source: Prepared, aged: Aged) -> Manifest:
-    """What is known of `source` before borg reads it."""
+def before_borg(source: Prepared, aged: Aged, accepted: Collection[Accepted] = ()) -> Manifest:
+    """What is known of `source` before borg reads it; a path that lacks only what is `accepted` is read."""
     missed = tuple(it for it in source.left_out if it.is_missing)
-    return Manifest(tuple(part.manifest for part in source.parts), missed, len(missed), aged)
+    taken, left = _apart(missed, accepted)
+    lacking = {part_of(source, it.path) for it in left}
+    settled = {part_of(source, it.path) for it in taken} - lacking
+    paths = tuple(
+        replace(part.manifest, state="read", reason="")
+        if index in settled and part.manifest.state == "partly"
+        else part.manifest
+        for index, part in enumerate(source.parts)
+    )
+    return Manifest(paths, left, len(left), aged, taken, len(taken))
 
 
-def after_borg(before: Manifest, source: Prepared, warned: Iterable[LeftOut]) -> Manifest:
+def after_borg(
+    before: Manifest, source: Prepared, warned: Iterable[LeftOut], accepted: Collection[Accepted] = ()
+) -> Manifest:
     """`before` with what borg could not read, by the path that it lies in."""
-    named = {it.path for it in before.left_out}
-    new = tuple(it for it in warned if it.is_missing and it.path not in named)
+    named = {it.path for it in before.left_out} | {it.path for it in before.accepted}
+    taken, new = _apart((it for it in warned if it.is_missing and it.path not in named), accepted)
     reasons: dict[int, str] = {}
     for it in new:
-        if (index := _part_of(source, it.path)) is not None:
+        if (index := part_of(source, it.path)) is not None:
             reasons.setdefault(index, it.reason)
     paths = tuple(_partly(path, reasons.get(index)) for index, path in enumerate(before.paths))
-    count = before.left_out_count + len(new)
-    return replace(before, paths=paths, left_out=(*before.left_out, *new), left_out_count=count)
+    left_out, all_taken = (*before.left_out, *new), (*before.accepted, *taken)
+    return Manifest(paths, left_out, len(left_out), before.aged, all_taken, len(all_taken))
 
 
-def _part_of(source: Prepared, path: str) -> int | None:
+def all_left_out(created: Created, source: Prepared, manifest: Manifest) -> tuple[LeftOut, ...]:
+    """What borg warned of and what the walk found before, each path once, and nothing that an operator accepted."""
+    by_borg, accepted_names = warned(created), {it.path for it in manifest.accepted}
+    named = {item.path for item in by_borg} | accepted_names
+    return (
+        *(item for item in by_borg if item.path not in accepted_names),
+        *(item for item in source.left_out if item.path not in named),
+    )
+
+
+def warned(created: Created) -> tuple[LeftOut, ...]:
+    """What borg could not read, under the names of the source."""
+    return tuple(LeftOut("/" + warning.path.lstrip("/"), warning.reason) for warning in created.warnings)
+
+
+def _apart(
+    missed: Iterable[LeftOut], accepted: Collection[Accepted]
+) -> tuple[tuple[Accepted, ...], tuple[LeftOut, ...]]:
+    """What of `missed` is accepted for this very reason, and the rest."""
+    by_name = {(it.path, it.reason): it for it in accepted}
+    found = tuple(missed)
+    taken = tuple(by_name[key] for it in found if (key := (it.path, it.reason)) in by_name)
+    return taken, tuple(it for it in found if (it.path, it.reason) not in by_name)
+
+
+def part_of(source: Prepared, path: str) -> int | None:
+    """Which of the declared paths `path` lies in, by its index; None for none."""
     roots = [
         (len(root), index)
         for index, part in enumerate(source.parts)
@@ -135,7 +177,7 @@ def _short(archive: Archive, *, is_partial: bool) -> Manifest | None:
     if not archive.comment and not is_partial:
         return None
     found = _read(archive.comment)
-    if is_partial and found.whole:
+    if is_partial and found.whole and not found.accepted_count:
         return replace(found, left_out_count=1)
     return found
 

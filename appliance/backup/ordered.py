@@ -9,20 +9,24 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from appliance.backup.filling import filling_of
+from appliance.backup.filling import filling_of, lacking_of
 from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.backup.targets import load_acts
 from appliance.borg.client import Borg
+from appliance.borg.contents import Contents
 from appliance.borg.model import Progress
-from appliance.errors import Busy, NotFound
-from appliance.restore.carry import Ground, carry_out
-from appliance.restore.contents import Contents
+from appliance.borg.names import time_of
+from appliance.errors import Busy, IntegrityError, NotFound
+from appliance.restore.carry import Ground, carry_out, no_raw
 from appliance.restore.fill import Fill
-from appliance.restore.order import Order, Status, all_orders
+from appliance.restore.job import keep_apart
+from appliance.restore.order import Order, Status, all_orders, untaken
 from appliance.restore.schema import read_catalogue
 from appliance.restore.search import contents_of_all
+from appliance.restore.taking import take
 from appliance.restore.undoing import Undoing, asked_of
+from appliance.territory.implicit import openable
 from appliance.trust.act import Act
 
 PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first slash
@@ -48,6 +52,7 @@ def ground_of(node: Node, service: str) -> Ground:
         open_borg=partial(_open, node, service),
         known=partial(_known, layout.catalogue),
         fills=partial(_fills, service),
+        raw=partial(_raw, service) if of.kind == "sqlite" else no_raw,
     )
 
 
@@ -71,9 +76,9 @@ def _longest(acts: Iterable[Act], service: str, now: float) -> Act | None:
 def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
     """(service, order) of all that waits or was cut on this node, the oldest first."""
     found = [
-        (folder.name, order)
-        for folder in node.layout.orders.glob("*")
-        for order, status in all_orders(folder)
+        (service, order)
+        for service in _services(node)
+        for order, status in all_orders(node.layout.orders(service))
         if status.state in ("waiting", "running")
     ]
     return tuple(sorted(found, key=lambda it: it[1].created_utc_seconds))
@@ -81,12 +86,18 @@ def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
 
 def to_undo(node: Node) -> tuple[tuple[str, Undoing], ...]:
     """(service, what to undo) of all that somebody wants undone."""
-    folders = sorted(node.layout.orders.glob("*"))
-    return tuple((folder.name, undoing) for folder in folders for undoing in asked_of(folder))
+    return tuple((service, undoing) for service in _services(node) for undoing in asked_of(node.layout.orders(service)))
+
+
+def _services(node: Node) -> tuple[str, ...]:
+    """By the bundle, and by no name of a folder that the pages made."""
+    return openable(node.bundle.territory, node.name)
 
 
 def carry_out_waiting(node: Node) -> Iterator[Carried]:
     """Undo what is to be undone and carry out what waits; what another process is at is left to it."""
+    keep_apart(node.layout)  # a restore that an upgrade cut goes on as itself, and can be undone
+    take_all(node)
     for service, undoing in to_undo(node):
         with contextlib.suppress(Busy):
             order, status = undoing.carry_out(ground_of(node, service), age_seconds=node.ageing.now())
@@ -94,6 +105,19 @@ def carry_out_waiting(node: Node) -> Iterator[Carried]:
     for service, order in waiting(node):
         with contextlib.suppress(Busy):
             yield Carried(service, order, _carry(node, service, order))
+
+
+def take_all(node: Node) -> None:
+    """Take up what was asked; what no page of ours writes is journalled, once for each order."""
+    for service in _services(node):
+        layout = node.service(service)
+        for folder in untaken(layout.orders):
+            try:
+                take(folder, layout.restores, age_seconds=node.ageing.now())
+            except IntegrityError as error:
+                node.journal.write("order-refused", service=service, order=folder.name, error=error.what)
+            except (Busy, NotFound):
+                continue
 
 
 def _carry(node: Node, service: str, order: Order) -> Status:
@@ -110,6 +134,11 @@ def _open(node: Node, service: str, on_progress: Callable[[Progress], None] | No
 
 def _fills(service: str, borg: Borg, order: Order) -> tuple[Fill, ...]:
     return filling_of(borg, service, order.archive, *order.paths).fills
+
+
+def _raw(service: str, borg: Borg, order: Order) -> tuple[tuple[str, str], ...]:
+    found = lacking_of(borg, service, order.archive, *order.paths).raw
+    return tuple((it.path.strip("/"), str(time_of(it.copied)) if it.copied else "") for it in found)
 
 
 def _known(catalogue: Path, order: Order) -> Contents | None:

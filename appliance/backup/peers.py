@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.pace import at_once, pace_of
+from appliance.backup.shown import read_shown
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
 from appliance.errors import ApplianceError, IntegrityError, Unreachable
 from appliance.host.files import write_atomic
@@ -29,10 +30,10 @@ from appliance.host.ssh import (
     start_client,
 )
 from appliance.trust.bundle import Member
-from appliance.trust.generation import Header, epoch_of, read_header
+from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
-from appliance.trust.receipt import Receipt, read_receipt
+from appliance.trust.receipt import Receipt
 from appliance.trust.rotation import other_ssh_keys
 
 CLOSE_SECONDS_MAX = 30
@@ -84,34 +85,22 @@ class Conversation:
 def read_head(frame: dict[str, Any], peer: Member, service: str, granters: Granters) -> Head:
     """The checked head in a vault's answer."""
     try:
-        grants = [granters.read(raw.encode()) for raw in frame["grants"]]
-        writers = {grant.epoch: grant.writer_key for grant in grants if grant.service == service}
-        tips = [read_header(raw.encode(), _writer(writers, raw)) for raw in frame["tips"]]
-        newest = read_header(frame["newest"].encode(), _writer(writers, frame["newest"])) if frame["newest"] else None
-        receipt = read_receipt(frame["receipt"].encode(), peer.keys.sign) if frame["receipt"] else None
-        said_of = {thing.service for thing in (*tips, newest, receipt) if thing}
-        if said_of - {service}:
-            raise IntegrityError(f"{peer.name} answered for another service than {service}.")
+        shown = read_shown(granters, peer, service, frame["grants"])
         return Head(
             peer=peer.name,
             age_seconds=int(frame["age_seconds"]),
-            grants=tuple(grants),
-            tips=tuple(tips),
+            grants=tuple(shown.grants.values()),
+            tips=tuple(shown.headers(frame["tips"])),
             held=tuple(sorted(str(name) for name in frame["held"])),
             known=int(frame["known"]),
             forks=tuple(str(name) for name in frame["forks"]),
-            newest=newest,
-            receipt=receipt,
+            newest=shown.header(frame["newest"]) if frame["newest"] else None,
+            receipt=shown.receipt(frame["receipt"]) if frame["receipt"] else None,
             absences=tuple(str(raw) for raw in frame.get("absences", ())),
             reads=int(frame.get("reads", {}).get("generation", 1)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{peer.name} gave an answer that is not a head ({error}).") from error
-
-
-def _writer(writers: Mapping[int, str], raw: str) -> str:
-    """The key that must have signed the header `raw`, by the grant of its epoch."""
-    return writers[epoch_of(raw.encode())]
 
 
 class Line:

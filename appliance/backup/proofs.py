@@ -69,21 +69,32 @@ class Drilled:
     bytes: int
     total_bytes: int
     seconds: float
+    rehearsed: bool = False
+    """Whether its dump was loaded into a PostgreSQL; `tables` and `rows` are what came of it."""
+    tables: int = 0
+    rows: int = 0
     wrong: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Proofs:
-    """`verified` is the last round that ended, `whole` the last drill that restored everything."""
+    """`verified` is the last round that ended, `whole` the last drill that restored everything, `rehearsed` the last
+    one that loaded a database."""
 
     round: Round | None = None
     verified: Round | None = None
     drilled: Drilled | None = None
     whole: Drilled | None = None
+    rehearsed: Drilled | None = None
 
     def with_drill(self, drilled: Drilled) -> Proofs:
-        return replace(self, drilled=drilled, whole=drilled if drilled.everything else self.whole)
+        return replace(
+            self,
+            drilled=drilled,
+            whole=drilled if drilled.everything else self.whole,
+            rehearsed=drilled if drilled.rehearsed else self.rehearsed,
+        )
 
 
 @contextmanager
@@ -110,7 +121,11 @@ def load_proofs(layout: ServiceLayout) -> Proofs:
         if fields["format"] != FORMAT:
             return Proofs()
         return Proofs(
-            _round(fields["round"]), _round(fields["verified"]), _drilled(fields["drilled"]), _drilled(fields["whole"])
+            _round(fields["round"]),
+            _round(fields["verified"]),
+            _drilled(fields["drilled"]),
+            _drilled(fields["whole"]),
+            _drilled(fields.get("rehearsed")),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Proofs()

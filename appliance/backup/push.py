@@ -7,10 +7,12 @@ back, cloned or replaced: nothing is sent, and the node has to resynchronise and
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from appliance.backup.ahead import send_ahead
 from appliance.backup.chain import Chain, Sealed
@@ -21,6 +23,10 @@ from appliance.backup.readers import check_reads
 from appliance.backup.vault.flow import Sending
 from appliance.errors import ApplianceError, IntegrityError, NotFound
 from appliance.trust.receipt import Receipt, read_receipt
+
+SENT_MAX = 3
+"""How often one blob is sent in one push: thinning may take it from the vault again before it is named by a list. And
+how often, for each file, a vault may say that it is still at work: it does where it finds one in its own repository."""
 
 
 @dataclass(frozen=True)
@@ -108,19 +114,35 @@ def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
 def send_needed(conversation: Conversation, sealed: Sealed, paths: Mapping[str, Path]) -> str:
     """Send what the vault says it lacks, from where `paths` (by hash) says it lies, until it answers; the receipt.
 
-    The request must have asked it to `acknowledge`.
+    The request must have asked it to `acknowledge`. Raise IntegrityError for an answer that is none, and when it asks
+    for the same again and again: a push ends, whatever a peer says.
     """
-    sizes = {entry.sha256: entry.size for entry in sealed.entries}
-    sending = Sending(conversation.channel)
+    peer, sizes = conversation.peer.name, {entry.sha256: entry.size for entry in sealed.entries}
+    sending, sent, rests = Sending(conversation.channel), Counter[str](), SENT_MAX * len(sizes)
     while True:
         answer = conversation.channel.read_frame()
         if "receipt" in answer:
             return str(answer["receipt"])
-        sending.hear(answer)
-        for digest, offset in answer.get("need", ()):
-            if digest not in paths or not isinstance(offset, int) or not 0 <= offset <= sizes[digest]:
-                raise IntegrityError(f"{conversation.peer.name} asks for something that was not offered.")
+        heard, needed = sending.hear(answer), _needed(answer, peer, sizes)
+        rests -= not heard and not needed
+        if rests < 0:
+            raise IntegrityError(f"{peer} asks for nothing more and gives no receipt.")
+        for digest, offset in needed:
+            sent[digest] += 1
+            if sent[digest] > SENT_MAX:
+                raise IntegrityError(f"{peer} asks for the same file more than {SENT_MAX} times in one push.")
             _send(sending, paths[digest], offset, sizes[digest])
+
+
+def _needed(answer: Mapping[str, Any], peer: str, sizes: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The files that a vault asks for, by hash, and from which byte."""
+    asked = answer.get("need", [])
+    for pair in asked if isinstance(asked, list) else [asked]:
+        match pair:
+            case [str(digest), int(offset)] if 0 <= offset <= sizes.get(digest, -1):
+                continue
+        raise IntegrityError(f"{peer} asks for something that was not offered.")
+    return [(digest, offset) for digest, offset in asked]
 
 
 def _send(sending: Sending, path: Path, offset: int, size: int) -> None:

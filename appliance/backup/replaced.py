@@ -3,7 +3,8 @@
 Each takeover and each return leaves one, as large as the service, and a node that hands its services over for each
 monthly upgrade fills its disk by that. The newest one stays: it is what this node wrote last before. Older ones are
 removed once this node has sealed under its present grant, and that is held. One with another id is the repository of
-before a revocation, which a person removes (docs/how-to/revoke.md).
+before a revocation, which a person removes (docs/how-to/revoke.md). Of the files that lay in place before, see
+`agent/replaced_trees.py`.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ def forget_replaced(node: Node, service: str) -> tuple[str, ...]:
     """Remove all but the newest once what was sealed under the present grant is safe; the names of what is gone."""
     layout = node.service(service)
     older = replaced_repositories(layout)[:-1]
-    if not older or not _is_succeeded(node, service):
+    if not older or not is_succeeded(node, service):
         return ()
     for path in older:
         shutil.rmtree(path)
     return _names(older)
 
 
-def _is_succeeded(node: Node, service: str) -> bool:
+def is_succeeded(node: Node, service: str) -> bool:
     """Whether the newest generation is this node's, of its present grant, and held by as many as was promised: one that
     is partial has the older archives all the same."""
     chain = chain_of(node, service)

@@ -8,11 +8,11 @@ import shutil
 
 from appliance.backup.adopt import adopt
 from appliance.backup.begin import check_grant, known_epochs, request
-from appliance.backup.chain import Sealed, chain_of
+from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.fetch import Survey, fetch_newest
 from appliance.backup.fetched_key import staging
 from appliance.backup.laid import hold_until_laid, is_used
-from appliance.backup.lineage import remember
+from appliance.backup.lineage import remember, sealed_under
 from appliance.backup.node import Node
 from appliance.backup.overtaken import forget
 from appliance.backup.peers import Lines
@@ -40,7 +40,7 @@ def fetch_for_resync(
 
 def request_after_fetch(node: Node, service: str, survey: Survey, reason: str, takes_from: str = "") -> bytes:
     """The request for a grant above every epoch that any peer or this node knows. `takes_from`: who serves it now."""
-    known = known_epochs(node, service, survey)
+    known = (*known_epochs(node, service, survey), sealed_under(node, service))
     if 0 < max(known) <= node.bundle.revoked.ended_epoch(service):
         raise Refused(
             f"{service} is not continued: a node that was revoked could know its key.",
@@ -56,6 +56,13 @@ def request_after_fetch(node: Node, service: str, survey: Survey, reason: str, t
     )
 
 
+def sealed_since(node: Node, service: str, chain: Chain, fetched: Sealed) -> int:
+    """The highest epoch under which anything was sealed, as far as it is known here: from what was fetched, from the
+    chain, which has the headers of all who answered, and from what this machine remembers of itself."""
+    known = (int(name.split(".")[0]) for name in chain.names())
+    return max(fetched.header.epoch, sealed_under(node, service), *known)
+
+
 def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, key: ServiceKey) -> Grant:
     """Adopt the fetched generation and write on under the grant. The grant counts only once the repository stands."""
     grant = check_grant(node, service, raw_grant)
@@ -64,8 +71,13 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
     known = chain.grants()
     # Whoever took it over showed the grant to the vaults before, and may have been told of it by them since.
     is_known = grant.epoch in known and known[grant.epoch].statement == grant.statement
-    if grant.epoch < max(known, default=0) or (grant.epoch in known and not is_known) or is_used(node, service, grant):
+    if grant.epoch < max(known, default=0) or (grant.epoch in known and not is_known):
         raise Refused(f"epoch {grant.epoch} was granted before.", remedy="Ask for a new grant.")
+    if is_used(node, service, grant) or sealed_since(node, service, chain, sealed) >= grant.epoch:
+        raise Refused(
+            f"{service} was written under the grant of epoch {grant.epoch} already, and its counters are used once.",
+            remedy=f"Ask for a new grant: `appliance backup resync {service} --request {service}.request`.",
+        )
     if grant.repository != repository_id(folder):
         raise Refused("this grant is for another repository than the one fetched.")
     node.bundle.revoked.check_writing({**chain.grants(), grant.epoch: grant})

@@ -19,8 +19,13 @@ rules, whatever the origin asks:
 
 Ten years and not for ever: what residents may have erased must end somewhere, and a backup is not the town's archive.
 Days, weeks and months are counted on the holder's own ageing clock, from receipt; a month is four weeks, so that
-months begin where weeks do and the first of a month is still there when weeks stop counting. No wall time is read, so
-none can be forged: a clock that is wrong by years neither drops nor keeps anything.
+months begin where weeks do and the first of a month is still there when weeks stop counting. Of what the writer
+brought no wall time is read, so none can be forged: a clock that is wrong by years neither drops nor keeps anything.
+
+What another holder handed on came here later than it was made, and all at once. When it came there, that holder says,
+and its header, which the writer signed, says it too. Neither is believed alone: it ages by the later of the two, and
+stays when it is the first or the last of its period by either. And what is handed on never counts among what the writer
+brought itself, nor the other way round: no holder that lies of an age makes any other thing go.
 """
 
 from __future__ import annotations
@@ -52,13 +57,20 @@ TIERS = (Tier("day", DAY, 60 * DAY), Tier("week", WEEK, 26 * WEEK), Tier("month"
 class Generation:
     """A generation that a holder knows. `previous` is its parent's digest, `received_age_seconds` the holder's ageing
     clock at receipt. `held` is false when only the header is left: it still tells what the newest of a branch is.
-    `whole` is what its writer says of the newest archive in it."""
+    `whole` is what its writer says of the newest archive in it. `relayed` are the two readings of when one that was
+    handed on came to who did, by that holder's word and by its header, on the same clock; nothing where the writer
+    brought it. `received_age_seconds` is then the later of them."""
 
     id: GenerationId
     previous: str
     received_age_seconds: int
     held: bool = True
     whole: bool = True
+    relayed: tuple[int, int] | None = None
+
+
+type Aged = tuple[int, Generation]
+type Line = list[Aged]
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,8 @@ def thin(
     known = sorted(generations, key=lambda generation: generation.id)
     held = [generation for generation in known if generation.held]
     newest = _newest_going_on(known, held, ended) if goes_on else {}
-    edges = {tier.name: _edges_of_whole(held, tier.period_seconds) for tier in TIERS}
+    in_order = _in_order(held)
+    edges = {tier.name: _edges_of_whole(in_order, tier.period_seconds) for tier in TIERS}
     return tuple(
         _decide(generation, now_age_seconds - generation.received_age_seconds, lock_seconds, frozen, newest, edges)
         for generation in held
@@ -125,11 +138,14 @@ def bend(
 
 def _firsts_of_months(held: list[Generation], since_age_seconds: int) -> set[GenerationId]:
     """Of each month, the first generation received later than `since_age_seconds`; a whole one where there is any."""
-    firsts: dict[int, Generation] = {}
-    for generation in sorted(held, key=lambda it: (not it.whole, it.received_age_seconds, it.id)):
-        if generation.received_age_seconds > since_age_seconds:
-            firsts.setdefault(generation.received_age_seconds // MONTH, generation)
-    return {generation.id for generation in firsts.values()}
+    found: set[GenerationId] = set()
+    for line in _in_order(held):
+        firsts: dict[int, GenerationId] = {}
+        for age, generation in sorted(line, key=lambda it: not it[1].whole):
+            if age > since_age_seconds:
+                firsts.setdefault(age // MONTH, generation.id)
+        found.update(firsts.values())
+    return found
 
 
 def _decide(
@@ -182,19 +198,33 @@ def _newest_going_on(known: list[Generation], held: list[Generation], ended: int
     return newest
 
 
-def _edges_of_whole(held: list[Generation], period_seconds: int) -> dict[GenerationId, str]:
+def _in_order(held: Iterable[Generation]) -> tuple[Line, ...]:
+    """What the writer brought, and what was handed on by either reading; each in the order of receipt."""
+    brought, by_word, by_header = list[Aged](), list[Aged](), list[Aged]()
+    for generation in held:
+        if generation.relayed is None:
+            brought.append((generation.received_age_seconds, generation))
+        else:
+            by_word.append((generation.relayed[0], generation))
+            by_header.append((generation.relayed[1], generation))
+    return tuple(sorted(line, key=lambda it: (it[0], it[1].id)) for line in (brought, by_word, by_header))
+
+
+def _edges_of_whole(in_order: Iterable[Line], period_seconds: int) -> dict[GenerationId, str]:
     """The first and the last received in each period, and the first and the last of those that are whole."""
-    whole = [generation for generation in held if generation.whole]
-    return _edges(whole, period_seconds) | _edges(held, period_seconds)
+    found: dict[GenerationId, str] = {}
+    for line in in_order:
+        whole = [(age, generation) for age, generation in line if generation.whole]
+        found |= _edges(whole, period_seconds) | _edges(line, period_seconds)
+    return found
 
 
-def _edges(held: list[Generation], period_seconds: int) -> dict[GenerationId, str]:
+def _edges(line: Line, period_seconds: int) -> dict[GenerationId, str]:
     """The first and the last received in each period."""
-    in_order = sorted(held, key=lambda generation: (generation.received_age_seconds, generation.id))
     firsts: dict[int, GenerationId] = {}
     lasts: dict[int, GenerationId] = {}
-    for generation in in_order:
-        period = generation.received_age_seconds // period_seconds
+    for age, generation in line:
+        period = age // period_seconds
         firsts.setdefault(period, generation.id)
         lasts[period] = generation.id
     return dict.fromkeys(lasts.values(), "the last") | dict.fromkeys(firsts.values(), "the first")

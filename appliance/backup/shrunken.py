@@ -1,18 +1,19 @@
 """Has most of what a service reads at its source gone? Pure: what was read lately, and what a new backup read.
 
 An empty mount point and a folder that was moved away make a backup that is in order, small and green, while the older
-archives, which have everything, roll off one after the other. So each run is compared with the largest whole one of
+archives, which have everything, roll off one after the other. So each run is compared with the largest one of
 the last 30 days of the ageing clock, which nobody can set. The comparison that found it small stays the measure until
 the files are back or an operator confirms: time alone never ends it.
 
-Only paths that both runs read in full are compared. A path that failed is told as missing, and one that left
-`territory.yml` is not counted as gone.
+Only paths that both runs read in full are compared, so a service that is partial for months is watched by the others. A
+path that failed is told as missing, and one that left `territory.yml` is not counted as gone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from appliance.units import DAY, format_bytes, format_count
 
@@ -34,11 +35,11 @@ class Read:
     whole: bool
     paths: Paths
 
-    @property
+    @cached_property
     def files(self) -> int:
         return sum(files for files, _ in self.paths.values())
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         return sum(size for _, size in self.paths.values())
 
@@ -87,14 +88,14 @@ class Sizes:
 
     def _window(self, age: int) -> tuple[Read, ...]:
         """The runs of the last 30 days. One from the future says that the age was lost: it counts as one of now."""
-        recent = (replace(it, age=min(it.age, age)) for it in self.recent)
+        recent = (it if it.age <= age else replace(it, age=age) for it in self.recent)
         return tuple(it for it in recent if age - it.age <= WINDOW_SECONDS)
 
 
 def has_shrunk(now: Read, before: Read) -> bool:
     """Whether `now` has fewer than half the files or bytes of `before`, or no file where a path of it had some."""
     both = now.paths.keys() & before.paths.keys()
-    if not before.whole or not both:
+    if not both:
         return False
     mine, theirs = _of(now, both), _of(before, both)
     emptied = any(theirs.paths[path][0] and not mine.paths[path][0] for path in both)
@@ -102,14 +103,18 @@ def has_shrunk(now: Read, before: Read) -> bool:
 
 
 def _of(read: Read, paths: set[str]) -> Read:
-    return replace(read, paths={path: read.paths[path] for path in paths})
+    return read if read.paths.keys() == paths else replace(read, paths={path: read.paths[path] for path in paths})
 
 
 def _remembered(recent: tuple[Read, ...], read: Read) -> tuple[Read, ...]:
-    """`recent` with `read`; of one day only the largest whole run, and the last."""
-    if not read.whole:
+    """`recent` with `read`; of one day only the largest of the runs that read the same paths."""
+    if not read.paths:
         return recent
-    day = [it for it in recent if it.age // KEPT_PER_SECONDS == read.age // KEPT_PER_SECONDS]
+    day = [
+        it
+        for it in recent
+        if it.age // KEPT_PER_SECONDS == read.age // KEPT_PER_SECONDS and it.paths.keys() == read.paths.keys()
+    ]
     largest = max((*day, read), key=lambda it: (it.files, it.bytes))
     return (*(it for it in recent if it not in day), largest)
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from appliance.backup.node import Node
+from appliance.backup.targets import Target, load_acts, lost_nodes, targets
 from appliance.backup.unseen import UNSEEN_SECONDS, is_fresh, parties, unseen
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.kept import stored_grant
@@ -160,3 +161,14 @@ def _save(node: Node, service: str, sight: Sight) -> None:
 
 def _path(node: Node, service: str) -> Path:
     return node.layout.sight / service
+
+
+def lost_now(node: Node, service: str) -> frozenset[str]:
+    """The nodes that acts in force here call lost, and those that were revoked."""
+    return lost_nodes(load_acts(node.layout.acts, node.bundle), service, node.clock.now()) | node.bundle.revoked_nodes
+
+
+def current_targets(node: Node, service: str) -> tuple[Target, ...]:
+    """Who shall hold what this node writes of `service`, by the bundle, the acts in force and who is unseen by all."""
+    lost = lost_now(node, service)
+    return targets(node.bundle, service, node.name, lost | unseen_nodes(node, service))

@@ -11,25 +11,32 @@ import contextlib
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from appliance.backup import saved
+from appliance.backup import accepted, noted_archives, saved
 from appliance.backup.adopt import own_repository
 from appliance.backup.begin import seal_envelopes
-from appliance.backup.branched import drop_checkpoints
 from appliance.backup.chain import Chain, Sealed, chain_of
-from appliance.backup.compacted import seal_compacted, seal_with_room, with_room
+from appliance.backup.compacted import keep_room, seal_compacted, seal_with_room, with_reserve, with_room
 from appliance.backup.counted import Safety
+from appliance.backup.counters import set_counter
 from appliance.backup.elsewhere import continued_here
 from appliance.backup.fetch import Survey, survey
-from appliance.backup.forgetting import forget
-from appliance.backup.keep import check_retention
 from appliance.backup.left_behind import note as note_left_behind
 from appliance.backup.lineage import prove, remember_cut
 from appliance.backup.manifest import Aged, Manifest
-from appliance.backup.manifests import add_companion, after_borg, before_borg, comment, manifests, resolve
+from appliance.backup.manifests import (
+    add_companion,
+    after_borg,
+    all_left_out,
+    before_borg,
+    comment,
+    manifests,
+    resolve,
+    warned,
+)
 from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, note_overtaken, noted
 from appliance.backup.overtaken import forget as forget_overtaken
@@ -39,14 +46,12 @@ from appliance.backup.push import Pushed, check_lineage, push_all
 from appliance.backup.readers import note_readers
 from appliance.backup.safety import judge
 from appliance.backup.seal import next_sequence, will_compact
-from appliance.backup.sight import note, unseen_nodes
+from appliance.backup.sight import current_targets, lost_now, note, unseen_nodes
 from appliance.backup.source_sizes import must_stay, note_run, tidy_paused
 from appliance.backup.sources import Failure, LeftOut, PostgresServer, Prepared, ReadFrom, SourceSpec, prepare
-from appliance.backup.targets import Target, load_acts, lost_nodes, targets
-from appliance.backup.vault.kept import stored_grant
 from appliance.borg.client import Borg
 from appliance.borg.errors import DiskFull, RepositoryDamaged
-from appliance.borg.folder import put_back_reserve, reserve_lifted
+from appliance.borg.folder import put_back_reserve
 from appliance.borg.locks import is_locked
 from appliance.borg.model import Created, Progress, Repository
 from appliance.borg.names import archive_name
@@ -56,7 +61,6 @@ from appliance.clock import utc_text
 from appliance.errors import Busy, IntegrityError, NotFound, Refused
 from appliance.host.files import locked
 from appliance.host.identity import machine_id
-from appliance.restore.unended import pinned
 from appliance.territory.implicit import is_implicit
 from appliance.territory.served import DATABASE, database_socket
 from appliance.trust.grant import Grant
@@ -68,7 +72,8 @@ READERS_SECONDS_MAX = 600  # a catalogue of a million names reads for a minute
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended. `left_out` are files that could not be read or stored, by name and reason.
+    """How a run ended. `left_out` are files that could not be read or stored, by name and reason; those that an
+    operator accepted are in `manifest` alone.
 
     With `failures` (a database that could not be dumped) the run has failed, however much of the rest is safe.
     """
@@ -94,7 +99,7 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
     with Lines(node) as lines:
         sealed, created, source, manifest = _save_and_seal(node, service, lines, on_progress)
         pushed = push_newest(node, service, lines)
-    left_out = _left_out(created, source)
+    left_out = all_left_out(created, source, manifest)
     node.journal.write(
         "sealed", service=service, generation=str(sealed.header.id), bytes=sealed.header.bytes, left_out=len(left_out)
     )
@@ -121,6 +126,7 @@ def _save_and_seal(
         # Before the push, which may take hours and be cut: a tidying would not know that the source has shrunk.
         kept = partial(manifests, Borg(own_repository(layout)), service)
         note_run(node, service, sealed.header.epoch, created.archive, manifest, kept)
+        keep_room(node, service)
     return sealed, created, source, manifest
 
 
@@ -144,12 +150,12 @@ def seal_now(node: Node, service: str, chain: Chain, grant: Grant) -> Sealed:
     return seal_with_room(node, service, chain, grant)
 
 
-def _survey(node: Node, service: str, lines: Lines) -> Survey:
-    """The heads of those who shall hold the service, and of those unseen for long: they may be back."""
-    aims = (target.node for target in current_targets(node, service))
+def _survey(node: Node, service: str, witnesses: Collection[str], lines: Lines) -> Survey:
+    """The heads of those who shall hold the service or took its newest generation, and of those unseen for long: they
+    may be back."""
+    wanted = tuple(aim.node for aim in current_targets(node, service))
     missed = sorted(unseen_nodes(node, service) & node.bundle.members.keys())
-    wanted = tuple(aims)
-    found = survey(node, service, tuple(dict.fromkeys((*wanted, *missed))), lines)
+    found = survey(node, service, tuple(dict.fromkeys((*wanted, *witnesses, *missed))), lines)
     note_readers(node.service(service), wanted, {head.peer: head.reads for head in found.heads})
     note(node, service, {head.peer: head.absences for head in found.heads})
     return found
@@ -186,34 +192,15 @@ def own_grant(node: Node, chain: Chain) -> Grant:
     return grant
 
 
-def known_writer(node: Node, service: str) -> str:
-    """Who writes `service` as far as it is known here: by the newest grant of the chain or the vault, or as planned."""
-    grants, holding = chain_of(node, service).grants(), node.holding(service)
-    newest = max((*grants, *holding.epochs()), default=0)
-    if not newest:
-        return node.bundle.terms(service).origin
-    if newest in grants:
-        return grants[newest].writer
-    return stored_grant(holding, node.bundle, newest).writer
-
-
-def lost_now(node: Node, service: str) -> frozenset[str]:
-    """The nodes that acts in force here call lost, and those that were revoked."""
-    return lost_nodes(load_acts(node.layout.acts, node.bundle), service, node.clock.now()) | node.bundle.revoked_nodes
-
-
-def current_targets(node: Node, service: str) -> tuple[Target, ...]:
-    """Who shall hold what this node writes of `service`, by the bundle, the acts in force and who is unseen by all."""
-    lost = lost_now(node, service)
-    return targets(node.bundle, service, node.name, lost | unseen_nodes(node, service))
-
-
 def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
     """Ask the peers what they know; raise Overtaken when one, or this machine's memory, knows more than `chain`.
 
-    It comes before borg writes. Of those unseen for long nobody is waited for. What is found stays for `status`.
+    It comes before borg writes, and sets the counter to where that may. Of those unseen for long nobody is waited for.
+    What is found stays for `status`.
     """
-    found, newest = _survey(node, service, lines), chain.newest()
+    newest = chain.newest()
+    witnesses = _witnesses(node, service, chain, newest)
+    found = _survey(node, service, witnesses, lines)
     answered = tuple(head.peer for head in found.heads)
     silent = tuple(aim.node for aim in current_targets(node, service) if aim.node in found.silent)
     with noted(node, service):
@@ -222,6 +209,15 @@ def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
             check_lineage(chain, newest, head)
     forget_overtaken(node, service, answered)
     note_left_behind(node, service, chain, {head.peer: head.held for head in found.heads})
+    set_counter(node.service(service), node.clock, chain.grant().epoch, witnesses, answered)
+
+
+def _witnesses(node: Node, service: str, chain: Chain, newest: Sealed | None) -> frozenset[str]:
+    """Those who could have taken something newer than `newest`: who shall hold the service, and who took that one."""
+    keys = {name: key for name, key in _keys(node).items() if name not in {node.name, *lost_now(node, service)}}
+    took = chain.receipts(newest.header.id, keys) if newest else ()
+    aims = (aim.node for aim in current_targets(node, service))
+    return frozenset((*aims, *(receipt.holder for receipt in took)))
 
 
 def _save(
@@ -241,14 +237,16 @@ def _save(
             )
         number = f"{grant.epoch}.{next_sequence(chain_of(node, service), grant)}"
         archive = archive_name(service, number, utc_text(node.clock.now()), time.monotonic_ns())
-        before = before_borg(source, aged_now(node))
+        may_lack = accepted.load(layout)
+        before = before_borg(source, aged_now(node), may_lack)
         saved.begin(layout, archive)
-        created = borg.create(archive, source.paths, cwd=source.cwd, exclude=source.exclude, comment=comment(before))
-        manifest = after_borg(before, source, _warned(created))
-        if not manifest.whole:
+        created = noted_archives.create(borg, layout, archive, source, comment(before))
+        manifest = after_borg(before, source, warned(created), may_lack)
+        if not manifest.whole or manifest.accepted_count:
             check_counters()
             add_companion(Borg(repository), layout, archive, manifest)
         saved.end(layout, archive, manifest)
+        accepted.end_of_read(node, service, source, manifest)
         return created, source, manifest
 
 
@@ -291,23 +289,12 @@ def _server(node: Node, service: str) -> PostgresServer:
     return PostgresServer(host=database_socket(service), port=DATABASE.port) if moves else PostgresServer()
 
 
-def _left_out(created: Created, source: Prepared) -> tuple[LeftOut, ...]:
-    """What borg warned of and what the walk found before, each path once."""
-    warned = _warned(created)
-    named = {item.path for item in warned}
-    return (*warned, *(item for item in source.left_out if item.path not in named))
-
-
-def _warned(created: Created) -> tuple[LeftOut, ...]:
-    return tuple(LeftOut("/" + warning.path.lstrip("/"), warning.reason) for warning in created.warnings)
-
-
 def tidy(node: Node, service: str) -> tuple[str, ...]:
     """Forget what the retention does not keep, compact, and seal when that freed segments: their room is free then.
 
     Return the names of the archives forgotten. Peers keep what they keep. It needs little room itself: borg's reserve
-    is lifted, and what only sealed folders name is let go where there is none. Raise Refused while most of the service
-    is gone at its source, unless the disk is nearly full.
+    is lifted, and where there is none it has what is kept back for it, and lets go of what only sealed folders name.
+    Raise Refused while most of the service is gone at its source, unless the disk is nearly full.
     """
     layout = node.service(service)
     if why := tidy_paused(node, service, shutil.disk_usage(layout.root).free):
@@ -317,37 +304,42 @@ def tidy(node: Node, service: str) -> tuple[str, ...]:
         _refuse_opening(node, service)
         chain = chain_of(node, service)
         grant = own_grant(node, chain)
-        compare(node, service, chain, lines)
-        with reserve_lifted(layout.repository):
-            forgotten = with_room(layout, lambda: _forget(node, service, grant))
-            with_room(layout, lambda: compact(node, service, Borg(own_repository(layout))))
+        with_room(node, service, lambda: compare(node, service, chain, lines))
+        forgotten = with_reserve(node, service, lambda: _forget(node, service, grant))
+        with_reserve(node, service, lambda: compact(node, service, Borg(own_repository(layout))))
         sealed = seal_compacted(node, service, chain, grant)
+        keep_room(node, service)
     generation = str(sealed.header.id) if sealed else ""
-    node.journal.write("tidied", service=service, archives=len(forgotten), generation=generation)
+    node.journal.note("tidied", service=service, archives=len(forgotten), generation=generation)
     return forgotten
 
 
 def _forget(node: Node, service: str, grant: Grant) -> tuple[str, ...]:
-    repository = own_repository(node.service(service))
-    retention = node.bundle.terms(service).service.retention
-    check_retention(retention)
-    check_nonce(next_nonce(repository), grant.epoch)
+    from appliance.backup.forgetting import forget_noted  # a run does not forget, and pays nothing for it
+
+    layout, retention = node.service(service), node.bundle.terms(service).service.retention
+    repository = own_repository(layout)
+    _check_counters(repository, grant)
     borg = Borg(repository)
-    drop_checkpoints(borg)
-    resolve(borg, node.service(service), service, partial(_check_counters, repository, grant))
-    return forget(borg, service, retention, needed(node, service))
+    resolve(borg, layout, service, partial(_check_counters, repository, grant))
+    return forget_noted(borg, layout, service, retention, needed(node, service))
 
 
 def needed(node: Node, service: str) -> frozenset[str]:
     """The archives that stay whatever the retention says: what a restore that has not ended still takes, and what a
     service that has shrunk is compared with."""
-    return pinned(node.service(service).restores) | frozenset(must_stay(node, service))
+    from appliance.restore.unended import pinned
+
+    layout = node.service(service)
+    unended = pinned(layout.restores) | pinned(layout.root / "restores")  # where an earlier version kept them
+    return unended | frozenset(must_stay(node, service))
 
 
 def compact(node: Node, service: str, borg: Borg) -> None:
     """Free the space of what was forgotten; announced, since sealed files go."""
     will_compact(node.service(service))
-    borg.compact(COMPACT_THRESHOLD_PERCENT)
+    with noted_archives.unchanged(node.service(service)):
+        borg.compact(COMPACT_THRESHOLD_PERCENT)
 
 
 def push_newest(node: Node, service: str, lines: Lines | None = None) -> tuple[Pushed, ...]:
@@ -382,8 +374,7 @@ def safety_of(node: Node, service: str) -> Safety:
     """The state of the newest generation, from its receipts."""
     chain = chain_of(node, service)
     sealed = chain.newest()
-    receipts = chain.receipts(sealed.header.id, _keys(node)) if sealed else ()
-    holders = (receipt.holder for receipt in receipts)
+    holders = (it.holder for it in chain.receipts(sealed.header.id, _keys(node))) if sealed else ()
     whole = sealed is None or saved.known(node.service(service), sealed.header).whole
     return judge(node.bundle, service, node.name, holders, lost_now(node, service), whole=whole)
 

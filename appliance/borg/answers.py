@@ -14,12 +14,15 @@ import stat
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from appliance.borg.errors import Message
-from appliance.borg.model import Archive, Created, FileWarning, Item, Kind, Progress
-from appliance.borg.names import branch_of, companion_of, number_of
+from appliance.borg.model import Archive, Created, FileWarning, Item, Kind, Outline, Progress
+from appliance.borg.names import branch_of, companion_of, is_checkpoint, number_of
+from appliance.errors import IntegrityError
 from appliance.host.command import Result
+from appliance.units import printable
 
 _KINDS: dict[str, Kind] = {
     "-": "file",
@@ -36,8 +39,6 @@ _FILE_WARNING = re.compile(
     r"|Size inconsistency .*|File has damaged .*|when setting extended attribute .*)"
 )
 
-_CHECKPOINT = re.compile(r"\.checkpoint(\.\d+)?$")
-
 
 def created(stdout: bytes, warnings: tuple[FileWarning, ...]) -> Created:
     """The answer of `borg create --json`."""
@@ -51,6 +52,7 @@ def created(stdout: bytes, warnings: tuple[FileWarning, ...]) -> Created:
         stats["compressed_size"],
         stats["deduplicated_size"],
         warnings,
+        _utc_seconds(archive["start"]),
     )
 
 
@@ -66,6 +68,11 @@ def commented(stdout: bytes) -> tuple[Archive, ...]:
     return tuple(it for it in _listed(stdout) if branch_of(it.name) is None)
 
 
+def everything(stdout: bytes) -> tuple[Archive, ...]:
+    """The answer of `borg list --json --consider-checkpoints --format {comment}`: all that is there, in that order."""
+    return tuple(_listed(stdout))
+
+
 def _listed(stdout: bytes) -> list[Archive]:
     listed = json.loads(stdout)["archives"]
     found = [Archive(a["name"], a["id"], _utc_seconds(a["start"]), a.get("comment", "")) for a in listed]
@@ -74,7 +81,7 @@ def _listed(stdout: bytes) -> list[Archive]:
 
 def checkpoints(stdout: bytes) -> tuple[str, ...]:
     """Of the answer of `borg list --json --consider-checkpoints`, the names of those."""
-    return tuple(a["name"] for a in json.loads(stdout)["archives"] if _CHECKPOINT.search(a["name"]))
+    return tuple(a["name"] for a in json.loads(stdout)["archives"] if is_checkpoint(a["name"]))
 
 
 def item(line: bytes) -> Item:
@@ -83,7 +90,7 @@ def item(line: bytes) -> Item:
     mode: str = data["mode"]
     return Item(
         path=data["path"],
-        kind=_KINDS[mode[0]],
+        kind=_kind(mode, data["path"]),
         mode=_permission_bits(mode),
         user=str(data["user"]),
         group=str(data["group"]),
@@ -94,6 +101,27 @@ def item(line: bytes) -> Item:
         link_target=data["source"],
         healthy=bool(data["healthy"]),
     )
+
+
+def outline(record: bytes) -> Outline:
+    """One entry of `argv.list_outlines` without its end. Raise IntegrityError for one that no listing of files has."""
+    try:
+        mode, size, path, target = record.decode().split("\0")
+        return Outline(path, _kind(mode, path), _permission_bits(mode), int(size), target)
+    except ValueError:
+        raise _no_file(record.decode(errors="replace")) from None
+
+
+def _kind(mode: str, path: str) -> Kind:
+    kind = _KINDS.get(mode[:1])
+    if kind is None:  # a socket, which borg never saves, or no kind at all
+        raise _no_file(path)
+    return kind
+
+
+def _no_file(name: str) -> IntegrityError:
+    what = f'the archive holds "{printable(name[:200])}", which is no file, folder or link; nothing was restored.'
+    return IntegrityError(what, remedy="Restore an older archive, and look at who wrote this one.")
 
 
 def changed_path(line: bytes) -> str:
@@ -116,6 +144,7 @@ def _utc_seconds(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
+@lru_cache(maxsize=1024)  # archives have few
 def _permission_bits(mode: str) -> int:
     """The inverse of stat.filemode: "-rwsr-xr-t" gives 0o5755."""
     bits = 0
@@ -166,18 +195,18 @@ def is_below(path: str, folder: str) -> bool:
     return f"{path}/".startswith(folder.strip("/") + "/")
 
 
-def lines(chunks: Generator[bytes, None, Result]) -> Generator[bytes, None, Result]:
-    """Cut a stream into lines, each with its end."""
+def lines(chunks: Generator[bytes, None, Result], end: bytes = b"\n") -> Generator[bytes, None, Result]:
+    """Cut a stream after each `end`, into lines with theirs."""
     pending = b""
     try:
         while True:
-            *whole, pending = (pending + next(chunks)).split(b"\n")
+            *whole, pending = (pending + next(chunks)).split(end)
             for line in whole:
-                yield line + b"\n"
-    except StopIteration as end:
+                yield line + end
+    except StopIteration as ended:
         if pending:
             yield pending
-        result: Result = end.value
+        result: Result = ended.value
         return result
     finally:
         chunks.close()

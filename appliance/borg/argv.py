@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from appliance.borg.model import Repository
+from appliance.borg.names import is_checkpoint
 from appliance.errors import UsageError
 
 COMPRESSION = "zstd,3"
@@ -50,7 +51,7 @@ def location(path: Path, archive: str = "") -> str:
     escaped = text.replace("{", "{{").replace("}", "}}")
     if not archive:
         return escaped
-    if not ARCHIVE_NAME.fullmatch(archive) or re.search(r"\.checkpoint(\.\d+)?$", archive):
+    if not ARCHIVE_NAME.fullmatch(archive) or is_checkpoint(archive):
         raise UsageError(f'"{archive}" cannot name an archive.', remedy="Use letters, digits and . _ : @ + - only.")
     return f"{escaped}::{archive}"
 
@@ -109,6 +110,10 @@ def list_commented(path: Path) -> tuple[str, ...]:
     return ("list", "--json", "--format", "{comment}", location(path))
 
 
+def list_everything(path: Path) -> tuple[str, ...]:
+    return ("list", "--json", "--consider-checkpoints", "--format", "{comment}", location(path))
+
+
 def list_checkpoints(path: Path) -> tuple[str, ...]:
     return ("list", "--json", "--consider-checkpoints", location(path))
 
@@ -122,6 +127,12 @@ def delete(path: Path, names: Sequence[str]) -> tuple[str, ...]:
 
 def list_items(path: Path, archive: str, patterns: Sequence[str]) -> tuple[str, ...]:
     return ("list", "--json-lines", "--format", "{size}{mtime}", "--", location(path, archive), *patterns)
+
+
+def list_outlines(path: Path, archive: str, patterns: Sequence[str], end: str) -> tuple[str, ...]:
+    """`end` is written after each entry: who wrote the archive may not have known it, as a name can hold anything."""
+    form = "{mode}{NUL}{size}{NUL}{path}{NUL}{source}" + end
+    return ("list", "--format", form, "--", location(path, archive), *patterns)
 
 
 def dump_archive(path: Path, archive: str) -> tuple[str, ...]:

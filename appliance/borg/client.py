@@ -5,54 +5,33 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import secrets
 import shutil
-import tempfile
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from appliance.borg import answers, argv, errors, locks
+from appliance.borg import answers, argv, errors
+from appliance.borg.contents import Contents, Examination, check_way, examined, take_privileges
 from appliance.borg.folder import set_sizes
-from appliance.borg.model import Archive, Created, FileWarning, Item, Progress, Repository
+from appliance.borg.model import Archive, Created, FileWarning, Item, Outline
 from appliance.borg.resume import batches, exclude_file, is_complete
-from appliance.errors import Refused, UsageError
-from appliance.host.command import Result, run, stream
+from appliance.borg.running import READ_TIMEOUT_SECONDS, WRITE_TIMEOUT_SECONDS, Running
+from appliance.errors import IntegrityError, Refused, UsageError
 from appliance.host.files import fsync_folder, make_private_folder
-from appliance.secret import Secret
-from appliance.units import DAY, HOUR
-
-READ_TIMEOUT_SECONDS = 12 * HOUR
-WRITE_TIMEOUT_SECONDS = 7 * DAY
-LOCK_TURN_SECONDS = 10
-"""How long one borg waits for a lock: who holds it may die meanwhile, and only a new start finds that out."""
-ROOM = "run-"
 
 
-class Borg:
+class Borg(Running):
     """borg on one repository. Writing verbs must run under a grant whose counters were checked (`borg.nonce`).
 
     Every verb raises the named errors of `borg.errors`. Locks of borgs proven dead are removed first; when a living
     process holds the lock for more than `lock_wait_seconds`, RepositoryLocked names it.
     """
 
-    def __init__(
-        self,
-        repository: Repository,
-        on_progress: Callable[[Progress], None] | None = None,
-        *,
-        lock_wait_seconds: int = 20,
-    ) -> None:
-        self.repository = repository
-        self._on_progress = on_progress
-        self._lock_wait_seconds = lock_wait_seconds
-
     def init(self) -> None:
-        """Make the repository and its key; whole or not at all.
-
-        It is made beside its place and renamed, so a cut leaves no half of one (at most a keyfile that opens nothing).
-        """
+        """Make the repository and its key; whole or not at all: made beside its place and renamed, so a cut leaves
+        no half of one (at most a keyfile that opens nothing)."""
         path = self.repository.path
         if self.repository.passphrase is None:
             raise Refused("a repository needs a passphrase beside its key.", where=str(path))
@@ -63,7 +42,8 @@ class Borg:
         aside = path.with_name(f".{path.name}.init")
         if aside.exists():
             shutil.rmtree(aside)
-        self._write(argv.init(aside))
+        make_private_folder(aside)  # borg may write in it, and not beside it
+        Borg(replace(self.repository, path=aside))._write(argv.init(aside))
         set_sizes(aside / "config")
         os.rename(aside, path)
         fsync_folder(path.parent)
@@ -116,6 +96,10 @@ class Borg:
         """The same with the comment of each, and with the archives that say what others lack (`names.companion_of`)."""
         return answers.commented(self._read(argv.list_commented(self.repository.path)).stdout)
 
+    def everything(self) -> tuple[Archive, ...]:
+        """The same with the archives of branches and with those that were never finished (`names.is_checkpoint`)."""
+        return answers.everything(self._read(argv.list_everything(self.repository.path)).stdout)
+
     def checkpoints(self) -> tuple[str, ...]:
         """The names of archives that were never finished: each still holds what it had stored by then."""
         return answers.checkpoints(self._read(argv.list_checkpoints(self.repository.path)).stdout)
@@ -150,6 +134,29 @@ class Borg:
             return replace(item, path=path)
         raise errors.PathMissing(f'"{path}" is not in the archive {archive}.')
 
+    def examined(
+        self,
+        archive: str,
+        paths: Sequence[str] = (),
+        *,
+        alone: bool = False,
+        on_item: Callable[[Item | Outline], None] = lambda item: None,
+    ) -> Examination:
+        """All that an extraction of `paths` (none: everything) would write, seen by one listing; `alone`: without what
+        is below them and above. Raise IntegrityError when it could write elsewhere than in its folder.
+
+        `on_item` sees each entry; of a name that is not UTF-8 it may see one with "?" before the exact one.
+        """
+        patterns = [argv.full(path) for path in paths] if alone else argv.members(paths)
+        listings = (self._outlines(archive, them) for them in batches(patterns))
+        try:
+            return examined(itertools.chain.from_iterable(listings), on_item)
+        except IntegrityError:
+            # Two names that are not UTF-8 look alike in a listing; read exactly, nothing may be wrong.
+            wanted = frozenset(paths)
+            every = self.items(archive)
+            return examined((it for it in every if not paths or _is_wanted(it.path, wanted, alone=alone)), on_item)
+
     def extract(
         self,
         archive: str,
@@ -157,21 +164,29 @@ class Borg:
         into: Path,
         *,
         numeric_ids: bool = False,
-        may_have_root: bool = True,
+        privileges: bool = True,
+        allow: Callable[[Contents], None] = lambda contents: None,
     ) -> tuple[FileWarning, ...]:
         """Restore `paths` with all below them (none: everything) below the folder `into`; sparse.
 
-        The folders above a path come with their own attributes.
+        The folders above a path come with their own attributes. All of it is examined first: raise IntegrityError, with
+        nothing written, when something would come to lie elsewhere. `allow` may raise when it is too much. Without
+        `privileges` no file keeps a setuid or setgid bit.
 
         Resumable: a file that is there with the same size and time is left (borg sets the time last). `into` must be a
-        folder of ours: borg follows a symlink that it finds there. Raise PathMissing for a path that is not in the
-        archive. Owners are restored by name, or by number with `numeric_ids`, as root only.
-        Not `may_have_root` when a listing showed no "." in the archive: it is not looked for.
+        folder of ours, that nobody else writes. Raise WayBlocked for a symlink in it that borg would follow, and
+        PathMissing for a path that is not in the archive. Owners are restored by name, or by number with `numeric_ids`,
+        as root only.
         """
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
-        complete = self._complete(archive, paths, into) if any(into.iterdir()) else frozenset()
+        seen = self.examined(archive, paths)
+        allow(seen.contents())
+        complete: frozenset[str] = frozenset()
+        if any(into.iterdir()):
+            check_way(into, seen.folders)
+            complete = self._complete(archive, paths, into)
         warnings: list[FileWarning] = []
-        with exclude_file(complete) as exclude_from:
+        with exclude_file(complete, self.repository.base) as exclude_from:
             for patterns in batches(argv.members(paths)):
                 words = argv.extract(
                     self.repository.path, archive, patterns, numeric_ids=numeric_ids, exclude_from=exclude_from
@@ -181,15 +196,25 @@ class Borg:
                 if missing:
                     raise errors.PathMissing(f'"{missing[0]}" is not in the archive {archive}.')
                 warnings += answers.file_warnings(errors.messages(result))
-        if not paths and may_have_root:
+        if not paths and seen.root:
             self._finish_root(archive, into, numeric_ids)
+        if not privileges:
+            take_privileges(into, seen.privileged)
         return tuple(warnings)
 
-    def extract_only(self, archive: str, paths: Sequence[str], into: Path) -> None:
-        """Write anew of `paths` those that are in the archive, without what is below them, in their order."""
-        for them in batches([argv.full(path) for path in paths]) if paths else ():
+    def extract_only(self, archive: str, paths: Sequence[str], into: Path, seen: Examination | None = None) -> None:
+        """Write anew of `paths` those that are in the archive, without what is below them, in their order.
+
+        They are examined first, as in `extract`; or all of the archive was, as `seen` here. None keeps a setuid bit.
+        """
+        if not paths:
+            return
+        seen = seen or self.examined(archive, paths, alone=True)
+        check_way(into, seen.folders)
+        for them in batches([argv.full(path) for path in paths]):
             words = argv.extract(self.repository.path, archive, them, numeric_ids=False, exclude_from=None)
             self._read(words, cwd=into, warnings_allowed=True)
+        take_privileges(into, set(paths).intersection(seen.privileged))
 
     def differences(self, before: str, after: str) -> frozenset[str]:
         """The paths that are not the same in both, by content, attributes or times. Bytes not UTF-8 are "?"."""
@@ -259,6 +284,13 @@ class Borg:
             for line in lines:
                 yield answers.item(line)
 
+    def _outlines(self, archive: str, patterns: Sequence[str]) -> Generator[Outline]:
+        end = f"<{secrets.token_hex(16)}>"
+        words = argv.list_outlines(self.repository.path, archive, patterns, end)
+        with self._lines(words, end.encode()) as records:
+            for record in records:
+                yield answers.outline(record.removesuffix(end.encode()))
+
     def _names(self, archive: str, under: str | None, *, with_above: bool) -> Generator[answers.Names]:
         with self._lines(argv.dump_archive(self.repository.path, archive)) as lines:
             for names in answers.exact_names(lines):
@@ -267,10 +299,8 @@ class Borg:
                     yield names
 
     def _complete(self, archive: str, paths: Sequence[str], into: Path) -> frozenset[str]:
-        """The files under `into` that need no second extraction.
-
-        Never one of several hard links: borg would make the others files of their own.
-        """
+        """The files under `into` that need no second extraction; never one of several hard links: borg would make the
+        others files of their own."""
         complete: set[str] = set()
         linked: set[str] = set()
         for path in paths or (None,):
@@ -283,12 +313,9 @@ class Borg:
 
     def _finish_root(self, archive: str, into: Path, numeric_ids: bool) -> None:
         """borg sets the time of "." before it writes what is in it; extracted once more alone, it is right."""
-        with contextlib.closing(self.matching(archive, ())) as items:
-            first = next(items, None)
-        if first is not None and first.path == ".":
-            root = [argv.full(".")]
-            words = argv.extract(self.repository.path, archive, root, numeric_ids=numeric_ids, exclude_from=None)
-            Borg(self.repository)._read(words, cwd=into, warnings_allowed=True)
+        root = [argv.full(".")]
+        words = argv.extract(self.repository.path, archive, root, numeric_ids=numeric_ids, exclude_from=None)
+        Borg(self.repository)._read(words, cwd=into, warnings_allowed=True)
 
     def _copy(self, words: tuple[str, ...], sink: BinaryIO) -> int:
         written = 0
@@ -308,92 +335,8 @@ class Borg:
             )
         self._raise_on_failure(result, warnings_allowed=False)
 
-    def _read(self, words: tuple[str, ...], *, cwd: Path | None = None, warnings_allowed: bool = False) -> Result:
-        result = self._run(words, READ_TIMEOUT_SECONDS, cwd=cwd)
-        self._raise_on_failure(result, warnings_allowed)
-        return result
 
-    def _write(
-        self,
-        words: tuple[str, ...],
-        *,
-        cwd: Path | None = None,
-        warnings_allowed: bool = False,
-        timeout_seconds: float = WRITE_TIMEOUT_SECONDS,
-    ) -> Result:
-        if self.repository.bypass_lock:
-            raise Refused("this copy is opened for reading only.", where=str(self.repository.path))
-        result = self._run(words, timeout_seconds, cwd=cwd)
-        self._raise_on_failure(result, warnings_allowed)
-        return result
-
-    def _run(self, words: tuple[str, ...], timeout_seconds: float, *, cwd: Path | None = None) -> Result:
-        left = self._lock_wait_seconds
-        while True:
-            turn = min(left, LOCK_TURN_SECONDS)
-            left -= turn
-            with self._room() as room:
-                result = run(
-                    (*self._start(words[0], turn), *words),
-                    timeout_seconds=timeout_seconds,
-                    env=self._environment(room),
-                    cwd=cwd,
-                    secret_fds=self._secrets(),
-                    on_stderr_line=self._report if self._on_progress else None,
-                )
-            if left <= 0 or result.exit_code != errors.LOCK_TIMEOUT:
-                return result
-
-    def _lines(self, words: tuple[str, ...]) -> contextlib.closing[Generator[bytes, None, Result]]:
-        return contextlib.closing(answers.lines(self._stream(words)))
-
-    def _stream(self, words: tuple[str, ...]) -> Generator[bytes, None, Result]:
-        """Standard output in pieces; a failure is raised at its end."""
-        with self._room() as room:
-            result = yield from stream(
-                (*self._start(words[0], self._lock_wait_seconds), *words),
-                timeout_seconds=READ_TIMEOUT_SECONDS,
-                env=self._environment(room),
-                secret_fds=self._secrets(),
-            )
-        self._raise_on_failure(result, warnings_allowed=False)
-        return result
-
-    def _start(self, verb: str, lock_seconds: int) -> tuple[str, ...]:
-        if argv.takes_lock(self.repository, verb):
-            locks.clear_dead(self.repository)
-        progress = self._on_progress is not None
-        return argv.start(self.repository, verb, lock_wait_seconds=lock_seconds, progress=progress)
-
-    def _environment(self, room: str) -> dict[str, str]:
-        return {**argv.environment(self.repository, locks.new_host_id()), "TMPDIR": room}
-
-    @contextlib.contextmanager
-    def _room(self) -> Iterator[str]:
-        """A folder for borg's temporary files, gone when it has ended: it tests itself at each start with files in
-        /tmp, and would leave there those of a test that is cut."""
-        base = make_private_folder(self.repository.base)
-        for left in base.glob(f"{ROOM}*"):  # by one that was killed with us
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > DAY:
-                    shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=ROOM, dir=base, ignore_cleanup_errors=True) as folder:
-            yield folder
-
-    def _secrets(self) -> Mapping[str, Secret]:
-        passphrase = self.repository.passphrase
-        return {} if passphrase is None else {"BORG_PASSPHRASE_FD": passphrase}
-
-    def _report(self, line: str) -> None:
-        progress = answers.progress(line)
-        if progress is not None and self._on_progress is not None:
-            self._on_progress(progress)
-
-    def _raise_on_failure(self, result: Result, warnings_allowed: bool) -> None:
-        code = result.exit_code
-        if code == 0 or (warnings_allowed and code in errors.WARNING_CODES):
-            return
-        error = errors.error_of(result, str(self.repository.path))
-        if isinstance(error, errors.RepositoryLocked):
-            error.what = locks.name_holders(self.repository) or error.what
-        raise error
+def _is_wanted(path: str, paths: frozenset[str], *, alone: bool) -> bool:
+    if alone:
+        return path in paths
+    return any(answers.is_below(path, it) or answers.is_below(it, path) for it in paths)

@@ -51,6 +51,11 @@ def repository_id(path: Path) -> str:
         raise RepositoryMissing("there is no repository here.", where=str(path)) from error
 
 
+def index_bytes(path: Path) -> int:
+    """What borg's index of the repository at `path` takes; 0 for one that has none yet."""
+    return sum(file.stat().st_size for file in path.glob("index.*"))
+
+
 def set_sizes(path: Path) -> None:
     """Write our sizes into the `config` at `path`."""
     config = configparser.ConfigParser(interpolation=None)

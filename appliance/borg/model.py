@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from appliance.secret import Secret
 
@@ -27,6 +27,8 @@ class Repository:
     """None: only what needs no key (check_repository, compact)."""
     bypass_lock: bool = False
     """Read an immutable copy without locking it; every writing verb is refused."""
+    blobs: tuple[Path, ...] = ()
+    """The folders where its data files lie, which borg may then read, when they are links in `path`."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Created:
     compressed_bytes: int
     deduplicated_bytes: int
     warnings: tuple[FileWarning, ...]
+    start_utc_seconds: float
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,16 @@ class Item:
     link_target: str
     healthy: bool
     """False when `check --repair` replaced a lost chunk by zeros."""
+
+
+class Outline(NamedTuple):
+    """What decides whether an entry may be extracted, with the fields of `Item`; borg lists these in half the time."""
+
+    path: str
+    kind: Kind
+    mode: int
+    size: int
+    link_target: str
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ _NUMBER = re.compile(r"-(\d{1,5})\.(\d{1,10})-\d{4}-")
 _COMPANION = re.compile(r"MANIFEST\.(.+)\.(\d{1,5}\.\d{1,10})\.(\d{4}-.+)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _BRANCH = re.compile(r"\.branch-(\d{1,5})-\d{4}-")
+_CHECKPOINT = re.compile(r"\.checkpoint(\.\d+)?$")
 
 
 def archive_name(service: str, number: str, time: str, unique: int) -> str:
@@ -64,6 +65,11 @@ def _parts(archive: str) -> tuple[str, str, str]:
     if not found:
         raise UsageError(f'"{archive}" is no archive that a run made.')
     return archive[: found.start()], f"{found[1]}.{found[2]}", archive[found.end(2) + 1 :]
+
+
+def is_checkpoint(archive: str) -> bool:
+    """Whether borg named it so: what an archive that was never finished had stored by then."""
+    return _CHECKPOINT.search(archive) is not None
 
 
 def branch_of(archive: str) -> int | None:

@@ -10,7 +10,7 @@ So each writing process burns at least 2^28 even to store a few bytes, and never
 init` starts from 0, below the range of any index but 0.
 
 So: a new writer writes the floor of its grant to the repository's file first, and before every writing run
-`check_nonce` is asked about `next_nonce`.
+`check_nonce` is asked about `next_nonce`. Where in the range a run begins is for `lanes.py` to say.
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ def read_nonce(repository: Path) -> int | None:
 
 
 def write_nonce(repository: Path, value: int) -> None:
-    """Put `value` into the repository's `nonce` file, durably. Only for the floor of a grant, and never to lower it."""
+    """Put `value` into the repository's `nonce` file, durably: the floor of a grant, or where the next run begins.
+
+    Never to lower it.
+    """
     present = read_nonce(repository)
     if present is not None and value < present:
         raise Refused(f"the counter would go back from {present:016x} to {value:016x}.", where=str(repository))

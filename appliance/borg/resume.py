@@ -27,12 +27,13 @@ def is_complete(item: Item, file: Path) -> bool:
 
 
 @contextlib.contextmanager
-def exclude_file(paths: frozenset[str]) -> Iterator[Path | None]:
-    """A file of borg patterns. Paths it cannot hold (newlines, not UTF-8) are left out and simply restored again."""
+def exclude_file(paths: frozenset[str], folder: Path) -> Iterator[Path | None]:
+    """A file of borg patterns in `folder`. Paths it cannot hold (newlines, not UTF-8) are left out, and simply restored
+    again."""
     if not paths:
         yield None
         return
-    with tempfile.NamedTemporaryFile("wb", prefix="appliance-exclude-") as file:
+    with tempfile.NamedTemporaryFile("wb", prefix="appliance-exclude-", dir=folder) as file:
         for path in paths:
             with contextlib.suppress(UnicodeEncodeError):
                 if path == path.strip() and len(path.splitlines()) == 1:

@@ -27,7 +27,7 @@ VERBS = {
         "Restore files of SERVICE for real, on its origin or a standby, compare them and delete them again.",
     ),
     "list": Entry(
-        "backup_run_cmd",
+        "backup_archives_cmd",
         "list_",
         "List the archives of SERVICE in this node's own repository, oldest first, and what each partial one lacks.",
     ),
@@ -53,7 +53,9 @@ VERBS = {
         "Show the newest generation of SERVICE sealed here, who holds it by a receipt, and how safe it is.",
     ),
     "tidy": Entry(
-        "backup_run_cmd", "tidy", "Forget old archives of this node's own repository of SERVICE and free their space."
+        "backup_archives_cmd",
+        "tidy",
+        "Forget old archives of this node's own repository of SERVICE and free their space.",
     ),
     "verify": Entry(
         "proof_cmd",

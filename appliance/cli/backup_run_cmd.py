@@ -1,25 +1,20 @@
-"""`appliance backup run`, `push`, `tidy`, `show` and `list`: save a service, bring it to its peers, show it."""
+"""`appliance backup run`, `push` and `show`: save a service, bring it to its peers, show how safe it is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import click
 
 from appliance.backup import writer
-from appliance.backup.adopt import own_repository
 from appliance.backup.branch_run import save_branches
 from appliance.backup.chain import chain_of
 from appliance.backup.counted import Safety
-from appliance.backup.elsewhere import comes_back, moves
-from appliance.backup.forgetting import choose
-from appliance.backup.keep import Drop
-from appliance.backup.manifests import read_all
+from appliance.backup.elsewhere import comes_back, known_writer, moves
 from appliance.backup.node import Node
 from appliance.backup.overtaken import load as load_overtaken
-from appliance.borg.client import Borg
-from appliance.borg.model import Progress, Repository
+from appliance.backup.sight import current_targets
+from appliance.borg.model import Progress
 from appliance.cli import backup_text as text
 from appliance.cli.arguments import (
     command,
@@ -28,7 +23,7 @@ from appliance.cli.arguments import (
 )
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
-from appliance.errors import WARNINGS, NotFound, Refused
+from appliance.errors import WARNINGS, Refused
 from appliance.units import format_count
 
 ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
@@ -95,44 +90,6 @@ def push(service: str, dry_run: bool) -> int | None:
 
 @click.command()
 @service_argument
-@dry_run_option
-def tidy(service: str, dry_run: bool) -> None:
-    """Forget old archives of this node's own repository of SERVICE and free their space.
-
-    What peers hold is theirs to keep; nothing here reaches it. When that freed anything, what is left is sealed as a
-    generation of its own, which the peers get next.
-    """
-    node = this_node()
-    keep = node.bundle.terms(service).service.retention
-    if dry_run:
-        borg = Borg(_repository(node, service))
-        count = len(borg.archives())
-        chosen = choose(borg, service, keep, writer.needed(node, service))
-        forgotten = tuple(it.name for it in chosen if isinstance(it, Drop))
-        kept = {period: getattr(keep, period) for period in ("hourly", "daily", "weekly", "monthly", "yearly")}
-        words = ", ".join(f"{number} {period}" for period, number in kept.items() if number)
-        emit(
-            {"service": service, "archives": count, "keep": kept, "forget": list(forgotten)},
-            "\n".join(
-                (f"Of {format_count(count, 'archive')} it would keep {words}, and forget:", *_indented(forgotten))
-            ),
-        )
-        return
-    forgotten = writer.tidy(node, service)
-    emit(
-        {"service": service, "forgotten": list(forgotten)},
-        "\n".join((f"{service}: {format_count(len(forgotten), 'archive')} forgotten.", *_indented(forgotten))),
-    )
-    pending = not writer.safety_of(node, service).held
-    say(f"Next: {command('backup', 'push' if pending else 'list', service)}")
-
-
-def _indented(names: Sequence[str]) -> Sequence[str]:
-    return [f"  {name}" for name in names] or ["  nothing"]
-
-
-@click.command()
-@service_argument
 def show(service: str) -> int | None:
     """Show the newest generation of SERVICE sealed here, who holds it by a receipt, and how safe it is.
 
@@ -152,20 +109,9 @@ def show(service: str) -> int | None:
     return None if safety.safe else WARNINGS
 
 
-@click.command("list")
-@service_argument
-def list_(service: str) -> None:
-    """List the archives of SERVICE in this node's own repository, oldest first, and what each partial one lacks."""
-    node = this_node()
-    listed = Borg(_repository(node, service)).commented()
-    known = read_all(listed)
-    found = [it for it in listed if it.name in known]
-    emit(text.archives_json(service, found, known), text.archives_text(found, known))
-
-
 def _check_writes(node: Node, service: str) -> None:
     """Raise Refused, with where to type it, at a node that does not write `service` by all that it knows."""
-    writer_name = writer.known_writer(node, service)
+    writer_name = known_writer(node, service)
     if writer_name == node.name:
         return
     again = command("backup", "resync", service, "--request", f"{service}.request")
@@ -180,7 +126,7 @@ def _show_plan(node: Node, service: str, reads: tuple[str, ...]) -> None:
     """What a run, which reads something, or a push would do; nothing is read or sent now."""
     writer.own_grant(node, chain_of(node, service))
     safety = writer.safety_of(node, service)
-    aims = [aim for aim in writer.current_targets(node, service) if reads or aim.node not in safety.acknowledged]
+    aims = [aim for aim in current_targets(node, service) if reads or aim.node not in safety.acknowledged]
     emit(
         {
             "service": service,
@@ -191,14 +137,6 @@ def _show_plan(node: Node, service: str, reads: tuple[str, ...]) -> None:
         "\n".join((*(f"reads {what}" for what in reads), *(f"pushes to {aim.node} ({aim.reason})" for aim in aims)))
         or "Every peer has it already.",
     )
-
-
-def _repository(node: Node, service: str) -> Repository:
-    origin = node.bundle.terms(service).origin
-    layout = node.service(service)
-    if not layout.repository.exists():
-        raise NotFound(f"{service} has no repository here.", remedy=f"It begins at {origin}.")
-    return own_repository(layout)
 
 
 def _say_safe(service: str, safety: Safety) -> None:

@@ -35,6 +35,7 @@ def run_json(run: Run, unsaved: Sequence[Failure] = ()) -> dict[str, Any]:
         "new_bytes": run.created.deduplicated_bytes,
         "generation_bytes": header.bytes,
         "left_out": [{"path": item.path, "reason": item.reason} for item in run.left_out],
+        "accepted": [{"path": it.path, "reason": it.reason} for it in run.manifest.accepted],
         "read_from": [{"path": it.path, "how": it.how, "reason": it.reason} for it in run.read_from],
         "failures": [{"what": failure.what, "error": str(failure.error)} for failure in run.failures],
         "branches_unsaved": [{"what": branch.what, "error": str(branch.error)} for branch in unsaved],
@@ -55,6 +56,7 @@ def run_text(run: Run, unsaved: Sequence[Failure] = ()) -> str:
     ]
     lines += [f"Failed: {failure.what}: {failure.error}" for failure in run.failures]
     lines += [f"Not saved with it, {branch.what}: {branch.error}" for branch in unsaved]
+    lines += [f"Without {it}." for it in run.manifest.accepted]
     if run.left_out:
         lines.append(f"Left out, {len(run.left_out)}:")
         lines += [f"  {printable(item.path)}: {printable(item.reason)}" for item in run.left_out]
@@ -139,7 +141,7 @@ def archives_json(service: str, archives: Iterable[Archive], known: Manifests) -
 
 
 def archives_text(archives: Iterable[Archive], known: Manifests) -> str:
-    """A third column says what partial archives lack, when there is one."""
+    """A third column says what archives lack, when there is one."""
     rows = [(it.name, utc_text(it.start_utc_seconds), _lacking(known.get(it.name))) for it in archives]
     columns = 3 if any(lacking for _, _, lacking in rows) else 2
     return table(("ARCHIVE", "TIME", "PARTIAL: MISSING")[:columns], [row[:columns] for row in rows])
@@ -147,15 +149,18 @@ def archives_text(archives: Iterable[Archive], known: Manifests) -> str:
 
 def _wholeness(said: Manifest | None) -> dict[str, Any]:
     if said is None:
-        return {"whole": None, "missing": [], "left_out": 0}
+        return {"whole": None, "missing": [], "left_out": 0, "accepted": 0}
     missing = [{"path": it.path, "state": it.state} for it in said.paths if it.state != "read"]
-    return {"whole": said.whole, "missing": missing, "left_out": said.left_out_count}
+    counts = {"left_out": said.left_out_count, "accepted": said.accepted_count}
+    return {"whole": said.whole, "missing": missing, **counts}
 
 
 def _lacking(said: Manifest | None) -> str:
-    """What a partial archive lacks; "" for a whole one, and for one of a former version, which does not say."""
-    if said is None or said.whole:
+    """What an archive lacks; "" for one of a former version, which does not say."""
+    if said is None:
         return ""
+    if said.whole:
+        return f"whole but for {format_count(said.accepted_count, 'accepted file')}" if said.accepted_count else ""
     named = [f"{it.path} ({'all' if it.state == 'failed' else 'in part'})" for it in said.paths if it.state != "read"]
     if not named and said.left_out and not said.left_out[0].path:
         return printable(f"not known: {said.left_out[0].reason}")

@@ -15,7 +15,7 @@ from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.peers import Head
 from appliance.clock import utc_seconds
-from appliance.coordination.broker import Acts, candidates, check_report
+from appliance.coordination.broker import Acts, candidates, check_report, may_announce
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Intent
 from appliance.coordination.remote import Remote
@@ -100,8 +100,8 @@ class Store:
         alive = {it.node for it in await self.port.alive()}
         unfit = await asyncio.to_thread(_unfit, self.node, service) if fit else {}
         made = View(territory, found, state, granted.writer if granted else "", alive, unfit)
-        if granted is None or not fit:
-            return made
+        if granted is None or not fit or not may_announce(territory, found, self.node.name):
+            return made  # brokers tell a stranger of no grant; what it announces is refused
         return replace(made, needed=self.node.bundle.voting.needed, knowing=await self.knowing(granted))
 
     def intent(self, service: str, kind: str, to: str, seconds: int, reason: str) -> Intent:

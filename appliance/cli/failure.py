@@ -6,7 +6,6 @@ APPLIANCE_DEBUG=1 shows the traceback as well.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import platform
@@ -64,7 +63,7 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
         case PermissionError(filename=name):
             return f"{name}: permission denied to this account.", Forbidden.exit_code
         case OSError(errno=errno.ENOSPC | errno.EDQUOT, filename=name):
-            return f"{name or 'output'}: the disk is full.", NoSpace.exit_code
+            return f"{name or 'output'}: the disk is full. Free space there, then run it again.", NoSpace.exit_code
         case OSError(errno=errno.EROFS | errno.EIO, filename=name):
             return f"{name or 'a disk'}: {_reason(error)}. See `journalctl -k`.", ApplianceError.exit_code
         case OSError(errno=errno.ELOOP | errno.ENAMETOOLONG | errno.ENOTDIR | errno.EISDIR, filename=str(name)):
@@ -129,6 +128,8 @@ def _meant(message: str, context: click.Context) -> str:
     unknown = re.fullmatch(r"No such command '(.+)'\.", message)
     if unknown is None or not isinstance(context.command, click.Group):
         return ""
+    import difflib  # only who mistyped pays for it
+
     near = difflib.get_close_matches(unknown[1], context.command.list_commands(context), n=2)
     return f" Did you mean {' or '.join(near)}?" if near else ""
 

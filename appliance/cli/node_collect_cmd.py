@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option
 from appliance.cli.output import emit, say, table
-from appliance.config.collected import read_collected
+from appliance.clock import SystemClock, utc_text
+from appliance.config.collected import DATE, read_collected
 from appliance.errors import OK, WARNINGS, ApplianceError
 from appliance.host import known_hosts
 from appliance.host.files import write_atomic
@@ -76,5 +78,6 @@ def _keep(folder: Path, name: str, answer: str | ApplianceError) -> Path | Appli
         return ApplianceError(f"the machine there says that it is {', '.join(shown)}.")
     folder.mkdir(exist_ok=True)
     file = folder / f"{name}.json"
-    write_atomic(file, answer.encode())
+    # Our own moment, not the node's: what it showed is as old as that, whatever its clock says.
+    write_atomic(file, json.dumps({**json.loads(answer), DATE: utc_text(SystemClock().now())}).encode())
     return file

@@ -13,6 +13,8 @@ from appliance.cli.grants_shown import grants_shown
 from appliance.cli.output import SCHEMA, emit, say
 from appliance.cli.territory_key import public_line, territory_key_option
 from appliance.cli.this_layout import this_layout
+from appliance.clock import SystemClock, utc_text
+from appliance.config.collected import DATE
 from appliance.failover.promises import begin_promises
 from appliance.host.identity import machine_id
 from appliance.trust.identity import create_identity, load_identity, shown_keys
@@ -59,5 +61,6 @@ def keys(user: str | None) -> None:
         "user": user or getpass.getuser(),
         "keys": asdict(shown_keys(layout)),
         **grants_shown(layout),
+        DATE: utc_text(SystemClock().now()),
     }
     click.echo(json.dumps(shown))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from appliance.backup.elsewhere import known_writer
 from appliance.backup.leaving import Holds, missing
-from appliance.backup.writer import known_writer
 from appliance.cli.arguments import FILE_TYPE, read_file
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from appliance.backup.revoking import Renewal, renewals
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, check_writable, dry_run_option, naming, read_file, write_file
 from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say, table
-from appliance.cli.signed_bundle import signed_bundle
+from appliance.cli.signed_bundle import bundle_to_follow, keep_beside_key, signed_bundle
 from appliance.cli.territory_confirm import (
     collected_in,
     confirmed_after,
@@ -22,6 +22,7 @@ from appliance.cli.territory_confirm import (
     unconfirmed_option,
 )
 from appliance.clock import SystemClock, utc_text
+from appliance.config.confirming import Confirming, former_voters_after, unconfirmed_after
 from appliance.errors import Refused, UsageError
 from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle, voter_keys
 from appliance.trust.granted import Granted
@@ -88,21 +89,24 @@ def revoke(
     if key is None:
         raise UsageError("only the territory's key can revoke a node.", remedy="Name it with --key.")
     check_writable(target)
+    before, carried = bundle_to_follow(folder / BUNDLE, key)
     revocation = Revocation(name, member.keys, utc_text(now), reason)
     ended = _ended(Granted(key), before.voting, found)
     confirming = confirmed_after(
         before,
         _term(before, name, ended),
         {node: it for node, it in collected_in(_key_folders(folder)).items() if node != name},
+        now=now,
         gone=(name,),
         earlier=[signed_bundle(file, load_key(key)) for file in earlier],
         unconfirmed=unconfirmed,
         folder=folder,
     )
-    raw = _signed(before, revocation, ended, confirming.digests, key)
-    text = "\n".join((_text(name, found), *confirming_text(confirming)))
+    raw = _signed(before, revocation, ended, confirming, key)
+    text = "\n".join((*carried, _text(name, found), *confirming_text(confirming)))
     confirm(text, "Revoke its keys for ever?", yes=yes, what="a revocation")
     write_file(target, raw)
+    keep_beside_key(key, raw)
     emit(shown, f"{text}\n\nBundle {before.serial + 1} is signed: {target}")
     say(f"Next, on the control machine: ansible-playbook -i {folder} playbooks/revoke_node.yml -e node={name}")
     accept = as_typed("appliance", "node", "accept", str(target))
@@ -117,7 +121,7 @@ def _in_force(file: Path, public: Path, key: Path | None) -> Bundle:
     """The bundle in force, of the key `key`, or of the public key beside it."""
     signer = public_line(load_key(key)) if key else " ".join(read_file(public).decode("utf-8", "replace").split()[:2])
     with naming(file, "a bundle"):
-        return read_bundle(read_file(file), signer)
+        return read_bundle(read_file(file), signer, in_force=True)
 
 
 def _ended(granted: Granted, voting: Voting, found: Sequence[Renewal]) -> tuple[Ended, ...]:
@@ -145,11 +149,9 @@ def _term(before: Bundle, name: str, ended: Sequence[Ended]) -> int:
     return next_term(before.voting, keys, ended=bool(ended))
 
 
-def _signed(
-    before: Bundle, revocation: Revocation, ended: Sequence[Ended], confirmed: Collection[str], key: Path
-) -> bytes:
+def _signed(before: Bundle, revocation: Revocation, ended: Sequence[Ended], confirming: Confirming, key: Path) -> bytes:
     """The bundle in force without the node: nothing else changes, whatever was planned meanwhile."""
-    members = _without(before, revocation.node)
+    members, term = _without(before, revocation.node), _term(before, revocation.node, ended)
     return make_bundle(
         load_key(key),
         serial=before.serial + 1,
@@ -160,9 +162,11 @@ def _signed(
         recovery=before.recovery,
         revoked=take_back(before.revoked, revocation, ended),
         ca=before.ca,
-        term=_term(before, revocation.node, ended),
-        confirmed=confirmed,
+        term=term,
+        confirmed=confirming.digests,
         former=before.former,
+        unconfirmed=unconfirmed_after(before, confirming, term),
+        former_voters=former_voters_after(before, term, revocation.since),
     )
 
 
@@ -191,6 +195,8 @@ def _text(name: str, found: Sequence[Renewal]) -> str:
         "Each begins anew, with a new key and a full seeding:",
         table(("SERVICE", "SENT BY", "TO", "BYTES", "TIME", "OLD COPIES ALL UNTIL", "THE LAST UNTIL"), rows),
         f"Until then the peers keep old copies that a key which {name} could know opens; they let it in no more.",
+        f"Count what {name} could open as read, personal data included: no encryption of its disk keeps out somebody "
+        "who has the whole machine, switched on or off.",
     ]
     lines += [
         f"{it.service}: its quota may be too small for old and new copies together; raise it in territory.yml."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
@@ -38,8 +39,13 @@ def _json(data: Mapping[str, object]) -> str:
 
 def say(sentence: str) -> None:
     """Tell what happens, one line an event, unless --quiet."""
-    if not options().quiet:
+    if options().quiet:
+        return
+    try:
         click.echo(sentence, err=True)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # what goes to a file on a full disk stops no program
+            raise
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -153,7 +153,7 @@ def issue(folder: Path, dry_run: bool) -> None:
 def _open(folder: Path) -> Authority:
     signer = " ".join(read_file(folder / "territory.pub").decode("utf-8", "replace").split()[:2])
     with naming(folder / "bundle", "a bundle"):
-        bundle = read_bundle(read_file(folder / "bundle"), signer)
+        bundle = read_bundle(read_file(folder / "bundle"), signer, in_force=True)
     return open_authority(folder / FOLDER, bundle, SystemClock().now())
 
 

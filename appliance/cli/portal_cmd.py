@@ -9,7 +9,7 @@ VERBS = {
     "journal": Entry(
         "portal_journal_cmd",
         "journal",
-        "Who signed in, looked for, saw and brought back what on the pages: a chain that nobody changes unseen.",
+        "Who signed in, looked for, saw and brought back what on the pages: chains that nobody changes unseen.",
     ),
     "serve": Entry("portal_serve_cmd", "serve", "Serve the pages until SIGTERM."),
     "work": Entry(

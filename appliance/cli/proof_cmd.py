@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from appliance.agent.databases import rehearse
 from appliance.backup.drill import Planned, planned
 from appliance.backup.drill import drill as run_drill
 from appliance.backup.mend import find_rotten
 from appliance.backup.mend import mend as run_mend
-from appliance.backup.proofs import Damaged, Drilled
+from appliance.backup.proofs import Damaged, Drilled, load_proofs
 from appliance.backup.verify import Verified, verify_data
 from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.output import emit, progress, say
@@ -58,8 +59,11 @@ def drill(service: str, seed: int | None, everything: bool | None, dry_run: bool
         found = planned(this_node(), service, seed=seed, everything=everything)
         emit({"service": service, **asdict(found)}, _planned_text(found))
         return None
-    done = run_drill(this_node(), service, seed=seed, everything=everything)
+    node = this_node()
+    done = run_drill(node, service, rehearse, seed=seed, everything=everything)
     emit({"service": service, **asdict(done)}, _drilled_text(done))
+    if not done.rehearsed and (loaded := load_proofs(node.service(service)).rehearsed):
+        say(f"Last loaded into a PostgreSQL: {loaded.time}. At once: {command('backup', 'drill', service, '--all')}")
     say(f"The same again: {command('backup', 'drill', service, '--seed', str(done.seed))}")
     if done.wrong:
         return IntegrityError.exit_code
@@ -128,6 +132,9 @@ def _share(it: Planned | Drilled) -> str:
 def _drilled_text(done: Drilled) -> str:
     took = f"{format_count(done.files, 'file')}, {format_bytes(done.bytes)}, in {format_duration(done.seconds)}"
     lines = [f"Generation {done.generation}, {_share(done)}, seed {done.seed}: {took}."]
+    if done.rehearsed:
+        found = f"{format_count(done.tables, 'table')}, {format_count(done.rows, 'row')}"
+        lines.append(f"Loaded into a PostgreSQL: {found}.")
     lines += [f"Wrong, {len(done.wrong)}:", *(f"  {printable(it)}" for it in done.wrong)] if done.wrong else []
     lines += ["Not proven:", *(f"  {printable(it)}" for it in done.told)] if done.told else []
     return "\n".join(lines if done.wrong or done.told else [*lines, "Everything came back as it was."])

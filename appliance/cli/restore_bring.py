@@ -16,6 +16,7 @@ from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.backup.source_names import GENERATION
 from appliance.borg.client import Borg
+from appliance.borg.contents import Contents
 from appliance.borg.model import Progress
 from appliance.cli import restore_text as text
 from appliance.cli.arguments import FILE_TYPE, command
@@ -24,7 +25,6 @@ from appliance.cli.output import progress, say
 from appliance.cli.restore_served import check_writable_here
 from appliance.cli.restore_source import no_archive, open_source
 from appliance.errors import WARNINGS, NotFound, Refused, UsageError
-from appliance.restore.contents import Contents
 from appliance.restore.job import NOT_TYPED, Job, Typed
 from appliance.restore.jobs import contents_of, contents_with, plan
 from appliance.restore.jobs import run as run_job
@@ -39,7 +39,8 @@ class Wanted:
     """What to restore: `path` ("" for everything) of `archive`; `known` is what the catalogue vouches for it to be, and
     `typed` what was typed for it.
 
-    What the archive lacks there is "filled" from older ones, or only "told" where the archive was named.
+    What the archive lacks there is "filled" from older ones, or only "told" where that was named; "ignored" where
+    it is known to have it, unless that is a database that could not be copied.
     """
 
     archive: str
@@ -47,6 +48,8 @@ class Wanted:
     known: Contents | None = None
     lacks: Literal["filled", "told", "ignored"] = "filled"
     typed: Typed = NOT_TYPED
+    anyway: bool = False
+    """Whether files that somebody has open are replaced, too."""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -54,10 +57,13 @@ class Wanted:
 
 
 def place_options[F: Callable[..., Any]](function: F) -> F:
-    """--to or --in-place."""
+    """--to or --in-place, the latter also where files are open."""
     to = click.option("--to", metavar="DIR", type=FILE_TYPE, help="A folder that is empty or not there yet.")
     in_place = click.option("--in-place", is_flag=True, help="Where it was; what stands there is kept, `restore undo`.")
-    return to(in_place(function))
+    return to(in_place(anyway_option(function)))
+
+
+anyway_option = click.option("--anyway", is_flag=True, help="Replace files that somebody has open, too.")
 
 
 def check_place(to: Path | None, in_place: bool) -> None:
@@ -129,22 +135,24 @@ def bring(
     if cut:
         opened = _with_its_archive(node, service, opened, cut, paper=paper)
         wanted = replace(wanted, archive=cut.archive)
-    filled = _filling(service, Borg(opened.repository), wanted)
+    filled = _filling(node, service, Borg(opened.repository), wanted)
     filled = replace(filled, fills=cut.fills) if cut else filled  # it goes on with what it began with
-    told = text.filled_text(filled.fills, filled.nowhere)
+    told = text.filled_text(service, filled)
+    without = text.accepted_text(filled.accepted)
     partial = WARNINGS if told else None
     if dry_run:
         contents = _contents(Borg(opened.repository), wanted, filled)
         entries, size = contents.entries, contents.size
         shown = {"archive": wanted.archive, "restored": restored, "entries": entries, "size_bytes": size}
         what = f"{format_count(entries, 'entry', 'entries')}, {format_bytes(size)}"
-        lines = "\n".join((f"{printable(restored)}: {what} would be restored.", *told))
-        return Brought(shown | text.filled_json(filled.fills, filled.nowhere), lines, partial)
+        lines = "\n".join((f"{printable(restored)}: {what} would be restored.", *told, *without))
+        return Brought(shown | text.filled_json(filled), lines, partial)
     job = _restore(node, service, opened, wanted, filled, cut, target=target, in_place=to is None)
     node.journal.write("restored", service=service, job=job.id, entries=job.entries, in_place=job.in_place)
     data = {**text.job_json(service, job), "restored": restored, "source": text.source_json(opened)}
-    data |= text.filled_json(job.fills, filled.nowhere)
-    lines = "\n".join((text.job_text(job, restored), *text.filled_text(job.fills, filled.nowhere)))
+    filled = replace(filled, fills=job.fills)
+    data |= text.filled_json(filled)
+    lines = "\n".join((text.job_text(job, restored), *text.filled_text(service, filled), *without))
     return Brought(data, lines, WARNINGS if job.warnings else partial)
 
 
@@ -155,12 +163,13 @@ def _cut_short(node: Node, service: str, wanted: Wanted, target: Path, *, in_pla
     return cut or of_this_archive(restores, wanted.archive, wanted.paths, target, in_place=in_place)
 
 
-def _filling(service: str, borg: Borg, wanted: Wanted) -> Filling:
+def _filling(node: Node, service: str, borg: Borg, wanted: Wanted) -> Filling:
     """What a partial archive lacks of what is wanted."""
     if wanted.lacks == "ignored":
-        return Filling()
+        copied = node.bundle.last_terms(service).service.kind == "sqlite"
+        return Filling(raw=lacking_of(borg, service, wanted.archive, wanted.path).raw) if copied else Filling()
     if wanted.lacks == "told":
-        return Filling(nowhere=lacking_of(borg, service, wanted.archive, wanted.path))
+        return lacking_of(borg, service, wanted.archive, wanted.path)
     return filling_of(borg, service, wanted.archive, wanted.path)
 
 
@@ -182,14 +191,14 @@ def _restore(
     in_place: bool,
 ) -> Job:
     restores = node.service(service).restores
-    if cut:
-        say(f"The restore {cut.id} goes on, from {cut.archive}. To begin a new one: {give_up_line(service, cut)}")
-    elif other := in_the_way(restores, wanted.paths, target):
+    if other := in_the_way(restores, wanted.paths, target, begun=cut):
         ending = command(*line_of(service, other))
         raise Refused(
             f"the restore {other.id} puts files there and has not ended.",
             remedy=f"End it: `{ending}`. Or give it up: `{give_up_line(service, other)}`.",
         )
+    if cut:
+        say(f"The restore {cut.id} goes on, from {cut.archive}. To begin a new one: {give_up_line(service, cut)}")
     with _reporting(service, wanted) as report:
         borg = Borg(opened.repository, report)
         job = cut or plan(
@@ -205,7 +214,7 @@ def _restore(
             fills=filled.fills,
             typed=replace(wanted.typed, generation=opened.generation),
         )
-        return run_job(restores, job.id, borg, age_seconds=node.ageing.now())
+        return run_job(restores, job.id, borg, age_seconds=node.ageing.now(), anyway=wanted.anyway)
 
 
 def give_up_line(service: str, job: Job) -> str:

@@ -39,6 +39,7 @@ class Aim:
 
     node: Node
     to: Path | None
+    anyway: bool
     source: str
     paper: bool
     dry_run: bool
@@ -63,7 +64,14 @@ class Told:
 @paper_option
 @dry_run_option
 def node(
-    to: Path | None, in_place: bool, once: bool, people: bool, source: str, paper: bool, dry_run: bool
+    to: Path | None,
+    in_place: bool,
+    anyway: bool,
+    once: bool,
+    people: bool,
+    source: str,
+    paper: bool,
+    dry_run: bool,
 ) -> int | None:
     """Bring back everything of which this node is the origin, each service in turn, for a machine that was replaced.
 
@@ -73,7 +81,7 @@ def node(
     command goes on after a cut.
     """
     check_place(to, in_place)
-    aim = Aim(this_node(), to, source, paper, dry_run)
+    aim = Aim(this_node(), to, anyway, source, paper, dry_run)
     services = _services(aim.node, in_place=in_place)
     if all(map(is_implicit, services)):
         raise NotFound(f"{aim.node.name} is the origin of no service.", remedy="Restore one with `restore all`.")
@@ -113,7 +121,7 @@ def _bring_back(aim: Aim, service: Service, paths: Sequence[str], told: Told) ->
         place = (*words_of_place(aim.to), *typed_source(aim.source, paper=aim.paper))
         typed = Typed(asked_for(path), ("restore", "node", *place))
         cut = begun(aim.node, name, typed.asked, to)
-        wanted = Wanted(cut.archive if cut else newest(aim.node, name, opened), path, typed=typed)
+        wanted = Wanted(cut.archive if cut else newest(aim.node, name, opened), path, typed=typed, anyway=aim.anyway)
         told.done[name] = bring(aim.node, name, opened, wanted, to=to, dry_run=aim.dry_run, paper=aim.paper)
     except (NotFound, PathMissing) as error:
         # A town hall without accounts, or one whose own service never ran, has nothing to bring.

@@ -8,13 +8,23 @@ from typing import Any, Literal
 
 import click
 
+from appliance.agent.replaced_trees import sweep_trees
 from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.borg.model import Kind
 from appliance.cli import restore_text as text
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say
-from appliance.cli.restore_bring import Wanted, begun, bring, check_place, newest, place_options, words_of_place
+from appliance.cli.restore_bring import (
+    Wanted,
+    anyway_option,
+    begun,
+    bring,
+    check_place,
+    newest,
+    place_options,
+    words_of_place,
+)
 from appliance.cli.restore_options import paper_option, service_option, source_option, typed_source
 from appliance.cli.restore_source import catalogue_of, known_versions, only_service, open_source
 from appliance.cli.this_layout import this_layout
@@ -26,7 +36,7 @@ from appliance.host.journal import Journal
 from appliance.restore import search
 from appliance.restore.ended import expire_orders
 from appliance.restore.job import UNENDED, Job, Typed, jobs
-from appliance.restore.jobs import changes_of
+from appliance.restore.jobs import changes_of, check_closed
 from appliance.restore.model import Version
 from appliance.restore.undo import expire, expired
 from appliance.restore.undo import give_up as give_up_job
@@ -83,6 +93,7 @@ def all_(
     archive: str | None,
     to: Path | None,
     in_place: bool,
+    anyway: bool,
     source: str,
     paper: bool,
     dry_run: bool,
@@ -97,15 +108,16 @@ def all_(
     typed = Typed(asked_for(archive=archive), ("restore", "all", *place))
     cut = begun(node, name, typed.asked, to)
     which = cut.archive if cut else archive or newest(node, name, opened)
-    wanted = Wanted(which, lacks="told" if archive else "filled", typed=typed)
+    wanted = Wanted(which, lacks="told" if archive else "filled", typed=typed, anyway=anyway)
     return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run, paper=paper)
 
 
 @click.command()
 @click.argument("job")
 @service_option
+@anyway_option
 @dry_run_option
-def undo(job: str, service: str | None, dry_run: bool) -> None:
+def undo(job: str, service: str | None, anyway: bool, dry_run: bool) -> None:
     """Put back what the restore JOB replaced in place, and take away what it made; both are kept, too."""
     name, found = _job(job, service)
     layout = this_layout()
@@ -117,6 +129,8 @@ def undo(job: str, service: str | None, dry_run: bool) -> None:
         shown = {**text.job_json(name, found), "put_back": back, "taken_away": away}
         emit(shown, f"{len(back)} would be put back, {len(away)} taken away.")
         return
+    if not anyway:
+        check_closed(found.target, changes_of(restores, job), "undoing the restore")
     age = AgeingClock(layout.ageing, SystemClock(), keep=False).now()
     done = undo_job(restores, job, age_seconds=age)
     emit(text.job_json(name, done), f"The restore {job} of {name} is undone; what it had brought is kept with it.")
@@ -163,18 +177,22 @@ def jobs_(service: str | None) -> None:
 def forget(dry_run: bool) -> None:
     """Remove what restores replaced 30 days ago or earlier, counted in days that this machine was up.
 
-    Results of the portal that wait for their download go after 7 days. A host does this every day, as an account that
-    may remove what belongs to others.
+    Results of the portal that wait for their download go after 7 days, and of the trees that moves put aside, all but
+    the newest, each file that the agent found saved. A host does this every day, as an account that may remove what
+    belongs to others.
     """
     node = this_node()
     age, act = node.ageing.now(), expired if dry_run else expire
-    services = [path.name for path in sorted((node.layout.root / "services").glob("*"))]
+    services = [path.name for path in sorted({*node.layout.services.glob("*"), *node.layout.restores.glob("[!.]*")})]
     found = {name: gone for name in services if (gone := act(node.service(name).restores, age_seconds=age))}
     if not dry_run:
         for name in services:
             expire_orders(node.service(name).orders, node.service(name).restores, age_seconds=age)
         for name, gone in found.items():
             node.journal.write("restores-expired", service=name, jobs=len(gone))
+        for name in filter(node.bundle.territory.services.__contains__, services):
+            if trees := sweep_trees(node, name):
+                node.journal.write("replaced-trees-removed", service=name, folders=trees)
     count = sum(map(len, found.values()))
     emit(
         {"forgotten": found, "written": not dry_run},
@@ -191,6 +209,7 @@ def _restore_path(
     archive: str | None,
     to: Path | None,
     in_place: bool,
+    anyway: bool,
     source: str,
     paper: bool,
     dry_run: bool,
@@ -208,14 +227,14 @@ def _restore_path(
     cut = begun(node, name, typed.asked, to)
     if archive or cut:
         lacks = "told" if archive else _lacks(folder, number)
-        wanted = Wanted(cut.archive if cut else archive or "", path, lacks=lacks, typed=typed)
+        wanted = Wanted(cut.archive if cut else archive or "", path, lacks=lacks, typed=typed, anyway=anyway)
         return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run, paper=paper)
     with catalogue_of(node, name, opened) as catalogue:
         known = known_versions(catalogue, path, name, typed_source(source, paper=paper))
         version = _version(known, number or 1)
         _check_kind(path, version.kind, folder=folder)
         contents = search.contents_of(catalogue, version.archive, path)
-        wanted = Wanted(version.archive, path, contents, _lacks(folder, number), typed)
+        wanted = Wanted(version.archive, path, contents, _lacks(folder, number), typed, anyway)
     return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run, paper=paper)
 
 
@@ -253,8 +272,7 @@ def _check_kind(path: str, kind: Kind, *, folder: bool) -> None:
 
 def _jobs(service: str | None) -> Iterator[tuple[str, Job]]:
     layout = this_layout()
-    services = layout.root / "services"
-    names = [service] if service else sorted(path.name for path in services.glob("*"))
+    names = [service] if service else sorted(path.name for path in layout.restores.glob("[!.]*"))
     for name in names:
         for job in jobs(layout.service(name).restores):
             yield name, job

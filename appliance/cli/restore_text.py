@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from appliance.backup.filling import Filling, Raw
+from appliance.backup.manifest import Accepted
 from appliance.backup.openable import OpenedSource
 from appliance.cli.arguments import command
 from appliance.cli.output import table
 from appliance.clock import utc_text
-from appliance.restore.fill import Fill
 from appliance.restore.job import UNENDED, Job
 from appliance.restore.model import Found, Version
 from appliance.restore.unended import give_up_words, line_of
@@ -111,17 +112,44 @@ def job_text(job: Job, restored: str) -> str:
     return "\n".join(lines)
 
 
-def filled_json(fills: Iterable[Fill], nowhere: Iterable[str]) -> dict[str, Any]:
-    """`filled` came from older archives, `missing` is in none that was asked."""
-    return {"filled": [{"path": it.path, "archive": it.archive} for it in fills], "missing": list(nowhere)}
+def filled_json(filled: Filling) -> dict[str, Any]:
+    """`filled` came from older archives, `missing` is in none that was asked, nor is what was `accepted`; `raw` was not
+    copied as it should be."""
+    return {
+        "filled": [{"path": it.path, "archive": it.archive} for it in filled.fills],
+        "missing": list(filled.nowhere),
+        "accepted": [{"path": it.path, "since": utc_text(it.since), "on": utc_text(it.on)} for it in filled.accepted],
+        "raw": [{"path": it.path, "reason": it.reason, "copied": it.copied} for it in filled.raw],
+    }
 
 
-def filled_text(fills: Sequence[Fill], nowhere: Sequence[str]) -> list[str]:
-    """Where each path is from that a partial archive lacks; nothing for a whole one."""
-    lines = [f"{printable(it.path)} is from {it.archive}: the newest backup lacks it." for it in fills[:FILLED_MAX]]
-    lines += [f"{printable(it)} is missing: this backup is partial and lacks it." for it in nowhere[:FILLED_MAX]]
-    more = max(0, len(fills) - FILLED_MAX) + max(0, len(nowhere) - FILLED_MAX)
+def accepted_text(accepted: Sequence[Accepted]) -> list[str]:
+    """That an archive which counts as whole is without these."""
+    lines = [f"Without {it}." for it in accepted[:FILLED_MAX]]
+    more = len(accepted) - FILLED_MAX
+    return [*lines, *([f"And without {more} more; --json names them."] if more > 0 else [])]
+
+
+def filled_text(service: str, filled: Filling) -> list[str]:
+    """Where each path is from that a partial archive lacks, and what of it may be torn; nothing for a whole one."""
+    kinds = (
+        [f"{printable(it.path)} is from {it.archive}: the newest backup lacks it." for it in filled.fills],
+        [f"{printable(it)} is missing: this backup is partial and lacks it." for it in filled.nowhere],
+        [_raw_text(service, it) for it in filled.raw],
+    )
+    more = sum(max(0, len(lines) - FILLED_MAX) for lines in kinds)
+    lines = [line for kind in kinds for line in kind[:FILLED_MAX]]
     return [*lines, *([f"{more} more paths are like that; --json names them."] if more else [])]
+
+
+def _raw_text(service: str, raw: Raw) -> str:
+    """SQLite needs the files beside a database that was at work."""
+    path = printable(raw.path)
+    said = f"{path} is no copy of a database but its file as it lay there, and may be torn: {printable(raw.reason)}"
+    if not raw.copied:
+        return f"{said} No earlier backup has a copy. Bring {path}-wal and {path}-journal along, where they are there."
+    line = command("restore", "file", raw.path, "--service", service, "--archive", raw.copied, "--to", "DIR")
+    return f"{said} The last copy: {line}"
 
 
 def _next(service: str, job: Job) -> dict[str, list[str]]:

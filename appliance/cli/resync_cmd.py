@@ -9,7 +9,7 @@ import click
 
 from appliance.backup.begin import check_grant, check_is_named, history
 from appliance.backup.chain import chain_of
-from appliance.backup.elsewhere import comes_back, server_elsewhere
+from appliance.backup.elsewhere import comes_back, known_writer, server_elsewhere
 from appliance.backup.fetch import Survey, survey_all
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.fetched_key import staging
@@ -17,7 +17,6 @@ from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here, key_of, offer_less
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
-from appliance.backup.writer import known_writer
 from appliance.cli import backup_text as text
 from appliance.cli.arguments import (
     FILE_TYPE,
@@ -75,7 +74,7 @@ def resync(
     not answer or offers less than the newest, and with 8 when the newest has less than half of what an older one has:
     look into both, then name one with --generation. A service that another node serves now is refused, and left out by
     --all: failover brings it home and loses nothing. With --all, DIR has a file for each service; grants that are not
-    for this machine are passed over.
+    for this machine are passed over, and a service that cannot be opened stops no other.
     """
     if (asked is None) == (granted is None):
         raise UsageError("resync is one of two steps.", remedy="Give --request OUT first, --grant GRANT afterwards.")
@@ -86,8 +85,7 @@ def resync(
         if asked:
             return _ask_for_all(node, asked, reason, dry_run)
         assert granted is not None
-        _take_all(node, granted, paper, dry_run)
-        return None
+        return _take_all(node, granted, paper, dry_run)
     takes = check_taking(node, service, take_from or "")
     if dry_run:
         return _show_survey(node, service, asked)
@@ -150,16 +148,26 @@ def _ask_for_all(node: Node, folder: Path, reason: str, dry_run: bool) -> int | 
     return code
 
 
-def _take_all(node: Node, folder: Path, paper: bool, dry_run: bool) -> None:
+def _take_all(node: Node, folder: Path, paper: bool, dry_run: bool) -> int | None:
     grants = {name: raw for name in _to_continue(node) if (raw := _grant_for(node, name, folder / f"{name}{GRANT}"))}
     if not grants:
         raise NotFound("no grant that this machine waits for is there.", where=str(folder))
     if dry_run:
         emit({"grants": [{"service": name} for name in grants]}, f"Would be continued: {', '.join(grants)}.")
-        return
-    done = [_continue(node, name, raw, paper=paper) for name, raw in grants.items()]
-    emit({"grants": done}, "\n".join(_continued_text(it) for it in done))
+        return None
+    done: list[dict[str, Any]] = []
+    failed: dict[str, ApplianceError] = {}
+    for name, raw in grants.items():
+        try:
+            done.append(_continue(node, name, raw, paper=paper))
+        except ApplianceError as error:
+            # What a node saves of itself takes the paper where nobody stands by for it.
+            failed[name] = error
+    sentences = {name: str(error) for name, error in failed.items()}
+    lines = [*map(_continued_text, done), *(f"{name}: {sentence}" for name, sentence in sentences.items())]
+    emit({"grants": done, "failed": sentences}, "\n".join(lines))
     say(f"Next: {command('status')}")
+    return list(failed.values())[-1].exit_code if failed else None
 
 
 def _to_continue(node: Node) -> list[str]:

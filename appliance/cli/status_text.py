@@ -10,7 +10,7 @@ from appliance.monitor.compare import Worse
 from appliance.monitor.next_steps import next_steps
 from appliance.monitor.states import Judged, Reason, State
 from appliance.monitor.status import Status
-from appliance.units import format_duration, printable
+from appliance.units import format_bytes, format_duration, printable
 
 EXIT_CODES: dict[State, int] = {
     "ok": OK,
@@ -96,6 +96,10 @@ def _details(it: Judged) -> Iterator[str]:
     put_aside = facts.get("put_aside")
     if isinstance(put_aside, list) and put_aside:
         yield f"{len(put_aside)} put aside by moves, each of the size of the service: {', '.join(put_aside)}"
+    trees = facts.get("put_aside_trees")
+    if isinstance(trees, list) and trees:
+        size = format_bytes(sum(tree["bytes"] for tree in trees))
+        yield f"files that moves put aside, {size}: {', '.join(tree['folder'] for tree in trees)}"
     if it.role == "held" and facts:
         done = [(kind, facts[f"last_{kind}_seconds"]) for kind in ("exchange", "scrub", "thin", "check")]
         told = [f"{kind} {format_duration(_number(ago))} ago" for kind, ago in done if ago is not None]

@@ -26,7 +26,7 @@ def read_before(file: Path) -> Bundle:
     raw = read_file(file)
     with naming(file, "a bundle"):
         signer = sshsig.verify(signed.split(raw, TYPE, bytes_max=BYTES_MAX)[1], TYPE, raw[: raw.find(b"\n") + 1])
-        return read_bundle(raw, signer)
+        return read_bundle(raw, signer, in_force=True)
 
 
 def beside(place: Path) -> Bundle | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from appliance.cli.arguments import FILE_TYPE, read_file
+from appliance.clock import utc_text
 from appliance.config.collected import Collected, merge, read_collected
-from appliance.config.confirming import Confirming, confirm
+from appliance.config.confirming import SHOWN_SECONDS_MAX, Confirming, confirm
 from appliance.errors import Refused
 from appliance.trust.bundle import Bundle
-from appliance.units import as_typed
+from appliance.units import as_typed, format_duration
 
 NAMED_MAX = 5
 """How many of the grants that could not be confirmed are named."""
@@ -47,6 +48,7 @@ def confirmed_after(
     term: int,
     collected: Mapping[str, Collected],
     *,
+    now: float,
     gone: Collection[str] = (),
     earlier: Sequence[Bundle] = (),
     unconfirmed: bool,
@@ -58,9 +60,9 @@ def confirmed_after(
     """
     if before is None or (term == before.term and not earlier):
         return Confirming(before.confirmed if before else frozenset(), {}, {}, ())
-    found = confirm(before, collected, gone=gone, earlier=earlier)
+    found = confirm(before, collected, now=now, gone=gone, earlier=earlier)
     if found.unknown and not unconfirmed and term != before.term:
-        raise _not_known(found.unknown, folder)
+        raise _not_known(found, folder)
     return found
 
 
@@ -71,22 +73,34 @@ def confirming_text(found: Confirming) -> Iterator[str]:
         yield f"Grants of the voters until now stay good: {', '.join(each)}."
     if found.unknown:
         yield (
-            f"The newest grants were not shown of: {', '.join(sorted(found.unknown))}. Where such a service cannot be "
-            "granted afterwards, `appliance territory grant` brings it back into service."
+            f"The newest grants were not shown of: {', '.join(sorted(found.unknown))}. No voter grants such a service "
+            "until a bundle with --earlier confirms them, or `appliance territory grant` brings it back into service."
         )
     yield from found.refused[:NAMED_MAX]
     if found.refused:
         yield "Name the bundle of that time with --earlier BUNDLE to have such grants confirmed."
 
 
-def _not_known(unknown: Mapping[str, Iterable[str]], folder: Path) -> Refused:
+def _too_old(old: Mapping[str, float | None], nodes: Collection[str]) -> str:
+    """What was shown too long ago to know the newest grants, as words after a sentence; "" when nothing of `nodes`."""
+    days = {node: "on an unknown day" if it is None else f"on {utc_text(it)[:10]}" for node, it in old.items()}
+    each = ", ".join(f"{node} {days[node]}" for node in sorted(days.keys() & set(nodes)))
+    limit = format_duration(SHOWN_SECONDS_MAX)
+    if not each:
+        return ""
+    when = f"more than {limit} ago, before the present voters came, or on no known day,"
+    return f" What was collected {when} counts for nothing: {each}."
+
+
+def _not_known(found: Confirming, folder: Path) -> Refused:
+    unknown = found.unknown
     each = (f"{name} ({', '.join(nodes) or 'all its nodes are gone'})" for name, nodes in sorted(unknown.items()))
     nodes = sorted({node for nodes in unknown.values() for node in nodes})
     collect = as_typed("appliance", "node", "collect", *nodes, "--territory", str(folder))
     keys = as_typed("--keys", str(folder / "keys"))
     return Refused(
         f"this bundle has other voters, and the newest grants of these services were not shown: {', '.join(each)}. "
-        "Nodes that never saw them would believe none of them.",
+        f"Nodes that never saw them would believe none of them.{_too_old(found.old, nodes)}",
         remedy=f"Ask those nodes (`{collect}`) and add `{keys}`; "
         "where they are gone for ever, or cannot say, add --unconfirmed.",
     )

@@ -70,7 +70,7 @@ def grant(
     in_force = signed_bundle(bundle, territory_key)
     asked = _read_requests(requests, in_force)
     granted = Granted(key)
-    answers = [granted.grant(territory_key, it, above=in_force.revoked.ended_epoch(it.service)) for it in asked]
+    answers = [granted.grant(territory_key, it, above=in_force.passed_epoch(it.service)) for it in asked]
     files = [out if single else out / f"{it.service}.grant" for it in answers]
     shown = [_asked(it, answer, in_force) for it, answer in zip(asked, answers, strict=True)]
     if not dry_run:

@@ -38,14 +38,17 @@ def check(file: Path) -> None:
     """
     found, before = load(file), beside(file)
     with with_lines_of(file):
-        placements = place(found)
         next_up = follow(before, found, now=SystemClock().now()) if before else None
+        held_back = next_up.held_back if next_up else {}
+        found = next_up.territory if next_up and held_back else found
+        placements = place(found)
     verdicts = prove(found, placements)
     name = str(territory_file(file))
     told = [text.checked_text(name, found, verdicts)]
     is_pipe = not territory_file(file).is_file()  # which was read to its end
     short = text.short_quotas(found, {} if is_pipe else quota_places(file))
     told += [text.short_text(it) for it in short]
+    told += [text.held_back_text(found, held_back)] if held_back else []
     days = bends(found)
     told += [text.bending_text(days)] if days else []
     told += [text.kept_text(next_up.kept)] if next_up and next_up.kept else []
@@ -85,6 +88,7 @@ def plan(file: Path, old: Path | None, why: bool) -> None:
     told = [] if moves is None else [text.moves_text(moves)]
     told += [text.former_text(next_up.former)] if next_up.former != NOBODY else []
     told.append(text.plan_text(found, placements, every_reason=why, kept=next_up.kept))
+    told += [text.held_back_text(found, next_up.held_back)] if next_up.held_back else []
     told.append(text.survival_text(found, verdicts))
     voting = voters(found)
     told.append(text.voters_text(voting, every_reason=why))

@@ -12,7 +12,7 @@ from appliance.cli import territory_text
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, check_writable, dry_run_option, read_file, write_file
 from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say
-from appliance.cli.signed_bundle import key_option, signed_bundle
+from appliance.cli.signed_bundle import bundle_to_follow, keep_beside_key, key_option, signed_bundle
 from appliance.cli.territory_confirm import (
     collected_in,
     confirmed_after,
@@ -21,7 +21,7 @@ from appliance.cli.territory_confirm import (
     unconfirmed_option,
 )
 from appliance.clock import SystemClock, utc_text
-from appliance.config.confirming import Confirming
+from appliance.config.confirming import Confirming, former_voters_after, unconfirmed_after
 from appliance.config.draft import Draft, draft
 from appliance.config.load import load, territory_file
 from appliance.config.placed import with_lines_of
@@ -98,7 +98,7 @@ def sign(
     """
     check_writable(out)
     territory_key = load_key(key)
-    before = signed_bundle(previous, territory_key) if previous else None
+    before, carried = bundle_to_follow(previous, key) if previous else (None, ())
     collected = collected_in(key_files)
     public, now = _recovery(recovery, plan), SystemClock().now()
     with with_lines_of(plan):
@@ -116,6 +116,7 @@ def sign(
         before,
         new.term,
         collected,
+        now=now,
         gone=new.gone,
         earlier=[signed_bundle(file, territory_key) for file in earlier],
         unconfirmed=unconfirmed,
@@ -140,9 +141,12 @@ def sign(
             term=new.term,
             confirmed=confirming.digests,
             former=new.former,
+            unconfirmed=unconfirmed_after(before, confirming, new.term) if before else {},
+            former_voters=former_voters_after(before, new.term, utc_text(now)),
         )
         write_file(out, raw)
-    text = "\n".join(filter(None, (far, _text(new, out, dry_run), *confirming_text(confirming))))
+        keep_beside_key(key, raw)
+    text = "\n".join(filter(None, (far, *carried, _text(new, out, dry_run), *confirming_text(confirming))))
     emit({**_json(new, confirming), "out": str(out), "written": not dry_run}, text)
     if not dry_run:
         say(f"Next, on every node: {as_typed('appliance', 'node', 'accept', str(out))}")
@@ -152,7 +156,7 @@ def sign(
 def _check_follows(out: Path, new: Draft, *, follows: bool, public: str) -> None:
     """Refuse to write over the bundle at `out` what does not follow from it: its keys would be in no file any more."""
     try:
-        there = read_bundle(read_file(out), public)
+        there = read_bundle(read_file(out), public, in_force=True)
     except ApplianceError as error:
         what = "there is a file that is no bundle of this territory key."
         raise Refused(what, where=str(out), remedy="Name a new file with --out.") from error
@@ -216,6 +220,7 @@ def _json(new: Draft, confirming: Confirming) -> dict[str, Any]:
         "placements": {name: list(placement.holders) for name, placement in sorted(new.placements.items())},
         "left": list(new.left),
         "former": codec.plain(new.former),
+        "quotas_held_back": dict(new.held_back),
     }
 
 
@@ -225,6 +230,7 @@ def _text(new: Draft, out: Path, dry_run: bool) -> str:
     keys = {"New keys": new.new, "Replaced keys": new.replaced, "It loses keys of": new.gone}
     lines += [f"{what}: {', '.join(names)}." for what, names in keys.items() if names]
     lines.append(territory_text.former_text(new.former))
+    lines.append(territory_text.held_back_text(new.territory, new.held_back))
     if new.without_keys:
         lines.append(f"Without keys, so not taking part yet: {', '.join(new.without_keys)}.")
     if not new.recovery:

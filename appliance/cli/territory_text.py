@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from appliance.backup.growth import quota_that_lasts, refuses
+from appliance.backup.growth import day_of_refusal, quota_that_lasts, refuses
 from appliance.cli.output import table
 from appliance.clock import utc_text
 from appliance.config.remember import kept_until
@@ -63,6 +63,23 @@ def short_quotas(territory: Territory, places: Mapping[str, str]) -> list[dict[s
         }
         for name, day in refuses(territory).items()
     ]
+
+
+def held_back_text(territory: Territory, held_back: Mapping[str, int]) -> str:
+    """A line for each service that keeps the quota signed before; "" where none does."""
+    return "\n".join(
+        f"Warning: {name} keeps the quota of {format_bytes(territory.services[name].quota_bytes)} that was signed "
+        f"before, since there is no room for the default of {format_bytes(size)}: {_lasts(territory.services[name])}. "
+        "Offer more room, or write `quota` or a shorter `retention` for it into territory.yml."
+        for name, size in sorted(held_back.items())
+    )
+
+
+def _lasts(service: Service) -> str:
+    day = day_of_refusal(service)
+    if day is None:
+        return "at the declared change its holders refuse nothing, and keep less of its old history"
+    return f"at the declared change its holders refuse from day {day} on, counted from the first backup"
 
 
 def short_text(it: Mapping[str, Any]) -> str:
@@ -188,7 +205,7 @@ def former_text(former: Former) -> str:
         )
         for _, it in sorted(former.services.items())
     ]
-    holders = [(it.node, it.service, f"bundle {it.serial}", it.since[:10]) for it in former.holders]
+    holders = [(it.node, it.service, f"bundle {it.serial}", it.since[:10]) for it in former.holders if not it.was_spare]
     told = []
     if services:
         headings = ("FORMER SERVICE", "LEFT IN", "ON", "KEPT UNTIL", "HELD BY", "OPENS ON")

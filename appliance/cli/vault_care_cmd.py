@@ -14,7 +14,7 @@ from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.repair import repair as repair_holding
 from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer_choice import sealer_of
-from appliance.backup.vault.thinning import Thinned, would_go
+from appliance.backup.vault.thinning import Thinned, would_be_forgotten, would_go
 from appliance.cli.arguments import SERVICE_TYPE, command, dry_run_option
 from appliance.cli.output import emit, progress, say, table
 from appliance.cli.this_node import this_node
@@ -78,10 +78,13 @@ def thin(service: str | None, dry_run: bool) -> None:
     """
     node = this_node()
     found = [_chosen(node, name) if dry_run else sealer_of(node).thin(name) for name in held_services(node, service)]
-    rows = [(it.service, len(it.dropped), format_bytes(it.bytes_removed), it.skipped or "-") for it in found]
+    rows = [
+        (it.service, len(it.dropped), it.headers_removed, format_bytes(it.bytes_removed), it.skipped or "-")
+        for it in found
+    ]
     emit(
         {"services": [{**vars(it), "dropped": list(it.dropped)} for it in found]},
-        table(("SERVICE", "WOULD GO" if dry_run else "LET GO", "FREED", "SKIPPED"), rows),
+        table(("SERVICE", "WOULD GO" if dry_run else "LET GO", "HEADERS", "FREED", "SKIPPED"), rows),
     )
 
 
@@ -130,7 +133,9 @@ def _chosen(node: Node, service: str) -> Thinned:
     """What thinning would do now."""
     if reason := why_frozen(node, service):
         return Thinned(service, skipped=f"frozen: {reason}")
-    return Thinned(service, would_go(node, service, node.holding(service)))
+    holding = node.holding(service)
+    forgotten = would_be_forgotten(node, service, holding)
+    return Thinned(service, would_go(node, service, holding), headers_removed=len(forgotten))
 
 
 def _json(found: Iterable[Damage]) -> list[dict[str, str]]:

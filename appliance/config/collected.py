@@ -6,7 +6,8 @@ an account that begins with "-" would be an option of ssh. One file holds one no
     {"node": "commune-a", "user": "appliance", "keys": {"sign": "ssh-ed25519 ...", "ssh": ..., "age": "age1..."}}
     {"commune-a": {"user": "appliance", "keys": {...}}, "commune-b": {...}}
 
-`grants`, where it stands, is what the node keeps of grants that voters signed (`confirming.py`).
+`grants`, where it stands, is what the node keeps of grants that voters signed (`confirming.py`), and `collected` when
+that was brought here, by the clock of who brought it: a grant that was made since is not among them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
+from appliance.clock import utc_seconds
 from appliance.errors import UsageError
 from appliance.escrow.age import check_recipient
 from appliance.trust.keys import PublicKeys
@@ -27,6 +29,7 @@ from appliance.trust.signed import NAME
 from appliance.trust.sshsig import public_text
 
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+DATE = "collected"
 KEYS = tuple(it.name for it in fields(PublicKeys) if it.default is MISSING)
 NETWORK_KEYS = {"mesh": is_mesh_key, "tls": is_tls_key}
 REMEDY = "It is what `appliance node keys` prints."
@@ -36,11 +39,13 @@ RAW_BYTES = 32  # of an Ed25519 public key
 @dataclass(frozen=True)
 class Collected:
     """What one node showed; `user` is the account behind its sshd. `grants`: the grants that it keeps, None where it
-    did not say; nothing of them is checked yet."""
+    did not say; nothing of them is checked yet. `brought`: when that was collected, seconds UTC; None where no day is
+    written."""
 
     user: str
     keys: PublicKeys
     grants: tuple[bytes, ...] | None = field(default=None, compare=False)
+    brought: float | None = field(default=None, compare=False)
 
 
 def read_collected(raw: bytes, *, name: str) -> dict[str, Collected]:
@@ -65,7 +70,8 @@ def merge(files: Iterable[Mapping[str, Collected]]) -> dict[str, Collected]:
             if known != value:
                 raise UsageError(f"{node} has different keys in two files.", remedy="Keep the file it printed last.")
             if value.grants is not None:
-                merged[node] = replace(value, grants=(*(known.grants or ()), *value.grants))
+                brought = max((it.brought for it in (known, value) if it.brought is not None), default=None)
+                merged[node] = replace(value, grants=(*(known.grants or ()), *value.grants), brought=brought)
     owners: dict[str, str] = {}
     for node, value in merged.items():
         for line in (shown for shown in asdict(value.keys).values() if shown):
@@ -89,7 +95,8 @@ def _one(value: Any, where: str) -> Collected:
     network = {name: str(keys[name]) for name in NETWORK_KEYS if keys.get(name)}
     if bad := [name for name, shown in network.items() if not NETWORK_KEYS[name](shown)]:
         raise UsageError(f"its {bad[0]} key is none.", where=where, remedy=REMEDY)
-    return Collected(str(value["user"]), PublicKeys(**lines, age=str(keys["age"]), **network), _grants(value, where))
+    public = PublicKeys(**lines, age=str(keys["age"]), **network)
+    return Collected(str(value["user"]), public, _grants(value, where), _brought(value, where))
 
 
 def _grants(value: Mapping[str, Any], where: str) -> tuple[bytes, ...] | None:
@@ -99,6 +106,15 @@ def _grants(value: Mapping[str, Any], where: str) -> tuple[bytes, ...] | None:
     if not isinstance(grants, list) or not all(isinstance(it, str) for it in grants):
         raise UsageError("its grants are not a list of documents.", where=where, remedy=REMEDY)
     return tuple(it.encode() for it in grants)
+
+
+def _brought(value: Mapping[str, Any], where: str) -> float | None:
+    if value.get(DATE) is None:
+        return None
+    try:
+        return utc_seconds(str(value[DATE]))
+    except ValueError as error:
+        raise UsageError(f'its "{DATE}" is no UTC time: {error}.', where=where, remedy=REMEDY) from error
 
 
 def ssh_line(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from appliance.config.collected import Collected
 from appliance.config.remember import Next, follow
@@ -38,6 +38,8 @@ class Draft:
     former: Former = NOBODY
     left: tuple[str, ...] = ()
     """The services that this bundle is the first one without."""
+    held_back: Mapping[str, int] = field(default_factory=dict)
+    """As in `Next`."""
 
 
 def draft(
@@ -92,6 +94,7 @@ def draft(
         term=next_term(previous.voting if previous else None, voter_keys(territory, members)),
         confirmed=previous.confirmed if previous else frozenset(),
         former=former,
+        held_back=next_up.held_back,
         left=tuple(name for name, it in former.services.items() if it.serial == number),
     )
 

@@ -130,7 +130,7 @@ MEANINGS: Mapping[type[BaseModel], Mapping[str, str]] = {
     },
     schema.ServicePart: {
         "node": "Its origin: the node whose data it is.",
-        "was": "Its name until now, where the one in the file was changed: it keeps its history, copies and key. What "
+        "was": "Its first name, where the one in the file was changed: it keeps its history, copies and key. What "
         "is signed and stored goes on under the first name; commands take both. It stays. Not in one step with `node`.",
         "kind": f"One of {_words(SERVICE_KINDS)}: folders, or a database that is dumped consistently first.",
         "title": "What people call it.",

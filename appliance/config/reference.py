@@ -23,6 +23,8 @@ file, each mistake with its line. Two whole files: `inventory/demo/territory.yml
 - Names are small letters, digits and hyphens, a letter first, 63 characters at most.
 - Sizes are written `500G` or `1.5T`, in powers of 1024; durations `90s`, `15m`, `4h`, `30d`, `2w`.
 - What is not known is refused, and so are aliases (`*x`) and tags (`!x`). Text stays text: `21:30` is a time.
+- No text holds a line break, another control character, or a sign that turns the direction of writing; nodes refuse
+  such a bundle, too.
 - A setting marked *later* is checked, signed and shown; nothing obeys it yet.
 """
 

@@ -6,14 +6,16 @@ holder as long as both it and the service are in the plan.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
+from appliance.backup.growth import default_quota_of
 from appliance.backup.retention import TIERS, YEAR
 from appliance.clock import utc_seconds, utc_text
-from appliance.errors import UsageError
+from appliance.errors import Refused, UsageError
 from appliance.territory.model import Placement, Service, Territory
-from appliance.territory.placement import place
+from appliance.territory.placement import Infeasible, place
 from appliance.territory.renaming import follow_names
 from appliance.territory.room import Kept
 from appliance.trust.bundle import Bundle, quota_of
@@ -53,19 +55,22 @@ def former_holders(
     previous: Bundle, territory: Territory, placements: Mapping[str, Placement], *, serial: int, now: float
 ) -> tuple[FormerHolder, ...]:
     """One entry for each node and service, the older where a node ceased twice: it has what came before, too. Also of a
-    service that had left and comes back, perhaps to other nodes."""
+    service that had left and comes back, perhaps to other nodes.
+
+    A spare that is none any more may have stood in for a holder; its room was never counted."""
     known = {(it.service, it.node): it for it in previous.former.holders}
     before = previous.territory.services.keys() | previous.former.services.keys()
     for name in sorted(before & territory.services.keys()):
         terms = previous.last_terms(name)
-        for node in terms.holders:
-            entry = FormerHolder(name, node, terms.quota_bytes, serial, utc_text(now))
-            known.setdefault((name, node), entry)
+        for node in terms.others(""):
+            size = terms.quota_bytes if node in terms.holders else 0
+            known.setdefault((name, node), FormerHolder(name, node, size, serial, utc_text(now)))
     return tuple(it for _, it in sorted(known.items()) if it.node in territory.nodes and _ceased(it, placements))
 
 
 def _ceased(it: FormerHolder, placements: Mapping[str, Placement]) -> bool:
-    return it.service in placements and it.node not in placements[it.service].holders
+    placed = placements.get(it.service)
+    return placed is not None and it.node not in (placed.holders, (*placed.holders, *placed.spares))[it.was_spare]
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,56 @@ class Next:
     placements: Mapping[str, Placement]
     former: Former = NOBODY
     kept: Kept = field(default_factory=dict)
+    held_back: Mapping[str, int] = field(default_factory=dict)
+    """The services whose default quota grew and finds no room, so that they keep the one signed before, with what the
+    default would be in bytes."""
 
 
 def follow(
     previous: Bundle, territory: Territory, *, now: float, serial: int = 0, forget: Collection[str] = ()
 ) -> Next:
     """What follows `previous` with the plan `territory`, as bundle `serial`, by default the next; raise Infeasible,
-    UsageError, and Refused for a rename that makes no sense."""
+    UsageError, and Refused for a rename that makes no sense.
+
+    A default quota that another version reckons larger grows only where all find room with it, the smallest step first.
+    """
+    try:
+        return _follow(previous, territory, now, serial, forget)
+    except Infeasible:
+        grown = _grown_defaults(previous, territory)
+        if not grown:
+            raise
+        return _with_room(lambda chosen: _follow(previous, chosen, now, serial, forget), territory, grown)
+
+
+def _with_room(following: Callable[[Territory], Next], territory: Territory, grown: Mapping[str, int]) -> Next:
+    """`following` of `territory` with as many of the `grown` quotas as find room, the former ones for all others."""
+    found, held_back = following(_with_quotas(territory, grown)), dict(grown)
+    for name in sorted(grown, key=lambda it: (territory.services[it].quota_bytes - grown[it], it)):
+        tried = {it: size for it, size in held_back.items() if it != name}
+        with contextlib.suppress(Infeasible):
+            found, held_back = following(_with_quotas(territory, tried)), tried
+    defaults = {it: territory.services[it].quota_bytes for it in held_back}
+    return replace(found, held_back=defaults)
+
+
+def _with_quotas(territory: Territory, quotas: Mapping[str, int]) -> Territory:
+    changed = {name: replace(territory.services[name], quota_bytes=size) for name, size in quotas.items()}
+    return replace(territory, services={**territory.services, **changed})
+
+
+def _grown_defaults(previous: Bundle, territory: Territory) -> Mapping[str, int]:
+    """By the name in `territory`, the quota signed before of each service whose larger one is the default."""
+    signed = previous.territory.services
+    before = {key: quota_of(it) for name, it in signed.items() for key in (name, it.called)}
+    return {
+        name: before[name]
+        for name, it in territory.services.items()
+        if name in before and before[name] < it.quota_bytes == default_quota_of(it)
+    }
+
+
+def _follow(previous: Bundle, territory: Territory, now: float, serial: int, forget: Collection[str]) -> Next:
     left = {name: it.service for name, it in previous.former.services.items()}
     territory = follow_names(territory, previous.territory.services, left)
     serial = serial or previous.serial + 1
@@ -111,10 +159,74 @@ def kept(former: Former, territory: Territory, now: float) -> Kept:
 
 
 def _fills(it: FormerHolder, service: Service, now: float) -> bool:
-    """Whether the node may still hold what it had of `service`."""
-    return now < utc_seconds(it.since) + service.lock_seconds + GIVING_UP_SECONDS
+    """Whether the node may still hold what it had of `service`, in room that was promised."""
+    return not it.was_spare and now < utc_seconds(it.since) + service.lock_seconds + GIVING_UP_SECONDS
 
 
 def kept_until(left: FormerService) -> float:
     """When its holders keep nothing of it any more, if their machines were never off."""
     return utc_seconds(left.since) + left.service.lock_seconds + TIERS[-1].seconds
+
+
+def carry_on(last: Bundle, before: Bundle) -> tuple[Bundle, tuple[str, ...]]:
+    """`before` with all that the earlier bundle `last` remembers and `before` lost, and a sentence for each kind of it.
+
+    A version that does not know a field signs the next bundle without it. Raise Refused where a service was taken for a
+    new one, because its later name was forgotten.
+    """
+    if last.serial >= before.serial or last.territory_key != before.territory_key:
+        return before, ()
+    _check_names(last, before)
+    found = _carried(last, before)
+    told = _carried_on(before, found)
+    return found, tuple(
+        f"Bundle {before.serial} forgot {what} of bundle {last.serial}; they are carried on: {', '.join(each)}."
+        for what, each in told.items()
+        if each
+    )
+
+
+def _carried_on(before: Bundle, found: Bundle) -> Mapping[str, list[str]]:
+    """By kind, what `found` has and `before` has not."""
+    grants = len(found.confirmed - before.confirmed)
+    holders = [it for it in found.former.holders if it not in before.former.holders]
+    names = {it.called for it in found.territory.services.values()}
+    return {
+        "former services": sorted(found.former.services.keys() - before.former.services.keys()),
+        "former holders": [f"{it.node} of {it.service}" for it in holders],
+        "later names": sorted(names - {it.called for it in before.territory.services.values()}),
+        "confirmed grants": [str(grants)] if grants else [],
+        "services whose newest grant was not shown": sorted(found.unconfirmed.keys() - before.unconfirmed.keys()),
+    }
+
+
+def _carried(last: Bundle, before: Bundle) -> Bundle:
+    now, territory = utc_seconds(before.issued), before.territory
+    services = former_services(last, territory, serial=before.serial, now=now)
+    holders = former_holders(last, territory, before.placements, serial=before.serial, now=now)
+    merged = {(it.service, it.node): it for it in (*before.former.holders, *holders)}
+    renamed = {name: replace(it, called=it.called or _called(last, name)) for name, it in territory.services.items()}
+    return replace(
+        before,
+        territory=replace(territory, services=renamed),
+        confirmed=before.confirmed | last.confirmed,
+        unconfirmed={**last.unconfirmed, **before.unconfirmed},
+        former_voters=before.former_voters or (last.former_voters if last.term == before.term else None),
+        former=Former({**services, **before.former.services}, tuple(it for _, it in sorted(merged.items()))),
+    )
+
+
+def _called(bundle: Bundle, service: str) -> str:
+    known = bundle.territory.services.get(service)
+    return known.called if known else ""
+
+
+def _check_names(last: Bundle, before: Bundle) -> None:
+    for name, it in last.territory.services.items():
+        if it.called in before.territory.services and it.called not in last.territory.services:
+            raise Refused(
+                f'bundle {before.serial} has a new service "{it.called}", and bundle {last.serial} calls "{name}" so: '
+                "a version of the appliance that knows no later names signed it.",
+                remedy=f"Sign on from bundle {last.serial}, as kept beside the territory key: name KEY.signed with "
+                f"--previous and add --serial {before.serial + 1}.",
+            )

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from appliance.config.explain import Path, Problems
+from appliance.territory.model import CONTROL
 
 DEPTH_MAX = 12
 _NULLS = ("", "~", "null", "Null", "NULL")
@@ -112,7 +113,7 @@ class _Reader:
             return self._mapping(place)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._listing(place)
-        text = getattr(event, "value", None)
+        text = self._printable(event, place.path)
         bare = getattr(event, "style", None) in (None, "")
         return Scalar(place, None if bare and text in _NULLS else text)
 
@@ -133,12 +134,22 @@ class _Reader:
             items.append(self._tree(event, Place(_line(event), (*place.path, len(items)))))
         return Listing(place, tuple(items))
 
+    def _printable(self, event: Any, path: Path) -> str | None:
+        """The text of a scalar, without the line break at the end of a block."""
+        text = getattr(event, "value", None)
+        shown = text.rstrip("\n") if text and getattr(event, "style", None) in ("|", ">") else text
+        if shown and (found := CONTROL.search(shown)):
+            sentence = f"holds a line break or another control character (U+{ord(found[0]):04X}); write plain text."
+            self._problems.add_line(_line(event), path, sentence)
+            return CONTROL.sub("?", shown)  # so that no other sentence carries it to a terminal
+        return shown
+
     def _key(self, event: Any, path: Path) -> str:
         self._refuse_tricks(event, path)
         if not isinstance(event, yaml.ScalarEvent):
             self._problems.add_line(_line(event), path, "has a key that is not a word.")
             raise _Abandoned
-        return str(event.value)
+        return self._printable(event, path) or ""
 
     def _refuse_tricks(self, event: Any, path: Path) -> None:
         if len(path) > DEPTH_MAX:

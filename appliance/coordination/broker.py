@@ -123,6 +123,11 @@ def check_release(territory: Territory, caller: str, acts: Acts, holding: Holdin
         raise rules.lost(state)
 
 
+def may_announce(territory: Territory, service: Service, caller: str) -> bool:
+    """Whether `caller` may say what shall become of `service`: its candidates and the maintenance team."""
+    return caller in candidates(service) or not OPERATING.isdisjoint(territory.nodes[caller].roles)
+
+
 def check_report(territory: Territory, caller: str, acts: Acts, report: Report) -> None:
     """Raise unless `caller` may report that: of itself, or what it intends with a service."""
     if isinstance(report, Alive):
@@ -137,7 +142,7 @@ def check_report(territory: Territory, caller: str, acts: Acts, report: Report) 
     _check_own(caller, caller, report.lease, report.ttl_seconds, INTENT_SECONDS_MAX)
     _check_short(report.by, report.reason, report.act)
     service = territory.service(report.service)
-    if caller not in candidates(service) and OPERATING.isdisjoint(territory.nodes[caller].roles):
+    if not may_announce(territory, service, caller):
         remedy = f"That is for {', '.join(candidates(service))} and the maintenance team."
         raise Forbidden(f'"{caller}" may not announce anything for {report.service}.', remedy=remedy)
     if report.kind in ("promote", "quarantine") and not report.act:

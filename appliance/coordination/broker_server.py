@@ -27,8 +27,9 @@ from appliance.coordination.port import (
 )
 from appliance.errors import ApplianceError, Busy, Forbidden, UsageError
 
-CONVERSATIONS_MAX = 32
-"""Of one node at a time: a watch for each service that it serves or stands by for, and its calls."""
+CONVERSATIONS_MAX, CONVERSATIONS_PER_SERVICE = 32, 2
+"""Of one node at a time, and so many more for each service that it may hold: a watch, and a call. A standby of
+a hundred services that had a few conversations for all of them could not renew its leases."""
 IDLE_SECONDS_MAX = 120.0
 CHANGES = frozenset({"acquire", "release", "report", "withdraw"})
 CHANGES_AT_ONCE_MAX = 500.0
@@ -72,9 +73,11 @@ class Server:
         desk: Desk,
         more: Mapping[str, Mapping[str, tuple[type, ...]]] | None = None,
         is_of: Callable[[str, bytes], bool] = lambda caller, certificate: True,
+        services_of: Callable[[str], int] = lambda caller: 0,
     ) -> None:
         """`more`: what else may be called of what `desk` gives, and with which values. `is_of`: whether the caller has
-        that certificate (DER) still; a stolen box's is good for weeks."""
+        that certificate (DER) still; a stolen box's is good for weeks. `services_of`: how many services the caller may
+        hold."""
         self.address = address
         self.port = port
         self._tls = tls
@@ -82,6 +85,7 @@ class Server:
         self._desk = desk
         self._known = {**ARGUMENTS, **(more or {})}
         self._is_of = is_of
+        self._services_of = services_of
         self._open: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._changes_left: dict[str, tuple[float, float]] = {}
@@ -121,8 +125,9 @@ class Server:
             caller = caller_of(writer.get_extra_info("peercert"), self._domain)
             shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             self._check_key(caller, shown)
-            if self._open[caller] >= CONVERSATIONS_MAX:
-                raise Busy(f"{caller} has {CONVERSATIONS_MAX} conversations open.")
+            most = CONVERSATIONS_MAX + CONVERSATIONS_PER_SERVICE * self._services_of(caller)
+            if self._open[caller] >= most:
+                raise Busy(f"{caller} has {most} conversations open.")
             port = self._desk(caller)
         except ApplianceError as error:
             await _send(writer, wire.write_refusal(error))

@@ -172,8 +172,17 @@ class Remote:
         raise Unreachable(f"{broker.name} shows a certificate that is not of the key that it has by now.")
 
 
+_DATES = {
+    9: "its certificate begins later than this machine's clock says",
+    10: "its certificate has ended by this machine's clock",
+}
+"""What OpenSSL's verdicts X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED mean to people."""
+
+
 def _why(error: Exception) -> str:
     """In the words of the system, where asyncio puts addresses in."""
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _DATES:
+        return f"{_DATES[error.verify_code]}; if that is wrong, see `timedatectl` and `chronyc sources`"
     number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
     return os.strerror(number) if number else str(error) or "the line was cut"
 

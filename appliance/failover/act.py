@@ -19,7 +19,7 @@ from appliance.failover.model import STOPPING, Action, Branch, Decision
 from appliance.failover.observe import acts_in_force, promoting, promotions, record_of
 from appliance.failover.papers import newest
 from appliance.failover.situation import Situation
-from appliance.failover.votes import ask_all
+from appliance.failover.votes import above_next, ask_all
 from appliance.host.files import write_atomic
 from appliance.trust.act import Act
 from appliance.trust.grant import make_request, read_request
@@ -73,8 +73,8 @@ async def _return(it: Situation, decision: Decision) -> None:
         return
     mine = state.owner is not None and state.owner.node == site.name and not state.owner.released
     held = await acquire(it, claim_on(it, state, f"goes on under epoch {own.epoch}", resumes=mine))
-    # A reboot may have forgotten whom an earlier takeover deposed.
-    deposed = site.clock.boottime() + site.timers.ttl if it.kept.opened_epoch != own.epoch else 0.0
+    # A reboot may have forgotten until when, and an earlier version whom, an earlier takeover deposed.
+    deposed = _deposed_until(it, it.kept.deposed_seconds) if it.kept.opened_epoch != own.epoch else 0.0
     _proven(it, Lease(site.boot_id, held, own.epoch, deposed_until=deposed))
 
 
@@ -97,16 +97,22 @@ async def _take_over(it: Situation, decision: Decision) -> None:
     epoch = voting.epoch_above(decision.above, it.service)
     site.tell(it.service, 0, "takeover-asked", by=by)
     claim = claim_on(it, state, f"takes over by {by}", ousts=ousts)
+    if ousts and state.holder:  # before the store forgets it: a claim whose answer was lost may have deposed it
+        it.keep(deposed_seconds=max(it.kept.deposed_seconds, _begun_for(state.holder)))
     held = await acquire(it, claim)
-    deposed = _deposed_until(it, state.holder) if ousts and state.holder else 0.0
+    deposed = _deposed_until(it, it.kept.deposed_seconds) if it.kept.deposed_seconds else 0.0
     site.tell(it.service, 0, "takeover-won", by=by, revision=held.revision)  # the epoch is a grant's
     _proven(it, Lease(site.boot_id, held, epoch, decision.above, deposed))
 
 
-def _deposed_until(it: Situation, holder: Holder) -> float:
-    """Until when `holder`, which this takeover deposes, may go on by its own clock: a lease lasts as long as it was
-    begun for, and may be older than the bundle that made leases shorter. One that does not say may be the longest."""
-    begun_for = min(holder.ttl_seconds or LEASE_SECONDS_MAX, LEASE_SECONDS_MAX)
+def _begun_for(holder: Holder) -> int:
+    """The lease of `holder`, in seconds. One that does not say may be the longest."""
+    return min(holder.ttl_seconds or LEASE_SECONDS_MAX, LEASE_SECONDS_MAX)
+
+
+def _deposed_until(it: Situation, begun_for: int) -> float:
+    """Until when a holder that was deposed now may go on by its own clock: a lease lasts as long as it was begun for,
+    and may be older than the bundle that made leases shorter."""
     return it.site.clock.boottime() + max(it.site.timers.ttl, begun_for)
 
 
@@ -128,9 +134,11 @@ async def _ask_grant(it: Situation, decision: Decision) -> None:
     papers = tuple(it.decode() for it in shown(it))
     found = await ask_all(site.brokers, request, papers, site.bundle().voting, REQUEST_SECONDS_MAX)
     if found.grant is None:
-        if found.above > request.known_epoch and it.lease is not None:
-            epoch = site.bundle().voting.epoch_above(found.above, it.service)
-            it.prove(replace(it.lease, epoch=epoch, above=found.above))
+        it.rounds += 1
+        above = above_next(found, present.epoch, it.rounds, site.bundle().voting)
+        if above != lease.above and it.lease is not None:
+            epoch = site.bundle().voting.epoch_above(above, it.service)
+            it.prove(replace(it.lease, epoch=epoch, above=above))
         raise Refused("; ".join(f"{name}: {why}" for name, why in found.reasons.items()))
     _take_grant(it, found.grant, present.writer)
     it.show(found.grant)
@@ -229,7 +237,16 @@ async def _start(it: Situation, decision: Decision) -> None:
         await _adopt(it)
     if not it.may_write(alone) or own.epoch < newest(it.site.papers.grants, it.service):
         raise Refused("its time was up before it could start.")
-    it.keep(opened_epoch=own.epoch, tail=True, adopts=False, generation="", synced="", given="", required="")
+    it.keep(
+        opened_epoch=own.epoch,
+        tail=True,
+        adopts=False,
+        generation="",
+        synced="",
+        given="",
+        required="",
+        deposed_seconds=0,
+    )
     _tie(it, decision)  # what was laid in place meanwhile may have taken longer than the deadline that is there
     it.started_at = it.site.clock.boottime()  # from now on it has its time to come up
     it.starting = True
@@ -308,8 +325,11 @@ async def _keep_branch(it: Situation, decision: Decision) -> None:
         where = await it.site.copies.keep_branch(it.service, it.kept.opened_epoch)
     it.keep(branch=Branch.KEPT, tail=False, given="")
     it.site.tell(it.service, it.kept.opened_epoch, "branch", values=[], where=where)
-    told = f"`appliance failover merge {it.service} --dry-run` says what differs once it is written here again"
+    merge = f"appliance failover merge {it.service}"
     with it.telling(str(A.ALARM)):
+        told = f"`{merge} --dry-run` says what differs once it is written here again"
+        if it.plan.kind != "files":
+            told = f"a database is never merged: look at its dump there, then `{merge} --leave`"
         it.site.alarm(it.service, f"what was written here while another node wrote it is kept in branches/; {told}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from appliance.coordination.rules import LEASE_SECONDS_MAX
 from appliance.trust.grant import Grant
 from appliance.trust.held import Held
 
@@ -23,7 +24,8 @@ QUESTIONS_MAX = 64
 class Asking:
     """The questions to the writer of the grant `statement`; `since` begins the silence, `last` is the last question.
 
-    `open`: the moment of each question that was not answered, by its challenge.
+    `open`: the moment of each question that was not answered, by its challenge. `lease_seconds`: for how long the lease
+    of the holder was begun, as it said last; 0 while it has not said so.
     """
 
     service: str
@@ -33,6 +35,7 @@ class Asking:
     since: float
     last: float
     open: Mapping[str, float] = field(default_factory=dict)
+    lease_seconds: int = 0
 
     def asked(self, challenge: str, now: float) -> Asking:
         """Another question, at `now`, just before it is sent."""
@@ -46,7 +49,7 @@ class Asking:
         if not fits or held.challenge not in self.open:
             return self
         left = {challenge: moment for challenge, moment in self.open.items() if challenge != held.challenge}
-        return replace(self, since=now, open=left)
+        return replace(self, since=now, open=left, lease_seconds=min(held.lease_seconds, LEASE_SECONDS_MAX))
 
     def silence(self, now: float) -> float:
         """For how many seconds the holder has been asked in vain by `now`; 0 when this broker stopped asking."""

@@ -13,10 +13,16 @@ from appliance.failover.situation import Situation
 REQUEST_SECONDS_MAX = 4.0
 
 
-def hear(it: Situation, state: State, asked: float) -> None:
-    """Take what the voters say, unless something newer was heard."""
-    if it.state is not None and state.revision < it.state.revision:
+def hear(it: Situation, state: State, asked: float, *, pushed: bool = False) -> None:
+    """Take what the voters say, unless something newer was heard.
+
+    What was asked after the last answer had come is newer whatever revision it has: a majority answers with the newest
+    there is. One voter that once named the highest of all revisions keeps nobody from hearing the others, and neither
+    does a store that was brought back from a copy. What is `pushed`, as the watch does, is ordered by revision alone.
+    """
+    if it.state is not None and state.revision < it.state.revision and (pushed or asked <= it.taken_at):
         return
+    it.taken_at = it.site.clock.boottime()
     if asked > it.asked + it.site.timers.fresh:
         it.heard_since = it.site.clock.boottime()
     before, it.state, it.asked = it.state, state, max(asked, it.asked)
@@ -49,7 +55,7 @@ async def acquire(it: Situation, claim: Claim) -> Holding:
     except ApplianceError as error:
         it.claim = None
         if isinstance(error, Taken):
-            hear(it, error.state, it.site.clock.boottime())
+            hear(it, error.state, it.site.clock.boottime(), pushed=True)
         raise
     it.claim = None
     return held

@@ -19,6 +19,8 @@ MORE: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "vote": {"request": (str,), "papers": (tuple,)},
 }
 PAPERS_MAX = 256
+FORGED_SECONDS = 0.5
+"""For which the answer waits to whoever showed a forged act, so that no node keeps a core of each voter busy."""
 
 
 class Counter(Brokered):
@@ -55,6 +57,7 @@ class Counter(Brokered):
             told = map(_texts, (papers, answers, serving, ready))
             with desk.taking_of(self._caller, bool(papers)):
                 await asyncio.to_thread(desk.attend, self._caller, token, *told)
+                await self._wait_after_a_forged_act()
             if token or papers:  # not for a person who looks once
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(until):
@@ -82,7 +85,16 @@ class Counter(Brokered):
         except Refused as error:
             return "declined", error.what, error.remedy, self._highest(request)
         finally:
-            turn.release()
+            try:
+                await self._wait_after_a_forged_act()
+            finally:
+                turn.release()
+
+    async def _wait_after_a_forged_act(self) -> None:
+        """Before the caller may bring others: it brings those of one call at a time."""
+        if self._caller in self._desk.forged:
+            self._desk.forged.discard(self._caller)
+            await asyncio.sleep(FORGED_SECONDS)
 
     def _highest(self, request: str) -> int:
         return self._desk.highest(service_in(request.encode()))

@@ -55,6 +55,8 @@ class Desk:
     """For how many seconds the home of each service has been ready to have it back, as itself said, and when."""
     voting: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     """Of each caller: one vote of it is judged at a time, with what it brings for that."""
+    forged: set[str] = field(default_factory=set)
+    """Callers that showed an act which is not signed as it says: the check was a process, and the answer waits."""
     _taking: set[str] = field(default_factory=set)
     _waiting: set[Callable[[], object]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -112,7 +114,7 @@ class Desk:
     ) -> None:
         """`caller` shows `papers`, answers what it was asked, and says which services it serves, and which of its own
         it could have back since how many seconds."""
-        self._take(papers)
+        self._take(caller, papers)
         for text in answers:
             self._take_answer(caller, text.encode())
         now = self.clock.boottime()
@@ -122,10 +124,11 @@ class Desk:
         if token == self.token:
             self.heard[caller] = now
 
-    def _take(self, papers: tuple[str, ...]) -> None:
+    def _take(self, caller: str, papers: tuple[str, ...]) -> None:
         """One caller at a time: each of them is checked in a thread of its own."""
         with self._lock:
-            self.papers.take(text.encode() for text in papers)
+            if self.papers.take(text.encode() for text in papers):
+                self.forged.add(caller)
             self.keep(self.papers.grants)
 
     @contextlib.contextmanager
@@ -211,7 +214,7 @@ class Desk:
         request = read_request(raw.encode(), bundle.member(caller).keys.sign)
         if request.writer != caller:
             raise Forbidden(f"{caller} asks for {request.writer}.")
-        self._take(papers)
+        self._take(caller, papers)
 
         def look(promised: Promised) -> View:
             now = self.clock.boottime()
@@ -241,12 +244,22 @@ class Desk:
         return tuple(it for it in in_force(self._known_acts(), self.clock.now()) if it.service in ("any", service))
 
     def acts(self, service: str) -> Acts:
-        """What the acts in force mean for the store."""
+        """What the acts in force mean for the store. An act by which this broker signed a grant is used up there, too,
+        once a newer grant is known: the node that it named cannot stop the next writer by it."""
         subjects: Mapping[str, set[str]] = {"promote": set(), "lost": set(), "quarantine": set()}
         for it in self.acts_in_force(service):
-            if it.act in subjects:
+            if it.act == "quarantine" or (it.act in subjects and not self._is_used(service, it)):
                 subjects[it.act].add(it.subject)
         return Acts(*(frozenset(subjects[name]) for name in ("promote", "lost", "quarantine")))
+
+    def _is_used(self, service: str, act: Act) -> bool:
+        present = self.papers.grants.get(service)
+        if present is None:
+            return False
+        try:
+            return not self.signer.promised(service).may_use(act.document.digest, present.epoch)
+        except ApplianceError:  # a broker that forgot its promises signs nothing; the store has other guards
+            return False
 
     def unbelieved(self) -> Mapping[str, str]:
         """Why the newest grant that was shown of a service is not believed here, for people to see: anybody may show

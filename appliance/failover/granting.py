@@ -24,6 +24,7 @@ from appliance.trust.grant import Grant, GrantRequest
 from appliance.trust.release import Release
 from appliance.trust.signed import digest_of
 from appliance.trust.voted import statement
+from appliance.trust.voting import TERM_EPOCHS
 
 LEAP_MAX = 16
 """How far above the newest grant an asker may say that epochs are used: enough for votes that split, and a term is not
@@ -32,6 +33,11 @@ KEY_HOLDER = "Ask the key holder: `appliance territory grant`."
 WAY_OUT = (
     "Where it can be granted to nobody: `appliance backup resync SERVICE --request FILE` at the node that shall serve "
     "it, `appliance territory grant` by the key holder, `appliance backup resync SERVICE --grant FILE` there."
+)
+
+CONFIRM = (
+    "Ask the nodes that may write it (`appliance node collect`), then `appliance territory sign` with their --keys, "
+    "--previous, and --earlier BUNDLE of that time. "
 )
 
 
@@ -93,7 +99,7 @@ def decide(view: View) -> Signs | Declines:
         line = statement(view.request, view.bundle.voting)
         epoch, digest = view.bundle.voting.epoch_above(view.request.known_epoch, view.request.service), digest_of(line)
         _check_promises(view, epoch, digest)
-        proof = _proof(view, present)
+        proof = _proof(view, present, epoch)
     except Refused as error:
         return Declines(error.what, error.remedy)
     return Signs(line, epoch, proof.reason, view.promised.with_line(epoch, digest, present.epoch, proof.act))
@@ -108,6 +114,12 @@ def _check_present(view: View) -> Grant:
         raise Refused(f"{view.voter} believes no grant of {service}: {view.unbelieved}", remedy=WAY_OUT)
     if present is None or present.service != service:
         raise Refused(f"{service} has no grant yet: the first one is the territory key's.", remedy=KEY_HOLDER)
+    if present.epoch <= (upto := view.bundle.unconfirmed_epoch(service)):
+        raise Refused(
+            f"the voters changed while the newest grant of {service} was not shown: one up to epoch {upto} may be in "
+            f"force, and {present.epoch} is the newest that is shown.",
+            remedy=CONFIRM + WAY_OUT,
+        )
     if present.epoch < view.promised.present:
         raise Refused(
             f"epoch {view.promised.present} of {service} was granted already, and {present.epoch} is shown.",
@@ -145,7 +157,7 @@ def _check_asker(view: View, present: Grant) -> None:
             "territory key granted a newer one.",
             remedy="Show the newest grant.",
         )
-    if request.known_epoch > max(present.epoch, view.promised.highest) + LEAP_MAX:
+    if request.known_epoch > max(present.epoch, view.promised.highest, bundle.voting.first) + LEAP_MAX:
         raise Refused(f"nobody here knows of epochs up to {request.known_epoch} of {service.name}.", remedy=KEY_HOLDER)
 
 
@@ -159,11 +171,12 @@ def _check_promises(view: View, epoch: int, line: str) -> None:
         )
 
 
-def _proof(view: View, present: Grant) -> Proof:
-    """Why `present` may be replaced; raise Refused, with what is missing, when this broker has no proof of it."""
+def _proof(view: View, present: Grant, epoch: int) -> Proof:
+    """Why `present` may be replaced by `epoch`; raise Refused, with what is missing, without proof of it."""
     request, release = view.request, view.release
     member = view.bundle.members.get(present.writer)
     if request.writer_key == present.writer_key:
+        _check_half(view, epoch)
         return Proof(f"{present.writer} gives up epoch {present.epoch} for the next one")
     if member is None or member.keys.sign != present.writer_key:
         return Proof(f"{present.writer} has no key any more with which it wrote")
@@ -173,6 +186,18 @@ def _proof(view: View, present: Grant) -> Proof:
     if act is not None:
         return Proof(f'{act.operator} signed "{act.act}" of {act.subject}', act.document.digest)
     return _silence(view, present)
+
+
+def _check_half(view: View, epoch: int) -> None:
+    """A writer needs nobody's proof for its own next epoch: it gets them from the first half of a term alone, and the
+    other half is for those who take over, whatever a writer asks for."""
+    voting, request = view.bundle.voting, view.request
+    if epoch >= voting.first + TERM_EPOCHS // 2:
+        raise Refused(
+            f"{request.writer} has had all epochs of {request.service} that a writer gets for itself in term "
+            f"{voting.term} of the voters; the others are for takeovers.",
+            remedy=KEY_HOLDER,
+        )
 
 
 def _is_of(present: Grant, service: str, epoch: int, holder: str, holder_key: str) -> bool:
@@ -188,14 +213,26 @@ def _replaces(view: View, act: Act, present: Grant) -> bool:
         or act.concerns("quarantine", present.writer, service, time)
         or (act.concerns("lost", present.writer, service, time) and _is_silent(view, present))
     )
-    return says and view.promised.acts.get(act.document.digest, present.epoch) == present.epoch
+    return says and view.promised.may_use(act.document.digest, present.epoch)
+
+
+def _asking(view: View, present: Grant) -> Asking | None:
+    asking = view.asking
+    about_it = asking is not None and (asking.service, asking.statement) == (present.service, present.statement)
+    return asking if about_it else None
+
+
+def _lease_seconds(view: View, present: Grant) -> float:
+    """For how long silence must last: a lease lasts as long as it was begun for, and the writer of `present` may have
+    begun it under a bundle that made leases longer. Its own word can only lengthen that, and within bounds."""
+    asking = _asking(view, present)
+    return max(view.lease_seconds, asking.lease_seconds if asking and view.lease_seconds > 0 else 0)
 
 
 def _is_silent(view: View, present: Grant) -> bool:
     """Whether this broker has asked the writer of `present` for a whole lease, and in vain."""
-    asking = view.asking
-    about_it = asking is not None and (asking.service, asking.statement) == (present.service, present.statement)
-    return about_it and view.lease_seconds > 0 and asking is not None and asking.silence(view.now) >= view.lease_seconds
+    asking, lease = _asking(view, present), _lease_seconds(view, present)
+    return asking is not None and lease > 0 and asking.silence(view.now) >= lease
 
 
 def _silence(view: View, present: Grant) -> Proof:
@@ -205,7 +242,7 @@ def _silence(view: View, present: Grant) -> Proof:
     remedy = "Ask again with its release, or with an operator's act: `promote` or `quarantine`."
     if service.policy != "exclusive" and view.request.writer != service.node:
         raise Refused(f"{present.writer} did not give {service.name} up and may be at work alone.", remedy=remedy)
-    lease = f"{view.lease_seconds:g} s"
+    lease = f"{_lease_seconds(view, present):g} s"
     if not _is_silent(view, present):
         raise Refused(f"this broker has not asked {present.writer} in vain for a lease of {lease}.", remedy=remedy)
     return Proof(f"{present.writer} was asked for {lease} and did not say that it holds {service.name}")

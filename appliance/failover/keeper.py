@@ -196,7 +196,7 @@ class Keeper:
         async with contextlib.aclosing(events):
             async for event in events:
                 if isinstance(event, Voters) and event.revision > seen.revision:
-                    hear(self.it, event, self.it.site.clock.boottime())
+                    hear(self.it, event, self.it.site.clock.boottime(), pushed=True)
                     self.wake()
 
     async def _probe(self) -> None:

@@ -30,7 +30,8 @@ class Kept:
     could end, 0 while none was or it is held again. `synced`: the last generation under `opened_epoch`, which has all
     that was acknowledged. `given`: that of the release that was signed here, until a successor is known to have gone on
     from it. `required`: with which the epoch before the grant here was given up; it is gone on from that one or from
-    what continues it."""
+    what continues it. `deposed_seconds`: the longest lease of the holders that takeovers from here deposed, until an
+    epoch is opened here."""
 
     opened_epoch: int = 0
     acknowledged_epoch: int = 0
@@ -45,6 +46,7 @@ class Kept:
     synced: str = ""
     given: str = ""
     required: str = ""
+    deposed_seconds: int = 0
 
 
 def load(path: Path) -> Kept | None:
@@ -74,6 +76,7 @@ def save(path: Path, kept: Kept) -> None:
         "synced",
         "given",
         "required",
+        "deposed_seconds",
     ):  # an earlier version reads no file that has them
         if not fields[name]:
             del fields[name]

@@ -50,22 +50,25 @@ class Papers:
     """By their digest, with the operators among whom its signer was."""
     _seen: set[str] = field(default_factory=set)
 
-    def take(self, raws: Iterable[bytes]) -> None:
-        """Keep what checks out and is newer than what is known; grants first, since releases are judged by them."""
+    def take(self, raws: Iterable[bytes]) -> bool:
+        """Keep what checks out and is newer than what is known; grants first, since releases are judged by them. True
+        when an act among them is not signed as it says."""
         new = [raw for raw in raws if len(raw) <= BYTES_MAX and digest_of(raw) not in self._seen]
         if not new:
-            return
-        known = self._known()
+            return False
+        known, forged = self._known(), False
         for raw in _at_once(new):
             try:
                 self._take(raw)
-            except (ApplianceError, OSError):
+            except (ApplianceError, OSError) as error:
+                forged = forged or (_is(raw, act.TYPE) and isinstance(error, IntegrityError))
                 continue
             if len(self._seen) >= KEPT_MAX:
                 self._seen.clear()
             self._seen.add(digest_of(raw))
         if self._known() != known:
             self.on_news()
+        return forged
 
     def _known(self) -> tuple[object, ...]:
         return tuple(self.grants.values()), tuple(self.releases.values()), tuple(self._acts)

@@ -36,6 +36,10 @@ class Promised:
     def highest(self) -> int:
         return max(self.lines, default=0)
 
+    def may_use(self, act: str, present: int) -> bool:
+        """Whether the act of the digest `act` may replace the writer of epoch `present`: each does so once."""
+        return self.acts.get(act, present) == present
+
     def with_line(self, epoch: int, line: str, present: int, act: str) -> Promised:
         """This, and the promise to sign for `epoch` nothing but `line`, with `present` the epoch that it replaces."""
         acts = {**self.acts, act: present} if act else self.acts

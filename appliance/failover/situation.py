@@ -90,10 +90,13 @@ class Situation:
     state: State | None = None
     """What a majority of the voters last said, `asked` when the question was sent or their watch spoke."""
     asked: float = 0.0
+    taken_at: float = 0.0
     heard_since: float = 0.0
     vacant_since: float = 0.0
     claim: Claim | None = None
     """A takeover whose answer did not come; it is repeated as it was."""
+    rounds: int = 0
+    """How often the brokers were asked for a grant, and a majority did not sign."""
     synced: bool = False
     laying: bool = False
     laid_at: float = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,20 @@ from appliance.trust.grant import GrantRequest
 from appliance.trust.voted import TYPE, assemble, statement
 from appliance.trust.voting import Voting
 
+FEWER_EVERY = 8
+"""In each such round fewer voices are believed."""
+
 
 @dataclass(frozen=True)
 class Round:
-    """How a round of asking ended: the grant, or None and why each broker did not sign; `above`: what to ask above."""
+    """How a round of asking ended: the grant, or None and why each broker did not sign.
+
+    `answered`: how many brokers did; `promised`: the highest epoch of each that declined, by its word."""
 
     grant: bytes | None
     reasons: Mapping[str, str]
-    above: int
+    answered: int = 0
+    promised: Sequence[int] = ()
 
 
 async def ask_all(
@@ -47,9 +53,26 @@ async def ask_all(
         for task in asked.values():
             task.cancel()
     reasons = {name: _why(it) for name, it in answers.items() if it[0] != "signed"}
-    above = max([request.known_epoch, *(it[3] for it in answers.values() if len(it) == 4)])
-    above = min(above, request.known_epoch + LEAP_MAX)  # one that lies must not lead us away
-    return Round(assemble(line, votes) if len(votes) >= voting.needed else None, reasons, above)
+    grant = assemble(line, votes) if len(votes) >= voting.needed else None
+    promised = [it[3] for it in answers.values() if len(it) == 4]
+    return Round(grant, reasons, len(votes) + len(promised), promised)
+
+
+def above_next(found: Round, present: int, number: int, voting: Voting) -> int:
+    """What to ask above after round `number` of a takeover, which brought no grant; `present` is the epoch to replace.
+
+    Brokers that signed for another asker sign for a later epoch only. Their word cannot be proven, so as many must say
+    so as keep the others from being a majority: then one of them at least is no liar. They are asked each time, and
+    nothing of what they said is built upon: brokers that are late with their proof would be left behind. A liar that
+    signs nothing can make an honest minority too small for that; so now and then fewer are believed, within bounds.
+    """
+    voices = found.answered - voting.needed + 1
+    above = sorted((it for it in found.promised if it > present and voting.owns(it)), reverse=True)
+    if number % FEWER_EVERY == 0 and voices > 1:
+        voices -= 1 + number // FEWER_EVERY % (voices - 1)
+    if voices <= len(voting.keys) - voting.needed:  # they may all lie: no further than each broker would follow
+        above = [it for it in above if it <= max(present, voting.first) + LEAP_MAX - 2]
+    return above[voices - 1] if 0 < voices <= len(above) else present
 
 
 async def _as_they_come[T](tasks: Mapping[str, asyncio.Task[T]]) -> AsyncIterator[tuple[str, T]]:

@@ -7,11 +7,13 @@ machine that was off for a week only thins a week later.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.clock import Clock
+from appliance.errors import NoSpace
 from appliance.host.files import locked, write_atomic
 
 PERSIST_EVERY_SECONDS = 60.0
@@ -30,6 +32,9 @@ class _State:
 class AgeingClock:
     """Reads and keeps the age in `path`; after a power cut at most the last minute of ageing is lost, never gained.
 
+    On a full disk it goes on from what was kept last, since thinning and tidying need it to make room; a restart of the
+    machine before there is room again loses what it aged meanwhile.
+
     An account that may not write there only reads (`keep` is False): another one of this machine keeps the age.
     """
 
@@ -46,7 +51,8 @@ class AgeingClock:
             state = self._state()
             if state.is_due:
                 kept = {"age_seconds": state.age, "boot_id": state.boot, "boottime": state.boottime}
-                write_atomic(self._path, json.dumps(kept).encode())
+                with contextlib.suppress(NoSpace):
+                    write_atomic(self._path, json.dumps(kept).encode())
             return int(state.age)
 
     def _state(self) -> _State:

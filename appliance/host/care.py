@@ -13,6 +13,9 @@ from pathlib import Path
 NOTE = Path("/etc/appliance/storage")
 ALARMS = Path("/var/lib/appliance-alarms")
 _SENTENCE_LENGTH_MAX = 500
+PULLED = "a pulled disk, not against a changed one"
+_OPENED_BY = {"tang": "a box that is carried away, not against a changed one"}
+"""The system's disk is in clear: the volume opens for whatever system starts where it opens by itself."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ def how_kept(note: Path = NOTE) -> str:
     except (ValueError, KeyError, TypeError, OSError):
         return f"how its disk is kept cannot be read in {note}"
     if kind == "luks":
-        return f"disk encrypted ({unlock})"
+        return f"disk encrypted ({unlock}), protected against {_OPENED_BY.get(unlock, PULLED)}"
     return f"DISK NOT ENCRYPTED ({why or 'by choice'})"
 
 

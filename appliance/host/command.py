@@ -17,13 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from appliance.errors import ApplianceError, NotFound
+from appliance.errors import ApplianceError, NoSpace, NotFound
 from appliance.secret import Secret
+from appliance.units import HOUR
 
 READ_SIZE = 65536
 GRACE_SECONDS = 5.0
+COPY_SECONDS_MAX = 4 * HOUR
+"""For all files of a service, or a dump, from one folder to another."""
 UNREAD_SECONDS = 1.0
 """In which most programs end whose pipes were closed: a borg that is killed in the middle of that leaves its locks."""
+DISK_FULL = tuple(
+    words.encode() for words in ("No space left on device", "Aucun espace disponible", "Disk quota exceeded")
+)
+NO_USER_SITE = {"PYTHONNOUSERSITE": "1"}
+"""No program in Python (borg, our own workers) loads code from its account's home, where restored files may lie."""
+Start = Callable[[], "subprocess.Popen[bytes]"]
 SAFE_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
 
 
@@ -42,6 +51,11 @@ class Result:
         text = self.stderr.decode(errors="replace").strip().splitlines()
         return " / ".join(line.strip() for line in text[-lines:])
 
+    @property
+    def found_disk_full(self) -> bool:
+        """Whether it says so, in a language of our town halls."""
+        return any(words in self.stderr for words in DISK_FULL)
+
 
 class CommandFailed(ApplianceError):
     """A command ended otherwise than it should; adapters turn it into a named error."""
@@ -49,6 +63,15 @@ class CommandFailed(ApplianceError):
     def __init__(self, result: Result) -> None:
         super().__init__(f"{result.argv[0]} ended with {result.exit_code}: {result.tail() or 'no message'}")
         self.result = result
+
+
+class CommandOutOfSpace(CommandFailed, NoSpace):
+    """It ended so because a disk was full, as its messages say."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result)
+        self.what = f"the disk is full ({result.argv[0]})."
+        self.remedy = "Free space there, then run it again."
 
 
 class CommandTimeout(ApplianceError):
@@ -65,21 +88,23 @@ def run(
     secret_fds: Mapping[str, Secret] | None = None,
     on_stderr_line: Callable[[str], None] | None = None,
     check: bool = False,
+    begin: Callable[[Start], subprocess.Popen[bytes]] = lambda start: start(),
 ) -> Result:
     """Run `argv` to its end and return its Result.
 
     `env` is added to a small safe environment. `secret_fds` maps an environment variable (BORG_PASSPHRASE_FD) or
     an argv placeholder "{NAME}" to a secret, which the child reads from an inherited pipe.
     `on_stderr_line` gets each line of standard error while the command runs (progress); the lines are kept too.
+    `begin` calls what it is given where the command is to be started (`confined.start_confined`).
     Raise NotFound when the program is missing, CommandTimeout past `timeout_seconds`, CommandFailed when `check`.
     """
     started = time.monotonic()
-    process = _start(argv, env, cwd, stdin is not None, secret_fds)
+    process = _start(argv, env, cwd, stdin is not None, secret_fds, begin)
     stderr: list[bytes] = []
     stdout = b"".join(_talk(process, stdin or b"", timeout_seconds, stderr, on_stderr_line))
     result = Result(_words(process), process.returncode, stdout, b"".join(stderr), time.monotonic() - started)
     if check and result.exit_code != 0:
-        raise CommandFailed(result)
+        raise CommandOutOfSpace(result) if result.found_disk_full else CommandFailed(result)
     return result
 
 
@@ -91,6 +116,7 @@ def stream(
     cwd: str | os.PathLike[str] | None = None,
     secret_fds: Mapping[str, Secret] | None = None,
     on_stderr_line: Callable[[str], None] | None = None,
+    begin: Callable[[Start], subprocess.Popen[bytes]] = lambda start: start(),
 ) -> Generator[bytes, None, Result]:
     """Run `argv`, yield its standard output in pieces of at most 64 KiB as they come, return its Result (stdout empty).
 
@@ -98,7 +124,7 @@ def stream(
     the caller takes. When the caller stops early and closes the generator, the process is ended.
     """
     started = time.monotonic()
-    process = _start(argv, env, cwd, False, secret_fds)
+    process = _start(argv, env, cwd, False, secret_fds, begin)
     stderr: list[bytes] = []
     yield from _talk(process, b"", timeout_seconds, stderr, on_stderr_line)
     return Result(_words(process), process.returncode, b"", b"".join(stderr), time.monotonic() - started)
@@ -110,22 +136,26 @@ def _start(
     cwd: str | os.PathLike[str] | None,
     with_stdin: bool,
     secret_fds: Mapping[str, Secret] | None,
+    begin: Callable[[Start], subprocess.Popen[bytes]],
 ) -> subprocess.Popen[bytes]:
     """Start `argv`. Our ends of the secret pipes are closed at once: the child has inherited its own."""
     with _secret_pipes(secret_fds or {}) as fds:
         numbers = {name: str(fd) for name, fd in fds.items()}
         words = tuple(_fill(word, numbers) for word in argv)
         environment = {name: os.environ[name] for name in SAFE_ENVIRONMENT if name in os.environ}
+        environment.update(NO_USER_SITE)
         environment.update({name: fd for name, fd in numbers.items() if name.endswith("_FD")}, **(env or {}))
         try:
-            return subprocess.Popen(
-                words,
-                stdin=subprocess.PIPE if with_stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=cwd,
-                env=environment,
-                pass_fds=tuple(fds.values()),
+            return begin(
+                lambda: subprocess.Popen(
+                    words,
+                    stdin=subprocess.PIPE if with_stdin else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    cwd=cwd,
+                    env=environment,
+                    pass_fds=tuple(fds.values()),
+                )
             )
         except (FileNotFoundError, PermissionError) as error:
             # A folder of PATH that we may not enter turns "not there" into "permission denied".

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.host.command import SAFE_ENVIRONMENT
+from appliance.host.command import NO_USER_SITE, SAFE_ENVIRONMENT
 
 
 def start_detached(argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> None:
@@ -24,7 +24,7 @@ def start_detached(argv: Sequence[str], *, log: Path, env: Mapping[str, str] | N
             stdout=output,
             stderr=output,
             cwd="/",
-            env={**environment, **(env or {})},
+            env={**environment, **NO_USER_SITE, **(env or {})},
         )
     if code != 0:
         raise ApplianceError(f"{argv[0]} did not start.", where=str(log))

@@ -13,8 +13,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from appliance.errors import Busy, NoSpace, NotFound, UsageError
+from appliance.errors import Busy, IntegrityError, NoSpace, NotFound, UsageError
 from appliance.units import MIB
 
 UNSETTLED_NS = 10**9
@@ -48,9 +49,39 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace("the disk is full.", where=str(path)) from error
+            remedy = "Free space on this disk, then run it again."
+            raise NoSpace("the disk is full.", where=str(path), remedy=remedy) from error
         raise
     fsync_folder(path.parent)
+
+
+def begin_file(path: Path) -> BinaryIO:
+    """Open the new file `path`, its owner's alone, to be written: what an earlier call left is removed first, and no
+    link is followed."""
+    path.unlink(missing_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return open(os.open(path, flags, 0o600), "w+b")
+
+
+def read_plain(name: str, bytes_max: int, *, folder: int) -> bytes:
+    """The content of the file `name` in the open `folder` that somebody else writes.
+
+    Raise IntegrityError for a link, a folder, a pipe or a device, and for more than `bytes_max` bytes.
+    """
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise IntegrityError("a link or a device lies where a file belongs.", where=name) from error
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise IntegrityError("a folder, a pipe or a device lies where a file belongs.", where=name)
+    with open(fd, "rb") as file:
+        raw = file.read(bytes_max + 1)
+    if len(raw) > bytes_max:
+        raise IntegrityError(f"this file has more than {bytes_max} bytes.", where=name)
+    return raw
 
 
 def read_at_once(path: Path) -> bytes:

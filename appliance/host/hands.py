@@ -42,7 +42,7 @@ SECONDS_MAX = 20.0
 LAY_SECONDS_MAX = 600.0
 """A million files get their owner within that."""
 MESH = "mesh0"
-END = "end"  # the one verb, too, for what this node may have no more, or the bundle does not describe
+END, REHEARSE = "end", "rehearse"  # verbs for what this node may have no more or the bundle does not describe, too
 ENDS_WITHIN_SECONDS = 0.5
 READ_ONLY = "appliance-read-only@{}.service"
 DATABASE, DOOR, WORK = "database", "appliance-database-door@{}.service", "appliance-database-{}@{}.service"
@@ -116,8 +116,8 @@ class Hands:
         """Do what `request` says; raise Refused when that is not done."""
         name, verb = request.get("service"), request.get("verb")
         service = self._served["services"].get(name) if isinstance(name, str) else None
-        if verb == END and isinstance(name, str) and name.replace("-", "").isalnum():
-            self._end(name, service)
+        if verb in (END, REHEARSE) and isinstance(name, str) and name.replace("-", "").isalnum():
+            self._end(name, service) if verb == END else self._begin(REHEARSE, name, "--job-mode=fail")
             return
         if service is None:
             raise Refused("the bundle of this node describes no such service with an address.")
@@ -242,9 +242,9 @@ class Hands:
             raise Refused(f"{name} runs here.")
         self._begin("fill", name)
 
-    def _begin(self, work: str, name: str) -> None:
-        """It takes longer than anybody may wait for here, and leaves word of how it went."""
-        self._run("systemctl", "restart", "--no-block", WORK.format(work, name))
+    def _begin(self, work: str, name: str, *mode: str) -> None:
+        """It takes hours, perhaps, and leaves word of how it went. A drill may not end the fill it conflicts with."""
+        self._run("systemctl", "restart", "--no-block", *mode, WORK.format(work, name))
 
     def _reset(self, name: str, service: Served) -> None:
         """What no signal ends within half a second hangs in the kernel: then the machine goes."""

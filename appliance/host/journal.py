@@ -40,7 +40,7 @@ class Journal:
             print(line, file=sys.stderr, flush=True)
             return
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             _append(fd, line.encode() + b"\n")
             if os.fstat(fd).st_size >= ROTATE_BYTES:

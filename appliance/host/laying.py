@@ -4,23 +4,27 @@
 
 The account that serves has laid the files in `.laying/NAME`, beside FOLDER, as its own; it may give them to nobody.
 Here they get the owner and the modes that every file of a share has (`roles/share`): root's, GROUP's, and all of GROUP
-may change them. What lay in FOLDER is kept in `.replaced`. It needs nothing but the standard library.
+may change them; access control lists go, by which the account that laid them could name itself or anybody. What lay in
+FOLDER is kept in `.replaced`. It needs nothing but the standard library.
 
 Invariant: nothing outside of what was laid is changed, whatever that account does meanwhile. It is first moved to where
 that account has no way; every file is changed by its descriptor, no link is followed, and what is neither folder nor
 file nor link is removed. FOLDER comes by one rename, when all of it is on the disk; cut anywhere, it is done again.
 """
 
+import errno
 import grp
 import os
 import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterable
 
 LAYING, REPLACED = ".laying", ".replaced"
 ROOT = 0
 FOLDER_MODE, FILE_MODE = 0o2770, 0o660
+ACCESS_LISTS = ("system.posix_acl_access", "system.posix_acl_default")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -43,7 +47,7 @@ def lay(folder: str, name: str, group: int, owner: int = ROOT) -> None:
     give(tree, owner, group)
     _sync(coming, replaced)
     if _is_there(own, shares):
-        os.rename(own, _free(name, replaced), src_dir_fd=shares, dst_dir_fd=replaced)
+        os.rename(own, next_of(name, os.listdir(replaced)), src_dir_fd=shares, dst_dir_fd=replaced)
     os.rename(coming, own, src_dir_fd=replaced, dst_dir_fd=shares)
     os.fsync(shares)
 
@@ -51,8 +55,7 @@ def lay(folder: str, name: str, group: int, owner: int = ROOT) -> None:
 def give(tree: int, owner: int, group: int) -> None:
     """Make all in the open folder `tree` `owner`'s and `group`'s."""
     for _, folders, files, here in os.fwalk(".", dir_fd=tree, follow_symlinks=False):
-        os.fchown(here, owner, group)
-        os.fchmod(here, FOLDER_MODE)
+        _give(here, FOLDER_MODE, owner, group)
         for name in (*folders, *files):
             kind = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
             if stat.S_ISLNK(kind):
@@ -67,10 +70,21 @@ def _give_file(name: str, here: int, owner: int, group: int) -> None:
     file = os.open(name, _FILE, dir_fd=here)
     try:
         if stat.S_ISREG(os.fstat(file).st_mode):
-            os.fchown(file, owner, group)
-            os.fchmod(file, FILE_MODE)
+            _give(file, FILE_MODE, owner, group)
     finally:
         os.close(file)
+
+
+def _give(opened: int, mode: int, owner: int, group: int) -> None:
+    """Lists by their owner, which needs no other power, and before the mode: the group's would be their mask."""
+    os.fchown(opened, owner, group)
+    for kind in ACCESS_LISTS:
+        try:
+            os.removexattr(opened, kind)
+        except OSError as error:
+            if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+                raise
+    os.fchmod(opened, mode)
 
 
 def _sync(name: str, folder: int) -> None:
@@ -86,13 +100,16 @@ def _is_there(name: str, folder: int) -> bool:
     return True
 
 
-def _free(name: str, folder: int) -> str:
-    """`name`, or the first of name.1, name.2, ... that is free."""
-    free, number = name, 0
-    while _is_there(free, folder):
-        number += 1
-        free = f"{name}.{number}"
-    return free
+def next_of(name: str, there: Iterable[str]) -> str:
+    """`name`, or name.N with the next number above those `there`: the highest is the newest, whatever has gone."""
+    numbers = [number for it in there if (number := number_of(name, it)) is not None]
+    return f"{name}.{max(numbers) + 1}" if numbers else name
+
+
+def number_of(name: str, found: str) -> int | None:
+    """N of name.N, 0 of `name` itself, None of another name."""
+    number = found.removeprefix(f"{name}.")
+    return 0 if found == name else int(number) if found != number and number.isdecimal() else None
 
 
 def main() -> int:

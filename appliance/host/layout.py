@@ -15,9 +15,13 @@ STATE/
     sealed/EPOCH-SEQUENCE/  the newest generation's files, hard-linked
     chain/                  grants, headers, list and receipts of the generations this node sealed
     opened/                 the newest holding laid out as a repository, for reading (standby)
-    restores/               restore jobs, what they replaced, undo
+    last-boot.json          by which it is told that this machine was perhaps put back or thawed since its last run
+    replaced-EPOCH/         repositories that moves put aside; in process mode files, too: replaced-files/
+    replaced-trees/         how much of the files that moves put aside is saved, and lists of what may go
     failover.json           what failover must not forget; granted, known-grant, release: papers of it; branches/
     proof/                  the holding once more, for verification and drills alone; proofs.json says how they went
+    offered/, rehearsing/   what PostgreSQL's account may read of a dump, while it fills a database or drills it
+  restores/SERVICE/         restore jobs, what they replaced, undo: apart, since who restores may write every file
   catalogues/SERVICE/       catalogue.db: every name in every version. The portal reads it, and nothing of services/
   accounts/                 on a host /srv/accounts, root's: who works here, hashes of their passwords, what Samba gets
   people/HOME.json          accounts of a node for which this one stands by, until they are taken
@@ -31,7 +35,9 @@ STATE/
     SERVICE/                pool/, partial/, generations/
     helpers.json            on a host: where the accounts that seal and check listen
   portal/                   the pages, which write nothing else: sessions, the chained journal of who saw what
-    orders/SERVICE/         what people asked for, and results to download
+    orders/SERVICE/         what people asked for
+  portal-work/              their worker, which writes nothing in portal/: what it opened, its own chained journal
+    orders/SERVICE/         what it took up of what people asked for, how far that is, and results to download
   journal.jsonl             what happened, one event a line; older ones in journal.jsonl.1 to .8
   voter.json                on a voter: where the etcd beside it listens
   voter-care/               on a voter: care.json says how its store is; TIME.snapshot, copies of the store;
@@ -64,12 +70,32 @@ ACCOUNTS_OF_A_HOST = Path("/srv/accounts")
 
 
 @dataclass(frozen=True)
+class Orders:
+    """What people asked for of `service`. The pages alone write below `pages`, which nobody else trusts; their worker,
+    which may write files of everybody, alone writes below `work`."""
+
+    pages: Path
+    work: Path
+    service: str
+
+    @property
+    def asked(self) -> Path:
+        return self.pages / "orders" / self.service
+
+    @property
+    def done(self) -> Path:
+        return self.work / "orders" / self.service
+
+
+@dataclass(frozen=True)
 class ServiceLayout:
-    """`names` and `asked`: folders of what the portal may see, apart from the rest; in `root` where nobody shows it."""
+    """`names` and `asked`: folders of what the portal may see, `brought`: of what restores keep; all are apart from the
+    rest, or in `root` where nobody shows it."""
 
     root: Path
     names: Path | None = None
-    asked: Path | None = None
+    asked: Orders | None = None
+    brought: Path | None = None
 
     @property
     def repository(self) -> Path:
@@ -109,11 +135,11 @@ class ServiceLayout:
 
     @property
     def restores(self) -> Path:
-        return self.root / "restores"
+        return self.brought or self.root / "restores"
 
     @property
-    def orders(self) -> Path:
-        return self.asked or self.root / "orders"
+    def orders(self) -> Orders:
+        return self.asked or Orders(self.root / "portal", self.root / "portal-work", self.root.name)
 
     @property
     def copy(self) -> Path:
@@ -124,6 +150,11 @@ class ServiceLayout:
     def branches(self) -> Path:
         """What was written here while another node wrote the service: a folder for each epoch."""
         return self.root / "branches"
+
+    @property
+    def last_boot(self) -> Path:
+        """Which start of the machine made the last run, and how far its clocks were apart then."""
+        return self.root / "last-boot.json"
 
     @property
     def copied(self) -> Path:
@@ -183,6 +214,11 @@ class NodeLayout:
     def ageing(self) -> Path:
         """Where only the account writes that owns what is held: a clock set forward would let it go early."""
         return self.vault / "age.json"
+
+    @property
+    def vault_reserve(self) -> Path:
+        """Room that is kept back for thinning on a full disk."""
+        return self.vault / ".reserve"
 
     @property
     def helpers(self) -> Path:
@@ -265,9 +301,12 @@ class NodeLayout:
         return self.root / "portal"
 
     @property
-    def orders(self) -> Path:
-        """What people asked for on the pages, a folder for each service."""
-        return self.portal / "orders"
+    def portal_work(self) -> Path:
+        return self.root / "portal-work"
+
+    def orders(self, service: str) -> Orders:
+        """What people asked for on the pages."""
+        return Orders(self.portal, self.portal_work, service)
 
     @property
     def run(self) -> Path:
@@ -277,6 +316,19 @@ class NodeLayout:
     def services(self) -> Path:
         return self.root / "services"
 
+    @property
+    def catalogues(self) -> Path:
+        return self.root / "catalogues"
+
+    @property
+    def restores(self) -> Path:
+        return self.root / "restores"
+
+    @property
+    def services_reserve(self) -> Path:
+        """Room that is kept back for tidying on a full disk."""
+        return self.services / ".reserve"
+
     def service(self, name: str) -> ServiceLayout:
         return _service(self, name)
 
@@ -284,7 +336,7 @@ class NodeLayout:
 @lru_cache(256)
 def _service(node: NodeLayout, name: str) -> ServiceLayout:
     """Kept, since programs that live long ask for it several times a second."""
-    return ServiceLayout(node.services / name, node.root / "catalogues" / name, node.orders / name)
+    return ServiceLayout(node.services / name, node.catalogues / name, node.orders(name), node.restores / name)
 
 
 def state_of_this_host(named_in: Path = STATE_OF_A_HOST) -> Path | None:

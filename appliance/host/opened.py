@@ -6,7 +6,28 @@ import errno
 import fcntl
 import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
+
+from appliance.errors import Busy
+from appliance.units import printable
+
+NAMED_MAX = 3
+
+
+class FilesOpen(Busy):
+    """Somebody has files open that would be replaced."""
+
+
+def refuse_open(live: Path, paths: Iterable[str], what: str, remedy: str) -> None:
+    """Raise FilesOpen, naming the first, while somebody has one of `paths` below `live` open: what is saved next would
+    go into the old file, which nobody looks at any more. `what` is about to replace them."""
+    held = [path for path in paths if is_open(live / path)]
+    if held:
+        named = ", ".join(printable(str(live / path)) for path in held[:NAMED_MAX])
+        more = f" and {len(held) - NAMED_MAX} more" if len(held) > NAMED_MAX else ""
+        closed = "Have them closed (`smbstatus --locks` says by whom), then type this again."
+        raise FilesOpen(f"files that {what} replaces are open: {named}{more}.", remedy=f"{closed} {remedy}")
 
 
 def is_open(path: Path) -> bool:

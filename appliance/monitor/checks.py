@@ -63,7 +63,9 @@ CHECKS: Mapping[str, Check] = {
     "agent": Check(("node",), "does the agent run", "AgentArrete"),
     "disk": Check(("node",), "is there room on the disk", "DisquePresquePlein"),
     "disk-health": Check(("node",), "are the disks well", "DisqueMalade"),
+    "disk-theft": Check(("node",), "does its disk stay closed to a thief", "DisqueMalade"),
     "clock": Check(("node",), "is the clock right", "HorlogeFausse"),
+    "time-source": Check(("node",), "do the servers that set its clock prove who they are", "HorlogeFausse"),
     "keys": Check(("node",), "has it its keys", "ClefsManquantes"),
     "certificate": Check(
         ("node",), "is its own certificate good for two weeks, if it has one", "CertificatBientotPerime"

@@ -15,7 +15,7 @@ import ipaddress
 import ssl
 import sys
 from collections.abc import Collection, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -26,11 +26,12 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from appliance.errors import UsageError
 from appliance.monitor import sheet
+from appliance.monitor.bounded import Bounded
 from appliance.monitor.metrics import METRICS
 from appliance.trust import pki
 
 PATH = "/metrics"
-SILENT_SECONDS_MAX = 10.0
+PER_ADDRESS_MAX = 8
 
 
 class SheetCollector(Collector):
@@ -85,25 +86,17 @@ class Certificates:
         return self._read[1]
 
 
-class Exporter(ThreadingHTTPServer):
+class Exporter(Bounded):
     """Answers GET /metrics with what is in the sheet `path` at that moment."""
-
-    daemon_threads = True
-    request_queue_size = 16
 
     def __init__(self, path: Path, address: str, port: int, certificates: Certificates | None = None) -> None:
         self.path = path
         self.certificates = certificates
-        super().__init__((address, port), Answer)
+        super().__init__((address, port), Answer, PER_ADDRESS_MAX)
 
     def get_request(self) -> tuple[Any, Any]:
         connection, peer = super().get_request()
-        connection.settimeout(SILENT_SECONDS_MAX)
         return (self.certificates.wrap(connection) if self.certificates else connection), peer
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Who breaks off or has no certificate is told of in one line, without a traceback."""
-        print(f"{client_address[0]}: {sys.exception()}", file=sys.stderr, flush=True)
 
 
 class Answer(BaseHTTPRequestHandler):

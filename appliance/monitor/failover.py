@@ -89,9 +89,18 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
         yield Reason("failed", f"no majority of the voters has answered it for {since}.", remedy, "majority")
 
 
+def _decided_by(stood: Stood, epoch: int) -> str:
+    if stood.is_merged:
+        return f"Look first: appliance failover merge {stood.service} --branch {epoch} --dry-run"
+    return (
+        "Two histories of a database are never merged: compare its dump there with the backups. Then: "
+        f"appliance failover merge {stood.service} --branch {epoch} --leave"
+    )
+
+
 def _branch_reasons(stood: Stood, now: Now) -> Iterator[Reason]:
     for epoch in stood.branches:
-        remedy = f"Look first: appliance failover merge {stood.service} --branch {epoch} --dry-run"
+        remedy = _decided_by(stood, epoch)
         what = f"what was written here alone under epoch {epoch} waits for somebody to decide."
         yield Reason("warning", what, remedy, "branch")
     if stood.unkept and _lasts(stood.unkept_since, UNKEPT_SECONDS_MAX, now):

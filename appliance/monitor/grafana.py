@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.monitor import metrics
+from appliance.units import DAY
 
 UID, TITLE = "appliance-territoire", "Territoire : le plus mal en premier"
 SOURCE = {"type": "prometheus", "uid": "${source}"}
@@ -41,6 +42,10 @@ def _full(metric: metrics.Metric) -> str:
 
 AGE = f"(time() - ({_full(metrics.SAFE)} or {_full(metrics.UNSAFE)})) / on (node, backup) {_full(metrics.RPO)}"
 LAG = "time() - replica:newest_timestamp_seconds:min"
+TOWN = f"* on (node) group_left (commune) max by (node, commune) ({_full(metrics.COMMUNE)})"
+LACKS = f'max by (node, subject) ({_full(metrics.CHECK)}{{check="whole",role="written"}}) > 0'
+OF_BACKUP = f'label_replace({LACKS}, "backup", "$1", "subject", "(.+)")'
+PARTIAL = f"(time() - {_full(metrics.UNSAFE)}) and on (node, backup) {OF_BACKUP}"
 ROOM = f"{_full(metrics.SIZE)} / {_full(metrics.QUOTA)}"
 BURST = f"{_full(metrics.NEW_BYTES)} / {_full(metrics.BYTES)}"
 DRILL = f"{_full(metrics.DRILL_SECONDS)} / on (backup) group_left () max by (backup) ({_full(metrics.RTO)})"
@@ -54,6 +59,10 @@ PANELS = (
         *("bargauge", f"sort_desc({AGE})", "{{backup}}", "none", 1.5, 3, 12),
     ),
     Panel("Copies montrées par les pairs", "bargauge", "sort(backup:copies_shown:count)", "{{backup}}", "none"),
+    Panel(
+        "Sauvegarde partielle : depuis quand il manque quelque chose, la pire commune d'abord",
+        *("bargauge", f"sort_desc(({PARTIAL}) {TOWN})", "{{commune}} : {{backup}}", "s", 0, 3 * DAY, 24, 5),
+    ),
     Panel("Âge de chaque copie, vu du pair", "timeseries", LAG, "{{backup}} → {{peer}}", "s"),
     Panel("Place prise chez les pairs", "timeseries", ROOM, "{{backup}} → {{peer}}", "percentunit", 0.9, 1),
     Panel("Part de données nouvelles", "timeseries", BURST, "{{backup}}", "percentunit", 0.25, 0.5),

@@ -13,6 +13,7 @@ from appliance.monitor.view import Attempt, Held, Now, Readable, View
 from appliance.units import DAY, HOUR, format_bytes, format_duration
 
 QUOTA_WARNING = 0.9
+"""Where it is not known from which use on a share is short. Many shares are fuller than this for years, as laid out."""
 CARE = ("scrub", "thin", "check")
 UPKEEP = ("exchange", *CARE)
 NAMED_MAX = 3
@@ -172,9 +173,8 @@ def _room_reasons(held: Held) -> Iterator[Reason]:
     room = held.ceiling_bytes or held.quota_bytes
     if held.used_bytes is None or not room:
         return
-    share = held.used_bytes / room
-    if share >= QUOTA_WARNING:
-        state: State = "failed" if share >= 1 else "warning"
+    if held.used_bytes >= (held.short_bytes or QUOTA_WARNING * room):
+        state: State = "failed" if held.used_bytes >= room else "warning"
         used = f"{format_bytes(held.used_bytes)} of {format_bytes(room)}"
         if room < held.quota_bytes:
             used += f" that an epoch may fill of its {format_bytes(held.quota_bytes)}"

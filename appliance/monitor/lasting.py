@@ -19,6 +19,13 @@ UPDATES_SECONDS_MAX = 8 * DAY
 NO_CERTIFICATE = Reason(
     "unknown", "it has no TLS certificate: nothing of it listens to others by TLS.", check="certificate"
 )
+NO_TIME_SOURCE = Reason("unknown", "it does not tell who sets its clock.", "See `timedatectl`.", "time-source")
+UNPROVEN_TIME = Reason(
+    "unknown",
+    "its clock is set by servers that prove nothing: who is on its line can set it.",
+    "Name servers with NTS in base_time_servers and play `ansible-playbook playbooks/site.yml`.",
+    "time-source",
+)
 NO_UPDATES = Reason("unknown", "it does not tell when its security updates were made.", check="updates")
 
 
@@ -34,8 +41,20 @@ def envelope_reasons(written: Written, now: Now) -> Iterator[Reason]:
 
 
 def machine_lacks(machine: Machine) -> tuple[Reason, ...]:
-    certificate = () if machine.certificate_ends is not None else (NO_CERTIFICATE,)
-    return (*certificate, NO_UPDATES) if machine.updated is None else certificate
+    lacks = (
+        (machine.certificate_ends is None, NO_CERTIFICATE),
+        (machine.updated is None, NO_UPDATES),
+        (machine.time_proven is None, NO_TIME_SOURCE),
+        (machine.time_proven is False, UNPROVEN_TIME),
+    )
+    return tuple(reason for is_lacking, reason in lacks if is_lacking)
+
+
+def theft_lack(node: str, kept: str) -> Reason:
+    """Against which thief its disk is protected: nobody at a town hall can do more, so it never counts."""
+    what = f"{kept}." if kept else "how its disk is kept is not known here."
+    remedy = f"If the box is stolen, count what it could open as read: `appliance node revoke {node} --reason WHY`."
+    return Reason("unknown", what, remedy, "disk-theft")
 
 
 def machine_reasons(machine: Machine, now: Now) -> Iterator[Reason]:

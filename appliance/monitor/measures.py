@@ -123,6 +123,7 @@ def _held(held: Held, view: View, now: Now) -> Measured:
     yield _sample(metrics.HELD_EPOCH, newest.epoch if newest else None, *copy)
     yield _sample(metrics.SIZE, held.used_bytes, *copy)
     yield _sample(metrics.QUOTA, held.ceiling_bytes or held.quota_bytes, *copy)
+    yield _sample(metrics.SHORT, held.short_bytes, *copy)
     for peer, _, _ in silent_holders(held.service, view, now):
         yield _sample(metrics.HOLDER_SILENT, 1, held.service, peer)
     yield _sample(metrics.FORKS, len(held.forks), *copy)

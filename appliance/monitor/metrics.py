@@ -99,6 +99,7 @@ ENVELOPE = Metric(
 
 SIZE = Metric("repo_size_bytes", "Bytes used by the copy at a peer", COPY)
 QUOTA = Metric("repo_quota_bytes", "Bytes that the present epoch may fill at a peer", COPY)
+SHORT = Metric("repo_short_bytes", "Bytes used from which on the copy at a peer will soon be refused", COPY)
 HELD_NEWEST = Metric(
     "replica_newest_archive_timestamp_seconds", "Source time of the newest generation held by a peer", COPY
 )
@@ -171,6 +172,8 @@ POWER_ANSWERS = Metric(
 )
 
 METRICS: tuple[Metric, ...] = tuple(it for it in vars().values() if isinstance(it, Metric))
+ABOUT_OTHERS = (COUNTED, HOLDER_SILENT)
+"""What a node tells of its peers: every other metric with the label `peer` is told by that peer alone."""
 OF_AN_OUTBOX = (OUTBOX_WAITING, OUTBOX_ASIDE, OUTBOX_OLDEST)
 """Told by the queue of a monitoring node."""
 OF_A_PLUG = (POWER, POWER_ANSWERS)

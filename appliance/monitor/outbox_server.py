@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +22,25 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from appliance.errors import ApplianceError, UsageError
 from appliance.monitor import letter, metrics, post
+from appliance.monitor.bounded import Bounded
 from appliance.monitor.outbox import Delay, Outbox, addressees_of, deliver
 
 LOOPBACK = "127.0.0.1"
 BODY_BYTES_MAX = 4 << 20
+PER_ADDRESS_MAX = 32
+"""All who may ask are on this machine, and have one address."""
 LOOK_SECONDS = 1.0
 
 
-class Queue(ThreadingHTTPServer):
+class Queue(Bounded):
     """Takes notifications at /RECEIVER, tells how many wait at /metrics, and delivers in a thread of its own."""
-
-    daemon_threads = True
 
     def __init__(self, settings: Mapping[str, Any], folder: Path, port: int) -> None:
         self.settings = settings
         self.outbox = Outbox(folder)
         self._came = threading.Event()
         self._ends = threading.Event()
-        super().__init__((LOOPBACK, port), Answer)
+        super().__init__((LOOPBACK, port), Answer, PER_ADDRESS_MAX)
 
     def take(self, receiver: str, body: bytes) -> None:
         """Raise ApplianceError or ValueError for what is no notification for a receiver of ours, or none at all."""
@@ -106,10 +107,10 @@ class Answer(BaseHTTPRequestHandler):
         try:
             self.server.take(self.path.lstrip("/"), self.rfile.read(size))
         except (ApplianceError, ValueError) as error:
-            say(f"refused: {error}")
+            self.server.say(f"refused: {error}")
             self._end(400, f"{error}\n".encode(errors="replace"))
         except OSError as error:  # Alertmanager tries again, and its own alert tells
-            say(f"not kept: {error}")
+            self.server.say(f"not kept: {error}")
             self._end(503)
         else:
             self._end(200)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from appliance.backup.manifest import Accepted
 from appliance.clock import utc_text
 from appliance.monitor.states import Reason
 from appliance.monitor.view import Generation, Missing
@@ -22,6 +23,13 @@ def partial_reasons(newest: Generation | None, partial: tuple[Missing, ...], rem
         yield Reason("warning", f"partial: {_named(partial)}.", remedy, "whole")
 
 
+def without(accepted: tuple[Accepted, ...]) -> str:
+    """What a backup that counts as whole is without, as the end of a sentence; "" for nothing."""
+    named = "; ".join(str(it) for it in accepted[:NAMED_MAX])
+    more = len(accepted) - NAMED_MAX
+    return f", without {named}{f'; and {more} more' if more > 0 else ''}" if accepted else ""
+
+
 def _named(partial: tuple[Missing, ...]) -> str:
     if not partial:
         return "some files are missing in the newest backup"
@@ -36,4 +44,4 @@ def _since(missing: Missing) -> str:
 
 def partial_facts(newest: Generation | None, partial: tuple[Missing, ...]) -> dict[str, object]:
     shown = [{"path": it.path, "last": utc_text(it.last) if it.last is not None else None} for it in partial]
-    return {"whole": newest.whole if newest else None, "missing_paths": shown}
+    return {"whole": newest.whole if newest and newest.said else None, "missing_paths": shown}

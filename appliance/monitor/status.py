@@ -14,14 +14,15 @@ from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
 from appliance.monitor.failover import judge_failover, node_lacks, node_reasons
 from appliance.monitor.held import judge_catalogue, judge_held
-from appliance.monitor.lasting import machine_lacks, machine_reasons
+from appliance.monitor.lasting import machine_lacks, machine_reasons, theft_lack
 from appliance.monitor.states import ORDER, Judged, Reason, State, worst_first
 from appliance.monitor.unended import unended_reasons
 from appliance.monitor.view import AgentSeen, Now, View
 from appliance.monitor.written import judge_written
-from appliance.units import MINUTE, format_bytes, format_duration
+from appliance.units import MIB, MINUTE, format_bytes, format_duration
 
 AGENT_LOOKS_WITHIN_SECONDS = 15 * MINUTE
+FULL_BYTES = MIB
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...], kep
     }
     found = (*_node_reasons(view, now, agent), *machine_reasons(view.machine, now), *node_reasons(view, now))
     reasons = worst_first((*apart, *found, *unended_reasons(view, now)))
-    lacks = (*node_lacks(view), *machine_lacks(view.machine))
+    lacks = (*node_lacks(view), *machine_lacks(view.machine), theft_lack(view.node, kept))
     made = tuple(name for name in checks_of("node") if name not in {it.check for it in lacks})
     return Judged(view.node, "node", summary, reasons, facts, made, lacks)
 
@@ -83,7 +84,10 @@ def _node_reasons(view: View, now: Now, agent: AgentSeen) -> Iterator[Reason]:
         ago = format_duration(now.wall - agent.measured)
         what = f"its agent has not written its measures for {ago}: nobody else sees how this node is."
         yield Reason("failed", what, agent.restart, "agent")
-    if view.disk_free < FREE_FLOOR_BYTES:
+    if view.disk_free < FULL_BYTES:
+        remedy = "Free space, or add a disk. The agent goes on by itself."
+        yield Reason("failed", "the disk is full: nothing is saved and nothing written down.", remedy, "disk")
+    elif view.disk_free < FREE_FLOOR_BYTES:
         least = format_bytes(FREE_FLOOR_BYTES)
         yield Reason("failed", f"the disk has less than {least} free.", "Free space, or add a disk.", "disk")
     elif view.disk_free < ROOM_BYTES_MIN:

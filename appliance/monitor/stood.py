@@ -12,7 +12,8 @@ class Stood:
     `holder` by the voters: "" is nobody, None what no majority has told lately. `writer`: whom the newest grant names
     that was shown here, of `newest_epoch`; `epoch` is of this node's own. `away_since`: when another than its home took
     it. `contested_since`: who is at work for it is not `writer`. `branches`: epochs under which something was written
-    here alone, about which nobody has decided. `unkept_since`: such writes are not kept apart yet, and `unkept` says
+    here alone, about which nobody has decided; of one that `is_merged` both histories can become one, of a database
+    never. `unkept_since`: such writes are not kept apart yet, and `unkept` says
     why the last try failed.
     """
 
@@ -32,6 +33,7 @@ class Stood:
     branches: tuple[int, ...] = ()
     unkept_since: float | None = None
     unkept: str = ""
+    is_merged: bool = True
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from appliance.backup.counted import Safety
+from appliance.backup.manifest import Accepted
 from appliance.backup.sized import Sized
 from appliance.backup.vault.probed import Probed
 from appliance.monitor.stood import Failover
@@ -27,12 +28,13 @@ class Now:
 class Generation:
     """A generation by its full name; `time` is what its writer's clock said, UTC seconds.
 
-    `whole`: its newest archive has all that it should have, as far as its header says.
+    `whole`: its newest archive has all that it should have, as far as its header says; `said`: whether that says so.
     """
 
     name: str
     time: float
     whole: bool = True
+    said: bool = True
 
     @property
     def epoch(self) -> int:
@@ -58,6 +60,19 @@ class Grant:
     epoch: int
     writer: str
     ours: bool
+
+
+@dataclass(frozen=True)
+class PutAside:
+    """A tree of files that a move put aside. `unsaved` of its files are neither in a backup nor in a branch, as far as
+    that is known, nor left out by the plan; `first` names one of them."""
+
+    folder: str
+    files: int
+    bytes: int
+    unsaved: int = 0
+    unsaved_bytes: int = 0
+    first: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,8 +105,12 @@ class Written:
     """When the accounts that it saves were changed last, UTC seconds; 0 where it saves none."""
     partial: tuple[Missing, ...] = ()
     """What `newest` lacks, when it is not whole; looked for in a thorough view only."""
+    accepted: tuple[Accepted, ...] = ()
+    """What its backups are without because an operator accepted it."""
     put_aside: tuple[str, ...] = ()
     """The folders of repositories that moves put aside, the oldest first; looked for in a thorough view only."""
+    trees: tuple[PutAside, ...] = ()
+    """The trees of files that moves put aside and that were looked at; looked for in a thorough view only."""
     shrunken: str = ""
     """What its last run read and what it is compared with, when most of it is gone at the source; "" otherwise."""
     given_to: str = ""
@@ -135,6 +154,8 @@ class Held:
     """None when it was not counted: that reads every file's size."""
     ceiling_bytes: int | None = None
     """What its present epoch may fill of the quota, the rest being kept for the next; None when it was not counted."""
+    short_bytes: int | None = None
+    """Used bytes from which on letting old history go no longer keeps the share from filling up; None as above."""
     forks: tuple[str, ...] = ()
     damage: tuple[str, ...] = ()
     """What is known to be rotten or gone: kind and name of each."""
@@ -203,11 +224,13 @@ class Machine:
     """What a thorough view says of the machine; None is what this machine does not tell.
 
     `updated`: when Debian's security updates were last looked for. `certificate_ends`: of its TLS certificate.
+    `time_proven`: whether who sets its clock proves who they are.
     """
 
     disk_size: int | None = None
     updated: float | None = None
     certificate_ends: float | None = None
+    time_proven: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from dataclasses import asdict
 
-from appliance.backup.left_out import matters
+from appliance.backup.left_out import how_to_accept, is_missing, matters
 from appliance.backup.schedule import Due, due
 from appliance.clock import SKEW_SECONDS_MAX, utc_text
 from appliance.monitor.checks import checks_of
 from appliance.monitor.lasting import envelope_reasons
-from appliance.monitor.partial import AT_ORIGIN, partial_facts, partial_reasons
+from appliance.monitor.partial import AT_ORIGIN, partial_facts, partial_reasons, without
 from appliance.monitor.states import Judged, Reason, State, failed, failures, too_old, worst_first
-from appliance.monitor.view import Attempt, Now, View, Written, last_backup
-from appliance.units import format_duration
+from appliance.monitor.view import Attempt, Now, PutAside, View, Written, last_backup
+from appliance.units import format_bytes, format_count, format_duration
 
 IS_COMING = "Nothing to do yet: `appliance status --watch` shows when it is there."
 NAMED_MAX = 3
@@ -43,7 +45,7 @@ def _written_summary(written: Written, view: View) -> str:
     safety = written.safety
     by = ", ".join(safety.counted) or "nobody"
     if safety.safe:
-        return f"safe: {len(safety.counted)} of {safety.promised} ({by})"
+        return f"safe: {len(safety.counted)} of {safety.promised} ({by}){without(written.accepted)}"
     if not safety.whole:
         return f"PARTIAL: {len(safety.counted)} of {safety.promised} ({by})"
     return f"NOT SAFE YET: {len(safety.counted)} of {safety.promised} ({by})"
@@ -80,10 +82,24 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
     if attempt is not None and attempt.failures and _still_counts(written, attempt):
         yield failed(attempt, "the last backup", "backup-run")
     if attempt is not None:
-        yield from _left_out_reasons(attempt)
+        yield from _left_out_reasons(written, attempt)
         remedy = f"It is tried again within a week. At once, with what to do: appliance backup run {written.service}"
         yield from (Reason("warning", alarm, remedy, "left-out") for alarm in attempt.alarms)
+    yield from map(_unsaved_reason, (it for it in written.trees if it.unsaved))
     yield from failures(("tidy",), written.service, view)
+
+
+def _unsaved_reason(tree: PutAside) -> Reason:
+    """It stays until a person has looked: nothing of it is anywhere else, as far as is known."""
+    files = f"{format_count(tree.unsaved, 'file')} ({format_bytes(tree.unsaved_bytes)})"
+    stays = "It stays" if tree.unsaved == 1 else "They stay"
+    line = f"rm -r {shlex.quote(tree.folder)}"
+    return Reason(
+        "warning",
+        f"a move put aside {files} that no backup and no branch is known to have, such as {tree.first}.",
+        f"{stays} in {tree.folder}. Copy what is missed into the service; then, as root: `{line}`.",
+        "left-out",
+    )
 
 
 def _shrunken_reason(written: Written) -> Reason:
@@ -172,14 +188,16 @@ def _still_counts(written: Written, attempt: Attempt) -> bool:
     return written.newest is None or written.newest.time <= attempt.time
 
 
-def _left_out_reasons(attempt: Attempt) -> Iterator[Reason]:
+def _left_out_reasons(written: Written, attempt: Attempt) -> Iterator[Reason]:
     """What does not matter, such as a socket, is told among the facts only."""
-    named = [(path, why) for path, why in attempt.left_out if matters(why)]
+    accepted = {(it.path, it.reason) for it in written.accepted}
+    named = [(path, why) for path, why in attempt.left_out if matters(why) and (path, why) not in accepted]
     if named:
         first = ", ".join(f"{path} ({why})" for path, why in named[:NAMED_MAX])
         more = attempt.left_out_count - min(NAMED_MAX, len(named))
         also = f" and {more} more" if more > 0 else ""
-        remedy = "Let the agent's account read them, or exclude them."
+        never = how_to_accept(written.service, [path for path, why in named if is_missing(why)])
+        remedy = f"Let the agent's account read them, or exclude them. If nobody ever can, as root: `{never}`."
         yield Reason("warning", f"left out: {first}{also}.", remedy, "left-out")
 
 
@@ -191,6 +209,10 @@ def _written_facts(written: Written, attempt: Attempt | None, view: View, now: N
         "newest": str(newest) if newest else None,
         "newest_age_seconds": round(now.wall - newest.time) if newest else None,
         "safe": written.safety.safe,
+        "accepted": [
+            {"path": it.path, "reason": it.reason, "since": utc_text(it.since), "on": utc_text(it.on)}
+            for it in written.accepted
+        ],
         "counted": list(written.safety.counted),
         "promised": written.safety.promised,
         "missing": list(written.missing),
@@ -204,6 +226,7 @@ def _written_facts(written: Written, attempt: Attempt | None, view: View, now: N
         "left_out_count": attempt.left_out_count if attempt else 0,
         **partial_facts(written.newest, written.partial),
         "put_aside": list(written.put_aside),
+        "put_aside_trees": [asdict(it) for it in written.trees],
         "running": [work.kind for work in view.running if work.service == written.service],
     }
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
+import time
 from weakref import WeakKeyDictionary
 
 import h11
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from appliance.host.seldom import Seldom
 
 CONCURRENT_MAX = 500
 """Connections, those that say nothing too: a browser keeps six, and a town hall has some PCs."""
@@ -81,6 +85,17 @@ class Connection(H11Protocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+
+class Few(logging.Filter):
+    """Of what any PC brings about, such as a request that is none, one line a minute; of failures all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seldom = Seldom()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR or bool(self._seldom.tries(time.monotonic()))
 
 
 async def _full(scope: Scope, receive: Receive, send: Send) -> None:

@@ -39,6 +39,10 @@ class Freshness:
     rpo_seconds: int
     whole: bool = True
     partial: tuple[tuple[str, float | None], ...] = ()
+    without: tuple[tuple[str, float, float], ...] = ()
+    """What an operator accepted it to be without: each with since when, and when that was accepted, UTC seconds."""
+    databases: bool = False
+    """Whether its paths are databases: one that could not be copied is there as its file lay, and may be torn."""
 
     def is_late(self, now: float) -> bool:
         """Whether the last safe copy is older than it may ever be, by the measure that holders have (`monitor`)."""
@@ -51,8 +55,9 @@ def freshness(node: Node, services: tuple[str, ...]) -> dict[str, Freshness]:
     found = {}
     for service in services:
         with contextlib.suppress(ApplianceError):
-            found[service] = _of(node, view, service)
-    return {service: it for service, it in found.items() if it}
+            if known := _of(node, view, service):
+                found[service] = replace(known, databases=node.bundle.terms(service).service.kind == "sqlite")
+    return found
 
 
 def _of(node: Node, view: View, service: str) -> Freshness | None:
@@ -61,7 +66,8 @@ def _of(node: Node, view: View, service: str) -> Freshness | None:
             safe = written.safe_newest
             safety = written.safety
             found = Freshness(safe.time if safe else None, len(safety.counted), safety.promised, written.rpo_seconds)
-            return replace(found, whole=safety.whole, partial=_pairs(written.partial))
+            without = tuple((it.path, float(it.since), float(it.on)) for it in written.accepted)
+            return replace(found, whole=safety.whole, partial=_pairs(written.partial), without=without)
     held = next((it for it in view.held if it.service == service), None)
     return _of_held(node, held) if held else None
 

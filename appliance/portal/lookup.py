@@ -7,9 +7,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
-from appliance.host.layout import NodeLayout
+from appliance.host.layout import NodeLayout, Orders
 from appliance.portal.base.person import Person
 from appliance.portal.freshness import Freshness
 from appliance.portal.opened import Opened, load
@@ -37,10 +36,10 @@ class Lookup:
 
     @property
     def places(self) -> Places:
-        return Places(self.layout.portal)
+        return Places.of(self.layout)
 
-    def orders(self, service: str) -> Path:
-        """Where pages write down what is wanted of `service`, and nothing else outside their own folder."""
+    def orders(self, service: str) -> Orders:
+        """Where pages write down what is wanted of `service`, and where they read how far it is."""
         return self.layout.service(service).orders
 
     def territory(self) -> tuple[str, Territory]:

@@ -49,4 +49,5 @@ def _fresh(told: dict[str, Any] | None) -> Freshness | None:
     """JSON knows lists only."""
     if not told:
         return None
-    return Freshness(**{**told, "partial": tuple((path, last) for path, last in told.get("partial", ()))})
+    pairs = {name: tuple(map(tuple, told.get(name, ()))) for name in ("partial", "without")}
+    return Freshness(**{**told, **pairs})

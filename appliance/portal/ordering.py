@@ -12,9 +12,21 @@ from appliance.portal.base.forms import unquoted
 from appliance.portal.base.site import Visit
 from appliance.portal.desk import Desk, Seen
 from appliance.portal.shares import Share
-from appliance.restore.order import Kind, Order, Status, all_orders, load_order, load_status, order_folder, place_order
+from appliance.restore.ended import clear_ended
+from appliance.restore.order import (
+    Kind,
+    Order,
+    Status,
+    all_orders,
+    load_order,
+    order_folder,
+    place_order,
+    shown_status,
+)
 
 WORDS_MAX = 16_384
+WAITING_MAX = 100
+"""Of one person, in all shares: each is a file that waits for the worker, and every page that lists them reads all."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,8 @@ def read_wish(words: str) -> Wish:
 
 
 def place(desk: Desk, visit: Visit, seen: Seen, kind: Kind, wishes: set[Wish]) -> list[Order]:
-    """Orders for `wishes`, one for each archive and folder of a share; nothing is ordered when one is out of scope."""
+    """Orders for `wishes`, one for each archive and folder of a share; nothing is ordered when one is out of scope,
+    or when too much of what this person asked for waits already."""
     for wish in wishes:
         seen.scope.check(wish.service, wish.path)
         seen.moment(wish.service, wish.archive)
@@ -53,7 +66,10 @@ def place(desk: Desk, visit: Visit, seen: Seen, kind: Kind, wishes: set[Wish]) -
         return wish.service, wish.archive, _root(seen.shares[wish.service], wish.path)
 
     ordered = sorted(wishes, key=lambda wish: (*together(wish), wish.path))
-    return [_place(desk, visit, seen, kind, list(group)) for _, group in groupby(ordered, key=together)]
+    orders = [list(group) for _, group in groupby(ordered, key=together)]
+    if len(orders) + sum(it.status.state in ("waiting", "running") for it in own(desk, visit, seen)) > WAITING_MAX:
+        raise PageFailure(429)
+    return [_place(desk, visit, seen, kind, group) for group in orders]
 
 
 def find(desk: Desk, visit: Visit, seen: Seen, name: str) -> Placed:
@@ -65,7 +81,7 @@ def find(desk: Desk, visit: Visit, seen: Seen, name: str) -> Placed:
             continue
         order = load_order(folder)
         if order.person == visit.person.name:
-            return Placed(order, load_status(folder), share)
+            return Placed(order, shown_status(folder), share)
     raise PageFailure(404)
 
 
@@ -84,6 +100,7 @@ def _place(desk: Desk, visit: Visit, seen: Seen, kind: Kind, wishes: list[Wish])
     def tell(order: Order) -> None:
         desk.record(visit, "asked", service=service, order=order.id, kind=kind, archive=archive, paths=paths)
 
+    clear_ended(desk.lookup.orders(service))
     return place_order(
         desk.lookup.orders(service),
         person=visit.person.name,

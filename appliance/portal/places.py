@@ -5,30 +5,47 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.host.layout import NodeLayout
+
 
 @dataclass(frozen=True)
 class Places:
-    """`root` is written by the pages and by their worker, and by nobody else."""
+    """`pages` is written by the pages alone, `work` by their worker alone: it has rights over files that they have not,
+    so it neither writes nor believes what lies where they write."""
 
-    root: Path
+    pages: Path
+    work: Path
+
+    @classmethod
+    def of(cls, layout: NodeLayout) -> Places:
+        return cls(layout.portal, layout.portal_work)
 
     @property
     def database(self) -> Path:
-        return self.root / "portal.db"
+        return self.pages / "portal.db"
 
     @property
     def journal(self) -> Path:
-        return self.root / "journal.jsonl"
+        return self.pages / "journal.jsonl"
+
+    @property
+    def worker_journal(self) -> Path:
+        return self.work / "journal.jsonl"
+
+    @property
+    def former(self) -> tuple[Path, ...]:
+        """What the worker of an earlier version wrote beside the pages."""
+        return tuple(self.pages / it.name for it in (self.opened, self.seen, self.history))
 
     @property
     def opened(self) -> Path:
-        return self.root / "opened.json"
+        return self.work / "opened.json"
 
     @property
     def seen(self) -> Path:
         """What the worker last heard of every node, where this one watches the others."""
-        return self.root / "seen.json"
+        return self.work / "seen.json"
 
     @property
     def history(self) -> Path:
-        return self.root / "history.json"
+        return self.work / "history.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import ssl
 import sys
@@ -20,7 +21,7 @@ from appliance.host.memory import give_back, share_one_heap
 from appliance.portal.base.sign_in import ANSWER_SECONDS
 from appliance.portal.build import build
 from appliance.portal.certificates import PublicName
-from appliance.portal.connections import Connection, Listener
+from appliance.portal.connections import Connection, Few, Listener
 
 QUIET_SECONDS = 5
 LAST_ANSWERS_SECONDS = 10
@@ -82,6 +83,7 @@ def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECO
         timeout_notify=GIVE_BACK_SECONDS,
     )
     config.load()
+    logging.getLogger("uvicorn.error").addFilter(Few())
     if config.ssl is not None and door.public is not None:
         config.ssl.sni_callback = door.public.choose
     try:
@@ -100,7 +102,9 @@ async def _give_back() -> None:
 @contextmanager
 def worker_beside(layout: NodeLayout) -> Iterator[None]:
     """The worker as a child, for as long as the pages are served."""
-    worker = start_worker((sys.executable, "-m", "appliance.portal.worker", str(layout.root), str(os.getpid())), {})
+    worker = start_worker(
+        (sys.executable, "-s", "-m", "appliance.portal.worker", str(layout.root), str(os.getpid())), {}
+    )
     try:
         yield
     finally:

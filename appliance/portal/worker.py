@@ -99,7 +99,7 @@ class Worker:
                 return
             self._asked, self._next_restore = asked, time.monotonic() + HERE_SECONDS
             node = open_node(self._state)
-            journal = ChainedJournal(Places(node.layout.portal).journal, node.clock)
+            journal = ChainedJournal(Places.of(node.layout).worker_journal, node.clock)
             for carried in carry_out_waiting(node):
                 _tell(journal, carried)
 
@@ -135,12 +135,14 @@ class Worker:
             for name, it in self._opened.items()
             if name in services
         }
-        save(Places(node.layout.portal).opened, told)
+        save(Places.of(node.layout).opened, told)
 
 
 def _asked(state: Path) -> dict[Path, int]:
-    """When something was last asked for, asked again or to be undone: each changes the folder of an order."""
-    folders = NodeLayout(state).orders.glob("*/*/")
+    """When something was last asked for, asked again or to be undone, or another process left an order: each changes a
+    folder of an order."""
+    layout = NodeLayout(state)
+    folders = (it for parts in (layout.portal, layout.portal_work) for it in parts.glob("orders/*/*/"))
     return {folder: _changed(folder) for folder in folders}
 
 

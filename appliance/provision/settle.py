@@ -21,6 +21,7 @@ from appliance.provision.apply import THIS_HOST, Host, apply, one_at_a_time
 from appliance.provision.callers import Caller, operators_first
 from appliance.provision.files import OwnedFolder, Part, WantedFile
 from appliance.provision.observe import below
+from appliance.restore.job import keep_apart
 from appliance.territory.model import SITES
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import PIN_OF_A_HOST, Identity, create_identity, refuse_another, shown_keys
@@ -51,6 +52,12 @@ class Settled:
 
 OWNERS = Owners()
 NOBODY = Caller()
+APART = {
+    **dict.fromkeys(("acts", "sight"), 0o750),
+    **dict.fromkeys(("catalogues", "people", "restores", "services", "voter-care"), 0o700),
+}
+"""Folders, with their modes, that some units of the account may not write: systemd closes to a unit only what was there
+at its start. Who serves the vault reads the first two by their group (`provision/vault.py`)."""
 
 
 def part(state: Path, territory_key: str, owners: Owners = OWNERS, operators: str = "") -> Part:
@@ -65,6 +72,10 @@ def part(state: Path, territory_key: str, owners: Owners = OWNERS, operators: st
             # Before anything runs: a unit may write only into what was there when it started.
             OwnedFolder(SITES, "", 0o755, owners.node),
             OwnedFolder(f"{SITES}/{LAYING}", "", 0o700, owners.node),
+            *(
+                OwnedFolder(str(state / name), "", mode, owners.node, _reader(mode, owners))
+                for name, mode in APART.items()
+            ),
         ),
         files=(
             WantedFile(str(STATE_OF_A_HOST), f"{state}\n", 0o644, owners.root, owners.root_group),
@@ -73,6 +84,10 @@ def part(state: Path, territory_key: str, owners: Owners = OWNERS, operators: st
             *let_in,
         ),
     )
+
+
+def _reader(mode: int, owners: Owners) -> str:
+    return owners.vault if mode & 0o070 else ""
 
 
 def settle(
@@ -105,6 +120,8 @@ def settle(
     changed = outcome.changes[made.name].changed
     with as_owner(layout.root):
         born = () if layout.identity.exists() else (str(state / layout.identity.name),)
+        if not dry_run:
+            keep_apart(layout)
         if born and not dry_run:
             create_identity(layout, wanted.name, wanted.territory_key)
             # A node that was just made has promised nothing; without that note its broker would never sign. What an

@@ -6,12 +6,14 @@ all addresses of the node; elsewhere by its own alone, since its smbd listens on
 
 from __future__ import annotations
 
+import re
+
 from appliance.accounts.machine import mark
 from appliance.accounts.model import EVERYBODY
 from appliance.host.laying import LAYING, REPLACED
 from appliance.provision.files import HEADING, OwnedFolder, WantedFile
 from appliance.provision.vault import AGENT
-from appliance.territory.model import SHARES, Service, Territory
+from appliance.territory.model import CONTROL, SHARES, Service, Territory
 from appliance.territory.served import SHARE, lan_port, local_port
 
 COMMON = "/usr/lib/appliance/shares.conf"
@@ -22,6 +24,7 @@ FOLDERS = (
 """Where files are brought before they are the share's, and what lay there before: in the subvolume of shares, so that
 each comes and goes by a rename. No share can have such a name."""
 _NAME_LENGTH = 15
+_NOT_TOLD = re.compile(rf"[%\\]|{CONTROL.pattern}")
 
 
 def of_a_share(territory: Territory, name: str, service: Service, folder: str) -> tuple[WantedFile, ...]:
@@ -46,15 +49,20 @@ def _group(group: str, service: Service) -> str:
     return f"{group}-{mark(service.node)}"
 
 
+def told(title: str) -> str:
+    """`title` as the value of a setting of Samba, which replaces what begins with % and takes the next line into a line
+    that ends with a backslash."""
+    return _NOT_TOLD.sub("", title)
+
+
 def _samba(territory: Territory, name: str, service: Service) -> str:
-    """Samba replaces what begins with % in a title."""
     home, run = territory.node(service.node), f"/run/{SHARE.unit}-{service.name}"
     local = () if lan_port(service, name) else ("interfaces = 127.0.0.1/8", "bind interfaces only = yes")
     kept = (f"{it} directory = {run}/{it}" for it in ("private", "lock", "state", "cache"))
     groups = (f"+{_group(group, service)}" for group in service.share_groups or (EVERYBODY,))
     lines = (
         "[global]",
-        f"    server string = {territory.sites[home.site].title.replace('%', '')}",
+        f"    server string = {told(territory.sites[home.site].title)}",
         f"    netbios name = {service.node[:_NAME_LENGTH].upper()}",
         f"    include = {COMMON}",
         f"    force group = {_group(EVERYBODY, service)}",
@@ -69,7 +77,7 @@ def _samba(territory: Territory, name: str, service: Service) -> str:
         "    durable handles = no",
         "",
         f"[{service.share}]",
-        f"    comment = {(service.title or service.share).replace('%', '')}",
+        f"    comment = {told(service.title or service.share)}",
         f"    path = {service.paths[0]}",
         f"    valid users = {', '.join(groups)}",
     )

@@ -18,45 +18,52 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from appliance.borg.client import Borg
+from appliance.borg.contents import Contents
 from appliance.borg.model import Progress
 from appliance.borg.names import time_of
-from appliance.errors import ApplianceError, Forbidden, NotFound, Refused, UsageError
+from appliance.errors import ApplianceError, Busy, Forbidden, NotFound, Refused, UsageError
 from appliance.host.files import fsync_folder, locked, make_private_folder
-from appliance.restore.contents import Contents
+from appliance.host.layout import Orders
 from appliance.restore.dated import free_name, french_moment, version_name
 from appliance.restore.fill import Fill
-from appliance.restore.job import Job, JobFolder, load
+from appliance.restore.job import Job, JobFolder, folder_of, load
 from appliance.restore.jobs import check_room, contents_of, contents_with, plan, run
 from appliance.restore.order import (
     Order,
     OrderFolder,
     Reached,
     Status,
+    ask,
     check_order,
-    load_order,
     load_status,
     order_folder,
     save_status,
+    shown_status,
     tell,
 )
 from appliance.restore.packing import pack
 from appliance.restore.place import named_errors
+from appliance.restore.taking import failed, heard, take_up
 from appliance.restore.undo import undo
 
 TELL_EVERY_SECONDS = 0.5
+
+
+def no_raw(borg: Borg, order: Order) -> tuple[tuple[str, str], ...]:
+    return ()
 
 
 @dataclass(frozen=True)
 class Ground:
     """Where orders of one service are carried out. `live`: the folder to which paths in archives are relative.
 
-    `open_borg` gets what to tell progress to, if anybody; it may fetch from peers first, and raise. `known` says what a
-    catalogue vouches for; None when borg must list the archive. `fills`: what a partial archive lacks of the folders
-    that are wanted, from older ones. `shares`: the folders of the service; `may_replace`:
-    whether an act in force lets a whole share be replaced.
+    `open_borg` gets what to tell progress to, if anybody; it may fetch from peers first, and raise. `known` says
+    what a catalogue vouches for; None when borg must list the archive. `fills`: what a partial archive lacks of the
+    folders that are wanted, from older ones; `raw`: what it has of databases as `Status` tells it. `shares`: the
+    folders of the service; `may_replace`: whether an act in force lets a whole share be replaced.
     """
 
-    orders: Path
+    orders: Orders
     restores: Path
     live: Path
     shares: Collection[str]
@@ -65,16 +72,17 @@ class Ground:
     open_borg: Callable[[Callable[[Progress], None] | None], Borg]
     known: Callable[[Order], Contents | None] = lambda order: None
     fills: Callable[[Borg, Order], tuple[Fill, ...]] = lambda borg, order: ()
+    raw: Callable[[Borg, Order], tuple[tuple[str, str], ...]] = no_raw
 
 
 def carry_out(ground: Ground, name: str, *, now: float, age_seconds: int) -> Status:
     """Carry the order out from where it stands and return how it ended; what has ended is left as it is."""
     folder = order_folder(ground.orders, name)
     with locked(folder.lock, what=f"the restore {name}"):
-        status = load_status(folder)
+        order = take_up(folder, ground.restores, age_seconds=age_seconds)
+        status = heard(folder)
         if status.state not in ("waiting", "running"):
             return status
-        order = load_order(folder)
         try:
             with named_errors(folder.root):
                 done = _carry(ground, folder, order, status, now, age_seconds)
@@ -86,28 +94,39 @@ def carry_out(ground: Ground, name: str, *, now: float, age_seconds: int) -> Sta
         return done
 
 
-def ask_again(orders: Path, name: str) -> Status:
-    """Let an order that failed be carried out once more, from where it stopped."""
+def ask_again(orders: Orders, name: str) -> Status:
+    """Ask, as the pages do, that an order that failed be carried out once more, from where it stopped."""
     folder = order_folder(orders, name)
-    with locked(folder.lock, what=f"the restore {name}"):
-        status = load_status(folder)
-        if status.state != "failed":
-            raise UsageError("this restore did not fail.", remedy="Look at the list of restores.")
-        return save_status(
-            folder,
-            dataclasses.replace(status, state="waiting", cause="", failure="", remedy="", ended_age_seconds=None),
-        )
+    if shown_status(folder).state != "failed":
+        raise UsageError("this restore did not fail.", remedy="Look at the list of restores.")
+    ask(folder, "again")
+    return shown_status(folder)
 
 
-def undo_order(ground: Ground, name: str, *, age_seconds: int) -> Status:
-    """Put back what the order replaced and take away what it brought; raise UsageError for a download."""
+def undo_order(ground: Ground, name: str, *, age_seconds: int, mark: str = "") -> Status:
+    """Put back what the order replaced and take away what it brought; raise UsageError for a download.
+
+    `mark` is by which the pages asked for it; it is heard once, whether it was done or refused. Raise Busy unheard.
+    """
     folder = order_folder(ground.orders, name)
     with locked(folder.lock, what=f"the restore {name}"):
-        status = load_status(folder)
-        if load_order(folder).kind == "download" or status.state not in ("ready", "undone"):
-            raise UsageError("this restore changed nothing.", remedy="There is nothing to undo.")
-        job = undo(ground.restores, status.job, age_seconds=age_seconds)
-        return save_status(folder, dataclasses.replace(status, state="undone", ended_age_seconds=job.ended_age_seconds))
+        order = take_up(folder, ground.restores, age_seconds=age_seconds)
+        status = dataclasses.replace(load_status(folder), heard_undo=mark)
+        try:
+            done = _undone(ground, order, status, age_seconds)
+        except Busy:
+            raise
+        except ApplianceError:
+            save_status(folder, status)
+            raise
+        return save_status(folder, done)
+
+
+def _undone(ground: Ground, order: Order, status: Status, age_seconds: int) -> Status:
+    if order.kind == "download" or status.state not in ("ready", "undone"):
+        raise UsageError("this restore changed nothing.", remedy="There is nothing to undo.")
+    job = undo(ground.restores, status.job, age_seconds=age_seconds)
+    return dataclasses.replace(status, state="undone", ended_age_seconds=job.ended_age_seconds)
 
 
 def _carry(ground: Ground, folder: OrderFolder, order: Order, status: Status, now: float, age: int) -> Status:
@@ -119,10 +138,12 @@ def _carry(ground: Ground, folder: OrderFolder, order: Order, status: Status, no
     if not status.job or not _is_there(ground.restores, status.job):
         job = _planned(ground, order, borg, known, now, age)
         older = tuple((fill.path, str(time_of(fill.archive))) for fill in job.fills)
-        status = dataclasses.replace(status, job=job.id, entries=job.entries, size=job.size, older=older)
+        raw = ground.raw(borg, order)
+        status = dataclasses.replace(status, job=job.id, entries=job.entries, size=job.size, older=older, raw=raw)
     teller.total = status.size
     status = save_status(folder, dataclasses.replace(status, step="extracting"))
-    job = run(ground.restores, status.job, borg, age_seconds=age)
+    # A whole share goes back by a signed act: a PC that keeps a file open must not stop that.
+    job = run(ground.restores, status.job, borg, age_seconds=age, anyway=order.whole_share)
     status = dataclasses.replace(status, left_out=job.warnings)
     if order.kind != "download":
         first = dict(job.renamed).get(order.paths[0], order.paths[0])
@@ -133,8 +154,10 @@ def _carry(ground: Ground, folder: OrderFolder, order: Order, status: Status, no
 
 def _is_there(restores: Path, job: str) -> bool:
     """Whether the job can still be carried out: it was not removed, and nobody gave it up."""
-    folder = JobFolder(restores / job)
-    return folder.file.exists() and not load(folder).given_up
+    try:
+        return not load(folder_of(restores, job)).given_up
+    except NotFound:
+        return False
 
 
 def _check(ground: Ground, order: Order) -> None:
@@ -163,7 +186,7 @@ def _planned(ground: Ground, order: Order, borg: Borg, known: Contents | None, n
     begin = partial(plan, ground.restores, borg, order.archive, order.paths, now=now, age_seconds=age)
     if order.kind == "download":
         copies = 1 if _is_one_file(order, contents) else 2  # what comes out, and the zip of it
-        check_room(ground.orders, copies * contents.size)
+        check_room(ground.orders.done, copies * contents.size)
         return begin(contents=contents, fills=fills)
     renamed = _renamed(ground, order, now)
     return begin(in_place=ground.live, contents=contents, renamed=renamed, fills=fills)
@@ -243,8 +266,9 @@ def _zip(source: Path, folder: OrderFolder, target: Path, ground: Ground, status
 
 def discard(restores: Path, job: str) -> None:
     """Remove the job of a download, if it is there; what is cut here goes with what restores replaced."""
-    folder = JobFolder(restores / job)
-    if not job or not folder.root.exists():
+    try:
+        folder = folder_of(restores, job)
+    except NotFound:
         return
     aside = folder.root.with_name(f".{job}.expired")
     os.rename(folder.root, aside)
@@ -255,8 +279,7 @@ def _failed(status: Status, error: ApplianceError | OSError) -> Status:
     if isinstance(error, OSError):
         # What the system says of a file names it, and it may be somebody's; the sentence is shown to people.
         error = ApplianceError(f"{os.strerror(error.errno or 0)}.", remedy="Ask the maintenance team.")
-    kind = type(error).__name__
-    return dataclasses.replace(status, state="failed", cause=kind, failure=error.what, remedy=error.remedy)
+    return failed(status, error)
 
 
 @dataclass

@@ -21,10 +21,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from appliance.borg.contents import Examination
 from appliance.borg.folder import repository_id
 from appliance.borg.model import Archive, Item, Repository
 from appliance.borg.segments import commit_mark
-from appliance.restore.contents import Examination
 from appliance.restore.model import CatchUp
 from appliance.restore.names import normal_form
 from appliance.restore.schema import OPEN, Rotten, clear, errors_named, open_catalogue

@@ -18,14 +18,17 @@ class Fill:
     archive: str
 
 
-def lay_fills(borg: Borg, archive: str, fills: Sequence[Fill], into: Path) -> tuple[FileWarning, ...]:
+def lay_fills(
+    borg: Borg, archive: str, fills: Sequence[Fill], into: Path, *, privileges: bool = True
+) -> tuple[FileWarning, ...]:
     """Extract `fills` into the folder `into`, where `archive` was extracted; resumable as that is.
 
     The folders above come along with the attributes that they had in the older archive; they get those of `archive`.
     """
     warnings: list[FileWarning] = []
     for name in dict.fromkeys(fill.archive for fill in fills):
-        warnings += borg.extract(name, [fill.path for fill in fills if fill.archive == name], into)
+        paths = [fill.path for fill in fills if fill.archive == name]
+        warnings += borg.extract(name, paths, into, privileges=privileges)
     above = {str(folder) for fill in fills for folder in PurePosixPath(fill.path).parents} - {"."}
     borg.extract_only(archive, sorted(above), into)
     return tuple(warnings)

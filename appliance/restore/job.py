@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from appliance.errors import IntegrityError, NotFound
-from appliance.host.files import write_atomic
+from appliance.errors import Busy, IntegrityError, NotFound
+from appliance.host.files import locked, make_private_folder, write_atomic
+from appliance.host.layout import NodeLayout
 from appliance.restore.fill import Fill
 from appliance.restore.place import Change
 
@@ -145,7 +146,7 @@ def load(folder: JobFolder) -> Job:
             raise ValueError("unknown format")
         pairs = {key: _pairs(data.get(key, [])) for key in ("warnings", "renamed")}
         fills = tuple(Fill(str(it["path"]), str(it["archive"])) for it in data.get("fills", []))
-        told = {"paths": tuple(data["paths"]), "target": Path(data["target"]), "fills": fills}
+        told = {"paths": tuple(data["paths"]), "target": _target(folder, Path(data["target"])), "fills": fills}
         return Job(**{**data, **told, **pairs, "typed": _typed(data.get("typed", {}))})
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
@@ -153,6 +154,11 @@ def load(folder: JobFolder) -> Job:
             where=str(folder.file),
             remedy="No archive is forgotten meanwhile. Move its folder aside: what it replaced lies in there.",
         ) from error
+
+
+def _target(folder: JobFolder, written: Path) -> Path:
+    """A job that keeps its files has them in its folder, also where that lay elsewhere when it began."""
+    return folder.files if written.parts[-2:] == folder.files.parts[-2:] else written
 
 
 def _typed(data: dict[str, Any]) -> Typed:
@@ -180,3 +186,26 @@ def jobs(restores: Path) -> Iterator[Job]:
     """Every job, oldest first."""
     for file in sorted(restores.glob("[!.]*/job.json")):
         yield load(JobFolder(file.parent))
+
+
+def keep_apart(layout: NodeLayout) -> None:
+    """Give restores of an earlier version, which lie in the folders of their services, their own folder. It is done
+    once: what anybody lays there later is no restore. One that is at work now is left to the next call."""
+    done = layout.restores / ".apart"
+    if done.exists():
+        return
+    found = [file.parent for file in layout.services.glob("*/restores/*/job.json")]
+    moved = [_moved(here, layout.service(here.parents[1].name).restores) for here in found]
+    if all(moved):
+        make_private_folder(layout.restores)
+        done.touch()
+
+
+def _moved(here: Path, restores: Path) -> bool:
+    try:
+        with locked(here / "lock", what=f"the restore {here.name}"):
+            if JobFolder(here).file.exists():  # another process may just have moved it
+                here.rename(make_private_folder(restores) / here.name)
+            return True
+    except Busy:
+        return False

@@ -13,21 +13,22 @@ import dataclasses
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
+from appliance.borg.contents import Contents, examine, through_symlink
 from appliance.borg.errors import PathMissing
 from appliance.borg.having import having
 from appliance.borg.model import Item
 from appliance.clock import utc_text
-from appliance.errors import IntegrityError, NoSpace, NotFound, UsageError
+from appliance.errors import NoSpace, NotFound, UsageError
 from appliance.host.command import run as run_command
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
+from appliance.host.opened import refuse_open
 from appliance.restore import links
-from appliance.restore.contents import Contents, examine, through_symlink
 from appliance.restore.fill import Fill, lay_fills
 from appliance.restore.job import NOT_TYPED, Job, JobFolder, Typed, folder_of, load, load_changes, save, save_changes
 from appliance.restore.place import Change, TargetChanged, keep_all, named_errors, place_all, relocate, survey
@@ -68,11 +69,11 @@ def plan(
     _check_target(into, in_place)
     paths = _normal(paths)
     contents = contents_with(borg, archive, paths, fills) if fills else contents or contents_of(borg, archive, paths)
+    check_room(restores if in_place else into or restores, contents.size)
+    if in_place is not None and not _on_one_disk(in_place, paths, make_private_folder(restores)):
+        check_room(_place_of(in_place, paths), contents.size)
     folder = _new_folder(restores, now)
     target = in_place or into or folder.files
-    check_room(folder.root if in_place else target, contents.size)
-    if in_place is not None and not _on_one_disk(in_place, paths, folder.root):
-        check_room(_place_of(in_place, paths), contents.size)
     job = _job(folder, archive, paths, target, in_place is not None, contents, now)
     more = dataclasses.replace(job, renamed=tuple((renamed or {}).items()), fills=tuple(fills))
     return save(folder, dataclasses.replace(more, typed=typed or NOT_TYPED, begun_age_seconds=age_seconds))
@@ -80,13 +81,7 @@ def plan(
 
 def contents_of(borg: Borg, archive: str, paths: Sequence[str]) -> Contents:
     """What `paths` (none: everything) are in `archive`, by its listing. Raise PathMissing and IntegrityError."""
-    if paths:
-        return examine(_wanted(borg, archive, paths))
-    try:
-        # Two names that are not UTF-8 can look alike here, which may only lead to a refusal too many.
-        return examine(borg.items(archive, exact=False))
-    except IntegrityError:
-        return examine(borg.items(archive))
+    return examine(_wanted(borg, archive, paths)) if paths else borg.examined(archive).contents()
 
 
 def contents_with(borg: Borg, archive: str, paths: Sequence[str], fills: Sequence[Fill]) -> Contents:
@@ -95,11 +90,12 @@ def contents_with(borg: Borg, archive: str, paths: Sequence[str], fills: Sequenc
     return examine(itertools.chain(main, *(_wanted(borg, it.archive, (it.path,)) for it in fills)))
 
 
-def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int) -> Job:
+def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int, anyway: bool = False) -> Job:
     """Carry the job out from where it stands, and return it done; a job that is done is left.
 
     `age_seconds` is the ageing clock's: what the job replaced is kept for 30 days from then. Raise Refused when a
-    folder to restore is a symlink in place, TargetChanged when somebody changes the target at that very time.
+    folder to restore is a symlink in place, TargetChanged when somebody changes the target at that very time, FilesOpen
+    while somebody has a file open that would be replaced, unless it shall be so `anyway`.
     """
     folder = folder_of(restores, job_id)
     with locked(folder.lock, what=f"the restore {job_id}"):
@@ -108,7 +104,7 @@ def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int) -> Job:
             if job.state == "planned":
                 job = _extract(folder, job, borg)
             if job.state == "extracted" and job.in_place:
-                job = _keep(folder, job)
+                job = _keep(folder, job, anyway=anyway)
             if job.state == "kept":
                 job = _place(folder, job)
         if job.state in ("extracted", "kept"):
@@ -154,7 +150,7 @@ def _extract(folder: JobFolder, job: Job, borg: Borg) -> Job:
     with syncing(stage):
         paths = _there(borg, job.archive, job.paths, job.fills)
         everything = not job.paths
-        warnings = borg.extract(job.archive, paths, stage, may_have_root=job.root) if paths or everything else ()
+        warnings = borg.extract(job.archive, paths, stage) if paths or everything else ()
         if job.fills:
             warnings += lay_fills(borg, job.archive, job.fills, stage)
     kept = tuple((warning.path, warning.reason) for warning in warnings)
@@ -168,12 +164,14 @@ def _there(borg: Borg, archive: str, paths: Sequence[str], fills: Sequence[Fill]
     return tuple(path for path in paths if path not in absent)
 
 
-def _keep(folder: JobFolder, job: Job) -> Job:
+def _keep(folder: JobFolder, job: Job, *, anyway: bool) -> Job:
     if not folder.links.exists():  # the stage is whole until the first file is placed
         for path, place in job.renamed:
             relocate(folder.files, path, place)
         write_atomic(folder.links, links.to_json(links.groups_of(folder.files)), mode=0o600)
     changes = _merged(load_changes(folder), survey(folder.files, job.target))
+    if not anyway:
+        check_closed(job.target, (path for path, change in changes.items() if change == "replace"), "the restore")
     if not _on_one_disk(job.target, job.paths, folder.root):
         check_room(
             folder.root, sum(_size(job.target / path) for path, change in changes.items() if change == "replace")
@@ -182,6 +180,12 @@ def _keep(folder: JobFolder, job: Job) -> Job:
     keep_all(job.target, changes, folder.replaced)
     sync(folder.root)
     return save(folder, dataclasses.replace(job, state="kept"))
+
+
+def check_closed(live: Path, paths: Iterable[str], what: str) -> None:
+    """Raise FilesOpen, with the first names, while somebody has one of `paths` open that `what` would replace."""
+    remedy = "It goes on where it is. With --anyway what is saved into them later goes to the copies that are kept."
+    refuse_open(live, paths, what, remedy)
 
 
 def _place(folder: JobFolder, job: Job) -> Job:

@@ -1,10 +1,17 @@
-"""What somebody asked for in the portal, and how far it is: one folder each, written so that a kill loses nothing.
+"""What somebody asked for in the portal, and how far it is. It lies in two folders, each with one writer:
 
-orders/ORDER/
+portal/orders/SERVICE/ORDER/        the pages
   order.json    what was asked, by whom; never changed
-  status.json   how far it is, written by whoever carries it out
+  undo, again   that it shall be undone, or tried once more: a word that is drawn for each time somebody asks
+portal-work/orders/SERVICE/ORDER/   their worker, or whoever types `restore carry`
+  order.json    what it took up; from then on nothing else is believed
+  status.json   how far it is
   progress      bytes and files so far; only to be shown, not durable
   result/       the one file to download, kept for 7 days
+
+Whoever restores has rights over files that the pages have not: it writes nothing where they write, follows no link
+there, and takes nothing from there but these three files. When an order is over, `status.json` alone says so until the
+pages have removed what they wrote: an order whose record went first would be carried out once more.
 
 The name of an order is drawn, not counted: it stands in addresses, and nobody shall guess another's.
 """
@@ -15,25 +22,36 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import math
 import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from appliance.errors import IntegrityError, NotFound, UsageError
-from appliance.host.files import fsync_folder, make_private_folder, write_atomic
+from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, UsageError
+from appliance.host.files import begin_file, fsync_folder, make_private_folder, read_plain, write_atomic
+from appliance.host.layout import Orders
+from appliance.restore.place import open_folder, walk_to
 from appliance.restore.scope import holds
+from appliance.units import MIB
 
 FORMAT = 1
 NAME = re.compile(r"[0-9a-f]{32}")
 PATHS_MAX = 20_000
+ASKED_BYTES_MAX = 32 * MIB
+MARK_BYTES_MAX = 64
+PERSON_CHARACTERS_MAX = 256
+YEAR_10000 = 253_402_300_800.0
+
+Mark = Literal["undo", "again"]
 
 Kind = Literal["download", "beside", "in-place", "folder"]
 """A file or a zip to download; a dated copy beside the original; where it was; into a new folder of the share."""
-State = Literal["waiting", "running", "ready", "failed", "undone", "expired"]
+State = Literal["waiting", "running", "ready", "failed", "undone", "expired", "over"]
+"""An order that is over is shown to nobody."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +81,8 @@ class Status:
     `step` is what is being done: "opening" the backups, "extracting", "packing". `failure` and `remedy` say why it
     failed, `cause` is the name of that error's class; nothing is lost then, and it can be asked again.
     `ended_age_seconds` is the ageing clock's. `older`: paths that come from an older archive than the one asked
-    for, which lacks them, and when that was made, UTC seconds in words.
+    for, which lacks them, and when that was made, UTC seconds in words. `raw`: databases that could not be copied
+    and come as their files lay there, and when the last copy was made, "" for none.
     """
 
     state: State = "waiting"
@@ -75,10 +94,14 @@ class Status:
     changed_names: int = 0
     left_out: tuple[tuple[str, str], ...] = ()
     older: tuple[tuple[str, str], ...] = ()
+    raw: tuple[tuple[str, str], ...] = ()
     cause: str = ""
     failure: str = ""
     remedy: str = ""
     ended_age_seconds: int | None = None
+    heard_undo: str = ""
+    heard_again: str = ""
+    """The mark of the pages that was heard last."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +115,18 @@ class Reached:
 
 @dataclass(frozen=True)
 class OrderFolder:
-    root: Path
+    """Where what belongs to the order `name` lies: `asked` is the pages' part, `root` their worker's."""
+
+    orders: Orders
+    name: str
+
+    @property
+    def asked(self) -> Path:
+        return self.orders.asked / self.name
+
+    @property
+    def root(self) -> Path:
+        return self.orders.done / self.name
 
     @property
     def file(self) -> Path:
@@ -121,7 +155,7 @@ class OrderFolder:
 
 
 def place_order(
-    orders: Path,
+    orders: Orders,
     *,
     person: str,
     service: str,
@@ -141,10 +175,14 @@ def place_order(
     order = Order(name, person, service, kind, archive, moment_seconds, _outermost(paths), share.strip("/"), now)
     check_order(order)
     tell(order)
-    folder = OrderFolder(make_private_folder(orders / name))
-    write_atomic(folder.file, json.dumps({**dataclasses.asdict(order), "format": FORMAT}).encode(), mode=0o600)
-    fsync_folder(orders)
+    folder = make_private_folder(orders.asked / name)
+    write_atomic(folder / "order.json", order_bytes(order), mode=0o600)
+    fsync_folder(orders.asked)
     return order
+
+
+def order_bytes(order: Order) -> bytes:
+    return json.dumps({**dataclasses.asdict(order), "format": FORMAT}).encode()
 
 
 def check_order(order: Order) -> None:
@@ -166,30 +204,137 @@ def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(path for path in dict.fromkeys(paths) if wanted.isdisjoint(folders[path]))
 
 
-def order_folder(orders: Path, name: str) -> OrderFolder:
+def order_folder(orders: Orders, name: str) -> OrderFolder:
     """The folder of an order; raise NotFound for a name that is none's, forged ones included."""
-    folder = OrderFolder(orders / name) if NAME.fullmatch(name) else None
-    if folder is None or not folder.file.is_file():
+    folder = OrderFolder(orders, name)
+    if not NAME.fullmatch(name) or not _is_there(folder) or load_status(folder).state == "over":
         raise NotFound("this restore does not exist or is over.", remedy="Look at the list of restores.")
     return folder
 
 
-def load_order(folder: OrderFolder) -> Order:
-    data = _load(folder.file)
+def _is_there(folder: OrderFolder) -> bool:
+    return folder.file.is_file() or os.path.lexists(folder.asked / "order.json")
+
+
+def names_of(orders: Orders) -> set[str]:
+    """The names of all orders, those included that cannot be read and those that are over."""
+    return {*asked_names(orders), *taken(orders)}
+
+
+def taken(orders: Orders) -> list[str]:
+    """The names of those that the worker has a record of."""
+    return sorted(filter(NAME.fullmatch, _names_in(orders.done)))
+
+
+def asked_names(orders: Orders) -> list[str]:
+    """The names of those that the pages wrote."""
+    return sorted(filter(NAME.fullmatch, _names_in(orders.asked)))
+
+
+def untaken(orders: Orders) -> Iterator[OrderFolder]:
+    """What was asked and is not in the hands of the worker yet."""
+    for name in asked_names(orders):
+        folder = OrderFolder(orders, name)
+        if not folder.file.exists() and not folder.status.exists() and _is_there(folder):
+            yield folder
+
+
+def _names_in(folder: Path) -> list[str]:
     try:
-        return Order(**{**data, "paths": tuple(data["paths"])})
-    except (KeyError, TypeError) as error:
-        raise IntegrityError(f"this order cannot be read: {error}.", where=str(folder.file)) from error
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def load_order(folder: OrderFolder) -> Order:
+    """As it was taken up, else as it was asked; raise IntegrityError for what no page of ours writes."""
+    return read_order(folder, folder.file.read_bytes()) if folder.file.exists() else asked_order(folder)
+
+
+def asked_order(folder: OrderFolder) -> Order:
+    """As the pages wrote it; raise NotFound when it is gone."""
+    raw = asked_bytes(folder, "order.json", ASKED_BYTES_MAX)
+    if raw is None:
+        raise NotFound("this restore does not exist or is over.", remedy="Look at the list of restores.")
+    return read_order(folder, raw)
+
+
+def asked_bytes(folder: OrderFolder, file: str, bytes_max: int) -> bytes | None:
+    """A file that the pages wrote for an order; None where there is none. No link on the way is followed."""
+    try:
+        with (
+            open_folder(folder.orders.pages) as pages,
+            walk_to(pages, f"orders/{folder.orders.service}/{folder.name}/{file}") as (parent, name),
+        ):
+            return read_plain(name, bytes_max, folder=parent)
+    except FileNotFoundError:
+        return None
+    except (Refused, IntegrityError, PermissionError) as error:
+        why = error.what if isinstance(error, ApplianceError) else "it is closed to its reader."
+        raise IntegrityError(f"this order cannot be read: {why}", where=str(folder.asked / file)) from error
+
+
+def read_order(folder: OrderFolder, raw: bytes) -> Order:
+    """Raise IntegrityError for an order that is another's, or has a value that no page of ours writes."""
+    where = folder.asked / "order.json"
+    data = _decoded(raw, where)
+    try:
+        order = Order(**{**data, "paths": tuple(data["paths"])})
+        _check_values(order, folder)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise IntegrityError(f"this order cannot be read: {error}.", where=str(where)) from error
+    return order
+
+
+def _check_values(order: Order, folder: OrderFolder) -> None:
+    """Raise ValueError or TypeError; names of files may be any bytes, which is what fsencode takes."""
+    for text in (order.id, order.person, order.service, order.kind, order.archive, order.share, *order.paths):
+        os.fsencode(text if isinstance(text, str) else "\ud800")
+    for seconds in (order.moment_seconds, order.created_utc_seconds):
+        if isinstance(seconds, bool) or not (math.isfinite(seconds) and 0 <= seconds < YEAR_10000):
+            raise ValueError("a moment is none")
+    if (order.id, order.service) != (folder.name, folder.orders.service) or order.kind not in get_args(Kind):
+        raise ValueError("it is another's")
+    if len(order.person) > PERSON_CHARACTERS_MAX or "\0" in order.archive:
+        raise ValueError("a name is none")
+
+
+def ask(folder: OrderFolder, mark: Mark) -> None:
+    """Let the worker know, as the pages do, that somebody wants it undone, or tried again."""
+    write_atomic(make_private_folder(folder.asked) / mark, secrets.token_hex(8).encode(), mode=0o600)
+
+
+def mark_of(folder: OrderFolder, mark: Mark) -> str:
+    """The mark that the pages set last; "" for none, and for what is no mark."""
+    with contextlib.suppress(IntegrityError, UnicodeDecodeError):
+        return (asked_bytes(folder, mark, MARK_BYTES_MAX) or b"").decode("ascii")
+    return ""
+
+
+def is_asked_again(folder: OrderFolder, status: Status) -> bool:
+    return status.state == "failed" and mark_of(folder, "again") not in ("", status.heard_again)
+
+
+def anew(status: Status) -> Status:
+    """How an order stands that failed and is tried once more, from where it stopped."""
+    return dataclasses.replace(status, state="waiting", cause="", failure="", remedy="", ended_age_seconds=None)
+
+
+def shown_status(folder: OrderFolder) -> Status:
+    """How far it is: one that was asked again waits from that moment on, though the worker did not hear it yet."""
+    status = load_status(folder)
+    return anew(status) if is_asked_again(folder, status) else status
 
 
 def load_status(folder: OrderFolder) -> Status:
     """How far it is; "waiting" until somebody took it up."""
     if not folder.status.exists():
         return Status()
-    data = _load(folder.status)
+    data = _decoded(folder.status.read_bytes(), folder.status)
     try:
         pairs = {
-            name: tuple((str(path), str(other)) for path, other in data.get(name, ())) for name in ("left_out", "older")
+            name: tuple((str(path), str(other)) for path, other in data.get(name, ()))
+            for name in ("left_out", "older", "raw")
         }
         return Status(**{**data, **pairs})
     except (KeyError, TypeError, ValueError) as error:
@@ -214,18 +359,27 @@ def tell(folder: OrderFolder, reached: Reached) -> None:
     """Show how far it is. Not durable: after a cut the step is told anew."""
     aside = folder.progress.with_suffix(".new")
     with contextlib.suppress(OSError):  # a full disk stops the restore itself, with a sentence
-        aside.write_text(json.dumps(dataclasses.asdict(reached)))
+        with begin_file(aside) as file:
+            file.write(json.dumps(dataclasses.asdict(reached)).encode())
         os.rename(aside, folder.progress)
 
 
-def all_orders(orders: Path) -> Iterator[tuple[Order, Status]]:
-    """Every order with its status, the newest first."""
-    found = [OrderFolder(file.parent) for file in orders.glob("[0-9a-f]*/order.json")]
-    known = [(load_order(folder), load_status(folder)) for folder in found]
+def all_orders(orders: Orders) -> Iterator[tuple[Order, Status]]:
+    """Every order with its status, the newest first; one that cannot be read is none (`taking.take_up` says so)."""
+    known = [found for name in names_of(orders) if (found := _known(OrderFolder(orders, name)))]
     yield from sorted(known, key=lambda it: (it[0].created_utc_seconds, it[0].id), reverse=True)
 
 
-def result_of(orders: Path, name: str) -> Path:
+def _known(folder: OrderFolder) -> tuple[Order, Status] | None:
+    status = shown_status(folder)
+    if status.state == "over":
+        return None
+    with contextlib.suppress(IntegrityError, NotFound):
+        return load_order(folder), status
+    return None
+
+
+def result_of(orders: Orders, name: str) -> Path:
     """The file to download; raise NotFound when it is not ready or its 7 days are over."""
     folder = order_folder(orders, name)
     status = load_status(folder)
@@ -234,11 +388,11 @@ def result_of(orders: Path, name: str) -> Path:
     return folder.result / status.result
 
 
-def _load(file: Path) -> dict[str, Any]:
+def _decoded(raw: bytes, where: Path) -> dict[str, Any]:
     try:
-        data: dict[str, Any] = json.loads(file.read_bytes())
+        data: dict[str, Any] = json.loads(raw)
         if data.pop("format") != FORMAT:
             raise ValueError("unknown format")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"this order cannot be read: {error}.", where=str(file)) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise IntegrityError(f"this order cannot be read: {error}.", where=str(where)) from error
     return data

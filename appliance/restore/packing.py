@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from appliance.host.files import begin_file
 from appliance.restore.dated import free_name
 from appliance.units import MIB, printable
 
@@ -42,13 +43,14 @@ def pack(
 ) -> Packed:
     """Write everything in `stage` to the zip `target`, durable; `on_progress` is told of bytes and files so far."""
     packed = Packed()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as made:
-        for source, name in _walk(stage, "", "", packed):
-            _add(made, source, name, zone, packed, on_progress)
-        if packed.changed or packed.left_out:
-            made.writestr(NOTE, _note(packed))
-    with open(target, "rb") as written:
-        os.fsync(written.fileno())
+    with begin_file(target) as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as made:
+            for source, name in _walk(stage, "", "", packed):
+                _add(made, source, name, zone, packed, on_progress)
+            if packed.changed or packed.left_out:
+                made.writestr(NOTE, _note(packed))
+        file.flush()
+        os.fsync(file.fileno())
     return packed
 
 

@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from appliance.borg.contents import Contents
 from appliance.errors import UsageError
 from appliance.restore.catalogue import MICROSECONDS, count_as_deleted
-from appliance.restore.contents import Contents
 from appliance.restore.model import Found, Version
 from appliance.restore.names import match_expression, words_of
 from appliance.restore.schema import OPEN

@@ -110,8 +110,12 @@ def expire(restores: Path, *, age_seconds: int, kept_seconds: float = KEPT_SECON
 
 def expired(restores: Path, *, age_seconds: int, kept_seconds: float = KEPT_SECONDS) -> tuple[str, ...]:
     """The jobs that `expire` would remove."""
-    ended = ((job.id, job.ended_age_seconds) for job in jobs(restores))
-    return tuple(name for name, age in ended if age is not None and age_seconds - age >= kept_seconds)
+    return tuple(job.id for job in jobs(restores) if is_over(job, age_seconds, kept_seconds))
+
+
+def is_over(job: Job, age_seconds: int, kept_seconds: float = KEPT_SECONDS) -> bool:
+    """Whether what `job` replaced has been kept for long enough. Pure."""
+    return job.ended_age_seconds is not None and age_seconds - job.ended_age_seconds >= kept_seconds
 
 
 def _take_away(folder: JobFolder, job: Job) -> Job:

@@ -8,7 +8,7 @@ A restore belongs to what was asked, not to an archive's name: "the newest" is a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from appliance.errors import Busy
@@ -28,7 +28,12 @@ def unended(restores: Path) -> Iterator[Job]:
 
 def going_on(restores: Path, asked: str, target: Path, *, in_place: bool) -> Job | None:
     """The job that asked the same for the same place and has not ended."""
-    for job in unended(restores):
+    return that_asks(unended(restores), asked, target, in_place=in_place)
+
+
+def that_asks(among: Iterable[Job], asked: str, target: Path, *, in_place: bool) -> Job | None:
+    """The same of jobs that have not ended. Pure."""
+    for job in among:
         if job.typed.asked == asked and (job.target, job.in_place) == (target, in_place):
             return job
     return None
@@ -61,22 +66,59 @@ def give_up_words(service: str, job: Job) -> tuple[str, ...]:
 
 def pinned(restores: Path) -> frozenset[str]:
     """The archives that must not be forgotten, since a restore that has not ended needs them."""
-    return frozenset(archive for job in unended(restores) for archive in job.archives)
+    return needed(unended(restores))
+
+
+def needed(among: Iterable[Job]) -> frozenset[str]:
+    """The same of jobs that have not ended. Pure."""
+    return frozenset(archive for job in among for archive in job.archives)
 
 
 def in_the_way(
-    restores: Path, paths: Sequence[str], target: Path, renamed: Mapping[str, str] | None = None
+    restores: Path,
+    paths: Sequence[str],
+    target: Path,
+    renamed: Mapping[str, str] | None = None,
+    *,
+    begun: Job | None = None,
 ) -> Job | None:
     """A job that put, or puts at this moment, some of its files where `paths` would come; both would make a mixture.
 
-    One that is to come in place and is not at work has put nothing there yet, and is in nobody's way.
+    One that is to come in place and is not at work has put nothing there yet, and is in nobody's way. So it may find
+    another one in its own when it goes on as `begun`; once it put something there, nothing hinders it.
     """
-    wanted = _places(paths, target, renamed or {})
-    for job in unended(restores):
-        is_there = not job.in_place or job.state != "planned" or _is_at_work(restores, job)
+    return that_puts_there(
+        unended(restores),
+        paths,
+        target,
+        renamed or {},
+        begun=begun,
+        is_at_work=lambda job: _is_at_work(restores, job),
+    )
+
+
+def that_puts_there(
+    among: Iterable[Job],
+    paths: Sequence[str],
+    target: Path,
+    renamed: Mapping[str, str],
+    *,
+    begun: Job | None,
+    is_at_work: Callable[[Job], bool],
+) -> Job | None:
+    """The same of jobs that have not ended. Pure but for what it asks."""
+    if begun and _put_something(begun):
+        return None
+    wanted = _places(paths, target, renamed)
+    for job in among:
+        is_there = (begun is None or job.id != begun.id) and (_put_something(job) or is_at_work(job))
         if is_there and _overlap(wanted, _places(job.paths, job.target, dict(job.renamed))):
             return job
     return None
+
+
+def _put_something(job: Job) -> bool:
+    return not job.in_place or job.state != "planned"
 
 
 def _places(paths: Sequence[str], target: Path, renamed: Mapping[str, str]) -> tuple[Path, ...]:

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from appliance.errors import IntegrityError
-from appliance.territory.model import NAME, Placement, Territory
+from appliance.territory.model import CONTROL, NAME, Placement, Territory
 
 
 def to_json(territory: Territory) -> dict[str, Any]:
@@ -77,13 +77,34 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if kind in (str, int, bool):
         if type(value) is not kind:
             raise IntegrityError(f"{where} is not of type {kind.__name__}.")
-        return value
+        return _printable(value, where) if kind is str else value
     if is_dataclass(kind):
         return thing(kind, value, where)
     if not isinstance(value, list):
         raise IntegrityError(f"{where} is not a list.")
     items = [_value(get_args(kind)[-1 if get_origin(kind) is Mapping else 0], item, where) for item in value]
     return _by_name(items, where) if get_origin(kind) is Mapping else tuple(items)
+
+
+def _printable(text: str, where: str) -> str:
+    """`text` without the line break that a block of YAML ends with, which former versions signed."""
+    shown = text.rstrip("\n")
+    if CONTROL.search(shown):
+        raise IntegrityError(
+            f"{where} holds a line break or another control character.",
+            remedy="Take it out of territory.yml, and sign again: `appliance territory sign`.",
+        )
+    return shown
+
+
+def legible(values: Any) -> Any:
+    """`values` with a space for each control character in a text: former versions signed such texts, and what a node
+    lives by already is neither refused nor written into a file of root's as it is."""
+    if isinstance(values, Mapping):
+        return {name: legible(value) for name, value in values.items()}
+    if isinstance(values, list):
+        return [legible(value) for value in values]
+    return CONTROL.sub(" ", values.rstrip("\n")) if isinstance(values, str) else values
 
 
 def _by_name(things: list[Any], where: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Whatever was signed of it names it so. The name in territory.yml is `called`, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from appliance.errors import Refused
@@ -21,9 +21,12 @@ def follow_names(territory: Territory, before: Mapping[str, Service], formers: M
     """`territory` with each service under its first name, by the services `before` it and the `formers` that left.
 
     A service that was renamed once keeps its first name also without `was`. Raise Refused for an earlier name that was
-    none, for a new service under a name that another one had first, and for a service that moves as it is renamed.
+    none or not the first, for a new service under a name that another one had first, and for a service that moves as it
+    is renamed.
     """
     first = {it.called: name for name, it in {**formers, **before}.items() if it.called}
+    for service in territory.services.values():
+        _check_is_first(service, first, {*before, *formers})
     names = {name: _first_name(it, first, before) for name, it in territory.services.items()}
     _check_apart(territory, names)
     found = _named(territory, names)
@@ -42,6 +45,17 @@ def _first_name(service: Service, first: Mapping[str, str], before: Mapping[str,
     """By what it was called before; but a service that goes on under its first name is itself."""
     goes_on = service.name in before and not before[service.name].called
     return service.name if goes_on else first.get(service.name, service.name)
+
+
+def _check_is_first(service: Service, first: Mapping[str, str], known: Collection[str]) -> None:
+    """A name in between is no name of anything once there is a later one, and playbooks know no bundle to ask."""
+    found = first.get(service.name, first.get(service.called, ""))
+    if service.called and service.name not in known and found:
+        raise Refused(
+            f'"{service.name}" is not what "{service.called}" was first called.',
+            where=f"services > {service.called} > was",
+            remedy=f"Write `was: {found}` there: all that is stored of it has that name, and playbooks read it there.",
+        )
 
 
 def _check_apart(territory: Territory, names: Mapping[str, str]) -> None:
@@ -75,7 +89,7 @@ def _check(service: Service, before: Mapping[str, Service], formers: Mapping[str
         raise Refused(
             f'"{service.name}" is no service of the bundle before, nor one that left.',
             where=f"{where} > was",
-            remedy="Write there what it was called until now, or remove the line if it is a new service.",
+            remedy="Write there what it was first called, or remove the line if it is a new service.",
         )
     renamed = old is not None and (service.called or service.name) != (old.called or old.name)
     if old is not None and renamed and service.node != old.node:

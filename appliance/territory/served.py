@@ -6,7 +6,6 @@ Such an address goes where the service is served. What serves it there follows f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
 from appliance.territory.model import DATABASES, Service, Territory
 
@@ -83,4 +82,4 @@ def local_port(service: Service, node: str) -> int:
 
 
 def _last_number(service: Service) -> int:
-    return IPv4Address(service.address).packed[-1]
+    return int(service.address.rpartition(".")[2])

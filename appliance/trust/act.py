@@ -20,6 +20,9 @@ from appliance.trust.signed import NAME, Document
 
 TYPE = "appliance/act"
 ACTS = ("lost", "quarantine", "hold", "freeze", "unfreeze", "quota", "promote", "continue", "rewind")
+PROTECTING = ("quarantine", "hold", "freeze")
+"""What only keeps somebody from something. Each is signed to begin at once, so a clock by which it has not begun is
+behind, as after a power cut on a board whose battery is dead; it counts there too."""
 ANY_SERVICE = "any"
 BYTES_MAX = 16384
 LINE_BYTES_MAX = 8192  # the rest is for the signature, which of the longest RSA key has 6 kB
@@ -38,7 +41,8 @@ class Operator:
 
 @dataclass(frozen=True)
 class Act:
-    """`subject` is a node or a service; `service` narrows it; in force between `start` and `end`, seconds UTC."""
+    """`subject` is a node or a service; `service` narrows it; in force between `start` and `end`, seconds UTC; one of
+    PROTECTING from when it is known."""
 
     act: str
     subject: str
@@ -56,7 +60,8 @@ class Act:
     """Of `quota`: what may come in a day; 0 where the act does not raise it."""
 
     def in_force(self, now: float) -> bool:
-        return self.start <= now < self.end
+        begun = self.start <= now or (self.act in PROTECTING and self.start < self.end)
+        return begun and now < self.end
 
     def concerns(self, act: str, subject: str, service: str, now: float) -> bool:
         """Whether this act says `act` of `subject` for `service` at `now`."""
@@ -98,6 +103,12 @@ def make_act(fields: Mapping[str, str | int], key: Path) -> bytes:
 def claimed(raw: bytes) -> str:
     """Which act `raw` claims to be, before anything of it is checked."""
     return str(signed.parse(signed.split(raw, TYPE, bytes_max=BYTES_MAX)[0], TYPE).get("act"))
+
+
+def claim(raw: bytes) -> Act:
+    """What `raw` says, before its signature is checked, which takes a process; raise IntegrityError for no act."""
+    line = signed.split(raw, TYPE, bytes_max=BYTES_MAX)[0]
+    return _act(Document(TYPE, signed.parse(line, TYPE), "", raw))
 
 
 def _generation(document: Document) -> str:

@@ -7,9 +7,10 @@ territory back or replace it. It holds the territory as planned, where copies ar
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,8 +22,12 @@ from appliance.territory.domains import counting_holders
 from appliance.territory.model import Node, Placement, Service, Territory
 from appliance.trust import called, revocation, signed
 from appliance.trust import former as formers
+from appliance.trust import former_voters as former_voting
+from appliance.trust import unconfirmed as unconfirmed_terms
 from appliance.trust.act import Operator
+from appliance.trust.declared import note_former
 from appliance.trust.former import NOBODY, Former, FormerService
+from appliance.trust.former_voters import FormerVoters
 from appliance.trust.granters import Granters
 from appliance.trust.keys import PublicKeys
 from appliance.trust.revocation import NOTHING, Revoked
@@ -117,6 +122,10 @@ class Bundle:
     """Digests of the signed lines of grants by former voters that the key holder keeps good."""
     former: Former = NOBODY
     """What left the territory and is still cared for."""
+    unconfirmed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Services of which former voters, of these terms, may have made a grant that nobody showed."""
+    former_voters: FormerVoters | None = None
+    """Those of the term before; None where they never changed, or a former version signed."""
 
     @cached_property
     def voting(self) -> Voting:
@@ -126,7 +135,8 @@ class Bundle:
     @cached_property
     def granters(self) -> Granters:
         """Whose grants are believed by who lives by this bundle."""
-        return Granters(self.territory_key, self.voting, self.confirmed)
+        former = self.former_voters.voting if self.former_voters else Voting()
+        return Granters(self.territory_key, self.voting, self.confirmed, former)
 
     @cached_property
     def revoked_nodes(self) -> frozenset[str]:
@@ -175,6 +185,14 @@ class Bundle:
         terms = self.last_terms(service)
         return (terms.origin, *terms.standbys)
 
+    def unconfirmed_epoch(self, service: str) -> int:
+        """Up to which epoch a grant of `service` may be in force that nobody showed; 0 when there is none."""
+        return unconfirmed_terms.last_epoch(self.unconfirmed.get(service, ()))
+
+    def passed_epoch(self, service: str) -> int:
+        """The epoch above which the territory key grants: none up to it is to be written any more."""
+        return max(self.revoked.ended_epoch(service), self.unconfirmed_epoch(service))
+
     @cached_property
     def operators(self) -> tuple[Operator, ...]:
         return tuple(Operator(person.name, person.keys, person.may) for person in self.territory.people.values())
@@ -199,6 +217,8 @@ def make_bundle(
     term: int = 0,
     confirmed: Collection[str] = (),
     former: Former = NOBODY,
+    unconfirmed: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    former_voters: FormerVoters | None = None,
 ) -> bytes:
     """The signed bundle; `recovery` is the public half of the recovery key, `issued` a UTC time.
 
@@ -215,6 +235,8 @@ def make_bundle(
         **({"ca": ca} if ca else {}),
         **({"term": term} if term else {}),
         **({"confirmed": sorted(confirmed)} if confirmed else {}),
+        **unconfirmed_terms.to_json(unconfirmed),
+        **former_voting.to_json(former_voters),
         **formers.to_json(former),
         **called.to_json((*territory.services.values(), *(it.service for it in former.services.values()))),
     }
@@ -230,12 +252,14 @@ def _shown(keys: PublicKeys) -> dict[str, str]:
     return {name: value for name, value in asdict(keys).items() if value}
 
 
-def read_bundle(raw: bytes, territory_key: str) -> Bundle:
-    """The bundle in `raw`, signed by the territory key."""
+def read_bundle(raw: bytes, territory_key: str, *, in_force: bool = False) -> Bundle:
+    """The bundle in `raw`, signed by the territory key. One that is `in_force` may hold texts that are refused in a new
+    one: a node goes on living by it, and the next one is signed after it."""
     document = signed.read(raw, TYPE, (territory_key,), bytes_max=BYTES_MAX)
     try:
-        names = called.from_json(document.fields)
-        territory = called.with_called(codec.from_json(document.fields["territory"]), names)
+        fields = {**document.fields, **(_legible(document.fields) if in_force else {})}
+        names = called.from_json(fields)
+        territory = called.with_called(codec.from_json(fields["territory"]), names)
         bundle = Bundle(
             serial=document.number("serial", least=1),
             issued=document.text("issued"),
@@ -249,13 +273,19 @@ def read_bundle(raw: bytes, territory_key: str) -> Bundle:
             ca=document.text("ca", SHA256) if "ca" in document.fields else "",
             term=document.number("term", most=TERM_MAX) if "term" in document.fields else 0,
             confirmed=_confirmed(document.fields.get("confirmed", [])),
-            former=formers.from_json(document.fields, names),
+            former=formers.from_json(fields, names),
+            unconfirmed=unconfirmed_terms.from_json(fields),
+            former_voters=former_voting.from_json(fields, fields.get("term", 0)),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{TYPE}: a field is missing or malformed ({error}).") from error
     for name, member in bundle.members.items():
         bundle.revoked.check(name, member.keys)
     return bundle
+
+
+def _legible(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: codec.legible(fields[name]) for name in ("territory", "former", "called") if name in fields}
 
 
 def _confirmed(values: object) -> frozenset[str]:
@@ -274,9 +304,12 @@ def _members(territory: Territory, values: Mapping[str, Any]) -> dict[str, Membe
 def accept_bundle(path: Path, raw: bytes, territory_key: str) -> Bundle:
     """Take `raw` as this node's bundle at `path`; raise as `check_follows`. The one that is there is not written again:
     a host whose bundle changes looks at all that it is."""
-    bundle = read_bundle(raw, territory_key)
+    bundle = read_bundle(raw, territory_key, in_force=path.exists() and path.read_bytes() == raw)
     check_follows(path, bundle, territory_key)
-    if not path.exists() or path.read_bytes() != raw:
+    if not path.exists():
+        write_atomic(path, raw)
+    elif path.read_bytes() != raw:
+        note_former(path.parent, load_bundle(path, territory_key).territory, bundle.territory, bundle.issued)
         write_atomic(path, raw)
     return bundle
 
@@ -301,7 +334,7 @@ def check_follows(path: Path, bundle: Bundle, territory_key: str) -> int:
 def load_bundle(path: Path, territory_key: str) -> Bundle:
     """This node's bundle, its signature checked again at each load."""
     try:
-        return read_bundle(read_at_once(path), territory_key)
+        return read_bundle(read_at_once(path), territory_key, in_force=True)
     except FileNotFoundError as error:
         raise NotFound(
             "this node has no territory bundle yet.", where=str(path), remedy="Run `appliance node accept BUNDLE`."

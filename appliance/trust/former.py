@@ -48,13 +48,17 @@ class FormerService:
 @dataclass(frozen=True)
 class FormerHolder:
     """`node` holds copies of `service` no more since bundle `serial`, of the UTC time `since`. Until it has given up
-    what it has, that may fill `quota_bytes`."""
+    what it has, that may fill `quota_bytes`: 0 of one that was no more than a spare, and may have stood in."""
 
     service: str
     node: str
     quota_bytes: int
     serial: int
     since: str
+
+    @property
+    def was_spare(self) -> bool:
+        return not self.quota_bytes
 
     @property
     def told(self) -> str:

@@ -2,7 +2,8 @@
 
 Epoch numbers are the index of the service's grants: even ones from the territory key, odd ones from a majority of the
 voters' brokers (`voted.py`; who reads both kinds asks `granters.py`). Each index owns the 2^48 nonces from its floor,
-so two writers can never use the same keystream whatever their clocks, images or clones say.
+so two grants never share keystream, whatever clocks say. Two machines under one grant (an image, a clone, a thaw) are
+kept apart within its range by `borg/lanes.py`, as far as record 66 says.
 """
 
 from __future__ import annotations

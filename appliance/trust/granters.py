@@ -4,14 +4,17 @@ The form decides who must have signed, before anything else is looked at: a gran
 always was, with even epochs only, and nothing that voters sign can be taken for one.
 
 Voters come and go, while history is kept for years. So a voted grant is judged by the voters of the bundle in force
-when it *arrives*; what is kept since then stays good, as does what the key holder confirmed in the bundle.
+when it *arrives*, or by those of the term before; what is kept since then stays good, as does what the key holder
+confirmed in the bundle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from appliance.errors import Refused
 from appliance.trust.grant import Grant, read_grant
 from appliance.trust.signed import digest_of
 from appliance.trust.voted import is_voted, read_voted
@@ -25,10 +28,36 @@ class Granters:
     territory_key: str
     voting: Voting = field(default_factory=Voting)
     accepted: frozenset[str] = frozenset()
+    former: Voting = field(default_factory=Voting)
+    """The voters of the term before, whose grants stay good (`former_voters.py`)."""
 
     def read(self, raw: bytes) -> Grant:
         """The grant in `raw`; raise IntegrityError or Refused, with a sentence, for what none of them granted."""
-        return read_voted(raw, self.voting, self.accepted) if is_voted(raw) else read_grant(raw, self.territory_key)
+        if not is_voted(raw):
+            return read_grant(raw, self.territory_key)
+        try:
+            return read_voted(raw, self.voting, self.accepted)
+        except Refused:
+            if not self.former.can_sign:
+                raise
+            with suppress(Refused):
+                return read_voted(raw, self.former)
+            raise
+
+    def read_all(self, service: str, raws: Iterable[bytes]) -> dict[int, Grant]:
+        """The grants of `service` in `raws` by epoch; raise Refused for one of another service, and for two of one
+        epoch. One that is shown twice is checked once.
+
+        Of one grant with different voters' signatures the first is taken.
+        """
+        grants: dict[int, Grant] = {}
+        for raw in dict.fromkeys(raws):
+            grant = self.read(raw)
+            if grant.service != service:
+                raise Refused(f"the grant is for {grant.service}, not {service}.")
+            if grants.setdefault(grant.epoch, grant).statement != grant.statement:
+                raise Refused(f"there already is another grant of epoch {grant.epoch}.")
+        return grants
 
     def keeping(self, kept: Iterable[bytes]) -> Granters:
         """The same, for whom the voted grants in `kept` stay good: this node judged each before it kept it."""

@@ -25,10 +25,16 @@ class Held:
     holder_key: str
     challenge: str
     document: Document
+    lease_seconds: int = 0
+    """For how long its lease was begun, which may be longer than the bundle in force says; 0 where it does not say."""
 
 
-def make_held(key: Ed25519PrivateKey, *, service: str, epoch: int, holder: str, challenge: str) -> bytes:
-    return signed.make(TYPE, {"service": service, "epoch": epoch, "holder": holder, "challenge": challenge}, key)
+def make_held(
+    key: Ed25519PrivateKey, *, service: str, epoch: int, holder: str, challenge: str, lease_seconds: int = 0
+) -> bytes:
+    fields = {"service": service, "epoch": epoch, "holder": holder, "challenge": challenge}
+    lease = {"lease_seconds": lease_seconds} if lease_seconds else {}
+    return signed.make(TYPE, fields | lease, key)
 
 
 def read_held(raw: bytes, holder_key: str) -> Held:
@@ -41,4 +47,5 @@ def read_held(raw: bytes, holder_key: str) -> Held:
         holder_key=holder_key,
         challenge=document.text("challenge", SHA256),
         document=document,
+        lease_seconds=document.number("lease_seconds") if "lease_seconds" in document.fields else 0,
     )

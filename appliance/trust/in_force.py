@@ -1,7 +1,7 @@
 """Which acts count now, and which must be told on: the one rule of nodes, vaults and brokers. Pure.
 
 A quarantine that ends as it begins takes back those of the same node that started earlier, whatever they say of their
-end, once it has begun; it is told on for as long as there is anything to take back.
+end and whatever the clock says; it is told on for as long as there is anything to take back.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from appliance.trust.act import ANY_SERVICE, Act
 def in_force(acts: Iterable[Act], now: float) -> tuple[Act, ...]:
     """Those of `acts` that are obeyed at `now`."""
     known = tuple(acts)
-    return tuple(it for it in known if it.in_force(now) and not _is_taken_back(it, known, now))
+    return tuple(it for it in known if it.in_force(now) and not _is_taken_back(it, known))
 
 
 def to_tell(acts: Iterable[Act], now: float) -> tuple[Act, ...]:
     """Those in force, and those that keep others from it."""
     known = tuple(acts)
-    count = [it for it in known if not _is_taken_back(it, known, now)]
+    count = [it for it in known if not _is_taken_back(it, known)]
     back = [it for it in known if it.in_force(now) and it not in count]
     return tuple(it for it in count if it.in_force(now) or any(_ends(it, other) for other in back))
 
@@ -30,8 +30,8 @@ def takes_back(act: Act) -> bool:
     return act.act == "quarantine" and act.end <= act.start
 
 
-def _is_taken_back(act: Act, known: Iterable[Act], now: float) -> bool:
-    return any(it.start <= now and _ends(it, act) for it in known)
+def _is_taken_back(act: Act, known: Iterable[Act]) -> bool:
+    return any(_ends(it, act) for it in known)
 
 
 def _ends(act: Act, other: Act) -> bool:

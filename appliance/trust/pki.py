@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from appliance.clock import utc_text
 from appliance.errors import IntegrityError, Refused
 from appliance.units import DAY
 
@@ -170,7 +171,12 @@ def check_issued(certificate: Certificate, issuer: Certificate, now: float) -> N
         who, by = certificate.subject.rfc4514_string(), issuer.subject.rfc4514_string()
         raise IntegrityError(f"the certificate of {who} was not issued by {by}.") from error
     if not is_valid(certificate, now):
-        raise IntegrityError(f"the certificate of {certificate.subject.rfc4514_string()} is not valid now.")
+        whose = certificate.subject.rfc4514_string()
+        lasts = f"from {certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}"
+        raise IntegrityError(
+            f"the certificate of {whose} is valid {lasts}, and by this machine's clock it is {utc_text(now)[:10]}.",
+            remedy="Set the clock where it is wrong (`timedatectl`); else have another issued: `appliance pki due`.",
+        )
 
 
 def check_list(made: x509.CertificateRevocationList, issuer: Certificate) -> None:

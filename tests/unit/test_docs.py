@@ -74,6 +74,18 @@ def test_every_variable_that_a_person_may_set_is_on_a_page() -> None:
     assert known - told - {"APPLIANCE_COMPLETE"} == set()
 
 
+def test_each_row_of_the_security_page_that_promises_something_names_a_test_of_it() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    promises = text[text.index("## Promises") : text.index("## What is not promised")]
+    rows = [
+        line
+        for line in promises.splitlines()
+        if line.startswith("| ") and not line.startswith(("| | ", "| who | ", "| ---"))
+    ]
+    assert len(rows) > 20
+    assert [row.split("|")[1].strip() for row in rows if not NAMED_TEST.search(row)] == []
+
+
 def test_the_architecture_gives_each_caller_the_verbs_that_the_code_gives() -> None:
     text = (ROOT / "docs/ARCHITECTURE.md").read_text()
     rows = re.findall(r"^\| (origin|writer|standby|holder|node)\b[^|]*\| (`head`[^|]*) \|$", text, re.MULTILINE)

@@ -14,21 +14,33 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from appliance.backup.left_out import PASSWORDS
+from appliance.backup.left_out import MAPPINGS, PASSWORDS, WARNED
 from appliance.backup.manifest import LeftOut
 from appliance.backup.sources.model import PostgresServer
-from appliance.errors import ApplianceError, Busy, NoSpace, NotFound, Refused, Unreachable
-from appliance.host.command import CommandFailed, run
+from appliance.backup.sources.roles import ROLES, roles_to_make
+from appliance.errors import ApplianceError, Busy, NoSpace, NotFound, Unreachable
+from appliance.host.command import CommandFailed, Result, run
 from appliance.host.files import make_private_folder
 from appliance.units import HOUR, MINUTE
 
-ROLES = "roles.sql"
 _DUMP_TIMEOUT_SECONDS = 12 * HOUR
 _ROLES_TIMEOUT_SECONDS = 10 * MINUTE
 _PSQL = ("psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only")
+_WARNING = "pg_dump: warning: "
+# The view shows no options to who may not see them, and so pg_dump takes a mapping for one that has none.
+_HIDDEN_MAPPINGS = """
+SELECT count(*) FROM pg_catalog.pg_user_mappings WHERE umoptions IS NULL
+AND NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
+"""
+_EXTENSION = re.compile(r'extension "([\w-]{1,63})" is not available')
+_LOCALES = (
+    re.compile(r'could not create locale "([\w.@-]{1,64})"'),
+    re.compile(r'invalid (?:LC_COLLATE |LC_CTYPE )?locale name: "([\w.@-]{1,64})"'),
+    re.compile(r'collation "(?:pg_catalog\.)?([\w.@-]{1,64})" for encoding "\w+" does not exist'),
+)
+_ERRORS_MAX = 3
 _JOBS = 2
 """What two cores load at once."""
-_ABOUT_ROLE = re.compile(r'(?:CREATE ROLE|ALTER ROLE|COMMENT ON ROLE|GRANT .+ TO) (?P<role>"(?:[^"]|"")+"|[^\s;]+)')
 
 
 def dump_file(folder: Path, database: str) -> Path:
@@ -38,7 +50,7 @@ def dump_file(folder: Path, database: str) -> Path:
 def dump(server: PostgresServer, database: str, folder: Path) -> tuple[LeftOut, ...]:
     """Write the dump of `database`, of one moment, and the server's roles to `folder`; both whole or neither.
 
-    Return what the server's user may not read. Raise Unreachable when the server does not answer, Busy when a table
+    Return what the server's user may not dump. Raise Unreachable when the server does not answer, Busy when a table
     stays locked, NoSpace, or ApplianceError with the words of PostgreSQL.
     """
     make_private_folder(folder)
@@ -47,8 +59,8 @@ def dump(server: PostgresServer, database: str, folder: Path) -> tuple[LeftOut, 
     wait = f"--lock-wait-timeout={server.lock_wait_seconds * 1000}"
     try:
         words = ("pg_dump", "--format=custom", "--compress=0", wait, f"--file={partial}")
-        _run(server, database, words, _DUMP_TIMEOUT_SECONDS)
-        left_out = _dump_roles(server, database, roles)
+        dumped = _run(server, database, words, _DUMP_TIMEOUT_SECONDS)
+        left_out = (*_notes(server, database, dumped), *_dump_roles(server, database, roles))
         os.rename(partial, target)
     except ApplianceError:
         for path in (partial, roles):
@@ -58,37 +70,32 @@ def dump(server: PostgresServer, database: str, folder: Path) -> tuple[LeftOut, 
     return left_out
 
 
-def restore(server: PostgresServer, database: str, folder: Path, into: str) -> None:
-    """Load the dump of `database` in `folder` as the new database `into`; roles that are missing are made first.
-
-    Nothing is replaced: raise Refused when `into` exists. A restore that fails leaves no database behind.
-    """
-    source = _dump_in(folder, database)
-    _make_missing_roles(server, (folder / ROLES).read_text())
-    _create_database(server, into)
-    try:
-        words = ("pg_restore", "--exit-on-error", "--single-transaction", str(source))
-        _run(server, into, words, _DUMP_TIMEOUT_SECONDS)
-    except ApplianceError:
-        _sql(server, f"DROP DATABASE {_identifier(into)}")
-        raise
-
-
 def recreate(server: PostgresServer, database: str, folder: Path) -> None:
     """Load the dump of `database` in `folder` under its own name, with its owner and its settings, into a new server.
 
     A server that this fails at is thrown away: it is half full.
     """
     source = _dump_in(folder, database)
-    _make_missing_roles(server, (folder / ROLES).read_text())
-    words = ("pg_restore", "--exit-on-error", "--create", f"--jobs={_JOBS}", str(source))
+    _make_missing_roles(server, (folder / ROLES).read_bytes())
+    words = ("pg_restore", "--exit-on-error", "--no-tablespaces", "--create", f"--jobs={_JOBS}", str(source))
     _run(server, "postgres", words, _DUMP_TIMEOUT_SECONDS)
+
+
+def analyse(server: PostgresServer, database: str) -> None:
+    """Make the statistics that plans are made by, coarse ones first: a dump holds none."""
+    _run(server, database, ("vacuumdb", "--quiet", "--analyze-in-stages"), _DUMP_TIMEOUT_SECONDS)
+
+
+def query(server: PostgresServer, database: str, statement: str, *, seconds_max: float = _ROLES_TIMEOUT_SECONDS) -> str:
+    """What psql prints for one statement of ours, a row a line."""
+    words = (*_PSQL, "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose", f"--command={statement}")
+    return _run(server, database, words, seconds_max).stdout.decode()
 
 
 def create(server: PostgresServer, database: str) -> None:
     """Make `database`, empty, of an owner who has its name and no password yet."""
-    _sql(server, f"CREATE ROLE {_identifier(database)} LOGIN")
-    _sql(server, f"CREATE DATABASE {_identifier(database)} OWNER {_identifier(database)}")
+    query(server, "postgres", f"CREATE ROLE {_identifier(database)} LOGIN")
+    query(server, "postgres", f"CREATE DATABASE {_identifier(database)} OWNER {_identifier(database)}")
 
 
 def carry_out(server: PostgresServer, database: str, statements: str) -> None:
@@ -104,40 +111,24 @@ def _dump_in(folder: Path, database: str) -> Path:
     return source
 
 
-def _make_missing_roles(server: PostgresServer, statements: str) -> None:
-    existing = _sql(server, "SELECT rolname FROM pg_roles").splitlines()
-    script = roles_to_make(statements, frozenset(existing)).encode()
-    # Without ON_ERROR_STOP: a tablespace whose disk is not here fails, and stops pg_restore only when it is needed.
+def _make_missing_roles(server: PostgresServer, statements: bytes) -> None:
+    existing = query(server, "postgres", "SELECT rolname FROM pg_roles").splitlines()
+    script = roles_to_make(statements, frozenset(existing))
+    # Without ON_ERROR_STOP: a setting of an extension that is missing fails, and stops pg_restore only where needed.
     _run(server, "postgres", (*_PSQL, "--file=-"), _ROLES_TIMEOUT_SECONDS, stdin=script)
 
 
-def roles_to_make(statements: str, existing: frozenset[str]) -> str:
-    """The `statements` of pg_dumpall but those about `existing` roles, whose rights and passwords stay as they are."""
-    return "".join(
-        line
-        for line in statements.splitlines(keepends=True)
-        if not (match := _ABOUT_ROLE.match(line)) or _plain(match["role"]) not in existing
-    )
-
-
-def _plain(identifier: str) -> str:
-    return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
-
-
-def _create_database(server: PostgresServer, name: str) -> None:
-    try:
-        _sql(server, f"CREATE DATABASE {_identifier(name)} TEMPLATE template0")
-    except ApplianceError as error:
-        if "42P04" in str(error):  # duplicate_database, in whatever language the server speaks
-            raise Refused(
-                f"a database {name} exists already, and a restore replaces nothing.",
-                remedy="Choose another name, compare, then rename them.",
-            ) from error
-        raise
+def _notes(server: PostgresServer, database: str, dumped: Result) -> tuple[LeftOut, ...]:
+    """What pg_dump said of a dump that is whole, and what it does not say: options that it may not see are none."""
+    of = f"postgresql/{dump_file(Path(), database).name}"
+    hidden = int(query(server, database, _HIDDEN_MAPPINGS))
+    lines = dumped.stderr.decode(errors="replace").splitlines()
+    said = [WARNED + line.removeprefix(_WARNING) for line in lines if line.startswith(_WARNING)]
+    return tuple(LeftOut(of, reason) for reason in ([f"{MAPPINGS}{hidden}"] if hidden else []) + said)
 
 
 def _dump_roles(server: PostgresServer, database: str, to: Path) -> tuple[LeftOut, ...]:
-    words = ("pg_dumpall", "--globals-only", f"--file={to}", f"--database={database}")
+    words = ("pg_dumpall", "--globals-only", "--encoding=UTF8", f"--file={to}", f"--database={database}")
     try:
         _run(server, database, words, _ROLES_TIMEOUT_SECONDS)
     except ApplianceError:
@@ -147,24 +138,18 @@ def _dump_roles(server: PostgresServer, database: str, to: Path) -> tuple[LeftOu
     return ()
 
 
-def _sql(server: PostgresServer, statement: str) -> str:
-    words = (*_PSQL, "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose", f"--command={statement}")
-    return _run(server, "postgres", words, _ROLES_TIMEOUT_SECONDS)
-
-
 def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
 def _run(
     server: PostgresServer, database: str, words: Sequence[str], timeout_seconds: float, stdin: bytes | None = None
-) -> str:
+) -> Result:
     argv = (words[0], "--no-password", f"--dbname={connection(server, database)}", *words[1:])
     try:
-        result = run(argv, timeout_seconds=timeout_seconds, env=environment(server), stdin=stdin, check=True)
+        return run(argv, timeout_seconds=timeout_seconds, env=environment(server), stdin=stdin, check=True)
     except CommandFailed as error:
         raise _named(error, database) from error
-    return result.stdout.decode()
 
 
 def connection(server: PostgresServer, database: str) -> str:
@@ -191,13 +176,38 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def lacking(said: str) -> tuple[str, str] | None:
+    """What the machine lacks by PostgreSQL's words, and how to install it; None where it is something else."""
+    if found := _EXTENSION.search(said):
+        name = found[1]
+        return (
+            f"this node lacks PostgreSQL's extension {name}, which the dump asks for.",
+            f"Install its package: apt-cache search postgresql {name}",
+        )
+    if found := next(filter(None, (it.search(said) for it in _LOCALES)), None):
+        return (
+            f"this node lacks the locale {found[1]}, by whose rules the dump sorts.",
+            f"As root: apt-get install locales, then name {found[1]} in /etc/locale.gen and type locale-gen",
+        )
+    return None
+
+
 def _named(error: CommandFailed, database: str) -> ApplianceError:
     """PostgreSQL's tools end with 1 for everything, so their words decide."""
     said = error.result.tail()
+    if lacks := lacking(error.result.stderr.decode(errors="replace")):
+        return NotFound(lacks[0], where=f"database {database}", remedy=lacks[1])
     if "No space left on device" in said:
         return NoSpace("the disk filled up while the database was dumped.", where=f"database {database}")
     if "Query was: LOCK TABLE" in said:
         return Busy(f"a table stayed locked: {said}", where=f"database {database}", remedy="Who alters it?")
     if "connection to server" in said and "FATAL" not in said:
         return Unreachable(f"the server does not answer: {said}", where=f"database {database}", remedy="Is it running?")
-    return ApplianceError(f"{error.result.argv[0]} failed: {said}", where=f"database {database}")
+    words = _errors(error.result) or said
+    return ApplianceError(f"{error.result.argv[0]} failed: {words}", where=f"database {database}")
+
+
+def _errors(result: Result) -> str:
+    """What the server says is wrong; after it pg_restore repeats the whole statement."""
+    lines = (line.strip() for line in result.stderr.decode(errors="replace").splitlines())
+    return " / ".join([line for line in lines if "ERROR:" in line][:_ERRORS_MAX])

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.left_out import is_missing
+from appliance.backup.left_out import is_missing, noted
 from appliance.backup.manifest import LeftOut, PathManifest, State
 from appliance.backup.sources import moment, postgresql, snapshot, sqlite
 from appliance.backup.sources.excludes import borg_patterns, expressions, matcher, only
 from appliance.backup.sources.files import Walked, walk
 from appliance.backup.sources.model import Failure, Part, Prepared, ReadFrom, SourceSpec
+from appliance.backup.sources.roles import ROLES
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.host.files import locked, make_private_folder
 from appliance.restore.place import OUR_MARK
@@ -185,12 +186,13 @@ def _postgresql(spec: SourceSpec, room: Room) -> Prepared:
         left_out = postgresql.dump(spec.server, spec.database, folder)
     except (ApplianceError, OSError) as error:
         return files + _failed(what, error)
-    names = (postgresql.dump_file(folder, spec.database).name, postgresql.ROLES)
+    names = (postgresql.dump_file(folder, spec.database).name, ROLES)
     paths = tuple(f"{room.folder}/dumps/./postgresql/{name}" for name in names)
     missed = [it for it in left_out if is_missing(it.reason)]
     sizes = [(folder / name).stat().st_size for name in names]
     state: State = "partly" if missed else "read"
-    part = Part(PathManifest(what, state, len(sizes), sum(sizes), missed[0].reason if missed else ""), (str(folder),))
+    reason = missed[0].reason if missed else noted(it.reason for it in left_out)
+    part = Part(PathManifest(what, state, len(sizes), sum(sizes), reason), (str(folder),))
     return files + Prepared(paths=paths, left_out=left_out, read_from=(ReadFrom(what, "dump"),), parts=(part,))
 
 

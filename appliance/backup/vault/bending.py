@@ -19,9 +19,13 @@ from appliance.backup.vault.limits import Amount, ceiling
 from appliance.backup.vault.obey import quota_bytes
 from appliance.backup.vault.store import NAME_BYTES, Holding, size_of
 from appliance.host.files import write_atomic
+from appliance.trust.bundle import Terms
 from appliance.units import DAY, MIB, format_duration
 
 HEADROOM_DAYS, HEADROOM_SHARE = 100, 0.1
+SHORT_SHARE = 0.5
+"""Bending holds the free room above this part of what it keeps free, even at twice the declared change; with less, the
+share will not last."""
 CHANGE_MIN = 16 * MIB
 """Of a day: a run with hardly a change still writes a segment, a list and documents."""
 TOLD_SECONDS = 30 * DAY
@@ -39,7 +43,30 @@ class Bent:
 
 def room_of(allowed: float, change_per_day: int) -> float:
     """Bytes of the `allowed` ones from which on a share is full."""
-    return allowed - min(HEADROOM_DAYS * change_per_day, HEADROOM_SHARE * allowed)
+    return allowed - _headroom(allowed, change_per_day)
+
+
+def must_bend(quota: int, allowed: float, used: int, change_per_day: int) -> bool:
+    """Whether a share of the `quota` with `used` bytes is full; not one whose quota was set below what is held."""
+    return room_of(allowed, change_per_day) < used <= quota
+
+
+def short_bytes(terms: Terms, allowed: float) -> int:
+    """`short_from` for the service of `terms`."""
+    return int(short_from(allowed, _change(terms)))
+
+
+def short_from(allowed: float, change_per_day: int) -> float:
+    """Bytes of the `allowed` ones from which on bending does not keep up: soon the share refuses."""
+    return allowed - SHORT_SHARE * _headroom(allowed, change_per_day)
+
+
+def _headroom(allowed: float, change_per_day: int) -> float:
+    return min(HEADROOM_DAYS * change_per_day, HEADROOM_SHARE * allowed)
+
+
+def _change(terms: Terms) -> int:
+    return max(CHANGE_MIN, terms.service.change_bytes_per_day)
 
 
 def is_full(
@@ -50,11 +77,9 @@ def is_full(
     terms = node.bundle.terms(service)
     quota, used = quota_bytes(node, terms), holding.used_bytes()
     allowed = allowed_now(holding, quota, used)
-    change = max(CHANGE_MIN, terms.service.change_bytes_per_day)
-    room = room_of(allowed, change)
-    if used > room and not unfinished:
+    if used > room_of(allowed, _change(terms)) and not unfinished:
         used -= sum(max(NAME_BYTES, size_of(path) or 0) for path in unreferenced_blobs(holding, referenced()))
-    return room < used <= quota
+    return must_bend(quota, allowed, used, _change(terms))
 
 
 def allowed_now(holding: Holding, quota: int, used: int) -> float:

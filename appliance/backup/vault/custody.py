@@ -25,9 +25,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.backup.vault.store import Holding, full_disk_named, make_folder_within
+from appliance.backup.vault.turn import make_locks
 from appliance.errors import Forbidden, IntegrityError, Refused
 
-RECEIVERS_FOLDER, LOCK = 0o770, 0o660
+RECEIVERS_FOLDER = 0o770
 
 
 def lay_out(holding: Holding) -> None:
@@ -35,11 +36,7 @@ def lay_out(holding: Holding) -> None:
     holding.create()
     for folder in (holding.partial, holding.book):
         folder.chmod(RECEIVERS_FOLDER)
-    for lock in (holding.lock, holding.root / "session.lock"):
-        if not lock.exists():
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, LOCK)
-            os.fchmod(descriptor, LOCK)
-            os.close(descriptor)
+    make_locks(holding)
 
 
 def take_over(holding: Holding, digest: str, given: int, giver: int) -> None:

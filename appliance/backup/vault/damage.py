@@ -9,7 +9,7 @@ or is named by no list any more. Everything here is called with `Holding.lock` h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -52,6 +52,14 @@ def record(node: Node, holding: Holding, new: Iterable[Damage]) -> tuple[Damage,
     return settle(node, holding)
 
 
+def forget(holding: Holding, names: Container[str]) -> None:
+    """Nothing is wrong any more with generations that are not known here any more."""
+    found = known(holding)
+    left = [item for item in found if item.name not in names]
+    if len(left) < len(found):
+        _write(holding, left)
+
+
 def set_rotten_aside(node: Node, holding: Holding, digest: str) -> bool:
     """Take a blob out of the pool if it fails its own hash, after marking what names it; say whether it did."""
     path = holding.blob(digest)
@@ -72,7 +80,8 @@ def settle(node: Node, holding: Holding) -> tuple[Damage, ...]:
     for name, items in named.items():
         own = {item for item in left if item.name == name and item.kind in (HEADER, LIST)}
         _mark(holding, name, bool(own | (items & left)))
-    _write(holding, left)
+    if left != set(found):
+        _write(holding, left)
     return tuple(sorted(left))
 
 

@@ -52,14 +52,16 @@ class Sending:
         while size:
             piece = min(size, ACKNOWLEDGED_AT_ONCE_BYTES)
             while self._unacknowledged + piece > UNACKNOWLEDGED_BYTES_MAX:
-                self.hear(self._channel.read_frame())
+                if not self.hear(self._channel.read_frame()):
+                    raise IntegrityError("the vault answers while it is sent a file, and has taken nothing of it.")
             self._channel.send_file(file, piece)
             self._unacknowledged += piece
             size -= piece
 
-    def hear(self, frame: Mapping[str, Any]) -> None:
-        """Note what `frame` acknowledges; most others do not."""
+    def hear(self, frame: Mapping[str, Any]) -> int:
+        """Note what `frame` acknowledges; how many bytes."""
         got = frame.get("got", 0)
         if not isinstance(got, int) or not 0 <= got <= self._unacknowledged:
             raise IntegrityError("the vault says it has taken what was not sent.")
         self._unacknowledged -= got
+        return got

@@ -2,25 +2,33 @@
 
 An alarm freezes for 14 days of the ageing clock unless it is raised again; an `unfreeze` act that starts later ends
 it, and ends a `freeze` act too. A legal `hold` is ended by nothing but its own end.
+
+A `freeze` or `hold` ends when the wall clock and the ageing clock both say so: at first sight it is noted how long it
+lasts, and a wall clock that was set on by years ends none. Time for which this machine is off prolongs it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from appliance.backup.node import Node
 from appliance.backup.targets import load_acts
 from appliance.backup.vault.store import Holding
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError
+from appliance.host import reserve
 from appliance.host.files import write_atomic
-from appliance.trust.act import Act
+from appliance.trust.act import ANY_SERVICE, Act
 from appliance.units import DAY, format_duration
 
 ALARM_SECONDS = 14 * DAY
+LASTING = ("freeze", "hold")
 
 
 @dataclass(frozen=True)
@@ -33,18 +41,57 @@ class Alarm:
     time: float
 
 
+type Sights = Mapping[str, int]
+"""Of each freeze and hold that was seen in force, by its digest: the age at which the ageing clock ends it."""
+
+
+def noted(said: Collection[Act], sights: Sights, *, now: float, age_seconds: int) -> Sights:
+    """`sights` with those of `said` that are in force for the first time. What was taken back ends by the wall clock
+    alone, so that it does not begin again when the act that took it back ends. Pure."""
+    ended = _thawed(it for it in said if it.in_force(now))
+    first = {
+        it.document.digest: age_seconds + math.ceil(min(it.end - it.start, it.end - now))
+        for it in said
+        if it.act in LASTING and it.in_force(now)
+    }
+    back = {it.document.digest for it in said if it.act == "freeze" and it.start < ended}
+    return {digest: 0 if digest in back else age for digest, age in {**first, **sights}.items()}
+
+
+def _thawed(acts: Iterable[Act]) -> float:
+    """When the last `unfreeze` among `acts` began."""
+    return max((act.start for act in acts if act.act == "unfreeze"), default=float("-inf"))
+
+
+def about(acts: Iterable[Act], subjects: Collection[str], service: str) -> tuple[Act, ...]:
+    """Those of `acts` that speak of one of `subjects` for `service`."""
+    return tuple(act for act in acts if act.subject in subjects and act.service in (ANY_SERVICE, service))
+
+
 def frozen_reason(
-    acts: Iterable[Act], alarm: Alarm | None, *, subjects: Collection[str], service: str, now: float, age_seconds: int
+    acts: Iterable[Act],
+    alarm: Alarm | None,
+    *,
+    subjects: Collection[str],
+    service: str,
+    now: float,
+    age_seconds: int,
+    sights: Sights = MappingProxyType({}),
 ) -> str:
     """Why nothing of `service` may be thinned; "" when it may. Pure.
 
     `subjects` are the names an act may say it of: the service, its origin, this node.
     """
-    said = [act for act in acts if any(act.concerns(act.act, subject, service, now) for subject in subjects)]
-    ended = max((act.start for act in said if act.act == "unfreeze"), default=float("-inf"))
-    for act in said:
-        if act.act == "hold" or (act.act == "freeze" and act.start > ended):
-            return f"{act.act} by {act.operator} until {utc_text(act.end)}: {act.reason}"
+    said = about(acts, subjects, service)
+    ended = _thawed(it for it in said if it.in_force(now))
+    for act in (it for it in said if it.act in LASTING):
+        lasts = sights.get(act.document.digest, 0) - age_seconds
+        if not act.in_force(now) and lasts <= 0:
+            continue
+        if act.act == "hold" or act.start > ended:
+            longer = f"the ageing clock has counted {format_duration(lasts)} more"
+            until = utc_text(act.end) if act.in_force(now) else longer
+            return f"{act.act} by {act.operator} until {until}: {act.reason}"
     if alarm and alarm.time > ended and age_seconds < alarm.age_seconds + ALARM_SECONDS:
         left = alarm.age_seconds + ALARM_SECONDS - age_seconds
         return f"alarm of this node, for {format_duration(left)} more unless it is raised again: {alarm.reason}"
@@ -53,19 +100,46 @@ def frozen_reason(
 
 def why_frozen(node: Node, service: str) -> str:
     """Why nothing of `service` may be thinned at this node now; "" when it may."""
+    terms = node.bundle.care_terms(service)
+    subjects = (service, node.name, *((terms.origin,) if terms else ()))
+    acts, now, age_seconds = load_acts(node.layout.acts, node.bundle), node.clock.now(), node.ageing.now()
     try:
         alarm = read_alarm(node.holding(service))
+        before = read_sights(node.holding(service))
     except IntegrityError as error:
         return str(error)
-    terms = node.bundle.care_terms(service)
+    sights = noted(about(acts, subjects, service), before, now=now, age_seconds=age_seconds)
+    if sights != before:
+        _keep(node, service, sights)
     return frozen_reason(
-        load_acts(node.layout.acts, node.bundle),
-        alarm,
-        subjects=(service, node.name, *((terms.origin,) if terms else ())),
-        service=service,
-        now=node.clock.now(),
-        age_seconds=node.ageing.now(),
+        acts, alarm, subjects=subjects, service=service, now=now, age_seconds=age_seconds, sights=sights
     )
+
+
+def _keep(node: Node, service: str, sights: Sights) -> None:
+    """An account that only looks may not write there; the agent, which thins, does."""
+    holding, raw = node.holding(service), json.dumps(dict(sights)).encode()
+    if holding.root.exists():
+        with contextlib.suppress(PermissionError):
+            reserve.using(node.layout.vault_reserve, lambda: write_atomic(_sights(holding), raw, mode=0o640))
+
+
+def read_sights(holding: Holding) -> Sights:
+    """What was noted of freezes and holds; raise IntegrityError when it cannot be read: all of it may still last."""
+    try:
+        return {str(digest): int(age) for digest, age in json.loads(_sights(holding).read_bytes()).items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise IntegrityError(
+            "for how long freezes and holds last cannot be read.",
+            where=str(_sights(holding)),
+            remedy="Find out why, then remove the file.",
+        ) from error
+
+
+def _sights(holding: Holding) -> Path:
+    return holding.root / "lasting"
 
 
 def raise_alarm(node: Node, service: str, reason: str) -> None:
@@ -73,8 +147,9 @@ def raise_alarm(node: Node, service: str, reason: str) -> None:
     alarm = Alarm(reason, node.ageing.now(), node.clock.now())
     holding = node.holding(service)
     holding.create()
-    write_atomic(_path(holding), json.dumps(asdict(alarm)).encode(), mode=0o640)
-    node.journal.write("vault-alarm", service=service, reason=reason)
+    raw = json.dumps(asdict(alarm)).encode()
+    reserve.using(node.layout.vault_reserve, lambda: write_atomic(_path(holding), raw, mode=0o640))
+    node.journal.note("vault-alarm", service=service, reason=reason)
 
 
 def read_alarm(holding: Holding) -> Alarm | None:

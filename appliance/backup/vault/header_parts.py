@@ -10,6 +10,7 @@ the header of the generation itself and no other.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -63,6 +64,21 @@ def lacking(previous: Mapping[str, str], known: Collection[str], name: str) -> t
             has.add(step)
             step = by_digest.get(previous[step], "")
     return tuple(it for it in sorted(previous) if it not in has or it == name)
+
+
+def leading_to(previous: Mapping[str, str], names: Iterable[str]) -> set[str]:
+    """Those of `names` that are in `previous`, and all before them. Where names end alike, which a writer can bring
+    about, each of them counts as the one before. Pure."""
+    by_digest = defaultdict(list)
+    for name in previous:
+        by_digest[name[-16:]].append(name)
+    found: set[str] = set()
+    left = [name for name in names if name in previous]
+    while left:
+        if (step := left.pop()) not in found:
+            found.add(step)
+            left += by_digest.get(previous[step], ())
+    return found
 
 
 def previous_by_name(holding: Holding) -> dict[str, str]:

@@ -30,16 +30,25 @@ def remains(holding: Holding) -> Iterator[Path]:
             yield folder / LIST
 
 
-def useless_seconds(holding: Holding, found: Collection[Path], age_seconds: int) -> Mapping[Path, int]:
-    """Remember `found`; for each of them, how long it has been of no use and of the same size."""
+type Noticed = Mapping[Path, tuple[int, int]]
+"""By path: its size, and the age at which it was first found useless with that size."""
+
+
+def notice(holding: Holding, found: Collection[Path], age_seconds: int) -> Noticed:
+    """What is known of `found`, with what is noticed at `age_seconds` for the first time."""
     before = _load(holding)
-    now: dict[str, list[int]] = {}
+    now: dict[Path, tuple[int, int]] = {}
     for path in found:
-        name, size = str(path.relative_to(holding.root)), size_of(path) or 0
-        known = before.get(name)
-        now[name] = known if known and known[0] == size else [size, age_seconds]
-    write_atomic(_path(holding), json.dumps(now).encode(), mode=0o600)
-    return {holding.root / name: age_seconds - since for name, (_, since) in now.items()}
+        size = size_of(path) or 0
+        known = before.get(str(path.relative_to(holding.root)))
+        now[path] = known if known and known[0] == size else (size, age_seconds)
+    return now
+
+
+def remember(holding: Holding, noticed: Noticed) -> None:
+    """Keep it for the next pass; everything else is forgotten."""
+    named = {str(path.relative_to(holding.root)): known for path, known in noticed.items()}
+    write_atomic(_path(holding), json.dumps(named).encode(), mode=0o600)
 
 
 def are_known(holding: Holding) -> bool:
@@ -48,10 +57,10 @@ def are_known(holding: Holding) -> bool:
     return bool(holding.folders()) or (size_of(_path(holding)) or 0) > len("{}")
 
 
-def _load(holding: Holding) -> dict[str, list[int]]:
+def _load(holding: Holding) -> dict[str, tuple[int, int]]:
     try:
         entries = json.loads(_path(holding).read_bytes())
-        return {str(name): [int(size), int(since)] for name, (size, since) in entries.items()}
+        return {str(name): (int(size), int(since)) for name, (size, since) in entries.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 

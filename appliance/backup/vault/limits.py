@@ -5,7 +5,7 @@ the replacement of a ransomed node still finds room:
 
     ceiling(epoch) = base + 0.7 * (limit - base), base = what was used when this epoch began
 
-That holds for bytes, for names (files and folders: inodes run out too) and for headers, which are never thinned. What
+That holds for bytes, for names (files and folders: inodes run out too) and for headers, which thinning leaves. What
 another holder hands on already passed these limits there, so it may fill the whole limit and counts for no day.
 """
 
@@ -100,8 +100,8 @@ def _check_share(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) 
 
 
 def ceiling(limit: int, base: int, relayed: bool) -> float:
-    """What may be filled of `limit` in an epoch that began with `base` in use."""
-    return limit if relayed else base + CURRENT_EPOCH_SHARE * (limit - base)
+    """What may be filled of `limit` in an epoch that began with `base` in use, which may be more if it was lowered."""
+    return limit if relayed else min(limit, base + CURRENT_EPOCH_SHARE * (limit - base))
 
 
 def allowance(limits: Limits, usage: Usage) -> int:

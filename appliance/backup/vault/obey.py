@@ -5,7 +5,7 @@ Each is looked for where it matters and costs nothing while no such act is kept:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from appliance.backup.node import Node
 from appliance.backup.targets import load_acts
@@ -34,28 +34,29 @@ def check_quarantine(node: Node, caller: str, service: str) -> None:
 
 def quota_bytes(node: Node, terms: Terms) -> int:
     """What the service may fill here: the quota of the bundle, or more while an act says so of it or of this node."""
-    return max((terms.quota_bytes, *(act.quota_bytes for act in _raising(node, terms))))
+    return limits_of(node, terms, 0).quota
 
 
 def limits_of(node: Node, terms: Terms, free_floor: int) -> Limits:
     """What the service may take here: by the bundle, or more while an act says so of it or of this node."""
-    raising = _raising(node, terms)
+    return limits_by(terms, raising(_acts(node, "quota"), terms, node.name, node.clock.now()), free_floor)
+
+
+def limits_by(terms: Terms, acts: Collection[Act], free_floor: int) -> Limits:
+    """The same by the acts in force that raise some of it. Pure."""
     return Limits(
-        max((terms.quota_bytes, *(act.quota_bytes for act in raising))),
-        max((terms.daily_bytes, *(act.daily_bytes for act in raising))),
+        max((terms.quota_bytes, *(act.quota_bytes for act in acts))),
+        max((terms.daily_bytes, *(act.daily_bytes for act in acts))),
         terms.seed_bytes,
         free_floor,
         days_max=max(1, terms.service.lock_seconds // int(DAY)),
     )
 
 
-def _raising(node: Node, terms: Terms) -> tuple[Act, ...]:
-    now, subjects = node.clock.now(), (terms.name, node.name)
-    return tuple(
-        act
-        for act in _acts(node, "quota")
-        if any(act.concerns("quota", subject, terms.name, now) for subject in subjects)
-    )
+def raising(acts: Iterable[Act], terms: Terms, here: str, now: float) -> tuple[Act, ...]:
+    """Those of `acts` that raise what the service may take at the node `here`. Pure."""
+    subjects = (terms.name, here)
+    return tuple(act for act in acts if any(act.concerns("quota", subject, terms.name, now) for subject in subjects))
 
 
 def check_side(node: Node, offer: Offer) -> None:

@@ -7,7 +7,7 @@ fork: both are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,7 +27,6 @@ from appliance.trust.generation import (
     read_header,
 )
 from appliance.trust.grant import Grant
-from appliance.trust.granters import Granters
 from appliance.trust.signed import digest_of
 
 
@@ -99,24 +98,9 @@ def check_writer(offer: Offer, bundle: Bundle, caller: str) -> None:
 def _grants(holding: Holding, bundle: Bundle, service: str, offered: Sequence[str]) -> dict[int, Grant]:
     stored = [holding.grant(epoch) for epoch in holding.epochs()]
     granters = granters_at(holding, bundle)
-    grants = read_grants(granters, service, (*stored, *(text.encode() for text in offered)))
+    grants = granters.read_all(service, (*stored, *(text.encode() for text in offered)))
     if not grants:
         raise Refused(f"there is no grant for {service}.", remedy="Ask the key holder: `appliance territory grant`.")
-    return grants
-
-
-def read_grants(granters: Granters, service: str, raws: Iterable[bytes]) -> dict[int, Grant]:
-    """The grants in `raws` by epoch; raise Refused for one of another service, and for two of one epoch.
-
-    Of one grant with different voters' signatures the first is taken.
-    """
-    grants: dict[int, Grant] = {}
-    for raw in raws:
-        grant = granters.read(raw)
-        if grant.service != service:
-            raise Refused(f"the grant is for {grant.service}, not {service}.")
-        if grants.setdefault(grant.epoch, grant).statement != grant.statement:
-            raise Refused(f"there already is another grant of epoch {grant.epoch}.")
     return grants
 
 

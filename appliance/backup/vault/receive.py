@@ -28,12 +28,12 @@ from appliance.backup.vault.limits import (
     postponed,
 )
 from appliance.backup.vault.obey import check_quarantine, check_side, limits_of
-from appliance.backup.vault.offer import Offer, check_writer, read_offer
+from appliance.backup.vault.offer import Offer, check_writer, read_chain, read_offer
 from appliance.backup.vault.relay import Relay, read_relay
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.sealer_choice import sealer_of
-from appliance.backup.vault.store import FOLDERS_AT_ONCE_MAX, NAME_BYTES, RECEIPT
-from appliance.backup.vault.turn import Rank, announce, turn
+from appliance.backup.vault.store import FOLDERS_AT_ONCE_MAX, NAME_BYTES, RECEIPT, WrongStart
+from appliance.backup.vault.turn import Rank, announce, check_not_wanted, turn
 from appliance.errors import IntegrityError, NoSpace
 from appliance.trust.generation import Entry
 from appliance.units import MIB
@@ -53,7 +53,22 @@ def put(call: Call) -> None:
         check_writer(offer, call.node.bundle, call.caller)
         check_side(call.node, offer)
 
-    _receive(call, fence, is_writer=True)
+    if call.request.get("list_bytes") == 0 and not call.texts("headers"):
+        _take_grants(call)
+    else:
+        _receive(call, fence, is_writer=True)
+
+
+def _take_grants(call: Call) -> None:
+    """The newest grant from the one that it names, which has nothing to bring yet: from then on a vault that holds
+    nothing refuses the former writer, too."""
+    check_quarantine(call.node, call.caller, call.terms.name)
+    sealer = sealer_of(call.node)
+    sealer.prepare(call.terms.name)
+    known, _ = read_chain(call.holding, call.node.bundle, call.terms.name, grants=call.texts("grants"), headers=())
+    check_writer(Offer(known, (), b"", ()), call.node.bundle, call.caller)
+    sealer.keep(call.terms.name, known.values())
+    call.channel.write_frame({"kept": 0})
 
 
 def put_relayed(call: Call) -> None:
@@ -67,6 +82,8 @@ def _receive(call: Call, check: Check, *, is_writer: bool) -> None:
     listing = _read_listing(call)
     sealer = sealer_of(call.node)
     sealer.prepare(call.terms.name)
+    if not is_writer:
+        check_not_wanted(call.holding)
 
     def checked() -> tuple[Offer, Relay | None, Rank]:
         offer = _read_offer(call, listing)
@@ -240,6 +257,12 @@ def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | N
     """Ask for what is missing until nothing is and the generation is held; thinning may have run in between. Raise
     Postponed once today's part has come."""
     taking = Taking(call.channel, acknowledge=call.request.get("acknowledge") is True)
+
+    def read_some(size_max: int) -> bytes:
+        if relay:
+            check_not_wanted(call.holding)
+        return taking.read_some(size_max)
+
     while True:
         missing = counted.part(not_at_hand(call, call.holding.missing(offer.entries)))
         if missing:
@@ -247,7 +270,9 @@ def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | N
         for entry, offset in missing:
             before = call.channel.bytes_received
             try:
-                partial = call.holding.receive(entry, offset, taking.read_some)
+                partial = call.holding.receive(entry, offset, read_some)
+            except WrongStart:
+                continue  # another caller's, who was cut: it is asked for again, from its first byte
             finally:
                 counted.add(call.channel.bytes_received - before)
             sealer.take(call.terms.name, entry.sha256, partial)

@@ -7,6 +7,7 @@ origin is lost: it was revoked, a signed act says so, or all others of the servi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from appliance.backup.node import Node
@@ -17,7 +18,7 @@ from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.store import BUCKET, RELAY, Holding
 from appliance.errors import IntegrityError, Refused
 from appliance.host.files import write_atomic
-from appliance.trust.act import read_act
+from appliance.trust.act import Act, claim, read_act
 from appliance.trust.generation import GenerationId
 from appliance.trust.receipt import Receipt, read_receipt
 from appliance.units import DAY
@@ -60,11 +61,8 @@ def check_receipt(node: Node, offer: Offer, holder: str, raw: bytes) -> Receipt:
 
 def _check_loss(call: Call) -> None:
     now = call.node.clock.now()
-    acts = [read_act(raw.encode(), call.node.bundle.operators) for raw in call.texts("acts")]
     others = {*call.terms.holders, call.terms.origin} - {call.caller}
-    if call.node.bundle.revoked_nodes & others:
-        return
-    if any(act.concerns("lost", node, call.terms.name, now) for act in acts for node in others):
+    if call.node.bundle.revoked_nodes & others or _is_signed_lost(call, others, now):
         return
     statements = read_statements(call.node, call.terms.name, call.texts("absences")[:STATEMENTS_MAX])
     if not unseen(parties(call.terms), statements, call.terms.name, now) & others:
@@ -73,6 +71,18 @@ def _check_loss(call: Call) -> None:
             remedy="It takes copies once a holder or the origin is lost: by a signed act (`appliance act sign lost`), "
             "or because all others of the service, two at least, have missed it for 14 days.",
         )
+
+
+def _is_signed_lost(call: Call, others: Collection[str], now: float) -> bool:
+    """Whether an act of the request says that one of `others` is lost. Each check of a signature is a process, and a
+    frame holds thousands of acts: only what would count is checked, once, and the first that is good is enough."""
+    said = dict.fromkeys(raw.encode() for raw in call.texts("acts"))
+    count = (raw for raw in said if (it := claim(raw)).subject in others and _is_about(it, call.terms.name, now))
+    return any(_is_about(read_act(raw, call.node.bundle.operators), call.terms.name, now) for raw in count)
+
+
+def _is_about(act: Act, service: str, now: float) -> bool:
+    return act.concerns("lost", act.subject, service, now)
 
 
 def keep_relay(node: Node, holding: Holding, generation: GenerationId, relay: Relay) -> None:

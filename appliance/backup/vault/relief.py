@@ -28,6 +28,7 @@ from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.store import Holding
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder, write_atomic
+from appliance.trust.bundle import Bundle
 from appliance.trust.receipt import Receipt, read_receipt
 
 
@@ -95,18 +96,19 @@ def _lost(node: Node, service: str) -> frozenset[str]:
 
 
 def _present(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
-    """Who holds it in the place of this node; nobody unless they are as many as were promised."""
-    bundle = node.bundle
-    if service not in bundle.territory.services:
+    if service not in node.bundle.territory.services:
         return ()
-    terms, writer, lost = bundle.terms(service), _writer(node, service, holding), _lost(node, service)
+    return in_the_place(
+        node.bundle, service, node.name, writer=_writer(node, service, holding), lost=_lost(node, service)
+    )
+
+
+def in_the_place(bundle: Bundle, service: str, here: str, *, writer: str, lost: Collection[str]) -> tuple[str, ...]:
+    """Who holds `service` in the place of the node `here`; nobody unless they are as many as were promised. Pure."""
+    terms = bundle.terms(service)
     aims = tuple(aim.node for aim in targets(bundle, service, writer, ()))
-    if lost & {terms.origin, writer, *terms.holders, *aims} or node.name in (
-        writer,
-        terms.origin,
-        *terms.holders,
-        *aims,
-    ):
+    bound_now = {writer, terms.origin, *terms.holders, *aims}
+    if here in bound_now or not bound_now.isdisjoint(lost):
         return ()
     return aims if len(bundle.counted(writer, aims)) >= terms.service.copies else ()
 
@@ -135,15 +137,21 @@ def note_shown(
         kept.pop(peer, None)
         if receipt is None or receipt.generation.name < newest:
             continue
-        first = before.get(peer, Shown(receipt.document.raw.decode(), now, ()))
-        known = _checked(node, service, peer, first.receipt)
-        if known is None or not newest <= known.generation.name <= receipt.generation.name or first.age_seconds > now:
+        first, shown = before.get(peer), receipt.generation.name
+        known = _checked(node, service, peer, first.receipt) if first else None
+        if not first or not known or not goes_on_showing(known.generation.name, shown, newest, first.age_seconds, now):
             first = Shown(receipt.document.raw.decode(), now, ())
         kept[peer] = Shown(first.receipt, first.age_seconds, tuple(name for name in held if name in has))
     path = _path(node, service)
     if kept != before:
         make_private_folder(path.parent)
         write_atomic(path, json.dumps({peer: asdict(it) for peer, it in kept.items()}).encode())
+
+
+def goes_on_showing(first: str, shown: str, newest: str, since_age_seconds: int, now_age_seconds: int) -> bool:
+    """Whether a peer that shows generation `shown` has shown something as new as the `newest` here since it showed the
+    `first`. Pure."""
+    return newest <= first <= shown and since_age_seconds <= now_age_seconds
 
 
 def load_shown(node: Node, service: str) -> dict[str, Shown]:

@@ -7,12 +7,13 @@ the lock then starts anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
 
 from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Lines
+from appliance.backup.shown import read_shown
 from appliance.backup.vault import damage
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.evidence import LINK
@@ -21,10 +22,11 @@ from appliance.backup.vault.kept import granters_at
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
 from appliance.backup.vault.sealer import Papers, Sealer
 from appliance.backup.vault.sealer_choice import sealer_of
-from appliance.backup.vault.store import HEADER, LIST, Holding
-from appliance.backup.vault.turn import turn
+from appliance.backup.vault.store import HEADER, LIST, Holding, WrongStart
+from appliance.backup.vault.turn import turn_before_relays
+from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError
-from appliance.trust.generation import epoch_of, parse_list, read_header
+from appliance.trust.generation import Entry, parse_list
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def repair(node: Node, service: str) -> Repaired:
     failed: dict[str, str] = {}
     sealer = sealer_of(node)
     sealer.prepare(service)
-    with turn(holding, f"the vault's share of {service}"):
+    with turn_before_relays(holding, f"the vault's share of {service}"):
         left = sealer.mend(service, Papers())
         for peer in other_holders(node, service):
             if left:
@@ -106,7 +108,9 @@ def _take(conversation: Conversation, sealer: Sealer, service: str, name: str, w
         raise IntegrityError(f"{conversation.peer.name} did not answer with a generation.")
     raws = read_headers(channel, answer, conversation.peer.name)
     listing = channel.read(size)
-    papers = _read_papers(conversation.node, service, answer, raws)
+    granters = granters_at(holding, conversation.node.bundle)
+    shown = read_shown(granters, conversation.peer, service, answer.get("grants"))
+    papers = Papers(tuple(shown.grants.values()), tuple(shown.headers(raws)))
     header = next((header for header in papers.headers if header.id.name == name), None)
     if header is None:
         raise IntegrityError(f"{conversation.peer.name} offers generation {name} without its header.")
@@ -116,18 +120,14 @@ def _take(conversation: Conversation, sealer: Sealer, service: str, name: str, w
     sealer.mend(service, replace(papers, headers=needed, lists={name: listing}))
     names = {item.name for item in wrong if item.is_blob}
     for entry, offset in holding.missing(entry for entry in entries if entry.sha256 in names):
-        channel.write_frame({"want": [[entry.sha256, offset]]})
-        sealer.take(service, entry.sha256, holding.receive(entry, offset, channel.read_some))
+        sealer.take(service, entry.sha256, _receive(channel, holding, entry, offset))
     channel.write_frame({"done": True})
 
 
-def _read_papers(node: Node, service: str, answer: Mapping[str, Any], raws: Sequence[str]) -> Papers:
-    """The grants of an answer and the headers in `raws`, each checked up to who granted."""
+def _receive(channel: Channel, holding: Holding, entry: Entry, offset: int) -> Path:
+    """A blob from byte `offset` on, or all of it where the start that is here proves wrong: another peer sent that."""
+    channel.write_frame({"want": [[entry.sha256, offset]]})
     try:
-        granters = granters_at(node.holding(service), node.bundle)
-        grants = [granters.read(raw.encode()) for raw in answer["grants"]]
-        by_epoch = {grant.epoch: grant for grant in grants if grant.service == service}
-        headers = [read_header(raw, by_epoch[epoch_of(raw)].writer_key) for raw in map(str.encode, raws)]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise IntegrityError("a peer's answer is not a generation.") from error
-    return Papers(tuple(by_epoch.values()), tuple(header for header in headers if header.service == service))
+        return holding.receive(entry, offset, channel.read_some)
+    except WrongStart:
+        return _receive(channel, holding, entry, 0)

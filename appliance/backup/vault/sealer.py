@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.relay import Relay
-from appliance.backup.vault.scrub import Budget, Scrubbed
-from appliance.backup.vault.thinning import Thinned
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
+
+if TYPE_CHECKING:  # a session scrubs and thins nothing, and pays for neither
+    from appliance.backup.vault.damage import Damage
+    from appliance.backup.vault.scrub import Budget, Scrubbed
+    from appliance.backup.vault.thinning import Thinned
 
 
 @dataclass(frozen=True)

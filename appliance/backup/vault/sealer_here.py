@@ -6,21 +6,24 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance.backup.node import Node
-from appliance.backup.vault import damage, freeze, mending, scrub, thinning
+from appliance.backup.vault import damage, freeze, mending
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.receipts import sign_receipt
 from appliance.backup.vault.relay import Relay, forget_relay, keep_relay
-from appliance.backup.vault.scrub import Budget, Scrubbed
 from appliance.backup.vault.sealer import Papers
 from appliance.backup.vault.store import RECEIPT, Holding
-from appliance.backup.vault.thinning import Thinned
 from appliance.host.files import locked
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
 from appliance.trust.signed import SHA256
+
+if TYPE_CHECKING:
+    from appliance.backup.vault.scrub import Budget, Scrubbed
+    from appliance.backup.vault.thinning import Thinned
 
 DOUBTS_MAX = 64
 
@@ -82,9 +85,14 @@ class HereSealer:
             return damage.settle(self.node, self.node.holding(service))
 
     def scrub(self, service: str, budget: Budget) -> Scrubbed:
+        # With `thinning` it costs a session, which does neither, a twentieth of its start.
+        from appliance.backup.vault import scrub
+
         return scrub.scrub(self.node, service, budget)
 
     def thin(self, service: str) -> Thinned:
+        from appliance.backup.vault import thinning
+
         return thinning.thin_holding(self.node, service)
 
     def alarm(self, service: str, reason: str) -> None:

@@ -10,17 +10,19 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance.backup.vault.asking import ask
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.relay import Relay
-from appliance.backup.vault.scrub import Budget, Scrubbed
 from appliance.backup.vault.sealer import Papers
-from appliance.backup.vault.thinning import Thinned
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
+
+if TYPE_CHECKING:
+    from appliance.backup.vault.scrub import Budget, Scrubbed
+    from appliance.backup.vault.thinning import Thinned
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -61,11 +63,15 @@ class HostSealer:
         return _damage(self._ask("mend", service, said)["damage"])
 
     def scrub(self, service: str, budget: Budget) -> Scrubbed:
+        from appliance.backup.vault.scrub import Scrubbed
+
         bounds = {name: value for name, value in vars(budget).items() if value != float("inf")}
         found = self._ask("scrub", service, bounds)["scrubbed"]
         return Scrubbed(**{**found, "damage": _damage(found["damage"])})
 
     def thin(self, service: str) -> Thinned:
+        from appliance.backup.vault.thinning import Thinned
+
         found = self._ask("thin", service)["thinned"]
         return Thinned(**{**found, "dropped": tuple(found["dropped"])})
 

@@ -13,7 +13,7 @@ from appliance.backup.node import Node
 from appliance.backup.vault import custody
 from appliance.backup.vault.call import is_text, is_texts
 from appliance.backup.vault.kept import granters_at
-from appliance.backup.vault.offer import check_header, check_writer, read_chain, read_grants, read_offer
+from appliance.backup.vault.offer import check_header, check_writer, read_chain, read_offer
 from appliance.backup.vault.relay import AGE_SECONDS_MAX, Relay, check_receipt
 from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer import Papers
@@ -114,7 +114,7 @@ def _doubt(asked: Asked) -> Answer:
 def _mend(asked: Asked) -> Answer:
     """Headers need not link up here: they may be what is wrong. Each is proven by its grant and its own name."""
     granters = granters_at(asked.holding, asked.node.bundle)
-    grants = read_grants(granters, asked.service, (text.encode() for text in asked.texts("grants")))
+    grants = granters.read_all(asked.service, (text.encode() for text in asked.texts("grants")))
     headers = tuple(check_header(text.encode(), grants, asked.service) for text in asked.texts("headers"))
     by_name = {header.id.name: header for header in headers}
     lists = {}

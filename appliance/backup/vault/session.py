@@ -14,12 +14,15 @@ from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.store import FULL
 from appliance.backup.vault.wire import PROTOCOL, Channel, Closed
 from appliance.errors import ApplianceError, Busy, NoSpace, Refused
+from appliance.host import seldom
 from appliance.host.files import locked
 from appliance.trust.signed import NAME
 
 SESSIONS_PER_CALLER_MAX = 6
 REQUEST_BYTES_MAX = 16 * 1024 * 1024
 QUIET_SECONDS = 120.0
+REFUSALS_TOLD_MAX = 6
+"""Of each caller and minute, in the journal; the caller itself is told each."""
 DISK_FULL = NoSpace("the peer's disk is full.", remedy="Push again when there is room: what came is kept.")
 """Said instead of a sentence that names a path of ours."""
 
@@ -43,17 +46,21 @@ def serve(node: Node, caller: str, channel: Channel, seats: Path | None = None) 
 
     `seats`: a folder that all sessions of this vault may write in, when they may not in the node's own.
     """
+    seats = seats or node.layout.run / "sessions"
     try:
-        with _seat(seats or node.layout.run / "sessions", caller):
+        with _seat(seats, caller):
             while True:
                 _answer(node, caller, channel, channel.read_frame())
     except Closed:
         return 0
     except ApplianceError as error:
-        return _refuse(node, caller, channel, DISK_FULL if isinstance(error, NoSpace) and error.where else error)
+        refusal, failure = (DISK_FULL if isinstance(error, NoSpace) and error.where else error), ""
     except Exception as error:  # the edge of the process: a caller gets a sentence, never a traceback
-        node.journal.note("vault-failed", caller=caller, error=f"{type(error).__name__}: {error}")
-        return _refuse(node, caller, channel, _told(error))
+        refusal, failure = _told(error), f"{type(error).__name__}: {error}"
+    if times := seldom.count(seats / f"{caller}.refused", node.clock.boottime(), REFUSALS_TOLD_MAX):
+        _note(node, caller, refusal, failure, times)
+    channel.refuse(refusal)
+    return refusal.exit_code
 
 
 def _answer(node: Node, caller: str, channel: Channel, request: Mapping[str, Any]) -> None:
@@ -68,10 +75,10 @@ def _answer(node: Node, caller: str, channel: Channel, request: Mapping[str, Any
     VERBS[verb](Call(node, caller, channel, terms, holding, request))
 
 
-def _refuse(node: Node, caller: str, channel: Channel, error: ApplianceError) -> int:
-    node.journal.note("vault-refused", caller=caller, sentence=str(error))
-    channel.refuse(error)
-    return error.exit_code
+def _note(node: Node, caller: str, refusal: ApplianceError, failure: str, times: int) -> None:
+    if failure:
+        node.journal.note("vault-failed", caller=caller, error=failure)
+    node.journal.note("vault-refused", caller=caller, sentence=str(refusal), times=times)
 
 
 def _told(error: Exception) -> ApplianceError:

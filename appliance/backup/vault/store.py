@@ -13,6 +13,7 @@
                                         small memories, each explained where it is written
     lock                                held exclusively while a session publishes or thinning removes
     session.lock                        held by the one session that receives, by thinning and by repair
+    wanted.lock                         held by thinning and repair while they wait until a relay makes way
 
 Invariant: a generation is held when its `list` and `receipt` are there without `damaged`, and then every blob of the
 list is durable in the pool. So the order is: blob fsynced, linked into the pool, the pool's folder fsynced, partial
@@ -59,6 +60,10 @@ NAME_BYTES = 4096
 """What each file and folder counts at least: an inode and its entry are room too."""
 
 
+class WrongStart(IntegrityError):
+    """A blob has a wrong hash, and its start was here already: anybody who was cut may have sent that."""
+
+
 class Holding:
     """One service's folder at this peer."""
 
@@ -101,7 +106,7 @@ class Holding:
         """Take the rest of a blob from `read_some(size_max)` and prove its hash; return its partial, whole and durable.
 
         A cut leaves the partial to be resumed, and so does a full disk, with NoSpace; a wrong hash removes it and
-        raises IntegrityError.
+        raises IntegrityError, WrongStart where this caller did not send all of it.
         """
         with full_disk_named():
             return self._receive(entry, offset, read_some)
@@ -122,7 +127,7 @@ class Holding:
             file.flush()
             if digest.hexdigest() != entry.sha256:
                 path.unlink()
-                raise IntegrityError(
+                raise (WrongStart if offset else IntegrityError)(
                     f"what was sent as {entry.path} does not have the hash the list gives.",
                     remedy="Mend it where it comes from: `appliance backup mend`, or `vault repair` at a holder.",
                 )

@@ -1,12 +1,16 @@
 """Let go of what retention no longer keeps, by this node's ageing clock (`backup/retention.py` decides what that is).
 
 Invariant: at every moment, and after a cut between any two steps, each generation that is still listed has all its
-blobs. So lists go first and durably, then blobs that no list left names; headers, grants and receipts stay for ever,
-in the history (`backup/history.py`) once the list is gone. The receipt of what was given up to other holders gets
+blobs. So lists go first and durably, then blobs that no list left names; their headers, grants and receipts stay for
+ever, in the history (`backup/history.py`) once the list is gone. Headers whose generation never came go at last
+(`vault/abandoned.py`). The receipt of what was given up to other holders gets
 another name first: no holder's rule let it go, and it comes again if this node has to hold it again.
 A blob must have been unnamed in a pass at least two days earlier, so that a push under way or just cut finds what it
 already sent. While the newest generation known here is still unfinished, no such blob goes until none has come for as
 long as a partial is kept: a large push comes in daily parts, for weeks.
+
+A disk without one free byte is thinned, too: lists and what was found useless earlier go without a byte written, and
+what must be written has the vault's reserve.
 
 No session runs meanwhile: thinning takes the session lock, or says that it was skipped. A list that is not the one
 its header was signed for stops the removal of blobs, because nobody can then say which ones are still needed.
@@ -14,45 +18,53 @@ its header was signed for stops the removal of blobs, because nobody can then sa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 
 from appliance.backup.history import Parts, documents, remove_folder
 from appliance.backup.node import Node
 from appliance.backup.retention import YEAR, Drop, Generation, bend, thin
-from appliance.backup.vault import bending, damage
+from appliance.backup.vault import abandoned, bending, damage
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.freeze import why_frozen
-from appliance.backup.vault.header_parts import previous_by_name
-from appliance.backup.vault.leftovers import remains, unreferenced_blobs, useless_seconds
+from appliance.backup.vault.header_parts import leading_to, previous_by_name
+from appliance.backup.vault.leftovers import Noticed, notice, remains, remember, unreferenced_blobs
 from appliance.backup.vault.relief import relieved
 from appliance.backup.vault.store import BUCKET, DAMAGED, GIVEN_UP, HEADER, LIST, RECEIPT, RELAY, Holding
 from appliance.backup.vault.stored import Stored
-from appliance.backup.vault.turn import turn
-from appliance.errors import ApplianceError, Busy, IntegrityError
+from appliance.backup.vault.turn import turn_before_relays
+from appliance.clock import utc_seconds
+from appliance.errors import ApplianceError, Busy, IntegrityError, NoSpace
+from appliance.host import reserve
 from appliance.host.files import fsync_folder, locked
 from appliance.trust.generation import GenerationId, fields_of, parse_list
+from appliance.trust.receipt import Receipt
 from appliance.trust.signed import digest_of
-from appliance.units import DAY
+from appliance.units import DAY, MIB
 
 UNREFERENCED_SECONDS = 2 * DAY
 REMAINS_SECONDS = 30 * DAY
 UNKNOWN_LOCK_SECONDS = YEAR
 SHELVED = frozenset({HEADER, RECEIPT, RELAY, BUCKET, GIVEN_UP})
 SHELVED_AT_ONCE_MAX = 5000
+RESERVE_BYTES = MIB
+"""Of the whole vault: enough to remember 10,000 useless files."""
 
 
 @dataclass(frozen=True)
 class Thinned:
-    """What one pass did: names of the generations whose files were let go, what was removed in all, and the reason why
-    nothing, or no blob, was."""
+    """What one pass did: names of the generations whose files were let go, what was removed in all, how many headers
+    were forgotten whose generation never came, and the reason why nothing, or no blob, was removed."""
 
     service: str
     dropped: tuple[str, ...] = ()
     files_removed: int = 0
     bytes_removed: int = 0
     skipped: str = ""
+    headers_removed: int = 0
 
 
 def thin_holding(node: Node, service: str) -> Thinned:
@@ -64,19 +76,20 @@ def thin_holding(node: Node, service: str) -> Thinned:
         return Thinned(service, skipped=f"frozen: {reason}")
     try:
         with (
-            turn(holding, f"the vault's share of {service}"),
+            turn_before_relays(holding, f"the vault's share of {service}"),
             locked(holding.lock, what=f"the pool of {service}", wait=True),
         ):
             outcome = _thin(node, service, holding)
     except Busy:
         return Thinned(service, skipped="a session is taking a push; the next pass thins.")
-    if outcome.dropped or outcome.files_removed:
-        node.journal.write(
+    if outcome.dropped or outcome.files_removed or outcome.headers_removed:
+        node.journal.note(
             "vault-thinned",
             service=service,
             generations=len(outcome.dropped),
             files=outcome.files_removed,
             bytes=outcome.bytes_removed,
+            headers=outcome.headers_removed,
         )
     return outcome
 
@@ -86,8 +99,8 @@ def _thin(node: Node, service: str, holding: Holding) -> Thinned:
     bending.settle(holding, node.ageing.now())
     dropped = choose(node, service, holding)
     if found := _due_to_bend(node, service, holding, dropped):
-        bending.note_bent(holding, found)
-        node.journal.write("vault-bent", service=service, generation=found.generation, age_seconds=found.was_seconds)
+        reserve.using(node.layout.vault_reserve, lambda: bending.note_bent(holding, found))
+        node.journal.note("vault-bent", service=service, generation=found.generation, age_seconds=found.was_seconds)
         dropped += (found.generation,)
     given_up = relieved(node, service, holding) if dropped else set()
     for name in dropped:
@@ -106,26 +119,52 @@ def _thin(node: Node, service: str, holding: Holding) -> Thinned:
         outcome = replace(outcome, skipped=f"no blob was removed: {error}")
     else:
         outcome = _remove(node, holding, outcome, referenced)
-    shelve(holding)  # last: after a cut the folders still tell the agent that this was not done (`leftovers.are_known`)
+    try:
+        shelve(holding)  # late: after a cut the folders still tell the agent that this was not done (`are_known`)
+        headers = abandoned.forget(holding, would_be_forgotten(node, service, holding))
+        outcome = replace(outcome, headers_removed=headers)
+    except NoSpace as error:
+        outcome = replace(outcome, skipped=outcome.skipped or f"old documents keep their folders: {error}")
+    reserve.keep(node.layout.vault_reserve, RESERVE_BYTES)
     return outcome
 
 
 def _remove(node: Node, holding: Holding, outcome: Thinned, referenced: frozenset[str]) -> Thinned:
     blobs, rest = set(unreferenced_blobs(holding, referenced)), set(remains(holding))
-    ages = useless_seconds(holding, blobs | rest, node.ageing.now())
-    idle = min((ages[path] for path in blobs), default=0.0)
-    goes_on = _is_unfinished(holding) and idle < REMAINS_SECONDS
+    age = node.ageing.now()
+    noticed = notice(holding, blobs | rest, age)
+    is_remembered = _remember(node, holding, noticed)
     files = size = 0
-    for path, seconds in ages.items():
-        if (goes_on and path in blobs) or seconds < (UNREFERENCED_SECONDS if path in blobs else REMAINS_SECONDS):
-            continue
-        if path in blobs:
-            size += holding.discard(path.name)
-        else:
-            size += path.lstat().st_size
-            path.unlink()
+    for path in _due(holding, noticed, blobs, age):
+        size += holding.discard(path.name) if path in blobs else _remove_remains(path)
         files += 1
+    if not is_remembered:  # what went may have made the room for it
+        remember(holding, {path: known for path, known in noticed.items() if path.exists()})
     return replace(outcome, files_removed=files, bytes_removed=size)
+
+
+def _remember(node: Node, holding: Holding, noticed: Noticed) -> bool:
+    """Whether it could be written. On a disk without any room what was noticed earlier goes all the same."""
+    try:
+        reserve.using(node.layout.vault_reserve, lambda: remember(holding, noticed))
+    except NoSpace:
+        return False
+    return True
+
+
+def _due(holding: Holding, noticed: Noticed, blobs: Collection[Path], age_seconds: int) -> tuple[Path, ...]:
+    """What has been useless for long enough; no blob while the newest push is unfinished and goes on."""
+    ages = {path: age_seconds - since for path, (_, since) in noticed.items()}
+    idle = min((ages[path] for path in blobs), default=0)
+    goes_on = _is_unfinished(holding) and idle < REMAINS_SECONDS
+    blob_seconds = math.inf if goes_on else UNREFERENCED_SECONDS
+    return tuple(path for path, age in ages.items() if age >= (blob_seconds if path in blobs else REMAINS_SECONDS))
+
+
+def _remove_remains(path: Path) -> int:
+    size = path.lstat().st_size
+    path.unlink()
+    return size
 
 
 @dataclass(frozen=True)
@@ -162,6 +201,11 @@ def would_go(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
     return (*dropped, found.generation) if found else dropped
 
 
+def would_be_forgotten(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
+    """Names of the generations of which only a header came and which the next pass forgets."""
+    return abandoned.choose(node, holding, _rule(node, service).lock_seconds)
+
+
 def _due_to_bend(node: Node, service: str, holding: Holding, dropped: Collection[str]) -> bending.Bent | None:
     """The one more that a full share lets go today, if any; while a push is unfinished, whose blobs wait, one in 30
     days. Nothing of a service that left the territory, of which nothing more comes."""
@@ -184,18 +228,22 @@ def _next_to_bend(node: Node, service: str, holding: Holding, dropped: Collectio
     kept = [item.name for item in stored if item.held and item.name not in dropped]
     received = {name: _received(node, holding, name, now) for name in kept}
     lock_seconds = node.bundle.terms(service).service.lock_seconds
-    young = {parents[name][0] for name, (own, _) in received.items() if now - own < lock_seconds}
-    generations = [
-        Generation(
-            *parents[name],
-            received.get(name, (now, now))[1],
-            held=name in received,
-            whole=name in received and _is_whole(holding, name),
-        )
+    young = {parents[name][0] for name, it in received.items() if now - it.own < lock_seconds}
+    generations = _generations(holding, received, parents, now)
+    found = bend(generations, now, lock_seconds, young, node.bundle.revoked.ended_epoch(service))
+    return bending.Bent(now, found.id.name, now - received[found.id.name].age) if found else None
+
+
+def _generations(
+    holding: Holding, received: Mapping[str, _Received], parents: Mapping[str, tuple[GenerationId, str]], now: int
+) -> list[Generation]:
+    """Those in `received`, which are held, with the headers before them."""
+    return [
+        Generation(*parents[name], it.age, True, _is_whole(holding, name), it.relayed)
+        if (it := received.get(name))
+        else Generation(*parents[name], now, held=False, whole=False)
         for name in _with_ancestors(received, parents)
     ]
-    found = bend(generations, now, lock_seconds, young, node.bundle.revoked.ended_epoch(service))
-    return bending.Bent(now, found.id.name, now - received[found.id.name][1]) if found else None
 
 
 def _is_whole(holding: Holding, name: str) -> bool:
@@ -217,44 +265,52 @@ def _decided(
     """For each of `kept` by name: whether it may go; `spared` are those that others hold in the place of this node."""
     now = node.ageing.now()
     received = {item.name: _received(node, holding, item.name, now) for item in kept}
-    known = _with_ancestors(received, parents)
-    generations = [
-        Generation(
-            *parents[name],
-            received.get(name, (now, now))[1],
-            held=name in received,
-            whole=name in received and _is_whole(holding, name),
-        )
-        for name in known
-    ]
+    generations = _generations(holding, received, parents, now)
     decided = thin(generations, now, rule.lock_seconds, ended=rule.ended, goes_on=rule.goes_on)
     drops = {decision.id.name for decision in decided if isinstance(decision, Drop)} | set(spared)
     # A relayed generation is sorted into days by its age there; its lock counts from our own receipt.
-    return {name: name in drops and now - own >= rule.lock_seconds for name, (own, _) in received.items()}
+    return {name: name in drops and now - it.own >= rule.lock_seconds for name, it in received.items()}
 
 
-def _received(node: Node, holding: Holding, name: str, now: int) -> tuple[int, int]:
-    """The ageing clock at our own receipt and for bucketing; what cannot be read counts as received now."""
+@dataclass(frozen=True)
+class _Received:
+    """The ageing clock at our own receipt, and the two readings of a relayed one (`retention.Generation`)."""
+
+    own: int
+    relayed: tuple[int, int] | None = None
+
+    @property
+    def age(self) -> int:
+        return max(self.relayed or (self.own,))
+
+
+def _received(node: Node, holding: Holding, name: str, now: int) -> _Received:
+    """When it was received; what cannot be read counts as received now."""
     try:
-        own = min(now, read_own_receipt(node, holding, name).age_seconds)
+        receipt = read_own_receipt(node, holding, name)
     except ApplianceError:
-        return now, now
+        return _Received(now)
+    own = min(now, receipt.age_seconds)
     try:
-        return own, min(own, int(holding.path(name, BUCKET).read_bytes()))
+        there = min(own, int(holding.path(name, BUCKET).read_bytes()))
     except (FileNotFoundError, ValueError):
-        return own, own
+        return _Received(own)
+    return _Received(own, (there, min(own, _by_header(holding, receipt, own))))
+
+
+def _by_header(holding: Holding, receipt: Receipt, own: int) -> int:
+    """When the generation of `receipt` was made, on our ageing clock, by its writer's word and the wall clock that our
+    receipt names; at `own` where one of them is not to be read."""
+    try:
+        made = str(fields_of(holding.read(receipt.generation.name, HEADER)).get("time"))
+        return own - int(utc_seconds(receipt.time) - utc_seconds(made))
+    except (ApplianceError, ValueError):
+        return own
 
 
 def _with_ancestors(kept: Iterable[str], parents: Mapping[str, tuple[GenerationId, str]]) -> frozenset[str]:
     """`kept` and all before them. Headers known beyond them are left out: the end of a branch is what is here of it."""
-    by_digest = {name[-16:]: name for name in parents}
-    found: set[str] = set()
-    for name in kept:
-        step: str | None = name
-        while step and step not in found:
-            found.add(step)
-            step = by_digest.get(parents[step][1])
-    return frozenset(found)
+    return frozenset(leading_to({name: previous for name, (_, previous) in parents.items()}, kept))
 
 
 def _id_of(item: Stored) -> GenerationId:

@@ -4,15 +4,21 @@ A node that lost its epoch, or a slow relay, must not keep the present writer ou
 session writes its process and its rank into the lock file it holds. One of higher rank ends exactly that process: by
 its id and its start time, through a descriptor that no other process can ever get. A vault may die at any point, so
 nothing is lost by it.
+
+Tidying and repair end nobody: on a host their account may not. They wait for a relay with `wanted.lock` held, and a
+relay looks at that before each piece that it takes: it ends, and goes on later from what came. Else a holder that hands
+on a byte at a time would keep them away for as long as it likes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +28,12 @@ from appliance.errors import Busy
 from appliance.host.files import locked
 
 END_SECONDS_MAX = 10.0
+RELAY_SECONDS_MAX = 150.0
+"""How long a relay that is asked to make way may take: a piece, for which a vault waits for 120 s, and its end."""
+SESSION, WANTED = "session.lock", "wanted.lock"
+LOCK_MODE = 0o660
+"""On a host who receives and who tidies are two accounts of one group."""
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, order=True)
@@ -38,7 +50,7 @@ def turn(holding: Holding, what: str, rank: Callable[[], Rank] | None = None) ->
 
     `rank` is only asked when somebody else has the lock; it must check what it claims. Without it nobody is ended.
     """
-    path = holding.root / "session.lock"
+    path = holding.root / SESSION
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(locked(path, what=what))
@@ -53,10 +65,74 @@ def turn(holding: Holding, what: str, rank: Callable[[], Rank] | None = None) ->
             _write(path, "")
 
 
+@contextlib.contextmanager
+def turn_before_relays(holding: Holding, what: str) -> Iterator[None]:
+    """`turn` of one without a rank, before which a relay makes way; raise Busy while the writer has it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(turn(holding, what))
+        except Busy:
+            with _wanted(holding, what):
+                _enter_after_relay(stack, holding, what)
+        yield
+
+
+def check_not_wanted(holding: Holding) -> None:
+    """Raise Busy when who tidies waits for the turn that a relay has."""
+    try:
+        fd = os.open(holding.root / WANTED, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Busy("this holder tidies now.", remedy="Hand it on again later: what came is kept.") from error
+    finally:
+        os.close(fd)
+
+
+def make_locks(holding: Holding) -> None:
+    """The files that are locked here, for both accounts."""
+    for lock in (holding.lock, holding.root / SESSION, holding.root / WANTED):
+        if not lock.exists():
+            fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, LOCK_MODE)
+            os.fchmod(fd, LOCK_MODE)
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def _wanted(holding: Holding, what: str) -> Iterator[None]:
+    if not _is_relayed(holding):
+        raise Busy(f"{what} is in use by another process.", remedy="Try again when it has ended.")
+    make_locks(holding)
+    with locked(holding.root / WANTED, what=what, wait=True):
+        yield
+
+
+def _enter_after_relay(stack: contextlib.ExitStack, holding: Holding, what: str) -> None:
+    until = time.monotonic() + RELAY_SECONDS_MAX
+    while True:
+        try:
+            stack.enter_context(turn(holding, what))
+            return
+        except Busy:
+            if time.monotonic() > until or not _is_relayed(holding):
+                raise
+        time.sleep(_LOOK_SECONDS)
+
+
+def _is_relayed(holding: Holding) -> bool:
+    """Whether who has the turn has said that it is a relay."""
+    try:
+        return json.loads((holding.root / SESSION).read_text())["is_writer"] is False
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def announce(holding: Holding, rank: Rank) -> None:
     """Say who holds the turn; called with the lock held, once the rank is proven and before anything is waited for."""
     process = {"pid": os.getpid(), "started": _started(os.getpid())}
-    _write(holding.root / "session.lock", json.dumps({**process, **asdict(rank)}))
+    _write(holding.root / SESSION, json.dumps({**process, **asdict(rank)}))
 
 
 def _write(path: Path, text: str) -> None:

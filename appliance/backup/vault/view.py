@@ -17,6 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.adopt import linked_folders
 from appliance.backup.fetch import read_held
 from appliance.backup.node import Node
 from appliance.backup.vault.store import Holding
@@ -49,7 +50,8 @@ def check_here(node: Node, service: str, name: str | None = None, place: Path | 
         repository = Path(folder).resolve() / "repository"
         lay_out_view(node.holding(service), sealed.entries, repository)
         try:
-            Borg(Repository(repository, Path(folder).resolve() / "borg")).check_repository()
+            base, blobs = Path(folder).resolve() / "borg", linked_folders(repository)
+            Borg(Repository(repository, base, blobs=blobs)).check_repository()
             fault = ""
         except RepositoryDamaged as error:
             fault = error.what

@@ -38,6 +38,8 @@ QUIET_SECONDS = 600.0
 """A writer's patience: a vault makes every file durable before it answers, on whatever disk it has."""
 SLOWEST_BYTES_PER_SECOND = 1024
 SENTENCE_MAX = 500
+HEARD_MAX = 100
+"""Frames that are read in search of a refusal, of a vault that went: one that never ends has none."""
 PIECE = 256 * 1024
 
 # The refusals a vault may send, by the name they have on the wire; the last one stands for all others.
@@ -122,7 +124,7 @@ class Channel:
         To a vault that acknowledges, it is bytes of a blob that came last: they say nothing.
         """
         with contextlib.suppress(Closed, NoFrame):
-            while True:
+            for _ in range(HEARD_MAX):
                 self.read_frame()
 
     def _wait(self, readers: list[int], writers: list[int]) -> None:

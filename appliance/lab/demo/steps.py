@@ -12,6 +12,7 @@ from appliance.backup.node import open_node
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import open_envelope
 from appliance.lab.corpus import canaries, change
+from appliance.lab.counters import prove_counters
 from appliance.lab.demo.documents import is_searchable
 from appliance.lab.demo.search import files_with, needles_of, prove_search
 from appliance.lab.demo.stage import (
@@ -123,9 +124,10 @@ def partial_backup(stage: Stage) -> str:
     whole = stage.json(ORIGIN, "backup", "run", SERVICE)
     require(bool(whole["safety"]["safe"]), f"the backup is not safe although all can be read again: {whole['peers']}")
     return (
-        f"generation {run['generation']} lacks {wanted}, is called partial by {STANDBY} and by {BLIND}, which cannot "
-        f"read it, and never safe; a restore of its folder took it from {done['filled'][0]['archive']}, identical; "
-        f"{whole['generation']} is whole again"
+        f"one file could not be read, {wanted}: generation {run['generation']} without it is held, called partial at "
+        f"{STANDBY} and at {BLIND}, which can read nothing of it, and safe nowhere; its folder, restored, has "
+        f"that file from the backup before, {done['filled'][0]['archive']}, which the restore says, and is identical; "
+        f"once all can be read again, {whole['generation']} is whole and safe"
     )
 
 
@@ -184,6 +186,7 @@ def _prove_no_key_opens(stage: Stage, peer: str) -> None:
 def stranger_with_all_keys(stage: Stage) -> str:
     """Every generation sealed before is whole afterwards; then the town goes on from the last good one."""
     peers = (STANDBY, BLIND)
+    prove_counters(open_node(node.state) for node in stage.territory.nodes.values())
     before = {peer: held_names(open_node(stage.node(peer).state), SERVICE) for peer in peers}
     stolen = steal(stage.node(ORIGIN).state, stage.work / "territory" / "stolen")
     told = attack(stolen, SERVICE, peers)

@@ -27,8 +27,8 @@ class Disk:
         return self.place / "filling"
 
     def fill(self) -> None:
-        """To the last page, whatever others write meanwhile."""
-        with open(self._filling, "wb", buffering=0) as file:
+        """To the last page, whatever others write meanwhile; a second time, also what they gave back."""
+        with open(self._filling, "ab", buffering=0) as file:
             for size in (MIB, PAGE_BYTES):
                 with contextlib.suppress(OSError):
                     while file.write(bytes(size)) == size:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from appliance.errors import ApplianceError
 from appliance.failover.history import Report, check, read
 from appliance.failover.invariants import CHECKS
+from appliance.lab.counters import prove_counters
 from appliance.lab.processes.failover import Stage
 from appliance.lab.processes.faults import FAULTS, heal, inject, possible
 from appliance.lab.processes.writer import FILE
@@ -71,6 +72,7 @@ def play(stage: Stage, seed: int) -> Report:
         stage.tell("client", 0, "op", type="ok", f="read", value=shown["numbers"])
     home = stage.candidates[0]
     stage.tell("", 0, "end", holder=stage.told(home).get("holder"), owner=stage.told(home).get("writer"), states=states)
+    prove_counters(map(stage.territory.open, stage.territory.nodes))
     (history,) = read(stage.history())
     return check(history, CHECKS)
 

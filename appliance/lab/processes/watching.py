@@ -128,6 +128,7 @@ class Site:
             "monitoring_scheme": "http",
             "monitoring_alertmanagers": targets("alertmanager"),
             "monitoring_jobs": jobs,
+            "monitoring_bounds": json.loads((code_folder() / "roles/monitoring/files/scrape.json").read_text()),
             "monitoring_outbox_port": self.ports["outbox"],
             "monitoring_here": {"node": self.name, "site": self.name},
             "monitoring_probes": [],

@@ -18,6 +18,7 @@ from appliance.config.load import load
 from appliance.errors import Unsupported
 from appliance.failover.history import check, read
 from appliance.failover.invariants import CHECKS
+from appliance.lab.counters import prove_counters
 from appliance.lab.processes.etcd import ETCD
 from appliance.lab.processes.failover import Stage, staged
 from appliance.lab.processes.faults import heal, inject
@@ -45,6 +46,11 @@ ON_HOSTS = (
         "on hosts, a box with sites, a share and a database: moved, evacuated, cut off, unheard, frozen, without "
         "power, without a majority, all off and on, quarantined",
         ("lab/test_failover_on_hosts.py",),
+        5400.0,
+    ),
+    Suite(
+        "on hosts, a voter is replaced as the playbook prints it, with moves of all services before and after",
+        ("lab/test_replaced_on_hosts.py",),
         5400.0,
     ),
 )
@@ -245,4 +251,5 @@ def _judged(stage: Stage) -> str:
     broken = [f"{it.name}: {it.sentence}" for it in found.findings if it.verdict == "violated"]
     require(not broken, "; ".join(broken))
     held = [it.name for it in found.findings if it.verdict == "held"]
-    return f"{', '.join(held)} held over {len(history.events)} events"
+    objects = prove_counters(map(stage.territory.open, stage.territory.nodes))
+    return f"{', '.join(held)} held over {len(history.events)} events; {objects} objects share no counter"

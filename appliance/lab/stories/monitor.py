@@ -35,7 +35,7 @@ SLACK_SECONDS = 30.0
 AGREE_SECONDS_MAX = 30.0
 SHOWS_SECONDS_MAX = 60.0
 """Within which the dashboard shows a node that was switched off, and one that came back."""
-FILMS_MIB = (17, *([2] * 6))
+FILMS_MIB = (17, *([1] * 12))
 """What comes at once, and what comes bit by bit: a push that does not fit is refused, and fills nothing."""
 
 

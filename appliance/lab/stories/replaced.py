@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from appliance.backup.node import open_node
 from appliance.config.load import load
+from appliance.lab.counters import prove_counters
 from appliance.lab.hosts import lab as labs
 from appliance.lab.hosts.lab import changing
 from appliance.lab.hosts.playbook import Played
 from appliance.lab.hosts.provision import grant, meet, sign
 from appliance.lab.stories.backed_up import STATE, documents_of
-from appliance.lab.stories.ground import ORIGIN, SERVICE, SPARE, STANDBY, Ground
+from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
 from appliance.lab.stories.owners import Names, read_names, renumbered
 from appliance.lab.story import require
 from appliance.restore.record import Difference, Record, compare, take
@@ -35,6 +37,7 @@ def replaced(ground: Ground) -> str:
     ground.back_up(SERVICE)
     after = _epoch(ground.wait_until_safe(SERVICE, ORIGIN))
     require(after > epoch, f"it goes on in epoch {after}, as before the loss.")
+    prove_counters(open_node(ground.disk(peer, STATE)) for peer in (STANDBY, BLIND))
     said = knock_with(ground, old_key)
     size, seconds = sum(it.size for it in before.entries.values()), sum(it.seconds for it in runs)
     return (

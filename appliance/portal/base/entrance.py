@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from appliance.host.seldom import Seldom
 from appliance.portal.base.language import choose
 from appliance.portal.base.person import Person
 from appliance.portal.base.sign_in import Wait
@@ -21,6 +23,7 @@ WRONG, SLOWLY, ENDED = "wrong", "slowly", "ended"
 @dataclass(frozen=True)
 class Entrance:
     site: Site
+    slowed: Seldom = field(default_factory=Seldom)
 
     def routes(self) -> Iterable[Route]:
         page = self.site.page
@@ -41,7 +44,8 @@ class Entrance:
         if isinstance(found, Person):
             return self._begin(visit, found)
         if isinstance(found, Wait):
-            site.journal.write("sign-in-slowed", account=name, address=visit.address)
+            if tries := self.slowed.tries(time.monotonic()):
+                site.journal.write("sign-in-slowed", account=name, address=visit.address, tries=tries)
             return self._form(visit, 429, why=SLOWLY, minutes=math.ceil(found.seconds / MINUTE), name=name)
         site.journal.write("sign-in-refused", account=name, address=visit.address)
         return self._form(visit, 401, why=WRONG, name=name)

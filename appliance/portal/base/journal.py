@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -70,7 +70,7 @@ class ChainedJournal:
 
         With `head`, also when no line has that hash: what was there when it was noted is not there any more.
         """
-        previous, number, seen = NOTHING, 0, not head
+        previous, number = NOTHING, 0
         for number, raw in _lines(self.path):
             if _claimed(raw) != previous:
                 raise IntegrityError(
@@ -79,14 +79,24 @@ class ChainedJournal:
                     remedy="Keep the file as it is, and compare it with an export or a backup.",
                 )
             previous = hashlib.sha256(raw).hexdigest()
-            seen = seen or previous == head
-        if not seen:
+        if head:
+            check_heads((self,), (head,))
+        return Verified(number, previous)
+
+    def has(self, head: str) -> bool:
+        """Whether a line has that hash."""
+        return any(hashlib.sha256(raw).hexdigest() == head for _, raw in _lines(self.path))
+
+
+def check_heads(journals: Sequence[ChainedJournal], heads: Iterable[str]) -> None:
+    """Raise IntegrityError for the first of `heads` that no line of any of `journals` has."""
+    for head in heads:
+        if not any(it.has(head) for it in journals):
             raise IntegrityError(
                 f"no line has the hash {head}: the journal was cut, or written anew.",
-                where=str(self.path),
+                where=str(journals[0].path),
                 remedy="Compare it with an export or a backup.",
             )
-        return Verified(number, previous)
 
 
 def _private(path: str, flags: int) -> int:

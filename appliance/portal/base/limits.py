@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appliance.clock import SKEW_SECONDS_MAX
 from appliance.portal.base.database import Database, hashed
 from appliance.units import MINUTE
 
 WINDOW_SECONDS = 15 * MINUTE
-PER_NAME, PER_ADDRESS = 5, 30
-"""A whole town hall may sit behind one address."""
+PER_NAME, PER_NAME_EVERYWHERE, PER_ADDRESS = 5, 30, 30
+"""`PER_NAME` counts for one address: wrong passwords that are typed at another one keep nobody out. A whole town hall
+may sit behind one address."""
+PER_PRINTED = 5
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,23 @@ class Tries:
 
     def count(self, name: str, address: str, now: float) -> float:
         """Count one more; how many seconds to wait before it would be looked at, 0 when it is now."""
-        keys = ((f"name {hashed(name)}", PER_NAME), (f"from {address}", PER_ADDRESS))
+        return self._count(
+            now,
+            (f"name {hashed(name)} from {address}", PER_NAME),
+            (f"name {hashed(name)}", PER_NAME_EVERYWHERE),
+            (f"from {address}", PER_ADDRESS),
+        )
+
+    def count_printed(self, name: str, now: float) -> float:
+        """The same for who shows a right printed code: nobody guesses one, so the tries of others do not count."""
+        return self._count(now, (f"printed {hashed(name)}", PER_PRINTED))
+
+    def _count(self, now: float, *keys: tuple[str, int]) -> float:
         with self.database.changing() as connection:
-            connection.execute("DELETE FROM try WHERE at <= ?", (now - WINDOW_SECONDS,))
+            # One that is still to come was counted while the clock was wrong, and would keep somebody out until then.
+            connection.execute(
+                "DELETE FROM try WHERE at <= ? OR at > ?", (now - WINDOW_SECONDS, now + SKEW_SECONDS_MAX)
+            )
             waits = []
             for key, most in keys:
                 rows = connection.execute("SELECT at FROM try WHERE key = ? ORDER BY at DESC LIMIT ?", (key, most))
@@ -32,7 +49,8 @@ class Tries:
                 connection.executemany("INSERT INTO try VALUES(?, ?)", [(key, now) for key, _ in keys])
         return max(waits)
 
-    def forget(self, name: str) -> None:
+    def forget(self, name: str, address: str) -> None:
         """Somebody came in as `name`: what was mistyped before counts no more."""
+        keys = (f"name {hashed(name)}", f"name {hashed(name)} from {address}", f"printed {hashed(name)}")
         with self.database.changing() as connection:
-            connection.execute("DELETE FROM try WHERE key = ?", (f"name {hashed(name)}",))
+            connection.executemany("DELETE FROM try WHERE key = ?", [(key,) for key in keys])

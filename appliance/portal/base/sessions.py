@@ -2,7 +2,8 @@
 
 A session begins at sign-in and never before, so none that an attacker laid into a browser becomes somebody's. It ends
 after half an hour without a page, after a working day, at sign-out, and at once when the account is disabled, removed,
-or given another password or sheet.
+or given another password or sheet. One that began at a moment that is still to come began by a wrong clock, and has
+ended.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from appliance.accounts.model import Store
+from appliance.clock import SKEW_SECONDS_MAX
 from appliance.portal.base.database import Database, hashed
 from appliance.portal.base.person import Person
 from appliance.portal.base.sign_in import Stores, mark, person
@@ -47,7 +49,7 @@ class Sessions:
         marks = {store.node: mark(store.accounts[who.name]) for store in self._stores() if store.node in who.groups}
         row = (hashed(token), who.name, json.dumps(marks), secrets.token_bytes(32), now, now)
         with self._database.changing() as connection:
-            connection.execute("DELETE FROM session WHERE began < ? OR seen < ?", _oldest(now))
+            connection.execute(f"DELETE FROM session WHERE NOT ({_LASTS})", _bounds(now))
             connection.execute("INSERT INTO session VALUES(?, ?, ?, ?, ?, ?)", row)
         return token
 
@@ -57,7 +59,7 @@ class Sessions:
             return None
         with self._database.reading() as connection:
             row = connection.execute(
-                "SELECT * FROM session WHERE id = ? AND began >= ? AND seen >= ?", (hashed(token), *_oldest(now))
+                f"SELECT * FROM session WHERE id = ? AND {_LASTS}", (hashed(token), *_bounds(now))
             ).fetchone()
         if row is None:
             return None
@@ -76,8 +78,11 @@ class Sessions:
             connection.execute("DELETE FROM session WHERE id = ?", (hashed(token),))
 
 
-def _oldest(now: float) -> tuple[float, float]:
-    return now - LONGEST_SECONDS, now - IDLE_SECONDS
+_LASTS = "began >= ? AND seen >= ? AND began <= ?"
+
+
+def _bounds(now: float) -> tuple[float, float, float]:
+    return now - LONGEST_SECONDS, now - IDLE_SECONDS, now + SKEW_SECONDS_MAX
 
 
 def _still(stores: tuple[Store, ...], name: str, marks: Mapping[str, str]) -> Person | None:

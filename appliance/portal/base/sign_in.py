@@ -47,16 +47,28 @@ class Door:
     def enter(self, name: str, password: bytes, code: str, *, address: str, now: float) -> Person | Wait | None:
         """The person, with those nodes that let it in; None when none does."""
         started = time.monotonic()
-        if wait := self._tries.count(name, address, now):
+        wait = self._tries.count(name, address, now)
+        if wait and self._is_printed(name, code):
+            wait = self._tries.count_printed(name, now)
+        if wait:
             return Wait(wait)
         typed = Secret(password[:PASSWORD_BYTES_MAX].decode(errors="replace").encode())
         with self._one:
             proven = list(self._proven(name, typed))
         entered = [(store, account) for store, account in proven if self._spend(store.node, account, code, now)]
         if entered:
-            self._tries.forget(name)
+            self._tries.forget(name, address)
         time.sleep(max(0.0, started + self._answer_seconds - time.monotonic()))
         return person(entered)
+
+    def _is_printed(self, name: str, code: str) -> bool:
+        """Whether `code` is a printed one of `name` that was not shown before: who has it is let past the tries that
+        somebody else makes to keep the others out."""
+        accounts = [(store.node, store.accounts[name]) for store in self.stores() if name in store.accounts]
+        shown = [(node, printed_code(account.codes, code)) for node, account in accounts if not account.disabled]
+        query = "SELECT 1 FROM spent WHERE node = ? AND name = ? AND code = ?"
+        with self._database.changing() as connection:
+            return any(it and not connection.execute(query, (node, name, it)).fetchone() for node, it in shown)
 
     def _proven(self, name: str, password: Secret) -> Iterator[tuple[Store, Account]]:
         for store in self.stores() or (Store(""),):

@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from prometheus_client.parser import text_string_to_metric_families
 
 from appliance.errors import IntegrityError, Unreachable
+from appliance.monitor import scrape
 from appliance.portal.dashboard.seen import Told
 from appliance.portal.dashboard.targets import Target
 
 ANSWER_SECONDS_MAX = 5.0
-ANSWER_BYTES_MAX = 4 * 1024 * 1024
-SAMPLES_MAX = 20_000
-"""Ten times what a node with many services tells: all that is told is read again by every page."""
+ANSWER_BYTES_MAX = scrape.BYTES_MAX
+SAMPLES_MAX = scrape.SAMPLES_MAX
+"""As Prometheus: all that is told is read again by every page."""
 
 
 def ask(target: Target, tls: ssl.SSLContext | None = None, *, seconds_max: float = ANSWER_SECONDS_MAX) -> bytes:

@@ -58,6 +58,8 @@ class Holder:
     newest: float | None
     share: float | None
     answers: bool
+    short: float = QUOTA_WARNING
+    """The share from which on it will not last."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class ServiceSeen:
     room: Reading
     burst: Reading
     holders: tuple[Holder, ...] = ()
+    partial: Reading = Reading()
+    """Whether its newest backup lacks something; the value is since when, in seconds."""
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -82,7 +86,7 @@ class ServiceSeen:
     def state(self) -> State:
         """Of what every service must show; what a machine need not measure does not make it worse."""
         must = (self.safe.state, self.copies.state)
-        may = (it.state for it in (self.drill, self.check, self.room) if it.state != "unknown")
+        may = (it.state for it in (self.drill, self.check, self.room, self.partial) if it.state != "unknown")
         return min((*must, *may), key=ORDER.index)
 
 
@@ -118,6 +122,7 @@ def read(seen: Sight, service: Service) -> ServiceSeen:
         _room(holders),
         _burst(seen, service, writer),
         holders,
+        _partial(seen, service, writer),
     )
 
 
@@ -128,12 +133,13 @@ def _holders(seen: Sight, service: Service) -> tuple[Holder, ...]:
 
 
 def _holder(heard: Heard, service: Service, node: str, *, answers: bool) -> Holder:
-    made, came, used, quota = (
+    made, came, used, quota, short = (
         heard.one(it.full_name, backup=service.name)
-        for it in (metrics.HELD_NEWEST, metrics.HELD_CAME, metrics.SIZE, metrics.QUOTA)
+        for it in (metrics.HELD_NEWEST, metrics.HELD_CAME, metrics.SIZE, metrics.QUOTA, metrics.SHORT)
     )
     newest = min((it for it in (made, came) if it is not None), default=None)
-    return Holder(node, newest, used / quota if used is not None and quota else None, answers)
+    share = used / quota if used is not None and quota else None
+    return Holder(node, newest, share, answers, short / quota if short and quota else QUOTA_WARNING)
 
 
 def _writer(seen: Sight, service: Service) -> str:
@@ -160,6 +166,19 @@ def _safe(seen: Sight, service: Service, writer: str) -> Reading:
         alert = "SauvegardeTresEnRetard" if late else "SauvegardeEnRetard"
         return Reading("failed" if late else "warning", age, promised, alert=alert, where=writer)
     return Reading("ok", max(0.0, age), promised)
+
+
+def _partial(seen: Sight, service: Service, writer: str) -> Reading:
+    """Whoever writes it says both, that something is missing and since when."""
+    heard, named = seen.known.get(writer), {"check": "whole", "role": "written", "subject": service.name}
+    state = heard.one(metrics.CHECK.full_name, **named) if heard else None
+    if heard is None or state is None:
+        return Reading()
+    if state == metrics.STATES["ok"]:
+        return Reading("ok")
+    since = heard.one(metrics.UNSAFE.full_name, backup=service.name)
+    age = None if since is None else max(0.0, seen.now - since)
+    return Reading("warning", age, alert="SauvegardePartielle", where=writer)
 
 
 def _never_safe(seen: Sight, service: Service, writer: str) -> Reading:
@@ -224,14 +243,15 @@ def _check(seen: Sight, service: Service) -> Reading:
 
 
 def _room(holders: tuple[Holder, ...]) -> Reading:
-    """The fullest share at any peer that answers."""
-    full = max(((it.share, it.node) for it in holders if it.answers and it.share is not None), default=None)
-    if full is None:
+    """The fullest share at any peer that answers, of those that will not last where there is one."""
+    known = [(it.share >= it.short, it.share, it.node) for it in holders if it.answers and it.share is not None]
+    if not known:
         return Reading()
-    share, node = full
-    if share >= 1:
-        return Reading("failed", share, alert="QuotaPlein", where=node)
-    if share >= QUOTA_WARNING:
+    full, node = max((share, node) for _, share, node in known)
+    if full >= 1:
+        return Reading("failed", full, alert="QuotaPlein", where=node)
+    short, share, node = max(known)
+    if short:
         return Reading("warning", share, alert="QuotaPresquePlein", where=node)
     return Reading("ok", share, where=node)
 

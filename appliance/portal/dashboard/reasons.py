@@ -123,7 +123,7 @@ def of_service(seen: ServiceSeen) -> Iterator[Reason]:
         if reading.state != "ok":
             nodes = seen.silent if reading is seen.copies else (reading.where,) if reading.where else ()
             yield Reason(reading.state, reading.alert, seen.service.name, nodes)
-    for reading in (seen.drill, seen.check, seen.room):
+    for reading in (seen.drill, seen.check, seen.room, seen.partial):
         if reading.state not in ("ok", "unknown"):
             yield Reason(reading.state, reading.alert, seen.service.name, (reading.where,))
 

@@ -57,7 +57,7 @@ class Watcher:
         if not is_watching(node.layout, node.name, node.bundle.territory):
             return
         whom = targets(node.layout, node.name, node.bundle.territory)
-        places, tls = Places(node.layout.portal), _tls(node, whom)
+        places, tls = Places.of(node.layout), _tls(node, whom)
         present = look_around(whom, seen.load(places.seen), node.clock.now(), tls)
         seen.save(places.seen, present)
         if whom.prometheus:

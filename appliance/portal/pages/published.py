@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from urllib.parse import quote, urljoin, urlsplit
@@ -41,13 +42,37 @@ SANDBOX = (
     "sandbox allow-downloads allow-popups; default-src 'self' data: 'unsafe-inline'; script-src 'none'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
+PDF, UNKNOWN = "application/pdf", "application/octet-stream"
 # A browser's reader of PDF does not start in a sandbox, and has one of its own.
-READ_ELSEWHERE = {"application/pdf": "default-src 'none'; frame-ancestors 'none'"}
-# Nothing runs them in the sandbox; and our own pages run what comes from where they come from.
+READ_ELSEWHERE = {PDF: "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"}
+# What a site says of a file is never passed on: "application/pdf;, text/html" is a PDF to one reader and a page to
+# another. It is one of these, said in our own words; else bytes, which a browser saves. Scripts are none of them: the
+# sandbox runs none, and our own pages run what comes from where they come from.
+TEXTS = (
+    "text/html",
+    "text/plain",
+    "text/css",
+    "text/csv",
+    "text/calendar",
+    "application/json",
+    "application/xml",
+    "text/xml",
+)
+FILES = (
+    PDF,
+    UNKNOWN,
+    "application/zip",
+    *(f"image/{it}" for it in ("png", "jpeg", "gif", "webp", "avif", "svg+xml", "x-icon", "vnd.microsoft.icon")),
+    *(f"font/{it}" for it in ("woff", "woff2", "ttf", "otf")),
+    *(f"{kind}/{it}" for kind in ("audio", "video") for it in ("mp4", "mpeg", "ogg", "webm")),
+)
 SCRIPTS = {f"{kind}/{it}" for kind in ("text", "application") for it in ("javascript", "ecmascript", "x-javascript")}
+SAID = re.compile(
+    r"\s*([a-z0-9.+-]+/[a-z0-9.+-]+)\s*(?:;\s*charset=\"?([a-z0-9._-]{1,40})\"?\s*)?", re.ASCII | re.IGNORECASE
+)
 # In a sandbox a page comes from nowhere, and its own pictures and styles from somebody else.
 FOR_ALL = {"Cross-Origin-Resource-Policy": "cross-origin", "Cross-Origin-Opener-Policy": "unsafe-none"}
-PASSED_ON = ("Content-Type", "Content-Length", "Last-Modified")
+PASSED_ON = ("Content-Length", "Last-Modified")
 
 
 @dataclass(frozen=True)
@@ -83,12 +108,12 @@ class Published:
             answer = stack.enter_context(self._ask(service, "/" + visit.parameters["path"]))
             if 300 <= answer.status < 400:
                 return self._elsewhere(service, answer)
-            kind = (answer.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+            kind, said = kind_of(answer.headers.get_all("Content-Type", []))
             if answer.status != 200 or kind in SCRIPTS:
                 raise PageFailure(404 if answer.status < 500 else 504)
             stack.pop_all()
         headers = {name: answer.headers[name] for name in PASSED_ON if answer.headers.get(name)}
-        policy = {"Content-Security-Policy": READ_ELSEWHERE.get(kind, SANDBOX)}
+        policy = {"Content-Type": said, "Content-Security-Policy": READ_ELSEWHERE.get(said, SANDBOX)}
         return _PassedOn(self, address, answer, {**headers, **FOR_ALL, **policy})
 
     def _to_its_beginning(self, visit: Visit) -> Response:
@@ -129,6 +154,15 @@ class Published:
     def _sites(self) -> dict[str, Service]:
         _, territory = self.desk.lookup.territory()
         return {it.name: it for it in moving(territory) if form_of(it) is SITE and it.policy == "mirror"}
+
+
+def kind_of(said: Sequence[str]) -> tuple[str, str]:
+    """What a site says that a file is, by the Content-Type lines of its answer, and what a browser is told."""
+    found = SAID.fullmatch(said[0]) if len(said) == 1 else None
+    kind = found[1].lower() if found else UNKNOWN
+    if kind in TEXTS:
+        return kind, f"{kind}; charset={found[2].lower()}" if found and found[2] else kind
+    return kind, kind if kind in FILES else UNKNOWN
 
 
 def _asked(address: str, port: int, path: str) -> http.client.HTTPResponse:

@@ -53,7 +53,7 @@ class Previewer:
             return Preview("none", "unavailable")
 
     def _by_process(self, request: bytes) -> bytes:
-        words = (sys.executable, "-P", "-m", "appliance.restore.preview.worker")
+        words = (sys.executable, "-sP", "-m", "appliance.restore.preview.worker")
         code = {"PYTHONPATH": str(Path(appliance.__file__).parent.parent)}
         raw = run(words, timeout_seconds=self.seconds_max, env=code, stdin=request, cwd="/").stdout
         return raw if len(raw) <= ANSWER_BYTES_MAX else b""

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from appliance.host.command import run
+from appliance.monitor.scrape import SAMPLES_MAX
 from appliance.provision import exporters
 from tests.integration.coordination.papers import authority
 from tests.unit.provision.towns import bundle, town
@@ -36,6 +37,7 @@ PLAY = """
 DECLARED = """
 exporters_tls: {folder}/tls
 monitoring_rules: {root}/roles/monitoring/files/alerts.rules
+monitoring_bounds: "{{{{ lookup('ansible.builtin.file', '{root}/roles/monitoring/files/scrape.json') | from_json }}}}"
 monitoring_addressees: {{regie: {{url: "http://x"}}, sms: {{url: "http://y"}}}}
 monitoring_watchdog_url: https://veille.example/ping
 """
@@ -118,6 +120,7 @@ def test_every_node_is_asked_under_its_name_and_each_site_watches_the_other(made
     for job in ("appliance", "node", "prometheus", "alertmanager"):
         assert jobs[job]["scheme"] == "https"
         assert jobs[job]["tls_config"]["ca_file"].endswith("root.pem")
+    assert {name: job["sample_limit"] for name, job in jobs.items()} == dict.fromkeys(jobs, SAMPLES_MAX)
     arguments = (made / "arguments").read_text()
     assert "--storage.tsdb.retention.size=5GB" in arguments
     assert "--cluster.peer=" in arguments

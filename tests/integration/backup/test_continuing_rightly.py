@@ -11,6 +11,7 @@ from appliance.backup import writer
 from appliance.backup.begin import begin, seal_envelopes
 from appliance.backup.fetched_key import open_key, staging
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.sight import current_targets
 from appliance.backup.targets import keep_act
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import IntegrityError, Refused
@@ -51,7 +52,7 @@ def test_the_receipt_of_a_node_that_is_called_lost_no_longer_counts(
     }
     keep_act(node.layout.acts, make_act(fields, operator_key), node.bundle)
     assert str(writer.safety_of(node, SERVICE)) == "not safe yet: 1 of 2 (hermitage)"
-    assert "commune-c" in [target.node for target in writer.current_targets(node, SERVICE)]
+    assert "commune-c" in [target.node for target in current_targets(node, SERVICE)]
 
 
 def test_a_new_machine_does_not_begin_a_service_that_its_peers_remember(territory: ProcessTerritory) -> None:

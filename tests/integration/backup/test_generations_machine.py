@@ -18,8 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from appliance.backup import peers
 from appliance.backup.exchange import catch_up, exchange
 from appliance.backup.push import Pushed
+from appliance.backup.sight import current_targets
 from appliance.backup.vault.store import LIST
-from appliance.backup.writer import current_targets, push_newest
+from appliance.backup.writer import push_newest
 from appliance.errors import ApplianceError, Unreachable
 from appliance.lab.demo.whole import prove_whole
 from appliance.units import HOUR

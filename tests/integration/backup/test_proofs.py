@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from appliance.agent.act import perform
+from appliance.agent.databases import rehearse
 from appliance.agent.decisions import Drill, Verify
 from appliance.backup import writer
 from appliance.backup.drill import drill
@@ -73,12 +75,12 @@ def test_a_standby_proves_every_version_in_shares_and_brings_everything_back(
     assert daily.figures == {"files": verified.files, "bytes": verified.bytes, "damaged": 0, "finished": 1}
 
     # The first drill brings everything back, the second a sample that its seed draws.
-    everything = drill(node, SERVICE)
+    everything = drill(node, SERVICE, rehearse)
     assert everything.everything
     assert everything.wrong == ()
     assert everything.files == now
     assert everything.bytes == everything.total_bytes > 0
-    sample = drill(node, SERVICE, seed=7)
+    sample = drill(node, SERVICE, rehearse, seed=7)
     assert (sample.everything, sample.wrong, sample.told, sample.files) == (False, (), (), 50)
     weekly = perform(node, Drill(SERVICE, "as the agent does"))
     assert (weekly.figures["wrong"], weekly.figures["files"], weekly.alarms, weekly.error) == (0, 50, (), "")
@@ -113,7 +115,7 @@ def test_the_origin_proves_what_it_writes_and_who_can_read_nothing_proves_nothin
     assert (drilled["generation"], drilled["wrong"], drilled["everything"]) == ("2.2", [], False)
     assert {name: drilled[name] for name in planned} == planned
     blind = saved.open("commune-b")
-    for prove in (verify_data, drill):
+    for prove in (verify_data, partial(drill, rehearse=rehearse)):
         with pytest.raises(Refused, match="does not trust commune-b"):
             prove(blind, SERVICE)
     assert not blind.service(SERVICE).root.exists()
@@ -122,4 +124,4 @@ def test_the_origin_proves_what_it_writes_and_who_can_read_nothing_proves_nothin
     with pytest.raises(NotFound, match="no such generation here"):
         verify_data(saved.open("hermitage"), SERVICE)
     with locked(node.service(SERVICE).root / ROOM / "lock", what="x"), pytest.raises(Busy, match="proof of docs-a"):
-        drill(node, SERVICE)
+        drill(node, SERVICE, rehearse)

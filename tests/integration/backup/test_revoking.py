@@ -22,6 +22,7 @@ from appliance.backup.openable import open_best
 from appliance.backup.peers import Conversation, connect
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.backup.safety import judge
+from appliance.backup.sight import lost_now
 from appliance.backup.vault.store import Holding
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id
@@ -106,7 +107,7 @@ def test_a_stolen_standby_is_let_in_nowhere_and_can_open_nothing_new(territory: 
     origin = territory.open(ORIGIN)
     with pytest.raises(Refused, match="Begin it anew, with a new key"):
         writer.run(origin, SERVICE)
-    assert not judge(origin.bundle, SERVICE, ORIGIN, [BLIND], writer.lost_now(origin, SERVICE)).safe
+    assert not judge(origin.bundle, SERVICE, ORIGIN, [BLIND], lost_now(origin, SERVICE)).safe
     _renew(territory)
     done = writer.run(origin, SERVICE)
     assert str(done.sealed.header.id) == "4.1"

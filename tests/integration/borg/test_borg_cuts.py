@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from appliance.borg import argv, errors, locks
-from appliance.borg.client import LOCK_TURN_SECONDS, Borg
+from appliance.borg.client import Borg
 from appliance.borg.model import Repository
+from appliance.borg.running import LOCK_TURN_SECONDS
 from appliance.borg.segments import committed
 from appliance.host.command import descendants
 
@@ -174,27 +176,37 @@ def test_what_a_checkpoint_stored_is_not_stored_again(repository: Repository, bo
 BORG_THAT_IS_CUT = """#!/bin/sh
 touch "$TMPDIR/left by a test of its own"
 echo "$TMPDIR" >> {told}
-kill -INT {pid}
 exec sleep 60
 """
+
+
+def interrupted_at(told: Path, lines: int, act: Callable[[], object]) -> None:
+    """Do `act`, which is interrupted when borg has told so many lines: borg can send no signal to this process."""
+
+    def interrupt() -> None:
+        wait_until(lambda: told.exists() and told.read_text().count("\n") == lines)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as other:
+        other.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            act()
 
 
 def test_what_a_cut_borg_leaves_of_its_temporary_files_goes_with_it(
     borg: Borg, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """borg tests itself at each start, with files in the folder for temporary ones."""
-    script, told = tmp_path / "bin/borg", tmp_path / "told"
+    script, told = tmp_path / "bin/borg", repository.base / "told"
     script.parent.mkdir()
-    script.write_text(BORG_THAT_IS_CUT.format(told=told, pid=os.getpid()))
+    script.write_text(BORG_THAT_IS_CUT.format(told=told))
     script.chmod(0o755)
     killed_last_week = repository.base / "run-killed"
     killed_last_week.mkdir()
     os.utime(killed_last_week, (0, 0))
     monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
-    with pytest.raises(KeyboardInterrupt):
-        borg.archives()
-    with pytest.raises(KeyboardInterrupt):
-        next(borg.items("archive"))
+    interrupted_at(told, 1, borg.archives)
+    interrupted_at(told, 2, lambda: next(borg.items("archive")))
     rooms = told.read_text().splitlines()
     assert [Path(room).parent for room in rooms] == [repository.base] * 2
     assert not list(repository.base.glob("run-*"))

@@ -12,6 +12,7 @@ import pytest
 from appliance.agent import ready
 from appliance.agent.ready import Tree
 from appliance.borg.client import Borg
+from appliance.borg.contents import Examination
 from appliance.borg.model import Archive
 from appliance.errors import NoSpace
 from appliance.restore.fill import Fill
@@ -57,7 +58,7 @@ def _link_for_folder(source: Path) -> None:
 CHANGES: dict[str, Change] = {
     "content": lambda it: (it / "with\nnewline").write_text("other content"),
     "time": lambda it: os.utime(it / "-rf", ns=(10**18, 10**18 + 123_456_000)),
-    "mode": lambda it: os.chmod(it / "sh:*", 0o4640),
+    "mode": lambda it: os.chmod(it / "sh:*", 0o1604),
     "mode-of-a-folder": lambda it: os.chmod(it / "folder", 0o2750),
     "attribute": lambda it: os.setxattr(it / "folder/deep/file", "user.note", b"other"),
     "gone": lambda it: (it / "folder/deep/file").unlink(),
@@ -129,8 +130,8 @@ def test_a_cut_in_the_middle_is_gone_on_from(
         CHANGES[name](saved.source)
     saved.save("two")
 
-    def cut(self: Borg, archive: str, paths: Sequence[str], into: Path) -> None:
-        whole(self, archive, paths[: round(share * len(paths))], into)
+    def cut(self: Borg, archive: str, paths: Sequence[str], into: Path, *seen: Examination) -> None:
+        whole(self, archive, paths[: round(share * len(paths))], into, *seen)
         raise KeyboardInterrupt
 
     whole = Borg.extract_only

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.backup import ordered, writer
+from appliance.backup.node import Node
 from appliance.lab.processes.territory import ProcessTerritory
+from appliance.restore import carry, jobs
 from appliance.restore.order import Kind, Order, load_status, order_folder, place_order, result_of
+from appliance.restore.place import place_all
 from appliance.trust.act import Act
 from appliance.trust.signed import Document
 from tests.integration.cli.typed import SERVICE, type_at
@@ -82,3 +87,57 @@ def test_an_act_in_force_lets_the_share_be_replaced(
     (event,) = node.journal.events("restored")
     assert (event["job"], event["in_place"]) == (done.status.job, True)
     assert ordered.rewind_act(node, "docs-b") is None
+
+
+def as_an_earlier_version_kept_them(node: Node) -> None:
+    ours, before = node.service(SERVICE).restores, node.service(SERVICE).root / "restores"
+    shutil.move(ours, before)
+    shutil.rmtree(node.layout.restores)
+    for file in before.glob("*/job.json"):
+        file.write_text(file.read_text().replace(str(ours), str(before)))
+
+
+def test_a_replacement_that_an_upgrade_cut_goes_on_as_itself_and_can_be_undone(
+    saved: ProcessTerritory, documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = saved.open("commune-a")
+    safe = type_at(saved, "commune-a", "restore", "attack")["attacks"][0]["safe_archive"]
+    (documents / "lettre 7.odt").write_text("written since")
+    asked = ask(saved, documents, "in-place", safe, "lettre 7.odt")
+    with monkeypatch.context() as cut:
+        cut.setattr(jobs, "place_all", _placed_and_cut)
+        with pytest.raises(KeyboardInterrupt):
+            list(ordered.carry_out_waiting(node))
+    as_an_earlier_version_kept_them(node)
+    (done,) = ordered.carry_out_waiting(node)
+    assert (done.order.id, done.status.state) == (asked.id, "ready")
+    assert (documents / "lettre 7.odt").read_text() == "letter 7"
+    type_at(saved, "commune-a", "restore", "undo", done.status.job)
+    assert (documents / "lettre 7.odt").read_text() == "written since"
+
+
+def test_a_download_that_an_upgrade_cut_goes_on_as_itself(
+    saved: ProcessTerritory, documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = saved.open("commune-a")
+    safe = type_at(saved, "commune-a", "restore", "attack")["attacks"][0]["safe_archive"]
+    asked = ask(saved, documents, "download", safe, "lettre 7.odt")
+    with monkeypatch.context() as cut:
+        cut.setattr(carry, "run", _cut)
+        with pytest.raises(KeyboardInterrupt):
+            list(ordered.carry_out_waiting(node))
+    as_an_earlier_version_kept_them(node)
+    assert safe in writer.needed(node, SERVICE), "it may not be forgotten meanwhile"
+    (done,) = ordered.carry_out_waiting(node)
+    assert done.status.state == "ready", done.status.failure
+    assert result_of(node.service(SERVICE).orders, asked.id).read_text() == "letter 7"
+    assert list((node.service(SERVICE).root / "restores").iterdir()) == []
+
+
+def _placed_and_cut(*words: Any) -> None:
+    place_all(*words)
+    raise KeyboardInterrupt
+
+
+def _cut(*words: object, **names: object) -> object:
+    raise KeyboardInterrupt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from appliance.backup import writer
 from appliance.backup.adopt import own_repository
 from appliance.escrow import age
 from appliance.lab.processes.territory import ProcessTerritory
+from tests.integration.agent.watch import wait_until
 from tests.integration.cli.typed import SERVICE, type_at
 
 ORIGIN, STANDBY, BLIND = "commune-a", "hermitage", "commune-b"
@@ -35,6 +37,9 @@ def cadastre(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> Pa
     service = replace(plan.services[SERVICE], paths=(str(documents), str(folder)))
     territory.territory = replace(plan, services={**plan.services, SERVICE: service})
     territory.sign()
+    signed = time.time() // 1
+    # Both are dated to the second; a header dated as the bundle is read by the names of the former one.
+    wait_until(lambda: time.time() // 1 > signed, "the next second")
     assert writer.run(territory.open(ORIGIN), SERVICE).safety.safe
     return folder
 

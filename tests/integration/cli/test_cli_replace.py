@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from appliance.backup import writer
+from appliance.backup.begin import begin, take_first_grant
 from appliance.escrow.age import generate
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.restore.record import compare, take
@@ -26,6 +28,17 @@ def replace_node(territory: ProcessTerritory) -> None:
 def answer(territory: ProcessTerritory, request: Path) -> None:
     grant = territory.grant(request.read_bytes(), NODE)
     request.with_suffix(".grant").write_bytes(grant)
+
+
+def add_service(territory: ProcessTerritory, folder: Path, name: str) -> None:
+    """Another one of the node, which nobody stands by for."""
+    (folder / name).mkdir()
+    (folder / name / "acte").write_text("un acte")
+    known = territory.territory.services
+    other = replace(known[SERVICE], name=name, standbys=(), paths=(str(folder / name),))
+    territory.territory = replace(territory.territory, services={**known, name: other})
+    territory.sign()
+    take_first_grant(territory.open(NODE), name, territory.grant(begin(territory.open(NODE), name), NODE))
 
 
 def test_a_machine_that_the_bundle_does_not_name_yet_begins_nothing(
@@ -89,16 +102,48 @@ def test_where_no_standby_is_left_the_paper_is_typed_once(
 ) -> None:
     paper = generate()
     territory.recovery = paper.public
-    territory.sign()
+    add_service(territory, tmp_path, "registre")
     before = take(documents, as_root=False)
-    writer.run(territory.open(NODE), SERVICE)
+    for service in (SERVICE, "registre"):
+        writer.run(territory.open(NODE), service)
     replace_node(territory)
     territory.nodes["hermitage"].stop()
     shutil.rmtree(documents)
     words = ("--json", "escrow", "take", "--paper")
     typed = territory.nodes[NODE].cli(*words, stdin=paper.secret.reveal(), check=False)
-    assert answer_of(typed, 0)["taken"] == [SERVICE]
+    assert sorted(answer_of(typed, 0)["taken"]) == [SERVICE, "registre"]
     assert type_at(territory, NODE, *BACK)["failed"] == {}
     assert [str(it) for it in compare(before, take(documents, as_root=False))] == []
     asked = type_at(territory, NODE, "backup", "resync", "--all", "--request", str(tmp_path), code=1)["services"]
-    assert [it["opens"] for it in asked] == [True]
+    assert [it["opens"] for it in asked] == [True, True]
+
+
+def test_one_service_that_takes_the_paper_stops_no_other_that_was_granted(
+    territory: ProcessTerritory, tmp_path: Path
+) -> None:
+    """As what a node saves of itself, where nobody stands by for it."""
+    paper = generate()
+    territory.recovery = paper.public
+    add_service(territory, tmp_path, "registre")
+    for service in (SERVICE, "registre"):
+        writer.run(territory.open(NODE), service)
+    replace_node(territory)
+    (tmp_path / "handed").write_text(json.dumps(type_at(territory, "hermitage", "escrow", "hand", NODE)))
+    type_at(territory, NODE, "escrow", "take", str(tmp_path / "handed"))
+    resync = ("backup", "resync", "--all")
+    asked = type_at(territory, NODE, *resync, "--request", str(tmp_path))["services"]
+    assert {it["service"]: it["opens"] for it in asked} == {SERVICE: True, "registre": False}
+    for service in (SERVICE, "registre"):
+        answer(territory, tmp_path / f"{service}.request")
+
+    ended = territory.nodes[NODE].cli("--json", *resync, "--grant", str(tmp_path), check=False)
+    taken = json.loads(ended.stdout)
+    assert ended.exit_code == 8
+    assert [it["service"] for it in taken["grants"]] == [SERVICE]
+    assert "add --paper" in taken["failed"]["registre"]
+
+    words = ("--json", "escrow", "take", "--paper")
+    typed = territory.nodes[NODE].cli(*words, stdin=paper.secret.reveal(), check=False)
+    assert answer_of(typed, 0)["taken"] == ["registre"]
+    taken = type_at(territory, NODE, *resync, "--grant", str(tmp_path))
+    assert ([it["service"] for it in taken["grants"]], taken["failed"]) == (["registre"], {})

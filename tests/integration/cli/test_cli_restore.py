@@ -58,6 +58,30 @@ def test_a_file_is_put_back_in_place_and_the_restore_undone(saved: ProcessTerrit
     assert (documents / "budget.ods").read_text() == "a wrong budget"
 
 
+def test_nothing_takes_the_place_of_a_file_that_somebody_has_open_unless_it_shall(
+    saved: ProcessTerritory, documents: Path
+) -> None:
+    words = ("restore", "file", archived(documents, "budget.ods"), "--version", "2", "--in-place")
+    with open(documents / "budget.ods", "a") as file:
+        told = type_at(saved, "commune-a", *words, code=4)
+        assert f"files that the restore replaces are open: {documents}/budget.ods." in told
+        assert "type this again" in told
+        file.write(", saved meanwhile")
+    assert (documents / "budget.ods").read_text() == "a wrong budget, saved meanwhile"
+    done = type_at(saved, "commune-a", *words)
+    (job,) = type_at(saved, "commune-a", "restore", "jobs")["jobs"]
+    assert job["job"] == done["job"], "it went on where it was"
+    assert (documents / "budget.ods").read_text() == "the budget"
+    with open(documents / "budget.ods", "a"):
+        undo = ("restore", "undo", done["job"])
+        assert "files that undoing the restore replaces are open" in type_at(saved, "commune-a", *undo, code=4)
+        type_at(saved, "commune-a", *undo, "--anyway")
+    assert (documents / "budget.ods").read_text() == "a wrong budget, saved meanwhile"
+    with open(documents / "budget.ods", "a"):
+        type_at(saved, "commune-a", *words, "--anyway")
+    assert (documents / "budget.ods").read_text() == "the budget"
+
+
 def test_everything_of_a_node_comes_back_to_folders_or_in_place(
     saved: ProcessTerritory, documents: Path, tmp_path: Path
 ) -> None:

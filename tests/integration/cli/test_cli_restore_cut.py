@@ -113,6 +113,24 @@ def test_another_restore_into_its_folder_is_refused_with_both_ways_out(
     assert f"restore all --service {SERVICE} --to {tmp_path / 'back'}" in refused.tail()
 
 
+def test_typed_again_it_does_not_come_among_the_files_of_a_later_one_that_was_cut(
+    saved: ProcessTerritory, documents: Path, tmp_path: Path
+) -> None:
+    """Both would make a mixture of two archives. The line that is printed ends the other one, then it goes on."""
+    words = ("restore", "folder", str(documents), "--in-place")
+    first = cut(saved, tmp_path, *words)
+    nightly(saved, documents)
+    later = ("restore", "file", str(documents / "budget.ods"), "--in-place")
+    with (documents / "budget.ods").open("r+"):
+        assert saved.nodes[HERE].cli(*later, check=False).exit_code, "somebody has it open"
+    second = type_at(saved, HERE, "restore", "jobs")["jobs"][-1]
+    assert second["state"] == "extracted"
+    refused = saved.nodes[HERE].cli(*words, check=False)
+    assert (refused.exit_code, f"the restore {second['job']} puts files there" in refused.tail()) == (8, True)
+    assert type_at(saved, HERE, *second["next"]["end"])["job"] == second["job"]
+    assert type_at(saved, HERE, *words)["job"] == first["job"]
+
+
 def test_given_up_it_leaves_what_came_out_and_is_no_more_in_the_way(
     saved: ProcessTerritory, documents: Path, tmp_path: Path
 ) -> None:

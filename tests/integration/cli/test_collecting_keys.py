@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,9 +90,11 @@ def test_a_dry_run_says_who_would_be_asked_and_keeps_nothing(desk: Path) -> None
 
 
 def test_what_is_kept_can_be_signed(desk: Path) -> None:
+    before = time.time()
     assert collect(desk, "commune-a").exit_code == 0
     kept = read_collected((desk / "keys" / "commune-a.json").read_bytes(), name="kept")
     assert kept["commune-a"].user == "vault-"
+    assert before <= (kept["commune-a"].brought or 0) + 1 <= time.time() + 1, "by our own clock"
 
 
 def test_a_machine_that_says_it_is_another_node_is_not_kept(desk: Path) -> None:

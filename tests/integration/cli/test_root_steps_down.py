@@ -41,7 +41,7 @@ def kept_of_others(state: Path) -> list[Path]:
 
 def expire_as_the_agent(state: Path) -> None:
     """The agent's own tidying, when everything is old, with the agent's one capability."""
-    restores = str(state / "services" / SERVICE / "restores")
+    restores = str(state / "restores" / SERVICE)
     code = f"""
 from pathlib import Path
 from appliance.restore.undo import expire

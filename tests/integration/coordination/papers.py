@@ -13,11 +13,11 @@ from tests.integration.coordination.worlds import NODES
 DOMAIN = "test.internal"
 
 
-def authority(folder: Path) -> Path:
+def authority(folder: Path, *, days: int = 0) -> Path:
     """`folder` with root.pem, for each of NODES its chain NODE.pem and its key NODE.key, the key issuer.key of who
-    issued them, and revoked.pem, on which nobody is."""
+    issued them, and revoked.pem, on which nobody is; all issued `days` from now."""
     folder.mkdir()
-    now = time.time()
+    now = time.time() + days * DAY
     root_key, key = pki.new_key(), pki.new_key()
     root = pki.make_root(root_key, DOMAIN, now)
     issuer = pki.make_intermediate(root_key, root, pki.make_request(key, "nodes"), DOMAIN, now)

@@ -32,7 +32,9 @@ TERRITORY = territory([node(name) for name in ("commune-a", "commune-c", "hermit
 
 @contextlib.asynccontextmanager
 async def serving(
-    papers: Path, is_of: Callable[[str, bytes], bool] = lambda caller, certificate: True
+    papers: Path,
+    is_of: Callable[[str, bytes], bool] = lambda caller, certificate: True,
+    services_of: Callable[[str], int] = lambda caller: 0,
 ) -> AsyncIterator[Callable[[str, ssl.SSLContext], Remote]]:
     """Makes clients of a broker; all are closed afterwards."""
     store = Store(SimulatedClock())
@@ -44,7 +46,7 @@ async def serving(
 
     clients = []
     tls = server_context(papers, "hermitage")
-    async with Server("127.0.0.1", 0, tls, DOMAIN, desk, is_of=is_of) as server:
+    async with Server("127.0.0.1", 0, tls, DOMAIN, desk, is_of=is_of, services_of=services_of) as server:
 
         def client(name: str, tls: ssl.SSLContext) -> Remote:
             clients.append(Remote((Broker("127.0.0.1", server.port, f"{name}.{DOMAIN}"),), SimulatedClock(), tls))
@@ -65,6 +67,15 @@ async def test_only_nodes_get_an_answer(papers: Path, tmp_path: Path) -> None:
                 await client("hermitage", tls).read("docs", seconds_max=2.0)
         with pytest.raises(Unreachable):
             await client("commune-a", context(papers, papers)).read("docs", seconds_max=2.0)
+
+
+@pytest.mark.parametrize(("days", "why"), [(30, "begins later than"), (-90, "has ended by")])
+async def test_a_certificate_of_another_time_names_the_clock(tmp_path: Path, days: int, why: str) -> None:
+    """A board without a clock battery is in the past after a blackout: it starts, and says why no broker is good."""
+    theirs = authority(tmp_path / "theirs", days=days)
+    async with serving(theirs) as client:
+        with pytest.raises(Unreachable, match=f"its certificate {why} this machine's clock.*timedatectl"):
+            await client("hermitage", context(theirs, None)).read("docs", seconds_max=2.0)
 
 
 async def test_a_certificate_without_a_place_in_the_bundle_opens_nothing(papers: Path) -> None:
@@ -182,6 +193,22 @@ async def test_a_node_has_so_many_conversations_and_another_has_its_own(papers: 
         assert await client("hermitage", context(papers, papers, "commune-c")).alive() == ()
 
 
+async def test_a_standby_of_a_hundred_services_renews_while_it_watches_them_all(papers: Path) -> None:
+    """Each watch is a conversation: with 32 for all of them it was refused its renewals, and lost its leases."""
+    async with (
+        serving(papers, services_of=lambda caller: 100) as client,
+        contextlib.AsyncExitStack() as watching,
+        asyncio.timeout(60),
+    ):
+        standby = client("hermitage", context(papers, papers, "commune-a"))
+        holding, seen = await standby.acquire(claim("docs")), await standby.read("docs")
+        for _ in range(100):
+            events = await watching.enter_async_context(contextlib.aclosing(standby.watch(seen)))
+            assert await anext(events) == seen
+        renewed = await asyncio.gather(*(standby.renew(holding) for _ in range(60)))
+        assert {it.lease for it in renewed} == {holding.lease}
+
+
 async def test_who_changes_things_without_end_is_refused_and_the_others_are_not(
     papers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +232,35 @@ async def test_a_watch_ends_when_its_broker_does(papers: Path) -> None:
         events = remote.watch(seen := await remote.read("docs"))
         assert await anext(events) == seen
     assert [type(event) async for event in events] == [Ended]
+
+
+async def test_what_is_no_call_is_no_line_of_the_journal(
+    papers: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Who asks is told; a broker writes nothing down that a caller can repeat without end."""
+    async with serving(papers) as client:
+        good = client("hermitage", context(papers, papers))
+        [broker] = good._brokers
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection(broker.address, broker.port)
+            writer.write(b"no TLS\n")
+            with contextlib.suppress(OSError):
+                await reader.read()
+            writer.close()
+            async with good._line(broker) as (reader, writer):
+                writer.write(b"nonsense\n")
+                with pytest.raises(IntegrityError):
+                    wire.read_answer(await reader.readline())
+    assert caplog.records == []
+    assert capfd.readouterr().err == ""
+
+
+async def test_who_says_nothing_loses_the_conversation(papers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_server, "IDLE_SECONDS_MAX", 0.2)
+    async with serving(papers) as client:
+        good = client("hermitage", context(papers, papers))
+        async with good._line(good._brokers[0]) as (reader, _):
+            assert await reader.read() == b""
 
 
 async def test_a_broker_that_drips_is_left_within_the_deadline(papers: Path) -> None:

@@ -14,9 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.backup.kept_grants import KeptGrants
-from appliance.clock import SimulatedClock
+from appliance.clock import SimulatedClock, utc_text
 from appliance.config.collected import Collected
-from appliance.config.confirming import confirm
+from appliance.config.confirming import confirm, former_voters_after
 from appliance.errors import Refused
 from appliance.failover.desk import Desk
 from appliance.failover.papers import Papers
@@ -33,6 +33,7 @@ from tests.unit.trust.voters import REPOSITORY
 
 HOME, STANDBY, HOLDER, OTHER, FIFTH = "commune-a", "hermitage", "commune-b", "commune-c", "commune-d"
 AT_FIRST = (STANDBY, HOLDER, OTHER)
+NOW = 1_790_000_000.0
 
 
 class Valley:
@@ -121,9 +122,20 @@ class Valley:
 
     # What the key holder does
 
-    def sign(self, voters: tuple[str, ...], *, replaced: str = "", confirms: bool = True) -> None:
-        """The next bundle with these voters; `replaced` is a new machine, which keeps nothing of before."""
-        shown = {name: self._collected(name) for name in self.kept}
+    def collect(self) -> dict[str, Collected]:
+        return {name: self._collected(name) for name in self.kept}
+
+    def sign(
+        self,
+        voters: tuple[str, ...],
+        *,
+        replaced: str = "",
+        confirms: bool = True,
+        shown: dict[str, Collected] | None = None,
+    ) -> None:
+        """The next bundle with these voters; `replaced` is a new machine, which keeps nothing of before. `shown`: what
+        was collected earlier. Without `confirms` a former version signs."""
+        shown = dict(self.collect() if shown is None else shown)
         if replaced:
             self.keys[replaced] = self._key()
             self.machine[replaced] += 1
@@ -131,7 +143,7 @@ class Valley:
                 self.kept[replaced] = {}
             shown[replaced] = self._collected(replaced)
         before = self.bundle
-        found = confirm(before, shown) if confirms else None
+        found = confirm(before, shown, now=NOW) if confirms else None
         assert found is None or (found.unknown, found.refused) == ({}, ())
         roles = {name: ("voter",) if name in voters else () for name in before.territory.nodes}
         nodes = {name: replace(it, roles=roles[name]) for name, it in before.territory.nodes.items()}
@@ -143,12 +155,13 @@ class Valley:
         raw = make_bundle(
             TERRITORY,
             serial=before.serial + 1,
-            issued=before.issued,
+            issued=utc_text(NOW),
             territory=plan,
             placements=before.placements,
             members=members,
             recovery="",
-            term=next_term(before.voting, voter_keys(plan, members)),
+            term=(term := next_term(before.voting, voter_keys(plan, members))),
+            former_voters=former_voters_after(before, term, utc_text(NOW)) if confirms else None,
             confirmed=found.digests if found else before.confirmed,
         )
         self.bundle = read_bundle(raw, before.territory_key)
@@ -159,7 +172,7 @@ class Valley:
 
     def _collected(self, name: str) -> Collected:
         keys = PublicKeys(public_line(self.keys[name]), f"ssh {name}", f"host {name}", "a")
-        return Collected("peer", keys, tuple(self.kept.get(name, {}).values()))
+        return Collected("peer", keys, tuple(self.kept.get(name, {}).values()), NOW)
 
 
 @pytest.fixture
@@ -197,6 +210,48 @@ def test_voters_change_twice_in_any_order_and_the_service_moves_between_and_afte
         valley.restart()
     assert valley.move(STANDBY).writer == STANDBY
     assert valley.move(HOME).writer == HOME
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_takeover_after_the_keys_were_collected_lets_no_second_writer_in(valley: Valley, step: str) -> None:
+    """The bundle confirms nothing of it, and voters that are new never saw it; whoever holds its grant shows it."""
+    valley.move(STANDBY)
+    valley.move(HOME)
+    collected = valley.collect()
+    late = valley.move(STANDBY)
+    voters, replaced = STEPS[step]
+    valley.sign(voters, replaced=replaced, shown=collected)
+    for name, desk in valley.desks.items():
+        assert desk.papers.grants["docs-a"].statement == late.statement, name
+        with pytest.raises(Refused, match=r"did not give docs-a up|asked hermitage in vain|knows epoch"):
+            desk.vote(HOME, valley.request(HOME, 5).document.raw.decode())
+    if replaced != STANDBY:
+        assert valley.move(HOME).epoch == 513
+    valley.sign(AT_FIRST)
+    assert valley.move(STANDBY).writer == STANDBY, "and back"
+
+
+def test_what_voters_before_the_last_ones_granted_is_confirmed_one_by_one(valley: Valley) -> None:
+    """Their boxes may be in anybody's hands: nobody believes them for ever."""
+    collected = valley.collect()
+    late = valley.move(STANDBY)
+    valley.sign((*AT_FIRST, HOME, FIFTH), shown=collected)
+    assert valley.bundle.granters.read(late.document.raw).epoch == 3
+    valley.sign(AT_FIRST)
+    assert late.statement in valley.bundle.confirmed
+    assert valley.bundle.former_voters is not None
+    assert valley.bundle.former_voters.voting.term == 1
+    unconfirmed = replace(valley.bundle.granters, accepted=frozenset())
+    with pytest.raises(Refused, match="epoch 3 of docs-a is outside 1025 to 1535"):
+        unconfirmed.read(late.document.raw)
+
+
+def test_what_was_shown_before_the_present_voters_came_says_nothing_of_the_former_ones(valley: Valley) -> None:
+    old = {name: replace(it, brought=NOW - 1) for name, it in valley.collect().items()}
+    valley.move(STANDBY)
+    valley.sign((*AT_FIRST, HOME, FIFTH))
+    assert set(confirm(valley.bundle, old, now=NOW).unknown) == {"docs-a"}
+    assert confirm(valley.bundle, valley.collect(), now=NOW).unknown == {}
 
 
 def test_brokers_that_stay_voters_remember_a_grant_that_no_bundle_confirms(valley: Valley) -> None:

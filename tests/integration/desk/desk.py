@@ -265,7 +265,7 @@ class Desk:
                 os.close(there_out)
                 os.close(there_in)
 
-        thread = threading.Thread(target=run)
+        thread = threading.Thread(target=run, name=at)
         thread.start()
         client = Channel(here_in, here_out, quiet_seconds=20)
         try:

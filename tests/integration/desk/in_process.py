@@ -66,6 +66,10 @@ class World:
             raise Unreachable(f"{peer} does not answer.")
         return ThreadLine(self, node, peer)
 
+    def channel(self, peer: str, reader: int, writer: int) -> Channel:
+        """The end of a line at the vault of `peer`."""
+        return open_channel(reader, writer)
+
     def begin(self) -> None:
         """The origin's service with its first grant, and a repository in which nothing is written."""
         node = self.desk.open(ORIGIN)
@@ -117,7 +121,7 @@ class ThreadLine:
 
     def __init__(self, world: World, node: Node, peer: str) -> None:
         (there_in, self._to), (self._from, there_out) = os.pipe(), os.pipe()
-        vault = open_channel(there_in, there_out)
+        vault = world.channel(peer, there_in, there_out)
 
         def answer() -> None:
             try:
@@ -127,7 +131,7 @@ class ThreadLine:
                 os.close(there_in)
 
         self.peer = node.bundle.member(peer)
-        self._thread = threading.Thread(target=answer)
+        self._thread = threading.Thread(target=answer, name=peer)
         self._thread.start()
         channel = CutChannel(self._from, self._to, quiet_seconds=QUIET_SECONDS)
         channel.left = world.cut.get(peer, -1)

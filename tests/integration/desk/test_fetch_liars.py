@@ -14,7 +14,11 @@ from appliance.backup.fetch import fetch, fetch_newest
 from appliance.backup.vault import give, session
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.limits import HEADERS_MAX, LISTING_BYTES_MAX
+from appliance.backup.vault.repair import repair
+from appliance.backup.vault.scrub import scrub
+from appliance.backup.vault.wire import Closed
 from appliance.errors import IntegrityError
+from appliance.host.files import sha256_file
 from appliance.trust.grant import read_grant
 from tests.integration.desk.desk import ORIGIN, SERVICE, STANDBY, Desk
 from tests.integration.desk.in_process import World
@@ -105,3 +109,47 @@ def test_a_header_of_another_service_is_refused(world: World, tmp_path: Path, mo
     monkeypatch.setitem(session.VERBS, "get-own", lying(lie))  # type: ignore[arg-type]
     with pytest.raises(IntegrityError, match="another service"):
         fetch(node, SERVICE, STANDBY, None, tmp_path / "direct")
+
+
+class Spoiling:
+    """The channel of a vault that sends a wrong start of each file, and is cut then."""
+
+    def __init__(self, call: Call) -> None:
+        self._channel = call.channel
+
+    def send_file(self, file: object, size: int) -> None:
+        self._channel.write(bytes(max(1, size // 2)))
+        raise Closed("it was cut.")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+
+def spoiling(call: Call) -> None:
+    """In the place of `give.get`: only the standby, which is asked first, lies."""
+    give.get(replace(call, channel=Spoiling(call)) if call.node.name == STANDBY else call)  # type: ignore[arg-type]
+
+
+def test_the_wrong_start_of_a_file_that_a_peer_left_spoils_it_at_no_other(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise who is asked first, and is cut then, stops every restore and every takeover for ever."""
+    monkeypatch.setitem(session.VERBS, "get-own", spoiling)  # type: ignore[arg-type]
+    folder = tmp_path / "restored"
+    sealed, _ = fetch_newest(world.desk.open(ORIGIN), SERVICE, folder)
+    assert {it.path: sha256_file(folder / it.path) for it in sealed.entries} == {
+        it.path: it.sha256 for it in sealed.entries
+    }
+
+
+def test_the_wrong_start_of_a_blob_that_a_peer_left_spoils_no_repair(world: World) -> None:
+    node, held = world.desk.open(STANDBY), world.desk.holding(STANDBY)
+    blob = next(iter(held.blobs()))
+    size = blob.stat().st_size
+    blob.chmod(0o600)
+    blob.write_bytes(bytes(size))
+    scrub(node, SERVICE)
+    (held.partial / blob.name).write_bytes(bytes(size // 2))
+    outcome = repair(node, SERVICE)
+    assert (outcome.left, outcome.failed) == ((), {})
+    assert sha256_file(blob) == blob.name

@@ -14,6 +14,8 @@ from appliance.backup.peers import Head, Lines
 from appliance.backup.seal import seal
 from appliance.backup.writer import compare, own_grant, push_newest
 from appliance.borg.names import archive_name
+from appliance.monitor.status import judge
+from appliance.monitor.view import AgentSeen
 from appliance.trust import signed
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
 from tests.integration.desk.in_process import World, write
@@ -55,6 +57,15 @@ def run(world: World) -> tuple[int, dict[str, str]]:
     return sealed.header.document.format, {it.peer: str(it.error) for it in pushed if it.error}
 
 
+def whole_as_told(world: World, name: str) -> object:
+    """What `status` of a node says of the newest backup."""
+    node = world.desk.open(name)
+    now = now_of(node)
+    view = Observer().look(node, now, Memory(), thorough=True)
+    (found,) = (it for it in judge(view, now, AgentSeen(True)).judged if it.subject == SERVICE and "whole" in it.facts)
+    return found.facts["whole"]
+
+
 def test_the_later_format_is_sealed_once_every_holder_showed_that_it_reads_it(world: World, former: set[str]) -> None:
     former |= {HOLDER}
     assert run(world) == (1, {})
@@ -80,6 +91,11 @@ def test_a_partial_backup_is_not_safe_while_a_holder_keeps_its_header_from_sayin
     (seen,) = (it for it in Observer().look(node, now_of(node), Memory(), thorough=True).written if it.ours)
     assert (seen.safety.safe, seen.newest and seen.newest.whole, seen.safe_newest) == (False, False, None)
     assert [it.last for it in seen.partial] == [None]
+    assert whole_as_told(world, ORIGIN) is False
+    assert whole_as_told(world, STANDBY) is None, "the header that it holds cannot say it, so it claims nothing"
+    former.clear()
+    assert run(world) == (2, {})
+    assert (whole_as_told(world, ORIGIN), whole_as_told(world, STANDBY)) == (False, False)
 
 
 def test_a_holder_that_was_put_back_to_a_former_version_is_told_to_be_upgraded(world: World, former: set[str]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from appliance.backup.vault import access
 from appliance.backup.vault.session import VERBS
 from appliance.errors import Forbidden, Refused
 from appliance.trust.bundle import Bundle
+from appliance.trust.former import Former, FormerHolder
 from appliance.trust.grant import Grant
+from appliance.units import GIB
 from tests.integration.desk.desk import HOLDER, MONITOR, NAMES, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, Desk
 
 UNKNOWN = "nobody"
@@ -89,6 +93,25 @@ def test_what_is_not_allowed_is_denied_with_names(
         return
     with pytest.raises(Forbidden, match=f'"{caller}" may not "{verb}" docs-a here'):
         access.check(bundle, terms, caller, grant, verb, here=HOLDER)
+
+
+@pytest.mark.parametrize("room", [GIB, 0], ids=["former holder", "former spare"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_who_held_a_copy_once_may_ask_and_bring_and_nothing_else(
+    bundle: Bundle, grants: dict[str, Grant | None], room: int, verb: str
+) -> None:
+    """A spare that stood in for a holder, too: in no list any more, it kept its copy for ever."""
+    once = FormerHolder(SERVICE, MONITOR, room, 2, "2026-01-01T00:00:00Z")
+    plain = replace(bundle.members[STRANGER].node, roles=())
+    members = {**bundle.members, MONITOR: replace(bundle.members[MONITOR], node=plain)}
+    later = replace(bundle, members=members, former=Former({}, (once,)))
+    terms, grant = later.terms(SERVICE), grants[ORIGIN]
+    if verb in ("head", "put-relayed"):
+        access.check(later, terms, MONITOR, grant, verb, here=HOLDER)
+    else:
+        with pytest.raises(Forbidden, match=f'"{MONITOR}" may not "{verb}" docs-a here'):
+            access.check(later, terms, MONITOR, grant, verb, here=HOLDER)
+    assert access.verbs(later, later.terms("docs-d"), MONITOR, None) == set(), "of this service alone"
 
 
 @pytest.mark.parametrize(("here", "takes"), [(name, name in (STANDBY, HOLDER, SPARE)) for name in NAMES])

@@ -89,3 +89,55 @@ def test_a_freeze_of_another_service_is_none(desk: Desk, history: list[Generatio
     _act(desk, "freeze", "docs-d", service="docs-d")
     _act(desk, "freeze", STANDBY)
     assert len(thin_here(desk).dropped) == 6
+
+
+def frozen(desk: Desk) -> str:
+    return freeze.why_frozen(desk.open(HOLDER), SERVICE)
+
+
+@pytest.mark.parametrize("act", ["freeze", "hold"])
+def test_a_wall_clock_that_is_set_on_by_ten_years_ends_nothing(desk: Desk, act: str) -> None:
+    """Its end is that of the ageing clock, too: how long it lasts was noted when it was seen in force."""
+    desk.holding(HOLDER).create()
+    _act(desk, act, SERVICE, days=60)
+    assert frozen(desk).startswith(f"{act} by keeper until 20")
+    desk.clocks[HOLDER].jump_wall(3650 * DAY)
+    assert frozen(desk) == f"{act} by keeper until the ageing clock has counted 60 d more: test"
+    desk.advance(59 * DAY)
+    assert frozen(desk)
+    desk.advance(2 * DAY)
+    assert frozen(desk) == ""
+
+
+def test_a_wall_clock_that_is_set_back_keeps_a_hold_in_force_by_that_clock_alone(desk: Desk) -> None:
+    _act(desk, "hold", SERVICE, days=60)
+    assert frozen(desk)
+    desk.advance(61 * DAY)
+    desk.clocks[HOLDER].jump_wall(-30 * DAY)
+    assert frozen(desk).startswith("hold by keeper until 20")
+
+
+def test_a_hold_that_was_over_when_it_came_is_not_noted(desk: Desk) -> None:
+    _act(desk, "hold", SERVICE, days=60)
+    desk.clocks[HOLDER].jump_wall(61 * DAY)
+    assert frozen(desk) == ""
+    desk.clocks[HOLDER].jump_wall(-61 * DAY)
+    assert frozen(desk), "and it is in force for the first time now"
+
+
+def test_a_freeze_that_was_taken_back_does_not_begin_again_by_the_ageing_clock(desk: Desk) -> None:
+    """The machine was off for two days: by its ageing clock the freeze would last longer than the act that ended it."""
+    desk.holding(HOLDER).create()
+    _act(desk, "freeze", SERVICE, days=14)
+    assert frozen(desk)
+    desk.advance(60)
+    _act(desk, "unfreeze", SERVICE, days=13)
+    assert frozen(desk) == ""
+    desk.clocks[HOLDER].jump_wall(15 * DAY)
+    assert frozen(desk) == ""
+
+
+def test_notes_that_cannot_be_read_thin_nothing(desk: Desk) -> None:
+    desk.holding(HOLDER).create()
+    (desk.holding(HOLDER).root / "lasting").write_text("[]")
+    assert "for how long freezes and holds last cannot be read" in frozen(desk)

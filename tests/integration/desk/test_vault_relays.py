@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from appliance.backup.vault.store import BUCKET, LIST, RECEIPT, RELAY
+from appliance.backup.vault.thinning import thin_holding
+from appliance.clock import utc_text
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused
+from appliance.trust import act as acts_of_operators
 from appliance.trust.keys import load_key
 from appliance.trust.receipt import make_receipt, read_receipt
 from appliance.units import DAY
@@ -113,6 +117,28 @@ def test_a_spare_is_not_opened_by_an_act_that_nobody_signed(desk: Desk, held: Ge
         _relay(desk, held, SPARE, act)
 
 
+def test_one_frame_of_acts_costs_a_few_signatures_to_check(
+    desk: Desk, held: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each check is a process: a frame of 16 MiB holds 32,000 copies of an act, and needs one old act and no key."""
+    checked: list[bytes] = []
+    verify = acts_of_operators._verify
+    monkeypatch.setattr(acts_of_operators, "_verify", lambda line, *rest: (checked.append(line), verify(line, *rest)))
+    elsewhere = [desk.act("lost", ORIGIN, service="docs-d", reason=f"no {number}") for number in range(20)]
+    ended = [desk.act("lost", ORIGIN, days=1, start=1_800_000_000.0, reason=f"no {number}") for number in range(20)]
+    with pytest.raises(Refused, match="is only a spare"):
+        _relay(desk, held, SPARE, *elsewhere, *ended, *elsewhere)
+    assert checked == [], "none claims what would open a spare"
+    good = [desk.act("lost", ORIGIN, reason=f"no {number}") for number in range(20)]
+    _relay(desk, held, SPARE, *(good[:1] * 1000), *good)
+    assert len(checked) == 1
+    checked.clear()
+    forged = [it.replace(b'"commune-a"', b'"hermitage"') for it in good]
+    with pytest.raises(IntegrityError, match="the act is not signed"):
+        _relay(desk, held, SPARE, *forged)
+    assert len(checked) == 1
+
+
 def _foreign_receipt(desk: Desk, held: Generation, **fields: Any) -> str:
     key = load_key(desk.layout(HOLDER).keys / "sign_ed25519")
     said = {"holder": HOLDER, "header": held.header, "time": TIME, "age_seconds": 5, **fields}
@@ -173,6 +199,51 @@ def test_what_retention_let_go_is_not_brought_back(desk: Desk, held: Generation)
     assert assert_whole(desk, STANDBY) == []
     with desk.session(STANDBY, HOLDER) as channel:
         assert head(channel)["thinned"] == [held.name]
+
+
+DAYS = 40
+# How long the holder says that it has had each of 40 daily generations, in the order in which they were made.
+LIES: dict[str, Callable[[int], float]] = {
+    "the truth": lambda day: (DAYS - day) * DAY,
+    "a hundred years": lambda day: 100 * 365 * DAY - DAY,
+    "since one and the same day": lambda day: 50 * DAY,
+    "since now": lambda day: 0,
+    "in the opposite order": lambda day: day * DAY,
+    "two on each second day": lambda day: (DAYS - day // 2 * 2) * DAY,
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_no_holder_makes_history_go_by_a_lie_about_its_age(desk: Desk, name: str) -> None:
+    """With "a hundred years" everything but the newest was gone after the lock."""
+    made = _daily(desk)
+    for day, generation in enumerate(made):
+        _relay(desk, generation, STANDBY, **_held_for(desk, generation, LIES[name](day)))
+    assert assert_whole(desk, STANDBY) == [it.name for it in made]
+    desk.advance(35 * DAY)
+    assert thin_holding(desk.open(STANDBY), SERVICE).dropped == ()
+    desk.advance(60 * DAY)
+    thin_holding(desk.open(STANDBY), SERVICE)
+    assert len(assert_whole(desk, STANDBY)) >= DAYS // 7, "weeks are counted then"
+
+
+def _daily(desk: Desk) -> list[Generation]:
+    """A generation a day at the holder, whose header tells when it was made."""
+    grant, made = desk.grant(), list[Generation]()
+    for day in range(DAYS):
+        files = {"config": b"config", f"data/0/{day}": b"%d" % day * 9}
+        time = utc_text(desk.clocks[ORIGIN].now())
+        made.append(desk.seal(grant, files, made[-1] if made else None, time=time))
+        desk.put(made[-1], grant)
+        desk.advance(DAY)
+    return made
+
+
+def _held_for(desk: Desk, generation: Generation, seconds: float) -> dict[str, Any]:
+    """What the holder says with what it hands on: a receipt and an age of its own, which nobody can check."""
+    key = load_key(desk.layout(HOLDER).keys / "sign_ed25519")
+    said = make_receipt(key, holder=HOLDER, header=generation.header, time=TIME, age_seconds=0)
+    return {"receipt": said.decode(), "age_seconds": int(seconds)}
 
 
 def test_the_writer_itself_may_bring_it_back(desk: Desk, held: Generation) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from appliance.backup.vault import give
-from appliance.backup.vault.session import SESSIONS_PER_CALLER_MAX
+from appliance.backup.vault.session import REFUSALS_TOLD_MAX, SESSIONS_PER_CALLER_MAX
+from appliance.backup.vault.wire import PROTOCOL
 from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NotFound, Refused
 from tests.integration.desk.desk import (
     HOLDER,
@@ -129,6 +130,27 @@ def test_a_request_that_is_none_gets_a_sentence_and_a_code(desk: Desk, held: Gen
     assert assert_whole(desk) == [held.name]
     (line,) = desk.open(HOLDER).journal.events("vault-refused")
     assert line["caller"] == ORIGIN
+
+
+def refused(desk: Desk, caller: str) -> None:
+    with desk.session(HOLDER, caller) as channel:
+        send_frame(channel, {"appliance": PROTOCOL, "verb": "delete", "service": SERVICE})
+        with pytest.raises(Refused, match="not a request"):
+            channel.read_frame()
+
+
+def test_a_caller_that_is_refused_without_end_fills_no_journal(desk: Desk, held: Generation) -> None:
+    """Else a night of it would push out of the journal all that tells of it."""
+    for _ in range(20):
+        refused(desk, ORIGIN)
+    refused(desk, STANDBY)
+    *lines, other = desk.open(HOLDER).journal.events("vault-refused")
+    assert [line["times"] for line in lines] == [1] * REFUSALS_TOLD_MAX
+    assert (other["caller"], other["times"]) == (STANDBY, 1), "nobody is silenced by another"
+    desk.advance(60)
+    refused(desk, ORIGIN)
+    *_, line = desk.open(HOLDER).journal.events("vault-refused")
+    assert line["times"] == 21 - REFUSALS_TOLD_MAX, "it stands for those that were not written"
 
 
 def test_a_frame_larger_than_any_request_is_not_read(desk: Desk) -> None:

@@ -7,16 +7,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.backup.vault import turn as turns
-from appliance.backup.vault.store import Holding
-from appliance.backup.vault.turn import Rank, announce, turn
+from appliance.backup.vault.store import RECEIPT, Holding
+from appliance.backup.vault.thinning import thin_holding
+from appliance.backup.vault.turn import Rank, announce, check_not_wanted, turn
 from appliance.errors import ApplianceError, Busy
-from tests.integration.desk.desk import HOLDER, ORIGIN, STANDBY, Desk, assert_whole, offer, push
+from tests.integration.agent.watch import wait_until
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, assert_whole, offer, push
 
 WHAT = "the vault's share of docs-a"
 # Another process that takes the turn, says its rank if it is given one, tells that it has it and waits.
@@ -166,6 +170,48 @@ def test_two_pushes_at_once_are_one_and_a_busy(desk: Desk) -> None:
         assert desk.exit_code == Busy.exit_code
     desk.put(second, grant, before=[first])
     assert assert_whole(desk) == [second.name]
+
+
+def test_a_relay_of_a_byte_at_a_time_makes_way_for_tidying_and_goes_on_later(desk: Desk) -> None:
+    """Thinning and repair were busy for as long as a holder liked, and a full share stayed full."""
+    made = desk.chain(grant := desk.grant(), 1)[0]
+    desk.put(made, grant)
+    details = {
+        "receipt": desk.holding(HOLDER).read(made.name, RECEIPT).decode(),
+        "age_seconds": desk.open(HOLDER).ageing.now(),
+    }
+    relayed: dict[str, Any] = {"verb": "put-relayed", "details": details}
+    with desk.session(STANDBY, HOLDER) as slow, ThreadPoolExecutor(1) as pool:
+        offer(slow, made, [grant], **relayed)
+        digest, _ = slow.read_frame()["need"][0]
+        tidied = pool.submit(thin_holding, desk.open(STANDBY), SERVICE)
+        wait_until(lambda: is_wanted(desk.holding(STANDBY)), "tidying waits")
+        with desk.session(STANDBY, HOLDER) as again, pytest.raises(Busy, match="this holder tidies now"):
+            push(again, made, [grant], **relayed)
+        slow.write(made.blobs[digest][:1])
+        with pytest.raises(Busy, match="this holder tidies now"):
+            slow.read_frame()
+        assert tidied.result(20).skipped == ""
+    with desk.session(STANDBY, HOLDER) as later:
+        assert push(later, made, [grant], **relayed)
+    assert assert_whole(desk, STANDBY) == [made.name]
+
+
+def test_tidying_waits_for_no_writer(desk: Desk) -> None:
+    made = desk.chain(grant := desk.grant(), 1)[0]
+    with desk.session(HOLDER, ORIGIN) as writer:
+        offer(writer, made, [grant])
+        writer.read_frame()
+        assert "a session is taking a push" in thin_holding(desk.open(HOLDER), SERVICE).skipped
+        assert not is_wanted(desk.holding(HOLDER))
+
+
+def is_wanted(holding: Holding) -> bool:
+    try:
+        check_not_wanted(holding)
+    except Busy:
+        return True
+    return False
 
 
 def test_a_stranger_to_the_newest_epoch_cannot_end_a_session(desk: Desk) -> None:

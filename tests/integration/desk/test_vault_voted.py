@@ -233,7 +233,7 @@ def test_what_a_node_shows_with_its_keys_lets_the_next_bundle_confirm_it(desk: D
     made = go_on(desk, first, grant)
     before, keys = desk.open(HOLDER).bundle, desk.open(HOLDER).bundle.member(HOLDER).keys
     shown = Collected("peer", keys, tuple(it.encode() for it in shown_grants(desk.open(HOLDER))))
-    found = confirm(before, {HOLDER: shown}, gone=(STANDBY,))
+    found = confirm(before, {HOLDER: shown}, now=desk.clocks[HOLDER].now(), gone=(STANDBY,))
     assert found.digests == {grant.statement}
     desk.sign(gone=(STRANGER,), confirmed=tuple(found.digests))
     desk.put(made, grant, desk.grant(), at=SPARE, caller=STANDBY, before=[first])
@@ -250,7 +250,7 @@ def test_a_service_that_left_can_be_fetched_after_the_voters_changed(
     desk.sign(left=True)
     keys = desk.open(HOLDER).bundle.member(HOLDER).keys
     shown = Collected("peer", keys, tuple(it.encode() for it in shown_grants(desk.open(HOLDER))))
-    found = confirm(desk.open(HOLDER).bundle, {HOLDER: shown})
+    found = confirm(desk.open(HOLDER).bundle, {HOLDER: shown}, now=desk.clocks[HOLDER].now())
     desk.sign(gone=(STRANGER,), confirmed=tuple(found.digests))
     monkeypatch.setattr("appliance.backup.peers.Line", World(desk).line)
     sealed, _ = fetch_newest(desk.open(ORIGIN), SERVICE, tmp_path / "fetched")

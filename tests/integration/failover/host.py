@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from appliance.failover.model import Action, Branch, Copy, Decision, Local, Proof, Record, Seen, Standing, State, Wishes
 from tests.integration.failover.machine import LOOKS_EVERY, Machine
+from tests.integration.failover.voters import Last
 
 A = Action
 
@@ -43,6 +44,7 @@ class Host(Machine):
         for reply in self.inbox:
             reply()
         self.inbox.clear()
+        self.hear_what_was_passed_over()
         seen = self.seen()
         decision = self.world.decide(self.standing, seen, self.world.policy, self.world.timers, self.clock())
         self.rows.add(decision.row)
@@ -109,7 +111,7 @@ class Host(Machine):
         return sorted(names, key=lambda name: (name == owner, names.index(name))).index(self.name)
 
     def _copy(self) -> Copy:
-        stored, disk = self.world.peer.stored, self.disk
+        stored, disk = self.world.peers.stored, self.disk
         while disk.pointer < len(stored) and stored[disk.pointer][1] in disk.tree:
             disk.pointer += 1
         first = self.home and not self.world.voters.granted
@@ -224,30 +226,35 @@ class Host(Machine):
 
     def _release(self, decision: Decision) -> None:
         epoch = self.proof.epoch if self.proof else self.record.epoch if self.record else 0
-        stopped = not self.writer
-        self.disk.released_epoch = self.disk.own_epoch
+        stopped, disk = not self.writer, self.disk
+        disk.released_epoch = disk.own_epoch
         self.proof = None
-        release = lambda: self.world.voters.release(self.name, epoch, decision.to, stopped)  # noqa: E731
+        opened = disk.base_epoch == disk.own_epoch
+        last = disk.required if not opened else (0, 0) if disk.tail else disk.synced
+        disk.given = set(disk.tree) if opened and last > (0, 0) else set()
+        release = lambda: self.world.voters.release(self.name, epoch, decision.to, stopped, last)  # noqa: E731
         self._ask(A.RELEASE, release, lambda said, sent: None)
 
     def _ask_grant(self, decision: Decision) -> None:
         proof = self.proof
 
         def answer(said: object, sent: float) -> None:
-            if not said or self.proof is None or proof is None or self.proof.epoch != proof.epoch:
+            granted, by_act, last = said  # type: ignore[misc]
+            if not granted or self.proof is None or proof is None or self.proof.epoch != proof.epoch:
                 return
             disk = self.disk
             if self.prior != disk.own_epoch:
                 disk.base_epoch, disk.fetched = 0, None  # another wrote since: its newest generation is adopted
+                disk.required = (0, 0) if by_act else last
             disk.own_epoch, disk.branch = proof.epoch, Branch.NONE
 
         epoch = proof.epoch if proof else 0
 
-        def question() -> bool:
-            granted = self.world.voters.grant(self.name, epoch)
-            if granted and self.world.promotes == self.name:
+        def question() -> tuple[bool, bool, Last]:
+            granted, by_act = self.world.voters.grant(self.name, epoch), self.world.promotes == self.name
+            if granted and by_act:
                 self.world.promotes = ""  # an act promotes once
-            return granted
+            return granted, by_act, self.world.voters.last
 
         self._ask(A.ASK_GRANT, question, answer)
 
@@ -266,8 +273,8 @@ class Host(Machine):
             else:
                 self.disk.refused_by = max(self.disk.refused_by, highest)
 
-        peer = self.world.peer
-        self._ask(A.PRESENT, lambda: (peer.present(epoch), set(peer.values), peer.highest), answer)
+        peers = self.world.peers
+        self._ask(A.PRESENT, lambda: (peers.present(epoch), self.offered(), peers.highest), answer)
 
     def _cut_network(self, decision: Decision) -> None:
         self.cut = True
@@ -296,9 +303,9 @@ class Host(Machine):
             late = deadline is not None and (self.proof is None or self.clock() >= self._demote_at())
             if late or epoch != self.disk.own_epoch or (A.STOP in self.underway and self._stopping()):
                 return
-            if self.disk.base_epoch == 0 and self.disk.fetched is not None:
-                assert not self.disk.tail, f"{self.name} adopts over what only it has"
-                self.disk.tree = set(self.disk.fetched)
+            if self.disk.base_epoch == 0 and not self.adopt():
+                return
+            self.disk.synced, self.disk.given, self.disk.required = (0, 0), set(), (0, 0)
             self.disk.base_epoch, self.disk.has_copy = epoch, True
             self.writer = self.writable = True
             self.cut = False
@@ -337,6 +344,8 @@ class Host(Machine):
 
     def _pull(self, decision: Decision) -> None:
         def answer(said: object, sent: float) -> None:
+            if said is None:
+                return  # nobody answers
             if self.standing.state in (State.CATCHUP, State.STANDBY, State.RO_SERVE, State.GRACE):
                 assert not self.disk.tail or self.disk.own_epoch >= self.world.voters.granted, (
                     f"{self.name} pulls over it"
@@ -344,20 +353,30 @@ class Host(Machine):
                 self.disk.tree = set(said) | self.disk.tail  # type: ignore[call-overload]
                 self.disk.has_copy, self.disk.pointer = True, 0
 
-        self._ask(A.PULL, lambda: set(self.world.peer.values), answer)
+        peers = self.world.peers
+        self._ask(A.PULL, lambda: set(newest.values) if (newest := peers.newest()) else None, answer)
 
     def _hold_writes(self, decision: Decision) -> None:
         self.held = self.writer
 
     def _resume_writes(self, decision: Decision) -> None:
         self.held = False
+        self.disk.synced = (0, 0)
 
     def _sync(self, decision: Decision) -> None:
         target = self.world.hosts.get(decision.to) or self.world.hosts[self.world.names[1]]
-        if not self.disk.tail and target.runs and target.out and target.into and self.out and self.into:
-            target.disk.tree = set(self.world.peer.values)
-            target.disk.has_copy = True
-            self.synced = True
+        if self.disk.tail or not (target.runs and target.out and target.into and self.out and self.into):
+            return
+        peers, last = self.world.peers, (self.disk.own_epoch, max(self.disk.tree, default=0))
+        peers.catch_up(self.name, self.disk.own_epoch, self.disk.tree)
+        has = peers.has(last, self.name)
+        if not self.world.may_let_go(self.name, decision.to, has):
+            return
+        if self.world.names_last:
+            peers.peers[self.name].keep(last, self.disk.tree)  # served from here until its successor sealed
+        if target.home or target.name in has:
+            target.disk.tree, target.disk.has_copy = set(self.disk.tree), True
+        self.disk.synced, self.synced = last, True
 
     def _keep_branch(self, decision: Decision) -> None:
         self.disk.branch = Branch.KEPT

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from appliance.failover.model import Action, Branch
 
 if TYPE_CHECKING:
+    from tests.integration.failover.voters import Last
     from tests.integration.failover.world import World
 
 LOOKS_EVERY = 0.5
@@ -19,7 +20,8 @@ comes."""
 
 @dataclass
 class Disk:
-    """What a loss of power leaves. `tail`: written here and, as far as known here, at no peer."""
+    """What a loss of power leaves. `tail`: written here and, as far as known here, at no peer. `synced`, `given` and
+    `required` as in `failover/kept.py`; of what was given the writes, until a successor is known to go on from it."""
 
     tree: set[int] = field(default_factory=set)
     tail: set[int] = field(default_factory=set)
@@ -28,6 +30,9 @@ class Disk:
     released_epoch: int = 0
     acknowledged_epoch: int = 0
     base_epoch: int = 0
+    synced: Last = (0, 0)
+    given: set[int] = field(default_factory=set)
+    required: Last = (0, 0)
     branch: Branch = Branch.NONE
     branch_values: set[int] = field(default_factory=set)
     refused_by: int = 0
@@ -120,21 +125,53 @@ class Machine:
         return True
 
     def back_up(self) -> None:
-        """What the writer's next backup brings to the peer: all that a crash kept from it."""
+        """What the writer's next backup brings to the peers: all that a crash kept from them, or their silence."""
         if self.runs and self.writer and not self.kernel:
             self.kernel += [(value, self.disk.own_epoch) for value in sorted(self.disk.tail)]
+            if self.out and self.into and not self.disk.tail:
+                self.world.peers.catch_up(self.name, self.disk.own_epoch, self.disk.tree)
 
     def _flush(self) -> None:
         while self.kernel and self.out:
             value, epoch = self.kernel[0]
-            accepted = self.world.peer.receive(self.name, epoch, value, self.world.now)
-            if not self.into:
+            accepted = self.world.peers.receive(self.name, epoch, value, self.disk.tree, self.world.now)
+            if not self.into or accepted is None:
                 return  # no acknowledgement came: the kernel sends it again
             self.kernel.pop(0)
             if accepted:
                 self.disk.tail.discard(value)
             else:
-                self.disk.refused_by = max(self.disk.refused_by, self.world.peer.highest)
+                self.disk.refused_by = max(self.disk.refused_by, self.world.peers.highest)
+
+    # What it has of others, and others of it
+
+    def hear_what_was_passed_over(self) -> None:
+        """What this node gave up with and its successor did not go on from is only here."""
+        disk = self.disk
+        later = [base for epoch, base in self.world.bases.items() if disk.own_epoch < epoch <= disk.known_epoch]
+        if disk.given and later:
+            disk.tail |= disk.given - later[0]
+            disk.given = set()
+
+    def offered(self) -> set[int] | None:
+        """The newest that anybody offers who answers; None where that is older than what the last writer named."""
+        newest = self.world.peers.newest()
+        if newest is None or (self.world.names_last and newest.last < self.disk.required):
+            return None
+        return set(newest.values)
+
+    def adopt(self) -> bool:
+        """Go on from what was fetched; whether it may open."""
+        disk = self.disk
+        if disk.fetched is None and disk.required > (0, 0):
+            disk.fetched = self.offered() if self.out and self.into else None
+            if disk.fetched is None:
+                return False
+        if disk.fetched is not None:
+            assert not disk.tail, f"{self.name} adopts over what only it has"
+            disk.tree = set(disk.fetched)
+            self.world.bases[disk.own_epoch] = set(disk.tree)
+        return True
 
     def _stop_writer(self) -> None:
         if self.writer:

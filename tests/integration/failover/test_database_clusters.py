@@ -38,9 +38,10 @@ PROXY = "/usr/lib/systemd/systemd-socket-proxyd"
 WORK = """
 import sys; from pathlib import Path; from appliance.agent.cluster import Cluster, carry_out
 verb, folder, database, programs, offered = sys.argv[1:]
-sys.exit(carry_out(verb, Cluster(Path(folder), database, Path(programs), Path(offered))))
+sys.exit(carry_out(verb, Cluster(Path(folder), database, Path(programs), Path(offered), f"{folder}/run")))
 """
 SCHEMA = """
+CREATE EXTENSION citext;
 CREATE TABLE acte (id int PRIMARY KEY, nom text);
 CREATE TABLE reserve (id int);
 ALTER TABLE reserve ENABLE ROW LEVEL SECURITY;
@@ -255,6 +256,31 @@ def test_filled_elsewhere_it_has_its_rows_its_people_with_their_passwords_and_wh
         assert postgresql.dump(elsewhere.as_agent, DATABASE, tmp_path / "again") == ()
 
 
+def test_statistics_come_while_the_filled_database_serves_and_once(dump: Path, elsewhere: Ground) -> None:
+    """A dump holds none, and no client waits for them: plans were made without until autovacuum came."""
+    elsewhere.offer(dump)
+    assert elsewhere.work("fill").exit_code == 0
+    mark = elsewhere.data / "not-analysed"
+    assert mark.exists()
+    analysed = "SELECT count(*) FROM pg_stats WHERE schemaname = 'public' AND tablename = 'acte'"
+    with elsewhere.served():
+        assert elsewhere.sql(analysed) == "0"
+        assert elsewhere.work("analyse").exit_code == 0
+        assert elsewhere.sql(analysed) == "2"
+    assert not mark.exists()
+
+
+def test_an_extension_that_a_standby_lacks_is_told_with_what_to_install(dump: Path, elsewhere: Ground) -> None:
+    elsewhere.offer(dump)
+    file = elsewhere.root / "offered/postgresql/etat_civil.dump"
+    whole = file.read_bytes()
+    assert b"EXTENSION IF NOT EXISTS citext" in whole
+    file.write_bytes(whole.replace(b"citext", b"citexu"))
+    assert elsewhere.work("fill").exit_code != 0
+    assert "this node lacks PostgreSQL's extension citexu" in elsewhere.outcome["error"]
+    assert "apt-cache search postgresql citexu" in elsewhere.outcome["error"]
+
+
 def test_what_lay_there_is_kept_beside_until_the_next_one(dump: Path, elsewhere: Ground) -> None:
     elsewhere.work("make")
     first = elsewhere.data.stat().st_ino
@@ -275,6 +301,18 @@ def test_a_dump_that_is_none_changes_nothing_and_is_told(dump: Path, elsewhere: 
     assert "pg_restore failed" in elsewhere.outcome["error"]
     assert elsewhere.data.stat().st_ino == before
     assert sorted(it.name for it in (elsewhere.root / "cluster").iterdir()) == ["data"]
+
+
+def test_a_command_of_psql_among_the_roles_is_refused_and_never_run(dump: Path, elsewhere: Ground) -> None:
+    """Of a setting of several lines of a role that is there already, only the first line was dropped."""
+    elsewhere.offer(dump)
+    setting = f"ALTER ROLE postgres SET app.note TO '\n\\! touch {elsewhere.root}/run-by-psql\n';\n"
+    with open(elsewhere.root / "offered/postgresql/roles.sql", "a") as roles:
+        roles.write(setting)
+    assert elsewhere.work("fill").exit_code != 0
+    assert "roles.sql is not what pg_dumpall writes" in elsewhere.outcome["error"]
+    assert not (elsewhere.root / "run-by-psql").exists()
+    assert not elsewhere.data.exists()
 
 
 def test_a_dump_that_is_not_there_is_told(elsewhere: Ground, tmp_path: Path) -> None:

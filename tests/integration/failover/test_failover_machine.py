@@ -22,6 +22,8 @@ from tests.integration.failover.world import FAULTS, NAMES, World
 SAMPLE = 40
 ACTIONS_MAX = 14
 SIMULATED_SECONDS_MAX = 400.0
+CAUGHT_UP_IN = 40.0
+"""Seconds, after which a storage peer that was silent has what it missed, and a move that waited for it is over."""
 
 # Waits about as long as what they are to hit: a look, a request, the grace, the deadline, the lease, everything.
 waits = st.sampled_from([0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 12.0, 12.5, 14.0, 15.5, 20.0, 40.0])
@@ -80,6 +82,21 @@ class FailoverMachine(RuleBasedStateMachine):
     def move(self, name: str, wait: float) -> None:
         self.world.move(name)
         self.world.run(wait)
+
+    @precondition(lambda self: not self.faults and not self.world.promotes and not self.world.quarantined)
+    @rule(to=nodes, first=nodes, then=nodes, wait=waits, later=waits)
+    def move_beside_silent_peers(self, to: str, first: str, then: str, wait: float, later: float) -> None:
+        """The storage of one node takes nothing at first, that of another does not answer after it; nothing else is
+        wrong, so that whatever was acknowledged is somewhere."""
+        self.world.fault("silent", first)
+        self.world.run(wait)
+        self.world.move(to)
+        self.world.run(wait)
+        self.world.heal("silent", first)
+        self.world.fault("silent", then)
+        self.world.run(later)
+        self.world.heal("silent", then)
+        self.world.run(CAUGHT_UP_IN)
 
     @rule(name=nodes, wait=waits)
     def leave(self, name: str, wait: float) -> None:

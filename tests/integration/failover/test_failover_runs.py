@@ -172,7 +172,7 @@ def test_a_takeover_forged_into_the_voters_store_stops_who_is_bound_and_never_a_
     assert world.home.writer is (policy is Policy.LOCAL_FIRST)
     assert not world.hosts[STANDBY].writer
     assert not world.hosts[THIRD].writer
-    assert world.peer.highest == 1
+    assert world.peers.highest == 1
     world.run(40)
     report = world.finish()
     assert violated(report) == {}

@@ -1,4 +1,4 @@
-"""A territory in simulated time: nodes that call the real `decide`, voters, a storage peer, clients and faults. One
+"""A territory in simulated time: nodes that call the real `decide`, voters, a storage peer a node, clients, faults. One
 seed gives one run; every run is written down as a history, which the checker of `appliance failover check` judges."""
 
 from __future__ import annotations
@@ -7,15 +7,21 @@ import heapq
 import json
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+from appliance.errors import Refused
+from appliance.failover.giving_up import _check_receipts
 from appliance.failover.history import Report, check, read
 from appliance.failover.invariants import CHECKS
 from appliance.failover.model import Decision, Policy, Seen, Standing, State
+from appliance.failover.ports import Synced
 from appliance.failover.table import decide
 from appliance.failover.timers import Timers
 from tests.integration.failover.host import Host
-from tests.integration.failover.voters import Peer, Voters
+from tests.integration.failover.voters import Peer, Peers, Voters
 
 NAMES = ("commune-a", "hermitage", "commune-b")
 TIMERS = Timers(promote=20.0, drain=20.0, cooldown=5.0, settle=5.0)
@@ -29,10 +35,23 @@ type Decide = Callable[[Standing, Seen, Policy, Timers, float], Decision]
 
 
 class World:
+    """`fence`: whether storage peers refuse an older epoch. `receipts`: what raises Refused where the next writer lacks
+    the last backup. `names_last`: whether a release
+    names it: who lets go serves it, and the next writer goes on from nothing older."""
+
     def __init__(
-        self, policy: Policy, seed: int, *, decide: Decide = decide, fence: bool = True, timers: Timers = TIMERS
+        self,
+        policy: Policy,
+        seed: int,
+        *,
+        decide: Decide = decide,
+        fence: bool = True,
+        receipts: Callable[[Any, str, Synced], None] = _check_receipts,
+        names_last: bool = True,
+        timers: Timers = TIMERS,
     ) -> None:
         self.policy, self.decide, self.timers = policy, decide, timers
+        self.receipts, self.names_last = receipts, names_last
         self.draw = random.Random(seed)
         self.now = 1000.0
         self.lines: list[dict[str, object]] = []
@@ -46,7 +65,8 @@ class World:
         self.hand_back = False
         self.watching: set[str] = set(NAMES)
         self.voters = Voters(self.tell, timers.ttl)
-        self.peer = Peer(self.tell, fence)
+        self.peers = Peers({name: Peer(name, self.tell, fence) for name in NAMES})
+        self.bases: dict[int, set[int]] = {}
         self.names = NAMES
         figures = {"ttl": timers.ttl, "epsilon": timers.epsilon, "grace": timers.grace, "cooldown": timers.cooldown}
         self.tell("", "begin", 0, policy=str(policy), home=NAMES[0], rto=90.0, **figures)
@@ -57,7 +77,8 @@ class World:
     def _begin_at_home(self) -> None:
         """Nobody holds a mirror: its home got the first grant from who holds the key, before failover knew of it."""
         self.voters.nobodys = True
-        self.voters.epoch = self.voters.granted = self.voters.highest = self.peer.highest = 1
+        self.voters.epoch = self.voters.granted = self.voters.highest = 1
+        self.peers.present(1)
         disk = self.home.disk
         disk.own_epoch = disk.base_epoch = disk.acknowledged_epoch = 1
         disk.has_copy = True
@@ -98,6 +119,14 @@ class World:
         if home.standing.state is not State.STANDBY:
             return None
         return host.clock() - (home.clock() - home.standing.since)
+
+    def may_let_go(self, writer: str, to: str, has: list[str]) -> bool:
+        """Whether the product would call a planned move synced: `has` gave a receipt for the last backup."""
+        site, plan = SimpleNamespace(name=writer), SimpleNamespace(node=self.names[0], standbys=self.names[1:])
+        with suppress(Refused):
+            self.receipts(SimpleNamespace(site=site, plan=plan, service="docs-a"), to, Synced("", tuple(has)))
+            return True
+        return False
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
@@ -156,6 +185,8 @@ class World:
         host = self.hosts.get(name)
         if kind == "quorum":
             self.voters.set_majority(not bad, self.now)
+        elif kind == "silent":
+            self.peers.peers[name].silent = bad
         elif kind == "clock":
             self.wall_jump += 3600.0 if bad else -3600.0
         elif host is not None:
@@ -194,6 +225,8 @@ class World:
                 if kind != "service-crash":
                     self._switch(kind, host.name, False)
             host.power_on()
+        for peer in self.peers.peers.values():
+            peer.silent = False
         self.voters.set_majority(True, self.now)
         self.take_wishes_back()
         self.hand_back = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,11 @@ def documents(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ground(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> Ground:
-    """`territory` with its first backup made."""
+def ground(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> Iterator[Ground]:
+    """`territory` with its first backup made. At its end no counter was used twice in all pools together."""
     work = tmp_path / "work"
     work.mkdir()
     made = Ground(territory, documents, work)
     made.assert_healed()
-    return made
+    yield made
+    made.assert_no_counter_twice()

@@ -3,10 +3,12 @@
     python3 cut.py K COUNT backup STATE SERVICE     one run of ours, in this process
     python3 cut.py K COUNT tidy STATE SERVICE       forget and compact, in this process
     python3 cut.py K COUNT adopt STATE SERVICE GRANT
+    python3 cut.py K COUNT takeover STATE SERVICE   adopt under the grant that waits, and lay the files
     python3 cut.py K COUNT borg WORDS...            borg itself, which is Python too
 
 Each call of CALLS counts one; before the K-th is done, SIGKILL. With K = 0 nothing is killed. With K:FILLER the disk is
-filled with the file FILLER instead. How many calls there were is written to the file COUNT.
+filled with the file FILLER instead. How many calls there were is written to the file COUNT; by borg, which may write
+only its own files, as the time of that file, in seconds.
 """
 
 from __future__ import annotations
@@ -51,30 +53,40 @@ def fill(path: Path) -> None:
                 pass
 
 
-def arm(last: str, count: Path) -> None:
+def arm(last: str, tell: Callable[[int], object]) -> None:
     """Count from now on; what is imported later sees the watched calls only."""
     killer = Killer(last)
     for name in CALLS:
         setattr(os, name, killer.watch(getattr(os, name)))
-    atexit.register(lambda: count.write_text(str(killer.done)))
+    atexit.register(lambda: tell(killer.done))
 
 
 def main() -> None:
     last, count, action, *words = sys.argv[1:]
     if action == "borg":
-        arm(last, Path(count))
+        arm(last, lambda calls: os.utime(count, (calls, calls)))
         program, *words = words
         sys.argv = [program, *words]
         runpy.run_path(program, run_name="__main__")
         return
     from appliance.backup.node import open_node
 
+    def tell(calls: int) -> None:
+        Path(count).write_text(str(calls))
+
     node = open_node(Path(words[0]))
     if action in ("backup", "tidy"):
         from appliance.backup import writer
 
-        arm(last, Path(count))
+        arm(last, tell)
         {"backup": writer.run, "tidy": writer.tidy}[action](node, words[1])
+    elif action == "takeover":
+        from appliance.agent import takeover
+        from appliance.backup.peers import Lines
+
+        with Lines(node) as lines:
+            arm(last, tell)
+            takeover.adopt(node, words[1], '{"keep": false, "generation": "", "required": ""}', lines)
     else:
         from appliance.backup.fetched import load_fetched
         from appliance.backup.fetched_key import staging
@@ -83,7 +95,7 @@ def main() -> None:
 
         sealed = load_fetched(node, words[1])
         key = key_of(node, words[1], staging(node, words[1]), None)
-        arm(last, Path(count))
+        arm(last, tell)
         continue_under(node, words[1], sealed, Path(words[2]).read_bytes(), key)
 
 

@@ -24,6 +24,7 @@ from appliance.backup.fetched_key import staging
 from appliance.backup.node import Node
 from appliance.backup.openable import key_of
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.sight import current_targets
 from appliance.backup.writer import Run
 from appliance.borg.client import Borg
 from appliance.borg.locks import is_locked
@@ -33,12 +34,12 @@ from appliance.escrow.envelopes import read_key
 from appliance.host.command import Result, run
 from appliance.host.files import locked
 from appliance.host.layout import ServiceLayout
+from appliance.lab.counters import prove_counters
 from appliance.lab.demo.whole import held_names, prove_whole
 from appliance.lab.processes.node import code_folder
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.restore.record import Record, compare, take
 from appliance.territory.model import Retention, Schedule
-from tests.integration.faults.counters import reused, used_by
 
 SERVICE = "docs-a"
 ORIGIN, STANDBY, BLIND, SPARE = "commune-a", "hermitage", "commune-b", "commune-c"
@@ -216,7 +217,7 @@ class Ground:
             assert held_names(self.node(name), SERVICE)[-1] == newest.header.id.name
 
     def holders(self) -> tuple[str, ...]:
-        aims = writer.current_targets(self.node(self.writer), SERVICE)
+        aims = current_targets(self.node(self.writer), SERVICE)
         return tuple(aim.node for aim in aims)
 
     def assert_nothing_lost(self, extract: int = 1) -> None:
@@ -258,10 +259,7 @@ class Ground:
         shutil.rmtree(home.root)
 
     def assert_no_counter_twice(self) -> None:
-        pools = [blob for name in self.territory.nodes for blob in self.node(name).holding(SERVICE).blobs()]
-        used = used_by({path.name: path for path in pools}.values())
-        assert used
-        assert reused(used) == ()
+        assert prove_counters(map(self.node, self.territory.nodes))
 
     def forks(self) -> set[str]:
         """The numbers that holders report as forked."""
@@ -286,11 +284,18 @@ def put_borg(folder: Path, text: str) -> Path:
 
 def put_cut_borg(folder: Path, last: int, verb: str = "") -> tuple[Path, Path]:
     """Have `folder`/bin/borg, when it is started with `verb`, end at its disk call number `last`; the PATH to use for
-    it and the file where it writes how many it made."""
+    it and the file that says how many it made (`calls_of_borg`)."""
     count = folder / "borg-count"
+    count.touch()
+    os.utime(count, (0, 0))
     words = shlex.join((sys.executable, str(CUT), str(last), str(count), "borg", BORG))
     others = f'case " $* " in *" {verb} "*) ;; *) exec {BORG} "$@" ;; esac\n' if verb else ""
     return put_borg(folder, f'#!/bin/sh\n{others}exec {words} "$@"\n'), count
+
+
+def calls_of_borg(count: Path) -> int:
+    """How many disk calls the last borg made that `put_cut_borg` put there."""
+    return int(count.stat().st_mtime)
 
 
 def remove_borg(folder: Path) -> None:

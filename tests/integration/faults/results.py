@@ -13,7 +13,7 @@ from typing import Any
 
 from appliance.clock import utc_text
 from appliance.host.command import run
-from appliance.host.files import write_atomic
+from appliance.host.files import locked, write_atomic
 from appliance.lab.story import machine
 
 ROOT = Path(__file__).parents[3]
@@ -24,23 +24,33 @@ def runs_wanted(sample: int) -> int:
     return int(os.environ.get("APPLIANCE_SOAK_RUNS") or sample)
 
 
-class Results:
-    """The runs of the soak `name` that held at the present commit, by what they were drawn from."""
+ABOUT = """Each made a fault or two, then one backup, and looked for anything
+lost: every acknowledged generation whole where its receipt was signed, the newest restored identical
+from each peer, no counter used twice, one chain, no lock left."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+
+class Results:
+    """The runs of the soak `name` that held at the present commit, by what they were drawn from. Several processes may
+    play parts of it at once. `about`: what a run is, and what was looked at; `column`: what the table of it counts."""
+
+    def __init__(self, name: str, about: str = ABOUT, column: str = "fault") -> None:
+        self.name, self.about, self.column = name, about, column
         self.path = ROOT / "build" / "soaks" / f"{name}.json"
         self.commit = _commit()
+        self.runs = self._read()
+
+    def _read(self) -> dict[str, dict[str, Any]]:
         before = json.loads(self.path.read_bytes()) if self.path.exists() else {}
-        self.runs: dict[str, dict[str, Any]] = before.get("runs", {}) if before.get("commit") == self.commit else {}
+        return before.get("runs", {}) if before.get("commit") == self.commit else {}
 
     def has(self, drawn: str) -> bool:
         return drawn in self.runs
 
     def held(self, drawn: str, done: str, seconds: float) -> None:
-        self.runs[drawn] = {"done": done, "seconds": round(seconds, 2)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.path, json.dumps({"commit": self.commit, "runs": self.runs}).encode())
+        with locked(self.path.with_suffix(".lock"), what="the results", wait=True):
+            self.runs = {**self._read(), drawn: {"done": done, "seconds": round(seconds, 2)}}
+            write_atomic(self.path, json.dumps({"commit": self.commit, "runs": self.runs}).encode())
 
     def write_down(self, seed: int, drawn: Sequence[str], *, folder: Path) -> Path:
         """Write the dated result, as JSON for machines and as a page for people; the page."""
@@ -60,15 +70,13 @@ class Results:
         lines = [
             f"# Soak {self.name}, {now[:10]}",
             "",
-            f"{len(runs)} runs held, none failed. Each made a fault or two, then one backup, and looked for anything",
-            "lost: every acknowledged generation whole where its receipt was signed, the newest restored identical",
-            "from each peer, no counter used twice, one chain, no lock left.",
+            f"{len(runs)} runs held, none failed. {self.about}",
             "",
             f"- commit `{self.commit}`, seed {seed}: `make soak SUITE=soak_{self.name} N={len(runs)} SEED={seed}`",
             f"- machine: {here['cores']} cores, {here['processor']}, {here['memory']}, kernel {here['kernel']}",
             f"- {sum(it['seconds'] for it in runs.values()):.0f} s in all",
             "",
-            "| fault | times |",
+            f"| {self.column} | times |",
             "| --- | ---: |",
             *(f"| {kind} | {count} |" for kind, count in sorted(kinds.items())),
             "",

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.backup import compacted, writer
+from appliance.backup import compacted, saved, writer
+from appliance.backup.adopt import own_repository
 from appliance.backup.chain import chain_of
+from appliance.borg.client import Borg
 from appliance.borg.errors import DiskFull
 from appliance.errors import NoSpace
-from appliance.host.command import run
+from appliance.host import reserve
+from appliance.host.command import Result
 from appliance.trust.generation import Header
 from appliance.units import MIB
 from tests.integration.faults.cut import fill
 from tests.integration.faults.ground import ORIGIN, SERVICE, Ground
+from tests.integration.small_disk import free_bytes, mount, on_small_disk
 
 pytestmark = pytest.mark.root
 
@@ -27,25 +30,11 @@ SIZE = 120 * MIB
 STEPS = 5
 
 
-def mount(place: Path, *options: str) -> None:
-    words = ("mount", "-t", "tmpfs", "-o", ",".join((f"size={SIZE}", "mode=700", *options)), "tmpfs", str(place))
-    done = run(words, timeout_seconds=20)
-    if done.exit_code != 0:
-        pytest.skip(f"this machine mounts nothing for us: {done.tail()}")
-
-
 @pytest.fixture
 def tight(ground: Ground) -> Iterator[Ground]:
     """The origin's whole state folder on a small disk of its own."""
-    state = ground.node().layout.root
-    aside = ground.work / "aside"
-    run(("cp", "-a", str(state), str(aside)), timeout_seconds=60, check=True)
-    mount(state)
-    try:
-        run(("cp", "-a", f"{aside}/.", str(state)), timeout_seconds=60, check=True)
+    with on_small_disk(ground.node().layout.root, SIZE):
         yield ground
-    finally:
-        run(("umount", str(state)), timeout_seconds=20, check=True)
 
 
 def test_more_data_than_room_is_said_and_saved_once_there_is_room(tight: Ground) -> None:
@@ -57,7 +46,7 @@ def test_more_data_than_room_is_said_and_saved_once_there_is_room(tight: Ground)
     with pytest.raises(DiskFull):
         writer.run(tight.node(), SERVICE)
     tight.assert_nothing_lost()
-    mount(tight.node().layout.root, "remount", f"size={4 * SIZE}")
+    mount(tight.node().layout.root, 4 * SIZE, "remount")
     tight.assert_healed()
     tight.assert_nothing_lost()
 
@@ -73,7 +62,7 @@ def test_what_did_not_fit_can_also_be_taken_away(tight: Ground) -> None:
 
 
 def test_a_disk_that_fills_up_at_any_step_costs_that_run_only(tight: Ground, seed: int) -> None:
-    mount(tight.node().layout.root, "remount", f"size={2 * SIZE}")
+    mount(tight.node().layout.root, 2 * SIZE, "remount")
     filler = tight.node().layout.root / "filler"
     tight.change()
     _, steps = tight.cut_backup(0)
@@ -105,13 +94,19 @@ FILMS = 3
 
 def films(tight: Ground) -> None:
     """Three versions of a film in the repository, of which the retention keeps the newest, and room for no fourth."""
-    mount(tight.node().layout.root, "remount", f"size={4 * SIZE}")
+    mount(tight.node().layout.root, 4 * SIZE, "remount")
     for number in range(FILMS):
         replace_film(tight, number)
         tight.assert_healed()
     tight.keep_little()
     replace_film(tight, FILMS)
     leave_free(tight, FILM_BYTES + 32 * MIB)
+
+
+def fill_all(tight: Ground) -> None:
+    """Somebody takes what was kept back, too."""
+    reserve.give(tight.node().layout.services_reserve)
+    fill(tight.layout().root / "filler")
 
 
 def replace_film(tight: Ground, number: int) -> None:
@@ -123,11 +118,6 @@ def leave_free(tight: Ground, size: int) -> None:
     filler.unlink(missing_ok=True)
     disk = os.statvfs(filler.parent)
     filler.write_bytes(bytes(max(0, disk.f_bavail * disk.f_frsize - size)))
-
-
-def free_bytes(tight: Ground) -> int:
-    disk = os.statvfs(tight.node().layout.root)
-    return disk.f_bavail * disk.f_frsize
 
 
 def newest_header(tight: Ground) -> Header:
@@ -148,10 +138,10 @@ def test_tidying_gives_a_full_disk_the_room_of_what_it_forgets(tight: Ground) ->
     films(tight)
     with pytest.raises(DiskFull):
         writer.run(tight.node(), SERVICE)
-    before, sealed = free_bytes(tight), newest_header(tight)
+    before, sealed = free_bytes(tight.layout().root), newest_header(tight)
     forgotten = writer.tidy(tight.node(), SERVICE)
     assert len(forgotten) >= FILMS - 1
-    assert free_bytes(tight) > before + FILM_BYTES
+    assert free_bytes(tight.layout().root) > before + FILM_BYTES
     after = newest_header(tight)
     assert (after.sequence, after.time) == (sealed.sequence + 1, sealed.time), "it holds no newer state"
     tight.assert_healed()
@@ -165,7 +155,7 @@ def test_tidying_needs_no_room_that_borg_keeps_back(tight: Ground) -> None:
     leave_free(tight, 32 * MIB)
     writer.tidy(tight.node(), SERVICE)
     assert config.read_bytes() == reserved
-    assert free_bytes(tight) > FILM_BYTES
+    assert free_bytes(tight.layout().root) > FILM_BYTES
     tight.assert_nothing_lost()
 
 
@@ -177,12 +167,12 @@ def test_a_disk_that_fills_before_the_seal_after_compaction_lets_go_of_sealed_fi
     before, tries, seal_compacted, seal = newest_header(tight), [], writer.seal_compacted, compacted.seal
 
     def on_a_full_disk(*words: Any) -> Any:
-        fill(tight.layout().root / "filler")
-        assert free_bytes(tight) == 0
+        fill_all(tight)
+        assert free_bytes(tight.layout().root) == 0
         return seal_compacted(*words)
 
     def counted(*words: Any, **options: Any) -> Any:
-        tries.append(free_bytes(tight))
+        tries.append(free_bytes(tight.layout().root))
         return seal(*words, **options)
 
     monkeypatch.setattr(writer, "seal_compacted", on_a_full_disk)
@@ -202,7 +192,58 @@ def test_without_an_announced_compaction_no_sealed_file_goes_however_full_the_di
     layout = tight.layout()
     sealed = sorted(layout.sealed.glob("*/data/*/*"))
     (layout.repository / sealed[0].relative_to(sealed[0].parents[2])).unlink()
-    fill(layout.root / "filler")
+    fill_all(tight)
     with pytest.raises(OSError, match="No space left"):
-        compacted.with_room(layout, lambda: (layout.root / "more").write_bytes(b"x" * MIB))
+        compacted.with_room(tight.node(), SERVICE, lambda: (layout.root / "more").write_bytes(b"x" * MIB))
     assert sorted(layout.sealed.glob("*/data/*/*")) == sealed
+
+
+def test_tidying_gives_room_back_on_a_disk_without_one_free_byte(tight: Ground) -> None:
+    """Others write on the same disk, to its end: nobody takes the film that filled it away."""
+    films(tight)
+    writer.tidy(tight.node(), SERVICE)
+    films(tight)
+    leave_free(tight, 0)
+    assert free_bytes(tight.layout().root) == 0
+    said = tight.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
+    assert said.exit_code == NoSpace.exit_code
+    tidied = tight.territory.nodes[ORIGIN].cli("backup", "tidy", SERVICE, check=False)
+    assert tidied.exit_code == 0, tidied.tail()
+    assert free_bytes(tight.layout().root) > FILM_BYTES
+    tight.assert_nothing_lost()
+
+
+def test_tidying_settles_a_run_that_was_cut_on_a_disk_without_one_free_byte(tight: Ground) -> None:
+    """What the archive of that run lacks is said in a companion, which borg has to write first."""
+    films(tight)
+    newest = Borg(own_repository(tight.layout())).archives()[-1].name
+    saved.begin(tight.layout(), newest)
+    leave_free(tight, 0)
+    assert len(writer.tidy(tight.node(), SERVICE)) >= FILMS - 1
+    assert saved.load(tight.layout()).saving == ""
+    assert free_bytes(tight.layout().root) > FILM_BYTES
+    tight.assert_nothing_lost()
+
+
+def test_a_disk_that_fills_up_at_any_step_of_tidying_costs_that_tidying_only(tight: Ground, seed: int) -> None:
+    mount(tight.node().layout.root, 2 * SIZE, "remount")
+    tight.keep_little()
+    filler = tight.node().layout.root / "filler"
+    steps = refill_and_tidy(tight, 0)[1]
+    for number in sorted(random.Random(seed).sample(range(1, steps + 1), STEPS)):
+        ended, _ = refill_and_tidy(tight, f"{number}:{filler}")
+        assert ended.exit_code in (0, NoSpace.exit_code), (number, ended.stderr.decode())
+        assert ended.exit_code == 0 or "the disk is full" in ended.tail(), (number, ended.tail())
+        assert b"Traceback" not in ended.stderr
+        writer.tidy(tight.node(), SERVICE)  # what filled the disk is still there, and left what is kept back
+        filler.unlink(missing_ok=True)
+        tight.assert_healed()
+    tight.assert_nothing_lost(extract=2)
+
+
+def refill_and_tidy(tight: Ground, last: int | str) -> tuple[Result, int]:
+    """Tidy with something to forget, compact and seal."""
+    for _ in range(2):
+        (tight.documents / "film du conseil.mp4").write_bytes(os.urandom(4 * MIB))
+        tight.assert_healed()
+    return tight.cut_tidy(last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -11,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from appliance.backup.openable import open_best
+from appliance.backup.ordered import ground_of
 from appliance.borg.client import Borg
+from appliance.borg.names import time_of
+from appliance.restore.carry import carry_out
+from appliance.restore.order import Status, place_order
 from tests.integration.faults.ground import BLIND, ORIGIN, SERVICE, Ground
 
 
@@ -36,6 +41,30 @@ def held_by_the_blind_peer(ground: Ground, path: Path) -> bytes:
     into = ground.work / "out"
     borg.extract(borg.archives()[-1].name, [str(path).lstrip("/")], into)
     return (into / str(path).lstrip("/")).read_bytes()
+
+
+def archive_of(ground: Ground, number: int) -> str:
+    return Borg(open_best(ground.node(), SERVICE).repository).archives()[number].name
+
+
+def ordered(ground: Ground, path: Path, archive: str) -> Status:
+    """What the pages tell who asks for the file `path` of `archive`."""
+    node, name = ground.node(), str(path).lstrip("/")
+    here = ground_of(node, SERVICE)
+    order = place_order(
+        here.orders,
+        person="marie",
+        service=SERVICE,
+        kind="download",
+        archive=archive,
+        moment_seconds=time_of(archive),
+        paths=(name,),
+        share=name,
+        now=node.clock.now(),
+    )
+    status = carry_out(here, order.id, now=node.clock.now(), age_seconds=0)
+    assert status.state == "ready", status
+    return status
 
 
 def make_database(path: Path) -> None:
@@ -63,6 +92,34 @@ def test_a_damaged_sqlite_database_fails_the_run_and_not_the_other_one(ground: G
     bad.write_bytes(whole)
     assert ground.save().failures == ()
     ground.assert_no_counter_twice()
+
+
+def test_a_restore_of_a_database_that_was_not_copied_says_so_and_names_the_last_copy(ground: Ground) -> None:
+    base, origin = ground.documents / "agenda.sqlite", ground.territory.nodes[ORIGIN]
+    make_database(base)
+    become(ground, kind="sqlite", paths=(str(base),))
+    copied = ground.save().created.archive
+    whole = base.read_bytes()
+    base.write_bytes(whole[:4096] + b"\xff" * 4096 + whole[8192:])
+    run_and_fail(ground, 5)
+    for words in (("file", str(base)), ("all",)):
+        to = ground.work / words[0]
+        brought = origin.cli("restore", *words, "--service", SERVICE, "--to", str(to), check=False)
+        said = brought.stdout.decode()
+        assert brought.exit_code == 1, said
+        assert "is no copy of a database but its file as it lay there, and may be torn: " in said
+        assert (to / str(base).lstrip("/")).read_bytes() == base.read_bytes(), "an expert may want it"
+    line = said.partition("The last copy: ")[2].partition("\n")[0].replace("DIR", str(ground.work / "copy"))
+    assert copied in line
+    obeyed = origin.cli(*shlex.split(line)[3:], check=False)
+    assert obeyed.exit_code == 0, obeyed.tail()
+    with closing(sqlite3.connect(ground.work / "copy" / str(base).lstrip("/"))) as copy:
+        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert [it for it, _ in ordered(ground, base, archive_of(ground, -1)).raw] == [str(base).lstrip("/")]
+    assert ordered(ground, base, archive_of(ground, -1)).raw[0][1] == str(time_of(copied))
+    assert ordered(ground, base, copied).raw == ()
+    before = origin.cli("restore", "file", str(base), "--service", SERVICE, "--version", "2", "--to", str(to / "2"))
+    assert b"torn" not in before.stdout
 
 
 def test_a_database_server_that_does_not_answer_fails_the_run_and_not_the_files(ground: Ground) -> None:

@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from appliance.backup import writer
 from appliance.backup.chain import chain_of
+from appliance.backup.counters import set_counter
 from appliance.backup.exchange import catch_up, exchange
-from appliance.backup.node import open_node
+from appliance.backup.fetched import load_fetched, remember_fetched
+from appliance.backup.fetched_key import staging
+from appliance.backup.node import Node, open_node
+from appliance.backup.openable import key_of
+from appliance.backup.resync import continue_under, fetch_for_resync
+from appliance.backup.writer import Run
 from appliance.borg.client import Borg
-from appliance.borg.nonce import read_nonce
+from appliance.borg.lanes import ECONOMY
+from appliance.borg.nonce import check_nonce, floor_of, next_nonce, read_nonce
+from appliance.clock import SystemClock
 from appliance.errors import Refused
 from appliance.host.command import run
 from appliance.lab.demo.whole import held_names
@@ -32,6 +41,32 @@ def image(ground: Ground) -> Callable[[], None]:
         run(("tar", "-C", str(state.parent), "-xf", str(archive)), timeout_seconds=60, check=True)
 
     return put_back
+
+
+def whole_image(ground: Ground) -> Callable[[], None]:
+    """The same of the whole machine, with what it remembers beside its state folder."""
+    lineage, put_back_state = ground.node().layout.lineage, image(ground)
+    remembered = lineage.read_bytes()
+
+    def put_back() -> None:
+        put_back_state()
+        lineage.write_bytes(remembered)
+
+    return put_back
+
+
+@dataclass(frozen=True)
+class Boot(SystemClock):
+    """The clock of a machine at another of its starts."""
+
+    name: str
+
+    def boot_id(self) -> str:
+        return self.name
+
+
+def booted(ground: Ground, name: str) -> Node:
+    return open_node(ground.node().layout.root, Boot(name))
 
 
 def clone(ground: Ground) -> Path:
@@ -171,7 +206,8 @@ def test_a_clone_that_not_all_peers_answer_does_not_write(ground: Ground) -> Non
 
 def test_clones_that_wrote_at_once_are_a_fork_both_sides_of_which_are_kept(ground: Ground) -> None:
     """A whole disk was copied, what the machine remembers included, and each copy reached one peer only: two headers
-    for one sequence. A new grant ends it; nothing is thrown away."""
+    for one sequence. A new grant ends it; nothing is thrown away. Each was answered by another peer, so their counters
+    lie in two lanes; the fixture looks that none was used twice."""
     copy = clone(ground)
     shutil.copy(ground.node().layout.lineage, open_node(copy).layout.lineage)
     ground.stop(BLIND)
@@ -213,4 +249,101 @@ def test_a_fork_half_resynchronised_is_still_refused(ground: Ground) -> None:
     assert all(chain.raw_header(name) for name in chain.names())
     assert_refused_untouched(ground, "it was cloned")
     ground.adopt()
+    ground.assert_healed()
+
+
+@pytest.mark.parametrize("boot", ["", "another"], ids=["thawed", "booted"])
+def test_a_machine_put_back_whole_while_the_holder_of_the_newest_is_silent_uses_no_counter_twice(
+    ground: Ground, boot: str
+) -> None:
+    """Nothing on the machine can tell, and who answers knows no better: it goes on, with other counters. Where it was
+    thawed there is not even another start to tell."""
+    put_back = whole_image(ground)
+    ground.stop(STANDBY)
+    ground.change()
+    before = writer.run(ground.node(), SERVICE)
+    put_back()
+    ground.start(STANDBY)
+    ground.stop(BLIND)
+    ground.change()
+    after = writer.run(booted(ground, boot) if boot else ground.node(), SERVICE)
+    assert [took_it(done) for done in (before, after)] == [{BLIND}, {STANDBY}]
+    ground.assert_no_counter_twice()
+    ground.start(BLIND)
+    with pytest.raises(Refused, match="restored from an older image"):
+        writer.run(ground.node(), SERVICE)
+    ground.fetch_to_continue()
+    ground.adopt()
+    ground.change()
+    ground.save()
+
+
+def took_it(done: Run) -> set[str]:
+    return {pushed.peer for pushed in done.pushed if pushed.receipt}
+
+
+def test_two_branches_that_were_written_alone_and_sent_to_two_holders_use_no_counter_twice(ground: Ground) -> None:
+    """What remains is the draw: two runs of this size meet once in a million such sequences, after a boot."""
+    put_back = whole_image(ground)
+    for boot, holder in (("second", BLIND), ("third", STANDBY)):
+        ground.stop(*HOLDERS)
+        ground.change()
+        assert took_it(writer.run(booted(ground, boot), SERVICE)) == set()
+        ground.start(holder)
+        assert [it.peer for it in writer.push_newest(ground.node(), SERVICE) if it.receipt] == [holder]
+        put_back()
+    ground.assert_no_counter_twice()
+
+
+def test_after_two_hundred_boots_without_a_line_the_grant_still_lets_borg_write(ground: Ground) -> None:
+    """Each boot is a sign, and sets the counter on by a draw; borg itself writes at each twentieth."""
+    ground.stop(*HOLDERS)
+    for boot in range(200):
+        node = booted(ground, f"boot-{boot}")
+        if boot % 20:
+            set_counter(ground.layout(), node.clock, 2, HOLDERS, ())
+        else:
+            ground.change()
+            writer.run(node, SERVICE)
+    value = next_nonce(writer.own_repository(ground.layout()))
+    check_nonce(value, 2)
+    assert floor_of(3) - (value or 0) > ECONOMY
+    ground.start(*HOLDERS)
+    ground.assert_healed()
+
+
+def adopt_again(ground: Ground) -> None:
+    """What was fetched last, under the grant of before: its sentence refuses, whatever the state folder says."""
+    node = ground.node()
+    key = key_of(node, SERVICE, staging(node, SERVICE), None)
+    with pytest.raises(Refused, match="docs-a was written under the grant of epoch 4 already"):
+        continue_under(node, SERVICE, load_fetched(node, SERVICE), ground.grant_file.read_bytes(), key)
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["one-generation-of-it", "nothing-of-it"])
+def test_a_grant_is_not_adopted_twice_after_an_image_though_the_newest_holder_is_silent(
+    ground: Ground, knows: bool
+) -> None:
+    """The image is of before the grant, and who answers knows one generation under it, or nothing of it."""
+    put_back = image(ground)
+    ground.fetch_to_continue()
+    ground.adopt()
+    if knows:
+        ground.change()
+        ground.save()
+    ground.stop(STANDBY)
+    ground.change()
+    writer.run(ground.node(), SERVICE)
+    put_back()
+    ground.start(STANDBY)
+    ground.stop(BLIND)
+    assert_refused_untouched(ground, "it is an older image")
+    sealed, _ = fetch_for_resync(ground.node(), SERVICE)
+    assert sealed.header.epoch == (4 if knows else 2)
+    remember_fetched(ground.node(), SERVICE, sealed)
+    adopt_again(ground)
+    ground.start(BLIND)
+    ground.fetch_to_continue()
+    ground.adopt()
+    assert chain_of(ground.node(), SERVICE).grant().epoch == 6
     ground.assert_healed()

@@ -21,7 +21,7 @@ from appliance.errors import Unreachable
 from appliance.lab.processes.node import code_folder
 from appliance.lab.story import waiting
 from appliance.units import MIB
-from tests.integration.faults.ground import BLIND, CUT, MAP_BYTES, SERVICE, STANDBY, Ground, put_cut_borg
+from tests.integration.faults.ground import BLIND, CUT, MAP_BYTES, SERVICE, STANDBY, Ground, calls_of_borg, put_cut_borg
 from tests.integration.faults.relay import relayed
 
 KILLED = -signal.SIGKILL
@@ -69,7 +69,7 @@ def sweep_backup(ground: Ground, seed: int, soak_runs: int | None) -> None:
 def sweep_borg(ground: Ground, seed: int, soak_runs: int | None, use_borg: UseBorg) -> None:
     count = use_borg(0)
     ground.save()
-    steps = int(count.read_text())
+    steps = calls_of_borg(count)
     assert steps > 30
     for last in points(steps, seed, soak_runs):
         ground.change()
@@ -91,7 +91,7 @@ def tidying(ground: Ground, use_borg: UseBorg) -> Callable[[str, int], int]:
         count = use_borg(last, verb) if verb else None
         result, steps = ground.cut_tidy(0 if verb else last)
         if count and not last:
-            steps = int(count.read_text())
+            steps = calls_of_borg(count)
         use_borg(0)
         if last:
             assert result.exit_code == KILLED or b"borg was killed by signal 9" in result.stderr, result.tail()

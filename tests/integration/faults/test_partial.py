@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.agent.memory import Memory
+from appliance.agent.observe import Observer, now_of
 from appliance.backup import writer
 from appliance.backup.adopt import own_repository
 from appliance.backup.chain import chain_of
@@ -16,7 +18,7 @@ from appliance.borg.client import Borg
 from appliance.borg.names import companion_of
 from appliance.restore.jobs import plan
 from appliance.territory.model import Retention
-from tests.integration.faults.ground import SERVICE, STANDBY, Ground
+from tests.integration.faults.ground import BLIND, ORIGIN, SERVICE, STANDBY, Ground
 
 
 @pytest.fixture
@@ -117,3 +119,19 @@ def test_a_whole_run_starts_no_other_borg_than_before(ground: Ground, monkeypatc
     ground.change()
     ground.save()
     assert verbs == ["create"]
+
+
+def test_a_holder_goes_on_naming_the_missing_path_after_territory_yml_was_reordered(
+    ground: Ground, cadastre: Path
+) -> None:
+    """Its header says "the second one"; after the change of order that was the path that is there."""
+    ground.save()
+    shutil.rmtree(cadastre)
+    writer.run(ground.node(), SERVICE)
+    ground._sign_service(paths=(str(cadastre), str(ground.documents)))
+    for name in (ORIGIN, STANDBY, BLIND):
+        node = ground.node(name)
+        view = Observer().look(node, now_of(node), Memory(), thorough=True)
+        (found,) = (it for it in (*view.written, *view.held) if it.service == SERVICE)
+        assert [it.path for it in found.partial] == [str(cadastre)], name
+        assert found.partial[0].last is not None

@@ -18,9 +18,9 @@ from appliance.borg.nonce import floor_of, next_nonce
 from appliance.errors import Refused, Unreachable
 from appliance.escrow.envelopes import read_key
 from appliance.host.files import make_private_folder, write_atomic
+from appliance.lab.counters import reused, used_by
 from appliance.lab.demo.whole import held_names
 from appliance.units import KIB, MIB
-from tests.integration.faults.counters import reused, used_by
 from tests.integration.faults.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
 from tests.integration.faults.relay import relayed
 
@@ -186,5 +186,5 @@ def test_a_grant_is_used_once(bulky: Ground) -> None:
     node = bulky.territory.nodes[ORIGIN]
     refused = node.cli("backup", "resync", SERVICE, "--grant", str(bulky.grant_file), check=False)
     assert refused.exit_code == 8
-    assert "epoch 4 was granted before" in refused.tail()
+    assert "docs-a was written under the grant of epoch 4 already" in refused.tail()
     bulky.assert_healed()

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -96,6 +99,45 @@ class Databases(Sites):
         dump = f"{folders}/{newest}/postgresql/{DATABASE}.dump"
         return self.run(node, "pg_restore", "--file=-", dump, check=False).stdout.decode()
 
+    def leave_branch(self) -> None:
+        """As a person does who looked at the only branch that waits."""
+        left = self.appliance(HOME, "failover", "merge", SERVICE, "--leave")
+        assert left.exit_code == 0, left.stderr.decode()
+
+    def drill(self, node: str) -> tuple[int, dict[str, Any]]:
+        """The exit code of a drill of everything, and what it found."""
+        drilled = self.appliance(node, "backup", "drill", SERVICE, "--all")
+        return drilled.exit_code, json.loads(drilled.stdout)
+
+    def works(self, work: str, node: str = STANDBY) -> bool:
+        """Whether the unit that fills or drills the database runs."""
+        asks = ("systemctl", "show", "--value", "--property=ActiveState", unit_of(work))
+        return self.said(node, *asks) == "activating"
+
+    @contextmanager
+    def waiting(self, work: str, node: str = STANDBY) -> Iterator[None]:
+        """What the unit that fills or drills the database does goes on only after this, unless it was ended."""
+        until(lambda: self.works(work, node), f"the unit that is to {work} the database runs")
+        signal = ("systemctl", "kill", "--kill-whom=all")
+        self.run(node, *signal, "--signal=SIGSTOP", unit_of(work))
+        try:
+            yield
+        finally:
+            self.run(node, *signal, "--signal=SIGCONT", unit_of(work), check=False)
+
+    def left_by_drills(self, node: str) -> list[str]:
+        return self.said(node, "ls", "-A", f"/srv/databases/.rehearsals/{SERVICE}").split()
+
+    def failed_units(self, node: str) -> list[str]:
+        listed = self.said(
+            node, "systemctl", "list-units", "--failed", "--plain", "--no-legend", "appliance-database-*"
+        )
+        return [line.split()[0] for line in listed.splitlines()]
+
+    def has_statistics(self, node: str) -> bool:
+        counted = "SELECT reltuples >= 0 FROM pg_class WHERE relname = 'acte'"
+        return self.as_maintenance(node, counted).strip() == "t"
+
     def move(self, *words: str) -> None:
         moved = self.appliance(STANDBY, "failover", *words)
         assert moved.exit_code == 0, moved.stderr.decode()
@@ -108,6 +150,10 @@ class Databases(Sites):
         until(lambda: self.state(HOME, SERVICE) == "ACTIVE", "it is home")
         self.back_up(SERVICE)
         until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+
+
+def unit_of(work: str) -> str:
+    return f"appliance-database-{work}@{SERVICE}.service"
 
 
 @dataclass
@@ -181,6 +227,46 @@ def test_what_a_dump_has_done_by_its_superuser_finds_nothing_of_other_databases(
     databases.run(HOME, "systemctl", "stop", "another-cluster")
 
 
+@pytest.mark.parametrize("node", [STANDBY, HOME])
+def test_a_drill_fills_a_cluster_that_is_thrown_away_and_leaves_the_served_one_alone(
+    databases: Databases, node: str
+) -> None:
+    code, done = databases.drill(node)
+    assert (code, done["wrong"], done["told"]) == (0, [], [])
+    assert (done["rehearsed"], done["tables"], done["rows"]) == (True, 1, 1)
+    assert databases.left_by_drills(node) == ["outcome"]
+    assert databases.failed_units(node) == []
+    # The word is left before the unit that leaves it has ended.
+    runs = ("sh", "-c", "ps -u postgres -o pid= || true")
+    until(lambda: not databases.said(STANDBY, *runs), "nothing of it runs on")
+    assert databases.rows() == ["Lefèvre"]
+
+
+def test_a_takeover_ends_a_drill_and_no_drill_ends_a_takeover(databases: Databases) -> None:
+    """Each waits in the midst of its work, so that the other one meets it there."""
+    databases.add("Desnos")
+    databases.back_up(SERVICE)
+    until(lambda: databases.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+    begun = boottime()
+    with ThreadPoolExecutor(1) as beside, ExitStack() as until_served:
+        drilling = beside.submit(databases.drill, STANDBY)
+        with databases.waiting("rehearse"):
+            until_served.enter_context(databases.cut_off(HOME))
+            with databases.waiting("fill"):
+                code, done = drilling.result()
+                assert (code, done["wrong"], done["rehearsed"]) == (1, [], False), done
+                begins = ("systemctl", "restart", "--no-block", "--job-mode=fail", unit_of("rehearse"))
+                assert b"is destructive" in databases.run(STANDBY, *begins, check=False).stderr
+                assert (databases.works("fill"), databases.works("rehearse")) == (True, False)
+        until(lambda: databases.rows() == ["Lefèvre", "Desnos"], "the standby serves the last dump")
+        until(lambda: databases.has_statistics(STANDBY), "it gets its statistics while it serves")
+        assert databases.left_by_drills(STANDBY) == ["outcome"]
+    assert databases.ask("DELETE FROM acte WHERE nom = 'Desnos'").exit_code == 0
+    assert_one_writer_at_a_time(databases, SERVICE, begun)
+    databases.come_home()
+    databases.leave_branch()
+
+
 def test_a_planned_move_loses_nothing_that_was_acknowledged_and_comes_home_again(databases: Databases) -> None:
     begun, load = boottime(), Load(databases)
     with load.at_work():
@@ -227,7 +313,7 @@ def test_two_histories_are_not_merged_and_a_person_leaves_the_branch(databases: 
     refused = databases.appliance(HOME, "failover", "merge", SERVICE)
     assert refused.exit_code == 8
     assert "never merged" in refused.stderr.decode()
-    assert databases.appliance(HOME, "failover", "merge", SERVICE, "--leave").exit_code == 0
+    databases.leave_branch()
 
 
 def test_after_a_power_cut_the_standby_serves_the_last_dump_and_the_rest_is_found_on_its_home(

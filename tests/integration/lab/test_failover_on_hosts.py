@@ -62,6 +62,10 @@ class Beside:
     share: Shares
     database: Databases
 
+    @classmethod
+    def of(cls, lab: Lab) -> Beside:
+        return cls(Shares(lab), Databases(lab))
+
     def is_served(self) -> bool:
         return self.database.rows() == ["Lefèvre"] and reads(self.share.over_the_mesh(), FIRST, "du Samba de Debian")
 
@@ -73,12 +77,17 @@ class Beside:
 
 @pytest.fixture(scope="module")
 def beside(provisioned: Lab, sites: Sites) -> Beside:
-    return Beside(Shares(provisioned), Databases(provisioned))
+    return Beside.of(provisioned)
 
 
 @pytest.fixture(scope="module")
 def sites(provisioned: Lab) -> Sites:
-    made, share = Sites(provisioned), Shares(provisioned)
+    return all_at_home(provisioned)
+
+
+def all_at_home(lab: Lab) -> Sites:
+    """The sites, the share and the database are served at home, and their standby has a copy of each."""
+    made, share = Sites(lab), Shares(lab)
     share.declare()
     made.change_territory(r"^services:\n", SERVICES)
     play_well(made.desk, "site")
@@ -93,7 +102,7 @@ def sites(provisioned: Lab) -> Sites:
         made.back_up(service)
         until(lambda s=service, it=stands_by: made.state(STANDBY, s) == it, f"{service} has a copy")
     share.begin()
-    Databases(provisioned).begin()
+    Databases(lab).begin()
     return made
 
 

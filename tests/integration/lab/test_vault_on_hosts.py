@@ -205,7 +205,7 @@ def test_no_account_but_a_callers_reaches_the_vault_and_no_stranger_the_helpers(
 @pytest.mark.parametrize("account", ["appliance-vault", "appliance", "appliance-check", f"vault-{ORIGIN}"])
 def test_no_account_of_the_node_can_change_what_is_sealed(ground: Ground, account: str) -> None:
     # Beside partials and the ledger only locks are for others to write.
-    theirs = f"-path '{VAULT}/*/partial' -o -path '{VAULT}/*/book' -o -name lock -o -name session.lock"
+    theirs = f"-path '{VAULT}/*/partial' -o -path '{VAULT}/*/book' -o -name lock -o -name '*.lock'"
     paths = ground.did(BLIND, f"find {VAULT} \\( {theirs} \\) -prune -o -print").splitlines()
     assert len(paths) > 10
     paths.append("/srv/appliance")

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 
 from appliance.backup.retention import Drop
 from appliance.backup.schedule import Due, due
 from appliance.clock import utc_text
-from appliance.territory.model import Retention
+from appliance.territory.model import Retention, Service
 from appliance.trust.generation import NO_PARENT, GenerationId
 from appliance.units import DAY
+from tests.integration.life.exchanging import exchange, spared
 from tests.integration.life.oracle import Oracle
+from tests.integration.life.restoring import Restores
 from tests.integration.life.rules import Rules
+from tests.integration.life.town import NAMES, Town
 from tests.integration.life.world import (
     BEGIN_UTC,
-    BLIND,
     CHUNK_BYTES,
     CHUNKS,
     EVENING,
+    HOLDING,
     HOME,
     LOCK,
     PATHS,
     SCHEDULE,
-    SPARE,
+    SERVICE,
     STANDBY,
     TIDY_FROM,
     Content,
@@ -32,6 +34,8 @@ from tests.integration.life.world import (
     Saved,
     Sealed,
     Writer,
+    lowest,
+    union,
 )
 
 RETENTION = Retention(hourly=24, daily=14, weekly=8, monthly=12, yearly=0)
@@ -39,15 +43,8 @@ CHANGED_A_DAY = 1
 THIN_EVERY_DAYS = 7
 """Holders thin each day; thinning is most of what a life costs here, and what it keeps does not hang on how often."""
 
-
-@dataclass
-class Job:
-    """A restore that was typed: what was asked for, the archive it began with, whether it ended."""
-
-    asked: str
-    archive: Saved
-    day: int
-    ended: bool = False
+THIN_AFTERWARDS_DAYS = 61
+AFTERWARDS_DAYS = 11 * 366
 
 
 class Life:
@@ -58,17 +55,33 @@ class Life:
         self.draw = random.Random(seed)
         self.day = self.generations = self.boots = self.machines = self.partial_runs = self.paused_runs = 0
         self.next_chunk = 2 * CHUNKS
-        self.content: list[Content] = [frozenset(range(CHUNKS)), frozenset(range(CHUNKS, 2 * CHUNKS))]
+        self.content: list[Content] = [(1 << CHUNKS) - 1, (1 << 2 * CHUNKS) - (1 << CHUNKS)]
         self.path_gone = self.path_empty = self.disk_full = self.power_off = False
         self.clock_off = 0.0
         self.times = 1
-        self.jobs: list[Job] = []
+        self.restores = Restores(self)
         self.branches: list[Saved] = []
         self.change = CHANGED_A_DAY * CHUNK_BYTES
-        quota = rules.quota(2 * CHUNKS * CHUNK_BYTES, self.change, lock, retention)
-        self.nodes = {name: Holder(name, quota) for name in (HOME, STANDBY, BLIND, SPARE)}
-        self.writer = Writer(HOME, epoch=2)
-        self.highest_epoch = 2
+        size = 2 * CHUNKS * CHUNK_BYTES
+        quota = rules.quota(size, self.change, lock, retention)
+        self.nodes = {name: Holder(name) for name in HOLDING}
+        self.short_quota = False
+        self.left_day: int | None = None
+        plan = Service(
+            SERVICE,
+            HOME,
+            "files",
+            paths=PATHS,
+            standbys=(STANDBY,),
+            size_bytes=size,
+            change_bytes_per_day=self.change,
+            quota_bytes=quota,
+            schedule=SCHEDULE,
+            lock_seconds=lock,
+            retention=retention,
+        )
+        self.town = Town(rules, plan, lambda: BEGIN_UTC + self.age)
+        self.writer = Writer(HOME, self.town.present.epoch)
         self.oracle = Oracle(self)
         self.live(1)
 
@@ -92,16 +105,20 @@ class Life:
                 self._evening()
             for holder in self.nodes.values():
                 self._bend(holder)
-            for holder in self.nodes.values() if self.day % THIN_EVERY_DAYS == 0 else ():
-                self._thin(holder)
+            if self.day % THIN_EVERY_DAYS == 0:
+                self.restores.expire()
+                exchange(self)
+                for holder in self.nodes.values():
+                    self._thin(holder)
             self.oracle.look()
 
     def _change(self) -> None:
         """A day's work: some pieces of a path are replaced."""
         for _ in range(CHANGED_A_DAY * self.times):
             path = self.draw.randrange(len(PATHS))
-            gone = self.draw.choice(sorted(self.content[path]))
-            self.content[path] = (self.content[path] - {gone}) | {self.next_chunk}
+            before = self.content[path]
+            upto = lowest(before, 1 + self.draw.randrange(CHUNKS))
+            self.content[path] = before ^ 1 << upto.bit_length() - 1 | 1 << self.next_chunk
             self.next_chunk += 1
 
     def _evening(self) -> None:
@@ -124,7 +141,7 @@ class Life:
         if self.path_gone:
             content[1] = None
         elif self.path_empty:
-            content[1] = frozenset()
+            content[1] = 0
         number = (writer.epoch, writer.sequence + 1)
         name = f"docs-a-{number[0]}.{number[1]}-{utc_text(self.wall)}-{self.day:06d}"
         clock, boot = f"{writer.node} {self.machines}", str(self.boots)
@@ -141,7 +158,7 @@ class Life:
         self.generations += 1
         digest = f"{writer.epoch:06x}{writer.sequence:010x}{self.day:048x}"
         previous = writer.sealed.id.digest if writer.sealed else NO_PARENT
-        chunks = frozenset().union(*(saved.chunks for saved in writer.archives))
+        chunks = union(saved.chunks for saved in writer.archives)
         identity = GenerationId(writer.epoch, writer.sequence, digest)
         writer.sealed = Sealed(identity, previous, tuple(writer.archives), chunks)
 
@@ -152,7 +169,7 @@ class Life:
         if writer.sizes.shrunken and not self.disk_full:
             self.paused_runs += 1
             return
-        pinned = {job.archive.name for job in self.jobs if not job.ended}
+        pinned = self.rules.pinned(self.restores.unended)
         left = self.rules.keep(writer.archives, self.retention, pinned)
         if len(left) < len(writer.archives):
             self.oracle.forgets([it for it in writer.archives if it.name not in left])
@@ -165,40 +182,57 @@ class Life:
 
     def targets(self) -> tuple[Holder, ...]:
         """The nodes that shall hold what the present writer makes; a spare steps in for a holder that writes."""
-        names = (STANDBY, BLIND) if self.writer.node == HOME else (BLIND, SPARE)
-        return tuple(self.nodes[name] for name in names)
+        return tuple(self.nodes[name] for name in self.town.aims())
 
     def _push(self) -> None:
         sealed = self.writer.sealed
         for holder in self.targets() if sealed else ():
-            if holder.reachable and sealed.id not in holder.held:
+            if holder.reachable and sealed.id not in holder.held and self.town.takes(holder.name):
                 self._offer(holder, sealed)
 
     def _offer(self, holder: Holder, sealed: Sealed) -> None:
         """One push: refused where the share is full, in parts where it is more than today's."""
         if holder.base_epoch != sealed.id.epoch:
             holder.base, holder.base_epoch = (holder.used if holder.held else 0), sealed.id.epoch
-        lacking = sorted(holder.lacks(sealed))
-        seeding, size = not holder.held, len(lacking) * CHUNK_BYTES
-        if size > self.rules.free(holder):
+        lacking = holder.lacks(sealed)
+        seeding, size = not holder.held, lacking.bit_count() * CHUNK_BYTES
+        limits = self.town.limits(holder.name)
+        if not self.rules.fits(holder, limits, size, False):
             return
-        taken = lacking[: self.rules.today(holder, self.age, self.change, self.lock, size) // CHUNK_BYTES]
-        holder.partial.update(taken)
-        holder.book = holder.book.with_taken(len(taken) * CHUNK_BYTES, seeding)
-        if len(taken) == len(lacking):
+        taken = lowest(lacking, self.rules.today(holder, limits, self.age, size) // CHUNK_BYTES)
+        holder.partial |= taken
+        holder.book = holder.book.with_taken(taken.bit_count() * CHUNK_BYTES, seeding)
+        if taken == lacking:
             holder.publish(sealed, self.age)
 
     def _bend(self, holder: Holder) -> None:
-        gone = self.rules.bends(holder, self.age, self.change, self.lock) if holder.held else None
+        limits = self.town.limits(holder.name)
+        gone = self.rules.bends(holder, limits, self.age, self.change, self.lock) if holder.held else None
         if gone:
+            self.oracle.bends(holder)
             holder.bent_age = self.age
-            holder.drop(gone)
+            self._let_go(holder, [gone])
 
     def _thin(self, holder: Holder) -> None:
-        if holder.held:
-            for decision in self.rules.thin(holder.headers.values(), int(self.age), self.lock):
-                if isinstance(decision, Drop):
-                    holder.drop(decision.id)
+        """What its own rules let go, and what others have in its place."""
+        if not holder.held:
+            return
+        others_have = spared(self, holder)
+        decisions = self.rules.thin(holder.headers.values(), int(self.age), self.lock, self.left_day is None)
+        going = [it.id for it in decisions if isinstance(it, Drop) or it.id in others_have]
+        going = [name for name in going if self.age - holder.received(name) >= self.lock]
+        given_up = others_have.intersection(going)
+        self.oracle.gives_up(holder, given_up)
+        self._let_go(holder, going)
+        if given_up:
+            holder.given_up |= given_up
+            holder.asked.clear()  # it comes again where it shall hold the service once more
+
+    def _let_go(self, holder: Holder, names: Sequence[GenerationId]) -> None:
+        for name in names:
+            self.oracle.lets_go(holder, name)
+        if names:
+            holder.drop(names)
 
     # What a person reads and does
 
@@ -214,22 +248,20 @@ class Life:
             saved = archives[-1 - draw % len(archives)]
             self.oracle.restores(saved, self.rules.restored(archives, saved))
 
-    def begin_restore(self, draw: int) -> None:
-        if archives := self.writer.archives:
-            archive = archives[draw % len(archives)] if draw % 2 else archives[-1]
-            self.jobs.append(Job(archive.name if draw % 2 else "newest", archive, self.day))
+    def drill(self) -> None:
+        """What the standby restores to see whether all would come."""
+        if self.writer.archives:
+            self.oracle.drills(self.rules.drilled(self.writer.archives))
 
-    def continue_restores(self) -> None:
-        """The same lines typed again."""
-        for job in self.jobs:
-            if not job.ended:
-                self.oracle.continues(job, self.rules.job_archive(job.asked, job.archive, self.writer.archives))
-                job.ended = True
-
-    def raise_quota(self) -> None:
-        """What a refusal for lack of room says to type."""
-        for holder in self.targets():
-            holder.quota = holder.quota * 3 // 2
+    def leave(self) -> None:
+        """The plan names the service no more, which nobody writes from then on; its holders care for it to the end."""
+        self.left_day = self.day
+        self.oracle.left()
+        while self.day - self.left_day < AFTERWARDS_DAYS:
+            self.day += THIN_AFTERWARDS_DAYS
+            for holder in self.nodes.values():
+                self._thin(holder)
+            self.oracle.look_afterwards()
 
     def confirm(self) -> None:
         self.writer.sizes = self.writer.sizes.confirmed()
@@ -267,7 +299,7 @@ class Life:
         offered = self._offered()
         if self.writer.node == HOME and offered:
             self.branches += [it for it in self.writer.archives if it.number > offered.newest.number]
-            self._continue(STANDBY, offered)
+            self._continue(STANDBY, offered, released=False)
 
     def move(self, to: str, *, away: str = "", silent: str = "") -> None:
         """A planned move: everything saved, brought, then let go; refused when the next writer would lack something.
@@ -291,26 +323,43 @@ class Life:
         offered = self._offered(besides=silent, at=to)
         if offered and self.rules.goes_on(last.id, offered.id):
             self.oracle.moved(last, offered)
-            self._continue(to, offered)
+            self._continue(to, offered, released=True)
 
     def replace_home(self) -> None:
         """The home's box is stolen; another one takes its place, from the newest that anybody holds."""
         offered = self._offered()
-        if self.writer.node == HOME and offered:
+        if self.writer.node == HOME and offered and self.town.replace(HOME, NAMES):
             self.machines += 1
-            self.jobs.clear()
-            self._continue(HOME, offered)
+            self.restores.leave_machine()
+            self._continue(HOME, offered, released=False)
+
+    def replace_voter(self, name: str, asked: Collection[str], *, insists: bool) -> None:
+        """A voter's box, and what it held for others, is replaced while another node writes."""
+        if name != self.writer.node and self.town.replace(name, asked, insists=insists) and name in self.nodes:
+            self.nodes[name] = Holder(name)
+
+    def confirm_grants(self) -> None:
+        """A holder says that it does not believe what was pushed, and the key holder does what it says."""
+        if self.town.unknown:
+            self.town.confirm()
 
     def _offered(self, besides: str = "", at: str = "") -> Sealed | None:
         """The newest generation that a holder has which answers, or the node `at` itself; not `besides`."""
         there = [it for it in self.nodes.values() if it.name == at or (it.reachable and it.name != besides)]
         return max((it.newest for it in there if it.newest), key=lambda it: it.id, default=None)
 
-    def _continue(self, node: str, base: Sealed) -> None:
-        self.highest_epoch += 1
-        kept = set(base.archives)
-        for job in self.jobs:  # a job belongs to the machine on which it was typed
-            job.ended = job.ended or job.archive not in kept or node != self.writer.node
-        self.writer = Writer(node, self.highest_epoch, list(base.archives), base, 0, self.writer.last_run_wall)
+    def _continue(self, node: str, base: Sealed, *, released: bool) -> None:
+        highest, writing = self.town.highest, self.town.present.epoch
+        grant = self.town.grant(node, released)
+        if grant is None:
+            self.oracle.declined()
+            grant = self.town.by_key(node)
+        else:
+            self.oracle.voted(writing)
+        self.oracle.granted(grant.epoch, highest)
+        self.town.takes(node)  # the history that it adopts brings its grants along
+        if node != self.writer.node:
+            self.restores.leave_machine()
+        self.writer = Writer(node, grant.epoch, list(base.archives), base, 0, self.writer.last_run_wall)
         self.disk_full = False
         self.oracle.continued()

@@ -5,64 +5,105 @@ An adapter only turns the model's records into the arguments of the product's fu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
-from appliance.backup import keep, retention
+from appliance.backup import drill, keep, retention
 from appliance.backup.filling import filling
 from appliance.backup.manifest import Aged, Manifest, PathManifest
 from appliance.backup.retention import Generation
 from appliance.backup.shrunken import Read, Sizes
-from appliance.backup.vault.bending import room_of
-from appliance.backup.vault.limits import Amount, Limits, Usage, allowance, ceiling, day_of
+from appliance.backup.targets import targets
+from appliance.backup.vault.bending import must_bend
+from appliance.backup.vault.limits import Amount, Limits, Usage, allowance, ceiling, check_room, day_of
+from appliance.backup.vault.obey import limits_by, raising
+from appliance.backup.vault.relief import Word, given_up, in_the_place
+from appliance.clock import utc_text
 from appliance.config.build import default_quota
-from appliance.errors import Refused
+from appliance.config.collected import Collected
+from appliance.config.confirming import Confirming, confirm, unconfirmed_after
+from appliance.config.remember import MARGIN_SECONDS, Next, follow, kept_until
+from appliance.errors import NoSpace, Refused
 from appliance.failover.giving_up import _check_receipts
+from appliance.failover.granting import Declines, Signs, View, decide
 from appliance.failover.ports import Synced
-from appliance.territory.model import Retention
+from appliance.restore.job import Job
+from appliance.restore.undo import is_over
+from appliance.restore.unended import needed, that_asks, that_puts_there
+from appliance.territory.model import Retention, Territory
+from appliance.territory.renaming import with_first_names
+from appliance.trust.act import Act
+from appliance.trust.bundle import Bundle, Terms
+from appliance.trust.former import FormerService
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY
+from tests.integration.life.restoring import Line
 from tests.integration.life.world import (
     CHUNK_BYTES,
     FILES_A_CHUNK,
     HOME,
+    NOW,
     PATHS,
     SCHEDULE,
+    SERVICE,
     STANDBY,
     Content,
     Holder,
     Saved,
 )
+from tests.unit.territory.small import service
 
 type Kept = frozenset[str]
 UTC = ZoneInfo("UTC")
 INGEST_DAYS = 5
 """How many days' change the bundle lets in on one (`trust/bundle.py`)."""
+CACHED = 1024
+"""Of so many archives, what does not change is made once."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """`keep`: names of the archives that the writer keeps. `today`: bytes that a holder lets in today, before a push of
-    so many. `free`: bytes of its share that are left. `bends`: what a
-    full share lets go. `restored`: what a whole restore brings of each path. `synced`:
-    whether a planned move may let go. `goes_on`: whether the next writer may continue what is offered. `job_archive`:
-    from which archive a restore goes on that was cut."""
+    """`keep`: names of the archives that the writer keeps. `limits`: what a node may take of the service, by its bundle
+    and by acts. `today`: bytes that a holder lets in today, before a push of so many. `fits`: whether so many fit its
+    share, from the writer or handed on. `bends`: what a full share lets go. `aims`: who shall hold what a writer makes.
+    `in_the_place`: who holds it in the place of a node. `gives_up`: what this one gives up for that. `restored`: what a
+    whole restore brings of each path. `synced`: whether a planned move may let go. `goes_on`: whether the next writer
+    may continue what is offered. `job_of`: with which job a line goes on, that begins with an archive
+    otherwise. `in_the_way`: which of the others it must not meet. `pinned`: the archives that they need. `is_over`:
+    whether what one replaced may go. `votes`: what a
+    broker answers who asks for an epoch. `confirms`: which grants of former voters the next bundle keeps good;
+    `unconfirmed`: of which services it leaves them unknown. `follows`: what follows a bundle with a plan as it is
+    written, and the earlier names that it says."""
 
     keep: Callable[[Sequence[Saved], Retention, Collection[str]], Kept]
-    thin: Callable[[Iterable[Generation], int, int], Sequence[retention.Keep | retention.Drop]]
-    today: Callable[[Holder, float, int, int, int], int]
-    free: Callable[[Holder], int]
-    bends: Callable[[Holder, float, int, int], GenerationId | None]
+    thin: Callable[[Iterable[Generation], int, int, bool], Sequence[retention.Keep | retention.Drop]]
+    limits: Callable[[Terms, Sequence[Act], str, float], Limits]
+    today: Callable[[Holder, Limits, float, int], int]
+    fits: Callable[[Holder, Limits, int, bool], bool]
+    bends: Callable[[Holder, Limits, float, int, int], GenerationId | None]
+    aims: Callable[[Bundle, str], tuple[str, ...]]
+    in_the_place: Callable[[Bundle, str, str], tuple[str, ...]]
+    gives_up: Callable[[Collection[str], Collection[str], Mapping[str, Word], int], set[str]]
     quota: Callable[[int, int, int, Retention], int]
     says_whole: Callable[[Saved], bool]
     restored: Callable[[Sequence[Saved], Saved], tuple[Content | None, ...]]
     measured: Callable[[Sizes, Saved], Sizes]
     synced: Callable[[Collection[str], str, str], bool]
     goes_on: Callable[[GenerationId, GenerationId], bool]
-    job_archive: Callable[[str, Saved, Sequence[Saved]], Saved | None]
+    job_of: Callable[[Sequence[Job], Line, str], Job | None]
+    in_the_way: Callable[[Sequence[Job], Line, Job | None], Job | None]
+    pinned: Callable[[Sequence[Job]], Collection[str]]
+    is_over: Callable[[Job, float], bool]
+    votes: Callable[[View], Signs | Declines]
+    confirms: Callable[[Bundle, Mapping[str, Collected], Sequence[Bundle]], Confirming]
+    unconfirmed: Callable[[Bundle, Confirming, int], Mapping[str, tuple[int, ...]]]
+    follows: Callable[[Bundle, Territory, Mapping[str, str], float], Next]
+    remembered: Callable[[float, int], float]
+    drilled: Callable[[Sequence[Saved]], str]
     tidy_seals: bool = True
 
 
@@ -71,34 +112,45 @@ def kept(archives: Sequence[Saved], rules: Retention, pinned: Collection[str]) -
     return frozenset(it.name for it in found if isinstance(it, keep.Keep))
 
 
+@lru_cache(CACHED)
 def _candidate(saved: Saved) -> keep.Candidate:
     aged = Aged(int(saved.age), saved.clock, saved.boot)
     return keep.Candidate(saved.name, saved.wall, saved.whole, aged)
 
 
-def let_in(holder: Holder, age: float, change_per_day: int, lock: int, asked: int) -> int:
+def let_in(holder: Holder, limits: Limits, age: float, asked: int) -> int:
     """Bytes that the holder's ledger still lets in on this day."""
-    daily, days_max = INGEST_DAYS * change_per_day, lock // int(DAY)
-    holder.book = holder.book.on_day(day_of(int(age)), daily, days_max)
-    limits = Limits(holder.quota, daily, 10 * holder.quota, 0, days_max)
-    seeding = not holder.held
-    usage = Usage(Amount(holder.used), Amount(), holder.book.taken(seeding), seeding, 2**62, None, holder.book.carried)
-    return min(asked, allowance(limits, usage))
+    holder.book = holder.book.on_day(day_of(int(age)), limits.daily, limits.days_max)
+    return min(asked, allowance(limits, _usage(holder)))
 
 
-def left(holder: Holder) -> int:
-    return int(ceiling(holder.quota, holder.base, relayed=False)) - holder.used
+def fits(holder: Holder, limits: Limits, asked: int, relayed: bool) -> bool:
+    with suppress(NoSpace):
+        check_room(limits, _usage(holder), Amount(asked), relayed=relayed)
+        return True
+    return False
 
 
-def bent(holder: Holder, age: float, change_per_day: int, lock: int) -> GenerationId | None:
+def _usage(holder: Holder) -> Usage:
+    seeding, book = not holder.held, holder.book
+    return Usage(Amount(holder.used), Amount(holder.base), book.taken(seeding), seeding, 2**62, None, book.carried)
+
+
+def bent(holder: Holder, limits: Limits, age: float, change_per_day: int, lock: int) -> GenerationId | None:
     """What a full share lets go, at most once a day."""
-    allowed = ceiling(holder.quota, holder.base, relayed=False)
-    if age - holder.bent_age < DAY or not room_of(allowed, change_per_day) < holder.used <= holder.quota:
+    allowed = ceiling(limits.quota, holder.base, relayed=False)
+    if age - holder.bent_age < DAY or not must_bend(limits.quota, allowed, holder.used, change_per_day):
         return None
-    found = retention.bend(holder.headers.values(), int(age), lock)
+    return bends_next(holder, age, lock)
+
+
+def bends_next(holder: Holder, age: float, lock: int) -> GenerationId | None:
+    young = {name for name, came in holder.came.items() if age - came < lock}
+    found = retention.bend(holder.headers.values(), int(age), lock, young)
     return found.id if found else None
 
 
+@lru_cache(CACHED)
 def manifest(saved: Saved) -> Manifest:
     """What the run of `saved` wrote about itself."""
     parts = zip(PATHS, saved.content, strict=True)
@@ -106,7 +158,7 @@ def manifest(saved: Saved) -> Manifest:
         tuple(
             PathManifest(path, "failed", 0, 0)
             if part is None
-            else PathManifest(path, "read", FILES_A_CHUNK * len(part), CHUNK_BYTES * len(part))
+            else PathManifest(path, "read", FILES_A_CHUNK * part.bit_count(), CHUNK_BYTES * part.bit_count())
             for path, part in parts
         )
     )
@@ -154,21 +206,41 @@ def just_that_one(required: GenerationId, offered: GenerationId) -> bool:
     return offered == required
 
 
-def its_own_archive(asked: str, archive: Saved, archives: Sequence[Saved]) -> Saved | None:
-    return archive if archive in archives else None
+def remembered_until(left_at: float, lock: int) -> float:
+    """Until when a bundle names the service that left at `left_at`, both in seconds UTC."""
+    leaves = replace(service("docs-a", HOME), lock_seconds=lock)
+    return kept_until(FormerService(leaves, (), (), 1, utc_text(left_at))) + MARGIN_SECONDS
+
+
+def in_the_way(others: Sequence[Job], line: Line, begun: Job | None) -> Job | None:
+    """One of `others` that has not ended and is in the way of what `line` asks, which may have `begun` already."""
+    return that_puts_there(others, line.paths, line.target, {}, begun=begun, is_at_work=lambda job: False)
 
 
 PRODUCT = Rules(
     keep=kept,
-    thin=lambda headers, age, lock: retention.thin(headers, age, lock),
+    thin=lambda headers, age, lock, goes_on: retention.thin(headers, age, lock, goes_on=goes_on),
+    limits=lambda terms, acts, here, now: limits_by(terms, raising(acts, terms, here, now), 0),
     today=let_in,
-    free=left,
+    fits=fits,
     bends=bent,
+    aims=lambda bundle, writer: tuple(it.node for it in targets(bundle, SERVICE, writer, ())),
+    in_the_place=lambda bundle, writer, here: in_the_place(bundle, SERVICE, here, writer=writer, lost=()),
+    gives_up=given_up,
     quota=lambda size, change, lock, retention: default_quota(size, change, lock, retention, SCHEDULE),
     says_whole=said_whole,
     restored=filled,
     measured=measured,
     synced=has_what_is_let_go,
     goes_on=just_that_one,
-    job_archive=its_own_archive,
+    job_of=lambda jobs, line, archive: that_asks(jobs, line.asked, line.target, in_place=not line.folder),
+    in_the_way=in_the_way,
+    pinned=needed,
+    is_over=lambda job, age: is_over(job, int(age)),
+    votes=decide,
+    confirms=lambda before, shown, earlier: confirm(before, shown, now=NOW, earlier=earlier),
+    unconfirmed=unconfirmed_after,
+    follows=lambda before, file, was, now: follow(before, with_first_names(file, was), now=now),
+    remembered=remembered_until,
+    drilled=lambda archives: drill.choose({it.name: manifest(it) for it in archives}, "docs-a").archive,
 )

@@ -7,13 +7,15 @@ a person would have to do (raise a quota, sign, confirm) is an operation, never 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 
 from appliance.backup.retention import Generation
 from appliance.backup.shrunken import Sizes
 from appliance.backup.vault.ledger import Ledger
+from appliance.backup.vault.relief import Shown
 from appliance.territory.model import Schedule
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY, MIB
@@ -28,13 +30,34 @@ COPIES = 2
 SCHEDULE = Schedule(daily_at="20:00")
 EVENING = 20 * 3600.0
 BEGIN_UTC = 1_767_225_600.0  # 2026-01-01
-HOME, STANDBY, BLIND, SPARE = "commune-a", "hermitage", "commune-b", "commune-c"
+SERVICE = "docs-a"
+"""Its first name, which all that is stored of it has."""
+HOME, STANDBY, BLIND, SPARE, OTHER = "commune-a", "hermitage", "commune-b", "commune-c", "commune-d"
+HOLDING = (HOME, STANDBY, BLIND, SPARE, OTHER)
 TIDY_FROM = 24
+NOW = 1_000_000.0
+"""For brokers and the key holder, to whom it matters only how long ago something was."""
 
-type Content = frozenset[int]
+type Content = int
+"""Chunks as the bits of a number: their union and their count cost next to nothing, and lives are long."""
 
 
-@dataclass(frozen=True)
+def union(contents: Iterable[Content]) -> Content:
+    return reduce(or_, contents, 0)
+
+
+def lowest(chunks: Content, count: int) -> Content:
+    """The `count` lowest of `chunks`."""
+    if count >= chunks.bit_count():
+        return chunks
+    found = 0
+    for _ in range(count):
+        bit = chunks & -chunks
+        found, chunks = found | bit, chunks ^ bit
+    return found
+
+
+@dataclass(frozen=True, eq=False)
 class Saved:
     """One archive: what it holds of each path (None: nothing, by a failure) and what the clocks said of it.
 
@@ -50,20 +73,20 @@ class Saved:
     day: int
     content: tuple[Content | None, ...]
 
-    @property
+    @cached_property
     def whole(self) -> bool:
         return None not in self.content
 
     @property
     def files(self) -> int:
-        return FILES_A_CHUNK * sum(len(part) for part in self.content if part)
+        return FILES_A_CHUNK * sum(part.bit_count() for part in self.content if part)
 
     @cached_property
     def chunks(self) -> Content:
-        return frozenset().union(*(part for part in self.content if part))
+        return union(part for part in self.content if part)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sealed:
     """A generation: all archives of the repository at that moment, the newest last."""
 
@@ -83,14 +106,22 @@ class Sealed:
 
 @dataclass
 class Holder:
-    """What a vault keeps, with its own ageing clock, which is the true time here."""
+    """What a vault keeps, with its own ageing clock, which is the true time here.
+
+    `came`: what another holder handed on, and when that was. `given_up`: what went since others have it. `shown`: by
+    peer, which of its machines showed what of what is held here. `asked`: by peer, of which of its machines, and how
+    much of what `arrived` there, was brought here."""
 
     name: str
-    quota: int
     held: dict[GenerationId, Sealed] = field(default_factory=dict)
     headers: dict[GenerationId, Generation] = field(default_factory=dict)
-    refs: Counter[int] = field(default_factory=Counter)
-    partial: set[int] = field(default_factory=set)
+    came: dict[GenerationId, int] = field(default_factory=dict)
+    given_up: set[GenerationId] = field(default_factory=set)
+    arrived: list[GenerationId] = field(default_factory=list)
+    shown: dict[str, tuple[int, Shown]] = field(default_factory=dict)
+    asked: dict[str, tuple[int, int]] = field(default_factory=dict)
+    refs: Content = 0
+    partial: Content = 0
     book: Ledger = field(default_factory=Ledger)
     base: int = 0
     base_epoch: int = 0
@@ -99,29 +130,45 @@ class Holder:
 
     @property
     def used(self) -> int:
-        return (len(self.refs) + len(self.partial)) * CHUNK_BYTES
+        return (self.refs.bit_count() + self.partial.bit_count()) * CHUNK_BYTES
 
     @property
     def newest(self) -> Sealed | None:
         return self.held[max(self.held)] if self.held else None
 
-    def lacks(self, sealed: Sealed) -> set[int]:
-        return set(sealed.chunks - self.refs.keys() - self.partial)
+    def lacks(self, sealed: Sealed) -> Content:
+        return sealed.chunks & ~(self.refs | self.partial)
 
-    def publish(self, sealed: Sealed, age: float) -> None:
+    def lets_in(self, name: GenerationId) -> bool:
+        """Whether `name` is to be brought here: what it let go by its own rules is not."""
+        return name not in self.headers or name in self.given_up
+
+    def received(self, name: GenerationId) -> int:
+        """When `name` came here, by whomever."""
+        return self.came.get(name) or self.headers[name].received_age_seconds
+
+    def publish(self, sealed: Sealed, age: float, relayed: tuple[int, int] | None = None) -> None:
+        """What came from its writer or, with both readings of when it came to who has it, from another holder."""
         self.held[sealed.id] = sealed
-        self.headers[sealed.id] = Generation(sealed.id, sealed.previous, int(age), whole=sealed.whole)
-        self.refs.update(sealed.chunks)
-        self.partial.clear()
+        received = max(relayed) if relayed else int(age)
+        self.headers[sealed.id] = Generation(sealed.id, sealed.previous, received, True, sealed.whole, relayed)
+        self.refs |= sealed.chunks
+        self.arrived.append(sealed.id)
+        self.given_up.discard(sealed.id)
+        if relayed:
+            self.came[sealed.id] = int(age)
+            self.partial &= ~self.refs  # what the writer had brought of it is in no push any more
+            return
+        self.came.pop(sealed.id, None)
+        self.partial = 0
         self.book = self.book.with_receipt()
 
-    def drop(self, name: GenerationId) -> None:
-        gone = self.held.pop(name)
-        self.headers[name] = replace(self.headers[name], held=False)
-        self.refs.subtract(gone.chunks)
-        for chunk in gone.chunks:
-            if not self.refs[chunk]:
-                del self.refs[chunk]
+    def drop(self, names: Iterable[GenerationId]) -> None:
+        """What only the generations `names` had is free at once."""
+        for name in names:
+            del self.held[name]
+            self.headers[name] = replace(self.headers[name], held=False)
+        self.refs = union(it.chunks for it in self.held.values())
 
 
 @dataclass

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +19,8 @@ import pytest
 
 from appliance.errors import UsageError
 from appliance.monitor import sheet
-from appliance.monitor.exporter import Certificates, Exporter, make
+from appliance.monitor.bounded import LINE_BYTES_MAX
+from appliance.monitor.exporter import PER_ADDRESS_MAX, Certificates, Exporter, make
 from appliance.monitor.metrics import METRICS, Sample
 from appliance.trust import pki
 from tests.integration.coordination.papers import authority, context, key_of
@@ -153,3 +157,71 @@ def test_without_tls_nothing_but_loopback_is_served(written: Path) -> None:
         1,
         "without TLS only loopback is served, not 192.0.2.1. Add TLS and KEY.",
     )
+
+
+def test_one_address_has_so_many_connections(written: Path) -> None:
+    with serving(written) as url, contextlib.ExitStack() as stack:
+        address = url.removeprefix("http://").split(":")
+        place = (address[0], int(address[1]))
+        for _ in range(PER_ADDRESS_MAX):
+            stack.enter_context(socket.create_connection(place, timeout=10)).sendall(b"G")
+        one_more = stack.enter_context(socket.create_connection(place, timeout=10))
+        assert one_more.recv(1) == b"", "it is cut while the others wait"
+        stack.close()
+        deadline = time.monotonic() + 10
+        while not _answers(f"{url}/metrics"):
+            assert time.monotonic() < deadline, "who left makes room"
+            time.sleep(0.05)
+
+
+def test_a_request_line_without_an_end_is_refused(written: Path) -> None:
+    with serving(written) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as line:
+            line.sendall(b"GET /" + b"x" * LINE_BYTES_MAX + b"\r\n\r\n")
+            assert line.recv(64).split(b" ")[1] == b"414"
+        assert _answers(f"{url}/metrics")
+
+
+def test_who_breaks_off_again_and_again_is_one_line(
+    written: Path, tls: Path, papers: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serving(written, Certificates(tls, [key_of(papers, "commune-b")])) as url:
+        host, _, port = url.removeprefix("https://").partition(":")
+        for _ in range(20):
+            with socket.create_connection((host, int(port)), timeout=10) as line:
+                line.sendall(b"no TLS\r\n\r\n")
+                with contextlib.suppress(ConnectionError):
+                    while line.recv(1024):
+                        pass
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_a_request_that_drips_is_cut(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte a while is no silence: the connection as a whole has its time."""
+    monkeypatch.setattr("appliance.monitor.bounded.CONNECTION_SECONDS_MAX", 0.5)
+    with serving(written) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=0.1) as drip:
+            begun, ended = time.monotonic(), False
+            while not ended:
+                assert time.monotonic() - begun < 10
+                with contextlib.suppress(TimeoutError):
+                    ended = not _said(drip)
+        assert _answers(f"{url}/metrics")
+
+
+def _said(drip: socket.socket) -> bool:
+    try:
+        drip.sendall(b"G")
+        return drip.recv(1) != b""
+    except ConnectionError:
+        return False
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

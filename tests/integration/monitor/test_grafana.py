@@ -53,3 +53,29 @@ def test_no_panel_lies_over_another() -> None:
         assert not own & taken, panel["title"]
         assert max(x for x, _ in own) < WIDTH
         taken |= own
+
+
+def test_the_panel_of_partial_backups_names_the_town_and_since_when_the_worst_first(tmp_path: Path) -> None:
+    """The third town waits for its peers with a whole backup; a holder of the first says the same as its origin."""
+    (panel,) = (it for it in dashboard()["panels"] if it["title"].startswith("Sauvegarde partielle"))
+    series = {}
+    for node, service, since, state in (("a", "docs-a", 3600, 1), ("b", "docs-b", 600, 1), ("c", "docs-c", 600, 0)):
+        series |= {
+            f'{PREFIX}commune_info{{node="{node}",commune="Town {node}",role="peer"}}': 1,
+            f'{PREFIX}backup_unsafe_since_timestamp_seconds{{node="{node}",backup="{service}"}}': 7200 - since,
+            f'{PREFIX}check_state{{node="{node}",check="whole",role="written",subject="{service}"}}': state,
+        }
+    series[f'{PREFIX}check_state{{node="b",check="whole",role="held",subject="docs-a"}}'] = 1
+    expected = [
+        {"labels": f'{{node="{node}",backup="docs-{node}",commune="Town {node}"}}', "value": value}
+        for node, value in (("a", 3600), ("b", 600))
+    ]
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": f"{value}x130"} for name, value in series.items()],
+        "promql_expr_test": [{"expr": panel["targets"][0]["expr"], "eval_time": "2h", "exp_samples": expected}],
+    }
+    file = tmp_path / "test.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [], "tests": [test]}))
+    done = subprocess.run(("promtool", "test", "rules", str(file)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import socketserver
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import pytest
 from appliance.errors import UsageError
 from appliance.lab.processes.catcher import Catcher
 from appliance.lab.processes.node import free_ports
-from appliance.monitor.outbox_server import Queue
+from appliance.monitor import bounded
+from appliance.monitor.outbox_server import BODY_BYTES_MAX, Queue
 from appliance.monitor.post import send
 from tests.integration.agent.watch import wait_until
 from tests.unit.monitor.test_outbox import notification
@@ -95,6 +97,31 @@ def test_what_is_no_notification_for_a_known_receiver_is_refused_and_not_kept(
     with Catcher() as catcher, queue(tmp_path, {"url": catcher.url}) as address:
         assert post(f"{address}/{path}", body) == 400
         assert list(tmp_path.rglob("*.json")) == []
+
+
+def test_a_notification_that_is_too_long_is_not_read(tmp_path: Path) -> None:
+    with Catcher() as catcher, queue(tmp_path, {"url": catcher.url}) as address:
+        place = address.removeprefix("http://").split(":")
+        with socket.create_connection((place[0], int(place[1])), timeout=10) as line:
+            line.sendall(b"POST /regie HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (BODY_BYTES_MAX + 1))
+            assert line.recv(64).split(b" ")[1] == b"413"
+
+
+def test_connections_that_say_nothing_are_cut_and_others_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded, "SILENT_SECONDS_MAX", 0.5)
+    with Catcher() as catcher, queue(tmp_path, {"url": catcher.url}) as address, ExitStack() as stack:
+        place = address.removeprefix("http://").split(":")
+        silent = [stack.enter_context(socket.create_connection((place[0], int(place[1])), 10)) for _ in range(40)]
+        assert {line.recv(1) for line in silent} == {b""}, "some at once, the others after a while"
+        assert post(f"{address}/regie", FIRED) == 200
+
+
+def test_what_is_refused_again_and_again_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Catcher() as catcher, queue(tmp_path, {"url": catcher.url}) as address:
+        assert {post(f"{address}/regie", []) for _ in range(20)} == {400}
+    assert capfd.readouterr().err.count("refused:") == 1
 
 
 def test_a_token_that_no_header_takes_is_told_and_what_waits_is_kept(

@@ -62,6 +62,8 @@ def test_units_that_are_kept_apart_can_be() -> None:
     assert [unit.stem for unit in UNITS] == [
         "appliance-database-fill@",
         "appliance-database-keep@",
+        "appliance-database-rehearse@",
+        "appliance-database-statistics@",
         "appliance-database@",
         "appliance-portal",
         "appliance-site-copy@",

@@ -35,6 +35,27 @@ def test_each_service_is_locked_up_or_says_why_not(unit: Path) -> None:
         assert [point for point in points if not named(point, told)] == []
 
 
+@each_service
+def test_no_command_of_a_service_makes_what_is_bound_into_its_view(unit: Path) -> None:
+    """The view is made for each command, those that begin with "+" too, and fails where a source is missing: no drill
+    of a database ever began on a host (226/NAMESPACE)."""
+    lines = [line.partition("=")[::2] for line in unit.read_text().splitlines()]
+    bound = {it.split(":")[0] for name, value in lines if name.startswith("Bind") for it in value.split()}
+    made = {it for name, value in lines if name == "ExecStartPre" and "install" in value for it in value.split()}
+    assert not bound & made
+
+
+@each_service
+def test_units_that_must_not_run_together_both_say_so(unit: Path) -> None:
+    """One that only the other unit names is stopped without a word, or runs beside it where jobs may not destroy others
+    (tried with systemd 257)."""
+    for line in unit.read_text().splitlines():
+        name, _, values = line.partition("=")
+        for other in values.split() if name == "Conflicts" else ():
+            named = (unit.parent / other.replace("@%i", "@")).read_text()
+            assert f"Conflicts={unit.name.replace('@', '@%i')}" in named
+
+
 @pytest.mark.parametrize(
     ("point", "told"),
     [

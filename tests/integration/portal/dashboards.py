@@ -41,7 +41,7 @@ class Large(World):
 
     @property
     def places(self) -> Places:
-        return Places(self.territory.nodes[HERE].layout.portal)
+        return Places.of(self.territory.nodes[HERE].layout)
 
 
 @contextmanager

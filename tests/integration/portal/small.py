@@ -74,7 +74,7 @@ class Small:
         file = self.layout.root / "catalogue.db"
         with closing(open_catalogue(file)) as catalogue:
             catch_up(catalogue, self.repository)
-            save(Places(self.layout.portal).opened, {"docs-a": Opened(file, fresh)})
+            save(Places.of(self.layout).opened, {"docs-a": Opened(file, fresh)})
             lookup = Lookup(self.layout)
             site = make_site(lookup, SystemClock())
             token = site.sessions.begin(Person("marie", "Marie", {NODE: ()}), time.time())

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.clock import SystemClock
+from appliance.host.files import make_private_folder
 from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.places import Places
 from appliance.restore.order import Status, order_folder, save_status
@@ -25,11 +26,11 @@ def test_what_is_undone_already_says_so_to_whoever_presses_the_button_again(made
     with made.read() as marie:
         page = submit(marie, "/demandes", quoi=f"docs-a a1 {SHARE}/un.txt", action="in-place").headers["location"]
         orders, name = made.layout.service("docs-a").orders, page.rpartition("/")[2]
+        make_private_folder(order_folder(orders, name).root)
         save_status(order_folder(orders, name), Status("ready", job="one"))
         for _ in range(2):
             assert submit(marie, f"{page}/annuler").headers["location"] == page
             assert "Annulation en cours." in marie.get(page).text
-        (order_folder(orders, name).root / "undo").unlink()
         save_status(order_folder(orders, name), Status("undone", job="one"))
         assert submit(marie, f"{page}/annuler").headers["location"] == page
         assert "tout est comme avant" in marie.get(page).text
@@ -50,6 +51,6 @@ def test_hundreds_of_ticks_are_all_in_the_journal(made: Small) -> None:
 
 
 def _told(made: Small) -> list[dict[str, object]]:
-    journal = ChainedJournal(Places(made.layout.portal).journal, SystemClock())
+    journal = ChainedJournal(Places.of(made.layout).journal, SystemClock())
     journal.verify()
     return list(journal.entries())

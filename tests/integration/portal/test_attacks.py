@@ -330,22 +330,25 @@ def test_what_was_done_is_in_a_chain_that_a_command_verifies(world: World, marie
     node = world.territory.nodes["commune-a"]
     verified = node.cli("portal", "journal", "verify")
     assert b"whole" in verified.stdout
-    exported = node.cli("portal", "journal", "export", "--head", verified.stdout.split()[-1].decode()).stdout
+    heads = [word for head in verified.stdout.split()[-2:] for word in ("--head", head.decode())]
+    exported = node.cli("portal", "journal", "export", *heads).stdout
     assert b'"event": "searched", "account": "marie"' in exported
     assert b'"event": "saw-versions"' in exported
     assert b'"state": "ready"' in exported
     assert PASSWORD.encode() not in exported
-    file = Places(node.layout.portal).journal
+    file = Places.of(node.layout).journal
     copy = file.with_name("changed.jsonl")
     copy.write_bytes(file.read_bytes().replace(b"ordre du jour", b"autre chose!!"))
     with pytest.raises(Exception, match="does not follow the one before"):
         ChainedJournal(copy, SystemClock()).verify()
+    refused = node.cli("portal", "journal", "verify", *heads, "--head", "1" * 64, check=False)
+    assert b"no line has the hash 1111" in refused.stderr
 
 
 def test_what_the_journal_cannot_be_told_is_not_ordered(world: World, marie: Visitor) -> None:
     wish = f"docs-a monday {quote(world.archived('Budget 2026.txt'))}"
     orders = set(world.state.glob("portal/orders/*/*"))
-    journal = Places(world.territory.nodes["commune-a"].layout.portal).journal
+    journal = Places.of(world.territory.nodes["commune-a"].layout).journal
     aside = journal.rename(journal.with_name("aside"))
     journal.symlink_to("/nowhere")
     try:
@@ -377,7 +380,7 @@ def _said(answer: httpx.Response) -> str:
 
 def _told(world: World) -> bytes:
     """What the worker wrote into the journal."""
-    lines = Places(world.territory.nodes["commune-a"].layout.portal).journal.read_bytes().splitlines()
+    lines = Places.of(world.territory.nodes["commune-a"].layout).worker_journal.read_bytes().splitlines()
     return b"".join(line for line in lines if b'"event": "ended"' in line)
 
 

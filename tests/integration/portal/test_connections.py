@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from appliance.portal import connections
-from appliance.portal.connections import PER_ADDRESS_MAX, Connection, Listener
+from appliance.portal.connections import PER_ADDRESS_MAX, Connection, Few, Listener
 from tests.integration.portal.world import Visitor, wait_until
 from tests.integration.running import LOOPBACK
 from tests.pace import PACE
@@ -38,11 +39,11 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def served(http: type[Connection]) -> Iterator[int]:
+def served(http: type[Connection], log_level: str = "error") -> Iterator[int]:
     """The port at which `page` is served."""
     listener = Listener(LOOPBACK, 0)
     server = uvicorn.Server(
-        uvicorn.Config(page, loop="asyncio", http=http, ws="none", lifespan="off", log_level="error")
+        uvicorn.Config(page, loop="asyncio", http=http, ws="none", lifespan="off", log_level=log_level)
     )
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
@@ -66,6 +67,20 @@ def is_closed(made: socket.socket) -> bool:
         return made.recv(1) == b""
     except ConnectionError:
         return True
+
+
+def test_requests_that_are_none_are_one_line_a_minute(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("uvicorn.error")
+    monkeypatch.setattr(logger, "filters", [Few()])
+    with served(Connection, "warning") as port:
+        for _ in range(20):
+            with connected(port, BUSY, b"nonsense\r\n\r\n") as made:
+                assert made.recv(64).startswith(b"HTTP/1.1 400")
+    assert capfd.readouterr().err.count("Invalid HTTP request") == 1
+    failure = logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, "failed", None, None)
+    assert [logger.filter(failure) is not False for _ in range(5)] == [True] * 5, "failures are told each"
 
 
 def test_one_address_has_so_many_connections_and_others_are_answered() -> None:

@@ -11,6 +11,8 @@ from urllib.parse import quote, unquote
 
 import pytest
 
+from appliance.host.files import make_private_folder
+from appliance.host.layout import Orders
 from appliance.restore.order import OrderFolder, Status, place_order, save_status
 from appliance.units import GIB, MIB
 from tests.integration.portal.world import NODE, Visitor, World, wait_until
@@ -36,8 +38,9 @@ def offer(world: World, tmp_path: Path) -> Offer:
 
     def offered(name: str, content: bytes, start: int) -> str:
         share = world.archived()
+        aside = Orders(tmp_path / "pages", tmp_path / "work", "docs-a")
         order = place_order(
-            tmp_path,
+            aside,
             person="marie",
             service="docs-a",
             kind="download",
@@ -47,13 +50,16 @@ def offer(world: World, tmp_path: Path) -> Offer:
             share=share,
             now=time.time(),
         )
-        folder = OrderFolder(tmp_path / order.id)
-        folder.result.mkdir()
+        folder = OrderFolder(aside, order.id)
+        make_private_folder(folder.result)
         with open(folder.result / name, "wb") as file:
             file.seek(start)
             file.write(content)
         save_status(folder, Status("ready", size=start + len(content), result=name))
-        os.rename(folder.root, world.territory.nodes[NODE].layout.service("docs-a").orders / order.id)
+        there = OrderFolder(world.territory.nodes[NODE].layout.orders("docs-a"), order.id)
+        folder.file.write_bytes((folder.asked / "order.json").read_bytes())
+        os.rename(folder.root, make_private_folder(there.orders.done) / order.id)
+        os.rename(folder.asked, make_private_folder(there.orders.asked) / order.id)
         return f"/demandes/{order.id}"
 
     return offered

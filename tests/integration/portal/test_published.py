@@ -130,6 +130,41 @@ def test_anybody_reads_a_site_and_it_can_do_nothing_here(pages: Pages) -> None:
         assert client.get(folder.headers["Location"]).text == "<p>En été</p>"
 
 
+@pytest.mark.parametrize(
+    ("said", "told", "sandboxed"),
+    [
+        ("application/pdf", "application/pdf", False),
+        ("Application/PDF ; charset=x", "application/pdf", False),
+        ("application/pdf;, text/html", "application/octet-stream", True),
+        ("application/pdf, text/html", "application/octet-stream", True),
+        ("text/html; charset=ISO-8859-1", "text/html; charset=iso-8859-1", True),
+        ("text/html; charset=a, text/html", "application/octet-stream", True),
+        ("text/html, text/javascript", "application/octet-stream", True),
+        ("application/xhtml+xml", "application/octet-stream", True),
+        ("multipart/x-mixed-replace", "application/octet-stream", True),
+        ("", "application/octet-stream", True),
+    ],
+)
+def test_a_browser_is_told_one_kind_of_a_list_whatever_the_site_says(
+    pages: Pages, said: str, told: str, sandboxed: bool
+) -> None:
+    class Says(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", said)
+            self.end_headers()
+            self.wfile.write(b"<form action=https://elsewhere.example>")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Every request would be a line."""
+
+    with serving(Says) as port, pages.read(port) as client:
+        answer = client.get("/publies/horaires/x")
+        policy = answer.headers["Content-Security-Policy"]
+        assert (answer.headers.get_list("Content-Type"), "sandbox" in policy) == ([told], sandboxed)
+        assert {"form-action 'none'", "base-uri 'none'"} <= {it.strip() for it in policy.split(";")}
+
+
 def test_what_is_no_site_and_what_it_has_not_are_not_there(pages: Pages) -> None:
     with serving(partial(Quiet, directory=pages.folder)) as port, pages.read(port) as client:
         for path in ("rien.html", "jeu.js", "../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd"):

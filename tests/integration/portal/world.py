@@ -105,7 +105,7 @@ class World:
         with open(self.territory.root / f"{node}.log", "ab") as log:
             self.processes.append(subprocess.Popen((sys.executable, "-m", "appliance", *words), stderr=log))
         wait_until(lambda: is_answered(port), f"the pages of {node} answer")
-        wait_until(lambda: (state / "portal/opened.json").exists(), f"the worker of {node} has looked")
+        wait_until(lambda: (state / "portal-work/opened.json").exists(), f"the worker of {node} has looked")
 
     def agree(self, node: str = NODE) -> Path:
         """The maintenance team signs that the share may be replaced whole, and the act comes to `node`; where it is."""

@@ -14,20 +14,32 @@ class Cut(BaseException):
 
 
 def cut_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def cut() -> None:
+        raise Cut
+
+    at_change(monkeypatch, number + 1, cut, for_ever=True)
+
+
+def at_change(
+    monkeypatch: pytest.MonkeyPatch, number: int, event: Callable[[], None], *, for_ever: bool = False
+) -> Callable[[], int]:
+    """Have `event` happen before the change `number` of the disk, and before each later one when `for_ever`; what is
+    returned says how many changes there were."""
     done = 0
 
     def counted(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             nonlocal done
-            if done >= number:
-                raise Cut
             done += 1
+            if done == number or (for_ever and done > number):
+                event()
             return original(*args, **kwargs)
 
         return call
 
     for name in ("rename", "link", "unlink", "rmdir", "mkdir", "fsync"):
         monkeypatch.setattr(os, name, counted(getattr(os, name)))
+    return lambda: done
 
 
 def until_it_ends(action: Callable[[], object], monkeypatch: pytest.MonkeyPatch, step: int) -> Iterator[None]:

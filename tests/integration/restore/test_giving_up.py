@@ -10,7 +10,7 @@ from appliance.borg.client import Borg
 from appliance.errors import UsageError
 from appliance.host.files import locked
 from appliance.restore import jobs
-from appliance.restore.job import folder_of
+from appliance.restore.job import folder_of, load
 from appliance.restore.job import jobs as all_jobs
 from appliance.restore.record import take
 from appliance.restore.undo import give_up
@@ -93,3 +93,20 @@ def test_a_restore_in_place_is_in_the_way_once_it_placed_anything(
             jobs.run(restores, job.id, borg, age_seconds=0)
     assert in_the_way(restores, [], share)
     assert in_the_way(restores, ["budget.ods"], share) is None
+
+
+def test_a_cut_restore_that_put_nothing_yet_does_not_go_on_among_the_files_of_another(
+    borg: Borg, share: Path, restores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was in nobody's way, so another one began meanwhile, and was cut when it had put some of its files."""
+    first = jobs.plan(restores, borg, "monday", ["Conseil"], now=NOW, in_place=share)
+    second = jobs.plan(restores, borg, "tuesday", ["Conseil/2026"], now=NOW + 1, in_place=share)
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "place_all", cut_at_once)
+        with pytest.raises(Cut):
+            jobs.run(restores, second.id, borg, age_seconds=0)
+    second = load(folder_of(restores, second.id))
+    assert in_the_way(restores, first.paths, share, begun=first) == second
+    assert in_the_way(restores, second.paths, share, begun=second) is None, "it put something, and must be able to end"
+    jobs.run(restores, second.id, borg, age_seconds=0)
+    assert in_the_way(restores, first.paths, share, begun=first) is None

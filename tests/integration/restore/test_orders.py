@@ -18,12 +18,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from appliance.borg.client import Borg
+from appliance.borg.contents import Contents
 from appliance.borg.model import Progress, Repository
 from appliance.errors import IntegrityError, NotFound, Unreachable, UsageError
 from appliance.host.files import locked
+from appliance.host.layout import Orders
 from appliance.restore import carry, jobs
 from appliance.restore.carry import Ground, ask_again, carry_out, undo_order
-from appliance.restore.contents import Contents
 from appliance.restore.ended import RESULT_KEPT_SECONDS, expire_orders
 from appliance.restore.order import (
     Kind,
@@ -79,7 +80,7 @@ def borg(tmp_path: Path, live: Path) -> Borg:
 def ground(tmp_path: Path, live: Path, borg: Borg) -> Ground:
     state = tmp_path / "state"
     return Ground(
-        orders=state / "orders",
+        orders=Orders(state / "portal", state / "portal-work", "docs"),
         restores=state / "restores",
         live=live,
         shares=(f"/{SHARE}",),
@@ -225,16 +226,16 @@ FORGED = [
 @pytest.mark.parametrize("change", FORGED)
 def test_who_carries_out_trusts_no_order(ground: Ground, change: dict[str, Any]) -> None:
     asked = order(ground, "download", BUDGET)
-    file = order_folder(ground.orders, asked.id).file
+    file = order_folder(ground.orders, asked.id).asked / "order.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     assert carried(ground, asked).cause in ("Forbidden", "UsageError")
-    assert not (ground.orders / asked.id / "result").exists()
+    assert not order_folder(ground.orders, asked.id).result.exists()
 
 
 @pytest.mark.parametrize("raw", ["", "[]", '{"format": 2}', '{"format": 1, "paths": 7}'])
 def test_an_order_that_cannot_be_read_is_a_sentence(ground: Ground, raw: str) -> None:
     asked = order(ground, "download", BUDGET)
-    order_folder(ground.orders, asked.id).file.write_text(raw)
+    (order_folder(ground.orders, asked.id).asked / "order.json").write_text(raw)
     with pytest.raises(IntegrityError, match="cannot be read"):
         carried(ground, asked)
 
@@ -332,14 +333,14 @@ def test_killed_for_real_it_is_running_for_nobody_and_goes_on(ground: Ground, tm
     asked = order(ground, "download", f"{SHARE}/Finances")
     program = (
         "import os, signal, sys; from pathlib import Path; from appliance.host.files import locked\n"
-        "from appliance.restore.order import *\n"
-        "folder = order_folder(Path(sys.argv[1]), sys.argv[2])\n"
+        "from appliance.host.layout import Orders; from appliance.restore.order import *\n"
+        "folder = order_folder(Orders(Path(sys.argv[1]), Path(sys.argv[2]), 'docs'), sys.argv[3])\n"
         "with locked(folder.lock, what='it'):\n"
         "    save_status(folder, Status(state='running', step='extracting'))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     root = Path(__file__).parents[3]
-    words = (sys.executable, "-c", program, str(ground.orders), asked.id)
+    words = (sys.executable, "-c", program, str(ground.orders.pages), str(ground.orders.work), asked.id)
     assert subprocess.run(words, cwd=root, check=False).returncode == -9
     assert carried(ground, asked).state == "ready"
 
@@ -352,7 +353,7 @@ def test_progress_is_told_in_bytes_and_files(ground: Ground, monkeypatch: pytest
     assert seen.done_bytes == seen.total_bytes == len("monday's budgetan invoiceanother")
     assert seen.files == 2
     assert done.entries == 7
-    (ground.orders / asked.id / "progress").write_text("cut")
+    order_folder(ground.orders, asked.id).progress.write_text("cut")
     assert reached(order_folder(ground.orders, asked.id)).done_bytes == 0
 
 

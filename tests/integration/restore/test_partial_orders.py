@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from appliance.borg.client import Borg
+from appliance.borg.contents import Contents
 from appliance.borg.errors import PathMissing
 from appliance.clock import utc_seconds
 from appliance.errors import IntegrityError
+from appliance.host.layout import Orders
 from appliance.restore import jobs
-from appliance.restore.carry import Ground, carry_out
+from appliance.restore.carry import Ground, ask_again, carry_out
 from appliance.restore.catalogue import catch_up
-from appliance.restore.contents import Contents
 from appliance.restore.ended import expire_orders
 from appliance.restore.fill import Fill
 from appliance.restore.gone import gone
@@ -41,7 +42,7 @@ def ground(tmp_path: Path, share: Path, borg: Borg) -> Ground:
     borg.create(OLD, ["."], cwd=share)
     (share / PLAN).unlink()
     return Ground(
-        orders=tmp_path / "state/orders",
+        orders=Orders(tmp_path / "state/portal", tmp_path / "state/portal-work", "docs"),
         restores=tmp_path / "state/restores",
         live=share,
         shares=("/Conseil",),
@@ -153,3 +154,38 @@ def test_what_is_wanted_alone_and_wholly_missing_comes_from_the_older_archive_al
     assert (share / PLAN).read_text() == "the plan"
     with pytest.raises(PathMissing):
         jobs.plan(ground.restores, borg, "tuesday", [PLAN, "Conseil/nowhere"], now=NOW, fills=(Fill(PLAN, OLD),))
+
+
+def test_a_file_that_somebody_has_open_is_replaced_once_it_is_closed_and_a_whole_share_by_its_act(
+    ground: Ground, share: Path
+) -> None:
+    """Whoever had it open saved into the old file, which was kept aside and which nobody looked at any more."""
+    plan, alone = share / PLAN, replace(ground, fills=lambda borg, order: ())
+    plan.write_text("another plan")
+    asked = _asked(alone, "in-place", OLD)
+    with plan.open("a") as file:
+        refused = carry_out(alone, asked.id, now=NOW, age_seconds=0)
+        assert (refused.state, refused.cause) == ("failed", "FilesOpen")
+        assert "plan.tif" in refused.failure
+        file.write(", saved")
+        assert carry_out(alone, _asked(alone, "folder", OLD).id, now=NOW, age_seconds=0).state == "ready"
+    assert plan.read_text() == "another plan, saved"
+    assert ask_again(ground.orders, asked.id).state == "waiting"
+    assert carry_out(alone, asked.id, now=NOW, age_seconds=0).state == "ready"
+    assert plan.read_text() == "the plan"
+    signed = replace(alone, may_replace=True)
+    plan.write_text("a ransom note")
+    with plan.open("a"):
+        whole = place_order(
+            ground.orders,
+            person="marie",
+            service="docs",
+            kind="in-place",
+            archive=OLD,
+            moment_seconds=NOW,
+            paths=["Conseil"],
+            share="Conseil",
+            now=NOW,
+        )
+        assert carry_out(signed, whole.id, now=NOW, age_seconds=0).state == "ready", "no PC can stop it"
+    assert plan.read_text() == "the plan"

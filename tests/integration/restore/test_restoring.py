@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from appliance.borg.client import Borg
+from appliance.borg.contents import Contents
 from appliance.borg.errors import PathMissing
 from appliance.borg.model import Repository
 from appliance.errors import ApplianceError, Busy, IntegrityError, NoSpace, NotFound, Refused, UsageError
 from appliance.host.files import locked, make_private_folder
 from appliance.restore import jobs
 from appliance.restore.catalogue import catch_up, is_current
-from appliance.restore.contents import Contents
 from appliance.restore.fill import Fill
 from appliance.restore.job import Job, folder_of
 from appliance.restore.job import jobs as all_jobs

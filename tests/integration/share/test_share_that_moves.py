@@ -15,7 +15,10 @@ from appliance.lab.hosts.pc import Pc
 from appliance.provision import shares
 from appliance.secret import Secret
 from appliance.territory.model import Service
+from appliance.territory.served import local_port
+from tests.integration.share import pipelining
 from tests.integration.share.conftest import MARIE, PAUL
+from tests.integration.share.held import Hands, Lan
 from tests.integration.share.world import COMMON, ROOT, World
 from tests.unit.territory import small
 
@@ -23,6 +26,7 @@ from tests.unit.territory import small
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("share-that-moves")]
 HOME, STANDBY, ADDRESS, SHARE = "commune-a", "hermitage", "10.64.8.3", "Conseil"
 FOLDER, RUN = "/srv/shares/qui bouge", "/run/appliance-share-docs-a"
+PIPELINED, LAST = "beaucoup.txt", "@GMT-2026.11.25-10.00.00"
 SERVICE: Service = replace(
     small.service("docs-a", HOME, standbys=(STANDBY,)),
     address=ADDRESS,
@@ -136,3 +140,54 @@ def test_the_settings_hold_nothing_that_samba_does_not_know(world: World, node: 
     assert told.exit_code == 0
     assert "Unknown" not in told.stderr.decode()
     assert "WARNING" not in told.stderr.decode()
+
+
+@pytest.fixture
+def lan(served: World) -> Iterator[Lan]:
+    if not Path("/usr/lib/python3/dist-packages/samba").exists():
+        pytest.skip("python3-samba is not installed: make setup")
+    made = Lan(served, ADDRESS, SHARE, PIPELINED)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.mark.parametrize("requests_alone", [False, True], ids=["answers are held", "answers left"])
+def test_a_pipelining_pc_hears_of_no_write_that_is_not_in_the_last_snapshot_of_a_move(
+    served: World, lan: Lan, tmp_path: Path, *, requests_alone: bool
+) -> None:
+    """The second case, the filter as it once was, shows that the first one can fail."""
+    hands = Hands(served, tmp_path, ADDRESS, requests_alone)
+    with lan.pipelining("marie", MARIE) as pc:
+        served.wait(lambda: len(pc.told) > 200, "some writes")
+        session = session_of_marie(served)
+        served.did("kill", "-STOP", session)  # as while its disk is slow
+        served.wait(lambda: lan.unread(str(local_port(SERVICE, STANDBY))) > 0, "requests that smbd has not read")
+        hands.did("hold")
+        hands.did("check-held")
+        served.snapshot(LAST)
+        served.did("kill", "-CONT", session)
+        saved = written(served, f"/srv/shares/.snapshots/{LAST}/{Path(FOLDER).name}")
+        served.wait(lambda: len(written(served, FOLDER) - saved) > 1, "what came before the hold is written after it")
+        if requests_alone:
+            served.wait(lambda: pc.told - saved, "somebody is told of what is not saved")
+        else:
+            served.wait(lambda: lan.unsent() > 0, "answers that nobody receives")
+        served.did("kill", "-KILL", session)
+        hands.did("cut")
+        assert bool(pc.all_told() - saved) == requests_alone
+    hands.did("resume")
+    hands.did("add")
+    served.did("btrfs", "-q", "subvolume", "delete", f"/srv/shares/.snapshots/{LAST}")
+
+
+def session_of_marie(world: World) -> str:
+    """The process of smbd that she talks to."""
+    shown = world.did("smbstatus", "--configfile=/etc/appliance/served.d/docs-a.smb.conf", "--processes")
+    [line] = [it for it in shown.splitlines() if " marie " in it]
+    return line.split()[0]
+
+
+def written(world: World, folder: str) -> set[int]:
+    return pipelining.numbers(world.run("cat", f"{folder}/{PIPELINED}").stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import time
@@ -51,6 +52,7 @@ def smb_conf(node: str, shares: tuple[Mapping[str, Any], ...] = SHARES) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
     )
+    environment.filters["regex_replace"] = lambda text, pattern, put: re.sub(pattern, put, text)  # as Ansible's
     return environment.get_template("smb.conf.j2").render(
         appliance_node=node,
         share_title="Mairie d'Attichy",

@@ -17,10 +17,9 @@ from appliance.backup.vault.scrub import scrub
 from appliance.backup.vault.wire import COMMAND, Channel
 from appliance.host.ssh import client_argv, start_client
 from appliance.lab.processes.territory import ProcessTerritory
-from appliance.trust.generation import Entry, make_header, read_header, render_list
-from appliance.trust.keys import load_key, public_line
-from appliance.trust.signed import digest_of
+from appliance.trust.generation import Entry
 from tests.integration.desk.desk import Generation
+from tests.integration.desk.forging import forged
 
 SERVICE = "docs-a"
 PEERS = ("hermitage", "commune-b")
@@ -110,17 +109,4 @@ class Siege:
 
         `fields` replace what it says.
         """
-        key = load_key((signer or self.stolen).signing_key)
-        made = entries or tuple(Entry(path, digest_of(data), len(data)) for path, data in files.items())
-        listing = render_list(made)
-        newest = self.newest.header
-        said: dict[str, Any] = {
-            "service": SERVICE,
-            "epoch": newest.epoch,
-            "sequence": newest.sequence + 1,
-            "previous": newest.id.digest,
-            "time": newest.time,
-        }
-        raw = make_header(key, **{**said, **fields}, listing=listing, entries=made)
-        header = read_header(raw, public_line(key))
-        return Generation(header, listing, made, {digest_of(data): data for data in files.values()})
+        return forged(self.newest.header, signer or self.stolen, files, entries, **fields)

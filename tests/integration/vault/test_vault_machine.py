@@ -18,11 +18,13 @@ from appliance.backup import peers
 from appliance.backup.replicate import replicate
 from appliance.backup.targets import keep_act
 from appliance.backup.vault import freeze
+from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.scrub import Budget, scrub
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.thinning import thin_holding
 from appliance.errors import ApplianceError
 from appliance.trust.act import Act
+from appliance.trust.generation import NO_PARENT
 from appliance.trust.grant import Grant
 from appliance.units import DAY, HOUR
 from tests.integration.desk.desk import (
@@ -204,6 +206,13 @@ class VaultMachine(RuleBasedStateMachine):
             of_epoch = {name.split(".")[0]: name for holder, name in sorted(self.received) if holder == at}
             for name in of_epoch.values():
                 self._assert_here(at, name)
+
+    @invariant()
+    def no_header_lacks_the_one_before_it(self) -> None:
+        """Each chain can be followed to its first header, whatever was forgotten of what never came."""
+        for at in PEERS:
+            previous = previous_by_name(self.desk.holding(at))
+            assert set(previous.values()) <= {NO_PARENT[:16], *(name[-16:] for name in previous)}
 
     def _assert_here(self, at: str, name: str) -> None:
         holding = Holding(self.desk.layout(at).vault / SERVICE)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.leftovers import remains, unreferenced_blobs
 from appliance.backup.vault.thinning import REMAINS_SECONDS, thin_holding
+from appliance.trust.generation import NO_PARENT
 from appliance.units import DAY, HOUR
-from tests.integration.desk.desk import HOLDER, SERVICE, Desk, assert_whole
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, ask, assert_whole
 from tests.integration.desk.history import days_of
 from tests.integration.vault.child import die_at_step, wait_status_of
 
@@ -89,3 +91,36 @@ def test_killed_at_any_step_of_removing_files_it_loses_nothing_that_is_kept(tmp_
     held, blobs = sweep(began, kept, tmp_path)
     assert set(held) == {len(kept)}
     assert set(blobs) == from_all_to_none(before - LET_GO)
+
+
+HEADERS_ONLY = 40
+
+
+def test_killed_at_any_step_of_forgetting_headers_none_loses_the_one_before_it(tmp_path: Path) -> None:
+    """Some lie in the history already, some have folders still."""
+    began = Desk(tmp_path / "began").create()
+    grant = began.grant()
+    [held] = began.chain(grant, 1)
+    began.put(held, grant)
+    padding = began.chain(grant, HEADERS_ONLY, held)
+    for part in (padding[:30], padding[30:]):
+        with began.session(HOLDER, ORIGIN) as channel:
+            ask(channel, "put", grants=[], headers=[it.text for it in part], list_bytes=0)
+            assert channel.read_frame() == {"kept": len(part)}
+    newer = began.grant(STANDBY, known_epoch=grant.epoch)
+    began.put(began.seal(newer, {"config": b"next"}, held), newer, caller=STANDBY)
+    began.advance(32 * DAY)
+    counts = []
+    for step in range(10_000):
+        desk = began.copy(tmp_path / str(step))
+        if not thin_until_killed(desk, step):
+            break
+        previous = previous_by_name(desk.holding(HOLDER))
+        known = {NO_PARENT[:16], *(name[-16:] for name, before in previous.items() if before)}
+        assert {before for before in previous.values() if before} <= known, step
+        assert len(assert_whole(desk)) == 2
+        counts.append(len(desk.holding(HOLDER).stored()))
+        thin_holding(desk.open(HOLDER), SERVICE)
+        assert desk.holding(HOLDER).count() == 2
+    assert {2, 2 + HEADERS_ONLY} <= set(counts)
+    assert len(counts) > 20

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from appliance.agent import takeover
-from appliance.agent.branches import _check_closed
+from appliance.agent.branches import _check_closed, choose, leave
 from appliance.agent.current import files_of
 from appliance.backup.node import Node
 from appliance.backup.peers import Lines
 from appliance.config.load import load
-from appliance.errors import Busy, Refused
+from appliance.errors import Busy, Refused, UsageError
 from appliance.failover.merging import Merge
 from appliance.host.command import CommandFailed, Result
 from appliance.lab.processes.territory import ProcessTerritory
@@ -95,7 +95,17 @@ def test_nothing_is_merged_while_a_file_that_would_be_replaced_is_open(tmp_path:
     for name in ("budget.ods", "letter.odt"):
         (tmp_path / name).write_text("as at the cut")
     found = Merge(taken=("budget.ods", "letter.odt", "new.odt"))
-    with (tmp_path / "letter.odt").open(), pytest.raises(Busy, match=r"are open: /letter\.odt\. Have") as refused:
+    with (tmp_path / "letter.odt").open(), pytest.raises(Busy, match=r"are open: .*/letter\.odt\. Have") as refused:
         _check_closed(tmp_path, found)
     assert "Nothing was changed" in refused.value.remedy
     _check_closed(tmp_path, found)
+
+
+def test_of_several_branches_only_those_that_wait_are_offered(node: Node) -> None:
+    files(node)
+    for epoch in ("2", "4", "7"):
+        takeover.branch(node, SERVICE, epoch, Lines(node))
+    leave(node, choose(node, SERVICE, 2))
+    with pytest.raises(UsageError) as several:
+        choose(node, SERVICE, None)
+    assert several.value.remedy == "Choose one with --branch: 4, 7."

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -16,6 +17,8 @@ import pytest
 from appliance.agent import databases
 from appliance.agent.host_services import Ground
 from appliance.backup.node import Node
+from appliance.backup.rehearsal import Rehearsed
+from appliance.backup.sources import own_server
 from appliance.errors import ApplianceError, Refused
 from appliance.host.layout import ServiceLayout
 
@@ -37,9 +40,12 @@ class Played:
         (self.laid / "postgresql/etat_civil.dump").write_text("rows")
         (self.laid / "postgresql/etat_civil.dump").chmod(0o600)
 
-    def leave_word(self, error: str = "", asked: str | None = None) -> None:
-        word = (self.offered / "asked").read_text() if asked is None else asked
-        (self.databases / SERVICE / "outcome").write_text(json.dumps({"asked": word, "error": error}))
+    def leave_word(
+        self, error: str = "", asked: str | None = None, at: str = SERVICE, offered: Path | None = None, **more: object
+    ) -> None:
+        word = ((offered or self.offered) / "asked").read_text() if asked is None else asked
+        (self.databases / at).mkdir(parents=True, exist_ok=True)
+        (self.databases / at / "outcome").write_text(json.dumps({"asked": word, "error": error, **more}))
 
     @contextmanager
     def hands(self, work: Callable[[str], None]) -> Iterator[None]:
@@ -76,6 +82,62 @@ def test_the_dump_is_offered_to_be_read_and_taken_away_when_the_database_is_fill
     assert seen == [("fill", "rows", 0o644, 0o755)]
     assert played.service.root.stat().st_mode & 0o777 == 0o700, "nobody else enters the folder above"
     assert not played.offered.exists()
+
+
+@pytest.fixture
+def of_a_host(played: Played, monkeypatch: pytest.MonkeyPatch) -> Played:
+    service = SimpleNamespace(database="etat_civil")
+    bundle = SimpleNamespace(terms=lambda name: SimpleNamespace(service=service))
+    played.node = cast(
+        Node,
+        SimpleNamespace(service=lambda name: played.service, layout=SimpleNamespace(is_this_host=True), bundle=bundle),
+    )
+    monkeypatch.setattr(own_server, "PROGRAMS", played.laid)
+    return played
+
+
+def test_a_drill_on_a_host_is_the_work_of_a_unit_that_may_read_the_dump_alone(of_a_host: Played) -> None:
+    done = Rehearsed(True, 3, 12, 1.5)
+    seen = []
+
+    def work(verb: str) -> None:
+        offered = of_a_host.service.root / "rehearsing"
+        seen.append((verb, (offered / "database").read_text(), (offered / "postgresql/etat_civil.dump").read_text()))
+        of_a_host.leave_word(at=".rehearsals/etat-civil", offered=offered, rehearsed=asdict(done))
+
+    with of_a_host.hands(work):
+        assert databases.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.ground) == done
+    assert seen == [("rehearse", "etat_civil", "rows")]
+    assert not (of_a_host.service.root / "rehearsing").exists()
+
+
+def test_a_drill_whose_unit_ends_without_a_word_says_that_nothing_was_loaded(
+    of_a_host: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "SILENT_SECONDS_MAX", 0.3)
+    with of_a_host.hands(lambda verb: None):
+        done = databases.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.ground)
+    assert (done.done, done.wrong) == (False, ())
+    assert "appliance-database-rehearse@etat-civil.service ended without a word" in done.told[0]
+    assert not (of_a_host.service.root / "rehearsing").exists()
+
+
+def test_a_drill_does_not_begin_while_a_takeover_fills_the_database(of_a_host: Played) -> None:
+    """The unit of either ends that of the other: the takeover would have been over, and its service down."""
+    work = Path(of_a_host.ground.cgroups) / "appliance-database-fill@etat-civil.service"
+    work.mkdir(parents=True)
+    (work / "cgroup.events").write_text("populated 1\n")
+    done = databases.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.ground)
+    assert (done.done, done.wrong) == (False, ())
+    assert "a takeover fills etat-civil at this moment. Drill again once it is served." in done.told[0]
+
+
+def test_a_host_without_postgresql_asks_nobody_and_says_what_is_missing(
+    of_a_host: Played, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(own_server, "PROGRAMS", tmp_path / "none")
+    done = databases.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.ground)
+    assert "apt-get install postgresql" in done.told[0]
 
 
 def test_what_postgresql_says_of_a_dump_reaches_who_reads_the_status(played: Played) -> None:

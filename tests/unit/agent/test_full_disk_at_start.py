@@ -17,6 +17,7 @@ from appliance.agent.current import Current
 from appliance.agent.process_services import FileWatchdog
 from appliance.config.load import load
 from appliance.failover.model import Action
+from appliance.host.layout import NodeLayout
 from appliance.lab.processes import certificates
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust import pki
@@ -29,7 +30,7 @@ A = Action
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Current:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Current:
     """A voter whose journal is on a full disk."""
     plan = load(INVENTORY)
     voter = replace(plan.node(VOTER), address="127.0.0.1", mesh="", broker_port=0)
@@ -41,7 +42,7 @@ def here(tmp_path: Path) -> Current:
     certificates.give(territory, issuer)
     node = territory.nodes[VOTER]
     node.layout.failover.mkdir(parents=True)
-    node.layout.journal.symlink_to(FULL)
+    monkeypatch.setattr(NodeLayout, "journal", Path(FULL))
     with pytest.raises(OSError, match="No space"):
         Current(node.state).node.journal.write("tried")
     return Current(node.state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,14 @@ def test_a_service_that_had_nothing_here_gets_its_files(room: Path) -> None:
     (room / "ready/index.html").write_text("1")
     _swap(room / "ready", room / "sites/new", room / "kept")
     assert (room / "sites/new/index.html").read_text() == "1"
+
+
+def test_what_is_kept_gets_the_next_number_whatever_was_removed_meanwhile(room: Path) -> None:
+    for number in range(5):
+        if number == 4:
+            for kept in (*room.rglob("service/replaced-files/horaires"), *room.rglob("sites/.horaires.replaced")):
+                shutil.rmtree(kept)
+        (room / f"ready/{number}").mkdir()
+        _swap(room / f"ready/{number}", room / "sites/horaires", room / "service/replaced-files")
+    kept = (*room.glob("service/replaced-files/*"), *room.glob("sites/.horaires*"))
+    assert sorted(it.name[-2:] for it in kept) == [".1", ".2", ".3", ".4"]

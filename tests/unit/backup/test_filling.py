@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from functools import partial
 
-from appliance.backup.filling import DONORS_MAX, Filling, filling, filling_of
-from appliance.backup.manifest import LeftOut, Manifest, PathManifest, State, encode
+from appliance.backup.filling import DONORS_MAX, Filling, Raw, filling, filling_of
+from appliance.backup.manifest import Accepted, LeftOut, Manifest, PathManifest, State, encode
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Item
+from appliance.clock import utc_seconds
 from appliance.restore.fill import Fill
 
 DOCS, CADASTRE = "/srv/docs", "/srv/cadastre"
@@ -87,10 +89,13 @@ def test_only_what_is_asked_for_is_filled() -> None:
     assert archives.filling("srv").fills == (Fill("srv/cadastre", "a0"),)
 
 
-def test_raw_files_in_place_of_a_copy_are_never_mixed_with_an_older_copy() -> None:
+def test_raw_files_in_place_of_a_copy_are_told_with_the_last_copy_and_never_mixed_with_it() -> None:
     """sqlite: the archive has the path although its copy failed."""
-    archives = Archives(manifest(), FAILED)
-    assert filling(archives.manifests, "a1", lambda archive, paths: set(paths)) == Filling()
+    known, raw = Archives(manifest(), manifest(), FAILED, FAILED).manifests, Raw(CADASTRE, "", "a1")
+    for under, told in (("", (raw,)), ("srv/cadastre", (raw,)), ("srv/docs", ())):
+        assert filling(known, "a3", lambda archive, paths: set(paths), under) == Filling(raw=told)
+    none = filling({"a3": FAILED}, "a3", lambda archive, paths: set(paths))
+    assert none == Filling(raw=(replace(raw, copied=""),))
 
 
 def test_a_database_comes_with_its_roles_from_the_same_archive() -> None:
@@ -154,3 +159,27 @@ def test_of_hundreds_of_paths_each_is_filled_and_the_archives_are_listed_once() 
     found = filling_of(borg, "a", LAST, "srv/cadastre", *many).fills
     assert [it.path for it in found] == ["srv/cadastre/lost.dat"]
     assert borg.lists <= 2
+
+
+def accepted(path: str, since: str = "2026-11-20T00:00:00Z") -> Manifest:
+    taken = Accepted(path, "read: [Errno 5]", int(utc_seconds(since)), int(utc_seconds(since)) + 60)
+    return replace(manifest(), accepted=(taken,), accepted_count=1)
+
+
+def test_what_was_accepted_comes_from_the_last_whole_archive_before_or_is_told() -> None:
+    """It was readable once where a sector rotted, and never where the reader has no right: one look tells which."""
+    named = [f"a-1.{day}-2026-11-{day:02}T08:00:00Z-1" for day in range(10, 30)]
+    taken = accepted("/srv/docs/a")
+    known = {name: taken if name[-23:] >= named[10][-23:] else manifest() for name in named}
+    asked: list[str] = []
+
+    def present(has: bool, archive: str, paths: Sequence[str]) -> Sequence[str]:
+        asked.append(archive)
+        return paths if has else ()
+
+    had = filling(known, named[-1], partial(present, True))
+    assert had == Filling((Fill("srv/docs/a", named[9]),))
+    asked.clear()
+    assert filling(known, named[-1], partial(present, False)) == Filling((), (), taken.accepted)
+    assert asked == [named[9]]
+    assert filling(known, named[-1], partial(present, True), "srv/cadastre") == Filling()

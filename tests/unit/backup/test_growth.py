@@ -19,7 +19,7 @@ from appliance.backup.growth import (
 from appliance.backup.keep import Candidate, keep
 from appliance.backup.keep import Keep as KeptArchive
 from appliance.backup.retention import Generation, Keep, bend, thin
-from appliance.backup.vault.bending import HEADROOM_DAYS, HEADROOM_SHARE
+from appliance.backup.vault.bending import HEADROOM_DAYS, HEADROOM_SHARE, short_from
 from appliance.config.load import load
 from appliance.territory.model import Retention, Schedule, Service
 from appliance.trust.generation import NO_PARENT, GenerationId
@@ -127,6 +127,29 @@ def test_at_twice_the_declared_change_a_share_bends_and_stays_within(size: int, 
     assert share.refused == []
     assert share.bent, "and its holder warns"
     assert share.used() <= USABLE * it.quota_bytes
+
+
+@pytest.mark.parametrize(("size", "change"), SIZES)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_share_of_the_default_quota_is_never_told_to_be_nearly_full(size: int, change: int, times: int) -> None:
+    """Retention fills it as laid out, to 97 % at most: a warning for years would hide the share that will not last."""
+    it = service(size, change)
+    share = Share(it, times * change, USABLE * it.quota_bytes)
+    while share.day < 3650:
+        share.evening()
+        assert share.used() < short_from(share.room, change), share.day
+
+
+def test_a_share_that_will_refuse_is_told_weeks_before() -> None:
+    whole = service(200 * GIB, GIB)
+    it = replace(whole, quota_bytes=round(0.75 * quota_that_lasts(whole)))
+    share, told = Share(it, GIB, USABLE * it.quota_bytes), None
+    while not share.refused:
+        share.evening()
+        if told is None and share.used() >= short_from(share.room, GIB):
+            told = share.day
+    assert told is not None
+    assert share.refused[0] - told >= 28
 
 
 @pytest.mark.parametrize(("size", "change"), SIZES[:4])

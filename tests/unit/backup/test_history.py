@@ -117,6 +117,57 @@ def _cut_after(monkeypatch: pytest.MonkeyPatch, steps: int, act: object) -> bool
     return True
 
 
+def test_what_is_removed_is_gone_and_a_file_without_any_left_too(tmp_path: Path) -> None:
+    made = chain(1500)
+    names = list(made)
+    History(tmp_path / "history", 0o440).add(made)
+    history = History(tmp_path / "history", 0o440)
+    history.remove([names[3], *names[999:], name(9000, b"never known")])
+    assert list(history.index()) == [it for it in names[:999] if it != names[3]]
+    assert history.find(names[3]) is None
+    assert {it: history.parts(it) for it in history.index()} == {it: made[it] for it in history.index()}
+    assert sorted(os.listdir(tmp_path / "history")) == ["00002.0000000", "lock"]
+    assert (tmp_path / "history/00002.0000000").stat().st_mode & 0o777 == 0o440
+    history.remove(names)
+    assert (history.count(), os.listdir(tmp_path / "history")) == (0, ["lock"])
+    History(tmp_path / "none", 0o440).remove(names)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_cut_at_any_step_of_a_removal_leaves_all_before_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = chain(2500)
+    names = list(made)
+    for step in range(40):
+        history = History(tmp_path / str(step), 0o440)
+        history.add(made)
+        with monkeypatch.context() as patched:
+            finished = _cut_after(patched, step, lambda history=history: history.remove(names[10:]))  # type: ignore[misc]
+        left = list(History(tmp_path / str(step), 0o440).index())
+        assert left == names[: len(left)]
+        if finished:
+            assert left == names[:10]
+            return
+    pytest.fail("it never came to its end")
+
+
+def test_a_file_that_lost_what_shall_stay_is_left_to_be_mended(tmp_path: Path) -> None:
+    made = chain(4)
+    names = list(made)
+    history = History(tmp_path / "history", 0o440)
+    history.add(made)
+    file = tmp_path / "history/00002.0000000"
+    lines = file.read_bytes().splitlines()
+    lines[2] = b"\xa5" * len(lines[2])
+    file.chmod(0o600)
+    file.write_bytes(b"\n".join(lines) + b"\n")
+    history.remove(names[2:])
+    assert file.read_bytes().splitlines() == lines
+    history.remove(names[1:])
+    assert list(history.index()) == names[:1], "what was lost shall go, too"
+
+
 @pytest.mark.parametrize("line", [0, 2])
 def test_a_rotten_line_costs_its_generation_alone(tmp_path: Path, line: int) -> None:
     made = chain(4)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -233,6 +234,25 @@ def test_in_years_of_wrong_clocks_no_day_of_the_last_and_no_two_months_lose_thei
         recent = list(dict.fromkeys(months))[-11:]
         assert len({*recent} - {*life.periods(left, "%Y-%m")}) <= 1
         assert len(left) <= 2 * 58 + 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_clock_that_is_wrong_after_each_of_forty_starts_costs_no_two_months(seed: int) -> None:
+    """Found by the soak of lives: each wrong date was a month that never was, and took the place of one that was."""
+    draw = random.Random(seed)
+    left: list[Candidate] = []
+    day = 0
+    made: dict[str, int] = {}
+    for boot in range(40):
+        errors = [draw.choice([-10.0, -1.2, -0.1, 0.1, 1.0]) * YEAR] * draw.choice([1, 1, 3, 5, 15])
+        for error in [*errors, 0.0]:
+            day += 1
+            aged = Aged(day * DAY, "box", str(boot))
+            left.append(archive(day, START + day * DAY + error, aged=aged))
+            made[left[-1].name] = day
+            left = kept(left, Retention())
+            days = [0, *(made[it.name] for it in left)]
+            assert all(later - earlier <= 62 for earlier, later in pairwise(days) if day - earlier < 11 * 28)
 
 
 def test_the_date_of_who_asks_changes_nothing() -> None:

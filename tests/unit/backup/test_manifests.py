@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from appliance.backup.manifest import Aged, LeftOut, Manifest, PathManifest, encode
+from appliance.backup.left_out import MAPPINGS, PASSWORDS, WARNED, noted
+from appliance.backup.manifest import Accepted, Aged, LeftOut, Manifest, PathManifest, decode, encode
 from appliance.backup.manifests import COMMENT_BYTES_MAX, after_borg, before_borg, comment, read_all
 from appliance.backup.sources.model import Part, Prepared
 from appliance.borg.model import Archive
@@ -66,6 +69,22 @@ def test_a_comment_names_no_file_and_no_reason() -> None:
     }
 
 
+def test_a_note_on_a_dump_leaves_it_whole_stops_no_move_and_is_in_the_comment_without_a_name() -> None:
+    """`LeftOut.matters` is what a planned move and the status ask."""
+    left_out = (
+        LeftOut("postgresql/x.dump", f"{MAPPINGS}2"),
+        LeftOut("postgresql/x.dump", f"{WARNED}circular foreign keys on paie"),
+        LeftOut("postgresql/roles.sql", PASSWORDS),
+    )
+    assert [it.matters for it in left_out] == [False, False, True]
+    note = noted(it.reason for it in left_out)
+    assert note == "the options of user mappings, which this user may not read: 2; pg_dump warned, 1 time"
+    source = Prepared(left_out=left_out, parts=(Part(PathManifest("database x", "read", 2, 9, note)),))
+    made = after_borg(before_borg(source, AGED), source, left_out)
+    assert (made.whole, made.left_out) == (True, ())
+    assert read_all([archive(NAME, comment(made))])[NAME] == made
+
+
 def test_a_comment_that_would_be_too_long_is_left_out() -> None:
     many = tuple(PathManifest(f"/srv/{number}", "read", 1, 1) for number in range(4000))
     assert len(encode(Manifest(many))) > COMMENT_BYTES_MAX
@@ -109,3 +128,47 @@ def test_the_name_of_a_companion_is_no_archive_of_the_service_even_to_a_former_v
         assert number_of(companion) == (0, 0)
         assert not is_numbered(companion, service)
         assert sorted([companion, name]) == [companion, name]
+
+
+EIO = "read: [Errno 5] Input/output error"
+TAKEN = Accepted("/srv/docs/a", EIO, 1_700_000_000, 1_700_100_000)
+
+
+@pytest.mark.parametrize(
+    ("warned", "whole", "missing"),
+    [
+        ([("/srv/docs/a", EIO)], True, ()),
+        ([], True, ()),
+        ([("/srv/docs/a", "open: [Errno 13] Permission denied")], False, (0,)),
+        ([("/srv/docs/a", EIO), ("/srv/docs/b", EIO)], False, (0,)),
+        ([("/srv/docs/b", EIO)], False, (0,)),
+        ([("/srv/docs/a", EIO), ("/srv/docs/cadastre/b", EIO)], False, (1,)),
+    ],
+    ids=["the very file", "it is readable again", "another reason", "a file more", "another file", "another path"],
+)
+def test_a_backup_is_whole_without_what_was_accepted_by_name_and_reason_and_nothing_else(
+    warned: list[tuple[str, str]], whole: bool, missing: tuple[int, ...]
+) -> None:
+    before = before_borg(SOURCE, AGED, (TAKEN,))
+    made = after_borg(before, SOURCE, [LeftOut(*it) for it in warned], (TAKEN,))
+    assert (made.whole, made.missing) == (whole, missing)
+    assert made.accepted == ((TAKEN,) if ("/srv/docs/a", EIO) in warned else ())
+    assert decode(encode(made)) == made
+
+
+@pytest.mark.parametrize(("also", "state"), [((), "read"), ((LeftOut("/srv/docs/b", EIO),), "partly")])
+def test_a_path_whose_walk_missed_only_what_was_accepted_is_read(also: tuple[LeftOut, ...], state: str) -> None:
+    partly = replace(DOCS, state="partly", reason=EIO)
+    source = replace(SOURCE, left_out=(LeftOut("/srv/docs/a", EIO), *also), parts=(Part(partly, ("/srv/docs",)),))
+    made = after_borg(before_borg(source, AGED, (TAKEN,)), source, [LeftOut("/srv/docs/a", EIO)], (TAKEN,))
+    assert made.paths[0].state == state
+    assert (made.accepted, made.left_out) == ((TAKEN,), also)
+
+
+def test_the_comment_of_an_archive_without_accepted_files_counts_them_and_names_none() -> None:
+    made = after_borg(before_borg(SOURCE, AGED), SOURCE, [LeftOut("/srv/docs/a", EIO)], (TAKEN,))
+    text = comment(made)
+    assert "/srv/docs/a" not in text
+    (found,) = read_all([archive(NAME), archive(companion_name(NAME), text)]).values()
+    assert found is not None
+    assert (found.whole, found.accepted_count) == (True, 1)

@@ -196,3 +196,32 @@ def test_what_a_revoked_node_could_read_ends_after_ten_years_once_newer_is_held(
     assert kept(thin(old + new, late, LOCK, ended=2)) == [new[-1].id]
     assert old[-1].id in kept(thin(old, late, LOCK, ended=2)), "not while it is the newest that there is"
     assert set(kept(thin(old + new, LOCK, LOCK, ended=2))) == {it.id for it in old + new}, "the lock holds all the same"
+
+
+moments = st.integers(0, 3 * YEAR)
+told = st.lists(st.tuples(moments, st.one_of(moments, st.integers(-100 * YEAR, 100 * YEAR))), min_size=1, max_size=30)
+
+
+@given(told, st.data(), st.integers(0, 12 * YEAR))
+def test_what_is_handed_on_makes_nothing_go_that_the_writer_brought(
+    said: list[tuple[int, int]], data: st.DataObject, now: int
+) -> None:
+    """Whatever two readings are told of it: a liar could date others right before and right after the true ones."""
+    chain = line(sorted(age for age, _ in said))
+    handed_on = data.draw(st.sets(st.sampled_from(chain[:-1]).map(lambda it: it.id))) if chain[1:] else set[object]()
+    alone = [replace(it, held=it.id not in handed_on) for it in chain]
+    mixed = [_told(it, *lie) if it.id in handed_on else it for it, lie in zip(chain, said, strict=True)]
+    assert set(kept(thin(alone, now, LOCK))) <= set(kept(thin(mixed, now, LOCK)))
+
+
+@given(told, st.booleans(), st.integers(0, 12 * YEAR))
+def test_one_true_reading_keeps_what_was_handed_on(said: list[tuple[int, int]], by_word: bool, now: int) -> None:
+    """The holder that hands it on lies, or the writer about its times; not both."""
+    chain = line(sorted(age for age, _ in said))
+    readings = [(it.received_age_seconds, lie) for it, (_, lie) in zip(chain, said, strict=True)]
+    mixed = [_told(it, *(each if by_word else each[::-1])) for it, each in zip(chain, readings, strict=True)]
+    assert set(kept(thin(chain, now, LOCK))) <= set(kept(thin(mixed, now, LOCK)))
+
+
+def _told(generation: Generation, by_word: int, by_header: int) -> Generation:
+    return replace(generation, received_age_seconds=max(by_word, by_header), relayed=(by_word, by_header))

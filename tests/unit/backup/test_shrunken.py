@@ -28,10 +28,10 @@ def after(*runs: Read) -> Sizes:
         (read(49), read(100), True),
         (read(100, 49 * MIB), read(100, 100 * MIB), True),
         (read(0), read(0), False),
-        (read(0), read(1, whole=False), False),
+        (read(0), read(1, whole=False), True),
         (read(3, path="/srv/b"), read(100, path="/srv/a"), False),
     ],
-    ids=["half is kept", "files", "bytes", "empty before", "partial before", "another path"],
+    ids=["half is kept", "files", "bytes", "empty before", "a partial one before that read this path", "another path"],
 )
 def test_fewer_than_half_the_files_or_bytes_of_the_same_paths_has_shrunk(
     now: Read, before: Read, expected: bool
@@ -117,3 +117,20 @@ def test_a_new_writer_finds_what_had_shrunk_before_whatever_the_clocks_said(cloc
 
 def test_archives_of_a_former_version_measure_nothing() -> None:
     assert from_archives({"docs-a-2.1-2026-11-01T22:00:00Z-000001": None}, 0) == Sizes()
+
+
+def test_a_service_that_is_partial_for_months_is_watched_by_the_paths_that_it_reads() -> None:
+    """Its last whole run was forgotten after 30 days, and then an emptied folder beside the bad one was green."""
+    whole = Read("whole", 0, True, {"/srv/a": (100, 100), "/srv/b": (5, 5)})
+    nights = [Read(f"night {day}", int(day * DAY), False, {"/srv/a": (100, 100)}) for day in range(1, 60)]
+    sizes = after(whole, *nights)
+    assert sizes.shrunken is None
+    emptied = sizes.with_run(Read("emptied", int(60 * DAY), False, {"/srv/a": (0, 0)}))
+    assert emptied.shrunken is not None
+    assert emptied.shrunken.before.archive.startswith("night")
+
+
+def test_of_a_day_the_largest_run_of_each_choice_of_paths_is_remembered() -> None:
+    both, one = {"/srv/a": (100, 100), "/srv/b": (5, 5)}, {"/srv/a": (150, 150)}
+    runs = [Read("whole", 0, True, both), Read("part", 60, False, one), Read("nothing", 120, False, {})]
+    assert [it.archive for it in after(*runs).recent] == ["whole", "part"]

@@ -10,7 +10,8 @@ import pytest
 from appliance.borg import answers
 from appliance.borg.answers import Names
 from appliance.borg.errors import Message
-from appliance.borg.model import FileWarning, Progress
+from appliance.borg.model import FileWarning, Outline, Progress
+from appliance.errors import IntegrityError
 from appliance.host.command import Result
 
 
@@ -23,6 +24,41 @@ def test_permission_bits_come_back_from_their_letters(mode: int) -> None:
     )
     item = answers.item(line.encode())
     assert (item.mode, item.kind, item.user, item.mtime_seconds) == (mode, "file", "1000", 1795569329.5)
+
+
+def test_an_outline_has_what_an_examination_asks_for() -> None:
+    record = "hrwsr-xr-x\x000\x00a\nb\x00a/é".encode()
+    assert answers.outline(record) == Outline("a\nb", "hardlink", 0o4755, 0, "a/é")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"",
+        b"-rw-r--r--\x001\0a",
+        b"-rw-r--r--\x001\0a\0b\0",
+        b"-rw-r--r--\x001\0a\0-rw-r--r--\x001\0../b\0",
+        b"-rw-r--r--\0?\0a\0",
+        b"srw-r--r--\x001\0a\0",
+        b"?rw-r--r--\x001\0a\0",
+        b"-rw-r--r--\x001\0\xff\0",
+    ],
+    ids=["nothing", "too-few", "too-many", "another-entry-in-its-name", "no-size", "socket", "no-kind", "no-utf-8"],
+)
+def test_an_entry_that_no_listing_of_files_has_is_refused(record: bytes) -> None:
+    with pytest.raises(IntegrityError, match="which is no file, folder or link; nothing was restored"):
+        answers.outline(record)
+
+
+def test_a_name_ends_no_entry() -> None:
+    """The end is drawn for each listing: who wrote a name could not know it."""
+
+    def chunks() -> Generator[bytes, None, Result]:
+        yield b"one\n<en"
+        yield b"d>two<end2><end>"
+        return Result((), 0, b"", b"", 0.0)
+
+    assert list(answers.lines(chunks(), b"<end>")) == [b"one\n<end>", b"two<end2><end>"]
 
 
 FILE_WARNINGS = [

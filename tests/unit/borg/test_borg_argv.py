@@ -62,6 +62,7 @@ def test_options_end_before_names() -> None:
     )
     assert words[-4:] == ("--", "/srv/r::a", "-x", "y")
     assert argv.list_items(Path("/srv/r"), "a", ["pp:sh:x"])[-3:] == ("--", "/srv/r::a", "pp:sh:x")
+    assert argv.list_outlines(Path("/srv/r"), "a", ["pp:sh:x"], "END")[-3:] == ("--", "/srv/r::a", "pp:sh:x")
 
 
 def test_a_path_brings_the_folders_above_it() -> None:

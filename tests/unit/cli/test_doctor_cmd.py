@@ -31,6 +31,17 @@ def test_what_this_machine_lacks_is_told_as_unknown() -> None:
 
 
 @pytest.mark.parametrize("everything", [False, True])
+def test_which_thief_its_disk_keeps_out_is_always_told_and_never_counts(everything: bool) -> None:
+    lines = text(everything=everything).splitlines()
+    at = lines.index("unknown  commune-a  this node: does its disk stay closed to a thief?")
+    assert (
+        lines[at + 1]
+        .strip()
+        .endswith("count what it could open as read: `appliance node revoke commune-a --reason WHY`.")
+    )
+
+
+@pytest.mark.parametrize("everything", [False, True])
 def test_what_is_well_is_counted_and_named_only_when_asked(everything: bool) -> None:
     told = text(everything=everything)
     assert ("ok       docs-a  written here: was everything saved?" in told) is everything

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import main
+from appliance.cli.signed_bundle import signed_bundle
 from appliance.cli.territory_text import checked_text
 from appliance.config.load import load
 from appliance.territory.placement import place
 from appliance.territory.survival import prove
-from appliance.trust.keys import create_key
+from appliance.trust.bundle import make_bundle
+from appliance.trust.keys import create_key, load_key
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "inventory" / "demo"
@@ -236,3 +238,29 @@ def test_a_plan_from_the_bundle_in_force_shows_what_leaves_and_stays_held(
     (tmp_path / "bundle").write_bytes((tmp_path / "bundle").read_bytes().replace(b"docs-a", b"docs-z"))
     code, _, err = run(capsys, "plan", file, "--from", tmp_path / "bundle")
     assert (code, "ask for the file again" in err) == (5, True)
+
+
+def test_what_a_former_version_forgets_with_the_same_key_is_carried_on_by_the_next_sign(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    create_key(tmp_path / "key")
+    key = load_key(tmp_path / "key")
+    file = changed(tmp_path, "  docs-a:\n", "  docs-b:\n")
+    sign = ("sign", file, "--key", tmp_path / "key", "--out")
+    run(capsys, "sign", DEMO, "--key", tmp_path / "key", "--out", tmp_path / "1")
+    run(capsys, *sign, tmp_path / "2", "--previous", tmp_path / "1")
+    made = signed_bundle(tmp_path / "2", key)
+    assert set(made.former.services) == {"docs-a"}
+    forgetful = make_bundle(
+        key,
+        serial=3,
+        issued=made.issued,
+        territory=made.territory,
+        placements=made.placements,
+        members=made.members,
+        recovery="",
+    )
+    (tmp_path / "3").write_bytes(forgetful)
+    out = run(capsys, *sign, tmp_path / "4", "--previous", tmp_path / "3")[1]
+    assert out.startswith("Bundle 3 forgot former services of bundle 2; they are carried on: docs-a.")
+    assert set(signed_bundle(tmp_path / "4", key).former.services) == {"docs-a"}

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from appliance.cli.territory_confirm import confirmed_after, confirming_text
+from appliance.clock import utc_text
 from appliance.config.confirming import Confirming
 from appliance.errors import Refused
+from appliance.trust.former_voters import FormerVoters
 from appliance.trust.voted import is_voted
-from tests.unit.config.test_confirming import BY_VOTERS, STATEMENT, shown
+from appliance.units import DAY
+from tests.unit.config.test_confirming import BY_VOTERS, NOW, STATEMENT, shown
 from tests.unit.failover.test_granting import HOME, LOCAL, STANDBY
 
 FOLDER = Path("inventory/valley")
 
 
 def after(term: int, *, unconfirmed: bool = False, said: dict[str, object] | None = None) -> Confirming:
-    return confirmed_after(LOCAL, term, said or {}, unconfirmed=unconfirmed, folder=FOLDER)  # type: ignore[arg-type]
+    return confirmed_after(LOCAL, term, said or {}, now=NOW, unconfirmed=unconfirmed, folder=FOLDER)  # type: ignore[arg-type]
 
 
 def test_other_voters_are_refused_while_the_newest_grant_of_a_service_was_not_shown() -> None:
@@ -26,6 +30,24 @@ def test_other_voters_are_refused_while_the_newest_grant_of_a_service_was_not_sh
     assert "`appliance node collect commune-a commune-b hermitage --territory inventory/valley`" in refused.value.remedy
     assert "--keys inventory/valley/keys" in refused.value.remedy
     assert "--unconfirmed" in refused.value.remedy
+
+
+def test_what_was_collected_months_ago_is_refused_with_its_day_and_the_line_that_asks_again() -> None:
+    with pytest.raises(
+        Refused, match=r"counts for nothing: commune-a on an unknown day, hermitage on 2026-06-23"
+    ) as no:
+        after(1, said={**shown(STANDBY, BY_VOTERS, brought=NOW - 90 * DAY), **shown(HOME, brought=None)})
+    assert "`appliance node collect commune-a commune-b hermitage --territory inventory/valley`" in no.value.remedy
+
+
+def test_what_was_collected_before_the_present_voters_came_is_refused_with_that_reason() -> None:
+    since = replace(LOCAL, term=1, former_voters=FormerVoters(LOCAL.voting, utc_text(NOW)))
+    said = shown(STANDBY, BY_VOTERS, brought=NOW - 60)
+    with pytest.raises(Refused, match=r"before the present voters came, .* counts for nothing: hermitage on "):
+        confirmed_after(since, 2, said, now=NOW + 60, unconfirmed=False, folder=FOLDER)
+    said = shown(STANDBY, BY_VOTERS, brought=NOW + 30)
+    found = confirmed_after(since, 2, said, now=NOW + 60, unconfirmed=False, folder=FOLDER)
+    assert found.digests == {STATEMENT}, "the voters of before signed it"
 
 
 def test_a_node_that_is_gone_is_passed_over_by_its_word_and_the_way_out_is_named() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from appliance.clock import utc_text
 from appliance.config.collected import Collected, merge, read_collected
 from appliance.config.draft import draft
 from appliance.errors import UsageError
@@ -79,6 +80,15 @@ def test_files_that_contradict_each_other_are_refused() -> None:
         merge([{"a": shown(1)}, {"a": shown(5)}])
     with pytest.raises(UsageError, match="a and b show the same key"):
         merge([{"a": shown(1), "b": shown(3)}])
+
+
+def test_what_was_collected_twice_is_as_new_as_the_newer_of_both() -> None:
+    days = [f"2026-11-{day}T00:00:00Z" for day in (20, 28)]
+    old, new = (read(printed(grants=[], collected=day)) for day in days)
+    for files in ((old, new), (new, old)):
+        assert utc_text(merge(files)["a"].brought or 0) == days[1]
+    with pytest.raises(UsageError, match='its "collected" is no UTC time'):
+        read(printed(collected="yesterday"))
 
 
 def _with_age(collected: Collected) -> PublicKeys:

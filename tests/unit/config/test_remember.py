@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from appliance.backup.growth import default_quota_of
+from appliance.cli.territory_text import held_back_text
 from appliance.clock import utc_text
 from appliance.config.draft import Draft, draft
-from appliance.config.remember import MARGIN_SECONDS, kept_until
-from appliance.errors import UsageError
+from appliance.config.remember import MARGIN_SECONDS, carry_on, kept, kept_until
+from appliance.errors import Refused, UsageError
 from appliance.territory.model import Service, Territory
 from appliance.territory.placement import Infeasible
 from appliance.territory.room import Room
 from appliance.trust.bundle import Bundle, make_bundle, read_bundle
+from appliance.trust.former import NOBODY
 from appliance.trust.keys import public_line
 from appliance.units import DAY, GIB
 from tests.unit.territory.small import node, service, territory
@@ -157,6 +161,22 @@ def test_a_service_that_comes_back_to_other_nodes_leaves_former_holders() -> Non
     assert [(it.service, it.node) for it in back.former.holders] == [("docs", "b")]
 
 
+def test_a_spare_that_is_in_no_list_any_more_may_still_learn_that_others_have_what_it_holds() -> None:
+    """It may have stood in for a lost holder, and could never give that copy up. It takes no room that was promised."""
+    first = after(None, plan(replace(DOCS, copies=1)))
+    assert "d" in first.placements["docs"].spares
+    nodes = [replace(it, offered_bytes=0 if it.name == "d" else 1000 * GIB) for it in NODES]
+    second = after(first, territory(nodes, [replace(DOCS, copies=1)]), days=1)
+    assert "d" not in second.placements["docs"].spares
+    ceased = second.former.ceased("docs", "d")
+    assert ceased
+    assert (ceased.was_spare, ceased.serial, ceased.quota_bytes) == (True, 2, 0)
+    assert kept(second.former, second.territory, NOW) == {}
+    third = after(second, plan(replace(DOCS, copies=1)), days=2)
+    assert third.former.holders == (), "it is a spare again"
+    assert after(second, plan(service("base", "c")), days=2).former.services["docs"].holders == ("b",)
+
+
 def test_a_service_that_leaves_is_held_by_its_former_holders_too() -> None:
     docs = replace(DOCS, copies=1)
     moved = after(after(None, plan(docs)), plan(replace(docs, standbys=("c",))), days=1)
@@ -173,3 +193,108 @@ def test_a_service_that_comes_back_is_placed_where_its_copies_are() -> None:
     fresh = after(None, plan(docs, base)).placements["docs"].holders
     assert fresh != held, "it would go elsewhere if it was new"
     assert after(gone, plan(docs, base), days=2).placements["docs"].holders == held
+
+
+def by_a_former_version(before: Bundle, new: Territory, *, days: float = 0) -> Bundle:
+    """What a version without `former`, `called` and `confirmed` signs after `before`."""
+    services = {name: replace(it, called="") for name, it in before.territory.services.items()}
+    read = replace(
+        before,
+        territory=replace(before.territory, services=services),
+        former=NOBODY,
+        confirmed=frozenset(),
+        unconfirmed={},
+    )
+    return signed(replace(draft(new, {}, now=NOW + days * DAY, previous=read), former=NOBODY))
+
+
+BASE = service("base", "c")
+
+
+def test_what_a_former_version_forgot_is_carried_on_and_said() -> None:
+    """It was gone for ever, in silence: nothing was thinned, restored or counted, and those grants were refused."""
+    first = after(None, plan(replace(DOCS, copies=1), BASE, service("gone", "d")))
+    second = after(first, plan(replace(DOCS, standbys=("d",), copies=1), replace(BASE, called="basis")), days=1)
+    second = replace(second, confirmed=frozenset({"c" * 64}), unconfirmed={"docs": (0,)})
+    assert (set(second.former.services), bool(second.former.ceased("docs", "b"))) == ({"gone"}, True)
+    third = by_a_former_version(second, plan(replace(DOCS, standbys=("d",), copies=1), BASE), days=2)
+    assert (third.former, third.confirmed, third.territory.services["base"].called) == (NOBODY, frozenset(), "")
+    found, told = carry_on(second, third)
+    assert found.former == second.former
+    assert found.confirmed == second.confirmed
+    assert found.unconfirmed == second.unconfirmed
+    assert found.territory.services["base"].called == "basis"
+    assert [it.split(" forgot ")[1].split(" of bundle")[0] for it in told] == [
+        "former services",
+        "former holders",
+        "later names",
+        "confirmed grants",
+        "services whose newest grant was not shown",
+    ]
+    assert "gone" in after(found, plan(replace(DOCS, standbys=("d",), copies=1), BASE), days=3).former.services
+    assert carry_on(found, found) == (found, ())
+
+
+def test_what_left_in_the_bundle_of_a_former_version_is_found_too() -> None:
+    second = by_a_former_version(FIRST, plan(BASE), days=1)
+    found, (told,) = carry_on(FIRST, second)
+    assert told == "Bundle 2 forgot former services of bundle 1; they are carried on: docs."
+    assert found.former.services["docs"].serial == 2
+
+
+def test_nothing_is_carried_into_a_bundle_that_forgot_nothing() -> None:
+    second = after(FIRST, plan(BASE), days=1)
+    third = after(second, plan(BASE, service("new", "d")), days=2)
+    for last, before in ((FIRST, third), (second, third), (third, third), (third, second)):
+        assert carry_on(last, before) == (before, ())
+
+
+def test_a_renamed_service_that_a_former_version_took_for_a_new_one_is_refused_with_the_way_out() -> None:
+    second = after(FIRST, plan(DOCS, replace(BASE, called="basis")), days=1)
+    third = by_a_former_version(second, plan(DOCS, service("basis", "c")), days=2)
+    with pytest.raises(Refused, match='a new service "basis", and bundle 2 calls "base" so') as refused:
+        carry_on(second, third)
+    assert "--previous and add --serial 4" in refused.value.remedy
+
+
+def grows(name: str, at: str, **words: Any) -> Service:
+    """A service without a `quota` of its own, which a former version gave (size + change x lock) / 0.7."""
+    it = replace(
+        service(name, at, copies=1, **words), size_bytes=200 * GIB, change_bytes_per_day=GIB, lock_seconds=30 * DAY
+    )
+    return replace(it, quota_bytes=default_quota_of(it))
+
+
+def as_before(it: Service) -> Service:
+    return replace(it, quota_bytes=round((it.size_bytes + 30 * it.change_bytes_per_day) / 0.7))
+
+
+def test_after_an_upgrade_a_default_quota_grows_only_where_room_is_and_the_bundle_can_be_signed() -> None:
+    """What 200 GiB with 1 GiB a day were given became 2.9 TiB, and the first sign after it found no room."""
+    large, small = grows("large", "a", standbys=("b",)), grows("small", "c", standbys=("b",))
+    small = replace(small, size_bytes=20 * GIB, change_bytes_per_day=GIB // 10)
+    small = replace(small, quota_bytes=default_quota_of(small))
+    first = after(None, plan(as_before(large), as_before(small), offered=2000))
+    made = draft(plan(large, small, offered=2000), {}, now=NOW, previous=first)
+    assert dict(made.held_back) == {"large": large.quota_bytes}
+    assert made.territory.services["large"].quota_bytes == as_before(large).quota_bytes
+    assert made.territory.services["small"].quota_bytes == small.quota_bytes
+    [line] = held_back_text(made.territory, made.held_back).splitlines()
+    assert "large keeps the quota of 329 GiB that was signed before" in line
+    assert "refuse from day" in line
+    again = draft(plan(large, small, offered=9000), {}, now=NOW, previous=signed(made))
+    assert (dict(again.held_back), again.territory.services["large"].quota_bytes) == ({}, large.quota_bytes)
+
+
+def test_a_quota_that_was_asked_for_is_given_or_refused_and_never_held_back() -> None:
+    large = grows("large", "a", standbys=("b",))
+    first = after(None, plan(as_before(large), offered=2000))
+    with pytest.raises(Infeasible, match="its standby b cannot hold a copy"):
+        draft(plan(replace(large, quota_bytes=2500 * GIB), offered=2000), {}, now=NOW, previous=first)
+
+
+def test_what_finds_no_room_with_the_former_quotas_either_is_refused_by_them() -> None:
+    large = grows("large", "a", standbys=("b",))
+    first = after(None, plan(as_before(large), offered=2000))
+    with pytest.raises(Infeasible, match="its standby b cannot hold a copy"):
+        draft(plan(large, offered=100), {}, now=NOW, previous=first)

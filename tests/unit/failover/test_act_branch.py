@@ -24,6 +24,17 @@ def test_what_a_node_kept_of_a_branch_stays_with_its_epoch(world: World) -> None
     assert "branches/2" in (world.folder / "history.jsonl").read_text()
 
 
+def test_who_hears_of_a_branch_of_a_database_is_not_told_to_merge_it(world: World) -> None:
+    told: list[str] = []
+    world.it.site = replace(world.site, alarm=lambda service, sentence: told.append(sentence))
+    territory = world.bundle.territory
+    database = replace(territory.services[SERVICE], kind="postgresql")
+    changed = replace(world.bundle, territory=replace(territory, services={**territory.services, SERVICE: database}))
+    world.it.site = replace(world.it.site, bundle=lambda: changed)
+    assert world.do(A.KEEP_BRANCH)
+    assert f"never merged: look at its dump there, then `appliance failover merge {SERVICE} --leave`" in told[0]
+
+
 def test_as_long_as_a_branch_is_being_kept_nobody_gives_up_on_the_service(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

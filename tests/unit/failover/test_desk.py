@@ -12,15 +12,28 @@ import pytest
 
 from appliance.clock import SimulatedClock
 from appliance.coordination.memory import Memory, Store, at_once
-from appliance.errors import Busy, Forbidden, Refused
+from appliance.errors import Busy, Forbidden, IntegrityError, Refused
+from appliance.failover import counter as counter_of_broker
 from appliance.failover.counter import Counter
 from appliance.failover.desk import Desk
 from appliance.failover.papers import Papers
 from appliance.failover.promises import begin_promises
 from appliance.failover.signing import Signer
+from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.held import make_held
-from tests.unit.failover.test_granting import EXCLUSIVE, FIRST, HOLDER, HOME, LOCAL, STANDBY, act, asked, release
+from tests.unit.failover.test_granting import (
+    EXCLUSIVE,
+    FIRST,
+    HOLDER,
+    HOME,
+    LOCAL,
+    STANDBY,
+    act,
+    asked,
+    by_voters,
+    release,
+)
 from tests.unit.trust.voters import KEYS
 
 VOTER = "commune-c"
@@ -201,6 +214,33 @@ def test_of_one_caller_one_vote_is_judged_at_a_time_so_that_others_get_theirs(
     assert len(inside) == 4
 
 
+@pytest.mark.parametrize(("paper", "waits"), [('{"type": "appliance/act"} forged', True), ("nonsense", False)])
+@pytest.mark.parametrize("verb", ["attend", "vote"])
+def test_who_shows_a_forged_act_waits_for_its_answer(
+    exclusive: World, monkeypatch: pytest.MonkeyPatch, verb: str, paper: str, waits: bool
+) -> None:
+    """Each check is a process: one node that showed one after the other kept a core of every voter busy."""
+
+    def check(*_: object) -> Act:
+        raise IntegrityError("the act is not signed by a key of keeper.")
+
+    monkeypatch.setattr("appliance.failover.papers.read_act", check)
+    monkeypatch.setattr(counter_of_broker, "FORGED_SECONDS", 0.3)
+    counter = Counter(Memory(Store(exclusive.clock)), exclusive.desk, STANDBY)
+    request = asked(2, STANDBY).document.raw.decode()
+
+    async def play() -> float:
+        begun = asyncio.get_running_loop().time()
+        if verb == "vote":
+            await counter.vote(request, (paper,), seconds_max=1)
+        else:
+            await counter.attend("", (paper,), (), (), (), seconds_max=0)
+        return asyncio.get_running_loop().time() - begun
+
+    assert (asyncio.run(play()) >= 0.3) is waits
+    assert exclusive.desk.forged == set()
+
+
 def test_a_vote_whose_turn_does_not_come_in_time_is_not_judged_for_nobody(exclusive: World) -> None:
     async def play() -> None:
         counter = Counter(Memory(Store(exclusive.clock)), exclusive.desk, STANDBY)
@@ -264,6 +304,28 @@ def test_acts_in_force_become_what_the_store_may_do(exclusive: World) -> None:
     exclusive.clock.jump_wall(5000.0 - exclusive.clock.now())
     found = exclusive.desk.acts("docs-a")
     assert (found.promoted, found.out_of_the_way) == ({STANDBY}, {HOME, HOLDER})
+
+
+def test_an_act_that_was_used_stops_no_later_holder_at_the_store(local: World) -> None:
+    """Promoted, and handed back: for as long as the act is in force it could end the home's lease again and again."""
+    promoted = act("promote", STANDBY)
+    local.desk.own_acts = lambda: [promoted]
+    local.clock.jump_wall(5000.0 - local.clock.now())
+    local.attend(HOLDER, RAW)
+    assert local.vote()
+    assert local.desk.acts("docs-a").promoted == {STANDBY}, "until a grant comes of it"
+    local.attend(HOLDER, by_voters(STANDBY, 2).document.raw.decode())
+    assert local.desk.acts("docs-a").promoted == set()
+    assert local.desk.acts("docs-b").promoted == set(), "it is about docs-a"
+    local.attend(HOLDER, by_voters(HOME, 3).document.raw.decode())
+    assert local.desk.acts("docs-a").promoted == set()
+    assert local.started().acts("docs-a").promoted == set(), "nothing is in force"
+    again = local.started()
+    again.own_acts = lambda: [promoted]
+    again.attend(HOLDER, again.token, (by_voters(HOME, 3).document.raw.decode(),), ())
+    assert again.acts("docs-a").promoted == set(), "the promise outlives its program"
+    again.own_acts = lambda: [promoted, act("promote", STANDBY, start=4500)]
+    assert again.acts("docs-a").promoted == {STANDBY}, "another act is another one"
 
 
 def test_a_quarantine_that_was_taken_back_counts_for_nothing_and_who_was_shut_out_hears_of_it(exclusive: World) -> None:

@@ -266,10 +266,51 @@ def test_a_later_term_begins_far_above() -> None:
     assert signed(view(bundle=bundle(term=2), release=release())).epoch == 1025
 
 
+def test_the_first_epoch_of_a_later_term_is_nothing_made_up() -> None:
+    """Two askers split its brokers: who has signed for neither yet must let the next one be asked for."""
+    assert signed(view(bundle=bundle(term=2), request=asked(1025, STANDBY), release=release())).epoch == 1027
+
+
+def test_where_the_voters_changed_without_the_newest_grant_no_broker_signs_above_an_older_one() -> None:
+    """Its writer may be at work; whoever hides it, and whoever forges one, changes nothing."""
+    changed = bundle(term=2, unconfirmed={"docs-a": (1,)})
+    seen = view(bundle=changed, release=release())
+    declined = decide(seen)
+    assert isinstance(declined, Declines)
+    assert "one up to epoch 1023 may be in force, and 2 is the newest that is shown" in declined.reason
+    assert "--earlier BUNDLE" in declined.remedy
+    assert "`appliance territory grant`" in declined.remedy
+    assert isinstance(decide(replace(seen, unbelieved="by strangers")), Declines)
+
+
+def test_a_grant_of_the_key_holder_above_what_was_not_shown_is_the_way_out() -> None:
+    changed = bundle(term=2, unconfirmed={"docs-a": (0, 1)})
+    present = by_key(HOME, 1023)
+    seen = view(bundle=changed, present=present, request=asked(1024, STANDBY), release=release(present))
+    assert signed(seen).epoch == 1025
+    assert isinstance(decide(replace(seen, bundle=bundle(term=2, unconfirmed={"docs-b": (1,)}))), Signs)
+
+
 def test_a_term_that_is_used_up_is_the_key_holders_matter() -> None:
     present = by_key(HOME, 510)
     seen = view(request=asked(512, STANDBY), present=present, release=release(present))
     assert "the voters have no epoch above 512 left for docs-a in their term 0" in declined(seen)
+
+
+def test_a_writer_that_asks_for_one_epoch_after_the_other_leaves_half_of_the_term_to_takeovers() -> None:
+    promised, present, epochs = Promised(), FIRST, list[int]()
+    while isinstance(
+        decision := decide(view(request=asked(present.epoch, HOME), present=present, promised=promised)), Signs
+    ):
+        promised, present = decision.promised, by_voters(HOME, present.epoch)
+        epochs.append(decision.epoch)
+    assert (len(epochs), epochs[-1]) == (127, 255)
+    assert "had all epochs of docs-a that a writer gets for itself in term 0" in decision.reason
+    assert "`appliance territory grant`" in decision.remedy
+    taken = signed(view(request=asked(255, STANDBY), present=present, promised=promised, release=release(present)))
+    assert taken.epoch == 257
+    own = view(request=asked(255, HOME), present=present, promised=promised, release=release(present))
+    assert "for itself" in declined(own), "its own release is no way around"
 
 
 def test_an_act_serves_once() -> None:
@@ -299,8 +340,11 @@ def test_whatever_it_is_asked_it_never_signs_two_lines_for_one_epoch(questions: 
 # Silence
 
 
-def answer(challenge: str, key: str = HOME, epoch: int = 2, service: str = "docs-a") -> Held:
-    raw = make_held(KEYS[key], service=service, epoch=epoch, holder=HOME, challenge=challenge)
+def answer(
+    challenge: str, key: str = HOME, epoch: int = 2, service: str = "docs-a", lease_seconds: int | None = None
+) -> Held:
+    fields = {} if lease_seconds is None else {"lease_seconds": lease_seconds}
+    raw = make_held(KEYS[key], service=service, epoch=epoch, holder=HOME, challenge=challenge, **fields)
     return read_held(raw, public_line(KEYS[key]))
 
 
@@ -309,6 +353,20 @@ def test_an_answer_ends_the_silence_and_each_question_has_one() -> None:
     assert asking.silence(104.5) == 1.5
     assert asking.answered(answer("aa" * 32), 104).silence(104.5) == 1.5, "an answer shown again says nothing"
     assert asking.answered(answer("bb" * 32), 104).silence(104.5) == 0.5
+
+
+@pytest.mark.parametrize(("told", "counts"), [(60, 60.0), (15, 15.0), (5, 15.0), (None, 15.0), (0, 15.0), (3600, 60.0)])
+def test_silence_counts_from_the_lease_that_the_holder_said_it_has_though_a_bundle_made_leases_shorter(
+    told: int | None, counts: float
+) -> None:
+    """A lease lasts as long as it was begun for; a former version does not say, and nobody has one of an hour."""
+    asking = begin_asking(FIRST, "00" * 32, 0).answered(answer("00" * 32, lease_seconds=told), 0)
+    for second in range(1, round(counts)):
+        asking = asking.asked(f"{second:064x}", second)
+    early = declined(view(bundle=EXCLUSIVE, asking=asking, now=counts - 0.5))
+    assert f"in vain for a lease of {counts:g} s" in early
+    late = signed(view(bundle=EXCLUSIVE, asking=asking, now=counts))
+    assert f"commune-a was asked for {counts:g} s" in late.reason
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
+from appliance.failover.claiming import hear
 from appliance.failover.keeper import Keeper
 from appliance.failover.model import Action, Standing, State
 from appliance.failover.observe import observe
@@ -84,3 +86,27 @@ def test_who_hears_the_voters_again_after_a_silence_knows_since_when(
     record = observe(world.it).record
     assert record is not None
     assert record.heard_since == (world.clock.boottime() if anew else begun)
+
+
+def test_a_voter_that_names_the_highest_revision_once_makes_nobody_deaf_to_the_others(world: World) -> None:
+    asked = world.clock.boottime()
+    hear(world.it, replace(world.voters.read(SERVICE), revision=2**62), asked)
+    world.clock.advance(1.0)
+    taken_over(world)
+    hear(world.it, world.voters.read(SERVICE), asked, pushed=False)
+    assert world.it.state is not None
+    assert world.it.state.holder is None, "it was asked before the other answer came, and may be older"
+    hear(world.it, world.voters.read(SERVICE), world.clock.boottime(), pushed=True)
+    assert world.it.state.holder is None, "a watch may lag behind"
+    assert world.do(Action.READ)
+    assert world.it.state.holder is not None
+    assert world.it.state.holder.node == STANDBY
+
+
+def test_a_store_that_was_brought_back_from_a_copy_is_heard(world: World) -> None:
+    taken_over(world)
+    assert world.do(Action.READ)
+    world.clock.advance(1.0)
+    before = replace(world.voters.read(SERVICE), revision=1, owner=None, holder=None)
+    hear(world.it, before, world.clock.boottime())
+    assert world.it.state == before

@@ -147,6 +147,16 @@ def test_an_act_whose_new_check_failed_by_itself_counts_again_once_one_goes_well
     assert len(papers.acts()) == 1, "nobody shows it again"
 
 
+def test_an_act_that_is_not_signed_as_it_says_is_told_and_what_costs_no_process_is_not(tmp_path: Path) -> None:
+    raw = signed_act(tmp_path / "key")
+    signer = Operator("maintenance", ((tmp_path / "key.pub").read_text().strip(),), ("quarantine",))
+    papers = Papers(lambda service: LOCAL.granters, lambda: (signer,))
+    forged = raw.replace(b'"any"', b'"docs-a"')
+    assert papers.take([FIRST.document.raw, forged]) is True
+    assert newest(papers.grants, "docs-a") == FIRST.epoch, "the honest part counts"
+    assert papers.take([raw.replace(b'"maintenance"', b'"stranger"'), b"nonsense", raw]) is False
+
+
 def test_an_act_is_not_checked_again_while_the_operators_are_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

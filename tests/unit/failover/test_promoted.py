@@ -14,6 +14,7 @@ from appliance.failover import act
 from appliance.failover.kept import load
 from appliance.failover.model import Action
 from appliance.failover.observe import observe
+from appliance.failover.situation import begin
 from appliance.trust.act import Act
 from appliance.units import HOUR
 from tests.unit.failover.test_act import SERVICE, World
@@ -153,3 +154,37 @@ def test_who_is_deposed_is_waited_for_as_long_as_its_lease_was_begun_though_a_bu
     assert world.do(A.READ, A.TAKE_OVER)
     assert world.it.lease is not None
     assert world.it.lease.deposed_until == world.clock.boottime() + waits
+
+
+@pytest.mark.parametrize(("begun_for", "waits"), [(60, 60.0), (5, 15.0)])
+def test_a_reboot_before_the_service_was_opened_waits_for_the_lease_that_the_takeover_deposed(
+    world: World, begun_for: int, waits: float
+) -> None:
+    """The lease of a longer bundle that the deposed node still goes by is not in the store any more."""
+    world.voters.acquire(Claim(SERVICE, STANDBY, "boot", new_lease(STANDBY, 1), 0, begun_for, "first", ""))
+    promotes = promotion("promote", HOME, start=0, end=world.clock.now() + HOUR)
+    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    assert world.do(A.READ, A.TAKE_OVER)
+    act._take_grant(world.it, by_key(HOME, 4).document.raw, STANDBY)
+    world.it.prove(None)
+    world.it = begin(replace(world.it.site, boot_id="the next one"), SERVICE)
+    world.voters.advance(16)  # the lease of the boot before has ended
+    assert world.do(A.READ, A.RETURN)
+    assert world.it.lease is not None
+    assert world.it.lease.deposed_until == world.clock.boottime() + waits
+    assert world.do(A.START)
+    assert "deposed_seconds" not in (world.folder / "failover.json").read_text(), "an earlier version must read it"
+
+
+def test_whom_a_claim_deposed_that_got_no_answer_is_waited_for_by_the_next_takeover(world: World) -> None:
+    world.voters.acquire(Claim(SERVICE, STANDBY, "boot", new_lease(STANDBY, 1), 0, 60, "first", ""))
+    promotes = promotion("promote", HOME, start=0, end=world.clock.now() + HOUR)
+    world.it.site = replace(world.site, own_acts=lambda: (promotes,))
+    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    assert world.do(A.READ, A.TAKE_OVER)
+    world.it.prove(None)
+    world.voters.advance(16)  # the lease of the claim has ended, and nobody holds the service
+    assert world.do(A.READ, A.TAKE_OVER)
+    assert world.it.lease is not None
+    assert world.it.lease.deposed_until == world.clock.boottime() + 60

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from appliance.errors import Unreachable
-from appliance.failover.votes import Round, ask_all
+from appliance.failover.granting import LEAP_MAX, Declines, decide
+from appliance.failover.promises import Promised
+from appliance.failover.votes import Round, above_next, ask_all
 from appliance.trust import sshsig
+from appliance.trust.grant import read_request
+from appliance.trust.keys import public_line
 from appliance.trust.voted import TYPE, read_voted, statement
-from tests.unit.trust.voters import KEYS, asked, voting
+from tests.unit.failover.test_granting import release, view
+from tests.unit.trust.voters import KEYS, NAMES, asked, voting
 
 REQUEST = asked(2)
+RELEASE = release()
 
 
 @dataclass
@@ -61,16 +70,124 @@ def test_without_a_majority_each_says_why() -> None:
         commune_c=Broker(Unreachable("commune-c does not answer.")),
         commune_d=declines,
         commune_a=Broker(("nonsense",)),
+        hermitage=declines,
     )
     assert found.grant is None
     assert found.reasons == {
         "commune-c": "commune-c does not answer.",
         "commune-d": "it is asked yet. Ask again.",
         "commune-a": "it answers with something else.",
+        "hermitage": "it is asked yet. Ask again.",
     }
-    assert found.above == 7
+    assert (found.answered, found.promised) == (3, [7, 7])
+
+
+TERMS = (voting(), voting(term=12))
+PROMISES: dict[str, tuple[int, list[int], int]] = {
+    "what a majority has passed": (3, [5, 5, 5, 0, 0], 5),
+    "the first epoch of a later term that two askers split": (5634, [6145, 6145, 6145, 6145], 6145),
+    "nothing, where the others only wait": (3, [0, 0, 0, 0, 5], 3),
+    "nothing that one broker makes up": (2, [0, 0, 0, 0, 9999], 2),
+    "nothing where too few answer": (3, [7, 7], 3),
+    "no further than each broker follows, where a liar decides": (2, [3, 3, 301], 3),
+    "no further than each broker follows in a later term": (5634, [6145, 6145, 6401], 6145),
+    "an odd epoch, where a liar says less than the others": (2, [8, 9, 9], 9),
+    "an odd epoch, where the liar is the one that decides": (2, [3, 3, 8], 3),
+}
+
+
+@pytest.mark.parametrize("case", PROMISES)
+def test_the_next_round_asks_above(case: str) -> None:
+    present, promises, above = PROMISES[case]
+    found = Round(None, {}, len(promises), promises)
+    assert above_next(found, present, 1, TERMS[present > 512]) == above
 
 
 def test_a_signature_of_another_counts_for_nobody() -> None:
     found = played(commune_b=signed("commune-b"), commune_c=signed("commune-b"), commune_d=signed("commune-d"))
     assert found.grant is None
+
+
+@dataclass
+class Deciding:
+    """A broker that decides as each does; from round `ready` on it has seen the writer's release."""
+
+    name: str
+    ready: int = 1
+    promised: Promised = field(default_factory=Promised)
+    round: int = 0
+
+    async def ask(self, method: str, seconds_max: float, **told: Any) -> tuple[object, ...]:
+        self.round += 1
+        request = read_request(told["request"].encode(), public_line(KEYS["hermitage"]))
+        release = RELEASE if self.round >= self.ready else None
+        found = decide(view(voter=self.name, request=request, promised=self.promised, release=release))
+        if isinstance(found, Declines):
+            return "declined", found.reason, found.remedy, self.promised.highest
+        self.promised = found.promised
+        return "signed", sshsig.sign(KEYS[self.name], TYPE, found.line).decode()
+
+
+@dataclass
+class Lying:
+    """Never signs, and says each time that it promised `above` more than it is asked for."""
+
+    above: int
+
+    async def ask(self, method: str, seconds_max: float, **told: Any) -> tuple[object, ...]:
+        request = read_request(told["request"].encode(), public_line(KEYS["hermitage"]))
+        return "declined", "not yet.", "", request.known_epoch + self.above
+
+
+def rounds(brokers: Mapping[str, Deciding | Lying], most: int = 60) -> tuple[int, int]:
+    """Ask as `act` does, until there is a grant: after how many rounds, and its epoch."""
+    above = 2
+    for number in range(1, most):
+        found = asyncio.run(ask_all(brokers, asked(above), (), voting(), 1000.0))  # type: ignore[arg-type]
+        if found.grant is not None:
+            return number, read_voted(found.grant, voting()).epoch
+        above = above_next(found, 2, number, voting())
+    raise AssertionError(f"no grant after {most} rounds, which ask above {above}")
+
+
+def honest(**ready: int) -> dict[str, Deciding | Lying]:
+    return {name: Deciding(name, ready.get(name.replace("-", "_"), 5)) for name in NAMES}
+
+
+LIES = {"odd": 15, "even": 16, "little": 2, "nothing": 0, "without end": 2**60, "less than nothing": -(2**60)}
+
+
+@pytest.mark.parametrize("liar", NAMES)
+@pytest.mark.parametrize("name", LIES)
+def test_one_broker_that_lies_about_its_promises_keeps_no_majority_from_granting(name: str, liar: str) -> None:
+    """The asker was led above what anybody knows of, 16 epochs a round, until the term was used up."""
+    brokers = honest(commune_a=12, commune_b=20) | {liar: Lying(LIES[name])}
+    taken, epoch = rounds(brokers)
+    assert taken == sorted(it.ready for it in brokers.values() if isinstance(it, Deciding))[2]
+    assert epoch == 3
+
+
+def promised(*epochs: int) -> Promised:
+    return Promised(dict.fromkeys(epochs, "0" * 64), 2)
+
+
+# What brokers promised to another asker that got no grant; the others are silent or lie.
+SPLITS: dict[str, tuple[Sequence[int], Deciding | Lying | None, int]] = {
+    "two and three, all answer": ((3, 3, 3, 0), Deciding("hermitage", 1), 2),
+    "two and two, one is dead": ((3, 3, 0, 0), None, 2),
+    "two and two, one never signs": ((7, 7, 3, 3), Lying(-1), 40),
+    "two and two, one lies high": ((7, 7, 3, 3), Lying(15), 40),
+    "one ahead, one lies high": ((7, 0, 0, 0), Lying(15), 1),
+}
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_split_votes_are_overcome_by_a_later_epoch(name: str) -> None:
+    before, fifth, most = SPLITS[name]
+    brokers: dict[str, Deciding | Lying] = {
+        broker: Deciding(broker, 1, promised(epoch) if epoch else Promised())
+        for broker, epoch in zip(NAMES, before, strict=False)
+    }
+    taken, epoch = rounds(brokers | ({"hermitage": fifth} if fifth else {}))
+    assert taken <= most
+    assert epoch <= 2 + LEAP_MAX + 2

@@ -126,3 +126,11 @@ def test_what_it_did_stands_in_the_history_and_the_address_is_gone(tmp_path: Pat
 )
 def test_a_deadline_is_seen_by_who_looks_again_before_it(before: float, deadline: float, seen: bool) -> None:
     assert watchdog.sees(before, deadline, 100.0) is seen
+
+
+def test_it_writes_its_history_through_no_link(tmp_path: Path) -> None:
+    """It may write every file that it sees, and the folder is another program's."""
+    (tmp_path / "of others").write_text("")
+    (tmp_path / "history.jsonl").symlink_to(tmp_path / "of others")
+    watchdog.tell(str(tmp_path), "commune-a", str(tmp_path / "history.jsonl"), "docs-a", 3)
+    assert (tmp_path / "of others").read_text() == ""

@@ -13,7 +13,14 @@ from appliance.host.care import Alarm, alarms, how_kept
 @pytest.mark.parametrize(
     ("note", "words"),
     [
-        ({"encryption": "luks", "unlock": "tpm2", "why": ""}, "disk encrypted (tpm2)"),
+        (
+            {"encryption": "luks", "unlock": "tpm2", "why": ""},
+            "disk encrypted (tpm2), protected against a pulled disk, not against a changed one",
+        ),
+        (
+            {"encryption": "luks", "unlock": "tang", "why": ""},
+            "disk encrypted (tang), protected against a box that is carried away, not against a changed one",
+        ),
         ({"encryption": "none", "unlock": "tpm2", "why": ""}, "DISK NOT ENCRYPTED (by choice)"),
         (
             {"encryption": "unsupported", "unlock": "tpm2", "why": "a container has no device-mapper"},
@@ -21,7 +28,9 @@ from appliance.host.care import Alarm, alarms, how_kept
         ),
     ],
 )
-def test_a_disk_in_clear_is_named_with_its_reason(tmp_path: Path, note: dict[str, str], words: str) -> None:
+def test_how_a_disk_is_kept_is_said_with_the_thief_that_it_does_not_stop(
+    tmp_path: Path, note: dict[str, str], words: str
+) -> None:
     (tmp_path / "storage").write_text(json.dumps(note))
     assert how_kept(tmp_path / "storage") == words
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import NotFound
+from appliance.errors import NoSpace, NotFound
 from appliance.host.command import CommandFailed, CommandTimeout, run
 from appliance.secret import Secret
 
@@ -40,6 +40,12 @@ def test_check_raises_with_the_last_words_of_the_program() -> None:
     with pytest.raises(CommandFailed, match=r"sh ended with 3: no room left") as caught:
         run(("sh", "-c", "echo no room left >&2; exit 3"), timeout_seconds=10, check=True)
     assert caught.value.result.exit_code == 3
+
+
+def test_a_program_that_found_the_disk_full_is_told_so() -> None:
+    with pytest.raises(NoSpace, match=r"the disk is full \(cp\)\. Free space there, then run it again\.") as caught:
+        run(("cp", "/etc/passwd", "/dev/full"), timeout_seconds=10, env={"LC_ALL": "C"}, check=True)
+    assert isinstance(caught.value, CommandFailed)
 
 
 def test_a_missing_program_is_named() -> None:

@@ -267,6 +267,13 @@ def test_work_on_a_database_is_begun_and_not_waited_for(work: str, tmp_path: Pat
     assert told.argvs == [f"systemctl restart --no-block appliance-database-{work}@etat-civil.service"]
 
 
+@pytest.mark.parametrize("service", ["etat-civil", "cantine"])
+def test_a_drill_of_any_database_is_begun_also_of_one_that_stays_where_it_is(service: str, tmp_path: Path) -> None:
+    told = obey(tmp_path, verb="rehearse", service=service)
+    drill = f"appliance-database-rehearse@{service}.service"
+    assert told.argvs == [f"systemctl restart --no-block --job-mode=fail {drill}"], "it ends no takeover"
+
+
 def test_a_database_that_stops_is_filled_no_longer(tmp_path: Path) -> None:
     stopped, *_ = obey(tmp_path, verb="stop", service="etat-civil").argvs
     units = ("appliance-database@etat-civil.service", "appliance-database-fill@etat-civil.service")
@@ -314,10 +321,23 @@ def test_addresses_lead_where_they_are_told_and_one_that_nobody_knows_any_more_i
         ({"verb": "poweroff", "service": "horaires"}, "no such verb"),
         ({"service": "horaires"}, "no such verb"),
         ({"verb": "fill", "service": "horaires"}, "no such verb"),
+        ({"verb": "rehearse", "service": "../x"}, "describes no such service"),
+        ({"verb": "rehearse", "service": ["x"]}, "describes no such service"),
         ({"verb": "route", "service": "horaires", "node": "commune-b"}, "may not have this service"),
         ({"verb": "route", "service": "horaires"}, "may not have this service"),
     ],
-    ids=["a unit", "no name", "elsewhere", "a verb", "nothing", "a site to fill", "a stranger", "nobody"],
+    ids=[
+        "a unit",
+        "no name",
+        "elsewhere",
+        "a verb",
+        "nothing",
+        "a site to fill",
+        "a path to drill",
+        "no name to drill",
+        "a stranger",
+        "nobody",
+    ],
 )
 def test_what_is_not_in_roots_file_is_refused(asked: dict[str, Any], why: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=why):
@@ -334,15 +354,20 @@ hands.serve(socket.socket(fileno=int(sys.argv[3])), 0.2)
 """
 
 
-def test_calls_are_answered_beside_each_other_until_nobody_calls_any_more(tmp_path: Path) -> None:
-    served, path = tmp_path / "served.json", str(tmp_path / "hands.sock")
-    served.write_text(json.dumps(SERVED))
+def begun(code: str, path: str, served: Path) -> subprocess.Popen[bytes]:
+    """The program with the listening socket `path`, as systemd begins it."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen()
         here, number = str(Path(hands.__file__).parent), listening.fileno()
-        words = (sys.executable, "-I", "-S", "-c", SERVE, here, str(served), str(number))
-        program = subprocess.Popen(words, pass_fds=(number,), stderr=subprocess.PIPE)
+        words = (sys.executable, "-I", "-S", "-c", code, here, str(served), str(number))
+        return subprocess.Popen(words, pass_fds=(number,), stderr=subprocess.PIPE)
+
+
+def test_calls_are_answered_beside_each_other_until_nobody_calls_any_more(tmp_path: Path) -> None:
+    served, path = tmp_path / "served.json", str(tmp_path / "hands.sock")
+    served.write_text(json.dumps(SERVED))
+    program = begun(SERVE, path, served)
     assert program.stderr is not None
     with program, socket.socket(socket.AF_UNIX) as silent:
         silent.connect(path)
@@ -357,6 +382,14 @@ def test_calls_are_answered_beside_each_other_until_nobody_calls_any_more(tmp_pa
         assert silent.recv(1) == b"", "it was waited for long enough"
         assert program.wait(timeout=30) == 0
         assert program.stderr.read() == b"TimeoutError: timed out\n"
+
+
+def test_a_call_too_many_is_told_so(tmp_path: Path) -> None:
+    path, one = str(tmp_path / "hands.sock"), "hands.CALLS_MAX = 1\nhands.serve"
+    with begun(SERVE.replace("hands.serve", one), path, tmp_path) as program, socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(path)
+        assert called(path, b"{}") == {"error": "1 calls are being answered."}
+        assert program.wait(timeout=30) == 0
 
 
 def called(path: str, request: bytes) -> dict[str, str]:

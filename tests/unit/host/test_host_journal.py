@@ -68,3 +68,14 @@ def test_a_journal_renamed_by_one_process_is_not_renamed_again_by_another(short:
         journal_module._rotate(path, late.fileno())
         late.write(b'{"event": "sealed", "number": 1}\n')
     assert [it["number"] for it in short.events("sealed")] == [0, 1, 2]
+
+
+def test_a_line_is_written_through_no_link(tmp_path: Path) -> None:
+    """A unit that may write every file notes its events in a folder where others write."""
+    (tmp_path / "of others").write_text("")
+    (tmp_path / "journal.jsonl").symlink_to(tmp_path / "of others")
+    journal = Journal(tmp_path / "journal.jsonl", SystemClock())
+    with pytest.raises(OSError, match="symbolic links"):
+        journal.write("restored")
+    journal.note("restored")
+    assert (tmp_path / "of others").read_text() == ""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host.laying import LAYING, REPLACED, lay
+from appliance.host import command
+from appliance.host.laying import ACCESS_LISTS, LAYING, REPLACED, lay
 
 GROUP = os.getegid()
 
@@ -58,6 +59,20 @@ def test_files_come_with_the_modes_of_a_share_and_what_lay_there_is_kept(shares:
     assert os.listdir(shares / LAYING) == []
 
 
+def test_access_control_lists_of_the_account_that_laid_the_files_go(shares: Path) -> None:
+    """It could name itself, or anybody, in them, and would read and write the share from then on."""
+    new = laid(shares)
+    folder, file = new / "Conseil d’été", new / "Conseil d’été/avis.txt"
+    command.run(
+        ("setfacl", "--modify", "user:daemon:rwx,default:user:daemon:rwx", str(folder)), timeout_seconds=10, check=True
+    )
+    command.run(("setfacl", "--modify", "user:daemon:rw-", str(file)), timeout_seconds=10, check=True)
+    assert {*os.listxattr(folder), *os.listxattr(file)} == set(ACCESS_LISTS)
+    found = place(shares)
+    assert [os.listxattr(it) for it in (found, *found.rglob("*"))] == [[], [], []]
+    assert mode(found / "Conseil d’été/avis.txt") == 0o660
+
+
 def test_a_link_is_left_as_it_is_and_nothing_behind_it_is_changed(shares: Path) -> None:
     secret = shares / "secret"
     secret.mkdir()
@@ -101,3 +116,14 @@ def test_nothing_laid_changes_nothing(shares: Path) -> None:
     with pytest.raises(FileNotFoundError):
         place(shares)
     assert os.listdir(shares / REPLACED) == []
+
+
+def test_what_lay_there_gets_the_next_number_whatever_was_removed_meanwhile(shares: Path) -> None:
+    """The highest is the newest, and stays."""
+    for _ in range(4):
+        laid(shares)
+        place(shares)
+    (shares / REPLACED / "docs-a").rename(shares / REPLACED / "docs-a.old")
+    laid(shares)
+    place(shares)
+    assert sorted(os.listdir(shares / REPLACED)) == ["docs-a.1", "docs-a.2", "docs-a.3", "docs-a.old"]

@@ -66,7 +66,7 @@ def rich() -> View:
         seen,
         attempts=attempts,
         written=(dataclasses.replace(written, rto_seconds=14400, envelopes={"recovery": NOON}, unsafe_since=NOON),),
-        held=(dataclasses.replace(held, lock=Probed(NOON, canary_seconds=2_000_000)),),
+        held=(dataclasses.replace(held, short_bytes=95 * GIB, lock=Probed(NOON, canary_seconds=2_000_000)),),
         readable=(dataclasses.replace(readable, catalogue_bytes=4096),),
         machine=Machine(1000, NOON, NOON),
     )

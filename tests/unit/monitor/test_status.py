@@ -16,6 +16,7 @@ from appliance.cli.status_text import EXIT_CODES, status_json, status_text
 from appliance.monitor.states import ORDER, Judged
 from appliance.monitor.status import Status, judge
 from appliance.monitor.view import AgentSeen
+from appliance.units import KIB, MIB
 from tests.unit.monitor.views import before, kept, now, view
 
 ROOT = Path(__file__).parents[3]
@@ -74,6 +75,21 @@ def test_repositories_that_moves_put_aside_are_counted_and_named() -> None:
     assert "2 put aside by moves, each of the size of the service: replaced-5, replaced-7" in status_text(status)
     told = [it["put_aside"] for it in status_json(status)["judged"] if "put_aside" in it]
     assert told == [["replaced-5", "replaced-7"]]
+
+
+def test_trees_that_moves_put_aside_are_counted_and_what_was_never_saved_is_a_warning() -> None:
+    saved = {"folder": "/srv/shares/.replaced/docs-a.1", "files": 9, "bytes": 3 * MIB}
+    lost = {"folder": "/srv/shares/.replaced/docs-a", "files": 2, "bytes": MIB, "unsaved": 1, "unsaved_bytes": KIB}
+    given = {"written": [{"sequence": 3, "sealed": "20m", "trees": [{**lost, "first": "a\nb.odt"}, saved]}]}
+    text = status_text(judged({"given": given}))
+    assert "files that moves put aside, 4 MiB: /srv/shares/.replaced/docs-a, /srv/shares/.replaced/docs-a.1" in text
+    assert (
+        "warning: a move put aside 1 file (1 KiB) that no backup and no branch is known to have, such as a\\nb.odt. "
+        "It stays in /srv/shares/.replaced/docs-a. Copy what is missed into the service; then, as root: "
+        "`rm -r /srv/shares/.replaced/docs-a`." in text
+    )
+    given = {"written": [{"sequence": 3, "sealed": "20m", "trees": [saved]}]}
+    assert judged({"given": given}).state == "ok"
 
 
 def test_names_with_line_ends_and_broken_bytes_stay_on_one_line() -> None:

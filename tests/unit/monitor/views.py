@@ -20,6 +20,7 @@ from appliance.monitor.view import (
     Machine,
     Missing,
     Now,
+    PutAside,
     Readable,
     Running,
     Unended,
@@ -56,7 +57,8 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
     """`words`: service, every or daily, sequence and sealed (how long ago), at (peers that have it), grant,
     epoch (of the grant; generations are of epoch 2), envelopes (how long ago each was made), overtaken (the sentence
     and the remedy), accounts (how long ago they were changed), shrunken (the sentence),
-    partial (paths that the newest lacks), put_aside (folders)."""
+    partial (paths that the newest lacks), put_aside (folders), trees
+    (fields of each)."""
     every = 0 if "daily" in words else words.get("every", 1)
     sequence, at = words.get("sequence", 0), tuple(words.get("at", PEERS))
     grant = words.get("grant", "commune-a")
@@ -85,6 +87,7 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         partial=partial(moment, words),
         shrunken=words.get("shrunken", ""),
         put_aside=tuple(words.get("put_aside", ())),
+        trees=tuple(PutAside(**it) for it in words.get("trees", ())),
     )
 
 
@@ -107,6 +110,7 @@ def held(moment: Now, words: Mapping[str, Any]) -> Held:
         heirs=tuple(words.get("heirs", ())),
         quota_bytes=100 * GIB,
         used_bytes=words.get("used", 10) * GIB,
+        short_bytes=words["short"] * GIB if "short" in words else None,
         forks=tuple(words.get("forks", ())),
         damage=tuple(words.get("damage", ())),
         frozen=words.get("frozen", ""),
@@ -174,7 +178,7 @@ def unended(moment: Now, words: Mapping[str, Any]) -> Unended:
 
 def stood(moment: Now, words: Mapping[str, Any]) -> Stood:
     """`words`: service, home, state, holder, writer, epoch, newest, by (who pauses it), branches; vacant, away,
-    unheard, contested, paused, unkept: for how long; why it is not kept."""
+    unheard, contested, paused, unkept: for how long; why it is not kept; database: whether it is one."""
     lasting = {
         name: before(moment, words[name]) if name in words else None
         for name in ("vacant", "away", "unheard", "contested", "paused", "unkept")
@@ -190,6 +194,7 @@ def stood(moment: Now, words: Mapping[str, Any]) -> Stood:
         paused_by=words.get("by", ""),
         branches=tuple(words.get("branches", ())),
         unkept=words.get("why", ""),
+        is_merged=not words.get("database", False),
         **{f"{name}_since": since for name, since in lasting.items()},
     )
 

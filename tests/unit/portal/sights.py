@@ -82,6 +82,8 @@ def _agent(name: str, words: Mapping[str, Any], now: float) -> Iterator[Told]:
             yield told(metrics.HELD_CAME, came, service, name)
         yield told(metrics.SIZE, it.get("used", 10), service, name)
         yield told(metrics.QUOTA, 100, service, name)
+        if "short" in it:
+            yield told(metrics.SHORT, it["short"], service, name)
         yield from _proofs(service, it, now)
     for what, state in words.get("checks", {}).items():
         check, role, subject = what.split()

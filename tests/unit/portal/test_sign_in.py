@@ -13,11 +13,18 @@ from appliance.accounts.model import Account, Store
 from appliance.accounts.second import STEP_SECONDS, code_hash, new_totp
 from appliance.portal.base import sign_in
 from appliance.portal.base.database import Database
-from appliance.portal.base.limits import PER_ADDRESS, PER_NAME, WINDOW_SECONDS
+from appliance.portal.base.limits import (
+    PER_ADDRESS,
+    PER_NAME,
+    PER_NAME_EVERYWHERE,
+    PER_PRINTED,
+    WINDOW_SECONDS,
+)
 from appliance.portal.base.person import Person
 from appliance.portal.base.sessions import IDLE_SECONDS, LONGEST_SECONDS, Sessions
 from appliance.portal.base.sign_in import Door, Wait
 from appliance.secret import Secret
+from appliance.units import DAY
 from tests.unit.accounts.people import account
 
 PASSWORD = b"un chene au lavoir"
@@ -67,8 +74,14 @@ def database(tmp_path: Path) -> Database:
 def enter(database: Database, stores: list[Store]) -> Callable[..., Person | Wait | None]:
     door = Door(database, lambda: tuple(stores), answer_seconds=0)
 
-    def come(name: str = "marie", password: bytes = PASSWORD, code: str | None = None, now: float = NOW) -> object:
-        return door.enter(name, password, code_at(TOTP, now) if code is None else code, address="10.0.0.7", now=now)
+    def come(
+        name: str = "marie",
+        password: bytes = PASSWORD,
+        code: str | None = None,
+        now: float = NOW,
+        address: str = "10.0.0.7",
+    ) -> object:
+        return door.enter(name, password, code_at(TOTP, now) if code is None else code, address=address, now=now)
 
     return come  # type: ignore[return-value]
 
@@ -136,6 +149,38 @@ def test_one_address_tries_many_names_only_so_often(enter: Callable[..., object]
     assert isinstance(enter("another"), Wait)
 
 
+def test_wrong_passwords_at_one_address_keep_nobody_out_at_another(enter: Callable[..., object]) -> None:
+    for _ in range(PER_NAME):
+        assert enter(password=b"wrong", address="10.0.0.66") is None
+    assert isinstance(enter(address="10.0.0.66"), Wait)
+    assert isinstance(enter(), Person)
+
+
+def test_tries_while_the_clock_was_ahead_keep_nobody_out_for_years(enter: Callable[..., object]) -> None:
+    for _ in range(PER_NAME):
+        assert enter(password=b"wrong", now=NOW + 3650 * DAY) is None
+    assert isinstance(enter(), Person)
+
+
+def test_a_printed_code_opens_though_an_attack_from_many_addresses_keeps_the_phone_out(
+    enter: Callable[..., object],
+) -> None:
+    for number in range(PER_NAME_EVERYWHERE):
+        assert enter(password=b"wrong", address=f"10.0.1.{number}") is None
+    assert isinstance(enter(), Wait)
+    assert isinstance(enter(code="GEZD-GNBV-GY3T-AAAA"), Wait)
+    assert isinstance(enter(code=PRINTED), Person)
+    assert isinstance(enter(code=PRINTED, address="10.0.0.8"), Person | None)
+
+
+def test_a_stolen_sheet_guesses_no_more_passwords_than_others(enter: Callable[..., object]) -> None:
+    for _ in range(PER_NAME):
+        assert enter(password=b"wrong", code=PRINTED) is None
+    for _ in range(PER_PRINTED):
+        assert enter(password=b"wrong", code=PRINTED) is None
+    assert isinstance(enter(code=PRINTED), Wait)
+
+
 # Sessions
 
 
@@ -145,6 +190,19 @@ def sessions(database: Database, stores: list[Store]) -> Sessions:
 
 
 WHO = Person("marie", "Marie", {"commune-a": ("elus",), "commune-b": ("regie",)})
+
+
+@pytest.mark.parametrize("ahead", [3650 * DAY, LONGEST_SECONDS])
+def test_a_session_that_began_while_the_clock_was_ahead_ends_when_it_is_right(sessions: Sessions, ahead: float) -> None:
+    """Else whoever has its token is let in until the wrong date has come."""
+    token = sessions.begin(WHO, NOW + ahead)
+    assert sessions.find(token, NOW + ahead + 5)
+    assert sessions.find(token, NOW) is None
+
+
+def test_a_clock_that_is_set_back_a_little_ends_no_session(sessions: Sessions) -> None:
+    token = sessions.begin(WHO, NOW)
+    assert sessions.find(token, NOW - 60)
 
 
 def test_a_session_is_found_by_its_token_which_is_kept_nowhere(sessions: Sessions, tmp_path: Path) -> None:

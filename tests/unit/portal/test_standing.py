@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from appliance.units import DAY, printable
 
 NOW = 1_800_000_000.0
 PARTIAL = Freshness(NOW - DAY, 2, 2, DAY, whole=False, partial=(("/srv/cadastre", NOW - DAY),))
+RAW = replace(PARTIAL, databases=True, partial=(("/srv/app/agenda.sqlite", NOW - DAY),))
 TEMPLATES = Path(appliance.portal.__file__).parent / "templates"
 
 
@@ -39,8 +41,22 @@ TEMPLATES = Path(appliance.portal.__file__).parent / "templates"
             "« plans » manque, en tout ou en partie.",
             "En sécurité.",
         ),
+        (RAW, "« agenda.sqlite » n&#39;a pas pu être copié depuis le jeudi 14 janvier 2027.", "manque"),
+        (replace(RAW, partial=(("/srv/a", None),)), "« a » n&#39;a pas pu être copié.", "manque"),
     ],
-    ids=["safe", "one of two", "none", "none known", "late", "not known", "partial", "what is missing", "never had it"],
+    ids=[
+        "safe",
+        "one of two",
+        "none",
+        "none known",
+        "late",
+        "not known",
+        "partial",
+        "what is missing",
+        "never had it",
+        "a database",
+        "a database never copied",
+    ],
 )
 def test_a_share_is_said_to_be(fresh: Freshness | None, says: str, never: str) -> None:
     words = Words("fr", ZoneInfo("Europe/Paris"))

@@ -48,6 +48,13 @@ def changed(status: Status, reached: Reached = NOWHERE, *, undoing: str = "", to
         (Status("running"), Reached(49, 100), "", "running1", ""),
         (Status("running"), Reached(120, 100), "", "running1", "En cours, à 100 % environ."),
         (Status("ready", result="plan.pdf", size=9), NOWHERE, "", "running4", "C&#39;est prêt."),
+        (
+            Status("ready", raw=(("srv/agenda.sqlite", "0"),)),
+            NOWHERE,
+            "",
+            "running4",
+            "C&#39;est prêt, mais peut être abîmé",
+        ),
         (Status("ready", result="plan.pdf", size=9), NOWHERE, "asked", "readyasked", ""),
         (Status("undone"), NOWHERE, "", "readyasked", "Annulé"),
         (Status("failed", cause="NoSpace"), NOWHERE, "", "running2", "Il n&#39;y a plus assez de place"),
@@ -65,6 +72,19 @@ def test_the_next_look_brings_what_was_told_last() -> None:
     page = changed(Status("running"), Reached(30, 100), told="waiting")
     assert f'hx-get="/demandes/{ORDER.id}?dit=running1"' in page
     assert SAID not in changed(Status("running"), Reached(31, 100), told="running1")
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [("0", "prenez plutôt la version du "), ("", "aucune version meilleure n&#39;est connue")],
+    ids=["an older copy", "no copy"],
+)
+def test_a_database_that_could_not_be_copied_is_said_to_be_damaged_perhaps(made: str, says: str) -> None:
+    page = changed(Status("ready", raw=(("srv/app/agenda.sqlite", made),)))
+    told = page.partition("Peut être abîmé : cette base de données")[2]
+    assert "agenda.sqlite : " in told
+    assert says in told
+    assert ('href="/fichier/docs-a?chemin=srv' in told) == bool(made)
 
 
 @pytest.mark.parametrize(("age_seconds", "milliseconds"), [(0, 300), (9, 300), (10, 1000), (86400, 1000)])

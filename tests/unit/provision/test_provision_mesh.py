@@ -82,4 +82,4 @@ def test_an_ipv6_address_stands_in_brackets_and_a_name_as_it_is() -> None:
 
 def test_what_is_no_address_is_refused_before_it_reaches_a_file() -> None:
     with pytest.raises(IntegrityError, match="is no address of a mesh"):
-        mesh.plan(bundle((HERMITAGE, replace(OPEN, mesh="10.90.0.4\nPostUp = x"))), "hermitage")
+        mesh.plan(bundle((HERMITAGE, replace(OPEN, mesh="10.90.0.4 PostUp = x"))), "hermitage")

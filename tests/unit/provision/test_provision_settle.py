@@ -13,11 +13,13 @@ import pytest
 from appliance.backup.taking import Taken
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.promises import load_promises
+from appliance.host.files import locked
 from appliance.host.identity import machine_id
-from appliance.provision import firewall
+from appliance.host.layout import NodeLayout
+from appliance.provision import firewall, vault
 from appliance.provision.apply import Host
 from appliance.provision.callers import Caller
-from appliance.provision.settle import Owners, Settled, settle
+from appliance.provision.settle import APART, Owners, Settled, part, settle
 from appliance.trust.identity import Identity
 from appliance.trust.keys import create_key
 from tests.unit.provision.towns import PUBLIC, bundle, town
@@ -27,7 +29,10 @@ HERE = Owners(USER, GROUP, USER, GROUP)
 STATE = Path("/srv/appliance/node")
 SAYS_WHERE, PIN = "/etc/appliance/state", "/etc/appliance/territory.pub"
 SITES = ("/srv/sites", "/srv/sites/.laying")
-EVERYTHING = ("/srv/appliance", str(STATE), *SITES, SAYS_WHERE, PIN, f"{STATE}/node.json")
+CLOSED = {f"{STATE}/{name}": mode for name, mode in APART.items()}
+MODES = dict.fromkeys(("/srv/appliance",), 0o711) | {str(STATE): 0o710, SITES[0]: 0o755, SITES[1]: 0o700}
+MODES |= CLOSED | {SAYS_WHERE: 0o644, PIN: 0o644}
+EVERYTHING = (*MODES, f"{STATE}/node.json")
 
 
 def no_command(argv: tuple[str, ...]) -> None:
@@ -66,10 +71,18 @@ def test_a_bare_host_becomes_a_node_and_the_second_time_nothing_changes(host: Ho
     assert load_promises(host.root / "var/lib/appliance/promises", machine_id()).services == {}, "its broker could sign"
     assert (host.root / "etc/appliance/state").read_text() == f"{STATE}\n"
     assert (host.root / "etc/appliance/territory.pub").read_text() == f"{keys[0]}\n"
-    assert [mode(host, path) for path in EVERYTHING[:6]] == [0o711, 0o710, 0o755, 0o700, 0o644, 0o644]
+    assert {path: mode(host, path) for path in MODES} == MODES
     before = disk(host)
     assert settled(host, "commune-a", keys[0]) == Settled((), first.keys)
     assert disk(host) == before
+
+
+def test_the_vault_wants_each_folder_as_a_node_was_settled_with_it() -> None:
+    """Each run of `site` changed it twice, and closed it to who serves the vault in between."""
+    settled_with = {it.path: it for it in part(STATE, "key").folders}
+    both = {it.path: it for it in vault.FOLDERS if it.path in settled_with}
+    assert {*both} >= {f"{STATE}/acts", f"{STATE}/sight"}
+    assert both == {path: settled_with[path] for path in both}
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(host: Host, keys: tuple[str, str]) -> None:
@@ -80,7 +93,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(host: Host, keys: tuple[str
     assert settled(host, "commune-a", keys[0], dry_run=True) == Settled((), made.keys)
 
 
-@pytest.mark.parametrize("path", EVERYTHING[:6])
+@pytest.mark.parametrize("path", MODES)
 def test_a_mode_that_differs_is_mended(path: str, host: Host, keys: tuple[str, str]) -> None:
     made = settled(host, "commune-a", keys[0])
     before = disk(host)
@@ -222,3 +235,33 @@ def test_a_file_where_the_folder_should_be_is_told(host: Host, keys: tuple[str, 
     with pytest.raises(ApplianceError, match="this is not a folder"):
         settled(host, "commune-a", keys[0])
     assert not (host.root / "etc").exists()
+
+
+def test_restores_of_an_earlier_version_go_to_their_own_folder_unless_one_is_at_work(
+    host: Host, keys: tuple[str, str]
+) -> None:
+    settled(host, "commune-a", keys[0])
+    layout = NodeLayout(host.root / str(STATE).lstrip("/"))
+    shutil.rmtree(layout.restores)  # as an earlier version made the node
+    for name in ("20261101T000000Z", "20261102T000000Z"):
+        before = layout.services / "docs-a/restores" / name
+        before.mkdir(parents=True)
+        (before / "job.json").write_text(name)
+    with locked(before / "lock", what="this restore"):
+        settled(host, "commune-a", keys[0])
+        assert [it.name for it in layout.service("docs-a").restores.iterdir()] == ["20261101T000000Z"]
+    settled(host, "commune-a", keys[0])
+    assert len(list(layout.service("docs-a").restores.glob("*/job.json"))) == 2
+    assert [it.name for it in layout.restores.glob("[!.]*")] == ["docs-a"]
+
+
+def test_a_restore_that_is_laid_into_the_folder_of_a_service_later_is_believed_by_nobody(
+    host: Host, keys: tuple[str, str]
+) -> None:
+    settled(host, "commune-a", keys[0])
+    layout = NodeLayout(host.root / str(STATE).lstrip("/"))
+    forged = layout.services / "docs-a/restores/20261103T000000Z"
+    forged.mkdir(parents=True)
+    (forged / "job.json").write_text("laid there by an agent that was broken into")
+    settled(host, "commune-a", keys[0])
+    assert not layout.service("docs-a").restores.exists()

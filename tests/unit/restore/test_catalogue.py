@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.borg.contents import Contents
 from appliance.borg.errors import PathMissing
 from appliance.borg.model import Item
 from appliance.restore.catalogue import catch_up
-from appliance.restore.contents import Contents
 from appliance.restore.schema import open_catalogue
 from appliance.restore.search import contents_of, deleted, search, versions
 from tests.unit.restore.memory_repository import Files, MemoryRepository, item, start

@@ -83,3 +83,10 @@ def test_a_change_names_what_is_seeded_with_its_time_before_what_is_given_up() -
 
 def test_a_service_that_is_gone_is_given_up_everywhere() -> None:
     assert changes(HERE, {"old": Placement("old", ("b",))}, {}) == (Move("old", "b", seeds=False, left=True),)
+
+
+def test_the_line_break_at_the_end_of_a_block_that_a_former_version_signed_is_no_part_of_the_text() -> None:
+    """It adds no line anywhere, and a node must be able to read the bundle it lives by after an upgrade."""
+    values = json.loads(json.dumps(to_json(HERE)))
+    values["title"] += "\n"
+    assert from_json(values) == HERE

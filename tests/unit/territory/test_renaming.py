@@ -42,9 +42,26 @@ def test_a_renamed_service_stays_the_same_with_and_without_its_line(was: dict[st
 
 
 def test_a_service_may_be_renamed_again_and_back() -> None:
-    third = follow(plan(service("papers", "a"), papers="docs"), SECOND)
+    third = follow(plan(service("papers", "a"), papers="docs-a"), SECOND)
     assert named(third) == {"docs-a": "papers"}
+    assert named(follow(plan(service("papers", "a"), papers="docs-a"), third)) == {"docs-a": "papers"}
     assert named(follow(plan(service("docs-a", "a")), third)) == {"docs-a": ""}
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_was_says_the_first_name_and_the_refusal_of_a_later_one_says_which(left: bool) -> None:
+    """In playbooks, which read the file alone, it would be another service; and the next bundle could not be signed."""
+    before, gone = (plan(), (SECOND.services["docs-a"],)) if left else (SECOND, ())
+    with pytest.raises(Refused, match='"docs" is not what "papers" was first called') as caught:
+        follow(plan(service("papers", "a"), papers="docs"), before, gone)
+    assert "Write `was: docs-a` there" in caught.value.remedy
+
+
+def test_services_that_swap_their_names_stay_themselves() -> None:
+    first = plan(DOCS, service("maps-a", "a"))
+    second = follow(plan(service("docs", "a"), service("maps", "a"), docs="docs-a", maps="maps-a"), first)
+    swapped = plan(service("docs", "a"), service("maps", "a"), docs="maps-a", maps="docs-a")
+    assert named(follow(swapped, second)) == {"docs-a": "maps", "maps-a": "docs"}
 
 
 def test_a_service_that_left_comes_back_under_the_name_it_had_last() -> None:
@@ -64,7 +81,8 @@ def test_a_rename_and_a_move_in_one_step_are_refused_and_each_alone_is_not() -> 
 @pytest.mark.parametrize(
     ("new", "sentence"),
     [
-        (plan(service("docs", "a"), docs="doks-a"), '"doks-a" is no service of the bundle before'),
+        (plan(service("docs", "a"), docs="doks-a"), '"doks-a" is not what "docs" was first called'),
+        (plan(service("papers", "a"), papers="doks-a"), '"doks-a" is no service of the bundle before'),
         (
             plan(service("docs", "a"), service("docs-a", "b")),
             'would both be the service that was first called "docs-a"',

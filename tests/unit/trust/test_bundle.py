@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused
-from appliance.territory.model import Placement
+from appliance.territory.model import Placement, Service
 from appliance.trust import bundle as bundles
 from appliance.trust import former as formers
 from appliance.trust import signed
@@ -49,6 +49,13 @@ def test_a_bundle_is_read_back_as_it_was_made() -> None:
     assert Member(PLAN.nodes["a"], "vault-", KEYS).account_for("b") == "vault-b"
     assert read.counted("a", ("b", "c")) == ("b",), "b and c lie in one zone"
     assert read.counted("gone", ("b",)) == ()
+
+
+def test_it_says_up_to_which_epoch_a_grant_may_be_unknown() -> None:
+    read = read_bundle(_make(unconfirmed={"docs": (0, 2)}, term=3), PUBLIC)
+    assert (read.unconfirmed_epoch("docs"), read.passed_epoch("docs")) == (1535, 1535)
+    assert (read.unconfirmed_epoch("other"), read.passed_epoch("other")) == (0, 0)
+    assert b"unconfirmed" not in _make()
 
 
 def test_terms_say_what_a_holder_takes() -> None:
@@ -183,6 +190,7 @@ def _fields() -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in ("type", "format")}
 
 
+ISSUED = "2026-11-25T08:00:00Z"
 BAD: dict[str, dict[str, Any]] = {
     "a serial of nothing": {"serial": 0},
     "a serial below": {"serial": -1},
@@ -198,6 +206,17 @@ BAD: dict[str, dict[str, Any]] = {
     "a node without user": {"nodes": {"a": {"keys": asdict(KEYS)}}},
     "a node with an unknown key": {"nodes": {"a": {"user": "peer", "keys": {**asdict(KEYS), "x": "y"}}}},
     "a node with a key too few": {"nodes": {"a": {"user": "peer", "keys": {"sign": PUBLIC}}}},
+    "terms of something else": {"unconfirmed": [5]},
+    "unknown grants of no term": {"unconfirmed": {"docs": []}},
+    "unknown grants of a term twice": {"unconfirmed": {"docs": [1, 1]}},
+    "unknown grants of a term that cannot be": {"unconfirmed": {"docs": [128]}},
+    "unknown grants of a term that is true": {"unconfirmed": {"docs": [True]}},
+    "unknown grants of what is no name": {"unconfirmed": {"../docs": [1]}},
+    "former voters of something else": {"former_voters": [5], "term": 1},
+    "former voters of no term": {"former_voters": {"keys": {}, "until": ISSUED}, "term": 1},
+    "former voters of the present term": {"former_voters": {"keys": {}, "term": 1, "until": ISSUED}, "term": 1},
+    "former voters until some time": {"former_voters": {"keys": {}, "term": 0, "until": "today"}, "term": 1},
+    "former voters of no name": {"former_voters": {"keys": {"../a": PUBLIC}, "term": 0, "until": ISSUED}, "term": 1},
     "keys of something else": {"nodes": {"a": {"user": "peer", "keys": 5}}},
 }
 
@@ -227,6 +246,26 @@ def test_a_bundle_has_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundles, "BYTES_MAX", 100)
     with pytest.raises(IntegrityError, match="more than the 100 allowed"):
         read_bundle(_make(), PUBLIC)
+
+
+def test_a_bundle_in_force_with_a_control_character_is_lived_by_and_a_new_one_is_refused(tmp_path: Path) -> None:
+    """A former version signed such a title; after the upgrade its nodes could do nothing at all."""
+    titled = replace(PLAN.services["docs"], title="Documents\n root preexec = id\u202e")
+    plan = replace(PLAN, services={"docs": titled})
+    path, raw = tmp_path / "bundle", _make(2, territory=plan, former=Former({"old": left(titled)}))
+    path.write_bytes(raw)
+    found = load_bundle(path, PUBLIC)
+    assert found.terms("docs").service.title == "Documents  root preexec = id "
+    assert found.former.services["old"].service.title == "Documents  root preexec = id "
+    assert accept_bundle(path, raw, PUBLIC).serial == 2, "the same may come again"
+    with pytest.raises(IntegrityError, match=r"services > title holds a line break or another control character"):
+        accept_bundle(path, _make(3, territory=plan), PUBLIC)
+    signed_after = _make(3, territory=found.territory, former=found.former)
+    assert accept_bundle(path, signed_after, PUBLIC).terms("docs").service.title == "Documents  root preexec = id "
+
+
+def left(it: Service) -> FormerService:
+    return FormerService(replace(it, name="old"), ("b",), (), 2, "2026-11-25T08:00:00Z")
 
 
 def test_operators_are_the_people_with_their_keys() -> None:

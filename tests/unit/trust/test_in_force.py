@@ -28,7 +28,9 @@ LIFTED = again(4500, 4500)
         pytest.param((SICK, again(4500, 4560)), [0], [0], id="one whose end has come"),
         pytest.param((SICK, again(3000, 3000)), [0], [0], id="an earlier one"),
         pytest.param((SICK, again(4000, 4000)), [0], [0], id="of the same second"),
-        pytest.param((SICK, again(5001, 5001)), [0], [0], id="one to come"),
+        pytest.param((SICK, again(5001, 5001)), [], [1], id="one that lies ahead of a clock that is behind"),
+        pytest.param((again(6000, 9000),), [0], [0], id="signed after what this clock says"),
+        pytest.param((again(6000, 9000), again(7000, 7000)), [], [1], id="signed and taken back after it"),
         pytest.param((SICK, again(4500, 4500, STANDBY)), [0], [0], id="of another node"),
         pytest.param((SICK, again(4500, 4500, service="docs-a")), [0], [0], id="about less"),
         pytest.param((act("quarantine", HOME, "docs-a"), LIFTED), [], [1], id="about more"),
@@ -42,6 +44,19 @@ def test_a_quarantine_is_obeyed_until_it_ends_or_is_taken_back(
     for order in (acts, acts[::-1]):
         assert [acts.index(it) for it in in_force(order, NOW)] == obeyed
         assert sorted(acts.index(it) for it in to_tell(order, NOW)) == told
+
+
+@pytest.mark.parametrize("kind", ["quarantine", "hold", "freeze"])
+def test_what_protects_is_obeyed_on_a_board_that_boots_in_the_past(kind: str) -> None:
+    """Its clock's battery died in a power cut: until it hears the time again it serves nothing and thins nothing."""
+    signed = act(kind, HOME, "any", start=10**9, end=10**9 + 1000)
+    assert in_force((signed,), NOW) == (signed,)
+    assert in_force((signed,), 10**9 + 1000) == ()
+
+
+@pytest.mark.parametrize("kind", ["promote", "lost", "quota", "rewind", "continue", "unfreeze"])
+def test_what_allows_something_is_obeyed_on_no_clock_that_is_behind(kind: str) -> None:
+    assert in_force((act(kind, HOME, "any", start=10**9, end=10**9 + 1000),), NOW) == ()
 
 
 def test_other_acts_are_obeyed_as_long_as_each_says() -> None:

@@ -100,3 +100,11 @@ def test_a_sender_that_died_in_a_file_is_gone_and_its_bytes_are_no_bad_frame() -
         taking.read_some(SIZE)
     os.close(vault_in)
     os.close(vault_out)
+
+
+@pytest.mark.parametrize("frame", [{}, {"got": 0}, {"need": []}])
+def test_a_vault_that_answers_and_takes_nothing_is_left(ends: Ends, path: Path, frame: dict[str, object]) -> None:
+    for _ in range(9):
+        ends.vault.write_frame(frame)
+    with pytest.raises(IntegrityError, match="has taken nothing"):
+        send(ends, path)

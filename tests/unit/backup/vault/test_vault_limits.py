@@ -51,6 +51,16 @@ CASES: dict[str, tuple[Usage, Amount, str]] = {
         FULL,
     ),
     "a quota that was lowered": (replace(HELD, used=Amount(12 * GIB)), Amount(1), FULL),
+    "a quota below what was held as the epoch began, over it": (
+        replace(HELD, used=Amount(9 * GIB), base=Amount(14 * GIB)),
+        Amount(GIB + 1),
+        FULL,
+    ),
+    "a quota below what was held as the epoch began, within it": (
+        replace(HELD, used=Amount(9 * GIB), base=Amount(14 * GIB)),
+        Amount(GIB),
+        "",
+    ),
     "the host's own free space": (replace(HELD, disk_free=GIB + 5), Amount(6), DISK),
     "all but that": (replace(HELD, disk_free=GIB + 5), Amount(5), ""),
     "the host's own inodes": (replace(HELD, disk_names_free=DISK_NAMES_FLOOR + 2), Amount(1, 3), DISK),

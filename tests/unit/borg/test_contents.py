@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from appliance.borg.contents import Contents, WayBlocked, check_way, examine
 from appliance.borg.model import Item, Kind
 from appliance.errors import IntegrityError
-from appliance.restore.contents import Contents, examine
 
 
 def item(path: str, kind: Kind = "file", target: str = "", size: int = 0) -> Item:
@@ -44,3 +46,26 @@ def test_a_usual_archive_is_counted() -> None:
         item("a/..b", size=5),
     ]
     assert examine(items) == Contents(entries=6, size=15, root=True)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [item("a", "symlink", "/etc"), item("b", "hardlink", "a"), item("b/passwd")],
+        [item("a", "fifo", "../../keys/sign")],
+        [item("a", "char", "/etc/shadow")],
+    ],
+)
+def test_a_name_of_something_else_is_as_dangerous_as_that(items: list[Item]) -> None:
+    with pytest.raises(IntegrityError, match="nothing was restored"):
+        examine(items)
+
+
+@pytest.mark.parametrize("blocked", ["a", "a/b"])
+def test_what_is_no_folder_in_the_destination_is_no_way(tmp_path: Path, blocked: str) -> None:
+    place = tmp_path / blocked
+    place.parent.mkdir(exist_ok=True)
+    check_way(tmp_path, {"a", "a/b", "other"})
+    place.symlink_to("/etc")
+    with pytest.raises(WayBlocked, match=f'"{blocked}" is no folder there'):
+        check_way(tmp_path, {"a", "a/b", "other"})

@@ -13,6 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.node import Node
+from appliance.lab.story import require
+
 MAGIC = b"BORG_SEG"
 _ENTRY = struct.Struct("<IIB")
 _PUT = 0
@@ -56,3 +59,24 @@ def reused(used: Iterable[Used]) -> tuple[tuple[Used, Used], ...]:
         if last is None or each.after > last.after:
             last = each
     return tuple(found)
+
+
+def used_at(nodes: Iterable[Node], service: str) -> set[Used]:
+    """The counters of `service` in the pools of all `nodes` together."""
+    blobs = [blob for node in nodes for blob in node.holding(service).blobs()]
+    return used_by({blob.name: blob for blob in blobs}.values())
+
+
+def prove_counters(nodes: Iterable[Node]) -> int:
+    """How many objects the pools of all `nodes` have; raise Violated where two of a service share a counter.
+
+    Of two holders either may be honest, and who reads both has what a single one never shows.
+    """
+    held = tuple(nodes)
+    objects = 0
+    for service in sorted({name for node in held for name in node.held_services()}):
+        used = used_at(held, service)
+        twice = reused(used)
+        require(not twice, f"{len(twice)} pairs of objects of {service} share counters, {twice[:1]} first.")
+        objects += len(used)
+    return objects

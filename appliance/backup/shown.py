@@ -1,0 +1,61 @@
+"""The documents of a service that a peer shows, checked at the one place where they enter a node that asks.
+
+A signature alone does not make a document one of this service: a peer may show a true grant, header or receipt of
+another one. An answer with such a document is no answer, and the peer that gave it counts as silent: an honest vault
+never took one. What a vault is offered enters by `vault/offer.py`, with the same `Granters.read_all`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from appliance.backup.vault.call import is_texts
+from appliance.errors import IntegrityError
+from appliance.trust.bundle import Member
+from appliance.trust.generation import Header, epoch_of, read_header
+from appliance.trust.grant import Grant
+from appliance.trust.granters import Granters
+from appliance.trust.receipt import Receipt, read_receipt
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The grants of `service` that `peer` showed, by epoch; what else it shows is checked by them."""
+
+    peer: Member
+    service: str
+    grants: dict[int, Grant]
+
+    def header(self, raw: str) -> Header:
+        """The header in `raw`, signed by the writer of its epoch."""
+        epoch = epoch_of(raw.encode())
+        if epoch not in self.grants:
+            raise IntegrityError(
+                f"{self.peer.name} offers a header of epoch {epoch} of {self.service} without its grant."
+            )
+        header = read_header(raw.encode(), self.grants[epoch].writer_key)
+        self._check_service(header.service)
+        return header
+
+    def headers(self, raws: Sequence[str]) -> list[Header]:
+        return [self.header(raw) for raw in raws]
+
+    def receipt(self, raw: str) -> Receipt:
+        """The peer's own receipt in `raw`."""
+        receipt = read_receipt(raw.encode(), self.peer.keys.sign)
+        self._check_service(receipt.service)
+        if receipt.holder != self.peer.name:
+            raise IntegrityError(f"{self.peer.name} shows a receipt that says it is of {receipt.holder}.")
+        return receipt
+
+    def _check_service(self, service: str) -> None:
+        if service != self.service:
+            raise IntegrityError(f"{self.peer.name} answered for another service than {self.service}.")
+
+
+def read_shown(granters: Granters, peer: Member, service: str, grants: object) -> Shown:
+    """What `peer` showed as the `grants` of `service`; raise IntegrityError or Refused for anything else."""
+    if not is_texts(grants):
+        raise IntegrityError(f"{peer.name} did not answer with grants.")
+    return Shown(peer, service, granters.read_all(service, (raw.encode() for raw in grants)))

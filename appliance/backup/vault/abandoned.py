@@ -1,0 +1,99 @@
+"""Headers whose generation never came, of epochs that ended. They count in the share like all else, and they go once
+nothing here leads back to them.
+
+A writer was deposed in mid-push and began elsewhere, or somebody who had its keys filled its share with headers.
+
+Invariant: all before a header that is here is here. Whoever sends something leaves out what leads to a tip that it was
+shown (`backup/push.py`, `backup/replicate.py`), and a fetched chain is followed to its first header. So what stays
+keeps all before it, those that lead on go first, and nothing goes while what stays has a gap.
+
+A header of an epoch that goes on stays: a writer that was rolled back or cloned learns from it that it was, before it
+uses a counter of the cipher twice, and a fork is told by it. An epoch has ended once a generation of a later one has
+been held here for a whole lock, by this node's ageing clock. What went comes again with its generation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from itertools import groupby
+
+from appliance.backup.history import remove_folder
+from appliance.backup.node import Node
+from appliance.backup.vault import damage
+from appliance.backup.vault.evidence import read_own_receipt
+from appliance.backup.vault.header_parts import leading_to, previous_by_name
+from appliance.backup.vault.store import LIST, Holding
+from appliance.backup.vault.stored import Stored
+from appliance.errors import ApplianceError
+from appliance.host.files import fsync_folder
+from appliance.trust.generation import NO_PARENT
+
+
+def abandoned(previous: Mapping[str, str], bare: Collection[str], epoch: int) -> tuple[str, ...]:
+    """Which generations of epochs before `epoch` may be forgotten of those that are `bare`: of which only a header is
+    here. Those that lead on come first. Pure.
+
+    `previous` has for each that is known the start of the digest of the header before it.
+    """
+    able = {name for name in bare if epoch_of(name) < epoch}
+    stays = leading_to(previous, previous.keys() - able)
+    known = {NO_PARENT[:16], *(name[-16:] for name in previous)}
+    if not able or any(previous[name] not in known for name in stays):
+        return ()
+    return tuple(sorted(able - stays, reverse=True))
+
+
+def epoch_of(name: str) -> int:
+    return int(name.partition(".")[0])
+
+
+def choose(node: Node, holding: Holding, lock_seconds: int) -> tuple[str, ...]:
+    """The names of what is forgotten now, in this order; folders that a cut left empty are among them."""
+    stored = holding.stored()
+    bare = {item.name for item in stored if _is_bare(holding, item)}
+    empty = set(holding.folders()) - {item.name for item in stored}
+    if not bare and not empty:
+        return ()
+    epoch = _going_on_since(node, holding, stored, lock_seconds)
+    left_out = {name for name in empty if epoch_of(name) >= epoch}  # it keeps nothing, nor does it stop anything
+    previous = {name: before for name, before in previous_by_name(holding).items() if name not in left_out}
+    return abandoned(previous, bare | (empty - left_out), epoch)
+
+
+def forget(holding: Holding, names: Iterable[str]) -> int:
+    """Remove these, in this order, and what is known to be wrong with them; how many went. The lock is held."""
+    names = tuple(names)
+    for name in names:
+        if (folder := holding.generations / name).exists():
+            remove_folder(folder)
+    if not names:
+        return 0
+    fsync_folder(holding.generations)
+    holding.history.remove(names)
+    gone = {name for name in names if holding.find(name) is None}
+    damage.forget(holding, gone)
+    return len(gone)
+
+
+def _is_bare(holding: Holding, item: Stored) -> bool:
+    """A list whose receipt never came goes first, as one of the remains."""
+    return not (item.listed or item.thinned or item.given_up or holding.path(item.name, LIST).exists())
+
+
+def _going_on_since(node: Node, holding: Holding, stored: Iterable[Stored], lock_seconds: int) -> int:
+    """The newest epoch whose first generation here came a whole lock ago; 0 when there is none."""
+    now, newest = node.ageing.now(), 0
+    for epoch, items in groupby(stored, key=lambda item: item.epoch):
+        first = next((item for item in items if item.listed or item.thinned), None)
+        if first and now - _received(node, holding, first.name) >= lock_seconds:
+            newest = epoch
+    return newest
+
+
+def _received(node: Node, holding: Holding, name: str) -> float:
+    """The ageing clock at our own receipt; what cannot be read is never old."""
+    try:
+        return read_own_receipt(node, holding, name).age_seconds
+    except ApplianceError:
+        return math.inf

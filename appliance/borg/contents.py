@@ -1,0 +1,147 @@
+"""What of an archive is about to be extracted: how much, and that nothing in it can reach outside its destination.
+
+An archive is written by whoever held the key. A path with "..", an absolute one, or one that goes through a symlink of
+the same archive ("a" -> /etc, then "a/passwd") would make borg write outside the folder it was given; a hard link to
+"../keys/sign" would put a key of ours into it. Such an archive is refused before anything is written. borg follows a
+symlink that lies in the destination already, too: what is extracted over something else needs `check_way`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.borg.model import Item, Outline
+from appliance.errors import IntegrityError
+from appliance.units import MIB
+
+SOON_DONE_BYTES, SOON_DONE_ENTRIES = 64 * MIB, 1000
+PRIVILEGES = stat.S_ISUID | stat.S_ISGID
+REMEDY = "Restore an older archive, and look at who wrote this one: no backup of files as they are looks like that."
+
+
+class WayBlocked(IntegrityError):
+    """The destination itself holds something else than a folder where a folder is needed."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """`size` is the sum of the files' sizes in bytes, holes of sparse files included. `root`: "." is in it."""
+
+    entries: int
+    size: int
+    root: bool = False
+
+    @property
+    def soon_done(self) -> bool:
+        """Whether nobody waits long for it: to tell how far it is, borg first reads all names of the archive."""
+        return self.size < SOON_DONE_BYTES and self.entries < SOON_DONE_ENTRIES
+
+
+@dataclass
+class Examination:
+    """What was seen of an archive so far; whoever reads it for another end can let it be examined on the way."""
+
+    entries: int = 0
+    size: int = 0
+    hardlinks: int = 0
+    root: bool = False
+    folders: set[str] = field(default_factory=set)
+    """Every folder in which something lies, or the first name of a hard link."""
+    privileged: list[str] = field(default_factory=list)
+    """Files that would run as their owner or group, whoever starts them."""
+    _outside: str | None = None
+    _links: set[str] = field(default_factory=set)
+
+    def add(self, item: Item | Outline) -> None:
+        self._look_at(item.path)
+        if item.kind == "symlink":
+            self._links.add(item.path)
+        elif item.link_target:  # of devices and pipes too, which a listing does not call a hard link
+            self._look_at(item.link_target)
+            self._links.add(item.path)  # its first name may be a symlink, and then so is this one
+        if item.kind in ("file", "hardlink") and item.mode & PRIVILEGES:
+            self.privileged.append(item.path)
+        self.entries += 1
+        self.size += item.size if item.kind == "file" else 0
+        self.hardlinks += item.kind == "hardlink"
+        self.root = self.root or item.path == "."
+
+    def fault(self) -> IntegrityError | None:
+        """Why nothing of what was added may be restored; None when all of it stays below the destination."""
+        if self._outside is not None:
+            what = f'the archive holds a path that leaves its folder, "{self._outside}"; nothing was restored.'
+            return IntegrityError(what, remedy=REMEDY)
+        return next(map(through_symlink, sorted(self._links & self.folders)), None)
+
+    def contents(self) -> Contents:
+        return Contents(self.entries, self.size, self.root)
+
+    def _look_at(self, path: str) -> None:
+        if path != "." and any(part in ("", ".", "..") for part in path.split("/")):
+            self._outside = path
+        _add_folders_above(path, self.folders)
+
+
+def examined(
+    items: Iterable[Item | Outline], on_item: Callable[[Item | Outline], None] = lambda item: None
+) -> Examination:
+    """See `items` and raise IntegrityError when one of them could be written elsewhere than below the destination."""
+    seen = Examination()
+    for item in items:
+        seen.add(item)
+        on_item(item)
+    if fault := seen.fault():
+        raise fault
+    return seen
+
+
+def examine(items: Iterable[Item | Outline]) -> Contents:
+    """The same; how much it is."""
+    return examined(items).contents()
+
+
+def through_symlink(path: str) -> IntegrityError:
+    return IntegrityError(f'the archive goes through its own symlink "{path}"; nothing was restored.', remedy=REMEDY)
+
+
+def check_way(into: Path, folders: Iterable[str]) -> None:
+    """Raise WayBlocked when one of `folders`, all those above them included, is there and is no folder.
+
+    Nobody else writes in `into`, so what is above is looked at once, and first.
+    """
+    for folder in sorted(folders):
+        try:
+            status = os.lstat(into / folder)
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISDIR(status.st_mode):
+            raise WayBlocked(
+                f'"{folder}" is no folder there, and the archive has files below it; nothing was restored.',
+                where=str(into),
+                remedy="Restore to an empty folder.",
+            )
+
+
+def take_privileges(into: Path, files: Iterable[str]) -> None:
+    """Let none of `files`, to which `check_way` found no link, run as the account that extracted it.
+
+    Nobody else writes in `into`; what could not be extracted is not there.
+    """
+    for file in files:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            status = os.lstat(into / file)
+            if stat.S_ISREG(status.st_mode):
+                os.chmod(into / file, stat.S_IMODE(status.st_mode) & ~PRIVILEGES)
+
+
+def _add_folders_above(path: str, folders: set[str]) -> None:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        if path in folders:
+            return
+        folders.add(path)

@@ -1,0 +1,79 @@
+"""`appliance backup tidy` and `list`: the archives of this node's own repository."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from appliance.backup import writer
+from appliance.backup.adopt import own_repository
+from appliance.backup.forgetting import choose
+from appliance.backup.keep import Drop
+from appliance.backup.manifests import read_all
+from appliance.backup.node import Node
+from appliance.borg.client import Borg
+from appliance.borg.model import Repository
+from appliance.cli import backup_text as text
+from appliance.cli.arguments import command, dry_run_option, service_argument
+from appliance.cli.output import emit, say
+from appliance.cli.this_node import this_node
+from appliance.errors import NotFound
+from appliance.units import format_count
+
+
+@click.command()
+@service_argument
+@dry_run_option
+def tidy(service: str, dry_run: bool) -> None:
+    """Forget old archives of this node's own repository of SERVICE and free their space.
+
+    What peers hold is theirs to keep; nothing here reaches it. When that freed anything, what is left is sealed as a
+    generation of its own, which the peers get next.
+    """
+    node = this_node()
+    keep = node.bundle.terms(service).service.retention
+    if dry_run:
+        borg = Borg(_repository(node, service))
+        count = len(borg.archives())
+        chosen = choose(borg, service, keep, writer.needed(node, service))
+        forgotten = tuple(it.name for it in chosen if isinstance(it, Drop))
+        kept = {period: getattr(keep, period) for period in ("hourly", "daily", "weekly", "monthly", "yearly")}
+        words = ", ".join(f"{number} {period}" for period, number in kept.items() if number)
+        emit(
+            {"service": service, "archives": count, "keep": kept, "forget": list(forgotten)},
+            "\n".join(
+                (f"Of {format_count(count, 'archive')} it would keep {words}, and forget:", *_indented(forgotten))
+            ),
+        )
+        return
+    forgotten = writer.tidy(node, service)
+    emit(
+        {"service": service, "forgotten": list(forgotten)},
+        "\n".join((f"{service}: {format_count(len(forgotten), 'archive')} forgotten.", *_indented(forgotten))),
+    )
+    pending = not writer.safety_of(node, service).held
+    say(f"Next: {command('backup', 'push' if pending else 'list', service)}")
+
+
+@click.command("list")
+@service_argument
+def list_(service: str) -> None:
+    """List the archives of SERVICE in this node's own repository, oldest first, and what each partial one lacks."""
+    node = this_node()
+    listed = Borg(_repository(node, service)).commented()
+    known = read_all(listed)
+    found = [it for it in listed if it.name in known]
+    emit(text.archives_json(service, found, known), text.archives_text(found, known))
+
+
+def _repository(node: Node, service: str) -> Repository:
+    origin = node.bundle.terms(service).origin
+    layout = node.service(service)
+    if not layout.repository.exists():
+        raise NotFound(f"{service} has no repository here.", remedy=f"It begins at {origin}.")
+    return own_repository(layout)
+
+
+def _indented(names: Sequence[str]) -> Sequence[str]:
+    return [f"  {name}" for name in names] or ["  nothing"]

@@ -1,0 +1,97 @@
+"""A vault that answers a push with something else than what it lacks: the push ends, and no other peer's waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.backup import peers
+from appliance.backup.vault import receive, session
+from appliance.backup.vault.call import Call
+from appliance.backup.vault.store import RECEIPT
+from appliance.backup.vault.wire import Closed
+from appliance.backup.writer import push_newest
+from appliance.trust.generation import parse_list
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, assert_whole, offer
+from tests.integration.desk.in_process import World
+
+AGAIN = "the same, again and again"
+ASKS_MAX = 50
+
+# What the blind holder says in the place of what it needs; what is said of it.
+LIES: dict[str, tuple[Any, str]] = {
+    "asks without end": ({"need": AGAIN}, "asks for the same file more than 3 times in one push"),
+    "asks for nothing": ({"need": []}, "asks for nothing more and gives no receipt"),
+    "says nothing": ({}, "asks for nothing more and gives no receipt"),
+    "acknowledges nothing": ({"got": 0}, "asks for nothing more and gives no receipt"),
+    "null": ({"need": None}, "asks for something that was not offered"),
+    "a number": ({"need": 5}, "asks for something that was not offered"),
+    "an object": ({"need": {"a": 1}}, "asks for something that was not offered"),
+    "no pairs": ({"need": ["a"]}, "asks for something that was not offered"),
+    "a list for a hash": ({"need": [[[], 0]]}, "asks for something that was not offered"),
+    "what nobody offered": ({"need": [["0" * 64, 0]]}, "asks for something that was not offered"),
+}
+
+
+@pytest.fixture
+def world(made_desk: Desk, tmp_path: Path) -> Iterator[World]:
+    world = World(made_desk.copy(tmp_path / "desk"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(peers, "Line", world.line)
+        world.begin()
+        yield world
+
+
+def lying(lie: Any) -> Callable[[Call], None]:
+    """In the place of `receive.put`: only the blind holder lies."""
+
+    def put(call: Call) -> None:
+        if call.node.name != HOLDER:
+            return receive.put(call)
+        entry = parse_list(call.channel.read(call.request["list_bytes"]))[0]
+        answer = {"need": [[entry.sha256, 0]]} if lie == {"need": AGAIN} else lie
+        with suppress(Closed):
+            for _ in range(ASKS_MAX):
+                call.channel.write_frame(answer)
+                if lie == {"need": AGAIN}:
+                    call.channel.read(entry.size)
+        return None
+
+    return put
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_push_ends_whatever_a_vault_answers(world: World, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lie, says = LIES[name]
+    monkeypatch.setitem(session.VERBS, "put", lying(lie))  # type: ignore[arg-type]
+    sealed, pushed = world.run(ORIGIN)
+    assert world.desk.holding(STANDBY).holds(sealed.header.id)
+    (error,) = [it.error for it in pushed if it.error]
+    assert says in error.what
+    assert HOLDER in error.what
+
+
+def test_the_wrong_start_of_a_file_that_another_holder_left_stops_no_push(world: World) -> None:
+    """The blind holder hands the newest generation on, sends wrong starts and is cut, each time before the writer."""
+    world.down = frozenset({STANDBY})
+    sealed, _ = world.run(ORIGIN)
+    desk, held = world.desk, world.desk.holding(HOLDER)
+    name = sealed.header.id.name
+    generation = Generation(sealed.header, sealed.listing, sealed.entries, {})
+    said = {
+        "grants": [held.grant(epoch).decode() for epoch in held.epochs()],
+        "receipt": held.read(name, RECEIPT).decode(),
+        "age_seconds": desk.open(HOLDER).ageing.now(),
+    }
+    with desk.session(STANDBY, HOLDER) as channel:
+        offer(channel, generation, verb="put-relayed", details=said)
+        assert channel.read_frame()["need"]
+        channel.write(bytes(10))
+    world.down = frozenset()
+    (pushed,) = [it for it in push_newest(desk.open(ORIGIN), SERVICE) if it.peer == STANDBY]
+    assert pushed.error is None
+    assert assert_whole(desk, STANDBY) == [name]

@@ -1,0 +1,104 @@
+"""A town hall that was broken into saves archives that lead out of their folder: each work of a standby that opens what
+it holds meets one, and writes nothing elsewhere; the next honest backup is used again."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.agent import takeover
+from appliance.agent.act import perform
+from appliance.agent.decisions import Catalogue, Drill, Ready, Verify
+from appliance.backup.node import Node
+from appliance.backup.openable import open_best
+from appliance.backup.peers import Lines
+from appliance.borg.client import Borg
+from appliance.borg.model import Created
+from appliance.errors import IntegrityError
+from tests.integration.borg.hostile import file, forge, hardlink, symlink
+from tests.integration.faults.ground import SERVICE, STANDBY, Ground
+
+REFUSED = "nothing was restored"
+
+
+def hostile_entries(keys: Path) -> list[Any]:
+    return [symlink("a", keys), file("a/sign_ed25519"), hardlink("b", f"../../../../../..{keys}/age")]
+
+
+def save_hostile(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of the origin, sealed and pushed as ever, whose borg was made to save what its root wanted."""
+    keys = ground.node(STANDBY).layout.keys
+
+    def create(borg: Borg, archive: str, paths: object, **options: object) -> Created:
+        forge(borg.repository, archive, hostile_entries(keys))
+        return Created(archive, "", 3, 0, 0, 0, (), 0.0)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Borg, "create", create)
+        ground.change()
+        ground.save()
+    ground.acknowledged.pop()  # it gives nothing back, and is to be refused
+
+
+def lay_ahead(node: Node) -> str:
+    return perform(node, Ready(SERVICE, "a test", "newest")).error
+
+
+def drill(node: Node) -> str:
+    return perform(node, Drill(SERVICE, "a test")).error
+
+
+def copy(node: Node) -> str:
+    with Lines(node) as lines, pytest.raises(IntegrityError) as caught:
+        takeover.copy(node, SERVICE, "", lines)
+    return str(caught.value)
+
+
+def place(node: Node) -> str:
+    with pytest.raises(IntegrityError) as caught:
+        takeover.place(node, SERVICE, open_best(node, SERVICE, "standby").repository)
+    return str(caught.value)
+
+
+LAYING: Mapping[str, Callable[[Node], str]] = {"lay-ahead": lay_ahead, "drill": drill, "copy": copy, "place": place}
+
+
+def seen(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_nlink, path.stat().st_mode)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_every_work_of_a_standby_refuses_what_a_broken_into_origin_saved(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = ground.node(STANDBY)
+    before = seen(node.layout.keys)
+    assert before
+    assert lay_ahead(node) == ""
+    save_hostile(ground, monkeypatch)
+    for name, work in LAYING.items():
+        assert REFUSED in work(node), name
+        assert seen(node.layout.keys) == before, name
+    perform(node, Verify(SERVICE, "a test"))  # borg may fail on it: that is told
+    _catalogue_keeps_its_names_and_follows_none(node)
+    assert seen(node.layout.keys) == before
+    ground.save()
+    assert lay_ahead(node) == ""
+    assert perform(node, Drill(SERVICE, "a test")).error == ""
+
+
+def _catalogue_keeps_its_names_and_follows_none(node: Node) -> None:
+    done = perform(node, Catalogue(SERVICE, "a test", "standby", "newest"))
+    assert done.error == ""
+    with closing(sqlite3.connect(node.service(SERVICE).catalogue)) as connection:
+        names = {os.fsdecode(row[0]) for row in connection.execute("SELECT path FROM path")}
+    assert "a/sign_ed25519" in names

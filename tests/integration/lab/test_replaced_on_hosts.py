@@ -1,0 +1,156 @@
+"""A voter is replaced as the how-to says while services move.
+
+Whoever types obeys what the playbook prints, word for word, and nothing else. Before and after it every service is
+served at its standby and at home again. The tests follow each other: each leaves all at home and well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from appliance.host.command import run
+from appliance.lab.hosts.lab import Lab
+from appliance.lab.hosts.playbook import Played, play
+from appliance.lab.hosts.provision import COMMAND_SECONDS_MAX, meet
+from appliance.lab.processes.node import code_folder
+from appliance.lab.stories.ground import Ground
+from appliance.lab.stories.left import look
+from appliance.lab.stories.replaced import wipe
+from tests.integration.lab.moving import (
+    ADDRESSES,
+    CLIENT,
+    EXCLUSIVE,
+    HOME,
+    LOCAL_FIRST,
+    MIRROR,
+    OTHER,
+    STANDBY,
+    Sites,
+    until,
+)
+from tests.integration.lab.test_database_on_hosts import SERVICE as DATABASE
+from tests.integration.lab.test_failover_on_hosts import Beside, all_at_home
+from tests.integration.lab.test_share_on_hosts import SERVICE as DOCUMENTS
+
+PLAYBOOK = "replace_node"
+MOVING = (EXCLUSIVE, LOCAL_FIRST, DOCUMENTS, DATABASE)
+NEXT = re.compile(r"^  (appliance .*)$", re.MULTILINE)
+PAPER = re.compile(r"takes the paper, too\. On (\S+): (appliance escrow take --paper)")
+RUNS_MAX = 5
+
+pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(2400)]
+
+
+@dataclass(frozen=True)
+class Town:
+    """What is asked of the lab: its sites, the share and database beside them, and its control folder."""
+
+    sites: Sites
+    beside: Beside
+    ground: Ground
+
+    @classmethod
+    def of(cls, lab: Lab) -> Town:
+        ground = Ground(lab.plan.lab, Path(lab.state.inventory), print, look(lab.plan.lab))
+        return cls(all_at_home(lab), Beside.of(lab), ground)
+
+    def move(self, service: str, node: str) -> None:
+        """By the command, typed again while the voters have not heard of everybody yet."""
+        until(lambda: self.sites.state(node, service) in ("STANDBY", "ACTIVE"), f"{node} stands by for {service}")
+        if self.sites.state(node, service) == "STANDBY":
+            asks = ("failover", "move", service, node)
+            until(lambda: self.sites.appliance(STANDBY, *asks).exit_code == 0, f"{service} moves to {node}")
+        until(lambda: self.sites.state(node, service) == "ACTIVE", f"{node} serves {service}")
+
+    def take_over_and_come_home(self) -> None:
+        """Every service that moves, to the standby and back; nothing of it is lost."""
+        for node in (STANDBY, HOME):
+            for service in MOVING:
+                self.move(service, node)
+            self.is_served(node)
+
+    def is_served(self, node: str) -> None:
+        for service in (EXCLUSIVE, LOCAL_FIRST):
+            until(
+                lambda it=service: self.sites.get(CLIENT, ADDRESSES[it]) == f"{it} 1", f"{service} is served at {node}"
+            )
+        until(self.beside.is_served, f"share and database are served at {node}")
+        assert self.beside.where() == ([node], [node])
+
+    def replace(self, node: str) -> list[str]:
+        """Run the playbook, type what it prints, and run it again until nothing is left; return what was typed."""
+        lab, typed = self.ground.lab, list[str]()
+        assert meet(lab, self.ground.desk, lab.plan.node(node))
+        for _ in range(RUNS_MAX):
+            played = play(self.ground.desk, PLAYBOOK, "-e", f"node={node}")
+            assert played.exit_code == 0, played.tail()
+            for place, line in PAPER.findall(played.text):
+                self.sites.run(place, *line.split(), stdin=self.ground.desk.paper.read_bytes())
+            lines = printed(played)
+            if not lines:
+                return typed
+            for line in lines:
+                self.type(line)
+            typed += lines
+        raise AssertionError(f"after {RUNS_MAX} runs it still asks for {lines}")
+
+    def type(self, line: str) -> None:
+        """As whoever holds the territory's key does, who looked at a grant and confirms it."""
+        said_yes = " --yes" if line.startswith("appliance territory grant") else ""
+        words = line.replace("--key KEY", f"--key {self.ground.desk.territory_key}") + said_yes
+        done = run(
+            ("sh", "-c", f'PATH="{code_folder()}/bin:$PATH"; {words}'),
+            timeout_seconds=COMMAND_SECONDS_MAX,
+            cwd=code_folder(),
+        )
+        assert done.exit_code in (0, 1), f"{line}: {done.tail(10)}"
+
+    def save_all(self) -> None:
+        for service in (*MOVING, MIRROR, f"appliance-{HOME}"):
+            self.sites.back_up(service)
+        for service in MOVING:
+            until(lambda it=service: self.sites.state(STANDBY, it) == "STANDBY", f"the standby has {service}")
+
+
+def printed(played: Played) -> list[str]:
+    """The lines that the summary gives to whoever holds the territory's key."""
+    return NEXT.findall(played.text.partition("Next, whoever holds the territory's key types")[2])
+
+
+def voters(sites: Sites, node: str) -> list[str]:
+    """Whom the voter at `node` votes with; nobody while no majority answers."""
+    shown = sites.appliance(node, "voter", "show")
+    return [it["node"] for it in json.loads(shown.stdout)["voters"]] if shown.exit_code == 0 else []
+
+
+def disbelieved(sites: Sites) -> list[str]:
+    """What the voters say of grants that they do not believe, as a person reads it."""
+    shown = sites.run(STANDBY, "appliance", "failover", "status", check=False).stdout.decode()
+    return [line for line in shown.splitlines() if "believes no grant" in line or "has no grant yet" in line]
+
+
+@pytest.fixture(scope="module")
+def town(provisioned: Lab) -> Town:
+    return Town.of(provisioned)
+
+
+def test_every_service_moves_and_comes_home_before_anything_is_lost(town: Town) -> None:
+    town.take_over_and_come_home()
+
+
+def test_a_replaced_voter_that_holds_copies_leaves_every_service_grantable(town: Town) -> None:
+    town.save_all()
+    wipe(town.ground, OTHER)
+    typed = town.replace(OTHER)
+    assert any("territory sign" in line and "--previous" in line for line in typed), typed
+    until(lambda: len(voters(town.sites, OTHER)) == 3, "the new machine votes")
+    assert disbelieved(town.sites) == []
+    town.take_over_and_come_home()
+    for service in MOVING:
+        town.sites.back_up(service)
+        assert town.ground.wait_until_safe(service, HOME)["safety"]["safe"]

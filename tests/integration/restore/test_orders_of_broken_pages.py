@@ -1,0 +1,288 @@
+"""Pages that were broken into write what they like where they write: nothing else is written, removed or read by it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.errors import ApplianceError, IntegrityError, NotFound
+from appliance.restore import carry
+from appliance.restore.carry import Ground, ask_again, undo_order
+from appliance.restore.ended import RESULT_KEPT_SECONDS, clear_ended, expire_orders
+from appliance.restore.order import (
+    Order,
+    OrderFolder,
+    Status,
+    all_orders,
+    load_status,
+    names_of,
+    result_of,
+    untaken,
+)
+from appliance.restore.taking import take
+from appliance.restore.undo import KEPT_SECONDS
+from appliance.restore.undoing import Undoing, asked_of
+from tests.integration.restore.test_orders import BUDGET, SHARE, borg, carried, ground, live, order
+
+__all__ = ["borg", "ground", "live"]  # fixtures
+
+BLOB = b"a file of another town"
+OURS = ("order.json", "status.json", "progress", "progress.new", "packing.zip", "result", "lock", "undo", "again")
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Iterator[Path]:
+    """A folder with a file; nothing of it may ever change."""
+    folder = tmp_path / "vault"
+    folder.mkdir()
+    (folder / "blob").write_bytes(BLOB)
+    yield folder
+    assert [(it.name, it.read_bytes()) for it in folder.iterdir()] == [("blob", BLOB)]
+
+
+def pages_of(ground: Ground, asked: Order) -> Path:
+    """Where the pages write of an order."""
+    return OrderFolder(ground.orders, asked.id).asked
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_link_under_any_name_is_written_through_by_nobody(
+    ground: Ground, victim: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(carry, "TELL_EVERY_SECONDS", 0.0)
+    asked = order(ground, "download", f"{SHARE}/Finances")
+    link = pages_of(ground, asked) / name
+    link.unlink(missing_ok=True)
+    link.symlink_to(victim if name == "result" else victim / "blob")
+    if name in ("order.json", "status.json"):
+        with pytest.raises(IntegrityError, match="cannot be read"):
+            carried(ground, asked)
+        assert load_status(OrderFolder(ground.orders, asked.id)).state == "failed"
+    else:
+        assert carried(ground, asked).state == "ready"
+        assert result_of(ground.orders, asked.id).is_relative_to(ground.orders.done)
+    expire_orders(ground.orders, ground.restores, age_seconds=KEPT_SECONDS)
+    expire_orders(ground.orders, ground.restores, age_seconds=KEPT_SECONDS)
+
+
+@pytest.mark.parametrize("above", ["order", "service", "orders"])
+def test_a_folder_on_the_way_that_is_a_link_is_not_followed(ground: Ground, victim: Path, above: str) -> None:
+    asked = order(ground, "download", BUDGET)
+    folder = pages_of(ground, asked)
+    place = {"order": folder, "service": folder.parent, "orders": folder.parents[1]}[above]
+    aside = place.rename(ground.orders.pages.parent / "aside")
+    place.symlink_to(aside)
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        carried(ground, asked)
+    expire_orders(ground.orders, ground.restores, age_seconds=KEPT_SECONDS)
+    assert aside.is_dir()
+
+
+@pytest.mark.parametrize("job", ["", ".", "..", "../services", "\0", "x" * 300, "theirs"])
+def test_a_status_that_the_pages_forge_removes_no_restore_of_anybody(ground: Ground, live: Path, job: str) -> None:
+    mine = order(ground, "in-place", f"{SHARE}/Conseil")
+    theirs = carried(ground, mine).job
+    forged = order(ground, "download", BUDGET)
+    told = Status("failed", job=theirs if job == "theirs" else job, ended_age_seconds=0)
+    (pages_of(ground, forged) / "status.json").write_text(json.dumps({**dataclasses.asdict(told), "format": 1}))
+    assert carried(ground, forged).job == ""
+    for age in (RESULT_KEPT_SECONDS, KEPT_SECONDS):
+        expire_orders(ground.orders, ground.restores, age_seconds=age)
+    assert (ground.restores / theirs / "job.json").is_file()
+    with pytest.raises(ApplianceError, match=r"changed nothing|does not exist"):
+        undo_order(ground, forged.id, age_seconds=0)
+    assert (live / SHARE / "Conseil/ordre du jour.odt").exists()
+
+
+FORGED: list[dict[str, Any]] = [
+    {"id": "../../../etc"},
+    {"id": "0" * 32},
+    {"service": "other"},
+    {"kind": "rm"},
+    {"person": 7},
+    {"person": "x" * 300},
+    {"person": "\ud800"},
+    {"archive": "a\0b"},
+    {"archive": ["monday"]},
+    {"moment_seconds": 1e300},
+    {"moment_seconds": float("nan")},
+    {"moment_seconds": "soon"},
+    {"created_utc_seconds": 10**400},
+    {"paths": [7]},
+    {"paths": "srv"},
+    {"paths": {"a": 1}},
+    {"more": 1},
+]
+
+
+@pytest.mark.parametrize("change", FORGED, ids=lambda it: json.dumps(it)[:40])
+def test_what_no_page_of_ours_writes_fails_once_and_others_are_carried_out(
+    ground: Ground, change: dict[str, Any]
+) -> None:
+    forged, good = order(ground, "download", BUDGET), order(ground, "download", BUDGET)
+    file = pages_of(ground, forged) / "order.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    taken_up, refused = _take_all(ground)
+    if change.get("paths") not in ("srv", {"a": 1}):  # those are lists of other paths, which nobody can restore
+        assert (taken_up, refused) == ({good.id}, {forged.id})
+        assert load_status(OrderFolder(ground.orders, forged.id)).cause == "IntegrityError"
+    assert _take_all(ground) == (set(), set()), "nothing is looked at twice"
+    assert carried(ground, good).state == "ready"
+    assert good.id in {it.id for it, _ in all_orders(ground.orders)}
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"[" * 100_000, b"\xff", b" " * (32 * 2**20 + 1)], ids=["empty", "deep", "bytes", "long"]
+)
+def test_bytes_that_are_no_order_are_a_sentence(ground: Ground, raw: bytes) -> None:
+    asked = order(ground, "download", BUDGET)
+    (pages_of(ground, asked) / "order.json").write_bytes(raw)
+    assert _take_all(ground) == (set(), {asked.id})
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)], ids=["pipe", "folder", "device"]
+)
+@pytest.mark.parametrize("name", ["order.json", "undo", "again", "status.json"])
+def test_a_pipe_or_a_device_makes_nobody_wait(ground: Ground, make: Callable[[Path], None], name: str) -> None:
+    asked = order(ground, "download", BUDGET)
+    file = pages_of(ground, asked) / name
+    file.unlink(missing_ok=True)
+    make(file)
+    if name in ("undo", "again"):
+        assert carried(ground, asked).state == "ready"
+        assert list(asked_of(ground.orders)) == []
+    else:
+        assert _take_all(ground) == (set(), {asked.id})
+
+
+def test_what_was_taken_up_is_not_what_the_pages_write_later(ground: Ground, live: Path) -> None:
+    asked = order(ground, "download", BUDGET)
+    _take_all(ground)
+    file = pages_of(ground, asked) / "order.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "kind": "in-place", "person": "somebody else"}))
+    assert carried(ground, asked).state == "ready"
+    assert (live / BUDGET).read_text() == "a wrong budget"
+    assert [it.person for it, _ in all_orders(ground.orders)] == ["marie"]
+
+
+def test_an_order_is_over_once_and_never_carried_out_again(ground: Ground, live: Path) -> None:
+    """The record outlives what asks for it: else a restore in place came back by itself after thirty days."""
+    asked = order(ground, "in-place", BUDGET)
+    carried(ground, asked)
+    (live / BUDGET).write_text("what was written since")
+    expire_orders(ground.orders, ground.restores, age_seconds=KEPT_SECONDS)
+    for _ in range(2):
+        assert list(untaken(ground.orders)) == list(all_orders(ground.orders)) == []
+        with pytest.raises(NotFound, match="is over"):
+            carried(ground, asked)
+        expire_orders(ground.orders, ground.restores, age_seconds=KEPT_SECONDS)
+    assert (live / BUDGET).read_text() == "what was written since"
+    clear_ended(ground.orders)
+    expire_orders(ground.orders, ground.restores, age_seconds=KEPT_SECONDS)
+    assert names_of(ground.orders) == set()
+
+
+def test_each_time_that_somebody_asks_is_heard_once(ground: Ground, live: Path) -> None:
+    asked = order(ground, "in-place", BUDGET)
+    undoing = Undoing(ground.orders, asked.id)
+    undoing.ask()
+    assert undoing.state == "asked"
+    carried(ground, asked)
+    (waits,) = asked_of(ground.orders)
+    shutil.move(ground.restores, aside := ground.restores.with_name("aside"))
+    assert waits.carry_out(ground, age_seconds=0)[1].state == "ready"
+    assert undoing.state == "failed"
+    assert list(asked_of(ground.orders)) == []
+    shutil.rmtree(ground.restores, ignore_errors=True)
+    shutil.move(aside, ground.restores)
+    undoing.ask()
+    (waits,) = asked_of(ground.orders)
+    assert waits.carry_out(ground, age_seconds=0)[1].state == "undone"
+    assert undoing.state == ""
+    assert (live / BUDGET).read_text() == "a wrong budget"
+
+
+# Orders of earlier versions, whose status lay beside what the pages write
+
+
+def test_an_order_that_waited_or_was_cut_goes_on_with_its_own_job(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, cut = order(ground, "download", BUDGET), order(ground, "in-place", BUDGET)
+
+    def ends(*words: Any, **names: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(carry, "run", ends)
+    with pytest.raises(KeyboardInterrupt):
+        carried(ground, cut)
+    monkeypatch.undo()
+    job = load_status(OrderFolder(ground.orders, cut.id)).job
+    _as_before(ground, waits, Status("waiting"))
+    _as_before(ground, cut)
+    assert carried(ground, waits).state == "ready"
+    assert (carried(ground, cut).state, carried(ground, cut).job) == ("ready", job)
+
+
+def test_what_ended_before_can_still_be_undone_and_is_not_done_again(ground: Ground, live: Path) -> None:
+    asked, download = order(ground, "in-place", BUDGET), order(ground, "download", BUDGET)
+    for it in (asked, download):
+        carried(ground, it)
+        _as_before(ground, it)
+    (live / BUDGET).write_text("what was written since")
+    (pages_of(ground, asked) / "undo").write_text("asked")
+    assert carried(ground, asked).state == "ready"
+    assert carried(ground, download).state == "expired"
+    assert (live / BUDGET).read_text() == "what was written since"
+    (waits,) = asked_of(ground.orders)
+    assert waits.carry_out(ground, age_seconds=0)[1].state == "undone"
+    assert (live / BUDGET).read_text() == "a wrong budget"
+
+
+def test_an_undo_that_had_failed_before_is_not_tried_by_itself(ground: Ground, live: Path) -> None:
+    asked = order(ground, "in-place", BUDGET)
+    carried(ground, asked)
+    _as_before(ground, asked)
+    (pages_of(ground, asked) / "undo").write_text("failed")
+    carried(ground, asked)
+    assert list(asked_of(ground.orders)) == []
+    assert Undoing(ground.orders, asked.id).state == "failed"
+
+
+def test_what_had_failed_says_so_and_is_tried_again_when_somebody_asks(ground: Ground) -> None:
+    asked = order(ground, "download", BUDGET)
+    _as_before(ground, asked, Status("failed", cause="Unreachable", failure="x"))
+    assert carried(ground, asked).failure == "this restore was begun by an earlier version and cannot go on."
+    assert ask_again(ground.orders, asked.id).state == "waiting"
+    assert carried(ground, asked).state == "ready"
+
+
+def _as_before(ground: Ground, asked: Order, status: Status | None = None) -> None:
+    """Put the order as an earlier version left it: one folder with everything."""
+    folder = OrderFolder(ground.orders, asked.id)
+    told = dataclasses.asdict(status or load_status(folder))
+    told = {key: it for key, it in told.items() if not key.startswith("heard_")}
+    shutil.rmtree(folder.root, ignore_errors=True)
+    (folder.asked / "status.json").write_text(json.dumps({**told, "format": 1}))
+    (folder.asked / "lock").touch()
+
+
+def _take_all(ground: Ground) -> tuple[set[str], set[str]]:
+    """The names of those that were taken up, and of those that were refused."""
+    done: set[str] = set()
+    refused: set[str] = set()
+    for folder in untaken(ground.orders):
+        try:
+            take(folder, ground.restores, age_seconds=0)
+            done.add(folder.name)
+        except IntegrityError:
+            refused.add(folder.name)
+    return done, refused

@@ -1,0 +1,58 @@
+"""Only `borg/client.py` extracts archives, since it examines them first; every other module goes through it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import appliance
+
+ROOT = Path(appliance.__file__).parent
+BESIDES_US = frozenset({"lab/bench/restoring.py", "lab/bench/rival.py", "lab/demo/stranger.py"})
+"""They run a plain borg, to be measured beside it or to attack with it, on repositories that they made themselves."""
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        yield str(path.relative_to(ROOT)), ast.parse(path.read_bytes())
+
+
+def test_only_argv_names_the_program_with_a_verb() -> None:
+    found = {
+        name
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Tuple | ast.List)
+        and any(isinstance(it, ast.Constant) and str(it.value).rpartition("/")[2] == "borg" for it in node.elts)
+        and "--version" not in ast.unparse(node)
+        and "serve" not in ast.unparse(node)
+    }
+    assert found - BESIDES_US == {"borg/argv.py"}
+
+
+def test_only_the_client_makes_the_words_of_an_extraction() -> None:
+    made = {"extract", "extract_to_stdout"}
+    found = {
+        name
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in made and ast.unparse(node.value) == "argv"
+    }
+    assert found == {"borg/client.py"}
+
+
+def test_in_the_client_each_extraction_stands_in_a_verb_that_examines_or_follows_one() -> None:
+    tree = ast.parse((ROOT / "borg/client.py").read_bytes())
+    calls = {
+        function.name: ast.unparse(function)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef) and "argv.extract(" in ast.unparse(function)
+    }
+    assert set(calls) == {"extract", "extract_only", "_finish_root"}
+    for name in ("extract", "extract_only"):
+        words = calls[name]
+        assert words.index("self.examined(") < words.index("argv.extract("), name
+        assert words.index("check_way(") < words.index("argv.extract("), name
+    callers = [it for it in ast.walk(tree) if isinstance(it, ast.FunctionDef) and "._finish_root(" in ast.unparse(it)]
+    assert [it.name for it in callers] == ["extract"]

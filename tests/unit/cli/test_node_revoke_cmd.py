@@ -1,0 +1,18 @@
+"""What `appliance node revoke` says before it signs: what begins anew, and what counts as read."""
+
+from __future__ import annotations
+
+from appliance.backup.revoking import Renewal
+from appliance.cli.node_revoke_cmd import _text
+
+RENEWAL = Renewal("docs-a", "commune-a", ("commune-b",), 10**9, 3600.0, 1_800_000_000.0, 1_900_000_000.0)
+
+
+def test_all_that_a_stolen_box_could_open_counts_as_read() -> None:
+    told = _text("hermitage", [RENEWAL])
+    assert "Count what hermitage could open as read" in told
+    assert "no encryption of its disk keeps out somebody who has the whole machine, switched on or off." in told
+
+
+def test_nothing_counts_as_read_where_the_box_could_open_nothing() -> None:
+    assert _text("commune-b", []) == "commune-b could open no service: none begins anew."

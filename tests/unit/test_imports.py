@@ -1,0 +1,35 @@
+"""What starts most often imports nothing that it never uses: each start of a session or a run pays for its imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from appliance.lab.processes.node import code_folder
+
+
+@pytest.mark.parametrize(
+    ("started", "unused"),
+    [
+        (
+            "appliance.backup.vault.__main__",
+            ("appliance.backup.vault.scrub", "appliance.backup.vault.thinning", "appliance.backup.retention"),
+        ),
+        (
+            "appliance.cli.main, appliance.cli.backup_run_cmd",
+            ("appliance.backup.keep", "appliance.restore.job", "appliance.failover.model", "difflib"),
+        ),
+        (
+            "appliance.agent.takeover",
+            ("appliance.backup.writer", "appliance.agent.shares", "appliance.agent.databases", "argon2", "asyncio"),
+        ),
+    ],
+)
+def test_a_session_and_a_run_import_nothing_that_only_other_work_needs(started: str, unused: tuple[str, ...]) -> None:
+    code = f"import sys, {started}; print(*[it for it in {unused!r} if it in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=code_folder(), capture_output=True, text=True, timeout=60, check=True
+    )
+    assert told.stdout.split() == []
