@@ -81,7 +81,7 @@ def filling(known: Manifests, archive: str, present: Present, *under: str) -> Fi
     left = {it.told for it in wanted}
     names, fills, looks = list(known), set[Fill](), Counter[bool]()
     for donor in reversed(names[: names.index(archive)]):
-        here = [it for it in wanted if it.members and time_of(donor) < it.since and _may_have(known[donor], it)]
+        here = [it for it in wanted if it.members and _may_have(donor, known[donor], it)]
         is_whole = (said := known[donor]) is None or said.whole
         if not here or looks[is_whole] == DONORS_MAX:
             continue
@@ -187,10 +187,13 @@ def _concerns(wanted: _Wanted, below: frozenset[str]) -> bool:
     return not below or any(not below.isdisjoint((name, *_above(name))) for name in wanted.members)
 
 
-def _may_have(manifest: Manifest | None, wanted: _Wanted) -> bool:
-    """Whether it is worth a look: what failed or was left out there too, it has not, nor an empty mount point."""
+def _may_have(donor: str, manifest: Manifest | None, wanted: _Wanted) -> bool:
+    """Whether it is worth a look: what failed or was left out there too, it has not, nor an empty mount point. Of what
+    is accepted by now the date tells, where the archive may itself be one that was accepted without it."""
     if manifest is None:
         return True
+    if not _lacks_nothing(manifest) and time_of(donor) >= wanted.since:
+        return False
     declared = next((it for it in manifest.paths if it.path == wanted.declared), None)
     if declared and (declared.state == "failed" or (not declared.files and not declared.path.startswith(DATABASE))):
         return False

@@ -183,3 +183,10 @@ def test_what_was_accepted_comes_from_the_last_whole_archive_before_or_is_told()
     assert filling(known, named[-1], partial(present, False)) == Filling((), (), taken.accepted)
     assert asked == [named[9]]
     assert filling(known, named[-1], partial(present, True), "srv/cadastre") == Filling()
+
+
+def test_a_whole_archive_whose_date_is_not_before_the_loss_is_looked_into_all_the_same() -> None:
+    """Its clock was ahead, or both were made within one second."""
+    names = [f"a-1.{number}-{date}Z-1" for number, date in enumerate(("2026-12-25T08:00:00", "2026-11-20T00:00:00"))]
+    known = dict(zip(names, (manifest(), accepted("/srv/docs/a")), strict=True))
+    assert filling(known, names[-1], lambda _archive, paths: paths).fills == (Fill("srv/docs/a", names[0]),)
