@@ -154,3 +154,22 @@ def test_a_replaced_voter_that_holds_copies_leaves_every_service_grantable(town:
     for service in MOVING:
         town.sites.back_up(service)
         assert town.ground.wait_until_safe(service, HOME)["safety"]["safe"]
+
+
+@pytest.mark.timeout(5400)
+def test_the_home_of_what_moves_is_replaced_while_its_standby_serves_and_takes_everything_home(town: Town) -> None:
+    """A share that has files, a database, sites: what failover lays and what the restore brings never meet."""
+    town.save_all()
+    wipe(town.ground, HOME)
+    until(lambda: all(town.sites.state(STANDBY, it) == "ACTIVE" for it in MOVING), "the standby took over")
+    town.is_served(STANDBY)
+    town.replace(HOME)
+    town.is_served(STANDBY)
+    for service in MOVING:
+        town.move(service, HOME)
+    town.is_served(HOME)
+    until(lambda: town.sites.get(CLIENT, ADDRESSES[MIRROR]) == f"{MIRROR} 1", "the mirror is served at home")
+    assert disbelieved(town.sites) == []
+    for service in (*MOVING, MIRROR):
+        town.sites.back_up(service)
+        assert town.ground.wait_until_safe(service, HOME)["safety"]["safe"]
