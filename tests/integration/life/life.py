@@ -337,6 +337,7 @@ class Life:
         """A voter's box, and what it held for others, is replaced while another node writes."""
         if name != self.writer.node and self.town.replace(name, asked, insists=insists) and name in self.nodes:
             self.nodes[name] = Holder(name)
+            self.oracle.continued()  # years of copies come in daily parts
 
     def confirm_grants(self) -> None:
         """A holder says that it does not believe what was pushed, and the key holder does what it says."""
