@@ -21,6 +21,7 @@ from appliance.restore.job import Job
 from appliance.territory.model import Retention, Territory
 from appliance.territory.renaming import with_first_names
 from appliance.trust.bundle import Bundle
+from appliance.trust.former_voters import FormerVoters
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY
 from tests.integration.life.restoring import Line
@@ -84,7 +85,9 @@ def any_newest(required: GenerationId, offered: GenerationId) -> bool:
     return True
 
 
-def nothing_confirmed(before: Bundle, shown: Mapping[str, Collected], earlier: Sequence[Bundle]) -> Confirming:
+def nothing_confirmed(
+    before: Bundle, shown: Mapping[str, Collected], earlier: Sequence[Bundle], now: float
+) -> Confirming:
     """A bundle with other voters kept no former grant good: new boxes believed none of a service (A1)."""
     return Confirming(before.confirmed, {}, {}, ())
 
@@ -104,6 +107,11 @@ def drilled_newest(archives: Sequence[Saved]) -> str:
 def no_doubt(before: Bundle, found: Confirming, term: int) -> Mapping[str, tuple[int, ...]]:
     """After a bundle signed `--unconfirmed`, brokers signed above the newest grant that they believed (A1)."""
     return {}
+
+
+def forgotten_voters(before: Bundle, term: int, issued: str) -> FormerVoters | None:
+    """What the voters of the term before had granted last was believed where it was confirmed alone (A1)."""
+    return None
 
 
 def job_by_archive_name(jobs: Sequence[Job], line: Line, archive: str) -> Job | None:

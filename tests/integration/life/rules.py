@@ -25,7 +25,7 @@ from appliance.backup.vault.relief import Word, given_up, in_the_place
 from appliance.clock import utc_text
 from appliance.config.build import default_quota
 from appliance.config.collected import Collected
-from appliance.config.confirming import Confirming, confirm, unconfirmed_after
+from appliance.config.confirming import Confirming, confirm, former_voters_after, unconfirmed_after
 from appliance.config.remember import MARGIN_SECONDS, Next, follow, kept_until
 from appliance.errors import NoSpace, Refused
 from appliance.failover.giving_up import _check_receipts
@@ -39,6 +39,7 @@ from appliance.territory.renaming import with_first_names
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle, Terms
 from appliance.trust.former import FormerService
+from appliance.trust.former_voters import FormerVoters
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY
 from tests.integration.life.restoring import Line
@@ -46,7 +47,6 @@ from tests.integration.life.world import (
     CHUNK_BYTES,
     FILES_A_CHUNK,
     HOME,
-    NOW,
     PATHS,
     SCHEDULE,
     SERVICE,
@@ -76,7 +76,8 @@ class Rules:
     otherwise. `in_the_way`: which of the others it must not meet. `pinned`: the archives that they need. `is_over`:
     whether what one replaced may go. `votes`: what a
     broker answers who asks for an epoch. `confirms`: which grants of former voters the next bundle keeps good;
-    `unconfirmed`: of which services it leaves them unknown. `follows`: what follows a bundle with a plan as it is
+    `unconfirmed`: of which services it leaves them unknown. `former_voters`: whose grants stay good in it.
+    `follows`: what follows a bundle with a plan as it is
     written, and the earlier names that it says."""
 
     keep: Callable[[Sequence[Saved], Retention, Collection[str]], Kept]
@@ -99,8 +100,9 @@ class Rules:
     pinned: Callable[[Sequence[Job]], Collection[str]]
     is_over: Callable[[Job, float], bool]
     votes: Callable[[View], Signs | Declines]
-    confirms: Callable[[Bundle, Mapping[str, Collected], Sequence[Bundle]], Confirming]
+    confirms: Callable[[Bundle, Mapping[str, Collected], Sequence[Bundle], float], Confirming]
     unconfirmed: Callable[[Bundle, Confirming, int], Mapping[str, tuple[int, ...]]]
+    former_voters: Callable[[Bundle, int, str], FormerVoters | None]
     follows: Callable[[Bundle, Territory, Mapping[str, str], float], Next]
     remembered: Callable[[float, int], float]
     drilled: Callable[[Sequence[Saved]], str]
@@ -238,8 +240,9 @@ PRODUCT = Rules(
     pinned=needed,
     is_over=lambda job, age: is_over(job, int(age)),
     votes=decide,
-    confirms=lambda before, shown, earlier: confirm(before, shown, now=NOW, earlier=earlier),
+    confirms=lambda before, shown, earlier, now: confirm(before, shown, now=now, earlier=earlier),
     unconfirmed=unconfirmed_after,
+    former_voters=former_voters_after,
     follows=lambda before, file, was, now: follow(before, with_first_names(file, was), now=now),
     remembered=remembered_until,
     drilled=lambda archives: drill.choose({it.name: manifest(it) for it in archives}, "docs-a").archive,

@@ -57,7 +57,10 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "a former holder gives up what others lack": {"gives_up": former.given_up_by_the_plan},
     "any receipt lets a move go": {"synced": former.any_receipt, "goes_on": former.any_newest},
     "a bundle with other voters confirms no grant": {"confirms": former.nothing_confirmed},
-    "brokers grant above a grant that was not shown": {"unconfirmed": former.no_doubt},
+    "brokers grant above a grant that was not shown": {
+        "unconfirmed": former.no_doubt,
+        "former_voters": former.forgotten_voters,
+    },
     "a service that is renamed is a new one": {"follows": former.named_as_written},
     "a later name lasts while the file says the earlier": {"follows": former.named_while_it_is_said},
     "holders keep a service that left for ever": {"thin": former.thinned_as_if_it_went_on},

@@ -287,16 +287,16 @@ class Town:
 
     def _sign(self, asked: set[str], insists: bool, members: Mapping[str, Member] | None = None) -> bool:
         """The next bundle, by the file; False where the key holder is told to ask more nodes for their grants."""
-        before = self.bundle
+        before, now = self.bundle, self.time()
         members = members or before.members
-        following = self.rules.follows(before, self.file, self.was, self.time())
+        following = self.rules.follows(before, self.file, self.was, now)
         keys = voter_keys(following.territory, members)
         shown = {
-            name: Collected("peer", member.keys, tuple(self.kept[name].values()) if name in asked else None, NOW)
+            name: Collected("peer", member.keys, tuple(self.kept[name].values()) if name in asked else None, now)
             for name, member in members.items()
         }
         term = next_term(before.voting, keys)
-        found = self.rules.confirms(before, shown, self.earlier)
+        found = self.rules.confirms(before, shown, self.earlier, now)
         if term != before.term:
             if found.unknown and not insists:
                 return False
@@ -305,7 +305,7 @@ class Town:
         self.bundle = replace(
             before,
             serial=before.serial + 1,
-            issued=utc_text(self.time()),
+            issued=utc_text(now),
             territory=following.territory,
             placements=following.placements,
             members=members,
@@ -313,6 +313,7 @@ class Town:
             term=term,
             confirmed=found.digests,
             unconfirmed=self.rules.unconfirmed(before, found, term),
+            former_voters=self.rules.former_voters(before, term, utc_text(now)),
         )
         return True
 
