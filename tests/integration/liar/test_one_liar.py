@@ -4,23 +4,19 @@ two cycles. `make test` plays some cases; that many of 30 steps by `make soak SU
 
 from __future__ import annotations
 
-import json
 import os
-import random
 import shutil
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hypothesis.core
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from appliance.agent import takeover
 from appliance.backup.node import Node
@@ -29,7 +25,6 @@ from appliance.backup.shown import Shown
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.store import BUCKET, Holding
 from appliance.backup.vault.thinning import _Received
-from appliance.lab.checkout import commit
 from appliance.trust.bundle import Member
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
@@ -40,6 +35,7 @@ from tests.integration.liar.besieged import Besieged, OpenDesk, playing
 from tests.integration.liar.liar import HABITS
 from tests.integration.life.world import Broken
 from tests.no_fsync import no_fsync
+from tests.soak import play_machine, soak
 
 __all__ = ("no_fsync",)
 
@@ -317,17 +313,7 @@ def is_broken(world: Besieged, lives: Callable[[Besieged], None]) -> bool:
 
 
 def play(desks: dict[str, OpenDesk], folder: Path, cases: int, seed: int) -> None:
-    chosen = settings(
-        max_examples=cases,
-        stateful_step_count=STEPS + 1,  # the first one begins the case
-        deadline=None,
-        database=None,
-        print_blob=True,
-        phases=[Phase.generate],
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(hypothesis.core.seed(seed)(machine(desks, folder)), settings=chosen)
+    play_machine(machine(desks, folder), cases, STEPS, seed)
 
 
 def test_one_liar_breaks_no_promise(desks: dict[str, OpenDesk], folder: Path, seed: int) -> None:
@@ -337,28 +323,7 @@ def test_one_liar_breaks_no_promise(desks: dict[str, OpenDesk], folder: Path, se
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 def test_soak_of_one_liar(desks: dict[str, OpenDesk], folder: Path, soak_runs: int | None, seed: int) -> None:
-    """Plays in parts and keeps a line of each in `build/liar/`: typed again, a soak that was cut goes on after them."""
-    cases, code = soak_runs or 10 * SAMPLE, commit()
-    done = Path("build/liar") / f"soak-{seed}-{cases}.jsonl"
-    done.parent.mkdir(parents=True, exist_ok=True)
-    parts = [json.loads(line) for line in done.read_text().splitlines()] if done.exists() else []
-    parts = [part for part in parts if part["commit"] == code]
-    for number in range(len(parts), -(-cases // CASES_A_PART)):
-        parts.append({"commit": code, "part": number, **part_of(desks, folder, cases, seed, number)})
-        with done.open("a") as file:
-            file.write(json.dumps(parts[-1]) + "\n")
-    seconds = sum(part["seconds"] for part in parts)
-    played = sum((Counter(part["played"]) for part in parts), Counter[str]())
+    cases = soak_runs or 10 * SAMPLE
+    played, seconds = soak("liar", cases, seed, partial(play, desks, folder), PLAYED, a_part=CASES_A_PART)
     print(f"{played.pop('cases')} cases, {played.pop('full')} of them of {STEPS} steps, {seconds:.0f} s of a core")
     print(f"steps: {dict(played.most_common())}")
-
-
-def part_of(desks: dict[str, OpenDesk], folder: Path, cases: int, seed: int, number: int) -> dict[str, Any]:
-    """Play part `number` of a soak of `cases`, until as many were of full length: what was played in it."""
-    PLAYED.clear()
-    began, wanted, more = time.process_time(), min(CASES_A_PART, cases - number * CASES_A_PART), 0
-    while PLAYED["full"] < wanted:
-        drawn = random.Random(f"{seed} {number} {more}").getrandbits(64)
-        play(desks, folder, wanted - PLAYED["full"], drawn)
-        more += 1
-    return {"seconds": round(time.process_time() - began, 2), "played": dict(PLAYED)}

@@ -4,24 +4,17 @@ up to 60 operations, by `make soak SUITE=life_of_a_service N=20000`."""
 
 from __future__ import annotations
 
-import json
-import random
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from itertools import product
-from pathlib import Path
 from typing import Any
 
-import hypothesis.core
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from appliance.lab.checkout import commit
 from appliance.trust import sshsig
 from appliance.units import DAY
 from tests.integration.life import former, planning
@@ -30,6 +23,7 @@ from tests.integration.life.restoring import Ending, Upto
 from tests.integration.life.rules import PRODUCT, Rules
 from tests.integration.life.town import NAMES
 from tests.integration.life.world import BLIND, HOME, OTHER, SPARE, STANDBY, Broken
+from tests.soak import play_machine, soak
 
 OPERATIONS = 60
 SAMPLE = 8
@@ -37,8 +31,6 @@ DAYS_MIN = 400
 
 LIVES_A_PART = 250
 """Of a soak, which can be cut between parts; Hypothesis remembers what it tried, and grows with it."""
-ROUNDS_MAX = 20
-"""Hypothesis begins with a few short lives; they are played, and not counted."""
 
 SIGNATURES = 4096
 LIVES_A_REMOVAL = 4
@@ -275,19 +267,9 @@ def machine(rules: Rules) -> type[RuleBasedStateMachine]:
 
 
 def play(rules: Rules, lives: int, seed: int, *, operations: int = OPERATIONS, shrink: bool = True) -> None:
-    phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
-    chosen = settings(
-        max_examples=lives,
-        stateful_step_count=operations + 1,  # the first one begins the life
-        deadline=None,
-        database=None,
-        print_blob=True,
-        phases=phases,
-        suppress_health_check=list(HealthCheck),
-    )
     with pytest.MonkeyPatch.context() as patch:  # a good signature of some bytes stays one: each is checked once
         patch.setattr(sshsig, "verify", lru_cache(SIGNATURES)(sshsig.verify))
-        run_state_machine_as_test(hypothesis.core.seed(seed)(machine(rules)), settings=chosen)
+        play_machine(machine(rules), lives, operations, seed, shrink=shrink)
 
 
 def test_lives_keep_every_promise(seed: int) -> None:
@@ -306,46 +288,16 @@ def broken_in(rules: Rules, seed: int) -> list[str]:
         play(rules, LIVES_TO_FIND, seed, shrink=False)
     except Broken as found:
         return [str(found)]
-    except BaseExceptionGroup as found:  # of several lives
-        broken, other = found.split(Broken)
-        if other:
-            raise other from None
-        return [str(it) for it in broken.exceptions] if broken else []
     return []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 def test_soak_of_the_life_of_a_service(soak_runs: int | None, seed: int) -> None:
-    """Plays in parts and keeps a line of each in `build/life/`: typed again, a soak that was cut goes on after them.
-
-    Seeds share no part, so several may run beside each other. Prints how many days it simulated in a second of one
-    core, and how often each operation came.
-    """
-    lives, code = soak_runs or 10 * SAMPLE, commit()
-    done = Path("build/life") / f"soak-{seed}-{lives}.jsonl"
-    done.parent.mkdir(parents=True, exist_ok=True)
-    parts = [json.loads(line) for line in done.read_text().splitlines()] if done.exists() else []
-    parts = [part for part in parts if part["commit"] == code]
-    for number in range(len(parts), -(-lives // LIVES_A_PART)):
-        parts.append({"commit": code, "part": number, **part_of(lives, seed, number)})
-        with done.open("a") as file:
-            file.write(json.dumps(parts[-1]) + "\n")
-    seconds = sum(part["seconds"] for part in parts)
-    played = sum((Counter(part["played"]) for part in parts), Counter[str]())
+    """Prints how many days it simulated in a second of one core, and how often each operation came."""
+    played, seconds = soak(
+        "life", soak_runs or 10 * SAMPLE, seed, partial(play, PRODUCT, shrink=False), PLAYED, a_part=LIVES_A_PART
+    )
     all_lives, full, days = (played.pop(it) for it in ("lives", "full", "days"))
     print(f"{all_lives} lives of {days} days, {days / seconds:.0f} days a second, {full} with {OPERATIONS} operations")
     print(f"operations: {dict(played.most_common())}")
-    assert full >= lives
-
-
-def part_of(lives: int, seed: int, number: int) -> dict[str, Any]:
-    """Play part `number` of a soak of `lives`, until as many were of full length: what was played in it."""
-    PLAYED.clear()
-    began, wanted = time.process_time(), min(LIVES_A_PART, lives - number * LIVES_A_PART)
-    for more in range(ROUNDS_MAX):
-        if PLAYED["full"] < wanted:
-            play(
-                PRODUCT, wanted - PLAYED["full"], random.Random(f"{seed} {number} {more}").getrandbits(64), shrink=False
-            )
-    return {"seconds": round(time.process_time() - began, 2), "played": dict(PLAYED)}
