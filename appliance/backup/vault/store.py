@@ -327,17 +327,17 @@ class Holding:
             names += 1 + len(files)
             total += NAME_BYTES
             for name in files:
-                total += max(NAME_BYTES, size_of(Path(folder, name)) or 0)
+                total += max(NAME_BYTES, size_of(f"{folder}/{name}") or 0)
         return total, names
 
     def used_bytes(self) -> int:
         return self.used()[0]
 
 
-def size_of(path: Path) -> int | None:
+def size_of(path: Path | str) -> int | None:
     """Bytes of the regular file `path`; None when there is none, and for a link, which nothing here ever follows."""
     try:
-        status = path.lstat()
+        status = os.lstat(path)
     except FileNotFoundError:
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from appliance.backup.adopt import install_key, own_repository
@@ -36,6 +38,8 @@ from appliance.trust.keys import load_key
 from tests.integration.desk.desk import ORIGIN, REPOSITORY, SERVICE, Desk
 
 QUIET_SECONDS = 20
+VAULTS = ThreadPoolExecutor(16)
+"""A thread begun for each line would be a tenth of a property test."""
 KEY = ServiceKey(Secret(b"phrase"), Secret(f"BORG_KEY {REPOSITORY}\n".encode()))
 
 
@@ -43,6 +47,18 @@ class CutChannel(Channel):
     """A channel that breaks after so many bytes were written to it."""
 
     left = -1
+    waits = False
+
+    def is_waiting(self) -> bool:
+        """Whether it waits for a byte of the other side, and has read all that came."""
+        return not select.select([self._reader], [], [], 0)[0] and self.waits
+
+    def _wait(self, readers: list[int], writers: list[int]) -> None:
+        self.waits = bool(readers)
+        try:
+            super()._wait(readers, writers)
+        finally:
+            self.waits = False
 
     def write(self, data: bytes | memoryview) -> None:
         if 0 <= self.left < len(data):
@@ -66,8 +82,8 @@ class World:
             raise Unreachable(f"{peer} does not answer.")
         return ThreadLine(self, node, peer)
 
-    def channel(self, peer: str, reader: int, writer: int) -> Channel:
-        """The end of a line at the vault of `peer`."""
+    def channel(self, peer: str, reader: int, writer: int, other: CutChannel) -> Channel:
+        """The end of a line at the vault of `peer`; `other` is the caller's."""
         return open_channel(reader, writer)
 
     def begin(self) -> None:
@@ -121,9 +137,12 @@ class ThreadLine:
 
     def __init__(self, world: World, node: Node, peer: str) -> None:
         (there_in, self._to), (self._from, there_out) = os.pipe(), os.pipe()
-        vault = world.channel(peer, there_in, there_out)
+        channel = CutChannel(self._from, self._to, quiet_seconds=QUIET_SECONDS)
+        channel.left = world.cut.get(peer, -1)
+        vault = world.channel(peer, there_in, there_out, channel)
 
         def answer() -> None:
+            threading.current_thread().name = peer
             try:
                 serve(world.desk.open(peer), node.name, vault)
             finally:
@@ -131,14 +150,11 @@ class ThreadLine:
                 os.close(there_in)
 
         self.peer = node.bundle.member(peer)
-        self._thread = threading.Thread(target=answer, name=peer)
-        self._thread.start()
-        channel = CutChannel(self._from, self._to, quiet_seconds=QUIET_SECONDS)
-        channel.left = world.cut.get(peer, -1)
+        self._served = VAULTS.submit(answer)
         self.conversation = Conversation(node, self.peer, channel)
 
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return not self._served.done()
 
     def is_silent(self) -> bool:
         return False
@@ -148,7 +164,7 @@ class ThreadLine:
 
     def close(self) -> None:
         os.close(self._to)
-        self._thread.join()
+        self._served.result()
         os.close(self._from)
 
 

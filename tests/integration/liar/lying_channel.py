@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
+import select
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from appliance.backup.vault.session import REQUEST_BYTES_MAX
-from appliance.backup.vault.wire import Channel
+from appliance.backup.vault.wire import Channel, Closed
 from appliance.errors import ApplianceError
 
 if TYPE_CHECKING:
     from tests.integration.liar.liar import Liar
 
 QUIET_SECONDS = 20.0
-IMPATIENT_SECONDS = 0.05
-"""How long a vault that lied waits for what comes next: often nothing does."""
+GLANCE_SECONDS = 0.001
 
 
 class LyingChannel(Channel):
     """The vault's end of a conversation with the liar."""
 
-    def __init__(self, reader: int, writer: int, liar: Liar) -> None:
+    def __init__(self, reader: int, writer: int, liar: Liar, is_waited_for: Callable[[], bool]) -> None:
         super().__init__(reader, writer, quiet_seconds=QUIET_SECONDS, frame_bytes_max=REQUEST_BYTES_MAX)
         self._liar = liar
+        self._is_waited_for = is_waited_for
+        self._impatient = False
 
     def write_frame(self, frame: Mapping[str, Any]) -> None:
         try:
@@ -49,4 +51,15 @@ class LyingChannel(Channel):
         self.write(file.read(size))
 
     def is_impatient(self) -> None:
-        self._quiet = self._patience = IMPATIENT_SECONDS
+        """From now on it goes once both wait for each other: after a lie, often nothing more comes."""
+        self._impatient = True
+
+    def _wait(self, readers: list[int], writers: list[int]) -> None:
+        while self._impatient and readers and not _ready(readers, GLANCE_SECONDS):
+            if self._is_waited_for() and not _ready(readers, 0):  # what it wrote before it waited is here by now
+                raise Closed("the other side waits too.")
+        super()._wait(readers, writers)
+
+
+def _ready(readers: list[int], seconds: float) -> bool:
+    return bool(select.select(readers, [], [], seconds)[0])
