@@ -38,8 +38,8 @@ from appliance.backup.vault.wire import Channel
 from appliance.backup.writer import push_newest
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError, Unreachable
+from appliance.escrow.envelopes import ServiceKey
 from appliance.host.files import sha256_file
-from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, Desk, Generation, push
 from tests.integration.desk.in_process import KEY, CutChannel, World
@@ -107,6 +107,14 @@ class Besieged(World):
         if peer == self.liar.name:
             return LyingChannel(reader, writer, self.liar, other.is_waiting)
         return session.open_channel(reader, writer)
+
+    def key(self, node: Node) -> ServiceKey:
+        """What `node` opens with the service that it fetched."""
+        return KEY
+
+    def late_files(self, last: Generation) -> Mapping[str, bytes]:
+        """What a former writer seals after its `last`."""
+        return {"config": b"config", "data/0/9999": os.urandom(8)}
 
     # What happens
 
@@ -179,7 +187,7 @@ class Besieged(World):
         (node.service(SERVICE).root / takeover.GRANTED).write_bytes(raw)
         accepted = self._present(node)
         with self._never(f"the takeover by {name}"):
-            grant = continue_under(node, SERVICE, load_fetched(node, SERVICE), raw, KEY)
+            grant = continue_under(node, SERVICE, load_fetched(node, SERVICE), raw, self.key(node))
         self._note_grants({grant.epoch: grant})
         self.writer, self.calm = name, 0
         self.fenced |= dict.fromkeys(accepted, grant.epoch)
@@ -219,12 +227,7 @@ class Besieged(World):
         if not parents:
             return
         last = max(parents, key=lambda it: it.header.id.name)
-        late = self.desk.seal(
-            grant,
-            {"config": b"config", "data/0/9999": os.urandom(8)},
-            after=last,
-            time=utc_text(self.desk.clocks[at].now()),
-        )
+        late = self.desk.seal(grant, self.late_files(last), after=last, time=utc_text(self.desk.clocks[at].now()))
         grants = [it for it in self.granted.values() if it.epoch <= grant.epoch]
         before = [self.sealed[name] for name in sorted(self.sealed) if self.sealed[name].header.epoch <= grant.epoch]
         try:
@@ -248,10 +251,10 @@ class Besieged(World):
             sealed, _ = self._brought(expected, lambda wanted: fetch_newest(node, SERVICE, folder, wanted=wanted))
         if sealed.header.id.name < expected:
             raise Broken(f"a restore brings {sealed.header.id}, and {expected} is at an honest holder")
-        self._check_files(folder, sealed.entries)
+        self.check_restored(folder, sealed)
 
-    def _check_files(self, folder: Path, entries: tuple[Entry, ...]) -> None:
-        for entry in entries:
+    def check_restored(self, folder: Path, sealed: Sealed) -> None:
+        for entry in sealed.entries:
             if sha256_file(folder / entry.path) != entry.sha256:
                 raise Broken(f"{entry.path} was restored as something else")
 

@@ -63,9 +63,9 @@ def desks(folder: Path) -> dict[str, OpenDesk]:
     return make_desks(folder)
 
 
-def make_desks(folder: Path) -> dict[str, OpenDesk]:
+def make_desks(folder: Path, first: OpenDesk | None = None) -> dict[str, OpenDesk]:
     """One for each placement; keys cost more than all the rest."""
-    first = OpenDesk(folder / "made", lock_seconds=LOCK_SECONDS).create()
+    first = (first or OpenDesk(folder / "made", lock_seconds=LOCK_SECONDS)).create()
     found = {}
     for placed, (holders, spares) in PLACED.items():
         found[placed] = first.copy(folder / placed.replace(" ", "-"))
@@ -88,14 +88,14 @@ def foreign(desk: Desk, liar: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def machine(desks: dict[str, OpenDesk], folder: Path) -> type[RuleBasedStateMachine]:
+def machine(desks: dict[str, OpenDesk], folder: Path, world: type[Besieged] = Besieged) -> type[RuleBasedStateMachine]:
     class OneLiar(RuleBasedStateMachine):
         @initialize(
             drawn=st.sampled_from(DRAWN), seed=st.integers(0, 2**32), habit=st.sampled_from(HABITS), calls=st.booleans()
         )
         def begin(self, drawn: tuple[str, str], seed: int, habit: str, calls: bool) -> None:
             placed, liar = drawn
-            self.world = besieged(desks, folder, placed, seed)
+            self.world = besieged(desks, folder, placed, seed, world)
             self.playing = playing(self.world)
             self.playing.__enter__()
             self.world.start(liar, foreign(self.world.desk, liar))
@@ -279,10 +279,12 @@ ORDERS_MAX = 20
 """Of what the liar draws, in which a former defect must be found: one order alone may draw nothing that shows it."""
 
 
-def besieged(desks: dict[str, OpenDesk], folder: Path, placed: str, seed: int) -> Besieged:
+def besieged(
+    desks: dict[str, OpenDesk], folder: Path, placed: str, seed: int, made_of: type[Besieged] = Besieged
+) -> Besieged:
     """A territory in which nothing was saved yet, and what the liar draws from."""
     shutil.rmtree(folder / "played", ignore_errors=True)
-    world = Besieged(desks[placed].copy(folder / "played"))
+    world = made_of(desks[placed].copy(folder / "played"))
     world.desk.opened = {}
     world.seed = seed
     return world

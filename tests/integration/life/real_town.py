@@ -125,17 +125,22 @@ class Town:
 def playing(town: Town) -> Iterator[Town]:
     """Lines are pipes, and the command line and borg go by the clock of the node that they are at."""
     clocks = {town.desk.layout(name).root: clock for name, clock in town.desk.clocks.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(peers, "Line", town.world.line)
+        patch.setattr(this_node, "open_node", lambda state: open_node(state, clocks[state]))
+        date_archives(patch)
+        yield town
+
+
+def date_archives(patch: pytest.MonkeyPatch) -> None:
+    """borg dates an archive by the clock of the node, as its name does."""
     create = Borg.create
 
     def dated(self: Borg, archive: str, *words: Any, **options: Any) -> Any:
         stamp = utc_text(time_of(archive)).removesuffix("Z")
         return create(self, archive, *words, **{"timestamp": stamp, **options})
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peers, "Line", town.world.line)
-        patch.setattr(this_node, "open_node", lambda state: open_node(state, clocks[state]))
-        patch.setattr(Borg, "create", dated)
-        yield town
+    patch.setattr(Borg, "create", dated)
 
 
 @contextlib.contextmanager
