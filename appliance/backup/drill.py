@@ -27,7 +27,7 @@ from appliance.backup.openable import OpenedSource
 from appliance.backup.proofs import ROOM, Drilled, Proofs, load_proofs, proving, save_proofs
 from appliance.backup.rehearsal import Rehearsed, untried
 from appliance.borg.client import Borg
-from appliance.borg.contents import examine
+from appliance.borg.contents import examined
 from appliance.borg.model import Item
 from appliance.clock import utc_text
 from appliance.errors import NoSpace, NotFound
@@ -232,7 +232,7 @@ def _plan(items: Iterable[Item], folder: Path, service: Service, seed: int, *, e
     """Choose in one pass over the archive; what a database's archive holds only proves something together."""
     everything = everything or service.kind != "files"
     every = list(items)
-    total = examine(every).size
+    total = examined(every).size
     sample = draw(every, seed)
     disk = os.statvfs(folder)
     room = disk.f_bavail * disk.f_frsize - SPARE_BYTES

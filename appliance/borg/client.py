@@ -107,6 +107,7 @@ class Borg(Running):
     def delete(self, names: Sequence[str]) -> None:
         """Forget just these archives; `compact` frees their space."""
         self._write(argv.delete(self.repository.path, names))
+        self._examined.clear()  # other archives may get those names
 
     def items(
         self, archive: str, under: str | None = None, *, with_above: bool = False, exact: bool = True
@@ -140,22 +141,40 @@ class Borg(Running):
         paths: Sequence[str] = (),
         *,
         alone: bool = False,
-        on_item: Callable[[Item | Outline], None] = lambda item: None,
+        exact: bool = False,
+        on_item: Callable[[Item | Outline], None] | None = None,
     ) -> Examination:
         """All that an extraction of `paths` (none: everything) would write, seen by one listing; `alone`: without what
         is below them and above. Raise IntegrityError when it could write elsewhere than in its folder.
 
-        `on_item` sees each entry; of a name that is not UTF-8 it may see one with "?" before the exact one.
+        This object remembers it, so that the extraction which follows does not list the archive again: while its name
+        is there, an archive never changes. `on_item` sees each entry, and has it listed; of a name that is not UTF-8 it
+        may see one with "?" before the exact one. `exact` are the names that `Examination.found` tells.
         """
+        asked = archive, tuple(paths), alone
+        known = None if exact or on_item else self._examined.get(asked)
+        seen = known or self._examine(archive, paths, alone=alone, exact=exact, on_item=on_item or (lambda item: None))
+        self._examined[asked] = seen
+        return seen
+
+    def _examine(
+        self,
+        archive: str,
+        paths: Sequence[str],
+        *,
+        alone: bool,
+        exact: bool,
+        on_item: Callable[[Item | Outline], None],
+    ) -> Examination:
+        wanted = frozenset(paths)
         patterns = [argv.full(path) for path in paths] if alone else argv.members(paths)
         listings = (self._outlines(archive, them) for them in batches(patterns))
-        try:
-            return examined(itertools.chain.from_iterable(listings), on_item)
-        except IntegrityError:
-            # Two names that are not UTF-8 look alike in a listing; read exactly, nothing may be wrong.
-            wanted = frozenset(paths)
-            every = self.items(archive)
-            return examined((it for it in every if not paths or _is_wanted(it.path, wanted, alone=alone)), on_item)
+        with contextlib.suppress(IntegrityError):
+            if not exact:
+                return examined(itertools.chain.from_iterable(listings), wanted, on_item)
+        # Two names that are not UTF-8 look alike in a listing; read exactly, nothing may be wrong.
+        every = self.items(archive)
+        return examined((it for it in every if not paths or _is_wanted(it.path, wanted, alone=alone)), wanted, on_item)
 
     def extract(
         self,
@@ -300,14 +319,14 @@ class Borg(Running):
 
     def _complete(self, archive: str, paths: Sequence[str], into: Path) -> frozenset[str]:
         """The files under `into` that need no second extraction; never one of several hard links: borg would make the
-        others files of their own."""
+        others files of their own. A name that is not UTF-8 is extracted again."""
         complete: set[str] = set()
         linked: set[str] = set()
-        for path in paths or (None,):
-            for item in self.items(archive, path):
+        for patterns in batches(argv.members(paths)):
+            for item in self.matching(archive, patterns):
                 if item.kind == "hardlink":
                     linked.add(item.link_target)
-                elif item.kind == "file" and is_complete(item, into / item.path):
+                elif item.kind == "file" and "?" not in item.path and is_complete(item, into / item.path):
                     complete.add(item.path)
         return frozenset(complete - linked)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +30,10 @@ class WayBlocked(IntegrityError):
 
 @dataclass(frozen=True)
 class Contents:
-    """`size` is the sum of the files' sizes in bytes, holes of sparse files included. `root`: "." is in it."""
+    """`size` is the sum of the files' sizes in bytes, holes of sparse files included."""
 
     entries: int
     size: int
-    root: bool = False
 
     @property
     def soon_done(self) -> bool:
@@ -44,8 +43,11 @@ class Contents:
 
 @dataclass
 class Examination:
-    """What was seen of an archive so far; whoever reads it for another end can let it be examined on the way."""
+    """What was seen of an archive so far. Only what lies at or below `wanted` (none: everything) is counted."""
 
+    wanted: frozenset[str] = frozenset()
+    found: set[str] = field(default_factory=set)
+    """Those of `wanted` at or below which something lies."""
     entries: int = 0
     size: int = 0
     hardlinks: int = 0
@@ -66,8 +68,9 @@ class Examination:
             self._links.add(item.path)  # its first name may be a symlink, and then so is this one
         if item.kind in ("file", "hardlink") and item.mode & PRIVILEGES:
             self.privileged.append(item.path)
-        self.entries += 1
-        self.size += item.size if item.kind == "file" else 0
+        if self._is_wanted(item.path):
+            self.entries += 1
+            self.size += item.size if item.kind == "file" else 0
         self.hardlinks += item.kind == "hardlink"
         self.root = self.root or item.path == "."
 
@@ -79,7 +82,14 @@ class Examination:
         return next(map(through_symlink, sorted(self._links & self.folders)), None)
 
     def contents(self) -> Contents:
-        return Contents(self.entries, self.size, self.root)
+        return Contents(self.entries, self.size)
+
+    def _is_wanted(self, path: str) -> bool:
+        if not self.wanted:
+            return True
+        at = {it for it in _with_above(path) if it in self.wanted}
+        self.found |= at
+        return bool(at)
 
     def _look_at(self, path: str) -> None:
         if path != "." and any(part in ("", ".", "..") for part in path.split("/")):
@@ -88,10 +98,12 @@ class Examination:
 
 
 def examined(
-    items: Iterable[Item | Outline], on_item: Callable[[Item | Outline], None] = lambda item: None
+    items: Iterable[Item | Outline],
+    wanted: Iterable[str] = (),
+    on_item: Callable[[Item | Outline], None] = lambda item: None,
 ) -> Examination:
     """See `items` and raise IntegrityError when one of them could be written elsewhere than below the destination."""
-    seen = Examination()
+    seen = Examination(frozenset(wanted))
     for item in items:
         seen.add(item)
         on_item(item)
@@ -100,9 +112,17 @@ def examined(
     return seen
 
 
-def examine(items: Iterable[Item | Outline]) -> Contents:
-    """The same; how much it is."""
-    return examined(items).contents()
+def together(parts: Sequence[Examination]) -> Contents:
+    """What `parts` are, laid as one tree. Raise IntegrityError when one of them could lead another one elsewhere."""
+    every = Examination(
+        entries=sum(it.entries for it in parts),
+        size=sum(it.size for it in parts),
+        folders=set().union(*(it.folders for it in parts)),
+        _links=set().union(*(it._links for it in parts)),
+    )
+    if fault := every.fault():
+        raise fault
+    return every.contents()
 
 
 def through_symlink(path: str) -> IntegrityError:
@@ -137,6 +157,12 @@ def take_privileges(into: Path, files: Iterable[str]) -> None:
             status = os.lstat(into / file)
             if stat.S_ISREG(status.st_mode):
                 os.chmod(into / file, stat.S_IMODE(status.st_mode) & ~PRIVILEGES)
+
+
+def _with_above(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _add_folders_above(path: str, folders: set[str]) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 from appliance.borg import answers, argv, errors, locks
+from appliance.borg.contents import Examination
 from appliance.borg.model import Progress, Repository
 from appliance.borg.reach import reach
 from appliance.errors import Refused
@@ -44,6 +45,7 @@ class Running:
         self.repository = repository
         self._on_progress = on_progress
         self._lock_wait_seconds = lock_wait_seconds
+        self._examined: dict[tuple[str, tuple[str, ...], bool], Examination] = {}
 
     def _read(self, words: tuple[str, ...], *, cwd: Path | None = None, warnings_allowed: bool = False) -> Result:
         result = self._run(words, READ_TIMEOUT_SECONDS, cwd=cwd)

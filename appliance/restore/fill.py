@@ -26,9 +26,16 @@ def lay_fills(
     The folders above come along with the attributes that they had in the older archive; they get those of `archive`.
     """
     warnings: list[FileWarning] = []
-    for name in dict.fromkeys(fill.archive for fill in fills):
-        paths = [fill.path for fill in fills if fill.archive == name]
+    for name, paths in by_archive(fills).items():
         warnings += borg.extract(name, paths, into, privileges=privileges)
     above = {str(folder) for fill in fills for folder in PurePosixPath(fill.path).parents} - {"."}
     borg.extract_only(archive, sorted(above), into)
     return tuple(warnings)
+
+
+def by_archive(fills: Sequence[Fill]) -> dict[str, list[str]]:
+    """The paths that come from each archive."""
+    return {
+        name: [fill.path for fill in fills if fill.archive == name]
+        for name in dict.fromkeys(it.archive for it in fills)
+    }

@@ -67,8 +67,6 @@ class Job:
     warnings: tuple[tuple[str, str], ...] = ()
     """(path, reason) of what could not be restored as it was."""
     ended_age_seconds: int | None = None
-    root: bool = True
-    """Whether the archive may have an entry for "." itself, which is finished last."""
     renamed: tuple[tuple[str, str], ...] = ()
     """(path in the archive, where it is put instead): what comes back beside what stands there now."""
     fills: tuple[Fill, ...] = ()
@@ -144,6 +142,7 @@ def load(folder: JobFolder) -> Job:
         data = json.loads(folder.file.read_bytes())
         if data.pop("format") != FORMAT:
             raise ValueError("unknown format")
+        data.pop("root", None)  # of an earlier version
         pairs = {key: _pairs(data.get(key, [])) for key in ("warnings", "renamed")}
         fills = tuple(Fill(str(it["path"]), str(it["archive"])) for it in data.get("fills", []))
         told = {"paths": tuple(data["paths"]), "target": _target(folder, Path(data["target"])), "fills": fills}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,17 +18,16 @@ from pathlib import Path
 
 from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
-from appliance.borg.contents import Contents, examine, through_symlink
+from appliance.borg.contents import Contents, Examination, together
 from appliance.borg.errors import PathMissing
 from appliance.borg.having import having
-from appliance.borg.model import Item
 from appliance.clock import utc_text
 from appliance.errors import NoSpace, NotFound, UsageError
 from appliance.host.command import run as run_command
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.host.opened import refuse_open
 from appliance.restore import links
-from appliance.restore.fill import Fill, lay_fills
+from appliance.restore.fill import Fill, by_archive, lay_fills
 from appliance.restore.job import NOT_TYPED, Job, JobFolder, Typed, folder_of, load, load_changes, save, save_changes
 from appliance.restore.place import Change, TargetChanged, keep_all, named_errors, place_all, relocate, survey
 from appliance.units import DAY, MIB, format_bytes
@@ -80,14 +78,26 @@ def plan(
 
 
 def contents_of(borg: Borg, archive: str, paths: Sequence[str]) -> Contents:
-    """What `paths` (none: everything) are in `archive`, by its listing. Raise PathMissing and IntegrityError."""
-    return examine(_wanted(borg, archive, paths)) if paths else borg.examined(archive).contents()
+    """What `paths` (none: everything) are in `archive`, by one listing. Raise PathMissing and IntegrityError."""
+    return _examined(borg, archive, paths).contents()
 
 
 def contents_with(borg: Borg, archive: str, paths: Sequence[str], fills: Sequence[Fill]) -> Contents:
     """The same with `fills`, examined as one tree: what one archive brings must not lead another one elsewhere."""
-    main = _wanted(borg, archive, _there(borg, archive, paths, fills)) if paths else borg.items(archive)
-    return examine(itertools.chain(main, *(_wanted(borg, it.archive, (it.path,)) for it in fills)))
+    there = _there(borg, archive, paths, fills)
+    main = [_examined(borg, archive, there)] if there or not paths else []
+    return together([*main, *(_examined(borg, name, below) for name, below in by_archive(fills).items())])
+
+
+def _examined(borg: Borg, archive: str, paths: Sequence[str]) -> Examination:
+    seen = borg.examined(archive, paths)
+    missing = [path for path in paths if path not in seen.found]
+    if not "".join(missing).isascii():  # in a listing, a byte that is not UTF-8 is another letter
+        seen = borg.examined(archive, paths, exact=True)
+        missing = [path for path in paths if path not in seen.found]
+    if missing:
+        raise PathMissing(f'"{missing[0]}" is not in the archive {archive}.')
+    return seen
 
 
 def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int, anyway: bool = False) -> Job:
@@ -205,20 +215,6 @@ def _merged(before: dict[str, Change], after: dict[str, Change]) -> dict[str, Ch
     return {**after, **{path: change for path, change in before.items() if change == "replace" or path not in after}}
 
 
-def _wanted(borg: Borg, archive: str, paths: Sequence[str]) -> Iterator[Item]:
-    for path in paths:
-        found = False
-        for item in borg.items(archive, under=path, with_above=True):
-            if is_below(item.path, path):
-                found = True
-                yield item
-            elif item.kind != "folder":
-                # The extraction brings what stands above a path along, and would then write through it.
-                raise through_symlink(item.path)
-        if not found:
-            raise PathMissing(f'"{path}" is not in the archive {archive}.')
-
-
 def _normal(paths: Sequence[str]) -> tuple[str, ...]:
     """As the archive names them: without slashes at the ends. "." is everything."""
     stripped = tuple(path.strip("/") for path in paths)
@@ -268,7 +264,6 @@ def _job(
         entries=contents.entries,
         size=contents.size,
         created_utc_seconds=now,
-        root=contents.root,
     )
 
 

@@ -143,7 +143,7 @@ def test_names_that_look_alike_in_a_listing_are_told_apart(borg: Borg, restores:
     (tree / "a\udcff").mkdir()
     (tree / "a\udcff" / "file").write_text("x")
     borg.create("alike", ["tree"], cwd=tmp_path)
-    assert jobs.contents_of(borg, "alike", []) == Contents(4, 1, root=False)
+    assert jobs.contents_of(borg, "alike", []) == Contents(4, 1)
     planned = jobs.plan(restores, borg, "alike", [], now=NOW)
     done = jobs.run(restores, planned.id, borg, age_seconds=0)
     assert contents(take(tree, AS_ROOT)) == contents(take(done.target / "tree", AS_ROOT))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.borg.contents import Contents, WayBlocked, check_way, examine
+from appliance.borg.contents import Contents, WayBlocked, check_way, examined, together
 from appliance.borg.model import Item, Kind
 from appliance.errors import IntegrityError
 
@@ -33,7 +33,7 @@ HOSTILE = [
 @pytest.mark.parametrize("items", HOSTILE)
 def test_an_archive_that_reaches_outside_is_refused(items: list[Item]) -> None:
     with pytest.raises(IntegrityError, match="nothing was restored"):
-        examine(items)
+        examined(items)
 
 
 def test_a_usual_archive_is_counted() -> None:
@@ -45,7 +45,7 @@ def test_a_usual_archive_is_counted() -> None:
         item("ab", "symlink", "/etc"),
         item("a/..b", size=5),
     ]
-    assert examine(items) == Contents(entries=6, size=15, root=True)
+    assert examined(items).contents() == Contents(entries=6, size=15)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_usual_archive_is_counted() -> None:
 )
 def test_a_name_of_something_else_is_as_dangerous_as_that(items: list[Item]) -> None:
     with pytest.raises(IntegrityError, match="nothing was restored"):
-        examine(items)
+        examined(items)
 
 
 @pytest.mark.parametrize("blocked", ["a", "a/b"])
@@ -69,3 +69,17 @@ def test_what_is_no_folder_in_the_destination_is_no_way(tmp_path: Path, blocked:
     place.symlink_to("/etc")
     with pytest.raises(WayBlocked, match=f'"{blocked}" is no folder there'):
         check_way(tmp_path, {"a", "a/b", "other"})
+
+
+def test_what_is_wanted_is_counted_and_what_stands_above_is_not() -> None:
+    items = [item("a", "folder"), item("a/b", "folder"), item("a/b/c", size=10), item("a/bc", size=3)]
+    seen = examined(items, ["a/b", "a/x", "a/b/c"])
+    assert seen.contents() == Contents(entries=2, size=10)
+    assert seen.found == {"a/b", "a/b/c"}
+
+
+def test_what_one_archive_brings_may_not_lead_another_one_elsewhere() -> None:
+    link, below, beside = ([item("a", "symlink", "/etc")], [item("a/passwd", size=1)], [item("b/passwd", size=1)])
+    assert together([examined(link), examined(beside)]) == Contents(entries=2, size=1)
+    with pytest.raises(IntegrityError, match="nothing was restored"):
+        together([examined(link), examined(below)])
