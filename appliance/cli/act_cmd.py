@@ -22,10 +22,10 @@ from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import ApplianceError, NotFound, UsageError
-from appliance.trust.act import ACTS, ANY_SERVICE, GENERATION, Act, act_line, check_operator, make_act, read_act
+from appliance.trust.act import ACTS, ANY_SERVICE, GENERATION, Act, act_line, check_operator, claim, make_act, read_act
 from appliance.trust.bundle import Bundle
 from appliance.trust.in_force import in_force, takes_back
-from appliance.units import DAY, as_typed, format_bytes, parse_bytes, printable
+from appliance.units import DAY, as_typed, format_bytes, format_count, parse_bytes, printable
 
 
 @click.group()
@@ -50,13 +50,21 @@ def act() -> None:
     default="",
     help="For `quota`: what may come in a day, such as 40G, after an outage or a large change.",
 )
+@click.option(
+    "--takes-back",
+    "taken_back",
+    metavar="FILE",
+    multiple=True,
+    type=FILE_TYPE,
+    help="For `quarantine` with --days 0, where no node is at hand: the act that it takes back; as often as needed.",
+)
 @click.option("--reason", required=True, help="Why: it stays in the act, and in the journals of nodes that keep it.")
 @click.option(
     "--days",
     type=click.IntRange(0, 366),
     default=14,
     show_default=True,
-    help="How long it is in force; with 0, `quarantine` takes earlier ones of that node back.",
+    help="How long it is in force; with 0, `quarantine` takes back those of that node that are kept here.",
 )
 @click.option("--operator", required=True, type=NAME_TYPE, help="Who signs, as named in territory.yml.")
 @click.option(
@@ -71,6 +79,7 @@ def sign(
     generation: str,
     size: str,
     per_day: str,
+    taken_back: tuple[Path, ...],
     reason: str,
     days: int,
     operator: str,
@@ -84,8 +93,8 @@ def sign(
     a node is at hand.
     """
     details = {**_named(what, generation), **_raised(what, size, per_day)}
-    if days == 0 and what != "quarantine":
-        raise UsageError("--days 0 is for `quarantine` alone, which then takes earlier ones back.")
+    if (days == 0 or taken_back) and (what, days) != ("quarantine", 0):
+        raise UsageError("--days 0 and --takes-back are for `quarantine` alone, which then takes others back.")
     check_writable(out)
     if not key.is_file():
         raise NotFound("there is no such key.", where=str(key))
@@ -103,6 +112,7 @@ def sign(
         "start": utc_text(now),
         "end": utc_text(now + days * DAY),
         **details,
+        **(_taken_back(subject, service, taken_back, now) if days == 0 else {}),
     }
     if dry_run:
         act_line(fields)
@@ -194,6 +204,28 @@ def _raised(what: str, size: str, per_day: str) -> dict[str, str | int]:
     return {name: parse_bytes(text) for name, text in (("bytes", size), ("daily", per_day)) if text}
 
 
+def _taken_back(subject: str, service: str, files: tuple[Path, ...], now: float) -> dict[str, str | int]:
+    """The quarantines that one of `subject` takes back: those in `files`, and those kept at the node at hand."""
+    found = [_claimed(file) for file in files]
+    if _bundle_at_hand():
+        node = this_node()
+        found += [it for it in load_acts(node.layout.acts, node.bundle, "quarantine") if it.end > now]
+    ended = [
+        it for it in found if it.act == "quarantine" and it.subject == subject and service in (ANY_SERVICE, it.service)
+    ]
+    if not ended or (files and len(ended) < len(files)):
+        raise UsageError(
+            f"a quarantine with --days 0 names those of {subject} that it takes back, and none is here.",
+            remedy="Sign it at a node that keeps them (`appliance act list`), or name their files: --takes-back FILE.",
+        )
+    return {"takes_back": " ".join(sorted({it.document.digest for it in ended}))}
+
+
+def _claimed(file: Path) -> Act:
+    with naming(file, "an act"):
+        return claim(read_file(file))
+
+
 def _check_names(bundle: Bundle, what: str, subject: str, service: str) -> None:
     """Raise NotFound, with the known names, for an act of which nothing would follow."""
     nodes = sorted(bundle.territory.nodes)
@@ -224,12 +256,13 @@ def _json(found: Act, obeyed: bool) -> dict[str, Any]:
         **({"generation": found.generation} if found.generation else {}),
         **({"bytes": found.quota_bytes} if found.quota_bytes else {}),
         **({"daily": found.daily_bytes} if found.daily_bytes else {}),
+        **({"takes_back": sorted(found.taken_back)} if found.taken_back else {}),
     }
 
 
 def _sentence(found: Act, now: float) -> str:
     if takes_back(found):
-        return f"{found.operator} takes back each earlier quarantine of {found.subject}: {_reason(found)}"
+        return f"{found.operator} takes back {taken_back_text(found)}: {_reason(found)}"
     state = "in force" if found.in_force(now) else "NOT in force now"
     narrowed = "" if found.service == ANY_SERVICE else f" for {found.service}"
     narrowed += f" with generation {found.generation}" if found.generation else ""
@@ -239,6 +272,11 @@ def _sentence(found: Act, now: float) -> str:
         f'{found.operator} says "{found.act}" of {found.subject}{narrowed}, {state} until {utc_text(found.end)}: '
         f"{_reason(found)}"
     )
+
+
+def taken_back_text(found: Act) -> str:
+    count = len(found.taken_back)
+    return f"{format_count(count, 'quarantine') if count else 'each earlier quarantine'} of {found.subject}"
 
 
 def _reason(found: Act) -> str:

@@ -12,6 +12,7 @@ from appliance.backup.elsewhere import served
 from appliance.backup.fetch import survey_all
 from appliance.backup.node import Node
 from appliance.backup.targets import accept_act
+from appliance.cli.act_cmd import taken_back_text
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
@@ -114,7 +115,7 @@ def _take_back(node: Node, act: Act, raw: bytes, dry_run: bool) -> None:
     if not dry_run:
         accept_act(node, raw)
     does = "would end" if dry_run else "ends"
-    text = f"{act.operator}'s act {does} each earlier quarantine of {act.subject}."
+    text = f"{act.operator}'s act {does} {taken_back_text(act)}."
     emit({"node": act.subject, "operator": act.operator, "taken_back": True, "dry_run": dry_run}, text)
 
 

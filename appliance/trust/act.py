@@ -28,6 +28,7 @@ BYTES_MAX = 16384
 LINE_BYTES_MAX = 8192  # the rest is for the signature, which of the longest RSA key has 6 kB
 GENERATION = re.compile(r"[0-9]{5}\.[0-9]{10}\.[0-9a-f]{16}")
 """The folder name of a generation: epoch, sequence, and the start of its header's digest, which tells sides apart."""
+DIGESTS = re.compile(r"[0-9a-f]{64}( [0-9a-f]{64})*")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ class Act:
     """Of `quota`: what may be filled; 0 where the act only raises what may come in a day."""
     daily_bytes: int = 0
     """Of `quota`: what may come in a day; 0 where the act does not raise it."""
+    taken_back: frozenset[str] = frozenset()
+    """Of a `quarantine` that ends as it begins: the digests of the acts that it takes back, which are the names that
+    their files have where they are kept. None in an act of an earlier version: see `in_force`."""
 
     def in_force(self, now: float) -> bool:
         begun = self.start <= now or (self.act in PROTECTING and self.start < self.end)
@@ -77,7 +81,8 @@ def act_line(fields: Mapping[str, str | int]) -> bytes:
     """The line to sign for `fields` (act, subject, service, operator, reason, start, end); raise UsageError or Refused
     for what nobody would accept.
 
-    `continue` has a `generation` too, `promote` may have one, and `quota` has `bytes`, `daily` or both.
+    `continue` has a `generation` too, `promote` may have one, `quota` has `bytes`, `daily` or both, and a `quarantine`
+    that ends as it begins `takes_back`.
     """
     if fields.get("act") not in ACTS:
         raise UsageError(f'"{fields.get("act")}" is not an act; known: {", ".join(ACTS)}.')
@@ -127,6 +132,14 @@ def _raised(document: Document) -> tuple[int, int]:
     return document.number("bytes", least=1) if "bytes" in document.fields or not daily else 0, daily
 
 
+def _taken_back(document: Document) -> frozenset[str]:
+    if document.fields.get("act") != "quarantine" or "takes_back" not in document.fields:
+        return frozenset()
+    if _seconds(document, "start") < _seconds(document, "end"):
+        raise IntegrityError(f'{TYPE}: only a quarantine that ends as it begins has a field "takes_back".')
+    return frozenset(document.text("takes_back", DIGESTS).split(" "))
+
+
 def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
     """The act in `raw`, signed by an operator who may; raise IntegrityError or Refused otherwise."""
     line, signature = signed.split(raw, TYPE, bytes_max=BYTES_MAX)
@@ -160,6 +173,7 @@ def _act(document: Document) -> Act:
         generation=generation,
         quota_bytes=quota_bytes,
         daily_bytes=daily_bytes,
+        taken_back=_taken_back(document),
     )
 
 

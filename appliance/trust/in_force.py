@@ -1,7 +1,8 @@
 """Which acts count now, and which must be told on: the one rule of nodes, vaults and brokers. Pure.
 
-A quarantine that ends as it begins takes back those of the same node that started earlier, whatever they say of their
-end and whatever the clock says; it is told on for as long as there is anything to take back.
+A quarantine that ends as it begins takes back those of the same node that it names, whatever any clock says: one that
+is signed later counts, also where the take-back was dated ahead. One of an earlier version names none, and takes back
+those that started before it. It is told on for as long as there is anything to take back.
 """
 
 from __future__ import annotations
@@ -40,5 +41,5 @@ def _ends(act: Act, other: Act) -> bool:
         takes_back(act)
         and (other.act, other.subject) == ("quarantine", act.subject)
         and act.service in (ANY_SERVICE, other.service)
-        and act.start > other.start
+        and (other.document.digest in act.taken_back if act.taken_back else act.start > other.start)
     )

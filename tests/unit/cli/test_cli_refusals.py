@@ -211,6 +211,13 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("", ("act", "sign", "lost", "commune-a", *ACT, "--key", "garbage"), 4, "ssh-keygen"),
     ("", ("act", "sign", "lost", "Commune A", *ACT, "--key", "operator"), 2, "is not a name"),
     ("", ("act", "sign", "lost", "commune-a", *ACT, "--key", "operator", "--days", "0"), 2, "--days"),
+    (
+        "",
+        ("act", "sign", "lost", "commune-a", *ACT, "--key", "operator", "--takes-back", "typo.act"),
+        2,
+        "--takes-back",
+    ),
+    ("", ("act", "sign", "quarantine", "commune-a", *ACT, "--key", "operator", "--days", "0"), 2, "none is here"),
     ("commune-a", ("act", "sign", "continue", SERVICE, "--key", "operator", *ACT), 2, "names a generation in full"),
     (
         "commune-a",

@@ -47,6 +47,7 @@ QUOTA, QUOTA_DIGEST = "act-quota-daily", "3d6461a5e70b03cd74cc00d34088dc551cd8cc
 CALLED, CALLED_DIGEST = "bundle-called", "9eed06b7ff3e79c7fde3076ffd77469799e96b5dcd3ae50dbdf4a79b7bccbbf4"
 FORMER, FORMER_DIGEST = "bundle-former", "dbba25c8bd888d5be4d9e1ccd55c2c4a5924c531c01aa0a8266a045c813df1b9"
 REWIND, REWIND_DIGEST = "act-rewind", "453eb4f93c13263c8690fa4513e2615b68cbfc9df4729e0b68132b37c4327cea"
+TAKES_BACK, TAKES_BACK_DIGEST = "act-takes-back", "d8b35ca081a2300fbdf8c2622a0b85a1da4654520d1bff5423708488f4b2608a"
 REVOKED_DIGEST = "7851b028f8148ae583c6641cc2671dc2ee595ff84eefdb846133ae05887882f5"
 
 SECOND = Path(__file__).parents[2] / "golden/format-2"
@@ -65,7 +66,8 @@ def _read(name: str) -> bytes:
 
 def test_no_golden_file_was_changed_and_none_is_unread() -> None:
     others = {"list", "keys.json", REVOKED, f"{REVOKED}.pub", REWIND, f"{REWIND}.pub", QUOTA, f"{QUOTA}.pub"}
-    others |= {FORMER, f"{FORMER}.pub", CALLED, f"{CALLED}.pub"}
+    others |= {FORMER, f"{FORMER}.pub", CALLED, f"{CALLED}.pub", TAKES_BACK, f"{TAKES_BACK}.pub"}
+    assert hashlib.sha256(_read(TAKES_BACK)).hexdigest() == TAKES_BACK_DIGEST
     assert hashlib.sha256(_read(CALLED)).hexdigest() == CALLED_DIGEST
     assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, *VOTED, *others}
     assert hashlib.sha256(_read(REVOKED)).hexdigest() == REVOKED_DIGEST
@@ -225,6 +227,13 @@ def test_the_act_that_lets_a_share_be_replaced() -> None:
     assert act.concerns("rewind", "docs-a", "docs-a", act.start)
     assert not act.concerns("rewind", "docs-b", "docs-b", act.start)
     assert not act.concerns("rewind", "docs-a", "docs-a", act.end)
+
+
+def test_an_act_that_takes_quarantines_back_names_them() -> None:
+    signer = Operator("maintenance", (_read(f"{TAKES_BACK}.pub").decode().strip(),), ("quarantine",))
+    act = read_act(_read(TAKES_BACK), [signer])
+    assert (act.act, act.subject, act.start) == ("quarantine", "commune-a", act.end)
+    assert act.taken_back == {f"{1:064}", f"{2:064}"}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

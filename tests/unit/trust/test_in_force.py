@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from appliance.trust.act import Act
 from appliance.trust.in_force import in_force, to_tell
+from appliance.units import DAY
 from tests.unit.failover.test_granting import HOME, STANDBY, act
 
 NOW = 5000.0
@@ -17,6 +20,12 @@ def again(start: float, end: float, subject: str = HOME, service: str = "any") -
 
 
 LIFTED = again(4500, 4500)
+AHEAD, LATER = 4500 + DAY, again(4600, 9000)
+
+
+def naming(start: float, *acts: Act) -> Act:
+    """It takes back just `acts`."""
+    return replace(again(start, start), taken_back=frozenset(it.document.digest for it in acts))
 
 
 @pytest.mark.parametrize(
@@ -36,6 +45,11 @@ LIFTED = again(4500, 4500)
         pytest.param((act("quarantine", HOME, "docs-a"), LIFTED), [], [1], id="about more"),
         pytest.param((SICK, act("lost", HOME, "any", 4500, 4500)), [0], [0], id="another act"),
         pytest.param((SICK, LIFTED, again(4600, 6000)), [2], [1, 2], id="sick again"),
+        pytest.param((SICK, naming(4500, SICK)), [], [1], id="taken back by its name"),
+        pytest.param((SICK, naming(3000, SICK)), [], [1], id="by its name, signed by a clock that was behind"),
+        pytest.param((SICK, naming(AHEAD, SICK), LATER), [2], [1, 2], id="sick again, the first end was dated ahead"),
+        pytest.param((naming(AHEAD, SICK), LATER), [1], [1], id="what is not named"),
+        pytest.param((LATER, replace(naming(4700, LATER), subject=STANDBY)), [0], [0], id="named of another node"),
     ],
 )
 def test_a_quarantine_is_obeyed_until_it_ends_or_is_taken_back(
