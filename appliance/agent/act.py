@@ -54,7 +54,7 @@ from appliance.restore.catalogue import caught_up
 from appliance.restore.job import keep_apart
 from appliance.restore.undo import expire
 from appliance.territory.served import SHARE
-from appliance.units import MINUTE, format_count
+from appliance.units import MINUTE, as_typed, format_count
 
 SCRUB_SECONDS_MAX = 10 * MINUTE
 """The lane is for all that is held: the next scrub goes on from here."""
@@ -174,7 +174,8 @@ def _verify(node: Node, work: Verify) -> Outcome:
     done = verify_data(node, work.service)
     figures = {"files": done.files, "bytes": done.bytes, "damaged": len(done.damaged), "finished": int(done.finished)}
     places = format_count(len(done.damaged), "place")
-    alarms = (f"in {places}, files in archives cannot be read.",) if done.damaged else ()
+    named = f"`{as_typed('appliance', 'backup', 'verify', work.service)}` names them"
+    alarms = (f"in {places}, archives cannot be read or must not be restored; {named}.",) if done.damaged else ()
     return Outcome(mark=done.generation, figures=figures, alarms=alarms)
 
 

@@ -7,6 +7,8 @@ what is missing by name. Of it only one bit and the indices of the missing paths
 from __future__ import annotations
 
 import json
+import os
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -19,6 +21,8 @@ from appliance.units import printable
 TYPE = "appliance/manifest"
 FORMAT = 1
 MANIFEST_BYTES_MAX = 4 * 1024 * 1024
+NAME_BYTES_MAX = 16 * 1024
+NUMBER_MAX, UTC_SECONDS_MAX = 2**63 - 1, 253_402_300_799
 NAMES_MAX = 10_000
 """How many names of files that are missing a manifest carries; `left_out_count` goes on counting."""
 
@@ -156,20 +160,23 @@ def decode(text: str) -> Manifest:
     try:
         return _manifest(fields)
     except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"the manifest is malformed ({error}).") from error
+        raise IntegrityError(f"the manifest is malformed ({printable(str(error))}).") from error
 
 
 def _check_format(format_: object) -> None:
     if type(format_) is not int or format_ != FORMAT:
         raise Refused(
-            f"the manifest has format {format_!r}; this version reads format {FORMAT}.", remedy="Upgrade this node."
+            f"the manifest has format {reprlib.repr(format_)}; this version reads format {FORMAT}.",
+            remedy="Upgrade this node.",
         )
 
 
 def _manifest(fields: dict[str, Any]) -> Manifest:
     paths = tuple(_path(values) for values in _rows(fields["paths"], 5))
-    left_out = tuple(LeftOut(_text(path), _text(reason)) for path, reason in _rows(fields["left_out"], 2))
+    left_out = tuple(_left_out(values) for values in _rows(fields["left_out"], 2))
     count = _number(fields["left_out_count"])
+    if len(left_out) > NAMES_MAX:
+        raise ValueError(f"{len(left_out)} names")
     if count < len(left_out):
         raise ValueError(f"{count} left out, {len(left_out)} named")
     accepted = tuple(_accepted(values) for values in _rows(fields.get("accepted", []), 4))
@@ -181,7 +188,13 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
 
 def _accepted(values: Sequence[Any]) -> Accepted:
     path, reason, since, on = values
-    return Accepted(_text(path), _text(reason), _number(since), _number(on))
+    return Accepted(_name(path), _text(reason), _number(since, UTC_SECONDS_MAX), _number(on, UTC_SECONDS_MAX))
+
+
+def _left_out(values: Sequence[Any]) -> LeftOut:
+    """One whose name no file has is counted, and looked for nowhere."""
+    path, reason = map(_text, values)
+    return LeftOut(path, reason) if _is_name(path) else LeftOut("", f"a name that no file has: {reprlib.repr(path)}")
 
 
 def _aged(value: Any) -> Aged | None:
@@ -194,8 +207,8 @@ def _aged(value: Any) -> Aged | None:
 def _path(values: Sequence[Any]) -> PathManifest:
     path, state, files, bytes_, reason = values
     if state not in get_args(State):
-        raise ValueError(f"the state {state!r}")
-    return PathManifest(_text(path), state, _number(files), _number(bytes_), _text(reason))
+        raise ValueError(f"the state {reprlib.repr(state)}")
+    return PathManifest(_name(path), state, _number(files), _number(bytes_), _text(reason))
 
 
 def _rows(value: Any, length: int) -> list[list[Any]]:
@@ -206,11 +219,26 @@ def _rows(value: Any, length: int) -> list[list[Any]]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{reprlib.repr(value)} is no text")
     return value
 
 
-def _number(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no count")
+def _name(value: Any) -> str:
+    if not _is_name(_text(value)):
+        raise ValueError(f"{reprlib.repr(value)} is no name of a file")
+    return str(value)
+
+
+def _is_name(path: str) -> bool:
+    """Whether a file can have that path: names of missing files are given to borg, and looked for in older archives."""
+    try:
+        size = len(os.fsencode(path))
+    except UnicodeEncodeError:
+        return False
+    return size <= NAME_BYTES_MAX and "\0" not in path and ".." not in path.split("/")
+
+
+def _number(value: Any, most: int = NUMBER_MAX) -> int:
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"{reprlib.repr(value)} is no count")
     return value

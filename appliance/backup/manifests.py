@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Buffer, Callable, Collection, Iterable
 from dataclasses import replace
 
 from appliance.backup import saved
-from appliance.backup.manifest import DATABASE, Accepted, Aged, LeftOut, Manifest, PathManifest, decode, encode
+from appliance.backup.manifest import (
+    DATABASE,
+    MANIFEST_BYTES_MAX,
+    Accepted,
+    Aged,
+    LeftOut,
+    Manifest,
+    PathManifest,
+    decode,
+    encode,
+)
 from appliance.backup.sources.model import Prepared
 from appliance.borg.client import Borg
+from appliance.borg.errors import BorgFailed, BorgKilled, PathMissing, RepositoryDamaged
 from appliance.borg.model import Archive, Created
 from appliance.borg.names import companion_name, companion_of, is_numbered
-from appliance.errors import IntegrityError, NotFound, Refused
+from appliance.errors import IntegrityError, NotFound, Refused, UsageError
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
 
@@ -53,8 +64,13 @@ def manifest_of(borg: Borg, archive: str) -> Manifest | None:
     companion = listed.get(companion_name(archive)) if any(companion_of(name) == archive for name in listed) else None
     if companion is None:
         return _short(listed[archive], is_partial=False)
-    content = io.BytesIO()
-    borg.extract_to(companion.name, FILE, content)
+    content = _Bounded()
+    try:
+        borg.extract_to(companion.name, FILE, content)
+    except (RepositoryDamaged, BorgKilled):
+        raise
+    except (BorgFailed, IntegrityError, PathMissing, UsageError) as error:
+        return _unread(f"its manifest cannot be read: {error.what}")
     return _read(content.getvalue().decode(errors="replace"))
 
 
@@ -187,4 +203,18 @@ def _read(text: str) -> Manifest:
     try:
         return decode(text)
     except (IntegrityError, Refused) as error:
-        return Manifest((), (LeftOut("", str(error)),), 1)
+        return _unread(str(error))
+
+
+def _unread(reason: str) -> Manifest:
+    return Manifest((), (LeftOut("", reason),), 1)
+
+
+class _Bounded(io.BytesIO):
+    """borg stores a file of endless zeros in a few bytes, and would write it all out."""
+
+    def write(self, data: Buffer, /) -> int:
+        written = super().write(data)
+        if self.tell() > MANIFEST_BYTES_MAX:
+            raise IntegrityError(f"the manifest has more than the {MANIFEST_BYTES_MAX} bytes allowed.")
+        return written

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,10 +21,10 @@ from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.backup.proofs import Damaged, Round, load_proofs, proving, save_proofs
 from appliance.borg.client import Borg
-from appliance.borg.errors import ArchiveMissing, PathMissing, RepositoryDamaged
+from appliance.borg.errors import ArchiveMissing, BorgFailed, BorgKilled, PathMissing, RepositoryDamaged
 from appliance.clock import utc_text
 from appliance.restore.catalogue import caught_up
-from appliance.restore.walk import Stored, total_bytes, walk
+from appliance.restore.walk import Stored, total_bytes, unsound, walk
 from appliance.units import DAY, GIB
 
 ROUND_SECONDS = 7 * DAY
@@ -33,6 +33,10 @@ SHARES_PER_ROUND = 6
 SHARE_BYTES_MIN = GIB
 SLICE_BYTES = 2 * GIB
 """How much is read between two marks of how far the round is."""
+HOSTILE = (
+    "no restore takes anything of this archive, since something in it would be written outside its folder. No backup "
+    "looks like that: find out who wrote it"
+)
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,12 @@ def verify_data(
         proofs = load_proofs(layout)
         before = now = proofs.round or _begin(node, borg)
         with caught_up(opened.catalogue, borg, partial(unread_in, borg, service)) as (catalogue, _):
+            hostile = unsound(catalogue)
+            now = _with_hostile(now, hostile)
             total = total_bytes(catalogue)
             share = share_of(total) if bytes_max is None else bytes_max
             for piece in slices(walk(catalogue, before.after), min(share, SLICE_BYTES)):
-                now = _read(borg, now, piece)
+                now = _read(borg, now, piece, hostile)
                 save_proofs(layout, replace(proofs, round=now))
                 on_slice(now.bytes - before.bytes, int(min(share, total)))
                 if now.bytes - before.bytes >= share:
@@ -101,6 +107,11 @@ def _end(node: Node, opened: OpenedSource, now: Round) -> Round:
     return replace(now, ended=utc_text(node.clock.now()), ended_age=node.ageing.now(), generation=opened.generation)
 
 
+def _with_hostile(now: Round, archives: Iterable[str]) -> Round:
+    named = {it.archive for it in now.damaged if not it.path}
+    return replace(now, damaged=(*now.damaged, *(Damaged(it, "", HOSTILE) for it in archives if it not in named)))
+
+
 def slices(versions: Iterable[Stored], size_min: float) -> Iterator[list[Stored]]:
     """Cut into pieces of `size_min` bytes or a little more, and never between two versions of one path."""
     piece: list[Stored] = []
@@ -116,14 +127,16 @@ def slices(versions: Iterable[Stored], size_min: float) -> Iterator[list[Stored]
         yield piece
 
 
-def _read(borg: Borg, now: Round, stored: list[Stored]) -> Round:
-    """The round after this slice was read, archive by archive."""
+def _read(borg: Borg, now: Round, stored: list[Stored], hostile: Collection[str]) -> Round:
+    """The round after this slice was read, archive by archive; the `hostile` ones need not be readable."""
     started = time.monotonic()
     damaged = list(now.damaged)
     by_archive: dict[str, list[str]] = {}
     for it in stored:
         by_archive.setdefault(it.archive, []).append(it.path)
     for archive, paths in by_archive.items():
+        if archive in hostile:
+            continue
         found = _first_damaged(borg, archive, paths)
         damaged += [found] if found else []
     return replace(
@@ -152,6 +165,10 @@ def _reason(borg: Borg, archive: str, paths: list[str]) -> str:
         borg.read_through(archive, paths)
     except (RepositoryDamaged, PathMissing) as error:
         return error.what
+    except BorgKilled:
+        raise
+    except BorgFailed as error:  # what somebody with the key wrote, no disk would make of it
+        return f"borg cannot read it ({error.what.rstrip('.')})"
     except ArchiveMissing:
         return ""
     return ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from appliance.borg import answers, argv, errors
-from appliance.borg.contents import Contents, Examination, check_way, examined, take_privileges
+from appliance.borg.contents import Contents, Examination, TooManyNames, check_way, examined, take_privileges
 from appliance.borg.folder import set_sizes
 from appliance.borg.model import Archive, Created, FileWarning, Item, Outline
 from appliance.borg.resume import batches, exclude_file, is_complete
@@ -166,15 +166,21 @@ class Borg(Running):
         exact: bool,
         on_item: Callable[[Item | Outline], None],
     ) -> Examination:
-        wanted = frozenset(paths)
+        wanted = frozenset(() if alone else paths)
         patterns = [argv.full(path) for path in paths] if alone else argv.members(paths)
         listings = (self._outlines(archive, them) for them in batches(patterns))
-        with contextlib.suppress(IntegrityError):
+        try:
             if not exact:
                 return examined(itertools.chain.from_iterable(listings), wanted, on_item)
+        except TooManyNames:
+            raise
+        except IntegrityError:
+            pass
         # Two names that are not UTF-8 look alike in a listing; read exactly, nothing may be wrong.
         every = self.items(archive)
-        return examined((it for it in every if not paths or _is_wanted(it.path, wanted, alone=alone)), wanted, on_item)
+        return examined(
+            (it for it in every if not paths or _is_wanted(it.path, frozenset(paths), alone=alone)), wanted, on_item
+        )
 
     def extract(
         self,

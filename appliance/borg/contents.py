@@ -17,15 +17,25 @@ from pathlib import Path
 
 from appliance.borg.model import Item, Outline
 from appliance.errors import IntegrityError
-from appliance.units import MIB
+from appliance.units import MIB, printable
 
+NAME_SHOWN = 200
 SOON_DONE_BYTES, SOON_DONE_ENTRIES = 64 * MIB, 1000
+NAME_BYTES_MAX = 16 * 1024
+"""Linux opens no longer path than 4 KiB."""
+REMEMBERED_BYTES_MAX, NAME_COSTS_BYTES = 256 * MIB, 100
+"""What an examination remembers of an archive: two million folders, say, of names of 30 letters."""
+FEW = 16
 PRIVILEGES = stat.S_ISUID | stat.S_ISGID
 REMEDY = "Restore an older archive, and look at who wrote this one: no backup of files as they are looks like that."
 
 
 class WayBlocked(IntegrityError):
     """The destination itself holds something else than a folder where a folder is needed."""
+
+
+class TooManyNames(IntegrityError):
+    """An examination would take more memory than it may."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +64,24 @@ class Examination:
     root: bool = False
     folders: set[str] = field(default_factory=set)
     """Every folder in which something lies, or the first name of a hard link."""
-    privileged: list[str] = field(default_factory=list)
+    privileged: set[str] = field(default_factory=set)
     """Files that would run as their owner or group, whoever starts them."""
+    room: int = REMEMBERED_BYTES_MAX
+    """How much more it may remember; below 0 the archive has too many names to be examined."""
     _outside: str | None = None
     _links: set[str] = field(default_factory=set)
 
     def add(self, item: Item | Outline) -> None:
+        if self.room < 0:
+            return
         self._look_at(item.path)
         if item.kind == "symlink":
-            self._links.add(item.path)
+            self._remember(item.path, self._links)
         elif item.link_target:  # of devices and pipes too, which a listing does not call a hard link
             self._look_at(item.link_target)
-            self._links.add(item.path)  # its first name may be a symlink, and then so is this one
+            self._remember(item.path, self._links)  # its first name may be a symlink, and then so is this one
         if item.kind in ("file", "hardlink") and item.mode & PRIVILEGES:
-            self.privileged.append(item.path)
+            self._remember(item.path, self.privileged)
         if self._is_wanted(item.path):
             self.entries += 1
             self.size += item.size if item.kind == "file" else 0
@@ -76,8 +90,13 @@ class Examination:
 
     def fault(self) -> IntegrityError | None:
         """Why nothing of what was added may be restored; None when all of it stays below the destination."""
+        if self.room < 0:
+            return TooManyNames("the archive holds too many names to be examined; nothing was restored.", remedy=REMEDY)
         if self._outside is not None:
-            what = f'the archive holds a path that leaves its folder, "{self._outside}"; nothing was restored.'
+            named = printable(self._outside[:NAME_SHOWN])
+            what = f'the archive holds a path that leaves its folder, "{named}"; nothing was restored.'
+            if _is_no_name(self._outside):
+                what = f'the archive holds a path that no file can have, "{named}"; nothing was restored.'
             return IntegrityError(what, remedy=REMEDY)
         return next(map(through_symlink, sorted(self._links & self.folders)), None)
 
@@ -87,14 +106,27 @@ class Examination:
     def _is_wanted(self, path: str) -> bool:
         if not self.wanted:
             return True
-        at = {it for it in _with_above(path) if it in self.wanted}
+        if len(self.wanted) <= FEW:
+            at = {it for it in self.wanted if path == it or path.startswith(f"{it}/")}
+        else:
+            at = {it for it in _with_above(path) if it in self.wanted}
         self.found |= at
         return bool(at)
 
     def _look_at(self, path: str) -> None:
-        if path != "." and any(part in ("", ".", "..") for part in path.split("/")):
+        if path != "." and (_is_no_name(path) or any(part in ("", ".", "..") for part in path.split("/"))):
             self._outside = path
-        _add_folders_above(path, self.folders)
+            return
+        while "/" in path and self.room >= 0:
+            path = path.rpartition("/")[0]
+            if path in self.folders:
+                return
+            self._remember(path, self.folders)
+
+    def _remember(self, path: str, among: set[str]) -> None:
+        if path not in among:
+            self.room -= len(path) + NAME_COSTS_BYTES
+            among.add(path)
 
 
 def examined(
@@ -106,6 +138,8 @@ def examined(
     seen = Examination(frozenset(wanted))
     for item in items:
         seen.add(item)
+        if seen.room < 0:
+            break
         on_item(item)
     if fault := seen.fault():
         raise fault
@@ -117,6 +151,7 @@ def together(parts: Sequence[Examination]) -> Contents:
     every = Examination(
         entries=sum(it.entries for it in parts),
         size=sum(it.size for it in parts),
+        room=min(it.room for it in parts),
         folders=set().union(*(it.folders for it in parts)),
         _links=set().union(*(it._links for it in parts)),
     )
@@ -126,7 +161,12 @@ def together(parts: Sequence[Examination]) -> Contents:
 
 
 def through_symlink(path: str) -> IntegrityError:
-    return IntegrityError(f'the archive goes through its own symlink "{path}"; nothing was restored.', remedy=REMEDY)
+    named = printable(path[:NAME_SHOWN])
+    return IntegrityError(f'the archive goes through its own symlink "{named}"; nothing was restored.', remedy=REMEDY)
+
+
+def _is_no_name(path: str) -> bool:
+    return "\0" in path or len(path) > NAME_BYTES_MAX
 
 
 def check_way(into: Path, folders: Iterable[str]) -> None:
@@ -163,11 +203,3 @@ def _with_above(path: str) -> Iterator[str]:
     while path:
         yield path
         path = path.rpartition("/")[0]
-
-
-def _add_folders_above(path: str, folders: set[str]) -> None:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        if path in folders:
-            return
-        folders.add(path)

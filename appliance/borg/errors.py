@@ -19,6 +19,10 @@ class BorgFailed(ApplianceError):
     """borg ended otherwise than foreseen, or was killed."""
 
 
+class BorgKilled(BorgFailed):
+    """It says nothing of what borg was asked for."""
+
+
 class RepositoryMissing(NotFound): ...
 
 
@@ -76,6 +80,7 @@ _REMEDIES: dict[type[ApplianceError], str] = {
     ArchiveMissing: "List the archives to see the names.",
     ArchiveExists: "Choose another name.",
     DiskFull: "Free space on this disk, then run it again: nothing that was committed is lost.",
+    BorgKilled: "Run it again.",
     BorgFailed: "Run it again; if it fails again, look at borg's own message.",
 }
 
@@ -158,6 +163,8 @@ def error_of(result: Result, where: str) -> ApplianceError:
 
 
 def _kind(exit_code: int, log: list[Message]) -> type[ApplianceError]:
+    if exit_code < 0:
+        return BorgKilled
     if exit_code in (1, 2, 72):
         text = "\n".join(message.text for message in log)
         for words, kind in _BY_TEXT:

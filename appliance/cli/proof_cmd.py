@@ -13,7 +13,7 @@ from appliance.backup.drill import drill as run_drill
 from appliance.backup.mend import find_rotten
 from appliance.backup.mend import mend as run_mend
 from appliance.backup.proofs import Damaged, Drilled, load_proofs
-from appliance.backup.verify import Verified, verify_data
+from appliance.backup.verify import HOSTILE, Verified, verify_data
 from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
@@ -35,6 +35,10 @@ def verify(service: str, share: bool) -> int | None:
         done = verify_data(this_node(), service, bytes_max=None if share else float("inf"), on_slice=advance)
     emit(_verified_json(done), _verified_text(done))
     if done.damaged:
+        if all(it.reason == HOSTILE for it in done.damaged):
+            older = command("restore", "all", "--service", service, "--from", "generation:NUMBER", "--to", "DIR")
+            say(f"Next, to see older generations: {command('vault', 'show', service)}. To bring one back: {older}")
+            return IntegrityError.exit_code
         say(f"Next, to see whether the copy here has rotted: {command('vault', 'scrub', service)}")
         say("If it has not, it was sealed so: older generations are held by every peer (`appliance restore versions`).")
         return IntegrityError.exit_code

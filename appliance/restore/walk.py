@@ -32,6 +32,12 @@ def walk(connection: sqlite3.Connection, after: str = "") -> Iterator[Stored]:
         yield Stored(os.fsdecode(path), size, archive)
 
 
+def unsound(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """The archives of which nothing may be restored, oldest first: something in them could lie outside their folder."""
+    found = connection.execute("SELECT name FROM archive WHERE kept AND NOT sound ORDER BY number")
+    return tuple(name for (name,) in found)
+
+
 def total_bytes(connection: sqlite3.Connection) -> int:
     """The sizes of all versions of all files together."""
     total: int = connection.execute("SELECT coalesce(sum(size), 0) FROM ver WHERE kind = 'file'").fetchone()[0]

@@ -14,7 +14,7 @@ from appliance.borg.model import Repository
 _BORG = """
 import sys
 import borg.archive, borg.archiver
-borg.archive.make_path_safe = lambda path: path
+borg.archive.make_path_safe = lambda path: path.replace("\\u2400", "\\0")
 sys.argv[0] = "borg"
 borg.archiver.main()
 """

@@ -3,6 +3,7 @@ it is extracted to, and no code of it runs."""
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +13,19 @@ from pathlib import Path
 import pytest
 
 from appliance.agent.ready import Tree
+from appliance.backup import manifests
+from appliance.backup.filling import filling_of, lacking_of
+from appliance.backup.manifest import LeftOut, Manifest, PathManifest, encode
 from appliance.borg import client
 from appliance.borg.client import Borg
 from appliance.borg.contents import Examination, WayBlocked
 from appliance.borg.errors import AccessDenied, BorgFailed, PathMissing
+from appliance.borg.names import archive_name, companion_name
 from appliance.errors import IntegrityError
 from appliance.host import confined
 from appliance.host.confined import why_not
 from appliance.restore.fill import Fill, lay_fills
+from appliance.units import MIB
 from tests.integration.borg.hostile import TAKEN, file, folder, forge, hardlink, symlink
 from tests.integration.borg.test_archives import kept
 
@@ -48,6 +54,7 @@ HOSTILE: Mapping[str, Callable[[Path], Entries]] = {
     "up": lambda keys: [file("../keys/sign")],
     "in-and-up": lambda keys: [folder("x"), file("x/../../keys/sign")],
     "absolute": lambda keys: [file(str(keys / "sign"))],
+    "name-that-no-file-has": lambda keys: [file("a\u2400b")],
     "name-with-a-line-break": lambda keys: [symlink("a\nb", keys), file("a\nb/sign")],
     "name-that-is-not-utf-8": lambda keys: [symlink("a\udcff", keys), file("a\udcff/sign")],
 }
@@ -231,3 +238,57 @@ def test_borg_runs_no_code_from_the_home_of_its_account(
     borg.extract("one", (), tmp_path / "out")
     assert (tmp_path / "out/letter").read_text() == "x"
     assert not ran.exists()
+
+
+COMPANION = archive_name("docs-a", "2.7", "2026-11-30T08:00:00Z", 1)
+SAYS = Manifest((PathManifest("/letter", "read", 1, 8),), (LeftOut("/lost", "EIO"),), 1)
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        ([symlink("manifest.json", "/etc/passwd")], "is a symlink, not a file"),
+        ([folder("manifest.json")], "is a folder, not a file"),
+        ([file("other.json")], '"manifest.json" is not in the archive'),
+        ([file("manifest.json")], "cut short"),
+        ([file("manifest.json"), file("manifest.json")], "cut short"),
+        ([folder("x"), hardlink("manifest.json", "x/../../keys/sign")], "cannot be read"),
+    ],
+    ids=["symlink", "folder", "none", "no manifest", "twice", "hard link"],
+)
+def test_a_hostile_companion_is_one_sentence_and_its_archive_is_restored(
+    borg: Borg, source: Path, tmp_path: Path, entries: Entries, told: str
+) -> None:
+    (source / "letter").write_text("of today")
+    borg.create(COMPANION, ["letter"], cwd=source, comment=encode(SAYS))
+    forge(borg.repository, companion_name(COMPANION), entries)
+    found = filling_of(borg, "docs-a", COMPANION)
+    assert found.fills == ()
+    assert len(found.nowhere) == 1
+    assert told in found.nowhere[0]
+    borg.extract(COMPANION, (), tmp_path / "back")
+    assert (tmp_path / "back/letter").read_text() == "of today"
+
+
+def test_a_companion_of_endless_zeros_is_cut_off(borg: Borg, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "MANIFEST_BYTES_MAX", 1000)
+    with open(source / "manifest.json", "wb") as zeros:
+        zeros.truncate(256 * MIB)
+    borg.create(COMPANION, ["manifest.json"], cwd=source, comment=encode(SAYS))
+    borg.create(companion_name(COMPANION), ["manifest.json"], cwd=source, comment=encode(SAYS))
+    assert "more than the 1000 bytes allowed" in filling_of(borg, "docs-a", COMPANION).nowhere[0]
+
+
+def test_what_a_companion_names_leads_nowhere(borg: Borg, source: Path, keys: Path) -> None:
+    """The names are looked for in older archives, of which one has what they mean."""
+    forge(borg.repository, "docs-a-older", HOSTILE["up"](keys))
+    (source / "letter").write_text("of today")
+    borg.create(COMPANION, ["letter"], cwd=source, comment=encode(SAYS))
+    names = ["../keys/sign", "/../keys/sign", str(keys / "sign"), "a\0b", "\x1b[2J", "x" * 200_000, "\ud800"]
+    lies = json.loads(encode(SAYS)) | {"left_out": [[it, "EIO"] for it in names], "left_out_count": 10**9}
+    (source / "manifest.json").write_text(json.dumps(lies))
+    borg.create(companion_name(COMPANION), ["manifest.json"], cwd=source, comment=encode(SAYS))
+    found = filling_of(borg, "docs-a", COMPANION)
+    assert found.fills == ()
+    assert all(len(it) < 300 for it in found.nowhere)
+    assert not lacking_of(borg, "docs-a", COMPANION).fills

@@ -18,6 +18,7 @@ from appliance.agent.decisions import Catalogue, Drill, Ready, Verify
 from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.backup.peers import Lines
+from appliance.backup.proofs import load_proofs
 from appliance.borg.client import Borg
 from appliance.borg.model import Created
 from appliance.errors import IntegrityError
@@ -88,12 +89,23 @@ def test_every_work_of_a_standby_refuses_what_a_broken_into_origin_saved(
     for name, work in LAYING.items():
         assert REFUSED in work(node), name
         assert seen(node.layout.keys) == before, name
-    perform(node, Verify(SERVICE, "a test"))  # borg may fail on it: that is told
+    _verification_names_the_archive_and_goes_on(node)
     _catalogue_keeps_its_names_and_follows_none(node)
     assert seen(node.layout.keys) == before
     ground.save()
     assert lay_ahead(node) == ""
     assert perform(node, Drill(SERVICE, "a test")).error == ""
+
+
+def _verification_names_the_archive_and_goes_on(node: Node) -> None:
+    done = perform(node, Verify(SERVICE, "a test"))
+    assert (done.error, done.figures["damaged"], done.figures["finished"]) == ("", 1, 1)
+    assert "must not be restored; `appliance backup verify docs-a` names them" in done.alarms[0]
+    verified = load_proofs(node.service(SERVICE)).verified
+    assert verified is not None
+    (found,) = verified.damaged
+    assert found.archive == Borg(open_best(node, SERVICE, "standby").repository).archives()[-1].name
+    assert "no restore takes anything of this archive" in found.reason
 
 
 def _catalogue_keeps_its_names_and_follows_none(node: Node) -> None:

@@ -12,16 +12,18 @@ from appliance.backup import manifest
 from appliance.backup.manifest import Aged, LeftOut, Manifest, PathManifest, decode, encode
 from appliance.errors import ApplianceError, IntegrityError, Refused
 
-paths = st.text(max_size=20) | st.just("/srv/\udce9t\udce9")
+letters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+names = st.text(letters, max_size=20).filter(lambda it: ".." not in it.split("/")) | st.just("/srv/\udce9t\udce9")
+texts = st.text(max_size=20)
 counts = st.integers(0, 2**40)
-path_manifests = st.builds(PathManifest, paths, st.sampled_from(["read", "partly", "failed"]), counts, counts, paths)
-left_outs = st.lists(st.builds(LeftOut, paths, paths), max_size=4).map(tuple)
+path_manifests = st.builds(PathManifest, names, st.sampled_from(["read", "partly", "failed"]), counts, counts, texts)
+left_outs = st.lists(st.builds(LeftOut, names, texts), max_size=4).map(tuple)
 manifests = st.builds(
     lambda them, left, more, aged: Manifest(tuple(them), left, len(left) + more, aged),
     st.lists(path_manifests, max_size=4),
     left_outs,
     st.integers(0, 9),
-    st.none() | st.builds(Aged, counts, paths, paths),
+    st.none() | st.builds(Aged, counts, texts, texts),
 )
 
 PARTIAL = Manifest(
@@ -84,12 +86,28 @@ def _changed(**changes: object) -> str:
         {"left_out": [["/a", "EIO"], ["/b", "EIO"]], "left_out_count": 1},
         {"left_out_count": "1"},
         {"aged": 5},
+        {"paths": [["/srv/../etc", "read", 1, 1, ""]]},
+        {"paths": [["/srv\0", "read", 1, 1, ""]]},
+        {"paths": [["/srv", "read", 2**63, 1, ""]]},
+        {"left_out_count": 10**30},
+        {"left_out": [["/a", "EIO"]] * 10_001, "left_out_count": 10_001},
+        {"accepted": [["/a", "EIO", 10**12, 1]], "accepted_count": 1},
+        {"aged": "x" * 1_000_000},
         {"aged": [-1, "", ""]},
     ],
 )
 def test_a_manifest_of_another_form_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(IntegrityError, match="malformed"):
+    with pytest.raises(IntegrityError, match="malformed") as told:
         decode(_changed(**changes))
+    assert len(str(told.value)) < 200
+
+
+@pytest.mark.parametrize("name", ["/a\0b", "../keys/sign", "/srv/../keys", "/\ud800", "/" + "x" * 20_000])
+def test_a_name_that_no_file_has_is_counted_and_looked_for_nowhere(name: str) -> None:
+    found = decode(_changed(left_out=[["/srv/a", "EIO"], [name, "EIO"]], left_out_count=2))
+    assert found.left_out[0] == LeftOut("/srv/a", "EIO")
+    assert (found.left_out[1].path, found.left_out_count) == ("", 2)
+    assert len(found.left_out[1].reason) < 100
 
 
 @pytest.mark.parametrize("format_", [0, 2, True, "1", None])

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from appliance.borg.contents import Contents, WayBlocked, check_way, examined, together
-from appliance.borg.model import Item, Kind
+from appliance.borg.contents import (
+    REMEMBERED_BYTES_MAX,
+    Contents,
+    TooManyNames,
+    WayBlocked,
+    check_way,
+    examined,
+    together,
+)
+from appliance.borg.model import Item, Kind, Outline
 from appliance.errors import IntegrityError
 
 
@@ -21,6 +31,9 @@ HOSTILE = [
     [item("a/../../up")],
     [item("a//b")],
     [item("")],
+    [item("a\0b")],
+    [item("a/" * 10_000 + "b")],
+    [item("steal", "hardlink", "a\0b")],
     [item("a", "symlink", "/etc"), item("a/passwd")],
     [item("a/b/passwd"), item("a/b", "symlink", "/etc")],
     [item("a", "symlink", "/etc"), item("a/x/y/passwd")],
@@ -83,3 +96,40 @@ def test_what_one_archive_brings_may_not_lead_another_one_elsewhere() -> None:
     assert together([examined(link), examined(beside)]) == Contents(entries=2, size=1)
     with pytest.raises(IntegrityError, match="nothing was restored"):
         together([examined(link), examined(below)])
+
+
+def test_a_million_files_are_examined_in_little_memory() -> None:
+    seen = examined(Outline(f"docs/{number // 100}/{number}.odt", "file", 0o644, 1, "") for number in range(10**6))
+    assert seen.contents() == Contents(entries=10**6, size=10**6)
+    assert len(seen.folders) == 10_001
+    assert seen.room > 0.99 * REMEMBERED_BYTES_MAX
+
+
+def deep() -> str:
+    return "/".join(["a"] * 4000)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        lambda number: Outline(f"{number}/{deep()}", "file", 0o644, 1, ""),
+        lambda number: Outline(f"{number}{'l' * 16_000}", "symlink", 0o777, 0, "/etc"),
+        lambda number: Outline(f"{number}{'p' * 16_000}", "file", 0o4755, 1, ""),
+        lambda number: Outline(f"{number}", "hardlink", 0o644, 0, f"{number}/{deep()}"),
+    ],
+    ids=["deep folders", "links", "programs", "hard links"],
+)
+def test_an_archive_with_more_names_than_may_be_remembered_is_refused_on_the_way(
+    hostile: Callable[[int], Outline],
+) -> None:
+    read = itertools.count()
+    with pytest.raises(TooManyNames, match=r"too many names to be examined; nothing was restored\. .*older archive"):
+        examined(hostile(next(read)) for _ in range(10**6))
+    assert next(read) < 20_000
+
+
+def test_a_name_that_is_shown_is_short_and_moves_no_cursor() -> None:
+    with pytest.raises(IntegrityError) as told:
+        examined([item("../\x1b[2J" + "x" * 10_000)])
+    assert "\\x1b[2J" in told.value.what
+    assert len(told.value.what) < 400
