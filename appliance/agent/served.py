@@ -89,5 +89,7 @@ def _stood(node: Node, plan: Service, told: Told | None, now: Now) -> Stood:
         branches=branches,
         unkept_since=wall(told.unkept_since),
         unkept=told.trouble.get(str(Action.KEEP_BRANCH), ""),
+        unserved_since=wall(told.unserved_since),
+        unserved=told.trouble.get(str(Action.START), ""),
         is_merged=plan.kind == "files",
     )

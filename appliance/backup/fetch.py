@@ -281,10 +281,7 @@ def fetch_newest(
                 return fetch(node, service, holder, name, folder, chain), survey_
             except ApplianceError as error:
                 errors.append(f"{holder}: {error.what}")
-    raise Unreachable(
-        f"nobody could send generation {short_name(name)}: {' '.join(errors)}",
-        remedy="Try again, or continue from an older one with --generation.",
-    )
+    raise _unsent(node, service, name, survey_, errors)
 
 
 def _newest_with(found: Survey, required: str) -> str:
@@ -306,15 +303,34 @@ def _sealed_here(node: Node, service: str, name: str) -> Sealed | None:
 def _missing(node: Node, service: str, name: str, found: Survey) -> Unreachable:
     silent = "".join(f" {peer}: {why}" for peer, why in found.silent.items())
     held = [it for head in found.heads for it in head.held] + ([found.own.name] if found.own else [])
-    older = max(held, default="")
+    return Unreachable(
+        f"{service} was given up with generation {short_name(name)}, and no node that answers holds it.{silent}",
+        remedy=f"It goes on by itself once a node that holds it answers.{_older(node, service, max(held, default=''))}",
+    )
+
+
+def _unsent(node: Node, service: str, name: str, found: Survey, errors: Sequence[str]) -> Unreachable:
+    """Those who say that they hold `name` did not send it. An older one is named of somebody else, where there is one:
+    what the same holder says of that may be as untrue."""
+    own = [it.name for it in node.holding(service).stored() if it.held]
+    others = [held for held in (own, *(head.held for head in found.heads)) if name not in held]
+    older = max((it for held in others for it in held if it < name), default="")
+    short = short_name(older) if older else ""
+    choice = f" A restore brings {short} with `--from generation:{short}`." if older else ""
+    return Unreachable(
+        f"nobody could send generation {short_name(name)}: {' '.join(errors)}",
+        remedy=f"It goes on by itself once it is sent, where it is taken over.{choice}{_older(node, service, older)}",
+    )
+
+
+def _older(node: Node, service: str, older: str) -> str:
+    """What is typed to go on from `older`, if there is one."""
+    if not older:
+        return ""
     words = "--reason WHY --operator NAME --key FILE --out FILE"
     sign = f"appliance act sign promote {node.name} --service {service} --generation {older} {words}"
     given_up = f"To go on from {short_name(older)} and give up what came after it: `{sign}`"
-    act = f" {given_up}, then `appliance act accept` with it at this node." if older else ""
-    return Unreachable(
-        f"{service} was given up with generation {short_name(name)}, and no node that answers holds it.{silent}",
-        remedy=f"It goes on by itself once a node that holds it answers.{act}",
-    )
+    return f" {given_up}, then `appliance act accept` with it at this node."
 
 
 def fetch_papers(node: Node, service: str, found: Survey, chain: Chain) -> Sealed:

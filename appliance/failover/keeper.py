@@ -258,6 +258,7 @@ class Keeper:
             paused_by=intent.by if intent and paused else "",
             quarantined=seen.wishes.quarantined,
             unkept_since=self._spell("unkept", unkept, now),
+            unserved_since=self._spell("unserved", str(Action.START) in it.trouble, now),
         )
 
     def _spell(self, name: str, lasts: bool, now: float, forgiven: float = 0.0) -> float | None:

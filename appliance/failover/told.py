@@ -19,8 +19,8 @@ class Told:
 
     `holder` is "" when nobody holds the service, None while no majority of the voters says anything; `unheard_since`
     is when one last did. `contested_since`: who is at work for it is not whom the newest grant names. `unkept_since`:
-    what was written here alone is not kept apart yet. `fit` says why the copy here could not be served, `trouble` why
-    the last try of each action failed.
+    what was written here alone is not kept apart yet. `unserved_since`: it was to be served here, and did not start.
+    `fit` says why the copy here could not be served, `trouble` why the last try of each action failed.
     """
 
     service: str
@@ -42,6 +42,7 @@ class Told:
     paused_by: str = ""
     quarantined: bool = False
     unkept_since: float | None = None
+    unserved_since: float | None = None
 
 
 def path_of(run: Path, service: str) -> Path:

@@ -24,6 +24,8 @@ AWAY_SECONDS_MAX = DAY
 """Within a day there is a night, in which a service goes home if its home is well."""
 UNKEPT_SECONDS_MAX = 10 * MINUTE
 """A copy is made in minutes; after a try that failed it takes a person."""
+UNSERVED_SECONDS_MAX = 5 * MINUTE
+"""What fails once, as when a peer that has the newest is called too early, goes well by itself."""
 PAUSED_SECONDS_MAX = HOUR
 """No pause lasts longer; somebody asks for one after the other."""
 UNTOLD = Reason("unknown", "who holds it is not known here.", "Type: appliance failover status", "holder")
@@ -118,6 +120,11 @@ def _service_reasons(stood: Stood, now: Now) -> Iterator[Reason]:
         since = format_duration(now.wall - (stood.vacant_since or 0.0))
         remedy = f"See why: `appliance failover status`. Its home is dead: appliance failover promote {name} --act FILE"
         yield Reason("failed", f"nobody has held it for {since}.", remedy, "holder")
+    if stood.unserved and _lasts(stood.unserved_since, UNSERVED_SECONDS_MAX, now):
+        since = format_duration(now.wall - (stood.unserved_since or 0.0))
+        yield Reason(
+            "failed", f"it is to be served here, and could not be started for {since}.", stood.unserved, "holder"
+        )
     if _lasts(stood.contested_since, CONTESTED_SECONDS_MAX, now):
         holder, writer = stood.holder or "nobody", stood.writer or "nobody"
         what = f"{holder} holds it, and the newest grant, of epoch {stood.newest_epoch}, names {writer}."

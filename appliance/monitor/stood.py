@@ -14,7 +14,7 @@ class Stood:
     it. `contested_since`: who is at work for it is not `writer`. `branches`: epochs under which something was written
     here alone, about which nobody has decided; of one that `is_merged` both histories can become one, of a database
     never. `unkept_since`: such writes are not kept apart yet, and `unkept` says
-    why the last try failed.
+    why the last try failed. `unserved_since`: it was to be served here, and `unserved` says why it did not start.
     """
 
     service: str
@@ -33,6 +33,8 @@ class Stood:
     branches: tuple[int, ...] = ()
     unkept_since: float | None = None
     unkept: str = ""
+    unserved_since: float | None = None
+    unserved: str = ""
     is_merged: bool = True
 
 

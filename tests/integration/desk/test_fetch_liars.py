@@ -11,16 +11,17 @@ import pytest
 
 from appliance.backup import peers
 from appliance.backup.fetch import fetch, fetch_newest
+from appliance.backup.resync import fetch_for_resync
 from appliance.backup.vault import give, session
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.limits import HEADERS_MAX, LISTING_BYTES_MAX
 from appliance.backup.vault.repair import repair
 from appliance.backup.vault.scrub import scrub
 from appliance.backup.vault.wire import Closed
-from appliance.errors import IntegrityError
+from appliance.errors import IntegrityError, Unreachable
 from appliance.host.files import sha256_file
 from appliance.trust.grant import read_grant
-from tests.integration.desk.desk import ORIGIN, SERVICE, STANDBY, Desk
+from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
 from tests.integration.desk.in_process import World
 
 OLDER = "the older one"
@@ -153,3 +154,34 @@ def test_the_wrong_start_of_a_blob_that_a_peer_left_spoils_no_repair(world: Worl
     outcome = repair(node, SERVICE)
     assert (outcome.left, outcome.failed) == ((), {})
     assert sha256_file(blob) == blob.name
+
+
+def withholding(call: Call) -> None:
+    """In the place of `give.get`: the blind holder says that it has the newest, and sends nothing of it."""
+    if call.node.name == HOLDER:
+        raise Closed("it was cut.")
+    give.get(call)
+
+
+def test_a_takeover_is_told_what_to_type_when_only_a_liar_shows_the_newest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can tell a liar from a holder on a line that breaks, so a person decides what is given up."""
+    older = world.desk.holding(HOLDER).stored()[-1].name
+    world.down = frozenset({STANDBY})
+    world.run(ORIGIN)
+    world.down = frozenset()
+    newest = world.desk.holding(HOLDER).stored()[-1].name
+    standby = world.desk.open(STANDBY)
+    monkeypatch.setitem(session.VERBS, "get", withholding)  # type: ignore[arg-type]
+    with pytest.raises(Unreachable, match=r"nobody could send generation 2\.3: commune-b: ") as refused:
+        fetch_for_resync(standby, SERVICE)
+    sign = f"`appliance act sign promote {STANDBY} --service {SERVICE} --generation {older} --reason WHY"
+    assert sign in refused.value.remedy
+    assert "goes on by itself once it is sent" in refused.value.remedy
+    assert "`--from generation:2.2`" in refused.value.remedy
+    found, _ = fetch_for_resync(standby, SERVICE, older)
+    assert found.header.id.name == older
+    monkeypatch.setitem(session.VERBS, "get", give.get)
+    found, _ = fetch_for_resync(standby, SERVICE)
+    assert found.header.id.name == newest

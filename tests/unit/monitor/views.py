@@ -178,10 +178,11 @@ def unended(moment: Now, words: Mapping[str, Any]) -> Unended:
 
 def stood(moment: Now, words: Mapping[str, Any]) -> Stood:
     """`words`: service, home, state, holder, writer, epoch, newest, by (who pauses it), branches; vacant, away,
-    unheard, contested, paused, unkept: for how long; why it is not kept; database: whether it is one."""
+    unheard, contested, paused, unkept, unserved: for how long; why it is not kept or served; database: whether it is
+    one."""
     lasting = {
         name: before(moment, words[name]) if name in words else None
-        for name in ("vacant", "away", "unheard", "contested", "paused", "unkept")
+        for name in ("vacant", "away", "unheard", "contested", "paused", "unkept", "unserved")
     }
     return Stood(
         words.get("service", "docs-a"),
@@ -194,6 +195,7 @@ def stood(moment: Now, words: Mapping[str, Any]) -> Stood:
         paused_by=words.get("by", ""),
         branches=tuple(words.get("branches", ())),
         unkept=words.get("why", ""),
+        unserved=words.get("why", ""),
         is_merged=not words.get("database", False),
         **{f"{name}_since": since for name, since in lasting.items()},
     )
