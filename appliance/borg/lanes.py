@@ -6,8 +6,9 @@ stretches, each with a lane for every answer that the holders can give together,
 that answered it. Two branches in one lane were answered by the same holders: those that took what the first one wrote
 refuse the second. Two in different lanes use different counters.
 
-Where that proves nothing, because nobody answered or who answered took nothing, the place is drawn. What that leaves
-is in `docs/decisions/0066-lanes-of-counters.md`, with the arithmetic.
+Where that proves nothing, because nobody answered, who answered took nothing or hides it, the place is drawn: of a run
+that all answered, only where a sign says that the machine was perhaps put back. What that leaves is in
+`docs/decisions/0066-lanes-of-counters.md`, with the arithmetic.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Lane:
 
 
 _ROOM = 4 * NONCE_BURN
-ALL = Lane(0, STRETCH // 2, 1)
+ALL = Lane(0, STRETCH // 2, STRETCH // 8)
 ALONE = Lane(STRETCH // 2, STRETCH // 4, STRETCH // 8)
 
 
@@ -68,7 +69,7 @@ def start_of(value: int, index: int, lane: Lane, *, signed: bool, draw: Draw) ->
     left = floor + NONCE_RANGE - value
     if not ECONOMY <= left <= NONCE_RANGE:
         return value
-    if lane == ALL:
+    if lane == ALL and not signed:  # those who answered took what was written before, or hide it
         return value if (value - floor) % STRETCH <= ALL.size - _ROOM else _in_next(value, floor, ALL)
     drawn = draw(left // (DRAWN_OF_SIGNED if signed else DRAWN_OF))
     return _in_next(value + drawn, floor, lane) + draw(lane.drawn)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.counters import set_counter
-from appliance.borg.lanes import ALONE, STRETCH
+from appliance.borg.lanes import ALL, ALONE, STRETCH
 from appliance.borg.nonce import floor_of, read_nonce, write_nonce
 from appliance.clock import SimulatedClock
 from appliance.host.layout import ServiceLayout
@@ -31,8 +31,12 @@ def place(layout: ServiceLayout) -> int:
 
 
 def test_a_run_that_all_holders_answer_begins_at_the_next_counter(layout: ServiceLayout) -> None:
-    set_counter(layout, SimulatedClock(), EPOCH, HOLDERS, (*HOLDERS, "commune-c"))
-    assert read_nonce(layout.repository) == FLOOR
+    clock = SimulatedClock()
+    set_counter(layout, clock, EPOCH, HOLDERS, (*HOLDERS, "commune-c"))
+    first = read_nonce(layout.repository)
+    assert place(layout) < ALL.drawn, "nothing was noted yet, which is a sign"
+    set_counter(layout, clock, EPOCH, HOLDERS, (*HOLDERS, "commune-c"))
+    assert read_nonce(layout.repository) == first
 
 
 def test_a_run_that_nobody_answers_begins_in_the_lane_of_the_lonely_above_the_last_one(layout: ServiceLayout) -> None:
@@ -98,9 +102,10 @@ def test_a_start_a_clock_that_was_set_and_a_lost_note_are_signs_once(
     monkeypatch.setattr("appliance.backup.counters._draw", lambda below: below - 1)
     clock = SimulatedClock()
     set_counter(layout, clock, EPOCH, HOLDERS, HOLDERS)
+    before = read_nonce(layout.repository) or 0
     event(clock, layout.last_boot)
     set_counter(layout, clock, EPOCH, HOLDERS, ())
     first = read_nonce(layout.repository) or 0
-    assert (first - FLOOR > 32 * STRETCH) == signed
+    assert (first - before > 32 * STRETCH) == signed
     set_counter(layout, clock, EPOCH, HOLDERS, ())
     assert (read_nonce(layout.repository) or 0) - first < 3 * STRETCH, "the sign was noted"

@@ -76,12 +76,20 @@ def test_the_last_quarter_and_what_is_outside_the_grant_is_left_as_it_is(value: 
 
 
 def test_a_run_that_all_answer_goes_on_where_the_last_one_ended() -> None:
-    assert start_of(FLOOR, EPOCH, ALL, signed=True, draw=_no_draw) == FLOOR
-    assert start_of(FLOOR + 12345, EPOCH, ALL, signed=True, draw=_no_draw) == FLOOR + 12345
+    assert start_of(FLOOR, EPOCH, ALL, signed=False, draw=_no_draw) == FLOOR
+    assert start_of(FLOOR + 12345, EPOCH, ALL, signed=False, draw=_no_draw) == FLOOR + 12345
+
+
+def test_a_run_that_all_answer_draws_its_place_where_a_sign_says_that_the_machine_was_put_back() -> None:
+    """A holder may hide what it took of the branch before; 2^38 places are left then."""
+    draw = random.Random(1)
+    starts = sorted(start_of(FLOOR, EPOCH, ALL, signed=True, draw=draw.randrange) for _ in range(100))
+    assert all(next_ - one > RUN_BLOCKS for one, next_ in pairwise(starts))
+    assert start_of(FLOOR, EPOCH, ALL, signed=True, draw=lambda below: below - 1) - FLOOR > 2**6 * STRETCH
 
 
 def _no_draw(below: int) -> int:
-    raise AssertionError("nothing is drawn where all answer")
+    raise AssertionError("nothing is drawn where all answer and no sign is there")
 
 
 def spent(runs: Sequence[tuple[tuple[bool, ...], bool]], draw: random.Random, processes: int = 2) -> int:
@@ -98,6 +106,12 @@ def spent(runs: Sequence[tuple[tuple[bool, ...], bool]], draw: random.Random, pr
 def test_one_grant_lasts_for_ten_years_of_hours_however_often_a_holder_is_silent(silent_of_hundred: int) -> None:
     draw = random.Random(silent_of_hundred)
     runs = [((draw.randrange(100) >= silent_of_hundred, True), False) for _ in range(HOURS_OF_TEN_YEARS)]
+    check_nonce(spent(runs, draw), EPOCH)
+
+
+def test_one_grant_lasts_for_ten_years_of_hours_with_a_boot_each_week() -> None:
+    draw = random.Random(1)
+    runs = [((True, True), hour % (7 * 24) == 0) for hour in range(HOURS_OF_TEN_YEARS)]
     check_nonce(spent(runs, draw), EPOCH)
 
 
