@@ -93,6 +93,19 @@ def test_units_of_different_rights_share_no_folder_but_those_that_are_named() ->
     assert all("CAP_DAC_OVERRIDE" in rights(it) for it in (WORKER, FORGETS))
 
 
+def test_no_program_of_the_account_that_may_write_any_file_reaches_what_is_held_for_others() -> None:
+    strong = {
+        it
+        for it in UNITS.glob("*.service")
+        if settings(it, "User") == ["appliance"]
+        and any(
+            "CAP_DAC_OVERRIDE" in line for line in it.read_text().splitlines() if line.startswith("AmbientCapabilities")
+        )
+    }
+    assert {f"{WORKER}.service", f"{FORGETS}.service"} <= {it.name for it in strong}
+    assert [it.name for it in strong if may_write(it, "/srv/appliance/vault")] == []
+
+
 def test_what_is_closed_to_a_unit_is_there_before_it_starts() -> None:
     closed = {
         Path(path).name
