@@ -33,7 +33,7 @@ CASES = [
     (72, "Failed to create/acquire the lock /r ([Errno 30] Read-only file system).", errors.AccessDenied, 6),
     (2, "Traceback ...\nPermissionError: [Errno 13] Permission denied: '/r/nonce'", errors.AccessDenied, 6),
     (2, "Traceback ...\nAssertionError", errors.BorgFailed, 4),
-    (-9, "", errors.BorgFailed, 4),
+    (-9, "", errors.BorgKilled, 4),
 ]
 
 
