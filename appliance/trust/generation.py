@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -57,8 +57,7 @@ class Entry:
     size: int
 
 
-@dataclass(frozen=True, order=True)
-class GenerationId:
+class GenerationId(NamedTuple):
     """What orders generations: (epoch, sequence); `digest` tells a fork's two sides apart."""
 
     epoch: int
