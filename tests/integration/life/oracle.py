@@ -5,6 +5,7 @@ It knows true days and true contents, never a clock of a node, and decides nothi
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ class Oracle:
         self.last: dict[str, GenerationId] = {}
         self.used: dict[str, int] = {}
         self.former: dict[str, int] = {}
+        self.months_given_up = defaultdict[str, set[int]](set)
         self.broken = False
 
     def _say(self, sentence: str) -> None:
@@ -99,6 +101,7 @@ class Oracle:
 
     def gives_up(self, holder: Holder, names: Collection[GenerationId]) -> None:
         """A node that holds the service no more is about to give up what others have."""
+        self.months_given_up[holder.name] |= {_came(holder.headers[name]) // MONTH for name in names}
         others = [it for it in self.life.nodes.values() if it is not holder and it.name != self.life.writer.node]
         for name in names:
             having = [it for it in others if name in it.held or (name in it.headers and name not in it.given_up)]
@@ -267,7 +270,7 @@ class Oracle:
         last = int(self.life.age - self.life.lock) // MONTH
         headers = holder.headers
         came = {_came(it) // MONTH for it in headers.values() if it.whole}
-        came -= {_came(headers[name]) // MONTH for name in holder.given_up}  # which others have, as was looked at then
+        came -= self.months_given_up[holder.name]  # what comes again has the month in which it came to its giver
         held = {_came(headers[name]) // MONTH for name in holder.held if headers[name].whole}
         if lost := sorted(month for month in came - held if last - MONTHS_PROMISED < month < last):
             self._say(f"{holder.name} has nothing whole left of month {lost[0]}")
