@@ -161,6 +161,10 @@ def test_the_home_of_what_moves_is_replaced_while_its_standby_serves_and_takes_e
     """A share that has files, a database, sites: what failover lays and what the restore brings never meet."""
     town.save_all()
     wipe(town.ground, HOME)
+    for service in (LOCAL_FIRST, DOCUMENTS):  # its home may be cut off: a person says that it is not
+        act = town.sites.signed("promote", STANDBY, service)
+        promoted = town.sites.appliance(STANDBY, "failover", "promote", service, "--act", act)
+        assert promoted.exit_code == 0, promoted.stderr.decode()
     until(lambda: all(town.sites.state(STANDBY, it) == "ACTIVE" for it in MOVING), "the standby took over")
     town.is_served(STANDBY)
     town.replace(HOME)
