@@ -38,6 +38,8 @@ SILENT_SECONDS = 60.0
 """After so long without an answer of a majority, nothing is told of who holds the service."""
 PAUSED_ANEW_SECONDS = 10 * MINUTE
 """A pause ends by itself within the hour; one that is asked for soon after another goes on."""
+UNSERVED_AGAIN_SECONDS = 10 * MINUTE
+"""Two nodes of which neither can start a service take it in turns."""
 OPENING = frozenset({Action.START, Action.ADD_ADDRESS, Action.PROBE, Action.SERVE_COPY})
 ADOPTING = "note a grant of the key holder"
 PULLING = frozenset({Action.PULL})
@@ -238,6 +240,8 @@ class Keeper:
         intent = it.state.intent if it.state and not silent else None
         paused = intent is not None and intent.kind == "pause"
         unkept = it.standing.state is State.DIVERGED and seen.branch is Branch.NONE
+        elsewhere = record is not None and record.holder not in ("", it.site.name)
+        unserved = str(Action.START) in it.trouble and not elsewhere
         return Told(
             it.service,
             it.site.boot_id,
@@ -258,7 +262,7 @@ class Keeper:
             paused_by=intent.by if intent and paused else "",
             quarantined=seen.wishes.quarantined,
             unkept_since=self._spell("unkept", unkept, now),
-            unserved_since=self._spell("unserved", str(Action.START) in it.trouble, now),
+            unserved_since=self._spell("unserved", unserved, now, UNSERVED_AGAIN_SECONDS),
         )
 
     def _spell(self, name: str, lasts: bool, now: float, forgiven: float = 0.0) -> float | None:

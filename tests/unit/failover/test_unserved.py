@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
+from appliance.coordination.port import State
+from appliance.failover.keeper import UNSERVED_AGAIN_SECONDS, Keeper
+from appliance.failover.model import Action
 from appliance.failover.told import load as load_told
 from tests.unit.failover.test_act import SERVICE, World
+from tests.unit.failover.test_granting import HOME, STANDBY
 from tests.unit.failover.test_keeper import look, serving
 
 
@@ -21,3 +26,41 @@ def test_a_takeover_that_cannot_start_is_told_for_as_long_as_that_lasts(world: W
     told = load_told(world.site.run, SERVICE)
     assert told is not None
     assert told.unserved_since is None
+
+
+def test_a_start_that_failed_here_is_not_told_once_another_node_serves_it(world: World) -> None:
+    keeper = Keeper(world.it)
+    world.hold()
+    world.do(Action.READ)
+    state = world.it.state
+    world.it.trouble["start"] = "nobody could send generation 2.7."
+    began = world.clock.boottime()
+    assert unserved_since(world, keeper) == began
+    hold_by(world, state, STANDBY)
+    assert unserved_since(world, keeper) is None
+    world.clock.advance(UNSERVED_AGAIN_SECONDS)
+    hold_by(world, state, HOME)
+    assert unserved_since(world, keeper) == began, "they take turns, and neither can start it"
+    hold_by(world, state, STANDBY)
+    assert unserved_since(world, keeper) is None
+    world.clock.advance(UNSERVED_AGAIN_SECONDS + 1)
+    hold_by(world, state, HOME)
+    assert unserved_since(world, keeper) == world.clock.boottime()
+
+
+def hold_by(world: World, seen: State | None, node: str) -> None:
+    """Have the voters answer as in `seen`, with `node` as the holder."""
+    world.do(Action.READ)
+    assert seen is not None
+    assert seen.holder is not None
+    world.it.state = replace(seen, holder=replace(seen.holder, node=node))
+
+
+def unserved_since(world: World, keeper: Keeper) -> float | None:
+    async def once() -> None:
+        keeper.look()
+
+    asyncio.run(once())
+    told = load_told(world.site.run, SERVICE)
+    assert told is not None
+    return told.unserved_since
