@@ -218,7 +218,7 @@ def _taken_back(subject: str, service: str, files: tuple[Path, ...], now: float)
             f"a quarantine with --days 0 names those of {subject} that it takes back, and none is here.",
             remedy="Sign it at a node that keeps them (`appliance act list`), or name their files: --takes-back FILE.",
         )
-    return {"takes_back": " ".join(sorted({it.document.digest for it in ended}))}
+    return {"takes_back": " ".join(sorted({it.document.line_digest for it in ended}))}
 
 
 def _claimed(file: Path) -> Act:

@@ -60,8 +60,8 @@ class Act:
     daily_bytes: int = 0
     """Of `quota`: what may come in a day; 0 where the act does not raise it."""
     taken_back: frozenset[str] = frozenset()
-    """Of a `quarantine` that ends as it begins: the digests of the acts that it takes back, which are the names that
-    their files have where they are kept. None in an act of an earlier version: see `in_force`."""
+    """Of a `quarantine` that ends as it begins: the SHA-256 of the signed line of each act that it takes back. None in
+    an act of an earlier version: see `in_force`."""
 
     def in_force(self, now: float) -> bool:
         begun = self.start <= now or (self.act in PROTECTING and self.start < self.end)

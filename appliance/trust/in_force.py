@@ -41,5 +41,5 @@ def _ends(act: Act, other: Act) -> bool:
         takes_back(act)
         and (other.act, other.subject) == ("quarantine", act.subject)
         and act.service in (ANY_SERVICE, other.service)
-        and (other.document.digest in act.taken_back if act.taken_back else act.start > other.start)
+        and (other.document.line_digest in act.taken_back if act.taken_back else act.start > other.start)
     )

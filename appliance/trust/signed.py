@@ -45,6 +45,11 @@ class Document:
         """SHA-256 of the whole stored document; the name other documents call it by."""
         return digest_of(self.raw)
 
+    @cached_property
+    def line_digest(self) -> str:
+        """SHA-256 of the signed line alone: the same signature can be written in many ways."""
+        return digest_of(self.raw.partition(b"\n")[0] + b"\n")
+
     def text(self, name: str, pattern: re.Pattern[str] | None = None) -> str:
         """The string field `name`; raise IntegrityError when it is missing, empty or of another form."""
         value = self.fields.get(name)

@@ -42,6 +42,15 @@ def test_a_take_back_that_a_fast_clock_signed_ends_no_later_quarantine(
         back = sign(key, "back.act", "--days", "0", "--takes-back", str(first))
     again = sign(key, "again.act", "--days", "3")
     acts = [read(key, it) for it in (first, back, again)]
-    assert acts[1].taken_back == {acts[0].document.digest}
+    assert acts[1].taken_back == {acts[0].document.line_digest}
     assert in_force(acts[:2], now) == ()
     assert in_force(acts, now) == (acts[2],)
+
+
+def test_a_quarantine_whose_signature_is_written_otherwise_is_taken_back_too(key: Path) -> None:
+    """No signature covers its own armour: whoever keeps an act can store it under another SHA-256."""
+    first = sign(key, "first.act")
+    back = read(key, sign(key, "back.act", "--days", "0", "--takes-back", str(first)))
+    again = key.parent / "again.act"
+    again.write_bytes(first.read_bytes() + b"\n")
+    assert in_force((read(key, again), back), SystemClock().now()) == ()

@@ -25,7 +25,7 @@ AHEAD, LATER = 4500 + DAY, again(4600, 9000)
 
 def naming(start: float, *acts: Act) -> Act:
     """It takes back just `acts`."""
-    return replace(again(start, start), taken_back=frozenset(it.document.digest for it in acts))
+    return replace(again(start, start), taken_back=frozenset(it.document.line_digest for it in acts))
 
 
 @pytest.mark.parametrize(
