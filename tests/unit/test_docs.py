@@ -19,6 +19,8 @@ NAMED_IN_CODE = re.compile(r"`([a-z_/]+\.py): ([A-Za-z_.]+(?:, [A-Za-z_.]+)*)`")
 NAMED_TEST = re.compile(r"`(tests/[a-z_0-9/]+\.py)::(\w+)`")
 NAMED_FILE = re.compile(r"`((?:appliance|docs|tests|inventory|packages|scripts)/[\w./-]*(?:/|\.\w+))`")
 MAKE_TARGET = re.compile(r"(?:^ {4}|`)make ([a-z]+)", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s:]+)")
+GLOSSARY_ROW = re.compile(r"^(\|(?: [^|]+ \|){4} [^|]*\|)$", re.MULTILINE)
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 VARIABLE = re.compile(r"\bAPPLIANCE_[A-Z_]+\b")
 
@@ -61,10 +63,46 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         if page in reached or page.suffix != ".md" or not page.is_file():
             continue
         reached.add(page)
-        for target in re.findall(r"\]\(([^)#\s:]+)", page.read_text()):
+        for target in LINK.findall(page.read_text()):
             found = (page.parent / target).resolve()
             waiting += sorted(found.glob("*.md")) if found.is_dir() else [found]
     assert [str(page.relative_to(ROOT)) for page in PAGES if page not in reached] == []
+
+
+def test_the_readme_stays_short() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 650
+
+
+@pytest.mark.parametrize(
+    ("index", "listed"),
+    [
+        ("docs", ["docs/*.md", "docs/how-to/*.md", "docs/fr/*.md", "docs/reference/*.md"]),
+        ("docs/decisions", ["docs/decisions/*.md"]),
+    ],
+)
+def test_an_index_has_every_page_exactly_once(index: str, listed: list[str]) -> None:
+    page = ROOT / index / "README.md"
+    linked = [(page.parent / target).resolve() for target in LINK.findall(page.read_text())]
+    expected = {path for pattern in listed for path in ROOT.glob(pattern)} - {page}
+    assert len(expected) > 30
+    assert {path: linked.count(path) for path in expected if linked.count(path) != 1} == {}
+
+
+def test_the_glossary_gives_each_word_and_each_french_term_to_one_idea() -> None:
+    rows = glossary()
+    assert len(rows) > 90
+    assert [row for row in rows if not all(row[:4])] == []
+    for column in (0, 2):
+        words = [row[column] for row in rows]
+        assert [word for word in words if words.count(word) > 1] == []
+
+
+def test_what_the_glossary_says_of_the_code_of_today_is_so() -> None:
+    code = [*ROOT.glob("appliance/**/*.py"), ROOT / "docs/reference/commands.md"]
+    text = " ".join([str(path) for path in code] + [path.read_text() for path in code])
+    named = [name for row in glossary() for name in re.findall(r"`([^`]+)`", row[4])]
+    assert len(named) > 50
+    assert [name for name in named if name not in text] == []
 
 
 def test_every_variable_that_a_person_may_set_is_on_a_page() -> None:
@@ -106,6 +144,13 @@ def test_the_architecture_gives_each_node_the_verbs_that_a_broker_gives() -> Non
     told = [frozenset(re.findall(r"`([a-z]+)`", verbs)) for verbs in rows]
     assert told == [broker.CANDIDATE, broker.MEMBER, broker.QUARANTINED]
     assert broker.CANDIDATE == broker.VERBS
+
+
+def glossary() -> list[list[str]]:
+    """The five cells of each row: word, term, French, meaning, name in the code of today."""
+    found = GLOSSARY_ROW.findall((ROOT / "docs/GLOSSARY.md").read_text())
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in found]
+    return [row for row in rows if row[0] not in {"word", "---"}]
 
 
 @cache
