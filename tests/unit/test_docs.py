@@ -78,13 +78,14 @@ def test_the_readme_stays_short() -> None:
     [
         ("docs", ["docs/*.md", "docs/how-to/*.md", "docs/fr/*.md", "docs/reference/*.md"]),
         ("docs/decisions", ["docs/decisions/*.md"]),
+        ("docs/results", ["docs/results/*.md"]),
     ],
 )
 def test_an_index_has_every_page_exactly_once(index: str, listed: list[str]) -> None:
     page = ROOT / index / "README.md"
     linked = [(page.parent / target).resolve() for target in LINK.findall(page.read_text())]
     expected = {path for pattern in listed for path in ROOT.glob(pattern)} - {page}
-    assert len(expected) > 30
+    assert len(expected) > 15
     assert {path: linked.count(path) for path in expected if linked.count(path) != 1} == {}
 
 
@@ -103,6 +104,11 @@ def test_what_the_glossary_says_of_the_code_of_today_is_so() -> None:
     named = [name for row in glossary() for name in re.findall(r"`([^`]+)`", row[4])]
     assert len(named) > 50
     assert [name for name in named if name not in text] == []
+
+
+def test_the_pages_of_results_stay_few() -> None:
+    pages = list(ROOT.glob("docs/results/*.md"))
+    assert len(pages) <= 20, "put the figures of a dated page into the page of their subject"
 
 
 def test_every_variable_that_a_person_may_set_is_on_a_page() -> None:
