@@ -330,6 +330,7 @@ class Life:
         offered = self._offered()
         if self.writer.node == HOME and offered and self.town.replace(HOME, NAMES):
             self.machines += 1
+            self.oracle.another_box()
             self.restores.leave_machine()
             self._continue(HOME, offered, released=False)
 

@@ -46,6 +46,7 @@ class Oracle:
         self.used: dict[str, int] = {}
         self.former: dict[str, int] = {}
         self.months_given_up = defaultdict[str, set[int]](set)
+        self.boxes: list[int] = []
         self.broken = False
 
     def _say(self, sentence: str) -> None:
@@ -81,8 +82,16 @@ class Oracle:
         later = {it.day for it in left if it.day >= saved.day}
         return len(later) < self.life.retention.daily and saved.day not in later
 
+    def another_box(self) -> None:
+        """The home's box is replaced; nobody knows how the ageing clock of the next one goes with that of the last."""
+        self.boxes.append(self.life.day)
+
     def _no_gap(self, gone: Sequence[Saved], left: Sequence[Saved]) -> None:
-        """Of the last eleven months no two are without any whole archive, unless none was saved."""
+        """Of the last eleven months no two are without any whole archive, unless none was saved. Where dates contradict
+        each other and boxes come as often as months, no clock tells months any more (record 54)."""
+        recent = sum(self.life.day - day < MONTHS_DAYS for day in self.boxes)
+        if self.life.boots and recent > self.life.retention.monthly:
+            return
         kept = [it.day for it in left]
         for saved in gone:
             young = saved.whole and self.life.day - saved.day < MONTHS_DAYS
