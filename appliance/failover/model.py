@@ -4,7 +4,8 @@ Every moment is CLOCK_BOOTTIME in seconds of the node that looks: it counts susp
 it. A deadline counts from when a renewal that was *proven* later was *sent*, since that is the latest moment at which
 the lease can have begun at the voters.
 
-An epoch is the index of a grant (`docs/ARCHITECTURE.md`), which orders the writers of a service; 0 is none.
+An epoch is the number of a grant (`docs/architecture/coordination.md`), which orders the writers of a service; 0 is
+none.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def test_the_readme_stays_short() -> None:
 @pytest.mark.parametrize(
     ("index", "listed"),
     [
-        ("docs", ["docs/*.md", "docs/how-to/*.md", "docs/fr/*.md", "docs/reference/*.md"]),
+        ("docs", ["docs/*.md", "docs/how-to/*.md", "docs/fr/*.md", "docs/reference/*.md", "docs/architecture/*.md"]),
         ("docs/decisions", ["docs/decisions/*.md"]),
         ("docs/results", ["docs/results/*.md"]),
     ],
@@ -130,22 +130,22 @@ def test_each_row_of_the_security_page_that_promises_something_names_a_test_of_i
     assert [row.split("|")[1].strip() for row in rows if not NAMED_TEST.search(row)] == []
 
 
-def test_the_architecture_gives_each_caller_the_verbs_that_the_code_gives() -> None:
-    text = (ROOT / "docs/ARCHITECTURE.md").read_text()
-    rows = re.findall(r"^\| (origin|writer|standby|holder|node)\b[^|]*\| (`head`[^|]*) \|$", text, re.MULTILINE)
+def test_the_page_of_the_vault_gives_each_caller_the_verbs_that_the_code_gives() -> None:
+    text = (ROOT / "docs/architecture/vault.md").read_text()
+    rows = re.findall(r"^\| (origin|writer|standby|replica|node)\b[^|]*\| (`head`[^|]*) \|$", text, re.MULTILINE)
     told = {caller: frozenset(re.findall(r"`([a-z-]+)`", verbs)) for caller, verbs in rows}
     assert told == {
         "origin": access.ORIGIN | access.WRITER,
         "writer": access.WRITER,
         "standby": access.STANDBY,
-        "holder": access.HOLDER,
+        "replica": access.HOLDER,
         "node": access.MONITOR,
     }
     assert frozenset().union(*told.values()) == set(VERBS)
 
 
-def test_the_architecture_gives_each_node_the_verbs_that_a_broker_gives() -> None:
-    text = (ROOT / "docs/ARCHITECTURE.md").read_text()
+def test_the_page_of_coordination_gives_each_node_the_verbs_that_a_broker_gives() -> None:
+    text = (ROOT / "docs/architecture/coordination.md").read_text()
     rows = re.findall(r"^\| [^|]+ \| (`read`[^|]*) \|$", text, re.MULTILINE)
     told = [frozenset(re.findall(r"`([a-z]+)`", verbs)) for verbs in rows]
     assert told == [broker.CANDIDATE, broker.MEMBER, broker.QUARANTINED]
