@@ -17,12 +17,13 @@ HEAD = """# Failover: the table of transitions
 Written by `make docs` from what `appliance failover table` prints. In each state the first row that holds counts.
 Nodes run by it, hosts as well as in process mode (`docs/how-to/failover.md`).
 
-- *The voters* are the nodes that keep who owns and who holds a service; only a majority of them answers.
-- A *lease* is what a holder renews. A *proof* is a renewal that a majority confirmed; every deadline counts from when
-  it was *sent*, by a clock that nobody can set and that counts sleep (CLOCK_BOOTTIME).
-- An *epoch* is the number of the grant under which somebody writes. Whoever stores the service refuses older ones.
-- *Home* is the service's own node. *Alone*: the home of a local-first or mirror service that opened it under the newest
-  grant that is known, has not let go of it and is not quarantined.
+The [glossary](../GLOSSARY.md) explains voter, lease and epoch. Three words belong to this table alone:
+
+- A *proof* is a renewal of the lease that a majority of the voters confirmed. Every deadline counts from when it was
+  *sent*, by a clock that nobody can set and that counts sleep (CLOCK_BOOTTIME).
+- *Home* is the origin of the service.
+- *Alone* is the home of a local-first or mirror service that opened it under the newest grant that is known, has not
+  released it and is not quarantined.
 """
 
 POLICIES = """
