@@ -6,6 +6,7 @@ what is missing by name. Of it only one bit and the indices of the missing paths
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import reprlib
@@ -130,20 +131,36 @@ class Manifest:
 
 
 def encode(manifest: Manifest) -> str:
-    """`manifest` as one line of ASCII, with at most NAMES_MAX names."""
+    """`manifest` as one line of ASCII, with at most NAMES_MAX names, and no more than it has room for."""
     fields: dict[str, Any] = {
         "type": TYPE,
         "format": FORMAT,
         "paths": [[it.path, it.state, it.files, it.bytes, it.reason] for it in manifest.paths],
-        "left_out": [[it.path, it.reason] for it in manifest.left_out[:NAMES_MAX]],
+        "left_out": [],
         "left_out_count": manifest.left_out_count,
     }
     if manifest.accepted_count:  # a former version takes an archive with these for partial
-        fields["accepted"] = [[it.path, it.reason, it.since, it.on] for it in manifest.accepted[:NAMES_MAX]]
+        fields["accepted"] = []
         fields["accepted_count"] = manifest.accepted_count
     if manifest.aged:
         fields["aged"] = [manifest.aged.seconds, manifest.aged.clock, manifest.aged.boot]
-    return json.dumps(fields, separators=(",", ":"))
+    room = MANIFEST_BYTES_MAX - len(_text_of(fields))
+    fields["left_out"] = _cut([[it.path, it.reason] for it in manifest.left_out[:NAMES_MAX]], room)
+    if manifest.accepted_count:
+        room = MANIFEST_BYTES_MAX - len(_text_of(fields))
+        rows = [[it.path, it.reason, it.since, it.on] for it in manifest.accepted[:NAMES_MAX]]
+        fields["accepted"] = _cut(rows, room)
+    return _text_of(fields)
+
+
+def _text_of(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _cut(rows: list[list[Any]], room: int) -> list[list[Any]]:
+    """The first of `rows` that take no more than `room` bytes."""
+    ends = itertools.accumulate(len(_text_of(row)) + 1 for row in rows)
+    return rows[: sum(1 for end in ends if end <= room)]
 
 
 def decode(text: str) -> Manifest:

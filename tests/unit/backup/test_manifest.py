@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.backup import manifest
-from appliance.backup.manifest import Aged, LeftOut, Manifest, PathManifest, decode, encode
+from appliance.backup.manifest import Accepted, Aged, LeftOut, Manifest, PathManifest, decode, encode
 from appliance.errors import ApplianceError, IntegrityError, Refused
 
 letters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
@@ -53,6 +53,18 @@ def test_more_names_than_the_limit_are_cut_and_still_counted(monkeypatch: pytest
     left_out = tuple(LeftOut(f"/srv/docs/{number}", "EIO") for number in range(5))
     read = decode(encode(Manifest(PARTIAL.paths, left_out, 5)))
     assert (read.left_out, read.left_out_count) == (left_out[:2], 5)
+
+
+def test_long_names_that_no_manifest_has_room_for_are_cut_and_still_counted() -> None:
+    """A letter with an accent takes six bytes, so that 10,000 names on a dying disk did not fit, and none was read."""
+    name = f"/srv/docs/{'Marchés publics/Pièces écrites/' * 10}"
+    left_out = tuple(LeftOut(f"{name}{number}", "EIO") for number in range(10_000))
+    accepted = tuple(Accepted(f"{name}{number}", "EIO", 1, 2) for number in range(10_000, 20_000))
+    read = decode(encode(Manifest(PARTIAL.paths, left_out, 10_000, None, accepted, 10_000)))
+    assert (read.left_out_count, read.accepted_count, read.paths) == (10_000, 10_000, PARTIAL.paths)
+    assert len(read.left_out) > 5_000
+    assert read.left_out == left_out[: len(read.left_out)]
+    assert read.accepted == accepted[: len(read.accepted)]
 
 
 @given(st.integers(1, 10**6))
