@@ -34,8 +34,8 @@ SHARE_BYTES_MIN = GIB
 SLICE_BYTES = 2 * GIB
 """How much is read between two marks of how far the round is."""
 HOSTILE = (
-    "no restore takes anything of this archive, since something in it would be written outside its folder. No backup "
-    "looks like that: find out who wrote it"
+    "no restore takes all of this archive, since something in it would be written outside its folder, or it has too "
+    "many names to be examined at once. No usual backup looks like that: find out who wrote it"
 )
 
 

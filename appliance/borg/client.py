@@ -208,6 +208,8 @@ class Borg(Running):
         allow(seen.contents())
         complete: frozenset[str] = frozenset()
         if any(into.iterdir()):
+            if any("?" in it for it in seen.folders):  # what lies there is looked for by its exact name
+                seen = self.examined(archive, paths, exact=True)
             check_way(into, seen.folders)
             complete = self._complete(archive, paths, into)
         warnings: list[FileWarning] = []
@@ -223,8 +225,8 @@ class Borg(Running):
                 warnings += answers.file_warnings(errors.messages(result))
         if not paths and seen.root:
             self._finish_root(archive, into, numeric_ids)
-        if not privileges:
-            take_privileges(into, seen.privileged)
+        if seen.privileged and not privileges:
+            take_privileges(into)
         return tuple(warnings)
 
     def extract_only(self, archive: str, paths: Sequence[str], into: Path, seen: Examination | None = None) -> None:
@@ -239,7 +241,8 @@ class Borg(Running):
         for them in batches([argv.full(path) for path in paths]):
             words = argv.extract(self.repository.path, archive, them, numeric_ids=False, exclude_from=None)
             self._read(words, cwd=into, warnings_allowed=True)
-        take_privileges(into, set(paths).intersection(seen.privileged))
+        if seen.privileged:
+            take_privileges(into, paths)
 
     def differences(self, before: str, after: str) -> frozenset[str]:
         """The paths that are not the same in both, by content, attributes or times. Bytes not UTF-8 are "?"."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,11 +24,14 @@ NAME_SHOWN = 200
 SOON_DONE_BYTES, SOON_DONE_ENTRIES = 64 * MIB, 1000
 NAME_BYTES_MAX = 16 * 1024
 """Linux opens no longer path than 4 KiB."""
-REMEMBERED_BYTES_MAX, NAME_COSTS_BYTES = 256 * MIB, 100
+REMEMBERED_BYTES_MAX, NAME_COSTS_BYTES, LINK_COSTS_BYTES = 256 * MIB, 100, 8
 """What an examination remembers of an archive: two million folders, say, of names of 30 letters."""
 FEW = 16
 PRIVILEGES = stat.S_ISUID | stat.S_ISGID
 REMEDY = "Restore an older archive, and look at who wrote this one: no backup of files as they are looks like that."
+TOO_MANY_REMEDY = (
+    "Restore it folder by folder. If the files themselves are not that many, look at who wrote this archive."
+)
 
 
 class WayBlocked(IntegrityError):
@@ -64,24 +68,24 @@ class Examination:
     root: bool = False
     folders: set[str] = field(default_factory=set)
     """Every folder in which something lies, or the first name of a hard link."""
-    privileged: set[str] = field(default_factory=set)
-    """Files that would run as their owner or group, whoever starts them."""
+    privileged: bool = False
+    """Whether there are files that would run as their owner or group, whoever starts them."""
     room: int = REMEMBERED_BYTES_MAX
     """How much more it may remember; below 0 the archive has too many names to be examined."""
     _outside: str | None = None
-    _links: set[str] = field(default_factory=set)
+    _links: array[int] = field(default_factory=lambda: array("q"))
+    """Hashes of the names of symlinks and hard links, of which an honest archive can have millions."""
 
     def add(self, item: Item | Outline) -> None:
         if self.room < 0:
             return
         self._look_at(item.path)
         if item.kind == "symlink":
-            self._remember(item.path, self._links)
+            self._remember_link(item.path)
         elif item.link_target:  # of devices and pipes too, which a listing does not call a hard link
             self._look_at(item.link_target)
-            self._remember(item.path, self._links)  # its first name may be a symlink, and then so is this one
-        if item.kind in ("file", "hardlink") and item.mode & PRIVILEGES:
-            self._remember(item.path, self.privileged)
+            self._remember_link(item.path)  # its first name may be a symlink, and then so is this one
+        self.privileged = self.privileged or (item.kind in ("file", "hardlink") and bool(item.mode & PRIVILEGES))
         if self._is_wanted(item.path):
             self.entries += 1
             self.size += item.size if item.kind == "file" else 0
@@ -91,14 +95,18 @@ class Examination:
     def fault(self) -> IntegrityError | None:
         """Why nothing of what was added may be restored; None when all of it stays below the destination."""
         if self.room < 0:
-            return TooManyNames("the archive holds too many names to be examined; nothing was restored.", remedy=REMEDY)
+            return TooManyNames(
+                "the archive holds too many names to be examined at once; nothing was restored.", remedy=TOO_MANY_REMEDY
+            )
         if self._outside is not None:
             named = printable(self._outside[:NAME_SHOWN])
             what = f'the archive holds a path that leaves its folder, "{named}"; nothing was restored.'
             if _is_no_name(self._outside):
                 what = f'the archive holds a path that no file can have, "{named}"; nothing was restored.'
             return IntegrityError(what, remedy=REMEDY)
-        return next(map(through_symlink, sorted(self._links & self.folders)), None)
+        folders = {hash(it): it for it in self.folders} if self._links else {}
+        through = min((folders[it] for it in self._links if it in folders), default=None)
+        return None if through is None else through_symlink(through)
 
     def contents(self) -> Contents:
         return Contents(self.entries, self.size)
@@ -121,12 +129,12 @@ class Examination:
             path = path.rpartition("/")[0]
             if path in self.folders:
                 return
-            self._remember(path, self.folders)
-
-    def _remember(self, path: str, among: set[str]) -> None:
-        if path not in among:
             self.room -= len(path) + NAME_COSTS_BYTES
-            among.add(path)
+            self.folders.add(path)
+
+    def _remember_link(self, path: str) -> None:
+        self.room -= LINK_COSTS_BYTES
+        self._links.append(hash(path))
 
 
 def examined(
@@ -153,8 +161,9 @@ def together(parts: Sequence[Examination]) -> Contents:
         size=sum(it.size for it in parts),
         room=min(it.room for it in parts),
         folders=set().union(*(it.folders for it in parts)),
-        _links=set().union(*(it._links for it in parts)),
     )
+    for part in parts:
+        every._links.extend(part._links)
     if fault := every.fault():
         raise fault
     return every.contents()
@@ -187,16 +196,23 @@ def check_way(into: Path, folders: Iterable[str]) -> None:
             )
 
 
-def take_privileges(into: Path, files: Iterable[str]) -> None:
-    """Let none of `files`, to which `check_way` found no link, run as the account that extracted it.
+def take_privileges(into: Path, files: Iterable[str] | None = None) -> None:
+    """Let none of `files` (None: of all in it), to which `check_way` found no link, run as the account that extracted
+    it.
 
     Nobody else writes in `into`; what could not be extracted is not there.
     """
-    for file in files:
+    for file in _files_in(into) if files is None else files:
         with suppress(FileNotFoundError, NotADirectoryError):
             status = os.lstat(into / file)
-            if stat.S_ISREG(status.st_mode):
+            if stat.S_ISREG(status.st_mode) and status.st_mode & PRIVILEGES:
                 os.chmod(into / file, stat.S_IMODE(status.st_mode) & ~PRIVILEGES)
+
+
+def _files_in(folder: Path) -> Iterator[str]:
+    """By its own names: in a listing of an archive, a byte that is not UTF-8 is "?"."""
+    for above, _, names in os.walk(folder):
+        yield from (os.path.join(above, name) for name in names)
 
 
 def _with_above(path: str) -> Iterator[str]:

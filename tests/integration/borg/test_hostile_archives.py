@@ -223,6 +223,23 @@ def test_no_program_that_is_laid_ahead_runs_as_this_node(borg: Borg, keys: Path)
     assert (into / "shared/d").stat().st_mode & 0o7777 == 0o4755, "a person's restore brings back what was saved"
 
 
+def test_no_program_whose_name_is_not_utf_8_runs_as_this_node(borg: Borg, keys: Path) -> None:
+    """A listing says "?" for such a byte, and a file of that name is not there."""
+    forge(borg.repository, "first", [file("program-\udcff", 0o4755)])
+    borg.extract("first", (), keys.parent / "laid", privileges=False)
+    assert [it.stat().st_mode & 0o7777 for it in (keys.parent / "laid").iterdir()] == [0o755]
+
+
+def test_a_link_in_the_destination_whose_name_is_not_utf_8_is_no_way(borg: Borg, keys: Path) -> None:
+    forge(borg.repository, "first", [symlink("a\udcff", keys)])
+    forge(borg.repository, "second", [folder("a\udcff"), file("a\udcff/sign")])
+    borg.extract("first", (), keys.parent / "laid")
+    for paths in ((), ("a\udcff/sign",)):
+        with pytest.raises(WayBlocked):
+            borg.extract("second", paths, keys.parent / "laid")
+    assert (keys / "sign").read_text() == "the node's own key"
+
+
 def test_borg_runs_no_code_from_the_home_of_its_account(
     borg: Borg, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
