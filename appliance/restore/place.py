@@ -117,6 +117,7 @@ def _place(new: int, old: int, above: str, live: Path, kept: Path, changes: Mapp
             with _open_in(new, name) as inner_new, _open_in(old, name) as inner_old:
                 os.fchmod(inner_new, 0o700)  # emptied and removed below, whatever its mode was to be
                 _place(inner_new, inner_old, f"{path}/", live, kept, changes)
+                _remove(inner_new, OUR_MARK)  # a copy to here that was cut
             os.rmdir(name, dir_fd=new)
             continue
         if there is not None and (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):

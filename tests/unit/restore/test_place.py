@@ -260,6 +260,14 @@ def other_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "rename", within_one)
 
 
+def test_a_copy_that_a_full_disk_cut_among_what_is_put_back_stops_nothing(tmp_path: Path) -> None:
+    stage, live = grow(tmp_path / "stage", {"night/a": "kept"}), grow(tmp_path / "live", {"night/a": "restored"})
+    (stage / "night" / OUR_MARK).write_text("half")
+    put_in_place(stage, live, tmp_path / "kept")
+    assert shape(live) == {"night/a": "kept"}
+    assert not (stage / "night").exists()
+
+
 @pytest.mark.usefixtures("other_disk")
 def test_a_folder_on_its_way_to_another_disk_goes_on_with_the_file_that_was_cut(tmp_path: Path) -> None:
     tree = {"night/a": "whole", "night/b": "half and more", "night/c": "not yet", "night/d/e": "not yet"}
