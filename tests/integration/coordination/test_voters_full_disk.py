@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +94,13 @@ async def in_time[Answer](ask: Callable[[], Awaitable[Answer]]) -> Answer:
             await asyncio.sleep(0.01)
 
 
+async def all_are_at_home(world: RealEtcd, holdings: Iterable[Holding]) -> None:
+    for it in holdings:
+        state = await in_time(lambda it=it: world.at(RIVAL).read(it.service))
+        assert state.holder is not None
+        assert state.holder.node == HOME
+
+
 @pytest.mark.parametrize("full", [0, 1, 2])
 async def test_one_voter_without_a_free_byte_costs_no_lease_and_refuses_no_claim(town: Town, full: int) -> None:
     """It ends at its next write; with room it comes back and knows what was claimed meanwhile."""
@@ -105,10 +112,7 @@ async def test_one_voter_without_a_free_byte_costs_no_lease_and_refuses_no_claim
     claimed.append(await in_time(lambda: held(world, new_service())))
     town.make_room()
     town.etcd.voters[(full + 1) % 3].kill()
-    for it in (holding, *claimed):
-        state = await in_time(lambda it=it: world.at(RIVAL).read(it.service))
-        assert state.holder is not None
-        assert state.holder.node == HOME
+    await all_are_at_home(world, (holding, *claimed))
     await world.close()
 
 
@@ -127,10 +131,7 @@ async def test_without_a_majority_that_has_a_free_byte_nobody_else_gets_what_is_
     assert renewed.lease == holding.lease
     with pytest.raises(Taken):
         await in_time(lambda: world.at(RIVAL).acquire(claim(service, RIVAL, seen=owned)))
-    for it in claimed:
-        state = await in_time(lambda it=it: world.at(RIVAL).read(it.service))
-        assert state.holder is not None
-        assert state.holder.node == HOME
+    await all_are_at_home(world, claimed)
     await world.close()
 
 
