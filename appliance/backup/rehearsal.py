@@ -102,7 +102,7 @@ def rehearse(dumps: Path, database: str, scratch: Path, programs: Path = own_ser
         return missing(programs)
     try:
         size = postgresql.dump_file(dumps, database).stat().st_size
-        with _empty(scratch, programs) as folder:
+        with _empty(scratch) as folder:
             _check_room(folder, size)
             limit = SIZE_MAX_TIMES * size + EMPTY_BYTES
             return _rehearse(dumps, database, folder / DATA, programs, limit)
@@ -179,8 +179,8 @@ def _rows(server: PostgresServer, database: str) -> Mapping[Table, int]:
 
 
 @contextmanager
-def _empty(scratch: Path, programs: Path) -> Iterator[Path]:
-    own_server.end_left(programs, scratch / DATA)
+def _empty(scratch: Path) -> Iterator[Path]:
+    own_server.end_left(scratch / DATA)
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         yield make_private_folder(scratch)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from appliance.backup.sources.model import PostgresServer
@@ -18,6 +19,8 @@ PROGRAMS = Path("/usr/lib/postgresql/17/bin")
 """Debian 13's."""
 PORT = 5432  # it only names the socket
 ASK_EVERY_SECONDS = 0.5
+END_EVERY_SECONDS = 0.1
+END_SECONDS_MAX = MINUTE
 START_SECONDS_MAX = HOUR  # one that lost its power comes to rest first
 # French order, by rules that are part of PostgreSQL's own libraries and not of the system's locales.
 _NEW = ("--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=fr", "--data-checksums")
@@ -48,14 +51,26 @@ def wait_for(programs: Path, server: PostgresServer) -> None:
         time.sleep(ASK_EVERY_SECONDS)
 
 
-def end_left(programs: Path, data: Path) -> None:
-    """End at once the server that a program which was killed left on `data`; its number may be another's by now."""
-    try:
-        process = (data / "postmaster.pid").read_text().split()[0]
-        if os.readlink(f"/proc/{process}/cwd") == str(data):
-            end(programs, data)
-    except (OSError, IndexError):
-        return
+def end_left(data: Path) -> None:
+    """End at once what a program that was killed left at work on `data`, a server or initdb before it.
+
+    Raise Unreachable for what does not end.
+    """
+    deadline = time.monotonic() + END_SECONDS_MAX
+    while left := tuple(_working_in(data)):
+        if time.monotonic() > deadline:
+            raise Unreachable("what an earlier run left at work does not end.", where=str(data))
+        for process in left:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGQUIT)
+        time.sleep(END_EVERY_SECONDS)
+
+
+def _working_in(folder: Path) -> Iterator[int]:
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.readlink(process / "cwd").removesuffix(" (deleted)") == str(folder):
+                yield int(process.name)
 
 
 def end(programs: Path, data: Path) -> None:
@@ -65,8 +80,10 @@ def end(programs: Path, data: Path) -> None:
 
 
 def _initdb(programs: Path, data: Path, *words: str) -> None:
+    """It works in `data`, as a server does, so that `end_left` finds it."""
+    data.mkdir(mode=0o700, exist_ok=True)
     argv = (str(programs / "initdb"), f"--pgdata={data}", *words)
-    run(argv, timeout_seconds=10 * MINUTE, check=True)
+    run(argv, timeout_seconds=10 * MINUTE, cwd=data, check=True)
 
 
 @contextmanager
