@@ -1,0 +1,132 @@
+"""What our sentences do not say, and what they say instead, by docs/GLOSSARY.md and plain English.
+
+Pages are read for words and idioms, code and its comments for idioms. LEFT counts by folder what is still there. A
+count may only fall, and a folder without a count has none. To lower LEFT, run this file: it prints the counts of today.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from tests.unit.test_tidy import files, name
+
+# A pattern, read without case and between word boundaries; and what to write instead.
+IDIOMS = {
+    r"whoever|whomever": "the person who, a node that",
+    r"whom": "the name of the person or node, or that",
+    r"anew": "again, or start over",
+    r"in vain": "without an answer, or it failed",
+    r"without a word": "without output",
+    r"(?:this|that|it|which) is no (?!longer|more)": "is not a (valid) ...",
+    r"(?:ends?|ended) with \d": "exits with N",
+    r"shall": "must, or will",
+    r"strangers?": "attacker, or an unknown node",
+    r"(?:is|are|was|were) led to": "routed to",
+    r"born": "made, created",
+}
+WORDS = {
+    r"papers|(?<!on )the paper": "signed documents, or the recovery sheet",
+    r"tidy|tidies|tidied|tidying|thin|thins|thinned|thinning": "prune",
+    r"mend|mends|mended|mending": "repair",
+    r"lay|lays|laid|laying": "put in place, prepare",
+    r"doors?": "port, listener, sign-in or page",
+    r"hands": "privileged helper, or keys",
+    r"at hand": "on this machine, available",
+    r"(?<!lease )(?<!key )holders?": "lease holder, or replica node",
+    r"homes?(?! director)": "origin",
+    r"desk|wishes|crew|robbed|outdone|sick|seats?": "the word of docs/GLOSSARY.md",
+    r"(?:is|are|was|were) told": "is reported, is shown",
+}
+LEFT = {
+    ".": 26,
+    "appliance/accounts": 3,
+    "appliance/agent": 27,
+    "appliance/backup": 100,
+    "appliance/borg": 5,
+    "appliance/cli": 89,
+    "appliance/config": 8,
+    "appliance/coordination": 23,
+    "appliance/escrow": 2,
+    "appliance/failover": 62,
+    "appliance/host": 21,
+    "appliance/lab": 137,
+    "appliance/monitor": 16,
+    "appliance/portal": 39,
+    "appliance/provision": 23,
+    "appliance/restore": 15,
+    "appliance/territory": 1,
+    "appliance/trust": 21,
+    "docs": 4,
+    "docs/architecture": 9,
+    "docs/how-to": 173,
+    "docs/reference": 51,
+    "docs/results": 66,
+    "playbooks": 8,
+    "roles": 85,
+    "systemd": 24,
+    "tests": 407,
+}
+NOT_PROSE = re.compile(r"```.*?```|`[^`\n]*`|\]\([^)\s]*\)|^ {4}.*$", re.DOTALL | re.MULTILINE)
+# Records are history, the glossary names the old words, French has words of its own, four pages come from code.
+UNREAD = re.compile(
+    r"docs/(decisions/|results/data/|fr/|runbooks/|GLOSSARY|reference/(commands|failover|limits|territory))"
+    r"|.*/assets/|debian/copyright|LICENSE|tests/unit/test_words"
+)
+CODE = (".py", ".service", ".socket", ".timer", ".path", ".sh", "Makefile")
+
+
+def test_old_words_become_fewer_and_never_more() -> None:
+    assert len(read()) > 500
+    more = {where: count for where, count in today().items() if count > LEFT.get(where, 0)}
+    shown = [line for path in read() if folder(path) in more for line in lines(path)]
+    assert more == {}, "\n".join(["more than LEFT allows; one of these is new:", *shown])
+
+
+def test_a_forbidden_word_is_named_with_its_line_and_what_to_write() -> None:
+    page = "# Words\n\nThe command\nends with 4, and `shall` is code. The lease holder and the holder.\n"
+    assert list(found_in(prose(page), IDIOMS | WORDS)) == [
+        (4, "ends with 4", "exits with N"),
+        (4, "holder", "lease holder, or replica node"),
+    ]
+
+
+@cache
+def read() -> tuple[Path, ...]:
+    kinds = (".md", ".yml", ".rules", *CODE)
+    return tuple(path for path in files() if path.name.endswith(kinds) and not UNREAD.match(name(path)))
+
+
+def folder(path: Path) -> str:
+    """Two levels of the package and the pages, one of all else: `appliance/backup`, `docs/how-to`, `roles`."""
+    parts = name(path).split("/")[:-1]
+    return "/".join(parts[: 2 if parts[:1] in (["appliance"], ["docs"]) else 1]) or "."
+
+
+def prose(text: str) -> str:
+    """A page without its code and the targets of its links, line by line."""
+    return NOT_PROSE.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), text)
+
+
+def found_in(text: str, words: dict[str, str]) -> Iterator[tuple[int, str, str]]:
+    for match in re.finditer(rf"\b(?:{'|'.join(f'({word})' for word in words)})(?!\w)", text, re.IGNORECASE):
+        yield text.count("\n", 0, match.start()) + 1, match[0].strip(), [*words.values()][(match.lastindex or 1) - 1]
+
+
+@cache
+def lines(path: Path) -> list[str]:
+    text, page = path.read_text(), path.suffix == ".md"
+    found = found_in(prose(text), IDIOMS | WORDS) if page else found_in(text, IDIOMS)
+    return [f"{name(path)}:{number}: {word!r}: write {instead}" for number, word, instead in found]
+
+
+def today() -> dict[str, int]:
+    counts = Counter(folder(path) for path in read() for _ in lines(path))
+    return dict(sorted(counts.items()))
+
+
+if __name__ == "__main__":
+    print("LEFT = {", *(f'    "{where}": {count},' for where, count in today().items()), "}", sep="\n")
