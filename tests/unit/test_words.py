@@ -62,7 +62,6 @@ LEFT = {
     "appliance/trust": 21,
     "docs": 4,
     "docs/architecture": 9,
-    "docs/how-to": 173,
     "docs/reference": 51,
     "docs/results": 66,
     "playbooks": 8,
