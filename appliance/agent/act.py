@@ -30,6 +30,7 @@ from appliance.agent.memory import LEFT_OUT_MAX, Outcome
 from appliance.agent.ready import lay_ahead, learn_ahead
 from appliance.agent.replaced_trees import forget_trees, look_at_trees
 from appliance.backup import writer
+from appliance.backup.acts import load_acts
 from appliance.backup.alarms import alarm_of
 from appliance.backup.branch_run import save_branches
 from appliance.backup.chain import chain_of
@@ -42,7 +43,6 @@ from appliance.backup.openable import open_best
 from appliance.backup.push import Pushed
 from appliance.backup.replaced import forget_replaced
 from appliance.backup.replicate import replicate
-from appliance.backup.targets import load_acts
 from appliance.backup.vault.checker import check_view
 from appliance.backup.vault.repair import repair
 from appliance.backup.vault.scrub import Budget

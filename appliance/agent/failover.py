@@ -21,10 +21,10 @@ from appliance.agent.host_services import GROUND, HostCopies, HostNetwork, HostS
 from appliance.agent.kept_acts import KeptActs
 from appliance.agent.process_services import FileWatchdog, ProcessNetwork, ProcessServices
 from appliance.agent.served import failover_lock
+from appliance.backup.acts import note_act
 from appliance.backup.elsewhere import served
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
-from appliance.backup.targets import note_act
 from appliance.clock import SystemClock
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Alive

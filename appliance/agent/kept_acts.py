@@ -9,12 +9,11 @@ import time
 from collections.abc import Collection, Mapping
 
 from appliance.agent.current import Current
+from appliance.backup.acts import act_files, judge_act
 from appliance.backup.node import Node
-from appliance.backup.targets import act_files, judge_act
 from appliance.errors import ApplianceError
-from appliance.failover.papers import OBEYED
 from appliance.host.files import mark_of
-from appliance.trust.act import Act
+from appliance.trust.act import OBEYED_BY_FAILOVER, Act
 
 AGAIN_SECONDS = 2.0
 
@@ -60,7 +59,7 @@ class KeptActs:
 
     def __init__(self, current: Current) -> None:
         self._current = current
-        self._judged = JudgedActs(OBEYED)
+        self._judged = JudgedActs(OBEYED_BY_FAILOVER)
 
     def look(self) -> tuple[Act, ...]:
         return self._judged.look(self._current.node)

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from appliance.backup.acts import load_acts
 from appliance.backup.filling import filling_of, lacking_of
 from appliance.backup.node import Node
 from appliance.backup.openable import open_best
-from appliance.backup.targets import load_acts
 from appliance.borg.client import Borg
 from appliance.borg.contents import Contents
 from appliance.borg.model import Progress

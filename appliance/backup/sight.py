@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from appliance.backup.acts import load_acts
 from appliance.backup.node import Node
-from appliance.backup.targets import Target, load_acts, lost_nodes, targets
+from appliance.backup.targets import Target, lost_nodes, targets
 from appliance.backup.unseen import UNSEEN_SECONDS, is_fresh, parties, unseen
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.kept import stored_grant

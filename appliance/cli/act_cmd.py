@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from appliance.backup.targets import accept_act, load_acts
+from appliance.backup.acts import accept_act, load_acts
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,

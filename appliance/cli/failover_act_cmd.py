@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from appliance.backup.acts import accept_act
 from appliance.backup.elsewhere import served
 from appliance.backup.fetch import survey_all
 from appliance.backup.node import Node
-from appliance.backup.targets import accept_act
 from appliance.cli.act_cmd import taken_back_text
 from appliance.cli.arguments import (
     FILE_TYPE,

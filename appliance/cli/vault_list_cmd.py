@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from appliance.backup.acts import load_acts
 from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
 from appliance.backup.peers import connect
 from appliance.backup.replicate import ask_head
 from appliance.backup.replicate import replicate as replicate_to
-from appliance.backup.targets import load_acts
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.obey import quota_bytes
 from appliance.backup.vault.stored import Stored

@@ -24,10 +24,10 @@ from appliance.coordination.broker import Acts
 from appliance.errors import ApplianceError, Busy, Forbidden, Refused
 from appliance.failover.asking import GAP_SECONDS_MAX, Asking, begin_asking
 from appliance.failover.granting import View
-from appliance.failover.papers import OBEYED, Papers
+from appliance.failover.papers import Papers
 from appliance.failover.promises import Promised
 from appliance.failover.signing import Signer
-from appliance.trust.act import Act
+from appliance.trust.act import OBEYED_BY_FAILOVER, Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant, read_request
 from appliance.trust.held import read_held
@@ -238,7 +238,7 @@ class Desk:
 
     def _known_acts(self) -> tuple[Act, ...]:
         found = {it.document.digest: it for it in (*self.own_acts(), *self.papers.acts())}
-        return tuple(it for it in found.values() if it.act in OBEYED)
+        return tuple(it for it in found.values() if it.act in OBEYED_BY_FAILOVER)
 
     def acts_in_force(self, service: str) -> tuple[Act, ...]:
         return tuple(it for it in in_force(self._known_acts(), self.clock.now()) if it.service in ("any", service))

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 
 from appliance.errors import ApplianceError, IntegrityError, Refused
 from appliance.trust import act, grant, release, voted
-from appliance.trust.act import Act, Operator, read_act
+from appliance.trust.act import OBEYED_BY_FAILOVER, Act, Operator, read_act
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
 from appliance.trust.release import Release, read_release
 from appliance.trust.signed import FORMAT, NAME, digest_of, parse, split
 
-OBEYED = ("promote", "quarantine", "lost")
-"""The acts that failover obeys."""
 KEPT_MAX = 1024
 BYTES_MAX = 16384
 ACTS_AT_ONCE_MAX = 4
@@ -81,7 +79,7 @@ class Papers:
         elif _is(raw, act.TYPE):
             operators = self.operators()
             found = read_act(raw, operators)
-            if found.act in OBEYED and len(self._acts) < KEPT_MAX:
+            if found.act in OBEYED_BY_FAILOVER and len(self._acts) < KEPT_MAX:
                 self._acts[found.document.digest] = found, operators
 
     def acts(self) -> tuple[Act, ...]:

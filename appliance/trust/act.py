@@ -23,6 +23,7 @@ ACTS = ("lost", "quarantine", "hold", "freeze", "unfreeze", "quota", "promote", 
 PROTECTING = ("quarantine", "hold", "freeze")
 """What only keeps somebody from something. Each is signed to begin at once, so a clock by which it has not begun is
 behind, as after a power cut on a board whose battery is dead; it counts there too."""
+OBEYED_BY_FAILOVER = ("promote", "quarantine", "lost")
 ANY_SERVICE = "any"
 BYTES_MAX = 16384
 LINE_BYTES_MAX = 8192  # the rest is for the signature, which of the longest RSA key has 6 kB

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from appliance.backup.acts import load_acts
 from appliance.backup.node import Node
-from appliance.backup.targets import load_acts
 from appliance.backup.vault.store import Holding
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError

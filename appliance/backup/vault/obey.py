@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from appliance.backup.acts import load_acts
 from appliance.backup.node import Node
-from appliance.backup.targets import load_acts
 from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.limits import Limits
 from appliance.backup.vault.offer import Offer

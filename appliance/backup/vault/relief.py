@@ -21,9 +21,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from appliance.backup.acts import load_acts
 from appliance.backup.node import Node
 from appliance.backup.sight import unseen_nodes
-from appliance.backup.targets import load_acts, lost_nodes, targets
+from appliance.backup.targets import lost_nodes, targets
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.store import Holding
 from appliance.errors import ApplianceError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.backup.targets import keep_act
+from appliance.backup.acts import keep_act
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.act import make_act
 from appliance.units import MIB

@@ -11,10 +11,10 @@ from appliance.agent.decisions import Thin
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup import peers
+from appliance.backup.acts import keep_act, load_acts
 from appliance.backup.alarms import alarm_of
 from appliance.backup.exchange import catch_up, exchange
 from appliance.backup.replicate import replicate
-from appliance.backup.targets import keep_act, load_acts
 from appliance.backup.vault.relief import load_shown
 from appliance.errors import Forbidden
 from appliance.units import DAY

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from appliance.agent.observe import _held as observed  # the one place where a holder's view of a service is made
+from appliance.backup.acts import accept_act
 from appliance.backup.retention import MONTH
-from appliance.backup.targets import accept_act
 from appliance.backup.vault import bending, freeze
 from appliance.backup.vault.ledger import load, save
 from appliance.backup.vault.limits import Amount

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.targets import keep_act
+from appliance.backup.acts import keep_act
 from appliance.backup.vault import freeze
 from appliance.units import DAY
 from tests.integration.desk.desk import (

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from appliance.backup.targets import accept_act
+from appliance.backup.acts import accept_act
 from appliance.backup.vault.thinning import thin_holding
 from appliance.errors import Postponed
 from appliance.trust.grant import Grant

@@ -10,7 +10,7 @@ from appliance.agent.decide import Pace, decide
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup import peers
-from appliance.backup.targets import keep_act
+from appliance.backup.acts import keep_act
 from appliance.backup.vault import damage
 from appliance.backup.vault.damage import MISSING, Damage
 from appliance.backup.vault.repair import repair

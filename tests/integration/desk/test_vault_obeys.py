@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from appliance.backup.acts import keep_act
 from appliance.backup.alarms import alarm_of
 from appliance.backup.exchange import Findings, _forks
 from appliance.backup.fetch import survey
 from appliance.backup.history import History
 from appliance.backup.peers import Head, read_head
 from appliance.backup.replicate import HolderHead
-from appliance.backup.targets import keep_act
 from appliance.backup.vault import receive
 from appliance.backup.vault.obey import losing_sides, passed_over
 from appliance.errors import ApplianceError, NoSpace, Refused

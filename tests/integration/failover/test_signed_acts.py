@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from appliance.backup.targets import load_acts
+from appliance.backup.acts import load_acts
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.errors import Refused
 from appliance.trust.act import ANY_SERVICE

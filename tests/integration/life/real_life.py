@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from appliance.backup import writer
-from appliance.backup.targets import accept_act
+from appliance.backup.acts import accept_act
 from appliance.errors import NoSpace, NotFound, Refused, Unreachable
 from appliance.restore.unended import unended
 from appliance.units import DAY, GIB

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
+from appliance.backup.acts import keep_act, load_acts
 from appliance.backup.exchange import Findings, catch_up, exchange
 from appliance.backup.node import Node
 from appliance.backup.replicate import Replicated, replicate
-from appliance.backup.targets import keep_act, load_acts
 from appliance.backup.vault import damage
 from appliance.backup.vault.checker import check_view
 from appliance.backup.vault.damage import ROTTEN, Damage

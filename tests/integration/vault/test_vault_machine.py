@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from appliance.backup import peers
+from appliance.backup.acts import keep_act
 from appliance.backup.replicate import replicate
-from appliance.backup.targets import keep_act
 from appliance.backup.vault import freeze
 from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.scrub import Budget, scrub

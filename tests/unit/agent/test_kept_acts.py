@@ -14,8 +14,8 @@ from appliance.agent import kept_acts
 from appliance.agent.broker import make_desk
 from appliance.agent.current import Current
 from appliance.agent.kept_acts import KeptActs
-from appliance.backup import targets
-from appliance.backup.targets import keep_act
+from appliance.backup import acts as backup_acts
+from appliance.backup.acts import keep_act
 from appliance.config.load import load
 from appliance.errors import NotFound
 from appliance.host.command import CommandTimeout, Result
@@ -66,8 +66,8 @@ def here(made: ProcessTerritory, monkeypatch: pytest.MonkeyPatch) -> Current:
 def checked(made: ProcessTerritory, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The acts that were checked, once for each time."""
     found: list[bytes] = []
-    really = targets.read_act
-    monkeypatch.setattr(targets, "read_act", lambda raw, operators: (found.append(raw), really(raw, operators))[1])
+    really = backup_acts.read_act
+    monkeypatch.setattr(backup_acts, "read_act", lambda raw, operators: (found.append(raw), really(raw, operators))[1])
     return found
 
 
@@ -119,7 +119,7 @@ def test_a_check_that_failed_by_itself_is_made_again_and_what_was_judged_before_
         raise passing
 
     with monkeypatch.context() as cut:
-        cut.setattr(targets, "read_act", fail)
+        cut.setattr(backup_acts, "read_act", fail)
         assert [it.reason for it in acts.look()] == ["the first"]
     assert len(acts.look()) == 1, "not at each of several looks a second"
     monkeypatch.setattr(kept_acts, "AGAIN_SECONDS", 0.0)
