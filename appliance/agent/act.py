@@ -50,6 +50,7 @@ from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.verify import verify_data
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace, Postponed
+from appliance.failover.told import is_handing_over
 from appliance.restore.catalogue import caught_up
 from appliance.restore.job import keep_apart
 from appliance.restore.undo import expire
@@ -90,7 +91,8 @@ def _back_up(node: Node, work: BackUp) -> Outcome:
     """A peer that failed is a failed push, not a failed backup, and so is a branch; a source that could not be read is
     one."""
     run = writer.run(node, work.service)
-    unsaved = save_branches(node, run)
+    handing_over = is_handing_over(node.layout.failover, work.service, node.clock.boot_id())
+    unsaved = save_branches(node, run, handing_over=handing_over)
     left_out = tuple((item.path, item.reason) for item in run.left_out[:LEFT_OUT_MAX])
     made = run.created
     figures = {"files": made.files, "bytes": made.original_bytes, "new_bytes": made.deduplicated_bytes}

@@ -50,7 +50,6 @@ from appliance.borg.names import branch_of
 from appliance.borg.nonce import check_nonce, next_nonce
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy, NoSpace, Postponed
-from appliance.failover.told import load_of_boot
 from appliance.host.files import locked, write_atomic
 from appliance.trust.grant import Grant
 from appliance.units import DAY
@@ -58,18 +57,19 @@ from appliance.units import DAY
 TRIED_AGAIN_SECONDS = 7 * DAY
 
 
-def save_branches(node: Node, done: Run, *, anew: bool = False) -> tuple[Failure, ...]:
+def save_branches(node: Node, done: Run, *, anew: bool = False, handing_over: bool = False) -> tuple[Failure, ...]:
     """Save those that the repository lacks, after the run `done`; what could not be, and why. Never raises.
 
     What is sealed here is newer than what `done` judged: ask `safety_of` again.
-    `anew`: a person asks, so try again what was refused here before, and give it more time.
+    `anew`: a person asks, so try again what was refused here before, and give it more time. `handing_over`: save none,
+    since the last backup of a service that is being handed over needs the lock.
     """
     try:
         wanted = [it for it in branches(node.layout, done.service) if not it.is_left and any(it.folder.iterdir())]
         if not wanted:
             return ()
         with Lines(node) as lines:
-            failures = tuple(_save_branches(_Run(node, done.service, lines), done, wanted, anew))
+            failures = tuple(_save_branches(_Run(node, done.service, lines), done, wanted, anew, handing_over))
     except (ApplianceError, OSError) as error:
         failures = (Failure("its branches", _named(error)),)
     for failure in failures:
@@ -77,10 +77,10 @@ def save_branches(node: Node, done: Run, *, anew: bool = False) -> tuple[Failure
     return failures
 
 
-def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool) -> list[Failure]:
+def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool, handing_over: bool) -> list[Failure]:
     if full := _full(done.pushed):
         return run.take_back(wanted, full)
-    if done.failures or not done.safety.held or _moves(run.node, run.service):
+    if done.failures or not done.safety.held or handing_over:
         return []
     with run.locked() as at:
         if at is None:
@@ -107,12 +107,6 @@ def _unpushed(pushed: Iterable[Pushed]) -> list[Failure]:
     """Those peers that failed; one without room is handled apart, and one that takes the rest later has not failed."""
     follows = (NoSpace, Postponed)
     return [Failure("its branches", it.error) for it in pushed if it.error and not isinstance(it.error, follows)]
-
-
-def _moves(node: Node, service: str) -> bool:
-    """Whether it is being handed over, as the program that runs services told: its last backup needs the lock."""
-    told = load_of_boot(node.layout.failover, service, node.clock.boot_id())
-    return told is not None and told.state == "DRAINING"
 
 
 def _full(pushed: Iterable[Pushed]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from appliance.cli.arguments import (
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, Refused
+from appliance.failover.told import is_handing_over
 from appliance.units import format_count
 
 ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
@@ -52,7 +53,8 @@ def run(service: str, dry_run: bool) -> int | None:
             advance(seen.done_bytes, max(expected, seen.total_bytes, seen.done_bytes + 1))
 
         done = writer.run(node, service, report)
-        unsaved = save_branches(node, done, anew=True)
+        handing_over = is_handing_over(node.layout.failover, service, node.clock.boot_id())
+        unsaved = save_branches(node, done, anew=True, handing_over=handing_over)
         done = replace(done, safety=writer.safety_of(node, service))  # of the newest, which may be that of the branches
     emit(text.run_json(done, unsaved), text.run_text(done, unsaved))
     _say_safe(service, done.safety)

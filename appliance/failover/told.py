@@ -65,6 +65,12 @@ def load_of_boot(run: Path, service: str, boot_id: str) -> Told | None:
     return told if told and told.boot_id == boot_id else None
 
 
+def is_handing_over(run: Path, service: str, boot_id: str) -> bool:
+    """Whether this node is handing `service` over, as was told last in this very boot."""
+    told = load_of_boot(run, service, boot_id)
+    return told is not None and told.state == "DRAINING"
+
+
 def load(run: Path, service: str) -> Told | None:
     """What was told last; None when nothing was, or another version of the software wrote it."""
     try:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.agent.act import perform
+from appliance.agent.decisions import BackUp
 from appliance.backup import branch_run, writer
 from appliance.backup.adopt import own_repository
 from appliance.backup.branch_run import save_branches
@@ -153,11 +155,12 @@ def test_none_is_begun_during_a_move_and_one_at_a_time_later(territory: ProcessT
     node = territory.open("commune-a")
     keep(territory, 2, "written alone")
     keep(territory, 4, "written alone again")
-    done = writer.run(node, SERVICE)
     moving = Told(SERVICE, node.clock.boot_id(), State.DRAINING, "", "")
     save_told(make_private_folder(node.layout.failover), moving)
-    assert (save_branches(node, done), saved(node)) == ((), [])
-    save_told(node.layout.failover, replace(moving, state=State.ACTIVE))
+    assert perform(node, BackUp(SERVICE, "asked")).error == ""
+    assert saved(node) == []
+    done = writer.run(node, SERVICE)
+    assert (save_branches(node, done, handing_over=True), saved(node)) == ((), [])
     (later,) = save_branches(node, done)
     assert (later.what, saved(node)) == ("branch 4", [2])
     assert (save_branches(node, done), saved(node)) == ((), [2, 4])

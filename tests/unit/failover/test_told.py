@@ -11,7 +11,7 @@ import pytest
 from appliance.coordination.port import Intent
 from appliance.failover import told
 from appliance.failover.keeper import PAUSED_ANEW_SECONDS, SILENT_SECONDS, Keeper
-from appliance.failover.model import Action
+from appliance.failover.model import Action, State
 from appliance.failover.told import Told
 from appliance.trust.bundle import Bundle
 from tests.unit.failover.test_act import SERVICE, World
@@ -109,6 +109,17 @@ def test_what_another_version_wrote_is_not_read(tmp_path: Path) -> None:
     for content in ("", "[]", '{"service": "docs-a", "moon": 1}'):
         told.path_of(tmp_path, SERVICE).write_text(content)
         assert told.load(tmp_path, SERVICE) is None
+
+
+def test_only_what_was_told_in_this_boot_says_that_a_service_is_being_handed_over(tmp_path: Path) -> None:
+    assert not told.is_handing_over(tmp_path, SERVICE, "this boot")
+    for state, boot_id, expected in (
+        (State.DRAINING, "this boot", True),
+        (State.DRAINING, "the boot before", False),
+        (State.ACTIVE, "this boot", False),
+    ):
+        told.save(tmp_path, Told(SERVICE, boot_id, state, "", ""))
+        assert told.is_handing_over(tmp_path, SERVICE, "this boot") is expected
 
 
 def pause(world: World, lease: int) -> Intent:
