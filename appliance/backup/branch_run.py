@@ -20,7 +20,6 @@ from appliance.backup.branched import (
     SECONDS_MAX,
     added_bytes,
     common_archive,
-    drop_checkpoints,
     is_known,
     leaving,
     room_for,
@@ -91,7 +90,6 @@ def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool, h
             return failures
         compare(run.node, run.service, at.chain, run.lines)
         bring_to_rest(at.borg)
-        at.clear()
         unsaved, saved = at.save(due, anew)
         failures += unsaved
         if saved:
@@ -242,10 +240,6 @@ class _At:
             if self.chain.has_receipt(name, peer):
                 return True
         return False
-
-    def clear(self) -> None:
-        if drop_checkpoints(self.borg):
-            compact(self.node, self.service, self.borg)
 
     def drop(self, archives: Sequence[str]) -> None:
         self.borg.delete(archives)

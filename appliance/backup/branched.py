@@ -156,10 +156,3 @@ def save_branch(borg: Borg, branch: Branch, now: float, seconds_max: float) -> C
             f"service cannot move; or nothing of it is wanted: {leaving(branch)}"
         )
         raise
-
-
-def drop_checkpoints(borg: Borg) -> bool:
-    """Forget parts of branches that an earlier version left; whether there were any. `compact` frees their space."""
-    if parts := [name for name in borg.checkpoints() if branch_of(name) is not None]:
-        borg.delete(parts)
-    return bool(parts)

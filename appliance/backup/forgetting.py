@@ -63,8 +63,8 @@ def forget_noted(
 
 
 def _superseded(service: str, names: Sequence[str]) -> Iterator[str]:
-    """Of what runs that were cut have left: parts of branches, which an earlier version made, and the service's own
-    before which a run ended. One of a newer run stays: the next run stores again nothing of what it has."""
+    """Of what runs that were cut have left: parts of branches, which borg commits when it is interrupted, and those of
+    the service before which a run ended. One of a newer run stays: the next run stores again nothing of what it has."""
     newest = max((number_of(it) for it in names if is_numbered(it, service) and not is_checkpoint(it)), default=(0, 0))
     for name in filter(is_checkpoint, names):
         if branch_of(name) is not None or (is_numbered(name, service) and number_of(name) <= newest):

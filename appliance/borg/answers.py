@@ -19,7 +19,7 @@ from typing import Any
 
 from appliance.borg.errors import Message
 from appliance.borg.model import Archive, Created, FileWarning, Item, Kind, Outline, Progress
-from appliance.borg.names import branch_of, companion_of, is_checkpoint, number_of
+from appliance.borg.names import branch_of, companion_of, number_of
 from appliance.errors import IntegrityError
 from appliance.host.command import Result
 from appliance.units import printable
@@ -77,11 +77,6 @@ def _listed(stdout: bytes) -> list[Archive]:
     listed = json.loads(stdout)["archives"]
     found = [Archive(a["name"], a["id"], _utc_seconds(a["start"]), a.get("comment", "")) for a in listed]
     return sorted(found, key=lambda archive: (number_of(archive.name), archive.start_utc_seconds))
-
-
-def checkpoints(stdout: bytes) -> tuple[str, ...]:
-    """Of the answer of `borg list --json --consider-checkpoints`, the names of those."""
-    return tuple(a["name"] for a in json.loads(stdout)["archives"] if is_checkpoint(a["name"]))
 
 
 def item(line: bytes) -> Item:

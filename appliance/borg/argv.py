@@ -114,10 +114,6 @@ def list_everything(path: Path) -> tuple[str, ...]:
     return ("list", "--json", "--consider-checkpoints", "--format", "{comment}", location(path))
 
 
-def list_checkpoints(path: Path) -> tuple[str, ...]:
-    return ("list", "--json", "--consider-checkpoints", location(path))
-
-
 def delete(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     """Raise UsageError without names: borg would delete the repository."""
     if not names:

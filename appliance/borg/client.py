@@ -100,10 +100,6 @@ class Borg(Running):
         """The same with the archives of branches and with those that were never finished (`names.is_checkpoint`)."""
         return answers.everything(self._read(argv.list_everything(self.repository.path)).stdout)
 
-    def checkpoints(self) -> tuple[str, ...]:
-        """The names of archives that were never finished: each still holds what it had stored by then."""
-        return answers.checkpoints(self._read(argv.list_checkpoints(self.repository.path)).stdout)
-
     def delete(self, names: Sequence[str]) -> None:
         """Forget just these archives; `compact` frees their space."""
         self._write(argv.delete(self.repository.path, names))

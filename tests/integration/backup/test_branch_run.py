@@ -26,7 +26,6 @@ from appliance.errors import NoSpace, Unreachable
 from appliance.failover.model import State
 from appliance.failover.told import Told
 from appliance.failover.told import save as save_told
-from appliance.host.command import run
 from appliance.host.files import make_private_folder
 from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.generation import GenerationId
@@ -181,21 +180,3 @@ def test_a_branch_leaves_again_when_a_peer_without_room_has_not_taken_it(territo
     assert f"{other} has no room" in refused.error.what
     assert saved(node) == []
     assert safety_of(node, SERVICE).safe
-
-
-def test_parts_of_a_branch_that_an_earlier_version_left_are_removed(territory: ProcessTerritory) -> None:
-    node = territory.open("commune-a")
-    writer.run(node, SERVICE)
-    borg = Borg(own_repository(node.service(SERVICE)))
-    folder = node.layout.root / "branches-of-before"
-    (make_private_folder(folder) / "alone.bin").write_bytes(bytes(1000))
-    name = "docs-a.branch-2-2026-11-25T08:00:00Z"
-    borg.create(name, ("alone.bin",), cwd=folder)
-    words = ("borg", "rename", f"{borg.repository.path}::{name}", f"{name}.checkpoint")
-    secrets = {"BORG_PASSPHRASE_FD": borg.repository.passphrase}
-    environment = {"BORG_BASE_DIR": str(borg.repository.base)}
-    run(words, timeout_seconds=60, check=True, env=environment, secret_fds=secrets)  # type: ignore[arg-type]
-    assert borg.checkpoints() == (f"{name}.checkpoint",)
-    writer.tidy(node, SERVICE)
-    assert borg.checkpoints() == ()
-    assert writer.run(node, SERVICE).safety.safe
