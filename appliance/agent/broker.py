@@ -19,7 +19,6 @@ from appliance.backup.grants import granters_of
 from appliance.backup.kept_grants import KeptGrants
 from appliance.backup.node import Node
 from appliance.clock import SystemClock
-from appliance.coordination.broker import candidates
 from appliance.coordination.broker_server import Server
 from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
@@ -151,4 +150,4 @@ def has_key(node: Node, caller: str, certificate: bytes) -> bool:
 
 def services_of(node: Node, caller: str) -> int:
     """How many services `caller` may hold, by the bundle of now."""
-    return sum(caller in candidates(it) for it in node.bundle.territory.services.values())
+    return sum(caller in it.candidates for it in node.bundle.territory.services.values())

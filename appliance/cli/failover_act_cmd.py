@@ -26,7 +26,6 @@ from appliance.cli.failover_stake import stake, text_of
 from appliance.cli.failover_store import ask
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
-from appliance.coordination.broker import candidates
 from appliance.errors import NotFound, Refused
 from appliance.failover.model import Policy
 from appliance.failover.moving import View
@@ -108,7 +107,7 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
 
 def _moves(node: Node, service: Service) -> bool:
     """Whether another node could take it over; on hosts what has no address of its own stays where it is."""
-    return len(candidates(service)) > 1 and (bool(service.address) or not node.layout.is_this_host)
+    return len(service.candidates) > 1 and (bool(service.address) or not node.layout.is_this_host)
 
 
 def _take_back(node: Node, act: Act, raw: bytes, dry_run: bool) -> None:
@@ -120,7 +119,7 @@ def _take_back(node: Node, act: Act, raw: bytes, dry_run: bool) -> None:
 
 
 def _check_candidate(node: Node, view: View) -> None:
-    able = candidates(view.service)
+    able = view.service.candidates
     if node.name not in able:
         remedy = f"Its candidates: {', '.join(able) or 'none, it is a mirror'}. Run it on one of them."
         raise Refused(f"{node.name} cannot hold {view.service.name}.", remedy=remedy)

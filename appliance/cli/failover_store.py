@@ -15,7 +15,7 @@ from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.peers import Head
 from appliance.clock import utc_seconds
-from appliance.coordination.broker import Acts, candidates, check_report, may_announce
+from appliance.coordination.broker import Acts, check_report, may_announce
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Intent
 from appliance.coordination.remote import Remote
@@ -142,7 +142,7 @@ def _lacks(head: Head, newest: Header | None, now: float) -> str:
 def _unfit(node: Node, service: str) -> dict[str, str]:
     """Why a standby's copy would not do, as its vault says. The home fetches what it lacks, so it is not asked."""
     plan = node.bundle.territory.service(service)
-    standbys = [it for it in candidates(plan) if it != plan.node]
+    standbys = [it for it in plan.candidates if it != plan.node]
     others = tuple(it for it in standbys if it != node.name)
     try:
         found = survey(node, service, others)

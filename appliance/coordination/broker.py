@@ -68,12 +68,7 @@ def verbs(territory: Territory, service: str, caller: str, acts: Acts) -> frozen
         return frozenset()
     if caller in acts.quarantined:
         return QUARANTINED
-    return CANDIDATE if caller in candidates(territory.service(service)) else MEMBER
-
-
-def candidates(service: Service) -> tuple[str, ...]:
-    """Who may hold `service`, its home first; nobody holds a mirror, which is the same everywhere."""
-    return () if service.policy == "mirror" else (service.node, *service.standbys)
+    return CANDIDATE if caller in territory.service(service).candidates else MEMBER
 
 
 def check(territory: Territory, service: str, caller: str, acts: Acts, verb: str) -> None:
@@ -125,7 +120,7 @@ def check_release(territory: Territory, caller: str, acts: Acts, holding: Holdin
 
 def may_announce(territory: Territory, service: Service, caller: str) -> bool:
     """Whether `caller` may say what shall become of `service`: its candidates and the maintenance team."""
-    return caller in candidates(service) or not OPERATING.isdisjoint(territory.nodes[caller].roles)
+    return caller in service.candidates or not OPERATING.isdisjoint(territory.nodes[caller].roles)
 
 
 def check_report(territory: Territory, caller: str, acts: Acts, report: Report) -> None:
@@ -143,11 +138,11 @@ def check_report(territory: Territory, caller: str, acts: Acts, report: Report) 
     _check_short(report.by, report.reason, report.act)
     service = territory.service(report.service)
     if not may_announce(territory, service, caller):
-        remedy = f"That is for {', '.join(candidates(service))} and the maintenance team."
+        remedy = f"That is for {', '.join(service.candidates)} and the maintenance team."
         raise Forbidden(f'"{caller}" may not announce anything for {report.service}.', remedy=remedy)
     if report.kind in ("promote", "quarantine") and not report.act:
         raise Refused(f"to {report.kind} {report.service} needs a signed act.", remedy="Name it by its digest.")
-    if report.to and report.to not in candidates(service):
+    if report.to and report.to not in service.candidates:
         raise UsageError(f"{report.to} cannot hold {report.service}.", remedy="Name its home or one of its standbys.")
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from appliance.coordination.broker import candidates
 from appliance.errors import Refused
 from appliance.failover.asking import Asking
 from appliance.failover.promises import Promised
@@ -138,7 +137,7 @@ def _check_present(view: View) -> Grant:
 def _check_asker(view: View, present: Grant) -> None:
     request, bundle = view.request, view.bundle
     service = bundle.territory.service(request.service)
-    if request.writer not in candidates(service):
+    if request.writer not in service.candidates:
         raise Refused(f"{request.writer} is neither the home nor a standby of {service.name}.", remedy=KEY_HOLDER)
     if request.writer not in bundle.members or bundle.member(request.writer).keys.sign != request.writer_key:
         raise Refused(f"the request is not signed by the {request.writer} of bundle {bundle.serial}.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from appliance.coordination.broker import candidates
 from appliance.coordination.port import State
 from appliance.errors import NotFound, Refused
 from appliance.territory.model import Service, Territory
@@ -80,7 +79,7 @@ def check_settled(view: View, ready_seconds: int | None, settle_seconds: float) 
 
 def check_candidate(territory: Territory, service: Service, to: str) -> None:
     """Raise NotFound or Refused where `to` could never hold `service`, whatever the voters say."""
-    able = candidates(service)
+    able = service.candidates
     territory.node(to)
     if service.policy == "mirror":
         raise Refused(f"{service.name} is a mirror: it is served everywhere and written at {service.node} alone.")
@@ -157,7 +156,7 @@ def staying(territory: Territory, zone: str, views: Collection[View]) -> Mapping
 
 
 def _why_it_stays(view: View) -> str:
-    if len(candidates(view.service)) < 2:
+    if len(view.service.candidates) < 2:
         return f"no other node than {view.service.node} could take it over"
     moves = "" if view.service.address else ", on hosts once it has an `address`"
     return f"nobody holds it now, so nobody can hand it over; `promote` gives it to another by a signed act{moves}"
@@ -171,7 +170,7 @@ def check_zone(territory: Territory, zone: str) -> None:
 
 def _away(view: View, inside: Collection[str]) -> Plan:
     reasons = []
-    for name in candidates(view.service):
+    for name in view.service.candidates:
         if name not in inside:
             try:
                 return plan_move(view, name)

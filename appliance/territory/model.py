@@ -181,6 +181,11 @@ class Service:
         """How people are told of it: by its present name, with the first one, which is that of its history."""
         return f"{self.called} ({self.name})" if self.called else self.name
 
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The nodes that may hold it, its home first; none of a mirror, which is the same everywhere."""
+        return () if self.policy == "mirror" else (self.node, *self.standbys)
+
 
 @dataclass(frozen=True)
 class Person:
