@@ -15,8 +15,6 @@ from appliance.trust.held import Held
 
 GAP_SECONDS_MAX = 3.75
 """Between two questions. After a longer gap this broker may have been suspended or cut off, and counts anew."""
-ON_ITS_WAY_SECONDS = 0.4
-"""Of the time that a caller gives a broker: the rest of it the broker waits for news."""
 QUESTIONS_MAX = 64
 
 

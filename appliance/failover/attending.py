@@ -11,8 +11,8 @@ from typing import Any
 from appliance.clock import Clock
 from appliance.coordination.remote import Remote
 from appliance.errors import ApplianceError, Busy
-from appliance.failover.asking import ON_ITS_WAY_SECONDS
 from appliance.failover.papers import next_part
+from appliance.failover.protocol import ON_ITS_WAY_SECONDS
 
 Answer = Callable[[str, int, str], bytes | None]
 """The signed "I hold" for a service, an epoch and a challenge; None when this node does not."""

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from appliance.coordination.broker import Brokered
 from appliance.coordination.port import Coordination
 from appliance.errors import Busy, Forbidden, Refused
-from appliance.failover.asking import ON_ITS_WAY_SECONDS
 from appliance.failover.desk import Desk
 from appliance.failover.papers import service_in
+from appliance.failover.protocol import ON_ITS_WAY_SECONDS
 from appliance.territory.model import Territory
 
 MORE: Mapping[str, Mapping[str, tuple[type, ...]]] = {

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from appliance.errors import Refused
 from appliance.failover.asking import Asking
 from appliance.failover.promises import Promised
+from appliance.failover.protocol import LEAP_MAX
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant, GrantRequest
@@ -25,9 +26,6 @@ from appliance.trust.signed import digest_of
 from appliance.trust.voted import statement
 from appliance.trust.voting import TERM_EPOCHS
 
-LEAP_MAX = 16
-"""How far above the newest grant an asker may say that epochs are used: enough for votes that split, and a term is not
-used up by somebody who makes numbers up."""
 KEY_HOLDER = "Ask the key holder: `appliance territory grant`."
 WAY_OUT = (
     "Where it can be granted to nobody: `appliance backup resync SERVICE --request FILE` at the node that shall serve "

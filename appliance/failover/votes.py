@@ -9,7 +9,7 @@ from typing import Any
 
 from appliance.coordination.remote import Remote
 from appliance.errors import ApplianceError, IntegrityError
-from appliance.failover.granting import LEAP_MAX
+from appliance.failover.protocol import LEAP_MAX
 from appliance.trust import sshsig
 from appliance.trust.grant import GrantRequest
 from appliance.trust.voted import TYPE, assemble, statement

@@ -12,7 +12,7 @@ import pytest
 from appliance.clock import SimulatedClock
 from appliance.coordination import wire
 from appliance.errors import Busy, Unreachable
-from appliance.failover.asking import GAP_SECONDS_MAX, ON_ITS_WAY_SECONDS
+from appliance.failover.asking import GAP_SECONDS_MAX
 from appliance.failover.attending import (
     CALL_SECONDS_MAX,
     CALL_SECONDS_MIN,
@@ -26,6 +26,7 @@ from appliance.failover.attending import (
 )
 from appliance.failover.counter import MORE
 from appliance.failover.papers import ACTS_AT_ONCE_MAX, BYTES_MAX, PART_MAX
+from appliance.failover.protocol import ON_ITS_WAY_SECONDS
 
 Calls = list[dict[str, Any]]
 

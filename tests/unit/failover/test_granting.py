@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.failover.asking import GAP_SECONDS_MAX, Asking, begin_asking
-from appliance.failover.granting import LEAP_MAX, Declines, Signs, View, decide
+from appliance.failover.granting import Declines, Signs, View, decide
 from appliance.failover.promises import Promised
+from appliance.failover.protocol import LEAP_MAX
 from appliance.territory.model import Placement
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from appliance.errors import Unreachable
-from appliance.failover.granting import LEAP_MAX, Declines, decide
+from appliance.failover.granting import Declines, decide
 from appliance.failover.promises import Promised
+from appliance.failover.protocol import LEAP_MAX
 from appliance.failover.votes import Round, above_next, ask_all
 from appliance.trust import sshsig
 from appliance.trust.grant import read_request

@@ -1,0 +1,9 @@
+"""What nodes and the voters' brokers must agree on about their calls. Pure."""
+
+from __future__ import annotations
+
+ON_ITS_WAY_SECONDS = 0.4
+"""Of the time that a caller gives a broker: the rest of it the broker waits for news."""
+LEAP_MAX = 16
+"""How far above the newest grant an asker may say that epochs are used: enough for votes that split, and a term is not
+used up by somebody who makes numbers up."""
