@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,8 +16,7 @@ from appliance.cli.options import accept_everywhere
 class LazyGroup(click.Group):
     def __init__(self, name: str, *, entries: Mapping[str, Entry], **attributes: Any) -> None:
         super().__init__(name, **attributes)
-        # A command that is announced but not written yet stays out of sight.
-        self.entries = {name: entry for name, entry in entries.items() if _exists(entry)}
+        self.entries = entries
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.entries)
@@ -42,7 +40,3 @@ class LazyGroup(click.Group):
             CompletionItem(name, help=entry.help) for name, entry in self.entries.items() if name.startswith(incomplete)
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
-
-
-def _exists(entry: Entry) -> bool:
-    return (Path(__file__).with_name(entry.module + ".py")).exists()
