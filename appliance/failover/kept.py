@@ -56,10 +56,7 @@ def load(path: Path) -> Kept | None:
         if fields.pop("format") != FORMAT:
             raise ValueError("another format")
         acts = tuple(map(str, fields.pop("served_acts")))
-        branch = fields.pop("branch")
-        # An earlier version kept apart that it had told a person.
-        kept = Branch.KEPT if branch == "settled" else Branch(branch)
-        return Kept(branch=kept, served_acts=acts, **fields)
+        return Kept(branch=Branch(fields.pop("branch")), served_acts=acts, **fields)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
@@ -69,18 +66,7 @@ def load(path: Path) -> Kept | None:
 
 def save(path: Path, kept: Kept) -> None:
     make_private_folder(path.parent)
-    fields = asdict(kept)
-    for name in (
-        "generation",
-        "robbed_epoch",
-        "synced",
-        "given",
-        "required",
-        "deposed_seconds",
-    ):  # an earlier version reads no file that has them
-        if not fields[name]:
-            del fields[name]
-    write_atomic(path, json.dumps({"format": FORMAT, **fields}).encode(), mode=0o600)
+    write_atomic(path, json.dumps({"format": FORMAT, **asdict(kept)}).encode(), mode=0o600)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from appliance.errors import Refused
-from appliance.failover.kept import load
 from appliance.failover.model import Action, Branch
 from appliance.failover.observe import observe
 from tests.unit.failover.test_act import SERVICE, World
@@ -66,12 +65,3 @@ def test_a_branch_is_tried_on_a_disk_too_full_to_call_a_person_and_what_fails_is
     assert A.KEEP_BRANCH in world.it.last, "the next try waits"
     assert world.do(A.ALARM, A.KEEP_BRANCH)
     assert not world.it.kept.tail
-
-
-def test_what_an_earlier_version_kept_of_a_branch_of_which_it_told_is_read(world: World) -> None:
-    world.it.keep(branch=Branch.KEPT)
-    path = world.folder / "failover.json"
-    path.write_text(path.read_text().replace('"kept"', '"settled"'))
-    kept = load(path)
-    assert kept is not None
-    assert kept.branch is Branch.KEPT
