@@ -11,12 +11,13 @@ from starlette.routing import Route
 from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.site import Visit
 from appliance.portal.desk import Desk
-from appliance.portal.shown import has_words, is_shown
 from appliance.restore.browse import by_day, moments
 from appliance.restore.everywhere import Hits, find, find_versions
 from appliance.restore.model import Found
 
 TERM_MAX = 200
+_WORDS = frozenset(["pdf", "docx", "odt", "txt", "csv", "md", "log", "ini", "xml", "json", "html", "htm"])
+_PICTURES = frozenset(["png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff"])
 
 
 @dataclass(frozen=True)
@@ -63,3 +64,17 @@ class Find:
                 has_words=has_words(path),
                 standing=self.desk.standing(seen, share),
             )
+
+
+def is_shown(path: str) -> bool:
+    """Whether a page offers to show it. By name alone: what it is is found out by the process that reads it."""
+    return _ending(path) in _WORDS | _PICTURES
+
+
+def has_words(path: str) -> bool:
+    """Whether two versions of it can be compared."""
+    return _ending(path) in _WORDS
+
+
+def _ending(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[2].lower()

@@ -12,8 +12,8 @@ from appliance.portal.base.failures import PageFailure, failure_of
 from appliance.portal.base.forms import FIELDS_MAX, PATH_MAX, Fields, parse, quoted
 from appliance.portal.desk import chosen_day
 from appliance.portal.ordering import read_wish
+from appliance.portal.pages.find import has_words, is_shown
 from appliance.portal.pages.folder import around
-from appliance.portal.shown import has_words, is_shown
 
 ODD = "srv/docs/facture \udcff 100 % &amp; é.odt"
 
