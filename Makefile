@@ -56,11 +56,11 @@ story-%: setup ## one promise shown end to end, for example make story-lab
 	@bin/appliance lab story $*
 
 docs: setup ## write the pages that come from the code
-	@$(PY) -m appliance.cli.reference >docs/reference/commands.md
-	@$(PY) -m appliance.config.reference >docs/reference/territory.md
-	@$(PY) -m appliance.failover.reference >docs/reference/failover.md
-	@$(PY) -m appliance.monitor.grafana >docs/reference/grafana.json
-	@$(PY) -m appliance.cli.limits_reference >docs/reference/limits.md
+	@$(PY) -m appliance_lab.pages.commands >docs/reference/commands.md
+	@$(PY) -m appliance_lab.pages.territory >docs/reference/territory.md
+	@$(PY) -m appliance_lab.pages.failover >docs/reference/failover.md
+	@$(PY) -m appliance_lab.pages.grafana >docs/reference/grafana.json
+	@$(PY) -m appliance_lab.pages.limits >docs/reference/limits.md
 	@$(PY) -m appliance.monitor.scrape >roles/monitoring/files/scrape.json
 
 lock: setup ## choose the newest allowed versions for packages/*.lock (needs a package index)

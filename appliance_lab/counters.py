@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.node import Node
-from appliance.lab.story import require
+from appliance_lab.story import require
 
 MAGIC = b"BORG_SEG"
 _ENTRY = struct.Struct("<IIB")

@@ -22,9 +22,9 @@ from appliance import __version__
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
-from appliance.lab.checkout import commit
-from appliance.lab.story_page import render_page
 from appliance.units import format_bytes, printable
+from appliance_lab.checkout import commit
+from appliance_lab.story_page import render_page
 
 HELD, VIOLATED, UNKNOWN = "held", "violated", "unknown"
 EXIT_CODES = {HELD: 0, VIOLATED: 1, UNKNOWN: 2}

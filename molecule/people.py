@@ -11,15 +11,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from appliance.host.files import make_private_folder
-from appliance.lab.hosts import provision as people
-from appliance.lab.hosts.desk import Desk
-from appliance.lab.hosts.lab import open_lab
-from appliance.lab.hosts.places import Places
-from appliance.lab.stories.backed_up import STATE, documents_of
-from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
-from appliance.lab.stories.left import look
-from appliance.lab.stories.replaced import wipe
-from appliance.restore.record import take
+from appliance_lab.checkers.tree_record import take
+from appliance_lab.hosts import provision as people
+from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.lab import open_lab
+from appliance_lab.hosts.places import Places
+from appliance_lab.stories.backed_up import STATE, documents_of
+from appliance_lab.stories.ground import ORIGIN, SERVICE, Ground
+from appliance_lab.stories.left import look
+from appliance_lab.stories.replaced import wipe
 
 LAB = "molec"
 LOST = "lost"

@@ -15,7 +15,7 @@ import hypothesis.core
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from appliance.lab.checkout import commit
+from appliance_lab.checkout import commit
 
 ROUNDS_MAX = 20
 """Hypothesis begins with a few short cases; they are played, and not counted."""

@@ -8,16 +8,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PROGRAM = "appliance"
+LAB = "appliance_lab"
+"""The package of the test bench, which is installed on no node: its verbs are offered where it is."""
 COMPLETION_VARIABLE = "_APPLIANCE_COMPLETE"  # click's name for it; the scripts of `appliance completion` set it
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a command or a verb lives, and its one line in the help of what it stands under."""
+    """Where a command or a verb lives, and its one line in the help of what it stands under.
+
+    `module` is below appliance.cli, or stands in full. `now` makes it the old name of a verb: it works, is not listed,
+    and says the new one.
+    """
 
     module: str
     attribute: str
     help: str
+    now: str = ""
+
+    @property
+    def full_module(self) -> str:
+        return self.module if self.module.startswith(f"{LAB}.") else f"appliance.cli.{self.module}"
 
 
 COMMANDS = {
@@ -40,7 +51,11 @@ COMMANDS = {
     "voter": Entry("voter_cmd", "voter", "Who votes on who holds a service: show and settle them."),
     "vault": Entry("vault_cmd", "vault", "What this node holds for others: list, scrub, repair, thin, hand on."),
     "escrow": Entry("escrow_cmd", "escrow", "The recovery key on paper and the envelopes that it opens."),
-    "lab": Entry("lab_cmd", "lab", "Boot a territory as hosts of this machine, break it, play stories, measure."),
-    "demo": Entry("demo_cmd", "demo", "Show the whole promise on this machine, in 40 s or so."),
+    "lab": Entry(
+        "appliance_lab.cli.lab_cmd",
+        "lab",
+        "Boot a territory as hosts of this machine, break it, play stories, measure.",
+    ),
+    "demo": Entry(f"{LAB}.cli.demo_cmd", "demo", "Show the whole promise on this machine, in 40 s or so."),
     "completion": Entry("completion_cmd", "completion", "Print the completion script of a shell."),
 }

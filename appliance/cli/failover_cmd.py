@@ -63,11 +63,7 @@ VERBS = {
         "Run this voter's broker until SIGTERM: it answers nodes beside its etcd, and signs grants on proof of its "
         "own.",
     ),
-    "check": Entry(
-        "failover_check_cmd",
-        "check",
-        "Judge the history in FILE: was there ever a second writer, was anything lost, did it come back in time?",
-    ),
+    "check": Entry("appliance_lab.cli.check_cmd", "check", "Judge the history in FILE.", now="lab check"),
     "table": Entry(
         "failover_table_cmd",
         "table_",

@@ -3,40 +3,53 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from appliance.cli.commands import Entry
+from appliance.cli.commands import LAB, PROGRAM, Entry
 from appliance.cli.options import accept_everywhere
 
 
 class LazyGroup(click.Group):
     def __init__(self, name: str, *, entries: Mapping[str, Entry], **attributes: Any) -> None:
         super().__init__(name, **attributes)
-        self.entries = entries
+        self.entries = {name: entry for name, entry in entries.items() if _is_installed(entry)}
+        self.listed = {name: entry for name, entry in self.entries.items() if not entry.now}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.entries)
+        return list(self.listed)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if (entry := self.entries.get(args[0])) and entry.now:
+            click.echo(f'"{ctx.command_path} {args[0]}" is now "{PROGRAM} {entry.now}".', err=True)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         entry = self.entries.get(cmd_name)
         if entry is None:
             return None
         if cmd_name not in self.commands:
-            command = getattr(importlib.import_module(f"appliance.cli.{entry.module}"), entry.attribute)
+            command = getattr(importlib.import_module(entry.full_module), entry.attribute)
             accept_everywhere(command)
             self.commands[cmd_name] = command
         return self.commands[cmd_name]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in self.entries.items()])
+            formatter.write_dl([(name, entry.help) for name, entry in self.listed.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         names = [
-            CompletionItem(name, help=entry.help) for name, entry in self.entries.items() if name.startswith(incomplete)
+            CompletionItem(name, help=entry.help) for name, entry in self.listed.items() if name.startswith(incomplete)
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _is_installed(entry: Entry) -> bool:
+    return not entry.module.startswith(f"{LAB}.") or importlib.util.find_spec(LAB) is not None

@@ -1,4 +1,4 @@
-"""What happened to a service in a run, as JSON lines, and whether it was as promised. Pure: a file can be judged again.
+"""What happened to a service, as JSON lines: `appliance lab check` judges a file of them. Pure.
 
     {"t_boottime": 12.5, "wall": 1800000012.5, "node": "commune-a", "boot_id": "…", "svc": "docs-a", "epoch": 3,
      "event": "writer-start", …}
@@ -23,23 +23,19 @@ write lines of their own; put together in any order they are one history. The ev
     healed          every fault is healed, and everybody may reach everybody
     end             holder owner states                       nothing comes after it
 
-A run in which nothing happened proves nothing: it is *unknown*. Times of machines that do not share a boot id cannot be
-compared; what needs that is then unknown too.
+Times of machines that do not share a boot id cannot be compared.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from appliance.errors import UsageError
 
-Verdict = Literal["held", "violated", "unknown"]
-WORST_FIRST: tuple[Verdict, ...] = ("violated", "unknown", "held")
 EVENTS = {
     "begin": ("policy", "home"),
     "state": ("state", "row"),
@@ -84,99 +80,7 @@ class Event:
         return self.more.get(name, default)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one invariant says of a history; `lines` are those that show it."""
-
-    name: str
-    verdict: Verdict
-    sentence: str
-    lines: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Report:
-    service: str
-    findings: tuple[Finding, ...]
-    sometimes: Mapping[str, int]
-
-    @property
-    def verdict(self) -> Verdict:
-        said = {it.verdict for it in self.findings}
-        return next((it for it in WORST_FIRST if it in said), "unknown")
-
-
-@dataclass(frozen=True)
-class History:
-    """The events of one service by time; those of one moment in the order of the file."""
-
-    events: tuple[Event, ...]
-
-    def all(self, *names: str) -> list[Event]:
-        return [it for name in names for it in self._by_event.get(name, [])]
-
-    @cached_property
-    def _by_event(self) -> Mapping[str, list[Event]]:
-        found: dict[str, list[Event]] = {}
-        for event in self.events:
-            found.setdefault(event.event, []).append(event)
-        return found
-
-    @cached_property
-    def begin(self) -> Event:
-        return self.all("begin")[0]
-
-    @property
-    def policy(self) -> str:
-        return str(self.begin["policy"])
-
-    @property
-    def home(self) -> str:
-        return str(self.begin["home"])
-
-    def number(self, name: str, default: float) -> float:
-        """A figure by which the run is judged."""
-        return float(self.begin.get(name, default))
-
-    @cached_property
-    def one_clock(self) -> bool:
-        return len({it.boot_id for it in self.events}) == 1
-
-    @property
-    def last(self) -> float:
-        return self.events[-1].t
-
-    def binds(self, node: str) -> bool:
-        """Whether the policy binds `node` to a lease."""
-        return self.policy == "exclusive" or node != self.home
-
-
-type Check = Callable[[History], Finding]
-
-
-def read(lines: Iterable[str], where: str = "history") -> tuple[History, ...]:
-    """The histories in a file, one a service, in the order in which they begin.
-
-    Raise UsageError for a line that is none, with its number: a history that is judged in part would prove nothing.
-    """
-    found: dict[str, list[Event]] = {}
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            event = _event(line, number, where)
-            found.setdefault(event.service, []).append(event)
-    if not found:
-        raise UsageError("this is an empty history.", where=where, remedy="Give the file that a run wrote.")
-    for service, events in found.items():
-        begins = sum(it.event == "begin" for it in events)
-        if begins != 1:
-            remedy = "It says by which policy and times it is judged."
-            raise UsageError(
-                f'{service} has {begins} lines with the event "begin", not one.', where=where, remedy=remedy
-            )
-    return tuple(History(tuple(sorted(events, key=lambda it: it.t))) for events in found.values())
-
-
-def _event(line: str, number: int, where: str) -> Event:
+def read_line(line: str, number: int, where: str) -> Event:
     place = f"{where}:{number}"
     try:
         values = json.loads(line)
@@ -207,40 +111,5 @@ def line(moment: tuple[float, float, str], node: str, service: str, epoch: int, 
     boottime, wall, boot_id = moment
     fixed = {"t_boottime": round(boottime, 3), "wall": round(wall, 3), "node": node, "boot_id": boot_id}
     text = json.dumps({**fixed, "svc": service, "epoch": epoch, "event": event, **more}, ensure_ascii=False)
-    _event(text, 0, node)
+    read_line(text, 0, node)
     return text
-
-
-def check(history: History, checks: Sequence[Check]) -> Report:
-    """What `checks` say of `history`, and how often what it was made for came about."""
-    sometimes = count_sometimes(history)
-    findings = [*(each(history) for each in checks), _something_happened(history, sometimes)]
-    return Report(history.begin.service, tuple(findings), sometimes)
-
-
-def count_sometimes(history: History) -> Mapping[str, int]:
-    """How often each thing came about without which a run proves little."""
-    won = history.all("takeover-won")
-    rows = [it["row"] for it in history.all("state")]
-    return {
-        "acknowledged": sum(it["type"] == "ok" and it["f"] == "add" for it in history.all("op")),
-        "disturbed": len(history.all("fault", "handover", "proof-of-death")),
-        "takeover": max(0, len(won) - 1),
-        "handover": len(history.all("handover")),
-        "refusal": sum(not it["accepted"] for it in history.all("received")),
-        "demotion": sum(row in ("deadline", "lost") for row in rows),
-        "alone": sum(row == "alone" for row in rows),
-        "resume": sum(row == "ro-isolated.resume" for row in rows),
-        "divergence": sum(row.endswith(".diverged") for row in rows),
-        "copy": sum(row == "grace.copy" for row in rows),
-    }
-
-
-def _something_happened(history: History, sometimes: Mapping[str, int]) -> Finding:
-    expected = ("acknowledged", "disturbed", *history.begin.get("expects", ()))
-    missing = [name for name in expected if not sometimes.get(name)]
-    if missing:
-        return Finding(
-            "sometimes", "unknown", f"never came about, so this run proves nothing of it: {', '.join(missing)}."
-        )
-    return Finding("sometimes", "held", f"came about: {', '.join(expected)}.")

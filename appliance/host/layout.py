@@ -44,7 +44,7 @@ STATE/
                             grants/SERVICE, the newest grant that its broker judged
   programs.json             in process mode: by which program each service is served here
   watch.json                in process mode, on a node that watches the others: where exporters and Prometheus listen
-  failover.jsonl            what failover did here, as `appliance failover check` reads it
+  failover.jsonl            what failover did here, as `appliance lab check` reads it
   run/                      sshd.pid, agent lock; failover/: leases and what runs, of this boot; measures.json (on a
                             host in /run/appliance-measures)
   machine/                  in process mode, where a node has files of its own: srv/ and the like

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from appliance.errors import ApplianceError, NoSpace
 from appliance.host.files import make_private_folder
-from appliance.lab.bench.ground import Ground, lay_ground
-from appliance.lab.bench.rival import Rival
-from appliance.lab.corpus import change, generate
 from appliance.units import GIB, KIB, MIB, format_bytes
+from appliance_lab.bench.ground import Ground, lay_ground
+from appliance_lab.bench.rival import Rival
+from appliance_lab.corpus import change, generate
 
 SEED = 1
 CHANGED_SHARE = 0.01

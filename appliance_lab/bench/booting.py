@@ -8,13 +8,13 @@ from pathlib import Path
 from appliance.config.load import load
 from appliance.errors import ApplianceError
 from appliance.host.command import run
-from appliance.lab.bench.bench import Bench, Skipped
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts import needs
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.plan import make_plan
-from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance_lab.bench.bench import Bench, Skipped
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts import needs
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.plan import make_plan
 
 NAME = "bench"
 GOAL_SECONDS = 10.0

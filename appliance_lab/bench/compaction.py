@@ -16,12 +16,12 @@ from appliance.backup.keep import Candidate, Drop, keep
 from appliance.backup.seal import seal, will_compact
 from appliance.backup.writer import COMPACT_THRESHOLD_PERCENT
 from appliance.borg.client import Borg
-from appliance.lab.bench.bench import Bench
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.ground import Ground
-from appliance.lab.demo.stage import ORIGIN, SERVICE
 from appliance.territory.model import Retention
 from appliance.units import format_bytes
+from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.ground import Ground
+from appliance_lab.demo.stage import ORIGIN, SERVICE
 
 FIRST_DAY = datetime(2026, 3, 2, 21)
 KEPT = Retention(hourly=0, daily=7, weekly=3, monthly=0)

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.config.load import load
-from appliance.lab.bench.bench import Bench
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.watched import samples, serving
-from appliance.lab.processes.node import code_folder
-from appliance.lab.processes.territory import ProcessTerritory
-from appliance.lab.processes.watching import Watched
-from appliance.lab.stories.screen import Screen, open_screen
-from appliance.lab.story import waiting
 from appliance.monitor import sheet
 from appliance.territory.model import Territory
+from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.watched import samples, serving
+from appliance_lab.checkout import code_folder
+from appliance_lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.watching import Watched
+from appliance_lab.stories.screen import Screen, open_screen
+from appliance_lab.story import waiting
 
 HERE = "hermitage"
 SERVICES_OF_A_TOWN = 5

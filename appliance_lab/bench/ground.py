@@ -12,12 +12,13 @@ from pathlib import Path
 from appliance.config.load import load
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder
-from appliance.lab.bench.measure import listening
-from appliance.lab.demo.stage import BLIND, ORIGIN, SERVICE, STANDBY
-from appliance.lab.processes.node import ProcessNode, code_folder, free_ports
-from appliance.lab.processes.territory import ProcessTerritory, on_ports
 from appliance.territory.model import Territory
 from appliance.units import GIB
+from appliance_lab.bench.measure import listening
+from appliance_lab.checkout import code_folder
+from appliance_lab.demo.stage import BLIND, ORIGIN, SERVICE, STANDBY
+from appliance_lab.processes.node import ProcessNode, free_ports
+from appliance_lab.processes.territory import ProcessTerritory, on_ports
 
 ADDRESS = "127.0.0.1"
 PEERS = (STANDBY, BLIND)

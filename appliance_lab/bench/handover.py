@@ -13,12 +13,12 @@ from appliance.backup import writer
 from appliance.backup.chain import chain_of
 from appliance.backup.fetched_key import open_key, staging
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
-from appliance.lab.bench.bench import Bench
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.ground import PEERS, Ground
-from appliance.lab.bench.relay import Relay, relayed
-from appliance.lab.demo.stage import ORIGIN, SERVICE, STANDBY
 from appliance.units import format_bytes
+from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.ground import PEERS, Ground
+from appliance_lab.bench.relay import Relay, relayed
+from appliance_lab.demo.stage import ORIGIN, SERVICE, STANDBY
 
 
 def handover(bench: Bench) -> tuple[Figure, ...]:

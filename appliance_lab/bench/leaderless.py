@@ -15,14 +15,14 @@ from appliance.coordination.argv import Member
 from appliance.coordination.care import Care
 from appliance.coordination.upkeep import Standing
 from appliance.errors import ApplianceError
-from appliance.lab.bench.bench import Bench, Skipped
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.ground import with_room
-from appliance.lab.demo.stage import ORIGIN as HOME
-from appliance.lab.demo.stage import SERVICE
-from appliance.lab.processes.etcd import ETCD, EtcdProcess
-from appliance.lab.processes.failover import Stage, staged
 from appliance.units import MIB
+from appliance_lab.bench.bench import Bench, Skipped
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.ground import with_room
+from appliance_lab.demo.stage import ORIGIN as HOME
+from appliance_lab.demo.stage import SERVICE
+from appliance_lab.processes.etcd import ETCD, EtcdProcess
+from appliance_lab.processes.failover import Stage, staged
 
 LEASE_SECONDS = 15
 GAP_SECONDS = 3.0

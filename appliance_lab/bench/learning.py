@@ -1,4 +1,4 @@
-"""The process that learns an archive and tells what that took: `python3 -m appliance.lab.bench.learning WHAT`.
+"""The process that learns an archive and tells what that took: `python3 -m appliance_lab.bench.learning WHAT`.
 
 WHAT is JSON that names catalogue, repository and base; the passphrase comes on standard input.
 """
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from appliance.borg.client import Borg
 from appliance.borg.model import Repository
-from appliance.lab.bench.measure import status_bytes
 from appliance.restore.catalogue import catch_up
 from appliance.restore.schema import open_catalogue
 from appliance.secret import Secret
+from appliance_lab.bench.measure import status_bytes
 
 
 def main() -> int:

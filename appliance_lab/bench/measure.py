@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.lab.processes.node import ProcessNode
 from appliance.units import KIB
+from appliance_lab.processes.node import ProcessNode
 
 REAP_SECONDS_MAX = 10.0
 LOOK_SECONDS = 0.01

@@ -18,14 +18,14 @@ from appliance.borg.model import Repository
 from appliance.errors import ApplianceError
 from appliance.host.command import run
 from appliance.host.files import make_private_folder
-from appliance.lab.bench.bench import Bench
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.corpus.draw import Draw
-from appliance.lab.processes.node import code_folder
 from appliance.restore.schema import open_catalogue
 from appliance.restore.search import search
 from appliance.secret import Secret
 from appliance.units import HOUR, MIB
+from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.checkout import code_folder
+from appliance_lab.corpus.draw import Draw
 
 WORDS = (
     "délibération", "conseil", "budget", "facture", "permis", "construire", "urbanisme", "école", "cantine", "mariage",
@@ -103,7 +103,7 @@ def queries(seed: int) -> list[str]:
 def learn(catalogue: Path, repository: Repository) -> dict[str, float]:
     """Let a process of its own learn what is new, as the agent does; its seconds and its highest memory."""
     asked = {"catalogue": str(catalogue), "repository": str(repository.path), "base": str(repository.base)}
-    words = (sys.executable, "-P", "-m", "appliance.lab.bench.learning", json.dumps(asked))
+    words = (sys.executable, "-P", "-m", "appliance_lab.bench.learning", json.dumps(asked))
     code = {"PYTHONPATH": str(code_folder())}
     result = run(words, timeout_seconds=HOUR, stdin=PHRASE, env=code, check=True)
     found: dict[str, float] = json.loads(result.stdout)

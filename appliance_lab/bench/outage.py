@@ -20,28 +20,29 @@ from secrets import token_hex
 
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
-from appliance.failover.history import line, read
-from appliance.failover.invariants import TOLERANCE, writers_at_once
+from appliance.failover.history import line
 from appliance.host import netns
 from appliance.host.command import run
-from appliance.lab.bench.bench import SEED, Bench, in_turns
-from appliance.lab.bench.booting import NAME, checkout, quiet
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.resting import failover_at_rest
-from appliance.lab.corpus import generate
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts import machine
-from appliance.lab.hosts.disturb import disturb
-from appliance.lab.hosts.faults import HEALED, Fault, targets
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.pc import Pc
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.provision import provision
-from appliance.lab.hosts.saving import saving
-from appliance.lab.story import waiting
 from appliance.secret import Secret
 from appliance.territory.implicit import implicit_name
 from appliance.units import MIB
+from appliance_lab.bench.bench import SEED, Bench, in_turns
+from appliance_lab.bench.booting import NAME, checkout, quiet
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.resting import failover_at_rest
+from appliance_lab.checkers.invariants import TOLERANCE, writers_at_once
+from appliance_lab.checkers.verdict import read
+from appliance_lab.corpus import generate
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts import machine
+from appliance_lab.hosts.disturb import disturb
+from appliance_lab.hosts.faults import HEALED, Fault, targets
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.pc import Pc
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.provision import provision
+from appliance_lab.hosts.saving import saving
+from appliance_lab.story import waiting
 
 HOME, STANDBY, CLIENT = "commune-a", "hermitage", "commune-c"
 SERVICE, ADDRESS = "horaires", "10.64.8.1"

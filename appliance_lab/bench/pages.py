@@ -20,17 +20,17 @@ from appliance.accounts.second import code_hash, new_codes, new_totp
 from appliance.accounts.store import write_store
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder
-from appliance.lab.bench.bench import Bench
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.ground import Ground
-from appliance.lab.bench.measure import children
-from appliance.lab.bench.names import make_files, queries
-from appliance.lab.bench.resting import LOOPBACK, memory_bytes, wait_until_settled
-from appliance.lab.processes.node import ProcessNode, free_ports
-from appliance.lab.stories.screen import sign_in
-from appliance.lab.story import waiting
 from appliance.secret import Secret
 from appliance.units import MIB
+from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.ground import Ground
+from appliance_lab.bench.measure import children
+from appliance_lab.bench.names import make_files, queries
+from appliance_lab.bench.resting import LOOPBACK, memory_bytes, wait_until_settled
+from appliance_lab.processes.node import ProcessNode, free_ports
+from appliance_lab.stories.screen import sign_in
+from appliance_lab.story import waiting
 
 SECRETARIES, ROUNDS = 50, 10
 PASSWORD = "un chêne près du lavoir"

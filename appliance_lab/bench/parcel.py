@@ -13,15 +13,15 @@ from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed, push
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder
-from appliance.lab.bench.bench import Bench
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.ground import Ground
-from appliance.lab.bench.measure import MemoryWatch, listening
-from appliance.lab.bench.relay import Relay, relayed
-from appliance.lab.bench.rival import Rival
-from appliance.lab.demo.stage import BLIND, ORIGIN, SERVICE
-from appliance.lab.processes.node import ProcessNode
 from appliance.units import MIB
+from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.ground import Ground
+from appliance_lab.bench.measure import MemoryWatch, listening
+from appliance_lab.bench.relay import Relay, relayed
+from appliance_lab.bench.rival import Rival
+from appliance_lab.demo.stage import BLIND, ORIGIN, SERVICE
+from appliance_lab.processes.node import ProcessNode
 
 PIECES = 8
 

@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.lab.bench.bench import Bench
-from appliance.lab.bench.booting import NAME, checkout, quiet
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.playbook import play_well
-from appliance.lab.hosts.provision import provision
-from appliance.lab.story import waiting
+from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.booting import NAME, checkout, quiet
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.playbook import play_well
+from appliance_lab.hosts.provision import provision
+from appliance_lab.story import waiting
 
 FIRST_SECONDS, AGAIN_SECONDS = 300.0, 45.0
 REST_SECONDS, REST_SECONDS_MAX = 40.0, 900.0

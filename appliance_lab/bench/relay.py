@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
-from appliance.lab.bench.ground import ADDRESS, Ground
-from appliance.lab.processes.node import free_ports
+from appliance_lab.bench.ground import ADDRESS, Ground
+from appliance_lab.processes.node import free_ports
 
 PIECE = 64 * 1024
 

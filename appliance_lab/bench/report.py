@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.host.files import write_atomic
-from appliance.lab.bench.figures import Figure, spread
+from appliance_lab.bench.figures import Figure, spread
 
 
 @dataclass(frozen=True)

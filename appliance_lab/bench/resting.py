@@ -13,11 +13,11 @@ from appliance.errors import ApplianceError
 from appliance.host import netns
 from appliance.host.journal import Journal
 from appliance.host.processes import processes_running
-from appliance.lab.bench.bench import Bench
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.measure import children, status_bytes
-from appliance.lab.processes.node import ProcessNode, free_ports
 from appliance.units import MIB, format_count
+from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.measure import children, status_bytes
+from appliance_lab.processes.node import ProcessNode, free_ports
 
 LOOPBACK = "127.0.0.1"
 TICKS = os.sysconf("SC_CLK_TCK")

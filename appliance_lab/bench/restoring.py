@@ -21,15 +21,15 @@ from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import read_key
 from appliance.host.command import run
 from appliance.host.files import make_private_folder
-from appliance.lab.bench.bench import Bench, in_turns
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.ground import Ground
-from appliance.lab.bench.measure import wall
-from appliance.lab.demo.stage import BLIND, SERVICE, STANDBY
-from appliance.lab.processes.node import ProcessNode
-from appliance.lab.stories.screen import open_pages
-from appliance.lab.story import waiting
 from appliance.units import HOUR, MIB
+from appliance_lab.bench.bench import Bench, in_turns
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.ground import Ground
+from appliance_lab.bench.measure import wall
+from appliance_lab.demo.stage import BLIND, SERVICE, STANDBY
+from appliance_lab.processes.node import ProcessNode
+from appliance_lab.stories.screen import open_pages
+from appliance_lab.story import waiting
 
 LOCAL = "`borg extract` of the origin's own repository"
 NAMES_PER_FOLDER = 100

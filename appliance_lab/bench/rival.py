@@ -22,11 +22,11 @@ from appliance.borg.argv import COMPRESSION
 from appliance.host.command import run
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.host.ssh import authorized_keys_line, client_argv
-from appliance.lab.bench.ground import Ground
-from appliance.lab.processes.node import ProcessNode
 from appliance.secret import Secret
 from appliance.trust.keys import create_key
 from appliance.units import HOUR
+from appliance_lab.bench.ground import Ground
+from appliance_lab.processes.node import ProcessNode
 
 PASSPHRASE = Secret(b"of the benchmark only")
 TIMEOUT_SECONDS = HOUR

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from appliance.lab.bench.bench import Bench
-from appliance.lab.bench.booting import hosts_answer
-from appliance.lab.bench.compaction import compaction
-from appliance.lab.bench.dashboards import dashboard
-from appliance.lab.bench.figures import Figure
-from appliance.lab.bench.handover import handover
-from appliance.lab.bench.leaderless import leaderless
-from appliance.lab.bench.names import names
-from appliance.lab.bench.outage import outage
-from appliance.lab.bench.pages import pages
-from appliance.lab.bench.parcel import cut, memory
-from appliance.lab.bench.provisioning import playbooks
-from appliance.lab.bench.resting import agent_at_rest
-from appliance.lab.bench.restoring import one_file, whole_service
-from appliance.lab.bench.saving import against_borgmatic, changed, first_backup, unchanged
-from appliance.lab.bench.starting import starts
-from appliance.lab.bench.takeover import takeover
-from appliance.lab.bench.watched import prometheus, scrape
+from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.booting import hosts_answer
+from appliance_lab.bench.compaction import compaction
+from appliance_lab.bench.dashboards import dashboard
+from appliance_lab.bench.figures import Figure
+from appliance_lab.bench.handover import handover
+from appliance_lab.bench.leaderless import leaderless
+from appliance_lab.bench.names import names
+from appliance_lab.bench.outage import outage
+from appliance_lab.bench.pages import pages
+from appliance_lab.bench.parcel import cut, memory
+from appliance_lab.bench.provisioning import playbooks
+from appliance_lab.bench.resting import agent_at_rest
+from appliance_lab.bench.restoring import one_file, whole_service
+from appliance_lab.bench.saving import against_borgmatic, changed, first_backup, unchanged
+from appliance_lab.bench.starting import starts
+from appliance_lab.bench.takeover import takeover
+from appliance_lab.bench.watched import prometheus, scrape
 
 ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "first": first_backup,

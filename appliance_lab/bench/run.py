@@ -11,13 +11,13 @@ from pathlib import Path
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError, UsageError
 from appliance.host.files import make_private_folder
-from appliance.lab.bench.bench import Bench, Size, Skipped
-from appliance.lab.bench.figures import Figure
-from appliance.lab.bench.report import Result
-from appliance.lab.bench.rows import ROWS
-from appliance.lab.checkout import commit, first_line
-from appliance.lab.story import machine
 from appliance.units import format_bytes, format_duration
+from appliance_lab.bench.bench import Bench, Size, Skipped
+from appliance_lab.bench.figures import Figure
+from appliance_lab.bench.report import Result
+from appliance_lab.bench.rows import ROWS
+from appliance_lab.checkout import commit, first_line
+from appliance_lab.story import machine
 
 
 def chosen(names: Collection[str]) -> tuple[str, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from appliance.lab.bench.bench import Bench, in_turns
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.ground import Ground
-from appliance.lab.bench.measure import Cost, cost
-from appliance.lab.bench.rival import Borgmatic, Rival
+from appliance_lab.bench.bench import Bench, in_turns
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.ground import Ground
+from appliance_lab.bench.measure import Cost, cost
+from appliance_lab.bench.rival import Borgmatic, Rival
 
 SEQUENCE = "two `borg create` in sequence"
 AT_ONCE = "two `borg create` at once"

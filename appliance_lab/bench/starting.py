@@ -6,9 +6,9 @@ import time
 
 from appliance.errors import ApplianceError
 from appliance.host.command import run
-from appliance.lab.bench.bench import Bench
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.checkout import appliance_argv, code_folder
 
 GOAL_SECONDS = 0.15
 GROUPS = ("", "backup", "lab")

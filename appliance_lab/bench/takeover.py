@@ -23,14 +23,14 @@ from appliance.agent.act import perform
 from appliance.agent.current import files_of
 from appliance.agent.decisions import Ready
 from appliance.errors import ApplianceError
-from appliance.lab.bench.bench import CHANGED_SHARE, SEED, Bench, Skipped, in_turns
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.ground import with_room
-from appliance.lab.demo.stage import ORIGIN as HOME
-from appliance.lab.demo.stage import SERVICE, STANDBY
-from appliance.lab.processes.etcd import ETCD
-from appliance.lab.processes.failover import Stage, staged
 from appliance.units import KIB, format_bytes, format_count
+from appliance_lab.bench.bench import CHANGED_SHARE, SEED, Bench, Skipped, in_turns
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.ground import with_room
+from appliance_lab.demo.stage import ORIGIN as HOME
+from appliance_lab.demo.stage import SERVICE, STANDBY
+from appliance_lab.processes.etcd import ETCD
+from appliance_lab.processes.failover import Stage, staged
 
 LEASE_SECONDS = 15
 LONGER_MAX = 1.2

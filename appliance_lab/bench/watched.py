@@ -10,17 +10,17 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from appliance.lab.bench.bench import Bench
-from appliance.lab.bench.figures import Figure, Goal
-from appliance.lab.bench.measure import status_bytes
-from appliance.lab.processes.catcher import Catcher
-from appliance.lab.processes.watching import START_SECONDS_MAX, Watched, two_sites
-from appliance.lab.story import waiting
 from appliance.monitor import sheet
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.exporter import PATH, Certificates, Exporter
 from appliance.monitor.metrics import CHECK, METRICS, Metric, Sample
 from appliance.units import MIB
+from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.figures import Figure, Goal
+from appliance_lab.bench.measure import status_bytes
+from appliance_lab.processes.catcher import Catcher
+from appliance_lab.processes.watching import START_SECONDS_MAX, Watched, two_sites
+from appliance_lab.story import waiting
 
 LOOPBACK = "127.0.0.1"
 SERVICES, NODES, SERVICES_OF_A_TOWN = 20, 20, 5

@@ -11,8 +11,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from appliance.failover.history import Check, Event, Finding, History, Verdict
-from appliance.failover.spans import Span, faults, overlaps, spans, without
+from appliance.failover.history import Event
+from appliance_lab.checkers.spans import Span, faults, overlaps, spans, without
+from appliance_lab.checkers.verdict import Check, Finding, History, Verdict
 
 TOLERANCE = 0.010
 """A thawed writer lives some milliseconds until its watchdog or agent runs, and may answer who waits at its own door

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from appliance.failover.history import Event, History
+from appliance.failover.history import Event
+from appliance_lab.checkers.verdict import History
 
 
 @dataclass(frozen=True)

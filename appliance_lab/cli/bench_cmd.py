@@ -11,10 +11,10 @@ import click
 
 from appliance.cli.output import emit, say
 from appliance.errors import WARNINGS
-from appliance.lab.bench.bench import QUICK, Size
-from appliance.lab.bench.report import render, values, write
-from appliance.lab.bench.run import chosen, measure
 from appliance.units import parse_bytes
+from appliance_lab.bench.bench import QUICK, Size
+from appliance_lab.bench.report import render, values, write
+from appliance_lab.bench.run import chosen, measure
 
 
 @click.command()

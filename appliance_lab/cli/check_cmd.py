@@ -1,4 +1,4 @@
-"""`appliance failover check`: whether a history of a run kept the promises of failover."""
+"""`appliance lab check`: whether a history of a run kept the promises of failover."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 from appliance.cli.arguments import FILE_TYPE, read_file
 from appliance.cli.output import emit, table
 from appliance.errors import WARNINGS, IntegrityError, UsageError
-from appliance.failover.history import WORST_FIRST, Report, read
-from appliance.failover.history import check as judge
-from appliance.failover.invariants import CHECKS
+from appliance_lab.checkers.invariants import CHECKS
+from appliance_lab.checkers.verdict import WORST_FIRST, Report, read
+from appliance_lab.checkers.verdict import check as judge
 
 
 @click.command()

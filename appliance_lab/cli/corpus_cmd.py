@@ -12,8 +12,8 @@ import click
 
 from appliance.cli.arguments import dry_run_option
 from appliance.errors import UsageError
-from appliance.lab.corpus import Progress, Summary, change, generate, planned, planned_change
 from appliance.units import format_bytes, format_count, parse_bytes
+from appliance_lab.corpus import Progress, Summary, change, generate, planned, planned_change
 
 
 @click.command()

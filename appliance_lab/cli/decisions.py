@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from appliance.cli.output import emit, say
-from appliance.lab.hosts.decide import Decision
-from appliance.lab.hosts.lab import Lab, open_lab
-from appliance.lab.hosts.needs import check_root
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.plan import check_name
+from appliance_lab.hosts.decide import Decision
+from appliance_lab.hosts.lab import Lab, open_lab
+from appliance_lab.hosts.needs import check_root
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.plan import check_name
 
 DEFAULT_NAME = "lab"
 

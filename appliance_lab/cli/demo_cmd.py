@@ -11,11 +11,11 @@ import click
 
 from appliance.cli.output import table
 from appliance.errors import INTERRUPTED, ApplianceError
-from appliance.lab.demo.interruption import interrupted_once
-from appliance.lab.demo.kept import how_to_play, show_paper
-from appliance.lab.demo.play import play, play_steps
-from appliance.lab.story import UNUSABLE_INPUT
 from appliance.secret import Secret
+from appliance_lab.demo.interruption import interrupted_once
+from appliance_lab.demo.kept import how_to_play, show_paper
+from appliance_lab.demo.play import play, play_steps
+from appliance_lab.story import UNUSABLE_INPUT
 
 FOLDER = click.Path(path_type=Path, readable=False)  # the demo says itself what it may not read, and ends with 3
 HEADINGS = ("STEP", "VERDICT", "SECONDS")

@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from appliance.cli.arguments import dry_run_option
-from appliance.cli.lab_decisions import about, name_option, tell, the_lab
 from appliance.cli.output import emit, say, table
-from appliance.lab.hosts import kernel
-from appliance.lab.hosts.disturb import chosen, decide, disturb
-from appliance.lab.hosts.faults import HEALED, Fault, check_end, merge, parse_delay, parse_loss, parse_rate
-from appliance.lab.hosts.lab import Lab, changing
-from appliance.lab.hosts.needs import check_programs, check_root
-from appliance.lab.hosts.places import Places
+from appliance_lab.cli.decisions import about, name_option, tell, the_lab
+from appliance_lab.hosts import kernel
+from appliance_lab.hosts.disturb import chosen, decide, disturb
+from appliance_lab.hosts.faults import HEALED, Fault, check_end, merge, parse_delay, parse_loss, parse_rate
+from appliance_lab.hosts.lab import Lab, changing
+from appliance_lab.hosts.needs import check_programs, check_root
+from appliance_lab.hosts.places import Places
 
 TARGET = "NODE|A--B"
 target_argument = click.argument("target", metavar=TARGET)

@@ -9,20 +9,21 @@ from pathlib import Path
 import click
 
 from appliance.cli.arguments import NAME_TYPE, dry_run_option
-from appliance.cli.lab_decisions import about, name_option, tell, the_lab
 from appliance.cli.output import emit, say, table
 from appliance.config.load import load
-from appliance.lab.hosts import decide, machine, needs
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts.access import answers
-from appliance.lab.hosts.disturb import dead
-from appliance.lab.hosts.faults import HEALED
-from appliance.lab.hosts.lab import Lab, changing, look
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.plan import Node, make_plan
 from appliance.units import format_count
+from appliance_lab.checkout import inventories
+from appliance_lab.cli.decisions import about, name_option, tell, the_lab
+from appliance_lab.hosts import decide, machine, needs
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts.access import answers
+from appliance_lab.hosts.disturb import dead
+from appliance_lab.hosts.faults import HEALED
+from appliance_lab.hosts.lab import Lab, changing, look
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.plan import Node, make_plan
 
-INVENTORY = Path("inventory/lab")
+INVENTORY = own if (own := Path("inventory/lab")).is_dir() else inventories() / "lab"
 
 node_argument = click.argument("node", type=NAME_TYPE)
 

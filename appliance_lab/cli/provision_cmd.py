@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 import click
 
 from appliance.cli.arguments import dry_run_option
-from appliance.cli.lab_decisions import name_option, the_lab
 from appliance.cli.output import emit
 from appliance.config.load import load
-from appliance.lab.hosts import provision as provisioning
-from appliance.lab.hosts.desk import Desk
-from appliance.lab.hosts.lab import Lab, changing
-from appliance.lab.hosts.playbook import Played
 from appliance.portal.dashboard.targets import ADDRESS, Addresses, addresses
+from appliance_lab.cli.decisions import name_option, the_lab
+from appliance_lab.hosts import provision as provisioning
+from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.lab import Lab, changing
+from appliance_lab.hosts.playbook import Played
 
 HERE = 8443
 """The port of this machine at which somebody may open the pages of a node."""

@@ -9,8 +9,8 @@ import click
 
 from appliance.cli.output import say
 from appliance.errors import ApplianceError
-from appliance.lab.stories import failover, lab, monitor, portal
-from appliance.lab.story import UNUSABLE_INPUT, Story
+from appliance_lab.stories import failover, lab, monitor, portal
+from appliance_lab.story import UNUSABLE_INPUT, Story
 
 STORIES: Mapping[str, Callable[..., Story]] = {
     "failover": failover.play,

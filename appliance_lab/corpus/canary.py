@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.lab.corpus.draw import Draw
+from appliance_lab.corpus.draw import Draw
 
 _WORDS = ("Lefevre", "cadastre", "naissance", "urbanisme", "cantine", "budget", "divorce", "obseques")
 

@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance.errors import UsageError
-from appliance.lab.corpus import text
-from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.marker import MARKER, Marker, check_room, read_marker, write_marker
-from appliance.lab.corpus.names import LAST_YEAR, draw_cases, draw_path
-from appliance.lab.corpus.oddities import odd_paths
-from appliance.lab.corpus.plan import KINDS, NANOSECONDS, free_path
-from appliance.lab.corpus.summary import Progress, Summary, measure, walk
-from appliance.lab.corpus.tree import Tree
 from appliance.units import DAY, KIB, MIB
+from appliance_lab.corpus import text
+from appliance_lab.corpus.draw import Draw
+from appliance_lab.corpus.marker import MARKER, Marker, check_room, read_marker, write_marker
+from appliance_lab.corpus.names import LAST_YEAR, draw_cases, draw_path
+from appliance_lab.corpus.oddities import odd_paths
+from appliance_lab.corpus.plan import KINDS, NANOSECONDS, free_path
+from appliance_lab.corpus.summary import Progress, Summary, measure, walk
+from appliance_lab.corpus.tree import Tree
 
 _GROWING: dict[str, Callable[[Draw, int], bytes]] = {"sql": text.sql_rows, "log": text.log_lines, "txt": text.txt}
 _GROWN_MAX = {"sql": 1, "log": 10, "txt": 150}

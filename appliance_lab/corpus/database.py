@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.words import SENTENCE_BYTES, person, prose
+from appliance_lab.corpus.draw import Draw
+from appliance_lab.corpus.words import SENTENCE_BYTES, person, prose
 
 _ROW_BYTES = SENTENCE_BYTES + 36
 _WRITER_VERSION = slice(96, 100)  # of the file's header; no reader needs it

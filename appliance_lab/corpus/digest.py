@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from appliance.host.files import sha256_file
-from appliance.lab.corpus.summary import walk
+from appliance_lab.corpus.summary import walk
 
 
 def tree_digest(root: Path) -> str:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance.errors import UsageError
-from appliance.lab.corpus import oddities
-from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.marker import MARKER, Marker, check_free, check_room, claim, write_marker
-from appliance.lab.corpus.names import FIRST_YEAR, LAST_YEAR
-from appliance.lab.corpus.plan import KINDS, Entry, counts, draw_mtime_ns, plan
-from appliance.lab.corpus.summary import Progress, Summary, measure
-from appliance.lab.corpus.tree import Tree
 from appliance.units import KIB
+from appliance_lab.corpus import oddities
+from appliance_lab.corpus.draw import Draw
+from appliance_lab.corpus.marker import MARKER, Marker, check_free, check_room, claim, write_marker
+from appliance_lab.corpus.names import FIRST_YEAR, LAST_YEAR
+from appliance_lab.corpus.plan import KINDS, Entry, counts, draw_mtime_ns, plan
+from appliance_lab.corpus.summary import Progress, Summary, measure
+from appliance_lab.corpus.tree import Tree
 
 FILES_MIN = 100
 BYTES_PER_FILE_MIN = 3 * KIB

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.words import SENTENCE_BYTES, sentences
+from appliance_lab.corpus.draw import Draw
+from appliance_lab.corpus.words import SENTENCE_BYTES, sentences
 
 _QUANTISATION = b"\xff\xdb\x00\x43\x00" + bytes([16] * 64)
 _FRAME = b"\xff\xc0\x00\x0b\x08\x0b\xb8\x0f\xa0\x01\x01\x11\x00"  # 4000 by 3000, one component

@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.words import STREETS, person
+from appliance_lab.corpus.draw import Draw
+from appliance_lab.corpus.words import STREETS, person
 
 FIRST_YEAR, LAST_YEAR = 2015, 2024
 NAME_BYTES_MAX = 255

@@ -12,10 +12,10 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.lab.corpus.canary import canaries
-from appliance.lab.corpus.marker import MARKER
-from appliance.lab.corpus.names import longest_name
 from appliance.units import MIB
+from appliance_lab.corpus.canary import canaries
+from appliance_lab.corpus.marker import MARKER
+from appliance_lab.corpus.names import longest_name
 
 _DEEP = "Archives/Versement de 1998/Travée B/Carton 12/Chemise 3/Sous-chemise b/Pièce 1/Annexe/Copie/Verso"
 _UNSORTED = "Courrier/Reçu, à trier"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import zipfile
 
-from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.media import jpeg
-from appliance.lab.corpus.words import STREETS, person, prose
+from appliance_lab.corpus.draw import Draw
+from appliance_lab.corpus.media import jpeg
+from appliance_lab.corpus.words import STREETS, person, prose
 
 _TEXT_BYTES_MAX = 24_000  # of XML before deflate
 _ZIP_ENTRY_BYTES = 30 + 46  # the local header and the directory's record, without the name

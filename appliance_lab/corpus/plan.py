@@ -6,9 +6,9 @@ from calendar import timegm
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from appliance.lab.corpus import database, media, office, text
-from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.names import Case, draw_cases, draw_path
+from appliance_lab.corpus import database, media, office, text
+from appliance_lab.corpus.draw import Draw
+from appliance_lab.corpus.names import Case, draw_cases, draw_path
 
 NANOSECONDS = 1_000_000_000
 MODES = (0o644, 0o644, 0o644, 0o664, 0o640, 0o600, 0o755, 0o444)

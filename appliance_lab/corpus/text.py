@@ -8,9 +8,9 @@ from __future__ import annotations
 import binascii
 from base64 import b64encode, encodebytes
 
-from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.media import pdf
-from appliance.lab.corpus.words import STREETS, person, prose
+from appliance_lab.corpus.draw import Draw
+from appliance_lab.corpus.media import pdf
+from appliance_lab.corpus.words import STREETS, person, prose
 
 _ATTACHMENT_FROM_BYTES = 3000
 _ENCODED_PDF_RATIO = 1.36  # base64 in lines of 76

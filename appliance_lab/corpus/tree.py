@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.lab.corpus.summary import Progress
+from appliance_lab.corpus.summary import Progress
 
 
 class Tree:

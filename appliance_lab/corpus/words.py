@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from appliance.lab.corpus.draw import Draw
+from appliance_lab.corpus.draw import Draw
 
 SURNAMES = (
     "Lefèvre", "Lemaître", "Noël", "Béranger", "Carpentier", "Dubois", "Delaître", "Hénaut", "Lecœur", "Desprès",

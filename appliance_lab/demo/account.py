@@ -19,8 +19,8 @@ from pathlib import Path
 
 from appliance.errors import UsageError
 from appliance.host.command import run
-from appliance.lab.processes.node import code_folder
 from appliance.secret import Secret
+from appliance_lab.checkout import code_folder, inventories
 
 ACCOUNT = "appliance-demo"
 PRIVILEGE_SEPARATION = Path("/run/sshd")
@@ -71,8 +71,8 @@ def make_stage_folder() -> Path:
 
 def furnish(folder: Path, account: pwd.struct_passwd) -> None:
     """Copy the code to `folder` and make it the account's."""
-    for name in ("appliance", "inventory"):
-        shutil.copytree(code_folder() / name, folder / "code" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for source in (code_folder() / "appliance", code_folder() / "appliance_lab", inventories()):
+        shutil.copytree(source, folder / "code" / source.name, ignore=shutil.ignore_patterns("__pycache__"))
     give(folder, account)
 
 

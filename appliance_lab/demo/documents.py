@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from appliance.errors import UsageError
-from appliance.lab.demo.search import NAME_BYTES_MIN, needles_of
 from appliance.units import GIB, format_bytes
+from appliance_lab.demo.search import NAME_BYTES_MIN, needles_of
 
 DATA_BYTES_MAX = GIB
 """Four times as much is asked of each holder, and the smallest one of the demo's territory offers 5 GiB."""

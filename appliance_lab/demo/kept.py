@@ -13,10 +13,10 @@ from pathlib import Path
 from appliance.errors import UsageError
 from appliance.escrow import paper_key
 from appliance.host.files import write_atomic
-from appliance.lab.demo.pages import open_pages
-from appliance.lab.demo.stage import DOCUMENTS, ORIGIN, SERVICE, SPARE, TERRITORY, Stage, remove_all
-from appliance.lab.processes.node import code_folder
 from appliance.secret import Secret
+from appliance_lab.checkout import code_folder
+from appliance_lab.demo.pages import open_pages
+from appliance_lab.demo.stage import DOCUMENTS, ORIGIN, SERVICE, SPARE, TERRITORY, Stage, remove_all
 
 PIDS = "pids"
 NOTE = "how-to-play.txt"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 
-from appliance.lab.demo.stage import ORIGIN, Stage
-from appliance.lab.processes.node import free_ports
+from appliance_lab.demo.stage import ORIGIN, Stage
+from appliance_lab.processes.node import free_ports
 
 LOOPBACK = "127.0.0.1"
 WHO, TITLE = "marie.dupont", "Marie Dupont"

@@ -14,25 +14,17 @@ import click
 from appliance.errors import WARNINGS, UsageError
 from appliance.host.command import run
 from appliance.host.files import make_private_folder, write_atomic
-from appliance.lab.corpus import generate
-from appliance.lab.demo import account, steps
-from appliance.lab.demo.documents import check_documents
-from appliance.lab.demo.interruption import end_what_is_left
-from appliance.lab.demo.kept import check_nobody_plays, is_kept, leave_up, link
-from appliance.lab.demo.stage import (
-    DOCUMENTS,
-    ORIGIN,
-    SERVICE,
-    TERRITORY,
-    remove_all,
-    set_stage,
-    told_left_out,
-)
-from appliance.lab.processes.node import appliance_argv
-from appliance.lab.story import Story, load_story, require
-from appliance.restore.record import compare, take
 from appliance.secret import Secret
 from appliance.units import MIB, format_bytes, format_count
+from appliance_lab.checkers.tree_record import compare, take
+from appliance_lab.checkout import appliance_argv
+from appliance_lab.corpus import generate
+from appliance_lab.demo import account, steps
+from appliance_lab.demo.documents import check_documents
+from appliance_lab.demo.interruption import end_what_is_left
+from appliance_lab.demo.kept import check_nobody_plays, is_kept, leave_up, link
+from appliance_lab.demo.stage import DOCUMENTS, ORIGIN, SERVICE, TERRITORY, remove_all, set_stage, told_left_out
+from appliance_lab.story import Story, load_story, require
 
 TITLE = "A small territory loses its nodes and gets everything back"
 CORPUS_BYTES = 200 * MIB

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from appliance.errors import ApplianceError
 from appliance.host.command import Result, run
-from appliance.lab.story import Unknown
 from appliance.units import format_count
+from appliance_lab.story import Unknown
 
 NAME_BYTES_MIN = 16
 SAMPLE = re.compile(rb"[^\n\0]{32,64}")

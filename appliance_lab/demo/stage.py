@@ -16,14 +16,15 @@ from appliance.escrow.age import RecoveryKey
 from appliance.escrow.ceremony import ceremony
 from appliance.host.command import run
 from appliance.host.files import make_private_folder
-from appliance.lab.demo.search import Needles
-from appliance.lab.processes.node import ProcessNode, code_folder, free_ports
-from appliance.lab.processes.territory import ProcessTerritory, on_ports
-from appliance.lab.story import Unknown, Violated
-from appliance.restore.record import Record
 from appliance.secret import Secret
 from appliance.trust.keys import load_key, public_line
 from appliance.units import MIB
+from appliance_lab.checkers.tree_record import Record
+from appliance_lab.checkout import inventories
+from appliance_lab.demo.search import Needles
+from appliance_lab.processes.node import ProcessNode, free_ports
+from appliance_lab.processes.territory import ProcessTerritory, on_ports
+from appliance_lab.story import Unknown, Violated
 
 SERVICE = "docs-a"
 STANDBY, ORIGIN, BLIND, SPARE = "hermitage", "commune-a", "commune-b", "commune-c"
@@ -100,7 +101,7 @@ def set_stage(work: Path, data: Path, *, generated: bool) -> Stage:
     """A stage at `work`, emptied of an earlier demo's territory first."""
     root = work / TERRITORY
     remove_all(root)
-    plan = load(code_folder() / "inventory" / "demo")
+    plan = load(inventories() / "demo")
     plan = on_ports(plan, dict(zip(plan.nodes, free_ports("127.0.0.1", len(plan.nodes)), strict=True)))
     stage = Stage(work, data, ProcessTerritory(make_private_folder(root), plan), generated=generated)
     _make_operator(stage)

@@ -11,11 +11,14 @@ from appliance.backup.fetch import read_held, short_name
 from appliance.backup.node import open_node
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import open_envelope
-from appliance.lab.corpus import canaries, change
-from appliance.lab.counters import prove_counters
-from appliance.lab.demo.documents import is_searchable
-from appliance.lab.demo.search import files_with, needles_of, prove_search
-from appliance.lab.demo.stage import (
+from appliance.secret import Secret
+from appliance.units import MIB, format_bytes, format_count
+from appliance_lab.checkers.tree_record import Difference, compare, take
+from appliance_lab.corpus import canaries, change
+from appliance_lab.counters import prove_counters
+from appliance_lab.demo.documents import is_searchable
+from appliance_lab.demo.search import files_with, needles_of, prove_search
+from appliance_lab.demo.stage import (
     BLIND,
     OPERATOR,
     ORIGIN,
@@ -26,12 +29,9 @@ from appliance.lab.demo.stage import (
     found_territory,
     told_left_out,
 )
-from appliance.lab.demo.stranger import attack, steal
-from appliance.lab.demo.whole import held_names, prove_whole
-from appliance.lab.story import Unknown, require, waiting
-from appliance.restore.record import Difference, compare, take
-from appliance.secret import Secret
-from appliance.units import MIB, format_bytes, format_count
+from appliance_lab.demo.stranger import attack, steal
+from appliance_lab.demo.whole import held_names, prove_whole
+from appliance_lab.story import Unknown, require, waiting
 
 CORPUS_SEED = 1
 CHANGE_RATIO = 0.01

@@ -23,11 +23,11 @@ from appliance.borg.folder import repository_id
 from appliance.errors import ApplianceError, IntegrityError, Refused, Unreachable
 from appliance.host.command import run
 from appliance.host.ssh import client_argv
-from appliance.lab.story import Unknown, Violated
 from appliance.trust.generation import Entry, make_header, render_list
 from appliance.trust.grant import make_grant, make_request, read_request
 from appliance.trust.keys import load_key, public_line
 from appliance.units import format_count
+from appliance_lab.story import Unknown, Violated
 
 
 @dataclass(frozen=True)

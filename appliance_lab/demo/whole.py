@@ -5,7 +5,7 @@ from __future__ import annotations
 from appliance.backup.fetch import read_held
 from appliance.backup.node import Node
 from appliance.host.files import sha256_file
-from appliance.lab.story import Violated
+from appliance_lab.story import Violated
 
 
 def prove_whole(node: Node, service: str, names: tuple[str, ...]) -> int:

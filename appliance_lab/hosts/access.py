@@ -10,9 +10,9 @@ from pathlib import Path
 from appliance.host import netns
 from appliance.host.command import run
 from appliance.host.files import write_atomic
-from appliance.lab.hosts import reach
-from appliance.lab.hosts.places import LabPlaces
-from appliance.lab.hosts.plan import SSH_PORT, Node, Plan
+from appliance_lab.hosts import reach
+from appliance_lab.hosts.places import LabPlaces
+from appliance_lab.hosts.plan import SSH_PORT, Node, Plan
 
 ANSWER_SECONDS_MAX = 2.5  # a lost first packet is sent again after one second
 _HEARD = (b"SSH-", b"Not ")

@@ -8,8 +8,8 @@ import secrets
 
 from appliance.host.command import run
 from appliance.host.files import make_private_folder, write_atomic
-from appliance.lab.hosts.desk import Desk
-from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.hosts.desk import Desk
 
 SECONDS_MAX = 60.0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from appliance.lab.hosts.faults import HEALED, Fault, by_what
-from appliance.lab.hosts.plan import Node, Plan
+from appliance_lab.hosts.faults import HEALED, Fault, by_what
+from appliance_lab.hosts.plan import Node, Plan
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from pathlib import Path
 from appliance.escrow.age import RecoveryKey
 from appliance.escrow.ceremony import ceremony
 from appliance.host.files import make_private_folder, write_atomic
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.plan import UPLINKS
 from appliance.secret import Secret
 from appliance.trust.keys import create_key
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.plan import UPLINKS
 
 NO_OPERATOR = "keys: []"  # in the territory of a lab, where its operator's key is put
 TANG_SERVERS = ("hermitage", "commune-b", "commune-c")

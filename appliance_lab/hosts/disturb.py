@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from appliance.lab.hosts import kernel
-from appliance.lab.hosts.access import write_access
-from appliance.lab.hosts.decide import Decision, decide_faults
-from appliance.lab.hosts.faults import HEALED, Fault, check_supported, targets, to_remember
-from appliance.lab.hosts.impair import impair, is_dead
-from appliance.lab.hosts.lab import Lab, host_keys
+from appliance_lab.hosts import kernel
+from appliance_lab.hosts.access import write_access
+from appliance_lab.hosts.decide import Decision, decide_faults
+from appliance_lab.hosts.faults import HEALED, Fault, check_supported, targets, to_remember
+from appliance_lab.hosts.impair import impair, is_dead
+from appliance_lab.hosts.lab import Lab, host_keys
 
 
 def chosen(lab: Lab, texts: Iterable[str]) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from appliance.errors import Unsupported, UsageError
-from appliance.lab.hosts.kernel import UNSUPPORTED
-from appliance.lab.hosts.plan import Plan
+from appliance_lab.hosts.kernel import UNSUPPORTED
+from appliance_lab.hosts.plan import Plan
 
 RATE_BITS_MIN, RATE_BITS_MAX = 8_000, 100_000_000_000
 DELAY_SECONDS_MAX = 10.0

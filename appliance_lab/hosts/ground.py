@@ -11,11 +11,11 @@ from pathlib import Path
 from appliance.config.load import territory_file
 from appliance.errors import ApplianceError, Busy, NotFound
 from appliance.host.files import locked, make_private_folder, write_atomic
-from appliance.lab.hosts import base, network
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.plan import Plan
-from appliance.lab.hosts.pool import Pool
-from appliance.lab.hosts.state import State, read_state, write_state
+from appliance_lab.hosts import base, network
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.plan import Plan
+from appliance_lab.hosts.pool import Pool
+from appliance_lab.hosts.state import State, read_state, write_state
 
 WAIT_SECONDS_MAX = 3600.0  # another command may be making the base image or provisioning
 LOOK_EVERY_SECONDS = 0.05

@@ -20,10 +20,10 @@ from appliance.errors import ApplianceError
 from appliance.host import netns, nft
 from appliance.host.detached import start_detached
 from appliance.host.processes import Process, processes_running
-from appliance.lab.hosts import network, shuttle
-from appliance.lab.hosts.faults import HEALED, Fault
-from appliance.lab.hosts.kernel import NETEM, SHUTTLE, TBF
-from appliance.lab.hosts.plan import Link, Node, Plan, Site, belongs
+from appliance_lab.hosts import network, shuttle
+from appliance_lab.hosts.faults import HEALED, Fault
+from appliance_lab.hosts.kernel import NETEM, SHUTTLE, TBF
+from appliance_lab.hosts.plan import Link, Node, Plan, Site, belongs
 
 SHUTTLE_SECONDS_MAX = 10.0
 LOOK_EVERY_SECONDS = 0.01

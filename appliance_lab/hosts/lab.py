@@ -12,15 +12,15 @@ from appliance.config.load import load
 from appliance.errors import ApplianceError
 from appliance.host import netns
 from appliance.host.files import make_private_folder
-from appliance.lab.hosts import ground, impair, kernel, machine, needs, network
-from appliance.lab.hosts.access import answers, hang_up, write_access
-from appliance.lab.hosts.decide import Seen
-from appliance.lab.hosts.faults import Fault, remembered
-from appliance.lab.hosts.ground import Say as Say
-from appliance.lab.hosts.places import LabPlaces, Places
-from appliance.lab.hosts.plan import Node, Plan, belongs, make_plan, node_names
-from appliance.lab.hosts.pool import BTRFS, Pool
-from appliance.lab.hosts.state import State, read_state, write_state
+from appliance_lab.hosts import ground, impair, kernel, machine, needs, network
+from appliance_lab.hosts.access import answers, hang_up, write_access
+from appliance_lab.hosts.decide import Seen
+from appliance_lab.hosts.faults import Fault, remembered
+from appliance_lab.hosts.ground import Say as Say
+from appliance_lab.hosts.places import LabPlaces, Places
+from appliance_lab.hosts.plan import Node, Plan, belongs, make_plan, node_names
+from appliance_lab.hosts.pool import BTRFS, Pool
+from appliance_lab.hosts.state import State, read_state, write_state
 
 SSH_SECONDS_MAX = 60.0
 LOOK_EVERY_SECONDS = 0.05

@@ -20,7 +20,7 @@ from appliance.host.detached import start_detached
 from appliance.host.files import write_atomic
 from appliance.host.mounts import unmount_below
 from appliance.host.processes import Process, is_first, process, processes_of
-from appliance.lab.hosts.plan import Node, is_node_of
+from appliance_lab.hosts.plan import Node, is_node_of
 
 NSPAWN = "systemd-nspawn"
 _MACHINE = "--machine="

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Collection, Mapping
 
 from appliance.errors import ApplianceError, Forbidden, NotFound, Unsupported
-from appliance.lab.hosts.kernel import NETWORKS, NFT, UNSUPPORTED, probe
+from appliance_lab.hosts.kernel import NETWORKS, NFT, UNSUPPORTED, probe
 
 STILL = "`make demo` works without: the same territory as plain processes, by any account."
 # Program and Debian package, as in packages/debian.txt.

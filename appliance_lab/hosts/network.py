@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from appliance.host import netns, nft
-from appliance.lab.hosts.plan import Link, Node, Plan, Site, Uplink
+from appliance_lab.hosts.plan import Link, Node, Plan, Site, Uplink
 
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 

@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 from appliance.errors import ApplianceError
 from appliance.host.command import SAFE_ENVIRONMENT, Result, stream
-from appliance.lab.hosts.desk import Desk
-from appliance.lab.processes.node import code_folder
+from appliance_lab.checkout import code_folder
+from appliance_lab.hosts.desk import Desk
 
 SECONDS_MAX = 1800.0
 RECAP = re.compile(r"^(\S+) +: ok=.*$", re.MULTILINE)

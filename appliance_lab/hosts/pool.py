@@ -14,8 +14,8 @@ from appliance.errors import ApplianceError
 from appliance.host import btrfs
 from appliance.host.command import CommandFailed, run
 from appliance.host.files import make_private_folder
-from appliance.lab.hosts.places import Places
 from appliance.units import GIB
+from appliance_lab.hosts.places import Places
 
 SIZE_BYTES = 40 * GIB
 TIMEOUT_SECONDS = 300.0

@@ -15,18 +15,18 @@ from appliance.errors import ApplianceError, NotFound
 from appliance.host import known_hosts, netns
 from appliance.host.command import Result, run
 from appliance.host.files import write_atomic
-from appliance.lab.corpus import generate
-from appliance.lab.hosts.authority import make_authority
-from appliance.lab.hosts.desk import Desk, names, set_up
-from appliance.lab.hosts.lab import Lab, host_keys
-from appliance.lab.hosts.needs import check_mesh
-from appliance.lab.hosts.plan import Node
-from appliance.lab.hosts.playbook import Played, play_well
-from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.territory.implicit import is_implicit
 from appliance.territory.model import Territory
 from appliance.trust.signed import fingerprint
 from appliance.units import MIB
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.corpus import generate
+from appliance_lab.hosts.authority import make_authority
+from appliance_lab.hosts.desk import Desk, names, set_up
+from appliance_lab.hosts.lab import Lab, host_keys
+from appliance_lab.hosts.needs import check_mesh
+from appliance_lab.hosts.plan import Node
+from appliance_lab.hosts.playbook import Played, play_well
 
 COMMAND_SECONDS_MAX = 300.0
 DOCUMENTS_BYTES, DOCUMENTS_FILES = 20 * MIB, 400

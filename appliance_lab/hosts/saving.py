@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from appliance.clock import SystemClock
 from appliance.errors import ApplianceError
-from appliance.lab.hosts.pc import Pc
+from appliance_lab.hosts.pc import Pc
 
 GIVES_UP = ("--timeout", "2")
 """Of one try, which then begins anew."""

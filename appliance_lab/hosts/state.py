@@ -10,7 +10,7 @@ from typing import Any
 
 from appliance.errors import IntegrityError, NotFound
 from appliance.host.files import write_atomic
-from appliance.lab.hosts.plan import Uplink
+from appliance_lab.hosts.plan import Uplink
 
 FORMAT = 1
 

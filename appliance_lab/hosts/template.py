@@ -16,15 +16,15 @@ from pathlib import Path
 from appliance.config.load import load, territory_file
 from appliance.host import btrfs
 from appliance.host.files import locked, make_private_folder
-from appliance.lab.hosts import base, machine
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts.desk import Desk, set_up
-from appliance.lab.hosts.lab import Lab, Say, changing
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.plan import make_plan
-from appliance.lab.hosts.pool import BTRFS, Pool
-from appliance.lab.hosts.provision import provision
-from appliance.lab.processes.node import code_folder
+from appliance_lab.checkout import code_folder
+from appliance_lab.hosts import base, machine
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts.desk import Desk, set_up
+from appliance_lab.hosts.lab import Lab, Say, changing
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.plan import make_plan
+from appliance_lab.hosts.pool import BTRFS, Pool
+from appliance_lab.hosts.provision import provision
 
 MADE_FROM = ("ansible.cfg", "appliance", "debian", "playbooks", "roles", "systemd")
 OF_THE_DESK = ("key", "key.pub", "inventory", "safe", "packages")

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import fields
 
 from appliance.failover.history import EVENTS
-from appliance.failover.invariants import CHECKS
 from appliance.failover.model import DOES, MEANINGS, State
 from appliance.failover.row import Row
 from appliance.failover.table import rows_of
 from appliance.failover.timers import Timers
+from appliance_lab.checkers.invariants import CHECKS
 
 HEAD = """# Failover: the table of transitions
 
@@ -72,7 +72,7 @@ def _history() -> str:
     checks = "".join(f"| {check.__name__.upper()} | {_in_one_line(check.__doc__)} |\n" for check in CHECKS)
     return (
         "\n## Histories\n\nWhat happened in a run is written as JSON lines, each with `t_boottime`, `wall`, `node`, "
-        "`boot_id`, `svc`, `epoch` and `event`;\n`appliance failover check FILE` judges it, any number of times. "
+        "`boot_id`, `svc`, `epoch` and `event`;\n`appliance lab check FILE` judges it, any number of times. "
         "A run in which nothing happened is *unknown*.\n\n"
         f"| event | also has |\n| --- | --- |\n{events}\n| promise | |\n| --- | --- |\n{checks}"
     )

@@ -23,7 +23,7 @@ from appliance.units import format_bytes
 UNITS = Path(__file__).parents[2] / "systemd"
 HEAD = """# What each listener bounds
 
-Written from the code by `python3 -m appliance.cli.limits_reference` (`make docs`). A caller beyond a bound gets one
+Written from the code by `python3 -m appliance_lab.pages.limits` (`make docs`). A caller beyond a bound gets one
 sentence or is cut off. Memory and tasks are those of the unit, which the kernel holds to on hosts; in process mode
 there are no units, and the bounds of the program alone stand. Lines of the journal are those that one caller can bring
 about in a minute, however often it asks; where it says "of all", all callers together. sshd, which stands before a

@@ -17,8 +17,8 @@ from appliance.units import format_bytes, format_duration
 
 HEAD = """# Settings of territory.yml
 
-Written from the schema by `python3 -m appliance.config.reference`; `appliance territory check` says what is wrong in a
-file, each mistake with its line. Two whole files: `inventory/demo/territory.yml`, `inventory/example/territory.yml`.
+Written from the schema by `make docs`; `appliance territory check` says what is wrong in a file, each mistake with its
+line. Two whole files: `inventory/demo/territory.yml`, `inventory/example/territory.yml`.
 
 - Names are small letters, digits and hyphens, a letter first, 63 characters at most.
 - Sizes are written `500G` or `1.5T`, in powers of 1024; durations `90s`, `15m`, `4h`, `30d`, `2w`.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.clock import SystemClock
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.provision.certificate import accept
 from appliance.trust import pki
+from appliance_lab.processes.territory import ProcessTerritory
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Voter
 from appliance.errors import ApplianceError, NotFound, Unreachable
 from appliance.host import netns
-from appliance.lab.processes.node import free_ports
+from appliance_lab.processes.node import free_ports
 
 LOOPBACK = "127.0.0.1"
 ETCD = Path("/usr/bin/etcd")

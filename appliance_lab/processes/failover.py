@@ -25,16 +25,16 @@ from appliance.failover.history import line
 from appliance.failover.timers import Timers
 from appliance.host import netns
 from appliance.host.programs import Program
-from appliance.lab.processes import certificates
-from appliance.lab.processes.clocks import WallClock, library
-from appliance.lab.processes.disks import Disk, disk_at
-from appliance.lab.processes.etcd import EtcdProcess, EtcdProcesses
-from appliance.lab.processes.lines import Lines, can_cut, lines_between
-from appliance.lab.processes.node import ProcessNode, free_ports
-from appliance.lab.processes.territory import ProcessTerritory, on_ports
 from appliance.territory.model import NEVER, Territory
 from appliance.trust import pki
 from appliance.trust.act import make_act
+from appliance_lab.processes import certificates
+from appliance_lab.processes.clocks import WallClock, library
+from appliance_lab.processes.disks import Disk, disk_at
+from appliance_lab.processes.etcd import EtcdProcess, EtcdProcesses
+from appliance_lab.processes.lines import Lines, can_cut, lines_between
+from appliance_lab.processes.node import ProcessNode, free_ports
+from appliance_lab.processes.territory import ProcessTerritory, on_ports
 
 LOOPBACK = "127.0.0.1"
 VOTERS = ("hermitage", "commune-b", "commune-c")
@@ -291,7 +291,7 @@ def _begin(stage: Stage) -> None:
     made.ca = pki.fingerprint_of(issuer.root)
     made.sign()
     certificates.give(made, issuer)
-    argv = [sys.executable, "-m", "appliance.lab.processes.writer"]
+    argv = [sys.executable, "-m", "appliance_lab.processes.writer"]
     for name, (port, copy_port) in stage.ports.items():
         layout = made.nodes[name].layout
         layout.machine.mkdir()

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from appliance.lab.processes.etcd import EtcdProcess
-from appliance.lab.processes.failover import VOTERS, Stage
 from appliance.trust.act import ANY_SERVICE
 from appliance.units import DAY, HOUR
+from appliance_lab.processes.etcd import EtcdProcess
+from appliance_lab.processes.failover import VOTERS, Stage
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from appliance.host import netns, nft
-from appliance.lab.hosts.faults import Fault
-from appliance.lab.hosts.impair import End, shuttle_between, wait_for
+from appliance_lab.hosts.faults import Fault
+from appliance_lab.hosts.impair import End, shuttle_between, wait_for
 
 TABLE = "inet cuts"
 NETWORK = "10.77"

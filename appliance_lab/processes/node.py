@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import SystemRandom
 
-import appliance
 from appliance.errors import ApplianceError, NotFound
 from appliance.failover import watchdog
 from appliance.host import netns
 from appliance.host.command import Result, descendants, run
 from appliance.host.layout import NodeLayout
 from appliance.host.ssh import write_server_config
+from appliance_lab.checkout import appliance_argv, code_folder
 
 SSHD = Path("/usr/sbin/sshd")
 START_SECONDS_MAX, PAGES_SECONDS_MAX = 10.0, 30.0
@@ -178,11 +178,6 @@ def _shows_a_page(listen: str) -> bool:
         return browser.getresponse().status == http.client.OK
 
 
-def appliance_argv() -> tuple[str, ...]:
-    """How to start our own command line with the interpreter and the code that run now."""
-    return (sys.executable, "-m", "appliance")
-
-
 def start_logged(argv: Sequence[str], log: Path, **more: str) -> subprocess.Popen[bytes]:
     """Start `argv` in a session of its own, with our code and the variables `more`; what it prints goes to `log`."""
     with open(log, "ab") as output:
@@ -194,10 +189,6 @@ def start_logged(argv: Sequence[str], log: Path, **more: str) -> subprocess.Pope
             env={**os.environ, "PYTHONPATH": str(code_folder()), **more},
             start_new_session=True,
         )
-
-
-def code_folder() -> Path:
-    return Path(appliance.__file__).parent.parent
 
 
 def free_ports(address: str, count: int) -> tuple[int, ...]:

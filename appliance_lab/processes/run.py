@@ -1,6 +1,6 @@
 """One seeded run of failover in process mode: clients write, faults come and go, everything heals, the checker judges.
 
-The history is kept, so `appliance failover check` judges it again; the seed repeats what was drawn, not the moments at
+The history is kept, so `appliance lab check` judges it again; the seed repeats what was drawn, not the moments at
 which processes of a busy machine do what.
 """
 
@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from appliance.errors import ApplianceError
-from appliance.failover.history import Report, check, read
-from appliance.failover.invariants import CHECKS
-from appliance.lab.counters import prove_counters
-from appliance.lab.processes.failover import Stage
-from appliance.lab.processes.faults import FAULTS, heal, inject, possible
-from appliance.lab.processes.writer import FILE
+from appliance_lab.checkers.invariants import CHECKS
+from appliance_lab.checkers.verdict import Report, check, read
+from appliance_lab.counters import prove_counters
+from appliance_lab.processes.failover import Stage
+from appliance_lab.processes.faults import FAULTS, heal, inject, possible
+from appliance_lab.processes.writer import FILE
 
 FAULTS_IN_A_RUN = 3
 SETTLES_SECONDS_MAX = 90.0

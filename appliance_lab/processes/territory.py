@@ -16,7 +16,6 @@ from appliance.clock import SystemClock, utc_text
 from appliance.failover.promises import begin_promises
 from appliance.host.files import make_private_folder
 from appliance.host.identity import machine_id
-from appliance.lab.processes.node import ProcessNode
 from appliance.territory.model import Territory
 from appliance.territory.placement import place
 from appliance.trust.bundle import Member, accept_bundle, make_bundle, voter_keys
@@ -27,6 +26,7 @@ from appliance.trust.identity import create_identity, load_identity
 from appliance.trust.keys import create_key, load_key
 from appliance.trust.revocation import NOTHING, Revoked
 from appliance.trust.voting import Voting, next_term
+from appliance_lab.processes.node import ProcessNode
 
 
 @dataclass

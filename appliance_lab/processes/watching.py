@@ -25,7 +25,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from appliance.errors import ApplianceError, NotFound
 from appliance.host.files import make_private_folder
-from appliance.lab.processes.node import code_folder, free_ports, start_logged
+from appliance_lab.checkout import code_folder
+from appliance_lab.processes.node import free_ports, start_logged
 
 LOOPBACK = "127.0.0.1"
 FASTER = 60

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from appliance.backup.node import open_node
 from appliance.config.load import load
-from appliance.lab.demo.search import files_with, needles_of, prove_search
-from appliance.lab.demo.whole import held_names, prove_whole
-from appliance.lab.hosts.provision import folders_of
-from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, STANDBY, Ground
-from appliance.lab.story import require
-from appliance.restore.record import take
 from appliance.units import format_bytes
+from appliance_lab.checkers.tree_record import take
+from appliance_lab.demo.search import files_with, needles_of, prove_search
+from appliance_lab.demo.whole import held_names, prove_whole
+from appliance_lab.hosts.provision import folders_of
+from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, STANDBY, Ground
+from appliance_lab.story import require
 
 STATE = "/srv/appliance/node"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from appliance.lab.hosts import lab as labs
-from appliance.lab.stories.ground import Ground
-from appliance.lab.stories.left import look
-from appliance.lab.story import require
+from appliance_lab.hosts import lab as labs
+from appliance_lab.stories.ground import Ground
+from appliance_lab.stories.left import look
+from appliance_lab.story import require
 
 
 def boot(ground: Ground) -> str:

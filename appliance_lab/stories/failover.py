@@ -16,17 +16,17 @@ from pathlib import Path
 
 from appliance.config.load import load
 from appliance.errors import Unsupported
-from appliance.failover.history import check, read
-from appliance.failover.invariants import CHECKS
-from appliance.lab.counters import prove_counters
-from appliance.lab.processes.etcd import ETCD
-from appliance.lab.processes.failover import Stage, staged
-from appliance.lab.processes.faults import heal, inject
-from appliance.lab.processes.run import save, tell_branches
-from appliance.lab.stories.tested import LAB_KEPT, LAB_NAME, Suite, carry_out, check_down, check_tests
-from appliance.lab.story import Story, Unknown, require
 from appliance.territory.model import Territory
 from appliance.trust.keys import create_key
+from appliance_lab.checkers.invariants import CHECKS
+from appliance_lab.checkers.verdict import check, read
+from appliance_lab.counters import prove_counters
+from appliance_lab.processes.etcd import ETCD
+from appliance_lab.processes.failover import Stage, staged
+from appliance_lab.processes.faults import heal, inject
+from appliance_lab.processes.run import save, tell_branches
+from appliance_lab.stories.tested import LAB_KEPT, LAB_NAME, Suite, carry_out, check_down, check_tests
+from appliance_lab.story import Story, Unknown, require
 
 HOME, STANDBY, SERVICE, ZONE = "commune-a", "hermitage", "docs-a", "valley"
 LEASE_SECONDS = 4

@@ -10,13 +10,13 @@ from typing import Any
 
 from appliance.errors import OK, WARNINGS
 from appliance.host.command import Result, run
-from appliance.lab.hosts.desk import Desk
-from appliance.lab.hosts.lab import Lab, open_lab
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.playbook import Played, play
-from appliance.lab.stories.left import Left
-from appliance.lab.story import Violated, waiting
-from appliance.restore.record import Record
+from appliance_lab.checkers.tree_record import Record
+from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.lab import Lab, open_lab
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.playbook import Played, play
+from appliance_lab.stories.left import Left
+from appliance_lab.story import Violated, waiting
 
 SERVICE = "docs-a"
 STANDBY, ORIGIN, BLIND, SPARE = "hermitage", "commune-a", "commune-b", "commune-c"

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from appliance.errors import UsageError
-from appliance.lab.hosts import lab as labs
-from appliance.lab.stories import (
+from appliance_lab.hosts import lab as labs
+from appliance_lab.stories import (
     backed_up,
     booted,
     previous_versions,
@@ -19,9 +19,9 @@ from appliance.lab.stories import (
     revoked,
     upgraded,
 )
-from appliance.lab.stories.ground import Ground
-from appliance.lab.stories.left import look
-from appliance.lab.story import Story
+from appliance_lab.stories.ground import Ground
+from appliance_lab.stories.left import look
+from appliance_lab.story import Story
 
 TITLE = "Bare machines become a territory"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from appliance.host import cgroups, netns
 from appliance.host.command import run
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.plan import PREFIX
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.plan import PREFIX
 
 TIMEOUT_SECONDS = 30.0
 SHARED = ("interfaces", "loops")

@@ -14,20 +14,11 @@ from functools import partial
 from pathlib import Path
 
 from appliance.host.files import make_private_folder
-from appliance.lab.processes.watching import Site
-from appliance.lab.stories.watched import (
-    BLIND,
-    ORIGIN,
-    RPO_SECONDS,
-    SERVICE,
-    STANDBY,
-    Ground,
-    lay,
-    well,
-)
-from appliance.lab.story import Story, Unknown, require, waiting
 from appliance.monitor.metrics import CHECK, LACKING, STATES
 from appliance.units import MIB
+from appliance_lab.processes.watching import Site
+from appliance_lab.stories.watched import BLIND, ORIGIN, RPO_SECONDS, SERVICE, STANDBY, Ground, lay, well
+from appliance_lab.story import Story, Unknown, require, waiting
 
 TITLE = "Silence and false success are told"
 SLACK_SECONDS = 30.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from appliance.restore.record import Record
+from appliance_lab.checkers.tree_record import Record
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 
 from appliance.host.files import make_private_folder
-from appliance.lab.hosts.places import Places
-from appliance.lab.stories.tested import LAB_KEPT, LAB_NAME, SCREENSHOTS, Suite, carry_out, check_down, check_tests
-from appliance.lab.story import Story
+from appliance_lab.hosts.places import Places
+from appliance_lab.stories.tested import LAB_KEPT, LAB_NAME, SCREENSHOTS, Suite, carry_out, check_down, check_tests
+from appliance_lab.story import Story
 
 TITLE = "A town hall secretary gets her files back by herself"
 STEPS = (

@@ -6,10 +6,10 @@ import secrets
 
 from appliance.config.load import load
 from appliance.host import netns
-from appliance.lab.hosts.pc import NO_PASSWORD, Pc
-from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, Ground
-from appliance.lab.story import require
 from appliance.secret import Secret
+from appliance_lab.hosts.pc import NO_PASSWORD, Pc
+from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, Ground
+from appliance_lab.story import require
 
 CLERK = "marie.dupont"
 FOLDER, FILE = "Conseil d’été", "Délibération n° 12.txt"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from appliance.lab.hosts.playbook import play
-from appliance.lab.hosts.provision import provision
-from appliance.lab.stories.ground import Ground
-from appliance.lab.story import require
+from appliance_lab.hosts.playbook import play
+from appliance_lab.hosts.provision import provision
+from appliance_lab.stories.ground import Ground
+from appliance_lab.story import require
 
 
 def provisioned(ground: Ground) -> str:

@@ -11,12 +11,12 @@ from appliance.config.load import load
 from appliance.errors import IntegrityError
 from appliance.host import netns
 from appliance.host.command import run
-from appliance.lab.hosts.desk import Desk
-from appliance.lab.hosts.playbook import play
-from appliance.lab.processes.node import appliance_argv, code_folder
-from appliance.lab.stories.ground import BLIND, ORIGIN, SPARE, STANDBY, Ground
-from appliance.lab.story import require
 from appliance.territory.model import Territory
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.playbook import play
+from appliance_lab.stories.ground import BLIND, ORIGIN, SPARE, STANDBY, Ground
+from appliance_lab.story import require
 
 KEY = "/srv/appliance/node/keys/ssh_ed25519"
 WRONG = "SHA256:" + "A" * 43

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from appliance.backup.node import open_node
 from appliance.config.load import load
-from appliance.lab.counters import prove_counters
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts.lab import changing
-from appliance.lab.hosts.playbook import Played
-from appliance.lab.hosts.provision import grant, meet, sign
-from appliance.lab.stories.backed_up import STATE, documents_of
-from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
-from appliance.lab.stories.owners import Names, read_names, renumbered
-from appliance.lab.story import require
-from appliance.restore.record import Difference, Record, compare, take
 from appliance.units import format_bytes
+from appliance_lab.checkers.tree_record import Difference, Record, compare, take
+from appliance_lab.counters import prove_counters
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts.lab import changing
+from appliance_lab.hosts.playbook import Played
+from appliance_lab.hosts.provision import grant, meet, sign
+from appliance_lab.stories.backed_up import STATE, documents_of
+from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
+from appliance_lab.stories.owners import Names, read_names, renumbered
+from appliance_lab.story import require
 
 PLAYBOOK = "replace_node"
 PERSON = "jeanne.martin"

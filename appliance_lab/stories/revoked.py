@@ -9,12 +9,12 @@ from typing import Any
 from appliance.backup.node import open_node
 from appliance.config.load import load
 from appliance.host.command import run
-from appliance.lab.hosts.provision import grant
-from appliance.lab.processes.node import appliance_argv, code_folder
-from appliance.lab.stories.backed_up import STATE
-from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
-from appliance.lab.story import require
 from appliance.units import format_bytes, format_count, format_duration
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.hosts.provision import grant
+from appliance_lab.stories.backed_up import STATE
+from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
+from appliance_lab.story import require
 
 PLAYBOOK = "revoke_node"
 LEFT = (ORIGIN, BLIND, SPARE)

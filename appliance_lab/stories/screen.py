@@ -13,8 +13,8 @@ import httpx
 
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
-from appliance.lab.processes.node import ProcessNode, free_ports
-from appliance.lab.processes.watching import LOOPBACK, Site, Watched
+from appliance_lab.processes.node import ProcessNode, free_ports
+from appliance_lab.processes.watching import LOOPBACK, Site, Watched
 
 WHO, GROUP = "regis", "regie"
 ANSWER_SECONDS_MAX = 10.0

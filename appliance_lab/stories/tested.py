@@ -13,9 +13,9 @@ from pathlib import Path
 
 from appliance.errors import NotFound, UsageError
 from appliance.host.command import run
-from appliance.lab.hosts.places import Places
-from appliance.lab.processes.node import code_folder
-from appliance.lab.story import Unknown, Violated
+from appliance_lab.checkout import code_folder
+from appliance_lab.hosts.places import Places
+from appliance_lab.story import Unknown, Violated
 
 TESTS, KEPT = Path("tests/integration"), Path("build/stories")
 SCREENSHOTS, LAB_NAME, LAB_KEPT = "APPLIANCE_SCREENSHOTS", "APPLIANCE_LAB_NAME", "APPLIANCE_LAB_KEPT"

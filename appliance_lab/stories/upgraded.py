@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from appliance.host.command import run
-from appliance.lab.hosts.playbook import Played, play
-from appliance.lab.hosts.provision import COMMAND_SECONDS_MAX
-from appliance.lab.processes.node import code_folder
-from appliance.lab.stories.ground import BLIND, ORIGIN, SPARE, STANDBY, Ground
-from appliance.lab.story import require
+from appliance_lab.checkout import code_folder
+from appliance_lab.hosts.playbook import Played, play
+from appliance_lab.hosts.provision import COMMAND_SECONDS_MAX
+from appliance_lab.stories.ground import BLIND, ORIGIN, SPARE, STANDBY, Ground
+from appliance_lab.story import require
 
 PLAYBOOK = "upgrade"
 SICK = "/etc/systemd/system/appliance-agent.service.d/sick.conf"

@@ -14,15 +14,16 @@ from appliance.config.load import load
 from appliance.errors import OK, WARNINGS
 from appliance.escrow import age
 from appliance.host.files import make_private_folder
-from appliance.lab.corpus import generate
-from appliance.lab.processes.catcher import Catcher, Told
-from appliance.lab.processes.node import ProcessNode, code_folder, free_ports
-from appliance.lab.processes.territory import ProcessTerritory, on_ports
-from appliance.lab.processes.watching import LOOPBACK, Site, Watched, two_sites
-from appliance.lab.stories.screen import Screen, open_screen
-from appliance.lab.story import Violated, waiting
 from appliance.territory.model import Territory
 from appliance.units import MIB
+from appliance_lab.checkout import code_folder
+from appliance_lab.corpus import generate
+from appliance_lab.processes.catcher import Catcher, Told
+from appliance_lab.processes.node import ProcessNode, free_ports
+from appliance_lab.processes.territory import ProcessTerritory, on_ports
+from appliance_lab.processes.watching import LOOPBACK, Site, Watched, two_sites
+from appliance_lab.stories.screen import Screen, open_screen
+from appliance_lab.story import Violated, waiting
 
 SERVICE = "docs-a"
 STANDBY, ORIGIN, BLIND = "hermitage", "commune-a", "commune-b"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from appliance.host.command import run
-from appliance.lab.corpus import generate
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.keys import create_key
 from appliance.units import MIB
+from appliance_lab.corpus import generate
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.running import running_territory
 
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance.config.load import load
-from appliance.lab.processes.node import free_ports
-from appliance.lab.processes.territory import ProcessTerritory, on_ports
 from appliance.territory.model import Territory
+from appliance_lab.processes.node import free_ports
+from appliance_lab.processes.territory import ProcessTerritory, on_ports
 
 INVENTORY = Path(__file__).parents[2] / "inventory/demo"
 LOOPBACK = "127.0.0.1"

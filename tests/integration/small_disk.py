@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance.host.command import run
-from appliance.lab.processes.disks import Disk
+from appliance_lab.processes.disks import Disk
 
 
 def mount(place: Path, size_bytes: int, *options: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from appliance.lab.stories.screen import sign_in
+from appliance_lab.stories.screen import sign_in
 from tests.pace import PACE
 
 ROOT = Path(__file__).parents[2]

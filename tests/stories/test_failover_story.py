@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.stories.failover import ON_HOSTS, play
-from appliance.lab.stories.tested import TESTS
+from appliance_lab.stories.failover import ON_HOSTS, play
+from appliance_lab.stories.tested import TESTS
 from tests.pace import PACE
 
 ROOT = Path(__file__).parents[2]

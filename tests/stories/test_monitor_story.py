@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.stories.monitor import STEPS, play
+from appliance_lab.stories.monitor import STEPS, play
 
 SAMPLE = (
     "everything is well",

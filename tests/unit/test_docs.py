@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 NAMED_IN_CODE = re.compile(r"`([a-z_/]+\.py): ([A-Za-z_.]+(?:, [A-Za-z_.]+)*)`")
 NAMED_TEST = re.compile(r"`(tests/[a-z_0-9/]+\.py)::(\w+)`")
-NAMED_FILE = re.compile(r"`((?:appliance|docs|tests|inventory|packages|scripts)/[\w./-]*(?:/|\.\w+))`")
+NAMED_FILE = re.compile(r"`((?:appliance|appliance_lab|docs|tests|inventory|packages|scripts)/[\w./-]*(?:/|\.\w+))`")
 MAKE_TARGET = re.compile(r"(?:^ {4}|`)make ([a-z]+)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s:]+)")
 GLOSSARY_ROW = re.compile(r"^(\|(?: [^|]+ \|){4} [^|]*\|)$", re.MULTILINE)
@@ -33,7 +33,7 @@ def test_every_function_that_the_page_names_is_in_its_file(page: Path) -> None:
         f"{file}: {name}"
         for file, names in NAMED_IN_CODE.findall(page.read_text())
         for name in names.split(", ")
-        if name not in defined(ROOT / "appliance" / file)
+        if name not in defined(ROOT / file if file.startswith("appliance_lab/") else ROOT / "appliance" / file)
     ]
     assert missing == []
 
@@ -99,7 +99,7 @@ def test_the_glossary_gives_each_word_and_each_french_term_to_one_idea() -> None
 
 
 def test_what_the_glossary_says_of_the_code_of_today_is_so() -> None:
-    code = [*ROOT.glob("appliance/**/*.py"), ROOT / "docs/reference/commands.md"]
+    code = [*ROOT.glob("appliance*/**/*.py"), ROOT / "docs/reference/commands.md"]
     text = " ".join([str(path) for path in code] + [path.read_text() for path in code])
     named = [name for row in glossary() for name in re.findall(r"`([^`]+)`", row[4])]
     assert len(named) > 50
@@ -112,7 +112,7 @@ def test_the_pages_of_results_stay_few() -> None:
 
 
 def test_every_variable_that_a_person_may_set_is_on_a_page() -> None:
-    known = {name for file in ROOT.glob("appliance/**/*.py") for name in VARIABLE.findall(file.read_text())}
+    known = {name for file in ROOT.glob("appliance*/**/*.py") for name in VARIABLE.findall(file.read_text())}
     told = {name for page in PAGES for name in VARIABLE.findall(page.read_text())}
     # _APPLIANCE_COMPLETE is between click and the completion scripts.
     assert known - told - {"APPLIANCE_COMPLETE"} == set()

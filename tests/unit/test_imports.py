@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from appliance.lab.processes.node import code_folder
+from appliance_lab.checkout import code_folder
 
 
 @pytest.mark.parametrize(

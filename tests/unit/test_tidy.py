@@ -14,6 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 LINES_MAX = 400
+OURS = ("appliance", "appliance_lab")
 INDENTED_IMPORT = re.compile(r"^ +(from|import)\s", re.MULTILINE)
 FOR_TYPES_ALONE = re.compile(r"^if TYPE_CHECKING:\n(?: +.*\n|\n)+", re.MULTILINE)
 NAMES_THAT_HIDE_A_MISSING_IDEA = re.compile(r"(^|_)(utils?|helpers?|misc|common|managers?)(_|$)", re.IGNORECASE)
@@ -72,18 +73,18 @@ def name(path: Path) -> str:
 
 
 def test_no_module_has_grown_a_second_idea() -> None:
-    long = {name(path): count for path in modules("appliance", "tests") if (count := _lines(path)) > LINES_MAX}
+    long = {name(path): count for path in modules(*OURS, "tests") if (count := _lines(path)) > LINES_MAX}
     assert long == {}
 
 
 def test_no_module_is_called_after_what_it_is_not() -> None:
-    assert [name(path) for path in modules("appliance") if NAMES_THAT_HIDE_A_MISSING_IDEA.search(path.stem)] == []
+    assert [name(path) for path in modules(*OURS) if NAMES_THAT_HIDE_A_MISSING_IDEA.search(path.stem)] == []
 
 
 def test_no_class_is_a_manager() -> None:
     classes = [
         f"{name(path)}: {node.name}"
-        for path in modules("appliance")
+        for path in modules(*OURS)
         if "manager" in path.read_text().lower()
         for node in ast.walk(_tree(path))
         if isinstance(node, ast.ClassDef) and "manager" in node.name.lower()
@@ -94,7 +95,7 @@ def test_no_class_is_a_manager() -> None:
 def test_imports_name_what_they_bring() -> None:
     stars = [
         f"{name(path)}:{node.lineno}"
-        for path in modules("appliance", "tests")
+        for path in modules(*OURS, "tests")
         if "import *" in path.read_text()
         for node in ast.walk(_tree(path))
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
@@ -105,7 +106,7 @@ def test_imports_name_what_they_bring() -> None:
 def test_imports_stand_at_the_top() -> None:
     found = {
         (name(path), imported)
-        for path in modules("appliance")
+        for path in modules(*OURS)
         if INDENTED_IMPORT.search(FOR_TYPES_ALONE.sub("", path.read_text()))
         for function in ast.walk(_tree(path))
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -118,13 +119,13 @@ def test_imports_stand_at_the_top() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    texts = {name(path): path.read_text() for path in modules("appliance")}
+    texts = {name(path): path.read_text() for path in modules(*OURS)}
     silent = [file for file, text in texts.items() if not re.match(r'"""[^"\s]', text)]
     assert silent == []
 
 
 def test_every_package_has_its_init() -> None:
-    folders = {path.parent for path in modules("appliance")}
+    folders = {path.parent for path in modules(*OURS)}
     assert [name(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
 
 

@@ -42,6 +42,7 @@ WORDS = {
     r"(?:is|are|was|were) told": "is reported, is shown",
 }
 LEFT = {
+    "appliance_lab": 149,
     "appliance/accounts": 3,
     "appliance/agent": 27,
     "appliance/backup": 100,
@@ -52,7 +53,6 @@ LEFT = {
     "appliance/escrow": 2,
     "appliance/failover": 62,
     "appliance/host": 21,
-    "appliance/lab": 137,
     "appliance/monitor": 16,
     "appliance/portal": 39,
     "appliance/provision": 23,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from testinfra.host import Host
 
-from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
-from appliance.lab.stories.left import look
-from appliance.lab.stories.owners import read_names
-from appliance.lab.stories.replaced import differences, knock_with
-from appliance.restore.record import parse
+from appliance_lab.checkers.tree_record import parse
+from appliance_lab.stories.ground import ORIGIN, SERVICE, Ground
+from appliance_lab.stories.left import look
+from appliance_lab.stories.owners import read_names
+from appliance_lab.stories.replaced import differences, knock_with
 
 LAB = "molec"
 

@@ -21,11 +21,11 @@ from appliance.backup.vault.store import LIST
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import read_key
 from appliance.host.files import sha256_file
-from appliance.lab.counters import reused
 from appliance.restore.order import OrderFolder, load_status
 from appliance.restore.undo import KEPT_SECONDS
 from appliance.trust.grant import Grant
 from appliance.units import DAY
+from appliance_lab.counters import reused
 from tests.integration.adversary.scene import (
     BLIND,
     CANARY,

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.cli.agent_cmd import EVERY_VARIABLE
 from appliance.escrow import age
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.territory import ProcessTerritory
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from appliance.backup.acts import keep_act
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.act import make_act
 from appliance.units import MIB
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.agent.watch import SERVICE, agent_of, generations, is_safe, remembered, status, wait_until
 
 RSS_BYTES_MAX = 60 * MIB

@@ -10,8 +10,8 @@ import pytest
 
 from appliance.cli.agent_cmd import EVERY_VARIABLE
 from appliance.host.files import write_atomic
-from appliance.lab.processes.node import ProcessNode
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.node import ProcessNode
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.agent.watch import BOUND_SECONDS, agent_of, wait_until
 
 

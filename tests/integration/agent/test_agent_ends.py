@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.chain import chain_of
-from appliance.lab.demo.whole import prove_whole
-from appliance.lab.processes.node import ProcessNode
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.demo.whole import prove_whole
+from appliance_lab.processes.node import ProcessNode
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.agent.watch import (
     SERVICE,
     agent_of,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.units import MIB
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.agent.watch import SERVICE, agent_of, is_safe, status, wait_until
 from tests.integration.faults.ground import Ground
 from tests.integration.small_disk import free_bytes, on_small_disk

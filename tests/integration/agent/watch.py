@@ -14,8 +14,8 @@ from typing import Any
 from appliance.agent import memory
 from appliance.backup.chain import chain_of
 from appliance.backup.writer import safety_of
-from appliance.lab.processes.node import ProcessNode
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.node import ProcessNode
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.pace import PACE
 
 SERVICE = "docs-a"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.lab.processes.node import free_ports
+from appliance_lab.processes.node import free_ports
 from tests.integration.ansible.control import Control
 
 PLAY = """

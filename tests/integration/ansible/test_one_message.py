@@ -15,8 +15,8 @@ import pytest
 import yaml
 from jinja2 import Environment, FileSystemLoader
 
-from appliance.lab.processes.catcher import Catcher
-from appliance.lab.processes.node import free_ports
+from appliance_lab.processes.catcher import Catcher
+from appliance_lab.processes.node import free_ports
 from tests.integration.agent.watch import wait_until
 
 ROOT = Path(__file__).parents[3]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from appliance.host.command import Result
-from appliance.lab.processes.node import free_ports
+from appliance_lab.processes.node import free_ports
 from tests.integration.ansible.control import ROOT, Control
 
 PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("*.yml"))

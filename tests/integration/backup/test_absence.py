@@ -11,8 +11,8 @@ from appliance.backup.node import open_node
 from appliance.backup.replicate import replicate
 from appliance.backup.sight import unseen_nodes
 from appliance.clock import SimulatedClock
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.units import DAY
+from appliance_lab.processes.territory import ProcessTerritory
 
 SERVICE = "docs-a"
 

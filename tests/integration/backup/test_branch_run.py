@@ -27,9 +27,9 @@ from appliance.failover.model import State
 from appliance.failover.told import Told
 from appliance.failover.told import save as save_told
 from appliance.host.files import make_private_folder
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY, GIB
+from appliance_lab.processes.territory import ProcessTerritory
 
 SERVICE = "docs-a"
 

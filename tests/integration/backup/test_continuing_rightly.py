@@ -16,10 +16,10 @@ from appliance.backup.sight import current_targets
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import IntegrityError, Refused
 from appliance.escrow.envelopes import ServiceKey, read_key
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.secret import Secret
 from appliance.trust.act import make_act
 from appliance.units import DAY
+from appliance_lab.processes.territory import ProcessTerritory
 
 SERVICE, ORIGIN, STANDBY, BLIND = "docs-a", "commune-a", "hermitage", "commune-b"
 

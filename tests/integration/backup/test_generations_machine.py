@@ -22,8 +22,8 @@ from appliance.backup.sight import current_targets
 from appliance.backup.vault.store import LIST
 from appliance.backup.writer import push_newest
 from appliance.errors import ApplianceError, Unreachable
-from appliance.lab.demo.whole import prove_whole
 from appliance.units import HOUR
+from appliance_lab.demo.whole import prove_whole
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk
 from tests.integration.desk.in_process import World, counter_of
 

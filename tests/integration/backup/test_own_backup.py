@@ -24,11 +24,11 @@ from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
 from appliance.clock import SimulatedClock
 from appliance.errors import Refused
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.monitor.view import Attempt, key
 from appliance.restore.jobs import plan, run
 from appliance.territory.implicit import with_implicit
 from appliance.units import DAY, HOUR
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.unit.accounts.people import account, store
 
 OWN = "appliance-commune-a"

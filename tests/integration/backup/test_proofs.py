@@ -23,8 +23,8 @@ from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.errors import Busy, NotFound, Refused
 from appliance.host.files import locked
-from appliance.lab.corpus import change
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.corpus import change
+from appliance_lab.processes.territory import ProcessTerritory
 
 SERVICE = "docs-a"
 INF = float("inf")

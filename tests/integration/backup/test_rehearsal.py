@@ -30,7 +30,7 @@ from appliance.backup.proofs import ROOM, load_proofs
 from appliance.backup.rehearsal import Rehearsed, decode, untried
 from appliance.backup.sources import PostgresServer, postgresql
 from appliance.host.command import run
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.backup.test_sources_postgresql import as_server_account, programs, sql
 from tests.pace import PACE
 

@@ -29,9 +29,9 @@ from appliance.borg.folder import repository_id
 from appliance.errors import ApplianceError, Refused
 from appliance.escrow.envelopes import read_key
 from appliance.host.command import run
-from appliance.lab.processes.node import appliance_argv, code_folder
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.bundle import read_bundle
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.processes.territory import ProcessTerritory
 
 A_COMMIT_BYTES = 100  # a segment that says no more than "committed" is the same in every repository
 SERVICE, ORIGIN, STANDBY, BLIND, SPARE = "docs-a", "commune-a", "hermitage", "commune-b", "commune-c"

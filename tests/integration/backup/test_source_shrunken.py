@@ -11,10 +11,10 @@ from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup import writer
 from appliance.errors import Refused
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.monitor.measures import state_of
 from appliance.monitor.written import judge_written
 from appliance.units import GIB
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
 
 ORIGIN = "commune-a"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance.borg.locks import new_host_id
-from appliance.lab.processes.node import code_folder
+from appliance_lab.checkout import code_folder
 
 ASKS = """
 import sys

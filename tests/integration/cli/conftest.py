@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from appliance.escrow.age import generate
-from appliance.lab.processes.node import ProcessNode
 from appliance.trust.keys import create_key
+from appliance_lab.processes.node import ProcessNode
 from tests.integration.cli.typed import Typed, write_plan
 
 

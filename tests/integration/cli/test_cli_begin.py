@@ -9,8 +9,8 @@ import pytest
 
 from appliance.config.load import load
 from appliance.escrow.age import generate
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.territory.implicit import with_implicit
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import Typed
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"

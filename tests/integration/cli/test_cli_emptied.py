@@ -12,8 +12,8 @@ from appliance.backup import writer
 from appliance.backup.exchange import exchange
 from appliance.backup.node import open_node
 from appliance.escrow import age
-from appliance.lab.demo.stranger import Stranger, empty_and_push, steal
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.demo.stranger import Stranger, empty_and_push, steal
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
 
 ORIGIN, STANDBY, BLIND = "commune-a", "hermitage", "commune-b"

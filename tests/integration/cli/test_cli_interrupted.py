@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance_lab.checkout import appliance_argv, code_folder
 
 IN_AN_EXEC_OF_PYTHON = """
 from appliance.cli import main

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from appliance.backup import writer
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.territory.placement import place
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import type_at
 
 LEAVER, SERVICE, OTHERS = "commune-b", "docs-a", ("hermitage", "commune-a", "commune-c")

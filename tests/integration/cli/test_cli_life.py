@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from appliance.lab.corpus import change
-from appliance.restore.record import compare, take
+from appliance_lab.checkers.tree_record import compare, take
+from appliance_lab.corpus import change
 from tests.integration.cli.typed import SERVICE, Typed
 
 

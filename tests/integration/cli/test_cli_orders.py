@@ -12,12 +12,12 @@ import pytest
 
 from appliance.backup import ordered, writer
 from appliance.backup.node import Node
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.restore import carry, jobs
 from appliance.restore.order import Kind, Order, load_status, order_folder, place_order, result_of
 from appliance.restore.place import place_all
 from appliance.trust.act import Act
 from appliance.trust.signed import Document
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
 
 

@@ -15,7 +15,7 @@ from appliance.agent.takeover import place
 from appliance.backup import writer
 from appliance.backup.adopt import own_repository
 from appliance.escrow import age
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.agent.watch import wait_until
 from tests.integration.cli.typed import SERVICE, type_at
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from appliance.backup import writer
 from appliance.backup.begin import begin, take_first_grant
 from appliance.escrow.age import generate
-from appliance.lab.processes.territory import ProcessTerritory
-from appliance.restore.record import compare, take
+from appliance_lab.checkers.tree_record import compare, take
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import answer_of, type_at
 
 NODE, SERVICE = "commune-a", "docs-a"

@@ -12,9 +12,9 @@ from appliance.backup.fetched_key import open_key
 from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
 from appliance.errors import NotFound
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.restore.jobs import plan
 from appliance.secret import Secret
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
 
 ODD = "Conseil/facture \udcff\u202e.odt"

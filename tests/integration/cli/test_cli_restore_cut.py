@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from appliance.backup import writer
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.units import DAY
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
 from tests.integration.faults.ground import BORG, put_borg
 

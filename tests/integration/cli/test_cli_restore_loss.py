@@ -8,8 +8,8 @@ from typing import Any
 
 from appliance.backup import writer
 from appliance.escrow.age import generate
-from appliance.lab.processes.territory import ProcessTerritory
-from appliance.restore.record import compare, take
+from appliance_lab.checkers.tree_record import compare, take
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import answer_of, type_at
 
 SERVICE = "docs-a"

@@ -12,10 +12,10 @@ import pytest
 
 from appliance.backup import writer
 from appliance.escrow.age import RecoveryKey, generate
-from appliance.lab.processes.node import appliance_argv, code_folder
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.grant import make_request
 from appliance.trust.keys import load_key
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE
 from tests.pace import PACE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
 
 

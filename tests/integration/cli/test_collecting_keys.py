@@ -14,8 +14,9 @@ from appliance.cli.node_collect_cmd import ASK
 from appliance.config.collected import read_collected
 from appliance.host.command import Result, run
 from appliance.host.ssh import authorized_keys_line
-from appliance.lab.processes.node import ProcessNode, appliance_argv, code_folder, free_ports
 from appliance.trust.keys import create_key
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.processes.node import ProcessNode, free_ports
 
 CASE = Path(__file__).parents[2] / "cases" / "hosts" / "territory.yml"
 ADDRESS = "127.0.0.1"

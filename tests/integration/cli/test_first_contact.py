@@ -16,9 +16,10 @@ import pytest
 
 from appliance.host.command import Result, run
 from appliance.host.first_contact import ADD_KEY
-from appliance.lab.processes.node import ProcessNode, appliance_argv, code_folder, free_ports
 from appliance.trust.keys import create_key
 from appliance.trust.signed import fingerprint
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.processes.node import ProcessNode, free_ports
 
 CASE = Path(__file__).parents[2] / "cases" / "hosts" / "territory.yml"
 ADDRESS = "127.0.0.1"

@@ -13,8 +13,8 @@ import yaml
 
 from appliance.config.load import load
 from appliance.host.command import run
-from appliance.lab.processes.node import appliance_argv, code_folder
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.processes.territory import ProcessTerritory
 
 NODES = ("commune-a", "commune-b", "commune-c", "hermitage")
 

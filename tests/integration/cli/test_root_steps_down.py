@@ -16,7 +16,7 @@ from appliance.errors import Refused
 from appliance.host.account import setpriv, step_down_to_owner
 from appliance.host.command import run
 from appliance.host.opened import is_open
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.territory import ProcessTerritory
 
 pytestmark = pytest.mark.root
 SERVICE = "docs-a"

@@ -11,10 +11,10 @@ import pytest
 
 from appliance.backup import writer
 from appliance.backup.peers import connect
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust import rotation
 from appliance.trust.bundle import Member
 from appliance.trust.keys import PublicKeys, create_keys, read_public_keys
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import type_at
 
 ORIGIN, PEERS, SERVICE = "commune-a", ("hermitage", "commune-b"), "docs-a"

@@ -9,8 +9,8 @@ import subprocess
 
 from appliance.agent.observe import agent_lock
 from appliance.host.files import locked
-from appliance.lab.processes.node import appliance_argv, code_folder
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.processes.territory import ProcessTerritory
 
 
 def test_watching_looks_again_and_ends_with_the_state_that_was_shown_last(territory: ProcessTerritory) -> None:

@@ -12,8 +12,9 @@ import yaml
 from appliance.config.load import load
 from appliance.escrow.age import RecoveryKey
 from appliance.host.command import Result, run
-from appliance.lab.processes.node import ProcessNode, appliance_argv, code_folder, free_ports
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.processes.node import ProcessNode, free_ports
+from appliance_lab.processes.territory import ProcessTerritory
 
 ADDRESS = "127.0.0.1"
 SERVICE = "docs-a"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.processes.etcd import EtcdProcesses
+from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.papers import DOMAIN, authority, context, server_context
 from tests.integration.coordination.worlds import (
     HEARTBEAT_MILLISECONDS,

@@ -17,7 +17,7 @@ from appliance.coordination.keys import holder_key, owner_key
 from appliance.coordination.port import Lost
 from appliance.coordination.requests import encoded
 from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageError
-from appliance.lab.processes.etcd import EtcdProcesses
+from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.worlds import alive, claim, new_service
 
 pytestmark = pytest.mark.usefixtures("runner")

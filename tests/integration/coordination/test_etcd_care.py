@@ -19,7 +19,7 @@ from appliance.coordination.members import Changes, changes, settle
 from appliance.coordination.port import Ended, Lost, State
 from appliance.coordination.upkeep import Standing, heir
 from appliance.errors import IntegrityError, Unreachable
-from appliance.lab.processes.etcd import EtcdProcesses
+from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.test_etcd_answers import listening, saying
 from tests.integration.coordination.worlds import (
     HEARTBEAT_MILLISECONDS,

@@ -12,7 +12,7 @@ from appliance.coordination.argv import Certificates
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Voter
 from appliance.errors import Unreachable
-from appliance.lab.processes.etcd import EtcdProcesses
+from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.papers import DOMAIN, authority, context, revoked
 from tests.integration.coordination.worlds import claim, new_service
 

@@ -15,7 +15,7 @@ from appliance.coordination.care import Care
 from appliance.coordination.gateway import Voter
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.layout import NodeLayout
-from appliance.lab.processes.etcd import EtcdProcesses
+from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS
 
 NAMES = ("commune-b", "commune-c", "hermitage")

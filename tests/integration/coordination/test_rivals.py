@@ -23,7 +23,7 @@ from appliance.coordination.etcd import Etcd
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Holding, Lost, State, Taken
 from appliance.errors import ApplianceError, Unreachable
-from appliance.lab.processes.etcd import EtcdProcess, EtcdProcesses
+from appliance_lab.processes.etcd import EtcdProcess, EtcdProcesses
 from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS, LATE_SECONDS_MAX, TIME, TTL
 
 SERVICE = "docs-a"

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.coordination.port import Claim, Coordination, Holding, Intent, Moved, State
 from appliance.errors import ApplianceError
-from appliance.lab.processes.etcd import EtcdProcesses
+from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.worlds import TIME, InMemory, RealEtcd, World, claim, intent, new_service
 
 pytestmark = pytest.mark.usefixtures("runner")

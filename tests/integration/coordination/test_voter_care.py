@@ -19,8 +19,8 @@ from appliance.coordination import restoring
 from appliance.coordination.care import Care
 from appliance.host.journal import Journal
 from appliance.host.layout import NodeLayout
-from appliance.lab.processes.etcd import EtcdProcesses
 from appliance.units import HOUR, MINUTE
+from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.worlds import (
     HEARTBEAT_MILLISECONDS,
     LATE_SECONDS_MAX,

@@ -13,9 +13,9 @@ import pytest
 from appliance.coordination.port import Holding, Lost, Taken
 from appliance.errors import ApplianceError, Unreachable
 from appliance.host.command import run
-from appliance.lab.processes.disks import Disk
-from appliance.lab.processes.etcd import EtcdProcesses
 from appliance.units import MIB
+from appliance_lab.processes.disks import Disk
+from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.worlds import (
     HEARTBEAT_MILLISECONDS,
     LATE_SECONDS_MAX,

@@ -18,13 +18,13 @@ from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Gateway
 from appliance.coordination.keys import new_lease
-from appliance.coordination.memory import Line, Memory, Store
 from appliance.coordination.port import Alive, Claim, Coordination, Event, Holding, Intent, State
 from appliance.coordination.remote import Broker, Remote
 from appliance.coordination.upkeep import Standing
 from appliance.errors import Unreachable
-from appliance.lab.processes.etcd import EtcdProcesses
-from appliance.lab.processes.node import free_ports
+from appliance_lab.doubles.memory_store import Line, Memory, Store
+from appliance_lab.processes.etcd import EtcdProcesses
+from appliance_lab.processes.node import free_ports
 from tests.pace import PACE
 from tests.unit.territory.small import node, service, territory
 

@@ -20,11 +20,11 @@ from appliance.escrow import age, envelopes, paper_key
 from appliance.escrow.age import RecoveryKey
 from appliance.escrow.ceremony import ceremony
 from appliance.escrow.envelopes import ServiceKey
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.secret import Secret
 from appliance.trust import grant, signed
 from appliance.trust.generation import NO_PARENT, Entry, GenerationId, make_header, render_list
 from appliance.trust.keys import public_line
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.unit.trust.voters import KEYS, granted, voting
 from tests.unit.trust.voters import asked as asked_of_voters
 

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import pytest
 
 from appliance.config.load import load
-from appliance.failover.history import Report, check, read
-from appliance.failover.invariants import CHECKS
-from appliance.lab.processes.failover import BOUND_SECONDS, Stage, staged
 from appliance.territory.model import NEVER
+from appliance_lab.checkers.invariants import CHECKS
+from appliance_lab.checkers.verdict import Report, check, read
+from appliance_lab.processes.failover import BOUND_SECONDS, Stage, staged
 from tests.integration.running import INVENTORY
 from tests.pace import PACE
 

@@ -13,8 +13,8 @@ import pytest
 
 from appliance.host import netns, nft
 from appliance.host.command import run
-from appliance.lab.processes.failover import Stage
 from appliance.units import KIB, format_bytes
+from appliance_lab.processes.failover import Stage
 from tests.integration.failover.conftest import SERVICE, Begin, files, save, violated
 
 HOME, STANDBY, SPARE = "commune-a", "hermitage", "commune-c"

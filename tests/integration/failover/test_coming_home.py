@@ -20,9 +20,9 @@ from appliance.coordination.etcd import Etcd
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
 from appliance.host.journal import Journal
-from appliance.lab.processes.failover import Stage
-from appliance.lab.processes.faults import heal, inject
-from appliance.lab.processes.run import save
+from appliance_lab.processes.failover import Stage
+from appliance_lab.processes.faults import heal, inject
+from appliance_lab.processes.run import save
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, files, violated
 
 HOME, STANDBY = "commune-a", "hermitage"

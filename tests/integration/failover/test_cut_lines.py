@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from appliance.lab.processes.failover import Stage
-from appliance.lab.processes.faults import heal, inject
+from appliance_lab.processes.failover import Stage
+from appliance_lab.processes.faults import heal, inject
 from tests.integration.failover.conftest import SERVICE, Begin, violated
 
 pytestmark = pytest.mark.root

@@ -24,9 +24,9 @@ from appliance.backup.sources import PostgresServer, postgresql
 from appliance.errors import ApplianceError, NotFound
 from appliance.host.command import Result, run
 from appliance.host.postgresql import answers
-from appliance.lab.processes.node import free_ports
 from appliance.provision import failover
 from appliance.territory.served import database_socket, folder_of
+from appliance_lab.processes.node import free_ports
 from tests.integration.backup.test_sources_postgresql import programs
 from tests.pace import PACE
 from tests.unit.provision.databases import ETAT_CIVIL, territory

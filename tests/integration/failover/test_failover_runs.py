@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.failover.history import Report
 from appliance.failover.model import Action, Decision, Policy, Seen, Standing, State
 from appliance.failover.table import TABLE, decide_by
 from appliance.failover.timers import Timers
+from appliance_lab.checkers.verdict import Report
 from tests.integration.failover.world import NAMES, TIMERS, Decide, World
 
 HOME, STANDBY, THIRD = NAMES

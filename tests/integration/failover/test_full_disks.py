@@ -7,8 +7,8 @@ import math
 import pytest
 
 from appliance.failover import watchdog
-from appliance.lab.processes.failover import Stage
 from appliance.units import MIB
+from appliance_lab.processes.failover import Stage
 from tests.integration.failover.conftest import DISTURBED_LEASE_SECONDS, SERVICE, Begin, violated
 from tests.integration.small_disk import free_bytes, on_small_disk
 

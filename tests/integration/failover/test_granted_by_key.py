@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.processes.failover import Stage
+from appliance_lab.processes.failover import Stage
 from tests.integration.failover.conftest import SERVICE, Begin, save
 from tests.integration.failover.test_takeover import HOME, STANDBY
 

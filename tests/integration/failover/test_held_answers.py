@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.processes.node import code_folder
+from appliance_lab.checkout import code_folder
 from tests.pace import PACE
 
 pytestmark = pytest.mark.root

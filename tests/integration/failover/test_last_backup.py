@@ -17,8 +17,8 @@ from appliance.backup.sources.model import Failure, LeftOut
 from appliance.backup.writer import run
 from appliance.errors import NotFound, Refused
 from appliance.host.files import make_private_folder
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.territory.implicit import implicit_name, with_implicit
+from appliance_lab.processes.territory import ProcessTerritory
 
 HOME, STANDBY, SERVICE = "commune-a", "hermitage", "docs-a"
 

@@ -16,9 +16,9 @@ from appliance.backup.chain import chain_of
 from appliance.backup.peers import Conversation, connect
 from appliance.backup.vault.store import Holding
 from appliance.errors import ApplianceError
-from appliance.lab.processes.failover import Stage
 from appliance.trust.generation import Entry, make_header, render_list
 from appliance.trust.keys import load_key
+from appliance_lab.processes.failover import Stage
 from tests.integration.failover.conftest import SERVICE, Begin, save, violated
 from tests.integration.failover.test_takeover import HOME, STANDBY, assert_the_vault_refuses_the_old_epoch
 

@@ -19,11 +19,11 @@ from appliance.agent.process_services import FileWatchdog, ProcessNetwork, Proce
 from appliance.clock import Clock, SimulatedClock, SystemClock
 from appliance.errors import NotFound, Refused
 from appliance.failover import watchdog
-from appliance.failover.memory_machine import MemoryMachine
 from appliance.failover.model import Local
 from appliance.failover.ports import Network, Services, Watchdog
 from appliance.host.layout import NodeLayout
-from appliance.lab.processes.node import free_ports
+from appliance_lab.doubles.memory_machine import MemoryMachine
+from appliance_lab.processes.node import free_ports
 from tests.integration.failover.host_ground import HostGround
 from tests.pace import PACE
 
@@ -70,7 +70,7 @@ class AsProcesses(Machine):
         self.layout = NodeLayout(root)
         self.layout.failover.mkdir(parents=True)
         port, copy_port = free_ports("127.0.0.1", 2)
-        argv = [sys.executable, "-m", "appliance.lab.processes.writer"]
+        argv = [sys.executable, "-m", "appliance_lab.processes.writer"]
         programs = {SERVICE: {"argv": argv, "port": port, "copy_port": copy_port}}
         (root / "programs.json").write_text(json.dumps(programs))
         code = Path(appliance.__file__).parent.parent

@@ -8,9 +8,9 @@ import signal
 import subprocess
 from typing import Any
 
-from appliance.lab.processes.failover import Stage
-from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.trust.act import ANY_SERVICE
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.processes.failover import Stage
 from tests.integration.failover.conftest import SERVICE, Begin, violated
 from tests.integration.failover.test_takeover import HOME, STANDBY
 

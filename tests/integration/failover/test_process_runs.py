@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.processes.run import play
+from appliance_lab.processes.run import play
 from tests.integration.failover.conftest import Begin
 
 FOLDER = Path("build/failover")

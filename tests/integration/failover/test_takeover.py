@@ -30,11 +30,11 @@ from appliance.coordination.tls import client_tls
 from appliance.errors import Refused
 from appliance.failover.votes import Round, ask_all
 from appliance.host.files import make_private_folder
-from appliance.lab.processes.failover import VOTERS, Stage
-from appliance.lab.processes.faults import heal, inject
 from appliance.monitor.view import Ahead, Written
 from appliance.trust.grant import make_request, read_request
 from appliance.trust.keys import load_key, public_line
+from appliance_lab.processes.failover import VOTERS, Stage
+from appliance_lab.processes.faults import heal, inject
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
 
 HOME, STANDBY = "commune-a", "hermitage"

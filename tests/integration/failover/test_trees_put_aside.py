@@ -26,7 +26,7 @@ from appliance.backup.peers import Lines
 from appliance.backup.replaced import replaced_repositories
 from appliance.backup.resync import fetch_for_resync, request_after_fetch
 from appliance.errors import NoSpace
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.territory import ProcessTerritory
 
 SERVICE, HOME, STANDBY, BLIND = "docs-a", "commune-a", "hermitage", "commune-b"
 FILES = 20

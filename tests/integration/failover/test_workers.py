@@ -13,7 +13,7 @@ from appliance.backup.fetch import survey_all
 from appliance.backup.peers import HURRIED_SECONDS, Lines
 from appliance.errors import Refused
 from appliance.host.processes import processes_running
-from appliance.lab.processes.node import SSHD
+from appliance_lab.processes.node import SSHD
 from tests.integration.failover.conftest import SERVICE, Begin
 from tests.pace import PACE
 

@@ -1,5 +1,5 @@
 """A territory in simulated time: nodes that call the real `decide`, voters, a storage peer a node, clients, faults. One
-seed gives one run; every run is written down as a history, which the checker of `appliance failover check` judges."""
+seed gives one run; every run is written down as a history, which the checker of `appliance lab check` judges."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 
 from appliance.errors import Refused
 from appliance.failover.giving_up import _check_receipts
-from appliance.failover.history import Report, check, read
-from appliance.failover.invariants import CHECKS
 from appliance.failover.model import Decision, Policy, Seen, Standing, State
 from appliance.failover.ports import Synced
 from appliance.failover.table import decide
 from appliance.failover.timers import Timers
+from appliance_lab.checkers.invariants import CHECKS
+from appliance_lab.checkers.verdict import Report, check, read
 from tests.integration.failover.host import Host
 from tests.integration.failover.voters import Peer, Peers, Voters
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.faults.ground import Ground
 
 

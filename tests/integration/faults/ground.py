@@ -34,12 +34,12 @@ from appliance.escrow.envelopes import read_key
 from appliance.host.command import Result, run
 from appliance.host.files import locked
 from appliance.host.layout import ServiceLayout
-from appliance.lab.counters import prove_counters
-from appliance.lab.demo.whole import held_names, prove_whole
-from appliance.lab.processes.node import code_folder
-from appliance.lab.processes.territory import ProcessTerritory
-from appliance.restore.record import Record, compare, take
 from appliance.territory.model import Retention, Schedule
+from appliance_lab.checkers.tree_record import Record, compare, take
+from appliance_lab.checkout import code_folder
+from appliance_lab.counters import prove_counters
+from appliance_lab.demo.whole import held_names, prove_whole
+from appliance_lab.processes.territory import ProcessTerritory
 
 SERVICE = "docs-a"
 ORIGIN, STANDBY, BLIND, SPARE = "commune-a", "hermitage", "commune-b", "commune-c"

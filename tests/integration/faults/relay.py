@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.territory import ProcessTerritory
 
 PIECE = 16 * 1024
 _RESET = struct.pack("ii", 1, 0)

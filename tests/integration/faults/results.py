@@ -14,7 +14,7 @@ from typing import Any
 from appliance.clock import utc_text
 from appliance.host.command import run
 from appliance.host.files import locked, write_atomic
-from appliance.lab.story import machine
+from appliance_lab.story import machine
 
 ROOT = Path(__file__).parents[3]
 

@@ -13,9 +13,9 @@ from appliance.agent.takeover import sync
 from appliance.backup import writer
 from appliance.backup.peers import Lines
 from appliance.errors import Refused
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.monitor.written import judge_written
 from appliance.portal.freshness import freshness
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import type_at
 from tests.integration.faults.ground import ORIGIN, SERVICE, STANDBY, Ground
 from tests.integration.faults.test_odd_files import without_bytes

@@ -18,10 +18,10 @@ from appliance.backup.node import open_node
 from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
 from appliance.clock import SystemClock, utc_seconds, utc_text
-from appliance.restore.record import take
 from appliance.territory.model import Retention
 from appliance.trust.bundle import Bundle, Terms
 from appliance.units import DAY
+from appliance_lab.checkers.tree_record import take
 from tests.integration.faults.ground import BLIND, BORG, ORIGIN, SERVICE, Ground, put_borg
 
 YEAR = 365 * DAY

@@ -12,8 +12,8 @@ import pytest
 from appliance.agent.takeover import GRANTED
 from appliance.errors import NoSpace
 from appliance.host.command import Result
-from appliance.restore.record import compare, take
 from appliance.units import MIB
+from appliance_lab.checkers.tree_record import compare, take
 from tests.integration.faults.ground import SERVICE, STANDBY, Ground
 from tests.integration.small_disk import on_small_disk
 

@@ -26,7 +26,7 @@ from appliance.borg.nonce import check_nonce, floor_of, next_nonce, read_nonce
 from appliance.clock import SystemClock
 from appliance.errors import Refused
 from appliance.host.command import run
-from appliance.lab.demo.whole import held_names
+from appliance_lab.demo.whole import held_names
 from tests.integration.faults.ground import BLIND, HOLDERS, ORIGIN, SERVICE, STANDBY, Ground
 
 

@@ -18,9 +18,9 @@ from appliance.borg.client import Borg
 from appliance.borg.locks import holders, is_locked
 from appliance.borg.segments import committed
 from appliance.errors import Unreachable
-from appliance.lab.processes.node import code_folder
-from appliance.lab.story import waiting
 from appliance.units import MIB
+from appliance_lab.checkout import code_folder
+from appliance_lab.story import waiting
 from tests.integration.faults.ground import BLIND, CUT, MAP_BYTES, SERVICE, STANDBY, Ground, calls_of_borg, put_cut_borg
 from tests.integration.faults.relay import relayed
 

@@ -28,9 +28,9 @@ from appliance.borg.client import Borg
 from appliance.errors import WARNINGS, Unreachable
 from appliance.host.command import run
 from appliance.host.files import sha256_file
-from appliance.lab.processes.node import appliance_argv, code_folder
-from appliance.restore.record import compare, take
 from appliance.units import GIB, MIB, format_bytes
+from appliance_lab.checkers.tree_record import compare, take
+from appliance_lab.checkout import appliance_argv, code_folder
 from tests.integration.agent.watch import wait_until
 from tests.integration.faults.ground import BLIND, BORG, SERVICE, STANDBY, Ground, put_borg
 from tests.integration.faults.relay import relayed

@@ -22,8 +22,9 @@ import pytest
 
 from appliance.cli.agent_cmd import EVERY_VARIABLE
 from appliance.host.command import descendants
-from appliance.lab.processes.node import ProcessNode, appliance_argv, code_folder
 from appliance.units import KIB, MIB
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.processes.node import ProcessNode
 from tests.integration.agent.watch import kill_agent, processes, wait_until
 from tests.integration.faults.ground import (
     BLIND,

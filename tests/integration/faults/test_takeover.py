@@ -18,9 +18,9 @@ from appliance.borg.nonce import floor_of, next_nonce
 from appliance.errors import Refused, Unreachable
 from appliance.escrow.envelopes import read_key
 from appliance.host.files import make_private_folder, write_atomic
-from appliance.lab.counters import reused, used_by
-from appliance.lab.demo.whole import held_names
 from appliance.units import KIB, MIB
+from appliance_lab.counters import reused, used_by
+from appliance_lab.demo.whole import held_names
 from tests.integration.faults.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
 from tests.integration.faults.relay import relayed
 

@@ -9,8 +9,8 @@ import pytest
 from appliance.backup import writer
 from appliance.errors import Busy
 from appliance.host.files import locked
-from appliance.lab.story import waiting
 from appliance.units import MIB
+from appliance_lab.story import waiting
 from tests.integration.faults.ground import ORIGIN, SERVICE, Ground
 
 

@@ -13,7 +13,7 @@ from appliance.backup.fetch import fetch_newest
 from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
 from appliance.errors import NotFound
-from appliance.restore.record import compare, take
+from appliance_lab.checkers.tree_record import compare, take
 from tests.integration.faults.ground import BLIND, HOLDERS, ORIGIN, SERVICE, STANDBY, Ground
 
 

@@ -20,9 +20,9 @@ import pytest
 from appliance.host import cgroups, netns
 from appliance.host.command import Result, run
 from appliance.host.mounts import mounts_below
-from appliance.lab.hosts.lab import Lab, open_lab
-from appliance.lab.hosts.places import ROOT, Places
-from appliance.lab.processes.node import appliance_argv
+from appliance_lab.checkout import appliance_argv
+from appliance_lab.hosts.lab import Lab, open_lab
+from appliance_lab.hosts.places import ROOT, Places
 from tests.pace import PACE
 
 INVENTORY = Path(__file__).parents[3] / "inventory/lab"

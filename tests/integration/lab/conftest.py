@@ -15,15 +15,15 @@ import pytest
 
 from appliance.errors import ApplianceError
 from appliance.host.command import run
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts import machine, needs
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.plan import Node
-from appliance.lab.hosts.template import up_provisioned
-from appliance.lab.stories.ground import ORIGIN, SERVICE, Ground
-from appliance.lab.stories.left import look
-from appliance.lab.stories.tested import LAB_KEPT, LAB_NAME
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts import machine, needs
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.plan import Node
+from appliance_lab.hosts.template import up_provisioned
+from appliance_lab.stories.ground import ORIGIN, SERVICE, Ground
+from appliance_lab.stories.left import look
+from appliance_lab.stories.tested import LAB_KEPT, LAB_NAME
 from tests.conftest import LAB
 from tests.integration.lab.boxes import Boxes
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from appliance.host import netns, nft
 from appliance.host.command import Result, run
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts import machine
-from appliance.lab.hosts.desk import Desk
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.provision import sign
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts import machine
+from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.provision import sign
 from tests.pace import PACE
 
 MESH = {"hermitage": "10.64.0.1", "commune-a": "10.64.0.2", "commune-b": "10.64.0.3", "commune-c": "10.64.0.4"}

@@ -12,11 +12,11 @@ from typing import Any
 from appliance.clock import utc_text
 from appliance.host import netns
 from appliance.host.command import Result, run
-from appliance.lab.hosts import machine
-from appliance.lab.hosts.disturb import disturb
-from appliance.lab.hosts.faults import HEALED, Fault, targets
 from appliance.trust.act import make_act
 from appliance.units import DAY
+from appliance_lab.hosts import machine
+from appliance_lab.hosts.disturb import disturb
+from appliance_lab.hosts.faults import HEALED, Fault, targets
 from tests.integration.lab.meshed import MESH, Meshed
 from tests.pace import PACE
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from appliance.host import netns
 from appliance.host.command import Result, run
-from appliance.lab.stories.ground import Ground
+from appliance_lab.stories.ground import Ground
 from tests.pace import PACE
 
 ROOT = Path(__file__).parents[3]

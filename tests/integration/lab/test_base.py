@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from appliance.host.command import Result, run
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.machine import enter_argv
 from appliance.units import MIB
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.machine import enter_argv
 from tests.unit.roles.loading import ROLES
 
 NODE = "commune-b"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from appliance.host.command import run
-from appliance.lab.bench.rows import ROWS
-from appliance.lab.hosts import needs
-from appliance.lab.processes.node import appliance_argv, code_folder
+from appliance_lab.bench.rows import ROWS
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.hosts import needs
 
 FIGURES_OF_THE_ISSUE = {
     "changed-cpu",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import UsageError
-from appliance.lab.corpus import canaries, change, generate, tree_digest
 from appliance.units import MIB
+from appliance_lab.corpus import canaries, change, generate, tree_digest
 
 SIZE, FILES, SEED = 8 * MIB, 400, 3
 

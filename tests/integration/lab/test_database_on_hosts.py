@@ -17,11 +17,11 @@ import pytest
 
 from appliance.host import netns
 from appliance.host.command import Result, run
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts import machine
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.playbook import play_well
-from appliance.lab.hosts.provision import grant
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts import machine
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.playbook import play_well
+from appliance_lab.hosts.provision import grant
 from tests.integration.lab.moving import (
     CLIENT,
     HOME,

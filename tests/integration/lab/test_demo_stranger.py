@@ -8,11 +8,11 @@ import pytest
 
 from appliance.backup import writer
 from appliance.backup.node import open_node
-from appliance.lab.demo import stranger as attempts
-from appliance.lab.demo.stranger import Stranger, roll_back, steal
-from appliance.lab.demo.whole import held_names
-from appliance.lab.processes.territory import ProcessTerritory
-from appliance.lab.story import Unknown, Violated
+from appliance_lab.demo import stranger as attempts
+from appliance_lab.demo.stranger import Stranger, roll_back, steal
+from appliance_lab.demo.whole import held_names
+from appliance_lab.processes.territory import ProcessTerritory
+from appliance_lab.story import Unknown, Violated
 
 SERVICE, PEER = "docs-a", "commune-b"
 

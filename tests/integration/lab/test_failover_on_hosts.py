@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts import machine
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.playbook import play_well
-from appliance.lab.hosts.provision import grant
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts import machine
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.playbook import play_well
+from appliance_lab.hosts.provision import grant
 from tests.integration.lab.moving import (
     ADDRESSES,
     CLIENT,

@@ -8,9 +8,9 @@ import pytest
 
 from appliance.host.command import run
 from appliance.host.processes import processes_running
-from appliance.lab.hosts import kernel, needs, shuttle
-from appliance.lab.hosts.faults import Fault
-from appliance.lab.hosts.impair import queue_words
+from appliance_lab.hosts import kernel, needs, shuttle
+from appliance_lab.hosts.faults import Fault
+from appliance_lab.hosts.impair import queue_words
 from tests.integration.lab.boxes import (
     Boxes,
     Conversation,

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from appliance.cli.lab_cmd import lab
 from appliance.errors import Forbidden
 from appliance.host import cgroups, netns
 from appliance.host.command import run
 from appliance.host.processes import processes_of
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts import machine, needs, network
-from appliance.lab.hosts.places import ROOT, Places
-from appliance.lab.processes.node import appliance_argv
+from appliance_lab.checkout import appliance_argv
+from appliance_lab.cli.lab_cmd import lab
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts import machine, needs, network
+from appliance_lab.hosts.places import ROOT, Places
 from tests.integration.lab.boxes import INVENTORY, Boxes, nothing_is_left, traces, until, up
 
 pytestmark = [

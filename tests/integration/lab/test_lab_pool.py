@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from appliance.host.mounts import mounts_below
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.pool import ARCHIVES, BTRFS, OVERLAY, Pool
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.pool import ARCHIVES, BTRFS, OVERLAY, Pool
 
 pytestmark = pytest.mark.root
 

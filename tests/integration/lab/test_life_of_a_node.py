@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.lab.hosts.desk import Desk
-from appliance.lab.hosts.playbook import play
-from appliance.lab.hosts.provision import grant, meet, sign
-from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, Ground
-from appliance.lab.stories.replaced import replaced, wipe
-from appliance.lab.stories.upgraded import upgraded
+from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.playbook import play
+from appliance_lab.hosts.provision import grant, meet, sign
+from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, Ground
+from appliance_lab.stories.replaced import replaced, wipe
+from appliance_lab.stories.upgraded import upgraded
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 

@@ -15,11 +15,11 @@ import pytest
 
 from appliance.host import netns
 from appliance.host.command import Result, run
-from appliance.lab.hosts import machine
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.provision import firewall
 from appliance.provision.link import INTERFACE
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.hosts import machine
+from appliance_lab.hosts.lab import Lab
 from tests.integration.lab.meshed import MESH, Meshed, until
 
 RELAY, REACHABLE, HIDDEN, LEAVES = MESH

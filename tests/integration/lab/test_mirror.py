@@ -12,10 +12,10 @@ import pytest
 
 from appliance.host import netns
 from appliance.host.command import Result, run
-from appliance.lab.hosts.desk import Desk
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.machine import enter_argv
-from appliance.lab.hosts.playbook import play_well
+from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.machine import enter_argv
+from appliance_lab.hosts.playbook import play_well
 
 ROOT = Path(__file__).parents[3]
 MIRROR, NODE, PORT = "hermitage", "commune-a", "3142"

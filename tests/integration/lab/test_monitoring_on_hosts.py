@@ -9,10 +9,10 @@ import pytest
 
 from appliance.host import netns
 from appliance.host.command import run
-from appliance.lab.hosts import machine
-from appliance.lab.hosts.playbook import play_well
-from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
-from appliance.lab.story import waiting
+from appliance_lab.hosts import machine
+from appliance_lab.hosts.playbook import play_well
+from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
+from appliance_lab.story import waiting
 from tests.integration.lab.meshed import MESH
 from tests.integration.lab.pc import Pc, let_in
 from tests.pace import PACE

@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from appliance.lab.hosts.lab import Lab
+from appliance_lab.hosts.lab import Lab
 from tests.integration.lab.meshed import MESH, Meshed, until
 
 OWNED, HOLDER, OTHER, FLOODING = "commune-a", "hermitage", "commune-b", "commune-c"

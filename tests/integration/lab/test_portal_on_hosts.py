@@ -11,12 +11,12 @@ from reportlab.pdfgen import canvas
 from appliance.clock import utc_text
 from appliance.host import netns
 from appliance.host.command import run
-from appliance.lab.hosts import machine
-from appliance.lab.hosts.playbook import play_well
-from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, STANDBY, Ground
-from appliance.lab.story import waiting
 from appliance.trust.act import make_act
 from appliance.units import DAY
+from appliance_lab.hosts import machine
+from appliance_lab.hosts.playbook import play_well
+from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, STANDBY, Ground
+from appliance_lab.story import waiting
 from tests.integration.lab.pc import Pc, let_in
 from tests.pace import PACE
 

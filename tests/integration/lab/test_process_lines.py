@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from appliance.host import netns
-from appliance.lab.processes.clocks import WallClock, library
-from appliance.lab.processes.lines import Lines, lines_between
+from appliance_lab.processes.clocks import WallClock, library
+from appliance_lab.processes.lines import Lines, lines_between
 
 A, B, C = "commune-a", "hermitage", "commune-b"
 PORT = 4000

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from appliance.host.command import run
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.playbook import Played, play
-from appliance.lab.hosts.provision import COMMAND_SECONDS_MAX, meet
-from appliance.lab.processes.node import code_folder
-from appliance.lab.stories.ground import Ground
-from appliance.lab.stories.left import look
-from appliance.lab.stories.replaced import wipe
+from appliance_lab.checkout import code_folder
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.playbook import Played, play
+from appliance_lab.hosts.provision import COMMAND_SECONDS_MAX, meet
+from appliance_lab.stories.ground import Ground
+from appliance_lab.stories.left import look
+from appliance_lab.stories.replaced import wipe
 from tests.integration.lab.moving import (
     ADDRESSES,
     CLIENT,

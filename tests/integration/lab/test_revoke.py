@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.lab.hosts.playbook import play
-from appliance.lab.stories.ground import ORIGIN, Ground
-from appliance.lab.stories.revoked import revoked
+from appliance_lab.hosts.playbook import play
+from appliance_lab.stories.ground import ORIGIN, Ground
+from appliance_lab.stories.revoked import revoked
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.hosts.playbook import play_well
-from appliance.lab.stories.ground import ORIGIN, SERVICE, STANDBY, Ground
+from appliance_lab.hosts.playbook import play_well
+from appliance_lab.stories.ground import ORIGIN, SERVICE, STANDBY, Ground
 from tests.integration.lab.boxes import until
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]

@@ -11,12 +11,12 @@ from appliance.accounts.machine import mark
 from appliance.config.load import load
 from appliance.host import netns
 from appliance.host.command import Result, run
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.pc import NO_PASSWORD, Pc
-from appliance.lab.stories.ground import Ground
-from appliance.lab.stories.left import look
-from appliance.lab.stories.previous_versions import CLERK, previous_versions
 from appliance.secret import Secret
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.pc import NO_PASSWORD, Pc
+from appliance_lab.stories.ground import Ground
+from appliance_lab.stories.left import look
+from appliance_lab.stories.previous_versions import CLERK, previous_versions
 
 INVENTORY = Path(__file__).parents[3] / "inventory/lab"
 RECYCLE = Path(__file__).parents[3] / "systemd/appliance-recycle.service"

@@ -17,14 +17,14 @@ from appliance.accounts.machine import mark
 from appliance.errors import ApplianceError
 from appliance.host import netns
 from appliance.host.command import run
-from appliance.lab.hosts.disturb import disturb
-from appliance.lab.hosts.faults import HEALED, Fault, targets
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.pc import Pc
-from appliance.lab.hosts.playbook import play_well
-from appliance.lab.hosts.saving import saving
-from appliance.lab.processes.node import appliance_argv
 from appliance.secret import Secret
+from appliance_lab.checkout import appliance_argv
+from appliance_lab.hosts.disturb import disturb
+from appliance_lab.hosts.faults import HEALED, Fault, targets
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.pc import Pc
+from appliance_lab.hosts.playbook import play_well
+from appliance_lab.hosts.saving import saving
 from tests.integration.lab.moving import (
     CLIENT,
     HOME,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts import machine
-from appliance.lab.hosts.desk import Desk
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.playbook import UNREACHABLE, play_well, read_recap
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts import machine
+from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.playbook import UNREACHABLE, play_well, read_recap
 from tests.pace import PACE
 
 ROOT = Path(__file__).parents[3]

@@ -9,11 +9,11 @@ import pytest
 
 from appliance.host import netns
 from appliance.host.command import Result, run
-from appliance.lab.hosts.desk import TANG_SERVERS
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.machine import enter_argv
-from appliance.lab.stories.ground import IN_USE
-from appliance.lab.story import waiting
+from appliance_lab.hosts.desk import TANG_SERVERS
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.machine import enter_argv
+from appliance_lab.stories.ground import IN_USE
+from appliance_lab.story import waiting
 
 NODE = "commune-a"
 SHARES, SNAPSHOTS = "/srv/shares", "/srv/shares/.snapshots"

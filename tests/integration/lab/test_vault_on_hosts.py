@@ -17,13 +17,13 @@ import pytest
 
 from appliance.backup.node import open_node
 from appliance.backup.vault.store import RECEIPT
-from appliance.lab.hosts import lab as labs
-from appliance.lab.hosts import machine
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.stories.backed_up import documents_of
-from appliance.lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
-from appliance.lab.stories.left import look
 from appliance.trust.receipt import read_receipt
+from appliance_lab.hosts import lab as labs
+from appliance_lab.hosts import machine
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.stories.backed_up import documents_of
+from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
+from appliance_lab.stories.left import look
 from tests.pace import PACE
 
 STATE = "/srv/appliance/node"

@@ -10,10 +10,10 @@ import json
 import pytest
 
 from appliance.host.command import Result, run
-from appliance.lab.hosts import machine
-from appliance.lab.hosts.desk import Desk
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.playbook import play_well
+from appliance_lab.hosts import machine
+from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.playbook import play_well
 from tests.integration.lab.meshed import until
 
 VOTERS = {"hermitage": "10.64.0.1", "commune-b": "10.64.0.3", "commune-c": "10.64.0.4"}

@@ -24,8 +24,8 @@ from appliance.backup.push import Pushed
 from appliance.borg.client import Borg
 from appliance.escrow.envelopes import ServiceKey, read_key
 from appliance.host.layout import ServiceLayout
-from appliance.lab.counters import reused, used_by
 from appliance.territory.model import Service
+from appliance_lab.counters import reused, used_by
 from tests.integration.desk.desk import NAMES, ORIGIN, SERVICE, Generation
 from tests.integration.liar.besieged import Besieged, OpenDesk
 from tests.integration.life.real_town import Content, files_below

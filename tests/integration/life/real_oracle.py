@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from appliance.backup.vault.stored import Stored
-from appliance.lab.counters import reused
+from appliance_lab.counters import reused
 from tests.integration.desk.desk import SERVICE
 from tests.integration.life.real_town import LOCK_SECONDS, RETENTION, Content, Town
 from tests.integration.life.world import Broken

@@ -31,9 +31,9 @@ from appliance.borg.names import time_of
 from appliance.cli import main, this_node
 from appliance.clock import utc_text
 from appliance.host.command import run
-from appliance.lab.counters import Used, used_by
 from appliance.territory.model import Retention, Service
 from appliance.units import DAY, MIB
+from appliance_lab.counters import Used, used_by
 from tests.integration.desk.desk import ORIGIN, SERVICE, Desk
 from tests.integration.desk.in_process import World
 from tests.integration.faults.cut import fill

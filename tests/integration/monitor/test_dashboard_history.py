@@ -9,10 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from appliance.lab.bench.watched import serving
-from appliance.lab.processes.catcher import Catcher
-from appliance.lab.processes.watching import LOOPBACK, Watched, two_sites
-from appliance.lab.story import waiting
 from appliance.monitor import metrics, sheet
 from appliance.monitor.metrics import Sample
 from appliance.portal.dashboard.ask import ask
@@ -20,6 +16,10 @@ from appliance.portal.dashboard.history import QUESTIONS, WINDOWS, History, fetc
 from appliance.portal.dashboard.targets import Target
 from appliance.portal.dashboard.watch import alerts
 from appliance.units import DAY
+from appliance_lab.bench.watched import serving
+from appliance_lab.processes.catcher import Catcher
+from appliance_lab.processes.watching import LOOPBACK, Watched, two_sites
+from appliance_lab.story import waiting
 from tests.pace import PACE
 
 SERVICE = "docs-a"

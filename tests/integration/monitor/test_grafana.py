@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from appliance.monitor.grafana import WIDTH, dashboard
 from appliance.monitor.metrics import METRICS, PREFIX
+from appliance_lab.pages.grafana import WIDTH, dashboard
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "docs/reference/grafana.json"

@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from appliance.lab.processes.node import free_ports
-from appliance.lab.processes.watching import PORTS, Site, Watched
 from appliance.monitor.metrics import METRICS
 from appliance.monitor.scrape import BYTES_MAX, LABEL_VALUE_MAX, SAMPLES_MAX
+from appliance_lab.processes.node import free_ports
+from appliance_lab.processes.watching import PORTS, Site, Watched
 
 NOW = int(time.time())
 LONG_AGO = NOW - 30 * 86400

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from appliance.errors import UsageError
-from appliance.lab.processes.catcher import Catcher
-from appliance.lab.processes.node import free_ports
 from appliance.monitor import bounded
 from appliance.monitor.outbox_server import BODY_BYTES_MAX, Queue
 from appliance.monitor.post import send
+from appliance_lab.processes.catcher import Catcher
+from appliance_lab.processes.node import free_ports
 from tests.integration.agent.watch import wait_until
 from tests.unit.monitor.test_outbox import notification
 

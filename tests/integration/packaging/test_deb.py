@@ -15,9 +15,11 @@ from appliance.host.command import run
 ROOT = Path(__file__).parents[3]
 BUILT_FROM = (
     "appliance",
+    "appliance_lab",
     "bin",
     "debian",
     "docs/runbooks",
+    "inventory",
     "packages",
     "scripts",
     "systemd",
@@ -25,6 +27,7 @@ BUILT_FROM = (
     "README.md",
     "LICENSE",
 )
+PYTHON = "usr/lib/python3/dist-packages"
 SYSTEMD = {"default-systemd", "systemd"}  # one of what debhelper asks for makes the accounts; it is there
 TOOLS = ("dpkg-buildpackage", "dh_python3", "lintian", "help2man")
 
@@ -55,9 +58,19 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def unpacked(package: Path) -> Path:
     """What is in the package, and its DEBIAN/ folder."""
-    folder = package.parent / "unpacked"
+    return unpack(package, package.parent / "unpacked")
+
+
+def unpack(package: Path, folder: Path) -> Path:
     run(("dpkg-deb", "--raw-extract", str(package), str(folder)), timeout_seconds=60, check=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def bench(package: Path) -> Path:
+    """The package of the test bench."""
+    [found] = (package.parent / "lab").glob("*.deb")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +100,44 @@ def test_it_depends_on_what_pyproject_names_and_on_the_programs_that_a_node_star
 
 
 def test_every_module_and_page_is_in_it_and_nothing_that_python_writes_by_itself(unpacked: Path) -> None:
-    installed, ours = unpacked / "usr/lib/python3/dist-packages/appliance", ROOT / "appliance"
-    files = {path.relative_to(ours) for path in ours.glob("**/*") if path.is_file() and "__pycache__" not in path.parts}
-    assert {path.relative_to(installed) for path in installed.glob("**/*") if path.is_file()} == files
+    installed, ours = unpacked / PYTHON / "appliance", ROOT / "appliance"
+    assert files_in(installed) == files_in(ours)
+
+
+def test_a_node_gets_nothing_of_the_test_bench(unpacked: Path) -> None:
+    assert [path.name for path in (unpacked / PYTHON).iterdir() if path.suffix != ".dist-info"] == ["appliance"]
+    said = commands(unpacked / PYTHON)
+    assert "restore" in said
+    assert not {"lab", "demo"} & said
+    assert "check" not in commands(unpacked / PYTHON, "failover")
+
+
+def test_the_package_of_the_test_bench_adds_its_verbs_and_what_they_begin_from(
+    unpacked: Path, bench: Path, tmp_path: Path
+) -> None:
+    assert field(bench, "Depends").startswith(f"appliance (= {__version__})")
+    added = unpack(bench, tmp_path / "bench")
+    assert files_in(added / PYTHON / "appliance_lab") == files_in(ROOT / "appliance_lab")
+    for name in ("demo", "lab"):
+        assert files_in(added / "usr/share/appliance-lab/inventory" / name) == files_in(ROOT / "inventory" / name)
+    shutil.copytree(unpacked / PYTHON, added / PYTHON, dirs_exist_ok=True)
+    assert commands(added / PYTHON) >= {"lab", "demo", "restore"}
+    assert "stop" in run(argv_of(added / PYTHON, "demo"), timeout_seconds=60, check=True).stdout.decode()
+
+
+def files_in(folder: Path) -> set[Path]:
+    found = (path for path in folder.glob("**/*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder) for path in found}
+
+
+def argv_of(installed: Path, *words: str) -> tuple[str, ...]:
+    return ("env", f"PYTHONPATH={installed}", "/usr/bin/python3", "-P", "-m", "appliance", *words, "--help")
+
+
+def commands(installed: Path, *words: str) -> set[str]:
+    """Those that the help of the code in `installed` lists."""
+    said = run(argv_of(installed, *words), timeout_seconds=60, cwd="/", check=True).stdout.decode()
+    return set(re.findall(r"^  ([a-z]+)  ", said.split("Commands:")[1], re.MULTILINE))
 
 
 def test_the_same_files_give_the_same_package(package: Path, tmp_path: Path) -> None:
@@ -115,8 +163,8 @@ def _built(checkout: Path, *words: str) -> str:
     return result.stdout.decode().strip()
 
 
-def test_debian_would_take_it(package: Path) -> None:
-    found = run(("lintian", "--allow-root", "--fail-on=error,warning", str(package)), timeout_seconds=120)
+def test_debian_would_take_them(package: Path, bench: Path) -> None:
+    found = run(("lintian", "--allow-root", "--fail-on=error,warning", str(package), str(bench)), timeout_seconds=120)
     assert (found.exit_code, found.stdout.decode()) == (0, "")
 
 

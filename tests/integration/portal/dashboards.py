@@ -15,14 +15,14 @@ from typing import Any
 from appliance.accounts.model import Store
 from appliance.accounts.store import write_store
 from appliance.config.load import load
-from appliance.lab.processes.node import free_ports
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.portal.dashboard import history, seen
 from appliance.portal.dashboard.history import QUESTIONS, WINDOWS, History
 from appliance.portal.places import Places
 from appliance.territory.implicit import with_implicit
 from appliance.territory.model import Territory
 from appliance.units import HOUR
+from appliance_lab.processes.node import free_ports
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.portal.world import World, account, is_answered, wait_until
 from tests.integration.running import LOOPBACK
 from tests.unit.portal.sights import present, whole

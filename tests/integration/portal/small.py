@@ -21,7 +21,6 @@ from appliance.borg.model import Archive, Item
 from appliance.clock import SystemClock
 from appliance.config.load import load
 from appliance.host.layout import NodeLayout
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.portal.base.app import application
 from appliance.portal.base.forms import quoted
 from appliance.portal.base.person import Person
@@ -32,6 +31,7 @@ from appliance.portal.opened import Opened, save
 from appliance.portal.places import Places
 from appliance.restore.catalogue import catch_up
 from appliance.restore.schema import open_catalogue
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.portal.world import NODE
 from tests.integration.running import INVENTORY
 from tests.unit.accounts.people import account

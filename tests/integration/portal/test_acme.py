@@ -24,8 +24,8 @@ from cryptography import x509
 from appliance.agent.machine import _public_certificate
 from appliance.host.command import run
 from appliance.host.layout import NodeLayout
-from appliance.lab.processes.node import free_ports
 from appliance.portal.certificates import PublicName
+from appliance_lab.processes.node import free_ports
 from tests.integration.running import LOOPBACK
 from tests.pace import PACE
 from tests.unit.portal.test_certificates import der, make, shown

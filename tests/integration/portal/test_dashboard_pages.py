@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from appliance.clock import SystemClock
-from appliance.lab.bench.watched import serving
-from appliance.lab.stories.tested import SCREENSHOTS
 from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.dashboard import history, seen
 from appliance.portal.dashboard.history import History
 from appliance.portal.dashboard.targets import ADDRESS, Target
 from appliance.portal.dashboard.watch import Watcher
+from appliance_lab.bench.watched import serving
+from appliance_lab.stories.tested import SCREENSHOTS
 from tests.integration.portal.browsing import WAYS, check_whole, click, open_as, tab_to, violations
 from tests.integration.portal.dashboards import HERE, Large, large, unwell
 from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody

@@ -17,7 +17,6 @@ import yaml
 
 from appliance.config.load import load
 from appliance.errors import ApplianceError, IntegrityError, Unreachable
-from appliance.lab.bench.watched import serving
 from appliance.monitor import metrics
 from appliance.monitor.exporter import Certificates
 from appliance.portal.dashboard import history
@@ -35,6 +34,7 @@ from appliance.portal.dashboard.targets import (
 )
 from appliance.portal.dashboard.watch import alerts, look_around
 from appliance.provision import exporters
+from appliance_lab.bench.watched import serving
 from tests.integration.coordination.papers import DOMAIN, authority, key_of
 from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody
 from tests.pace import PACE

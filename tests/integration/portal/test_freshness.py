@@ -11,9 +11,9 @@ from appliance.backup.node import open_node
 from appliance.backup.vault.store import HEADER
 from appliance.clock import SimulatedClock
 from appliance.host.files import write_atomic
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.portal.freshness import Freshness, freshness
 from appliance.units import DAY, HOUR
+from appliance_lab.processes.territory import ProcessTerritory
 
 SERVICE = "docs-a"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.lab.processes.node import free_ports
+from appliance_lab.processes.node import free_ports
 from tests.integration.portal.browsing import open_as
 from tests.integration.portal.world import NODE, PASSWORD, World, code_of, running_world
 from tests.integration.running import LOOPBACK

@@ -21,8 +21,6 @@ from starlette.testclient import TestClient
 
 from appliance.clock import SystemClock
 from appliance.config.load import load
-from appliance.lab.processes.node import free_ports
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.portal.base.app import application
 from appliance.portal.build import make_site
 from appliance.portal.desk import Desk
@@ -30,6 +28,8 @@ from appliance.portal.lookup import Lookup
 from appliance.portal.pages import published
 from appliance.portal.pages.published import Published
 from appliance.units import MIB
+from appliance_lab.processes.node import free_ports
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.portal.world import NODE, wait_until
 from tests.integration.running import INVENTORY, LOOPBACK
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from appliance.host.command import run
-from appliance.lab.processes.node import free_ports
+from appliance_lab.processes.node import free_ports
 from tests.integration.portal.world import NODE, OTHER, PASSWORD, World, wait_until
 from tests.integration.running import LOOPBACK
 

@@ -33,14 +33,14 @@ from appliance.borg.client import Borg
 from appliance.clock import utc_text
 from appliance.config.load import load
 from appliance.host.files import locked
-from appliance.lab.processes.node import free_ports
-from appliance.lab.processes.territory import ProcessTerritory, on_ports
 from appliance.restore.order import OrderFolder, Reached, Status, order_folder, place_order, save_status, tell
 from appliance.secret import Secret
 from appliance.territory.model import Person, Territory
 from appliance.trust.act import make_act
 from appliance.trust.keys import create_key
 from appliance.units import DAY, HOUR
+from appliance_lab.processes.node import free_ports
+from appliance_lab.processes.territory import ProcessTerritory, on_ports
 from tests.integration.running import INVENTORY, LOOPBACK
 from tests.pace import PACE
 

@@ -11,13 +11,13 @@ import pytest
 
 from appliance.borg.client import Borg
 from appliance.errors import NoSpace
-from appliance.lab.processes.disks import Disk
 from appliance.restore import jobs
 from appliance.restore.job import jobs as all_jobs
-from appliance.restore.record import take
 from appliance.restore.undo import give_up, undo
 from appliance.restore.unended import pinned
 from appliance.units import MIB
+from appliance_lab.checkers.tree_record import take
+from appliance_lab.processes.disks import Disk
 from tests.integration.restore.cuts import at_change
 from tests.integration.restore.test_restoring import AS_ROOT, NOW, contents
 from tests.integration.small_disk import on_small_disk

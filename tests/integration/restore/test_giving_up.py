@@ -12,9 +12,9 @@ from appliance.host.files import locked
 from appliance.restore import jobs
 from appliance.restore.job import folder_of, load
 from appliance.restore.job import jobs as all_jobs
-from appliance.restore.record import take
 from appliance.restore.undo import give_up
 from appliance.restore.unended import in_the_way, pinned
+from appliance_lab.checkers.tree_record import take
 from tests.integration.restore.cuts import Cut, cut_after, until_it_ends
 from tests.integration.restore.test_restoring import AS_ROOT, LOST, NOW, contents, restore
 

@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from appliance.lab.corpus.draw import Draw
-from appliance.lab.corpus.plan import KINDS
 from appliance.restore.preview import client
 from appliance.restore.preview.client import Previewer
 from appliance.restore.preview.model import FILE_BYTES_MAX, Asked, Preview, to_wire
 from appliance.restore.preview.worker import answer
+from appliance_lab.corpus.draw import Draw
+from appliance_lab.corpus.plan import KINDS
 
 ROOT = Path(__file__).parents[3]
 

@@ -20,10 +20,10 @@ from appliance.restore.catalogue import catch_up, is_current
 from appliance.restore.fill import Fill
 from appliance.restore.job import Job, folder_of
 from appliance.restore.job import jobs as all_jobs
-from appliance.restore.record import Record, compare, take
 from appliance.restore.schema import open_catalogue
 from appliance.restore.search import contents_of, deleted, search, versions
 from appliance.restore.undo import KEPT_SECONDS, expire, undo
+from appliance_lab.checkers.tree_record import Record, compare, take
 from tests.integration.restore.cuts import until_it_ends
 
 NOW = 1_795_600_000.0

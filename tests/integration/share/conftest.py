@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.lab.hosts.pc import Pc
+from appliance_lab.hosts.pc import Pc
 from tests.integration.share.world import World
 
 PROGRAMS = ("smbd", "smbclient", "mkfs.btrfs", "unshare")

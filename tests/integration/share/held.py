@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.lab.processes.node import code_folder
+from appliance_lab.checkout import code_folder
 from tests.integration.share import pipelining
 from tests.integration.share.world import SECONDS_MAX, World
 from tests.pace import PACE

@@ -13,10 +13,10 @@ import pytest
 from appliance.accounts.model import Store
 from appliance.accounts.store import write_store
 from appliance.config.load import load
-from appliance.lab.hosts.pc import Pc
-from appliance.lab.processes.node import appliance_argv
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.territory.implicit import with_implicit
+from appliance_lab.checkout import appliance_argv
+from appliance_lab.hosts.pc import Pc
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.running import INVENTORY
 from tests.integration.share.conftest import LETS_NOBODY_IN, MARIE, PAUL, lets_in
 from tests.integration.share.world import World

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from appliance.accounts.machine import mark
-from appliance.lab.hosts.pc import Pc
 from appliance.provision import shares
 from appliance.secret import Secret
 from appliance.territory.model import Service
 from appliance.territory.served import local_port
+from appliance_lab.hosts.pc import Pc
 from tests.integration.share import pipelining
 from tests.integration.share.conftest import MARIE, PAUL
 from tests.integration.share.held import Hands, Lan

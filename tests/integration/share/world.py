@@ -16,11 +16,11 @@ import jinja2
 from appliance.accounts.machine import mark
 from appliance.host.command import Result, run
 from appliance.host.layout import NodeLayout
-from appliance.lab.hosts.pc import Pc
-from appliance.lab.processes.node import appliance_argv, code_folder
 from appliance.secret import Secret
 from appliance.trust.identity import create_identity
 from appliance.trust.keys import create_key
+from appliance_lab.checkout import appliance_argv, code_folder
+from appliance_lab.hosts.pc import Pc
 from tests.pace import PACE
 
 ROOT = Path(__file__).parents[3]

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from appliance.host.command import run
-from appliance.lab.processes.node import free_ports
+from appliance_lab.processes.node import free_ports
 from tests.unit.roles.loading import load_data_volume
 
 ROOT = Path(__file__).parents[3]

@@ -9,8 +9,8 @@ import pytest
 
 from appliance.backup import writer
 from appliance.host.command import run
-from appliance.lab.corpus import change
 from appliance.trust.keys import create_key
+from appliance_lab.corpus import change
 from tests.integration.running import running_territory
 from tests.integration.vault.siege import SERVICE, Siege
 

@@ -16,8 +16,8 @@ from appliance.backup.vault.damage import known
 from appliance.backup.vault.scrub import scrub
 from appliance.backup.vault.wire import COMMAND, Channel
 from appliance.host.ssh import client_argv, start_client
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.generation import Entry
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.desk.desk import Generation
 from tests.integration.desk.forging import forged
 

@@ -11,8 +11,8 @@ import pytest
 
 from appliance.backup.vault import receive
 from appliance.backup.vault.freeze import raise_alarm
-from appliance.lab.processes.disks import Disk
 from appliance.units import DAY, MIB
+from appliance_lab.processes.disks import Disk
 from tests.integration.desk.desk import HOLDER, SERVICE, Desk, Generation, assert_whole
 from tests.integration.desk.history import thin_here
 from tests.integration.small_disk import free_bytes, on_small_disk

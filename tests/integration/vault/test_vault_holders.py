@@ -26,12 +26,12 @@ from appliance.backup.vault.thinning import thin_holding
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import Busy, Refused, Unreachable
 from appliance.host.files import sha256_file
-from appliance.lab.corpus import change
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.act import make_act
 from appliance.trust.grant import make_request
 from appliance.trust.keys import load_key
 from appliance.units import DAY
+from appliance_lab.corpus import change
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.desk.desk import offer, push
 from tests.integration.vault.siege import SERVICE, Siege
 

@@ -19,7 +19,7 @@ from appliance.config.load import load
 from appliance.errors import Busy, Refused, UsageError
 from appliance.failover.merging import Merge
 from appliance.host.command import CommandFailed, Result
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.territory import ProcessTerritory
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 SERVICE = "docs-a"

@@ -18,9 +18,9 @@ from appliance.agent.process_services import FileWatchdog
 from appliance.config.load import load
 from appliance.failover.model import Action
 from appliance.host.layout import NodeLayout
-from appliance.lab.processes import certificates
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust import pki
+from appliance_lab.processes import certificates
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.unit.failover.test_act import SERVICE, World
 from tests.unit.failover.test_granting import EXCLUSIVE, LOCAL
 

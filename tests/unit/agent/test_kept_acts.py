@@ -19,9 +19,9 @@ from appliance.backup.acts import keep_act
 from appliance.config.load import load
 from appliance.errors import NotFound
 from appliance.host.command import CommandTimeout, Result
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.act import make_act
 from appliance.trust.keys import create_key
+from appliance_lab.processes.territory import ProcessTerritory
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 NODE, SICK = "hermitage", "commune-a"

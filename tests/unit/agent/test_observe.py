@@ -15,7 +15,6 @@ from appliance.backup.chain import chain_of
 from appliance.backup.node import Node
 from appliance.config.load import load
 from appliance.host.files import locked, make_private_folder
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.monitor.view import AgentSeen, View
 from appliance.monitor.view import Grant as Told
 from appliance.territory.implicit import with_implicit
@@ -23,6 +22,7 @@ from appliance.territory.model import Schedule
 from appliance.trust.act import make_act
 from appliance.trust.grant import Grant, make_request
 from appliance.trust.keys import create_key, load_key
+from appliance_lab.processes.territory import ProcessTerritory
 
 SERVICE = "docs-a"
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"

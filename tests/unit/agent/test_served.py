@@ -17,9 +17,9 @@ from appliance.config.load import load
 from appliance.failover import told
 from appliance.failover.told import Told
 from appliance.host.files import make_private_folder
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.monitor.stood import Failover, Stood
 from appliance.monitor.view import Now
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.unit.failover.test_granting import act
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"

@@ -21,8 +21,8 @@ from appliance.errors import NoSpace, UsageError
 from appliance.host.command import CommandTimeout
 from appliance.host.files import make_private_folder
 from appliance.host.layout import NodeLayout
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.units import DAY, GIB, MIB
+from appliance_lab.processes.territory import ProcessTerritory
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 MOMENT = 1_800_000_000.0

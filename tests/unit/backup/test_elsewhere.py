@@ -19,12 +19,12 @@ from appliance.config.load import load as load_plan
 from appliance.errors import Refused
 from appliance.failover.told import Told, save
 from appliance.host.files import make_private_folder
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.monitor.view import View
 from appliance.monitor.written import judge_written
 from appliance.territory.model import Territory
 from appliance.trust.grant import make_request
 from appliance.trust.keys import load_key
+from appliance_lab.processes.territory import ProcessTerritory
 
 SERVICE, HOME, STANDBY, OTHER = "docs-a", "commune-a", "hermitage", "commune-b"
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"

@@ -16,9 +16,9 @@ from appliance.backup.proven import FETCHED, HELD, Proven
 from appliance.clock import SimulatedClock
 from appliance.config.load import load
 from appliance.host.files import make_private_folder, sha256_file
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.trust.generation import Entry
 from appliance.units import DAY
+from appliance_lab.processes.territory import ProcessTerritory
 
 SERVICE = "docs-a"
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"

@@ -12,11 +12,11 @@ import pytest
 from appliance.backup.begin import begin
 from appliance.cli import main
 from appliance.config.load import load
-from appliance.lab.processes.territory import ProcessTerritory
 from appliance.territory.model import Person
 from appliance.trust.act import make_act
 from appliance.trust.grant import make_request
 from appliance.trust.keys import create_key, load_key
+from appliance_lab.processes.territory import ProcessTerritory
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 SERVICE = "docs-a"

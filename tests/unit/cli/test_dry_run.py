@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from appliance.cli.main import root
-from appliance.cli.reference import walk
+from appliance_lab.pages.commands import walk
 
 CHANGE_NOTHING = """
 status; doctor; completion
@@ -14,13 +14,13 @@ restore attack; restore find; restore jobs; restore versions
 territory check; territory plan; territory show
 node keys; node leave; node show
 act list; account list
-failover status; failover history; failover check; failover table
+failover status; failover history; failover table
 portal journal export; portal journal verify
 pki csr; pki due
 voter show
 vault ask; vault list; vault show
 escrow hand; escrow verify
-lab console; lab probe; lab status
+lab check; lab console; lab probe; lab status
 """
 """They look, and print what they see; a copy that is opened to be read is kept, and nothing of a service changes."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.limits_reference import CELLS, LISTENERS, Listener, page
+from appliance_lab.pages.limits import CELLS, LISTENERS, Listener, page
 
 ROOT = Path(__file__).parents[3]
 

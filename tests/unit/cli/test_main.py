@@ -17,9 +17,9 @@ from appliance.cli.commands import COMMANDS, Entry
 from appliance.cli.group import LazyGroup
 from appliance.cli.options import options, state_folder
 from appliance.cli.output import emit
-from appliance.cli.reference import page, walk
 from appliance.errors import UsageError
 from appliance.trust.keys import create_key
+from appliance_lab.pages.commands import page, walk
 
 ROOT = Path(__file__).parents[3]
 
@@ -70,7 +70,7 @@ def helped(*words: str) -> tuple[list[str], str]:
 def test_help_lists_every_command_without_importing_any() -> None:
     help_lines, imported = helped()
     assert imported == ""
-    for name in main.root.entries:
+    for name in main.root.listed:
         assert any(line.split()[:1] == [name] for line in help_lines)
 
 
@@ -80,16 +80,26 @@ GROUPS = {words: group for words, group in EVERY_COMMAND.items() if isinstance(g
 @pytest.mark.parametrize("words", GROUPS, ids=" ".join)
 def test_the_help_of_a_group_lists_its_verbs_without_importing_any(words: tuple[str, ...]) -> None:
     help_lines, imported = helped(*words)
-    assert imported == f"appliance.cli.{main.root.entries[words[0]].module}"
-    for name in GROUPS[words].entries:
+    assert imported == main.root.entries[words[0]].full_module
+    for name in GROUPS[words].listed:
         assert any(line.split()[:1] == [name] for line in help_lines)
 
 
 @pytest.mark.parametrize("words", GROUPS, ids=" ".join)
 def test_a_group_says_of_a_verb_what_the_verb_says_of_itself(words: tuple[str, ...]) -> None:
-    said = {name: EVERY_COMMAND[*words, name].get_short_help_str(limit=1000) for name in GROUPS[words].entries}
-    assert {name: entry.help for name, entry in GROUPS[words].entries.items()} == said
-    assert all((ROOT / f"appliance/cli/{entry.module}.py").exists() for entry in GROUPS[words].entries.values())
+    said = {name: EVERY_COMMAND[*words, name].get_short_help_str(limit=1000) for name in GROUPS[words].listed}
+    assert {name: entry.help for name, entry in GROUPS[words].listed.items()} == said
+
+
+def test_an_old_name_of_a_verb_works_says_the_new_one_and_is_not_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "history.jsonl").touch()
+    assert main.run(["failover", "check", str(tmp_path / "history.jsonl")]) == 2, "what the verb says of an empty file"
+    said = capsys.readouterr().err
+    assert said.startswith('"appliance failover check" is now "appliance lab check".\n')
+    assert "empty history" in said
+    assert "  check " not in "\n".join(helped("failover")[0])
 
 
 def test_a_verb_of_a_group_imports_no_other() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from appliance.cli import main
 from appliance.config.load import load
-from appliance.lab.processes.node import SSHD
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.node import SSHD
+from appliance_lab.processes.territory import ProcessTerritory
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 

@@ -10,7 +10,7 @@ import pytest
 from appliance.cli import main
 from appliance.config.load import load
 from appliance.host.layout import NodeLayout
-from appliance.lab.processes.territory import ProcessTerritory
+from appliance_lab.processes.territory import ProcessTerritory
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from appliance.config import schema
 from appliance.config.meanings import MEANINGS, SECTIONS
-from appliance.config.reference import page
+from appliance_lab.pages.territory import page
 
 PAGE = Path(__file__).parents[3] / "docs/reference/territory.md"
 
@@ -21,5 +21,5 @@ def test_every_setting_has_its_sentence_and_no_sentence_is_left_of_one_that_went
 
 
 def test_the_page_says_what_the_schema_says() -> None:
-    command = "/usr/bin/python3 -m appliance.config.reference >docs/reference/territory.md"
+    command = "/usr/bin/python3 -m appliance_lab.pages.territory >docs/reference/territory.md"
     assert PAGE.read_text() == page(), f"write it again: {command}"

@@ -8,9 +8,9 @@ import pytest
 
 from appliance.clock import SimulatedClock
 from appliance.coordination.keys import new_lease
-from appliance.coordination.memory import Line, Memory, Store, at_once
 from appliance.coordination.port import Alive, Claim, Ended, Holding, Lost, Taken
 from appliance.errors import Unreachable
+from appliance_lab.doubles.memory_store import Line, Memory, Store, at_once
 
 TTL = 15
 

@@ -11,13 +11,11 @@ from pathlib import Path
 import pytest
 
 from appliance.clock import SimulatedClock
-from appliance.coordination.memory import Line, Memory, Store
 from appliance.coordination.port import Claim, Holding
 from appliance.errors import Refused
 from appliance.failover import act
 from appliance.failover.keeper import Keeper
 from appliance.failover.kept import load
-from appliance.failover.memory_machine import MemoryMachine
 from appliance.failover.model import Action, Decision, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.papers import Papers
@@ -26,6 +24,8 @@ from appliance.failover.situation import Site, Situation, begin
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
 from appliance.units import HOUR
+from appliance_lab.doubles.memory_machine import MemoryMachine
+from appliance_lab.doubles.memory_store import Line, Memory, Store
 from tests.unit.failover.test_granting import FIRST, HOME, LOCAL
 from tests.unit.trust.voters import KEYS
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from appliance.coordination.memory import Line
 from appliance.errors import Refused
 from appliance.failover import kept as keeping
 from appliance.failover.act import perform
@@ -16,6 +15,7 @@ from appliance.failover.model import Action, Decision
 from appliance.failover.observe import observe
 from appliance.failover.ports import Synced
 from appliance.trust.release import read_release
+from appliance_lab.doubles.memory_store import Line
 from tests.unit.failover.test_act import LAST, SERVICE, World
 from tests.unit.failover.test_granting import FIRST, HOME, STANDBY
 

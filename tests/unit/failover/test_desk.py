@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from appliance.clock import SimulatedClock
-from appliance.coordination.memory import Memory, Store, at_once
 from appliance.errors import Busy, Forbidden, IntegrityError, Refused
 from appliance.failover import counter as counter_of_broker
 from appliance.failover.counter import Counter
@@ -22,6 +21,7 @@ from appliance.failover.signing import Signer
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.held import make_held
+from appliance_lab.doubles.memory_store import Memory, Store, at_once
 from tests.unit.failover.test_granting import (
     EXCLUSIVE,
     FIRST,

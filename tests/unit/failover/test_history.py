@@ -11,8 +11,9 @@ import pytest
 
 from appliance.cli import main
 from appliance.errors import UsageError
-from appliance.failover.history import Report, check, line, read
-from appliance.failover.invariants import CHECKS, writers_at_once
+from appliance.failover.history import line
+from appliance_lab.checkers.invariants import CHECKS, writers_at_once
+from appliance_lab.checkers.verdict import Report, check, read
 
 CASES = Path(__file__).parents[2] / "cases/failover"
 HELD = CASES / "late-writes-refused.jsonl"

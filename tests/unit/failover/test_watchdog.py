@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.failover import watchdog
-from appliance.failover.history import read
+from appliance_lab.checkers.verdict import read
 
 ME = os.getpid()
 

@@ -8,7 +8,7 @@ import sys
 PROGRAM = """
 import threading
 from appliance.host.memory import give_back, share_one_heap
-from appliance.lab.bench.measure import status_bytes
+from appliance_lab.bench.measure import status_bytes
 import os
 
 def kept():

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from appliance.lab.bench.bench import in_turns
-from appliance.lab.bench.figures import MET, MISSED, TOLD, Figure, Goal, Spread
-from appliance.lab.bench.report import Result, number, render
+from appliance_lab.bench.bench import in_turns
+from appliance_lab.bench.figures import MET, MISSED, TOLD, Figure, Goal, Spread
+from appliance_lab.bench.report import Result, number, render
 
 RESULTS = Path(__file__).parents[3] / "docs/results"
 ROW = re.compile(r"^\|.* / .* / .*\| (?:met|missed|told) \|$", re.MULTILINE)

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from appliance.errors import ApplianceError
-from appliance.lab.bench.pages import Secretary
-from appliance.lab.bench.restoring import WANTED_WORDS, Button
-from appliance.lab.processes.node import ProcessNode
+from appliance_lab.bench.pages import Secretary
+from appliance_lab.bench.restoring import WANTED_WORDS, Button
+from appliance_lab.processes.node import ProcessNode
 
 STATUS = {"/retrouver?q=budget%202026": 200, "/retrouver?q=paie": 303, "/retrouver?q=voirie": 500}
 GOING = '<div hx-trigger="every 20ms">'

@@ -12,9 +12,9 @@ import pytest
 from appliance.clock import SystemClock
 from appliance.errors import ApplianceError
 from appliance.host.journal import Journal
-from appliance.lab.bench.bench import Bench, Size
-from appliance.lab.bench.resting import undisturbed
-from appliance.lab.processes.node import ProcessNode
+from appliance_lab.bench.bench import Bench, Size
+from appliance_lab.bench.resting import undisturbed
+from appliance_lab.processes.node import ProcessNode
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import NoSpace, UsageError
-from appliance.lab.corpus import Summary, canaries, change, generate, planned, tree_digest
 from appliance.units import GIB, KIB, MIB
+from appliance_lab.corpus import Summary, canaries, change, generate, planned, tree_digest
 
 SIZE, FILES, SEED = 2 * MIB, 250, 1
 # Another digest means that corpora made by earlier versions differ: benchmarks are then not comparable any more.

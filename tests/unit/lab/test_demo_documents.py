@@ -9,8 +9,8 @@ import pytest
 
 from appliance.cli import main
 from appliance.config.load import load
-from appliance.lab.demo.documents import DATA_BYTES_MAX
 from appliance.territory.placement import place
+from appliance_lab.demo.documents import DATA_BYTES_MAX
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli import demo_cmd, main
+from appliance.cli import main
 from appliance.errors import UsageError
 from appliance.escrow import paper_key
 from appliance.escrow.age import generate
-from appliance.lab.demo.account import ACCOUNT, check_may_read, check_shell, make_account
-from appliance.lab.demo.kept import NOTE, PIDS, check_nobody_plays, how_to_play, is_kept, link, show_paper
-from appliance.lab.demo.stage import TERRITORY, remove_all
-from appliance.lab.story import Story
 from appliance.secret import Secret
+from appliance_lab.cli import demo_cmd
+from appliance_lab.demo.account import ACCOUNT, check_may_read, check_shell, make_account
+from appliance_lab.demo.kept import NOTE, PIDS, check_nobody_plays, how_to_play, is_kept, link, show_paper
+from appliance_lab.demo.stage import TERRITORY, remove_all
+from appliance_lab.story import Story
 
 
 def file_for_work(tmp_path: Path) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.demo.search import Needles, files_with, needles_of, prove_search
-from appliance.lab.story import Unknown
+from appliance_lab.demo.search import Needles, files_with, needles_of, prove_search
+from appliance_lab.story import Unknown
 
 LINE = b"Registre des deliberations du conseil municipal, 2026"
 PAPER = b"AGE-SECRET-KEY-PAPER-1234"

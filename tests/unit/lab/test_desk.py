@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from appliance.lab.hosts.desk import Desk
+from appliance_lab.hosts.desk import Desk
 
 
 def desk(root: Path) -> Desk:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.lab.processes import node
-from appliance.lab.processes.node import free_ports
+from appliance_lab.processes import node
+from appliance_lab.processes.node import free_ports
 
 LOOPBACK = "127.0.0.1"
 

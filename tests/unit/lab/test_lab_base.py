@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.host.command import run
-from appliance.lab.hosts.base import TARGETS, usable_sources
+from appliance_lab.hosts.base import TARGETS, usable_sources
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.pgp"
 BY_THE_INSTALLER = """\

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from appliance.cli.lab_cmd import lab
-from appliance.cli.lab_corpus_cmd import parse_share
-from appliance.cli.lab_provision_cmd import watching_text
 from appliance.config.load import load
 from appliance.errors import UsageError
-from appliance.lab.corpus import tree_digest
-from appliance.lab.processes.node import code_folder
 from appliance.portal.dashboard.targets import addresses
+from appliance_lab.checkout import code_folder
+from appliance_lab.cli.corpus_cmd import parse_share
+from appliance_lab.cli.lab_cmd import lab
+from appliance_lab.cli.provision_cmd import watching_text
+from appliance_lab.corpus import tree_digest
 
 
 def run(*words: str) -> Result:

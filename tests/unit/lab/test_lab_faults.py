@@ -9,9 +9,9 @@ import pytest
 
 from appliance.config.load import load
 from appliance.errors import ApplianceError, NotFound, Unsupported, UsageError
-from appliance.lab.hosts import kernel
-from appliance.lab.hosts.decide import decide_faults
-from appliance.lab.hosts.faults import (
+from appliance_lab.hosts import kernel
+from appliance_lab.hosts.decide import decide_faults
+from appliance_lab.hosts.faults import (
     HEALED,
     Fault,
     check_end,
@@ -24,8 +24,8 @@ from appliance.lab.hosts.faults import (
     targets,
     to_remember,
 )
-from appliance.lab.hosts.impair import queue_words
-from appliance.lab.hosts.plan import Plan, make_plan
+from appliance_lab.hosts.impair import queue_words
+from appliance_lab.hosts.plan import Plan, make_plan
 
 ROOT = Path(__file__).parents[3]
 ALL = {feature.name: True for feature in kernel.FEATURES}

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from appliance.cli.lab_cmd import lab
 from appliance.config.load import load
 from appliance.errors import Forbidden, NotFound, Unsupported, UsageError
 from appliance.host.files import make_private_folder
-from appliance.lab.hosts import kernel, needs
-from appliance.lab.hosts.decide import Seen, decide_down, decide_power_off, decide_up, decide_wipe
-from appliance.lab.hosts.faults import Fault
-from appliance.lab.hosts.kernel import FEATURES
-from appliance.lab.hosts.lab import Lab
-from appliance.lab.hosts.places import Places
-from appliance.lab.hosts.plan import Plan, make_plan
-from appliance.lab.hosts.provision import begin
-from appliance.lab.hosts.state import State
+from appliance_lab.cli.lab_cmd import lab
+from appliance_lab.hosts import kernel, needs
+from appliance_lab.hosts.decide import Seen, decide_down, decide_power_off, decide_up, decide_wipe
+from appliance_lab.hosts.faults import Fault
+from appliance_lab.hosts.kernel import FEATURES
+from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.plan import Plan, make_plan
+from appliance_lab.hosts.provision import begin
+from appliance_lab.hosts.state import State
 
 ROOT = Path(__file__).parents[3]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from appliance.lab.stories.left import Left
+from appliance_lab.stories.left import Left
 
 NOTHING = Left(*(frozenset[str]() for _ in range(8)))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.lab.stories.owners import read_names, renumbered
-from appliance.restore.record import Entry, Record
+from appliance_lab.checkers.tree_record import Entry, Record
+from appliance_lab.stories.owners import read_names, renumbered
 
 FILE = Entry("file", 0o644, 1, 1, "", "", "", (), 1000, 900, 0)
 GROUPS = "root:x:0:\npeople:x:900:marie.dupont\n"

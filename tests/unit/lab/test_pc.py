@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.lab.hosts.pc import read_versions
+from appliance_lab.hosts.pc import read_versions
 
 TOLD = r"""altname: DVD9LA~U.TXT
 write_time:     Wed Nov 25 21:48:10 2026 UTC

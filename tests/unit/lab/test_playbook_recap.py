@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.lab.hosts.playbook import Played, read_recap
+from appliance_lab.hosts.playbook import Played, read_recap
 
 TEXT = """
 TASK [base : Install] ****

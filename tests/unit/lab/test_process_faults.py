@@ -11,8 +11,8 @@ import pytest
 
 from appliance.host.processes import process
 from appliance.host.programs import Program
-from appliance.lab.processes.failover import Stage
-from appliance.lab.processes.faults import FAULTS
+from appliance_lab.processes.failover import Stage
+from appliance_lab.processes.faults import FAULTS
 
 NODE, SERVICE = "commune-a", "docs-a"
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli import demo_cmd, main
-from appliance.lab.story import HELD, VIOLATED, Step, Story, require
+from appliance.cli import main
+from appliance_lab.cli import demo_cmd
+from appliance_lab.story import HELD, VIOLATED, Step, Story, require
 
 
 def test_a_name_that_is_not_utf_8_costs_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

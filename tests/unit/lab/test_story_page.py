@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from appliance.lab.story_page import STYLE, render_page
+from appliance_lab.story_page import STYLE, render_page
 
 REPORT = {
     "verdict": "violated",

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from appliance.lab.processes.node import code_folder
-from appliance.lab.processes.watching import Site, faster
+from appliance_lab.checkout import code_folder
+from appliance_lab.processes.watching import Site, faster
 
 RULES = """
 groups:

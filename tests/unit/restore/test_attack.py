@@ -8,10 +8,10 @@ import sqlite3
 import pytest
 
 from appliance.borg.model import Item
-from appliance.lab.corpus.plan import plan
 from appliance.restore.attack import Attack, attacks, hit_files, observe
 from appliance.restore.burst import Observed, bursts, busiest, window
 from appliance.restore.catalogue import catch_up
+from appliance_lab.corpus.plan import plan
 from tests.unit.restore.memory_repository import MemoryRepository, item, start
 
 SHARE = "srv/shares/docs"

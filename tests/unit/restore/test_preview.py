@@ -9,12 +9,12 @@ from collections.abc import Callable
 import pytest
 
 from appliance.errors import IntegrityError
-from appliance.lab.corpus import office as corpus
-from appliance.lab.corpus.draw import Draw
 from appliance.restore.preview import office
 from appliance.restore.preview.difference import LINES_MAX, Line, difference
 from appliance.restore.preview.model import BLOCKS_MAX, Block, Preview, from_wire, to_wire
 from appliance.restore.preview.office import Unreadable, is_office, read_blocks
+from appliance_lab.corpus import office as corpus
+from appliance_lab.corpus.draw import Draw
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 ODF = "urn:oasis:names:tc:opendocument:xmlns"

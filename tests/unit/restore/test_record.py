@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import IntegrityError
-from appliance.restore.record import compare, parse, take
+from appliance_lab.checkers.tree_record import compare, parse, take
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_sockets_are_left_out_by_name(tree: Path) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from appliance.restore.record import take
+from appliance_lab.checkers.tree_record import take
 print(take(Path(sys.argv[1]), False).to_json())
 """
 

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from appliance.lab.processes.node import free_ports
+from appliance_lab.processes.node import free_ports
 
 FILE = Path(__file__).parents[3] / "systemd/apt-proxy"
 WANTED = "http://debian.invalid/debian/dists/trixie/InRelease"
