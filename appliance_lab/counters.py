@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.node import Node
+from appliance.backup.vault.replicas import replica_names, replica_of
 from appliance_lab.story import require
 
 MAGIC = b"BORG_SEG"
@@ -63,7 +64,7 @@ def reused(used: Iterable[Used]) -> tuple[tuple[Used, Used], ...]:
 
 def used_at(nodes: Iterable[Node], service: str) -> set[Used]:
     """The counters of `service` in the pools of all `nodes` together."""
-    blobs = [blob for node in nodes for blob in node.holding(service).blobs()]
+    blobs = [blob for node in nodes for blob in replica_of(node, service).blobs()]
     return used_by({blob.name: blob for blob in blobs}.values())
 
 
@@ -74,7 +75,7 @@ def prove_counters(nodes: Iterable[Node]) -> int:
     """
     held = tuple(nodes)
     objects = 0
-    for service in sorted({name for node in held for name in node.held_services()}):
+    for service in sorted({name for node in held for name in replica_names(node)}):
         used = used_at(held, service)
         twice = reused(used)
         require(not twice, f"{len(twice)} pairs of objects of {service} share counters, {twice[:1]} first.")

@@ -45,6 +45,7 @@ from appliance.backup.replaced import forget_replaced
 from appliance.backup.replicate import replicate
 from appliance.backup.vault.checker import check_view
 from appliance.backup.vault.repair import repair
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.verify import verify_data
@@ -140,7 +141,7 @@ def _replicate(node: Node, work: Replicate) -> Outcome:
     now = node.clock.now()
     acts = [act for act in load_acts(node.layout.acts, node.bundle) if act.act == "lost" and act.in_force(now)]
     done = replicate(node, work.service, work.to, acts)
-    newest = node.holding(work.service).newest_held()
+    newest = replica_of(node, work.service).newest_held()
     return Outcome(mark=newest.name if newest else "", peers={work.to: ""}, figures={"generations": len(done.taken)})
 
 

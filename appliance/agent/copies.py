@@ -18,6 +18,7 @@ from appliance.agent.current import Current
 from appliance.backup.chain import chain_of
 from appliance.backup.laid import files_are_here
 from appliance.backup.vault.latest import Latest
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.stored import Stored
 from appliance.backup.went_on import goes_on_without
 from appliance.errors import ApplianceError, Refused
@@ -84,13 +85,13 @@ class BackupCopies:
 
     def papers(self, service: str) -> tuple[bytes, ...]:
         node = self._current.node
-        holding, chain = node.holding(service), chain_of(node, service)
+        holding, chain = replica_of(node, service), chain_of(node, service)
         held = [holding.grant(epoch) for epoch in holding.epochs()[-1:]]
         return (*held, *chain.raw_grants()[-1:])
 
     def paper_folders(self, service: str) -> tuple[Path, ...]:
         node = self._current.node
-        return node.holding(service).grants, chain_of(node, service).grants_folder
+        return replica_of(node, service).grants, chain_of(node, service).grants_folder
 
     def unfit(self, service: str) -> str:
         return "" if self._newest_held(service) else "no generation is held here"
@@ -110,7 +111,7 @@ class BackupCopies:
         Only the first answer about a service is waited for: until then nothing is known of it.
         """
         node = self._current.node
-        held = self._held.setdefault(service, _Held(Latest(node.holding(service))))
+        held = self._held.setdefault(service, _Held(Latest(replica_of(node, service))))
         now = node.clock.boottime()
         if held.looking is None and now - held.at > LOOK_EVERY_SECONDS:
             held.at, held.looking = now, self._looking.submit(held.latest.look)

@@ -42,6 +42,7 @@ from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.leftovers import are_known
 from appliance.backup.vault.obey import passed_over, quota_bytes
+from appliance.backup.vault.replicas import replica_names, replica_of
 from appliance.backup.vault.store import HEADER, Holding, size_of
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy
@@ -115,7 +116,7 @@ class Observer:
             readable=tuple(readable),
             ahead=tuple(ahead),
             homes=tuple(stood_for),
-            emptying=tuple(it for it in node.held_services() if it not in seen and are_known(node.holding(it))),
+            emptying=tuple(it for it in replica_names(node) if it not in seen and are_known(replica_of(node, it))),
             attempts=memory.attempts,
             running=memory.running,
             machine=see_machine(node.layout) if thorough else Machine(),
@@ -248,7 +249,7 @@ def _envelopes(folder: Path) -> Mapping[str, float]:
 
 def _grant(node: Node, service: str, chain: Chain) -> Grant | None:
     """The newest, of `chain` or of the vault: whoever has the service now pushes to us, and the chain learns late."""
-    grants, holding = chain.grants(), node.holding(service)
+    grants, holding = chain.grants(), replica_of(node, service)
     if not grants:
         return None
     newest, held = grants[max(grants)], max(holding.epochs(), default=0)
@@ -283,7 +284,7 @@ def _safe_newest(node: Node, service: str, chain: Chain, older: Iterable[Older])
 
 
 def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thorough: bool) -> Held | None:
-    terms, holding = node.bundle.terms(service), node.holding(service)
+    terms, holding = node.bundle.terms(service), replica_of(node, service)
     newest = newest_held(holding)
     known = damage.known(holding)
     holder = node.name in terms.holders

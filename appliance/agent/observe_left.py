@@ -6,6 +6,7 @@ from appliance.backup.node import Node
 from appliance.backup.vault import damage
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.freeze import why_frozen
+from appliance.backup.vault.replicas import replica_names, replica_of
 from appliance.backup.vault.store import Holding
 from appliance.clock import utc_seconds
 from appliance.monitor.view import Generation, Held
@@ -14,12 +15,12 @@ from appliance.trust.generation import Header
 
 def left(node: Node) -> tuple[str, ...]:
     """What lies in this vault of services that are in the territory no more."""
-    return tuple(name for name in node.held_services() if name not in node.bundle.territory.services)
+    return tuple(name for name in replica_names(node) if name not in node.bundle.territory.services)
 
 
 def held_of_old(node: Node, service: str, *, thorough: bool) -> Held | None:
     """What is still here of a service that left; nothing once its last copy has gone."""
-    terms, holding = node.bundle.care_terms(service), node.holding(service)
+    terms, holding = node.bundle.care_terms(service), replica_of(node, service)
     newest, known, gone = newest_held(holding), damage.known(holding), node.bundle.left(service)
     if newest is None and not known:
         return None

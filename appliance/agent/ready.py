@@ -25,6 +25,7 @@ from appliance.backup.filling import filling_of
 from appliance.backup.node import Node
 from appliance.backup.openable import newest_of, open_apart
 from appliance.backup.proven import HELD, Proven
+from appliance.backup.vault.replicas import replica_of
 from appliance.borg.client import Borg
 from appliance.borg.contents import Contents, Examination, WayBlocked
 from appliance.borg.model import Archive, Item, Outline
@@ -206,7 +207,7 @@ def _read_ahead(node: Node, service: str) -> None:
         proven.forget_oldest(HELD, entries)
         for number, entry in enumerate(entries, start=1):
             with suppress(OSError):
-                proven.is_right(HELD, entry, node.holding(service).blob(entry.sha256))
+                proven.is_right(HELD, entry, replica_of(node, service).blob(entry.sha256))
             if number % SAVED_EACH == 0 or number == len(entries):  # hours of reading at first, and it may be cut
                 proven.save(HELD, entries)
 

@@ -39,6 +39,7 @@ from appliance.backup.resync import continue_under, fetch_for_resync
 from appliance.backup.sight import current_targets
 from appliance.backup.source_names import STANDBY
 from appliance.backup.sources.model import Failure
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.borg.client import Borg
 from appliance.borg.model import Repository
@@ -102,7 +103,7 @@ def present(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]
 
 def _keep(node: Node, service: str, grant: Grant) -> None:
     """Have this node's own vault refuse the former writer too."""
-    if node.holding(service).grants.exists():
+    if replica_of(node, service).grants.exists():
         sealer_of(node).keep(service, [grant])
 
 

@@ -16,6 +16,7 @@ from appliance.backup.fetch import short_name
 from appliance.backup.node import Node
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.obey import passed_over
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.store import Holding
 from appliance.host.files import make_private_folder, write_atomic
@@ -23,7 +24,7 @@ from appliance.host.files import make_private_folder, write_atomic
 
 def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:
     """Freeze thinning for what is new in `found`, and say what that is; an event that ends may come anew."""
-    holding = node.holding(found.service)
+    holding = replica_of(node, found.service)
     path = make_private_folder(node.layout.sight) / f"{found.service}.alarmed"
     now, told = _events(node, holding, found), _load(path)
     new = tuple(sorted(now.keys() - told))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance.backup.node import Node
 from appliance.backup.proven import FETCHED, HELD, Proven
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import size_of
 from appliance.host.files import copy_whole, link_own, sha256_file
 from appliance.trust.generation import Entry
@@ -31,7 +32,7 @@ def place_at_hand(
         target = folder / entry.path
         if target.exists():
             continue
-        held, own = node.holding(service).blob(entry.sha256), node.service(service).repository / entry.path
+        held, own = replica_of(node, service).blob(entry.sha256), node.service(service).repository / entry.path
         sources: list[tuple[Path, Callable[[Entry, Path], bool]]] = [
             (held, partial(proven.is_right, HELD)),
             (own, _is_right),

@@ -9,6 +9,7 @@ from appliance.backup.chain import chain_of
 from appliance.backup.fetch import Survey, survey_all
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
+from appliance.backup.vault.replicas import replica_of
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id
 from appliance.borg.model import Repository
@@ -65,7 +66,7 @@ def history(node: Node, service: str) -> dict[str, int]:
 def known_epochs(node: Node, service: str, found: Survey) -> frozenset[int]:
     """Every epoch of `service` that a peer in `found`, this node's chain or its holding knows."""
     at_peers = (grant.epoch for head in found.heads for grant in head.grants)
-    return frozenset((*at_peers, *chain_of(node, service).grants(), *node.holding(service).epochs()))
+    return frozenset((*at_peers, *chain_of(node, service).grants(), *replica_of(node, service).epochs()))
 
 
 def _refuse_history(node: Node, service: str) -> None:

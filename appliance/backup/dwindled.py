@@ -9,12 +9,13 @@ from appliance.backup.fetch import Survey
 from appliance.backup.header_sizes import size_of
 from appliance.backup.node import Node
 from appliance.backup.sized import Sized, dwindled
+from appliance.backup.vault.replicas import replica_of
 from appliance.trust.generation import Header
 
 
 def held_by_anybody(node: Node, service: str, found: Survey) -> frozenset[str]:
     """The names of the generations that a peer in `found` or this node holds."""
-    own = (item.name for item in node.holding(service).stored() if item.held)
+    own = (item.name for item in replica_of(node, service).stored() if item.held)
     return frozenset((*own, *(name for head in found.heads for name in head.held)))
 
 

@@ -12,6 +12,7 @@ import json
 from appliance.backup.chain import chain_of
 from appliance.backup.node import Node
 from appliance.backup.vault.kept import stored_grant
+from appliance.backup.vault.replicas import replica_of
 from appliance.failover.told import load_of_boot
 from appliance.host.served import read_served
 from appliance.units import as_typed
@@ -89,7 +90,7 @@ def continued_here(node: Node, service: str, writer: str) -> str:
 
 def known_writer(node: Node, service: str) -> str:
     """Who writes `service` as far as it is known here: by the newest grant of the chain or the vault, or as planned."""
-    grants, holding = chain_of(node, service).grants(), node.holding(service)
+    grants, holding = chain_of(node, service).grants(), replica_of(node, service)
     newest = max((*grants, *holding.epochs()), default=0)
     if not newest:
         return node.bundle.terms(service).origin

@@ -34,6 +34,7 @@ from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.relief import bound, note_shown
 from appliance.backup.vault.repair import other_holders
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.store import Holding
@@ -79,7 +80,7 @@ def exchange(node: Node, service: str) -> Findings:
 
     A newer epoch learned here fences the older writer at this vault from now on.
     """
-    holding, sealer = node.holding(service), sealer_of(node)
+    holding, sealer = replica_of(node, service), sealer_of(node)
     sealer.prepare(service)
     heads, silent = _ask_holders(node, service)
     grants = [grant for there in heads.values() for grant in there.head.grants]
@@ -171,7 +172,7 @@ def _learn(
 def _holders(node: Node, service: str, heads: Mapping[str, HolderHead], owing: Collection[str]) -> tuple[str, ...]:
     """The peers that shall hold what the service's writer makes: holders, and spares that began to while somebody is
     lost; never itself. A spare takes nothing from a holder otherwise, whatever it holds still."""
-    grant = newest_grant(node.holding(service), node.bundle)
+    grant = newest_grant(replica_of(node, service), node.bundle)
     writer = grant.writer if grant else node.bundle.terms(service).origin
     holders = node.bundle.terms(service).holders
     return tuple(

@@ -27,6 +27,7 @@ from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
 from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.offer import proven_header
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER, LIST, Holding
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
@@ -78,7 +79,7 @@ def survey_all(node: Node, service: str, lines: Lines | None = None) -> Survey:
 
 def _newest_held(node: Node, service: str) -> GenerationId | None:
     """The newest generation in this node's own holding; None when it holds none that proves itself."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     newest = holding.newest_held(passed_over(node, service))
     try:
         return read_stored_header(node, holding, newest.name).id if newest else None
@@ -143,7 +144,7 @@ def _keep_papers(node: Node, service: str, name: str, chain: Chain) -> Sealed:
 
 def keep_history(node: Node, service: str, chain: Chain) -> None:
     """Have `chain` know every grant and header that this node's vault knows; each that is new there is proven again."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     grants = {epoch: stored_grant(holding, node.bundle, epoch) for epoch in holding.epochs()}
     for grant in grants.values():
         chain.add_grant(grant)
@@ -263,9 +264,9 @@ def fetch_newest(
     Unreachable is raised: something older lacks what was acknowledged.
     """
     survey_ = survey_all(node, service, lines)
-    own = _held_here(node.holding(service), wanted)
+    own = _held_here(replica_of(node, service), wanted)
     name = _held_name(survey_, own, wanted) if wanted else _newest_with(survey_, required)
-    if not wanted and _holds(node.holding(service), name):
+    if not wanted and _holds(replica_of(node, service), name):
         own = frozenset([name])
     errors = []
     if name == required and (sealed := _sealed_here(node, service, name)):
@@ -312,7 +313,7 @@ def _missing(node: Node, service: str, name: str, found: Survey) -> Unreachable:
 def _unsent(node: Node, service: str, name: str, found: Survey, errors: Sequence[str]) -> Unreachable:
     """Those who say that they hold `name` did not send it. An older one is named of somebody else, where there is one:
     what the same holder says of that may be as untrue."""
-    own = [it.name for it in node.holding(service).stored() if it.held]
+    own = [it.name for it in replica_of(node, service).stored() if it.held]
     others = [held for held in (own, *(head.held for head in found.heads)) if name not in held]
     older = max((it for held in others for it in held if it < name), default="")
     short = short_name(older) if older else ""
@@ -378,7 +379,7 @@ def short_name(name: str) -> str:
 
 def read_held(node: Node, service: str, name: str | None = None) -> Sealed:
     """A generation that this node holds itself, checked as if it came from a peer; None: the newest one held."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     found = holding.find(name) if name else holding.newest_held()
     if found is None or not found.held:
         held = sum(item.held for item in holding.stored())

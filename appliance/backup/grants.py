@@ -8,6 +8,7 @@ from appliance.backup.chain import Chain, chain_of
 from appliance.backup.kept_grants import KeptGrants
 from appliance.backup.node import Node
 from appliance.backup.vault.kept import granters_at
+from appliance.backup.vault.replicas import replica_of
 from appliance.trust.granters import Granters, is_confirmed
 
 FAILOVER_KEEPS = ("known-grant", "granted")
@@ -17,7 +18,7 @@ FAILOVER_KEEPS = ("known-grant", "granted")
 def granters_of(node: Node, service: str) -> Granters:
     """Whose grants of `service` this node believes when a peer shows them: those it keeps already stay good."""
     chain = Chain(node.service(service).chain, node.bundle.granters)
-    return granters_at(node.holding(service), node.bundle).keeping(chain.raw_grants())
+    return granters_at(replica_of(node, service), node.bundle).keeping(chain.raw_grants())
 
 
 def shown_grants(node: Node) -> tuple[str, ...]:
@@ -40,7 +41,7 @@ def _to_show(node: Node, service: str) -> Iterator[bytes]:
 
 def _kept(node: Node, service: str) -> Iterator[bytes]:
     """All that is kept here of `service`, each judged when it came."""
-    holding, root = node.holding(service), node.service(service).root
+    holding, root = replica_of(node, service), node.service(service).root
     yield from (holding.grant(epoch) for epoch in holding.epochs())
     yield from chain_of(node, service).raw_grants()
     yield from (path.read_bytes() for path in map(root.joinpath, FAILOVER_KEEPS) if path.exists())

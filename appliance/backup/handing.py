@@ -14,6 +14,7 @@ from appliance.backup.fetched_key import open_key, own_age_key, staging
 from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here
 from appliance.backup.resync import fetch_for_resync
+from appliance.backup.vault.replicas import replica_of
 from appliance.errors import ApplianceError, NotFound, Refused
 from appliance.escrow.envelopes import ServiceKey, open_envelope, read_key, seal
 from appliance.host.files import make_private_folder, write_atomic
@@ -76,4 +77,4 @@ def _own_key(node: Node, service: str) -> ServiceKey:
     entry = next((entry for entry in read_held(node, service).entries if entry.path == mine), None)
     if entry is None:
         raise NotFound(f"no envelope of {service} is for {node.name}.", remedy="Open it with the paper.")
-    return open_envelope(node.holding(service).blob(entry.sha256).read_bytes(), own_age_key(node))
+    return open_envelope(replica_of(node, service).blob(entry.sha256).read_bytes(), own_age_key(node))

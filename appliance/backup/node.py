@@ -6,16 +6,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.vault.store import Holding
-from appliance.backup.vault.wire import QUIET_SECONDS
 from appliance.clock import Clock, SystemClock
 from appliance.host.ageing import AgeingClock
 from appliance.host.journal import Journal
 from appliance.host.layout import NodeLayout, ServiceLayout
-from appliance.territory.model import NAME
 from appliance.territory.served import Form, form_of
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import load_territory
+
+QUIET_SECONDS = 600.0
+"""A writer's patience: a vault makes every file durable before it answers, on whatever disk it has."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,6 @@ class Node:
     journal: Journal
     patience_seconds: float = QUIET_SECONDS
     """How long a peer that says nothing is waited for."""
-
-    def holding(self, service: str) -> Holding:
-        """What this node holds of `service` for others."""
-        return Holding(self.layout.vault / service)
-
-    def held_services(self) -> tuple[str, ...]:
-        """The services of which anything was ever held here, also those that left the territory."""
-        try:
-            names = os.listdir(self.layout.vault)
-        except FileNotFoundError:
-            return ()
-        return tuple(name for name in sorted(names) if NAME.fullmatch(name) and self.holding(name).generations.is_dir())
 
     def service(self, name: str) -> ServiceLayout:
         """Where this node keeps `name` when it writes it or may open it."""

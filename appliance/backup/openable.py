@@ -18,6 +18,7 @@ from appliance.backup.fetch import Survey, fetch, fetch_newest, read_held, short
 from appliance.backup.fetched_key import open_key, staging
 from appliance.backup.node import Node
 from appliance.backup.source_names import AUTO, GENERATION, LOCAL, PEER, STANDBY
+from appliance.backup.vault.replicas import replica_of
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Repository
 from appliance.errors import NotFound, Refused, UsageError
@@ -153,7 +154,7 @@ def is_written_here(node: Node, service: str) -> bool:
         return False
     if _is_only_at_peers(node, service):
         return False
-    if max(node.holding(service).epochs(), default=0) > max(grants):
+    if max(replica_of(node, service).epochs(), default=0) > max(grants):
         return False  # it was written here once: its present writer has pushed to us since
     return grants[max(grants)].writer_key == node.bundle.member(node.name).keys.sign
 
@@ -182,7 +183,7 @@ def _choose(node: Node, service: str, source: str) -> _Choice:
 
 def _newest(node: Node, service: str) -> _Choice:
     """What is held here when nobody attests anything newer; else the newest, fetched from a peer that has it."""
-    newest = node.holding(service).newest_held()
+    newest = replica_of(node, service).newest_held()
     if newest:
         own, found = newest.name, survey_all(node, service)
         if _attested(found) <= own:
@@ -192,7 +193,7 @@ def _newest(node: Node, service: str) -> _Choice:
 
 
 def _held_here(node: Node, service: str, name: str | None, told: str) -> _Choice:
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     home = _elsewhere(node, service) if is_written_here(node, service) else node.service(service)
     return _Choice(read_held(node, service, name), lambda entry: holding.blob(entry.sha256), home, node.name, told)
 

@@ -20,6 +20,7 @@ from appliance.backup.chain import Chain, chain_of
 from appliance.backup.fetch import fetch_papers, survey_all
 from appliance.backup.lineage import remember
 from appliance.backup.node import Node
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.borg.folder import repository_id
 from appliance.borg.nonce import write_nonce
@@ -84,7 +85,7 @@ def take_renewal(node: Node, service: str, raw: bytes) -> Grant:
         shutil.rmtree(new.root, ignore_errors=True)
         if grant.epoch not in chain.grants():
             chain.add_grant(grant)
-            if node.holding(service).grants.exists():
+            if replica_of(node, service).grants.exists():
                 sealer_of(node).keep(service, [grant])
             node.journal.write("renewed", service=service, epoch=grant.epoch, repository=grant.repository)
     return grant

@@ -21,6 +21,7 @@ from appliance.backup.push import send_needed
 from appliance.backup.readers import check_reads
 from appliance.backup.sight import load_sight
 from appliance.backup.vault.header_parts import previous_by_name
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER, RECEIPT, Holding
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.trust.act import Act
@@ -70,7 +71,7 @@ def replicate(
     on_generation: Callable[[str], None] = lambda name: None,
 ) -> Replicated:
     """Bring every generation of `service` held here to `peer`, newest first; what it holds already costs nothing."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     with connect(node, peer) as conversation:
         there = ask_head(conversation, service)
         chain = _Headers(holding)

@@ -17,6 +17,7 @@ from appliance.backup.node import Node
 from appliance.backup.overtaken import forget
 from appliance.backup.peers import Lines
 from appliance.backup.proven import FETCHED, Proven
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.borg.folder import repository_id
 from appliance.errors import Refused
@@ -81,7 +82,7 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
     if grant.repository != repository_id(folder):
         raise Refused("this grant is for another repository than the one fetched.")
     node.bundle.revoked.check_writing({**chain.grants(), grant.epoch: grant})
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     with locked(layout.lock, what=f"the service {service}"):
         adopt(layout, sealed, lambda entry: folder / entry.path, key, grant)
         hold_until_laid(node, service, grant)

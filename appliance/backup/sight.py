@@ -20,6 +20,7 @@ from appliance.backup.targets import Target, lost_nodes, targets
 from appliance.backup.unseen import UNSEEN_SECONDS, is_fresh, parties, unseen
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.kept import stored_grant
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import RELAY
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError
@@ -110,7 +111,7 @@ def _seen(node: Node, service: str, before: Sight, answers: Mapping[str, object]
 
 def _pushed(node: Node, service: str) -> dict[str, Seen]:
     """The writer of the newest generation here, which brought it itself: its own door may be closed to us."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     newest = holding.newest_held()
     if newest is None or holding.path(newest.name, RELAY).exists():
         return {}

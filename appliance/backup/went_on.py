@@ -12,6 +12,7 @@ from contextlib import suppress
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.history import previous_of
 from appliance.backup.node import Node
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER, Holding
 from appliance.errors import ApplianceError
 
@@ -22,7 +23,7 @@ type Place = tuple[Chain | Holding, Read]
 def goes_on_without(node: Node, service: str, generation: str) -> bool | None:
     """True where the first generation after the epoch of `generation`, its full name, continues another one; None while
     none is known here, or nothing of what it continues."""
-    chain, holding = chain_of(node, service), node.holding(service)
+    chain, holding = chain_of(node, service), replica_of(node, service)
     places: tuple[Place, ...] = ((chain, chain.raw_header), (holding, lambda name: holding.read(name, HEADER)))
     epoch, digest = generation.partition(".")[0], _digest(generation)
     later = [found for place in places if (found := _first_after(place, epoch))]

@@ -12,6 +12,7 @@ from appliance.backup.acts import accept_act
 from appliance.backup.elsewhere import served
 from appliance.backup.fetch import survey_all
 from appliance.backup.node import Node
+from appliance.backup.vault.replicas import replica_of
 from appliance.cli.act_cmd import taken_back_text
 from appliance.cli.arguments import (
     FILE_TYPE,
@@ -135,7 +136,7 @@ def _check_candidate(node: Node, view: View) -> None:
 
 
 def _check_held(node: Node, service: str, generation: str) -> None:
-    held = {item.name for item in node.holding(service).stored() if item.held}
+    held = {item.name for item in replica_of(node, service).stored() if item.held}
     if generation not in held and all(generation not in head.held for head in survey_all(node, service).heads):
         remedy = f"See which there are: {command('vault', 'show', service)}"
         raise NotFound(f"nobody who answered holds generation {generation} of {service}.", remedy=remedy)

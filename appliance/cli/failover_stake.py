@@ -15,6 +15,7 @@ from appliance.backup.fetch import Survey, survey_all
 from appliance.backup.node import Node
 from appliance.backup.proofs import load_proofs
 from appliance.backup.vault.evidence import read_stored_header
+from appliance.backup.vault.replicas import replica_of
 from appliance.cli.arguments import command
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
@@ -62,7 +63,7 @@ def _headers(node: Node, service: str, seen: Survey, generation: str) -> list[He
     found += [tip for head in seen.heads for tip in head.tips if tip.id.name == generation]
     for name in filter(None, (seen.own.name if seen.own else "", generation)):
         with contextlib.suppress(ApplianceError):  # it was never shown here, or what is here does not hold
-            found.append(read_stored_header(node, node.holding(service), name))
+            found.append(read_stored_header(node, replica_of(node, service), name))
     return found
 
 

@@ -14,6 +14,7 @@ from appliance.backup.fetch import survey
 from appliance.backup.grants import granters_of
 from appliance.backup.node import Node
 from appliance.backup.peers import Head
+from appliance.backup.vault.replicas import replica_of
 from appliance.clock import utc_seconds
 from appliance.coordination.broker import Acts, check_report, may_announce
 from appliance.coordination.keys import new_lease
@@ -48,7 +49,7 @@ class Store:
 
     async def granted(self, service: str) -> Grant | None:
         """The newest grant of `service` that a broker or this node knows."""
-        holding = self.node.holding(service)
+        holding = replica_of(self.node, service)
         papers = self._papers()
         papers.take(holding.grant(epoch) for epoch in holding.epochs()[-1:])
         _, _, news, *_ = await self._attend(self.port)
@@ -151,5 +152,5 @@ def _unfit(node: Node, service: str) -> dict[str, str]:
     newest = max((head.newest for head in found.heads if head.newest), key=lambda it: it.id, default=None)
     said = {head.peer: _lacks(head, newest, node.clock.now()) for head in found.heads} | dict(found.silent)
     if node.name in standbys:
-        said[node.name] = "" if node.holding(service).newest_held() else "it holds no generation."
+        said[node.name] = "" if replica_of(node, service).newest_held() else "it holds no generation."
     return said

@@ -12,6 +12,7 @@ from appliance.backup.vault import damage
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.repair import repair as repair_holding
+from appliance.backup.vault.replicas import replica_names, replica_of
 from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.thinning import Thinned, would_be_forgotten, would_go
@@ -57,7 +58,7 @@ def repair(service: str | None, dry_run: bool) -> int | None:
     found: list[dict[str, Any]] = []
     for name in held_services(node, service):
         if dry_run:
-            left = damage.known(node.holding(name))
+            left = damage.known(replica_of(node, name))
             found.append({"service": name, "mended": [], "left": _json(left), "failed": {}})
             continue
         done = repair_holding(node, name)
@@ -90,7 +91,7 @@ def thin(service: str | None, dry_run: bool) -> None:
 
 def held_services(node: Node, service: str | None = None) -> list[str]:
     """`service`, or all of which something is held here; raise NotFound when nothing of it was ever held."""
-    known = list(node.held_services())
+    known = list(replica_names(node))
     if service is None:
         return known
     if service not in known:
@@ -100,7 +101,7 @@ def held_services(node: Node, service: str | None = None) -> list[str]:
 
 def _to_scrub(node: Node, service: str) -> dict[str, Any]:
     """What a whole round would read, and the damage that is known before it."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     return {
         "service": service,
         "generations": len(holding.stored()),
@@ -111,7 +112,7 @@ def _to_scrub(node: Node, service: str) -> dict[str, Any]:
 
 
 def _scrub(node: Node, service: str) -> dict[str, Any]:
-    total, sealer = node.holding(service).used_bytes(), sealer_of(node)
+    total, sealer = replica_of(node, service).used_bytes(), sealer_of(node)
     generations = blobs = size = 0
     with progress(f"Reading what is held of {service}") as advance:
         while True:
@@ -133,7 +134,7 @@ def _chosen(node: Node, service: str) -> Thinned:
     """What thinning would do now."""
     if reason := why_frozen(node, service):
         return Thinned(service, skipped=f"frozen: {reason}")
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     forgotten = would_be_forgotten(node, service, holding)
     return Thinned(service, would_go(node, service, holding), headers_removed=len(forgotten))
 

@@ -15,6 +15,7 @@ from appliance.backup.replicate import ask_head
 from appliance.backup.replicate import replicate as replicate_to
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.obey import quota_bytes
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.stored import Stored
 from appliance.cli.arguments import NAME_TYPE, SERVICE_TYPE, dry_run_option, service_argument
 from appliance.cli.output import emit, say, table
@@ -56,8 +57,8 @@ def show(service: str) -> None:
     """Show every generation of SERVICE that this node knows, and whether its files are here."""
     node = this_node()
     held_services(node, service)
-    found = [_generation(node, service, item) for item in node.holding(service).stored()]
-    used, quota = node.holding(service).used_bytes(), _quota(node, service)
+    found = [_generation(node, service, item) for item in replica_of(node, service).stored()]
+    used, quota = replica_of(node, service).used_bytes(), _quota(node, service)
     # An act names a generation in full: the sides of a fork have one number.
     rows = [
         (short_name(it["name"]), it["state"], it["received"] or "-", _size(it["bytes"]), it["name"]) for it in found
@@ -99,19 +100,19 @@ def replicate(service: str, peer: str, dry_run: bool) -> None:
 
 def holds_json(node: Node, service: str) -> dict[str, list[str]]:
     """The generations of `service` held here, and those that this node's own rules let go, by their full names."""
-    stored = node.holding(service).stored()
+    stored = replica_of(node, service).stored()
     return {"held": [it.name for it in stored if it.held], "let_go": [it.name for it in stored if it.thinned]}
 
 
 def _summary(node: Node, service: str) -> dict[str, Any]:
-    held = [item.name for item in node.holding(service).stored() if item.held]
+    held = [item.name for item in replica_of(node, service).stored() if item.held]
     terms = node.bundle.care_terms(service)
     return {
         "service": service,
         "label": terms.service.label if terms else service,
         "generations": len(held),
         "newest": short_name(held[-1]) if held else None,
-        "used_bytes": node.holding(service).used_bytes(),
+        "used_bytes": replica_of(node, service).used_bytes(),
         "quota_bytes": _quota(node, service),
         "left": _left(node, service),
     }
@@ -130,7 +131,7 @@ def _left(node: Node, service: str) -> str:
 
 def _generation(node: Node, service: str, item: Stored) -> dict[str, Any]:
     """A header or a receipt that is damaged leaves its field empty; `vault scrub` says what is wrong."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     size = received = None
     with contextlib.suppress(ApplianceError):
         size = read_stored_header(node, holding, item.name).bytes
@@ -158,7 +159,7 @@ def _state(item: Stored) -> str:
 def _lacking(node: Node, service: str, peer: str) -> list[str]:
     with connect(node, peer) as conversation:
         there = ask_head(conversation, service)
-    return [item.name for item in node.holding(service).stored() if item.held and there.lacks(item.name)]
+    return [item.name for item in replica_of(node, service).stored() if item.held and there.lacks(item.name)]
 
 
 def _quota(node: Node, service: str) -> int | None:

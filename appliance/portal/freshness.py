@@ -18,6 +18,7 @@ from appliance.backup.node import Node
 from appliance.backup.safety import judge
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.kept import stored_grant
+from appliance.backup.vault.replicas import replica_of
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
 from appliance.monitor.view import Held, Missing, View
@@ -75,7 +76,7 @@ def _of(node: Node, view: View, service: str) -> Freshness | None:
 def _of_held(node: Node, held: Held) -> Freshness | None:
     if held.newest is None:
         return None
-    holding = node.holding(held.service)
+    holding = replica_of(node, held.service)
     shown = shown_receipts(node, held.service)
 
     def safety_of(name: str, epoch: int) -> Safety:

@@ -9,6 +9,7 @@ from typing import Any
 
 from appliance.backup.fetch import read_held, short_name
 from appliance.backup.node import open_node
+from appliance.backup.vault.replicas import replica_of
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import open_envelope
 from appliance.secret import Secret
@@ -177,7 +178,7 @@ def _prove_no_key_opens(stage: Stage, peer: str) -> None:
         for entry in read_held(node, SERVICE, name).entries:
             if entry.path.startswith("envelopes/"):
                 try:
-                    open_envelope(node.holding(SERVICE).blob(entry.sha256).read_bytes(), identity)
+                    open_envelope(replica_of(node, SERVICE).blob(entry.sha256).read_bytes(), identity)
                 except ApplianceError:
                     continue
                 require(False, f"{peer} opens {entry.path}.")
@@ -251,7 +252,7 @@ def _a_file(stage: Stage) -> str:
 def standby_lost(stage: Stage) -> str:
     """No keyholder lives; the blind peer hands its copies to the blind spare, and only after a signed act."""
     spare = open_node(stage.node(SPARE).state)
-    pieces = [path for path in spare.holding(SERVICE).root.rglob("*") if path.is_file()]
+    pieces = [path for path in replica_of(spare, SERVICE).root.rglob("*") if path.is_file()]
     require(not pieces, f"{SPARE} holds something already: {', '.join(map(str, pieces[:3]))}.")
     stage.node(STANDBY).wipe()
     refusal = stage.refused(BLIND, "vault", "replicate", SERVICE, "--to", SPARE, exit_code=8)
@@ -327,7 +328,7 @@ def _held_config(stage: Stage, generation: str) -> str:
     spare = open_node(stage.node(SPARE).state)
     [name] = [it for it in held_names(spare, SERVICE) if short_name(it) == generation]
     [entry] = [it for it in read_held(spare, SERVICE, name).entries if it.path == "config"]
-    return spare.holding(SERVICE).blob(entry.sha256).read_text()
+    return replica_of(spare, SERVICE).blob(entry.sha256).read_text()
 
 
 def _restore_everything(stage: Stage) -> tuple[tuple[Difference, ...], int]:

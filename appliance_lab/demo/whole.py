@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from appliance.backup.fetch import read_held
 from appliance.backup.node import Node
+from appliance.backup.vault.replicas import replica_of
 from appliance.host.files import sha256_file
 from appliance_lab.story import Violated
 
 
 def prove_whole(node: Node, service: str, names: tuple[str, ...]) -> int:
     """Read back the generations `names` held by `node`; return the bytes hashed, raise Violated for what is missing."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     checked: dict[str, int] = {}
     for name in names:
         for entry in read_held(node, service, name).entries:
@@ -24,4 +25,4 @@ def prove_whole(node: Node, service: str, names: tuple[str, ...]) -> int:
 
 
 def held_names(node: Node, service: str) -> tuple[str, ...]:
-    return tuple(item.name for item in node.holding(service).stored() if item.held)
+    return tuple(item.name for item in replica_of(node, service).stored() if item.held)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from appliance.backup.node import QUIET_SECONDS
 from appliance.backup.vault import session, wire
 from appliance.coordination import broker_server
 from appliance.coordination import wire as broker_wire
@@ -209,9 +210,7 @@ LISTENERS = (
 def page() -> str:
     head = f"| listener | {' | '.join(CELLS)} |\n| --- |{' --- |' * len(CELLS)}\n"
     rows = "".join(f"| {it.name} | {' | '.join(bound.says for bound in it.bounds)} |\n" for it in LISTENERS)
-    end = END.format(
-        size=format_bytes(wire.FRAME_BYTES_MAX), seconds=wire.QUIET_SECONDS, rate=wire.SLOWEST_BYTES_PER_SECOND
-    )
+    end = END.format(size=format_bytes(wire.FRAME_BYTES_MAX), seconds=QUIET_SECONDS, rate=wire.SLOWEST_BYTES_PER_SECOND)
     return HEAD + head + rows + TRIED + "".join(_tried()) + end
 
 

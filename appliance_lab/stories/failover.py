@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from appliance.backup.vault.replicas import replica_of
 from appliance.config.load import load
 from appliance.errors import Unsupported
 from appliance.territory.model import Territory
@@ -140,7 +141,7 @@ def _killed(stage: Stage) -> str:
     require(stage.add(100) == STANDBY, f"a client is not served at {STANDBY}.")
     shown = stage.read()
     require(shown["numbers"] == [0, 1, 2, 3, 4, 100], f"other writes are found: {shown['numbers']}.")
-    epochs = stage.territory.open("commune-b").holding(SERVICE).epochs()
+    epochs = replica_of(stage.territory.open("commune-b"), SERVICE).epochs()
     require(shown["epoch"] in epochs, "the blind peer does not know the new epoch.")
     return f"served again after {seconds:.1f} s at a lease of {LEASE_SECONDS} s, under epoch {shown['epoch']}"
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from appliance.backup.node import open_node
+from appliance.backup.vault.replicas import replica_of
 from appliance.config.load import load
 from appliance.host.command import run
 from appliance.units import format_bytes, format_count, format_duration
@@ -96,7 +97,7 @@ def _tls(ground: Ground) -> str:
 def _begun_anew(ground: Ground, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     old, new = (int(str(it["generation"]).split(".")[0]) for it in (before, after))
     require(new > old, f"{SERVICE} goes on in epoch {new}, as before.")
-    holding = open_node(ground.disk(BLIND, STATE)).holding(SERVICE)
+    holding = replica_of(open_node(ground.disk(BLIND, STATE)), SERVICE)
     held = [it for it in holding.stored() if it.held]
     require(held[0].epoch <= old, f"{BLIND} holds nothing any more of before.")
     paths = {entry.path for entry in holding.entries(held[-1].name)}

@@ -19,6 +19,7 @@ from types import MappingProxyType
 
 from appliance.backup.acts import load_acts
 from appliance.backup.node import Node
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError
@@ -104,8 +105,8 @@ def why_frozen(node: Node, service: str) -> str:
     subjects = (service, node.name, *((terms.origin,) if terms else ()))
     acts, now, age_seconds = load_acts(node.layout.acts, node.bundle), node.clock.now(), node.ageing.now()
     try:
-        alarm = read_alarm(node.holding(service))
-        before = read_sights(node.holding(service))
+        alarm = read_alarm(replica_of(node, service))
+        before = read_sights(replica_of(node, service))
     except IntegrityError as error:
         return str(error)
     sights = noted(about(acts, subjects, service), before, now=now, age_seconds=age_seconds)
@@ -118,7 +119,7 @@ def why_frozen(node: Node, service: str) -> str:
 
 def _keep(node: Node, service: str, sights: Sights) -> None:
     """An account that only looks may not write there; the agent, which thins, does."""
-    holding, raw = node.holding(service), json.dumps(dict(sights)).encode()
+    holding, raw = replica_of(node, service), json.dumps(dict(sights)).encode()
     if holding.root.exists():
         with contextlib.suppress(PermissionError):
             reserve.using(node.layout.vault_reserve, lambda: write_atomic(_sights(holding), raw, mode=0o640))
@@ -145,7 +146,7 @@ def _sights(holding: Holding) -> Path:
 def raise_alarm(node: Node, service: str, reason: str) -> None:
     """Freeze the thinning of `service` here for 14 days from now; again and again while the cause lasts."""
     alarm = Alarm(reason, node.ageing.now(), node.clock.now())
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     holding.create()
     raw = json.dumps(asdict(alarm)).encode()
     reserve.using(node.layout.vault_reserve, lambda: write_atomic(_path(holding), raw, mode=0o640))

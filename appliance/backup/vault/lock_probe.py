@@ -18,6 +18,7 @@ from pathlib import Path
 from appliance.backup.node import Node, open_node
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.probed import Probed, save
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError
@@ -27,7 +28,7 @@ OLDER_MAX = 1000
 
 def probe(node: Node, service: str) -> Probed:
     """Try the lock of `service` at this node, as whoever this process is."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     lock_seconds = node.bundle.last_terms(service).service.lock_seconds
     locked = _locked(node, holding, lock_seconds)
     canary = max(locked, key=lambda item: locked[item], default=None)
@@ -99,7 +100,7 @@ def probe_all(node: Node) -> dict[str, Probed]:
     """Every service that is held here; one that cannot be tried hides no other, and stays unknown."""
     found = {}
     for service in (*node.bundle.territory.services, *node.bundle.former.services):
-        if node.holding(service).generations.exists():
+        if replica_of(node, service).generations.exists():
             try:
                 found[service] = probe(node, service)
             except (ApplianceError, OSError) as error:

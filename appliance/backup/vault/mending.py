@@ -15,6 +15,7 @@ from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.evidence import LINK, read_stored_header
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.receipts import sign_receipt
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer import Papers
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding
 from appliance.errors import ApplianceError
@@ -25,7 +26,7 @@ from appliance.trust.grant import Grant
 
 def replace(node: Node, service: str, papers: Papers, key: Path) -> None:
     """Mend what `papers` can mend; `key` is the file of the node's signing key."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     wrong = damage.known(holding)
     _replace_grants(node, holding, papers.grants)
     _replace_headers(holding, {header.id.name: header for header in papers.headers}, wrong)

@@ -12,6 +12,7 @@ from appliance.backup.node import Node
 from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.limits import Limits
 from appliance.backup.vault.offer import Offer
+from appliance.backup.vault.replicas import replica_of
 from appliance.clock import utc_text
 from appliance.errors import Refused
 from appliance.trust.act import Act
@@ -80,7 +81,7 @@ def passed_over(node: Node, service: str, offered: Sequence[Header] = ()) -> fro
     acts = [act for act in _acts(node, "continue") if act.subject == service and act.start <= node.clock.now()]
     if not acts:
         return frozenset()
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     stored = holding.stored()
     epoch = max([item.epoch for item in stored] + [header.epoch for header in offered], default=0)
     before = {header.id.name: header.previous for header in offered if header.epoch == epoch}

@@ -20,6 +20,7 @@ from appliance.backup.vault.evidence import LINK
 from appliance.backup.vault.header_parts import read_headers
 from appliance.backup.vault.kept import granters_at
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer import Papers, Sealer
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.store import HEADER, LIST, Holding, WrongStart
@@ -41,7 +42,7 @@ class Repaired:
 
 def repair(node: Node, service: str) -> Repaired:
     """Mend what is known to be wrong in this node's holding of `service`; raise Busy while a push is taken."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     before = damage.known(holding)
     if not before:
         return Repaired(service, (), (), {})
@@ -71,7 +72,7 @@ def other_holders(node: Node, service: str) -> tuple[str, ...]:
 
 def _mend_from(node: Node, sealer: Sealer, service: str, peer: str) -> tuple[Damage, ...]:
     """Take what is wrong from `peer`, generation by generation, the newest first; return what is still wrong then."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     left = damage.known(holding)
     with Lines(node) as lines:
         with lines.to(peer) as conversation:
@@ -99,7 +100,7 @@ def _concerns(holding: Holding, item: Damage, name: str) -> bool:
 
 def _take(conversation: Conversation, sealer: Sealer, service: str, name: str, wrong: Collection[Damage]) -> None:
     """One generation's papers, and of its blobs only those that are `wrong` here, one by one: any may be rotten too."""
-    holding, channel = conversation.node.holding(service), conversation.channel
+    holding, channel = replica_of(conversation.node, service), conversation.channel
     alone = not any(item.kind in (HEADER, LINK) for item in wrong)
     conversation.ask("get", service, generation=name, parts=True, alone=alone)
     answer = channel.read_frame()

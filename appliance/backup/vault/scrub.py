@@ -17,6 +17,7 @@ from appliance.backup.node import Node
 from appliance.backup.vault import damage
 from appliance.backup.vault.damage import MISSING, Damage
 from appliance.backup.vault.evidence import read_evidence, short_digests
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import LIST, Holding, is_whole, size_of
 from appliance.host.files import locked, write_atomic
 
@@ -60,7 +61,7 @@ class _Round:
 
 def scrub(node: Node, service: str, budget: Budget | None = None) -> Scrubbed:
     """Read on from where the last call stopped; without `budget` a whole round from there to the end."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     holding.create()
     sizes = {path.name: size_of(path) or 0 for path in holding.blobs()}
     now = _Round(node, service, holding, short_digests(holding), sizes)

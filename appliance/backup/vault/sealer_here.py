@@ -14,6 +14,7 @@ from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.receipts import sign_receipt
 from appliance.backup.vault.relay import Relay, forget_relay, keep_relay
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer import Papers
 from appliance.backup.vault.store import RECEIPT, Holding
 from appliance.host.files import locked
@@ -36,10 +37,10 @@ class HereSealer:
     key: Path
 
     def prepare(self, service: str) -> None:
-        self.node.holding(service).create()
+        replica_of(self.node, service).create()
 
     def keep(self, service: str, grants: Iterable[Grant], headers: Sequence[Header] = ()) -> None:
-        holding = self.node.holding(service)
+        holding = replica_of(self.node, service)
         for grant in grants:
             if holding.add_grant(grant.epoch, grant.document.raw):
                 self.node.journal.write("vault-grant", service=service, epoch=grant.epoch, writer=grant.writer)
@@ -50,11 +51,11 @@ class HereSealer:
         holding.add_headers((header.id, header.document.raw) for header in headers)
 
     def take(self, service: str, digest: str, path: Path) -> None:
-        self.node.holding(service).enter_pool(path, digest)
+        replica_of(self.node, service).enter_pool(path, digest)
 
     def publish(self, service: str, offer: Offer, relay: Relay | None) -> bytes | None:
         """A generation that was damaged and is whole again keeps the receipt and the age it had."""
-        holding, generation = self.node.holding(service), offer.header.id
+        holding, generation = replica_of(self.node, service), offer.header.id
         with self._locked(service):  # thinning may have run since the last blob came
             if holding.missing(offer.entries):
                 return None
@@ -76,13 +77,13 @@ class HereSealer:
             if not SHA256.fullmatch(digest):
                 continue
             with self._locked(service):
-                if damage.set_rotten_aside(self.node, self.node.holding(service), digest):
+                if damage.set_rotten_aside(self.node, replica_of(self.node, service), digest):
                     self.node.journal.write("vault-rotten", service=service, blob=digest, found="by the origin")
 
     def mend(self, service: str, papers: Papers) -> tuple[Damage, ...]:
         with self._locked(service):
             mending.replace(self.node, service, papers, self.key)
-            return damage.settle(self.node, self.node.holding(service))
+            return damage.settle(self.node, replica_of(self.node, service))
 
     def scrub(self, service: str, budget: Budget) -> Scrubbed:
         # With `thinning` it costs a session, which does neither, a twentieth of its start.
@@ -99,7 +100,7 @@ class HereSealer:
         freeze.raise_alarm(self.node, service, reason)
 
     def _locked(self, service: str) -> contextlib.AbstractContextManager[None]:
-        return locked(self.node.holding(service).lock, what=f"the pool of {service}", wait=True)
+        return locked(replica_of(self.node, service).lock, what=f"the pool of {service}", wait=True)
 
 
 def _sides(holding: Holding, names: Sequence[str]) -> Mapping[str, set[str]]:

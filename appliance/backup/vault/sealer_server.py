@@ -21,6 +21,7 @@ from pathlib import Path
 
 from appliance.backup.node import Node, open_node
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
+from appliance.backup.vault.replicas import replica_names
 from appliance.backup.vault.sealer_here import HereSealer
 from appliance.backup.vault.sealer_verbs import NODE_MAY, RECEIVER_MAY, Answer, Asked
 from appliance.backup.vault.wire import Channel, Closed
@@ -96,7 +97,7 @@ class Server:
             raise Forbidden(f'the account {giver} may not ask for "{frame.get("do")}".')
         node = self.node()
         service = str(frame.get("service"))
-        if service not in node.held_services():
+        if service not in replica_names(node):
             node.bundle.last_terms(service)  # nothing is made for a name that the bundle does not know
         return do(Asked(node, HereSealer(node, self._key), giver, frame, raw, descriptors))
 

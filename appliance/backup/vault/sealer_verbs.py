@@ -15,6 +15,7 @@ from appliance.backup.vault.call import is_text, is_texts
 from appliance.backup.vault.kept import granters_at
 from appliance.backup.vault.offer import check_header, check_writer, read_chain, read_offer
 from appliance.backup.vault.relay import AGE_SECONDS_MAX, Relay, check_receipt
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer import Papers
 from appliance.backup.vault.sealer_here import HereSealer
@@ -43,7 +44,7 @@ class Asked:
 
     @property
     def holding(self) -> Holding:
-        return self.node.holding(self.service)
+        return replica_of(self.node, self.service)
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self.frame.get(name, [])

@@ -11,6 +11,7 @@ from appliance.backup.node import Node
 from appliance.backup.vault import access, give, receive
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.offer import newest_grant
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import FULL
 from appliance.backup.vault.wire import PROTOCOL, Channel, Closed
 from appliance.errors import ApplianceError, Busy, NoSpace, Refused
@@ -70,7 +71,7 @@ def _answer(node: Node, caller: str, channel: Channel, request: Mapping[str, Any
     if verb not in VERBS or not NAME.fullmatch(service):
         raise Refused("this is not a request that a vault knows.", remedy="The verbs are: " + ", ".join(VERBS) + ".")
     terms = node.bundle.last_terms(service)
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     access.check(node.bundle, terms, caller, newest_grant(holding, node.bundle), verb, here=node.name)
     VERBS[verb](Call(node, caller, channel, terms, holding, request))
 

@@ -33,6 +33,7 @@ from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.header_parts import leading_to, previous_by_name
 from appliance.backup.vault.leftovers import Noticed, notice, remains, remember, unreferenced_blobs
 from appliance.backup.vault.relief import relieved
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import BUCKET, DAMAGED, GIVEN_UP, HEADER, LIST, RECEIPT, RELAY, Holding
 from appliance.backup.vault.stored import Stored
 from appliance.backup.vault.turn import turn_before_relays
@@ -69,7 +70,7 @@ class Thinned:
 
 def thin_holding(node: Node, service: str) -> Thinned:
     """Thin what this node holds of `service`; safe to repeat and to interrupt."""
-    holding = node.holding(service)
+    holding = replica_of(node, service)
     if not holding.generations.exists():
         return Thinned(service)
     if reason := why_frozen(node, service):

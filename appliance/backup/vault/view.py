@@ -20,6 +20,7 @@ from pathlib import Path
 from appliance.backup.adopt import linked_folders
 from appliance.backup.fetch import read_held
 from appliance.backup.node import Node
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
 from appliance.borg.client import Borg
 from appliance.borg.errors import RepositoryDamaged
@@ -48,7 +49,7 @@ def check_here(node: Node, service: str, name: str | None = None, place: Path | 
     sealed = read_held(node, service, name)
     with tempfile.TemporaryDirectory(dir=make_private_folder(place or node.layout.run), prefix="view-") as folder:
         repository = Path(folder).resolve() / "repository"
-        lay_out_view(node.holding(service), sealed.entries, repository)
+        lay_out_view(replica_of(node, service), sealed.entries, repository)
         try:
             base, blobs = Path(folder).resolve() / "borg", linked_folders(repository)
             Borg(Repository(repository, base, blobs=blobs)).check_repository()

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
+from appliance.backup.node import QUIET_SECONDS
 from appliance.errors import (
     ApplianceError,
     Busy,
@@ -34,8 +35,6 @@ PROTOCOL = 1
 COMMAND = "appliance-vault"
 FRAME_BYTES_MAX = 64 * MIB
 BYTES_PER_PART_MIN = 16
-QUIET_SECONDS = 600.0
-"""A writer's patience: a vault makes every file durable before it answers, on whatever disk it has."""
 SLOWEST_BYTES_PER_SECOND = 1024
 SENTENCE_MAX = 500
 HEARD_MAX = 100

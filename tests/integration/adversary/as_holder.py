@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from appliance.backup.vault.call import Call
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT
 from appliance.clock import utc_seconds
 from appliance.trust.keys import load_key
@@ -108,7 +109,7 @@ def lets_some_blobs_rot(scene: Scene) -> None:
 
 
 def _rot(scene: Scene, chance: float) -> None:
-    for blob in sorted(scene.node(HOLDER).holding(SERVICE).blobs()):
+    for blob in sorted(replica_of(scene.node(HOLDER), SERVICE).blobs()):
         if scene.draw.random() < chance and blob.stat().st_size:
             blob.chmod(0o600)
             data = bytearray(blob.read_bytes())
@@ -118,14 +119,14 @@ def _rot(scene: Scene, chance: float) -> None:
 
 @attack(Role.HOLDER, "docs/decisions/0011-the-head-shows-what-is-held.md")
 def removes_everything_and_says_that_it_is_there(scene: Scene) -> None:
-    holding = scene.node(HOLDER).holding(SERVICE)
+    holding = replica_of(scene.node(HOLDER), SERVICE)
     for blob in list(holding.blobs()):
         blob.unlink()
 
 
 @attack(Role.HOLDER, LIARS)
 def removes_its_vault(scene: Scene) -> None:
-    shutil.rmtree(scene.node(HOLDER).holding(SERVICE).root, ignore_errors=True)
+    shutil.rmtree(replica_of(scene.node(HOLDER), SERVICE).root, ignore_errors=True)
 
 
 @attack(Role.HOLDER, LIARS)
@@ -156,7 +157,7 @@ def says_that_its_share_is_full(scene: Scene) -> None:
 
 def hands_on(scene: Scene, name: str, to: str, caller: str, **details: Any) -> None:
     """Hand on what `caller` holds, in any words."""
-    node, holding = scene.node(caller), scene.node(caller).holding(SERVICE)
+    node, holding = scene.node(caller), replica_of(scene.node(caller), SERVICE)
     with scene.session(to, caller) as channel:
         said: dict[str, Any] = {
             "grants": [holding.grant(epoch).decode() for epoch in holding.epochs()],

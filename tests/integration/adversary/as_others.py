@@ -5,6 +5,7 @@ from __future__ import annotations
 from appliance.backup import writer
 from appliance.backup.begin import check_grant
 from appliance.backup.chain import chain_of
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.session import VERBS
 from appliance.trust.grant import make_grant, make_request, read_grant, read_request
 from appliance.trust.keys import load_key, public_line
@@ -85,7 +86,7 @@ def shows_a_foreign_grant_as_the_newest(scene: Scene) -> None:
 
 @attack(Role.STANDBY, "SECURITY.md")
 def removes_its_own_vault_and_copies(scene: Scene) -> None:
-    for blob in list(scene.node(STANDBY).holding(SERVICE).blobs()):
+    for blob in list(replica_of(scene.node(STANDBY), SERVICE).blobs()):
         blob.unlink()
 
 

@@ -17,6 +17,7 @@ import pytest
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import fetch
 from appliance.backup.vault.evidence import read_evidence
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import LIST
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import read_key
@@ -123,7 +124,7 @@ def held_generations_are_whole(scene: Scene) -> None:
         if name in scene.owned:
             continue
         node = scene.node(name)
-        holding, digests = node.holding(SERVICE), set[str]()
+        holding, digests = replica_of(node, SERVICE), set[str]()
         for generation in scene.held(name):
             evidence = read_evidence(node, holding, generation)
             if evidence.wrong or evidence.entries is None:
@@ -141,7 +142,7 @@ def only_granted_epochs_and_one_writer_each(scene: Scene) -> None:
         if name in scene.owned:
             continue
         node = scene.node(name)
-        holding = node.holding(SERVICE)
+        holding = replica_of(node, SERVICE)
         grants = [node.bundle.granters.read(holding.grant(epoch)) for epoch in holding.epochs()]
         for grant in (*grants, *chain_of(node, SERVICE).grants().values()):
             if grant.epoch not in scene.granted or grant.service != SERVICE:
@@ -231,7 +232,7 @@ def _fetch(scene: Scene, reader: str, holder: str, name: str) -> None:
 def stock_tools_bring_the_newest_back(scene: Scene) -> None:
     """I8. From an honest holder's disk, by sha256sum and borg and the key, and by nothing of ours."""
     item, holder = newest_at_an_honest_holder(scene)
-    holding, home = scene.node(holder).holding(SERVICE), scene.town.work / "by-hand"
+    holding, home = replica_of(scene.node(holder), SERVICE), scene.town.work / "by-hand"
     shutil.rmtree(home, ignore_errors=True)
     repository, listing = home / "repository", holding.path(item.name, LIST)
     for line in listing.read_text().splitlines():

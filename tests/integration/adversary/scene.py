@@ -24,6 +24,7 @@ from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.node import Node
 from appliance.backup.vault import session
 from appliance.backup.vault.call import Call
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.thinning import thin_holding
 from appliance.backup.vault.wire import Channel, Closed
 from appliance.borg.errors import RepositoryDamaged
@@ -151,7 +152,7 @@ class Scene:
         return self.desk.open(name)
 
     def held(self, name: str) -> list[str]:
-        return [item.name for item in self.node(name).holding(SERVICE).stored() if item.held]
+        return [item.name for item in replica_of(self.node(name), SERVICE).stored() if item.held]
 
     # Ordinary work
 

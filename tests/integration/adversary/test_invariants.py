@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import LIST
 from appliance.escrow.envelopes import read_key
 from tests.integration.adversary import invariants
@@ -34,11 +35,11 @@ def _passphrase(scene: Scene) -> bytes:
 
 
 def _lose_a_list(scene: Scene) -> None:
-    scene.node(STANDBY).holding(SERVICE).path(scene.acknowledged[-1].name, LIST).unlink()
+    replica_of(scene.node(STANDBY), SERVICE).path(scene.acknowledged[-1].name, LIST).unlink()
 
 
 def _rot(scene: Scene) -> None:
-    blob = max(scene.node(HOLDER).holding(SERVICE).blobs(), key=lambda it: it.stat().st_size)
+    blob = max(replica_of(scene.node(HOLDER), SERVICE).blobs(), key=lambda it: it.stat().st_size)
     blob.chmod(0o600)
     blob.write_bytes(bytes(blob.stat().st_size))
 
@@ -50,7 +51,7 @@ def _stop_peers(scene: Scene) -> None:
 def _forget_days(scene: Scene) -> None:
     scene.desk.advance(20 * 86_400)
     for item in scene.acknowledged:
-        scene.node(STANDBY).holding(SERVICE).path(item.name, LIST).unlink()
+        replica_of(scene.node(STANDBY), SERVICE).path(item.name, LIST).unlink()
 
 
 def _key_elsewhere(scene: Scene) -> None:

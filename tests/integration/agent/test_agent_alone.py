@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from appliance.backup.acts import keep_act
+from appliance.backup.vault.replicas import replica_of
 from appliance.trust.act import make_act
 from appliance.units import MIB
 from appliance_lab.processes.territory import ProcessTerritory
@@ -80,7 +81,7 @@ def test_holders_hand_on_what_they_hold_when_a_signed_act_says_somebody_is_lost(
     raw = make_act({**fields, **times, "subject": "hermitage"}, operator_key)
     holder.start_agent()
     keep_act(holder.layout.acts, raw, territory.open("commune-b").bundle)
-    spare = territory.open("commune-c").holding(SERVICE)
+    spare = replica_of(territory.open("commune-c"), SERVICE)
     wait_until(lambda: [item.name for item in spare.stored() if item.held], "commune-c holds it")
     assert "hermitage is lost, by a signed act" in status(holder)[2]
 
@@ -93,7 +94,7 @@ def test_holders_compare_and_one_brings_what_another_lacks_without_the_origin(te
     origin.kill()
     away.start_sshd()
     holder.start_agent()
-    there = territory.open("hermitage").holding(SERVICE)
+    there = replica_of(territory.open("hermitage"), SERVICE)
     wait_until(lambda: [item.name for item in there.stored() if item.held], "hermitage holds it")
     wait_until(lambda: remembered(holder, f"replicate {SERVICE} hermitage"), "commune-b knows it")
     assert remembered(holder, f"exchange {SERVICE}").to_bring == ("hermitage",)

@@ -10,6 +10,7 @@ from appliance.backup.exchange import exchange
 from appliance.backup.node import open_node
 from appliance.backup.replicate import replicate
 from appliance.backup.sight import unseen_nodes
+from appliance.backup.vault.replicas import replica_of
 from appliance.clock import SimulatedClock
 from appliance.units import DAY
 from appliance_lab.processes.territory import ProcessTerritory
@@ -34,7 +35,7 @@ def test_the_spare_steps_in_after_two_weeks_and_out_when_the_missed_one_is_back(
     assert list(exchange(standby, SERVICE).silent) == ["commune-b"]
     assert unseen_nodes(standby, SERVICE) == {"commune-b"}
     taken = replicate(standby, SERVICE, "commune-c").taken
-    assert [item.name for item in spare.holding(SERVICE).stored() if item.held] == sorted(taken)
+    assert [item.name for item in replica_of(spare, SERVICE).stored() if item.held] == sorted(taken)
     assert len(taken) == 2
     (documents / "new.odt").write_text("written while commune-b is away")
     third = writer.run(origin, SERVICE)

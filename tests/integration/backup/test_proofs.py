@@ -17,6 +17,7 @@ from appliance.backup import writer
 from appliance.backup.drill import drill
 from appliance.backup.openable import open_apart
 from appliance.backup.proofs import ROOM, load_proofs
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
 from appliance.backup.verify import verify_data
 from appliance.borg.client import Borg
@@ -95,7 +96,7 @@ def test_a_standby_proves_every_version_in_shares_and_brings_everything_back(
         borg.read_through(everything.archive, [str(documents / "fa\udcffcture?.odt").lstrip("/"), "never/there"])
 
     # A byte rots after borg has indexed the copy: the file that cannot be read any more is named.
-    rot_largest(node.holding(SERVICE))
+    rot_largest(replica_of(node, SERVICE))
     typed = saved.nodes["hermitage"].cli("--json", "backup", "verify", SERVICE, check=False)
     assert typed.exit_code == 5
     (damaged,) = json.loads(typed.stdout)["damaged"]
@@ -120,7 +121,7 @@ def test_the_origin_proves_what_it_writes_and_who_can_read_nothing_proves_nothin
             prove(blind, SERVICE)
     assert not blind.service(SERVICE).root.exists()
     node = saved.open("commune-a")
-    shutil.rmtree(saved.open("hermitage").holding(SERVICE).root)
+    shutil.rmtree(replica_of(saved.open("hermitage"), SERVICE).root)
     with pytest.raises(NotFound, match="no such generation here"):
         verify_data(saved.open("hermitage"), SERVICE)
     with locked(node.service(SERVICE).root / ROOM / "lock", what="x"), pytest.raises(Busy, match="proof of docs-a"):

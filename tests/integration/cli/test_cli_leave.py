@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from appliance.backup import writer
+from appliance.backup.vault.replicas import replica_of
 from appliance.territory.placement import place
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import type_at
@@ -52,7 +53,7 @@ def test_a_node_may_leave_once_what_it_held_is_as_safe_without_it(territory: Pro
 
     (would,) = type_at(territory, "hermitage", "vault", "exchange", "--dry-run")["services"]
     assert (len(would["lacking"]["commune-c"]), would["brought"], would["failed"]) == (2, {}, {})
-    assert territory.open("commune-c").holding(SERVICE).stored() == ()
+    assert replica_of(territory.open("commune-c"), SERVICE).stored() == ()
     brought = type_at(territory, "hermitage", "vault", "exchange")["services"]
     assert [(it["service"], len(it["brought"]["commune-c"]), it["failed"]) for it in brought] == [(SERVICE, 2, {})]
     assert leaves(territory, others) == {

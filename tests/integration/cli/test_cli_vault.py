@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
+from appliance.backup.vault.replicas import replica_of
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
 
@@ -67,7 +68,7 @@ def test_an_act_of_somebody_who_may_not_sign_it_is_refused(held: ProcessTerritor
 def test_what_rots_is_found_and_mended_from_another_holder(held: ProcessTerritory) -> None:
     clean = type_at(held, "hermitage", "vault", "scrub")["services"]
     assert [(it["service"], it["damage"]) for it in clean] == [(SERVICE, [])]
-    blob = max(held.open("hermitage").holding(SERVICE).blobs(), key=lambda path: path.stat().st_size)
+    blob = max(replica_of(held.open("hermitage"), SERVICE).blobs(), key=lambda path: path.stat().st_size)
     blob.chmod(0o640)
     with open(blob, "r+b") as file:
         file.seek(100)

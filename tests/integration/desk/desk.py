@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.backup.node import Node, open_node
 from appliance.backup.vault.evidence import read_evidence
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.session import REQUEST_BYTES_MAX, serve
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.wire import PROTOCOL, Channel
@@ -189,7 +190,7 @@ class Desk:
         return open_node(self.layout(name).root, self.clocks[name])
 
     def holding(self, name: str) -> Holding:
-        return self.open(name).holding(SERVICE)
+        return replica_of(self.open(name), SERVICE)
 
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass at every node."""
@@ -371,7 +372,7 @@ def offer(
 def assert_whole(desk: Desk, at: str = HOLDER) -> list[str]:
     """Every generation that the vault of `at` claims is whole, bit by bit; their names, oldest first."""
     node = desk.open(at)
-    holding = node.holding(SERVICE)
+    holding = replica_of(node, SERVICE)
     held = [item.name for item in holding.stored() if item.held]
     named: set[str] = set()
     for name in held:

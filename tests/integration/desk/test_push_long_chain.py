@@ -14,6 +14,7 @@ from appliance.agent import ready
 from appliance.backup import ahead, fetch, peers
 from appliance.backup.chain import chain_of
 from appliance.backup.vault import header_parts, session
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.writer import push_newest
 from tests.integration.desk import in_process
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, ask
@@ -138,11 +139,11 @@ def test_a_history_learned_ahead_leaves_a_takeover_only_what_is_new(
         return len(synced)
 
     assert calls_of(ready.learn_ahead, node, SERVICE) < 20
-    assert chain.names() == node.holding(SERVICE).names()
+    assert chain.names() == replica_of(node, SERVICE).names()
     assert calls_of(fetch.keep_history, node, SERVICE, chain) == 0
     short_frames.run(ORIGIN)
     assert calls_of(fetch.keep_history, node, SERVICE, chain) < 4
-    assert chain.names() == node.holding(SERVICE).names()
+    assert chain.names() == replica_of(node, SERVICE).names()
 
 
 def test_a_former_caller_gets_all_headers_in_one_frame(short_frames: World) -> None:

@@ -15,6 +15,7 @@ from appliance.backup.peers import Head, read_head
 from appliance.backup.replicate import HolderHead
 from appliance.backup.vault import receive
 from appliance.backup.vault.obey import losing_sides, passed_over
+from appliance.backup.vault.replicas import replica_of
 from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.trust.grant import Grant
 from appliance.units import DAY, MIB
@@ -208,7 +209,7 @@ def test_peers_that_have_not_heard_of_the_act_report_no_fork_through_us(desk: De
         desk.put(generation, forked.grant, at=STANDBY)
     node = desk.open(HOLDER)
     there = HolderHead(told(desk, STANDBY), frozenset(), frozenset())
-    stored = node.holding(SERVICE).stored()
+    stored = replica_of(node, SERVICE).stored()
     over = frozenset(it.name for it in forked.clone)
     assert _forks([there], stored, frozenset()) == ("2.2",)
     assert _forks([there], stored, over) == ()

@@ -14,6 +14,7 @@ import pytest
 
 from appliance.backup.chain import chain_of
 from appliance.backup.peers import Conversation, connect
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
 from appliance.errors import ApplianceError
 from appliance.trust.generation import Entry, make_header, render_list
@@ -50,7 +51,7 @@ class UnderWay:
 
 @contextmanager
 def under_way(stage: Stage) -> Iterator[UnderWay]:
-    home, holding = stage.territory.open(HOME), stage.territory.open(PEER).holding(SERVICE)
+    home, holding = stage.territory.open(HOME), replica_of(stage.territory.open(PEER), SERVICE)
     newest, data = chain_of(home, SERVICE).newest(), os.urandom(BYTES)
     assert newest is not None
     entries = (Entry("data/0/0", hashlib.sha256(data).hexdigest(), len(data)),)

@@ -10,6 +10,7 @@ import pytest
 
 from appliance.backup.acts import load_acts
 from appliance.backup.vault.evidence import read_stored_header
+from appliance.backup.vault.replicas import replica_of
 from appliance.errors import Refused
 from appliance.trust.act import ANY_SERVICE
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
@@ -80,10 +81,10 @@ def test_the_living_are_replaced_by_a_signed_act_only_and_what_they_wrote_since_
 def test_a_promotion_goes_on_from_the_clean_generation_that_its_act_names(begin: Begin, lives: bool) -> None:
     stage = begin("local-first")
     node, vault = stage.node(STANDBY), stage.territory.open(STANDBY)
-    clean = vault.holding(SERVICE).stored()[-1].name
+    clean = replica_of(vault, SERVICE).stored()[-1].name
     assert stage.add(70) == HOME
     stage.node(HOME).cli("backup", "run", SERVICE)
-    assert vault.holding(SERVICE).stored()[-1].name != clean
+    assert replica_of(vault, SERVICE).stored()[-1].name != clean
     if not lives:
         stage.kill(HOME)
         stage.wait_for(STANDBY, "RO_SERVE")
@@ -92,7 +93,7 @@ def test_a_promotion_goes_on_from_the_clean_generation_that_its_act_names(begin:
     assert node.cli(*words, str(never), check=False).exit_code == 3
     named = str(stage.sign("promote", STANDBY, SERVICE, generation=clean))
     planned = json.loads(node.cli(*words, named, "--dry-run", "--json").stdout)
-    sealed = read_stored_header(vault, vault.holding(SERVICE), clean).time
+    sealed = read_stored_header(vault, replica_of(vault, SERVICE), clean).time
     assert (planned["generation"], planned["saved"]) == (clean, sealed), "all that was written since is left behind"
     node.cli(*words, named)
     stage.wait_for(STANDBY, "ACTIVE")
@@ -103,7 +104,7 @@ def test_a_promotion_goes_on_from_the_clean_generation_that_its_act_names(begin:
 
 def test_a_standby_without_a_copy_is_given_nothing_and_takes_nothing_until_it_has_one(begin: Begin) -> None:
     stage = begin("exclusive")
-    node, held = stage.node(STANDBY), stage.territory.open(STANDBY).holding(SERVICE).generations
+    node, held = stage.node(STANDBY), replica_of(stage.territory.open(STANDBY), SERVICE).generations
     held.rename(aside := held.with_name("aside"))
     held.mkdir()
     act = str(stage.sign("promote", STANDBY, SERVICE))

@@ -18,6 +18,7 @@ from appliance.agent.ready import tree_of
 from appliance.backup.chain import chain_of
 from appliance.backup.node import Node
 from appliance.backup.peers import connect
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import LIST
 from appliance.clock import SystemClock, utc_text
 from appliance.coordination.care import Care
@@ -42,7 +43,7 @@ HOME, STANDBY = "commune-a", "hermitage"
 
 def epochs(stage: Stage, name: str) -> tuple[int, ...]:
     """The epochs whose grants the vault of `name` knows."""
-    return stage.territory.open(name).holding(SERVICE).epochs()
+    return replica_of(stage.territory.open(name), SERVICE).epochs()
 
 
 def test_the_standby_of_a_dead_holder_serves_under_a_voted_grant_and_vaults_refuse_the_old_epoch(begin: Begin) -> None:
@@ -118,7 +119,7 @@ def offer_again(stage: Stage) -> None:
     chain = chain_of(home, SERVICE)
     (name,) = (it for it in chain.names() if it.startswith("00002."))
     header = chain.header(name).document.raw.decode()
-    listing = stage.territory.open("commune-b").holding(SERVICE).read(name, LIST)
+    listing = replica_of(stage.territory.open("commune-b"), SERVICE).read(name, LIST)
     with connect(home, "commune-b") as conversation:
         grants = [chain.grants()[2].document.raw.decode()]
         conversation.ask("put", SERVICE, grants=grants, headers=[header], list_bytes=len(listing), acknowledge=True)
@@ -263,7 +264,7 @@ async def _forge(stage: Stage) -> None:
 async def _ask_for_grant(stage: Stage) -> Round:
     node = stage.territory.open(STANDBY)
     key = load_key(node.signing_key)
-    present = node.bundle.granters.read(node.holding(SERVICE).grant(2))
+    present = node.bundle.granters.read(replica_of(node, SERVICE).grant(2))
     fields = {"service": SERVICE, "repository": present.repository, "writer": STANDBY, "reason": "forged"}
     request = read_request(make_request(key, known_epoch=2, **fields), public_line(key))  # type: ignore[arg-type]
     tls, plan = client_tls(node.layout.tls), node.bundle.territory

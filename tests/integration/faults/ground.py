@@ -25,6 +25,7 @@ from appliance.backup.node import Node
 from appliance.backup.openable import key_of
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.backup.sight import current_targets
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.writer import Run
 from appliance.borg.client import Borg
 from appliance.borg.locks import is_locked
@@ -212,7 +213,7 @@ class Ground:
         newest = chain_of(self.node(self.writer), SERVICE).newest()
         assert newest is not None
         for name in self.holders():
-            numbers = [(item.epoch, item.sequence) for item in self.node(name).holding(SERVICE).stored()]
+            numbers = [(item.epoch, item.sequence) for item in replica_of(self.node(name), SERVICE).stored()]
             assert len(set(numbers)) == len(numbers), f"{name} knows a fork"
             assert held_names(self.node(name), SERVICE)[-1] == newest.header.id.name
 
@@ -239,7 +240,7 @@ class Ground:
         shutil.rmtree(home.root, ignore_errors=True)
         home.root.mkdir(parents=True)
         node = self.node(holder)
-        sealed, holding = read_held(node, SERVICE, item.name), node.holding(SERVICE)
+        sealed, holding = read_held(node, SERVICE, item.name), replica_of(node, SERVICE)
         key = read_key(self.layout(self.writer).key)
         borg = Borg(open_copy(home, sealed, lambda entry: holding.blob(entry.sha256), key))
         into = home.root / "files"
@@ -253,7 +254,7 @@ class Ground:
         home = ServiceLayout(self.work / "verified" / holder)
         shutil.rmtree(home.root, ignore_errors=True)
         node = self.node(holder)
-        sealed, holding = read_held(node, SERVICE), node.holding(SERVICE)
+        sealed, holding = read_held(node, SERVICE), replica_of(node, SERVICE)
         repository = open_copy(home, sealed, lambda entry: holding.blob(entry.sha256), read_key(self.layout().key))
         Borg(repository).check_archives(verify_data=True)
         shutil.rmtree(home.root)

@@ -13,6 +13,7 @@ from appliance.backup import writer
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import fetch
 from appliance.backup.push import Pushed
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import size_of
 from appliance.errors import Unreachable
 from appliance.host.files import locked, sha256_file
@@ -38,7 +39,7 @@ def newest_entries(ground: Ground) -> tuple[Entry, ...]:
 
 def kept_at(ground: Ground, name: str) -> int:
     """How many bytes of the writer's newest generation `name` has, whole files and parts, once its vault has ended."""
-    holding = ground.node(name).holding(SERVICE)
+    holding = replica_of(ground.node(name), SERVICE)
     with locked(holding.root / "session.lock", what="the vault", wait=True):
         pass
     sizes = {

@@ -13,6 +13,7 @@ from appliance.backup.adopt import own_repository
 from appliance.backup.hashes import READ_AGAIN_SECONDS
 from appliance.backup.node import open_node
 from appliance.backup.seal import RottenSegment
+from appliance.backup.vault.replicas import replica_of
 from appliance.borg.client import Borg
 from appliance.borg.errors import RepositoryDamaged
 from appliance.clock import SystemClock
@@ -77,12 +78,12 @@ def test_rot_is_refused_when_the_memory_of_hashes_is_lost_and_mended_from_a_peer
     good = sha256_file(segment)
     rot(segment)
     (grown.layout().root / "hashes.json").unlink()
-    before = {name: grown.node(name).holding(SERVICE).stored() for name in HOLDERS}
+    before = {name: replica_of(grown.node(name), SERVICE).stored() for name in HOLDERS}
     refused = grown.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
     assert refused.exit_code == IntegrityError.exit_code
     assert str(segment) in refused.tail()
     assert f"appliance backup mend {SERVICE}" in refused.tail()
-    assert {name: grown.node(name).holding(SERVICE).stored() for name in HOLDERS} == before
+    assert {name: replica_of(grown.node(name), SERVICE).stored() for name in HOLDERS} == before
     with pytest.raises(RottenSegment):
         writer.run(grown.node(), SERVICE)
     assert "1 mended, 0 still rotten" in mend(grown)

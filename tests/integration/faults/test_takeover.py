@@ -11,6 +11,7 @@ from appliance.backup import writer
 from appliance.backup.adopt import own_repository
 from appliance.backup.chain import chain_of
 from appliance.backup.openable import open_best
+from appliance.backup.vault.replicas import replica_of
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id
 from appliance.borg.model import Repository
@@ -91,7 +92,7 @@ def test_a_service_goes_to_the_standby_and_back_as_the_same_repository(bulky: Gr
     assert tail not in archives
     kept = left_by(bulky, 6)
     assert tail in {archive.name for archive in kept.archives()}, "what never reached anybody is kept beside"
-    pools = [blob for name in bulky.territory.nodes for blob in bulky.node(name).holding(SERVICE).blobs()]
+    pools = [blob for name in bulky.territory.nodes for blob in replica_of(bulky.node(name), SERVICE).blobs()]
     assert reused(used_by((*pools, *kept.repository.path.glob("data/*/*")))) == ()
 
 
@@ -139,7 +140,7 @@ def test_the_last_holder_takes_over_from_its_own_vault(bulky: Ground) -> None:
 
 
 def test_the_last_holder_whose_copy_is_rotten_says_so_and_another_helps_when_it_is_back(bulky: Ground) -> None:
-    holding = bulky.node(STANDBY).holding(SERVICE)
+    holding = replica_of(bulky.node(STANDBY), SERVICE)
     blob = max(holding.blobs(), key=lambda path: path.stat().st_size)
     blob.chmod(0o600)
     with open(blob, "r+b") as file:

@@ -11,6 +11,7 @@ import pytest
 from appliance.backup import writer
 from appliance.backup.fetch import fetch_newest
 from appliance.backup.openable import open_best
+from appliance.backup.vault.replicas import replica_of
 from appliance.borg.client import Borg
 from appliance.errors import NotFound
 from appliance_lab.checkers.tree_record import compare, take
@@ -19,7 +20,7 @@ from tests.integration.faults.ground import BLIND, HOLDERS, ORIGIN, SERVICE, STA
 
 def withhold(ground: Ground, name: str) -> Callable[[], None]:
     """Keep a copy of what `name` holds now; calling the answer puts it in the place of what it holds then."""
-    holding = ground.node(name).holding(SERVICE).root
+    holding = replica_of(ground.node(name), SERVICE).root
     older = ground.work / f"older-{name}"
     shutil.copytree(holding, older)
 
@@ -94,7 +95,7 @@ def test_the_command_line_names_who_offers_less(ground: Ground) -> None:
 
 def test_a_peer_that_offers_nothing_is_passed_over_and_nobody_at_all_is_said(ground: Ground, tmp_path: Path) -> None:
     for name in HOLDERS:
-        shutil.rmtree(ground.node(name).holding(SERVICE).root)
+        shutil.rmtree(replica_of(ground.node(name), SERVICE).root)
     with pytest.raises(NotFound, match="no peer that answered holds a generation"):
         fetch_newest(ground.node(), SERVICE, tmp_path / "fetched")
 

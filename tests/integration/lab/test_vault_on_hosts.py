@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from appliance.backup.node import open_node
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import RECEIPT
 from appliance.trust.receipt import read_receipt
 from appliance_lab.hosts import lab as labs
@@ -118,7 +119,7 @@ def test_a_backup_is_safe_at_two_peers_by_receipts_that_their_sealers_signed(gro
     assert sorted(shown["safety"]["counted"]) == sorted((STANDBY, BLIND))
     for peer in (STANDBY, BLIND):
         node = open_node(ground.disk(peer, STATE))
-        holding = node.holding(SERVICE)
+        holding = replica_of(node, SERVICE)
         newest = max(item.name for item in holding.stored() if item.held)
         receipt = read_receipt(holding.read(newest, RECEIPT), node.bundle.member(peer).keys.sign)
         assert (receipt.holder, str(receipt.generation)) == (peer, shown["generation"])
@@ -252,8 +253,8 @@ def test_the_agent_has_thinning_and_scrub_done_by_the_sealer(ground: Ground) -> 
 
 
 def test_a_rotten_blob_is_seen_by_the_checker_and_comes_again_from_another_holder(ground: Ground) -> None:
-    newest = max(item.name for item in open_node(ground.disk(BLIND, STATE)).holding(SERVICE).stored() if item.held)
-    entries = open_node(ground.disk(BLIND, STATE)).holding(SERVICE).entries(newest)
+    newest = max(item.name for item in replica_of(open_node(ground.disk(BLIND, STATE)), SERVICE).stored() if item.held)
+    entries = replica_of(open_node(ground.disk(BLIND, STATE)), SERVICE).entries(newest)
     entry = max((it for it in entries if it.path.startswith("data/")), key=lambda it: it.size)
     blob = f"{HELD}/pool/{entry.sha256[:2]}/{entry.sha256}"
     assert checked(ground) == ["", "appliance-check"]
@@ -295,7 +296,7 @@ def test_the_next_backup_is_safe_after_helpers_and_agents_were_killed(ground: Gr
     generation = back_up_something_new(ground, "after-kill")
     for peer in (STANDBY, BLIND):
         until(lambda peer=peer: is_active(ground, peer, "appliance-agent"), f"the agent of {peer} runs again")
-        held = [item for item in open_node(ground.disk(peer, STATE)).holding(SERVICE).stored() if item.held]
+        held = [item for item in replica_of(open_node(ground.disk(peer, STATE)), SERVICE).stored() if item.held]
         assert f"{held[-1].epoch}.{held[-1].sequence}" == generation
 
 
@@ -307,7 +308,7 @@ def test_a_peer_takes_and_seals_again_after_a_power_cut(ground: Ground) -> None:
     labs.wait_for_ssh(ground.lab, (node,))
     until(lambda: is_active(ground, BLIND, "appliance-seal"), "the sealer runs")
     generation = back_up_something_new(ground, "after-cut")
-    held = [item for item in open_node(ground.disk(BLIND, STATE)).holding(SERVICE).stored() if item.held]
+    held = [item for item in replica_of(open_node(ground.disk(BLIND, STATE)), SERVICE).stored() if item.held]
     assert f"{held[-1].epoch}.{held[-1].sequence}" == generation
     assert json.loads(ground.disk(BLIND, f"{VAULT}/age.json").read_text())["age_seconds"] >= before
     assert checked(ground)[0] == ""

@@ -32,6 +32,7 @@ from appliance.backup.resync import continue_under, fetch_for_resync, request_af
 from appliance.backup.safety import judge
 from appliance.backup.targets import targets
 from appliance.backup.vault import session
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import BUCKET, LIST, RECEIPT
 from appliance.backup.vault.thinning import thin_holding
 from appliance.backup.vault.wire import Channel
@@ -281,7 +282,7 @@ class Besieged(World):
             self.told.append(f"{at} is called: {self.liar.calls(at)}")
 
     def the_liar_throws_away(self) -> None:
-        shutil.rmtree(self.node(self.liar.name).holding(SERVICE).pool, ignore_errors=True)
+        shutil.rmtree(replica_of(self.node(self.liar.name), SERVICE).pool, ignore_errors=True)
 
     # What must hold
 
@@ -297,7 +298,7 @@ class Besieged(World):
 
     def _look_at(self, name: str) -> None:
         node = self.node(name)
-        holding, now = node.holding(SERVICE), int(self.elapsed)
+        holding, now = replica_of(node, SERVICE), int(self.elapsed)
         for epoch in holding.epochs():
             known = self.granted.get(epoch)
             if known is None or known.document.raw != holding.grant(epoch):
@@ -320,7 +321,7 @@ class Besieged(World):
 
     def held(self, name: str) -> set[str]:
         """What an honest vault holds."""
-        folder = str(self.node(name).holding(SERVICE).generations)
+        folder = str(replica_of(self.node(name), SERVICE).generations)
         names = os.listdir(folder) if os.path.exists(folder) else []
         return {it for it in names if {LIST, RECEIPT} <= {*os.listdir(f"{folder}/{it}")}}
 
@@ -336,7 +337,7 @@ class Besieged(World):
         self.restore(self.writer)
 
     def _check_pool(self, name: str) -> None:
-        holding = self.node(name).holding(SERVICE)
+        holding = replica_of(self.node(name), SERVICE)
         for generation in self.held(name):
             for entry in self.sealed[generation].entries:
                 if sha256_file(holding.blob(entry.sha256)) != entry.sha256:

@@ -12,6 +12,7 @@ from appliance.backup import writer
 from appliance.backup.adopt import open_copy
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import read_held
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.thinning import thin_holding
 from appliance.borg.client import Borg
 from appliance.errors import Refused
@@ -140,7 +141,7 @@ class Evenings:
 
     def _look(self) -> None:
         self.oracle.counters()
-        held = {name: list(self.town.node(name).holding(SERVICE).stored()) for name in self.town.desk.clocks}
+        held = {name: list(replica_of(self.town.node(name), SERVICE).stored()) for name in self.town.desk.clocks}
         for name, items in held.items():
             node = self.town.node(name)
             self._note_receipts(name, node.ageing.now())
@@ -187,14 +188,14 @@ class Evenings:
         self.evenings(CALM_EVENINGS, calm=True)
         newest = self._newest()
         for name in (STANDBY, HOLDER, SPARE):
-            if any(it.name == newest and it.held for it in self.town.node(name).holding(SERVICE).stored()):
+            if any(it.name == newest and it.held for it in replica_of(self.town.node(name), SERVICE).stored()):
                 self._open(name, newest)
 
     def _open(self, holder: str, generation: str) -> None:
         home = ServiceLayout(self.town.work / "opened")
         home.root.mkdir()
         node = self.town.node(holder)
-        sealed, holding = read_held(node, SERVICE, generation), node.holding(SERVICE)
+        sealed, holding = read_held(node, SERVICE, generation), replica_of(node, SERVICE)
         key = read_key(self._here().service(SERVICE).key)
         borg = Borg(open_copy(home, sealed, lambda entry: holding.blob(entry.sha256), key))
         saved = self.oracle.sealed[generation][-1]

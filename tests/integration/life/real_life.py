@@ -9,6 +9,7 @@ from pathlib import Path
 
 from appliance.backup import writer
 from appliance.backup.acts import accept_act
+from appliance.backup.vault.replicas import replica_of
 from appliance.errors import NoSpace, NotFound, Refused, Unreachable
 from appliance.restore.unended import unended
 from appliance.units import DAY, GIB
@@ -199,7 +200,7 @@ class RealLife(Evenings):
     def _offered(self, *besides: str) -> list[str]:
         """The generations at the nodes that answer."""
         answer = {ORIGIN, STANDBY, HOLDER, SPARE} - self.town.world.down | {*besides}
-        stored = [it for name in answer for it in self.town.node(name).holding(SERVICE).stored()]
+        stored = [it for name in answer for it in replica_of(self.town.node(name), SERVICE).stored()]
         last = [self._newest()] if self.writer not in self.town.world.down and self.oracle.sealed else []
         return sorted({it.name for it in stored if it.held} | {*last})
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from appliance.backup import writer
 from appliance.backup.exchange import exchange
 from appliance.backup.node import open_node
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER
 from appliance.clock import SimulatedClock
 from appliance.host.files import write_atomic
@@ -39,7 +40,7 @@ def test_while_the_newest_copy_is_not_safe_the_last_safe_one_has_its_date(
         writer.run(origin, SERVICE)
         exchange(standby, SERVICE)
         assert (said().safe_seconds, said().copies) == (safe.safe_seconds, 1)
-    header = standby.holding(SERVICE).path(standby.holding(SERVICE).stored()[0].name, HEADER)
+    header = replica_of(standby, SERVICE).path(replica_of(standby, SERVICE).stored()[0].name, HEADER)
     whole = header.read_bytes()
     write_atomic(header, whole[:-2])
     assert freshness(standby, (SERVICE,)) == {}, "rot in one service is unknown there, and no other one waits for it"

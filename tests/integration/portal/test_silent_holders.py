@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from appliance.backup.vault.replicas import replica_of
 from tests.integration.portal.world import NODE, Visitor, World, wait_until
 from tests.integration.running import LOOPBACK
 
@@ -64,7 +65,7 @@ def test_a_standby_shows_and_restores_what_it_holds_although_nobody_answers_it(w
 def test_where_only_silent_peers_hold_it_that_is_said_and_it_comes_once_they_answer(
     world: World, paul: Visitor, request: pytest.FixtureRequest
 ) -> None:
-    holding = world.territory.open(NODE).holding(SERVICE).root
+    holding = replica_of(world.territory.open(NODE), SERVICE).root
     aside = holding.with_name("aside")
     with contextlib.ExitStack() as back:
         request.getfixturevalue("silent")

@@ -10,6 +10,7 @@ from pathlib import Path
 from appliance.backup.node import Node
 from appliance.backup.vault.offer import Offer, read_offer
 from appliance.backup.vault.relay import Relay
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer import Sealer
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant
@@ -20,7 +21,7 @@ from tests.integration.vault.accounts import Place
 def offer_of(node: Node, made: Sequence[Generation], grants: Sequence[Grant], listing: bytes | None = None) -> Offer:
     """What a push of the last of `made` would be read as."""
     return read_offer(
-        node.holding(SERVICE),
+        replica_of(node, SERVICE),
         node.bundle,
         SERVICE,
         grants=[grant.document.raw.decode() for grant in grants],
@@ -38,7 +39,7 @@ def receive(node: Node, digest: str, data: bytes) -> Path:
         piece, rest = rest[:size_max], rest[size_max:]
         return bytes(piece)
 
-    return node.holding(SERVICE).receive(Entry("data/0/0", digest, len(data)), 0, read_some)
+    return replica_of(node, SERVICE).receive(Entry("data/0/0", digest, len(data)), 0, read_some)
 
 
 def push(place: Place, made: Sequence[Generation], grants: Sequence[Grant], relay: Relay | None = None) -> bytes | None:
@@ -48,7 +49,7 @@ def push(place: Place, made: Sequence[Generation], grants: Sequence[Grant], rela
         offer = offer_of(node, made, grants)
         sealer.prepare(SERVICE)
         sealer.keep(SERVICE, offer.grants.values(), offer.headers)
-        for entry, _ in node.holding(SERVICE).missing(offer.entries):
+        for entry, _ in replica_of(node, SERVICE).missing(offer.entries):
             sealer.take(SERVICE, entry.sha256, receive(node, entry.sha256, made[-1].blobs[entry.sha256]))
         return sealer.publish(SERVICE, offer, relay)
 

@@ -13,6 +13,7 @@ from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.node import Node, open_node
 from appliance.backup.peers import destination_of, known_hosts_of
 from appliance.backup.vault.damage import known
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.scrub import scrub
 from appliance.backup.vault.wire import COMMAND, Channel
 from appliance.host.ssh import client_argv, start_client
@@ -60,13 +61,13 @@ class Siege:
         return sealed
 
     def held_at(self, peer: str) -> list[str]:
-        return [item.name for item in self.territory.open(peer).holding(SERVICE).stored() if item.held]
+        return [item.name for item in replica_of(self.territory.open(peer), SERVICE).stored() if item.held]
 
     def assert_unharmed(self) -> None:
         """Every generation that any peer held is held, and every byte and signature of it is in order."""
         for peer, names in self.held.items():
             node = self.territory.open(peer)
-            assert scrub(node, SERVICE).damage == () == known(node.holding(SERVICE))
+            assert scrub(node, SERVICE).damage == () == known(replica_of(node, SERVICE))
             assert set(names) <= set(self.held_at(peer)), f"{peer} lost something"
 
     def ssh(self, peer: str, command: str, *options: str, user: str = "") -> tuple[str, ...]:

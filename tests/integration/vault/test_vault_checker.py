@@ -17,6 +17,7 @@ import pytest
 from appliance.backup.node import Node
 from appliance.backup.vault.checker import check_view
 from appliance.backup.vault.checker_server import answer
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.wire import Channel
 from appliance.errors import Forbidden, IntegrityError, NotFound
 from appliance.host import peer
@@ -72,7 +73,7 @@ def _serve(listener: socket.socket, state: Path, place: Path) -> None:
 def test_what_is_whole_is_found_whole_and_nothing_is_left_of_the_view(checked: Checked) -> None:
     (checked.place / "view-killed").mkdir()
     found = check_view(checked.node, SERVICE)
-    newest = max(item.name for item in checked.node.holding(SERVICE).stored() if item.held)
+    newest = max(item.name for item in replica_of(checked.node, SERVICE).stored() if item.held)
     account = pwd.getpwuid(os.geteuid()).pw_name
     assert (found.generation, found.fault, found.account) == (newest, "", account)
     assert list(checked.place.glob("view-*")) == []
@@ -81,7 +82,7 @@ def test_what_is_whole_is_found_whole_and_nothing_is_left_of_the_view(checked: C
 
 
 def test_what_is_rotten_is_found_through_the_view(checked: Checked) -> None:
-    holding = checked.node.holding(SERVICE)
+    holding = replica_of(checked.node, SERVICE)
     newest = max(item.name for item in holding.stored() if item.held)
     segment = max(
         (entry for entry in holding.entries(newest) if entry.path.startswith("data/")), key=lambda it: it.size

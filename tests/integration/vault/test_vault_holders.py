@@ -20,6 +20,7 @@ from appliance.backup.vault import damage
 from appliance.backup.vault.checker import check_view
 from appliance.backup.vault.damage import ROTTEN, Damage
 from appliance.backup.vault.repair import repair
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.scrub import scrub
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, RELAY, Holding
 from appliance.backup.vault.thinning import thin_holding
@@ -45,7 +46,7 @@ def _back_up(territory: ProcessTerritory, documents: Path, times: int = 1) -> No
 
 
 def _held(node: Node) -> list[str]:
-    return [item.name for item in node.holding(SERVICE).stored() if item.held]
+    return [item.name for item in replica_of(node, SERVICE).stored() if item.held]
 
 
 def _rot(path: Path) -> None:
@@ -85,7 +86,7 @@ def test_a_holder_that_was_away_is_found_behind_and_gets_what_it_lacks(
     writer.push_newest(territory.open(ORIGIN), SERVICE)
     standby, blind = territory.open(STANDBY), territory.open(BLIND)
     assert [name[:16] for name in _held(standby)] == ["00002.0000000001", "00002.0000000004"]
-    assert len(standby.holding(SERVICE).stored()) == 4
+    assert len(replica_of(standby, SERVICE).stored()) == 4
     findings = exchange(blind, SERVICE)
     assert findings.answered == (STANDBY, SPARE)
     assert (findings.behind, findings.withheld, findings.forks, findings.silent) == ({}, {}, (), {})
@@ -95,7 +96,7 @@ def test_a_holder_that_was_away_is_found_behind_and_gets_what_it_lacks(
     assert isinstance(done, Replicated)
     assert set(done.taken) == set(_held(blind)[1:3])
     assert _held(standby) == _held(blind)
-    assert standby.holding(SERVICE).path(_held(standby)[1], RELAY).exists()
+    assert replica_of(standby, SERVICE).path(_held(standby)[1], RELAY).exists()
     assert exchange(blind, SERVICE).to_bring == {}, "and the next hour there is nothing to do"
     assert scrub(standby, SERVICE).damage == ()
 
@@ -117,7 +118,7 @@ def test_a_holder_that_withholds_the_newest_is_caught_by_its_own_receipt(
     _back_up(territory, documents, 2)
     blind = territory.open(BLIND)
     assert exchange(blind, SERVICE).withheld == {}
-    holding = territory.open(STANDBY).holding(SERVICE)
+    holding = replica_of(territory.open(STANDBY), SERVICE)
     newest = _held(territory.open(STANDBY))[-1]
     hidden = holding.root / "hidden"
     shutil.move(holding.generations / newest, hidden)
@@ -134,7 +135,7 @@ def test_a_holder_whose_newest_is_damaged_says_so_and_is_no_liar(territory: Proc
     _back_up(territory, documents)
     blind, standby = territory.open(BLIND), territory.open(STANDBY)
     exchange(blind, SERVICE)
-    _rot(_largest(standby.holding(SERVICE)))
+    _rot(_largest(replica_of(standby, SERVICE)))
     scrub(standby, SERVICE)
     findings = exchange(blind, SERVICE)
     assert findings.withheld == {}
@@ -142,7 +143,7 @@ def test_a_holder_whose_newest_is_damaged_says_so_and_is_no_liar(territory: Proc
     assert findings.to_bring == {STANDBY: tuple(_held(blind))}
     catch_up(blind, SERVICE, findings)
     assert _held(standby) == _held(blind)
-    assert damage.known(standby.holding(SERVICE)) == (), "what another holder brings mends too"
+    assert damage.known(replica_of(standby, SERVICE)) == (), "what another holder brings mends too"
 
 
 def test_a_fork_that_each_holder_saw_one_side_of_is_found_by_comparing(
@@ -178,7 +179,7 @@ def test_a_newer_epoch_learned_from_another_holder_fences_the_older_writer(
         known_epoch=2,
         reason="takeover",
     )
-    standby.holding(SERVICE).add_grant(4, territory.grant(asked, STANDBY))
+    replica_of(standby, SERVICE).add_grant(4, territory.grant(asked, STANDBY))
     assert exchange(blind, SERVICE).new_epochs == (4,)
     with siege.session(BLIND) as session, pytest.raises(Refused, match="epoch 2 of docs-a ended: epoch 4 belongs to"):
         push(session.channel, siege.forge({"config": b"late"}))
@@ -192,7 +193,7 @@ def test_after_a_loss_the_spare_gets_everything_and_only_then(
     blind, spare = territory.open(BLIND), territory.open(SPARE)
     with pytest.raises(Refused, match="commune-c is only a spare for docs-a"):
         replicate(blind, SERVICE, SPARE)
-    assert spare.holding(SERVICE).stored() == ()
+    assert replica_of(spare, SERVICE).stored() == ()
     keep_act(blind.layout.acts, _lost(territory, operator_key, STANDBY), blind.bundle)
     acts = load_acts(blind.layout.acts, blind.bundle)
     assert len(replicate(blind, SERVICE, SPARE, acts).taken) == 2
@@ -253,7 +254,7 @@ def test_what_rots_at_a_blind_holder_comes_back_from_another(territory: ProcessT
     for node in (ORIGIN, SPARE):
         territory.nodes[node].stop()
     blind = territory.open(BLIND)
-    holding, names = blind.holding(SERVICE), _held(blind)
+    holding, names = replica_of(blind, SERVICE), _held(blind)
     for name, harm in HARMS.items():
         harm(holding, names)
         found = scrub(blind, SERVICE).damage
@@ -271,7 +272,7 @@ def test_what_rots_at_a_blind_holder_comes_back_from_another(territory: ProcessT
 def test_only_what_is_wrong_is_fetched(territory: ProcessTerritory, documents: Path) -> None:
     _back_up(territory, documents)
     blind = territory.open(BLIND)
-    holding = blind.holding(SERVICE)
+    holding = replica_of(blind, SERVICE)
     smallest = min(holding.blobs(), key=lambda path: path.stat().st_size)
     inodes = {path.name: path.stat().st_ino for path in holding.blobs()}
     _rot(smallest)
@@ -285,9 +286,9 @@ def test_two_holders_with_different_rot_mend_each_other(territory: ProcessTerrit
     """Neither holds a whole generation any more; what each lacks the other has."""
     _back_up(territory, documents)
     blind, standby = territory.open(BLIND), territory.open(STANDBY)
-    sizes = sorted(blind.holding(SERVICE).blobs(), key=lambda path: path.stat().st_size)
-    _rot(blind.holding(SERVICE).blob(sizes[-1].name))
-    _rot(standby.holding(SERVICE).blob(sizes[0].name))
+    sizes = sorted(replica_of(blind, SERVICE).blobs(), key=lambda path: path.stat().st_size)
+    _rot(replica_of(blind, SERVICE).blob(sizes[-1].name))
+    _rot(replica_of(standby, SERVICE).blob(sizes[0].name))
     for node in (blind, standby):
         scrub(node, SERVICE)
         assert _held(node) == []
@@ -299,9 +300,9 @@ def test_two_holders_with_different_rot_mend_each_other(territory: ProcessTerrit
 def test_rot_that_nobody_else_has_whole_stays_told(territory: ProcessTerritory, documents: Path) -> None:
     _back_up(territory, documents)
     blind, standby = territory.open(BLIND), territory.open(STANDBY)
-    digest = _largest(blind.holding(SERVICE)).name
+    digest = _largest(replica_of(blind, SERVICE)).name
     for node in (blind, standby):
-        _rot(node.holding(SERVICE).blob(digest))
+        _rot(replica_of(node, SERVICE).blob(digest))
     scrub(blind, SERVICE)
     outcome = repair(blind, SERVICE)
     assert outcome.left == (Damage(ROTTEN, digest),)
@@ -314,7 +315,7 @@ def test_rot_that_nobody_else_has_whole_stays_told(territory: ProcessTerritory, 
 def test_repair_waits_while_a_push_is_taken(territory: ProcessTerritory, documents: Path) -> None:
     _back_up(territory, documents)
     blind = territory.open(BLIND)
-    _rot(_largest(blind.holding(SERVICE)))
+    _rot(_largest(replica_of(blind, SERVICE)))
     scrub(blind, SERVICE)
     siege = Siege(territory, territory.open(ORIGIN))
     with siege.session(BLIND) as session:
@@ -330,7 +331,7 @@ def test_borg_finds_a_held_generation_whole_and_leaves_the_pool_as_it_is(
 ) -> None:
     _back_up(territory, documents, 2)
     blind = territory.open(BLIND)
-    holding = blind.holding(SERVICE)
+    holding = replica_of(blind, SERVICE)
     before = {path: (sha256_file(path), path.stat()[:7], path.stat().st_mtime_ns) for path in holding.blobs()}
     for name in (None, *_held(blind)):
         assert check_view(blind, SERVICE, name).fault == ""
@@ -361,7 +362,7 @@ def test_a_vault_killed_over_ssh_takes_the_same_push_again(territory: ProcessTer
     _back_up(territory, documents)
     siege = Siege(territory, territory.open(ORIGIN))
     made = siege.forge({"data/6/6": os.urandom(2_000_000)})
-    lock = territory.open(BLIND).holding(SERVICE).root / "session.lock"
+    lock = replica_of(territory.open(BLIND), SERVICE).root / "session.lock"
     with siege.session(BLIND) as session:
         offer(session.channel, made)
         assert session.channel.read_frame()["need"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.session import SESSIONS_PER_CALLER_MAX
 from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NoSpace, NotFound, Postponed, Refused
 from appliance.trust.generation import NO_PARENT, Entry
@@ -216,7 +217,7 @@ def test_blobs_cut_short_and_stalls_leave_nothing_claimed(siege: Siege) -> None:
 def test_partials_are_counted_so_that_a_flood_of_them_ends(siege: Siege) -> None:
     """Each cut session leaves one more partial; at the quota of the share no other begins."""
     territory = siege.territory
-    holding = territory.open(PEER).holding(SERVICE)
+    holding = replica_of(territory.open(PEER), SERVICE)
     plan, room = territory.territory, holding.used_bytes() + 1_500_000
     docs = replace(plan.services[SERVICE], quota_bytes=int(room / 0.7))
     territory.territory = replace(plan, services={SERVICE: docs})

@@ -14,6 +14,7 @@ from appliance.backup.proven import Proven
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.lock_probe import probe
 from appliance.backup.vault.receive import not_at_hand
+from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.store import HEADER
 from appliance.backup.vault.wire import Channel
@@ -100,7 +101,7 @@ def test_receiver_and_node_read_what_the_sealer_put_into_the_history(
     place: Place, chain: list[Generation], who: str
 ) -> None:
     def known(node: Node, sealer: Sealer) -> list[bytes]:
-        holding = node.holding(SERVICE)
+        holding = replica_of(node, SERVICE)
         assert len(holding.folders()) < len(chain)
         return [holding.read(it.name, HEADER) for it in holding.stored()]
 
@@ -144,7 +145,9 @@ def test_a_session_at_a_standby_takes_all_of_a_push_since_it_may_not_look_into_t
 
     def do(node: Node, sealer: Sealer) -> object:
         channel = Channel(0, os.open(os.devnull, os.O_WRONLY))
-        return not_at_hand(Call(node, STANDBY, channel, node.bundle.terms(SERVICE), node.holding(SERVICE), {}), missing)
+        return not_at_hand(
+            Call(node, STANDBY, channel, node.bundle.terms(SERVICE), replica_of(node, SERVICE), {}), missing
+        )
 
     assert place.as_receiver(do) == missing
 

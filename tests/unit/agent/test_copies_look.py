@@ -13,9 +13,9 @@ import pytest
 from appliance.agent.copies import LOOK_EVERY_SECONDS, BackupCopies
 from appliance.agent.current import Current
 from appliance.backup.vault.latest import Latest
-from appliance.backup.vault.store import Holding
 from appliance.backup.vault.stored import Stored
 from appliance.clock import SimulatedClock
+from appliance.host.layout import NodeLayout
 
 SERVICE = "docs-a"
 FOUND = Stored("00002.0000000001.aaaaaaaaaaaaaaaa", 2, 1, held=True)
@@ -30,8 +30,9 @@ class OneNode:
     def node(self) -> OneNode:
         return self
 
-    def holding(self, service: str) -> Holding:
-        return Holding(self.root / service)
+    @property
+    def layout(self) -> NodeLayout:
+        return NodeLayout(self.root)
 
 
 @pytest.fixture

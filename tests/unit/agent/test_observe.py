@@ -13,6 +13,7 @@ from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, agent_lock, now_of, see_agent
 from appliance.backup.chain import chain_of
 from appliance.backup.node import Node
+from appliance.backup.vault.replicas import replica_of
 from appliance.config.load import load
 from appliance.host.files import locked, make_private_folder
 from appliance.monitor.view import AgentSeen, View
@@ -79,8 +80,8 @@ def test_who_has_the_service_now_is_told_by_the_vault_before_the_chain_learns_it
     chain_of(standby, SERVICE).add_grant(newer)
     assert [it.service for it in look(standby).written] == [SERVICE], "it was taken over"
     for node, grant in ((home, newer), (standby, granted(made, "commune-a", 4))):
-        make_private_folder(node.holding(SERVICE).grants)
-        (node.holding(SERVICE).grants / f"{grant.epoch:05d}").write_bytes(grant.document.raw)
+        make_private_folder(replica_of(node, SERVICE).grants)
+        (replica_of(node, SERVICE).grants / f"{grant.epoch:05d}").write_bytes(grant.document.raw)
     assert grant_of(home) == Told(4, "hermitage", ours=False)
     assert look(standby).written == (), "its home has it back"
 

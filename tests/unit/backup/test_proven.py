@@ -13,6 +13,7 @@ from appliance.backup import hashes
 from appliance.backup.at_hand import place_at_hand
 from appliance.backup.node import Node
 from appliance.backup.proven import FETCHED, HELD, Proven
+from appliance.backup.vault.replicas import replica_of
 from appliance.clock import SimulatedClock
 from appliance.config.load import load
 from appliance.host.files import make_private_folder, sha256_file
@@ -49,7 +50,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 def held(node: Node, text: bytes, path: str = "data/0/1") -> tuple[Entry, Path]:
     entry = Entry(path, hashlib.sha256(text).hexdigest(), len(text))
-    blob = node.holding(SERVICE).blob(entry.sha256)
+    blob = replica_of(node, SERVICE).blob(entry.sha256)
     make_private_folder(blob.parent)
     blob.write_bytes(text)
     return entry, blob
@@ -83,7 +84,7 @@ def test_what_nobody_read_for_a_month_is_read_again(node: Node, read: list[Path]
 def test_a_takeover_reads_nothing_that_was_read_ahead(node: Node, read: list[Path], tmp_path: Path) -> None:
     (one, _), (other, _) = held(node, b"one"), held(node, b"another", "data/0/2")
     proven = Proven(node, SERVICE)
-    assert all(proven.is_right(HELD, it, node.holding(SERVICE).blob(it.sha256)) for it in (one, other))
+    assert all(proven.is_right(HELD, it, replica_of(node, SERVICE).blob(it.sha256)) for it in (one, other))
     proven.save(HELD, [one, other])
     read.clear()
     proven = Proven(node, SERVICE)
