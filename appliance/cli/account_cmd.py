@@ -37,7 +37,8 @@ group_option = click.option("groups", "--group", multiple=True, help="A group, f
 
 @click.group()
 def account() -> None:
-    """Who works at this town hall. Passwords are typed, or the first line of standard input; never an argument."""
+    """Manage the accounts of people at this town hall. Passwords are typed, or the first line of standard input; never
+    an argument."""
 
 
 @account.command()
@@ -46,7 +47,7 @@ def account() -> None:
 @group_option
 @dry_run_option
 def add(name: str, title: str | None, groups: tuple[str, ...], dry_run: bool) -> int:
-    """Let NAME in: a name such as marie.dupont, and a password."""
+    """Add the account NAME, such as marie.dupont, with a password."""
     desk = _desk()
     # Said before anybody types a password for nothing.
     model.add(desk.own, _account(name, title, groups, _NOBODYS))
@@ -60,13 +61,13 @@ def add(name: str, title: str | None, groups: tuple[str, ...], dry_run: bool) ->
 @name_argument
 @dry_run_option
 def passwd(name: str, dry_run: bool) -> int:
-    """Give NAME another password. The old one is refused from then on, and who is logged in with it is cut off."""
+    """Change the password of NAME. The old one is refused from then on, and open sessions of NAME are ended."""
     desk = _desk()
     desk.own.account(name)
     new, slow = _NOBODYS if dry_run else _hashes(name)
     now = int(time.time())
     done = accounts.change(desk, lambda store: model.renew(store, name, new, slow, now), dry_run=dry_run)
-    return _tell(done, dry_run, f"{name} {'would have' if dry_run else 'has'} another password")
+    return _tell(done, dry_run, f"{name} {'would have' if dry_run else 'has'} a new password")
 
 
 @account.command("change")
@@ -76,7 +77,7 @@ def passwd(name: str, dry_run: bool) -> int:
 @click.option("--no-group", is_flag=True, help="In no group.")
 @dry_run_option
 def change_(name: str, title: str | None, groups: tuple[str, ...], no_group: bool, dry_run: bool) -> int:
-    """Give NAME another name for people, or other groups: all of them, each with --group."""
+    """Change the full name or the groups of NAME: all groups, each with --group."""
     if no_group and groups:
         raise UsageError("--no-group and --group contradict each other.")
 
@@ -85,23 +86,23 @@ def change_(name: str, title: str | None, groups: tuple[str, ...], no_group: boo
         kept = () if no_group else groups or found.groups
         return model.put(store, replace(found, title=title or found.title, groups=kept))
 
-    return _tell(accounts.change(_desk(), changed, dry_run=dry_run), dry_run, f"{name} is changed")
+    return _tell(accounts.change(_desk(), changed, dry_run=dry_run), dry_run, f"{name} was changed")
 
 
 @account.command()
 @name_argument
 @dry_run_option
 def disable(name: str, dry_run: bool) -> int:
-    """Refuse NAME until it is enabled again, and cut off who is logged in with it."""
+    """Disable NAME until it is enabled again, and end its open sessions."""
     done = accounts.change(_desk(), lambda store: model.allow(store, name, disabled=True), dry_run=dry_run)
-    return _tell(done, dry_run, f"{name} {'would be' if dry_run else 'is'} refused")
+    return _tell(done, dry_run, f"{name} {'would be' if dry_run else 'is'} disabled")
 
 
 @account.command()
 @name_argument
 @dry_run_option
 def enable(name: str, dry_run: bool) -> int:
-    """Let NAME in again, with the password that it had."""
+    """Enable NAME again, with its former password."""
     done = accounts.change(_desk(), lambda store: model.allow(store, name, disabled=False), dry_run=dry_run)
     return _tell(done, dry_run, f"{name} can log in")
 
@@ -110,24 +111,26 @@ def enable(name: str, dry_run: bool) -> int:
 @name_argument
 @dry_run_option
 def remove(name: str, dry_run: bool) -> int:
-    """Forget NAME. The files that it wrote stay, and stay its own should it be added again."""
+    """Remove the account NAME. Its files stay, and belong to it again should it be added again."""
     done = accounts.change(_desk(), lambda store: model.remove(store, name), dry_run=dry_run)
-    return _tell(done, dry_run, f"{name} {'would be' if dry_run else 'is'} forgotten")
+    return _tell(done, dry_run, f"{name} {'would be' if dry_run else 'is'} removed")
 
 
 @account.command()
 @name_argument
-@click.option("--same", is_flag=True, help="The sheet of another node, from standard input: one for both.")
-@click.option("--remove", "taken", is_flag=True, help="Take it away: NAME enters no page any more.")
+@click.option(
+    "--same", is_flag=True, help="The sheet that another node printed, from standard input: one sheet for both."
+)
+@click.option("--remove", "taken", is_flag=True, help="Remove the sheet: NAME cannot sign in to the pages any more.")
 @dry_run_option
 def sheet(name: str, same: bool, taken: bool, dry_run: bool) -> int | None:
-    """Print the sheet with which NAME enters the pages: a picture for a phone, and codes that open once each.
+    """Print the sign-in sheet of NAME for the pages: a picture for a phone, and codes that each work once.
 
-    What an earlier sheet says is refused from then on. Nothing but the paper has these codes: print them, hand them
-    over, close the terminal.
+    An earlier sheet is refused from then on. These codes are on this sheet only: print it, hand it over, close the
+    terminal.
 
-    With --same, for somebody who works at two town halls, it is the one that `appliance --json account sheet NAME`
-    prints at the other node: with the same password at both, one sign-in opens both.
+    With --same, for a person who works at two town halls, the sheet is the one that `appliance --json account sheet
+    NAME` printed at the other node: with the same password at both, one sign-in opens both.
     """
     if same and taken:
         raise UsageError("--same and --remove contradict each other.")
@@ -137,7 +140,7 @@ def sheet(name: str, same: bool, taken: bool, dry_run: bool) -> int | None:
     kept = (None, ()) if taken else (given.totp, tuple(map(code_hash, given.codes)))
     done = accounts.change(desk, lambda store: model.give_sheet(store, name, *kept), dry_run=dry_run)
     if taken or dry_run:
-        enters = "enters no page" if taken else "would have another sheet"
+        enters = "cannot sign in to the pages" if taken else "would get a new sheet"
         return _tell(done, dry_run, f"{name} {enters}")
     data = {"node": nodes, "account": name, "totp": given.totp.reveal().decode(), "codes": given.codes}
     emit(data, sheet_text(done.own.account(name), nodes, given.codes))
@@ -146,7 +149,7 @@ def sheet(name: str, same: bool, taken: bool, dry_run: bool) -> int | None:
 
 @account.command("list")
 def list_() -> None:
-    """List the accounts; those of other nodes that this one stands in for as well."""
+    """List the accounts, including those of nodes for which this one stands in."""
     desk = _desk()
     stores = (desk.own, *desk.others.values())
     rows = [
@@ -167,21 +170,23 @@ def list_() -> None:
 
 
 @account.command()
-@click.option("--from", "source", metavar="FILE", type=FILE_TYPE, help="Take the accounts of a backup first.")
-@click.option("--of", "whose", metavar="NODE", type=NAME_TYPE, help="Refuse those of --from that are another node's.")
-@click.option("--brought", is_flag=True, help="Take what the agent brought of nodes for which this one stands by.")
+@click.option("--from", "source", metavar="FILE", type=FILE_TYPE, help="First import the accounts of a backup.")
+@click.option(
+    "--of", "whose", metavar="NODE", type=NAME_TYPE, help="Refuse accounts in --from that belong to another node."
+)
+@click.option("--brought", is_flag=True, help="Use what the agent fetched of the nodes whose standby this one is.")
 @click.option("--without", metavar="NODE", type=NAME_TYPE, help="Stop standing in for another node's accounts.")
 @dry_run_option
 def feed(source: Path | None, whose: str | None, brought: bool, without: str | None, dry_run: bool) -> int:
     """Make this machine's accounts and Samba's passwords what the account store says.
 
     With --from, at a standby: FILE holds the accounts of another node, restored from the service `appliance-NODE`; its
-    people can then log in here. Their names give way to those of this node.
+    people can then log in here. Where names collide, those of this node win.
     """
     if sum(map(bool, (source, brought, without))) > 1:
         raise UsageError("--from, --brought and --without contradict each other.")
     if whose and not source:
-        raise UsageError("--of is said of what --from gives.")
+        raise UsageError("--of needs --from.")
     desk = _desk()
     if source:
         done = accounts.take(desk, source, of=whose or "", dry_run=dry_run)
@@ -234,7 +239,7 @@ def _tell(done: Outcome, dry_run: bool, sentence: str) -> int:
         "logged_out": done.ended,
     }
     for name in done.ended:
-        say(f"{name} was logged in and is cut off.")
+        say(f"{name} was logged in; its sessions were ended.")
     for warning in done.left_out:
         say(f"warning: {warning}")
     verb = "would be changed" if dry_run else "changed"

@@ -17,5 +17,5 @@ def new_password(name: str) -> Secret:
         return Secret(sys.stdin.buffer.readline(BYTES_MAX).rstrip(b"\r\n"))
     first = getpass(f"Nouveau mot de passe de {name} / New password of {name}: ", stream=sys.stderr)
     if getpass("Encore une fois / Once more: ", stream=sys.stderr) != first:
-        raise UsageError("these are two different passwords; nothing was changed.")
+        raise UsageError("the two passwords differ; nothing was changed.")
     return Secret(first.encode("utf-8", "surrogateescape"))

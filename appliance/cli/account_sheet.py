@@ -35,7 +35,7 @@ def read_sheet(name: str) -> Sheet:
     """
     remedy = f"From the control machine or here: {_FROM_ELSEWHERE.format(name=name)}"
     if sys.stdin.isatty():
-        raise UsageError("the sheet of another node comes on standard input.", remedy=remedy)
+        raise UsageError("the sheet of another node is expected on standard input.", remedy=remedy)
     try:
         told = json.loads(sys.stdin.buffer.read(BYTES_MAX))
         sheet = Sheet(told["node"], Secret(told["totp"].encode()), tuple(told["codes"]))
@@ -43,9 +43,9 @@ def read_sheet(name: str) -> Sheet:
         if not whole:
             raise ValueError("no sheet")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError("this is no sheet as a node prints it with --json.", remedy=remedy) from error
+        raise UsageError("this is not a sheet that a node printed with --json.", remedy=remedy) from error
     if told.get("account") != name:
-        raise UsageError(f"this sheet is not one of {name}: who has two accounts has one name.", remedy=remedy)
+        raise UsageError(f"this sheet is not one of {name}: a person needs the same name at both nodes.", remedy=remedy)
     return sheet
 
 

@@ -30,7 +30,8 @@ from appliance.units import DAY, as_typed, format_bytes, format_count, parse_byt
 
 @click.group()
 def act() -> None:
-    """Acts of operators: a node is lost, a service is on hold, a freeze ends. Signed, with a reason and an end."""
+    """Sign, accept and list acts of operators: a node is lost, a service is on hold, a freeze ends. Each has a reason
+    and an end."""
 
 
 @act.command()
@@ -41,14 +42,17 @@ def act() -> None:
     "--generation",
     metavar="NAME",
     default="",
-    help="For `continue`, and `promote` of one --service: the one that goes on, in full, as `vault show` names it.",
+    help="For `continue`, and `promote` of one --service: the full name of the generation that goes on, as `vault "
+    "show` prints it.",
 )
-@click.option("--bytes", "size", metavar="SIZE", default="", help="For `quota`: what may be filled, such as 300G.")
+@click.option(
+    "--bytes", "size", metavar="SIZE", default="", help="For `quota`: the space that may be filled, such as 300G."
+)
 @click.option(
     "--per-day",
     metavar="SIZE",
     default="",
-    help="For `quota`: what may come in a day, such as 40G, after an outage or a large change.",
+    help="For `quota`: the bytes accepted in a day, such as 40G, after an outage or a large change.",
 )
 @click.option(
     "--takes-back",
@@ -56,21 +60,21 @@ def act() -> None:
     metavar="FILE",
     multiple=True,
     type=FILE_TYPE,
-    help="For `quarantine` with --days 0, where no node is at hand: the act that it takes back; as often as needed.",
+    help="For `quarantine` with --days 0, on a machine that is no node: the act to end; may be repeated.",
 )
-@click.option("--reason", required=True, help="Why: it stays in the act, and in the journals of nodes that keep it.")
+@click.option("--reason", required=True, help="The reason; the act and the journals of nodes that keep it contain it.")
 @click.option(
     "--days",
     type=click.IntRange(0, 366),
     default=14,
     show_default=True,
-    help="How long it is in force; with 0, `quarantine` takes back those of that node that are kept here.",
+    help="How long it is in force; with 0, `quarantine` ends the earlier ones of that node that are kept here.",
 )
-@click.option("--operator", required=True, type=NAME_TYPE, help="Who signs, as named in territory.yml.")
+@click.option("--operator", required=True, type=NAME_TYPE, help="The signing operator, as named in territory.yml.")
 @click.option(
-    "--key", required=True, metavar="FILE", type=FILE_TYPE, help="The operator's SSH key; hardware keys serve."
+    "--key", required=True, metavar="FILE", type=FILE_TYPE, help="The operator's SSH key; hardware keys work."
 )
-@click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where the signed act goes.")
+@click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where to write the signed act.")
 @dry_run_option
 def sign(
     what: str,
@@ -87,14 +91,14 @@ def sign(
     out: Path,
     dry_run: bool,
 ) -> None:
-    """Sign that ACT holds for SUBJECT, a node or a service: for example `act sign lost commune-a`.
+    """Sign the act ACT about SUBJECT, a node or a service: for example `act sign lost commune-a`.
 
-    It works anywhere; whoever obeys checks that this operator may sign this act. Names are checked where the --state of
-    a node is at hand.
+    It works on any machine; each node that obeys checks that this operator may sign this act. Names are checked where
+    the --state of a node is given.
     """
     details = {**_named(what, generation), **_raised(what, size, per_day)}
     if (days == 0 or taken_back) and (what, days) != ("quarantine", 0):
-        raise UsageError("--days 0 and --takes-back are for `quarantine` alone, which then takes others back.")
+        raise UsageError("--days 0 and --takes-back are for `quarantine` only, which then ends earlier ones.")
     check_writable(out)
     if not key.is_file():
         raise NotFound("there is no such key.", where=str(key))
@@ -134,14 +138,14 @@ def _next(what: str, subject: str, service: str, out: str) -> str:
         case "quarantine":
             typed = as_typed("appliance", "failover", "quarantine", subject, "--act", out)
             return f"Next, at any other node: {typed}"
-    return f"Next, on every node that shall obey: {as_typed('appliance', 'act', 'accept', out)}"
+    return f"Next, on every node that must obey: {as_typed('appliance', 'act', 'accept', out)}"
 
 
 @act.command()
 @click.argument("file", metavar="FILE", type=FILE_TYPE)
 @dry_run_option
 def accept(file: Path, dry_run: bool) -> None:
-    """Check a signed act and keep it here, where the agent and the vault obey it while it is in force."""
+    """Check a signed act and store it here, where the agent and the vault obey it while it is in force."""
     node = this_node()
     raw = read_file(file)
     with naming(file, "an act"):
@@ -157,7 +161,7 @@ def accept(file: Path, dry_run: bool) -> None:
 
 @act.command("list")
 def list_() -> None:
-    """List the acts kept here, and whether each is in force."""
+    """List the acts stored here, and whether each is in force."""
     node = this_node()
     now = node.clock.now()
     found = load_acts(node.layout.acts, node.bundle)
@@ -191,7 +195,8 @@ def _named(what: str, generation: str) -> dict[str, str | int]:
     named = what == "continue" or (what == "promote" and generation)
     if bool(generation) != bool(named) or (generation and not GENERATION.fullmatch(generation)):
         raise UsageError(
-            "`continue` names a generation in full (00002.0000000007.0123456789abcdef), `promote` may, no other act.",
+            "`continue` needs the full name of a generation (00002.0000000007.0123456789abcdef), `promote` may have "
+            "one, other acts must not.",
             remedy=f"Type: {command('vault', 'show', 'SERVICE')}",
         )
     return {"generation": generation} if generation else {}
@@ -200,7 +205,7 @@ def _named(what: str, generation: str) -> dict[str, str | int]:
 def _raised(what: str, size: str, per_day: str) -> dict[str, str | int]:
     """What an act `quota` raises; raise UsageError when it raises nothing, or another act something."""
     if bool(size or per_day) != (what == "quota"):
-        raise UsageError("`quota`, and no other act, says how much, such as --bytes 300G, --per-day 40G or both.")
+        raise UsageError("`quota`, and no other act, needs an amount, such as --bytes 300G, --per-day 40G or both.")
     return {name: parse_bytes(text) for name, text in (("bytes", size), ("daily", per_day)) if text}
 
 
@@ -215,8 +220,8 @@ def _taken_back(subject: str, service: str, files: tuple[Path, ...], now: float)
     ]
     if not ended or (files and len(ended) < len(files)):
         raise UsageError(
-            f"a quarantine with --days 0 names those of {subject} that it takes back, and none is here.",
-            remedy="Sign it at a node that keeps them (`appliance act list`), or name their files: --takes-back FILE.",
+            f"a quarantine with --days 0 names the quarantines of {subject} that it ends, and none is stored here.",
+            remedy="Sign it at a node that stores them (`appliance act list`), or name their files: --takes-back FILE.",
         )
     return {"takes_back": " ".join(sorted({it.document.line_digest for it in ended}))}
 
@@ -232,13 +237,13 @@ def _check_names(bundle: Bundle, what: str, subject: str, service: str) -> None:
     services = sorted({*bundle.territory.services, *bundle.former.services})  # what left can be held and frozen, too
     if subject not in (*nodes, *services):
         known = f"Nodes: {', '.join(nodes)}. Services: {', '.join(services)}."
-        raise NotFound(f'"{subject}" is no node and no service of {bundle.territory.name}.', remedy=known)
+        raise NotFound(f'"{subject}" is neither a node nor a service of {bundle.territory.name}.', remedy=known)
     if what == "continue" and subject not in services:
-        raise NotFound("only a service continues.", remedy=f"Services: {', '.join(services)}.")
+        raise NotFound("`continue` is for services only.", remedy=f"Services: {', '.join(services)}.")
     if what == "rewind" and subject not in services:
-        raise NotFound("only a service is brought back as it was.", remedy=f"Services: {', '.join(services)}.")
+        raise NotFound("`rewind` is for services only.", remedy=f"Services: {', '.join(services)}.")
     if what == "quarantine" and subject not in nodes:
-        raise NotFound("only a node is put in quarantine.", remedy=f"Nodes: {', '.join(nodes)}.")
+        raise NotFound("`quarantine` is for nodes only.", remedy=f"Nodes: {', '.join(nodes)}.")
     if service != ANY_SERVICE:
         bundle.last_terms(service)
 
@@ -262,7 +267,7 @@ def _json(found: Act, obeyed: bool) -> dict[str, Any]:
 
 def _sentence(found: Act, now: float) -> str:
     if takes_back(found):
-        return f"{found.operator} takes back {taken_back_text(found)}: {_reason(found)}"
+        return f"{found.operator} ends {taken_back_text(found)}: {_reason(found)}"
     state = "in force" if found.in_force(now) else "NOT in force now"
     narrowed = "" if found.service == ANY_SERVICE else f" for {found.service}"
     narrowed += f" with generation {found.generation}" if found.generation else ""

@@ -20,12 +20,12 @@ EVERY_VARIABLE = "APPLIANCE_AGENT_EVERY"
     show_default=True,
     metavar="SECONDS",
     envvar=EVERY_VARIABLE,
-    help=f"How often to look; waits after failures are multiples of it ({EVERY_VARIABLE} says the same).",
+    help=f"Seconds between two looks; waits after failures are multiples of it (or set {EVERY_VARIABLE}).",
 )
 def agent(every: float) -> None:
     """Run this node's agent until SIGTERM: it backs up, pushes, verifies and repairs by itself.
 
-    There is one agent per state folder; a second one ends with 4. After SIGTERM what is at work has a few seconds to
-    end, a second SIGTERM ends all at once. SIGHUP makes it look at once.
+    There is one agent per state folder; a second one exits with 4. After SIGTERM running work has a few seconds to end;
+    a second SIGTERM ends it at once. SIGHUP makes the agent look at once.
     """
     serve(this_layout().root, Pace(every), say)

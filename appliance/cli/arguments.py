@@ -29,7 +29,9 @@ class NameType(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not NAME.fullmatch(str(value)):
-            self.fail(f'"{value}" is not a name: small letters, digits and hyphens, a letter first.', param, ctx)
+            self.fail(
+                f'"{value}" is not a valid name: use small letters, digits and hyphens, a letter first.', param, ctx
+            )
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -76,7 +78,7 @@ FILE_TYPE = click.Path(path_type=Path, readable=False)
 SHORT_COMMAND = re.compile(r"(Type|here:) `appliance (?!--state |territory )")
 
 service_argument = click.argument("service", type=SERVICE_TYPE)
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 
 
 def read_file(path: Path) -> bytes:
@@ -84,7 +86,7 @@ def read_file(path: Path) -> bytes:
     raw = read_named(path, READ_BYTES_MAX)
     if len(raw) > READ_BYTES_MAX:
         raise UsageError(
-            f"this file has more than {format_bytes(READ_BYTES_MAX)}; it cannot be meant.", where=str(path)
+            f"this file has more than {format_bytes(READ_BYTES_MAX)}; it is probably the wrong file.", where=str(path)
         )
     return raw
 
@@ -96,7 +98,7 @@ def naming(path: Path, what: str) -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise IntegrityError(
-            f"this is not {what}: ask for the file again.", where=str(path), remedy=f"({error})"
+            f"this is not {what}: request the file again.", where=str(path), remedy=f"({error})"
         ) from error
 
 
@@ -107,7 +109,7 @@ def check_writable(path: Path) -> None:
     if not path.parent.is_dir():
         raise NotFound("there is no such folder.", where=str(path.parent))
     if path.exists() and not path.is_file():
-        raise UsageError("this is no file, but a pipe or a device; name a new file.", where=str(path))
+        raise UsageError("this is a pipe or a device, not a file; name a new file.", where=str(path))
     place = os.statvfs(path.parent)
     if place.f_blocks == 0 or place.f_flag & os.ST_RDONLY:
         raise UsageError("nothing can be stored there; name a folder on a disk.", where=str(path.parent))

@@ -26,10 +26,10 @@ from appliance.units import format_count
 @service_argument
 @dry_run_option
 def tidy(service: str, dry_run: bool) -> None:
-    """Forget old archives of this node's own repository of SERVICE and free their space.
+    """Delete old archives from this node's own repository of SERVICE and free their space.
 
-    What peers hold is theirs to keep; nothing here reaches it. When that freed anything, what is left is sealed as a
-    generation of its own, which the peers get next.
+    This does not touch the replicas at peers. When it freed anything, the rest is sealed as a new generation, which is
+    then sent to the peers.
     """
     node = this_node()
     keep = node.bundle.terms(service).service.retention
@@ -43,14 +43,14 @@ def tidy(service: str, dry_run: bool) -> None:
         emit(
             {"service": service, "archives": count, "keep": kept, "forget": list(forgotten)},
             "\n".join(
-                (f"Of {format_count(count, 'archive')} it would keep {words}, and forget:", *_indented(forgotten))
+                (f"Of {format_count(count, 'archive')} it would keep {words}, and delete:", *_indented(forgotten))
             ),
         )
         return
     forgotten = writer.tidy(node, service)
     emit(
         {"service": service, "forgotten": list(forgotten)},
-        "\n".join((f"{service}: {format_count(len(forgotten), 'archive')} forgotten.", *_indented(forgotten))),
+        "\n".join((f"{service}: {format_count(len(forgotten), 'archive')} deleted.", *_indented(forgotten))),
     )
     pending = not writer.safety_of(node, service).held
     say(f"Next: {command('backup', 'push' if pending else 'list', service)}")

@@ -9,22 +9,22 @@ VERBS = {
     "accept": Entry(
         "begin_cmd",
         "accept",
-        "Take the grant of SERVICE that `backup begin` asked for; from then on this node may write it.",
+        "Install the grant of SERVICE that `backup begin` asked for; from then on this node may write SERVICE.",
     ),
     "begin": Entry(
         "begin_cmd",
         "begin",
-        "Make the repository and the key of SERVICE on its origin, and the signed request for its first grant.",
+        "Create the repository and the key of SERVICE on its origin, and a signed request for its first grant.",
     ),
     "confirm": Entry(
         "backup_confirm_cmd",
         "confirm",
-        "Say that SERVICE was made smaller on purpose: what its last backup read is the measure from now on.",
+        "Confirm that SERVICE was made smaller on purpose: later backups are compared with its last backup.",
     ),
     "drill": Entry(
         "proof_cmd",
         "drill",
-        "Restore files of SERVICE for real, on its origin or a standby, compare them and delete them again.",
+        "Restore files of SERVICE on its origin or a standby, compare them with what was saved and delete them again.",
     ),
     "list": Entry(
         "backup_archives_cmd",
@@ -34,28 +34,29 @@ VERBS = {
     "mend": Entry(
         "proof_cmd",
         "mend",
-        "Bring what rotted in this node's own repository of SERVICE back from its peers, by the hash that was sealed.",
+        "Replace rotten files in this node's own repository of SERVICE by copies from its peers, checked by their "
+        "hash.",
     ),
     "push": Entry(
         "backup_run_cmd",
         "push",
-        "Bring the newest sealed generation of SERVICE to every peer that has not acknowledged it.",
+        "Send the newest sealed generation of SERVICE to every peer that has not acknowledged it.",
     ),
     "resync": Entry(
         "resync_cmd",
         "resync",
-        "Continue SERVICE from what its peers hold: after a loss, a rollback, a replacement, or on a standby.",
+        "Continue SERVICE from a generation of its peers: after a loss, a rollback, a replacement, or on a standby.",
     ),
-    "run": Entry("backup_run_cmd", "run", "Back SERVICE up now, bring it to its peers and say how safe it is."),
+    "run": Entry("backup_run_cmd", "run", "Back SERVICE up now, send it to its peers and report how safe it is."),
     "show": Entry(
         "backup_run_cmd",
         "show",
-        "Show the newest generation of SERVICE sealed here, who holds it by a receipt, and how safe it is.",
+        "Show the newest generation of SERVICE sealed here, its receipts, and how safe it is.",
     ),
     "tidy": Entry(
         "backup_archives_cmd",
         "tidy",
-        "Forget old archives of this node's own repository of SERVICE and free their space.",
+        "Delete old archives from this node's own repository of SERVICE and free their space.",
     ),
     "verify": Entry(
         "proof_cmd",
@@ -67,5 +68,5 @@ VERBS = {
 backup = LazyGroup(
     "backup",
     entries=VERBS,
-    help="The services that this node writes: begin them, back them up, continue them after a loss.",
+    help="Back up the services that this node writes; begin them, and continue them after a loss.",
 )

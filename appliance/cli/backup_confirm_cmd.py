@@ -29,18 +29,19 @@ from appliance.units import format_bytes, format_count, printable
     "left_out",
     multiple=True,
     metavar="PATH",
-    help="Accept that this file cannot be read, instead; may be repeated.",
+    help="Instead, accept that this file cannot be read; may be repeated.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @dry_run_option
 def confirm(service: str, left_out: tuple[str, ...], yes: bool, dry_run: bool) -> None:
-    """Say that SERVICE was made smaller on purpose: what its last backup read is the measure from now on.
+    """Confirm that SERVICE was made smaller on purpose: later backups are compared with its last backup.
 
-    With --left-out: accept that its backups lack PATH, which can never be read. They count as whole without exactly
-    these files, for exactly the reasons of the last backup, and say so; it ends once a file is read or gone.
+    With --left-out: accept that its backups lack PATH, which can never be read. They then count as whole without
+    exactly these files, for exactly the reasons of the last backup, and say so. This ends once a file is read or
+    removed.
 
-    Typed where the service is written. Old archives are then forgotten again as its retention says, those of its former
-    size, or with these files, among them. Who typed it is kept in the journal.
+    Run it on the node that writes the service. Old archives are then deleted again as its retention says, even those of
+    its former size or with these files. The journal records the account that typed it.
     """
     node = this_node()
     if left_out:
@@ -49,7 +50,7 @@ def confirm(service: str, left_out: tuple[str, ...], yes: bool, dry_run: bool) -
     found = check_shrunken(node, service)
     shown = f"The last backup of {service} read {found}."
     if not dry_run:
-        ask(shown, "Was that meant?", yes=yes, what="this loss", refusal="nothing was confirmed.")
+        ask(shown, "Was that intended?", yes=yes, what="this loss", refusal="nothing was confirmed.")
         confirm_sizes(node, service, _user())
     now, before = found.now, found.before
     told = f"{format_count(now.files, 'file')} of {format_bytes(now.bytes)}"
@@ -63,7 +64,7 @@ def confirm(service: str, left_out: tuple[str, ...], yes: bool, dry_run: bool) -
             "before_files": before.files,
             "before_bytes": before.bytes,
         },
-        f"{shown} It would be confirmed." if dry_run else f"{service} is as it should be with {told}.",
+        f"{shown} It would be confirmed." if dry_run else f"{service} is confirmed with {told}.",
     )
     if not dry_run:
         say(f"Next: {command('backup', 'tidy', service)}")
@@ -74,7 +75,7 @@ def _accept(node: Node, service: str, paths: tuple[str, ...], *, yes: bool, dry_
     found = acceptable(node, service, paths)
     shown = "\n".join((f"Backups of {service} lack:", *(f"  {printable(it.path)}: {it.reason}" for it in found)))
     if not dry_run:
-        question = "Shall they count as whole without, though no old archive is kept for it?"
+        question = "Count backups as whole without these files, and keep no old archive for them?"
         ask(shown, question, yes=yes, what="these files", refusal="nothing was accepted.")
         found = accept(node, service, paths, _user())
     emit(

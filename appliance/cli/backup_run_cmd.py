@@ -34,10 +34,10 @@ ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest
 @service_argument
 @dry_run_option
 def run(service: str, dry_run: bool) -> int | None:
-    """Back SERVICE up now, bring it to its peers and say how safe it is.
+    """Back SERVICE up now, send it to its peers and report how safe it is.
 
-    Ends with 1 when files or a branch were left out or it is not safe yet, and with the code of the failure when a part
-    of the service, such as a database, could not be saved at all.
+    Exits with 1 when files or a branch were left out or the backup is not safe yet, and with the code of the failure
+    when a part of the service, such as a database, could not be saved at all.
     """
     node = this_node()
     _check_writes(node, service)
@@ -67,9 +67,9 @@ def run(service: str, dry_run: bool) -> int | None:
 @service_argument
 @dry_run_option
 def push(service: str, dry_run: bool) -> int | None:
-    """Bring the newest sealed generation of SERVICE to every peer that has not acknowledged it.
+    """Send the newest sealed generation of SERVICE to every peer that has not acknowledged it.
 
-    Ends with 8 while a peer is known to have more of it than this node.
+    Exits with 8 while a peer is known to have a newer generation than this node.
     """
     node = this_node()
     _check_writes(node, service)
@@ -93,9 +93,9 @@ def push(service: str, dry_run: bool) -> int | None:
 @click.command()
 @service_argument
 def show(service: str) -> int | None:
-    """Show the newest generation of SERVICE sealed here, who holds it by a receipt, and how safe it is.
+    """Show the newest generation of SERVICE sealed here, its receipts, and how safe it is.
 
-    Ends with 1 while it is not safe. Nobody is asked: receipts are kept here.
+    Exits with 1 while it is not safe. No peer is asked: receipts are stored here.
     """
     node = this_node()
     chain = chain_of(node, service)
@@ -146,7 +146,7 @@ def _say_safe(service: str, safety: Safety) -> None:
         say(f"Next, to see it: {command('backup', 'list', service)}")
         return
     if safety.held:
-        say("It is partial: a restore takes what is missing from the last backup that has it.")
+        say("The backup is partial: a restore takes what is missing from the last backup that has it.")
         say(f"Next, when what is missing can be read again: {command('backup', 'run', service)}")
         return
     lacking = safety.promised - len(safety.counted)

@@ -55,7 +55,7 @@ def run_text(run: Run, unsaved: Sequence[Failure] = ()) -> str:
         f"{run.safety}",
     ]
     lines += [f"Failed: {failure.what}: {failure.error}" for failure in run.failures]
-    lines += [f"Not saved with it, {branch.what}: {branch.error}" for branch in unsaved]
+    lines += [f"Not saved, {branch.what}: {branch.error}" for branch in unsaved]
     lines += [f"Without {it}." for it in run.manifest.accepted]
     if run.left_out:
         lines.append(f"Left out, {len(run.left_out)}:")
@@ -95,12 +95,12 @@ def shown_json(
 
 def shown_text(service: str, newest: Sealed | None, receipts: Iterable[Receipt], safety: Safety) -> str:
     if newest is None:
-        return f"{service}: nothing was sealed here yet."
+        return f"{service}: no generation was sealed here yet."
     header = newest.header
     return "\n".join(
         (
             f"{service}: generation {header.id} of {header.time}, {format_bytes(header.bytes)}.",
-            *(f"  {it.holder} holds it since {it.time}" for it in receipts),
+            *(f"  {it.holder} has held it since {it.time}" for it in receipts),
             f"{safety}",
         )
     )
@@ -181,7 +181,7 @@ def survey_json(found: Survey, newest: str, less: Sequence[str]) -> dict[str, An
 def survey_text(found: Survey, newest: str) -> str:
     rows = [(head.peer, short_name(head.held[-1]) if head.held else "nothing") for head in found.heads]
     rows += [(peer, f"no answer: {why}") for peer, why in sorted(found.silent.items())]
-    return "\n".join((f"The newest generation that anybody attests is {short_name(newest)}.", table(_OFFERS, rows)))
+    return "\n".join((f"The newest attested generation is {short_name(newest)}.", table(_OFFERS, rows)))
 
 
 def _pushed_lines(pushed: Sequence[Pushed]) -> list[str]:

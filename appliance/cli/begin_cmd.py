@@ -33,21 +33,23 @@ REQUEST, GRANT = ".request", ".grant"
 
 @click.command()
 @click.argument("service", type=SERVICE_TYPE, required=False)
-@click.option("--all", "every", is_flag=True, help="Every service that begins here and waits for its grant.")
-@click.option("--out", required=True, metavar="FILE|DIR", type=FILE_TYPE, help="Where the request goes; a DIR for all.")
+@click.option("--all", "every", is_flag=True, help="Every service that has its origin here and no grant yet.")
+@click.option(
+    "--out", required=True, metavar="FILE|DIR", type=FILE_TYPE, help="Where to write the request; a DIR for --all."
+)
 @dry_run_option
 def begin(service: str | None, every: bool, out: Path, dry_run: bool) -> None:
-    """Make the repository and the key of SERVICE on its origin, and the signed request for its first grant.
+    """Create the repository and the key of SERVICE on its origin, and a signed request for its first grant.
 
-    The same once a node was revoked that could know its key: then there is a new repository with a new key beside the
-    old one, which it replaces with its grant.
+    Use it again once a node that could know its key was revoked: it creates a new repository with a new key beside the
+    old one, and the grant replaces the old one.
 
-    With --all the node's own service is among them, and DIR gets a file SERVICE.request for each; a service that peers
-    know already is left to `resync`. Calling again gives the same repository.
+    With --all, the node's own service is included, and DIR gets a file SERVICE.request for each; a service that peers
+    already know is left to `resync`. A second call gives the same repository.
     """
     node = this_node()
     if (service is None) != every:
-        raise UsageError("which service shall begin?", remedy="Give its name, or --all.")
+        raise UsageError("no service was named.", remedy="Give its name, or --all.")
     if service is None:
         _begin_all(node, out, dry_run=dry_run)
         return
@@ -66,7 +68,10 @@ def _begin_all(node: Node, folder: Path, *, dry_run: bool) -> None:
     waiting = _waiting(node)
     known = [name for name in waiting if not node.service(name).repository.exists() and history(node, name)]
     for name in known:
-        say(f"{name} has a history at its peers: {command('backup', 'resync', '--all', '--request', str(folder))}")
+        say(
+            f"peers already hold generations of {name}: "
+            f"{command('backup', 'resync', '--all', '--request', str(folder))}"
+        )
     names = [name for name in waiting if name not in known]
     if not names:
         raise NotFound(f"no service of {node.name} waits for its first grant.")
@@ -88,13 +93,15 @@ def _begin(node: Node, service: str, out: Path, *, dry_run: bool) -> dict[str, A
 @click.command()
 @click.argument("service", type=SERVICE_TYPE, required=False)
 @click.argument("grant", metavar="[GRANT]", type=FILE_TYPE, required=False)
-@click.option("--all", "folder", metavar="DIR", type=FILE_TYPE, help="Every SERVICE.grant in DIR that is waited for.")
+@click.option(
+    "--all", "folder", metavar="DIR", type=FILE_TYPE, help="Every SERVICE.grant in DIR that this node waits for."
+)
 @dry_run_option
 def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run: bool) -> None:
-    """Take the grant of SERVICE that `backup begin` asked for; from then on this node may write it."""
+    """Install the grant of SERVICE that `backup begin` asked for; from then on this node may write SERVICE."""
     node = this_node()
     if (service is None) != (grant is None) or (grant is None) != (folder is not None):
-        raise UsageError("which grant shall be taken?", remedy="Give SERVICE and GRANT, or --all DIR.")
+        raise UsageError("no grant was named.", remedy="Give SERVICE and GRANT, or --all DIR.")
     if service and grant:
         taken = _accept(node, service, grant, dry_run=dry_run)
         emit(_taken_json(taken, dry_run), _taken_text(taken, dry_run))
@@ -105,7 +112,7 @@ def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run
     files = {name: folder / f"{name}{GRANT}" for name in _waiting(node)}
     found = [_accept(node, name, file, dry_run=dry_run) for name, file in files.items() if file.exists()]
     if not found:
-        raise NotFound("no grant that this node waits for is there.", where=str(folder))
+        raise NotFound("there is no grant here that this node waits for.", where=str(folder))
     emit({"grants": [_taken_json(it, dry_run) for it in found]}, "\n".join(_taken_text(it, dry_run) for it in found))
     if not dry_run:
         say(f"Next: {command('agent')}")
@@ -113,7 +120,7 @@ def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run
 
 def say_grant(request: str, grant: str, *then: str) -> None:
     """What the key holder types to answer `request` with `grant`, words for a shell, and what is typed here then."""
-    say("Next, whoever holds the territory key types:")
+    say("Next, the holder of the territory key types:")
     say(f"  appliance territory grant {request} --bundle BUNDLE --key KEY --out {grant}")
     say(f"Then, here: {command(*then)}")
 

@@ -32,30 +32,34 @@ class Entry:
 
 
 COMMANDS = {
-    "status": Entry("status_cmd", "status", "How safe each service is, the worst first."),
+    "status": Entry("status_cmd", "status", "Show how safe each service is, the worst first."),
     "doctor": Entry(
-        "doctor_cmd", "doctor", "Every check of this node, what to do about it, and the page that says more."
+        "doctor_cmd", "doctor", "Run every check of this node; print remedies and the page that says more."
     ),
-    "backup": Entry("backup_cmd", "backup", "Begin services, back up, verify, mend, drill, continue after a loss."),
+    "backup": Entry("backup_cmd", "backup", "Begin services, back up, verify, repair, drill, continue after a loss."),
     "restore": Entry(
-        "restore_cmd", "restore", "Find a file by name; bring it, a folder or everything back; undo that."
+        "restore_cmd", "restore", "Find a file by name; restore it, a folder or everything; undo a restore."
     ),
     "territory": Entry("territory_cmd", "territory", "Check, show, plan and sign the territory; grant epochs."),
-    "node": Entry("node_cmd", "node", "Make a node, show it and its keys, give it its bundle and its door."),
+    "node": Entry("node_cmd", "node", "Make a node, show it and its keys, give it its bundle and its sshd."),
     "act": Entry("act_cmd", "act", "Sign, accept and list acts of operators, such as a loss."),
-    "account": Entry("account_cmd", "account", "Who works at this town hall: one password for the shares."),
+    "account": Entry("account_cmd", "account", "Manage the accounts of people at this town hall."),
     "agent": Entry("agent_cmd", "agent", "Run this node's agent."),
-    "failover": Entry("failover_cmd", "failover", "What a node does when another dies or is cut off, and why."),
-    "portal": Entry("portal_cmd", "portal", "The pages on which people get their files back, and their journal."),
-    "pki": Entry("pki_cmd", "pki", "TLS certificates of the nodes, from a root that is kept offline."),
-    "voter": Entry("voter_cmd", "voter", "Who votes on who holds a service: show and settle them."),
-    "vault": Entry("vault_cmd", "vault", "What this node holds for others: list, scrub, repair, thin, hand on."),
-    "escrow": Entry("escrow_cmd", "escrow", "The recovery key on paper and the envelopes that it opens."),
-    "lab": Entry(
-        "appliance_lab.cli.lab_cmd",
-        "lab",
-        "Boot a territory as hosts of this machine, break it, play stories, measure.",
+    "failover": Entry(
+        "failover_cmd", "failover", "Move services between nodes after a failure, a flood warning or by hand."
     ),
-    "demo": Entry(f"{LAB}.cli.demo_cmd", "demo", "Show the whole promise on this machine, in 40 s or so."),
+    "portal": Entry(
+        "portal_cmd", "portal", "Serve the pages on which people restore their files, and show their journal."
+    ),
+    "pki": Entry("pki_cmd", "pki", "Manage the TLS certificates of the nodes, from a root that is kept offline."),
+    "voter": Entry(
+        "voter_cmd", "voter", "Show and maintain the voters, which record the lease holder of each service."
+    ),
+    "vault": Entry("vault_cmd", "vault", "List, scrub, repair, thin and replicate what this node holds for others."),
+    "escrow": Entry("escrow_cmd", "escrow", "Make and test the recovery key on paper, and open envelopes."),
+    "lab": Entry(
+        f"{LAB}.cli.lab_cmd", "lab", "Boot a territory as hosts on this machine, inject faults, play stories, measure."
+    ),
+    "demo": Entry(f"{LAB}.cli.demo_cmd", "demo", "Show the whole promise on this machine, in about 40 s."),
     "completion": Entry("completion_cmd", "completion", "Print the completion script of a shell."),
 }

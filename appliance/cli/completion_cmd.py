@@ -17,7 +17,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command()
 @click.argument("shell", metavar="[bash|zsh|fish]", type=click.Choice(SHELLS), required=False)
 def completion(shell: str | None) -> None:
-    """Print the completion script of SHELL, by default the one you use.
+    """Print the completion script of SHELL, by default the one in use.
 
     \b
     bash:  appliance completion bash > ~/.local/share/bash-completion/completions/appliance
@@ -37,5 +37,5 @@ def script(shell: str) -> str:
 def _present_shell() -> str:
     name = PurePath(os.environ.get("SHELL", "")).name
     if name not in SHELLS:
-        raise UsageError("your shell is unknown.", remedy=f"Name one: {', '.join(SHELLS)}.")
+        raise UsageError("the shell in use is not known.", remedy=f"Name one: {', '.join(SHELLS)}.")
     return name

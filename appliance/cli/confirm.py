@@ -15,7 +15,7 @@ def confirm(shown: str, question: str, *, yes: bool, what: str = "this", refusal
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"{what} is confirmed on a terminal, and there is none.", remedy="Say --yes.")
+        raise UsageError(f"{what} must be confirmed on a terminal, and there is none.", remedy="Say --yes.")
     click.echo(shown, err=True)
     if not click.confirm(question, err=True):
         raise Refused(refusal)

@@ -34,13 +34,13 @@ class Answer:
 
 
 @click.command()
-@click.option("--all", "everything", is_flag=True, help="Show the checks that are well too.")
+@click.option("--all", "everything", is_flag=True, help="Also show the checks that are well.")
 def doctor(everything: bool) -> int:
-    """Make every check of this node and say what to do about those that are not well, the worst first.
+    """Run every check of this node and print a remedy for each that is not well, the worst first.
 
-    The same checks make `appliance status`, the measures that Prometheus reads, and so the alerts. Ends as status does:
-    with 0 when all is well, 1 when something must be looked at, 4 when something failed or cannot be told. What this
-    machine lacks for a check is shown as unknown and does not count.
+    The same checks feed `appliance status`, the metrics that Prometheus reads, and so the alerts. Exits as status does:
+    with 0 when all is well, 1 when something needs attention, 4 when something failed or is unknown. A check for which
+    this machine lacks something is shown as unknown and does not count.
     """
     found = this_status()
     answers = sorted(_answers(found), key=lambda it: ORDER.index(it.state))

@@ -9,31 +9,31 @@ VERBS = {
     "export": Entry(
         "escrow_paper_cmd",
         "export",
-        "Make the recovery key in memory, print it, have it typed back, prove it, and keep its public half only.",
+        "Make the recovery key in memory, print it, have it typed back, test it, and keep only its public half.",
     ),
     "hand": Entry(
         "escrow_hand_cmd",
         "hand",
-        "Seal the key of each service of NODE that this standby may open to the machine "
-        "that the bundle names NODE now.",
+        "Encrypt the keys of NODE's services that this standby may open, for the new machine named NODE.",
     ),
     "open": Entry(
         "escrow_paper_cmd",
         "open_",
-        "Open an envelope and write the borg keyfile and passphrase to a private folder, for a recovery.",
+        "Open an envelope and write the borg keyfile and passphrase to a private folder, for recovery by hand.",
     ),
     "take": Entry(
         "escrow_hand_cmd",
         "take",
-        "Keep what `escrow hand` made for this node, so that it opens and continues its services without the paper.",
+        "Import what `escrow hand` made for this node, so that it opens and continues its services without the "
+        "recovery sheet.",
     ),
     "verify": Entry(
-        "escrow_paper_cmd", "verify", "Test the key on paper with an envelope; nothing secret is printed or written."
+        "escrow_paper_cmd", "verify", "Test the recovery key with an envelope; nothing secret is printed or written."
     ),
 }
 
 escrow = LazyGroup(
     "escrow",
     entries=VERBS,
-    help="The territory's recovery key, which exists on paper only, and the envelopes that it opens.",
+    help="Make and test the territory's recovery key, which exists only on paper, and open envelopes.",
 )

@@ -24,9 +24,10 @@ from appliance.errors import WARNINGS, IntegrityError, NotFound, UsageError
 @click.command()
 @click.argument("node", metavar="NODE", type=NAME_TYPE)
 def hand(node: str) -> int | None:
-    """Seal the key of each service of NODE that this standby may open to the machine that the bundle names NODE now.
+    """Encrypt the keys of NODE's services that this standby may open, for the new machine named NODE.
 
-    The result, one JSON object, is sealed: it may go there in any way. Ends with 1 when a service could not be opened.
+    The result, one JSON object, is encrypted and may be sent in any way. Exits with 1 when a service could not be
+    opened.
     """
     envelopes, failed = seal_to(this_node(), node)
     if not envelopes and not failed:
@@ -41,16 +42,19 @@ def hand(node: str) -> int | None:
 
 @click.command()
 @click.argument("file", metavar="[FILE]", type=FILE_TYPE, required=False)
-@click.option("--paper", is_flag=True, help="Instead of a file: the recovery key, typed without echo.")
+@click.option("--paper", is_flag=True, help="Use the recovery key instead of a file; it is typed without echo.")
 @dry_run_option
 def take(file: Path | None, paper: bool, dry_run: bool) -> None:
-    """Keep what `escrow hand` made for this node, so that it opens and continues its services without the paper.
+    """Import what `escrow hand` made for this node, so that it opens and continues its services without the recovery
+    sheet.
 
-    With --paper, the newest generation of each of its services is fetched and opened with the recovery key, once.
+    With --paper, the newest generation of each of its services is fetched and opened once with the recovery key.
     """
     node = this_node()
     if (file is None) != paper:
-        raise UsageError("what opens the services?", remedy="Give the FILE of `appliance escrow hand`, or --paper.")
+        raise UsageError(
+            "neither a file nor --paper was given.", remedy="Give the FILE of `appliance escrow hand`, or --paper."
+        )
     if file is None:
         names = _lacking(node)
         if not dry_run:
@@ -79,5 +83,5 @@ def _read(file: Path) -> dict[str, bytes]:
         handed = json.loads(read_file(file))["envelopes"]
         return {str(service): base64.b64decode(text, validate=True) for service, text in handed.items()}
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        remedy = "It is what `appliance escrow hand` printed; make it again."
-        raise IntegrityError("these are no envelopes.", where=str(file), remedy=remedy) from error
+        remedy = "It must be what `appliance escrow hand` printed; make it again."
+        raise IntegrityError("this file contains no envelopes.", where=str(file), remedy=remedy) from error

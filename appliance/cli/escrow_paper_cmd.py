@@ -32,10 +32,12 @@ RETEST_AFTER = timedelta(days=365)  # ANSSI asks for a test at least every year
 path_type = click.Path(path_type=Path, readable=False)
 envelope_option = click.option("--envelope", required=True, metavar="FILE", type=path_type, help="NAME.age.")
 identity_option = click.option(
-    "--identity-fd", type=int, metavar="N", help="Read the key from file descriptor N; without it, it is typed."
+    "--identity-fd", type=int, metavar="N", help="Read the key from file descriptor N instead of the terminal."
 )
-repository_option = click.option("--repository", default="", metavar="ID", help="Accept only the key of this one.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
+repository_option = click.option(
+    "--repository", default="", metavar="ID", help="Accept only the key of this territory."
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 
 
 @click.command()
@@ -44,7 +46,9 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be
 )
 @click.option("--out", default=STANDARD_OUTPUT, metavar="FILE", help="paper.pdf, paper.txt or - (terminal, printer).")
 @click.option("--public-out", metavar="FILE", type=path_type, help=f"By default {PUBLIC_NAME} beside territory.yml.")
-@click.option("--territory-key", metavar="FILE", type=path_type, help="The territory's public key, printed too.")
+@click.option(
+    "--territory-key", metavar="FILE", type=path_type, help="The territory's public key, printed on the sheet too."
+)
 @click.option("--typed-back-fd", type=int, metavar="N", help="Read what is typed back from file descriptor N.")
 @click.option("--replace", is_flag=True, help="Make a new key although the territory has one.")
 @dry_run_option
@@ -57,16 +61,17 @@ def export(
     replace: bool,
     dry_run: bool,
 ) -> None:
-    """Make the recovery key in memory, print it, have it typed back, prove it, and keep its public half only."""
+    """Make the recovery key in memory, print it, have it typed back, test it, and keep only its public half."""
     if out == STANDARD_OUTPUT and options().json:
-        raise UsageError("standard output is for the sheet.", remedy="Name a file with --out to have JSON.")
+        raise UsageError("standard output is used for the sheet.", remedy="Name a file with --out to get JSON.")
     territory = load(place)
     public_file = public_out or territory_file(place).with_name(PUBLIC_NAME)
     signer = _public_key(territory_key) if territory_key else ""
     _check_outputs(public_file, out, replace=replace)
     if typed_back_fd is None and not dry_run and not sys.stdin.isatty():
         raise UsageError(
-            "the key is typed back on a terminal, and there is none.", remedy="Give --typed-back-fd 3 3< FILE instead."
+            "the key must be typed back on a terminal, and there is none.",
+            remedy="Give --typed-back-fd 3 3< FILE instead.",
         )
     result = {"sheet": out, "public_file": str(public_file), "public": ""}
     if not dry_run:
@@ -88,7 +93,7 @@ def export(
 @identity_option
 @repository_option
 def verify(envelope: Path, identity_fd: int | None, repository: str) -> None:
-    """Test the key on paper with an envelope; nothing secret is printed or written."""
+    """Test the recovery key with an envelope; nothing secret is printed or written."""
     key = _open(envelope, identity_fd, repository)
     today = _today()
     again = today + RETEST_AFTER
@@ -107,7 +112,7 @@ def verify(envelope: Path, identity_fd: int | None, repository: str) -> None:
 @repository_option
 @dry_run_option
 def open_(envelope: Path, folder: Path, identity_fd: int | None, repository: str, dry_run: bool) -> None:
-    """Open an envelope and write the borg keyfile and passphrase to a private folder, for a recovery."""
+    """Open an envelope and write the borg keyfile and passphrase to a private folder, for recovery by hand."""
     key = _open(envelope, identity_fd, repository)
     if not dry_run:
         write_key(folder, key)
@@ -165,15 +170,15 @@ def _open(envelope: Path, identity_fd: int | None, repository: str) -> ServiceKe
 def _check_outputs(public_file: Path, out: str, *, replace: bool) -> None:
     if public_file.exists() and not replace:
         raise Refused(
-            "the territory has a recovery key already, and a new one opens no envelope made for it.",
+            "the territory already has a recovery key, and a new key cannot open envelopes made for it.",
             where=str(public_file),
-            remedy="Say --replace if its paper is lost or was seen.",
+            remedy="Add --replace if its sheet is lost or somebody else saw it.",
         )
     if out != STANDARD_OUTPUT and Path(out).exists():
-        raise Refused("this file may be another key's sheet.", where=out, remedy="Name a new file with --out.")
+        raise Refused("this file may be the sheet of another key.", where=out, remedy="Name a new file with --out.")
     for folder in (public_file.parent, Path(out).parent):
         if not os.access(folder, os.W_OK, effective_ids=True):
-            raise NotFound("this folder is not there, or may not be written.", where=str(folder))
+            raise NotFound("this folder does not exist or cannot be written.", where=str(folder))
 
 
 def _public_key(file: Path) -> str:
@@ -182,7 +187,9 @@ def _public_key(file: Path) -> str:
         line = " ".join(read_file(file).decode().split()[:2])
         fingerprint(line)
     except (ValueError, IndexError) as error:
-        raise UsageError("this is no SSH public key.", where=str(file), remedy="It starts with ssh-ed25519.") from error
+        raise UsageError(
+            "this is not an SSH public key.", where=str(file), remedy="It starts with ssh-ed25519."
+        ) from error
     return line
 
 

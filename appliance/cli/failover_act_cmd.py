@@ -34,7 +34,7 @@ from appliance.territory.model import Service
 from appliance.trust.act import Act, read_act
 from appliance.trust.in_force import takes_back
 
-act_option = click.option("--act", "file", metavar="FILE", type=FILE_TYPE, help="The act that says so, signed.")
+act_option = click.option("--act", "file", metavar="FILE", type=FILE_TYPE, help="The file of the signed act.")
 
 
 @click.command()
@@ -42,10 +42,12 @@ act_option = click.option("--act", "file", metavar="FILE", type=FILE_TYPE, help=
 @act_option
 @dry_run_option
 def promote(service: str, file: Path | None, dry_run: bool) -> None:
-    """Let this node write SERVICE, whoever did before, as the act in FILE says: its home burnt down, or never answers.
+    """Make this node the writer of SERVICE, in place of any other: its origin is lost or unreachable (needs a signed
+    act).
 
-    Whoever lives is replaced too, once its lease must have ended. What it goes on writing alone is kept as a branch. An
-    act that names a generation goes on from that one, the last clean one before an attack, and not from the newest.
+    A live writer is replaced too, once its lease must have expired; what it still writes alone is kept as a branch. If
+    the act names a generation, such as the last clean one before an attack, the service continues from that one and not
+    from the newest.
     """
     node = this_node()
     sign = _sign_promote(node, service)
@@ -54,15 +56,15 @@ def promote(service: str, file: Path | None, dry_run: bool) -> None:
     view = ask(node, lambda store: store.view(service))
     _check_candidate(node, view)
     if said is None:
-        raise _unsigned("promote", node.name, f"{view.holder} is alive. {sign}" if view.holder else sign)
+        raise _unsigned("promote", node.name, f"{view.holder} still holds it. {sign}" if view.holder else sign)
     act, raw = said
     if act.generation:
         _check_held(node, service, act.generation)
-    who = f"{view.holder or view.writer or 'nobody'} is replaced by {node.name} for {service}"
+    who = f"{view.holder or view.writer or 'nobody'} will be replaced by {node.name} for {service}"
     told = {"service": service, "node": node.name, "replaces": view.holder or view.writer, "operator": act.operator}
     if dry_run:
         cost = stake(node, service, act.generation)
-        stays = "what it has not brought to any peer stays with it, as a branch."
+        stays = "what the old writer sent to no peer stays there, as a branch."
         emit({**told, **asdict(cost), "dry_run": True}, f"{who}; {stays}\n{text_of(cost)}")
         return
     accept_act(node, raw)
@@ -75,11 +77,11 @@ def promote(service: str, file: Path | None, dry_run: bool) -> None:
 @act_option
 @dry_run_option
 def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
-    """Have NODE, alive and sick, stop what it serves and could move, as the act in FILE says; nobody believes it.
+    """Quarantine NODE: stop its movable services and reject its leases and votes (needs a signed act).
 
-    The act goes to all brokers and nodes by itself. Exclusive services are then taken over by themselves; for each
-    local-first one a standby is promoted. Its keys are taken back by `appliance node revoke`. Once NODE is clean, or
-    another box, an act that was signed with `--days 0` ends it in the same way.
+    The act reaches all brokers and nodes by itself. Exclusive services are then taken over automatically; for each
+    local-first service, promote a standby. `appliance node revoke` revokes the keys of NODE. Once NODE is clean or
+    replaced, an act signed with `--days 0` ends the quarantine in the same way.
     """
     node = this_node()
     node.bundle.territory.node(name)
@@ -103,7 +105,7 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
         emit(told, f"{name} is in quarantine by {act.operator}'s act.")
     for service in (it.name for it in moves if it.policy == Policy.LOCAL_FIRST):
         say(f"Next, at a standby of {service}: {command('failover', 'promote', service, '--act', 'FILE')}")
-    say("And, where the territory is managed: appliance node revoke")
+    say("And, on the machine that keeps territory.yml: appliance node revoke")
 
 
 def _moves(node: Node, service: Service) -> bool:
@@ -123,23 +125,24 @@ def _check_candidate(node: Node, view: View) -> None:
     able = view.service.candidates
     if node.name not in able:
         remedy = f"Its candidates: {', '.join(able) or 'none, it is a mirror'}. Run it on one of them."
-        raise Refused(f"{node.name} cannot hold {view.service.name}.", remedy=remedy)
+        raise Refused(f"{node.name} is not a candidate for {view.service.name}.", remedy=remedy)
     if view.service.name not in served(node):
         remedy = (
-            "Give it an `address` in territory.yml, sign, and play site; or restore its files where they are needed."
+            "Give the service an `address` in territory.yml, sign, and run the playbook `site`; or restore its files "
+            "where they are needed."
         )
-        raise Refused(f"nothing at {node.name} could serve {view.service.name}.", remedy=remedy)
+        raise Refused(f"{node.name} is not set up to serve {view.service.name}.", remedy=remedy)
     if view.holder == node.name:
-        raise Refused(f"{node.name} holds {view.service.name} already.")
+        raise Refused(f"{node.name} already holds the lease of {view.service.name}.")
     if node.name != view.service.node and (why := view.unfit.get(node.name, "")):
-        raise Refused(f"{node.name} has no copy that could be served: {why}", remedy="Another candidate may have one.")
+        raise Refused(f"{node.name} has no replica to serve: {why}", remedy="Another candidate may have a replica.")
 
 
 def _check_held(node: Node, service: str, generation: str) -> None:
     held = {item.name for item in replica_of(node, service).stored() if item.held}
     if generation not in held and all(generation not in head.held for head in survey_all(node, service).heads):
-        remedy = f"See which there are: {command('vault', 'show', service)}"
-        raise NotFound(f"nobody who answered holds generation {generation} of {service}.", remedy=remedy)
+        remedy = f"List the generations: {command('vault', 'show', service)}"
+        raise NotFound(f"no node that answered holds generation {generation} of {service}.", remedy=remedy)
 
 
 def _sign_promote(node: Node, service: str) -> str:
@@ -150,7 +153,7 @@ def _sign_promote(node: Node, service: str) -> str:
 
 
 def _unsigned(act: str, subject: str, remedy: str) -> Refused:
-    return Refused(f"nothing signed says {act} of {subject}.", remedy=remedy)
+    return Refused(f'no signed act "{act}" of {subject} was given.', remedy=remedy)
 
 
 def _read(node: Node, file: Path, act: str, subject: str, service: str, remedy: str) -> tuple[Act, bytes]:
@@ -160,6 +163,6 @@ def _read(node: Node, file: Path, act: str, subject: str, service: str, remedy: 
         found = read_act(raw, node.bundle.operators)
     lasting = replace(found, end=math.inf) if takes_back(found) else found
     if not lasting.concerns(act, subject, service if found.service != "any" else "any", node.clock.now()):
-        says = f'it says "{found.act}" of {found.subject} for {found.service}'
-        raise Refused(f"this act does not say {act} of {subject} now: {says}.", where=str(file), remedy=remedy)
+        says = f'it is "{found.act}" of {found.subject} for {found.service}'
+        raise Refused(f'this act is not "{act}" of {subject} in force now: {says}.', where=str(file), remedy=remedy)
     return found, raw

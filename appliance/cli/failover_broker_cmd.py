@@ -11,8 +11,8 @@ from appliance.cli.this_layout import this_layout
 
 @click.command()
 def broker() -> None:
-    """Run this voter's broker until SIGTERM: it answers nodes beside its etcd, and signs grants on proof of its own.
+    """Run this voter's broker until SIGTERM: it answers the nodes in front of etcd and signs grants that it verified.
 
-    STATE/voter.json says where that etcd listens; the bundle, at which port nodes call.
+    STATE/voter.json names the address of etcd; the bundle names the port at which nodes call.
     """
     serve(this_layout().root, say)

@@ -9,66 +9,68 @@ VERBS = {
     "status": Entry(
         "failover_status_cmd",
         "status",
-        "Show who holds each service by the voters, who writes it by the newest grant, and how this node stands.",
+        "Show the lease holder and the writer of each service, and the state of failover on this node.",
     ),
     "history": Entry(
         "failover_status_cmd",
         "history",
-        "List who took SERVICE over and who let it go, the newest first, as the voters remember it.",
+        "List the takeovers and releases of SERVICE that the voters recorded, newest first.",
     ),
     "move": Entry(
         "failover_move_cmd",
         "move",
-        "Move SERVICE to NODE: its holder saves everything, stops and lets go, and NODE goes on.",
+        "Move SERVICE to NODE: its lease holder backs up, stops and releases the lease, and NODE takes over.",
     ),
     "handback": Entry(
         "failover_move_cmd",
         "handback",
-        "Give SERVICE back to its home, once that has been caught up with what was written elsewhere for five minutes.",
+        "Hand SERVICE back to its origin, once the origin has had all that was written elsewhere for five minutes.",
     ),
     "evacuate": Entry(
         "failover_move_cmd",
         "evacuate",
-        "Move every service that a node in ZONE holds to its first candidate outside: before a flood, or a power cut.",
+        "Move every service held in ZONE to its first candidate outside: before a flood or a power cut.",
     ),
     "pause": Entry(
         "failover_move_cmd",
         "pause",
-        "Let nobody take SERVICE over by itself for some minutes, while somebody works on it.",
+        "Suspend automatic takeovers of SERVICE for some minutes, for maintenance.",
     ),
     "promote": Entry(
         "failover_act_cmd",
         "promote",
-        "Let this node write SERVICE, whoever did before, as the act in FILE says: its home burnt down, or never "
-        "answers.",
+        "Make this node the writer of SERVICE, in place of any other: its origin is lost or unreachable (needs a "
+        "signed act).",
     ),
     "quarantine": Entry(
         "failover_act_cmd",
         "quarantine",
-        "Have NODE, alive and sick, stop what it serves and could move, as the act in FILE says; nobody believes it.",
+        "Quarantine NODE: stop its movable services and reject its leases and votes (needs a signed act).",
     ),
     "merge": Entry(
         "failover_merge_cmd",
         "merge",
-        "Bring what this node wrote of SERVICE alone into what others went on with; of what both changed, both stay.",
+        "Merge a branch of SERVICE that this node wrote alone; where both sides changed a file, keep both versions.",
     ),
     "run": Entry(
         "failover_run_cmd",
         "run",
-        "Serve this node's services until SIGTERM: take over, hand over, stop in time, by the table of transitions.",
+        "Run this node's services until SIGTERM: take over, hand over and stop in time, by the table of transitions.",
     ),
     "broker": Entry(
         "failover_broker_cmd",
         "broker",
-        "Run this voter's broker until SIGTERM: it answers nodes beside its etcd, and signs grants on proof of its "
-        "own.",
+        "Run this voter's broker until SIGTERM: it answers the nodes in front of etcd and signs grants that it "
+        "verified.",
     ),
-    "check": Entry("appliance_lab.cli.check_cmd", "check", "Judge the history in FILE.", now="lab check"),
+    "check": Entry("appliance_lab.cli.check_cmd", "check", "Check the history in FILE.", now="lab check"),
     "table": Entry(
         "failover_table_cmd",
         "table_",
-        "Print the table of transitions, of all states or of each STATE: when, what is done, what comes next, and why.",
+        "Print the table of transitions, for all states or for each STATE: condition, action, next state and reason.",
     ),
 }
 
-failover = LazyGroup("failover", entries=VERBS, help="What a node does when another dies or is cut off, and why.")
+failover = LazyGroup(
+    "failover", entries=VERBS, help="Move services between nodes after a failure, a flood warning or by hand."
+)

@@ -19,25 +19,29 @@ SHOWN_MAX = 20
 
 @click.command()
 @service_argument
-@click.option("--branch", type=click.IntRange(1), metavar="EPOCH", help="Which, when several wait.")
-@click.option("--leave", "left", is_flag=True, help="Leave it as it is: no more is said of it, and it stays there.")
+@click.option("--branch", type=click.IntRange(1), metavar="EPOCH", help="The branch to merge, when there are several.")
+@click.option(
+    "--leave", "left", is_flag=True, help="Leave the branch unmerged: it stays there and is not reported any more."
+)
 @dry_run_option
 def merge(service: str, branch: int | None, left: bool, dry_run: bool) -> None:
-    """Bring what this node wrote of SERVICE alone into what others went on with; of what both changed, both stay.
+    """Merge a branch of SERVICE that this node wrote alone; where both sides changed a file, keep both versions.
 
-    It goes file by file, against the last archive that both sides have. What only this node changed comes into place.
-    What both changed stays, and this node's version comes beside it under the name of its town and the day. What it
-    removed stays. The branch itself is never changed; a database is not merged. It is done where the service is
-    written: after `handback`.
+    Each file is compared with the last archive that both sides have. A file that only this node changed is put in
+    place. Where both sides changed a file, it stays and this node's version is added beside it, named after its town
+    and the day. A file that this node removed stays. The branch itself never changes; databases are not merged. Run it
+    on the node that writes the service, after `handback`.
     """
     if left and dry_run:
-        raise UsageError("--leave changes nothing that a --dry-run could show.", remedy="Give one of the two.")
+        raise UsageError("--leave and --dry-run cannot be combined.", remedy="Give one of the two.")
     node = this_node()
     node.bundle.territory.service(service)
     chosen = choose(node, service, branch)
     if left:
         leave(node, chosen)
-        emit({"service": service, "branch": chosen.epoch, "left": True}, f"It stays as it is, in {chosen.folder}.")
+        emit(
+            {"service": service, "branch": chosen.epoch, "left": True}, f"The branch stays unmerged in {chosen.folder}."
+        )
         return
     if dry_run:
         compared = compare(node, chosen)
@@ -59,20 +63,20 @@ def text_of(compared: Compared, *, dry_run: bool) -> str:
     lines = [
         f"Compared with the archive {compared.base}, which both sides have."
         if compared.base
-        else "No archive is left that both sides have: whatever differs counts as changed by both."
+        else "Both sides have no archive in common any more: each file that differs counts as changed by both."
     ]
     parts = (
-        (f"changed in the branch alone, {would} into place", list(found.taken)),
+        (f"changed in the branch only, {would} in place", list(found.taken)),
         (
             f"changed by both, the branch's version {would} beside",
             [f"{path} -> {name}" for path, name in found.both.items()],
         ),
-        ("removed in the branch alone, stays", list(found.removed)),
-        ("there already from an earlier merge", list(found.there)),
+        ("removed in the branch only, kept", list(found.removed)),
+        ("already there from an earlier merge", list(found.there)),
     )
     for title, paths in parts:
         if paths:
             more = len(paths) - SHOWN_MAX
             lines += [f"{len(paths)} {title}:", *(f"  {path}" for path in paths[:SHOWN_MAX])]
             lines += [f"  and {more} more (--json shows all)"] if more > 0 else []
-    return "\n".join(lines if len(lines) > 1 else [*lines, "Nothing in the branch differs from what is served."])
+    return "\n".join(lines if len(lines) > 1 else [*lines, "The branch and the served files do not differ."])

@@ -35,7 +35,7 @@ within_option = click.option(
     default=300,
     show_default=True,
     metavar="SECONDS",
-    help="How long it may take, tried again and again; clients wait a minute at most each time. Then it ends.",
+    help="Time limit of the move. It is retried until then; clients wait at most a minute at each try.",
 )
 
 
@@ -45,9 +45,11 @@ within_option = click.option(
 @within_option
 @dry_run_option
 def move(service: str, to: str, within: int, dry_run: bool) -> None:
-    """Move SERVICE to NODE: its holder saves everything, stops and lets go, and NODE goes on. Nothing is lost.
+    """Move SERVICE to NODE: its lease holder backs up, stops and releases the lease, and NODE takes over. Nothing is
+    lost.
 
-    Clients wait meanwhile. When it does not come there in time, it is said where it is served, as far as that is seen.
+    Clients wait meanwhile. When the move is not done in time, the error says where the service is served, if that is
+    known.
     """
     node = this_node()
     territory = node.bundle.territory
@@ -60,9 +62,9 @@ def move(service: str, to: str, within: int, dry_run: bool) -> None:
 @within_option
 @dry_run_option
 def handback(service: str, within: int, dry_run: bool) -> None:
-    """Give SERVICE back to its home, once that has been caught up with what was written elsewhere for five minutes.
+    """Hand SERVICE back to its origin, once the origin has had all that was written elsewhere for five minutes.
 
-    `move` to its home does not wait for that, and loses nothing either.
+    `move` to the origin does not wait for that, and loses nothing either.
     """
     node = this_node()
     ask(node, lambda store: _hand_back(store, service, within, dry_run))
@@ -73,10 +75,10 @@ def handback(service: str, within: int, dry_run: bool) -> None:
 @within_option
 @dry_run_option
 def evacuate(zone: str, within: int, dry_run: bool) -> int:
-    """Move every service that a node in ZONE holds to its first candidate outside: before a flood, or a power cut.
+    """Move every service held in ZONE to its first candidate outside: before a flood or a power cut.
 
-    All moves are planned before the first begins; one that cannot be planned stops all, and says why. Ends with 1 when
-    something is written in ZONE that nobody holds: it stays, and why is told.
+    All moves are planned before the first begins; if one cannot be planned, none begins, and the error says why. Exits
+    with 1 when a service without a lease holder is written in ZONE: it stays, and the reason is printed.
     """
     node = this_node()
     check_zone(node.bundle.territory, zone)
@@ -86,13 +88,13 @@ def evacuate(zone: str, within: int, dry_run: bool) -> int:
 @click.command()
 @service_argument
 @click.option(
-    "--minutes", type=click.IntRange(1, 60), default=30, show_default=True, help="After that, failover goes on."
+    "--minutes", type=click.IntRange(1, 60), default=30, show_default=True, help="The pause ends after this time."
 )
-@click.option("--reason", default="maintenance", show_default=True, help="Why: `failover status` tells others.")
-@click.option("--end", is_flag=True, help="End the pause that was begun at this node now.")
+@click.option("--reason", default="maintenance", show_default=True, help="The reason, which `failover status` shows.")
+@click.option("--end", is_flag=True, help="End now the pause that was started at this node.")
 @dry_run_option
 def pause(service: str, minutes: int, reason: str, end: bool, dry_run: bool) -> None:
-    """Let nobody take SERVICE over by itself for some minutes, while somebody works on it. Its holder serves on."""
+    """Suspend automatic takeovers of SERVICE for some minutes, for maintenance. Its lease holder keeps serving."""
     node = this_node()
     node.bundle.territory.service(service)
     if end:
@@ -102,7 +104,7 @@ def pause(service: str, minutes: int, reason: str, end: bool, dry_run: bool) -> 
         return
     told = {"service": service, "minutes": minutes, "dry_run": dry_run}
     ask(node, lambda store: _pause(store, service, minutes, reason, dry_run))
-    emit(told, f"{service} {'would be' if dry_run else 'is'} left to people for {minutes} min.")
+    emit(told, f"{service} {'would be' if dry_run else 'is'} paused for {minutes} min.")
 
 
 async def _pause(store: Store, service: str, minutes: int, reason: str, dry_run: bool) -> None:
@@ -142,7 +144,7 @@ async def _do(store: Store, plan: Plan, within: int, dry_run: bool) -> None:
         return
     seconds = await _carry_out(store, plan, intent)
     told = {**asdict(plan), "seconds": round(seconds, 1)}
-    emit(told, f"{plan.to} writes {plan.service}, {seconds:.1f} s after the move began.")
+    emit(told, f"{plan.to} writes {plan.service}, {seconds:.1f} s after the move started.")
     say(f"Next: {command('failover', 'status')}")
 
 
@@ -172,7 +174,7 @@ async def _carry_out(store: Store, plan: Plan, intent: Intent) -> float:
     clock, within = store.node.clock, intent.ttl_seconds
     begun = clock.boottime()
     await store.port.report(intent)
-    say(f"{plan.origin} hands {plan.service} over to {plan.to}.")
+    say(f"{plan.origin} is handing {plan.service} over to {plan.to}.")
     try:
         while not await _is_at(store, plan):
             if clock.boottime() > begun + within:
@@ -190,9 +192,9 @@ async def _late(store: Store, plan: Plan, within: int) -> Refused:
         holder = state.holder.node if state.holder else ""
         seen = told_at_last(plan.service, holder, await store.served_at(plan.service))
     except ApplianceError as error:
-        seen = f"where it is served now is not known: {error.what}"
+        seen = f"it is not known where it is served now: {error.what}"
     return Refused(
-        f"{plan.service} did not come to {plan.to} within {within} s; {seen.rstrip('.')}.",
+        f"{plan.service} was not moved to {plan.to} within {within} s; {seen.rstrip('.')}.",
         remedy=f"See why: `{command('failover', 'status')}` at {plan.origin} and at {plan.to}.",
     )
 
@@ -210,11 +212,11 @@ async def _withdraw(store: Store, intent: Intent) -> None:
 
 def text_of(plan: Plan) -> str:
     steps = "\n".join(f"  {number}. {step}" for number, step in enumerate(plan.steps, 1))
-    waits = f"the last backup and about {plan.rto_seconds} s (RTO)."
+    waits = f"for the last backup and about {plan.rto_seconds} s (RTO)."
     if plan.rto_seconds is None:
         waits = (
-            "until its dump is made, brought and loaded, which grows with the database and was never measured (RTO). "
-            f"When that takes more than a minute, {plan.origin} serves it on."
+            "until its dump is made, sent and loaded; this grows with the database and was never measured (RTO). If "
+            f"it takes more than a minute, {plan.origin} keeps serving it."
         )
     return (
         f"{plan.service}: {plan.origin} -> {plan.to}\n{steps}\n"

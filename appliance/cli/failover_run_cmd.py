@@ -11,9 +11,9 @@ from appliance.cli.this_layout import this_layout
 
 @click.command()
 def run() -> None:
-    """Serve this node's services until SIGTERM: take over, hand over, stop in time, by the table of transitions.
+    """Run this node's services until SIGTERM: take over, hand over and stop in time, by the table of transitions.
 
-    It stands beside `appliance agent`, which backs up. What is served goes on when it ends, and a watchdog stops it
-    when its lease can no longer be proven; the next start goes on where this one was.
+    It runs beside `appliance agent`, which backs up. The services keep running when it ends; a watchdog stops each when
+    its lease can no longer be proven. The next start continues where this one was.
     """
     serve(this_layout().root, say)

@@ -75,9 +75,11 @@ def sealed_at(headers: Collection[Header], generation: str) -> str:
 
 
 def text_of(it: Stake) -> str:
-    lost = "what cannot be told, since nobody who answered holds a generation (RPO)."
+    lost = "an unknown amount, since no node that answered holds a generation (RPO)."
     if it.generation:
-        lost = f"what was written since generation {it.generation}, and nobody who answered tells when that was (RPO)."
+        lost = (
+            f"what was written since generation {it.generation}, and no node that answered knows when that was (RPO)."
+        )
     if it.rpo_seconds is not None:
         lost = f"what was written since {it.saved}, {format_duration(it.rpo_seconds)} ago (RPO)."
     wait = f"a lease of {it.lease_seconds} s, and until everything is in place"
@@ -86,4 +88,4 @@ def text_of(it: Stake) -> str:
     else:
         drill = command("backup", "drill", it.service, "--all")
         wait += f". How long that takes was never measured here (RTO); at the standby: {drill}"
-    return " ".join(filter(None, (f"{it.service}: lost is {lost}", it.why))) + f"\nClients wait for {wait}"
+    return " ".join(filter(None, (f"{it.service}: loses {lost}", it.why))) + f"\nClients wait for {wait}"

@@ -27,12 +27,12 @@ SHOWN = ("holder", "writer", "epoch", "intent")
 
 
 @click.command()
-@click.option("--watch", is_flag=True, help="Show it anew every second, until interrupted.")
+@click.option("--watch", is_flag=True, help="Refresh every second, until interrupted.")
 def status(watch: bool) -> int | None:
-    """Show who holds each service by the voters, who writes it by the newest grant, and how this node stands.
+    """Show the lease holder and the writer of each service, and the state of failover on this node.
 
-    Ends with 1 when no majority of the voters answers, the program that runs services does not live here, something
-    here is in trouble, or a branch waits for somebody to decide.
+    Exits with 1 when no majority of the voters answers, the program that runs services is not running here, something
+    here is in trouble, or a branch waits for a decision.
     """
     node = this_node()
     while True:
@@ -48,9 +48,11 @@ def status(watch: bool) -> int | None:
 
 @click.command()
 @service_argument
-@click.option("--last", type=click.IntRange(1, 500), default=20, show_default=True, help="How many changes.")
+@click.option(
+    "--last", type=click.IntRange(1, 500), default=20, show_default=True, help="The number of changes to list."
+)
 def history(service: str, last: int) -> None:
-    """List who took SERVICE over and who let it go, the newest first, as the voters remember it."""
+    """List the takeovers and releases of SERVICE that the voters recorded, newest first."""
     node = this_node()
     node.bundle.territory.service(service)
     moved = ask(node, lambda store: store.port.history(service, entries_max=last))
@@ -59,7 +61,7 @@ def history(service: str, last: int) -> None:
         for it in moved
     ]
     emit({"service": service, "history": entries}, text_of_moves(service, moved))
-    say(f"What failover did at this node, line by line: {node.layout.failover_history}")
+    say(f"Full log of failover on this node: {node.layout.failover_history}")
 
 
 def look(node: Node) -> dict[str, Any]:
@@ -111,7 +113,7 @@ def _row(node: Node, service: str, known: dict[str, Any]) -> dict[str, Any]:
 
 def text_of_moves(service: str, moved: Sequence[Moved]) -> str:
     rows = [(it.time, it.node, "let go" if it.released else "took it", it.reason, it.revision) for it in moved]
-    return table(("TIME", "NODE", "WHAT", "WHY", "REVISION"), rows) if rows else f"Nobody ever took {service} over."
+    return table(("TIME", "NODE", "WHAT", "WHY", "REVISION"), rows) if rows else f"{service} was never taken over."
 
 
 def text_of(found: dict[str, Any]) -> str:
@@ -131,7 +133,7 @@ def text_of(found: dict[str, Any]) -> str:
     lines += [f"{it['service']}: {it['reason']}" for it in found["services"] if it["reason"]]
     lines += [f"{it['service']}: {what}: {why}" for it in found["services"] for what, why in it["trouble"].items()]
     lines += [
-        f"{it['service']}: what was written here alone under epoch {epoch} waits: "
+        f"{it['service']}: a branch written here alone under epoch {epoch} waits for a merge: "
         f"{command('failover', 'merge', it['service'], '--branch', str(epoch), '--dry-run')}"
         for it in found["services"]
         for epoch in it["branches"]

@@ -15,9 +15,9 @@ from appliance.failover.table import TABLE, rows_of
     "states", metavar="[STATE...]", nargs=-1, type=click.Choice([state.value for state in State], case_sensitive=False)
 )
 def table_(states: tuple[str, ...]) -> None:
-    """Print the table of transitions, of all states or of each STATE: when, what is done, what comes next, and why.
+    """Print the table of transitions, for all states or for each STATE: condition, action, next state and reason.
 
-    In each state the first row that holds counts. The name of a row is stable.
+    In each state the first row whose condition holds is taken. Names of rows are stable.
     """
     shown = [State(state) for state in states] or list(State)
     rows = [row for row in TABLE if set(row.states) & set(shown)]

@@ -56,29 +56,32 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
         case click.ClickException():
             return _usage(error), UsageError.exit_code
         case EOFError():
-            return "an answer was expected on standard input, which has ended.", UsageError.exit_code
+            return "an answer was expected on standard input, but it has ended.", UsageError.exit_code
         case KeyboardInterrupt() | click.Abort():
             again = as_typed("appliance", *_state(argv), *argv)
-            return f"interrupted. What was acknowledged is kept. To go on, type: {again}", INTERRUPTED
+            return f"interrupted. What was acknowledged is kept. To continue, type: {again}", INTERRUPTED
         case PermissionError(filename=name):
             return f"{name}: permission denied to this account.", Forbidden.exit_code
         case OSError(errno=errno.ENOSPC | errno.EDQUOT, filename=name):
-            return f"{name or 'output'}: the disk is full. Free space there, then run it again.", NoSpace.exit_code
+            return (
+                f"{name or 'output'}: the disk is full. Free space there, then run the command again.",
+                NoSpace.exit_code,
+            )
         case OSError(errno=errno.EROFS | errno.EIO, filename=name):
             return f"{name or 'a disk'}: {_reason(error)}. See `journalctl -k`.", ApplianceError.exit_code
         case OSError(errno=errno.ELOOP | errno.ENAMETOOLONG | errno.ENOTDIR | errno.EISDIR, filename=str(name)):
             return f"{name}: {_reason(error)}. Look at this path, or name another.", UsageError.exit_code
         case FileExistsError(filename=str(name)) if not Path(name).exists():
-            return f"{name}: this is a symbolic link that leads nowhere. Name another path.", UsageError.exit_code
+            return f"{name}: this symbolic link points to nothing. Name another path.", UsageError.exit_code
         case FileNotFoundError(filename=str(name)) if _stores_nothing(name, argv):
             return f"{name}: nothing can be stored there. Name a folder on a disk.", UsageError.exit_code
         case FileNotFoundError(filename=None) if not _has_working_folder():
-            return "the folder in which you are was removed. Type `cd`, then this again.", NotFound.exit_code
+            return "the current folder was removed. Type `cd`, then the command again.", NotFound.exit_code
         case UnicodeEncodeError() if not _is_text(argv):
-            return "what was typed is not UTF-8, and shall be kept as a text. Type it again.", UsageError.exit_code
+            return "the text that was typed is not valid UTF-8. Type it again.", UsageError.exit_code
         case _:
             path = _write_crash(error, argv)
-            return f"a bug of ours stopped this command; please send {path} to whoever maintains it.", CRASHED
+            return f"a bug of ours stopped this command; please send {path} to its maintainers.", CRASHED
 
 
 def _reason(error: OSError) -> str:

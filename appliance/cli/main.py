@@ -21,18 +21,18 @@ from appliance.errors import INTERRUPTED, OK
 
 EXIT_CODES = {
     0: "done",
-    1: "done, but something must be told, or looked at",
+    1: "completed with warnings",
     2: "the command line, or a file that you wrote, is wrong",
     3: "what was named does not exist",
-    4: "something is not as it must be: a lock, a full disk, a missing state",
-    5: "a hash, a signature, a chain or a format does not hold",
+    4: "a precondition does not hold: a lock, a full disk, a missing state",
+    5: "a hash, a signature, a chain or a format is not valid",
     6: "the operating system or a peer denies it to this account",
-    7: "a peer did not answer, or a program did not end, in time",
+    7: "a peer did not answer in time, or a program did not end in time",
     8: "a rule of the territory says no: grant, epoch, retention, a second person",
-    9: "this machine's kernel cannot do it; nothing was done",
-    70: "a bug of ours",
+    9: "this machine's kernel lacks a feature; nothing was done",
+    70: "a bug in this program",
     130: "interrupted: what was acknowledged is kept",
-    141: "who read our output went away",
+    141: "the reader of the output closed it",
 }
 
 root = LazyGroup(
@@ -42,7 +42,7 @@ root = LazyGroup(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     no_args_is_help=True,
     help="Neighbouring town halls keep each other's data safe.",
-    epilog="What was asked for goes to standard output, what is told to standard error.\n\n\b\nExit codes:\n"
+    epilog="Results go to standard output, messages to standard error.\n\n\b\nExit codes:\n"
     + "\n".join(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items()),
 )
 click.version_option(__version__, prog_name=PROGRAM)(root)

@@ -25,16 +25,16 @@ from appliance.trust.root_bundle import territory_for_root
 
 @click.command()
 @click.option("parts", "--part", type=click.Choice(PARTS), multiple=True, help="Only this part; may be repeated.")
-@click.option("--operators", metavar="FILE", type=FILE_TYPE, help=f"Keep this as {firewall.OPERATORS}.")
-@click.option("--enable", is_flag=True, help="Have the units of these parts run, now and at each start.")
+@click.option("--operators", metavar="FILE", type=FILE_TYPE, help=f"Store this file as {firewall.OPERATORS}.")
+@click.option("--enable", is_flag=True, help="Enable the units of these parts: run them now and at each boot.")
 @dry_run_option
 def apply(parts: tuple[str, ...], operators: Path | None, enable: bool, dry_run: bool) -> int:
-    """Make this host what its bundle says: names, firewall, mesh, accounts of vaults, voter, exporters.
+    """Configure this host as its bundle says: names, firewall, mesh, accounts of vaults, voter, exporters.
 
-    Only what differs is written, after it was checked, and only what changed is loaded again. A part that fails stays
-    what it was, and the others go on. The firewall refuses rules that would lock out who is applying them over SSH.
+    Only what differs is written, after a check, and only what changed is loaded again. A part that fails is left
+    unchanged, and the others go on. Firewall rules that would lock out the SSH session that applies them are refused.
 
-    On a host a bundle older than one that root obeyed before is refused, whoever put it back.
+    On a host, a bundle older than one that root already applied is refused.
     """
     names = parts or PARTS
     text = _operators(operators, names) if operators else ""
@@ -59,7 +59,7 @@ def apply(parts: tuple[str, ...], operators: Path | None, enable: bool, dry_run:
 
 def _operators(file: Path, names: Iterable[str]) -> str:
     if "firewall" not in names:
-        raise UsageError("only the firewall reads operators.", where="--operators", remedy="Add --part firewall.")
+        raise UsageError("only the firewall uses operators.", where="--operators", remedy="Add --part firewall.")
     return read_file(file).decode("utf-8", "replace")
 
 
@@ -87,5 +87,5 @@ def _report(name: str, serial: int, parts: tuple[Part, ...], outcome: Outcome, d
         say(f"warning: {warning}")
     verb = "would be changed" if dry_run else "changed"
     lines = [*(f"{verb}: {path}" for path in paths), *(f"{'to load' if dry_run else 'loaded'}: {it}" for it in reloads)]
-    nothing = "Nothing was changed." if outcome.failures else f"{name} is what bundle {serial} says; nothing to change."
+    nothing = "Nothing was changed." if outcome.failures else f"{name} matches bundle {serial}; nothing to change."
     emit(data, "\n".join(lines) or nothing)

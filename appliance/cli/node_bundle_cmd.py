@@ -29,10 +29,10 @@ from appliance.trust.signed import fingerprint
 @click.argument("bundle", metavar="BUNDLE", type=FILE_TYPE)
 @dry_run_option
 def accept(bundle: Path, dry_run: bool) -> None:
-    """Live by the signed territory in the file BUNDLE from now on, and let its nodes talk to our vault.
+    """Put the signed BUNDLE in force on this node, and admit the nodes that it names to our vault.
 
-    A bundle with a lower serial or of another signer is refused; on a host also one whose firewall would lock out who
-    brings it over SSH.
+    A bundle with a lower serial or of another signer is refused; on a host also one whose firewall would lock out the
+    SSH session that brings it.
     """
     layout = this_layout()
     identity = load_identity(layout)
@@ -43,18 +43,18 @@ def accept(bundle: Path, dry_run: bool) -> None:
     taken = take_bundle(layout, identity, offered, dry_run=dry_run)
     data = {**asdict(taken), "accepted": not dry_run}
     if dry_run:
-        emit(data, f"Bundle {taken.serial} would follow bundle {taken.before}.")
+        emit(data, f"Bundle {taken.serial} would replace bundle {taken.before}.")
         return
-    emit(data, f"{identity.name} lives by bundle {taken.serial} of {offered.territory.name}.")
+    emit(data, f"{identity.name} uses bundle {taken.serial} of {offered.territory.name}.")
     _say_next(open_node(layout.root))
 
 
 @click.command()
 @dry_run_option
 def door(dry_run: bool) -> None:
-    """Write the settings of this node's own sshd, at the address and port of the bundle, and say how to start it.
+    """Write the settings of this node's own sshd, with the address and port of the bundle, and print how to start it.
 
-    It lets in the nodes of the bundle alone, and to nothing but our vault. It runs as the account of the node.
+    This sshd admits only the nodes of the bundle, and only to our vault. It runs as the account of the node.
     """
     opened = open_node(this_layout().root)
     plan = opened.bundle.member(opened.name).node
@@ -72,7 +72,7 @@ def door(dry_run: bool) -> None:
 
 @click.command()
 def show() -> None:
-    """Show who this node is, its bundle, and what it writes, may open and holds."""
+    """Show this node: its identity, its bundle, and the services that it writes, may open and holds."""
     layout = this_layout()
     identity = load_identity(layout)
     shown = shown_keys(layout)
@@ -125,7 +125,7 @@ def _part(opened: Node) -> dict[str, list[str]]:
 
 def _say_next(opened: Node) -> None:
     if opened.name not in opened.bundle.members:
-        say(f"This bundle has no keys of {opened.name}: peers will not let it in.")
+        say(f"This bundle has no keys of {opened.name}: peers will refuse it.")
         say(f"Next: collect them: {command('node', 'keys')}")
         return
     for name in _part(opened)["origin_of"]:

@@ -9,68 +9,72 @@ VERBS = {
     "accept": Entry(
         "node_bundle_cmd",
         "accept",
-        "Live by the signed territory in the file BUNDLE from now on, and let its nodes talk to our vault.",
+        "Put the signed BUNDLE in force on this node, and admit the nodes that it names to our vault.",
     ),
     "apply": Entry(
         "node_apply_cmd",
         "apply",
-        "Make this host what its bundle says: names, firewall, mesh, accounts of vaults, voter, exporters.",
+        "Configure this host as its bundle says: names, firewall, mesh, accounts of vaults, voter, exporters.",
     ),
     "collect": Entry(
-        "node_collect_cmd", "collect", "Ask the nodes, by default all, for their public keys and keep them in DIR/keys."
+        "node_collect_cmd", "collect", "Collect the public keys of the nodes, by default all, into DIR/keys."
     ),
     "door": Entry(
         "node_bundle_cmd",
         "door",
-        "Write the settings of this node's own sshd, at the address and port of the bundle, and say how to start it.",
+        "Write the settings of this node's own sshd, with the address and port of the bundle, and print how to start "
+        "it.",
     ),
     "init": Entry(
         "node_init_cmd",
         "init",
-        "Make this machine the node NAME: its keys, and the territory key that it will believe for ever.",
+        "Make this machine the node NAME: create its keys and pin the territory key.",
     ),
     "keys": Entry(
         "node_init_cmd",
         "keys",
-        "Print this node's public keys as JSON, to be collected for `appliance territory sign --keys`.",
+        "Print this node's public keys as JSON, for `appliance territory sign --keys`.",
     ),
     "leave": Entry(
         "node_leave_cmd",
         "leave",
-        "Say whether this node may leave: whether each service that it holds is as safe without it.",
+        "Check whether this node may leave: each service that it holds must be as safe without it.",
     ),
     "meet": Entry(
         "node_meet_cmd",
         "meet",
-        "Compare the host key of NODE with the fingerprint on its screen; then log in, and remember the key.",
+        "Compare the host key of NODE with the fingerprint on its screen; then log in and record the key.",
     ),
     "mesh": Entry(
-        "node_mesh_cmd", "mesh", "Make the interface of the mesh what its file says; sessions that stay are not cut."
+        "node_mesh_cmd",
+        "mesh",
+        "Configure the interface of the mesh as its file says, without cutting sessions that stay.",
     ),
     "revoke": Entry(
         "node_revoke_cmd",
         "revoke",
-        "Take back the keys of NODE, which was stolen or is in somebody else's hands, in the next signed bundle.",
+        "Revoke the keys of NODE, which was stolen or compromised, in the next signed bundle.",
     ),
-    "rotate": Entry("node_rotate_cmd", "rotate", "Make another key of KIND on this node."),
+    "rotate": Entry("node_rotate_cmd", "rotate", "Create a new key of KIND on this node."),
     "settle": Entry(
         "node_settle_cmd",
         "settle",
-        "Make this host the node NAME: its folder --state, what root says in /etc/appliance, its keys, its bundle.",
+        "Set this host up as the node NAME: its folder --state, /etc/appliance, its keys, its bundle.",
     ),
     "show": Entry(
-        "node_bundle_cmd", "show", "Show who this node is, its bundle, and what it writes, may open and holds."
+        "node_bundle_cmd",
+        "show",
+        "Show this node: its identity, its bundle, and the services that it writes, may open and holds.",
     ),
     "snapshot": Entry(
         "node_snapshot_cmd",
         "snapshot",
-        "Keep read-only snapshots: of the shares hourly for 48 hours and daily for 35 "
-        "days, of copies held daily for 7.",
+        "Take read-only snapshots: of shares hourly for 48 hours and daily for 35 days, of replicas daily for 7 days.",
     ),
 }
 
 node = LazyGroup(
     "node",
     entries=VERBS,
-    help="This node: its keys, which are born here and never leave, and the territory it belongs to.",
+    help="Set up this node: its keys, which are made here and never leave it, its bundle and its sshd.",
 )

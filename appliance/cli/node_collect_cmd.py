@@ -26,13 +26,18 @@ FOLDER = "keys"
 @click.option(
     "--territory", "folder", metavar="DIR", default=".", type=FILE_TYPE, help="The folder of territory.yml and keys/."
 )
-@click.option("--identity", metavar="FILE", type=FILE_TYPE, help="Our private key; else the agent's and ~/.ssh.")
+@click.option(
+    "--identity",
+    metavar="FILE",
+    type=FILE_TYPE,
+    help="The private key to use; by default those of the SSH agent and ~/.ssh.",
+)
 @dry_run_option
 def collect(names: tuple[str, ...], folder: Path, identity: Path | None, dry_run: bool) -> int:
-    """Ask the nodes, by default all, for their public keys and keep them in DIR/keys.
+    """Collect the public keys of the nodes, by default all, into DIR/keys.
 
-    Only a machine that was met is asked. Ends with 1 when one did not answer; the others are kept. With --dry-run
-    nobody is asked.
+    Only a machine whose host key was recorded by `node meet` is asked. Exits with 1 when one did not answer; the keys
+    of the others are kept. With --dry-run none is asked.
     """
     # Only control machines have fabric, and nodes need not pay for reading a territory.yml in every `node` verb.
     from appliance.config.load import load, territory_file
@@ -61,7 +66,7 @@ def collect(names: tuple[str, ...], folder: Path, identity: Path | None, dry_run
 def _rehearse(asked: dict[str, str], strangers: list[str], folder: Path) -> int:
     """Say who would be asked, and where, and what the answers would be kept in."""
     rows = [(name, f"{place} would be asked for {folder / name}.json") for name, place in asked.items()]
-    rows += [(name, "was never met") for name in strangers]
+    rows += [(name, "has no recorded host key") for name in strangers]
     emit({"would_ask": asked, "never_met": strangers, "dry_run": True}, table(("NODE", "KEYS"), rows))
     return WARNINGS if strangers else OK
 
@@ -75,7 +80,7 @@ def _keep(folder: Path, name: str, answer: str | ApplianceError) -> Path | Appli
     except ApplianceError as error:
         return error
     if list(shown) != [name]:
-        return ApplianceError(f"the machine there says that it is {', '.join(shown)}.")
+        return ApplianceError(f"the machine there identifies itself as {', '.join(shown)}.")
     folder.mkdir(exist_ok=True)
     file = folder / f"{name}.json"
     # Our own moment, not the node's: what it showed is as old as that, whatever its clock says.

@@ -26,10 +26,10 @@ from appliance.trust.signed import fingerprint
 @territory_key_option
 @dry_run_option
 def init(name: str, territory_key: str, dry_run: bool) -> None:
-    """Make this machine the node NAME: its keys, and the territory key that it will believe for ever.
+    """Make this machine the node NAME: create its keys and pin the territory key.
 
-    Compare the fingerprint that is told with the one on the paper of the territory: nothing else protects the first
-    contact. Calling again with the same words changes nothing.
+    Compare the printed fingerprint with the one on the territory's paper: nothing else protects the first contact. A
+    second call with the same arguments changes nothing.
     """
     layout = this_layout()
     pinned = public_line(territory_key)
@@ -48,11 +48,13 @@ def init(name: str, territory_key: str, dry_run: bool) -> None:
 
 
 @click.command()
-@click.option("--user", metavar="ACCOUNT", help="The account behind this node's sshd; by default the present one.")
+@click.option(
+    "--user", metavar="ACCOUNT", help="The account under which this node's sshd runs; by default the present one."
+)
 def keys(user: str | None) -> None:
-    """Print this node's public keys as JSON, to be collected for `appliance territory sign --keys`.
+    """Print this node's public keys as JSON, for `appliance territory sign --keys`.
 
-    With them come the grants that it keeps and that voters signed: a bundle that changes the voters confirms them.
+    The output includes the stored grants that voters signed: a bundle that changes the voters confirms them.
     """
     layout = this_layout()
     shown = {

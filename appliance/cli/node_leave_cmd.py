@@ -27,9 +27,9 @@ from appliance.errors import IntegrityError, Refused
     help="What `appliance --json vault list` printed on each of the others, one line each.",
 )
 def leave(file: Path) -> int | None:
-    """Say whether this node may leave: whether each service that it holds is as safe without it. Nothing is changed.
+    """Check whether this node may leave: each service that it holds must be as safe without it. Nothing is changed.
 
-    Ends with 8 while something is missing, which is named.
+    Exits with 8 while something is missing, and names it.
     """
     node = this_node()
     holdings = _read(file)
@@ -41,12 +41,12 @@ def leave(file: Path) -> int | None:
         {"node": node.name, "may_leave": not found, "missing": shown, "asked": sorted(holdings.keys() - {node.name})},
         table(("SERVICE", "WHAT IS MISSING"), [(it.service, it.why) for it in found])
         if found
-        else f"{node.name} may leave: all that it holds is as safe without it.",
+        else f"{node.name} may leave: every service that it holds is as safe without it.",
     )
     if found:
         say("Next, on the other nodes: appliance vault exchange. Their agents do so every hour.")
         return Refused.exit_code
-    say(f"Next: take {node.name} out of territory.yml, sign it, and give it to the other nodes.")
+    say(f"Next: remove {node.name} from territory.yml, sign it, and give the bundle to the other nodes.")
     return None
 
 
@@ -58,8 +58,8 @@ def _read(file: Path) -> dict[str, dict[str, Holds]]:
             shown = json.loads(line)
             holdings[str(shown["node"])] = {str(it["service"]): _holds(it) for it in shown["services"]}
     except (ValueError, KeyError, TypeError) as error:
-        remedy = "It has a line of `appliance --json vault list` for each node."
-        raise IntegrityError("this is not what nodes hold.", where=str(file), remedy=remedy) from error
+        remedy = "It must have a line of `appliance --json vault list` for each node."
+        raise IntegrityError("this is not the output of `vault list`.", where=str(file), remedy=remedy) from error
     return holdings
 
 

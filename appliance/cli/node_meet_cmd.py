@@ -21,7 +21,12 @@ PUBLIC_KEY_KINDS = ("ssh-ed25519 ", "ecdsa-sha2-", "ssh-rsa ", "sk-ssh-", "sk-ec
 
 @click.command()
 @click.argument("machine", metavar="NODE|ADDRESS")
-@click.option("--fingerprint", required=True, metavar="SHA256:...", help="Of its host key, read on its own screen.")
+@click.option(
+    "--fingerprint",
+    required=True,
+    metavar="SHA256:...",
+    help="The fingerprint of its host key, read on its own screen.",
+)
 @click.option(
     "--territory",
     "folder",
@@ -34,10 +39,15 @@ PUBLIC_KEY_KINDS = ("ssh-ed25519 ", "ecdsa-sha2-", "ssh-rsa ", "sk-ssh-", "sk-ec
     "--install-key",
     metavar="KEY.pub",
     type=FILE_TYPE,
-    help="Let this public key log in, by a password that is asked for or that stands on standard input.",
+    help="Install this public key, with a password that is asked for or read from standard input.",
 )
-@click.option("--identity", metavar="FILE", type=FILE_TYPE, help="Our private key; else the agent's and ~/.ssh.")
-@click.option("--replace", is_flag=True, help="It is a new machine in the place of one that was met before.")
+@click.option(
+    "--identity",
+    metavar="FILE",
+    type=FILE_TYPE,
+    help="The private key to use; by default those of the SSH agent and ~/.ssh.",
+)
+@click.option("--replace", is_flag=True, help="The machine is new and replaces one whose key was recorded before.")
 @dry_run_option
 def meet(
     machine: str,
@@ -48,10 +58,10 @@ def meet(
     replace: bool,
     dry_run: bool,
 ) -> None:
-    """Compare the host key of NODE with the fingerprint on its screen; then log in, and remember the key.
+    """Compare the host key of NODE with the fingerprint on its screen; then log in and record the key.
 
-    When they differ nothing is sent, not even a name, and this ends with 5. What is remembered is all that playbooks
-    take for that node from then on. With --dry-run the key is compared, and nobody logs in.
+    When they differ, nothing is sent, not even a name, and the command exits with 5. From then on playbooks accept only
+    the recorded key for that node. With --dry-run the key is compared, without login.
     """
     # Only control machines have paramiko, and nodes need not pay for reading a territory.yml in every `node` verb.
     from appliance.config.load import load, territory_file
@@ -75,15 +85,15 @@ def meet(
             first_contact.install_key(transport, line)
         else:
             first_contact.log_in_by_key(transport, USER, identity)
-    told = "was met before" if again else "is met"
+    told = "was known before" if again else "is met"
     emit({**data, "known": again, "key_installed": bool(line)}, f"{node.name} {told}: {known} has its host key.")
     say(f"Next: ansible-playbook -i {folder} playbooks/bootstrap.yml --limit {node.name}")
 
 
 def _would(node: Node, known: Path, again: bool, install_key: Path | None) -> str:
     """What follows once the key was compared, which it was now."""
-    remembered = f"{known} has its host key already" if again else f"its host key would be kept in {known}"
-    way = f"{install_key} would be let in by a password" if install_key else "our key would be tried"
+    remembered = f"{known} already has its host key" if again else f"its host key would be recorded in {known}"
+    way = f"{install_key} would be installed with a password" if install_key else "our key would be tested"
     return f"{node.name} has that fingerprint: {remembered}, then {way}."
 
 
@@ -96,14 +106,14 @@ def _node(territory: Territory, machine: str) -> Node:
         names = ", ".join(node.name for node in found)
         raise UsageError(f"{machine} is the address of {names}.", remedy="Give the name of one.")
     known = ", ".join(f"{node.name} ({node.address})" for node in territory.nodes.values())
-    raise NotFound(f'no node is called "{machine}" or has that address; known: {known}.')
+    raise NotFound(f'no node has the name or address "{machine}"; known: {known}.')
 
 
 def _public_line(file: Path) -> str:
     """The public key in `file`, so that neither a private one nor two lines are ever sent."""
     line = read_file(file).decode("utf-8", "replace").strip()
     if not line.startswith(PUBLIC_KEY_KINDS) or "\n" in line:
-        raise UsageError("this is not one public key of SSH.", where=str(file), remedy="Name the .pub file.")
+        raise UsageError("this is not one SSH public key.", where=str(file), remedy="Name the .pub file.")
     return line
 
 

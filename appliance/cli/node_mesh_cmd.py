@@ -28,19 +28,19 @@ ASK_AGAIN_SECONDS = 15.0
 
 @click.command()
 @click.option(
-    "--stay", is_flag=True, help="Where nodes have names: stay, and ask again each 15 s for those that are met nowhere."
+    "--stay", is_flag=True, help="Where nodes have names: keep running, and resolve unreachable ones again every 15 s."
 )
 @dry_run_option
 def mesh(stay: bool, dry_run: bool) -> None:
-    """Make the interface of the mesh what its file says; sessions that stay are not cut. Only root can.
+    """Configure the interface of the mesh as its file says, without cutting sessions that stay. Only root can.
 
-    The file is written by `appliance node apply`. The unit appliance-mesh calls this at each start and change, and when
-    the address of a service leads elsewhere. A node whose name has no address now is left where it was met last.
+    `appliance node apply` writes the file. The unit appliance-mesh runs this command at each start and change, and when
+    the address of a service moves. A node whose name has no address now keeps the last known one.
     """
     key = layout_as_root().mesh_key
     if dry_run:
         lines = link.planned(_wanted())
-        would = "\n".join((f"{INTERFACE} would be made what {CONFIG} says:", *(f"  ip {line}" for line in lines)))
+        would = "\n".join((f"{INTERFACE} would be configured as {CONFIG} says:", *(f"  ip {line}" for line in lines)))
         emit(_told(lines, (), False), would)
         return
     # At once: who took a service over is led to, and who was revoked is out, before any name server has answered.
@@ -56,7 +56,7 @@ def mesh(stay: bool, dry_run: bool) -> None:
             unknown = _meet(key, link.unmet(_wanted(), wireguard.endpoints(INTERFACE)), AGAIN_SECONDS_MAX)
         if unknown != before:
             _warn(unknown)
-    emit(_told(lines, unknown, True), f"{INTERFACE} is what {CONFIG} says.")
+    emit(_told(lines, unknown, True), f"{INTERFACE} is configured as {CONFIG} says.")
 
 
 @contextlib.contextmanager
@@ -83,7 +83,7 @@ def _meet(key: Path, names: Collection[str], seconds_max: float) -> tuple[str, .
 
 def _warn(unknown: tuple[str, ...]) -> None:
     if unknown:
-        say(f"warning: no address for {', '.join(unknown)}: not met there until a name server has one.")
+        say(f"warning: no address for {', '.join(unknown)}: unreachable by name until a name server has one.")
 
 
 def _wanted() -> str:

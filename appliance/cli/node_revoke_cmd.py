@@ -39,7 +39,7 @@ KEYS = "keys"
 
 @click.command()
 @click.argument("name", metavar="NODE", type=NAME_TYPE)
-@click.option("--reason", required=True, help="Why, in a sentence: it stands in the bundle for ever.")
+@click.option("--reason", required=True, help="The reason, in a sentence: it stays in the bundle for ever.")
 @click.option(
     "--territory", "folder", metavar="DIR", default=".", type=FILE_TYPE, help="The folder of territory.yml and bundle."
 )
@@ -47,7 +47,9 @@ KEYS = "keys"
 @click.option(
     "--also", multiple=True, metavar="SERVICE", type=NAME_TYPE, help="A service that it could open before this bundle."
 )
-@click.option("--out", metavar="FILE", type=FILE_TYPE, help="Where the signed bundle goes; by default in its place.")
+@click.option(
+    "--out", metavar="FILE", type=FILE_TYPE, help="Where to write the signed bundle; by default in its place."
+)
 @click.option("--yes", is_flag=True, help="Sign without asking.")
 @earlier_option
 @unconfirmed_option
@@ -64,12 +66,12 @@ def revoke(
     unconfirmed: bool,
     dry_run: bool,
 ) -> None:
-    """Take back the keys of NODE, which was stolen or is in somebody else's hands, in the next signed bundle.
+    """Revoke the keys of NODE, which was stolen or compromised, in the next signed bundle.
 
-    Each node that accepts it ends what NODE could do: SSH, reading and writing at vaults, the mesh. NODE gets no
-    certificate any more. Every service whose key it could know begins anew, with a new key and a full seeding: what
-    that sends, and until when old copies stay readable with the old key, is shown first. It cannot be taken back; a new
-    box may take the place of NODE, with new keys.
+    Each node that accepts the bundle ends the access of NODE: SSH, reading and writing at vaults, the mesh. NODE gets
+    no certificate any more. Every service whose key it could know starts over with a new key and a full seeding; the
+    command first shows how much that sends, and until when old copies stay readable with the old key. It cannot be
+    undone; a new box with new keys may replace NODE.
     """
     now = SystemClock().now()
     before = _in_force(folder / BUNDLE, folder / PUBLIC, key)
@@ -131,9 +133,9 @@ def _ended(granted: Granted, voting: Voting, found: Sequence[Renewal]) -> tuple[
     """
     if found and not granted.known:
         raise Refused(
-            "nothing is noted beside the key of what it granted, so nobody can say which epochs end.",
+            "there is no record of grants beside the key, so the epochs that end are not known.",
             where=str(granted.path),
-            remedy="Write it anew as {SERVICE: highest epoch granted}; `appliance vault show` on a peer knows them.",
+            remedy="Write it again as {SERVICE: highest epoch granted}; `appliance vault show` on a peer shows them.",
         )
     epochs = ((it.service, max(granted.epoch(it.service), voting.reached)) for it in found)
     return tuple(Ended(service, epoch) for service, epoch in epochs if epoch)
@@ -177,7 +179,7 @@ def _json(it: Renewal) -> dict[str, Any]:
 
 def _text(name: str, found: Sequence[Renewal]) -> str:
     if not found:
-        return f"{name} could open no service: none begins anew."
+        return f"{name} could open no service: none starts over."
     rows = [
         (
             it.service,
@@ -191,12 +193,13 @@ def _text(name: str, found: Sequence[Renewal]) -> str:
         for it in found
     ]
     lines = [
-        f"{name} could know the keys of {format_count(len(found), 'service')}. "
-        "Each begins anew, with a new key and a full seeding:",
+        f"{name} could know the keys of {format_count(len(found), 'service')}. Each starts over, with a new key and "
+        "a full seeding:",
         table(("SERVICE", "SENT BY", "TO", "BYTES", "TIME", "OLD COPIES ALL UNTIL", "THE LAST UNTIL"), rows),
-        f"Until then the peers keep old copies that a key which {name} could know opens; they let it in no more.",
-        f"Count what {name} could open as read, personal data included: no encryption of its disk keeps out somebody "
-        "who has the whole machine, switched on or off.",
+        f"Until then the peers keep old copies that {name} could decrypt with a key that it knew; they refuse its "
+        "connections.",
+        f"Treat what {name} could open as read, personal data included: disk encryption does not stop somebody who "
+        "has the whole machine, switched on or off.",
     ]
     lines += [
         f"{it.service}: its quota may be too small for old and new copies together; raise it in territory.yml."

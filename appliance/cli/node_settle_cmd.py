@@ -34,27 +34,31 @@ BEFORE_THEIR_NAMES = "vault-"
 @click.argument("name", type=NAME_TYPE)
 @territory_key_option
 @click.option(
-    "--user", metavar="ACCOUNT", default=BEFORE_THEIR_NAMES, show_default=True, help="What others log in as, less NAME."
+    "--user",
+    metavar="ACCOUNT",
+    default=BEFORE_THEIR_NAMES,
+    show_default=True,
+    help="The user prefix with which other nodes log in, without NAME.",
 )
-@click.option("--bundle", metavar="FILE", type=FILE_TYPE, help="Then live by this, as `node accept` does.")
+@click.option("--bundle", metavar="FILE", type=FILE_TYPE, help="Then put this bundle in force, as `node accept` does.")
 @click.option(
-    "operators", "--operator", metavar="NETWORK", multiple=True, help="With the bundle, let in SSH from there, too."
+    "operators", "--operator", metavar="NETWORK", multiple=True, help="With the bundle, also admit SSH from there."
 )
 @dry_run_option
 def settle(
     name: str, territory_key: str, user: str, bundle: Path | None, operators: tuple[str, ...], dry_run: bool
 ) -> None:
-    """Make this host the node NAME: its folder --state, what root says in /etc/appliance, its keys, its bundle.
+    """Set this host up as the node NAME: its folder --state, /etc/appliance, its keys, its bundle.
 
-    A folder that is another node, or believes another territory key, is refused before anything changes; so is a bundle
-    whose firewall would lock out who brings it over SSH. The keys are born here and belong to the account of the node.
-    Calling again with the same words changes nothing.
+    A folder of another node or with another territory key is refused before anything changes; so is a bundle whose
+    firewall would lock out the SSH session that brings it. The keys are made here and belong to the account of the
+    node. A second call with the same arguments changes nothing.
 
-    With --json come the grants that it keeps, as from `node keys`; and with a bundle that has this node, which parts of
-    `node apply` are due, and whose networks are let in.
+    The output of --json includes the stored grants, as that of `node keys` does; with a bundle that has this node, also
+    the parts of `node apply` that are due and the networks that are admitted.
     """
     if os.geteuid() != 0:
-        raise Forbidden("only root may make a host a node.", remedy="Without root: `appliance node init`.")
+        raise Forbidden("only root can make a host a node.", remedy="Without root: `appliance node init`.")
     wanted = Identity(name, public_line(territory_key))
     state = layout_as_root().root
     followed = _read(bundle, wanted)

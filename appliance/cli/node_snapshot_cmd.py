@@ -15,16 +15,16 @@ from appliance.provision.snapshots import TARGETS, Kept, keep_versions
 
 
 @click.command()
-@click.option("--asked", is_flag=True, help="Make one of the shares now, whatever there is of this hour.")
+@click.option("--asked", is_flag=True, help="Take one of the shares now, even if this hour has one.")
 @dry_run_option
 def snapshot(asked: bool, dry_run: bool) -> int:
-    """Keep read-only snapshots: of the shares hourly for 48 hours and daily for 35 days, of copies held daily for 7.
+    """Take read-only snapshots: of shares hourly for 48 hours and daily for 35 days, of replicas daily for 7 days.
 
-    They are counted in the order in which they were made: a clock that jumps removes none. On another file system than
-    btrfs there are no snapshots, which is told.
+    Snapshots are counted in the order in which they were taken: a clock that jumps removes none. On file systems other
+    than btrfs there are none, and the output says so.
     """
     if os.geteuid() != 0 and not dry_run:
-        raise Forbidden("only root may make and drop snapshots.", remedy="The agent asks for one by itself.")
+        raise Forbidden("only root can take and delete snapshots.", remedy="The agent requests snapshots by itself.")
     now = SystemClock().now()
     kept = [keep_versions(it, now, asked=asked, dry_run=dry_run) for it in (TARGETS[:1] if asked else TARGETS)]
     emit({"dry_run": dry_run, "folders": [asdict(it) for it in kept]}, "\n".join(map(_line, kept)))
@@ -37,6 +37,6 @@ def _line(kept: Kept) -> str:
     parts = [
         f"made {kept.made}" if kept.made else "nothing to make",
         f"{len(kept.dropped)} dropped",
-        *([f"{len(kept.in_use)} still read by somebody"] if kept.in_use else []),
+        *([f"{len(kept.in_use)} still in use"] if kept.in_use else []),
     ]
     return f"{kept.folder}: {', '.join(parts)}."

@@ -35,7 +35,7 @@ def state_folder() -> Path:
         return state
     if state := state_of_this_host():
         return state
-    raise UsageError("which node is this about?", remedy=f"Give --state DIR or set {STATE_VARIABLE}.")
+    raise UsageError("the node's state folder is not known.", remedy=f"Give --state DIR or set {STATE_VARIABLE}.")
 
 
 def common_options(*, state_from_environment: bool = False) -> list[click.Option]:
@@ -50,7 +50,7 @@ def common_options(*, state_from_environment: bool = False) -> list[click.Option
         envvar=STATE_VARIABLE if state_from_environment else None,
         expose_value=False,
         callback=_remember("state"),
-        help=f"The node's state folder ({STATE_VARIABLE} says the same).",
+        help=f"The node's state folder (or set {STATE_VARIABLE}).",
     )
     return [state, _flag("json", "Print the result as JSON."), _flag("quiet", "No progress, only the result.")]
 

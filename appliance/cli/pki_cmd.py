@@ -33,12 +33,13 @@ folder_argument = click.argument("folder", metavar="[DIR]", default=".", type=FI
 
 @click.group("pki")
 def pki() -> None:
-    """TLS certificates of the nodes: a root offline, an intermediate that issues, a list of revoked ones."""
+    """Manage the TLS certificates of the nodes: an offline root, an intermediate that issues, a list of revoked
+    ones."""
 
 
 @pki.command()
 def csr() -> None:
-    """Print the request of this node for its certificate, signed by the TLS key that was born here."""
+    """Print the certificate request of this node, signed by the TLS key that was made here."""
     layout = this_layout()
     click.echo(request(layout, load_identity(layout).name), nl=False)
 
@@ -47,15 +48,15 @@ def csr() -> None:
 @click.argument("chain", metavar="CHAIN", type=FILE_TYPE)
 @dry_run_option
 def accept(chain: Path, dry_run: bool) -> None:
-    """Take the certificate in the file CHAIN for this node, with its issuers and the list of revoked ones.
+    """Install the certificate chain in the file CHAIN on this node, with the list of revoked certificates.
 
-    What does not lead to the root that the signed bundle names, or is of another key, is refused.
+    A chain that does not lead to the root named in the signed bundle, or has another key, is refused.
     """
     layout = this_layout()
     identity, bundle = load_territory(layout)
     raw = read_file(chain)
     if dry_run:
-        emit({"changed": []}, f"{chain} would be checked and kept in {layout.tls}.")
+        emit({"changed": []}, f"{chain} would be checked and stored in {layout.tls}.")
         return
     with naming(chain, "a chain of certificates"):
         changed = accept_chain(layout, bundle, identity.name, raw, SystemClock().now())
@@ -66,19 +67,19 @@ def accept(chain: Path, dry_run: bool) -> None:
 @folder_argument
 @dry_run_option
 def begin(folder: Path, dry_run: bool) -> None:
-    """Make the intermediate's key on the control machine: it is printed, for `ansible-vault encrypt` alone to read.
+    """Make the intermediate's key on the control machine and print it, to be piped into `ansible-vault encrypt`.
 
     DIR is the folder of territory.yml; its pki/ gets the request for the key holder.
     """
     place = folder / FOLDER
     if dry_run:
         domain = _domain(folder)
-        text = f"A key would be made and printed, and its request, for names under {domain}, kept in {place / CSR}."
+        text = f"A key would be made and printed, and its request, for names under {domain}, stored in {place / CSR}."
         emit({"domain": domain, "request": str(place / CSR), "dry_run": True}, text)
         return
     if sys.stdout.isatty():
         raise UsageError(
-            "the key would be shown on a screen.",
+            "the key would be printed on a terminal.",
             remedy=f"Pipe it into `ansible-vault encrypt --output {place}/intermediate.key`.",
         )
     key = x509.new_key()
@@ -96,10 +97,10 @@ def begin(folder: Path, dry_run: bool) -> None:
 @click.option("--yes", is_flag=True, help="Sign without asking.")
 @dry_run_option
 def sign(folder: Path, root: Path, yes: bool, dry_run: bool) -> None:
-    """Sign the intermediate that DIR/pki/intermediate.csr asks for: it may issue for this territory alone, for a year.
+    """Sign the intermediate requested in DIR/pki/intermediate.csr: it may issue for this territory only, for a year.
 
-    The root's key lies where the territory's key does. Its certificate is made once; the next `territory sign` puts its
-    fingerprint in the bundle, and nodes believe no other.
+    The root's key is kept where the territory's key is. Its certificate is made once; the next `territory sign` puts
+    its fingerprint in the bundle, and nodes accept no other root.
     """
     place, now = folder / FOLDER, SystemClock().now()
     asked = x509.read_request(read_file(place / CSR), str(place / CSR))
@@ -111,7 +112,7 @@ def sign(folder: Path, root: Path, yes: bool, dry_run: bool) -> None:
         return
     confirm(f"{text}.", "Sign it?", yes=yes)
     if not root.exists() and (place / ROOT).exists():
-        raise UsageError("the key of the root that is in use is missing.", where=str(root), remedy="Name it.")
+        raise UsageError("the key of the current root is missing.", where=str(root), remedy="Name it.")
     if not root.exists():
         write_atomic(root, x509.key_to_pem(x509.new_key()), mode=0o600)
     key = x509.read_key(read_file(root), str(root))
@@ -122,13 +123,13 @@ def sign(folder: Path, root: Path, yes: bool, dry_run: bool) -> None:
     x509.check_issued(made, certificate, now)
     write_atomic(place / INTERMEDIATE, x509.to_pem(made))
     emit(shown, f"{text} is signed until {utc_text(made.not_valid_after_utc.timestamp())[:10]}.")
-    say("Next, when the root is new: appliance territory sign, which names it in the bundle.")
+    say("Next, if the root is new: appliance territory sign, which names it in the bundle.")
 
 
 @pki.command()
 @folder_argument
 def due(folder: Path) -> None:
-    """Say which nodes want a certificate, and whether the list of revoked ones is to be made anew. It needs no key."""
+    """List the nodes that need a certificate, and whether the list of revoked ones is due. It needs no key."""
     found = _open(folder).due(SystemClock().now())
     emit(_json(found), _text(found, "wants"))
 
@@ -139,7 +140,7 @@ def due(folder: Path) -> None:
 def issue(folder: Path, dry_run: bool) -> None:
     """Issue what is due; the intermediate's key is read from standard input.
 
-    A request that is not of the TLS key in the bundle is refused; the other nodes are served all the same.
+    A request with another TLS key than the one in the bundle is refused; the other nodes still get theirs.
     """
     authority, now = _open(folder), SystemClock().now()
     if dry_run:
@@ -170,5 +171,5 @@ def _json(found: Due) -> dict[str, Any]:
 
 def _text(found: Due, verb: str) -> str:
     lines = [f"{name} {verb} a certificate." for name in found.nodes]
-    lines += [f"The list of revoked certificates {'is due' if verb == 'wants' else 'was made anew'}."] * found.revoked
+    lines += [f"The list of revoked certificates {'is due' if verb == 'wants' else 'was renewed'}."] * found.revoked
     return "\n".join(lines) or "Nothing is due."

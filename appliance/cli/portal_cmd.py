@@ -9,18 +9,18 @@ VERBS = {
     "journal": Entry(
         "portal_journal_cmd",
         "journal",
-        "Who signed in, looked for, saw and brought back what on the pages: chains that nobody changes unseen.",
+        "Show the journal of the pages: sign-ins, searches, views and restores, in tamper-evident chains.",
     ),
     "serve": Entry("portal_serve_cmd", "serve", "Serve the pages until SIGTERM."),
     "work": Entry(
         "portal_serve_cmd",
         "work_",
-        "Do what the pages ask for, until SIGTERM: open services, keep their names current, restore, undo.",
+        "Carry out the requests of the pages until SIGTERM: open services, update their catalogues, restore, undo.",
     ),
 }
 
 portal = LazyGroup(
     "portal",
     entries=VERBS,
-    help="The pages on which people of a town hall get their files back by themselves. Accounts: `appliance account`.",
+    help="Serve the pages on which people of a town hall restore their files. Accounts: `appliance account`.",
 )

@@ -14,22 +14,26 @@ from appliance.portal.places import Places
 from appliance.units import format_count
 
 head_option = click.option(
-    "--head", "heads", multiple=True, metavar="HASH", help="A hash that an earlier look ended with; may be given again."
+    "--head",
+    "heads",
+    multiple=True,
+    metavar="HASH",
+    help="A hash printed by an earlier `verify` or `export`; may be repeated.",
 )
 
 
 @click.group()
 def journal() -> None:
-    """Who signed in, looked for, saw and brought back what on the pages: chains that nobody changes unseen.
+    """Show the journal of the pages: sign-ins, searches, views and restores, in tamper-evident chains.
 
-    The pages write one, and their worker, which carries out what was asked, another.
+    The pages write one chain; their worker, which carries out the requests, writes another.
     """
 
 
 @journal.command()
 @head_option
 def verify(heads: tuple[str, ...]) -> None:
-    """Follow both chains from their first lines; with --head, say that what was there then is there still."""
+    """Verify both chains from their first lines; with --head, check that nothing noted earlier is missing."""
     pages, worker = _verified(heads)
     data = {"lines": pages.lines, "head": pages.head, "worker_lines": worker.lines, "worker_head": worker.head}
     emit(data, f"{_told(pages, worker)}. Note both to verify them later:\n{pages.head}\n{worker.head}")
@@ -38,8 +42,8 @@ def verify(heads: tuple[str, ...]) -> None:
 @journal.command()
 @head_option
 def export(heads: tuple[str, ...]) -> None:
-    """Print every line as it is stored, those of the pages first, once both chains are verified; on standard error the
-    hashes that they end with."""
+    """Verify both chains and print every line as stored, those of the pages first; standard error gets the last
+    hashes."""
     pages, worker = _verified(heads)
     for kept in _journals():
         for entry in kept.entries():

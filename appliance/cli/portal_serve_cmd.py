@@ -22,18 +22,22 @@ LISTEN = "127.0.0.1:8443"
 
 
 @click.command()
-@click.option("--listen", default=LISTEN, show_default=True, metavar="ADDRESS:PORT", help="Where pages are asked for.")
-@click.option("names", "--name", multiple=True, help="A name by which browsers ask for it; addresses always serve.")
-@click.option("--cert", type=FILE_TYPE, metavar="FILE", help="Its certificate; without one, this machine alone asks.")
+@click.option(
+    "--listen", default=LISTEN, show_default=True, metavar="ADDRESS:PORT", help="The address and port to listen on."
+)
+@click.option("names", "--name", multiple=True, help="A host name that browsers use; IP addresses always work.")
+@click.option(
+    "--cert", type=FILE_TYPE, metavar="FILE", help="The TLS certificate; without one, only this machine is served."
+)
 @click.option("--key", type=FILE_TYPE, metavar="FILE", help="The key of the certificate.")
 @click.option(
     "--public",
     nargs=3,
     type=(str, Path, Path),
     metavar="NAME CERT KEY",
-    help="A name that everybody's browser believes, and files that come and are renewed while this runs.",
+    help="A publicly trusted name with its certificate files, which are reloaded while this runs.",
 )
-@click.option("--alone", is_flag=True, help="Without the worker beside: `appliance portal work` runs elsewhere.")
+@click.option("--alone", is_flag=True, help="Do not run the worker here: `appliance portal work` runs separately.")
 @click.option("--answer-after", type=click.FloatRange(min=0.0), default=ANSWER_SECONDS, hidden=True)
 def serve(
     listen: str,
@@ -46,7 +50,7 @@ def serve(
 ) -> None:
     """Serve the pages until SIGTERM.
 
-    Whoever has an account (`appliance account add`) and a sheet (`appliance account sheet`) may sign in.
+    A person needs an account (`appliance account add`) and a code sheet (`appliance account sheet`) to sign in.
     """
     address, port = _address(listen)
     door = Door(address, port, names, cert, key, PublicName(*public) if public else None)
@@ -59,7 +63,7 @@ def serve(
 
 @click.command("work")
 def work_() -> None:
-    """Do what the pages ask for, until SIGTERM: open services, keep their names current, restore, undo."""
+    """Carry out the requests of the pages until SIGTERM: open services, update their catalogues, restore, undo."""
     work(this_layout().root)
 
 
@@ -68,4 +72,4 @@ def _address(listen: str) -> tuple[str, int]:
     try:
         return str(ipaddress.ip_address(address.strip("[]"))), int(port)
     except ValueError as error:
-        raise UsageError(f'"{listen}" is no address and port.', remedy=f"Write it like {LISTEN}.") from error
+        raise UsageError(f'"{listen}" is not a valid address and port.', remedy=f"Write it like {LISTEN}.") from error

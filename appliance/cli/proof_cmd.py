@@ -24,12 +24,12 @@ from appliance.units import format_bytes, format_count, format_duration, printab
 @click.command()
 @service_argument
 @click.option(
-    "--share", is_flag=True, help="Only a day's share, as the agent reads it; the next call goes on from there."
+    "--share", is_flag=True, help="Only a daily slice, as the agent reads it; the next call continues from there."
 )
 def verify(service: str, share: bool) -> int | None:
     """Decrypt and check every version of every file of SERVICE, on its origin or a standby; nothing is written.
 
-    Ends with 5 when something could not be read; what it was is named.
+    Exits with 5 and names the files when some could not be read.
     """
     with progress(f"Verifying {service}") as advance:
         done = verify_data(this_node(), service, bytes_max=None if share else float("inf"), on_slice=advance)
@@ -40,24 +40,24 @@ def verify(service: str, share: bool) -> int | None:
             say(f"Next, to see older generations: {command('vault', 'show', service)}. To bring one back: {older}")
             return IntegrityError.exit_code
         say(f"Next, to see whether the copy here has rotted: {command('vault', 'scrub', service)}")
-        say("If it has not, it was sealed so: older generations are held by every peer (`appliance restore versions`).")
+        say("If it has not, the damage was sealed; every peer holds older generations (`appliance restore versions`).")
         return IntegrityError.exit_code
     if not done.finished:
-        say(f"Next, to go on: {command('backup', 'verify', service)}")
+        say(f"Next, to continue: {command('backup', 'verify', service)}")
     return None
 
 
 @click.command()
 @service_argument
-@click.option("--seed", type=click.IntRange(min=0), help="Draws the sample; by default the day does.")
+@click.option("--seed", type=click.IntRange(min=0), help="The seed of the sample; by default it is the day.")
 @click.option(
     "--all/--sample", "everything", default=None, help="By default a sample, and every four weeks everything."
 )
 @dry_run_option
 def drill(service: str, seed: int | None, everything: bool | None, dry_run: bool) -> int | None:
-    """Restore files of SERVICE for real, on its origin or a standby, compare them and delete them again.
+    """Restore files of SERVICE on its origin or a standby, compare them with what was saved and delete them again.
 
-    Ends with 5 when something did not come back as it was, with 1 when something could not be proven.
+    Exits with 5 when a file was not restored as it was saved, with 1 when a file could not be compared.
     """
     if dry_run:
         found = planned(this_node(), service, seed=seed, everything=everything)
@@ -78,9 +78,9 @@ def drill(service: str, seed: int | None, everything: bool | None, dry_run: bool
 @service_argument
 @dry_run_option
 def mend(service: str, dry_run: bool) -> int | None:
-    """Bring what rotted in this node's own repository of SERVICE back from its peers, by the hash that was sealed.
+    """Replace rotten files in this node's own repository of SERVICE by copies from its peers, checked by their hash.
 
-    Ends with 5 while something is still rotten.
+    Exits with 5 while a file is still rotten.
     """
     node = this_node()
     if dry_run:
@@ -93,7 +93,8 @@ def mend(service: str, dry_run: bool) -> int | None:
         return IntegrityError.exit_code if names else None
     done = run_mend(node, service)
     lines = [
-        f"{service}: {format_count(done.files, 'file')} read, {len(done.mended)} mended, {len(done.left)} still rotten."
+        f"{service}: {format_count(done.files, 'file')} read, {len(done.mended)} repaired, {len(done.left)} still "
+        "rotten."
     ]
     lines += [f"  {peer} did not help: {why}" for peer, why in done.failed.items()]
     emit(asdict(done), "\n".join(lines))
@@ -110,7 +111,7 @@ def _verified_json(done: Verified) -> dict[str, Any]:
 
 def _verified_text(done: Verified) -> str:
     read = f"{format_count(done.files, 'version')}, {format_bytes(done.bytes)}, in {format_duration(done.seconds)}"
-    state = "all is read" if done.finished else "the round goes on"
+    state = "everything was read" if done.finished else "the round is not finished"
     lines = [f"{done.service}, generation {done.generation}: {read}; {state}."]
     if not done.damaged:
         return "\n".join((*lines, "Nothing is damaged."))
@@ -141,4 +142,4 @@ def _drilled_text(done: Drilled) -> str:
         lines.append(f"Loaded into a PostgreSQL: {found}.")
     lines += [f"Wrong, {len(done.wrong)}:", *(f"  {printable(it)}" for it in done.wrong)] if done.wrong else []
     lines += ["Not proven:", *(f"  {printable(it)}" for it in done.told)] if done.told else []
-    return "\n".join(lines if done.wrong or done.told else [*lines, "Everything came back as it was."])
+    return "\n".join(lines if done.wrong or done.told else [*lines, "Every file was restored as it was saved."])

@@ -18,13 +18,20 @@ from appliance.units import format_count, printable
 
 @click.command()
 @service_option
-@click.option("--limit", type=click.IntRange(0, 10_000), default=10, show_default=True, help="Files shown of the last.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0, 10_000),
+    default=10,
+    show_default=True,
+    help="How many of the last rewritten files to show.",
+)
 @source_option
 @paper_option
 def attack(service: str | None, limit: int, source: str, paper: bool) -> None:
-    """Say when many files were rewritten within minutes, and which archive was the last before it.
+    """Report when many files were rewritten within minutes, and the last archive before that.
 
-    What is usual in this service decides. Where nothing unusual is seen, it says so: that is no proof.
+    It compares with what is usual in this service. If it finds nothing unusual, that is no proof that there was no
+    attack.
     """
     node = this_node()
     name = service or only_service(node)
@@ -32,7 +39,7 @@ def attack(service: str | None, limit: int, source: str, paper: bool) -> None:
     with catalogue_of(node, name, opened) as catalogue:
         found = attacks(catalogue)
         files = [it.path for it in hit_files(catalogue, found[0], limit=limit)] if found else []
-    lines = [_sentence(it) for it in found] or [f"Nothing unusual is seen in {name}; that is no proof."]
+    lines = [_sentence(it) for it in found] or [f"Nothing unusual was found in {name}; that is no proof."]
     lines += [f"  {printable(path)}" for path in files]
     emit({"service": name, "attacks": [_json(it) for it in found], "files": files}, "\n".join(lines))
     if found:
@@ -56,9 +63,9 @@ def _json(found: Attack) -> dict[str, Any]:
 
 def _sentence(found: Attack) -> str:
     window = found.burst.window
-    when = f"between {utc_text(window[0])} and {utc_text(window[1])}" if window else "at a time that they do not tell"
+    when = f"between {utc_text(window[0])} and {utc_text(window[1])}" if window else "at an unknown time"
     ending = f", now ending with {found.ending}" if found.ending else ""
     return (
-        f"{format_count(found.hit, 'file')} rewritten or gone {when}{ending}; "
-        f"the last archive before it is {found.safe.archive} of {utc_text(found.safe.start_seconds)}."
+        f"{format_count(found.hit, 'file')} rewritten or removed {when}{ending}; the last archive before it is "
+        f"{found.safe.archive} of {utc_text(found.safe.start_seconds)}."
     )

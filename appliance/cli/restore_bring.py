@@ -58,18 +58,20 @@ class Wanted:
 
 def place_options[F: Callable[..., Any]](function: F) -> F:
     """--to or --in-place, the latter also where files are open."""
-    to = click.option("--to", metavar="DIR", type=FILE_TYPE, help="A folder that is empty or not there yet.")
-    in_place = click.option("--in-place", is_flag=True, help="Where it was; what stands there is kept, `restore undo`.")
+    to = click.option("--to", metavar="DIR", type=FILE_TYPE, help="A folder that is empty or does not exist yet.")
+    in_place = click.option(
+        "--in-place", is_flag=True, help="To its original place; what is there now is kept for `restore undo`."
+    )
     return to(in_place(anyway_option(function)))
 
 
-anyway_option = click.option("--anyway", is_flag=True, help="Replace files that somebody has open, too.")
+anyway_option = click.option("--anyway", is_flag=True, help="Also replace files that are open.")
 
 
 def check_place(to: Path | None, in_place: bool) -> None:
     """Raise UsageError unless exactly one place was named."""
     if (to is None) != in_place:
-        raise UsageError("a restore goes to a folder or in place.", remedy="Give either --to DIR or --in-place.")
+        raise UsageError("a restore needs exactly one destination.", remedy="Give either --to DIR or --in-place.")
     if to is not None:
         _check_folder(to)
 
@@ -194,11 +196,11 @@ def _restore(
     if other := in_the_way(restores, wanted.paths, target, begun=cut):
         ending = command(*line_of(service, other))
         raise Refused(
-            f"the restore {other.id} puts files there and has not ended.",
-            remedy=f"End it: `{ending}`. Or give it up: `{give_up_line(service, other)}`.",
+            f"the restore {other.id} writes to that place and has not finished.",
+            remedy=f"Finish it: `{ending}`. Or give it up: `{give_up_line(service, other)}`.",
         )
     if cut:
-        say(f"The restore {cut.id} goes on, from {cut.archive}. To begin a new one: {give_up_line(service, cut)}")
+        say(f"The restore {cut.id} is continued, from {cut.archive}. To start a new one: {give_up_line(service, cut)}")
     with _reporting(service, wanted) as report:
         borg = Borg(opened.repository, report)
         job = cut or plan(
@@ -230,8 +232,8 @@ def _with_its_archive(node: Node, service: str, opened: OpenedSource, job: Job, 
         if not set(job.archives) - {it.name for it in Borg(older.repository).archives()}:
             return older
     raise NotFound(
-        f"the restore {job.id} has not ended, and its archive {job.archive} does not exist any more.",
-        remedy=f"Give it up: `{give_up_line(service, job)}`. Then type the same again{_elsewhere(job)}.",
+        f"the restore {job.id} has not finished, and its archive {job.archive} does not exist any more.",
+        remedy=f"Give it up: `{give_up_line(service, job)}`. Then repeat the command{_elsewhere(job)}.",
     )
 
 

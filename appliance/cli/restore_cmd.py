@@ -6,65 +6,63 @@ from appliance.cli.commands import Entry
 from appliance.cli.group import LazyGroup
 
 VERBS = {
-    "all": Entry("restore_path_cmd", "all_", "Bring everything of a service back."),
+    "all": Entry("restore_path_cmd", "all_", "Restore all files of a service."),
     "attack": Entry(
         "restore_attack_cmd",
         "attack",
-        "Say when many files were rewritten within minutes, and which archive was the last before it.",
+        "Report when many files were rewritten within minutes, and the last archive before that.",
     ),
     "carry": Entry(
         "restore_order_cmd",
         "carry",
-        "Carry out the restores that people asked for in the portal; what was cut goes on.",
+        "Carry out the restore requests of the pages; interrupted ones are continued.",
     ),
     "file": Entry(
-        "restore_path_cmd", "file", "Bring the file PATH back, by default its newest version, also when it was deleted."
+        "restore_path_cmd", "file", "Restore the file PATH, by default its newest version, even if it was deleted."
     ),
     "find": Entry(
         "restore_find_cmd",
         "find",
-        "Find every file whose path holds all words of TERM, in any version; accents and case do not matter.",
+        "Find the files whose path contains all words of TERM, in any version; accents and case do not matter.",
     ),
     "folder": Entry(
         "restore_path_cmd",
         "folder",
-        "Bring the folder PATH back with all in it, as it was in the newest archive that has it.",
+        "Restore the folder PATH and its content from the newest archive that has it.",
     ),
     "forget": Entry(
         "restore_path_cmd",
         "forget",
-        "Remove what restores replaced 30 days ago or earlier, counted in days that this machine was up.",
+        "Remove what restores replaced at least 30 days ago, counted in days that this machine was up.",
     ),
     "give-up": Entry(
         "restore_path_cmd",
         "give_up",
-        "Give up the restore JOB, which has not ended: what it had put in place goes, and what stood there comes back.",
+        "Give up the unfinished restore JOB: remove what it put in place and put back what was there.",
     ),
     "jobs": Entry(
         "restore_path_cmd",
         "jobs_",
-        "List the restores of this node, oldest first; each can be undone for 30 days, and one that was cut ended or "
-        "given up.",
+        "List the restores of this node, oldest first; each can be undone for 30 days, and an interrupted one "
+        "finished or given up.",
     ),
     "node": Entry(
         "restore_node_cmd",
         "node",
-        "Bring back everything of which this node is the origin, each service in turn, "
-        "for a machine that was replaced.",
+        "Restore every service of which this node is the origin, one after another, on a replaced machine.",
     ),
     "undo": Entry(
         "restore_path_cmd",
         "undo",
-        "Put back what the restore JOB replaced in place, and take away what it made; both are kept, too.",
+        "Put back what the restore JOB replaced in place, and remove what it created; both are kept.",
     ),
     "versions": Entry(
-        "restore_find_cmd", "versions", "List every version of exactly this PATH, numbered from 1, the newest."
+        "restore_find_cmd", "versions", "List every version of this exact PATH, numbered from 1, the newest."
     ),
 }
 
 restore = LazyGroup(
     "restore",
     entries=VERBS,
-    help="Find a file by name over all versions and bring it, a folder or everything back, "
-    "from the best copy there is.",
+    help="Find a file by name in all versions and restore it, a folder or everything, from the best copy.",
 )

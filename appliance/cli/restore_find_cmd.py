@@ -14,20 +14,24 @@ from appliance.errors import UsageError
 @click.command()
 @click.argument("words", metavar="TERM...", nargs=-1)
 @service_option
-@click.option("--deleted", "only_deleted", is_flag=True, help="Only what the newest backup has no more.")
-@click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=50, show_default=True, help="At most that many.")
+@click.option("--deleted", "only_deleted", is_flag=True, help="Only files that the newest backup no longer has.")
+@click.option(
+    "--limit", type=click.IntRange(1, LIMIT_MAX), default=50, show_default=True, help="The maximum number of results."
+)
 @source_option
 @paper_option
 def find(
     words: tuple[str, ...], service: str | None, only_deleted: bool, limit: int, source: str, paper: bool
 ) -> int | None:
-    """Find every file whose path holds all words of TERM, in any version; accents and case do not matter.
+    """Find the files whose path contains all words of TERM, in any version; accents and case do not matter.
 
-    Ends with 1 when one of several services could not be searched.
+    Exits with 1 when one of several services could not be searched.
     """
     term = " ".join(words).strip()
     if not term and not only_deleted:
-        raise UsageError("what shall be found?", remedy="Give a part of the name, or --deleted for what was deleted.")
+        raise UsageError(
+            "no search term was given.", remedy="Give a part of the name, or --deleted for what was deleted."
+        )
     from appliance.cli import restore_found
 
     return restore_found.find(term, service, limit, source, only_deleted=only_deleted, paper=paper)
@@ -39,7 +43,7 @@ def find(
 @source_option
 @paper_option
 def versions(path: str, service: str | None, source: str, paper: bool) -> None:
-    """List every version of exactly this PATH, numbered from 1, the newest."""
+    """List every version of this exact PATH, numbered from 1, the newest."""
     from appliance.cli import restore_found
 
     restore_found.versions(path, service, source, paper=paper)

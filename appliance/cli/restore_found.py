@@ -43,7 +43,7 @@ def find(term: str, service: str | None, limit: int, source: str, *, only_delete
         more = more or len(hits) > limit
     emit({"found": found, "more": more, "sources": sources, "unsearched": unsearched}, text.found_text(found))
     if more:
-        say(f"{len(found)} shown, more exist: --limit {min(limit * LIMIT_NEXT_FACTOR, LIMIT_MAX)}")
+        say(f"{len(found)} shown, there are more: --limit {min(limit * LIMIT_NEXT_FACTOR, LIMIT_MAX)}")
     again = typed_source(source, paper=paper)
     if found:
         path, of = found[0]["path"], found[0]["service"]

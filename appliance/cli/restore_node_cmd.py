@@ -58,8 +58,12 @@ class Told:
 
 @click.command("node")
 @place_options
-@click.option("--once", is_flag=True, help="Leave what this machine brought back in place before.")
-@click.option("--people", is_flag=True, help="Only the accounts of its people; then `account feed`, then the rest.")
+@click.option("--once", is_flag=True, help="Skip services that this machine already restored in place.")
+@click.option(
+    "--people",
+    is_flag=True,
+    help="Only the accounts of its people; run `account feed` after it, then restore the rest.",
+)
 @source_option
 @paper_option
 @dry_run_option
@@ -73,12 +77,12 @@ def node(
     paper: bool,
     dry_run: bool,
 ) -> int | None:
-    """Bring back everything of which this node is the origin, each service in turn, for a machine that was replaced.
+    """Restore every service of which this node is the origin, one after another, on a replaced machine.
 
-    With --to each service gets a folder of its own there. In place, the accounts of its people come first, and a
-    database is not loaded: `restore all` brings its dump, and the sentence names it. What failover serves is left to
-    it: it lays the newest files in place before it serves. A service that cannot be opened stops no other. The same
-    command goes on after a cut.
+    With --to, each service gets its own folder there. In place, the accounts of its people come first. A database is
+    not loaded: `restore all` restores its dump, and the output prints that command. Services that failover serves are
+    left to failover, which installs the newest files before it serves them. A service that cannot be opened does not
+    stop the others. After an interruption, repeat the command to continue.
     """
     check_place(to, in_place)
     aim = Aim(this_node(), to, anyway, source, paper, dry_run)
@@ -139,10 +143,8 @@ def _is_back(restores: Path, paths: Sequence[str]) -> bool:
 def _tell(told: Told, dumps: Sequence[str], source: Sequence[str]) -> None:
     sentences = {name: str(error) for name, error in told.failed.items()}
     lines = [f"{name}: {it.text}" for name, it in told.done.items()]
-    lines += [f"{name} was brought back before." for name in told.before]
-    lines += [
-        f"{name} is left to failover, which lays its newest files in place before it serves." for name in told.left
-    ]
+    lines += [f"{name} was already restored." for name in told.before]
+    lines += [f"{name} is left to failover, which installs its newest files before it serves." for name in told.left]
     emit(
         {
             "services": {name: it.data for name, it in told.done.items()},
@@ -151,10 +153,10 @@ def _tell(told: Told, dumps: Sequence[str], source: Sequence[str]) -> None:
             "before": told.before,
             "left_to_failover": told.left,
         },
-        "\n".join(lines) or "Nothing was brought back.",
+        "\n".join(lines) or "Nothing was restored.",
     )
     for name, sentence in sentences.items():
         say(f"{name}: {sentence}")
     for name in dumps:
         line = command("restore", "all", "--service", name, "--to", "DIR", *source)
-        say(f"{name} is a database: bring its dump with {line}, then load it.")
+        say(f"{name} is a database: restore its dump with {line}, then load it.")

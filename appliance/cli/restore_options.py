@@ -9,7 +9,9 @@ from appliance.cli.arguments import SERVICE_TYPE
 
 LIMIT_MAX = 10_000
 
-service_option = click.option("--service", type=SERVICE_TYPE, help="Needed where this node may open more than one.")
+service_option = click.option(
+    "--service", type=SERVICE_TYPE, help="Required if this node may open more than one service."
+)
 source_option = click.option(
     "--from",
     "source",

@@ -17,9 +17,9 @@ from appliance.restore.order import Status
 @click.command()
 @dry_run_option
 def carry(dry_run: bool) -> int | None:
-    """Carry out the restores that people asked for in the portal; what was cut goes on.
+    """Carry out the restore requests of the pages; interrupted ones are continued.
 
-    The portal starts this by itself. Ends with 1 when one of them failed; its sentence is with it in the portal.
+    The pages start this by themselves. Exits with 1 when a restore failed; the pages show the reason.
     """
     node = this_node()
     done = [
@@ -32,7 +32,7 @@ def carry(dry_run: bool) -> int | None:
         table(("SERVICE", "KIND", "STATE", "WHY"), rows) if rows else "Nothing waits.",
     )
     if any(it.status.state == "failed" for it in done):
-        say(f"Next, when it is mended, ask again in the portal, then: {command('restore', 'carry')}")
+        say(f"Next, once the cause is fixed, repeat the request on the pages, then: {command('restore', 'carry')}")
         return WARNINGS
     return None
 

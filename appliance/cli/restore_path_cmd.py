@@ -48,8 +48,10 @@ from appliance.units import format_count
 def target_options[F: Callable[..., Any]](function: F) -> F:
     """--version or --archive, and --to or --in-place."""
     options = (
-        click.option("--version", "number", type=click.IntRange(min=1), help="As `restore versions` numbers them."),
-        click.option("--archive", metavar="NAME", help="As it was in this archive."),
+        click.option(
+            "--version", "number", type=click.IntRange(min=1), help="The version, as `restore versions` numbers them."
+        ),
+        click.option("--archive", metavar="NAME", help="The archive to restore from."),
     )
     function = place_options(function)
     for option in reversed(options):
@@ -65,7 +67,7 @@ def target_options[F: Callable[..., Any]](function: F) -> F:
 @paper_option
 @dry_run_option
 def file(path: str, **words: Any) -> int | None:
-    """Bring the file PATH back, by default its newest version, also when it was deleted."""
+    """Restore the file PATH, by default its newest version, even if it was deleted."""
     return _restore_path(path, folder=False, **words)
 
 
@@ -77,13 +79,13 @@ def file(path: str, **words: Any) -> int | None:
 @paper_option
 @dry_run_option
 def folder(path: str, **words: Any) -> int | None:
-    """Bring the folder PATH back with all in it, as it was in the newest archive that has it."""
+    """Restore the folder PATH and its content from the newest archive that has it."""
     return _restore_path(path, folder=True, **words)
 
 
 @click.command("all")
 @service_option
-@click.option("--archive", metavar="NAME", help="As it was in this archive, by default the newest.")
+@click.option("--archive", metavar="NAME", help="The archive to restore from, by default the newest.")
 @place_options
 @source_option
 @paper_option
@@ -98,7 +100,7 @@ def all_(
     paper: bool,
     dry_run: bool,
 ) -> int | None:
-    """Bring everything of a service back."""
+    """Restore all files of a service."""
     check_place(to, in_place)
     node = this_node()
     name = service or only_service(node)
@@ -118,7 +120,7 @@ def all_(
 @anyway_option
 @dry_run_option
 def undo(job: str, service: str | None, anyway: bool, dry_run: bool) -> None:
-    """Put back what the restore JOB replaced in place, and take away what it made; both are kept, too."""
+    """Put back what the restore JOB replaced in place, and remove what it created; both are kept."""
     name, found = _job(job, service)
     layout = this_layout()
     restores = layout.service(name).restores
@@ -133,7 +135,10 @@ def undo(job: str, service: str | None, anyway: bool, dry_run: bool) -> None:
         check_closed(found.target, changes_of(restores, job), "undoing the restore")
     age = AgeingClock(layout.ageing, SystemClock(), keep=False).now()
     done = undo_job(restores, job, age_seconds=age)
-    emit(text.job_json(name, done), f"The restore {job} of {name} is undone; what it had brought is kept with it.")
+    emit(
+        text.job_json(name, done),
+        f"The restore {job} of {name} is undone; the files that it restored are kept with it.",
+    )
     say(f"Next: {command('restore', 'jobs')}")
 
 
@@ -142,15 +147,15 @@ def undo(job: str, service: str | None, anyway: bool, dry_run: bool) -> None:
 @service_option
 @dry_run_option
 def give_up(job: str, service: str | None, dry_run: bool) -> None:
-    """Give up the restore JOB, which has not ended: what it had put in place goes, and what stood there comes back.
+    """Give up the unfinished restore JOB: remove what it put in place and put back what was there.
 
-    Both are kept with it, as an undo keeps them. In a folder, what came out so far stays there.
+    Both are kept, as by an undo. Files restored to a folder so far stay there.
     """
     name, found = _job(job, service)
     layout = this_layout()
     if found.state not in UNENDED and not found.given_up:
-        raise UsageError(f"the restore {job} has ended.", remedy=f"See {command('restore', 'jobs')}.")
-    stays = "" if found.in_place else f" What came out of the archive so far is in {found.target}."
+        raise UsageError(f"the restore {job} has already finished.", remedy=f"See {command('restore', 'jobs')}.")
+    stays = "" if found.in_place else f" The files restored so far are in {found.target}."
     if dry_run:
         emit(text.job_json(name, found), f"The restore {job} of {name} would be given up.{stays}")
         return
@@ -166,7 +171,7 @@ def give_up(job: str, service: str | None, dry_run: bool) -> None:
 @click.command("jobs")
 @service_option
 def jobs_(service: str | None) -> None:
-    """List the restores of this node, oldest first; each can be undone for 30 days, and one that was cut ended or
+    """List the restores of this node, oldest first; each can be undone for 30 days, and an interrupted one finished or
     given up."""
     found = [text.job_json(name, job) for name, job in _jobs(service)]
     emit({"jobs": found}, text.jobs_text(found))
@@ -175,11 +180,11 @@ def jobs_(service: str | None) -> None:
 @click.command()
 @dry_run_option
 def forget(dry_run: bool) -> None:
-    """Remove what restores replaced 30 days ago or earlier, counted in days that this machine was up.
+    """Remove what restores replaced at least 30 days ago, counted in days that this machine was up.
 
-    Results of the portal that wait for their download go after 7 days, and of the trees that moves put aside, all but
-    the newest, each file that the agent found saved. A host does this every day, as an account that may remove what
-    belongs to others.
+    Results that wait for download on the pages are removed after 7 days. Of the trees that moves put aside, all but the
+    newest are removed, each file once the agent found it saved. A host runs this every day, with an account that may
+    remove files of other accounts.
     """
     node = this_node()
     age, act = node.ageing.now(), expired if dry_run else expire
@@ -196,7 +201,7 @@ def forget(dry_run: bool) -> None:
     count = sum(map(len, found.values()))
     emit(
         {"forgotten": found, "written": not dry_run},
-        f"{format_count(count, 'restore')} {'would be ' if dry_run else ''}forgotten.",
+        f"{format_count(count, 'restore')} {'would be ' if dry_run else ''}removed.",
     )
 
 
@@ -216,7 +221,7 @@ def _restore_path(
 ) -> int | None:
     check_place(to, in_place)
     if number is not None and archive is not None:
-        raise UsageError("a version and an archive were given.", remedy="Give --version or --archive, not both.")
+        raise UsageError("both a version and an archive were given.", remedy="Give --version or --archive, not both.")
     path = path.strip("/")
     node = this_node()
     name = service or only_service(node)
@@ -245,7 +250,7 @@ def _carry_out(
     done = bring(node, service, opened, wanted, to=to, dry_run=dry_run, paper=paper)
     emit(done.data, done.text)
     if to is None and not dry_run:
-        say(f"Next, if that was wrong: {command('restore', 'undo', done.data['job'], '--service', service)}")
+        say(f"To undo it: {command('restore', 'undo', done.data['job'], '--service', service)}")
     return done.code
 
 

@@ -18,7 +18,7 @@ def check_writable_here(node: Node, service: str) -> None:
     for path in node.bundle.terms(service).service.paths:
         if _is_read_only(path):
             raise Refused(
-                f"{path} can only be read here, by appliance-read-only@{service}.service: this node does not serve "
+                f"{path} is read-only here (appliance-read-only@{service}.service): this node does not serve "
                 f"{service}.",
                 where=path,
                 remedy=_instead(node, service),
@@ -27,9 +27,9 @@ def check_writable_here(node: Node, service: str) -> None:
 
 def _instead(node: Node, service: str) -> str:
     if elsewhere := server_elsewhere(node, service):
-        return f"Type the same on {elsewhere}, which serves it, or restore to a folder with --to."
+        return f"Run the command on {elsewhere}, which serves it, or restore to a folder with --to."
     status = command("failover", "status")
-    return f"Failover lays its newest files in place before it serves it here (`{status}`). Or restore with --to."
+    return f"Failover installs its newest files before it serves it here (`{status}`). Or restore with --to."
 
 
 def _is_read_only(path: str) -> bool:

@@ -31,7 +31,7 @@ OLDER_NAMED_MAX = 3
 def open_source(node: Node, service: str, source: str, *, paper: bool) -> OpenedSource:
     opened = open_best(node, service, source, typed_paper if paper else None)
     if paper and not opened.generation:
-        say(f"Note: the paper is not needed, and was not read: {service} is written on this node.")
+        say(f"Note: the recovery key is not needed and was not read: {service} is written on this node.")
     if opened.told:
         say(f"Note: {opened.told}")
     return opened
@@ -43,9 +43,9 @@ def no_archive(node: Node, service: str, opened: OpenedSource) -> NotFound:
         return NotFound(f"{service} has no archive yet.", remedy=f"Type {command('backup', 'run', service)}.")
     held = held_by_anybody(node, service, survey_all(node, service))
     older = [short_name(name) for name in sorted(held, reverse=True) if short_name(name) != opened.generation]
-    remedy = f"Older ones are held: {' or '.join(f'--from generation:{it}' for it in older[:OLDER_NAMED_MAX])}."
+    remedy = f"Older ones exist: {' or '.join(f'--from generation:{it}' for it in older[:OLDER_NAMED_MAX])}."
     return NotFound(
-        f"generation {opened.generation} of {service} has no archive: it never had one, or somebody emptied it.",
+        f"generation {opened.generation} of {service} has no archive: it never had one, or its archives were deleted.",
         remedy=remedy if older else f"See `appliance status` at {node.bundle.last_terms(service).origin}.",
     )
 
@@ -77,7 +77,7 @@ def known_versions(
         return search.versions(catalogue, path)
     except NotFound as error:
         part = PurePosixPath(path).name or "PART"
-        remedy = f"Look for it: {command('restore', 'find', part, '--service', service, *source)}"
+        remedy = f"Search for it: {command('restore', 'find', part, '--service', service, *source)}"
         raise NotFound(error.what, remedy=remedy) from error
 
 
@@ -88,7 +88,7 @@ def openable(node: Node) -> list[str]:
     found = _trusting(node, bundle.territory.services) or _trusting(node, bundle.former.services)
     if not found:
         raise NotFound(
-            f"no service trusts {node.name} with its data.", remedy=f"Restore on the origin or a standby. {WITH_PAPER}"
+            f"no service trusts {node.name} with its key.", remedy=f"Restore on the origin or a standby. {WITH_PAPER}"
         )
     return [it.name for it in found if not is_implicit(it)] or [it.name for it in found]
 
@@ -100,5 +100,5 @@ def _trusting(node: Node, names: Iterable[str]) -> list[Service]:
 def only_service(node: Node) -> str:
     found = openable(node)
     if len(found) > 1:
-        raise UsageError("which service is this about?", remedy=f"Give --service; known: {', '.join(found)}.")
+        raise UsageError("no service was named.", remedy=f"Give --service; known: {', '.join(found)}.")
     return found[0]

@@ -39,7 +39,7 @@ def found_json(service: str, found: Found) -> dict[str, Any]:
 
 def found_text(found: Sequence[dict[str, Any]]) -> str:
     if not found:
-        return "Nothing of that name."
+        return "No file with that name."
     rows = [
         (
             it["service"],
@@ -107,7 +107,7 @@ def job_text(job: Job, restored: str) -> str:
     what = f"{format_count(job.entries, 'entry', 'entries')}, {format_bytes(job.size)}"
     lines = [f"{printable(restored)}: {what}, from {job.archive}."]
     if job.warnings:
-        lines.append(f"Not as they were, {len(job.warnings)}:")
+        lines.append(f"Not restored exactly, {len(job.warnings)}:")
         lines += [f"  {printable(path)}: {printable(reason)}" for path, reason in job.warnings]
     return "\n".join(lines)
 
@@ -139,15 +139,15 @@ def filled_text(service: str, filled: Filling) -> list[str]:
     )
     more = sum(max(0, len(lines) - FILLED_MAX) for lines in kinds)
     lines = [line for kind in kinds for line in kind[:FILLED_MAX]]
-    return [*lines, *([f"{more} more paths are like that; --json names them."] if more else [])]
+    return [*lines, *([f"{more} more such paths; --json names them."] if more else [])]
 
 
 def _raw_text(service: str, raw: Raw) -> str:
     """SQLite needs the files beside a database that was at work."""
     path = printable(raw.path)
-    said = f"{path} is no copy of a database but its file as it lay there, and may be torn: {printable(raw.reason)}"
+    said = f"{path} is the raw file of a database, not a clean copy, and may be inconsistent: {printable(raw.reason)}"
     if not raw.copied:
-        return f"{said} No earlier backup has a copy. Bring {path}-wal and {path}-journal along, where they are there."
+        return f"{said} No earlier backup has a copy. Restore {path}-wal and {path}-journal too, if they exist."
     line = command("restore", "file", raw.path, "--service", service, "--archive", raw.copied, "--to", "DIR")
     return f"{said} The last copy: {line}"
 
@@ -173,6 +173,6 @@ def jobs_text(found: Sequence[dict[str, Any]]) -> str:
     lines = [table(("JOB", "SERVICE", "STATE", "ENTRIES", "ARCHIVE", "TO", "WHAT"), rows)]
     for it in found:
         if "next" in it:
-            lines += [f"{it['job']} has not ended. To end it: {command(*it['next']['end'])}"]
+            lines += [f"{it['job']} has not finished. To finish it: {command(*it['next']['end'])}"]
             lines += [f"  To give it up: {command(*it['next']['give_up'])}"]
     return "\n".join(lines)

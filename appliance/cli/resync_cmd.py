@@ -43,17 +43,32 @@ REASON = "continued by this node"
 
 @click.command()
 @click.argument("service", type=SERVICE_TYPE, required=False)
-@click.option("--all", "every", is_flag=True, help="Every service of this node that its peers know and it does not.")
-@click.option("--request", "asked", metavar="OUT|DIR", type=FILE_TYPE, help="First step: fetch, and ask to go on.")
-@click.option("--reason", default=REASON, show_default=True, help="Why, for who grants it.")
-@click.option("--grant", "granted", metavar="GRANT|DIR", type=FILE_TYPE, help="Second step: adopt, and go on.")
+@click.option("--all", "every", is_flag=True, help="Every service of this node that only its peers have.")
+@click.option(
+    "--request",
+    "asked",
+    metavar="OUT|DIR",
+    type=FILE_TYPE,
+    help="First step: fetch, and write the request for a grant.",
+)
+@click.option(
+    "--reason", default=REASON, show_default=True, help="The reason, shown to the holder of the territory key."
+)
+@click.option(
+    "--grant", "granted", metavar="GRANT|DIR", type=FILE_TYPE, help="Second step: adopt what was fetched, and continue."
+)
 @click.option("--paper", is_flag=True, help="Open it with the recovery key, typed without echo (or on standard input).")
-@click.option("--generation", metavar="2.7", help="With --request: from this one, the last good one, not the newest.")
+@click.option(
+    "--generation",
+    metavar="2.7",
+    help="With --request: continue from this generation, the last good one, and not from the newest.",
+)
 @click.option(
     "--take-from",
     metavar="NODE",
     type=NAME_TYPE,
-    help="Take it from NODE, which serves it: what was written there since is lost to the service.",
+    help="Take it from NODE, which serves it: what was written there since the newest generation is lost to the "
+    "service.",
 )
 @dry_run_option
 def resync(
@@ -67,19 +82,21 @@ def resync(
     take_from: str | None,
     dry_run: bool,
 ) -> int | None:
-    """Continue SERVICE from what its peers hold: after a loss, a rollback, a replacement, or on a standby.
+    """Continue SERVICE from a generation of its peers: after a loss, a rollback, a replacement, or on a standby.
 
-    In two steps: --request OUT fetches the newest generation that anybody attests and asks for a grant; --grant GRANT
-    adopts what was fetched and goes on writing. What was here before is kept beside it. Ends with 1 when a peer did
-    not answer or offers less than the newest, and with 8 when the newest has less than half of what an older one has:
-    look into both, then name one with --generation. A service that another node serves now is refused, and left out by
-    --all: failover brings it home and loses nothing. With --all, DIR has a file for each service; grants that are not
-    for this machine are passed over, and a service that cannot be opened stops no other.
+    There are two steps: --request OUT fetches the newest attested generation and writes a request for a grant; --grant
+    GRANT adopts what was fetched and continues writing. What was here before is kept beside it. Exits with 1 when a
+    peer did not answer or offers less than the newest, and with 8 when the newest has less than half of what an older
+    one has: compare both, then name one with --generation. A service that another node serves now is refused, and
+    skipped by --all: failover hands it back without a loss. With --all, DIR has a file for each service; grants for
+    other machines are skipped, and a service that cannot be opened does not stop the others.
     """
     if (asked is None) == (granted is None):
-        raise UsageError("resync is one of two steps.", remedy="Give --request OUT first, --grant GRANT afterwards.")
+        raise UsageError(
+            "resync needs either --request or --grant.", remedy="Give --request OUT first, --grant GRANT afterwards."
+        )
     if (service is None) != every or (every and (generation or take_from)):
-        raise UsageError("which service shall be continued?", remedy="Give its name, or --all.")
+        raise UsageError("no service was named.", remedy="Give its name, or --all.")
     node = this_node()
     if service is None:
         if asked:
@@ -151,7 +168,7 @@ def _ask_for_all(node: Node, folder: Path, reason: str, dry_run: bool) -> int | 
 def _take_all(node: Node, folder: Path, paper: bool, dry_run: bool) -> int | None:
     grants = {name: raw for name in _to_continue(node) if (raw := _grant_for(node, name, folder / f"{name}{GRANT}"))}
     if not grants:
-        raise NotFound("no grant that this machine waits for is there.", where=str(folder))
+        raise NotFound("there is no grant here that this machine waits for.", where=str(folder))
     if dry_run:
         emit({"grants": [{"service": name} for name in grants]}, f"Would be continued: {', '.join(grants)}.")
         return None

@@ -32,9 +32,9 @@ def check_taking(node: Node, service: str, named: str) -> str:
     elsewhere = server_elsewhere(node, service)
     if elsewhere != named and elsewhere:
         raise Refused(
-            f"{elsewhere} serves {service} now: a new grant for {node.name} would take it away, and what was written "
-            "there since the newest generation would be lost to the service.",
-            remedy=f"{comes_back(node, service)} If it shall be lost there all the same: --take-from {elsewhere}.",
+            f"{elsewhere} serves {service} now: a new grant for {node.name} would take the service from it, and what "
+            "was written there since the newest generation would be lost to the service.",
+            remedy=f"{comes_back(node, service)} To accept that loss: --take-from {elsewhere}.",
         )
     if named and not elsewhere:
         say(f"{named} is not known to serve {service} now.")
@@ -49,10 +49,10 @@ def check_heard(node: Node, service: str, taken: str) -> None:
     if taken or writer == node.name or not moves(node, service) or is_heard(node, service):
         return
     raise Refused(
-        f"{writer} was granted {service} last, and whether it serves it is not known here: failover has not heard of a "
-        "majority of the voters yet.",
-        remedy=f"`{command('failover', 'status')}` shows when it has: type this again then. If what it wrote since the "
-        f"newest generation shall be lost: --take-from {writer}.",
+        f"{writer} has the newest grant of {service}, and it is not known here whether {writer} serves it: failover "
+        "has not reached a majority of the voters yet.",
+        remedy=f"`{command('failover', 'status')}` shows when it has: then repeat this command. To accept the loss of "
+        f"what {writer} wrote since the newest generation: --take-from {writer}.",
     )
 
 
@@ -70,9 +70,9 @@ def check_dwindled(node: Node, service: str, chain: Chain, fetched: Header, foun
     looks = [_look(service, number, held=it.name in held) for it, number in sides]
     goes_on = [_continue(service, number, out) for it, number in reversed(sides) if it.name in held]
     raise Refused(
-        f"the newest generation of {service}, {_told(newest)}, has lost most of {_told(before)}: "
-        "somebody may have emptied it in its writer's name.",
-        remedy=f"Look into each: {' and '.join(looks)}. Then name the one that is right: {' or '.join(goes_on)}.",
+        f"the newest generation of {service}, {_told(newest)}, has lost most of {_told(before)}: an attacker may "
+        "have deleted files with the writer's key.",
+        remedy=f"Look into each: {' and '.join(looks)}. Then name the right one: {' or '.join(goes_on)}.",
     )
 
 

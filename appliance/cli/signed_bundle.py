@@ -26,7 +26,7 @@ def signed_bundle(file: Path, key: Ed25519PrivateKey) -> Bundle:
     with naming(file, "a bundle"):
         signer = sshsig.verify(signed.split(raw, TYPE, bytes_max=BYTES_MAX)[1], TYPE, raw[: raw.find(b"\n") + 1])
         if signer != public_line(key):
-            what = f"this is not the key that signed the bundle {file} ({fingerprint(signer)} did)."
+            what = f"this key did not sign the bundle {file}; {fingerprint(signer)} did."
             raise Refused(what, where="--key", remedy="Name that one with --key.")
         return read_bundle(raw, signer, in_force=True)
 
@@ -45,8 +45,8 @@ def keep_beside_key(key_file: Path, raw: bytes) -> None:
         write_atomic(beside_key(key_file), raw, mode=0o600)
     except (OSError, ApplianceError) as error:
         say(
-            f"The bundle could not be kept beside the key ({error}): should a former version of the appliance "
-            "sign the next one, nobody sees what that one forgets."
+            f"The bundle could not be stored beside the key ({error}): if an older version of the appliance signs "
+            "the next bundle, what it leaves out is not noticed."
         )
 
 

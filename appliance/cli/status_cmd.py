@@ -25,18 +25,19 @@ WATCH_SECONDS = 5.0
     "before",
     metavar="FILE",
     type=FILE_TYPE,
-    help="What `appliance --json status` said: end with 4 when the agent stands or anything is worse now, else with 0.",
+    help="The output of an earlier `appliance --json status`: exit with 4 if the agent is not running or anything is "
+    "worse now, else with 0.",
 )
-@click.option("--watch", is_flag=True, help="Look again every five seconds, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Refresh every five seconds, until Ctrl-C.")
 def status(before: Path | None, watch: bool) -> int:
-    """Say how safe each service of this node is, how fresh what it holds for others, and how it does itself.
+    """Show how safe each service of this node is, how fresh its replicas for others are, and its own health.
 
-    The worst comes first. Ends with 0 when all is well, 1 when something must be looked at, 4 when something failed or
-    cannot be told. Nobody else is asked: this is what the node itself knows. `appliance doctor` shows each check of it.
+    The worst comes first. Exits with 0 when all is well, 1 when something needs attention, 4 when something failed or
+    is unknown. No other node is asked: this is what the node itself knows. `appliance doctor` shows each check.
     """
     if before is not None:
         if watch:
-            raise UsageError("--watch and --not-worse-than do not go together.", remedy="Say one of them.")
+            raise UsageError("--watch and --not-worse-than cannot be combined.", remedy="Give one of them.")
         return _compare(before, _look())
     if watch:
         return _watch()
@@ -74,7 +75,7 @@ def _compare(before: Path, found: Status) -> int:
     changed = worse(_earlier(before), found)
     emit(
         {**status_json(found), "worse": [worse_json(it) for it in changed]},
-        about_this_node("\n".join(map(worse_line, changed))) or f"{found.node} is not worse than it was.",
+        about_this_node("\n".join(map(worse_line, changed))) or f"{found.node} is not worse than before.",
     )
     return ApplianceError.exit_code if changed else OK
 
@@ -85,5 +86,5 @@ def _earlier(file: Path) -> dict[Subject, State]:
         judged = json.loads(read_file(file))["judged"]
         return {(str(it["subject"]), str(it["role"])): ORDER[ORDER.index(it["state"])] for it in judged}
     except (ValueError, KeyError, TypeError) as error:
-        remedy = "It is what `appliance --json status` printed."
-        raise IntegrityError("this is no status of a node.", where=str(file), remedy=remedy) from error
+        remedy = "It must be what `appliance --json status` printed."
+        raise IntegrityError("this is not the status of a node.", where=str(file), remedy=remedy) from error

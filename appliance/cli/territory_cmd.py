@@ -9,28 +9,31 @@ VERBS = {
     "check": Entry(
         "territory_look_cmd",
         "check",
-        "Name every mistake in FILE, or in territory.yml of DIR, with its line; then what no copy survives.",
+        "List every mistake in FILE, or in territory.yml of DIR, with its line; then the events that destroy all "
+        "copies.",
     ),
     "grant": Entry(
         "territory_grant_cmd",
         "grant",
-        "Grant the next epoch to the node that signed REQUEST, after showing who asks, for what and why.",
+        "Grant the next epoch to the node that signed REQUEST, after showing the node, the service and the reason.",
     ),
     "plan": Entry(
         "territory_look_cmd",
         "plan",
-        "Show where each service's copies go and why, what that would move, what each survives, and who votes.",
+        "Show where each service's copies go and why, what would move, what each service survives, and the voters.",
     ),
-    "show": Entry("territory_look_cmd", "show", "Show nodes with their zones, services, and who may sign which acts."),
+    "show": Entry(
+        "territory_look_cmd", "show", "Show nodes with their zones, services, and the acts that each person may sign."
+    ),
     "sign": Entry(
         "territory_sign_cmd",
         "sign",
-        "Sign PLAN (territory.yml or its folder) with the keys collected from its nodes: the bundle they will live by.",
+        "Sign PLAN (territory.yml or its folder) with the keys collected from its nodes, as their next bundle.",
     ),
 }
 
 territory = LazyGroup(
     "territory",
     entries=VERBS,
-    help="Sites, services and failure domains; where copies go, and what survives which event.",
+    help="Check, plan and sign the territory: sites, services, failure domains, and where copies go.",
 )

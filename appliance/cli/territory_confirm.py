@@ -24,12 +24,12 @@ earlier_option = click.option(
     multiple=True,
     metavar="BUNDLE",
     type=FILE_TYPE,
-    help="A bundle of before the one in force, whose voters granted what nobody confirmed since. Again for more.",
+    help="An earlier bundle whose voters signed grants that were not confirmed since; may be repeated.",
 )
 unconfirmed_option = click.option(
     "--unconfirmed",
     is_flag=True,
-    help="Change the voters although the newest grant of a service was not shown, because its nodes are gone.",
+    help="Change the voters even if the newest grant of a service is not known because its nodes are lost.",
 )
 
 
@@ -70,11 +70,12 @@ def confirming_text(found: Confirming) -> Iterator[str]:
     """What was confirmed and what was not, a line each."""
     if found.newest:
         each = (f"{name} up to epoch {grant.epoch} ({grant.writer})" for name, grant in sorted(found.newest.items()))
-        yield f"Grants of the voters until now stay good: {', '.join(each)}."
+        yield f"Grants of the previous voters stay valid: {', '.join(each)}."
     if found.unknown:
         yield (
-            f"The newest grants were not shown of: {', '.join(sorted(found.unknown))}. No voter grants such a service "
-            "until a bundle with --earlier confirms them, or `appliance territory grant` brings it back into service."
+            f"The newest grants of these services are not known: {', '.join(sorted(found.unknown))}. No voter grants "
+            "such a service until a bundle with --earlier confirms them, or `appliance territory grant` brings it "
+            "back into service."
         )
     yield from found.refused[:NAMED_MAX]
     if found.refused:
@@ -88,19 +89,19 @@ def _too_old(old: Mapping[str, float | None], nodes: Collection[str]) -> str:
     limit = format_duration(SHOWN_SECONDS_MAX)
     if not each:
         return ""
-    when = f"more than {limit} ago, before the present voters came, or on no known day,"
-    return f" What was collected {when} counts for nothing: {each}."
+    when = f"more than {limit} ago, before the present voters came, or on an unknown day,"
+    return f" What was collected {when} is not used: {each}."
 
 
 def _not_known(found: Confirming, folder: Path) -> Refused:
     unknown = found.unknown
-    each = (f"{name} ({', '.join(nodes) or 'all its nodes are gone'})" for name, nodes in sorted(unknown.items()))
+    each = (f"{name} ({', '.join(nodes) or 'all its nodes are lost'})" for name, nodes in sorted(unknown.items()))
     nodes = sorted({node for nodes in unknown.values() for node in nodes})
     collect = as_typed("appliance", "node", "collect", *nodes, "--territory", str(folder))
     keys = as_typed("--keys", str(folder / "keys"))
     return Refused(
-        f"this bundle has other voters, and the newest grants of these services were not shown: {', '.join(each)}. "
-        f"Nodes that never saw them would believe none of them.{_too_old(found.old, nodes)}",
-        remedy=f"Ask those nodes (`{collect}`) and add `{keys}`; "
-        "where they are gone for ever, or cannot say, add --unconfirmed.",
+        f"this bundle has other voters, and the newest grants of these services are not known: {', '.join(each)}. "
+        f"Nodes that never saw them would refuse them.{_too_old(found.old, nodes)}",
+        remedy=f"Collect from those nodes (`{collect}`) and add `{keys}`; if they are lost or do not know, add "
+        "--unconfirmed.",
     )

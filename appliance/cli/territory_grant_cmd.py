@@ -37,7 +37,7 @@ from appliance.units import as_typed, printable
 @click.option("--bundle", required=True, metavar="FILE", type=FILE_TYPE, help="The bundle in force.")
 @key_option
 @click.option(
-    "--out", required=True, metavar="FILE|DIR", type=FILE_TYPE, help="Where the grant goes; a DIR for several."
+    "--out", required=True, metavar="FILE|DIR", type=FILE_TYPE, help="Where to write the grant; a DIR for several."
 )
 @click.option(
     "--take-from",
@@ -45,7 +45,7 @@ from appliance.units import as_typed, printable
     multiple=True,
     metavar="NODE",
     type=NAME_TYPE,
-    help="Take the service from NODE, which serves it by what the request says. Again for more.",
+    help="Take the service from NODE, which serves it according to the request; may be repeated.",
 )
 @click.option("--yes", is_flag=True, help="Sign without asking.")
 @dry_run_option
@@ -58,11 +58,11 @@ def grant(
     yes: bool,
     dry_run: bool,
 ) -> None:
-    """Grant the next epoch to the node that signed REQUEST, after showing who asks, for what and why.
+    """Grant the next epoch to the node that signed REQUEST, after showing the node, the service and the reason.
 
     From then on only that node can write the service. Be sure that the present writer is gone or has stopped. A request
-    that says that another node serves it needs --take-from: `appliance failover handback` loses nothing. Of several
-    requests each is confirmed, and DIR gets a file SERVICE.grant for each.
+    that names another node as serving it needs --take-from; `appliance failover handback` loses nothing. Each of
+    several requests is confirmed separately, and DIR gets a file SERVICE.grant for each.
     """
     single = len(requests) == 1 and not out.is_dir()
     check_writable(out) if single else check_folder(out)
@@ -118,7 +118,7 @@ def _read_requests(files: Sequence[Path], in_force: Bundle) -> list[GrantRequest
     asked = [_read_request(file, in_force) for file in files]
     for service, count in Counter(it.service for it in asked).items():
         if count > 1:
-            raise UsageError(f"{count} requests are for {service}.", remedy="Give the one that shall be granted.")
+            raise UsageError(f"{count} requests are for {service}.", remedy="Give the one to be granted.")
     return asked
 
 
@@ -138,9 +138,9 @@ def _check_taking(asked: GrantRequest, taken: Sequence[str]) -> None:
     if asked.takes_from and asked.takes_from not in taken:
         back = as_typed("appliance", "failover", "handback", asked.service)
         raise Refused(
-            f"{asked.takes_from} serves {asked.service} by what {asked.writer} says; this grant takes it away, and "
-            "what was written there since the newest generation is lost to the service.",
-            remedy=f"`{back}` brings it home without a loss. If it shall be lost: --take-from {asked.takes_from}.",
+            f"{asked.takes_from} serves {asked.service} according to {asked.writer}; this grant takes the service "
+            "from it, and what was written there since the newest generation is lost to the service.",
+            remedy=f"`{back}` hands it back without a loss. To accept the loss: --take-from {asked.takes_from}.",
         )
 
 

@@ -22,4 +22,4 @@ def public_line(text: str) -> str:
     try:
         return ssh_line(read_file(Path(text)).decode("utf-8").strip())
     except (UnicodeDecodeError, UsageError) as error:
-        raise UsageError("this is no Ed25519 public key.", where=text, remedy="Name the .pub file.") from error
+        raise UsageError("this is not an Ed25519 public key.", where=text, remedy="Name the .pub file.") from error

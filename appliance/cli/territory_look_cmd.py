@@ -32,9 +32,9 @@ FILE = click.argument("file", metavar="[FILE|DIR]", default=".", type=click.Path
 @click.command()
 @FILE
 def check(file: Path) -> None:
-    """Name every mistake in FILE, or in territory.yml of DIR, with its line; then what no copy survives.
+    """List every mistake in FILE, or in territory.yml of DIR, with its line; then the events that destroy all copies.
 
-    Where a bundle lies beside it, what nodes still hold of services and copies that left takes its room.
+    If a bundle is beside it, what nodes still hold of removed services and copies counts as used space.
     """
     found, before = load(file), beside(file)
     with with_lines_of(file):
@@ -59,7 +59,7 @@ def check(file: Path) -> None:
 @click.command()
 @FILE
 def show(file: Path) -> None:
-    """Show nodes with their zones, services, and who may sign which acts."""
+    """Show nodes with their zones, services, and the acts that each person may sign."""
     found = load(file)
     emit(to_json(found), text.territory_text(found))
 
@@ -71,12 +71,12 @@ def show(file: Path) -> None:
     "old",
     metavar="OLD",
     type=click.Path(path_type=Path),
-    help="Keep copies where they are: OLD is the bundle in force, which also says what left and is still held; or the "
-    "JSON of an earlier plan, the earlier territory.yml, or its folder.",
+    help="Keep copies where they are. OLD is the bundle in force, which also lists what was removed and is still "
+    "held, or the JSON of an earlier plan, the earlier territory.yml, or its folder.",
 )
-@click.option("--why", is_flag=True, help="Give the reason for every node, refused ones included.")
+@click.option("--why", is_flag=True, help="Show the reason for every node, including refused ones.")
 def plan(file: Path, old: Path | None, why: bool) -> None:
-    """Show where each service's copies go and why, what that would move, what each survives, and who votes."""
+    """Show where each service's copies go and why, what would move, what each service survives, and the voters."""
     found = load(file)
     bundle = read_before(old) if old and is_bundle(old) else None
     before = bundle.placements if bundle else _read_plan(old) if old else None

@@ -49,7 +49,7 @@ SERIAL_STEP_MAX = 1_000_000
     metavar="FILE|DIR",
     type=FILE_TYPE,
     help="Keys of one node, as `appliance node keys` printed them, or {NODE: {user, keys}} of several; a DIR of such "
-    "files. Again for more.",
+    "files. May be repeated.",
 )
 @key_option
 @click.option("--serial", type=click.IntRange(1, SERIAL_MAX), help="By default the one after --previous, or 1.")
@@ -64,13 +64,13 @@ SERIAL_STEP_MAX = 1_000_000
     type=FILE_TYPE,
     help="The bundle in force: copies stay where they are, and nodes without new keys keep theirs.",
 )
-@click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where the signed bundle goes.")
+@click.option("--out", required=True, metavar="FILE", type=FILE_TYPE, help="Where to write the signed bundle.")
 @click.option(
     "--forget",
     multiple=True,
     metavar="SERVICE",
     type=NAME_TYPE,
-    help="A former service of which nobody holds anything: the bundle does not remember it. Again for more.",
+    help="A former service that no node holds any more: drop it from the bundle; may be repeated.",
 )
 @click.option("--yes", is_flag=True, help="Sign a serial far above the last one without asking.")
 @earlier_option
@@ -90,11 +90,11 @@ def sign(
     unconfirmed: bool,
     dry_run: bool,
 ) -> int | None:
-    """Sign PLAN (territory.yml or its folder) with the keys collected from its nodes: the bundle they will live by.
+    """Sign PLAN (territory.yml or its folder) with the keys collected from its nodes, as their next bundle.
 
-    Where that changes the voters it confirms the grants that former voters signed, as the nodes showed them with their
-    keys, so that every service can be granted on. Ends with 1 when a node has no keys yet or there is no recovery key;
-    the bundle is good, but say so.
+    If this changes the voters, the bundle confirms the grants that former voters signed, as collected with the keys of
+    the nodes, so that every service can be granted again. Exits with 1 when a node has no keys yet or there is no
+    recovery key; the bundle is valid.
     """
     check_writable(out)
     territory_key = load_key(key)
@@ -158,7 +158,7 @@ def _check_follows(out: Path, new: Draft, *, follows: bool, public: str) -> None
     try:
         there = read_bundle(read_file(out), public, in_force=True)
     except ApplianceError as error:
-        what = "there is a file that is no bundle of this territory key."
+        what = "this file is not a bundle of this territory key."
         raise Refused(what, where=str(out), remedy="Name a new file with --out.") from error
     if follows and new.serial > there.serial:
         return
@@ -192,7 +192,7 @@ def _recovery(given: str | None, plan: Path) -> str | None:
         check_recipient(line)
     except UsageError as error:
         remedy = "It is one line that starts with age1; `appliance escrow export` writes it."
-        raise UsageError("this is not the recovery key's public half.", where=str(file), remedy=remedy) from error
+        raise UsageError("this is not the public half of the recovery key.", where=str(file), remedy=remedy) from error
     return line
 
 
@@ -227,12 +227,14 @@ def _json(new: Draft, confirming: Confirming) -> dict[str, Any]:
 def _text(new: Draft, out: Path, dry_run: bool) -> str:
     what = "would be signed into" if dry_run else "is signed:"
     lines = [f"Bundle {new.serial} of {new.territory.name} {what} {out}", territory_text.moves_text(new.moves)]
-    keys = {"New keys": new.new, "Replaced keys": new.replaced, "It loses keys of": new.gone}
+    keys = {"New keys": new.new, "Replaced keys": new.replaced, "Removed keys of": new.gone}
     lines += [f"{what}: {', '.join(names)}." for what, names in keys.items() if names]
     lines.append(territory_text.former_text(new.former))
     lines.append(territory_text.held_back_text(new.territory, new.held_back))
     if new.without_keys:
-        lines.append(f"Without keys, so not taking part yet: {', '.join(new.without_keys)}.")
+        lines.append(f"Without keys, so not members yet: {', '.join(new.without_keys)}.")
     if not new.recovery:
-        lines.append("There is no recovery key: data whose trusted nodes are all lost could not be read any more.")
+        lines.append(
+            "There is no recovery key: if all trusted nodes of a service are lost, its data cannot be read any more."
+        )
     return "\n".join(filter(None, lines))

@@ -20,7 +20,7 @@ from appliance.units import format_bytes, format_count, format_duration
 
 SPARES_SHOWN = 3
 GONE_TOLD_MAX = 3
-BALANCE = ("NODE", "OFFERS", "HOLDS", "ASKS OF OTHERS", "HOLDS OF WHAT LEFT")
+BALANCE = ("NODE", "OFFERS", "HOLDS", "NEEDS OF OTHERS", "HELD OF REMOVED SERVICES")
 SURVIVAL = ("EVENT", "SURVIVE", "LEAST", "GONE", "AS PLANNED")
 # A row each would be hundreds of lines that all say the same; those that fail are always named.
 SUMMED = {"node": "each node lost", "pair": "each pair of nodes lost"}
@@ -30,9 +30,11 @@ def checked_text(name: str, territory: Territory, verdicts: Sequence[Verdict]) -
     """What `check` says of a file without mistakes."""
     things = ((territory.sites, "site"), (territory.nodes, "node"), (territory.services, "service"))
     counts = ", ".join(format_count(len(found), thing) for found, thing in things)
-    lines = [f"{name}: {counts}. No mistake, and every copy has its place."]
+    lines = [f"{name}: {counts}. No mistakes, and every copy has a place."]
     if not any(person.may and person.keys for person in territory.people.values()):
-        lines.append("Warning: nobody in `people` who may sign acts has a key, so no loss can be stated. Add `keys`.")
+        lines.append(
+            "Warning: no person in `people` who may sign acts has a key, so no loss can be signed. Add `keys`."
+        )
     events = {verdict.event for verdict in verdicts}
     lost = [verdict for verdict in verdicts if not verdict.survives]
     lines += _planned_only(territory)
@@ -43,11 +45,11 @@ def checked_text(name: str, territory: Territory, verdicts: Sequence[Verdict]) -
         gone = [it for it in lost if it.event == event]
         if len(gone) > GONE_TOLD_MAX:
             lines.append(
-                f"  {event}: {len(gone)} of {len(territory.services)} services are gone, like {gone[0].service}:"
+                f"  {event}: {len(gone)} of {len(territory.services)} services are lost, such as {gone[0].service}:"
             )
             lines.append(f"    {gone[0].why}")
         else:
-            lines += [f"  {event}: {it.service} is gone. {it.why}" for it in gone]
+            lines += [f"  {event}: {it.service} is lost. {it.why}" for it in gone]
     return "\n".join(lines)
 
 
@@ -78,15 +80,15 @@ def held_back_text(territory: Territory, held_back: Mapping[str, int]) -> str:
 def _lasts(service: Service) -> str:
     day = day_of_refusal(service)
     if day is None:
-        return "at the declared change its holders refuse nothing, and keep less of its old history"
-    return f"at the declared change its holders refuse from day {day} on, counted from the first backup"
+        return "at the declared change its replica nodes refuse nothing, and keep less of its old history"
+    return f"at the declared change its replica nodes refuse backups from day {day} on, counted from the first backup"
 
 
 def short_text(it: Mapping[str, Any]) -> str:
     return (
-        f"Warning: {it['where']}: {format_bytes(it['quota_bytes'])} will not last. At the declared change its holders "
-        f"refuse from day {it['lasts_days']} on, counted from the first backup; "
-        f"{format_bytes(it['would_do_bytes'])} would do."
+        f"Warning: {it['where']}: {format_bytes(it['quota_bytes'])} is too small. At the declared change its replica "
+        f"nodes refuse backups from day {it['lasts_days']} on, counted from the first backup; "
+        f"{format_bytes(it['would_do_bytes'])} would be enough."
     )
 
 
@@ -94,7 +96,7 @@ def bending_text(days: Mapping[str, int]) -> str:
     """When shares become full enough that they bend: the day of each service that does, of one at least."""
     first = min(days, key=lambda name: (days[name], name))
     return (
-        f"At the declared change the shares of {format_count(len(days), 'service')} fill up within ten years, the "
+        f"At the declared change the quotas of {format_count(len(days), 'service')} fill up within ten years, the "
         f"first of {first} on day {days[first]}: from then on less is kept of the history older than the lock."
     )
 
@@ -170,7 +172,7 @@ def kept_text(kept: Kept) -> str:
     """What nodes hold of what left: that room is not promised to anything else."""
     nodes = sorted({node for node, _ in kept})
     lines = [f"  {node}: {format_bytes(_kept_at(kept, node))} of {_services_at(kept, node)}" for node in nodes]
-    return "\n".join(["Taken by services and copies that left, until they are given up:", *lines])
+    return "\n".join(["Space taken by removed services and copies, until they are deleted:", *lines])
 
 
 def kept_json(kept: Kept) -> list[dict[str, Any]]:
@@ -189,7 +191,7 @@ def moves_text(moves: Sequence[Move]) -> str:
     """What the new plan would move."""
     if not moves:
         return "Nothing moves."
-    return "\n".join(["Before anything moves, this is the change:", *(f"  {_move(move)}" for move in moves)])
+    return "\n".join(["The change, before anything moves:", *(f"  {_move(move)}" for move in moves)])
 
 
 def former_text(former: Former) -> str:
@@ -245,11 +247,11 @@ def voters_text(voting: Voters, *, every_reason: bool) -> str:
         named = "" if voting.named else "; give them the role `voter` to keep them"
         lines = [f"{len(voting.nodes)} voters, {voting.losses_survived} of which may be lost{named}:"]
     else:
-        lines = [f"No voters: there are no {min(COUNTS)} failure domains, so services move by hand only."]
+        lines = [f"No voters: there are no {min(COUNTS)} failure domains, so services are moved by hand only."]
     lines += [f"    {it.node} {it.why}" for it in voting.reasons if every_reason or it.accepted]
     # Pairs are many, and a majority that a pair can take is told by the number above.
     lost_by = [event for event in voting.lost_by if not event.startswith("nodes ")]
-    return "\n".join([*lines, *(f"No majority would be left by: {event}" for event in lost_by)])
+    return "\n".join([*lines, *(f"No majority would be left after: {event}" for event in lost_by)])
 
 
 def plan_json(
@@ -306,15 +308,13 @@ def _first(spares: Sequence[str]) -> str:
 
 def _move(move: Move) -> str:
     if move.left:
-        return (
-            f"{move.service}: it leaves; {move.node} takes nothing new and keeps what it has until its retention ends"
-        )
+        return f"{move.service}: removed; {move.node} takes nothing new and keeps what it has until its retention ends"
     if not move.seeds:
-        stays = "what it holds stays until the others have held newer ones for a lock"
+        stays = "its replica stays until the others have held newer generations for one retention lock"
         return f"{move.service}: {move.node} takes no new generation; {stays}"
     return (
-        f"{move.service}: seed {move.node} with {format_bytes(move.size_bytes)}, "
-        f"{format_duration(move.seconds)} at the full rate of the origin's line"
+        f"{move.service}: seed {move.node} with {format_bytes(move.size_bytes)}, {format_duration(move.seconds)} at "
+        "the full rate of the origin's link"
     )
 
 

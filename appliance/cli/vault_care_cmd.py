@@ -31,10 +31,10 @@ optional_service = click.argument("service", type=SERVICE_TYPE, required=False)
 @optional_service
 @dry_run_option
 def scrub(service: str | None, dry_run: bool) -> int | None:
-    """Read what is held here again, of SERVICE or of all: signatures and chain, then every file against its hash.
+    """Read the replicas here again, of SERVICE or of all: signatures and chain, then every file against its hash.
 
-    It goes on where the last scrub stopped, to the end of its round; what is rotten is set aside, so that it can come
-    again. Ends with 1 when anything is damaged, with --dry-run when that is known already.
+    It continues where the last scrub stopped, to the end of the round; rotten files are set aside, so that they can be
+    replaced. Exits with 1 when anything is damaged, with --dry-run when damage is already known.
     """
     node = this_node()
     found = [(_to_scrub if dry_run else _scrub)(node, name) for name in held_services(node, service)]
@@ -50,9 +50,9 @@ def scrub(service: str | None, dry_run: bool) -> int | None:
 @optional_service
 @dry_run_option
 def repair(service: str | None, dry_run: bool) -> int | None:
-    """Bring back what is known to be rotten or gone, of SERVICE or of all, from whichever other holder has it.
+    """Replace files known to be rotten or missing, of SERVICE or of all, by copies from other replica nodes.
 
-    Ends with 1 when something is still damaged.
+    Exits with 1 when something is still damaged.
     """
     node = this_node()
     found: list[dict[str, Any]] = []
@@ -65,7 +65,7 @@ def repair(service: str | None, dry_run: bool) -> int | None:
         left = done.left
         found.append({"service": name, "mended": _json(done.mended), "left": _json(left), "failed": dict(done.failed)})
     rows = [(it["service"], len(it["mended"]), len(it["left"]), _reasons(it["failed"])) for it in found]
-    emit({"services": found}, table(("SERVICE", "MENDED", "STILL DAMAGED", "WHO COULD NOT HELP"), rows))
+    emit({"services": found}, table(("SERVICE", "REPAIRED", "STILL DAMAGED", "COULD NOT HELP"), rows))
     return WARNINGS if any(it["left"] for it in found) else None
 
 
@@ -73,9 +73,9 @@ def repair(service: str | None, dry_run: bool) -> int | None:
 @optional_service
 @dry_run_option
 def thin(service: str | None, dry_run: bool) -> None:
-    """Let go of the generations, of SERVICE or of all, that retention no longer keeps; younger than its lock none.
+    """Remove the generations, of SERVICE or of all, that retention no longer keeps; none younger than its lock.
 
-    What goes is decided here, by this node's own ageing clock; nobody else can ask for it.
+    This node decides by its own ageing clock; no other node can request a removal.
     """
     node = this_node()
     found = [_chosen(node, name) if dry_run else sealer_of(node).thin(name) for name in held_services(node, service)]
@@ -114,7 +114,7 @@ def _to_scrub(node: Node, service: str) -> dict[str, Any]:
 def _scrub(node: Node, service: str) -> dict[str, Any]:
     total, sealer = replica_of(node, service).used_bytes(), sealer_of(node)
     generations = blobs = size = 0
-    with progress(f"Reading what is held of {service}") as advance:
+    with progress(f"Reading the replica of {service}") as advance:
         while True:
             part = sealer.scrub(service, Budget(seconds_max=SHOW_EVERY_SECONDS))
             generations, blobs, size = generations + part.generations, blobs + part.blobs, size + part.bytes

@@ -9,32 +9,32 @@ VERBS = {
     "ask": Entry(
         "vault_peers_cmd",
         "ask",
-        "Ask the vault of each PEER, by default of all, for a word: over the network, through its door, to its end.",
+        "Ask the vault of each PEER, by default of all, for an answer: over the network, through its sshd.",
     ),
     "exchange": Entry(
         "vault_peers_cmd",
         "exchange",
-        "Compare what is held here, of SERVICE or of all, with the other holders, and bring each what it lacks.",
+        "Compare the replicas here, of SERVICE or of all, with the other replica nodes, and send each what it lacks.",
     ),
     "list": Entry(
         "vault_list_cmd",
         "list_",
-        "List the services held here, or SERVICE only: how many generations, the newest, the room they take.",
+        "List the replicas here, or that of SERVICE only: number of generations, the newest, space used.",
     ),
     "repair": Entry(
         "vault_care_cmd",
         "repair",
-        "Bring back what is known to be rotten or gone, of SERVICE or of all, from whichever other holder has it.",
+        "Replace files known to be rotten or missing, of SERVICE or of all, by copies from other replica nodes.",
     ),
     "replicate": Entry(
         "vault_list_cmd",
         "replicate",
-        "Hand every generation of SERVICE held here on to another holder, still sealed; the acts in force go along.",
+        "Copy every generation of SERVICE held here to another replica node, still sealed, with the acts in force.",
     ),
     "scrub": Entry(
         "vault_care_cmd",
         "scrub",
-        "Read what is held here again, of SERVICE or of all: signatures and chain, then every file against its hash.",
+        "Read the replicas here again, of SERVICE or of all: signatures and chain, then every file against its hash.",
     ),
     "show": Entry(
         "vault_list_cmd",
@@ -44,10 +44,12 @@ VERBS = {
     "thin": Entry(
         "vault_care_cmd",
         "thin",
-        "Let go of the generations, of SERVICE or of all, that retention no longer keeps; younger than its lock none.",
+        "Remove the generations, of SERVICE or of all, that retention no longer keeps; none younger than its lock.",
     ),
 }
 
 vault = LazyGroup(
-    "vault", entries=VERBS, help="What this node holds for others, sealed and, unless it is a standby, unreadable here."
+    "vault",
+    entries=VERBS,
+    help="List, scrub and repair the replicas here: sealed and, except at a standby, unreadable.",
 )

@@ -31,7 +31,7 @@ from appliance.units import format_bytes, format_count
 @click.command("list")
 @click.argument("service", type=SERVICE_TYPE, required=False)
 def list_(service: str | None) -> None:
-    """List the services held here, or SERVICE only: how many generations, the newest, the room they take."""
+    """List the replicas here, or that of SERVICE only: number of generations, the newest, space used."""
     node = this_node()
     found = [_summary(node, name) for name in held_services(node, service)]
     rows = [
@@ -72,12 +72,12 @@ def show(service: str) -> None:
 
 @click.command()
 @service_argument
-@click.option("--to", "peer", required=True, type=NAME_TYPE, help="The node that shall hold it too.")
+@click.option("--to", "peer", required=True, type=NAME_TYPE, help="The node that gets the copy.")
 @dry_run_option
 def replicate(service: str, peer: str, dry_run: bool) -> None:
-    """Hand every generation of SERVICE held here on to another holder, still sealed; the acts in force go along.
+    """Copy every generation of SERVICE held here to another replica node, still sealed, with the acts in force.
 
-    A spare takes copies only when a signed act says that a holder or the origin is lost.
+    A spare accepts copies only when a signed act says that a replica node or the origin is lost.
     """
     node = this_node()
     held_services(node, service)
@@ -125,8 +125,8 @@ def _left(node: Node, service: str) -> str:
         return ceased.goes if ceased else ""
     left = node.bundle.left(service)
     if left is None:
-        return "is in no bundle that is known here; what is held goes by the usual rules"
-    return f"{left.told}; the last copy goes by {utc_text(kept_until(left))[:10]}"
+        return "is in no bundle known here; the usual retention applies"
+    return f"{left.told}; the last copy is deleted by {utc_text(kept_until(left))[:10]}"
 
 
 def _generation(node: Node, service: str, item: Stored) -> dict[str, Any]:

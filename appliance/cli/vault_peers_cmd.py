@@ -22,9 +22,9 @@ from appliance.territory.implicit import implicit_name
 @click.command()
 @click.argument("peers", metavar="[PEER...]", type=NAME_TYPE, nargs=-1)
 def ask(peers: tuple[str, ...]) -> int | None:
-    """Ask the vault of each PEER, by default of all, for a word: over the network, through its door, to its end.
+    """Ask the vault of each PEER, by default of all, for an answer: over the network, through its sshd.
 
-    A vault that refuses the question has answered. Ends with 7 when one did not answer.
+    A refusal counts as an answer. Exits with 7 when a vault did not answer.
     """
     node = this_node()
     names = [node.bundle.member(name).name for name in peers] or sorted(node.bundle.members.keys() - {node.name})
@@ -45,17 +45,17 @@ def _ask(conversation: Conversation, service: str) -> None:
 @click.argument("service", type=SERVICE_TYPE, required=False)
 @dry_run_option
 def exchange(service: str | None, dry_run: bool) -> int | None:
-    """Compare what is held here, of SERVICE or of all, with the other holders, and bring each what it lacks.
+    """Compare the replicas here, of SERVICE or of all, with the other replica nodes, and send each what it lacks.
 
-    The agent does so every hour. Ends with 1 when a holder did not answer or could not be brought up to date. With
-    --dry-run the others are asked all the same, and nothing is brought.
+    The agent does this every hour. Exits with 1 when a replica node did not answer or could not be brought up to date.
+    With --dry-run the others are asked, but nothing is sent.
     """
     node = this_node()
     names = held_services(node, service)
     if not names:
         raise NotFound("this node holds nothing for others.")
     found = [_exchange(node, name, dry_run) for name in names]
-    headings = ("SERVICE", "ANSWERED", "WOULD BRING" if dry_run else "BROUGHT", "TO LOOK AT")
+    headings = ("SERVICE", "ANSWERED", "WOULD BRING" if dry_run else "BROUGHT", "PROBLEMS")
     emit({"services": found, "dry_run": dry_run}, table(headings, [_row(it, dry_run) for it in found]))
     return WARNINGS if any(it["silent"] or it["failed"] for it in found) else None
 

@@ -9,12 +9,16 @@ VERBS = {
     "restore": Entry(
         "voter_restore_cmd",
         "restore_",
-        "Make the voter on this node anew from COPY, after most or all of them lost their disks.",
+        "Recreate the voter on this node from COPY, after most or all voters lost their disks.",
     ),
     "settle": Entry(
-        "voter_settle_cmd", "settle_", "Make the list of voters what the bundle says: strangers out, new ones in."
+        "voter_settle_cmd",
+        "settle_",
+        "Make the voters' member list match the bundle: remove unknown members, add new ones.",
     ),
-    "show": Entry("voter_settle_cmd", "show", "Show the voters as a majority of them knows them, and who leads."),
+    "show": Entry("voter_settle_cmd", "show", "Show the voters as a majority of them knows them, and the leader."),
 }
 
-voter = LazyGroup("voter", entries=VERBS, help="Who votes on who holds a service, as the voter on this node knows it.")
+voter = LazyGroup(
+    "voter", entries=VERBS, help="Show and maintain the voters, which record the lease holder of each service."
+)

@@ -22,14 +22,14 @@ from appliance.trust.root_bundle import territory_for_root
 @click.argument("copy", type=FILE_TYPE, metavar="COPY")
 @dry_run_option
 def restore_(copy: Path, dry_run: bool) -> None:
-    """Make the voter on this node anew from COPY, after most or all of them lost their disks. As root.
+    """Recreate the voter on this node from COPY, after most or all voters lost their disks. As root.
 
-    COPY is the newest that anybody has of STATE/voter-care, the same one at each voter, before any of them starts: the
-    hash that is told must be the same everywhere. What was agreed after it is forgotten, and no epoch goes back.
-    A voter that remembers anything is refused, and so is each while another one runs.
+    COPY is the newest copy that any voter has in STATE/voter-care. Use the same one at each voter, before any of them
+    starts: the printed hash must be the same everywhere. What was agreed after it is lost, and no epoch goes back. A
+    voter that still has its data is refused, and so is each while another one runs.
     """
     if os.geteuid() != 0:
-        raise Forbidden("only root may make a voter anew.", remedy="Put `sudo` before it.")
+        raise Forbidden("only root can recreate a voter.", remedy="Put `sudo` before it.")
     name, member, _ = member_here(*territory_for_root(layout_as_root(), dry_run=dry_run))
     member = replace(member, data=MEMORY)
     restoring.check_empty(member)
@@ -37,11 +37,10 @@ def restore_(copy: Path, dry_run: bool) -> None:
     found = restoring.look_at(copy)
     if not dry_run:
         restoring.restore(member, found)
-    told = "would be made" if dry_run else "is made"
+    told = "would be recreated" if dry_run else "is recreated"
     shown = {"node": name, "hash": found.hash, "revision": found.revision, "others": member.others, "dry_run": dry_run}
     emit(
         shown,
-        f"The voter on {name} {told} anew from the copy with hash {found.hash}, revision {found.revision}.\n"
-        f"Do this with the same copy at {', '.join(member.others)}, then type at each: "
-        f"systemctl start --no-block {UNIT}",
+        f"The voter on {name} {told} from the copy with hash {found.hash}, revision {found.revision}.\nDo this with "
+        f"the same copy at {', '.join(member.others)}, then type at each: systemctl start --no-block {UNIT}",
     )

@@ -24,7 +24,7 @@ from appliance.trust.identity import Identity, load_territory
 
 @click.command()
 def show() -> None:
-    """Show the voters as a majority of them knows them, and who leads. Fails when there is no majority."""
+    """Show the voters as a majority of them knows them, and the leader. Fails when there is no majority."""
     name, member, care = _here()
     listed, leader = asyncio.run(_closing(care, _ask(care)))
     names = {url: node for node, url in member.members.items()}
@@ -36,24 +36,26 @@ def show() -> None:
         }
         for it in listed
     ]
-    rows = [(it["node"], "leads" if it["leads"] else "", "" if it["declared"] else "a stranger") for it in data]
+    rows = [(it["node"], "leads" if it["leads"] else "", "" if it["declared"] else "unknown") for it in data]
     emit({"node": name, "voters": data}, table(("VOTER", "", ""), rows))
 
 
 @click.command("settle")
-@click.option("--empty", metavar="NODE", type=NAME_TYPE, multiple=True, help="It lost what it had; repeatable.")
+@click.option(
+    "--empty", metavar="NODE", type=NAME_TYPE, multiple=True, help="A voter that lost its data; may be repeated."
+)
 @dry_run_option
 def settle_(empty: tuple[str, ...], dry_run: bool) -> None:
-    """Make the list of voters what the bundle says: strangers out, new ones in.
+    """Make the voters' member list match the bundle: remove unknown members, add new ones.
 
-    A voter whose disk was lost promised things that it does not know any more: named with --empty it is taken out and
-    taken in anew. Its etcd must not have started before; the role `coordination` sees to that.
+    A voter whose disk was lost has made promises that it no longer knows: name it with --empty to remove it and add it
+    again. Its etcd must not have started before; the role `coordination` ensures that.
     """
     name, member, care = _here()
     unknown = sorted(set(empty) - set(member.members))
     if unknown or name in empty:
         raise UsageError(
-            f"{(unknown or [name])[0]} cannot have lost what it had, as this voter sees it.",
+            f"{(unknown or [name])[0]} is not a voter that can be named with --empty, as this voter sees it.",
             where="--empty",
             remedy=f"Run this on another voter, and name one of {', '.join(member.others)}.",
         )
@@ -62,7 +64,7 @@ def settle_(empty: tuple[str, ...], dry_run: bool) -> None:
     removed = [names.get(it.peer_url, it.peer_url) for it in decided.remove]
     added = [names[url] for url in decided.add]
     would = "would be " if dry_run else ""
-    lines = [*(f"{would}taken out: {it}" for it in removed), *(f"{would}taken in: {it}" for it in added)]
+    lines = [*(f"{would}removed: {it}" for it in removed), *(f"{would}added: {it}" for it in added)]
     shown = {"node": name, "removed": removed, "added": added, "dry_run": dry_run}
     emit(shown, "\n".join(lines) or "Nothing to change.")
 
@@ -80,7 +82,7 @@ def member_here(identity: Identity, bundle: Bundle) -> tuple[str, Member, str]:
     if member is None:
         declared = ", ".join(sorted(bundle.voting.keys)) or "none"
         remedy = f"Run this on a voter. Voters by the bundle: {declared}."
-        raise Refused(f"{identity.name} does not vote.", remedy=remedy)
+        raise Refused(f"{identity.name} is not a voter.", remedy=remedy)
     return identity.name, member, bundle.territory.domain
 
 

@@ -87,7 +87,7 @@ def check_candidate(territory: Territory, service: Service, to: str) -> None:
         remedy = "Name a standby of it in territory.yml, and sign the territory again."
         raise Refused(f"{service.name} has no node that could take it over beside {service.node}.", remedy=remedy)
     if to not in able:
-        raise Refused(f"{to} cannot hold {service.name}.", remedy=f"Its candidates: {', '.join(able)}.")
+        raise Refused(f"{to} is not a candidate for {service.name}.", remedy=f"Its candidates: {', '.join(able)}.")
 
 
 def _check_other_intents(view: View) -> None:

@@ -18,13 +18,17 @@ from appliance_lab.bench.run import chosen, measure
 
 
 @click.command()
-@click.option("--rows", metavar="NAME,...", help="Only these rows of the result.")
+@click.option("--rows", metavar="NAME,...", help="Measure only these rows of the result.")
 @click.option("--runs", type=click.IntRange(1, 100), help="How often each is measured, 5 by default.")
 @click.option("--size", metavar="SIZE", help="Bytes of the documents, 2G by default.")
 @click.option("--files", type=click.IntRange(100), help="How many documents, 20,000 by default.")
-@click.option("--quick", is_flag=True, help="Tiny: shows that it runs; the figures mean nothing and stay in build/.")
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Where the result goes: docs/results.")
-@click.option("--note", "notes", metavar="TEXT", multiple=True, help="What else the machine does; in the result.")
+@click.option(
+    "--quick", is_flag=True, help="A tiny run that shows that it works; the figures mean nothing and stay in build/."
+)
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The folder of the result: docs/results.")
+@click.option(
+    "--note", "notes", metavar="TEXT", multiple=True, help="What else the machine is doing; noted in the result."
+)
 @click.option("--work", metavar="DIR", type=click.Path(path_type=Path), default="build/bench", show_default=True)
 def bench(
     rows: str | None,
@@ -36,9 +40,9 @@ def bench(
     notes: tuple[str, ...],
     work: Path,
 ) -> int | None:
-    """Measure our figures against borg and borgmatic on this machine, in turns, with every fsync and check on.
+    """Measure our figures and those of borg and borgmatic on this machine, in turns, with every fsync and check on.
 
-    Takes about 40 minutes and 20 GB on two cores that do nothing else. Ends with 1 when a row could not be measured.
+    Takes about 40 minutes and 20 GB on two otherwise idle cores. Exits with 1 when a row could not be measured.
     """
     how = QUICK if quick else Size()
     how = replace(

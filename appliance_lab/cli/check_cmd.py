@@ -17,15 +17,17 @@ from appliance_lab.checkers.verdict import check as judge
 @click.command()
 @click.argument("file", metavar="FILE", type=FILE_TYPE)
 def check(file: Path) -> int | None:
-    """Judge the history in FILE: was there ever a second writer, was anything lost, did it come back in time?
+    """Check the history in FILE: no second writer, no lost write, and recovery in time.
 
-    The same file can be judged any number of times. Ends with 5 when a promise was broken, with 1 when something
-    could not be told or never came about in the run.
+    The same file can be checked any number of times. Exits with 5 when a promise was broken, with 1 when something
+    could not be judged or never happened in the run.
     """
     try:
         lines = read_file(file).decode().splitlines()
     except UnicodeDecodeError as error:
-        raise UsageError("this is no text.", where=str(file), remedy="Give the file that a run wrote.") from error
+        raise UsageError(
+            "this is not a text file.", where=str(file), remedy="Give the history file that a run wrote."
+        ) from error
     reports = [judge(history, CHECKS) for history in read(lines, str(file))]
     said = {report.verdict for report in reports}
     verdict = next(it for it in WORST_FIRST if it in said)

@@ -21,11 +21,11 @@ from appliance_lab.corpus import Progress, Summary, change, generate, planned, p
 @click.option("--size", default="200M", show_default=True, help="Bytes of all files together.")
 @click.option("--files", default=3000, show_default=True, help="How many regular files.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same corpus.")
-@click.option("--change", "ratio", metavar="SHARE", help="Change this share of the corpus in DIR, for example 1%.")
+@click.option("--change", "ratio", metavar="SHARE", help="Change this percentage of the corpus in DIR, for example 1%.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @dry_run_option
 def corpus(folder: Path, size: str, files: int, seed: int, ratio: str | None, as_json: bool, dry_run: bool) -> None:
-    """Make the documents of a French town hall in DIR, a new or empty folder, or change those made there before."""
+    """Generate the documents of a French town hall in DIR, a new or empty folder, or change those generated before."""
     if dry_run:
         told, text = _corpus_planned(folder, size, files, seed, ratio)
         click.echo(json.dumps(told) if as_json else text)
@@ -47,7 +47,7 @@ def _corpus_planned(folder: Path, size: str, files: int, seed: int, ratio: str |
         return {"dry_run": True, "files": files, "bytes": parse_bytes(size), "kinds": dict(kinds)}, text
     marker, bytes_new = planned_change(folder, parse_share(ratio))
     text = (
-        f"{folder}: about {format_bytes(bytes_new)} would be new, by change number {marker.changes + 1} of this corpus."
+        f"{folder}: about {format_bytes(bytes_new)} would be new, in change number {marker.changes + 1} of this corpus."
     )
     return {"dry_run": True, "files": marker.files, "bytes": marker.size_bytes, "bytes_new": bytes_new}, text
 
@@ -73,7 +73,9 @@ def parse_share(text: str) -> float:
     try:
         return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
     except ValueError:
-        raise UsageError(f'"{text}" is not a share.', remedy="Write for example 1% or 0.01.") from None
+        raise UsageError(
+            f'"{text}" is not a percentage or a fraction.', remedy="Write for example 1% or 0.01."
+        ) from None
 
 
 def _sentences(folder: Path, summary: Summary) -> str:

@@ -29,7 +29,7 @@ class LabName(click.ParamType):
 
 
 name_option = click.option(
-    "--name", type=LabName(), default=DEFAULT_NAME, show_default=True, help="Which lab of this machine."
+    "--name", type=LabName(), default=DEFAULT_NAME, show_default=True, help="The name of the lab on this machine."
 )
 
 

@@ -23,17 +23,17 @@ HEADINGS = ("STEP", "VERDICT", "SECONDS")
 
 @click.command()
 @click.option("--data", type=FOLDER, metavar="DIR", help="Documents to back up, instead of generated ones.")
-@click.option("--keep", is_flag=True, help="Leave the territory up at the end and say how to play with it.")
+@click.option("--keep", is_flag=True, help="Leave the territory running at the end and print how to use it.")
 @click.option("--work", type=FOLDER, metavar="DIR", default=Path("build/demo"), show_default=True)
-@click.option("--prepared", type=FOLDER, hidden=True, help="Documents that root made ready for this account.")
+@click.option("--prepared", type=FOLDER, hidden=True, help="Documents that root prepared for this account.")
 @click.option("--generated", is_flag=True, hidden=True)
-@click.option("--paper-to", type=int, hidden=True, help="A pipe of root's, for the key on the paper.")
+@click.option("--paper-to", type=int, hidden=True, help="A pipe of root's, for the recovery key.")
 def demo(
     data: Path | None, keep: bool, work: Path, prepared: Path | None, generated: bool, paper_to: int | None
 ) -> int:
-    """Four sites as plain processes: back up, lose nodes, get everything back; a report says what held.
+    """Run four sites as plain processes: back up, lose nodes, restore everything; a report says what held.
 
-    Ends with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not begin.
+    Exits with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not start.
     """
     papers: list[Secret] = []
     try:
@@ -48,7 +48,7 @@ def demo(
     except KeyboardInterrupt:
         if not prepared:  # root says it for both
             kept = how_to_play(work) if keep else ""
-            left = f"\n{kept}" if kept else " What it had started is ended, what it had made is removed."
+            left = f"\n{kept}" if kept else " Its processes were ended and its files removed."
             click.echo(f"appliance: the demo was interrupted.{left}", err=True)
         return INTERRUPTED
     click.echo(f"\n{table(HEADINGS, [(step.name, step.verdict, round(step.seconds, 1)) for step in story.steps])}")
@@ -69,6 +69,4 @@ def _show_paper(work: Path, papers: list[Secret]) -> None:
     if papers and sys.stdout.isatty():
         click.echo(f"\n{show_paper(work, papers[0])}", nl=False)
     elif papers:
-        click.echo(
-            "\nThe key on the paper is shown on a terminal only; played there, recovery by hand can be practised."
-        )
+        click.echo("\nThe recovery key is shown on a terminal only; run the demo there to practise recovery by hand.")

@@ -24,13 +24,15 @@ targets_argument = click.argument("targets", metavar=f"{TARGET}...", nargs=-1, r
 
 @click.command()
 @targets_argument
-@click.option("--from", "cut_from", metavar="SITE", default="", help="Lose only what SITE sends over its links.")
+@click.option(
+    "--from", "cut_from", metavar="SITE", default="", help="Lose only packets that SITE sends over its links."
+)
 @name_option
 @dry_run_option
 def cut(targets: Sequence[str], cut_from: str, name: str, dry_run: bool) -> None:
-    """Let nothing pass any more: pull the cable of NODE, or dig up the link between the sites A and B.
+    """Block all traffic: pull the cable of NODE, or cut the link between the sites A and B.
 
-    "A--*" is every link of A; its nodes then reach each other and nobody else.
+    "A--*" is every link of A; its nodes then reach only each other.
     """
     _change(name, targets, dry_run, cut=True, cut_from=cut_from)
 
@@ -41,18 +43,18 @@ def cut(targets: Sequence[str], cut_from: str, name: str, dry_run: bool) -> None
 @name_option
 @dry_run_option
 def throttle(target: str, rate: str, name: str, dry_run: bool) -> None:
-    """Let at most RATE pass each way, such as 512kbit or 10mbit."""
+    """Limit traffic to RATE each way, such as 512kbit or 10mbit."""
     _change(name, (target,), dry_run, rate=parse_rate(rate))
 
 
 @click.command()
 @target_argument
 @click.argument("delay")
-@click.option("--loss", default="0%", show_default=True, help="The share of packets that do not arrive, each way.")
+@click.option("--loss", default="0%", show_default=True, help="The percentage of packets lost, each way.")
 @name_option
 @dry_run_option
 def delay(target: str, delay: str, loss: str, name: str, dry_run: bool) -> None:
-    """Let packets take DELAY longer each way, such as 20ms: a round trip takes 40 ms more."""
+    """Delay packets by DELAY each way, such as 20ms: a round trip takes 40 ms more."""
     _change(name, (target,), dry_run, delay_seconds=parse_delay(delay), loss=parse_loss(loss))
 
 
@@ -61,13 +63,13 @@ def delay(target: str, delay: str, loss: str, name: str, dry_run: bool) -> None:
 @name_option
 @dry_run_option
 def heal(targets: Sequence[str], name: str, dry_run: bool) -> None:
-    """Take every fault of the targets away, of the whole lab when none is named."""
+    """Remove every fault of the targets, or of the whole lab when none is named."""
     _change(name, targets, dry_run, **vars(HEALED))
 
 
 @click.command()
 def probe() -> None:
-    """Try what this machine's kernel offers, and say what a lab uses for what it lacks."""
+    """Test this machine's kernel features, and show what a lab uses in place of missing ones."""
     check_root()
     check_programs()
     found = kernel.probe()
@@ -76,7 +78,7 @@ def probe() -> None:
         (it.name, "yes" if found[it.name] else "no", it.use if found[it.name] else f"{it.use}: {it.otherwise}")
         for it in kernel.FEATURES
     ]
-    jobs = table(("A LAB'S", "IS MADE BY"), list(used.items()))
+    jobs = table(("A LAB'S", "MADE BY"), list(used.items()))
     emit({"features": found, "backends": used}, table(("FEATURE", "HERE", "WHAT FOR"), rows) + "\n\n" + jobs)
 
 

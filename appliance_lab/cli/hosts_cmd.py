@@ -40,7 +40,7 @@ node_argument = click.argument("node", type=NAME_TYPE)
 @name_option
 @dry_run_option
 def up(inventory: Path, name: str, dry_run: bool) -> None:
-    """Boot every node of a territory as a Debian host; those that run are left as they are."""
+    """Boot every node of a territory as a Debian host; running ones are left as they are."""
     needs.check_root()
     needs.check_programs()
     plan = make_plan(load(inventory), name)
@@ -54,7 +54,7 @@ def up(inventory: Path, name: str, dry_run: bool) -> None:
 @click.command()
 @name_option
 def status(name: str) -> None:
-    """Say how each node is, and which faults are in force."""
+    """Show the state of each node and the faults in force."""
     lab = the_lab(name)
     rows = [(node.name, node.site, str(node.address), _state(lab, node)) for node in lab.plan.nodes]
     nodes = [dict(zip(("node", "site", "address", "state"), row, strict=True)) for row in rows]
@@ -66,7 +66,7 @@ def status(name: str) -> None:
         "\n".join((table(("NODE", "SITE", "ADDRESS", "STATE"), rows), *_fault_lines(lab, ended))),
     )
     if not lab.state.complete:
-        say(f"An up was interrupted. Next: {about(name, 'up')}")
+        say(f"A `lab up` was interrupted. Next: {about(name, 'up')}")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -74,7 +74,7 @@ def status(name: str) -> None:
 @click.argument("words", metavar="-- CMD", nargs=-1, required=True, type=click.UNPROCESSED)
 @name_option
 def exec_(node: str, words: tuple[str, ...], name: str) -> None:
-    """Run CMD as root on NODE, from its console side: also when no network reaches it. Ends with CMD's exit code."""
+    """Run CMD as root on NODE, from its console side: also when no network reaches it. Exits with CMD's code."""
     _enter(name, node, words)
 
 
@@ -121,7 +121,7 @@ def power_on(node: str, name: str, dry_run: bool) -> None:
 @name_option
 @dry_run_option
 def wipe(node: str, name: str, dry_run: bool) -> None:
-    """Take the disk of NODE and switch on a new box in its place, with only root SSH and new host keys."""
+    """Replace NODE by a new box with an empty disk, root SSH and new host keys."""
     lab = the_lab(name)
     it = lab.plan.node(node)
     decisions = decide.decide_wipe(it, look(Places(), name))
@@ -136,7 +136,7 @@ def wipe(node: str, name: str, dry_run: bool) -> None:
 @node_argument
 @name_option
 def console(node: str, name: str) -> None:
-    """Print what NODE wrote to its console since it was born."""
+    """Print what NODE wrote to its console since it was created."""
     lab = the_lab(name)
     path = lab.own.console(lab.plan.node(node).name)
     click.echo(path.read_bytes() if path.exists() else b"", nl=False)
@@ -173,12 +173,12 @@ def _state(lab: Lab, node: Node) -> str:
 
 def _answering(lab: Lab) -> str:
     silent = [node.name for node in lab.plan.nodes if lab.faults.get(node.name, HEALED).cut]
-    told = f" {', '.join(silent)}: not asked, the cable is pulled." if silent else ""
+    told = f" {', '.join(silent)}: not asked, since the cable is pulled." if silent else ""
     return f"{format_count(len(lab.plan.nodes) - len(silent), 'node answers', 'nodes answer')}.{told}"
 
 
 def _fault_lines(lab: Lab, ended: frozenset[str]) -> Iterable[str]:
     if not lab.faults:
         return ("No fault is in force.",)
-    gone = "; the router that makes this has ended: NOTHING PASSES. Heal it, or say it again"
+    gone = "; the router that makes this fault has ended: ALL TRAFFIC IS BLOCKED. Heal it, or inject it again"
     return (f"{target}: {fault}{gone if target in ended else ''}." for target, fault in lab.faults.items())

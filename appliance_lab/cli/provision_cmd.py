@@ -24,10 +24,10 @@ HERE = 8443
 @name_option
 @dry_run_option
 def provision(name: str, dry_run: bool) -> None:
-    """Make every node of a lab that is up what its territory says, and say what to type next.
+    """Provision every node of a running lab as its territory says, and print what to type next.
 
-    The control folder with its inventory lies in the lab's own folder, and what real territories keep in a safe beside
-    it. Called again it changes what differs, which is nothing where nothing was changed.
+    The control folder with its inventory is in the lab's own folder, next to what real territories keep in a safe. A
+    second call changes only what differs.
     """
     lab = the_lab(name)
     desk = Desk(lab.own.root)
@@ -46,7 +46,7 @@ def _text(lab: Lab, desk: Desk, played: tuple[Played, ...]) -> tuple[str, ...]:
     names = [node.name for node in lab.plan.nodes]
     seconds = sum(it.seconds for it in played)
     return (
-        f"{len(names)} nodes are what their territory says, after {seconds:.0f} s of playbooks. To look at them:",
+        f"{len(names)} nodes are provisioned, after {seconds:.0f} s of playbooks. To look at them:",
         f"  ssh -F {lab.own.ssh_config} {names[0]} appliance status",
         f"  bin/appliance lab status --name {lab.plan.lab}",
         "To change them: edit the territory in the control folder, sign it again, and run",
@@ -59,6 +59,6 @@ def watching_text(watching: Sequence[Addresses], ssh_config: str) -> Iterator[st
     """Where what watches the territory is seen. This machine is in no site's network: SSH brings a door here."""
     for it in watching:
         here = f"ssh -F {ssh_config} -N -L {HERE}:localhost:443 {it.node}"
-        yield f"The dashboard of {it.node}, for its group regie: {it.dashboard}"
+        yield f"The dashboard of {it.node}, for members of its group regie: {it.dashboard}"
         yield f"  from this machine: {here}, then https://localhost:{HERE}{ADDRESS}"
-        yield f"Prometheus of {it.node}, for who shows the certificate of a monitoring node: {it.prometheus}"
+        yield f"Prometheus of {it.node}, for clients with the certificate of a monitoring node: {it.prometheus}"

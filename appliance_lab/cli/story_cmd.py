@@ -22,21 +22,19 @@ STORIES: Mapping[str, Callable[..., Story]] = {
 
 @click.command()
 @click.argument("story", type=click.Choice(sorted(STORIES)))
-@click.option("--keep", is_flag=True, help="Leave the lab up at the end.")
-@click.option(
-    "--name", default="story", show_default=True, help="Which lab of this machine to play in; it must be down."
-)
+@click.option("--keep", is_flag=True, help="Leave the lab running at the end.")
+@click.option("--name", default="story", show_default=True, help="The lab of this machine to play in; it must be down.")
 @click.option(
     "--inventory", metavar="DIR", type=click.Path(path_type=Path), help="The territory; by default the story's own."
 )
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), default=Path("build/stories"), show_default=True)
 def story(story: str, keep: bool, name: str, inventory: Path | None, out: Path) -> int:
-    """Play STORY on this machine; a report in DIR says what held.
+    """Play STORY on this machine and write a report of what held to DIR.
 
-    `lab` is played on real hosts, the others in processes; by root the last steps of `portal` and `failover` are on
-    hosts, too.
+    `lab` is played on real hosts, the others in processes; as root, the last steps of `portal` and `failover` also use
+    hosts.
 
-    Ends with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not begin.
+    Exits with 0 when every step held, 1 when one was violated, 2 when one is unknown, 3 when it could not start.
     """
     territory = inventory or Path("inventory", "demo" if story == "failover" else "lab")
     try:

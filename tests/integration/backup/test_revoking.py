@@ -87,7 +87,9 @@ def test_the_cost_is_shown_before_anything_is_signed(territory: ProcessTerritory
     assert "Say --yes" in _desk(territory, STANDBY, "--reason", "stolen", *key, code=2)
     assert "has no keys in the territory bundle" in _desk(territory, "nobody", "--reason", "x", "--dry-run", code=3)
     territory.territory_key.with_name("territory_ed25519.granted").unlink()
-    assert "nothing is noted beside the key" in _desk(territory, STANDBY, "--reason", "x", *key, "--yes", code=8)
+    assert "there is no record of grants beside the key" in _desk(
+        territory, STANDBY, "--reason", "x", *key, "--yes", code=8
+    )
 
 
 def _public(territory: ProcessTerritory) -> str:

@@ -83,7 +83,7 @@ def with_paul(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("sheet", "paul", "--same", "--remove"), None, 2, "contradict each other"),
         (("feed", "--from", "nothing.json"), None, 3, "there are no accounts"),
         (("feed", "--brought", "--without", "commune-b"), None, 2, "contradict each other"),
-        (("feed", "--of", "commune-b"), None, 2, "--of is said of what --from gives"),
+        (("feed", "--of", "commune-b"), None, 2, "--of needs --from"),
         (("feed", "--without", "commune-b"), None, 3, "there are no accounts"),
         (("feed", "--without", "commune-a"), None, 8, "commune-a is this node itself"),
     ],
@@ -156,15 +156,15 @@ def test_two_nodes_have_one_sheet_and_nothing_of_it_is_an_argument(
 
 SHEET = {"node": "commune-a", "account": "paul", "totp": "A" * 32, "codes": ["ABCD-EFGH-IJKL-MNOP"]}
 NO_SHEETS = [
-    ("", "no sheet as a node prints it"),
-    ("[]", "no sheet as a node prints it"),
-    ("{}", "no sheet as a node prints it"),
-    (json.dumps({**SHEET, "codes": ["easy"]}), "no sheet as a node prints it"),
-    (json.dumps({**SHEET, "codes": []}), "no sheet as a node prints it"),
-    (json.dumps({**SHEET, "codes": [7]}), "no sheet as a node prints it"),
-    (json.dumps({**SHEET, "codes": ["ABCD-EFGH-IJKL-MNOP"] * 9}), "no sheet as a node prints it"),
-    (json.dumps({**SHEET, "node": "\x1b[2J"}), "no sheet as a node prints it"),
-    (json.dumps({**SHEET, "totp": 7}), "no sheet as a node prints it"),
+    ("", "not a sheet that a node printed"),
+    ("[]", "not a sheet that a node printed"),
+    ("{}", "not a sheet that a node printed"),
+    (json.dumps({**SHEET, "codes": ["easy"]}), "not a sheet that a node printed"),
+    (json.dumps({**SHEET, "codes": []}), "not a sheet that a node printed"),
+    (json.dumps({**SHEET, "codes": [7]}), "not a sheet that a node printed"),
+    (json.dumps({**SHEET, "codes": ["ABCD-EFGH-IJKL-MNOP"] * 9}), "not a sheet that a node printed"),
+    (json.dumps({**SHEET, "node": "\x1b[2J"}), "not a sheet that a node printed"),
+    (json.dumps({**SHEET, "totp": 7}), "not a sheet that a node printed"),
     (json.dumps({**SHEET, "totp": "short"}), "the second factor of paul is no secret of ours"),
     (json.dumps({**SHEET, "account": "luc"}), "this sheet is not one of paul"),
 ]

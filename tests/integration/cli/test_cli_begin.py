@@ -37,7 +37,7 @@ def test_all_that_begins_at_a_node_is_requested_granted_and_accepted_at_once(typ
 
     assert [it["written"] for it in typed(NODE, *begin, "--dry-run")["services"]] == [False, False]
     assert not layout.service(DOCS).root.exists()
-    assert "no grant that this node waits for is there" in typed(NODE, *accept, code=3)
+    assert "there is no grant here that this node waits for" in typed(NODE, *accept, code=3)
     assert [it["service"] for it in typed(NODE, *begin)["services"]] == [OWN, DOCS]
     requests = [f"{name}.request" for name in (OWN, DOCS)]
     assert f"2 requests are for {OWN}" in typed.at_desk(*grant, *requests, requests[0], code=2)

@@ -39,7 +39,7 @@ def test_one_that_comes_while_the_program_is_loaded_is_answered(tmp_path: Path) 
     words = ("--state", str(tmp_path), "backup", "run", "docs-a")
     done = ended((*appliance_argv(), *words), preexec_fn=press_before_it_starts)
     assert done.returncode == 130
-    assert done.stderr.endswith(f"To go on, type: appliance {' '.join(words)}\n")
+    assert done.stderr.endswith(f"To continue, type: appliance {' '.join(words)}\n")
 
 
 def test_one_that_falls_into_an_exec_of_python_ends_with_130_too() -> None:

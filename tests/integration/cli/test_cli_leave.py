@@ -78,7 +78,9 @@ def test_history_that_only_the_leaver_has_keeps_it(territory: ProcessTerritory, 
 
 def test_a_damaged_answer_of_the_others_is_refused(territory: ProcessTerritory, others: Path) -> None:
     others.write_text('{"node": "commune-a"}\n')
-    assert "not what nodes hold" in type_at(territory, LEAVER, "node", "leave", "--others", str(others), code=5)
+    assert "not the output of `vault list`" in type_at(
+        territory, LEAVER, "node", "leave", "--others", str(others), code=5
+    )
 
 
 def test_a_vault_that_refuses_has_answered_and_a_dead_one_has_not(territory: ProcessTerritory) -> None:

@@ -86,7 +86,9 @@ def test_a_standby_hands_the_keys_over_and_the_machine_goes_on(
     assert "has a history" in type_at(territory, NODE, "backup", "begin", SERVICE, "--out", str(desk / "x"), code=8)
     begin_all = ("backup", "begin", "--all", "--out", str(desk))
     assert "waits for its first grant" in type_at(territory, NODE, *begin_all, code=3)
-    assert "no grant that this machine waits for" in type_at(territory, NODE, *resync, "--grant", str(desk), code=3)
+    assert "no grant here that this machine waits for" in type_at(
+        territory, NODE, *resync, "--grant", str(desk), code=3
+    )
     asked = type_at(territory, NODE, *resync, "--request", str(desk))["services"]
     assert [(it["service"], it["opens"]) for it in asked] == [(SERVICE, True)]
     answer(territory, desk / f"{SERVICE}.request")

@@ -104,7 +104,7 @@ def test_a_search_tells_that_more_exist_than_it_shows(saved: ProcessTerritory) -
     answer = type_at(saved, "commune-a", "restore", "find", "o", "--limit", "2")
     assert (len(answer["found"]), answer["more"]) == (2, True)
     told = saved.nodes["commune-a"].cli("restore", "find", "o", "--limit", "2").stderr.decode()
-    assert "2 shown, more exist: --limit 40" in told
+    assert "2 shown, there are more: --limit 40" in told
     nothing = saved.nodes["commune-a"].cli("restore", "find", "no-such-name").stderr.decode()
     assert "restore find PART" in nothing
 
@@ -180,7 +180,7 @@ def test_without_an_envelope_for_it_the_paper_is_refused_in_a_sentence(
 
 def test_a_paper_that_is_not_needed_is_not_read_and_that_is_said(saved: ProcessTerritory) -> None:
     told = saved.nodes["commune-a"].cli("restore", "find", "budget", "--paper", stdin=b"").stderr.decode()
-    assert "the paper is not needed, and was not read" in told
+    assert "the recovery key is not needed and was not read" in told
 
 
 def test_a_blind_peer_opens_nothing_whatever_it_is_given(saved: ProcessTerritory) -> None:

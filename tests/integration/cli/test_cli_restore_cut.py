@@ -108,7 +108,7 @@ def test_another_restore_into_its_folder_is_refused_with_both_ways_out(
         "restore", "file", str(documents / "budget.ods"), "--to", str(tmp_path / "back"), check=False
     )
     assert refused.exit_code == 8
-    assert f"the restore {job['job']} puts files there and has not ended" in refused.tail()
+    assert f"the restore {job['job']} writes to that place and has not finished" in refused.tail()
     assert f"restore give-up {job['job']}" in refused.tail()
     assert f"restore all --service {SERVICE} --to {tmp_path / 'back'}" in refused.tail()
 
@@ -126,7 +126,7 @@ def test_typed_again_it_does_not_come_among_the_files_of_a_later_one_that_was_cu
     second = type_at(saved, HERE, "restore", "jobs")["jobs"][-1]
     assert second["state"] == "extracted"
     refused = saved.nodes[HERE].cli(*words, check=False)
-    assert (refused.exit_code, f"the restore {second['job']} puts files there" in refused.tail()) == (8, True)
+    assert (refused.exit_code, f"the restore {second['job']} writes to that place" in refused.tail()) == (8, True)
     assert type_at(saved, HERE, *second["next"]["end"])["job"] == second["job"]
     assert type_at(saved, HERE, *words)["job"] == first["job"]
 
@@ -165,7 +165,7 @@ def test_an_archive_that_is_gone_is_said_with_the_way_on(
     said = type_at(saved, HERE, *words, code=3)
     assert f"its archive {gone} does not exist any more" in said
     assert f"restore give-up {job['job']}" in said
-    assert "Then type the same again, to another folder." in said, "what came out stays in this one"
+    assert "Then repeat the command, to another folder." in said, "what came out stays in this one"
 
 
 def begun_days_ago(saved: ProcessTerritory, job: str, days: float) -> None:

@@ -107,5 +107,5 @@ def test_a_machine_that_says_it_is_another_node_is_not_kept(desk: Path) -> None:
     host_key = _line(desk.parent / "commune-b" / "keys" / "host_ed25519.pub")
     (desk / "known_hosts").write_text(f"commune-a {host_key}\n")
     result = collect(desk, "commune-a")
-    assert "says that it is commune-b" in json.loads(result.stdout)["failed"]["commune-a"]
+    assert "identifies itself as commune-b" in json.loads(result.stdout)["failed"]["commune-a"]
     assert not (desk / "keys").exists()

@@ -164,7 +164,7 @@ def test_a_private_key_is_never_installed(desk: Desk, stranger: tuple[Stranger, 
     ("words", "code", "say"),
     [
         (("commune-a", "--fingerprint", "MD5:aa"), 2, "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"),
-        (("commune-z", "--fingerprint", OTHER), 3, 'no node is called "commune-z"'),
+        (("commune-z", "--fingerprint", OTHER), 3, 'no node has the name or address "commune-z"'),
         (("commune-a", "--fingerprint", OTHER), 7, "nothing answers"),
     ],
 )

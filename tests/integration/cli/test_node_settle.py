@@ -89,7 +89,7 @@ def test_somebody_else_is_refused(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     words = ("node", "settle", "commune-a", "--territory-key", create_key(tmp_path / "territory"))
     assert main.run(["--state", str(tmp_path / "node"), *words]) == 6
-    assert "only root may make a host a node" in capsys.readouterr().err
+    assert "only root can make a host a node" in capsys.readouterr().err
     assert not (tmp_path / "node").exists()
 
 

@@ -107,7 +107,7 @@ def test_a_restore_of_a_database_that_was_not_copied_says_so_and_names_the_last_
         brought = origin.cli("restore", *words, "--service", SERVICE, "--to", str(to), check=False)
         said = brought.stdout.decode()
         assert brought.exit_code == 1, said
-        assert "is no copy of a database but its file as it lay there, and may be torn: " in said
+        assert "is the raw file of a database, not a clean copy, and may be inconsistent: " in said
         assert (to / str(base).lstrip("/")).read_bytes() == base.read_bytes(), "an expert may want it"
     line = said.partition("The last copy: ")[2].partition("\n")[0].replace("DIR", str(ground.work / "copy"))
     assert copied in line

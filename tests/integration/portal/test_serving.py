@@ -32,8 +32,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     [
         (("--listen", "192.0.2.1:8443"), 2, "passwords would travel in clear to 192.0.2.1. Give --cert and --key"),
         (("--listen", "0.0.0.0:8443"), 2, "passwords would travel in clear"),
-        (("--listen", "localhost:8443"), 2, '"localhost:8443" is no address and port'),
-        (("--listen", "127.0.0.1"), 2, "is no address and port"),
+        (("--listen", "localhost:8443"), 2, '"localhost:8443" is not a valid address and port'),
+        (("--listen", "127.0.0.1"), 2, "is not a valid address and port"),
         (("--cert", "/nowhere/cert.pem"), 2, "a certificate and its key go together"),
         (("--cert", "/nowhere/cert.pem", "--key", "/nowhere/key.pem"), 3, "/nowhere/cert.pem"),
     ],

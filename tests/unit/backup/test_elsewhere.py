@@ -93,7 +93,7 @@ def test_a_service_is_not_taken_from_who_was_granted_it_last_before_the_voters_w
     fields = {"service": SERVICE, "repository": "0" * 64, "writer": STANDBY, "known_epoch": 2, "reason": "a test"}
     request = make_request(load_key(made.open(STANDBY).signing_key), **fields)  # type: ignore[arg-type]
     chain_of(node, SERVICE).add_grant(node.bundle.granters.read(made.grant(request, STANDBY)))
-    with pytest.raises(Refused, match=r"hermitage was granted docs-a last, .* not known") as refused:
+    with pytest.raises(Refused, match=r"hermitage has the newest grant of docs-a, .* not known") as refused:
         check_heard(node, SERVICE, "")
     assert "--take-from hermitage" in refused.value.remedy
     told(node, holder=None, writer=STANDBY)

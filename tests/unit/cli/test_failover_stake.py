@@ -26,7 +26,7 @@ KNOWN = Stake("docs-a", "2026-11-26T08:00:00Z", 2100, "2026-11-20T02:00:00Z", 14
         (
             KNOWN,
             (
-                "docs-a: lost is what was written since 2026-11-26T08:00:00Z, 35 min ago (RPO).",
+                "docs-a: loses what was written since 2026-11-26T08:00:00Z, 35 min ago (RPO).",
                 "about 2 min 23 s, by the drill here of 2026-11-20T02:00:00Z (RTO).",
             ),
         ),
@@ -36,11 +36,11 @@ KNOWN = Stake("docs-a", "2026-11-26T08:00:00Z", 2100, "2026-11-20T02:00:00Z", 14
         ),
         (
             replace(KNOWN, saved="", rpo_seconds=None, why="commune-b: it did not answer."),
-            ("cannot be told, since nobody who answered holds a generation (RPO). commune-b: it did not answer.",),
+            ("an unknown amount, since no node that answered holds a generation (RPO). commune-b: it did not answer.",),
         ),
         (
             replace(KNOWN, saved="", rpo_seconds=None, generation=CLEAN.id.name),
-            (f"written since generation {CLEAN.id.name}, and nobody who answered tells when that was (RPO).",),
+            (f"written since generation {CLEAN.id.name}, and no node that answered knows when that was (RPO).",),
         ),
     ],
 )

@@ -52,7 +52,7 @@ def test_how_a_service_stood_before_this_boot_is_not_shown_as_of_now(node: Node)
 
 
 def test_who_took_a_service_over_is_listed_and_nobody_is_said_to_be_nobody() -> None:
-    assert text_of_moves(SERVICE, ()) == "Nobody ever took docs-a over."
+    assert text_of_moves(SERVICE, ()) == "docs-a was never taken over."
     moved = Moved("hermitage", "vacancy", "2026-11-28T10:00:00Z", False, 7, 3)
     assert text_of_moves(SERVICE, (moved,)).splitlines()[1].split() == [
         moved.time,

@@ -24,15 +24,19 @@ CASES = [
     (errors.Refused("epoch 3 is older than 4."), 8, "appliance: epoch 3 is older than 4."),
     (click.UsageError("No such option: --al"), 2, "appliance: No such option: --al"),
     (click.FileError("a.yml", "gone"), 2, "appliance: Could not open file 'a.yml': gone"),
-    (EOFError(), 2, "appliance: an answer was expected on standard input, which has ended."),
+    (EOFError(), 2, "appliance: an answer was expected on standard input, but it has ended."),
     (PermissionError(errno.EACCES, "denied", "/etc/shadow"), 6, "appliance: /etc/shadow: permission denied"),
     (OSError(errno.ENOSPC, "full", "/srv/a"), 4, "appliance: /srv/a: the disk is full. Free space there, then"),
-    (OSError(errno.EDQUOT, "quota"), 4, "appliance: output: the disk is full. Free space there, then run it again."),
+    (
+        OSError(errno.EDQUOT, "quota"),
+        4,
+        "appliance: output: the disk is full. Free space there, then run the command again.",
+    ),
     (OSError(errno.ELOOP, "", "a/b"), 2, "appliance: a/b: too many levels of symbolic links. Look at this path"),
     (OSError(errno.ENAMETOOLONG, "", "aaaa"), 2, "appliance: aaaa: file name too long."),
     (NotADirectoryError(errno.ENOTDIR, "", "file/x"), 2, "appliance: file/x: not a directory."),
     (IsADirectoryError(errno.EISDIR, "", "a"), 2, "appliance: a: is a directory."),
-    (FileExistsError(errno.EEXIST, "", "/no/such"), 2, "appliance: /no/such: this is a symbolic link that leads now"),
+    (FileExistsError(errno.EEXIST, "", "/no/such"), 2, "appliance: /no/such: this symbolic link points to not"),
     (OSError(errno.EROFS, "", "/srv/a"), 4, "appliance: /srv/a: read-only file system. See `journalctl -k`."),
     (OSError(errno.EIO, ""), 4, "appliance: a disk: input/output error."),
     (click.Abort(), 130, "appliance: interrupted."),
@@ -59,7 +63,7 @@ def test_each_error_is_one_line_with_its_code(
 
 def test_an_interruption_says_what_to_type_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     report(KeyboardInterrupt(), ["restore", "file", "budget 2026.ods"])
-    assert capsys.readouterr().err.endswith("To go on, type: appliance restore file 'budget 2026.ods'\n")
+    assert capsys.readouterr().err.endswith("To continue, type: appliance restore file 'budget 2026.ods'\n")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +79,7 @@ def test_an_interruption_names_the_node_that_the_environment_named(
 ) -> None:
     monkeypatch.setenv(STATE_VARIABLE, "/srv/a")
     report(KeyboardInterrupt(), argv)
-    assert capsys.readouterr().err.endswith(f"To go on, type: {words}\n")
+    assert capsys.readouterr().err.endswith(f"To continue, type: {words}\n")
 
 
 def test_a_bug_leaves_a_private_file_and_no_traceback_on_the_screen(
@@ -119,7 +123,7 @@ def test_who_stands_in_a_folder_that_was_removed_is_told_so(
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert report(_raised(FileNotFoundError(errno.ENOENT, "gone")), ["--state", "x", "status"]) == 3
-    assert "the folder in which you are was removed. Type `cd`" in capsys.readouterr().err
+    assert "the current folder was removed. Type `cd`" in capsys.readouterr().err
 
 
 def test_what_cannot_be_a_text_is_told_to_who_typed_it() -> None:

@@ -184,7 +184,10 @@ def test_completion_offers_the_services_of_the_node_of_state(tmp_path: Path, wor
 
 def test_completion_without_a_known_shell_asks_for_its_name() -> None:
     told = start("completion", SHELL="/bin/tcsh")
-    assert (told.returncode, told.stderr) == (2, "appliance: your shell is unknown. Name one: bash, zsh, fish.\n")
+    assert (told.returncode, told.stderr) == (
+        2,
+        "appliance: the shell in use is not known. Name one: bash, zsh, fish.\n",
+    )
 
 
 @pytest.fixture
@@ -244,7 +247,7 @@ def test_a_command_with_its_own_json_obeys_the_one_before_it(capsys: pytest.Capt
 def test_a_command_about_a_node_asks_which_one() -> None:
     if Path("/etc/appliance/state").exists():
         pytest.skip("this machine is a node")
-    with pytest.raises(UsageError, match="which node"):
+    with pytest.raises(UsageError, match="state folder is not known"):
         state_folder()
 
 

@@ -10,9 +10,9 @@ RENEWAL = Renewal("docs-a", "commune-a", ("commune-b",), 10**9, 3600.0, 1_800_00
 
 def test_all_that_a_stolen_box_could_open_counts_as_read() -> None:
     told = _text("hermitage", [RENEWAL])
-    assert "Count what hermitage could open as read" in told
-    assert "no encryption of its disk keeps out somebody who has the whole machine, switched on or off." in told
+    assert "Treat what hermitage could open as read" in told
+    assert "disk encryption does not stop somebody who has the whole machine, switched on or off." in told
 
 
 def test_nothing_counts_as_read_where_the_box_could_open_nothing() -> None:
-    assert _text("commune-b", []) == "commune-b could open no service: none begins anew."
+    assert _text("commune-b", []) == "commune-b could open no service: none starts over."

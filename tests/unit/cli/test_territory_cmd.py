@@ -39,10 +39,10 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 def test_check_says_of_the_example_what_only_planned_copies_would_survive(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "check", EXAMPLE)
     assert (code, err) == (0, "")
-    assert "21 sites, 21 nodes, 47 services. No mistake, and every copy has its place." in out
+    assert "21 sites, 21 nodes, 47 services. No mistakes, and every copy has a place." in out
     assert "they are not counted: disque-tournant, pair-exterieur." in out
     assert "Not everything survives each of the 251 events:" in out
-    assert "the whole territory lost: 47 of 47 services are gone" in out
+    assert "the whole territory lost: 47 of 47 services are lost" in out
     assert "disque-tournant (up to 30 d old) would be left, and nothing writes there yet." in out
 
 
@@ -70,7 +70,7 @@ def test_check_tells_what_the_demo_does_not_survive(capsys: pytest.CaptureFixtur
     code, out, _ = run(capsys, "check", DEMO)
     assert code == 0
     assert "4 nodes, 1 service." in out
-    assert "control machine compromised: docs-a is gone." in out
+    assert "control machine compromised: docs-a is lost." in out
 
 
 def test_check_says_when_a_declared_quota_will_not_last_and_what_would_do(
@@ -81,9 +81,9 @@ def test_check_says_when_a_declared_quota_will_not_last_and_what_would_do(
     code, out, _ = run(capsys, "check", file)
     assert code == 0
     line = next(number for number, text in enumerate(file.read_text().splitlines(), 1) if "quota: 2G" in text)
-    (told,) = [text for text in out.splitlines() if "will not last" in text]
-    assert told.startswith(f"Warning: {file}:{line}  services > docs-a > quota: 2 GiB will not last.")
-    assert "refuse from day 25 on" in told
+    (told,) = [text for text in out.splitlines() if "is too small" in text]
+    assert told.startswith(f"Warning: {file}:{line}  services > docs-a > quota: 2 GiB is too small.")
+    assert "refuse backups from day 25 on" in told
     short = json.loads(run(capsys, "check", file, "--json")[1])["short"]
     assert [(it["service"], it["lasts_days"]) for it in short] == [("docs-a", 25)]
     enough = f"quota: {short[0]['would_do_bytes'] // 2**20 + 1}M"
@@ -98,9 +98,9 @@ def test_check_says_from_which_day_on_less_of_old_history_is_kept(capsys: pytest
 
 
 def test_check_warns_when_nobody_could_sign_an_act(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert "has a key, so no loss can be stated" in run(capsys, "check", DEMO)[1]
+    assert "has a key, so no loss can be signed" in run(capsys, "check", DEMO)[1]
     line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB+vfhyFblf1H6zkC7yKPK4iUfj6MY0iBB+af1R2+l7F"
-    assert "so no loss can be stated" not in run(capsys, "check", changed(tmp_path, "keys: []", f"keys: ['{line}']"))[1]
+    assert "so no loss can be signed" not in run(capsys, "check", changed(tmp_path, "keys: []", f"keys: ['{line}']"))[1]
 
 
 def test_check_as_json_lists_what_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +155,7 @@ def test_plan_shows_who_votes_and_what_would_leave_no_majority(capsys: pytest.Ca
     assert "commune-c" not in proposed
     named = run(capsys, "plan", EXAMPLE)[1].split("5 voters, 2 of which may be lost:")[1]
     assert "nampcel is named a voter" in named
-    assert "No majority would be left by: zone power-oise lost" in named
+    assert "No majority would be left after: zone power-oise lost" in named
     assert json.loads(run(capsys, "plan", DEMO, "--json")[1])["voters"]["named"] is False
 
 
@@ -178,10 +178,10 @@ def test_a_change_is_shown_before_anything_moves(capsys: pytest.CaptureFixture[s
     without_b = changed(tmp_path, "offered: 8G", "offered: 0G")
     _, out, _ = run(capsys, "plan", without_b, "--from", DEMO)
     assert out.splitlines()[:3] == [
-        "Before anything moves, this is the change:",
-        "  docs-a: seed commune-c with 200 MiB, 8.4 s at the full rate of the origin's line",
+        "The change, before anything moves:",
+        "  docs-a: seed commune-c with 200 MiB, 8.4 s at the full rate of the origin's link",
         "  docs-a: commune-b takes no new generation; "
-        "what it holds stays until the others have held newer ones for a lock",
+        "its replica stays until the others have held newer generations for one retention lock",
     ]
 
 
@@ -229,15 +229,15 @@ def test_a_plan_from_the_bundle_in_force_shows_what_leaves_and_stays_held(
     file = changed(tmp_path, "  docs-a:\n", "  docs-b:\n")
     code, out, _ = run(capsys, "plan", file, "--from", tmp_path / "bundle")
     assert code == 0
-    assert "  docs-a: it leaves; commune-b takes nothing new and keeps what it has until its retention ends" in out
+    assert "  docs-a: removed; commune-b takes nothing new and keeps what it has until its retention ends" in out
     assert "FORMER SERVICE  LEFT IN   ON" in out
     assert next(line for line in out.splitlines() if line.startswith("docs-a")).split()[1:3] == ["bundle", "2"]
-    assert "HOLDS OF WHAT LEFT" in out
+    assert "HELD OF REMOVED SERVICES" in out
     _, out, _ = run(capsys, "check", file)
-    assert "Taken by services and copies that left, until they are given up:\n  commune-b: " in out
+    assert "Space taken by removed services and copies, until they are deleted:\n  commune-b: " in out
     (tmp_path / "bundle").write_bytes((tmp_path / "bundle").read_bytes().replace(b"docs-a", b"docs-z"))
     code, _, err = run(capsys, "plan", file, "--from", tmp_path / "bundle")
-    assert (code, "ask for the file again" in err) == (5, True)
+    assert (code, "request the file again" in err) == (5, True)
 
 
 def test_what_a_former_version_forgets_with_the_same_key_is_carried_on_by_the_next_sign(

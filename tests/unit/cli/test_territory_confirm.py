@@ -25,7 +25,7 @@ def after(term: int, *, unconfirmed: bool = False, said: dict[str, object] | Non
 
 
 def test_other_voters_are_refused_while_the_newest_grant_of_a_service_was_not_shown() -> None:
-    with pytest.raises(Refused, match=r"were not shown: docs-a \(commune-a, hermitage, commune-b\)") as refused:
+    with pytest.raises(Refused, match=r"are not known: docs-a \(commune-a, hermitage, commune-b\)") as refused:
         after(1)
     assert "`appliance node collect commune-a commune-b hermitage --territory inventory/valley`" in refused.value.remedy
     assert "--keys inventory/valley/keys" in refused.value.remedy
@@ -33,9 +33,7 @@ def test_other_voters_are_refused_while_the_newest_grant_of_a_service_was_not_sh
 
 
 def test_what_was_collected_months_ago_is_refused_with_its_day_and_the_line_that_asks_again() -> None:
-    with pytest.raises(
-        Refused, match=r"counts for nothing: commune-a on an unknown day, hermitage on 2026-06-23"
-    ) as no:
+    with pytest.raises(Refused, match=r"is not used: commune-a on an unknown day, hermitage on 2026-06-23") as no:
         after(1, said={**shown(STANDBY, BY_VOTERS, brought=NOW - 90 * DAY), **shown(HOME, brought=None)})
     assert "`appliance node collect commune-a commune-b hermitage --territory inventory/valley`" in no.value.remedy
 
@@ -43,7 +41,7 @@ def test_what_was_collected_months_ago_is_refused_with_its_day_and_the_line_that
 def test_what_was_collected_before_the_present_voters_came_is_refused_with_that_reason() -> None:
     since = replace(LOCAL, term=1, former_voters=FormerVoters(LOCAL.voting, utc_text(NOW)))
     said = shown(STANDBY, BY_VOTERS, brought=NOW - 60)
-    with pytest.raises(Refused, match=r"before the present voters came, .* counts for nothing: hermitage on "):
+    with pytest.raises(Refused, match=r"before the present voters came, .* is not used: hermitage on "):
         confirmed_after(since, 2, said, now=NOW + 60, unconfirmed=False, folder=FOLDER)
     said = shown(STANDBY, BY_VOTERS, brought=NOW + 30)
     found = confirmed_after(since, 2, said, now=NOW + 60, unconfirmed=False, folder=FOLDER)
@@ -52,7 +50,7 @@ def test_what_was_collected_before_the_present_voters_came_is_refused_with_that_
 
 def test_a_node_that_is_gone_is_passed_over_by_its_word_and_the_way_out_is_named() -> None:
     [line] = confirming_text(after(1, unconfirmed=True))
-    assert "not shown of: docs-a" in line
+    assert "of these services are not known: docs-a" in line
     assert "`appliance territory grant`" in line
 
 
@@ -61,7 +59,7 @@ def test_what_was_confirmed_is_said_with_its_epoch_and_writer() -> None:
     found = after(1, said={**shown(STANDBY, BY_VOTERS)})
     assert found.digests == {STATEMENT}
     assert list(confirming_text(found)) == [
-        "Grants of the voters until now stay good: docs-a up to epoch 3 (hermitage)."
+        "Grants of the previous voters stay valid: docs-a up to epoch 3 (hermitage)."
     ]
 
 

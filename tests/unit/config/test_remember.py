@@ -281,7 +281,7 @@ def test_after_an_upgrade_a_default_quota_grows_only_where_room_is_and_the_bundl
     assert made.territory.services["small"].quota_bytes == small.quota_bytes
     [line] = held_back_text(made.territory, made.held_back).splitlines()
     assert "large keeps the quota of 329 GiB that was signed before" in line
-    assert "refuse from day" in line
+    assert "refuse backups from day" in line
     again = draft(plan(large, small, offered=9000), {}, now=NOW, previous=signed(made))
     assert (dict(again.held_back), again.territory.services["large"].quota_bytes) == ({}, large.quota_bytes)
 

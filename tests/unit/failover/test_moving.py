@@ -37,13 +37,13 @@ def test_a_plan_says_from_whom_to_whom_and_that_nothing_is_lost() -> None:
     assert (plan.origin, plan.to, plan.rpo_seconds) == (HOME, STANDBY, 0)
     assert plan.steps[0].startswith("commune-a lets clients wait")
     assert plan.steps[-1].startswith("hermitage continues the repository")
-    assert "wait: the last backup and about 8 s (RTO)." in text_of(plan)
+    assert "wait: for the last backup and about 8 s (RTO)." in text_of(plan)
 
 
 def test_how_long_a_database_takes_to_be_loaded_is_not_made_up() -> None:
     plan = plan_move(view(service=replace(PLAN.service("docs-a"), kind="postgresql")), STANDBY)
     assert plan.rto_seconds is None
-    assert "wait: until its dump is made, brought and loaded, which grows with the database" in text_of(plan)
+    assert "wait: until its dump is made, sent and loaded; this grows with the database" in text_of(plan)
 
 
 MIRROR = replace(PLAN.service("docs-a"), policy="mirror")
@@ -51,7 +51,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, type[ApplianceError], str]] = {
     "an unknown node": ({}, "stranger", NotFound, 'there is no node "stranger".*known: commune-a'),
     "a mirror": ({"service": MIRROR}, STANDBY, Refused, "docs-a is a mirror"),
     "only one candidate": ({"service": PLAN.service("docs-c")}, STANDBY, Refused, "no node that could take it over"),
-    "no candidate": ({}, OTHER, Refused, "commune-c cannot hold docs-a.*commune-a, hermitage, commune-b"),
+    "no candidate": ({}, OTHER, Refused, "commune-c is not a candidate for docs-a.*commune-a, hermitage, commune-b"),
     "the holder": ({}, HOME, Refused, "commune-a holds docs-a already"),
     "nobody holds it": ({"state": state("")}, STANDBY, Refused, "nobody holds docs-a now"),
     "a silent target": ({"alive": {HOME}}, STANDBY, Refused, "hermitage does not report to the voters"),

@@ -43,7 +43,7 @@ def test_a_dry_run_says_what_would_be_made_or_changed_and_does_neither(tmp_path:
     assert run(*words[:-1]).exit_code == 0
     before = tree_digest(folder)
     changed = run(str(folder), "--change", "2%", "--dry-run")
-    assert "about 41 KiB would be new, by change number 1" in changed.stdout
+    assert "about 41 KiB would be new, in change number 1" in changed.stdout
     assert tree_digest(folder) == before
 
 
@@ -66,7 +66,7 @@ def test_a_share_is_a_percentage_or_a_number(text: str, share: float) -> None:
 
 
 def test_a_share_that_is_none_is_refused() -> None:
-    with pytest.raises(UsageError, match="not a share"):
+    with pytest.raises(UsageError, match="not a percentage or a fraction"):
         parse_share("beaucoup")
 
 
