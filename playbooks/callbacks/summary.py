@@ -90,7 +90,7 @@ class CallbackModule(CallbackBase):
     def _say_next(self, stats):
         lines = dict.fromkeys(line for custom in stats.custom.values() for line in custom.get("next", []))
         if lines:
-            self._display.display("Next, whoever holds the territory's key types, and then this is run again:")
+            self._display.display("Next, the key holder types the lines below; then run this again:")
         for line in lines:
             self._display.display(f"  {line}")
 
@@ -99,9 +99,9 @@ class CallbackModule(CallbackBase):
         for host in hosts:
             self._display.display(f"{host} {self._why.get(host, 'did not finish')}", color="red")
         typed = sys.argv[1:]
-        whom, words = ("this again", typed) if self._whole else ("for them alone", limited(typed, hosts))
+        target, words = ("this again", typed) if self._whole else ("for them alone", limited(typed, hosts))
         line = shlex.join(("ansible-playbook", *words))
-        self._display.display(f"When that is mended, run {whom}:\n  {line}", color="red")
+        self._display.display(f"After the repair, run {target}:\n  {line}", color="red")
 
 
 def limited(typed, hosts):

@@ -102,7 +102,7 @@ def _on_disk(asked, seen):
         raise Refusal(f"there is no {name}; there are: {', '.join(seen.ids) or 'none'}.")
     if PLACE in disk.used:
         if asked["encryption"] == "luks" and not seen.encrypted:
-            raise Refusal(f"{PLACE} lies on {name}, not encrypted. docs/how-to/disks.md says how to begin anew.")
+            raise Refusal(f"{PLACE} lies on {name}, not encrypted. docs/how-to/disks.md says how to start over.")
         return Decision("keep", "luks" if seen.encrypted else "none", room=seen.room)
     if disk.used:
         raise Refusal(f"{name} is in use: {', '.join(disk.used)}. Name another disk.")
@@ -243,7 +243,7 @@ def check_tables(crypttab, fstab):
         made = sorted(map(str, (*units.glob("*.mount"), *units.glob("*.service"))))
         # In a container systemd leaves mounts of devices out, which it knows by a /sys that cannot be written.
         mounts = 0 if os.statvfs("/sys").f_flag & os.ST_RDONLY else 1
-        # The device is not there where this is only tried: what systemd says of man pages and of it is no mistake.
+        # In a dry run the device is absent: systemd's warnings about it and about man pages are not mistakes.
         argv = ("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *made)
         verified = subprocess.run(argv, capture_output=True, check=False)
         if said or (made and verified.returncode) or len(made) != mounts + bool(crypttab):

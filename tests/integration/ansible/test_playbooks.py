@@ -300,7 +300,7 @@ def test_after_a_machine_did_not_answer_the_others_are_done_and_the_summary_says
         *("ansible-playbook", "-i", str(control.folder), str(ROOT / "playbooks" / "preflight.yml")),
         *("--limit", "commune-a"),
     ]
-    assert os.linesep + "When that is mended" in said
+    assert os.linesep + "After the repair" in said
 
 
 STOPS = """

@@ -119,7 +119,7 @@ class Town:
 
 def printed(played: Played) -> list[str]:
     """The lines that the summary gives to whoever holds the territory's key."""
-    return NEXT.findall(played.text.partition("Next, whoever holds the territory's key types")[2])
+    return NEXT.findall(played.text.partition("Next, the key holder types")[2])
 
 
 def voters(sites: Sites, node: str) -> list[str]:
