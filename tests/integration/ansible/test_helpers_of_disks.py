@@ -85,5 +85,5 @@ def test_a_disk_that_was_bound_without_a_helper_is_told(control: Control, silent
         storage_thumbprints={"results": [*off, *keys]},
         storage_answer={"encryption": "luks"},
     )
-    assert ("its disk will not open with hermitage, which told no key" in said) is told
+    assert ("its disk will not open with hermitage, which gave no key" in said) is told
     assert "failed=0" in said
