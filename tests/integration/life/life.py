@@ -9,7 +9,7 @@ from appliance.backup.retention import Drop
 from appliance.backup.schedule import Due, due
 from appliance.clock import utc_text
 from appliance.territory.model import Retention, Service
-from appliance.trust.generation import NO_PARENT, GenerationId
+from appliance.trust.generation import GenerationId
 from appliance.units import DAY
 from tests.integration.life.exchanging import exchange, spared
 from tests.integration.life.oracle import Oracle
@@ -157,10 +157,9 @@ class Life:
         writer.sequence += 1
         self.generations += 1
         digest = f"{writer.epoch:06x}{writer.sequence:010x}{self.day:048x}"
-        previous = writer.sealed.id.digest if writer.sealed else NO_PARENT
         chunks = union(saved.chunks for saved in writer.archives)
         identity = GenerationId(writer.epoch, writer.sequence, digest)
-        writer.sealed = Sealed(identity, previous, tuple(writer.archives), chunks)
+        writer.sealed = Sealed(identity, writer.sealed, tuple(writer.archives), chunks)
 
     def _tidy(self) -> None:
         """Old archives go, but not while the source has shrunk and there is room."""
@@ -218,7 +217,7 @@ class Life:
         if not holder.held:
             return
         others_have = spared(self, holder)
-        decisions = self.rules.thin(holder.headers.values(), int(self.age), self.lock, self.left_day is None)
+        decisions = self.rules.thin(holder.known(), int(self.age), self.lock, self.left_day is None)
         going = [it.id for it in decisions if isinstance(it, Drop) or it.id in others_have]
         going = [name for name in going if self.age - holder.received(name) >= self.lock]
         given_up = others_have.intersection(going)

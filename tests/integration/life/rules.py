@@ -148,7 +148,7 @@ def bent(holder: Holder, limits: Limits, age: float, change_per_day: int, lock: 
 
 def bends_next(holder: Holder, age: float, lock: int) -> GenerationId | None:
     young = {name for name, came in holder.came.items() if age - came < lock}
-    found = retention.bend(holder.headers.values(), int(age), lock, young)
+    found = retention.bend(holder.known(), int(age), lock, young)
     return found.id if found else None
 
 

@@ -7,6 +7,7 @@ a person would have to do (raise a quota, sign, confirm) is an operation, never 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
@@ -17,7 +18,7 @@ from appliance.backup.shrunken import Sizes
 from appliance.backup.vault.ledger import Ledger
 from appliance.backup.vault.relief import Shown
 from appliance.territory.model import Schedule
-from appliance.trust.generation import GenerationId
+from appliance.trust.generation import NO_PARENT, GenerationId
 from appliance.units import DAY, MIB
 
 PATHS = ("/srv/documents", "/srv/cadastre")
@@ -91,9 +92,13 @@ class Sealed:
     """A generation: all archives of the repository at that moment, the newest last."""
 
     id: GenerationId
-    previous: str
+    parent: Sealed | None
     archives: tuple[Saved, ...]
     chunks: Content
+
+    @property
+    def previous(self) -> str:
+        return self.parent.id.digest if self.parent else NO_PARENT
 
     @property
     def newest(self) -> Saved:
@@ -108,6 +113,8 @@ class Sealed:
 class Holder:
     """What a vault keeps, with its own ageing clock, which is the true time here.
 
+    `before`: the headers of generations that never came here; whatever comes brings those of all before it.
+
     `came`: what another holder handed on, and when that was. `given_up`: what went since others have it. `shown`: by
     peer, which of its machines showed what of what is held here. `asked`: by peer, of which of its machines, and how
     much of what `arrived` there, was brought here."""
@@ -115,6 +122,7 @@ class Holder:
     name: str
     held: dict[GenerationId, Sealed] = field(default_factory=dict)
     headers: dict[GenerationId, Generation] = field(default_factory=dict)
+    before: dict[GenerationId, Generation] = field(default_factory=dict)
     came: dict[GenerationId, int] = field(default_factory=dict)
     given_up: set[GenerationId] = field(default_factory=set)
     arrived: list[GenerationId] = field(default_factory=list)
@@ -136,6 +144,9 @@ class Holder:
     def newest(self) -> Sealed | None:
         return self.held[max(self.held)] if self.held else None
 
+    def known(self) -> Iterable[Generation]:
+        return itertools.chain(self.before.values(), self.headers.values())
+
     def lacks(self, sealed: Sealed) -> Content:
         return sealed.chunks & ~(self.refs | self.partial)
 
@@ -152,6 +163,7 @@ class Holder:
         self.held[sealed.id] = sealed
         received = max(relayed) if relayed else int(age)
         self.headers[sealed.id] = Generation(sealed.id, sealed.previous, received, True, sealed.whole, relayed)
+        self._learn_before(sealed)
         self.refs |= sealed.chunks
         self.arrived.append(sealed.id)
         self.given_up.discard(sealed.id)
@@ -162,6 +174,11 @@ class Holder:
         self.came.pop(sealed.id, None)
         self.partial = 0
         self.book = self.book.with_receipt()
+
+    def _learn_before(self, sealed: Sealed) -> None:
+        self.before.pop(sealed.id, None)
+        while (sealed := sealed.parent) and sealed.id not in self.headers and sealed.id not in self.before:
+            self.before[sealed.id] = Generation(sealed.id, sealed.previous, 0, False, sealed.whole)
 
     def drop(self, names: Iterable[GenerationId]) -> None:
         """What only the generations `names` had is free at once."""
