@@ -18,6 +18,8 @@ MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+_NOT_ENCODABLE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Half a character that is no byte of a name either."""
 _BYTE_UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1024 * GIB}
 _TIME_UNITS = {"": 1, "s": 1, "m": MINUTE, "min": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
@@ -68,6 +70,7 @@ def format_duration(seconds: float) -> str:
 
 def printable(text: str) -> str:
     """A file name, or a sentence with one, for a terminal: what is not UTF-8 or would move the cursor is escaped."""
+    text = _NOT_ENCODABLE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from appliance import strict_json
 from appliance.backup.elsewhere import known_writer
 from appliance.backup.leaving import Holds, missing
 from appliance.cli.arguments import FILE_TYPE, read_file
@@ -55,7 +55,7 @@ def _read(file: Path) -> dict[str, dict[str, Holds]]:
     holdings: dict[str, dict[str, Holds]] = {}
     try:
         for line in filter(str.strip, read_file(file).decode().splitlines()):
-            shown = json.loads(line)
+            shown = strict_json.loads(line)
             holdings[str(shown["node"])] = {str(it["service"]): _holds(it) for it in shown["services"]}
     except (ValueError, KeyError, TypeError) as error:
         remedy = "It must have a line of `appliance --json vault list` for each node."

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
+from appliance import strict_json
 from appliance.clock import utc_seconds
 from appliance.errors import UsageError
 from appliance.escrow.age import check_recipient
@@ -51,7 +51,7 @@ class Collected:
 def read_collected(raw: bytes, *, name: str) -> dict[str, Collected]:
     """The nodes in one file, called `name` in messages; raise UsageError, naming the node, for anything else."""
     try:
-        values = json.loads(raw)
+        values = strict_json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise UsageError("this is not readable JSON.", where=name, remedy=REMEDY) from error
     if not isinstance(values, dict):

@@ -8,12 +8,12 @@ and the two machines' clocks have nothing in common.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, TypeGuard, get_args, get_type_hints
 
+from appliance import strict_json
 from appliance.coordination.port import (
     Alive,
     Claim,
@@ -63,10 +63,6 @@ class Call:
     method: str
     arguments: Mapping[str, Any]
     seconds_max: float
-
-
-_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
-"""May be half of a character, which JSON takes, and no file, line or signature does. We never write it so."""
 
 
 def write_call(call: Call) -> bytes:
@@ -121,9 +117,7 @@ def _line(values: Mapping[str, object]) -> bytes:
 
 def _read(line: bytes) -> dict[str, Any]:
     try:
-        values = json.loads(line.decode())
-        if _HALF.search(line):
-            json.dumps(values, ensure_ascii=False).encode()
+        values = strict_json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise IntegrityError("the other side sends what is no JSON.") from error
     if not isinstance(values, dict):

@@ -20,6 +20,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from appliance import strict_json
 from appliance.errors import ApplianceError, UsageError
 from appliance.monitor import letter, metrics, post
 from appliance.monitor.bounded import Bounded
@@ -44,7 +45,7 @@ class Queue(Bounded):
 
     def take(self, receiver: str, body: bytes) -> None:
         """Raise ApplianceError or ValueError for what is no notification for a receiver of ours, or none at all."""
-        notification = json.loads(body)
+        notification = strict_json.loads(body)
         letter.write(notification)
         self.outbox.put(addressees_of(self.settings, receiver), notification, time.time())
         self._came.set()

@@ -18,6 +18,7 @@ from appliance.units import (
     format_duration,
     parse_bytes,
     parse_duration,
+    printable,
 )
 
 
@@ -114,3 +115,7 @@ def test_bash_reads_any_word_as_it_is_typed(name: bytes) -> None:
     typed = as_typed("printf", "%s", os.fsdecode(name))
     assert typed.replace("\\", "").isprintable()
     assert subprocess.run(["bash", "-c", typed], capture_output=True, timeout=30, check=True).stdout == name
+
+
+def test_a_name_is_printable_whatever_it_holds() -> None:
+    assert printable("é\udcff\ud800\x1b") == "é\\xff\\ud800\\x1b"

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
+from appliance import strict_json
 from appliance.backup.node import QUIET_SECONDS
 from appliance.errors import (
     ApplianceError,
@@ -215,6 +216,6 @@ def _parse(data: bytes, *, parts_max: int) -> Any:
     if data.count(b",") + data.count(b"[") + data.count(b"{") > parts_max:
         raise NoFrame("a frame has more parts than any request or answer.")
     try:
-        return json.loads(data)
+        return strict_json.loads(data)
     except (ValueError, RecursionError) as error:
         raise NoFrame("a frame is not readable JSON.") from error

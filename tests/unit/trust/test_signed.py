@@ -127,6 +127,12 @@ def test_a_number_is_whole_and_within_its_range(value: object) -> None:
         document.number("number", least=2, most=10)
 
 
+def test_half_a_character_is_refused() -> None:
+    """It has a form in JSON and none in bytes: to check or print it would fail without a sentence."""
+    with pytest.raises(IntegrityError, match="not readable JSON"):
+        signed.parse(b'{"type": "appliance/receipt", "format": 1, "peer": "\\ud800"}\n', "appliance/receipt")
+
+
 def test_a_missing_field_is_said_so() -> None:
     document = signed.read(GOOD, TYPE, (PUBLIC,))
     reads: tuple[Callable[[str], object], ...] = (document.text, document.number)

@@ -55,6 +55,7 @@ def test_a_frame_arrives_as_it_was_sent(pair: Pair) -> None:
         (_framed(b""), "a frame is not readable JSON"),
         (_framed(b"{"), "a frame is not readable JSON"),
         (_framed(b"\xff\xfe"), "a frame is not readable JSON"),
+        (_framed(b'{"receipt": "\\ud800"}'), "a frame is not readable JSON"),
         (_framed(b"[" * 200 + b"]" * 200), "a frame is not an object"),
         (_framed(b"[" * 3000), "a frame has more parts"),
         (_framed(b'{"a":[' + b"1," * 1000 + b"1]}"), "a frame has more parts than any request or answer"),
