@@ -95,7 +95,7 @@ def _not_left_out(service: str, path: str, lacking: Sequence[str]) -> UsageError
     what = f"the newest backup of {service} here did not leave out {printable(path)}."
     if not lacking:
         return UsageError(
-            what, remedy=f"It lacks no single file: `{as_typed('appliance', 'backup', 'list', service)}`."
+            what, remedy=f"No single file is missing: `{as_typed('appliance', 'backup', 'list', service)}`."
         )
     named = ", ".join(printable(it) for it in lacking[:NAMED_MAX])
     more = f" and {format_count(len(lacking) - NAMED_MAX, 'more file')}" if len(lacking) > NAMED_MAX else ""

@@ -47,7 +47,7 @@ def _events(node: Node, holding: Holding, found: Findings) -> Mapping[str, str]:
             for number in open_forks([item for item in stored if item.name not in over])
         },
         **{
-            f"withheld {peer} {name}": f"{peer} signed for generation {short_name(name)} and withholds it now."
+            f"withheld {peer} {name}": f"{peer} signed for generation {short_name(name)} and does not show it now."
             for peer, name in found.withheld.items()
         },
     }

@@ -32,13 +32,13 @@ def begin(node: Node, service: str) -> bytes:
     """
     origin = node.bundle.terms(service).origin
     if origin != node.name:
-        raise Refused(f"{service} begins at {origin}, not here.", remedy=f"Run this on {origin}.")
+        raise Refused(f"the origin of {service} is {origin}, not this node.", remedy=f"Run this on {origin}.")
     check_is_named(node)
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
         if granted := chain_of(node, service).grants():
-            remedy = f"`appliance backup show {service}` says how it is."
-            raise Refused(f"{service} has begun already: its newest grant here is {max(granted)}.", remedy=remedy)
+            remedy = f"`appliance backup show {service}` shows its state."
+            raise Refused(f"{service} already has a grant here: the newest is of epoch {max(granted)}.", remedy=remedy)
         if not layout.repository.exists():
             _refuse_history(node, service)
             create_repository(layout)
@@ -52,7 +52,7 @@ def check_is_named(node: Node) -> None:
     """
     if public_line(load_key(node.signing_key)) != node.bundle.member(node.name).keys.sign:
         raise Refused(
-            f"this machine is not the {node.name} that the bundle names: its keys are others.",
+            f"this machine is not the {node.name} of the bundle: it has other keys.",
             remedy="Have the territory signed with them: `appliance node keys`, then `appliance territory sign`.",
         )
 
@@ -72,8 +72,8 @@ def known_epochs(node: Node, service: str, found: Survey) -> frozenset[int]:
 def _refuse_history(node: Node, service: str) -> None:
     for peer, epoch in history(node, service).items():
         raise Refused(
-            f"{service} has a history already: {peer} knows epoch {epoch}.",
-            remedy="This machine continues it: `appliance backup resync`, with --paper where it has no envelope.",
+            f"{service} already has a history: {peer} knows epoch {epoch}.",
+            remedy="Continue it on this machine: `appliance backup resync`, with --paper where it has no envelope.",
         )
 
 

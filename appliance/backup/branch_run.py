@@ -154,10 +154,10 @@ class _Run:
 
     def _refusal(self, branch: Branch, peer: str) -> NoSpace:
         remedy = (
-            f"Make room there, then raise quota of {self.service} in territory.yml and sign a bundle: it is not tried "
-            f"again before; or nothing of it is wanted: {leaving(branch)}"
+            f"Free space there, then raise quota of {self.service} in territory.yml and sign a bundle: it is not "
+            f"retried until then; or, if it is not needed: {leaving(branch)}"
         )
-        return NoSpace(f"{peer} has no room for it.", where=str(branch.folder), remedy=remedy)
+        return NoSpace(f"{peer} has no space for it.", where=str(branch.folder), remedy=remedy)
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,12 @@ class Room:
             return
         on_disk = self.disk < self.peers
         allowed = f"{format_bytes(min(self.disk, self.peers))} may be used for it"
-        remedy = "Make room there" if on_disk else "Raise change_per_day and quota in territory.yml and sign a bundle"
+        remedy = "Free space there" if on_disk else "Raise change_per_day and quota in territory.yml and sign a bundle"
         raise NoSpace(
             f"branch {branch.epoch} of {branch.service} would add up to {format_bytes(added)}, and {allowed} "
             f"{'on this disk' if on_disk else 'at its peers'}.",
             where=str(branch.folder),
-            remedy=f"{remedy}; or nothing of it is wanted: {leaving(branch)}",
+            remedy=f"{remedy}; or, if it is not needed: {leaving(branch)}",
         )
 
 
@@ -152,7 +152,7 @@ def save_branch(borg: Borg, branch: Branch, now: float, seconds_max: float) -> C
         return borg.create(name, paths, cwd=branch.folder, checkpoint_seconds=0, timeout_seconds=seconds_max)
     except CommandTimeout as error:
         error.remedy = (
-            f"`appliance backup run {branch.service}` gives it {format_duration(ASKED_SECONDS_MAX)}, during which the "
-            f"service cannot move; or nothing of it is wanted: {leaving(branch)}"
+            f"`appliance backup run {branch.service}` gives it {format_duration(ASKED_SECONDS_MAX)}, during which "
+            f"the service cannot move; or, if it is not needed: {leaving(branch)}"
         )
         raise

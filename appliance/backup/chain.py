@@ -205,7 +205,7 @@ class Chain:
         if _is_kept(path, grant.document.raw):
             return
         if path.exists() and self.grants()[grant.epoch].statement != grant.statement:
-            raise Refused(f"there already is another grant of epoch {grant.epoch} of {grant.service}.")
+            raise Refused(f"there is already another grant of epoch {grant.epoch} of {grant.service}.")
         write_atomic(path, grant.document.raw)
 
     def grants(self) -> dict[int, Grant]:

@@ -36,19 +36,19 @@ def compare_items(items: Iterable[Item], folder: Path) -> Iterator[str]:
             found = (folder / item.path).lstat()
         except OSError as error:
             if item.kind not in ("char", "block") or os.geteuid() == 0:  # only root can make a device
-                yield f"{item.path}: did not come back ({os.strerror(error.errno or 0)})."
+                yield f"{item.path}: was not restored ({os.strerror(error.errno or 0)})."
             continue
         yield from (f"{item.path}: {difference}" for difference in _differences(item, found, folder))
 
 
 def _differences(item: Item, found: os.stat_result, folder: Path) -> Iterator[str]:
     if stat.S_IFMT(found.st_mode) != _KINDS[item.kind]:
-        yield f"is no {item.kind} any more."
+        yield f"is not a {item.kind} any more."
         return
     if item.kind == "symlink":
         target = os.readlink(folder / item.path)
         if target != item.link_target:
-            yield f"leads to {target}, not to {item.link_target}."
+            yield f"points to {target}, not to {item.link_target}."
         return
     if item.kind == "hardlink":
         return  # its size and time are those of its first name
@@ -65,7 +65,7 @@ def compare_contents(hashes: Mapping[str, str], folder: Path) -> Iterator[str]:
     for path, digest in hashes.items():
         try:
             if sha256_file(folder / path) != digest:
-                yield f"{path}: its content is not what the archive holds."
+                yield f"{path}: its content differs from the archive."
         except OSError as error:
             yield f"{path}: cannot be read ({os.strerror(error.errno or 0)})."
 

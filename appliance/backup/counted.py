@@ -28,4 +28,4 @@ class Safety:
 
     def __str__(self) -> str:
         state = "safe" if self.safe else "not safe yet" if self.whole else "partial"
-        return f"{state}: {len(self.counted)} of {self.promised} ({', '.join(self.counted) or 'nobody'})"
+        return f"{state}: {len(self.counted)} of {self.promised} ({', '.join(self.counted) or 'none'})"

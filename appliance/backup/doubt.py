@@ -52,8 +52,8 @@ def check_shown(conversation: Conversation, sealed: Sealed, folder: Path, entrie
     name = conversation.peer.name
     if entries and (left := _ask(conversation, sealed, folder, entries).all):
         raise IntegrityError(
-            f"{name} gave a receipt for {sealed.header.id} and cannot show {len(left)} of its blobs.",
-            remedy=f"That receipt does not count. See on {name} what is wrong with its disk: `appliance doctor`.",
+            f"{name} gave a receipt for {sealed.header.id} but cannot prove that it has {len(left)} of its blobs.",
+            remedy=f"That receipt is not counted. Check the disk of {name}: `appliance doctor`.",
         )
 
 

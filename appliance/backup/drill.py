@@ -155,9 +155,9 @@ def choose(known: Mapping[str, Manifest | None], service: str) -> Chosen:
     newest = list(known)[-1]
     whole = next((name for name in reversed(list(known)) if (found := known[name]) is None or found.whole), None)
     if whole is None:
-        return Chosen(newest, wrong=(f"no archive is whole, and {newest} is partial: restoring it is no proof.",))
+        return Chosen(newest, wrong=(f"no archive is whole, and {newest} is partial: restoring it proves nothing.",))
     if whole != newest:
-        told = (f"{newest} is partial, and restoring it no proof: the last whole archive was.",)
+        told = (f"{newest} is partial, and restoring it proves nothing: the last whole archive was restored.",)
         return Chosen(whole, told, notes=_notes(known[whole]))
     return Chosen(newest, notes=_notes(known[newest]))
 
@@ -224,7 +224,7 @@ def _load(
     if of.kind != "postgresql" or rehearse is None or broken:
         return Rehearsed()
     if not plan.everything:
-        return untried("there was no room for all of it.")
+        return untried("there was not enough space for all of it.")
     return rehearse(node, of.name, folder)
 
 
@@ -240,11 +240,11 @@ def _plan(items: Iterable[Item], folder: Path, service: Service, seed: int, *, e
         return _Plan(tuple(every), sample, total, everything=True, told=())
     if (asked := sum(item.size for item in sample)) > room:
         raise NoSpace(
-            f"{format_bytes(asked - room)} more must be free to restore even a sample of {service.name}.",
+            f"to restore a sample of {service.name}, {format_bytes(asked - room)} more must be free.",
             where=str(folder),
-            remedy="Free that much; the drill is made again.",
+            remedy="Free that much; the drill is repeated.",
         )
-    missing = f"there is no room for everything: {format_bytes(total - room)} more must be free."
+    missing = f"there is not enough space for everything: {format_bytes(total - room)} more must be free."
     return _Plan(sample, sample, total, everything=False, told=(missing,) if everything else ())
 
 

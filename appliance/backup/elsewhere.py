@@ -67,8 +67,8 @@ def comes_back(node: Node, service: str) -> str:
     """What to do about a service that moves and that another node writes: a sentence."""
     if node.name == node.bundle.terms(service).origin:
         back = as_typed("appliance", "failover", "handback", service)
-        return f"It comes back by itself at night, once this node is ready. At once, on any node: `{back}`."
-    return f"Nothing to do. To have it here: `{as_typed('appliance', 'failover', 'move', service, node.name)}`."
+        return f"It is handed back automatically at night, once this node is ready. At once, on any node: `{back}`."
+    return f"Nothing to do. To move it here: `{as_typed('appliance', 'failover', 'move', service, node.name)}`."
 
 
 def given_away(node: Node, service: str) -> str:

@@ -61,7 +61,7 @@ class Survey:
         """Who did not answer, as a sentence; and a warning when fewer than two did."""
         parts = [f"{peer}: {reason}" for peer, reason in self.silent.items()]
         if len(self.heads) < 2:
-            parts.append("Fewer than two peers answered, so an older state cannot be told from the newest.")
+            parts.append("Fewer than two peers answered, so this may be an older state and not the newest.")
         return " ".join(parts)
 
 
@@ -131,7 +131,7 @@ def _take_here(node: Node, service: str, sealed: Sealed, folder: Path, own: Path
     wrong = [entry.path for entry in others if _offset(folder / entry.path, entry, proven) is not None]
     proven.save(FETCHED, sealed.entries)
     if wrong:
-        raise IntegrityError(f"{wrong[0]} is rotten or gone here.", remedy="Mend it: `appliance vault repair`.")
+        raise IntegrityError(f"{wrong[0]} is rotten or missing here.", remedy="Repair it: `appliance vault repair`.")
     return sealed
 
 
@@ -158,7 +158,7 @@ def keep_history(node: Node, service: str, chain: Chain) -> None:
 
 def _check_name(header: Header, name: str) -> None:
     if header.id.name != name:
-        raise IntegrityError(f"the header of {name} is another generation's.")
+        raise IntegrityError(f"the header of {name} belongs to another generation.")
 
 
 def _read_generation(conversation: Conversation, service: str, asked: str | None, chain: Chain | None) -> Sealed:
@@ -169,7 +169,7 @@ def _read_generation(conversation: Conversation, service: str, asked: str | None
             f"{peer} did not answer with a generation and a list of at most {LISTING_BYTES_MAX} bytes."
         )
     if asked is not None and name != asked:
-        raise IntegrityError(f"{peer} was asked for generation {asked} and answers with another.")
+        raise IntegrityError(f"{peer} was asked for generation {asked} and answered with another.")
     raws = read_headers(conversation.channel, answer, peer)
     listing = conversation.channel.read(size)
     shown = read_shown(granters_of(conversation.node, service), conversation.peer, service, answer.get("grants"))
@@ -244,7 +244,7 @@ def _receive_file(channel: Channel, entry: Entry, offset: int, folder: Path) -> 
         return True
     partial.unlink()
     if not offset:
-        raise IntegrityError(f"what came as {entry.path} does not have the hash its list gives.")
+        raise IntegrityError(f"the received file {entry.path} does not match the hash in its list.")
     return False
 
 
@@ -306,7 +306,8 @@ def _missing(node: Node, service: str, name: str, found: Survey) -> Unreachable:
     held = [it for head in found.heads for it in head.held] + ([found.own.name] if found.own else [])
     return Unreachable(
         f"{service} was given up with generation {short_name(name)}, and no node that answers holds it.{silent}",
-        remedy=f"It goes on by itself once a node that holds it answers.{_older(node, service, max(held, default=''))}",
+        remedy="It continues automatically once a node that holds it "
+        f"answers.{_older(node, service, max(held, default=''))}",
     )
 
 
@@ -319,8 +320,9 @@ def _unsent(node: Node, service: str, name: str, found: Survey, errors: Sequence
     short = short_name(older) if older else ""
     choice = f" A restore brings {short} with `--from generation:{short}`." if older else ""
     return Unreachable(
-        f"nobody could send generation {short_name(name)}: {' '.join(errors)}",
-        remedy=f"It goes on by itself once it is sent, where it is taken over.{choice}{_older(node, service, older)}",
+        f"no node could send generation {short_name(name)}: {' '.join(errors)}",
+        remedy="It continues automatically once the generation is sent, on the node that takes it "
+        f"over.{choice}{_older(node, service, older)}",
     )
 
 
@@ -330,7 +332,7 @@ def _older(node: Node, service: str, older: str) -> str:
         return ""
     words = "--reason WHY --operator NAME --key FILE --out FILE"
     sign = f"appliance act sign promote {node.name} --service {service} --generation {older} {words}"
-    given_up = f"To go on from {short_name(older)} and give up what came after it: `{sign}`"
+    given_up = f"To continue from {short_name(older)} and give up later generations: `{sign}`"
     return f" {given_up}, then `appliance act accept` with it at this node."
 
 
@@ -346,7 +348,7 @@ def fetch_papers(node: Node, service: str, found: Survey, chain: Chain) -> Seale
                     return fetch(node, service, head.peer, name, Path(nowhere), chain, paths=())
                 except ApplianceError as error:
                     errors.append(f"{head.peer}: {error.what}")
-    raise Unreachable(f"nobody could tell the history of {service}: {' '.join(errors)}", remedy="Try again.")
+    raise Unreachable(f"no peer could send the history of {service}: {' '.join(errors)}", remedy="Try again.")
 
 
 def _holds(holding: Holding, name: str) -> bool:
@@ -365,7 +367,7 @@ def _held_name(found: Survey, own: Iterable[str], wanted: str) -> str:
     matching = {name for name in names if name == wanted or short_name(name) == wanted}
     if not matching:
         held = f"Held: {', '.join(map(short_name, sorted(names)))}." if names else "None is held."
-        raise NotFound(f"nobody who answered holds generation {wanted}.", remedy=held)
+        raise NotFound(f"no node that answered holds generation {wanted}.", remedy=held)
     if len(matching) > 1:
         raise Refused(f"generation {wanted} has two sides: {', '.join(sorted(matching))}.", remedy="Name one in full.")
     return matching.pop()

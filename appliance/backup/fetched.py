@@ -43,5 +43,5 @@ def load_fetched(node: Node, service: str) -> Sealed:
     for entry in sealed.entries:
         path = folder / entry.path
         if not path.exists() or not proven.is_right(FETCHED, entry, path):
-            raise IntegrityError("a fetched file is not what its list says.", where=str(path), remedy=REMEDY)
+            raise IntegrityError("a fetched file does not match its list.", where=str(path), remedy=REMEDY)
     return sealed

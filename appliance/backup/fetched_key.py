@@ -43,8 +43,8 @@ def open_key(node: Node, service: str, folder: Path, identity: Secret | None = N
     own = handed if handed.exists() else folder / "envelopes" / f"{node.name}.age"
     if not own.exists():
         raise NotFound(
-            f"no envelope of {service} is for {node.name}.",
-            remedy="Open it with the paper: `appliance backup resync --paper`.",
+            f"{service} has no envelope for {node.name}.",
+            remedy="Open it with the recovery key: `appliance backup resync --paper`.",
         )
     return open_envelope(own.read_bytes(), own_age_key(node), repository=_repository_in(folder, ""))
 

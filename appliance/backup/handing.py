@@ -45,7 +45,9 @@ def take(node: Node, envelopes: Mapping[str, bytes]) -> tuple[str, ...]:
     """
     for service, envelope in envelopes.items():
         if node.bundle.terms(service).origin != node.name:
-            raise Refused(f"{service} does not begin at {node.name}.", remedy="Take what was handed to this node.")
+            raise Refused(
+                f"{node.name} is not the origin of {service}.", remedy="Import what was exported for this node."
+            )
         open_envelope(envelope, own_age_key(node))
     lacking = [service for service in sorted(envelopes) if not is_written_here(node, service)]
     for service in lacking:
@@ -76,5 +78,5 @@ def _own_key(node: Node, service: str) -> ServiceKey:
     mine = f"envelopes/{node.name}.age"
     entry = next((entry for entry in read_held(node, service).entries if entry.path == mine), None)
     if entry is None:
-        raise NotFound(f"no envelope of {service} is for {node.name}.", remedy="Open it with the paper.")
+        raise NotFound(f"{service} has no envelope for {node.name}.", remedy="Open it with the recovery key.")
     return open_envelope(replica_of(node, service).blob(entry.sha256).read_bytes(), own_age_key(node))

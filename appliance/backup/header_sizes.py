@@ -18,4 +18,4 @@ def size_of_raw(name: str, raw: bytes) -> Sized:
     try:
         return Sized(name, int(fields["bytes"]), int(fields["files"]), utc_seconds(str(fields["time"])))
     except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"the header of {name} does not say how much it has.") from error
+        raise IntegrityError(f"the header of {name} does not contain its sizes.") from error

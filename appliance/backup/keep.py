@@ -128,7 +128,7 @@ def _always(ordered: Sequence[Candidate], pinned: Collection[str]) -> Iterable[t
         yield whole, "the newest whole one"
     for it in ordered:
         if it.name in pinned:
-            yield it.name, "a restore that has not ended needs it"
+            yield it.name, "an unfinished restore needs it"
 
 
 def _last_whole(archives: Sequence[Candidate]) -> str | None:
@@ -152,7 +152,7 @@ def _apply(rule: Rule, count: int, periods: Iterable[Period], kept: dict[str, st
         if taken == count:
             return
     if oldest is not None:
-        kept.setdefault(oldest, f"the oldest, while {rule.name} has places left")
+        kept.setdefault(oldest, f"the oldest, while {rule.name} is not full")
 
 
 def _apply_aged(count: int, ordered: Sequence[Candidate], kept: dict[str, str]) -> None:

@@ -43,9 +43,9 @@ def _roles(bundle: Bundle, leaver: str) -> Iterator[Missing]:
     for name in sorted(bundle.territory.services):
         terms = bundle.terms(name)
         if terms.origin == leaver and not is_implicit(terms.service):
-            yield Missing(name, f"it begins at {leaver}: give it another node in territory.yml, or take it out.")
+            yield Missing(name, f"its origin is {leaver}: give it another node in territory.yml, or remove it.")
         if leaver in terms.holders:
-            yield Missing(name, f"{leaver} shall hold it: say `offered: 0` of {leaver} in territory.yml.")
+            yield Missing(name, f"{leaver} must hold it: set `offered: 0` for {leaver} in territory.yml.")
 
 
 def _copies(bundle: Bundle, leaver: str, holdings: Holdings, writers: Mapping[str, str]) -> Iterator[Missing]:
@@ -63,15 +63,15 @@ def _copies(bundle: Bundle, leaver: str, holdings: Holdings, writers: Mapping[st
             yield Missing(name, f"its newest generation is safe at {len(counted)} of {copies} ({_names(counted)}).")
         known = {generation for holds in there.values() for generation in (*holds.held, *holds.let_go)}
         if only := set(here.held) - known:
-            yield Missing(name, f"{len(only)} of its generations are nowhere else.")
+            yield Missing(name, f"{len(only)} of its generations are on no other node.")
 
 
 def _last_copy(bundle: Bundle, leaver: str, name: str, holdings: Holdings) -> Iterator[Missing]:
     """Of a service that left and is remembered, somebody else must hold something still: nobody takes it any more."""
     elsewhere = any(of[name].held for node, of in holdings.items() if node != leaver and name in of)
     if (left := bundle.left(name)) and not elsewhere:
-        way = f"put it back into territory.yml, or sign with --forget {name} when it may go"
-        yield Missing(name, f"it {left.told} and nobody else holds it: {way}.")
+        way = f"put it back into territory.yml, or sign with --forget {name} if it may be deleted"
+        yield Missing(name, f"it {left.told} and no other node holds it: {way}.")
 
 
 def _names(nodes: Collection[str]) -> str:

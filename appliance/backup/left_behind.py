@@ -80,9 +80,11 @@ def told(node: Node, service: str) -> tuple[str, str]:
     peer, names = next(iter(found["peers"].items()))
     epoch, sequence, _ = names[-1].split(".")
     number = f"{int(epoch)}.{int(sequence)}"
-    what = f"{peer} holds generation {number}, which the present history does not continue: it did not answer when the "
-    what += "service was taken over, or a person gave it up."
-    return what, f"See what it has: `appliance restore attack --service {service} --from generation:{number}`."
+    what = (
+        f"{peer} holds generation {number}, which the present history does not continue: that node did not answer when "
+        "the service was taken over, or an operator gave that generation up."
+    )
+    return what, f"See its content: `appliance restore attack --service {service} --from generation:{number}`."
 
 
 def _load(node: Node, service: str) -> dict[str, Any]:

@@ -65,20 +65,21 @@ def prove(
         proven = bool(answered) or known in (newest.header.id.digest, newest.header.previous)
     if not proven:
         raise Refused(
-            f"{_who(answered, silent)}, and nothing here proves that this is no older image or clone of {node.name}.",
-            remedy="The backup waits until they answer; borg must not write before (counters could be used twice).",
+            f"{_who(answered, silent)}, and nothing here proves that this is not an older image or a clone of "
+            f"{node.name}.",
+            remedy="The backup waits until they answer; borg must not write until then (counters could be used twice).",
         )
 
 
 def _older_image(service: str) -> Overtaken:
     return Overtaken(
-        f"this machine sealed a newer generation of {service} than its state folder has: it is an older image.",
+        f"this machine sealed a newer generation of {service} than its state folder has: the folder is an older image.",
         remedy=look_first(service),
     )
 
 
 def _who(answered: Collection[str], silent: Collection[str]) -> str:
-    return f"not all peers answer ({', '.join(silent)} does not)" if answered else "no peer answers"
+    return f"not all peers answer (missing: {', '.join(silent)})" if answered else "no peer answers"
 
 
 def _change(node: Node, service: str, newest: Callable[[str | None], Sealed | None]) -> None:

@@ -170,9 +170,9 @@ def decode(text: str) -> Manifest:
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise IntegrityError("the manifest is cut short or is no JSON.") from error
+        raise IntegrityError("the manifest is cut short or not valid JSON.") from error
     if not isinstance(fields, dict) or fields.get("type") != TYPE:
-        raise IntegrityError("this is no manifest of a backup.")
+        raise IntegrityError("this is not the manifest of a backup.")
     _check_format(fields.get("format"))
     try:
         return _manifest(fields)
@@ -211,7 +211,7 @@ def _accepted(values: Sequence[Any]) -> Accepted:
 def _left_out(values: Sequence[Any]) -> LeftOut:
     """One whose name no file has is counted, and looked for nowhere."""
     path, reason = map(_text, values)
-    return LeftOut(path, reason) if _is_name(path) else LeftOut("", f"a name that no file has: {reprlib.repr(path)}")
+    return LeftOut(path, reason) if _is_name(path) else LeftOut("", f"not a valid file name: {reprlib.repr(path)}")
 
 
 def _aged(value: Any) -> Aged | None:
@@ -236,13 +236,13 @@ def _rows(value: Any, length: int) -> list[list[Any]]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{reprlib.repr(value)} is no text")
+        raise TypeError(f"{reprlib.repr(value)} is not a text")
     return value
 
 
 def _name(value: Any) -> str:
     if not _is_name(_text(value)):
-        raise ValueError(f"{reprlib.repr(value)} is no name of a file")
+        raise ValueError(f"{reprlib.repr(value)} is not a file name")
     return str(value)
 
 
@@ -257,5 +257,5 @@ def _is_name(path: str) -> bool:
 
 def _number(value: Any, most: int = NUMBER_MAX) -> int:
     if type(value) is not int or not 0 <= value <= most:
-        raise ValueError(f"{reprlib.repr(value)} is no count")
+        raise ValueError(f"{reprlib.repr(value)} is not a count")
     return value

@@ -36,7 +36,7 @@ from appliance.host.layout import ServiceLayout
 FILE = "manifest.json"
 COMMENT_BYTES_MAX = 64 * 1024
 """Linux takes no longer word of a command than 128 KiB."""
-CUT = LeftOut("", "the backup was cut before borg told what it could not read")
+CUT = LeftOut("", "the backup was interrupted before borg reported what it could not read")
 
 
 def manifests(borg: Borg, service: str) -> dict[str, Manifest | None]:

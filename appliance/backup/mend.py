@@ -70,7 +70,7 @@ def mend(node: Node, service: str) -> Mended:
 def _newest(node: Node, service: str) -> Sealed:
     sealed = chain_of(node, service).newest()
     if sealed is None or not node.service(service).repository.exists():
-        raise NotFound(f"{service} has nothing here that was sealed.", remedy="Run `appliance backup run`.")
+        raise NotFound(f"{service} has no sealed generation here.", remedy="Run `appliance backup run`.")
     return sealed
 
 

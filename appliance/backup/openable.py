@@ -31,8 +31,8 @@ from appliance.trust.generation import Entry, parse_list
 
 LINKED = "sealed"
 WITH_PAPER = (
-    "Where none of them is left, the paper opens it on a machine in the place of one (docs/how-to/replace-a-node.md), "
-    "or by hand with this disk (docs/recovery-by-hand.md)."
+    "If none of them is left, the recovery key opens it on a replacement machine (docs/how-to/replace-a-node.md), or "
+    "by hand with this disk (docs/recovery-by-hand.md)."
 )
 
 
@@ -75,7 +75,9 @@ def open_best(
     layout = node.service(service)
     if source == LOCAL or (source == AUTO and is_written_here(node, service)):
         if not layout.repository.exists():
-            raise NotFound(f"{service} has no repository here.", remedy="Say --from auto to open what a peer holds.")
+            raise NotFound(
+                f"{service} has no repository here.", remedy="Give --from auto to open the replica of a peer."
+            )
         return OpenedSource(own_repository(layout), layout.catalogue, node.name, "", "")
     return _open(node, service, _choose(node, service, source), type_paper)
 
@@ -111,7 +113,7 @@ def check_trusted(node: Node, service: str) -> None:
     trusted = node.bundle.trusted(service)
     if node.name not in trusted:
         raise Refused(
-            f"{service} does not trust {node.name} with its data.",
+            f"{service} does not trust {node.name} with its key.",
             remedy=f"Run this on {' or '.join(trusted)}. {WITH_PAPER}",
         )
 
@@ -138,7 +140,7 @@ def key_of(node: Node, service: str, folder: Path, paper: Secret | None) -> Serv
         if paper is not None:
             raise
         what = f"the envelope of {service} for {node.name} was sealed to keys that this node does not have."
-        raise Refused(what, remedy="Open it with the recovery key on paper: add --paper.") from error
+        raise Refused(what, remedy="Open it with the recovery key: add --paper.") from error
 
 
 def offer_less(node: Node, service: str, found: Survey, newest: str) -> tuple[str, ...]:
@@ -169,13 +171,15 @@ def _choose(node: Node, service: str, source: str) -> _Choice:
     if source == AUTO:
         return _newest(node, service)
     if source == STANDBY:
-        return _held_here(node, service, None, "Nobody else was asked whether this is the newest.")
+        return _held_here(node, service, None, "No other node was asked whether this is the newest.")
     if source.startswith(GENERATION):
         wanted = source.removeprefix(GENERATION)
         sealed, _ = fetch_newest(node, service, _staging(node, service), wanted=wanted)
         return _fetched(node, service, sealed, "its peers", f"This is generation {short_name(sealed.header.id.name)}.")
     if not source.startswith(PEER):
-        raise UsageError(f'"{source}" is no source.', remedy="Known: auto, local, standby, peer:NAME, generation:2.7.")
+        raise UsageError(
+            f'"{source}" is not a source.', remedy="Known: auto, local, standby, peer:NAME, generation:2.7."
+        )
     peer = source.removeprefix(PEER)
     sealed = fetch(node, service, peer, None, _staging(node, service))
     return _fetched(node, service, sealed, peer, f"Only {peer} was asked whether this is the newest.")
@@ -234,7 +238,7 @@ def _attested(found: Survey) -> str:
 
 def _told(node: Node, service: str, found: Survey, newest: str) -> str:
     less = offer_less(node, service, found, newest)
-    sentences = [f"Less than generation {short_name(newest)} is offered by {', '.join(less)}."] if less else []
+    sentences = [f"These nodes offer less than generation {short_name(newest)}: {', '.join(less)}."] if less else []
     return " ".join((*sentences, found.told())).strip()
 
 

@@ -33,8 +33,8 @@ def look_first(service: str) -> str:
     """What to type about it: who continues unseen what a stranger wrote, has made it the service's own."""
     again = f"appliance backup resync {service} --request {service}.request"
     return (
-        f"Look first what is the newest: `{again} --dry-run`. "
-        f"Then continue from it, or with --generation from the last good one, under a new grant: `{again}`."
+        f"First see which is the newest: `{again} --dry-run`. Then continue from it, or with --generation from the "
+        f"last good one, under a new grant: `{again}`."
     )
 
 
@@ -90,7 +90,10 @@ def load(node: Node, service: str) -> Overtaken | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        return Overtaken(f"something knows a newer history of {service} than this node.", remedy=look_first(service))
+        return Overtaken(
+            f"a peer or this machine's lineage knows a newer history of {service} than this state folder.",
+            remedy=look_first(service),
+        )
 
 
 def _path(node: Node, service: str) -> Path:

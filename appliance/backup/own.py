@@ -20,7 +20,7 @@ from appliance.territory.model import Service
 def own_paths(node: Node, service: Service) -> tuple[str, ...]:
     """The absolute paths that `service`, the own one of `node`, saves now; raise Refused for another node's."""
     if service.node != node.name:
-        raise Refused(f"{service.name} is about {service.node} itself; only {service.node} can write it.")
+        raise Refused(f"{service.name} is the service of {service.node} itself; only {service.node} can write it.")
     layout = node.layout
     chains = sorted(layout.root.glob("services/*/chain"))
     store = sorted(layout.voter_care.glob("*.snapshot"))[-1:]

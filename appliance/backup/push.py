@@ -104,8 +104,9 @@ def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
     for tip in head.tips:
         if tip.epoch == own_epoch and (own is None or not chain.leads_from(tip.id.digest, own)):
             raise Overtaken(
-                f"{head.peer} knows generation {tip.id} of {tip.service}, which this node's newest does not continue: "
-                "it was restored from an older image, it was cloned, or somebody else has written in its name.",
+                f"{head.peer} knows generation {tip.id} of {tip.service}, which this node's newest does not "
+                "continue: this node was restored from an older image, it was cloned, or somebody else wrote with "
+                "its key.",
                 remedy=look_first(tip.service),
                 peer=head.peer,
             )
@@ -126,11 +127,11 @@ def send_needed(conversation: Conversation, sealed: Sealed, paths: Mapping[str, 
         heard, needed = sending.hear(answer), _needed(answer, peer, sizes)
         rests -= not heard and not needed
         if rests < 0:
-            raise IntegrityError(f"{peer} asks for nothing more and gives no receipt.")
+            raise IntegrityError(f"{peer} requests no more files and gives no receipt.")
         for digest, offset in needed:
             sent[digest] += 1
             if sent[digest] > SENT_MAX:
-                raise IntegrityError(f"{peer} asks for the same file more than {SENT_MAX} times in one push.")
+                raise IntegrityError(f"{peer} requests the same file more than {SENT_MAX} times in one push.")
             _send(sending, paths[digest], offset, sizes[digest])
 
 
@@ -141,7 +142,7 @@ def _needed(answer: Mapping[str, Any], peer: str, sizes: Mapping[str, int]) -> l
         match pair:
             case [str(digest), int(offset)] if 0 <= offset <= sizes.get(digest, -1):
                 continue
-        raise IntegrityError(f"{peer} asks for something that was not offered.")
+        raise IntegrityError(f"{peer} requests a file that was not offered.")
     return [(digest, offset) for digest, offset in asked]
 
 

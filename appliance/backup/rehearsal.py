@@ -132,7 +132,7 @@ def differences(dumped: Mapping[Table, int], found: Mapping[Table, int]) -> Iter
     lacking = [(table, rows) for table, rows in sorted(dumped.items()) if found.get(table, -1) < rows]
     for (schema, name), rows in lacking[:NAMED_MAX]:
         has = found.get((schema, name))
-        told = "did not come back" if has is None else f"has {format_count(has, 'row')}, and the dump {rows}"
+        told = "was not restored" if has is None else f"has {format_count(has, 'row')}, and the dump {rows}"
         yield f"table {schema}.{name} {told}."
     if len(lacking) > NAMED_MAX:
         yield f"{len(lacking) - NAMED_MAX} more tables lack rows."
@@ -220,7 +220,7 @@ class _Limit:
 
     def _look(self) -> str:
         if _free(self._folder) < 0:
-            return "the disk had no more room for it."
+            return "the disk was full."
         if _size(self._folder) > self._bytes_max:
             return f"it grew beyond the {format_bytes(self._bytes_max)} that it may take."
         return ""

@@ -101,7 +101,7 @@ def _check_ours(node: Node, service: str, chain: Chain) -> None:
     writer = grants[max(grants)].writer if grants else ""
     origin = node.bundle.terms(service).origin
     if node.name not in (origin, writer):
-        raise Refused(f"{service} begins at {origin}, not here.", remedy=f"Run this on {origin}.")
+        raise Refused(f"the origin of {service} is {origin}, not this node.", remedy=f"Run this on {origin}.")
 
 
 def _learn_history(node: Node, service: str, chain: Chain) -> int:
@@ -111,12 +111,12 @@ def _learn_history(node: Node, service: str, chain: Chain) -> int:
     ended = node.bundle.revoked.ended_epoch(service)
     if max(known, default=0) > ended:
         raise Refused(
-            f"{service} was begun anew already, in epoch {max(known)}.",
-            remedy="This machine continues it: `appliance backup resync`.",
+            f"{service} already started over, in epoch {max(known)}.",
+            remedy="Continue it on this machine: `appliance backup resync`.",
         )
     own = chain.newest()
     if own is None and not found.heads:
-        raise Unreachable(f"nobody can tell the history of {service}.", remedy=found.told())
+        raise Unreachable(f"no peer can send the history of {service}.", remedy=found.told())
     attested = [head.newest.id for head in found.heads if head.newest] + ([found.own] if found.own else [])
     if attested and (own is None or max(attested) > own.header.id):
         sealed = fetch_papers(node, service, found, chain)

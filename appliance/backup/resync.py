@@ -45,7 +45,7 @@ def request_after_fetch(node: Node, service: str, survey: Survey, reason: str, t
     if 0 < max(known) <= node.bundle.revoked.ended_epoch(service):
         raise Refused(
             f"{service} is not continued: a node that was revoked could know its key.",
-            remedy=f"Restore what is needed, then begin it anew on its origin: `appliance backup begin {service}`.",
+            remedy=f"Restore what is needed, then start it over on its origin: `appliance backup begin {service}`.",
         )
     return request(
         node,
@@ -76,7 +76,8 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
         raise Refused(f"epoch {grant.epoch} was granted before.", remedy="Ask for a new grant.")
     if is_used(node, service, grant) or sealed_since(node, service, chain, sealed) >= grant.epoch:
         raise Refused(
-            f"{service} was written under the grant of epoch {grant.epoch} already, and its counters are used once.",
+            f"{service} was already written under the grant of epoch {grant.epoch}, and its counters must be used "
+            "only once.",
             remedy=f"Ask for a new grant: `appliance backup resync {service} --request {service}.request`.",
         )
     if grant.repository != repository_id(folder):

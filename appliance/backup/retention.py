@@ -133,7 +133,7 @@ def bend(
         if now_age_seconds - it.received_age_seconds >= lock_seconds and it.id not in fixed and it.id not in young
     ]
     oldest = min(able, key=lambda it: (it.received_age_seconds, it.id), default=None)
-    return Drop(oldest.id, "the share is full, and it is the oldest that may go") if oldest else None
+    return Drop(oldest.id, "the quota is full, and it is the oldest that may be removed") if oldest else None
 
 
 def _firsts_of_months(held: list[Generation], since_age_seconds: int) -> set[GenerationId]:

@@ -42,7 +42,7 @@ def due(schedule: Schedule, last_run_utc: float | None, now_utc: float, zone: st
     if last_run_utc is None:
         return Due(now_utc, "there was no run yet")
     if last_run_utc > now_utc + SKEW_SECONDS_MAX:
-        return Due(now_utc, f"the last run is dated {utc_text(last_run_utc)}, in the future, so nothing is known of it")
+        return Due(now_utc, f"the last run is dated {utc_text(last_run_utc)}, in the future, so it is ignored")
     if schedule.every_hours:
         return _by_span(schedule.every_hours * HOUR, last_run_utc, now_utc)
     if not schedule.daily_at:
@@ -63,7 +63,7 @@ def _by_day(at: time, last_run_utc: float, now_utc: float, zone: ZoneInfo) -> Du
     passed = max(moment for moment in moments if moment <= now_utc)
     if last_run_utc < passed:
         return Due(
-            passed, f"the run of {utc_text(passed)} was not made; the last one started at {utc_text(last_run_utc)}"
+            passed, f"the run of {utc_text(passed)} was missed; the last one started at {utc_text(last_run_utc)}"
         )
     coming = min(moment for moment in moments if moment > now_utc)
     return NotDue(coming, f"daily at {at:%H:%M}, and the last run started at {utc_text(last_run_utc)}")

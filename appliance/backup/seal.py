@@ -101,9 +101,9 @@ def _refuse_rot(layout: ServiceLayout, newest: Sealed | None, entries: Iterable[
     ]
     if rotten:
         raise RottenSegment(
-            f"{len(rotten)} sealed files have other bytes now, this one first: the disk may be failing.",
+            f"the content of {len(rotten)} sealed files has changed, this one first: the disk may be failing.",
             where=str(layout.repository / rotten[0]),
-            remedy=f"Bring them back from a peer: `appliance backup mend {service}`.",
+            remedy=f"Replace them from a peer: `appliance backup mend {service}`.",
         )
 
 
@@ -136,9 +136,9 @@ def _refuse_loss(layout: ServiceLayout, newest: Sealed | None, names: Iterable[s
     gone = {entry.path for entry in lost(layout, newest)} - {*names} if newest else set()
     if gone:
         raise RottenSegment(
-            f"{len(gone)} sealed files are gone, this one first, and no compaction removed them.",
+            f"{len(gone)} sealed files are missing, this one first, and no compaction removed them.",
             where=str(layout.repository / min(gone)),
-            remedy=f"Bring them back from a peer: `appliance backup mend {service}`.",
+            remedy=f"Replace them from a peer: `appliance backup mend {service}`.",
         )
 
 

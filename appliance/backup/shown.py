@@ -46,7 +46,7 @@ class Shown:
         receipt = read_receipt(raw.encode(), self.peer.keys.sign)
         self._check_service(receipt.service)
         if receipt.holder != self.peer.name:
-            raise IntegrityError(f"{self.peer.name} shows a receipt that says it is of {receipt.holder}.")
+            raise IntegrityError(f"{self.peer.name} shows a receipt of {receipt.holder}.")
         return receipt
 
     def _check_service(self, service: str) -> None:

@@ -111,8 +111,8 @@ def _waiting(node: Node, service: str) -> tuple[Sizes, Shrunken]:
     sizes = _load(node, service)
     if sizes is None or sizes.shrunken is None:
         raise UsageError(
-            f"nothing is known here of {service} having shrunk.",
-            remedy="A backup finds it, where the service is written: see `appliance status` there.",
+            f"it is not known here that {service} has shrunk.",
+            remedy="A backup detects that on the node that writes the service: see `appliance status` there.",
         )
     return sizes, sizes.shrunken
 
@@ -135,7 +135,7 @@ def tidy_paused(node: Node, service: str, disk_free: int) -> str:
     found = load_shrunken(node, service)
     if found is None or disk_free < ROOM_BYTES_MIN:
         return ""
-    return f"nothing of {service} is forgotten while most of it is gone at its source: {found}."
+    return f"no archive of {service} is deleted while most of it is missing at its source: {found}."
 
 
 def must_stay(node: Node, service: str) -> tuple[str, ...]:

@@ -34,8 +34,8 @@ SHARE_BYTES_MIN = GIB
 SLICE_BYTES = 2 * GIB
 """How much is read between two marks of how far the round is."""
 HOSTILE = (
-    "no restore takes all of this archive, since something in it would be written outside its folder, or it has too "
-    "many names to be examined at once. No usual backup looks like that: find out who wrote it"
+    "this archive cannot be restored whole, since a path in it leads outside its folder, or it has too many names to "
+    "be examined at once. No regular backup looks like that: find out what wrote it"
 )
 
 

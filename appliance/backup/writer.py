@@ -141,7 +141,7 @@ def _tidy_makes_room(service: str) -> Iterator[None]:
     try:
         yield
     except DiskFull as error:
-        error.remedy += f" Old archives give theirs back: `appliance backup tidy {service}`."
+        error.remedy += f" To free space, delete old archives: `appliance backup tidy {service}`."
         raise
 
 
@@ -167,7 +167,7 @@ def mendable(service: str) -> Iterator[None]:
     try:
         yield
     except RepositoryDamaged as error:
-        error.remedy = f"Bring it back from a peer: `appliance backup mend {service}`."
+        error.remedy = f"Replace it from a peer: `appliance backup mend {service}`."
         raise
 
 
@@ -181,7 +181,7 @@ def own_grant(node: Node, chain: Chain) -> Grant:
         raise Refused(
             f"the signing key of {node.name} is not the one that the bundle names.",
             where=str(node.signing_key),
-            remedy="Put the key back, or join anew as a new identity.",
+            remedy="Put the key back, or join again as a new identity.",
         )
     if grant.writer != node.name or grant.writer_key != node.bundle.member(node.name).keys.sign:
         raise Refused(
@@ -298,7 +298,9 @@ def tidy(node: Node, service: str) -> tuple[str, ...]:
     """
     layout = node.service(service)
     if why := tidy_paused(node, service, shutil.disk_usage(layout.root).free):
-        remedy = f"If that was meant, as root: `appliance backup confirm {service}`. If not, bring back what is gone."
+        remedy = (
+            f"If that was intended, as root: `appliance backup confirm {service}`. If not, restore what is missing."
+        )
         raise Refused(why, remedy=remedy)
     with Lines(node) as lines, locked(layout.lock, what=f"the service {service}"), mendable(service):
         _refuse_opening(node, service)

@@ -71,7 +71,7 @@ def _repository(node: Node, service: str) -> Repository:
     origin = node.bundle.terms(service).origin
     layout = node.service(service)
     if not layout.repository.exists():
-        raise NotFound(f"{service} has no repository here.", remedy=f"It begins at {origin}.")
+        raise NotFound(f"{service} has no repository here.", remedy=f"Its origin is {origin}.")
     return own_repository(layout)
 
 

@@ -105,7 +105,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         certificates = self.server.certificates
         if certificates and not certificates.admits(self.connection):
-            self.send_error(403, "this certificate is not of a monitoring node")
+            self.send_error(403, "this certificate does not belong to a monitoring node")
         elif self.path != PATH:
             self.send_error(404)
         else:

@@ -28,9 +28,9 @@ UNSERVED_SECONDS_MAX = 5 * MINUTE
 """What fails once, as when a peer that has the newest is called too early, goes well by itself."""
 PAUSED_SECONDS_MAX = HOUR
 """No pause lasts longer; somebody asks for one after the other."""
-UNTOLD = Reason("unknown", "who holds it is not known here.", "Type: appliance failover status", "holder")
+UNTOLD = Reason("unknown", "its lease holder is not known here.", "Type: appliance failover status", "holder")
 LACKS = tuple(
-    Reason("unknown", "no service has a program here that could be taken over or handed back.", check=check)
+    Reason("unknown", "no service that could be taken over or handed back has a program here.", check=check)
     for check in ("failover", "majority")
 )
 
@@ -59,7 +59,7 @@ def silent_reason(seen: Failover, now: Now) -> Reason | None:
     """That the program which runs services does not live; None while it does, or has nothing to run here."""
     if not seen.programs or not _is_silent(seen, now):
         return None
-    ago = f"has not lived for {format_duration(now.wall - seen.looked)}" if seen.looked else "never ran"
+    ago = f"has not run for {format_duration(now.wall - seen.looked)}" if seen.looked else "never ran"
     what = f"the program that runs services {ago}: nothing is taken over or handed back by this node."
     return Reason("failed", what, seen.start, "failover")
 
@@ -74,11 +74,13 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
     for name, operator in seen.quarantined:
         who = f"by {operator}'s act" if operator else "by a signed act"
         ends = f"appliance act sign quarantine {name} --days 0"
-        remedy = f"Once it is clean, {ends} takes that back. Its keys are taken back by: appliance node revoke"
+        remedy = f"Once it is clean, {ends} ends the quarantine. To revoke its keys: appliance node revoke"
         yield Reason("failed", f"{name} is in quarantine {who}: it serves nothing that can move.", remedy, "quarantine")
     if seen.unread:
-        remedy = "Mend that file; until then nothing is taken over or handed back."
-        yield Reason("unknown", f"which services it may serve cannot be read: {seen.unread}", remedy, "failover")
+        remedy = "Repair that file; until then nothing is taken over or handed back."
+        yield Reason(
+            "unknown", f"the list of services that it may serve cannot be read: {seen.unread}", remedy, "failover"
+        )
     if not seen.programs:
         return
     if why := silent_reason(seen, now):
@@ -87,7 +89,7 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
     silent = [it.unheard_since for it in seen.services if it.unheard_since is not None]
     if silent and now.wall - min(silent) > SILENT_SECONDS_MAX:
         since = format_duration(now.wall - min(silent))
-        remedy = "Start the voters, or mend the line to them: `appliance failover status`."
+        remedy = "Start the voters, or repair the connection to them: `appliance failover status`."
         yield Reason("failed", f"no majority of the voters has answered it for {since}.", remedy, "majority")
 
 
@@ -103,41 +105,45 @@ def _decided_by(stood: Stood, epoch: int) -> str:
 def _branch_reasons(stood: Stood, now: Now) -> Iterator[Reason]:
     for epoch in stood.branches:
         remedy = _decided_by(stood, epoch)
-        what = f"what was written here alone under epoch {epoch} waits for somebody to decide."
+        what = f"a branch, written here alone under epoch {epoch}, waits for a decision."
         yield Reason("warning", what, remedy, "branch")
     if stood.unkept and _lasts(stood.unkept_since, UNKEPT_SECONDS_MAX, now):
         since = format_duration(now.wall - (stood.unkept_since or 0.0))
-        what = f"what was written here alone could not be kept apart for {since}; this node cannot serve it before."
+        what = (
+            f"writes made here alone could not be saved as a branch for {since}; until then this node cannot serve it."
+        )
         yield Reason("failed", what, stood.unkept, "branch")
     elif stood.state == "DIVERGED":
-        remedy = "Nothing to do yet: once it is kept, a branch is told of here."
-        yield Reason("warning", "what was written here alone is being kept apart.", remedy, "branch")
+        remedy = "Nothing to do yet: once the branch is saved, it is reported here."
+        yield Reason("warning", "writes made here alone are being saved as a branch.", remedy, "branch")
 
 
 def _service_reasons(stood: Stood, now: Now) -> Iterator[Reason]:
     name = stood.service
     if _lasts(stood.vacant_since, VACANT_SECONDS_MAX, now):
         since = format_duration(now.wall - (stood.vacant_since or 0.0))
-        remedy = f"See why: `appliance failover status`. Its home is dead: appliance failover promote {name} --act FILE"
-        yield Reason("failed", f"nobody has held it for {since}.", remedy, "holder")
+        remedy = (
+            f"See why: `appliance failover status`. If its origin is lost: appliance failover promote {name} --act FILE"
+        )
+        yield Reason("failed", f"it has had no lease holder for {since}.", remedy, "holder")
     if stood.unserved and _lasts(stood.unserved_since, UNSERVED_SECONDS_MAX, now):
         since = format_duration(now.wall - (stood.unserved_since or 0.0))
         yield Reason(
-            "failed", f"it is to be served here, and could not be started for {since}.", stood.unserved, "holder"
+            "failed", f"it should be served here, and could not be started for {since}.", stood.unserved, "holder"
         )
     if _lasts(stood.contested_since, CONTESTED_SECONDS_MAX, now):
         holder, writer = stood.holder or "nobody", stood.writer or "nobody"
-        what = f"{holder} holds it, and the newest grant, of epoch {stood.newest_epoch}, names {writer}."
-        yield Reason("failed", what, "See `appliance failover status` at both; the grant is right.", "epoch")
+        what = f"{holder} holds the lease, but the newest grant, of epoch {stood.newest_epoch}, names {writer}."
+        yield Reason("failed", what, "See `appliance failover status` at both; the grant decides.", "epoch")
     if _lasts(stood.away_since, AWAY_SECONDS_MAX, now):
         since = format_duration(now.wall - (stood.away_since or 0.0))
         remedy = f"See at {stood.home} why it is not handed back: `appliance failover status`. At once: "
-        what = f"{stood.holder} has held it for {since}, and not {stood.home}, its home."
+        what = f"{stood.holder} has held it for {since} in place of its origin, {stood.home}."
         yield Reason("warning", what, f"{remedy}appliance failover handback {name}", "home")
     if _lasts(stood.paused_since, PAUSED_SECONDS_MAX, now):
         since = format_duration(now.wall - (stood.paused_since or 0.0))
-        what = f"{stood.paused_by} has kept it paused for {since}: nobody takes it over meanwhile."
-        yield Reason("warning", what, "Ask whether that is still needed; a pause ends by itself.", "pause")
+        what = f"{stood.paused_by} has kept it paused for {since}: no node takes it over meanwhile."
+        yield Reason("warning", what, "Ask whether the pause is still needed; it ends by itself.", "pause")
 
 
 def _lasts(since: float | None, seconds_max: float, now: Now) -> bool:
@@ -146,7 +152,7 @@ def _lasts(since: float | None, seconds_max: float, now: Now) -> bool:
 
 def _summary(stood: Stood, told: bool) -> str:
     if not told:
-        return "WHO HOLDS IT IS NOT KNOWN"
+        return "LEASE HOLDER NOT KNOWN"
     return f"held by {stood.holder or 'NOBODY'}, epoch {stood.newest_epoch}; here {stood.state}"
 
 

@@ -23,9 +23,8 @@ READ_AGAIN = {"scrub": SCRUB_SECONDS, "check": CHECK_SECONDS}
 PROVEN = {"verify": "verified", "drill": "drilled", "scrub": "read again", "check": "checked by borg"}
 LOCK_UNKNOWN = Reason(
     "unknown",
-    "whether who receives could change what is sealed was not tried yet: only a host, which has an account of its own "
-    "for that, tries it.",
-    "It is tried once a day; at once, as root on a host: `systemctl start appliance-probe.service`.",
+    "retention lock not tested yet: the probe needs the separate receiver account that only hosts have.",
+    "It is tested once a day; at once, as root on a host: `systemctl start appliance-probe.service`.",
     "lock",
 )
 LOCK_CHECKS = ("lock", "lock-probe")
@@ -92,13 +91,13 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
         named = ", ".join(held.damage[:NAMED_MAX])
         yield Reason(
             "failed",
-            f"{len(held.damage)} of what is held is damaged: {named}.",
-            "It comes again from its origin or another holder; look at this disk (smartctl).",
+            f"the replica is damaged ({len(held.damage)}): {named}.",
+            "It is sent again by its origin or another replica node; check this disk (smartctl).",
             "damage",
         )
         yield from failures(("repair",), held.service, view)
     if held.newest is None:
-        what = "no generation of it is whole." if held.damage else "nothing of it has come yet."
+        what = "no generation of it is whole." if held.damage else "no generation of it has arrived yet."
         yield Reason("warning", what, "See `appliance status` at its origin.", "held")
         return
     if held.expected:
@@ -113,8 +112,8 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     yield from partial_reasons(held.newest, held.partial, AT_HOLDER)
     yield from shrunk(held, now)
     if held.lost:
-        what = f"{', '.join(held.lost)} is lost, by a signed act or as nobody has seen it for two weeks."
-        yield Reason("warning", what, "Replace it, then let the act end.", "lost-holder")
+        what = f"{', '.join(held.lost)} is lost, by a signed act or because no node has seen it for two weeks."
+        yield Reason("warning", what, "Replace it, then let the act expire.", "lost-holder")
     for fork in held.forks:
         yield Reason(
             "failed",
@@ -127,7 +126,7 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
         yield Reason("warning", f"nothing of it is thinned: {held.frozen}", remedy, "frozen")
     checked = view.last("check", held.service)
     for alarm in checked.alarms if checked else ():
-        remedy = "Find out at its origin what sealed it; older generations are not concerned."
+        remedy = "Find the cause at its origin; older generations are not affected."
         yield Reason("failed", alarm, remedy, "borg-check")
     yield from _lock_reasons(held, now)
     if held.left:  # nothing new comes, and nobody is asked about it any more
@@ -147,11 +146,11 @@ def _exchange_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     """What the last exchange found wrong, and other holders that have not answered for long."""
     asked = view.last("exchange", held.service)
     for alarm in asked.alarms if asked else ():
-        yield Reason("failed", alarm, "Tell the maintenance team: somebody may be removing copies.", "withheld")
+        yield Reason("failed", alarm, "Tell the maintenance team: an attacker may be removing copies.", "withheld")
     for peer, silent, error in silent_holders(held.service, view, now):
         since = "never answered" if silent is None else f"has not answered for {format_duration(silent)}"
         remedy = "See `appliance status` there."
-        yield Reason("warning", f"{peer}, another holder, {since}: {error}", remedy, "silent-holder")
+        yield Reason("warning", f"{peer}, another replica node, {since}: {error}", remedy, "silent-holder")
 
 
 def silent_holders(service: str, view: View, now: Now) -> Iterator[tuple[str, int | None, str]]:
@@ -164,8 +163,10 @@ def silent_holders(service: str, view: View, now: Now) -> Iterator[tuple[str, in
 
 def _bent_reasons(held: Held) -> Iterator[Reason]:
     if held.bent:
-        what = f"its share is full, so history older than the lock bends, one generation a day at most: {held.bent}."
-        remedy = "Raise quota in territory.yml, look at it (`appliance territory check`), sign a bundle."
+        what = (
+            f"its quota is full, so history older than the lock is thinned, at most one generation a day: {held.bent}."
+        )
+        remedy = "Raise quota in territory.yml, check it (`appliance territory check`), sign a bundle."
         yield Reason("warning", what, remedy, "quota")
 
 
@@ -180,8 +181,8 @@ def _room_reasons(held: Held) -> Iterator[Reason]:
             used += f" that an epoch may fill of its {format_bytes(held.quota_bytes)}"
         remedy = "Raise quota in territory.yml and sign a new bundle."
         if held.used_bytes > held.quota_bytes:
-            used = f"{used}. The quota is below what is held, so nothing is taken and nothing goes"
-        yield Reason(state, f"its share is nearly full: {used}.", remedy, "quota")
+            used = f"{used}. The quota is smaller than the replica, so nothing is accepted and nothing is removed"
+        yield Reason(state, f"its quota is nearly full: {used}.", remedy, "quota")
 
 
 def _lock_checks(held: Held, now: Now) -> tuple[str, ...]:
@@ -198,22 +199,29 @@ def _lock_reasons(held: Held, now: Now) -> Iterator[Reason]:
         return
     if now.wall - held.lock.time > LOCK_TRIED_SECONDS_MAX:
         ago = format_duration(now.wall - held.lock.time)
-        what = f"its lock was last tried {ago} ago: whether it still holds is not known."
-        yield Reason("unknown", what, "Type `systemctl start appliance-probe`, and see why it stood.", "lock-probe")
-    remedy = "Its accounts are not as `appliance node apply --part vault` makes them: apply it, then look who wrote."
+        what = f"its lock was last tested {ago} ago: it is not known whether it still holds."
+        yield Reason(
+            "unknown", what, "Type `systemctl start appliance-probe`, and find out why it did not run.", "lock-probe"
+        )
+    remedy = (
+        "Its accounts are not as `appliance node apply --part vault` makes them: apply it, then find out what wrote "
+        "there."
+    )
     if held.lock.allowed:
         yield Reason(
-            "failed", f"who receives may change what is sealed: {', '.join(held.lock.allowed)}.", remedy, "lock"
+            "failed", f"the receiving account can change sealed files: {', '.join(held.lock.allowed)}.", remedy, "lock"
         )
     if held.lock.broken:
-        what = f"generation {held.lock.broken} went before its time, while it was still locked."
-        yield Reason("failed", what, "Bring it again from another holder; find out what removed it.", "lock")
+        what = f"generation {held.lock.broken} was removed while it was still locked."
+        yield Reason("failed", what, "Copy it again from another replica node; find out what removed it.", "lock")
 
 
 def judge_catalogue(readable: Readable, view: View, now: Now) -> Judged:
     """Whether the names are known, and when it was last proven that what they name can be read and brought back."""
     known = _names_known(readable, view)
-    summary = f"names known up to generation {readable.newest}" if known else "the newest names are not known yet"
+    summary = (
+        f"names known up to generation {readable.newest}" if known else "the newest names are not in the catalogue yet"
+    )
     since = {kind: _since(view.last(kind, readable.service), now) for kind in PROOFS}
     told = [f"{PROVEN[kind]} {format_duration(age)} ago" for kind, age in since.items() if age is not None]
     facts = {f"last_{kind}_seconds": age for kind, age in since.items()}
@@ -231,7 +239,7 @@ def _proof_reasons(readable: Readable, view: View, now: Now) -> Iterator[Reason]
     yield from failures(("catalogue",), readable.service, view, check="catalogue")
     behind = now.wall - readable.newest.time
     if not _names_known(readable, view) and behind > NAMES_LATE_SECONDS:
-        what = f"the names of its newest generation, {format_duration(behind)} old, are not known yet."
+        what = f"the names of its newest generation, {format_duration(behind)} old, are not in the catalogue yet."
         yield Reason("warning", what, "See whether the agent is busy here: appliance status", "catalogue")
     for kind, interval in PROOFS.items():
         yield from failures((kind,), readable.service, view, check=kind)

@@ -17,27 +17,30 @@ ENVELOPE_SECONDS_MAX = 400 * DAY
 CERTIFICATE_SOON_SECONDS, CERTIFICATE_URGENT_SECONDS = 14 * DAY, 3 * DAY
 UPDATES_SECONDS_MAX = 8 * DAY
 NO_CERTIFICATE = Reason(
-    "unknown", "it has no TLS certificate: nothing of it listens to others by TLS.", check="certificate"
+    "unknown", "it has no TLS certificate: none of its programs listens by TLS.", check="certificate"
 )
-NO_TIME_SOURCE = Reason("unknown", "it does not tell who sets its clock.", "See `timedatectl`.", "time-source")
+NO_TIME_SOURCE = Reason("unknown", "its time source is not known.", "See `timedatectl`.", "time-source")
 UNPROVEN_TIME = Reason(
     "unknown",
-    "its clock is set by servers that prove nothing: who is on its line can set it.",
-    "Name servers with NTS in base_time_servers and play `ansible-playbook playbooks/site.yml`.",
+    "its time servers are not authenticated: an attacker on its link can set its clock.",
+    "Name servers with NTS in base_time_servers and run `ansible-playbook playbooks/site.yml`.",
     "time-source",
 )
-NO_UPDATES = Reason("unknown", "it does not tell when its security updates were made.", check="updates")
+NO_UPDATES = Reason("unknown", "the date of its last security updates is not known.", check="updates")
 
 
 def envelope_reasons(written: Written, now: Now) -> Iterator[Reason]:
     """Whether the paper opens it, and which envelope nobody has renewed for long. The first backup makes them."""
     if written.newest is not None and PAPER not in written.envelopes:
-        remedy = "`appliance escrow export`, print it, have the territory signed; the next backup makes the envelope."
-        yield Reason("warning", "the recovery key on paper does not open it.", remedy, "paper")
+        remedy = (
+            "Run `appliance escrow export`, print the sheet, have the territory signed; the next backup makes the "
+            "envelope."
+        )
+        yield Reason("warning", "the recovery key cannot open it.", remedy, "paper")
     for recipient, made in written.envelopes.items():
         if now.wall - made > ENVELOPE_SECONDS_MAX:
             what = f"its envelope for {recipient} is {format_duration(now.wall - made)} old."
-            yield Reason("warning", what, "Try it: `appliance escrow verify`. See how keys are renewed.", "envelope")
+            yield Reason("warning", what, "Test it: `appliance escrow verify`. See how keys are renewed.", "envelope")
 
 
 def machine_lacks(machine: Machine) -> tuple[Reason, ...]:
@@ -52,8 +55,8 @@ def machine_lacks(machine: Machine) -> tuple[Reason, ...]:
 
 def theft_lack(node: str, kept: str) -> Reason:
     """Against which thief its disk is protected: nobody at a town hall can do more, so it never counts."""
-    what = f"{kept}." if kept else "how its disk is kept is not known here."
-    remedy = f"If the box is stolen, count what it could open as read: `appliance node revoke {node} --reason WHY`."
+    what = f"{kept}." if kept else "the protection of its disk is not known here."
+    remedy = f"If the box is stolen, treat what it could open as read: `appliance node revoke {node} --reason WHY`."
     return Reason("unknown", what, remedy, "disk-theft")
 
 
@@ -65,5 +68,5 @@ def machine_reasons(machine: Machine, now: Now) -> Iterator[Reason]:
         remedy = "Type `ansible-playbook playbooks/site.yml` at the control machine."
         yield Reason(state, f"its TLS certificate {left}.", remedy, "certificate")
     if updated is not None and now.wall - updated > UPDATES_SECONDS_MAX:
-        what = f"its security updates were not made for {format_duration(now.wall - updated)}."
+        what = f"its security updates were not installed for {format_duration(now.wall - updated)}."
         yield Reason("warning", what, "See why: `unattended-upgrade --dry-run --debug`", "updates")

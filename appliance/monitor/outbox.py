@@ -87,7 +87,7 @@ def _read(file: Path) -> Waiting:
             raise ValueError(content["format"])
         return Waiting(file, file.parent.name, float(content["time"]), dict(content["notification"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError("this is no notification of ours.", where=str(file)) from error
+        raise IntegrityError("this is not one of our notifications.", where=str(file)) from error
 
 
 def deliver(

@@ -70,7 +70,10 @@ class Queue(Bounded):
     def _send(self, to: str, notification: Mapping[str, Any]) -> None:
         addressees = self.settings["addressees"]
         if to not in addressees:
-            raise UsageError("the settings do not say who that is.", remedy="Name it, or remove what waits for it.")
+            raise UsageError(
+                "the settings do not describe that receiver.",
+                remedy="Add it to the settings, or remove what waits for it.",
+            )
         post.send(addressees[to], notification)
 
     def shutdown(self) -> None:
@@ -111,7 +114,7 @@ class Answer(BaseHTTPRequestHandler):
             self.server.say(f"refused: {error}")
             self._end(400, f"{error}\n".encode(errors="replace"))
         except OSError as error:  # Alertmanager tries again, and its own alert tells
-            self.server.say(f"not kept: {error}")
+            self.server.say(f"not stored: {error}")
             self._end(503)
         else:
             self._end(200)

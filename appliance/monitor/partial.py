@@ -11,8 +11,8 @@ from appliance.monitor.view import Generation, Missing
 
 NAMED_MAX = 3
 AT_ORIGIN = (
-    "Mount or mend it, or take it out of territory.yml; at once, naming what is missing: `appliance backup run {}`. "
-    "A restore takes what is missing from the last backup that has it."
+    "Mount or repair it, or remove it from territory.yml; to run at once and list what is missing: `appliance backup "
+    "run {}`. A restore takes what is missing from the last backup that has it."
 )
 AT_HOLDER = "See `appliance status` at its origin. A restore takes what is missing from the last backup that has it."
 
@@ -39,7 +39,7 @@ def _named(partial: tuple[Missing, ...]) -> str:
 
 
 def _since(missing: Missing) -> str:
-    return f"since {utc_text(missing.last)[:10]}" if missing.last is not None else "in all that is known here"
+    return f"since {utc_text(missing.last)[:10]}" if missing.last is not None else "in all known backups"
 
 
 def partial_facts(newest: Generation | None, partial: tuple[Missing, ...]) -> dict[str, object]:

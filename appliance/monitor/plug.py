@@ -52,18 +52,20 @@ KINDS: Mapping[str, Kind] = {
 def watts(kind: str, address: str) -> float:
     """The power in watts by the plug at `address` (an IP address, with a port or without)."""
     if kind not in KINDS:
-        raise UsageError(f"a plug of the kind {kind} is not known.", remedy=f"Known are {', '.join(KINDS)}.")
+        raise UsageError(f"plugs of the kind {kind} are not known.", remedy=f"Known are {', '.join(KINDS)}.")
     if not _is_of_the_site(address):
-        raise UsageError(f"{address} is no address of a site's own network.", remedy="Say 192.168.1.40, for example.")
+        raise UsageError(
+            f"{address} is not an address of a site's own network.", remedy="Write for example 192.168.1.40."
+        )
     try:
         found = float(KINDS[kind].watts(json.loads(_answer(address, KINDS[kind].path))))
     except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise Unreachable(
-            f"the plug at {address} does not say its power as a {kind} does.",
+            f"the plug at {address} does not report its power as a {kind} does.",
             remedy=f"Look at http://{address}{KINDS[kind].path}, and at exporters_plug of this node.",
         ) from error
     if not 0 <= found <= WATTS_MAX:
-        raise Unreachable(f"the plug at {address} says {found:g} W, which no plug lets through.")
+        raise Unreachable(f"the plug at {address} reports {found:g} W, more than any plug allows.")
     return found
 
 
@@ -105,7 +107,7 @@ def _within(seconds: float) -> Iterator[None]:
     """Raise TimeoutError once that is over, wherever the call is: a socket's own timeout begins anew with each byte."""
 
     def cut(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"nothing whole came within {seconds:g} s")
+        raise TimeoutError(f"no complete answer came within {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, cut)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -29,7 +29,7 @@ def send(addressee: Mapping[str, Any], notification: Mapping[str, Any]) -> None:
             _by_mail(addressee, write(notification))
     except (LookupError, TypeError, ValueError) as error:
         # A token that no header takes, say; what the error quotes may be a password.
-        what = f"what is declared of it cannot be used ({type(error).__name__})."
+        what = f"its settings cannot be used ({type(error).__name__})."
         raise UsageError(what, remedy="Look at monitoring_addressees.") from None
 
 
@@ -46,7 +46,7 @@ def _to_webhook(addressee: Mapping[str, Any], notification: Mapping[str, Any]) -
         line.request("POST", f"{path}?{address.query}" if address.query else path, json.dumps(notification), headers)
         status = line.getresponse().status
     except http.client.HTTPException as error:
-        raise OSError(f"no answer of HTTP: {error!r}") from error
+        raise OSError(f"not a valid HTTP answer: {error!r}") from error
     finally:
         line.close()
     if not http.client.OK <= status < http.client.MULTIPLE_CHOICES:
@@ -61,7 +61,7 @@ def _by_mail(addressee: Mapping[str, Any], letter: Letter) -> None:
         if addressee.get("user"):
             server.login(addressee["user"], addressee["password"])
         if refused := server.send_message(message):
-            raise Refused(f"the mail server did not take it for {', '.join(refused)}.")
+            raise Refused(f"the mail server refused it for {', '.join(refused)}.")
 
 
 def _server(addressee: Mapping[str, Any]) -> smtplib.SMTP:
@@ -73,5 +73,5 @@ def _server(addressee: Mapping[str, Any]) -> smtplib.SMTP:
         server.starttls(context=ssl.create_default_context())
     elif addressee.get("user"):
         server.close()
-        raise UsageError("a password is not sent in clear.", remedy="Say tls: starttls or tls: implicit.")
+        raise UsageError("a password must not be sent in clear.", remedy="Set tls: starttls or tls: implicit.")
     return server

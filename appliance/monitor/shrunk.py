@@ -22,9 +22,9 @@ def shrunk(held: Held, now: Now) -> Iterator[Reason]:
         number = Generation(before.name, before.time)
         yield Reason(
             "warning",
-            f"generation {held.newest} has {format_bytes(newest.bytes)}, {number} had "
-            f"{format_bytes(before.bytes)}: most of it is gone.",
-            "Ask at its origin whether that was meant. If not, it goes on there from an older one: "
-            f"`appliance backup resync {held.service} --request FILE --generation {number}`.",
+            f"generation {held.newest} has {format_bytes(newest.bytes)}, {number} had {format_bytes(before.bytes)}: "
+            "most of it is missing.",
+            "Ask at its origin whether that was intended. If not, continue there from an older one: `appliance "
+            f"backup resync {held.service} --request FILE --generation {number}`.",
             "held-size",
         )

@@ -17,7 +17,7 @@ LATE, TOO_LATE = 1.5, 3.0
 """From how many times the RPO on a state is a warning, and a failure."""
 
 
-TRIED_AGAIN = "It is tried again by itself; if it goes on: journalctl --unit appliance-agent"
+TRIED_AGAIN = "It is retried automatically; if it keeps failing: journalctl --unit appliance-agent"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def too_old(age: float, rpo_seconds: int, what: str, remedy: str, check: str) ->
     state: State = "failed" if age > TOO_LATE * rpo_seconds else "warning"
     if age > LATE * rpo_seconds:
         promised = format_duration(rpo_seconds)
-        yield Reason(state, f"{what} is {format_duration(age)} old; at most {promised} were promised.", remedy, check)
+        yield Reason(state, f"{what} is {format_duration(age)} old; the promise is at most {promised}.", remedy, check)
 
 
 def failures(kinds: Iterable[str], service: str, view: View, peer: str = "", check: str = "work") -> Iterator[Reason]:

@@ -53,9 +53,9 @@ def judge(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...] = ()
 
 
 def _unread(service: str, sentence: str) -> Judged:
-    remedy = "Its other services go on. Bring the damaged file back, or resynchronise."
+    remedy = "The other services go on. Restore the damaged file, or resynchronise."
     reason = Reason("unknown", sentence, remedy, "readable")
-    return Judged(service, "service", "cannot be told", (reason,), checks=("readable",))
+    return Judged(service, "service", "not known", (reason,), checks=("readable",))
 
 
 def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...], kept: str) -> Judged:
@@ -79,14 +79,14 @@ def _node_reasons(view: View, now: Now, agent: AgentSeen) -> Iterator[Reason]:
         yield Reason("failed", "its agent does not run: nothing is backed up.", agent.start, "agent")
     elif now.wall - agent.looked > AGENT_LOOKS_WITHIN_SECONDS:
         ago = format_duration(now.wall - agent.looked)
-        yield Reason("failed", f"its agent has not looked for {ago}.", agent.restart, "agent")
+        yield Reason("failed", f"its agent has done nothing for {ago}.", agent.restart, "agent")
     elif now.wall - agent.measured > AGENT_LOOKS_WITHIN_SECONDS:
         ago = format_duration(now.wall - agent.measured)
-        what = f"its agent has not written its measures for {ago}: nobody else sees how this node is."
+        what = f"its agent has not written its metrics for {ago}: no other node sees its state."
         yield Reason("failed", what, agent.restart, "agent")
     if view.disk_free < FULL_BYTES:
-        remedy = "Free space, or add a disk. The agent goes on by itself."
-        yield Reason("failed", "the disk is full: nothing is saved and nothing written down.", remedy, "disk")
+        remedy = "Free space, or add a disk. The agent continues by itself."
+        yield Reason("failed", "the disk is full: nothing is saved or recorded.", remedy, "disk")
     elif view.disk_free < FREE_FLOOR_BYTES:
         least = format_bytes(FREE_FLOOR_BYTES)
         yield Reason("failed", f"the disk has less than {least} free.", "Free space, or add a disk.", "disk")

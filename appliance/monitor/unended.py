@@ -19,7 +19,7 @@ def unended_reasons(view: View, now: Now) -> Iterator[Reason]:
     for it in view.unended:
         age = _age(it, now)
         if age > UNENDED_SECONDS_MAX:
-            what = f"the restore {it.job} of {it.service} began {format_duration(age)} ago and has not ended."
+            what = f"the restore {it.job} of {it.service} began {format_duration(age)} ago and has not finished."
             yield Reason("warning", what, _remedy(it), "restore")
 
 
@@ -28,5 +28,5 @@ def _age(it: Unended, now: Now) -> float:
 
 
 def _remedy(it: Unended) -> str:
-    end = f"end it here: `{it.end}`" if it.end else "see the line that ends it here: `appliance restore jobs`"
-    return f"Unless it is at work, {end}, or give it up here: `{it.give_up}`"
+    end = f"finish it here: `{it.end}`" if it.end else "see the command that finishes it here: `appliance restore jobs`"
+    return f"Unless it is running, {end}, or give it up here: `{it.give_up}`"

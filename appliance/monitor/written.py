@@ -37,7 +37,7 @@ def _written_summary(written: Written, view: View) -> str:
     if written.grant is None:
         return "WAITING FOR A GRANT"
     if written.given_to:
-        return f"given to {written.given_to}, which goes on with it: nothing to do here"
+        return f"given to {written.given_to}, which continues it: nothing to do here"
     if not written.ours:
         return f"written by {written.grant.writer} in epoch {written.grant.epoch}"
     if written.newest is None:
@@ -83,7 +83,7 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
         yield failed(attempt, "the last backup", "backup-run")
     if attempt is not None:
         yield from _left_out_reasons(written, attempt)
-        remedy = f"It is tried again within a week. At once, with what to do: appliance backup run {written.service}"
+        remedy = f"It is retried within a week. At once, with the remedy: appliance backup run {written.service}"
         yield from (Reason("warning", alarm, remedy, "left-out") for alarm in attempt.alarms)
     yield from map(_unsaved_reason, (it for it in written.trees if it.unsaved))
     yield from failures(("tidy",), written.service, view)
@@ -96,8 +96,8 @@ def _unsaved_reason(tree: PutAside) -> Reason:
     line = f"rm -r {shlex.quote(tree.folder)}"
     return Reason(
         "warning",
-        f"a move put aside {files} that no backup and no branch is known to have, such as {tree.first}.",
-        f"{stays} in {tree.folder}. Copy what is missed into the service; then, as root: `{line}`.",
+        f"a move put aside {files} that are in no known backup or branch, such as {tree.first}.",
+        f"{stays} in {tree.folder}. Copy what is needed into the service; then, as root: `{line}`.",
         "left-out",
     )
 
@@ -106,9 +106,9 @@ def _shrunken_reason(written: Written) -> Reason:
     """It stays failed for as long as nobody has looked: the archives that have everything roll off meanwhile."""
     return Reason(
         "failed",
-        f"most of it is gone at its source: {written.shrunken}.",
-        "Is a disk not mounted, or a folder moved? The next backup that reads it ends this. Only if it was meant, "
-        f"as root: `appliance backup confirm {written.service}`.",
+        f"most of it is missing at its source: {written.shrunken}.",
+        "Check whether a disk is not mounted or a folder was moved. The next backup that reads it clears this. Only "
+        f"if it was intended, as root: `appliance backup confirm {written.service}`.",
         "source",
     )
 
@@ -118,10 +118,10 @@ def _without_grant(written: Written, node: str) -> Reason:
     if written.grant is None:
         return Reason(
             "failed",
-            f"it is not backed up: it {'is waiting for a grant' if written.begun else 'has not begun'}.",
-            f"Type `appliance backup begin {name} --out {name}.request`. Whoever holds the territory key types "
-            f"`appliance territory grant {name}.request --bundle BUNDLE --key KEY --out {name}.grant`. "
-            f"Then here: `appliance backup accept {name} {name}.grant`.",
+            f"it is not backed up: it {'is waiting for a grant' if written.begun else 'has no repository yet'}.",
+            f"Type `appliance backup begin {name} --out {name}.request`. The holder of the territory key types "
+            f"`appliance territory grant {name}.request --bundle BUNDLE --key KEY --out {name}.grant`. Then here: "
+            f"`appliance backup accept {name} {name}.grant`.",
             "grant",
         )
     what, remedy = f"{written.grant.writer} writes it in epoch {written.grant.epoch}", written.comes_back
@@ -135,7 +135,9 @@ def _taken_back(written: Written) -> str:
     """How a service that failover does not move comes back: that takes it from who writes it, so a person decides."""
     assert written.grant is not None
     again = f"appliance backup resync {written.service} --request {written.service}.request"
-    return f"Nothing to do while {written.grant.writer} serves it. To have it back once that has stopped: `{again}`."
+    return (
+        f"Nothing to do while {written.grant.writer} serves it. To take it back once that node has stopped: `{again}`."
+    )
 
 
 def _age_reasons(written: Written, now: Now) -> Iterator[Reason]:
@@ -145,7 +147,7 @@ def _age_reasons(written: Written, now: Now) -> Iterator[Reason]:
         ahead = format_duration(written.newest.time - now.wall)
         yield Reason(
             "unknown",
-            f"the newest generation dates from {ahead} in the future.",
+            f"the newest generation is dated {ahead} in the future.",
             "Set the clock: `timedatectl`.",
             "backup-age",
         )
@@ -163,7 +165,7 @@ def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
     if not written.safety.held and not written.missing:
         yield Reason(
             "warning",
-            "every peer has it, but they are not in enough failure domains to keep the promise.",
+            "every peer has it, but they are in too few failure domains to keep the promise.",
             "Type `appliance territory plan --why`.",
             "copies",
         )
@@ -175,11 +177,11 @@ def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
             what = f"{peer} takes generation {written.newest} in daily parts; the rest follows by {whole}."
             yield Reason("warning", what, IS_COMING, "copies")
         elif attempt is not None and attempt.failures:
-            yield failed(attempt, f"bringing generation {written.newest} to {peer}", "copies")
+            yield failed(attempt, f"sending generation {written.newest} to {peer}", "copies")
         elif under_way:
             yield Reason("warning", f"generation {written.newest} is on its way to {peer}.", IS_COMING, "copies")
         elif not written.safety.held:
-            remedy = f"The agent brings it. At once: `appliance backup push {written.service}`."
+            remedy = f"The agent sends it. At once: `appliance backup push {written.service}`."
             yield Reason("warning", f"generation {written.newest} is not at {peer} yet.", remedy, "copies")
 
 
@@ -197,7 +199,9 @@ def _left_out_reasons(written: Written, attempt: Attempt) -> Iterator[Reason]:
         more = attempt.left_out_count - min(NAMED_MAX, len(named))
         also = f" and {more} more" if more > 0 else ""
         never = how_to_accept(written.service, [path for path, why in named if is_missing(why)])
-        remedy = f"Let the agent's account read them, or exclude them. If nobody ever can, as root: `{never}`."
+        remedy = (
+            f"Give the agent's account read access, or exclude them. If they can never be read, as root: `{never}`."
+        )
         yield Reason("warning", f"left out: {first}{also}.", remedy, "left-out")
 
 

@@ -29,18 +29,18 @@ def take(source: str, at: Path, held: ExitStack, *, helper: Path = SOCKET, share
     `at` ends with the whole path of `source`: a link stands in it where the snapshot begins.
     """
     if not source.startswith(f"{shares}/"):
-        return f"it does not lie in {shares}"
+        return f"it is not in {shares}"
     if not helper.exists():
-        return "nobody makes snapshots here"
+        return "no program takes snapshots here"
     if mounted := mounts_below(source, Path("/proc/self/mountinfo").read_text()):
         return f"another file system is mounted at {mounted[0]}"
     try:
         made = _asked(helper)
         if made == "":
-            return "no snapshot could be made"
+            return "no snapshot could be taken"
         _hold(made, held)
     except (OSError, ValueError) as error:
-        return f"no snapshot could be made: {error}"
+        return f"no snapshot could be taken: {error}"
     inside = os.path.relpath(source, shares)
     link = Path(str(at).removesuffix(f"/{inside}"))
     link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,11 +58,11 @@ def _asked(helper: Path) -> str:
         while data := line.recv(_ANSWER_BYTES_MAX):
             answer += data
             if len(answer) > _ANSWER_BYTES_MAX:
-                raise ValueError("the answer has no end")
+                raise ValueError("the answer is incomplete")
     try:
         return str(json.loads(answer)["folders"][0]["made"])
     except (KeyError, IndexError, TypeError) as error:
-        raise ValueError("the answer makes no sense") from error
+        raise ValueError("the answer is malformed") from error
 
 
 def _hold(snapshot: str, held: ExitStack) -> None:

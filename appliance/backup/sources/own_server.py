@@ -59,7 +59,7 @@ def end_left(data: Path) -> None:
     deadline = time.monotonic() + END_SECONDS_MAX
     while left := tuple(_working_in(data)):
         if time.monotonic() > deadline:
-            raise Unreachable("what an earlier run left at work does not end.", where=str(data))
+            raise Unreachable("a process of an earlier run does not end.", where=str(data))
         for process in left:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGQUIT)

@@ -107,7 +107,7 @@ def carry_out(server: PostgresServer, database: str, statements: str) -> None:
 def _dump_in(folder: Path, database: str) -> Path:
     source = dump_file(folder, database)
     if not source.is_file():
-        raise NotFound(f"no dump of {database} is here.", where=str(folder))
+        raise NotFound(f"there is no dump of {database} here.", where=str(folder))
     return source
 
 
@@ -181,12 +181,12 @@ def lacking(said: str) -> tuple[str, str] | None:
     if found := _EXTENSION.search(said):
         name = found[1]
         return (
-            f"this node lacks PostgreSQL's extension {name}, which the dump asks for.",
+            f"this node lacks PostgreSQL's extension {name}, which the dump needs.",
             f"Install its package: apt-cache search postgresql {name}",
         )
     if found := next(filter(None, (it.search(said) for it in _LOCALES)), None):
         return (
-            f"this node lacks the locale {found[1]}, by whose rules the dump sorts.",
+            f"this node lacks the locale {found[1]}, which the dump uses for sorting.",
             f"As root: apt-get install locales, then name {found[1]} in /etc/locale.gen and type locale-gen",
         )
     return None
@@ -200,9 +200,11 @@ def _named(error: CommandFailed, database: str) -> ApplianceError:
     if "No space left on device" in said:
         return NoSpace("the disk filled up while the database was dumped.", where=f"database {database}")
     if "Query was: LOCK TABLE" in said:
-        return Busy(f"a table stayed locked: {said}", where=f"database {database}", remedy="Who alters it?")
+        return Busy(f"a table stayed locked: {said}", where=f"database {database}", remedy="Find out what alters it.")
     if "connection to server" in said and "FATAL" not in said:
-        return Unreachable(f"the server does not answer: {said}", where=f"database {database}", remedy="Is it running?")
+        return Unreachable(
+            f"the server does not answer: {said}", where=f"database {database}", remedy="Check that it is running."
+        )
     words = _errors(error.result) or said
     return ApplianceError(f"{error.result.argv[0]} failed: {words}", where=f"database {database}")
 

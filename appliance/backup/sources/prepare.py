@@ -58,7 +58,7 @@ def prepare(spec: SourceSpec, workdir: Path) -> Iterator[Prepared]:
 def _refuse_nonsense(spec: SourceSpec) -> None:
     if spec.kind not in _KINDS:
         raise UsageError(
-            f'"{spec.kind}" is no kind of source; known: {", ".join(_KINDS)}.', where=f"service {spec.service}"
+            f'"{spec.kind}" is not a kind of source; known: {", ".join(_KINDS)}.', where=f"service {spec.service}"
         )
     for path in spec.paths:
         if not os.path.isabs(path):
@@ -92,7 +92,7 @@ def _tree(spec: SourceSpec, path: str, room: Room, place: Path) -> Prepared:
     # Of a link borg would store the link, and not a byte of what it leads to.
     source = os.path.realpath(path) if os.path.islink(path) else os.path.normpath(path)
     if not os.path.exists(source):
-        raise NotFound("it does not exist.", remedy="Is its disk mounted?")
+        raise NotFound("it does not exist.", remedy="Check that its disk is mounted.")
     at = place / source.lstrip("/")
     reason = _snapshot(source, at, room)
     if not reason:

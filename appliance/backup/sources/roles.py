@@ -84,8 +84,8 @@ def _statements(text: str) -> Iterator[tuple[_Words, int]]:
 
 def _strange(line: int) -> IntegrityError:
     return IntegrityError(
-        f"{ROLES} is not what pg_dumpall writes, at line {line}, and nothing of it was run.",
-        remedy="Who could write to the backup's source? An older backup may be good.",
+        f"{ROLES} is not output of pg_dumpall, at line {line}, and nothing of it was run.",
+        remedy="Find out what could write to the backup's source. An older backup may be good.",
     )
 
 

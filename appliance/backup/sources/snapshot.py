@@ -25,13 +25,13 @@ def take(source: str, at: Path) -> str:
         return "it is not a btrfs subvolume"
     if os.geteuid() != 0:
         # A plain user can make one where he owns the subvolume, but by default never delete it again.
-        return "only root may make and delete snapshots"
+        return "only root can take and delete snapshots"
     if mounted := mounts_below(source, Path("/proc/self/mountinfo").read_text()):
         return f"another file system is mounted at {mounted[0]}"
     try:
         run(("btrfs", "subvolume", "snapshot", "-r", source, str(at)), timeout_seconds=_TIMEOUT_SECONDS, check=True)
     except ApplianceError as error:
-        return f"no snapshot could be made: {error}"
+        return f"no snapshot could be taken: {error}"
     return ""
 
 

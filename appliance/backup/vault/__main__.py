@@ -27,7 +27,7 @@ def main() -> int:
 def forced(state: Path, caller: str) -> int:
     """Answer on standard input and output; whose key it was stands in the forced command."""
     if os.environ.get("SSH_ORIGINAL_COMMAND") != COMMAND:
-        print("This key opens nothing but the vault of this node: no shell, no files.", file=sys.stderr)
+        print("This key gives access only to the vault of this node: no shell, no files.", file=sys.stderr)
         return Forbidden.exit_code
     for pipe in (0, 1):  # as wide as the other side makes its own: a narrow one costs a fifth of a push
         widen(pipe)

@@ -29,7 +29,7 @@ def answer(state: Path) -> int:
         connection.settimeout(GREETING_SECONDS_MAX)
         descriptors = peer.greeted(connection, 2)
         if len(descriptors) != 2:
-            raise Forbidden("a conversation is two open files, and nothing was handed over.")
+            raise Forbidden("a conversation needs two open files, and none were passed.")
         code = _serve(state, connection, *descriptors)
         with contextlib.suppress(OSError):  # a caller whose line broke has gone
             connection.sendall(bytes([code]))
@@ -56,5 +56,7 @@ def _serve(state: Path, connection: socket.socket, reader: int, writer: int) -> 
 def caller_of(account: str) -> str:
     """The node that enters by `account`; raise Forbidden for any other account of this machine."""
     if not account.startswith(PREFIX):
-        raise Forbidden(f'the account "{account}" is no other node\'s.', remedy=f"They enter as {PREFIX}NAME.")
+        raise Forbidden(
+            f'the account "{account}" does not belong to another node.', remedy=f"Other nodes log in as {PREFIX}NAME."
+        )
     return account.removeprefix(PREFIX)

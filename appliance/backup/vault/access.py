@@ -46,11 +46,11 @@ def check(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None, verb: 
         raise Forbidden(f'"{caller}" may not "{verb}" {terms.name} here.', remedy="Ask the maintenance team.")
     if verb in TAKING and (left := bundle.left(terms.name)):
         raise Refused(
-            f"{terms.name} {left.told}: nothing new of it is taken.",
-            remedy="If it shall go on, put it back into territory.yml and sign again.",
+            f"{terms.name} {left.told}: no new generation of it is accepted.",
+            remedy="To continue it, put it back into territory.yml and sign again.",
         )
     if verb in TAKING and here not in (*terms.holders, *terms.spares):
         raise Refused(
-            f"{here} is neither a holder nor a spare of {terms.name}.",
-            remedy="Push to the holders that `appliance territory plan` names.",
+            f"{here} is neither a replica node nor a spare of {terms.name}.",
+            remedy="Push to the replica nodes that `appliance territory plan` names.",
         )

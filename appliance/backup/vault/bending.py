@@ -121,4 +121,4 @@ def told(holding: Holding, now_age_seconds: int) -> str:
     if bent is None or now_age_seconds - bent.age_seconds >= TOLD_SECONDS:
         return ""
     epoch, sequence, _ = bent.generation.split(".")
-    return f"generation {int(epoch)}.{int(sequence)} went when it was {format_duration(bent.was_seconds)} old"
+    return f"generation {int(epoch)}.{int(sequence)} was removed when it was {format_duration(bent.was_seconds)} old"

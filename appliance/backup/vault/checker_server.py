@@ -47,10 +47,10 @@ def answer(connection: socket.socket, state: Path, place: Path) -> None:
 def _check(giver: int, channel: Channel, state: Path, place: Path) -> ViewChecked:
     frame = channel.read_frame()
     if giver != state.stat().st_uid:
-        raise Forbidden(f"the account {giver} may not have anything checked.")
+        raise Forbidden(f"the account {giver} may not request checks.")
     service, generation = frame.get("service"), frame.get("generation")
     if not is_text(service) or not (generation is None or is_text(generation)):
-        raise IntegrityError("what is to be checked is a service and, if not its newest, a generation.")
+        raise IntegrityError("the request must name a service and, if not its newest, a generation.")
     node = open_node(state)
     node.bundle.last_terms(service)  # no other name leads to a folder
     with locked(place / "turn", what="the checker", wait=True):  # one at a time: each reads as fast as the disk does

@@ -17,7 +17,7 @@ FORBIDDEN, FAILED = 6, 4
 def main(path: str = SOCKET) -> int:
     """The session's exit code; FAILED when there is no vault, or it went without a word."""
     if os.environ.get("SSH_ORIGINAL_COMMAND") != COMMAND:
-        sys.stderr.write("This key opens nothing but the vault of this node: no shell, no files.\n")
+        sys.stderr.write("This key gives access only to the vault of this node: no shell, no files.\n")
         return FORBIDDEN
     try:
         vault = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)

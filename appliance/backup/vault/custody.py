@@ -47,13 +47,13 @@ def take_over(holding: Holding, digest: str, given: int, giver: int) -> None:
     """
     status = os.fstat(given)
     if not stat.S_ISREG(status.st_mode) or status.st_uid not in (giver, os.geteuid()):
-        raise Forbidden("only a file of its own can be given to be sealed.")
+        raise Forbidden("only a file of the caller can be submitted for sealing.")
     os.fchown(given, os.geteuid(), os.getegid())
     os.fchmod(given, 0o440)
     with _opened_here(holding.partial / digest, status) as file, full_disk_named():
         _prove_nobody_writes(file)
         if _sha256(file) != digest:
-            raise IntegrityError("what was given to be sealed does not have its hash.", remedy="Push again.")
+            raise IntegrityError("the submitted file does not match its hash.", remedy="Push again.")
         os.fsync(file)
         _enter(holding, digest, file)
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -65,10 +65,10 @@ def _opened_here(partial: Path, given: os.stat_result) -> Iterator[int]:
     try:
         own = os.open(partial, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise Forbidden("what was given is not the partial of that name.") from error
+        raise Forbidden("the submitted file is not the partial file of that name.") from error
     try:
         if not os.path.samestat(os.fstat(own), given):
-            raise Forbidden("what was given is not the partial of that name.")
+            raise Forbidden("the submitted file is not the partial file of that name.")
         yield own
     finally:
         os.close(own)
@@ -78,7 +78,7 @@ def _prove_nobody_writes(file: int) -> None:
     try:
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except BlockingIOError as error:
-        raise Refused("the file is still open for writing.", remedy="Close it, then give it again.") from error
+        raise Refused("the file is still open for writing.", remedy="Close it, then submit it again.") from error
 
 
 def _sha256(file: int) -> str:

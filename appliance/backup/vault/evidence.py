@@ -60,7 +60,7 @@ def read_stored_header(node: Node, holding: Holding, name: str) -> Header:
     grant = stored_grant(holding, node.bundle, epoch_of(raw))
     header = read_header(raw, grant.writer_key)
     if header.id.name != name or header.service != grant.service:
-        raise IntegrityError(f"the header of {name} is another generation's.")
+        raise IntegrityError(f"the header of {name} belongs to another generation.")
     return header
 
 
@@ -68,7 +68,7 @@ def read_own_receipt(node: Node, holding: Holding, name: str) -> Receipt:
     """The receipt that this node signed for generation `name`: since when, by its own ageing clock, it is locked."""
     receipt = read_receipt(holding.read(name, RECEIPT), node.bundle.member(node.name).keys.sign)
     if receipt.generation.name != name:
-        raise IntegrityError(f"the receipt of {name} is another generation's.")
+        raise IntegrityError(f"the receipt of {name} belongs to another generation.")
     return receipt
 
 

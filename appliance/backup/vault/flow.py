@@ -53,7 +53,7 @@ class Sending:
             piece = min(size, ACKNOWLEDGED_AT_ONCE_BYTES)
             while self._unacknowledged + piece > UNACKNOWLEDGED_BYTES_MAX:
                 if not self.hear(self._channel.read_frame()):
-                    raise IntegrityError("the vault answers while it is sent a file, and has taken nothing of it.")
+                    raise IntegrityError("the vault answered while a file was sent, and accepted nothing of it.")
             self._channel.send_file(file, piece)
             self._unacknowledged += piece
             size -= piece
@@ -62,6 +62,6 @@ class Sending:
         """Note what `frame` acknowledges; how many bytes."""
         got = frame.get("got", 0)
         if not isinstance(got, int) or not 0 <= got <= self._unacknowledged:
-            raise IntegrityError("the vault says it has taken what was not sent.")
+            raise IntegrityError("the vault claims to have accepted data that was not sent.")
         self._unacknowledged -= got
         return got

@@ -133,7 +133,7 @@ def read_sights(holding: Holding) -> Sights:
         return {}
     except (ValueError, TypeError, AttributeError) as error:
         raise IntegrityError(
-            "for how long freezes and holds last cannot be read.",
+            "the durations of freezes and holds cannot be read.",
             where=str(_sights(holding)),
             remedy="Find out why, then remove the file.",
         ) from error

@@ -137,7 +137,7 @@ def _wanted_generation(call: Call) -> str:
     found = holding.newest_held(over) if asked is None else holding.find(str(asked))
     if found is None or not found.listed:
         held = sum(item.held for item in holding.stored())
-        raise NotFound(f"{call.terms.name} has no such generation here.", remedy=f"{held} are held; ask `head`.")
+        raise NotFound(f"{call.terms.name} has no such generation here.", remedy=f"{held} are held; see `head`.")
     return found.name
 
 
@@ -158,4 +158,4 @@ def _send_blob(call: Call, digest: str, offset: int, size: int) -> None:
             file.seek(offset)
             call.channel.send_file(file, size - offset)
     except FileNotFoundError as error:
-        raise NotFound("a file of this generation is not here any more.", remedy="Ask another holder.") from error
+        raise NotFound("a file of this generation is missing here.", remedy="Ask another replica node.") from error

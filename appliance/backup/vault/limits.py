@@ -82,11 +82,10 @@ def _check_share(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) 
     allowed = ceiling(share.bytes, usage.base.bytes, relayed)
     if usage.used.bytes + incoming.bytes > allowed:
         raise NoSpace(
-            f"the share at this peer is full: {format_bytes(usage.used.bytes)} used, "
-            f"{format_bytes(incoming.bytes)} asked, {format_bytes(allowed)} allowed in this epoch "
-            f"of a quota of {format_bytes(limits.quota)}.",
-            remedy="Raise quota in territory.yml and sign a new bundle. What is older than the lock gives way, one "
-            "generation a day, as far as it may; nothing younger is removed.",
+            f"the quota at this peer is full: {format_bytes(usage.used.bytes)} used, {format_bytes(incoming.bytes)} "
+            f"requested, {format_bytes(allowed)} allowed in this epoch of a quota of {format_bytes(limits.quota)}.",
+            remedy="Raise quota in territory.yml and sign a new bundle. History older than the lock is thinned, one "
+            "generation a day, as far as allowed; nothing younger is removed.",
         )
     for what, used, base, asked, limit in (
         ("files and folders", usage.used.names, usage.base.names, incoming.names, share.names),
@@ -94,8 +93,8 @@ def _check_share(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) 
     ):
         if used + asked > ceiling(limit, base, relayed):
             raise NoSpace(
-                f"{used} {what} are here and {asked} more were asked: more than an honest service makes.",
-                remedy="Look for ransomware at the origin; nothing that is held is removed.",
+                f"{used} {what} are here and {asked} more were requested: more than a regular service makes.",
+                remedy="Look for ransomware at the origin; nothing of the replica is removed.",
             )
 
 
@@ -122,10 +121,10 @@ def postponed(limits: Limits, age_seconds: int, taken: int, rest: int, seeding: 
     seconds = int(DAY) - age_seconds % int(DAY)
     whole = seconds + (max(1, -(-rest // max(1, daily))) - 1) * int(DAY)
     return Postponed(
-        f"{format_bytes(taken)} were taken and {format_bytes(rest)} follow: this peer takes {format_bytes(daily)} of "
-        f"this service in a day, and the next part in {format_duration(seconds)}.",
-        remedy="Nothing to do: the agent brings the rest. Was that much changed at the origin? If not, look there for "
-        "ransomware. An act `quota` with --per-day lets more in at once.",
+        f"{format_bytes(taken)} were accepted and {format_bytes(rest)} remain: this peer takes {format_bytes(daily)} "
+        f"of this service in a day, and the next part in {format_duration(seconds)}.",
+        remedy="Nothing to do: the agent sends the rest. If not that much was changed at the origin, look there for "
+        "ransomware. An act `quota` with --per-day admits more at once.",
         seconds=seconds,
         whole_seconds=whole,
     )

@@ -87,7 +87,7 @@ def _attempts(path: Path) -> Mapping[str, Callable[[], object]]:
     return {
         "write to": lambda: os.close(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)),
         "set the mode of": lambda: path.chmod(path.stat().st_mode & 0o7777),
-        "make a name beside": lambda: _name_beside(path.with_name(".probe")),
+        "create a file beside": lambda: _name_beside(path.with_name(".probe")),
     }
 
 

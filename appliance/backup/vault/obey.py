@@ -29,7 +29,7 @@ def check_quarantine(node: Node, caller: str, service: str) -> None:
         if act.concerns("quarantine", caller, service, now):
             raise Refused(
                 f"{caller} is in quarantine until {utc_text(act.end)}, by {act.operator}.",
-                remedy="Nothing of it is taken before; an operator's act said so, ask them.",
+                remedy="Nothing of it is accepted until then; ask the operator who signed the act.",
             )
 
 
@@ -67,7 +67,8 @@ def check_side(node: Node, offer: Offer) -> None:
     service = offer.header.service
     if offer.header.id.name in passed_over(node, service, offer.headers):
         raise Refused(
-            f"generation {offer.header.id} is of a fork's other side: an operator's act names the one that continues.",
+            f"generation {offer.header.id} is on the other side of a fork: an operator's act names the side that "
+            "continues.",
             remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
         )
 

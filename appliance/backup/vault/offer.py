@@ -72,7 +72,7 @@ def read_chain(
     """Every grant known then, by epoch, and `headers`, checked; raise as `read_offer` does."""
     if len(headers) > HEADERS_PER_PUSH_MAX:
         raise NoSpace(
-            f"{len(headers)} headers in one push are more than this peer takes.", remedy="Push again in parts."
+            f"{len(headers)} headers in one push are more than this peer accepts.", remedy="Push again in parts."
         )
     known = _grants(holding, bundle, service, grants)
     read = tuple(check_header(raw.encode(), known, service) for raw in headers)
@@ -92,7 +92,7 @@ def check_writer(offer: Offer, bundle: Bundle, caller: str) -> None:
             remedy="This node keeps what it has as a branch and asks for a new grant.",
         )
     if newest.writer != caller or newest.writer_key != bundle.member(caller).keys.sign:
-        raise Refused(f"the grant of epoch {newest.epoch} is not this node's.", remedy="Ask for a new grant.")
+        raise Refused(f"the grant of epoch {newest.epoch} is for another node.", remedy="Ask for a new grant.")
 
 
 def _grants(holding: Holding, bundle: Bundle, service: str, offered: Sequence[str]) -> dict[int, Grant]:
@@ -100,7 +100,10 @@ def _grants(holding: Holding, bundle: Bundle, service: str, offered: Sequence[st
     granters = granters_at(holding, bundle)
     grants = granters.read_all(service, (*stored, *(text.encode() for text in offered)))
     if not grants:
-        raise Refused(f"there is no grant for {service}.", remedy="Ask the key holder: `appliance territory grant`.")
+        raise Refused(
+            f"there is no grant for {service}.",
+            remedy="Ask the holder of the territory key: `appliance territory grant`.",
+        )
     return grants
 
 
@@ -116,7 +119,10 @@ def proven_header(raw: bytes, grants: Mapping[int, Grant], service: str) -> Head
     """The same of one that is stored here already, maybe since a version that was less strict."""
     epoch = epoch_of(raw)
     if epoch not in grants:
-        raise Refused(f"there is no grant of epoch {epoch}.", remedy="Ask the key holder: `appliance territory grant`.")
+        raise Refused(
+            f"there is no grant of epoch {epoch}.",
+            remedy="Ask the holder of the territory key: `appliance territory grant`.",
+        )
     header = read_header(raw, grants[epoch].writer_key)
     if header.service != service:
         raise Refused(f"the generation is of {header.service}, not {service}.")
@@ -128,7 +134,7 @@ def _check_chain(holding: Holding, grants: Mapping[int, Grant], headers: Sequenc
     for header in headers:
         if holding.knows(header.id):
             if holding.read(header.id.name, HEADER) != header.document.raw:
-                raise IntegrityError(f"another header has the name of generation {header.id}.")
+                raise IntegrityError(f"another header already has the name of generation {header.id}.")
         elif header.previous == NO_PARENT:
             _check_root(header, grants)
         else:

@@ -89,7 +89,7 @@ def _receive(call: Call, check: Check, *, is_writer: bool) -> None:
         offer = _read_offer(call, listing)
         return offer, check(offer), Rank(offer.newest_grant.epoch, is_writer)
 
-    with turn(call.holding, f"the vault's share of {call.terms.name}", lambda: checked()[2]):
+    with turn(call.holding, f"the vault's replica of {call.terms.name}", lambda: checked()[2]):
         offer, relay, rank = checked()
         answer: dict[str, object]
         if listing:

@@ -44,10 +44,12 @@ def read_relay(call: Call, offer: Offer) -> Relay | None:
         return None
     raw, age = call.request.get("receipt"), call.request.get("age_seconds")
     if not is_text(raw) or not isinstance(age, int) or age > AGE_SECONDS_MAX:
-        raise IntegrityError("a relayed push comes with the relaying holder's receipt and age.")
+        raise IntegrityError("a relayed push needs the receipt and the age of the relaying replica node.")
     receipt = check_receipt(call.node, offer, call.caller, raw.encode())
     if age < receipt.age_seconds:
-        raise IntegrityError(f"{call.caller} is younger than its own receipt for generation {offer.header.id}.")
+        raise IntegrityError(
+            f"{call.caller} states an age younger than its own receipt for generation {offer.header.id}."
+        )
     return Relay(call.caller, raw.encode(), age - receipt.age_seconds)
 
 
@@ -55,7 +57,7 @@ def check_receipt(node: Node, offer: Offer, holder: str, raw: bytes) -> Receipt:
     """The receipt in `raw`; raise IntegrityError unless `holder` signed it for the generation of `offer`."""
     receipt = read_receipt(raw, node.bundle.member(holder).keys.sign)
     if (receipt.holder, receipt.service, receipt.generation) != (holder, offer.header.service, offer.header.id):
-        raise IntegrityError(f"the receipt is not {holder}'s for generation {offer.header.id}.")
+        raise IntegrityError(f"the receipt is not from {holder} for generation {offer.header.id}.")
     return receipt
 
 
@@ -68,8 +70,8 @@ def _check_loss(call: Call) -> None:
     if not unseen(parties(call.terms), statements, call.terms.name, now) & others:
         raise Refused(
             f"{call.node.name} is only a spare for {call.terms.name}.",
-            remedy="It takes copies once a holder or the origin is lost: by a signed act (`appliance act sign lost`), "
-            "or because all others of the service, two at least, have missed it for 14 days.",
+            remedy="It takes copies once a replica node or the origin is lost: by a signed act (`appliance act sign "
+            "lost`), or because all others of the service, at least two, have not seen it for 14 days.",
         )
 
 

@@ -49,7 +49,7 @@ def repair(node: Node, service: str) -> Repaired:
     failed: dict[str, str] = {}
     sealer = sealer_of(node)
     sealer.prepare(service)
-    with turn_before_relays(holding, f"the vault's share of {service}"):
+    with turn_before_relays(holding, f"the vault's replica of {service}"):
         left = sealer.mend(service, Papers())
         for peer in other_holders(node, service):
             if left:

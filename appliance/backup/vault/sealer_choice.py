@@ -27,7 +27,7 @@ def helper(layout: NodeLayout, name: str) -> Path | None:
         return None
     except (ValueError, TypeError, KeyError) as error:
         raise IntegrityError(
-            "it does not say where the helpers listen.",
+            "it does not name the sockets of the helpers.",
             where=str(layout.helpers),
             remedy="Run `appliance node apply --part vault`.",
         ) from error

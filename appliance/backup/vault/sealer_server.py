@@ -114,7 +114,7 @@ def _not_older(node: Node) -> Node:
     known = int(newest.read_text()) if newest.exists() else 0
     if node.bundle.serial < known:
         raise Refused(
-            f"bundle {node.bundle.serial} is older than bundle {known}, by which the sealer lived.",
+            f"bundle {node.bundle.serial} is older than bundle {known}, which the sealing helper already used.",
             remedy="Accept the newest again: `appliance node accept`.",
         )
     if node.bundle.serial > known:

@@ -75,7 +75,7 @@ def _keep(asked: Asked) -> Answer:
 def _take(asked: Asked) -> Answer:
     digest = asked.frame.get("digest")
     if not is_text(digest) or not SHA256.fullmatch(str(digest)) or len(asked.descriptors) != 1:
-        raise IntegrityError("what is to be sealed is one open file and its hash.")
+        raise IntegrityError("the request must have one open file and its hash.")
     with locked(asked.holding.lock, what=f"the pool of {asked.service}", wait=True):
         custody.take_over(asked.holding, str(digest), asked.descriptors[0], asked.giver)
     return {}
@@ -92,7 +92,7 @@ def _publish(asked: Asked) -> Answer:
         listing=asked.raw,
     )
     if not offer.listing:
-        raise IntegrityError("a generation is published with its list.")
+        raise IntegrityError("a generation needs its list to be published.")
     relay = None
     match asked.frame.get("relay"):
         case None:
@@ -101,7 +101,7 @@ def _publish(asked: Asked) -> Answer:
             check_receipt(asked.node, offer, holder, raw.encode())
             relay = Relay(holder, raw.encode(), held)
         case _:
-            raise IntegrityError("a relayed generation comes with the relaying holder's receipt and age.")
+            raise IntegrityError("a relayed generation needs the receipt and the age of the relaying replica node.")
     asked.sealer.keep(asked.service, offer.grants.values(), offer.headers)
     receipt = asked.sealer.publish(asked.service, offer, relay)
     return {"receipt": receipt and receipt.decode()}
@@ -121,7 +121,7 @@ def _mend(asked: Asked) -> Answer:
     lists = {}
     for name, text in dict(asked.frame.get("lists") or {}).items():
         if name not in by_name or not is_text(text):
-            raise IntegrityError("a list comes with the header that names it.")
+            raise IntegrityError("a list needs the header that names it.")
         parse_list(text.encode(), by_name[name])
         lists[str(name)] = text.encode()
     papers = Papers(tuple(grants.values()), headers, lists, receipts=asked.frame.get("receipts") is True)

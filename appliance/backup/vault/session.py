@@ -24,7 +24,7 @@ REQUEST_BYTES_MAX = 16 * 1024 * 1024
 QUIET_SECONDS = 120.0
 REFUSALS_TOLD_MAX = 6
 """Of each caller and minute, in the journal; the caller itself is told each."""
-DISK_FULL = NoSpace("the peer's disk is full.", remedy="Push again when there is room: what came is kept.")
+DISK_FULL = NoSpace("the peer's disk is full.", remedy="Push again when space is free: what came is kept.")
 """Said instead of a sentence that names a path of ours."""
 
 VERBS: Mapping[str, Callable[[Call], None]] = {
@@ -69,7 +69,7 @@ def _answer(node: Node, caller: str, channel: Channel, request: Mapping[str, Any
         raise Refused(f"this vault speaks protocol {PROTOCOL}.", remedy="Upgrade the older of the two nodes.")
     verb, service = str(request.get("verb")), str(request.get("service"))
     if verb not in VERBS or not NAME.fullmatch(service):
-        raise Refused("this is not a request that a vault knows.", remedy="The verbs are: " + ", ".join(VERBS) + ".")
+        raise Refused("a vault does not know this request.", remedy="The verbs are: " + ", ".join(VERBS) + ".")
     terms = node.bundle.last_terms(service)
     holding = replica_of(node, service)
     access.check(node.bundle, terms, caller, newest_grant(holding, node.bundle), verb, here=node.name)
@@ -98,5 +98,5 @@ def _seat(folder: Path, caller: str) -> Iterator[None]:
                 stack.enter_context(locked(folder / f"{caller}.{number}", what="a seat"))
                 break
         else:
-            raise Busy(f"{caller} has {SESSIONS_PER_CALLER_MAX} sessions here already.", remedy="Try again later.")
+            raise Busy(f"{caller} already has {SESSIONS_PER_CALLER_MAX} sessions here.", remedy="Try again later.")
         yield

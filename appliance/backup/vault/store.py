@@ -128,8 +128,8 @@ class Holding:
             if digest.hexdigest() != entry.sha256:
                 path.unlink()
                 raise (WrongStart if offset else IntegrityError)(
-                    f"what was sent as {entry.path} does not have the hash the list gives.",
-                    remedy="Mend it where it comes from: `appliance backup mend`, or `vault repair` at a holder.",
+                    f"the received file {entry.path} does not match the hash in the list.",
+                    remedy="Repair it at its source: `appliance backup mend`, or `vault repair` at a replica node.",
                 )
             os.fchmod(file.fileno(), 0o440)
             os.fsync(file.fileno())
@@ -369,7 +369,7 @@ def full_disk_named() -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise NoSpace("the peer's disk is full.", remedy="Push again when there is room: what came is kept.") from error
+        raise NoSpace("the peer's disk is full.", remedy="Push again when space is free: what came is kept.") from error
 
 
 def _is_own(path: Path) -> bool:
@@ -385,7 +385,7 @@ def _reader_of(file: BinaryIO) -> Callable[[int], bytes]:
     def read_some(size_max: int) -> bytes:
         if piece := file.read(size_max):
             return piece
-        raise OSError(errno.ENODATA, "it got shorter while it was read")
+        raise OSError(errno.ENODATA, "it became shorter while it was read")
 
     return read_some
 

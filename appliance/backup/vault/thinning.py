@@ -77,7 +77,7 @@ def thin_holding(node: Node, service: str) -> Thinned:
         return Thinned(service, skipped=f"frozen: {reason}")
     try:
         with (
-            turn_before_relays(holding, f"the vault's share of {service}"),
+            turn_before_relays(holding, f"the vault's replica of {service}"),
             locked(holding.lock, what=f"the pool of {service}", wait=True),
         ):
             outcome = _thin(node, service, holding)
@@ -329,7 +329,7 @@ def _referenced(holding: Holding, but: Collection[str] = ()) -> frozenset[str]:
         raw = holding.read(path.parent.name, LIST)
         header = fields_of(holding.read(path.parent.name, HEADER))
         if header.get("list") != digest_of(raw):
-            raise IntegrityError(f"the list of {path.parent.name} is not the one its header was signed for.")
+            raise IntegrityError(f"the list of {path.parent.name} is not the one that its header signs.")
         found.update(entry.sha256 for entry in parse_list(raw))
     return frozenset(found)
 

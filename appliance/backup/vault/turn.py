@@ -86,7 +86,9 @@ def check_not_wanted(holding: Holding) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise Busy("this holder tidies now.", remedy="Hand it on again later: what came is kept.") from error
+        raise Busy(
+            "this replica node is thinning now.", remedy="Replicate it again later: what arrived is kept."
+        ) from error
     finally:
         os.close(fd)
 

@@ -180,7 +180,7 @@ def puts_its_whole_machine_back_while_a_holder_is_silent(scene: Scene) -> None:
 
 
 @attack(
-    Role.ORIGIN, "docs/decisions/0037-three-programs-beside-the-agent.md", "already, and its counters are used once"
+    Role.ORIGIN, "docs/decisions/0037-three-programs-beside-the-agent.md", ", and its counters must be used only once"
 )
 def adopts_a_grant_a_second_time(scene: Scene) -> None:
     """Its state folder comes back from an image of before the grant was written under, and who answers knows nothing

@@ -61,7 +61,7 @@ def test_a_peer_that_was_down_is_caught_up_with_when_it_returns(territory: Proce
     code, _, text = status(origin)
     assert code == 1
     assert "NOT SAFE YET: 1 of 2 (hermitage)" in text
-    assert "bringing generation 2.1 to commune-b failed" in text
+    assert "sending generation 2.1 to commune-b failed" in text
     peer.start_sshd()
     wait_until(lambda: is_safe(territory), "docs-a is safe")
     assert generations(territory) == 1, "the same generation was brought, not another one made"

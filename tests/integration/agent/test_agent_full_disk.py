@@ -36,7 +36,7 @@ def test_a_node_without_a_free_byte_says_so_and_comes_back_by_itself(territory: 
         wait_until(lambda: "the disk is full" in status(origin)[2], "it is told")
         code, _, text = status(origin)
         assert code == 4
-        assert "The agent goes on by itself." in text
+        assert "The agent continues by itself." in text
         assert agent_of(origin).poll() is None
         disk.empty()
         wait_until(lambda: is_safe(territory), "docs-a is safe")

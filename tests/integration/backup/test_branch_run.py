@@ -111,7 +111,7 @@ def test_the_service_goes_on_without_a_branch_for_which_a_peer_has_no_room(
     def refuse_first(*arguments: object) -> tuple[Pushed, ...]:
         pushed = writer.push_newest(*arguments)  # type: ignore[arg-type]
         refuse.undo()
-        return (replace(pushed[0], error=NoSpace("the share at this peer is full.")), *pushed[1:])
+        return (replace(pushed[0], error=NoSpace("the quota at this peer is full.")), *pushed[1:])
 
     node = territory.open("commune-a")
     keep(territory, 2, "written alone")
@@ -119,7 +119,7 @@ def test_the_service_goes_on_without_a_branch_for_which_a_peer_has_no_room(
     with monkeypatch.context() as refuse:
         refuse.setattr(branch_run, "push_newest", refuse_first)
         (refused,) = save_branches(node, done)
-    assert "has no room for it" in refused.error.what
+    assert "has no space for it" in refused.error.what
     assert saved(node) == []
     assert newest(node).sequence == done.sealed.header.id.sequence + 2
     after = writer.run(node, SERVICE)
@@ -167,7 +167,7 @@ def test_none_is_begun_during_a_move_and_one_at_a_time_later(territory: ProcessT
 
 def test_a_branch_leaves_again_when_a_peer_without_room_has_not_taken_it(territory: ProcessTerritory) -> None:
     def told(done: Run, peer: str) -> Run:
-        return replace(done, pushed=(Pushed(peer, None, 0, 0.0, NoSpace("the share at this peer is full.")),))
+        return replace(done, pushed=(Pushed(peer, None, 0, 0.0, NoSpace("the quota at this peer is full.")),))
 
     node = territory.open("commune-a")
     keep(territory, 2, "written alone")

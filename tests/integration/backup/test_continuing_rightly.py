@@ -60,7 +60,7 @@ def test_a_new_machine_does_not_begin_a_service_that_its_peers_remember(territor
     territory.nodes[ORIGIN].wipe()
     territory.add_node(ORIGIN)
     territory.sign()
-    with pytest.raises(Refused, match=r"has a history already: .* knows epoch 2"):
+    with pytest.raises(Refused, match=r"already has a history: .* knows epoch 2"):
         begin(territory.open(ORIGIN), SERVICE)
 
 

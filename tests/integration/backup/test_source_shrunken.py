@@ -38,7 +38,7 @@ def test_an_empty_mount_point_stays_failed_and_pauses_tidy_until_the_disk_is_bac
     for _ in range(2):
         assert writer.run(territory.open(ORIGIN), SERVICE).safety.safe, "its copies are in order"
         assert source_state(territory) == "failed"
-    with pytest.raises(Refused, match="nothing of docs-a is forgotten while most of it is gone at its source"):
+    with pytest.raises(Refused, match="no archive of docs-a is deleted while most of it is missing at its source"):
         writer.tidy(territory.open(ORIGIN), SERVICE)
     assert "backup confirm docs-a" in type_at(territory, ORIGIN, "backup", "tidy", SERVICE, code=8)
 
@@ -65,7 +65,7 @@ def test_a_source_that_shrank_is_known_although_the_run_was_cut_while_it_pushed(
         with pytest.raises(KeyboardInterrupt):
             writer.run(territory.open(ORIGIN), SERVICE)
     assert source_state(territory) == "failed"
-    with pytest.raises(Refused, match="nothing of docs-a is forgotten while most of it is gone at its source"):
+    with pytest.raises(Refused, match="no archive of docs-a is deleted while most of it is missing at its source"):
         writer.tidy(territory.open(ORIGIN), SERVICE)
 
 
@@ -73,7 +73,7 @@ def test_what_was_made_smaller_on_purpose_is_confirmed_once_and_kept_in_the_jour
     territory: ProcessTerritory, documents: Path
 ) -> None:
     writer.run(territory.open(ORIGIN), SERVICE)
-    assert "nothing is known here of docs-a having shrunk" in type_at(
+    assert "it is not known here that docs-a has shrunk" in type_at(
         territory, ORIGIN, "backup", "confirm", SERVICE, "--yes", code=2
     )
     for folder in [it for it in documents.iterdir() if it.is_dir()]:

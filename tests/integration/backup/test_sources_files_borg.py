@@ -154,7 +154,7 @@ def test_a_disk_mounted_in_the_share_is_not_lost_by_a_snapshot(btrfs: Path, shar
 def test_a_folder_of_another_file_system_is_read_live(btrfs: Path, share: Path, tmp_path: Path) -> None:
     with prepare(SourceSpec("docs", "files", (str(share),)), tmp_path / "elsewhere") as answer:
         assert answer.read_from[0].how == "live"
-        assert "no snapshot could be made" in answer.read_from[0].reason
+        assert "no snapshot could be taken" in answer.read_from[0].reason
         assert answer.failures == ()
 
 

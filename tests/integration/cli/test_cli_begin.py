@@ -48,7 +48,7 @@ def test_all_that_begins_at_a_node_is_requested_granted_and_accepted_at_once(typ
     ]
     assert [(it["service"], it["taken"]) for it in typed(NODE, *accept)["grants"]] == [(OWN, True), (DOCS, True)]
     assert "waits for its first grant" in typed(NODE, *begin, code=3)
-    assert "has begun already: its newest grant here is 2" in typed(
+    assert "already has a grant here: the newest is of epoch 2" in typed(
         NODE, "backup", "begin", DOCS, "--out", f"{desk}/again", code=8
     )
     assert typed(NODE, "backup", "run", OWN, "--dry-run")["reads"] == [

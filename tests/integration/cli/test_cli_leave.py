@@ -41,7 +41,7 @@ def test_a_node_may_leave_once_what_it_held_is_as_safe_without_it(territory: Pro
     for _ in range(2):
         writer.run(origin, SERVICE)
     said = why(leaves(territory, others))
-    assert "shall hold it: say `offered: 0` of commune-b" in said[0]
+    assert "must hold it: set `offered: 0` for commune-b" in said[0]
     assert said[1:] == ["its newest generation is safe at 1 of 2 (hermitage)."]
 
     before = place(territory.territory)
@@ -73,7 +73,7 @@ def test_history_that_only_the_leaver_has_keeps_it(territory: ProcessTerritory, 
     territory.sign()
     territory.nodes["hermitage"].start_sshd()
     writer.run(territory.open("commune-a"), SERVICE)
-    assert why(leaves(territory, others)) == ["1 of its generations are nowhere else."]
+    assert why(leaves(territory, others)) == ["1 of its generations are on no other node."]
 
 
 def test_a_damaged_answer_of_the_others_is_refused(territory: ProcessTerritory, others: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_drill_restores_the_last_whole_archive_and_says_that_the_newest_is_no_
 ) -> None:
     done = type_at(territory, STANDBY, "backup", "drill", SERVICE, code=1)
     assert done["archive"].startswith("docs-a-2.1-")
-    assert "is partial, and restoring it no proof" in done["told"][0]
+    assert "is partial, and restoring it proves nothing" in done["told"][0]
 
 
 def test_a_path_that_is_back_ends_all_of_it(territory: ProcessTerritory, unplugged: Path, tmp_path: Path) -> None:

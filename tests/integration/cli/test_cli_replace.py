@@ -53,7 +53,7 @@ def test_a_machine_that_the_bundle_does_not_name_yet_begins_nothing(
         ("begin", SERVICE, "--out", str(tmp_path / "out")),
         ("resync", "--all", "--request", str(tmp_path)),
     ):
-        assert "its keys are others" in type_at(territory, NODE, "backup", *verb, out, code=8)
+        assert "it has other keys" in type_at(territory, NODE, "backup", *verb, out, code=8)
     assert type_at(territory, NODE, "node", "show")["in_bundle"] is False
     assert not territory.nodes[NODE].layout.service(SERVICE).repository.exists()
 
@@ -73,7 +73,7 @@ def test_a_standby_hands_the_keys_over_and_the_machine_goes_on(
     assert "standby of no service" in type_at(territory, "commune-b", "escrow", "hand", NODE, code=3)
     handed = desk / "handed.json"
     handed.write_text(json.dumps(type_at(territory, "hermitage", "escrow", "hand", NODE)))
-    assert "does not begin at commune-c" in type_at(territory, "commune-c", "escrow", "take", str(handed), code=8)
+    assert "commune-c is not the origin of" in type_at(territory, "commune-c", "escrow", "take", str(handed), code=8)
     assert type_at(territory, NODE, "escrow", "take", str(handed))["taken"] == [SERVICE]
 
     assert type_at(territory, NODE, *BACK)["services"][SERVICE]["warnings"] == []

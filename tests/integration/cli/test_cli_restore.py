@@ -187,7 +187,7 @@ def test_a_blind_peer_opens_nothing_whatever_it_is_given(saved: ProcessTerritory
     words = ("restore", "find", "budget", "--service", SERVICE, "--paper", "--from", "standby")
     refused = type_at(saved, "commune-b", *words, code=8)
     assert "does not trust commune-b" in refused
-    assert "the paper opens it on a machine in the place of one (docs/how-to/replace-a-node.md)" in refused
+    assert "the recovery key opens it on a replacement machine (docs/how-to/replace-a-node.md)" in refused
     refused = type_at(saved, "commune-b", "restore", "find", "budget", "--paper", code=3)
     assert "by hand with this disk (docs/recovery-by-hand.md)" in refused
     assert not saved.open("commune-b").service(SERVICE).root.exists()

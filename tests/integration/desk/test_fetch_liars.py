@@ -174,11 +174,11 @@ def test_a_takeover_is_told_what_to_type_when_only_a_liar_shows_the_newest(
     newest = world.desk.holding(HOLDER).stored()[-1].name
     standby = world.desk.open(STANDBY)
     monkeypatch.setitem(session.VERBS, "get", withholding)  # type: ignore[arg-type]
-    with pytest.raises(Unreachable, match=r"nobody could send generation 2\.3: commune-b: ") as refused:
+    with pytest.raises(Unreachable, match=r"no node could send generation 2\.3: commune-b: ") as refused:
         fetch_for_resync(standby, SERVICE)
     sign = f"`appliance act sign promote {STANDBY} --service {SERVICE} --generation {older} --reason WHY"
     assert sign in refused.value.remedy
-    assert "goes on by itself once it is sent" in refused.value.remedy
+    assert "continues automatically once the generation is sent" in refused.value.remedy
     assert "`--from generation:2.2`" in refused.value.remedy
     found, _ = fetch_for_resync(standby, SERVICE, older)
     assert found.header.id.name == older

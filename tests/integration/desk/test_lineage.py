@@ -94,7 +94,10 @@ def test_alone_only_the_last_sealed_or_one_cut_after_it_goes_on(world: World) ->
 def test_a_machine_without_memory_needs_every_peer(world: World) -> None:
     node = world.desk.open(ORIGIN)
     node.layout.lineage.unlink()
-    for world.down, said in ((ALL, "no peer answers"), (frozenset({HOLDER}), "not all peers answer .commune-b does")):
+    for world.down, said in (
+        (ALL, "no peer answers"),
+        (frozenset({HOLDER}), "not all peers answer .missing: commune-b"),
+    ):
         with pytest.raises(Refused, match=said):
             world.run(ORIGIN)
     world.down = frozenset()

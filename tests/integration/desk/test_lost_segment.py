@@ -35,7 +35,7 @@ def test_a_segment_that_is_gone_stops_the_seal_and_comes_back_from_a_peer(world:
     good = segment.read_bytes()
     segment.unlink()
     before = world.desk.holding(HOLDER).stored()
-    with pytest.raises(RottenSegment, match="1 sealed files are gone") as refused:
+    with pytest.raises(RottenSegment, match="1 sealed files are missing") as refused:
         world.run(ORIGIN)
     assert str(segment) in str(refused.value)
     assert f"appliance backup mend {SERVICE}" in refused.value.remedy

@@ -80,7 +80,7 @@ def test_a_receipt_for_what_a_peer_never_shows_does_not_count(
     monkeypatch.setattr(give, "_proof", lambda it, said, blob: answer if blob == shared else proof(it, said, blob))
     later, pushed = world.run(ORIGIN)
     assert [it.receipt for it in pushed] == [None] * len(pushed)
-    told = f"gave a receipt for {later.header.id} and cannot show 1 of its blobs."
+    told = f"gave a receipt for {later.header.id} but cannot prove that it has 1 of its blobs."
     assert [told in str(it.error) for it in pushed] == [True] * len(pushed)
     kept = world.desk.open(ORIGIN).service(SERVICE).root.rglob(f"chain/{later.header.id.name}/receipt-*")
     assert list(kept) == []

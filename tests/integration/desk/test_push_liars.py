@@ -24,16 +24,16 @@ ASKS_MAX = 50
 
 # What the blind holder says in the place of what it needs; what is said of it.
 LIES: dict[str, tuple[Any, str]] = {
-    "asks without end": ({"need": AGAIN}, "asks for the same file more than 3 times in one push"),
-    "asks for nothing": ({"need": []}, "asks for nothing more and gives no receipt"),
-    "says nothing": ({}, "asks for nothing more and gives no receipt"),
-    "acknowledges nothing": ({"got": 0}, "asks for nothing more and gives no receipt"),
-    "null": ({"need": None}, "asks for something that was not offered"),
-    "a number": ({"need": 5}, "asks for something that was not offered"),
-    "an object": ({"need": {"a": 1}}, "asks for something that was not offered"),
-    "no pairs": ({"need": ["a"]}, "asks for something that was not offered"),
-    "a list for a hash": ({"need": [[[], 0]]}, "asks for something that was not offered"),
-    "what nobody offered": ({"need": [["0" * 64, 0]]}, "asks for something that was not offered"),
+    "asks without end": ({"need": AGAIN}, "requests the same file more than 3 times in one push"),
+    "requests no more files": ({"need": []}, "requests no more files and gives no receipt"),
+    "says nothing": ({}, "requests no more files and gives no receipt"),
+    "acknowledges nothing": ({"got": 0}, "requests no more files and gives no receipt"),
+    "null": ({"need": None}, "requests a file that was not offered"),
+    "a number": ({"need": 5}, "requests a file that was not offered"),
+    "an object": ({"need": {"a": 1}}, "requests a file that was not offered"),
+    "no pairs": ({"need": ["a"]}, "requests a file that was not offered"),
+    "a list for a hash": ({"need": [[[], 0]]}, "requests a file that was not offered"),
+    "what nobody offered": ({"need": [["0" * 64, 0]]}, "requests a file that was not offered"),
 }
 
 

@@ -123,7 +123,7 @@ def test_only_holders_and_spares_take_a_push(
         if takes:
             access.check(bundle, terms, caller, grants[ORIGIN], verb, here=here)
             continue
-        with pytest.raises(Refused, match=f"{here} is neither a holder nor a spare of docs-a"):
+        with pytest.raises(Refused, match=f"{here} is neither a replica node nor a spare of docs-a"):
             access.check(bundle, terms, caller, grants[ORIGIN], verb, here=here)
     access.check(bundle, terms, ORIGIN, grants[ORIGIN], "head", here=here)
 

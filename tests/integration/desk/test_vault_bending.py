@@ -99,7 +99,7 @@ def test_a_share_that_fills_bends_at_its_old_end_and_never_refuses(filling: Fill
 
 def test_at_the_floor_a_full_share_refuses(desk: Desk) -> None:
     """A quota that does not hold a generation of each of twelve months."""
-    with pytest.raises(NoSpace, match="the share at this peer is full"):
+    with pytest.raises(NoSpace, match="the quota at this peer is full"):
         Filling(desk, QUOTA // 2).live(400)
 
 

@@ -140,4 +140,4 @@ def test_a_freeze_that_was_taken_back_does_not_begin_again_by_the_ageing_clock(d
 def test_notes_that_cannot_be_read_thin_nothing(desk: Desk) -> None:
     desk.holding(HOLDER).create()
     (desk.holding(HOLDER).root / "lasting").write_text("[]")
-    assert "for how long freezes and holds last cannot be read" in frozen(desk)
+    assert "the durations of freezes and holds cannot be read" in frozen(desk)

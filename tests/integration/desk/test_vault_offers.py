@@ -233,8 +233,12 @@ CASES: dict[str, tuple[Callable[[Known], Bad], type[ApplianceError], str]] = {
         Refused,
         "epoch 2 of docs-a ended: epoch 4 belongs to hermitage",
     ),
-    "somebody else's grant": (_grant_of_somebody_else, Refused, "the grant of epoch 4 is not this node's"),
-    "the old key after a replacement": (_old_key_after_replacement, Refused, "the grant of epoch 2 is not this node's"),
+    "somebody else's grant": (_grant_of_somebody_else, Refused, "the grant of epoch 4 is for another node"),
+    "the old key after a replacement": (
+        _old_key_after_replacement,
+        Refused,
+        "the grant of epoch 2 is for another node",
+    ),
     "another list than was signed": (
         lambda k: Bad(replace(k.next(), listing=k.first.listing)),
         IntegrityError,

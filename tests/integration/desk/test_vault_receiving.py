@@ -160,7 +160,7 @@ def test_a_wrong_byte_is_refused_and_the_partial_thrown_away(desk: Desk) -> None
         offer(channel, made, [grant])
         channel.read_frame()
         channel.write(b"x" + BIG[1:])
-        with pytest.raises(IntegrityError, match=r"what was sent as data/0/0 does not have the hash the list gives"):
+        with pytest.raises(IntegrityError, match=r"the received file data/0/0 does not match the hash in the list"):
             channel.read_frame()
     holding = desk.holding(HOLDER)
     assert list(holding.partial.iterdir()) == list(holding.blobs()) == []
@@ -277,7 +277,7 @@ def test_a_list_of_no_sensible_size_is_refused(desk: Desk, size: object) -> None
 def test_a_node_that_was_not_chosen_takes_nothing(desk: Desk) -> None:
     grant = desk.grant()
     made = desk.seal(grant, {"config": b"c"})
-    with pytest.raises(Refused, match="commune-d is neither a holder nor a spare of docs-a"):
+    with pytest.raises(Refused, match="commune-d is neither a replica node nor a spare of docs-a"):
         desk.put(made, grant, at=STRANGER)
     assert not desk.holding(STRANGER).root.exists()
 
@@ -307,7 +307,7 @@ class TestLimits:
         half = desk.seal(grant, {"data/0/8": os.urandom(MIB // 2)}, first)
         desk.put(half)
         other_half = desk.seal(grant, {"data/0/7": os.urandom(MIB // 2)}, half)
-        with pytest.raises(Postponed, match=r"^0 B were taken and 512 KiB follow: this peer takes 1 MiB"):
+        with pytest.raises(Postponed, match=r"^0 B were accepted and 512 KiB remain: this peer takes 1 MiB"):
             desk.put(other_half)
         desk.advance(DAY)
         desk.put(other_half)
@@ -346,7 +346,7 @@ class TestLimits:
         desk.put(first, grant)
         desk.advance(DAY)
         more = desk.seal(grant, {"data/0/0": first.blobs[first.entries[0].sha256], "data/0/1": os.urandom(MIB)}, first)
-        with pytest.raises(NoSpace, match=r"the share at this peer is full: .* of a quota of 4 MiB"):
+        with pytest.raises(NoSpace, match=r"the quota at this peer is full: .* of a quota of 4 MiB"):
             desk.put(more)
         replacement = desk.grant(STANDBY, known_epoch=2)
         desk.put(desk.seal(replacement, dict(_files(more)), first), replacement, caller=STANDBY)

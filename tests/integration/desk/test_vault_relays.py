@@ -169,7 +169,7 @@ def test_a_relay_comes_with_its_own_receipt_for_this_generation(desk: Desk, held
         _foreign_receipt(desk, other),
         _foreign_receipt(desk, held, holder=STANDBY),
     ):
-        with pytest.raises(IntegrityError, match=r"the receipt is not commune-b's for generation 2\.1"):
+        with pytest.raises(IntegrityError, match=r"the receipt is not from commune-b for generation 2\.1"):
             _relay(desk, held, STANDBY, receipt=raw)
     stolen = desk.holding(HOLDER).read(held.name, RECEIPT).decode()
     desk.put(held, desk.grant(), at=STANDBY)

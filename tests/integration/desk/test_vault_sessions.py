@@ -34,36 +34,36 @@ REQUESTS: dict[str, tuple[Any, type[ApplianceError], str]] = {
     "nothing": ({}, Refused, "this vault speaks protocol 1"),
     "another protocol": ({"appliance": 2, "verb": "head", "service": SERVICE}, Refused, "this vault speaks protocol 1"),
     "a list": ([1], IntegrityError, "a frame is not an object"),
-    "no verb": ({"appliance": 1, "service": SERVICE}, Refused, "not a request that a vault knows"),
+    "no verb": ({"appliance": 1, "service": SERVICE}, Refused, "a vault does not know this request"),
     "a verb that deletes": (
         {"appliance": 1, "verb": "delete", "service": SERVICE},
         Refused,
-        "not a request that a vault knows",
+        "a vault does not know this request",
     ),
     "a verb that is a list": (
         {"appliance": 1, "verb": ["put"], "service": SERVICE},
         Refused,
-        "not a request that a vault knows",
+        "a vault does not know this request",
     ),
     "a service that climbs": (
         {"appliance": 1, "verb": "head", "service": "../../etc"},
         Refused,
-        "not a request that a vault knows",
+        "a vault does not know this request",
     ),
     "an absolute service": (
         {"appliance": 1, "verb": "head", "service": "/etc"},
         Refused,
-        "not a request that a vault knows",
+        "a vault does not know this request",
     ),
     "an option for a service": (
         {"appliance": 1, "verb": "head", "service": "--help"},
         Refused,
-        "not a request that a vault knows",
+        "a vault does not know this request",
     ),
     "a service with an end of line": (
         {"appliance": 1, "verb": "head", "service": "docs-a\n"},
         Refused,
-        "not a request that a vault knows",
+        "a vault does not know this request",
     ),
     "an unknown service": ({"appliance": 1, "verb": "head", "service": "docs-z"}, NotFound, 'no service "docs-z"'),
     "another one's service": (
@@ -135,7 +135,7 @@ def test_a_request_that_is_none_gets_a_sentence_and_a_code(desk: Desk, held: Gen
 def refused(desk: Desk, caller: str) -> None:
     with desk.session(HOLDER, caller) as channel:
         send_frame(channel, {"appliance": PROTOCOL, "verb": "delete", "service": SERVICE})
-        with pytest.raises(Refused, match="not a request"):
+        with pytest.raises(Refused, match="does not know this request"):
             channel.read_frame()
 
 
@@ -185,7 +185,7 @@ def test_a_caller_has_a_few_seats_and_no_more(desk: Desk) -> None:
             head(channel)
         with (
             desk.session(HOLDER, STANDBY) as channel,
-            pytest.raises(Busy, match="hermitage has 6 sessions here already"),
+            pytest.raises(Busy, match="hermitage already has 6 sessions here"),
         ):
             channel.read_frame()
         with desk.session(HOLDER, ORIGIN) as channel:
@@ -277,7 +277,7 @@ def test_a_blob_thinned_while_it_is_given_is_said_to_be_gone(desk: Desk, held: G
         digest = held.entries[0].sha256
         desk.holding(HOLDER).discard(digest)
         send_frame(channel, {"want": [[digest, 0]]})
-        with pytest.raises(NotFound, match="a file of this generation is not here any more"):
+        with pytest.raises(NotFound, match="a file of this generation is missing here"):
             channel.read_frame()
 
 

@@ -22,7 +22,7 @@ from appliance.errors import ApplianceError, Busy
 from tests.integration.agent.watch import wait_until
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, assert_whole, offer, push
 
-WHAT = "the vault's share of docs-a"
+WHAT = "the vault's replica of docs-a"
 # Another process that takes the turn, says its rank if it is given one, tells that it has it and waits.
 OTHER = """
 import sys
@@ -92,7 +92,7 @@ def test_a_stronger_session_ends_a_weaker_one(
             assert other.wait(10) == -9
         return
     with (
-        pytest.raises(Busy, match="the vault's share of docs-a is in use by another process"),
+        pytest.raises(Busy, match="the vault's replica of docs-a is in use by another process"),
         turn(holding, WHAT, lambda: comes),
     ):
         pass
@@ -165,7 +165,10 @@ def test_two_pushes_at_once_are_one_and_a_busy(desk: Desk) -> None:
     with desk.session(HOLDER, ORIGIN) as one:
         offer(one, first, [grant])
         one.read_frame()
-        with desk.session(HOLDER, ORIGIN) as other, pytest.raises(Busy, match="the vault's share of docs-a is in use"):
+        with (
+            desk.session(HOLDER, ORIGIN) as other,
+            pytest.raises(Busy, match="the vault's replica of docs-a is in use"),
+        ):
             push(other, second, [grant], [first])
         assert desk.exit_code == Busy.exit_code
     desk.put(second, grant, before=[first])
@@ -186,10 +189,10 @@ def test_a_relay_of_a_byte_at_a_time_makes_way_for_tidying_and_goes_on_later(des
         digest, _ = slow.read_frame()["need"][0]
         tidied = pool.submit(thin_holding, desk.open(STANDBY), SERVICE)
         wait_until(lambda: is_wanted(desk.holding(STANDBY)), "tidying waits")
-        with desk.session(STANDBY, HOLDER) as again, pytest.raises(Busy, match="this holder tidies now"):
+        with desk.session(STANDBY, HOLDER) as again, pytest.raises(Busy, match="this replica node is thinning now"):
             push(again, made, [grant], **relayed)
         slow.write(made.blobs[digest][:1])
-        with pytest.raises(Busy, match="this holder tidies now"):
+        with pytest.raises(Busy, match="this replica node is thinning now"):
             slow.read_frame()
         assert tidied.result(20).skipped == ""
     with desk.session(STANDBY, HOLDER) as later:

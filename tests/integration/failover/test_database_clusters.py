@@ -310,7 +310,7 @@ def test_a_command_of_psql_among_the_roles_is_refused_and_never_run(dump: Path, 
     with open(elsewhere.root / "offered/postgresql/roles.sql", "a") as roles:
         roles.write(setting)
     assert elsewhere.work("fill").exit_code != 0
-    assert "roles.sql is not what pg_dumpall writes" in elsewhere.outcome["error"]
+    assert "roles.sql is not output of pg_dumpall" in elsewhere.outcome["error"]
     assert not (elsewhere.root / "run-by-psql").exists()
     assert not elsewhere.data.exists()
 

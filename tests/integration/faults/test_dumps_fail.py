@@ -144,7 +144,7 @@ def test_nothing_that_could_be_read_seals_nothing(ground: Ground) -> None:
     said = ground.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
     assert said.exit_code == 3
     assert "does not exist" in said.tail()
-    assert "Is its disk mounted?" in said.tail()
+    assert "Check that its disk is mounted." in said.tail()
     (ground.work / "unmounted").rename(ground.documents)
     assert str(ground.save().sealed.header.id) == "2.2"
     ground.assert_nothing_lost()

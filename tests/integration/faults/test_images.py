@@ -172,9 +172,7 @@ def test_of_two_clones_the_second_to_write_is_refused(ground: Ground) -> None:
     ground.change()
     first = writer.run(open_node(copy), SERVICE)
     assert first.safety.safe
-    assert_refused_untouched(
-        ground, "restored from an older image, it was cloned, or somebody else has written in its name"
-    )
+    assert_refused_untouched(ground, "restored from an older image, it was cloned, or somebody else wrote with its key")
     assert writer.run(open_node(copy), SERVICE).safety.safe, "the one that wrote goes on"
     assert ground.forks() == set()
     ground.fetch_to_continue()
@@ -316,7 +314,7 @@ def adopt_again(ground: Ground) -> None:
     """What was fetched last, under the grant of before: its sentence refuses, whatever the state folder says."""
     node = ground.node()
     key = key_of(node, SERVICE, staging(node, SERVICE), None)
-    with pytest.raises(Refused, match="docs-a was written under the grant of epoch 4 already"):
+    with pytest.raises(Refused, match="docs-a was already written under the grant of epoch 4"):
         continue_under(node, SERVICE, load_fetched(node, SERVICE), ground.grant_file.read_bytes(), key)
 
 
@@ -337,7 +335,7 @@ def test_a_grant_is_not_adopted_twice_after_an_image_though_the_newest_holder_is
     put_back()
     ground.start(STANDBY)
     ground.stop(BLIND)
-    assert_refused_untouched(ground, "it is an older image")
+    assert_refused_untouched(ground, "the folder is an older image")
     sealed, _ = fetch_for_resync(ground.node(), SERVICE)
     assert sealed.header.epoch == (4 if knows else 2)
     remember_fetched(ground.node(), SERVICE, sealed)

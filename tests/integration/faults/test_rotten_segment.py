@@ -122,7 +122,7 @@ def test_rot_that_is_sent_to_a_new_peer_is_refused_there_and_mended(grown: Groun
     (failed,) = [outcome for outcome in done.pushed if outcome.error]
     assert failed.peer == BLIND
     assert isinstance(failed.error, IntegrityError)
-    assert "does not have the hash the list gives" in str(failed.error)
+    assert "does not match the hash in the list" in str(failed.error)
     assert "appliance backup mend" in str(failed.error)
     mend(grown)
     grown.acknowledged = [replace(item, holders=(STANDBY,)) for item in grown.acknowledged]

@@ -147,7 +147,7 @@ def test_the_last_holder_whose_copy_is_rotten_says_so_and_another_helps_when_it_
         file.seek(MIB)
         file.write(b"rot")
     bulky.stop(BLIND, SPARE)
-    with pytest.raises(Unreachable, match=r"hermitage: data/\d+/\d+ is rotten or gone here"):
+    with pytest.raises(Unreachable, match=r"hermitage: data/\d+/\d+ is rotten or missing here"):
         bulky.fetch_to_continue(STANDBY)
     bulky.start(BLIND, SPARE)
     assert take_over(bulky, STANDBY) > MIB
@@ -187,5 +187,5 @@ def test_a_grant_is_used_once(bulky: Ground) -> None:
     node = bulky.territory.nodes[ORIGIN]
     refused = node.cli("backup", "resync", SERVICE, "--grant", str(bulky.grant_file), check=False)
     assert refused.exit_code == 8
-    assert "docs-a was written under the grant of epoch 4 already" in refused.tail()
+    assert "docs-a was already written under the grant of epoch 4" in refused.tail()
     bulky.assert_healed()

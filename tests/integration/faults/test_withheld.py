@@ -55,7 +55,7 @@ def test_the_newest_is_taken_from_who_has_it_and_who_offers_less_is_named(
     lose_origin(ground)
     generation, told, restored = restore(ground, "auto", tmp_path)
     assert generation == "2.2"
-    assert f"Less than generation 2.2 is offered by {liar}." in told
+    assert f"These nodes offer less than generation 2.2: {liar}." in told
     assert compare(ground.acknowledged[-1].record, take(restored, as_root=False)) == ()
 
 
@@ -72,7 +72,7 @@ def test_with_one_answer_it_is_said_that_the_newest_cannot_be_told(ground: Groun
     generation, told, restored = restore(ground, "auto", tmp_path)
     assert generation == "2.1"
     assert f"{STANDBY} does not answer" in told
-    assert "Fewer than two peers answered, so an older state cannot be told from the newest." in told
+    assert "Fewer than two peers answered, so this may be an older state and not the newest." in told
     assert compare(ground.acknowledged[0].record, take(restored, as_root=False)) == ()
 
 

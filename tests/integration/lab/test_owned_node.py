@@ -23,7 +23,7 @@ KEYS = (
 SSH = ("ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=5")
 SSH += ("-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes")
 SSH += tuple(word for key in KEYS for word in ("-o", f"IdentityFile={key}"))
-NOTHING_BUT = "This key opens nothing but the vault of this node: no shell, no files."
+NOTHING_BUT = "This key gives access only to the vault of this node: no shell, no files."
 ACCOUNTS = (
     "root",
     "appliance",

@@ -30,7 +30,7 @@ from tests.pace import PACE
 STATE = "/srv/appliance/node"
 VAULT = "/srv/appliance/vault"
 HELD = f"{VAULT}/{SERVICE}"
-NOTHING_BUT = "This key opens nothing but the vault of this node: no shell, no files."
+NOTHING_BUT = "This key gives access only to the vault of this node: no shell, no files."
 SECONDS_MAX = PACE * 120.0
 COMMANDS = (
     "",

@@ -131,7 +131,7 @@ def test_a_token_that_no_header_takes_is_told_and_what_waits_is_kept(
         assert post(f"{address}/regie", FIRED) == 200
         wait_until(lambda: "try 2" in capsys.readouterr().err, "it was tried again")
         assert "appliance_outbox_waiting 1.0" in measures(address)
-    with pytest.raises(UsageError, match="declared of it cannot be used") as raised:
+    with pytest.raises(UsageError, match="its settings cannot be used") as raised:
         send({"url": catcher.url, "token": "clé’"}, FIRED)
     assert "clé" not in str(raised.value)
 
@@ -184,7 +184,7 @@ def test_a_password_is_not_sent_in_clear() -> None:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         addressee = {"host": "127.0.0.1", "port": server.server_address[1], "tls": "none", "from": "a@x", "to": ["b@x"]}
-        with pytest.raises(UsageError, match="not sent in clear"):
+        with pytest.raises(UsageError, match="must not be sent in clear"):
             send({**addressee, "user": "u", "password": "secret"}, FIRED)
         server.shutdown()
         thread.join()

@@ -11,7 +11,7 @@ import pytest
 from appliance.errors import Forbidden
 from tests.integration.vault.siege import PEERS, Siege
 
-NOTHING_BUT = "This key opens nothing but the vault of this node: no shell, no files."
+NOTHING_BUT = "This key gives access only to the vault of this node: no shell, no files."
 COMMANDS = (
     "",
     "sh",

@@ -306,7 +306,7 @@ def test_rot_that_nobody_else_has_whole_stays_told(territory: ProcessTerritory, 
     scrub(blind, SERVICE)
     outcome = repair(blind, SERVICE)
     assert outcome.left == (Damage(ROTTEN, digest),)
-    assert "does not have the hash" in outcome.failed[STANDBY]
+    assert "does not match the hash" in outcome.failed[STANDBY]
     assert _held(blind) == []
     territory.nodes[STANDBY].stop()
     assert "does not answer" in repair(blind, SERVICE).failed[STANDBY]
@@ -321,7 +321,7 @@ def test_repair_waits_while_a_push_is_taken(territory: ProcessTerritory, documen
     with siege.session(BLIND) as session:
         offer(session.channel, siege.forge({"config": b"x"}))
         session.channel.read_frame()
-        with pytest.raises(Busy, match="the vault's share of docs-a is in use"):
+        with pytest.raises(Busy, match="the vault's replica of docs-a is in use"):
             repair(blind, SERVICE)
         assert thin_holding(blind, SERVICE).skipped == "a session is taking a push; the next pass thins."
 

@@ -103,11 +103,11 @@ def _rewritten(siege: Siege) -> Any:
 
 
 ATTACKS: dict[str, Attack] = {
-    "delete": Attack(_ask("delete"), Refused, "not a request that a vault knows"),
-    "prune": Attack(_ask("prune"), Refused, "not a request that a vault knows"),
-    "thin": Attack(_ask("thin"), Refused, "not a request that a vault knows"),
-    "rename": Attack(_ask("rename"), Refused, "not a request that a vault knows"),
-    "climb out of the holding": Attack(_ask("head", "../../keys"), Refused, "not a request that a vault knows"),
+    "delete": Attack(_ask("delete"), Refused, "a vault does not know this request"),
+    "prune": Attack(_ask("prune"), Refused, "a vault does not know this request"),
+    "thin": Attack(_ask("thin"), Refused, "a vault does not know this request"),
+    "rename": Attack(_ask("rename"), Refused, "a vault does not know this request"),
+    "climb out of the holding": Attack(_ask("head", "../../keys"), Refused, "a vault does not know this request"),
     "look at the vault's own service": Attack(_ask("head", "docs-z"), NotFound, 'no service "docs-z"'),
     "relay as if a holder": Attack(_ask("put-relayed"), Forbidden, 'may not "put-relayed" docs-a here'),
     "get what holders get": Attack(_ask("get"), Forbidden, 'may not "get" docs-a here'),
@@ -144,14 +144,14 @@ ATTACKS: dict[str, Attack] = {
         "something else than a file of a repository",
     ),
     "send what its list does not say": Attack(
-        _push_other_bytes, IntegrityError, "what was sent as data/0/9 does not have the hash the list gives"
+        _push_other_bytes, IntegrityError, "the received file data/0/9 does not match the hash in the list"
     ),
-    "overfill the quota": Attack(_push(_claims(1, 2 * GIB)), NoSpace, "the share at this peer is full"),
+    "overfill the quota": Attack(_push(_claims(1, 2 * GIB)), NoSpace, "the quota at this peer is full"),
     "overfill the day": Attack(
         _push(_claims(1, 1200 * MIB)), Postponed, "this peer takes 1 GiB of this service in a day"
     ),
-    "overflow the numbers": Attack(_push(_claims(900, 10**15 - 1)), NoSpace, "the share at this peer is full"),
-    "flood it with inodes": Attack(_push(_claims(75_000, 1)), NoSpace, "more than an honest service makes"),
+    "overflow the numbers": Attack(_push(_claims(900, 10**15 - 1)), NoSpace, "the quota at this peer is full"),
+    "flood it with inodes": Attack(_push(_claims(75_000, 1)), NoSpace, "more than a regular service makes"),
     "flood it with headers": Attack(
         _push(_claims(1, 1), headers=["x"] * 20_001), NoSpace, "20001 headers in one push are more"
     ),
@@ -235,7 +235,7 @@ def test_partials_are_counted_so_that_a_flood_of_them_ends(siege: Siege) -> None
                     refusals.append(error.what)
             assert holding.used_bytes() <= room
         assert 0 < len(refusals) < 12
-        assert all("the share at this peer is full" in refusal for refusal in refusals)
+        assert all("the quota at this peer is full" in refusal for refusal in refusals)
     finally:
         territory.territory = plan
         territory.sign()
@@ -250,7 +250,7 @@ def test_sessions_that_never_end_keep_nobody_else_out(siege: Siege) -> None:
     try:
         for _, session in sessions:
             assert head(session.channel)["holder"] == PEER
-        with siege.session(PEER) as one_more, pytest.raises(Busy, match=r"commune-a has 6 sessions here already"):
+        with siege.session(PEER) as one_more, pytest.raises(Busy, match=r"commune-a already has 6 sessions here"):
             one_more.channel.read_frame()
         assert one_more.exit_code == Busy.exit_code
         with Siege(siege.territory, siege.territory.open("hermitage")).session(PEER) as other:

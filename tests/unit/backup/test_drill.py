@@ -108,13 +108,13 @@ def test_what_came_back_as_it_was_has_no_difference(restored: Path) -> None:
 @pytest.mark.parametrize(
     ("saved", "said"),
     [
-        (item("folder/other"), "folder/other: did not come back"),
+        (item("folder/other"), "folder/other: was not restored"),
         (item("folder/file", size=8), "folder/file: has 7 bytes, not 8."),
         (item("folder/file", size=7, mtime_seconds=1.0), "folder/file: has another time"),
         (item("folder/file", size=7, mode=0o600), "folder/file: has mode 0644, not 0600."),
-        (item("folder/file", "symlink", link_target="x"), "folder/file: is no symlink any more."),
-        (item("folder/link", "symlink", link_target="x"), "folder/link: leads to file, not to x."),
-        (item("folder", "fifo"), "folder: is no fifo any more."),
+        (item("folder/file", "symlink", link_target="x"), "folder/file: is not a symlink any more."),
+        (item("folder/link", "symlink", link_target="x"), "folder/link: points to file, not to x."),
+        (item("folder", "fifo"), "folder: is not a fifo any more."),
     ],
 )
 def test_each_difference_is_one_sentence(restored: Path, saved: Item, said: str) -> None:
@@ -124,7 +124,7 @@ def test_each_difference_is_one_sentence(restored: Path, saved: Item, said: str)
 
 def test_other_content_of_the_same_size_is_seen(restored: Path) -> None:
     (found,) = compare_contents({"folder/file": "0" * 64}, restored)
-    assert found == "folder/file: its content is not what the archive holds."
+    assert found == "folder/file: its content differs from the archive."
 
 
 def test_a_database_is_read_by_its_own_tools(tmp_path: Path) -> None:

@@ -118,9 +118,9 @@ def test_a_file_that_nobody_could_read_for_weeks_of_hours_comes_from_the_last_wh
 
 def test_what_nobody_can_name_is_looked_for_in_no_older_archive() -> None:
     """A run was cut before borg told what it could not read: each look would list all names of an archive."""
-    cut = Manifest(manifest().paths, (LeftOut("", "the backup was cut"),), 1)
+    cut = Manifest(manifest().paths, (LeftOut("", "the backup was interrupted"),), 1)
     archives = Archives(*[manifest()] * 9, cut)
-    assert archives.filling() == Filling((), ("the backup was cut",))
+    assert archives.filling() == Filling((), ("the backup was interrupted",))
     assert archives.listed == []
 
 

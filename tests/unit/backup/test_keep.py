@@ -290,7 +290,7 @@ def test_each_decision_says_why() -> None:
     decisions = keep(archives, Retention(0, 1, 0, 0, 0), [archives[2].name], UTC)
     assert [(type(it), it.reason) for it in decisions[1:4]] == [
         (Drop, "no rule of the retention keeps it"),
-        (Keep, "a restore that has not ended needs it"),
+        (Keep, "an unfinished restore needs it"),
         (Drop, "no rule of the retention keeps it"),
     ]
     assert decisions[-1].reason == "the last of its period, daily"

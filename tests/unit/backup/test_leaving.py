@@ -36,8 +36,8 @@ def why(of: Bundle, **elsewhere: Holds) -> list[str]:
 
 def test_the_last_copy_of_a_service_that_left_keeps_its_node_until_that_is_decided() -> None:
     assert why(bundle(LEFT), c=Holds([], ["1"])) == [
-        "it left the territory in bundle 3 and nobody else holds it: put it back into territory.yml, or sign with "
-        "--forget old when it may go."
+        "it left the territory in bundle 3 and no other node holds it: put it back into territory.yml, or sign with "
+        "--forget old if it may be deleted."
     ]
     assert why(bundle(LEFT), c=Holds(["1"])) == []
     assert why(bundle()) == [], "it was forgotten"

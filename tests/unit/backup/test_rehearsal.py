@@ -52,7 +52,7 @@ def test_a_row_longer_than_memory_should_hold_is_one_row() -> None:
         (ROWS, []),
         ({**ROWS, ("public", "acte"): 4, ("public", "other"): 1}, []),
         ({**ROWS, ("public", "acte"): 2}, ["table public.acte has 2 rows, and the dump 3."]),
-        ({it: rows for it, rows in ROWS.items() if it[1] != "vide"}, ["table public.vide did not come back."]),
+        ({it: rows for it, rows in ROWS.items() if it[1] != "vide"}, ["table public.vide was not restored."]),
     ],
     ids=["the same", "an extension's own rows", "a row less", "an empty table"],
 )

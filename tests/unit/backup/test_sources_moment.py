@@ -66,11 +66,11 @@ def test_a_folder_is_seen_as_it_was_and_held_until_the_run_ends(shares: Path, sn
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (said(""), "no snapshot could be made"),
-        (said("/nowhere"), "no snapshot could be made: "),
-        (b"", "no snapshot could be made: "),
-        (b"null", "no snapshot could be made: the answer makes no sense"),
-        (b'{"folders": []}', "no snapshot could be made: the answer makes no sense"),
+        (said(""), "no snapshot could be taken"),
+        (said("/nowhere"), "no snapshot could be taken: "),
+        (b"", "no snapshot could be taken: "),
+        (b"null", "no snapshot could be taken: the answer is malformed"),
+        (b'{"folders": []}', "no snapshot could be taken: the answer is malformed"),
     ],
 )
 def test_an_answer_without_a_snapshot_is_a_reason(shares: Path, tmp_path: Path, answer: bytes, reason: str) -> None:
@@ -84,13 +84,13 @@ def test_where_nobody_makes_snapshots_that_is_the_reason(shares: Path, tmp_path:
         reason = take(
             str(shares / "docs"), tmp_path / "at", held, helper=tmp_path / "snapshot.sock", shares=str(shares)
         )
-    assert reason == "nobody makes snapshots here"
+    assert reason == "no program takes snapshots here"
 
 
 def test_what_lies_elsewhere_or_is_all_shares_together_is_not_asked_for(shares: Path, tmp_path: Path) -> None:
     with ExitStack() as held:
         for source in (str(tmp_path), str(shares), f"{shares}2/docs"):
-            assert take(source, tmp_path / "at", held, shares=str(shares)) == f"it does not lie in {shares}"
+            assert take(source, tmp_path / "at", held, shares=str(shares)) == f"it is not in {shares}"
 
 
 def can_be_dropped(snapshot: Path) -> bool:

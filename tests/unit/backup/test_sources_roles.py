@@ -75,7 +75,7 @@ def test_every_role_is_made_on_an_empty_server() -> None:
     ],
 )
 def test_what_pg_dumpall_does_not_write_never_reaches_psql(hostile: str) -> None:
-    with pytest.raises(IntegrityError, match=r"roles.sql is not what pg_dumpall writes, at line \d+"):
+    with pytest.raises(IntegrityError, match=r"roles.sql is not output of pg_dumpall, at line \d+"):
         roles_to_make(hostile.encode(), frozenset({"postgres"}))
 
 

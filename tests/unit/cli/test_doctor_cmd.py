@@ -21,23 +21,23 @@ def text(*, everything: bool) -> str:
 
 def test_what_is_not_well_comes_first_with_its_remedy_and_its_page() -> None:
     lines = text(everything=False).splitlines()
-    assert lines[0] == "failed   docs-z  held for others: is what is held whole?"
-    assert lines[1].strip().startswith("1 of what is held is damaged: rotten ab. It comes again")
+    assert lines[0] == "failed   docs-z  held for others: is the replica whole?"
+    assert lines[1].strip().startswith("the replica is damaged (1): rotten ab. It is sent again")
     assert lines[2].strip() == "see docs/runbooks/CopieEndommagee.md"
 
 
 def test_what_this_machine_lacks_is_told_as_unknown() -> None:
-    assert "unknown  docs-z  held for others: can nobody change what is locked?" in text(everything=False)
+    assert "unknown  docs-z  held for others: is locked data protected from changes?" in text(everything=False)
 
 
 @pytest.mark.parametrize("everything", [False, True])
 def test_which_thief_its_disk_keeps_out_is_always_told_and_never_counts(everything: bool) -> None:
     lines = text(everything=everything).splitlines()
-    at = lines.index("unknown  commune-a  this node: does its disk stay closed to a thief?")
+    at = lines.index("unknown  commune-a  this node: is its disk protected against theft?")
     assert (
         lines[at + 1]
         .strip()
-        .endswith("count what it could open as read: `appliance node revoke commune-a --reason WHY`.")
+        .endswith("treat what it could open as read: `appliance node revoke commune-a --reason WHY`.")
     )
 
 

@@ -16,11 +16,14 @@ from tests.unit.failover.test_keeper import look, serving
 
 def test_a_takeover_that_cannot_start_is_told_for_as_long_as_that_lasts(world: World) -> None:
     keeper = serving(world)
-    world.it.trouble["start"] = "nobody could send generation 2.7."
+    world.it.trouble["start"] = "no node could send generation 2.7."
     asyncio.run(look(keeper))
     told = load_told(world.site.run, SERVICE)
     assert told is not None
-    assert (told.unserved_since, told.trouble["start"]) == (world.clock.boottime(), "nobody could send generation 2.7.")
+    assert (told.unserved_since, told.trouble["start"]) == (
+        world.clock.boottime(),
+        "no node could send generation 2.7.",
+    )
     del world.it.trouble["start"]
     asyncio.run(look(keeper))
     told = load_told(world.site.run, SERVICE)
@@ -33,7 +36,7 @@ def test_a_start_that_failed_here_is_not_told_once_another_node_serves_it(world:
     world.hold()
     world.do(Action.READ)
     state = world.it.state
-    world.it.trouble["start"] = "nobody could send generation 2.7."
+    world.it.trouble["start"] = "no node could send generation 2.7."
     began = world.clock.boottime()
     assert unserved_since(world, keeper) == began
     hold_by(world, state, STANDBY)

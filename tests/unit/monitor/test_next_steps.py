@@ -9,7 +9,7 @@ from appliance.monitor.view import Attempt
 
 def test_each_command_of_a_remedy_is_an_argv_with_its_place_and_its_question() -> None:
     remedy = (
-        "Type `appliance backup begin docs-a --out docs-a.request`. Whoever holds the territory key types "
+        "Type `appliance backup begin docs-a --out docs-a.request`. The holder of the territory key types "
         "`appliance territory grant docs-a.request --bundle BUNDLE --key KEY --out docs-a.grant`."
     )
     begin, grant = next_steps(Reason("failed", "it has not begun.", remedy, "grant"))

@@ -85,7 +85,7 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_blocks_nobody(tmp_path: Pat
     for _ in range(2):
         deliver(outbox, {}, 0.0, post, said.append)
     assert post.sent == [("hook", 1)]
-    assert "no notification of ours" in said[0]
+    assert "not one of our notifications" in said[0]
     assert len(list((tmp_path / "hook").glob("bad-*"))) == 1
 
 

@@ -84,8 +84,8 @@ def test_trees_that_moves_put_aside_are_counted_and_what_was_never_saved_is_a_wa
     text = status_text(judged({"given": given}))
     assert "files that moves put aside, 4 MiB: /srv/shares/.replaced/docs-a, /srv/shares/.replaced/docs-a.1" in text
     assert (
-        "warning: a move put aside 1 file (1 KiB) that no backup and no branch is known to have, such as a\\nb.odt. "
-        "It stays in /srv/shares/.replaced/docs-a. Copy what is missed into the service; then, as root: "
+        "warning: a move put aside 1 file (1 KiB) that are in no known backup or branch, such as a\\nb.odt. "
+        "It stays in /srv/shares/.replaced/docs-a. Copy what is needed into the service; then, as root: "
         "`rm -r /srv/shares/.replaced/docs-a`." in text
     )
     given = {"written": [{"sequence": 3, "sealed": "20m", "trees": [saved]}]}

@@ -33,9 +33,9 @@ HELD = Usage(
     disk_names_free=10**6,
 )
 NOTHING_YET = replace(HELD, used=Amount(), seeding=True)
-FULL = "the share at this peer is full"
+FULL = "the quota at this peer is full"
 DISK = "the peer's disk has"
-HONEST = "more than an honest service makes"
+HONEST = "more than a regular service makes"
 
 # (what is so, what is asked, the refusal or "")
 CASES: dict[str, tuple[Usage, Amount, str]] = {
@@ -137,10 +137,11 @@ def test_the_part_of_a_day_is_the_first_blobs_that_fit_whole(allowed: int, count
 def test_a_postponement_says_what_came_what_follows_and_when() -> None:
     said = postponed(LIMITS, age_seconds=400 * DAY + 6 * HOUR, taken=GIB, rest=3 * GIB, seeding=False)
     assert said.what == (
-        "1 GiB were taken and 3 GiB follow: this peer takes 1 GiB of this service in a day, and the next part in 18 h."
+        "1 GiB were accepted and 3 GiB remain: this peer takes 1 GiB of this service in a day, and the next part in "
+        "18 h."
     )
     assert (said.seconds, said.whole_seconds) == (18 * HOUR, 18 * HOUR + 2 * DAY)
-    assert said.remedy.startswith("Nothing to do: the agent brings the rest.")
+    assert said.remedy.startswith("Nothing to do: the agent sends the rest.")
 
 
 def test_a_refusal_names_numbers_and_who_can_act() -> None:
@@ -148,6 +149,6 @@ def test_a_refusal_names_numbers_and_who_can_act() -> None:
         check_room(LIMITS, replace(HELD, used=Amount(7 * GIB)), Amount(5 * GIB))
     told: dict[str, Any] = vars(caught.value)
     assert told["what"] == (
-        "the share at this peer is full: 7 GiB used, 5 GiB asked, 7 GiB allowed in this epoch of a quota of 10 GiB."
+        "the quota at this peer is full: 7 GiB used, 5 GiB requested, 7 GiB allowed in this epoch of a quota of 10 GiB."
     )
     assert "territory.yml" in told["remedy"]
